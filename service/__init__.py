@@ -1,0 +1,16 @@
+"""otp-service: one-time codes over Twilio that tell Twilio which messages arrived.
+
+The tour. A login back end posts to `api.verifications`; `core.issuing` draws a code, has the store
+write its digest, and sends it through `adapters.twilio_gateway`. The Message SID comes home with
+Twilio's answer, or with the signed callback in `api.webhooks`. The person types the code;
+`core.verifying` hands its digest to one script, `adapters/lua/judge.lua`, which counts, compares,
+consumes once and writes the debt. `core.confirming` is the worker that pays it: `Outcome=confirmed`
+for exactly that SID.
+
+- `core` holds the rules and knows nothing of the world; `core.verification` has the words,
+  `core.ports` what the rules need from outside.
+- `adapters` is the world: Redis (`multiplexer`, `redis_store`, `lua/`), Twilio, the embedded server.
+- `api` is the doors: HTTP in and out, no rules.
+- `app` joins the parts; `cli` starts them; `settings` reads the environment; `telemetry` writes the log.
+- `sandbox` is a stand-in for Twilio and a stranger to the rest.
+"""

@@ -1,0 +1,1 @@
+"""The world: Redis, Twilio, the embedded server. Adapters translate and decide nothing."""

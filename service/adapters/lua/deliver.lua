@@ -1,0 +1,42 @@
+#!lua
+-- Record what Twilio says of one send: its SID (from Twilio's answer, or from the callback when that answer was lost) and its status.
+--
+-- KEYS   1 verification   2 owed   3 owed info   4 stats
+-- ARGV   1 verification id   2 send number   3 SID   4 rank and status, such as '3delivered'   5 error code, or ''
+-- answer {'recorded', owes (0/1)} | {'missing'} | {'stranger'} the send is unknown or has another SID
+-- atomic a waiting confirmation becomes owed in the step that brings the SID. Ranks never go back; doubles change nothing.
+-- An expired record is not brought back: every write follows the look at `n`.
+
+--@include clock.lua
+--@include owe.lua
+
+local id, send, sid, status, error_code = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local sends, known_sid, feedback, known_status, country, channel =
+  unpack(redis.call('HMGET', KEYS[1], 'n', 's:' .. send, 'f:' .. send, 'd:' .. send, 'co', 'ch'))
+if not sends then return {'missing'} end
+if tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
+channel = channel or 'sms'
+
+local changes, owes = {}, 0
+if not known_sid then
+  if feedback == 'waiting' then
+    owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)
+    owes = 1
+    changes = {'f:' .. send, 'owed'}
+  end
+  changes[#changes + 1] = 's:' .. send
+  changes[#changes + 1] = sid
+  count(KEYS[4], 'accepted:' .. country .. ':' .. channel)
+end
+local rank, known_rank = tonumber(string.sub(status, 1, 1)), tonumber(string.sub(known_status or '0', 1, 1))
+if rank > known_rank then
+  changes[#changes + 1] = 'd:' .. send
+  changes[#changes + 1] = status
+  if error_code ~= '' then
+    changes[#changes + 1] = 'x:' .. send
+    changes[#changes + 1] = error_code
+  end
+  count(KEYS[4], string.sub(status, 2) .. ':' .. country .. ':' .. channel)
+end
+if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
+return {'recorded', owes}

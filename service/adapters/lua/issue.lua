@@ -1,0 +1,30 @@
+#!lua
+-- Create a verification with its first send, if the number's limits allow it.
+--
+-- KEYS   1 verification (absent)   2 number   3 stats
+-- ARGV   1 number policy   2 ttl of the code (ms)   3 late window (ms)   4 digest of the code   5 verification id
+--        6 stats suffix (country:channel)   7… field, value, … of the new record
+-- answer {'issued', now_ms, field, value, …} | {'limited', retry_after_ms} | {'taken'} the id exists already
+-- atomic limit check, limit count and record: a number never gets more sends than its policy in any window.
+
+--@include clock.lua
+--@include windows.lua
+
+local policy, ttl_ms, late_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
+local log = instants(redis.call('HGET', KEYS[2], 'sends'))
+local free_ms = next_free_ms(log, policy, now_ms)
+if free_ms > now_ms then return {'limited', free_ms - now_ms} end
+
+local new_log = append(log, policy, now_ms)
+redis.call('HSET', KEYS[2], 'sends', new_log, 'pending', ARGV[5])
+keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
+
+local now = string.format('%d', now_ms)
+local record = {'st', 'pending', 'at', 0, 'n', 1, 'cr', now, 't:1', now, 'c:' .. ARGV[4], 1,
+  'rs', string.format('%d', next_free_ms(instants(new_log), policy, now_ms))}
+for i = 7, #ARGV do record[#record + 1] = ARGV[i] end
+redis.call('HSET', KEYS[1], unpack(record))
+redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)
+count(KEYS[3], 'issued:' .. ARGV[6])
+return {'issued', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}

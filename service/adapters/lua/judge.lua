@@ -1,0 +1,123 @@
+#!lua
+-- Judge one check: count, compare, consume once, owe the confirmation. The heart of the service.
+--
+-- KEYS   1 verification   2 owed   3 owed info   4 stats
+-- ARGV   1 most attempts   2 '1': only the newest code counts   3 verification id   4 prefix of number keys (same slot)
+--        5 number tag that must match, or ''   6 purpose that must match, or ''   7 policy of failed checks per number
+--        8 idempotency field, or ''   9 fingerprint of the body   10… digests of the typed code, newest key first
+-- answer {'judged', verdict, owes (0/1), replayed (0/1), now_ms, field, value, …} | {'missing'} | {'other_body'}
+--
+-- Order matters, because a script that fails half-way is not rolled back:
+--   1. the attempt is counted before anything is compared;
+--   2. the debt is written before the code is consumed;
+--   3. state and feedback change in one HSET.
+-- A failure after 1 costs an attempt and approves nothing; after 2 it leaves a debt for a message that did arrive.
+--
+-- Two racing checks with the right code of send 1, most attempts 5 (Redis runs one script at a time):
+--
+--   check A                                   check B
+--   at 0 -> 1
+--   c:<digest> -> send 1, pending
+--   ZADD owed SM1
+--   HSET st approved, f:1 owed
+--   answers approved                          at 1 -> 2
+--                                             c:<digest> -> send 1, but st is approved
+--                                             f:1 exists: no second debt
+--                                             answers used
+--
+-- and two hundred racing guesses: each raises `at` before it compares; the sixth finds at = 5 and compares nothing.
+
+--@include clock.lua
+--@include windows.lua
+--@include owe.lua
+
+local IDEMPOTENT_MS = 60 * 1000
+
+local most_attempts, strict, id, number_prefix = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], ARGV[4]
+local tag_asked, purpose_asked, failure_policy = ARGV[5], ARGV[6], ARGV[7]
+local idempotency_field, fingerprint = ARGV[8], ARGV[9]
+
+local state, attempts, newest, tag, purpose, ttl_seconds, country, channel =
+  unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'n', 'tg', 'pu', 'tl', 'co', 'ch'))
+if not state then return {'missing'} end
+channel = channel or 'sms'
+local number_key = number_prefix .. tag
+local failures = instants(redis.call('HGET', number_key, 'failed'))
+
+local function answer(verdict, owes, replayed)
+  return {'judged', verdict, owes, replayed, now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+end
+
+if idempotency_field ~= '' then
+  local at, body, verdict = string.match(redis.call('HGET', KEYS[1], idempotency_field) or '', '^(%d+)|(%x+)|([%w_]+)$')
+  if at and now_ms - tonumber(at) <= IDEMPOTENT_MS then
+    if body ~= fingerprint then return {'other_body'} end
+    return answer(verdict, 0, 1)
+  end
+end
+
+-- Used up: nothing is counted and nothing is compared. An end state speaks for itself.
+if tonumber(attempts) >= most_attempts then
+  local verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
+  count(KEYS[4], 'check:' .. verdict)
+  return answer(verdict, 0, 0)
+end
+if state == 'pending' and next_free_ms(failures, failure_policy, now_ms) > now_ms then
+  count(KEYS[4], 'check:locked')
+  return answer('locked', 0, 0)
+end
+
+attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
+
+local function compare()
+  if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= purpose) then
+    return 'mismatch'
+  end
+  for i = 10, #ARGV do
+    local send = redis.call('HGET', KEYS[1], 'c:' .. ARGV[i])
+    if send then
+      if state == 'approved' then return 'used', send end
+      if state == 'canceled' then return 'canceled', send end
+      if state ~= 'pending' then return 'wrong_code' end
+      local sent_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. send))
+      if now_ms >= sent_ms + tonumber(ttl_seconds) * 1000 then return 'expired', send end
+      if strict and send ~= newest then return 'superseded', send end
+      return 'approved', send
+    end
+  end
+  return 'wrong_code'
+end
+
+local verdict, send = compare()
+local owes, changes = 0, {}
+
+-- The message arrived, whatever the verdict: it is confirmed once (`f:` says whether it was).
+if send and not redis.call('HGET', KEYS[1], 'f:' .. send) then
+  local sid = redis.call('HGET', KEYS[1], 's:' .. send)
+  if sid then
+    owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)
+    owes = 1
+  end
+  changes = {'f:' .. send, sid and 'owed' or 'waiting'}
+end
+
+if verdict == 'approved' then
+  changes[#changes + 1] = 'st'
+  changes[#changes + 1] = 'approved'
+elseif state == 'pending' and attempts >= most_attempts then
+  changes[#changes + 1] = 'st'
+  changes[#changes + 1] = 'locked'
+end
+if idempotency_field ~= '' then
+  changes[#changes + 1] = idempotency_field
+  changes[#changes + 1] = string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict
+end
+if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
+
+if (verdict == 'wrong_code' or verdict == 'mismatch') and failure_policy ~= '' then
+  redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms))
+  keep_for(number_key, longest_window_ms(failure_policy))
+end
+count(KEYS[4], 'check:' .. verdict)
+if verdict == 'approved' then count(KEYS[4], 'approved:' .. country .. ':' .. channel) end
+return answer(verdict, owes, 0)

@@ -1,0 +1,24 @@
+#!lua
+-- End a debt: Twilio has taken the confirmation, or has refused it for good.
+--
+-- KEYS   1 owed   2 owed info   3 verification   4 stats   5 dead
+-- ARGV   1 SID   2 send number   3 'confirmed' or 'dead'   4 stats suffix (country:channel)   5 reason of the refusal
+-- answer 1, or 0 when another worker has ended the debt
+-- atomic a debt leaves `owed` once, and with it changes the send's feedback, if its record still lives.
+
+--@include clock.lua
+
+local DEAD_TTL_SECONDS = 14 * 86400
+
+local sid, send, outcome = ARGV[1], ARGV[2], ARGV[3]
+if not redis.call('ZSCORE', KEYS[1], sid) then return 0 end
+if outcome == 'dead' then
+  local info = redis.call('HGET', KEYS[2], sid) or '0|0||||'
+  redis.call('HSET', KEYS[5], sid, info .. '|' .. string.format('%d', now_ms) .. '|' .. ARGV[5])
+  redis.call('EXPIRE', KEYS[5], DEAD_TTL_SECONDS)
+end
+if redis.call('HEXISTS', KEYS[3], 'f:' .. send) == 1 then redis.call('HSET', KEYS[3], 'f:' .. send, outcome) end
+count(KEYS[4], outcome .. ':' .. ARGV[4])
+redis.call('HDEL', KEYS[2], sid)
+redis.call('ZREM', KEYS[1], sid)
+return 1

@@ -1,0 +1,41 @@
+-- Included by the scripts that limit one number: sliding logs, exact in any window.
+--
+-- A log is a comma-separated list of instants (ms), oldest first; a policy is 'limit:window_ms,limit:window_ms'.
+-- The longest window bounds the log: older instants are dropped whenever it is written.
+
+local function instants(log)
+  local list = {}
+  for instant in string.gmatch(log or '', '%d+') do list[#list + 1] = tonumber(instant) end
+  return list
+end
+
+local function longest_window_ms(policy)
+  local longest = 0
+  for window in string.gmatch(policy, ':(%d+)') do longest = math.max(longest, tonumber(window)) end
+  return longest
+end
+
+-- The first instant, not before now, at which one more entry keeps every window of the policy.
+local function next_free_ms(list, policy, at_ms)
+  local free_ms = at_ms
+  for limit, window in string.gmatch(policy, '(%d+):(%d+)') do
+    local oldest_that_counts = list[#list - tonumber(limit) + 1]
+    if oldest_that_counts then free_ms = math.max(free_ms, oldest_that_counts + tonumber(window)) end
+  end
+  return free_ms
+end
+
+local function append(list, policy, at_ms)
+  local horizon_ms = at_ms - longest_window_ms(policy)
+  local kept = {}
+  for _, instant in ipairs(list) do
+    if instant > horizon_ms then kept[#kept + 1] = string.format('%d', instant) end
+  end
+  kept[#kept + 1] = string.format('%d', at_ms)
+  return table.concat(kept, ',')
+end
+
+-- A write may lengthen a number's memory, never shorten it.
+local function keep_for(number_key, ttl_ms)
+  if redis.call('PTTL', number_key) < ttl_ms then redis.call('PEXPIRE', number_key, ttl_ms) end
+end

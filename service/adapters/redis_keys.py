@@ -1,0 +1,60 @@
+"""Every Redis key of the service, built in one place.
+
+Keys that one atomic step touches share the hash tag `{p}`, the partition of the number, so the
+service runs on Redis Cluster unchanged. No key holds a number, a code or a credential.
+"""
+
+from service.core.verification import partition_of
+
+API_KEYS = "otp:keys"
+HALTED = "otp:halted"
+
+
+def verification(verification_id: str) -> str:
+    """Name the record of a verification."""
+    return verification_prefix(partition_of(verification_id)) + verification_id
+
+
+def verification_prefix(partition: str) -> str:
+    """Name what the records of a partition begin with."""
+    return f"otp:{{{partition}}}:v:"
+
+
+def number(partition: str, number_tag: str) -> str:
+    """Name the record of a phone number: its sends, its failed checks, its newest pending id."""
+    return number_prefix(partition) + number_tag
+
+
+def number_prefix(partition: str) -> str:
+    """Name what the numbers of a partition begin with."""
+    return f"otp:{{{partition}}}:to:"
+
+
+def owed(partition: str) -> str:
+    """Name the confirmations owed: SID by due time."""
+    return f"otp:{{{partition}}}:owed"
+
+
+def owed_info(partition: str) -> str:
+    """Name the particulars of what is owed: by SID."""
+    return f"otp:{{{partition}}}:owed:info"
+
+
+def dead(partition: str) -> str:
+    """Name the confirmations that were given up: by SID."""
+    return f"otp:{{{partition}}}:dead"
+
+
+def stats(partition: str) -> str:
+    """Name the counters of a partition."""
+    return f"otp:{{{partition}}}:stats"
+
+
+def limit(kind: str, tag: str) -> str:
+    """Name a limit that lives in a slot of its own."""
+    return f"otp:limit:{kind}:{tag}"
+
+
+def idempotency(tag: str) -> str:
+    """Name the record of an Idempotency-Key."""
+    return f"otp:idem:{tag}"

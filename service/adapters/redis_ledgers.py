@@ -1,0 +1,100 @@
+"""The small ledgers in Redis: limits, Idempotency-Keys, API keys, counters. Each is one class, each key one step."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from service.adapters import redis_keys
+from service.adapters.scripts import Scripts
+from service.core.confirming import PARTITIONS
+from service.core.keyring import Keyring
+from service.core.limits import Limits
+from service.core.ports import Begun, OtherBody
+
+
+class RedisLimits:
+    """The `LimitStore` of the core: sliced windows, each limit in a slot of its own."""
+
+    def __init__(self, scripts: Scripts, keyring: Keyring) -> None:
+        self._scripts = scripts
+        self._keyring = keyring
+
+    async def reserve(self, kind: str, value: str, limits: Limits) -> int:
+        """Reserve one unit; 0 when granted, else the milliseconds to wait."""
+        key = redis_keys.limit(kind, self._keyring.limit_tag(kind, value))
+        return int(await self._scripts.run("limit", [key], [limits.policy]))
+
+
+class RedisIdempotency:
+    """The `IdempotencyStore` of the core."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def begin(self, key: str, *, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
+        """Claim a key."""
+        answer, *rest = await self._step(key, "begin", fingerprint, verification_id, lease_ms)
+        match answer:
+            case b"other_body":
+                raise OtherBody
+            case b"answer":
+                return Begun(answer=rest[0])
+            case b"running":
+                return Begun(running_ms=rest[0])
+            case b"abandoned":
+                return Begun(abandoned_id=rest[0].decode())
+            case _:
+                return Begun()
+
+    async def finish(self, key: str, *, fingerprint: str, answer: bytes) -> None:
+        """Keep the sealed answer."""
+        await self._step(key, "finish", fingerprint, answer)
+
+    async def release(self, key: str, *, fingerprint: str) -> None:
+        """Forget a key without an answer."""
+        await self._step(key, "release", fingerprint)
+
+    async def _step(self, key: str, *words: bytes | str | int) -> list[Any]:
+        answer: list[Any] = await self._scripts.run("idempotency", [redis_keys.idempotency(key)], words)
+        return answer
+
+
+class RedisApiKeys:
+    """The `ApiKeyStore` of the core, and what `otp-service keys` needs beside it."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def api_keys(self) -> Mapping[str, bytes]:
+        """Read all digests with their JSON particulars."""
+        reply = await self._scripts.command("HGETALL", redis_keys.API_KEYS, key=redis_keys.API_KEYS)
+        return {digest.decode(): particulars for digest, particulars in zip(reply[::2], reply[1::2], strict=True)}
+
+    async def add(self, digest: str, particulars: Mapping[str, object]) -> None:
+        """Keep a new key's digest."""
+        content = json.dumps(particulars, separators=(",", ":"))
+        await self._scripts.command("HSET", redis_keys.API_KEYS, digest, content, key=redis_keys.API_KEYS)
+
+    async def revoke(self, digest: str) -> bool:
+        """Forget a key; False when there is none."""
+        return bool(await self._scripts.command("HDEL", redis_keys.API_KEYS, digest, key=redis_keys.API_KEYS))
+
+
+class RedisStats:
+    """Reads the counters that the scripts keep."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def totals(self) -> Counter[str]:
+        """Sum the counters of all partitions; the names are those of the scripts, such as `approved:US:sms`."""
+        replies = await asyncio.gather(
+            *(self._scripts.command("HGETALL", redis_keys.stats(p), key=redis_keys.stats(p)) for p in PARTITIONS)
+        )
+        totals: Counter[str] = Counter()
+        for reply in replies:
+            for name, value in zip(reply[::2], reply[1::2], strict=True):
+                totals[name.decode()] += int(value)
+        return totals

@@ -1,0 +1,147 @@
+"""Confirmations in Redis: `owed`, a leased sorted set per partition, and the dead.
+
+The score of a SID is when its debt is due (ms); claiming moves it to the end of the lease. The
+timeline of two racing workers is drawn in `claim.lua`. Beside the worker's steps this module gives
+operators their view: what is owed, what is dead, and a way to owe it again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from service.adapters import redis_keys
+from service.adapters.scripts import Scripts
+from service.core.confirming import PARTITIONS
+from service.core.ports import Claim, DeadDebt, Debt
+
+_PAGE = 500
+_INFO_FIELDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class OwedState:
+    """The queue at a glance, over all partitions."""
+
+    owed: int
+    oldest_due_ms: int | None  # when the debt that is due first is (or was) due; leases count as due times
+    dead: int
+    halted: str | None  # why posting has stopped, as any worker noted it
+
+
+class RedisConfirmations:
+    """The `ConfirmationStore` of the core, and the operators' view of it."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def claim(self, partition: str, *, lease_ms: int, most: int) -> Claim:
+        """Lease the due debts of a partition, oldest first."""
+        now_ms, next_due_ms, *leased = await self._scripts.run("claim", _debt_keys(partition), [lease_ms, most])
+        debts = tuple(
+            _debt(partition, sid.decode(), int(until_ms), info.decode())
+            for sid, until_ms, info in zip(leased[::3], leased[1::3], leased[2::3], strict=True)
+        )
+        return Claim(debts, now_ms, None if next_due_ms < 0 else next_due_ms)
+
+    async def settle(self, debt: Debt) -> bool:
+        """Remove a debt that Twilio has accepted."""
+        return await self._end(debt, "confirmed", "")
+
+    async def bury(self, debt: Debt, reason: str) -> bool:
+        """Move a debt to the dead."""
+        return await self._end(debt, "dead", reason)
+
+    async def postpone(self, debt: Debt, *, delay_ms: int, was_tried: bool) -> bool:
+        """Give a debt back, due later."""
+        return bool(
+            await self._scripts.run(
+                "postpone", _debt_keys(debt.partition), [debt.sid, debt.due_ms, delay_ms, int(was_tried)]
+            )
+        )
+
+    async def halt(self, reason: str, ttl_seconds: int) -> None:
+        """Note for every process that posting has stopped."""
+        await self._scripts.command("SET", redis_keys.HALTED, reason, "EX", ttl_seconds, key=redis_keys.HALTED)
+
+    async def resume(self) -> None:
+        """Take that note back."""
+        await self._scripts.command("DEL", redis_keys.HALTED, key=redis_keys.HALTED)
+
+    async def state(self) -> OwedState:
+        """Look at the whole queue in one pipelined round trip."""
+        command = self._scripts.command
+        owed, firsts, dead, halted = await asyncio.gather(
+            asyncio.gather(*(command("ZCARD", redis_keys.owed(p), key=redis_keys.owed(p)) for p in PARTITIONS)),
+            asyncio.gather(
+                *(command("ZRANGE", redis_keys.owed(p), 0, 0, "WITHSCORES", key=redis_keys.owed(p)) for p in PARTITIONS)
+            ),
+            asyncio.gather(*(command("HLEN", redis_keys.dead(p), key=redis_keys.dead(p)) for p in PARTITIONS)),
+            command("GET", redis_keys.HALTED, key=redis_keys.HALTED),
+        )
+        return OwedState(
+            owed=sum(owed),
+            oldest_due_ms=min((int(float(first[1])) for first in firsts if first), default=None),
+            dead=sum(dead),
+            halted=None if halted is None else halted.decode(),
+        )
+
+    async def owed(self) -> AsyncIterator[Debt]:
+        """Walk through what is owed, partition by partition, those due first first."""
+        for partition in PARTITIONS:
+            key, info_key = _debt_keys(partition)
+            start = 0
+            while page := await self._scripts.command("ZRANGE", key, start, start + _PAGE - 1, "WITHSCORES", key=key):
+                infos = await self._scripts.command("HMGET", info_key, *page[::2], key=info_key)
+                for sid, due_ms, info in zip(page[::2], page[1::2], infos, strict=True):
+                    yield _debt(partition, sid.decode(), int(float(due_ms)), (info or b"").decode())
+                start += _PAGE
+
+    async def dead(self) -> AsyncIterator[DeadDebt]:
+        """Walk through what was given up."""
+        for partition in PARTITIONS:
+            key, cursor = redis_keys.dead(partition), b"0"
+            while True:
+                cursor, entries = await self._scripts.command("HSCAN", key, cursor, "COUNT", _PAGE, key=key)
+                for sid, line in zip(entries[::2], entries[1::2], strict=True):
+                    yield _dead(partition, sid.decode(), line.decode())
+                if cursor == b"0":
+                    break
+
+    async def replay(self, debt: Debt) -> bool:
+        """Owe a dead confirmation again; False when it is no longer dead."""
+        partition = debt.partition
+        keys = [redis_keys.dead(partition), *_debt_keys(partition)]
+        return bool(await self._scripts.run("replay", keys, [debt.sid, redis_keys.verification_prefix(partition)]))
+
+    async def _end(self, debt: Debt, outcome: str, reason: str) -> bool:
+        keys = [
+            *_debt_keys(debt.partition),
+            redis_keys.verification_prefix(debt.partition) + debt.verification_id,
+            redis_keys.stats(debt.partition),
+            redis_keys.dead(debt.partition),
+        ]
+        return bool(
+            await self._scripts.run(
+                "settle", keys, [debt.sid, debt.send_number, outcome, f"{debt.country}:{debt.channel}", reason]
+            )
+        )
+
+
+def _debt_keys(partition: str) -> list[str]:
+    return [redis_keys.owed(partition), redis_keys.owed_info(partition)]
+
+
+def _debt(partition: str, sid: str, due_ms: int, info: str) -> Debt:
+    """Read `tries|since|id|send|country|channel`; what is illegible becomes a debt since 0, for the worker to bury."""
+    fields = info.split("|")
+    if len(fields) != _INFO_FIELDS or not (fields[0].isdecimal() and fields[1].isdecimal() and fields[3].isdecimal()):
+        return Debt(partition, sid, due_ms, 0, 0, "", 0, "", "")
+    tries, since_ms, verification_id, send, country, channel = fields
+    return Debt(partition, sid, due_ms, int(tries), int(since_ms), verification_id, int(send), country, channel)
+
+
+def _dead(partition: str, sid: str, line: str) -> DeadDebt:
+    """Read the debt's own line, then `|died at|reason`."""
+    fields = line.split("|", _INFO_FIELDS + 1)
+    debt = _debt(partition, sid, 0, "|".join(fields[:_INFO_FIELDS]))
+    return DeadDebt(debt, int(fields[_INFO_FIELDS]), fields[_INFO_FIELDS + 1])

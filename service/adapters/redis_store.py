@@ -1,0 +1,282 @@
+"""Verifications in Redis: one hash each, changed only by scripts.
+
+The record, two letters a field because a million of them are kept (a listpack of at most 512 bytes):
+
+    st state        at attempts counted   n  sends so far    cr created (ms)   rs next send allowed (ms)
+    to sealed number   tg number tag      pu purpose         co country        ln code length   tl TTL (s)
+    lo locale, ch channel, ac action, rf reference, wo web origin, ah app hash: only when not the default
+    c:<digest> -> send number    the code of each send (the code -> SID map is c: and s: together)
+    s:<n> SID   t:<n> sent (ms)   d:<n> rank and delivery   x:<n> error code   f:<n> feedback
+    i:<tag> -> at|fingerprint|verdict   the checks that came with an Idempotency-Key
+
+The store seals numbers and reads instants; what a check comes to is decided in `judge.lua`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.adapters import redis_keys
+from service.adapters.scripts import Scripts
+from service.core.delivery import RANKS
+from service.core.keyring import Keyring, SealBroken
+from service.core.limits import Limits
+from service.core.ports import (
+    Check,
+    Limited,
+    NewVerification,
+    NotPending,
+    OtherBody,
+    SameCode,
+    SendsExhausted,
+    StoreUnavailable,
+    UnknownVerification,
+)
+from service.core.verification import (
+    Action,
+    Channel,
+    Delivery,
+    Feedback,
+    Judgement,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+    partition_of,
+)
+
+_DEFAULTS = {b"lo": b"en", b"ch": b"sms", b"ac": b"code"}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPolicy:
+    """What the settings say of records and checks."""
+
+    late_window_seconds: int
+    max_attempts: int
+    max_sends: int
+    supersede_codes: bool
+    number: Limits  # sends to one number
+    failed_checks: Limits  # wrong codes for one number, over all its verifications
+
+
+class RedisVerifications:
+    """The `VerificationStore` of the core."""
+
+    def __init__(self, scripts: Scripts, keyring: Keyring, policy: RecordPolicy) -> None:
+        self._scripts = scripts
+        self._keyring = keyring
+        self._policy = policy
+
+    async def issue(self, new: NewVerification, digest: bytes) -> Verification:
+        """Write a verification and its first send."""
+        tag = self._keyring.number_tag(new.to)
+        partition = partition_of(new.id)
+        answer, *rest = await self._scripts.run(
+            "issue",
+            [redis_keys.verification(new.id), redis_keys.number(partition, tag), redis_keys.stats(partition)],
+            [
+                self._policy.number.policy,
+                new.ttl_seconds * 1000,
+                self._policy.late_window_seconds * 1000,
+                digest,
+                new.id,
+                f"{new.country}:{new.channel}",
+                *self._fields(new, tag),
+            ],
+        )
+        if answer == b"limited":
+            raise Limited(rest[0])
+        if answer == b"taken":
+            raise StoreUnavailable("issue: the id is taken")
+        return self._verification(new.id, rest)
+
+    async def resend(self, verification: Verification, digests: tuple[bytes, ...]) -> Verification:
+        """Write the next send."""
+        answer, *rest = await self._scripts.run(
+            "resend",
+            [*self._keys_of(verification), redis_keys.stats(partition_of(verification.id))],
+            [
+                self._policy.number.policy,
+                self._policy.late_window_seconds * 1000,
+                self._policy.max_sends,
+                *digests,
+            ],
+        )
+        if answer == b"sent":
+            return self._verification(verification.id, rest)
+        raise self._not_resent(answer, verification.id, rest)
+
+    async def deliver(
+        self, verification_id: str, send_number: int, *, sid: str, status: Delivery, error_code: int | None = None
+    ) -> bool:
+        """Record the SID and status of a send; tell whether a waiting confirmation became owed."""
+        answer = await self._scripts.run(
+            "deliver",
+            _record_and_debts(verification_id),
+            [verification_id, send_number, sid, f"{RANKS[status]}{status}", "" if error_code is None else error_code],
+        )
+        return bool(answer[0] == b"recorded" and answer[1])
+
+    async def refuse(
+        self, verification: Verification, send_number: int, *, error_code: int | None, passing: bool
+    ) -> Verification:
+        """Take back a send that was certainly not sent."""
+        answer, *rest = await self._scripts.run(
+            "refuse",
+            [*self._keys_of(verification), redis_keys.stats(partition_of(verification.id))],
+            [
+                send_number,
+                "" if error_code is None else error_code,
+                f"{RANKS[Delivery.FAILED]}{Delivery.FAILED}",
+                int(passing),
+            ],
+        )
+        return self._known(answer, verification.id, rest)
+
+    async def judge(self, check: Check) -> Judgement:
+        """Judge a check in one round trip."""
+        partition = partition_of(check.verification_id)
+        answer, *rest = await self._scripts.run(
+            "judge",
+            _record_and_debts(check.verification_id),
+            [
+                self._policy.max_attempts,
+                int(self._policy.supersede_codes),
+                check.verification_id,
+                redis_keys.number_prefix(partition),
+                "" if check.to is None else self._keyring.number_tag(check.to),
+                check.purpose or "",
+                self._policy.failed_checks.policy,
+                f"i:{check.idempotency_key}" if check.idempotency_key else "",
+                check.fingerprint,
+                *check.digests,
+            ],
+        )
+        if answer == b"missing":
+            raise UnknownVerification
+        if answer == b"other_body":
+            raise OtherBody
+        verdict, owes, replayed, *record = rest
+        return Judgement(
+            verdict=Verdict(verdict.decode()),
+            verification=self._verification(check.verification_id, record),
+            replayed=bool(replayed),
+            owes=bool(owes),
+        )
+
+    async def cancel(self, verification_id: str) -> Verification:
+        """End a pending verification."""
+        answer, *rest = await self._scripts.run(
+            "cancel", [redis_keys.verification(verification_id), redis_keys.stats(partition_of(verification_id))]
+        )
+        return self._known(answer, verification_id, rest)
+
+    async def read(self, verification_id: str) -> Verification:
+        """Read a verification as it stands now."""
+        answer, *rest = await self._scripts.run("read", [redis_keys.verification(verification_id)])
+        return self._known(answer, verification_id, rest)
+
+    def _fields(self, new: NewVerification, tag: str) -> list[bytes | str | int]:
+        optional = {
+            "lo": new.locale,
+            "ch": new.channel,
+            "ac": new.action,
+            "rf": new.reference,
+            "wo": new.web_origin,
+            "ah": new.app_hash,
+        }
+        fields: list[bytes | str | int] = [
+            *("to", self._keyring.seal(new.id, new.to.encode()), "tg", tag, "pu", new.purpose),
+            *("co", new.country, "ln", new.code_length, "tl", new.ttl_seconds),
+        ]
+        for name, value in optional.items():
+            if value is not None and _DEFAULTS.get(name.encode()) != value.encode():
+                fields += [name, value]
+        return fields
+
+    def _keys_of(self, verification: Verification) -> list[str]:
+        partition = partition_of(verification.id)
+        tag = self._keyring.number_tag(verification.to)
+        return [redis_keys.verification(verification.id), redis_keys.number(partition, tag)]
+
+    def _known(self, answer: bytes, verification_id: str, rest: Sequence[Any]) -> Verification:
+        if answer == b"missing":
+            raise UnknownVerification
+        return self._verification(verification_id, rest)
+
+    def _not_resent(self, answer: bytes, verification_id: str, rest: Sequence[Any]) -> Exception:
+        match answer:
+            case b"missing":
+                return UnknownVerification()
+            case b"limited":
+                return Limited(rest[0])
+            case b"exhausted":
+                return SendsExhausted()
+            case b"same_code":
+                return SameCode()
+            case _:
+                return NotPending(self._verification(verification_id, rest))
+
+    def _verification(self, verification_id: str, reply: Sequence[Any]) -> Verification:
+        """Read a script's `now_ms, field, value, …`."""
+        now_ms = reply[0]
+        record = {**_DEFAULTS, **dict(zip(reply[1::2], reply[2::2], strict=True))}
+        try:
+            to = self._keyring.unseal(verification_id, record[b"to"]).decode()
+        except SealBroken as broken:
+            raise StoreUnavailable(str(broken)) from None
+        sends = tuple(_send(record, number) for number in range(1, int(record[b"n"]) + 1))
+        expires_at_ms = sends[-1].sent_at_ms + int(record[b"tl"]) * 1000
+        return Verification(
+            id=verification_id,
+            to=to,
+            status=_status(record[b"st"], expired=now_ms >= expires_at_ms),
+            channel=Channel(record[b"ch"].decode()),
+            action=Action(record[b"ac"].decode()),
+            purpose=record[b"pu"].decode(),
+            locale=record[b"lo"].decode(),
+            reference=_text(record.get(b"rf")),
+            country=record[b"co"].decode(),
+            code_length=int(record[b"ln"]),
+            ttl_seconds=int(record[b"tl"]),
+            web_origin=_text(record.get(b"wo")),
+            app_hash=_text(record.get(b"ah")),
+            created_at_ms=int(record[b"cr"]),
+            expires_at_ms=expires_at_ms,
+            attempts=int(record[b"at"]),
+            resend_at_ms=int(record[b"rs"]),
+            sends=sends,
+        )
+
+
+def _record_and_debts(verification_id: str) -> list[str]:
+    partition = partition_of(verification_id)
+    return [
+        redis_keys.verification(verification_id),
+        redis_keys.owed(partition),
+        redis_keys.owed_info(partition),
+        redis_keys.stats(partition),
+    ]
+
+
+def _send(record: dict[bytes, bytes], number: int) -> Send:
+    error_code = record.get(b"x:%d" % number)
+    return Send(
+        number=number,
+        channel=Channel(record[b"ch"].decode()),
+        status=Delivery(record.get(b"d:%d" % number, b"0unknown")[1:].decode()),
+        error_code=None if error_code is None else int(error_code),
+        sent_at_ms=int(record[b"t:%d" % number]),
+        feedback=Feedback(record.get(b"f:%d" % number, b"none").decode()),
+    )
+
+
+def _status(state: bytes, *, expired: bool) -> Status:
+    if state == b"pending":
+        return Status.EXPIRED if expired else Status.PENDING
+    return Status.MAX_ATTEMPTS_REACHED if state == b"locked" else Status(state.decode())
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()

@@ -1,0 +1,61 @@
+"""The scripts: read from `lua/` once, run through the multiplexer, failures told in the core's words.
+
+A line `--@include name.lua` is replaced by that file, so that what two scripts share stands once.
+The first line of every script is `#!lua`: without it a single-node cluster hides cross-slot faults,
+and a script that runs out of memory half-way would not be refused before it starts.
+"""
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from service.adapters.multiplexer import Multiplexer, Script
+from service.core.ports import StoreUnavailable
+
+_INCLUDE = "--@include "
+_INCLUDED = frozenset({"clock.lua", "owe.lua", "windows.lua"})
+
+
+class Scripts:
+    """Runs scripts and plain commands on Redis; every failure is a `StoreUnavailable`."""
+
+    def __init__(self, multiplexer: Multiplexer) -> None:
+        self._multiplexer = multiplexer
+        self._scripts = load_scripts()
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[bytes | str | int] = ()) -> Any:
+        """Run `lua/<name>.lua` atomically, in one round trip."""
+        try:
+            return await self._multiplexer.run(self._scripts[name], keys, args)
+        except RedisError as failure:
+            raise _unavailable(name, failure) from failure
+
+    async def command(self, *words: bytes | str | int, key: str | None = None) -> Any:
+        """Run one plain command on the node that holds `key`."""
+        try:
+            return await self._multiplexer.command(*words, key=key)
+        except RedisError as failure:
+            raise _unavailable(str(words[0]), failure) from failure
+
+
+def load_scripts() -> dict[str, Script]:
+    """Read all scripts with their includes filled in."""
+    folder = resources.files("service.adapters") / "lua"
+    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".lua")}
+    return {
+        name.removesuffix(".lua"): Script(name.removesuffix(".lua"), _with_includes(text, texts))
+        for name, text in texts.items()
+        if name not in _INCLUDED
+    }
+
+
+def _with_includes(text: str, texts: dict[str, str]) -> str:
+    return "\n".join(
+        texts[line.removeprefix(_INCLUDE)] if line.startswith(_INCLUDE) else line for line in text.splitlines()
+    )
+
+
+def _unavailable(step: str, failure: RedisError) -> StoreUnavailable:
+    return StoreUnavailable(f"{step}: {type(failure).__name__}")

@@ -1,0 +1,5 @@
+"""The rules: what may be sent, what a check comes to, what Twilio is owed.
+
+Nothing here knows FastAPI, Redis, Twilio or the environment; the outside world enters through the
+Protocols of `ports`. Time comes from the store (Redis TIME), randomness from the operating system.
+"""

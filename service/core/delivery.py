@@ -1,0 +1,69 @@
+"""Delivery: what Twilio says became of a message, in our words and in an order that never goes back.
+
+Callbacks come in any order, twice, late, and even before Twilio has answered the send. Each carries
+the Message SID, so one that arrives after a lost answer brings the SID home and lets a waiting
+confirmation leave. (Twilio: "Track the Message Status of Outbound Messages".)
+"""
+
+from collections.abc import Callable
+
+from service.core.ports import Journal, VerificationStore
+from service.core.verification import Delivery, partition_of
+
+# Twilio's words on the left; new ones may appear without notice and say nothing to us.
+_WORDS = {
+    "accepted": Delivery.QUEUED,
+    "scheduled": Delivery.QUEUED,
+    "queued": Delivery.QUEUED,
+    "sending": Delivery.QUEUED,
+    "sent": Delivery.SENT,
+    "partially_delivered": Delivery.SENT,
+    "delivered": Delivery.DELIVERED,
+    "undelivered": Delivery.UNDELIVERED,
+    "failed": Delivery.FAILED,
+    "canceled": Delivery.CANCELED,
+    "read": Delivery.READ,
+}
+
+# A status replaces one of a lower rank only; the three ends of a message are peers, the first one stays.
+RANKS = {
+    Delivery.UNKNOWN: 0,
+    Delivery.QUEUED: 1,
+    Delivery.SENT: 2,
+    Delivery.DELIVERED: 3,
+    Delivery.UNDELIVERED: 3,
+    Delivery.FAILED: 3,
+    Delivery.CANCELED: 3,
+    Delivery.READ: 4,
+}
+
+
+def delivery_of(word: str) -> Delivery:
+    """Translate Twilio's status word; an unfamiliar one is `unknown`, which changes nothing."""
+    return _WORDS.get(word, Delivery.UNKNOWN)
+
+
+class DeliveryReports:
+    """Takes in what the signed status callbacks say."""
+
+    def __init__(self, store: VerificationStore, *, wake: Callable[[str], None], journal: Journal) -> None:
+        self._store = store
+        self._wake = wake
+        self._journal = journal
+
+    async def record(
+        self, verification_id: str, send_number: int, *, sid: str, word: str, error_code: int | None
+    ) -> None:
+        """Record one callback; wake the worker when it freed a waiting confirmation. May be repeated."""
+        status = delivery_of(word)
+        owes = await self._store.deliver(verification_id, send_number, sid=sid, status=status, error_code=error_code)
+        self._journal(
+            "delivery_reported",
+            verification_id=verification_id,
+            send=send_number,
+            delivery=status,
+            error_code=error_code,
+            owes=owes,
+        )
+        if owes:
+            self._wake(partition_of(verification_id))

@@ -1,0 +1,122 @@
+"""The keys: everything that is derived from `OTP_SECRET_KEYS` and `OTP_INDEX_KEY`.
+
+`OTP_SECRET_KEYS` rotate: the newest writes, all of them read. From each, HKDF (RFC 5869) derives
+separate keys for code digests, sealing, client tokens and fingerprints. `OTP_INDEX_KEY` never
+rotates, because it decides where a number lives: its partition, its limits. Neither ever reaches
+Redis, so a stolen dump holds no number and no code (a plain hash of six digits is reversed at once).
+"""
+
+import base64
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+DIGEST_BYTES = 16
+CLIENT_TOKEN_PREFIX = "vt_"  # noqa: S105 - a prefix, not a secret
+_NONCE_BYTES = 12
+
+
+class SealBroken(Exception):
+    """A sealed value was written under a key that is no longer listed, or was tampered with."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _DerivedKeys:
+    """One secret of `OTP_SECRET_KEYS`, split by use."""
+
+    code: bytes
+    token: bytes
+    aead: AESGCM = field(compare=False)
+    id: bytes  # one byte in front of sealed values: which key to try
+
+
+class Keyring:
+    """Digests, seals and tags; holds no state but its keys."""
+
+    def __init__(self, secret_keys: Sequence[bytes], index_key: bytes) -> None:
+        if not secret_keys:
+            raise ValueError("at least one secret key is needed")
+        self._keys = tuple(_derive(secret) for secret in secret_keys)
+        self._number_key = _expand(index_key, b"number")
+        self._limit_key = _expand(index_key, b"limit")
+        self._idempotency_key = _expand(index_key, b"idempotency")
+
+    def number_tag(self, number: str) -> str:
+        """Name a number without telling it: 128 bits of HMAC, 22 characters."""
+        return _text(hmac.digest(self._number_key, number.encode(), "sha256")[:16])
+
+    def partition(self, number: str) -> str:
+        """Tell which of the 16 partitions a number lives in, as one hex digit."""
+        return hmac.digest(self._number_key, number.encode(), "sha256").hex()[0]
+
+    def limit_tag(self, kind: str, value: str) -> str:
+        """Name what a limit counts without telling it."""
+        return _text(hmac.digest(self._limit_key, f"{kind}|{value}".encode(), "sha256")[:16])
+
+    def idempotency_tag(self, scope: str, key: str) -> str:
+        """Name an Idempotency-Key of one caller and route; stable over rotations, as its 24 h demand."""
+        return _text(hmac.digest(self._idempotency_key, f"{scope}|{key}".encode(), "sha256")[:16])
+
+    def fingerprint(self, content: bytes) -> str:
+        """Tell two request bodies apart without keeping either: 64 bits in hex."""
+        return hmac.digest(self._idempotency_key, b"body|" + content, "sha256").hex()[:16]
+
+    def code_digests(self, verification_id: str, code: str) -> tuple[bytes, ...]:
+        """Digest a code under every key, newest first; the first is the one to store."""
+        message = f"{verification_id}|{code}".encode()
+        return tuple(hmac.digest(keys.code, message, "sha256")[:DIGEST_BYTES] for keys in self._keys)
+
+    def client_token(self, verification_id: str) -> str:
+        """Make the token that lets a front end act on one verification and nothing else."""
+        return CLIENT_TOKEN_PREFIX + _token(self._keys[0], verification_id)
+
+    def is_client_token(self, verification_id: str, token: str) -> bool:
+        """Check a client token in constant time, under every key."""
+        given = token.removeprefix(CLIENT_TOKEN_PREFIX).encode()
+        return any(hmac.compare_digest(_token(keys, verification_id).encode(), given) for keys in self._keys)
+
+    def seal(self, context: str, content: bytes) -> bytes:
+        """Encrypt with AES-256-GCM, bound to a context: key id, nonce, ciphertext and tag (29 bytes more)."""
+        keys = self._keys[0]
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return keys.id + nonce + keys.aead.encrypt(nonce, content, context.encode())
+
+    def unseal(self, context: str, sealed: bytes) -> bytes:
+        """Decrypt what `seal` made. Raises `SealBroken`."""
+        nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+        for keys in self._keys:
+            if keys.id == sealed[:1]:  # two keys may share this byte, so a failure tries the next one
+                try:
+                    return keys.aead.decrypt(nonce, ciphertext, context.encode())
+                except InvalidTag:
+                    continue
+        raise SealBroken(
+            "no key in OTP_SECRET_KEYS opens this value; keep a retired key until its last record has expired"
+        )
+
+
+def _derive(secret: bytes) -> _DerivedKeys:
+    return _DerivedKeys(
+        code=_expand(secret, b"code digest"),
+        token=_expand(secret, b"client token"),
+        aead=AESGCM(_expand(secret, b"seal")),
+        id=_expand(secret, b"key id")[:1],
+    )
+
+
+def _expand(secret: bytes, use: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"otp-service/1 " + use).derive(secret)
+
+
+def _token(keys: _DerivedKeys, verification_id: str) -> str:
+    return _text(hmac.digest(keys.token, verification_id.encode(), "sha256")[:24])
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,40 @@
+"""Limits: so many in any window of a length, written as the settings write them: `1/30s,5/10m`.
+
+The windows slide: at no position does one hold more than its limit, so nobody gets a double burst
+at a fixed edge. Counting is the store's work.
+"""
+
+import re
+from dataclasses import dataclass
+
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LIMIT = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})([smhd])")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Windows that all must hold; no window at all means unlimited."""
+
+    windows: tuple[tuple[int, int], ...] = ()  # (most, window in ms)
+
+    @property
+    def policy(self) -> str:
+        """Write the windows as the scripts read them: `limit:window_ms,…`."""
+        return ",".join(f"{most}:{window_ms}" for most, window_ms in self.windows)
+
+    def __bool__(self) -> bool:
+        return bool(self.windows)
+
+
+UNLIMITED = Limits()
+
+
+def parse_limits(text: str) -> Limits:
+    """Read `1/30s,5/10m,10/1d`; an empty text is no limit. Raises `ValueError` with a sentence."""
+    windows = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        match = _LIMIT.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{part!r} is not a limit; write such as 5/10m (units s, m, h, d)")
+        windows.append((int(match[1]), int(match[2]) * _UNIT_MS[match[3]]))
+    return Limits(tuple(windows))

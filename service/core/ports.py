@@ -1,0 +1,325 @@
+"""What the rules need from the world, as Protocols: the docstrings are the contract.
+
+`Sender` is Twilio, the stores are Redis; each has one implementation in `service.adapters`. An
+implementation translates and decides nothing. Whether an error is permanent, passing or ambiguous
+is in its type, never in its text; no error carries a number, a code or a credential.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from service.core.limits import Limits
+from service.core.verification import Action, Channel, Delivery, Judgement, Verification
+
+
+class StoreUnavailable(Exception):
+    """Redis did not answer in time or refused a write; nothing may be assumed about the step."""
+
+
+# --- Twilio ---------------------------------------------------------------------------------------
+
+
+class Refusal(StrEnum):
+    """Why Twilio refuses a message for good; the values are the problem codes of the API."""
+
+    INVALID_NUMBER = "invalid_number"
+    COUNTRY_NOT_ALLOWED = "country_not_allowed"
+    RECIPIENT_OPTED_OUT = "recipient_opted_out"
+    NOT_A_MOBILE_NUMBER = "not_a_mobile_number"
+    CARRIER_REJECTED = "carrier_rejected"
+    BLOCKED = "blocked"
+    SENDER_MISCONFIGURED = "sender_misconfigured"
+    CREDENTIALS_REFUSED = "credentials_refused"
+
+
+class SendRefused(Exception):
+    """Permanent: Twilio refused the message and it was not sent."""
+
+    def __init__(self, refusal: Refusal, error_code: int | None) -> None:
+        super().__init__(f"{refusal} ({error_code})")
+        self.refusal = refusal
+        self.error_code = error_code
+
+
+class SendPostponed(Exception):
+    """Passing: the message was certainly not sent (429, or no connection), so it may be repeated."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class SendUnknown(Exception):
+    """Ambiguous: the request was written and no clear answer came. Never repeat it by machine."""
+
+
+class ConfirmRefused(Exception):
+    """Permanent: Twilio does not know the message or rejects the report (400, 404, 410)."""
+
+
+class ConfirmForbidden(Exception):
+    """Our credentials are refused (401, 403): no confirmation can be posted until they are mended."""
+
+
+class ConfirmPostponed(Exception):
+    """Everything else: busy, unreachable, 5xx, time-out, garbage. A report may be repeated safely."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One send as Twilio needs it."""
+
+    verification_id: str
+    send_number: int
+    to: str
+    body: str
+    validity_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedMessage:
+    """Twilio's word that it took a message."""
+
+    sid: str
+    status: Delivery
+
+
+class Sender(Protocol):
+    """The way to Twilio. Every call ends within seconds; none repeats a request by itself."""
+
+    async def send(self, message: OutgoingMessage) -> AcceptedMessage:
+        """Post one message with `ProvideFeedback=true`.
+
+        Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
+        """
+
+    async def confirm(self, sid: str) -> None:
+        """Report `Outcome=confirmed` for one message; return when Twilio has answered 2xx.
+
+        Raises `ConfirmRefused`, `ConfirmForbidden` or `ConfirmPostponed`, and nothing else.
+        """
+
+
+# --- Verifications --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewVerification:
+    """What `VerificationStore.issue` writes; the code enters only as its digest."""
+
+    id: str
+    to: str
+    country: str
+    channel: Channel
+    action: Action
+    purpose: str
+    locale: str
+    reference: str | None
+    code_length: int
+    ttl_seconds: int
+    web_origin: str | None
+    app_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One answer by a person, already turned into digests (newest key first)."""
+
+    verification_id: str
+    digests: tuple[bytes, ...]
+    to: str | None = None
+    purpose: str | None = None
+    idempotency_key: str | None = None  # already an HMAC
+    fingerprint: str = "0"
+
+
+class Limited(Exception):
+    """A limit is used up; says when to come back and never which limit it was."""
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__(f"retry after {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
+
+
+class UnknownVerification(Exception):
+    """No verification has this id, or its record has expired."""
+
+
+class NotPending(Exception):
+    """The verification has ended, so nothing more is sent for it."""
+
+    def __init__(self, verification: Verification) -> None:
+        super().__init__(verification.status)
+        self.verification = verification
+
+
+class SendsExhausted(Exception):
+    """The verification has had all its sends."""
+
+
+class SameCode(Exception):
+    """An earlier send of this verification carries the same code; draw again."""
+
+
+class OtherBody(Exception):
+    """The Idempotency-Key was used before with another body."""
+
+
+class VerificationStore(Protocol):
+    """Keeps verifications. Every method is one atomic step; all raise `StoreUnavailable`.
+
+    Methods that take an id raise `UnknownVerification` unless they say otherwise.
+    """
+
+    async def issue(self, new: NewVerification, digest: bytes) -> Verification:
+        """Write a verification and its first send, before anything is sent. Raises `Limited`."""
+
+    async def resend(self, verification: Verification, digests: tuple[bytes, ...]) -> Verification:
+        """Write the next send. Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`."""
+
+    async def deliver(
+        self, verification_id: str, send_number: int, *, sid: str, status: Delivery, error_code: int | None = None
+    ) -> bool:
+        """Record the SID and status of a send; tell whether a waiting confirmation became owed.
+
+        May be repeated. An unknown verification or send, or another SID, changes nothing.
+        """
+
+    async def refuse(
+        self, verification: Verification, send_number: int, *, error_code: int | None, passing: bool
+    ) -> Verification:
+        """Take back a send that was certainly not sent; `passing` gives its limit back."""
+
+    async def judge(self, check: Check) -> Judgement:
+        """Judge a check: count, compare, consume once, owe. Raises `OtherBody`."""
+
+    async def cancel(self, verification_id: str) -> Verification:
+        """End a pending verification; one that has ended stays as it is."""
+
+    async def read(self, verification_id: str) -> Verification:
+        """Read a verification as it stands now."""
+
+
+class LimitStore(Protocol):
+    """Counts what is not kept with one number."""
+
+    async def reserve(self, kind: str, value: str, limits: Limits) -> int:
+        """Reserve one unit; 0 when granted, else the milliseconds to wait. Raises `StoreUnavailable`."""
+
+
+# --- Confirmations --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """One confirmation owed to Twilio."""
+
+    partition: str
+    sid: str
+    due_ms: int  # while claimed: leased until
+    tries: int
+    since_ms: int
+    verification_id: str
+    send_number: int
+    country: str
+    channel: str
+
+    @property
+    def legible(self) -> bool:
+        """Tell whether the particulars of this debt could be read."""
+        return self.since_ms > 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadDebt:
+    """A confirmation that was given up, kept 14 days for `owed replay`."""
+
+    debt: Debt
+    died_at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one claim brought: leased debts, and when the partition's next debt is due."""
+
+    debts: tuple[Debt, ...]
+    now_ms: int
+    next_due_ms: int | None
+
+
+class ConfirmationStore(Protocol):
+    """Keeps the debts. Every method is one atomic step; all raise `StoreUnavailable`."""
+
+    async def claim(self, partition: str, *, lease_ms: int, most: int) -> Claim:
+        """Lease the due debts of a partition, oldest first."""
+
+    async def settle(self, debt: Debt) -> bool:
+        """Remove a debt that Twilio has accepted; False when another worker did."""
+
+    async def bury(self, debt: Debt, reason: str) -> bool:
+        """Move a debt to the dead; False when another worker has ended it."""
+
+    async def postpone(self, debt: Debt, *, delay_ms: int, was_tried: bool) -> bool:
+        """Give a debt back, due later; False when its lease has passed to another worker."""
+
+    async def halt(self, reason: str, ttl_seconds: int) -> None:
+        """Note for every process that posting has stopped."""
+
+    async def resume(self) -> None:
+        """Take that note back."""
+
+
+# --- Idempotency and API keys ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What claiming an Idempotency-Key came to: one of the three, or none of them when the key is fresh."""
+
+    answer: bytes | None = None
+    running_ms: int | None = None
+    abandoned_id: str | None = None
+
+
+class IdempotencyStore(Protocol):
+    """Keeps the first answer of each Idempotency-Key, sealed. All raise `StoreUnavailable`."""
+
+    async def begin(self, key: str, *, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
+        """Claim a key. Raises `OtherBody`."""
+
+    async def finish(self, key: str, *, fingerprint: str, answer: bytes) -> None:
+        """Keep the sealed answer; a key that has one already, or is gone, stays as it is."""
+
+    async def release(self, key: str, *, fingerprint: str) -> None:
+        """Forget a key without an answer, so that the caller may try again."""
+
+
+class ApiKeyStore(Protocol):
+    """Keeps what is known of each API key under the key's digest."""
+
+    async def api_keys(self) -> Mapping[str, bytes]:
+        """Read all digests with their JSON particulars."""
+
+
+# --- Webhooks and the log -------------------------------------------------------------------------
+
+
+class CallbackSignature(Protocol):
+    """Knows how Twilio signs its callbacks."""
+
+    def is_genuine(self, url: str, fields: Mapping[str, Sequence[str]], signature: str) -> bool:
+        """Tell whether Twilio signed these form fields, blanks included, for this public URL."""
+
+
+class Journal(Protocol):
+    """Writes one event with its fields; what is not on the list of known fields is not written."""
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Write an event named like an identifier, such as `confirmation_settled`."""

@@ -1,0 +1,141 @@
+"""The words of the service: verification, send, check, verdict, confirmation, delivery.
+
+Everything here is a value: an enum or a frozen dataclass without behaviour beyond what its own
+fields say. All instants are Redis time in milliseconds since the epoch (`…_ms`), all spans carry
+their unit. The steps that change these values live in `issuing`, `verifying`, `confirming` and
+`delivery`; the promises that need atomicity live in the store's scripts.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+ID_PREFIX = "ve_"
+ID_PATTERN = rf"^{ID_PREFIX}[0-9a-f]{{32}}$"
+_ID = re.compile(ID_PATTERN)
+
+
+class Channel(StrEnum):
+    """How a message travels."""
+
+    SMS = "sms"
+
+
+class Action(StrEnum):
+    """The tracked action: what the person does that proves receipt."""
+
+    CODE = "code"
+
+
+class Status(StrEnum):
+    """Where a verification stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
+    MAX_ATTEMPTS_REACHED = "max_attempts_reached"
+    FAILED = "failed"
+
+
+class Verdict(StrEnum):
+    """What a check came to. Only `approved` proves anything."""
+
+    APPROVED = "approved"
+    WRONG_CODE = "wrong_code"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    USED = "used"
+    LOCKED = "locked"
+    CANCELED = "canceled"
+    MISMATCH = "mismatch"
+
+
+class Feedback(StrEnum):
+    """What became of the confirmation of one send."""
+
+    NONE = "none"
+    WAITING = "waiting"  # for the SID
+    OWED = "owed"
+    CONFIRMED = "confirmed"
+    DEAD = "dead"
+
+
+class Delivery(StrEnum):
+    """What Twilio says became of a message; `unknown` is ours: no answer, or none yet."""
+
+    UNKNOWN = "unknown"
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One message of a verification, with its own code, expiry and Message SID."""
+
+    number: int
+    channel: Channel
+    status: Delivery
+    error_code: int | None
+    sent_at_ms: int
+    feedback: Feedback
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One attempt to prove that a person holds a number, as it stood at `now_ms`."""
+
+    id: str
+    to: str
+    status: Status
+    channel: Channel
+    action: Action
+    purpose: str
+    locale: str
+    reference: str | None
+    country: str
+    code_length: int
+    ttl_seconds: int
+    web_origin: str | None
+    app_hash: str | None
+    created_at_ms: int
+    expires_at_ms: int
+    attempts: int
+    resend_at_ms: int
+    sends: tuple[Send, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The answer to one check."""
+
+    verdict: Verdict
+    verification: Verification
+    replayed: bool = False  # the same Idempotency-Key within 60 s: nothing was judged anew
+    owes: bool = False  # a confirmation became due: the worker may start at once
+
+    @property
+    def valid(self) -> bool:
+        """Say whether this check approved the verification."""
+        return self.verdict is Verdict.APPROVED
+
+
+def new_id(partition: str) -> str:
+    """Draw a verification id: the partition's hex digit, then 124 random bits."""
+    return f"{ID_PREFIX}{partition}{secrets.randbits(124):031x}"
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text has the form of a verification id (it need not exist)."""
+    return _ID.fullmatch(text) is not None
+
+
+def partition_of(verification_id: str) -> str:
+    """Read the partition (one hex digit) from a verification id."""
+    return verification_id[len(ID_PREFIX)]

@@ -1,0 +1,64 @@
+"""Verifying: judge what a person typed, once, in one atomic step of the store.
+
+This module turns the typed code into digests and hands them over; counting, comparing, consuming
+and owing the confirmation happen together in `judge.lua`, which also draws the race. Twilio is
+never asked: verifying works as fast when Twilio is down.
+"""
+
+from collections.abc import Callable
+
+from service.core.keyring import Keyring
+from service.core.ports import Check, Journal, VerificationStore
+from service.core.verification import Judgement, Verification, partition_of
+
+
+class Verifying:
+    """Judges checks, and ends or reads verifications."""
+
+    def __init__(
+        self, store: VerificationStore, keyring: Keyring, *, wake: Callable[[str], None], journal: Journal
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._wake = wake
+        self._journal = journal
+
+    async def check(
+        self,
+        verification_id: str,
+        code: str,
+        *,
+        to: str | None = None,
+        purpose: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Judgement:
+        """Judge one code.
+
+        `to` and `purpose`, when given, must be those of the verification, or the verdict is
+        `mismatch` and nothing is compared: an approval for one thing cannot be swapped for another.
+        The same `idempotency_key` within 60 s gets the same verdict and costs no attempt.
+        Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.
+        """
+        judgement = await self._store.judge(
+            Check(
+                verification_id=verification_id,
+                digests=self._keyring.code_digests(verification_id, code),
+                to=to,
+                purpose=purpose,
+                idempotency_key=idempotency_key and self._keyring.idempotency_tag(verification_id, idempotency_key),
+                fingerprint=self._keyring.fingerprint(f"{code}|{to}|{purpose}".encode()),
+            )
+        )
+        if judgement.owes:
+            self._wake(partition_of(verification_id))
+        return judgement
+
+    async def cancel(self, verification_id: str) -> Verification:
+        """End a pending verification; one that has ended keeps its end."""
+        verification = await self._store.cancel(verification_id)
+        self._journal("verification_canceled", verification_id=verification_id, status=verification.status)
+        return verification
+
+    async def read(self, verification_id: str) -> Verification:
+        """Read a verification as it stands now."""
+        return await self._store.read(verification_id)

@@ -1,0 +1,219 @@
+"""Settings: the environment, read once and validated together.
+
+Every setting is a field here, a line in `.env.example` and a row in the README; a test keeps the
+three in step. Contradictions and placeholder secrets stop the start with a sentence that says what
+to set. The rules receive small policies made from this, never the settings themselves.
+"""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.core.codes import LONGEST, SHORTEST
+from service.core.limits import Limits, parse_limits
+from service.core.texts import check_brand
+
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LEAST_SECRET_CHARACTERS = 32
+_LEAST_DISTINCT_CHARACTERS = 8
+_PLACEHOLDER = re.compile(r"change|example|placeholder|secret|your[-_ ]|xxx|todo|<|>", re.IGNORECASE)
+_TWILIO_SID = re.compile(r"(AC|MG|SK)[0-9a-fA-F]{32}")
+
+
+class SettingsRefused(Exception):
+    """The settings cannot be used; each line of the text says what to set."""
+
+
+def _parse_span(value: Any) -> Any:
+    """Read `10m`, `1h`, `90s` or plain seconds."""
+    match = re.fullmatch(r"([0-9]{1,7})([smhd]?)", str(value).strip())
+    if match is None:
+        raise ValueError("write a span such as 90s, 10m or 1h")
+    return int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _parse_limits(value: Any) -> Any:
+    return parse_limits(value) if isinstance(value, str) else value
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Span = Annotated[int, BeforeValidator(_parse_span)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+LimitSpec = Annotated[Limits, NoDecode, BeforeValidator(_parse_limits)]
+Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    redis_url: Optional = None
+
+    twilio_account_sid: Optional = None
+    twilio_auth_token: Secrets = ()
+    twilio_api_key: Optional = None
+    twilio_api_secret: OptionalSecret = None
+    twilio_messaging_service_sid: Optional = None
+    twilio_from: Optional = None
+    twilio_base_url: Optional = None
+    twilio_edge: Optional = None
+    twilio_region: Optional = None
+
+    otp_public_url: Optional = None
+    otp_secret_keys: Secrets = ()
+    otp_index_key: OptionalSecret = None
+    otp_brand: Annotated[str, AfterValidator(check_brand)] = "Acme"
+    otp_code_length: int = Field(6, ge=SHORTEST, le=LONGEST)
+    otp_code_ttl: Span = Field(600, ge=30, le=600)
+    otp_late_window: Span = Field(3600, ge=0, le=86400)
+    otp_max_attempts: int = Field(5, ge=1, le=10)
+    otp_max_sends: int = Field(5, ge=1, le=20)
+    otp_supersede_codes: bool = False
+    otp_countries: Words = ("US", "CA", "GB", "IE", "DE", "AT", "CH", "FR", "ES", "IT", "NL", "BE", "AU", "NZ")
+    otp_limit_number: LimitSpec = parse_limits("1/30s,5/10m,10/1d")
+    otp_limit_failed_checks: LimitSpec = parse_limits("20/1d")
+    otp_limit_ip: LimitSpec = parse_limits("30/10m,200/1d")
+    otp_limit_prefix: LimitSpec = parse_limits("100/1h")
+    otp_limit_country: LimitSpec = parse_limits("5000/1h")
+    otp_limit_day: LimitSpec = parse_limits("50000/1d")
+    otp_limit_peer: LimitSpec = parse_limits("60/1m")
+    otp_require_client_ip: bool = False
+    otp_trusted_proxies: int = Field(0, ge=0, le=10)
+    otp_cors_origins: Words = ()
+    otp_risk_check: Optional = Field("enable", pattern="^(enable|disable)$")
+    otp_content_retention: Optional = Field(None, pattern="^(retain|discard)$")
+    otp_address_retention: Optional = Field(None, pattern="^(retain|obfuscate)$")
+    otp_worker: bool = True
+    otp_data_dir: Path = Path("data")
+    otp_docs: bool = True
+    otp_log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+    @field_validator("otp_countries")
+    @classmethod
+    def _countries_are_regions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(re.fullmatch("[A-Z]{2}", country) is None for country in value):
+            raise ValueError("write two-letter regions such as US,CA,DE; leave it empty to allow every country")
+        return value
+
+    @field_validator("twilio_base_url")
+    @classmethod
+    def _base_url_is_safe(cls, value: str | None) -> str | None:
+        """Credentials go to this address: TLS, unless it never leaves the machine."""
+        if value is None:
+            return None
+        url = urlsplit(value)
+        if url.scheme == "https" and url.hostname:
+            return value.rstrip("/")
+        if url.scheme == "http" and _is_loopback(url.hostname):
+            return value.rstrip("/")
+        raise ValueError("use https, or http on a loopback address")
+
+    @field_validator("otp_public_url")
+    @classmethod
+    def _public_url_is_plain(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+            raise ValueError("write the address Twilio reaches this service at, such as https://otp.example.com")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        if (self.twilio_api_key is None) != (self.twilio_api_secret is None):
+            raise ValueError("TWILIO_API_KEY and TWILIO_API_SECRET belong together: set both or neither")
+        if self.twilio_messaging_service_sid and self.twilio_from:
+            raise ValueError("set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, not both")
+        if "*" in self.otp_cors_origins and len(self.otp_cors_origins) > 1:
+            raise ValueError("OTP_CORS_ORIGINS is * or a list of origins, not both")
+        return self
+
+    @property
+    def callbacks_verifiable(self) -> bool:
+        """Tell whether Twilio can call back and its signature can be checked."""
+        return self.otp_public_url is not None and bool(self.twilio_auth_token)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment and `.env`. Raises `SettingsRefused` naming each wrong setting, never its value."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as failure:
+        raise SettingsRefused("\n".join(_sentence(error) for error in failure.errors(include_input=False))) from None
+
+
+def missing_to_serve(settings: Settings) -> list[str]:
+    """List, in sentences, what must be set before real messages can be sent."""
+    missing = []
+    if not _TWILIO_SID.fullmatch(settings.twilio_account_sid or ""):
+        missing.append("Set TWILIO_ACCOUNT_SID to your account's SID (AC and 32 hex digits).")
+    if not settings.twilio_auth_token and settings.twilio_api_key is None:
+        missing.append("Set TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and TWILIO_API_SECRET.")
+    if not settings.twilio_messaging_service_sid and not settings.twilio_from:
+        missing.append("Set TWILIO_MESSAGING_SERVICE_SID (MG…) or TWILIO_FROM (a number of yours).")
+    if settings.otp_public_url and not settings.twilio_auth_token:
+        missing.append("Set TWILIO_AUTH_TOKEN too: OTP_PUBLIC_URL asks for callbacks, and only the token proves them.")
+    return missing + weak_secrets(settings)
+
+
+def weak_secrets(settings: Settings) -> list[str]:
+    """List, in sentences, which keys are absent, too short or placeholders."""
+    new = "Make one with: openssl rand -base64 32"
+    weak = []
+    if not settings.otp_secret_keys:
+        weak.append(f"Set OTP_SECRET_KEYS. {new}")
+    if any(_is_weak(key.get_secret_value()) for key in settings.otp_secret_keys):
+        weak.append(f"OTP_SECRET_KEYS holds a placeholder or a key under {_LEAST_SECRET_CHARACTERS} characters. {new}")
+    if settings.otp_index_key is None:
+        weak.append(f"Set OTP_INDEX_KEY, and never change it afterwards. {new}")
+    elif _is_weak(settings.otp_index_key.get_secret_value()):
+        weak.append(f"OTP_INDEX_KEY is a placeholder or under {_LEAST_SECRET_CHARACTERS} characters. {new}")
+    elif settings.otp_index_key in settings.otp_secret_keys:
+        weak.append("OTP_INDEX_KEY must differ from OTP_SECRET_KEYS: the one stays for ever, the others rotate.")
+    return weak
+
+
+def _is_weak(secret: str) -> bool:
+    return (
+        len(secret) < _LEAST_SECRET_CHARACTERS
+        or len(set(secret)) < _LEAST_DISTINCT_CHARACTERS
+        or _PLACEHOLDER.search(secret) is not None
+    )
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"][:1]).upper()
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {text}." if name else f"{text}."

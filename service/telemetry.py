@@ -1,0 +1,108 @@
+"""Telemetry: one JSON line per event with allow-listed fields, and the text of /metrics.
+
+A field that is not on the list is not written, whatever a caller passes: numbers, codes, keys and
+tokens have no way into a line. Business counters are read from Redis at each scrape, so that they
+are the same whichever worker answers.
+"""
+
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any, cast
+
+import structlog
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+from pydantic_core import to_json
+
+from service.core.ports import Journal
+
+FIELDS = frozenset(
+    {
+        "event", "level", "timestamp",
+        "request_id", "method", "route", "status", "duration_ms", "problem", "api_key",
+        "verification_id", "send", "sid", "delivery", "error_code", "verdict", "reason", "replayed",
+        "owes", "tries", "waited_ms", "delay_ms", "pid", "version", "exception", "where",
+    }
+)  # fmt: skip
+# What an operator should be woken for, and what deserves a look.
+_ERRORS = frozenset({"confirming_halted", "unexpected_error", "sid_not_attached", "confirmation_fault"})
+_WARNINGS = frozenset(
+    {"confirmation_dead", "send_unknown", "send_postponed", "worker_waits_for_store", "store_unavailable"}
+)
+
+
+def open_journal(level: str = "info") -> Journal:
+    """Return the way to write events to standard output; quiet the libraries that log requests."""
+    logging.getLogger("twilio").setLevel(logging.WARNING)
+    logger = structlog.wrap_logger(
+        structlog.WriteLogger(sys.stdout),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _only_listed_fields,
+            structlog.processors.JSONRenderer(serializer=lambda line, **_: to_json(line).decode()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+
+    def write(event: str, /, **fields: object) -> None:
+        if event in _ERRORS:
+            logger.error(event, **fields)
+        elif event in _WARNINGS:
+            logger.warning(event, **fields)
+        else:
+            logger.info(event, **fields)
+
+    return write
+
+
+def metrics_text(totals: Counter[str], gauges: Mapping[str, float]) -> bytes:
+    """Write the counters of the scripts and the gauges of the queue in the Prometheus text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshot(totals, gauges))
+    return generate_latest(registry)
+
+
+class _Snapshot(Collector):
+    """One reading of the counters, in the shape the library asks for."""
+
+    def __init__(self, totals: Counter[str], gauges: Mapping[str, float]) -> None:
+        self._totals = totals
+        self._gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        """Group `check:<verdict>` and `<event>:<country>:<channel>` into two families, and pass the gauges on."""
+        checks = CounterMetricFamily("otp_checks", "Checks by verdict.", labels=["verdict"])
+        events = CounterMetricFamily(
+            "otp_sends",
+            "Sends by what became of them: issued, resent, accepted, sent, delivered, approved, confirmed, …",
+            labels=["event", "country", "channel"],
+        )
+        for name, value in sorted(self._totals.items()):
+            match name.split(":"):
+                case ["check", verdict]:
+                    checks.add_metric([verdict], value)
+                case [event, country, channel]:
+                    events.add_metric([event, country, channel], value)
+        yield checks
+        yield events
+        for name, reading in self._gauges.items():
+            yield GaugeMetricFamily(name, _GAUGES[name], reading)
+
+
+_GAUGES = {
+    "otp_owed": "Confirmations that Twilio has not accepted yet.",
+    "otp_owed_overdue_seconds": "How long the most overdue confirmation has been due.",
+    "otp_dead": "Confirmations given up in the last 14 days.",
+    "otp_confirming_halted": "1 while Twilio refuses the credentials and no confirmation is posted.",
+}
+
+
+def _only_listed_fields(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return cast(
+        "Mapping[str, Any]", {name: value for name, value in line.items() if name in FIELDS and value is not None}
+    )
