@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     otp_worker: bool = True
     otp_data_dir: Path = Path("data")
     otp_docs: bool = True
+    otp_metrics_key: bool = False
     otp_log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
     @field_validator("otp_countries")

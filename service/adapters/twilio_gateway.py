@@ -1,0 +1,170 @@
+"""The way to Twilio: sends messages with `ProvideFeedback=true` and reports the confirmed ones.
+
+Each call is one HTTP request, ends within seconds and repeats nothing; failures come out as the three
+kinds that `Sender` names, without a number, a code or a credential in them. `open_twilio` makes the
+one session that all calls share. The library reads nothing from the environment here; only the proxy
+(HTTPS_PROXY, NO_PROXY) comes from there. When to call, and what follows, is decided by the rules.
+(https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource)
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from twilio.rest import Client  # type: ignore[import-untyped] # the library ships no types
+
+from service.adapters.twilio_errors import TwilioRejected, confirm_failure, send_failure
+from service.adapters.twilio_transport import TwilioTransport
+from service.core.delivery import delivery_of
+from service.core.ports import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
+
+_TWILIO = "https://api.twilio.com"
+_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwilioAccount:
+    """Whom to send as, from which sender, and where Twilio is."""
+
+    account_sid: str
+    username: str  # the account SID with its Auth Token, or an API key's SID with its secret
+    password: str = field(repr=False)
+    messaging_service_sid: str | None = None  # it chooses the sender; without one, `from_number` is the sender
+    from_number: str | None = None
+    base_url: str | None = None  # None: the real Twilio, at this edge and in this region
+    edge: str | None = None
+    region: str | None = None
+    public_url: str | None = None  # where Twilio finds us; None: no status callbacks
+    risk_check: str | None = None  # "enable" or "disable"; None: as the account says
+    content_retention: str | None = None  # "retain" or "discard"
+    address_retention: str | None = None  # "retain" or "obfuscate"
+    total_timeout_seconds: float = 5.0
+    connect_timeout_seconds: float = 2.0  # a free connection included, so that a full pool is no ambiguous time-out
+
+
+@asynccontextmanager
+async def open_twilio(account: TwilioAccount) -> AsyncIterator["TwilioGateway"]:
+    """Open the session that all calls to Twilio share, and close it at the end."""
+    timeout = aiohttp.ClientTimeout(total=account.total_timeout_seconds, connect=account.connect_timeout_seconds)
+    # Not `trust_env`: it also reads .netrc, whose entries collide with our Authorization, anew for each request.
+    async with aiohttp.ClientSession(
+        timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), proxy=_proxy_to(account.base_url or _TWILIO)
+    ) as http:
+        yield TwilioGateway(account, http)
+
+
+class TwilioGateway:
+    """Twilio as the rules see it (`Sender`); made inside a running loop."""
+
+    def __init__(self, account: TwilioAccount, http: aiohttp.ClientSession) -> None:
+        self._account = account
+        self._client = _new_client(account, http)
+
+    async def send(self, message: OutgoingMessage) -> AcceptedMessage:
+        """Post one message with `ProvideFeedback=true`.
+
+        Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
+        """
+        account = self._account
+        try:
+            created = await self._client.messages.create_async(  # what is None stays away
+                to=message.to,
+                body=message.body,
+                messaging_service_sid=account.messaging_service_sid,
+                from_=None if account.messaging_service_sid else account.from_number,
+                provide_feedback=True,
+                status_callback=self._status_callback(message),
+                validity_period=message.validity_seconds,
+                attempt=message.send_number,
+                message_intent="otp",
+                risk_check=account.risk_check,
+                content_retention=account.content_retention,
+                address_retention=account.address_retention,
+            )
+        except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
+            raise send_failure(fault) from None
+        if not isinstance(created.sid, str) or _SID.fullmatch(created.sid) is None:
+            raise SendUnknown("an answer without a legible SID")
+        return AcceptedMessage(created.sid, delivery_of(str(created.status)))
+
+    async def confirm(self, sid: str) -> None:
+        """Report `Outcome=confirmed` for one message; return when Twilio has answered 2xx.
+
+        Raises `ConfirmRefused`, `ConfirmForbidden` or `ConfirmPostponed`, and nothing else.
+        """
+        if _SID.fullmatch(sid) is None:  # it becomes a part of the path
+            raise ConfirmRefused("illegible SID")
+        try:
+            # Not `feedback.create_async`: it fails on a body it cannot read, after the 2xx that is all we ask for.
+            await self._client.api.v2010.request_async(
+                "POST",
+                f"/Accounts/{self._account.account_sid}/Messages/{sid}/Feedback.json",
+                data={"Outcome": "confirmed"},
+            )
+        except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
+            raise confirm_failure(fault) from None
+
+    async def check_credentials(self) -> str | None:
+        """Ask Twilio whether it takes our credentials: None, or a sentence that says what to mend. Sends nothing.
+
+        Lists one message rather than reading the account, which Twilio forbids to Standard API keys.
+        """
+        try:
+            await self._client.api.v2010.request_async(
+                "GET", f"/Accounts/{self._account.account_sid}/Messages.json", params={"PageSize": "1"}
+            )
+        except TwilioRejected as rejected:
+            return f"{rejected}: {_remedy(rejected)}."
+        except (aiohttp.ClientError, OSError, ValueError) as fault:
+            place = self._account.base_url or _TWILIO
+            return f"{place} gave no answer ({type(fault).__name__}): look at the network, the proxy and the base URL."
+        return None
+
+    def _status_callback(self, message: OutgoingMessage) -> str | None:
+        if not self._account.public_url:
+            return None
+        root = self._account.public_url.rstrip("/")
+        return f"{root}/twilio/status/{message.verification_id}/{message.send_number}"
+
+
+def _proxy_to(base_url: str) -> str | None:
+    """Name the proxy that the environment sets for this place; plain http is loopback, where none belongs."""
+    target = urlsplit(base_url)
+    if target.scheme != "https" or proxy_bypass(target.hostname or ""):
+        return None
+    proxy = getproxies().get("https")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _new_client(account: TwilioAccount, http: aiohttp.ClientSession) -> Client:
+    """Build the library's client; its lazy imports happen here, not in the first request."""
+    is_real = account.base_url is None
+    client = Client(
+        account.username,
+        account.password,
+        account.account_sid,
+        http_client=TwilioTransport(http),
+        # The library would cut any other host to pieces to squeeze these in.
+        edge=account.edge if is_real else None,
+        region=account.region if is_real else None,
+        environment={"_": ""},  # an empty one would mean os.environ
+    )
+    if account.base_url is not None:
+        client.api.base_url = account.base_url
+    _ = client.messages
+    return client
+
+
+def _remedy(rejected: TwilioRejected) -> str:
+    if rejected.refusal is Refusal.CREDENTIALS_REFUSED:
+        return (
+            "check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN or with TWILIO_API_KEY and TWILIO_API_SECRET, "
+            "that the account is active, and that a key is of its region and may read messages"
+        )
+    if rejected.refusal is not None:
+        return "check that TWILIO_ACCOUNT_SID and TWILIO_BASE_URL are right"
+    return "this passes by itself; try again later"

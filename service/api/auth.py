@@ -1,0 +1,161 @@
+"""Who may call: API keys with scopes, and client tokens for one verification each.
+
+An API key is 256 random bits; only its SHA-256 is kept, so comparing is a look-up that tells
+nothing by its timing. All keys are read at once, at most 30 s old; an unknown key makes them be read
+again, at most once a second, however many unknown keys arrive. Redis away and the copy too old: 503.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.api.call import Call, Caller
+from service.api.problems import ProblemAnswer
+from service.core.guard import Guard
+from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
+from service.core.ports import ApiKeyStore, Limited
+
+API_KEY_PREFIX = "otp_sk_"
+SECURITY_SCHEMES = {
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`otp_sk_…`, from `otp-service keys create NAME`.",
+    },
+    "clientToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`vt_…`, from the answer to the issue; good for that verification alone.",
+    },
+}
+_OLDEST_SECONDS = 30.0
+_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The check in front of a route, and the schemes by which the OpenAPI page names it."""
+
+    authorize: Callable[[Call, Mapping[str, str]], Awaitable[None]]
+    schemes: tuple[str, ...]
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    VERIFICATIONS = "verifications"
+    REPORTS = "reports"
+    OPERATE = "operate"
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    digest: str
+    name: str
+    scopes: frozenset[str]
+
+
+def key_digest(key: str) -> str:
+    """Digest an API key as it is kept."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Authenticator:
+    """Finds out who calls, or refuses."""
+
+    def __init__(
+        self,
+        keys: ApiKeyStore,
+        keyring: Keyring,
+        guard: Guard,
+        *,
+        trusted_proxies: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = keys
+        self._keyring = keyring
+        self._guard = guard
+        self._trusted_proxies = trusted_proxies
+        self._clock = clock
+        self._keys: dict[str, _Key] = {}
+        self._read_at = -_OLDEST_SECONDS
+        self._reading = asyncio.Lock()
+
+    def key(self, scope: Scope) -> Access:
+        """Make the check for a route that takes an API key of this scope."""
+
+        async def authorize(call: Call, _: Mapping[str, str]) -> None:
+            call.caller = await self._by_key(_bearer(call), scope)
+            call.log["api_key"] = call.caller.name
+
+        return Access(authorize, ("apiKey",))
+
+    def key_or_token(self, scope: Scope) -> Access:
+        """Make the check for a route that also takes the client token of the verification in its path."""
+
+        async def authorize(call: Call, path: Mapping[str, str]) -> None:
+            credential = _bearer(call)
+            if credential.startswith(CLIENT_TOKEN_PREFIX):
+                call.caller = await self._by_token(
+                    credential, path["verification_id"], call.peer(trusted_proxies=self._trusted_proxies)
+                )
+                call.log["api_key"] = "client token"
+            else:
+                call.caller = await self._by_key(credential, scope)
+                call.log["api_key"] = call.caller.name
+
+        return Access(authorize, ("apiKey", "clientToken"))
+
+    async def _by_key(self, credential: str, scope: Scope) -> Caller:
+        if credential.startswith(CLIENT_TOKEN_PREFIX):
+            raise ProblemAnswer("insufficient_scope", "A client token may verify, resend and read its verification.")
+        digest = key_digest(credential)
+        known = await self._find(digest)
+        if known is None:
+            raise _unauthenticated()
+        if scope not in known.scopes:
+            raise ProblemAnswer("insufficient_scope", f"The API key lacks the scope {scope}.")
+        return Caller(scope_id=digest, name=known.name)
+
+    async def _by_token(self, token: str, verification_id: str, peer: str) -> Caller:
+        if not self._keyring.is_client_token(verification_id, token):
+            raise _unauthenticated()
+        wait_ms = await self._guard.wait_for_peer_ms(peer)
+        if wait_ms:
+            raise Limited(wait_ms)
+        return Caller(scope_id=verification_id, name="client token", is_front_end=True)
+
+    async def _find(self, digest: str) -> _Key | None:
+        """Look a key up in the copy; read the copy anew when it is old, or when the key is not in it."""
+        known = self._keys.get(digest)
+        age_seconds = self._clock() - self._read_at
+        if age_seconds < (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
+            return known
+        async with self._reading:
+            if self._clock() - self._read_at >= _PAUSE_SECONDS:  # else another caller has just read it
+                await self._read()
+        return self._keys.get(digest)
+
+    async def _read(self) -> None:
+        keys = {}
+        for digest, particulars in (await self._store.api_keys()).items():
+            content = json.loads(particulars)
+            keys[digest] = _Key(digest, content["name"], frozenset(content["scopes"]))
+        self._keys = keys
+        self._read_at = self._clock()
+
+
+def _bearer(call: Call) -> str:
+    """Read the credential: `Authorization: Bearer …`, with nothing else around it."""
+    scheme, _, credential = (call.header(b"authorization") or "").partition(" ")
+    if scheme.lower() != "bearer" or not credential:
+        raise _unauthenticated()
+    return credential.strip()
+
+
+def _unauthenticated() -> ProblemAnswer:
+    return ProblemAnswer("unauthenticated", headers={"www-authenticate": "Bearer"})

@@ -1,0 +1,212 @@
+"""Problems: every error of the API as RFC 9457 `application/problem+json`, from one table.
+
+A problem has a stable `type` (a URN) with a short `code`; texts may be reworded, codes may not. No
+problem repeats what the caller sent: not a code, not a number, not the name of an unknown field
+that could be one.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import from_json, to_json
+
+from service.core.idempotency import StillRunning
+from service.core.issuing import ClientIpRequired, MessageRefused, TwilioUnavailable
+from service.core.phone import CountryNotAllowed, InvalidNumber
+from service.core.ports import (
+    Limited,
+    NotPending,
+    OtherBody,
+    Refusal,
+    SendsExhausted,
+    StoreUnavailable,
+    UnknownVerification,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE = "urn:otp-service:problem:"
+_STORE_RETRY_SECONDS = 1
+_TWILIO_RETRY_SECONDS = 5
+
+# Each code with its HTTP status and its title.
+CATALOGUE: Mapping[str, tuple[int, str]] = {
+    "malformed_body": (400, "The body is not JSON"),
+    "invalid_idempotency_key": (400, "The Idempotency-Key cannot be used"),
+    "unauthenticated": (401, "No valid API key or client token"),
+    "insufficient_scope": (403, "This credential may not do this"),
+    "bad_signature": (403, "The request is not signed by Twilio"),
+    "not_found": (404, "There is nothing here"),
+    "unknown_verification": (404, "No such verification, or it has been forgotten"),
+    "method_not_allowed": (405, "This address does not take this method"),
+    "not_pending": (409, "The verification has ended"),
+    "max_sends_reached": (409, "The verification has had all its sends"),
+    "request_in_progress": (409, "The first request with this Idempotency-Key is still running"),
+    "body_too_large": (413, "The body is too large"),
+    "unsupported_media_type": (415, "The body must be application/json"),
+    "invalid_request": (422, "The request is not valid"),
+    "client_ip_required": (422, "The request must name the person's client_ip"),
+    "idempotency_key_reused": (422, "The Idempotency-Key was used with another request"),
+    Refusal.INVALID_NUMBER: (422, "The number cannot receive a code"),
+    Refusal.COUNTRY_NOT_ALLOWED: (422, "Codes are not sent to this country"),
+    Refusal.RECIPIENT_OPTED_OUT: (422, "The recipient has opted out of messages"),
+    Refusal.NOT_A_MOBILE_NUMBER: (422, "The number is not a mobile number"),
+    Refusal.CARRIER_REJECTED: (422, "The message cannot be delivered to this number"),
+    Refusal.BLOCKED: (422, "Messages to this number are blocked for now"),
+    "rate_limited": (429, "Too many requests"),
+    "internal_error": (500, "Something went wrong on our side"),
+    Refusal.SENDER_MISCONFIGURED: (502, "The sender is not set up for this message"),
+    Refusal.CREDENTIALS_REFUSED: (502, "Twilio refuses the service's credentials"),
+    "store_unavailable": (503, "The store is unavailable"),
+    "twilio_unavailable": (503, "Twilio is unavailable; the message was not sent"),
+}
+
+_DETAILS: Mapping[str, str] = {
+    Refusal.RECIPIENT_OPTED_OUT: "The person must text START to the sender before messages are delivered again.",
+    Refusal.NOT_A_MOBILE_NUMBER: "Ask for a mobile number.",
+    Refusal.BLOCKED: "Twilio suspects traffic pumping. Blocks end by themselves within the hour.",
+    Refusal.SENDER_MISCONFIGURED: "The operator of this service must look at the sender; the log has Twilio's code.",
+    Refusal.CREDENTIALS_REFUSED: "The operator of this service must renew its credentials.",
+}
+
+
+class Problem(BaseModel):
+    """An error answer (RFC 9457)."""
+
+    type: str = Field(examples=[f"{_TYPE}rate_limited"])
+    code: str = Field(examples=["rate_limited"])
+    title: str = Field(examples=["Too many requests"])
+    status: int = Field(examples=[429])
+    detail: str | None = None
+    retry_after: int | None = Field(None, description="Seconds; also in the Retry-After header of every 429 and 503.")
+    verification_id: str | None = Field(None, description="The verification that has failed, when one was created.")
+    errors: list["FieldError"] | None = Field(None, description="What is wrong with which field of the request.")
+
+
+class FieldError(BaseModel):
+    """One wrong field of a request."""
+
+    pointer: str = Field(description="JSON pointer into the body.", examples=["/code"])
+    detail: str
+
+
+@dataclass(eq=False)  # an exception must stay hashable, and Python writes its traceback into it
+class ProblemAnswer(Exception):
+    """A problem on its way out; raised by the doors, made from the core's exceptions by `problem_of`."""
+
+    code: str
+    detail: str | None = None
+    retry_after_seconds: float | None = None
+    verification_id: str | None = None
+    errors: Sequence[Mapping[str, str]] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return CATALOGUE[self.code][0]
+
+    @property
+    def body(self) -> bytes:
+        """The JSON text."""
+        content = {
+            "type": _TYPE + self.code,
+            "code": str(self.code),
+            "title": CATALOGUE[self.code][1],
+            "status": self.status,
+            "detail": self.detail,
+            "retry_after": self._retry_after,
+            "verification_id": self.verification_id,
+            "errors": self.errors,
+        }
+        return to_json({name: value for name, value in content.items() if value is not None})
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers, Retry-After among them where it belongs."""
+        headers = dict(self.headers)
+        if self._retry_after is not None:
+            headers["retry-after"] = str(self._retry_after)
+        return headers
+
+    @property
+    def _retry_after(self) -> int | None:
+        return None if self.retry_after_seconds is None else max(1, math.ceil(self.retry_after_seconds))
+
+
+def problem_of(failure: Exception) -> ProblemAnswer | None:
+    """Translate an expected failure; None for one that nobody expected."""
+    translate = _TRANSLATIONS.get(type(failure))
+    return None if translate is None else translate(failure)
+
+
+def _invalid(failure: ValidationError) -> ProblemAnswer:
+    """Say what is wrong with each field, without a word of what it held."""
+    errors = failure.errors(include_url=False, include_input=False, include_context=True)
+    if errors[0]["type"] == "json_invalid":
+        return ProblemAnswer("malformed_body")
+    return ProblemAnswer(
+        "invalid_request",
+        errors=[{"pointer": _pointer(error["loc"]), "detail": _sentence(error)} for error in errors],
+    )
+
+
+def _pointer(location: Sequence[int | str]) -> str:
+    """Point at a field; an unknown one is named only when its name can be no number and no code."""
+    return "".join(
+        f"/{part}" if isinstance(part, str) and re.fullmatch("[A-Za-z_]{1,32}", part) else "/…" for part in location
+    )
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "string_type":
+        return "Send a JSON string. A code as a number would lose its leading zeros."
+    if error["type"] == "extra_forbidden":
+        return "This field is not known."
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Describe problems for the OpenAPI page, grouped by status, each with an example."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        status, title = CATALOGUE[code]
+        retry = {"retry_after_seconds": 30} if status in (429, 503) else {}
+        example = replace(ProblemAnswer(code, _DETAILS.get(code)), **retry)  # type: ignore[arg-type]
+        response = responses.setdefault(
+            status, {"description": title, "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": {}}}}
+        )
+        response["content"][MEDIA_TYPE]["examples"][str(code)] = {"summary": title, "value": from_json(example.body)}
+    return responses
+
+
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+
+# Every expected failure, and the problem it becomes.
+_TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
+    ProblemAnswer: lambda problem: problem,
+    ValidationError: _invalid,
+    UnknownVerification: lambda _: ProblemAnswer("unknown_verification"),
+    StoreUnavailable: lambda _: ProblemAnswer("store_unavailable", retry_after_seconds=_STORE_RETRY_SECONDS),
+    Limited: lambda limited: ProblemAnswer("rate_limited", retry_after_seconds=limited.retry_after_ms / 1000),
+    InvalidNumber: lambda invalid: ProblemAnswer(Refusal.INVALID_NUMBER, str(invalid)),
+    CountryNotAllowed: lambda _: ProblemAnswer(Refusal.COUNTRY_NOT_ALLOWED),
+    ClientIpRequired: lambda _: ProblemAnswer("client_ip_required"),
+    MessageRefused: lambda refused: ProblemAnswer(
+        refused.refusal, _DETAILS.get(refused.refusal), verification_id=refused.verification.id
+    ),
+    TwilioUnavailable: lambda away: ProblemAnswer(
+        "twilio_unavailable",
+        retry_after_seconds=away.retry_after_seconds or _TWILIO_RETRY_SECONDS,
+        verification_id=away.verification.id,
+    ),
+    NotPending: lambda ended: ProblemAnswer(
+        "not_pending", f"It is {ended.verification.status}.", verification_id=ended.verification.id
+    ),
+    SendsExhausted: lambda _: ProblemAnswer("max_sends_reached", "Issue a new verification."),
+    OtherBody: lambda _: ProblemAnswer("idempotency_key_reused"),
+    StillRunning: lambda _: ProblemAnswer("request_in_progress", retry_after_seconds=1),
+}

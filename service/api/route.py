@@ -1,0 +1,174 @@
+"""The lean route: a FastAPI route in the OpenAPI page, a plain ASGI function on the wire.
+
+FastAPI solves dependencies, opens exit stacks and validates answers on every request; a check that
+takes one Redis round trip would spend most of its time there. A `LeanRoute` reads its endpoint's
+signature once: path parameters are passed as they are, a pydantic model is the JSON body, `call` is
+the request. It authorizes before it reads a byte of the body, turns every expected failure into a
+problem, and leaves the unexpected ones to `api.trail`.
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
+
+from service.api.auth import Access
+from service.api.call import Call, call_of
+from service.api.problems import MEDIA_TYPE, ProblemAnswer, documented, problem_of
+
+MOST_BODY_BYTES = 4096
+_JSON = "application/json"
+_SAFE_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that is already written."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = _JSON
+
+
+Endpoint = Callable[..., Awaitable[BaseModel | Reply]]
+
+
+class LeanRoute(APIRoute):
+    """One route; `access` is None where no credential is asked for."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Endpoint,
+        *,
+        access: Access | None,
+        problems: Sequence[str] = (),
+        body_type: str = _JSON,
+        most_body_bytes: int = MOST_BODY_BYTES,
+        **described: Any,
+    ) -> None:
+        self.access = access
+        self.endpoint_of_call = endpoint
+        self.body_type = body_type
+        self.most_body_bytes = most_body_bytes
+        self.body_model, self.body_name = _body_of(endpoint)
+        described.setdefault("response_model", None)
+        super().__init__(
+            path,
+            _documentation_of(endpoint),
+            responses=documented(*_problems_of(access, self.body_model), *problems),
+            openapi_extra=_merged({"security": [{name: []} for name in access.schemes]} if access else {}, described),
+            **described,
+        )
+        self.app = self.answer
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, the method already matched."""
+        call = call_of(scope)
+        scope["otp.log"]["route"] = self.path
+        try:
+            reply = await self._reply(call, scope["path_params"], receive)
+        except Exception as failure:
+            problem = problem_of(failure)
+            if problem is None:
+                raise
+            reply = problem_reply(problem)
+            scope["otp.log"]["problem"] = problem.code
+        await send_reply(reply, send)
+
+    async def _reply(self, call: Call, path: Mapping[str, str], receive: Receive) -> Reply:
+        if self.access is not None:
+            await self.access.authorize(call, path)
+        arguments: dict[str, Any] = {**path, "call": call}
+        if self.body_model is not None or self.body_type != _JSON:
+            call.body = await read_body(call, receive, media_type=self.body_type, most_bytes=self.most_body_bytes)
+        if self.body_model is not None:
+            arguments[self.body_name] = self.body_model.model_validate_json(call.body)
+        answer = await self.endpoint_of_call(**arguments)
+        if isinstance(answer, Reply):
+            return answer
+        return Reply(self.status_code or 200, answer.__pydantic_serializer__.to_json(answer))
+
+
+def problem_reply(problem: ProblemAnswer) -> Reply:
+    """Write a problem."""
+    return Reply(problem.status, problem.body, problem.all_headers, MEDIA_TYPE)
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
+    """Send an answer in two ASGI messages. No answer of the API may be cached or sniffed."""
+    headers = [
+        *_SAFE_HEADERS,
+        (b"content-length", b"%d" % len(reply.body)),
+        *((name.encode(), value.encode()) for name, value in reply.headers.items()),
+    ]
+    if reply.body:
+        headers.append((b"content-type", reply.media_type.encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def read_body(call: Call, receive: Receive, *, media_type: str, most_bytes: int) -> bytes:
+    """Read a body of the right type; stop at the limit, whatever Content-Length says."""
+    given = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
+    if given != media_type:
+        raise ProblemAnswer("unsupported_media_type", f"Send {media_type}.")
+    announced = call.header(b"content-length") or "0"
+    if not announced.isdecimal() or int(announced) > most_bytes:
+        raise _too_large(most_bytes)
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ProblemAnswer("malformed_body", "The body ended early.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > most_bytes:
+            raise _too_large(most_bytes)
+    return body
+
+
+def _too_large(most_bytes: int) -> ProblemAnswer:
+    return ProblemAnswer("body_too_large", f"At most {most_bytes} bytes.", headers={"connection": "close"})
+
+
+def _body_of(endpoint: Endpoint) -> tuple[type[BaseModel] | None, str]:
+    for name, parameter in inspect.signature(endpoint).parameters.items():
+        if inspect.isclass(parameter.annotation) and issubclass(parameter.annotation, BaseModel):
+            return parameter.annotation, name
+    return None, ""
+
+
+def _documentation_of(endpoint: Endpoint) -> Callable[..., Any]:
+    """Make what FastAPI describes: the endpoint without `call`, which is no parameter of the API."""
+
+    @functools.wraps(endpoint)
+    async def described(*_: Any, **__: Any) -> None:
+        raise AssertionError("a LeanRoute answers by itself")
+
+    signature = inspect.signature(endpoint)
+    parameters = [parameter for name, parameter in signature.parameters.items() if name != "call"]
+    described.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return described
+
+
+def _problems_of(access: Access | None, body_model: type[BaseModel] | None) -> list[str]:
+    """List the problems that a route has by its nature."""
+    codes = ["store_unavailable", "internal_error"]
+    if access is not None:
+        codes += ["unauthenticated", "insufficient_scope"]
+        if "clientToken" in access.schemes:
+            codes.append("rate_limited")
+    if body_model is not None:
+        codes += ["malformed_body", "body_too_large", "unsupported_media_type", "invalid_request"]
+    return codes
+
+
+def _merged(extra: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
+    return {**extra, **described.pop("openapi_extra", {})}

@@ -1,0 +1,198 @@
+"""Schemas: what the API takes and gives, strict on the way in.
+
+Unknown fields are refused, nothing is coerced, every pattern is ASCII. These models are also the
+OpenAPI page, so each field says what it is for.
+"""
+
+import ipaddress
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from service.core.codes import CODE_PATTERN, LONGEST, SHORTEST
+from service.core.issuing import IssueRequest
+from service.core.phone import mask
+from service.core.texts import LOCALES
+from service.core.verification import (
+    ID_PATTERN,
+    Action,
+    Channel,
+    Delivery,
+    Feedback,
+    Judgement,
+    Status,
+    Verdict,
+    Verification,
+)
+
+_HOST = r"^(?:https://)?[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$"
+
+
+def _known_locale(value: str) -> str:
+    if value not in LOCALES:
+        raise ValueError(f"known locales are {', '.join(LOCALES)}")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("write an IPv4 or IPv6 address") from None
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+Purpose = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$", description="What the proof is for.", examples=["login"])]
+
+
+class IssueBody(_Body):
+    """Whom to send a code, and how."""
+
+    to: str = Field(max_length=32, description="The number, exact E.164.", examples=["+14155550123"])
+    channel: Channel = Field(Channel.SMS, description="How the message travels.")
+    action: Action = Field(Action.CODE, description="What the person does that proves receipt.")
+    purpose: Purpose = "login"
+    locale: Annotated[str, AfterValidator(_known_locale)] = Field(
+        "en", description="Language of the message.", json_schema_extra={"enum": list(LOCALES)}
+    )
+    code_length: int | None = Field(None, ge=SHORTEST, le=LONGEST, description="Digits; default OTP_CODE_LENGTH.")
+    ttl_seconds: int | None = Field(None, ge=30, le=600, description="Life of a code; default OTP_CODE_TTL.")
+    client_ip: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="The person's address, for the limits by address.", examples=["192.0.2.7"]
+    )
+    web_origin: str | None = Field(
+        None, pattern=_HOST, max_length=72, description="Host that the browser may fill the code in at (WebOTP)."
+    )
+    app_hash: str | None = Field(None, pattern=r"^[A-Za-z0-9+/]{11}$", description="Android app hash (SMS Retriever).")
+    reference: str | None = Field(
+        None, pattern=r"^[ -~]{1,64}$", description="Yours; comes back in every answer. No personal data, please."
+    )
+
+    @model_validator(mode="after")
+    def _one_last_line(self) -> "IssueBody":
+        if self.web_origin is not None and self.app_hash is not None:
+            raise ValueError("give web_origin or app_hash: each wants the last line of the message")
+        return self
+
+    def to_request(self) -> IssueRequest:
+        """Hand the wish to the core."""
+        values: dict[str, Any] = dict(self)
+        if self.web_origin is not None:
+            values["web_origin"] = self.web_origin.removeprefix("https://")
+        return IssueRequest(**values)
+
+
+class CheckBody(_Body):
+    """What the person typed."""
+
+    code: str = Field(pattern=CODE_PATTERN, description="The code, as a string of ASCII digits.", examples=["123456"])
+    to: str | None = Field(
+        None, max_length=32, description="Must be the verification's number, or the verdict is `mismatch`."
+    )
+    purpose: Purpose | None = Field(None, description="Must be the verification's purpose, or `mismatch`.")
+
+
+class SendAnswer(BaseModel):
+    """One message of a verification."""
+
+    number: int
+    channel: Channel
+    status: Delivery = Field(description="What Twilio says became of it; `unknown` when Twilio has not answered.")
+    error_code: int | None = Field(description="Twilio's error code, when it failed.")
+    sent_at: str
+    feedback: Feedback = Field(description="What became of its confirmation to Twilio.")
+
+
+class VerificationAnswer(BaseModel):
+    """A verification as it stands now."""
+
+    id: str = Field(pattern=ID_PATTERN)
+    status: Status
+    to: str = Field(description="Masked when asked with a client token.")
+    channel: Channel
+    action: Action
+    purpose: str
+    reference: str | None
+    country: str
+    code_length: int
+    created_at: str
+    expires_at: str = Field(description="When the newest code expires.")
+    attempts_remaining: int
+    sends: list[SendAnswer]
+    sends_remaining: int
+    resend_at: str | None = Field(description="Not before then may the next code be sent; null when none may.")
+
+
+class IssuedAnswer(VerificationAnswer):
+    """The answer to an issue: with the token that a front end may use for this verification alone."""
+
+    client_token: str
+
+
+class CheckAnswer(VerificationAnswer):
+    """The answer to a check: HTTP 200 whatever the verdict."""
+
+    valid: bool = Field(description="True for `approved` and nothing else.")
+    verdict: Verdict
+
+
+class Answers:
+    """Writes answers; knows the two limits that they count down from."""
+
+    def __init__(self, *, max_attempts: int, max_sends: int) -> None:
+        self._max_attempts = max_attempts
+        self._max_sends = max_sends
+
+    def verification(self, verification: Verification, *, masked: bool) -> VerificationAnswer:
+        """Show a verification."""
+        return VerificationAnswer(**self._fields(verification, masked=masked))
+
+    def issued(self, verification: Verification, client_token: str) -> IssuedAnswer:
+        """Show a new verification to the back end that asked for it."""
+        return IssuedAnswer(**self._fields(verification, masked=False), client_token=client_token)
+
+    def check(self, judgement: Judgement, *, masked: bool) -> CheckAnswer:
+        """Show what a check came to."""
+        return CheckAnswer(
+            **self._fields(judgement.verification, masked=masked), valid=judgement.valid, verdict=judgement.verdict
+        )
+
+    def _fields(self, verification: Verification, *, masked: bool) -> dict[str, Any]:
+        sends_remaining = max(0, self._max_sends - len(verification.sends))
+        may_resend = verification.status is Status.PENDING and sends_remaining > 0
+        return {
+            "id": verification.id,
+            "status": verification.status,
+            "to": mask(verification.to) if masked else verification.to,
+            "channel": verification.channel,
+            "action": verification.action,
+            "purpose": verification.purpose,
+            "reference": verification.reference,
+            "country": verification.country,
+            "code_length": verification.code_length,
+            "created_at": instant(verification.created_at_ms),
+            "expires_at": instant(verification.expires_at_ms),
+            "attempts_remaining": max(0, self._max_attempts - verification.attempts),
+            "sends": [
+                SendAnswer(
+                    number=send.number,
+                    channel=send.channel,
+                    status=send.status,
+                    error_code=send.error_code,
+                    sent_at=instant(send.sent_at_ms),
+                    feedback=send.feedback,
+                )
+                for send in verification.sends
+            ],
+            "sends_remaining": sends_remaining,
+            "resend_at": instant(verification.resend_at_ms) if may_resend else None,
+        }
+
+
+def instant(at_ms: int) -> str:
+    """Write an instant as RFC 3339, to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

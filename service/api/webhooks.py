@@ -1,0 +1,86 @@
+"""Twilio's doors: the signed status callback.
+
+The signature is checked over the configured public URL, never over what the Host or a forwarded
+header claims. Whatever is genuine is answered 204, even when it says nothing new, so that Twilio
+stops repeating it; everything else is 403 and changes nothing. Blank fields are part of the signed
+text, so they are kept.
+"""
+
+import re
+from urllib.parse import parse_qs
+
+from starlette.routing import BaseRoute
+
+from service.api.call import Call
+from service.api.problems import ProblemAnswer
+from service.api.route import LeanRoute, Reply
+from service.core.delivery import DeliveryReports
+from service.core.ports import CallbackSignature
+from service.core.verification import is_id
+
+_FORM = "application/x-www-form-urlencoded"
+_MOST_BODY_BYTES = 16_384
+_MOST_FIELDS = 200
+_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
+_SEND_NUMBER = re.compile(r"[1-9][0-9]?")
+
+
+class WebhookDoors:
+    """Takes Twilio's callbacks; `public_url` None means that none can be genuine."""
+
+    def __init__(self, reports: DeliveryReports, signature: CallbackSignature, *, public_url: str | None) -> None:
+        self._reports = reports
+        self._signature = signature
+        self._public_url = public_url
+
+    def routes(self) -> list[BaseRoute]:
+        """List the routes with what the OpenAPI page says of them."""
+        return [
+            LeanRoute(
+                "/twilio/status/{verification_id}/{send_number}",
+                self.status,
+                access=None,
+                methods=["POST"],
+                status_code=204,
+                problems=("bad_signature",),
+                body_type=_FORM,
+                most_body_bytes=_MOST_BODY_BYTES,
+                summary="Take Twilio's status callback",
+                tags=["twilio"],
+            )
+        ]
+
+    async def status(self, call: Call, verification_id: str, send_number: str) -> Reply:
+        """Record what became of a message. Signed by Twilio (`X-Twilio-Signature`), form-encoded."""
+        fields = self._genuine_fields(call)
+        call.log["verification_id"] = verification_id
+        sid = _first(fields, "MessageSid")
+        if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and _SID.fullmatch(sid):
+            error_code = _first(fields, "ErrorCode")
+            await self._reports.record(
+                verification_id,
+                int(send_number),
+                sid=sid,
+                word=_first(fields, "MessageStatus"),
+                error_code=int(error_code) if error_code.isdecimal() and error_code.isascii() else None,
+            )
+        return Reply(204)
+
+    def _genuine_fields(self, call: Call) -> dict[str, list[str]]:
+        try:
+            fields = parse_qs(call.body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            raise ProblemAnswer("bad_signature") from None
+        signature = call.header(b"x-twilio-signature")
+        if self._public_url is None or not signature:
+            raise ProblemAnswer("bad_signature")
+        url = self._public_url + call.raw_path.decode("latin-1")
+        if call.query:
+            url += "?" + call.query.decode("latin-1")
+        if not self._signature.is_genuine(url, fields, signature):
+            raise ProblemAnswer("bad_signature")
+        return fields
+
+
+def _first(fields: dict[str, list[str]], name: str) -> str:
+    return fields.get(name, [""])[0]

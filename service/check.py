@@ -1,0 +1,95 @@
+"""`otp-service check`: what is wrong with the settings, Redis and Twilio, and how to mend it.
+
+It changes nothing and sends no message. An `error` keeps the service from doing its work; a `warn`
+is a choice that an operator should have made on purpose.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from service.adapters.scripts import Scripts
+from service.adapters.twilio_gateway import open_twilio
+from service.app import open_redis, twilio_account
+from service.core.ports import StoreUnavailable
+from service.settings import Settings, missing_to_serve
+
+_OLDEST_REDIS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the diagnosis."""
+
+    level: Literal["ok", "warn", "error"]
+    text: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; the findings come in the order in which they should be mended."""
+    missing = missing_to_serve(settings)
+    findings = [Finding("error", sentence) for sentence in missing] or [Finding("ok", "The settings are complete.")]
+    findings += _choices(settings)
+    try:
+        async with open_redis(settings) as scripts:
+            findings += await _redis(scripts, is_embedded=settings.redis_url is None)
+    except (StoreUnavailable, RuntimeError, ValueError) as away:
+        findings.append(Finding("error", f"Redis: {away}. Set REDIS_URL to a server that this machine can reach."))
+    if not missing:
+        findings.append(await _twilio(settings))
+    return findings
+
+
+def key_particulars(content: bytes) -> dict[str, Any]:
+    """Read what is kept of an API key."""
+    return dict(json.loads(content))
+
+
+def _choices(settings: Settings) -> list[Finding]:
+    warnings = {
+        "OTP_PUBLIC_URL is not set: Twilio cannot report deliveries, nor bring home a SID whose answer was lost.": (
+            settings.otp_public_url is None
+        ),
+        "OTP_REQUIRE_CLIENT_IP is off: callers may omit client_ip, and the limits by address then count nothing.": (
+            not settings.otp_require_client_ip
+        ),
+        "OTP_COUNTRIES is empty: every country may be sent to, the expensive ones too.": not settings.otp_countries,
+        "OTP_LIMIT_NUMBER is empty: one number may be sent any number of messages.": not settings.otp_limit_number,
+        "OTP_LIMIT_FAILED_CHECKS is empty: only OTP_MAX_ATTEMPTS bounds guessing.": (
+            not settings.otp_limit_failed_checks
+        ),
+        "OTP_LIMIT_DAY is empty: nothing caps the bill of a day.": not settings.otp_limit_day,
+    }
+    return [Finding("warn", text) for text, is_so in warnings.items() if is_so]
+
+
+async def _redis(scripts: Scripts, *, is_embedded: bool) -> list[Finding]:
+    info = _fields(await scripts.command("INFO"))
+    version = info.get("valkey_version") or info.get("redis_version", "0")
+    findings = []
+    if int(version.split(".")[0]) < _OLDEST_REDIS:
+        findings.append(Finding("error", f"Redis {version} is too old: use Redis 7 or Valkey."))
+    if info.get("aof_enabled") != "1":
+        findings.append(
+            Finding("warn", "Redis keeps no append-only file: a crash forgets codes and debts. Set appendonly yes.")
+        )
+    if info.get("maxmemory_policy") not in ("noeviction", None):
+        findings.append(
+            Finding(
+                "error", "Redis evicts keys, and an evicted counter is free guesses. Set maxmemory-policy noeviction."
+            )
+        )
+    if is_embedded:
+        findings.append(Finding("ok", "REDIS_URL is empty: the embedded server is used, for one machine."))
+    return [*findings, Finding("ok", f"Redis answers (version {version}).")]
+
+
+async def _twilio(settings: Settings) -> Finding:
+    async with open_twilio(twilio_account(settings)) as twilio:
+        wrong = await twilio.check_credentials()
+    return Finding("ok", "Twilio accepts the credentials.") if wrong is None else Finding("error", wrong)
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    lines = (line.partition(":") for line in info.decode().splitlines())
+    return {name: value for name, _, value in lines}

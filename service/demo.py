@@ -1,0 +1,166 @@
+"""`otp-service demo`: the whole loop on one port, without an account, a container or a network.
+
+The API, the worker, an embedded Valkey in a fresh folder and the stand-in for Twilio run in this
+process; secrets are drawn anew. The walk goes over real HTTP, as a login back end and a person
+would, and believes only what the stand-in has recorded.
+"""
+
+import asyncio
+import re
+import secrets
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import typer
+import uvicorn
+
+from service.adapters.embedded import embedded_valkey
+from service.adapters.redis_ledgers import RedisApiKeys
+from service.api.auth import API_KEY_PREFIX, Scope, key_digest
+from service.app import create_app, open_redis
+from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
+from service.settings import Settings, load_settings
+
+_NUMBER = "+14155550123"  # reserved for fiction: nobody's phone rings
+_PATIENCE_SECONDS = 10.0
+
+
+async def run_demo(*, host: str, port: int, once: bool) -> int:
+    """Serve the demo, walk the loop once, and go on serving unless `once`; 0 when the loop closed."""
+    listener = _listen(host, port)
+    base_url = f"http://{host}:{port}"
+    account = SandboxSettings()
+    sandbox = create_sandbox(account)
+    with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
+        settings = _settings(base_url, redis_url, account)
+        key = await _create_key(settings)
+        async with _serving(settings, sandbox, listener) as server:
+            closed = await _walk(base_url, key)
+            if closed and not once:
+                typer.echo(f"\nAPI docs      {base_url}/docs\nMessages      {base_url}/sandbox/_/messages")
+                typer.echo(f"API key       {key}\n\nServing on {base_url}; Ctrl-C ends it.")
+                await server.wait_for_stop()
+    return 0 if closed else 1
+
+
+async def _walk(base_url: str, key: str) -> bool:
+    """Issue, receive, type, approve, and see that Twilio was told about exactly that message."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(base_url, headers=headers) as http:
+        issued = await _json(http, "POST", "/v1/verifications", {"to": _NUMBER})
+        _say("issued", f"{issued['id']} for {issued['to']}")
+        [message] = await _json(http, "GET", f"/sandbox/_/messages?to={_NUMBER.replace('+', '%2B')}")
+        _say("SMS received", f"“{message['body']}”")
+        code = re.findall(r"\b[0-9]{4,8}\b", message["body"])[0]
+        _say("code typed", code)
+        checked = await _json(http, "POST", f"/v1/verifications/{issued['id']}/verify", {"code": code})
+        _say(checked["verdict"], f"valid: {checked['valid']}")
+        confirmed = await _confirmed_sids(http)
+    if checked["valid"] and confirmed == [message["sid"]]:
+        _say("Twilio told", f"Outcome=confirmed for {message['sid']}")
+        return True
+    _say("FAILED", f"Twilio should have been told about {message['sid']} alone, and was told about {confirmed}")
+    return False
+
+
+async def _confirmed_sids(http: aiohttp.ClientSession) -> list[str]:
+    """Wait until the stand-in has recorded a confirmation; give all it has."""
+    deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        rows = await _json(http, "GET", "/sandbox/_/messages")
+        confirmed = [row["sid"] for row in rows if row["outcome"] == "confirmed"]
+        if confirmed:
+            return confirmed
+        await asyncio.sleep(0.05)
+    return []
+
+
+async def _json(http: aiohttp.ClientSession, method: str, path: str, body: dict[str, str] | None = None) -> Any:
+    async with http.request(method, path, json=body, raise_for_status=True) as answer:
+        return await answer.json()
+
+
+class _Serving:
+    """The running server, as the demo waits for it."""
+
+    def __init__(self, task: "asyncio.Task[None]") -> None:
+        self._task = task
+
+    async def wait_for_stop(self) -> None:
+        """Return when Ctrl-C or a signal has stopped the server."""
+        await asyncio.wait({self._task})
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, sandbox: Sandbox, listener: socket.socket) -> AsyncIterator[_Serving]:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings, mounts={"/sandbox": sandbox}),
+            http=DroppingProtocol,
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=3,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                raise RuntimeError("the server did not start")
+            await asyncio.sleep(0.01)
+        yield _Serving(task)
+    finally:
+        server.should_exit = True
+        await asyncio.wait({task})
+        await sandbox.aclose()
+
+
+async def _create_key(settings: Settings) -> str:
+    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
+    particulars = {"name": "demo", "scopes": list(Scope), "created_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    async with open_redis(settings) as scripts:
+        await RedisApiKeys(scripts).add(key_digest(key), particulars)
+    return key
+
+
+def _settings(base_url: str, redis_url: str, account: SandboxSettings) -> Settings:
+    """Make settings that know only this process, whatever the environment says of Redis and Twilio."""
+    return load_settings(
+        _env_file=None,
+        redis_url=redis_url,
+        twilio_account_sid=account.account_sid,
+        twilio_auth_token=account.auth_token,
+        twilio_api_key=None,
+        twilio_api_secret=None,
+        twilio_messaging_service_sid=None,
+        twilio_from=account.pool_number,
+        twilio_base_url=f"{base_url}/sandbox",
+        otp_public_url=base_url,
+        otp_secret_keys=secrets.token_urlsafe(32),
+        otp_index_key=secrets.token_urlsafe(32),
+        otp_worker=True,
+        otp_log_level="warning",
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as failure:
+        listener.close()
+        raise OSError(f"{host}:{port} cannot be listened on ({failure.strerror}); choose another with --port") from None
+    return listener
+
+
+def _say(step: str, what: str) -> None:
+    typer.echo(f"{step:>14}  {what}")

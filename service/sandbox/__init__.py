@@ -1,0 +1,41 @@
+"""A stand-in for Twilio's Messages API that covers Message Feedback: send, deliver, report back, and fail on request.
+
+Twilio's own test credentials answer feedback with 403 and send no callbacks, so nothing there can prove that the loop
+closes. This package speaks Twilio's REST on the wire, keeps every message with its ProvideFeedback flag and outcome for
+tests to read, sends signed status callbacks, and plays the faults that tests plan. It imports nothing of the rest of
+`service`: a misunderstanding shared by both sides would hide a fault.
+
+    sandbox = create_sandbox(SandboxSettings())       # an ASGI application: serve it alone, or mount it under a prefix
+    sandbox.ledger.messages(to="+15558675310")        # what was recorded, read in the same process
+    sandbox.faults.plan(FaultPlan(endpoint="feedback", kind="500", count=3))
+    await sandbox.aclose()                            # a parent that mounts it closes it; served alone it closes itself
+
+Serve it with `uvicorn.Config(sandbox, http=DroppingProtocol)`: only then can `hang`, `reset` and `lost_answer` end a
+connection without a byte; under any other protocol the client sees a broken 200 instead. Pages: Twilio's under
+`/2010-04-01/`, the test interface under `/_/` (see `inspection`).
+
+What it does not imitate: calls (their faults can be planned, but there is no such endpoint yet), Verify, Lookup,
+WhatsApp and other channels, media, inbound messages and STOP, scheduling, cancelling, redacting and deleting,
+ContentRetention's and AddressRetention's effects (recorded only), prices, rates and queues, ValidityPeriod running out,
+SMS Pumping Protection, sub-accounts, restricted API keys, numbers that Twilio would tidy up (`(555) 867-5310`), public
+certificates on callbacks, callback status `sending` and `read`, webhooks signed with shared keys, and RFC 9457 error
+bodies.
+"""
+
+from service.sandbox.app import Sandbox, create_sandbox
+from service.sandbox.connection import DroppingProtocol
+from service.sandbox.faults import FaultPlan
+from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message
+from service.sandbox.settings import SandboxSettings
+
+__all__ = [
+    "CallbackPost",
+    "DroppingProtocol",
+    "FaultPlan",
+    "FeedbackPost",
+    "Ledger",
+    "Message",
+    "Sandbox",
+    "SandboxSettings",
+    "create_sandbox",
+]

@@ -1,0 +1,76 @@
+"""Builds and joins the parts of a sandbox, and closes them in order."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.sandbox.callbacks import Callbacks
+from service.sandbox.carrier import Carrier
+from service.sandbox.door import Door, Traffic
+from service.sandbox.errors import TwilioError
+from service.sandbox.faults import Faults
+from service.sandbox.inspection import Inspection
+from service.sandbox.ledger import Ledger
+from service.sandbox.settings import SandboxSettings
+from service.sandbox.twilio_api import TwilioApi
+
+_BODY_LIMIT = 65_536  # bytes of any request; the longest body of a message takes a third of it
+
+
+class Sandbox:
+    """One stand-in for Twilio: an ASGI application whose `ledger` and `faults` can be used in the same process.
+
+    Threads other than its server's may read and plan, but not end faults. It opens by itself with its first callback.
+    Its own server closes it (ASGI lifespan); a parent that mounts it, and so keeps its lifespan to itself, calls
+    `aclose`.
+    """
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self.settings = settings
+        self.ledger = Ledger(settings.keep_messages)
+        self.faults = Faults()
+        self._callbacks = Callbacks(settings, self.ledger)
+        self._carrier = Carrier(settings, self.ledger, self.faults, self._callbacks)
+        traffic = Traffic()
+        api = TwilioApi(settings, self.ledger, self._carrier, Door(settings, self.faults, traffic))
+        inspection = Inspection(self.ledger, self.faults, self._carrier, traffic)
+        self._app = Starlette(
+            routes=[*api.routes(), *inspection.routes()],
+            exception_handlers={HTTPException: _refuse},
+            lifespan=self._lifespan,
+            max_body_size=_BODY_LIMIT,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan of a server of its own."""
+        await self._app(scope, receive, send)
+
+    async def aclose(self) -> None:
+        """Stop messages under way, then end hanging calls and event streams; the HTTP client goes last."""
+        await self._carrier.aclose()  # before the plans end, which would wake late callbacks and send them
+        self.faults.end()
+        self.ledger.close()
+        await self._callbacks.aclose()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await self.aclose()
+
+
+def create_sandbox(settings: SandboxSettings | None = None) -> Sandbox:
+    """Return a new sandbox with nothing recorded and no fault planned."""
+    return Sandbox(settings or SandboxSettings())
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Answer a path or method that does not exist as Twilio does."""
+    is_method = isinstance(error, HTTPException) and error.status_code == 405  # noqa: PLR2004 - a word of the protocol
+    return TwilioError(20004 if is_method else 20404, request.url.path).response()

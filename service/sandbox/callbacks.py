@@ -1,0 +1,153 @@
+"""Posts one signed status callback, and repeats it as the URL's fragment allows.
+
+The fragment (`#rc=3&rp=ct,5xx`, https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides) is neither
+sent nor signed. It knows `rc` (tries more, 0-5, default 1), `rp` (repeat on `ct` no connection, `rt` no answer, `4xx`,
+`5xx`, `all`; default `ct`) and the time-outs `ct`, `rt`, `tt` in milliseconds (5 s, 15 s, 15 s). Unless the settings
+allow more, only loopback hosts are written to. Redirects are not followed, and no proxy of the environment is used.
+What order callbacks come in is the business of `carrier`.
+"""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from urllib.parse import parse_qsl, urlencode
+
+import aiohttp
+from yarl import URL
+
+from service.sandbox.ledger import CallbackPost, Ledger, Message
+from service.sandbox.resources import API_VERSION
+from service.sandbox.settings import SandboxSettings
+from service.sandbox.signing import sign
+
+_log = logging.getLogger("service.sandbox.callbacks")
+_END_STATES = frozenset({"delivered", "undelivered", "failed"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Overrides:
+    """What the fragment of a callback URL asks for; milliseconds as in the fragment."""
+
+    tries_more: int = 1
+    repeat_on: frozenset[str] = frozenset({"ct"})
+    connect_ms: int = 5_000
+    read_ms: int = 15_000
+    total_ms: int = 15_000
+
+
+class Callbacks:
+    """The sandbox's HTTP client. It opens with the first callback and belongs to the event loop that posted it."""
+
+    def __init__(self, settings: SandboxSettings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._http: aiohttp.ClientSession | None = None
+
+    async def post(self, message: Message) -> None:
+        """Tell the StatusCallback the message's status; record every try, raise nothing for what the receiver does."""
+        if not message.status_callback:
+            return
+        url, _, fragment = message.status_callback.partition("#")
+        if not self._settings.allow_public_callbacks and not _is_loopback(URL(url, encoded=True).host):
+            _log.warning("no status callback is sent: its host is not loopback, and allow_public_callbacks is off")
+            self._record(message, url, "not_loopback")
+            return
+        overrides = _read_overrides(fragment)
+        form = self._form(message)
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+            "User-Agent": "TwilioProxy/1.1",
+            "X-Twilio-Signature": sign(self._settings.auth_token, url, form),
+            "I-Twilio-Idempotency-Token": str(uuid.uuid4()),  # the same on every try
+        }
+        for _ in range(1 + overrides.tries_more):
+            result = await self._try(url, form, headers, overrides)
+            self._record(message, url, result)
+            reason = result if isinstance(result, str) else f"{result // 100}xx"
+            if reason == "2xx" or not overrides.repeat_on & {reason, "all"}:
+                return
+
+    async def aclose(self) -> None:
+        """Close the client; a later post would open a new one."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    def _form(self, message: Message) -> dict[str, str]:
+        """Return the fields in Twilio's names. ErrorCode may be blank: signatures must survive blanks."""
+        form = {
+            "AccountSid": self._settings.account_sid,
+            "ApiVersion": API_VERSION,
+            "From": message.sender or "",
+            "To": message.to,
+            "MessageSid": message.sid,
+            "SmsSid": message.sid,
+            "MessageStatus": message.status,
+            "SmsStatus": message.status,
+            "ErrorCode": str(message.error_code or ""),
+        }
+        if message.messaging_service_sid:
+            form["MessagingServiceSid"] = message.messaging_service_sid
+        if message.status in _END_STATES:
+            form["RawDlrDoneDate"] = f"{message.updated_at:%y%m%d%H%M}"
+        return form
+
+    async def _try(
+        self, url: str, form: Mapping[str, str], headers: Mapping[str, str], overrides: _Overrides
+    ) -> int | str:
+        """Return the HTTP status, or the fragment's word for what went wrong."""
+        timeout = aiohttp.ClientTimeout(
+            total=overrides.total_ms / 1000,
+            sock_connect=overrides.connect_ms / 1000,
+            sock_read=overrides.read_ms / 1000,
+        )
+        if self._http is None:
+            # a new connection each time: a kept one may close under the post, and that would look like no answer
+            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+        target = URL(url, encoded=True)  # byte for byte what was signed
+        try:
+            async with self._http.post(
+                target, data=urlencode(form), headers=headers, timeout=timeout, allow_redirects=False
+            ) as answer:
+                return answer.status
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            return "ct"
+        except (aiohttp.ClientError, TimeoutError):
+            return "rt"
+
+    def _record(self, message: Message, url: str, result: int | str) -> None:
+        post = CallbackPost(
+            sid=message.sid, message_status=message.status, url=url, result=result, at=datetime.now(UTC)
+        )
+        self._ledger.add_callback(post)
+
+
+def _is_loopback(host: str | None) -> bool:
+    """Judge the written host; names but localhost are not resolved, because they could resolve differently later."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _read_overrides(fragment: str) -> _Overrides:
+    """Read the fragment; what it does not say, or says wrongly, keeps its default."""
+    asked = dict(parse_qsl(fragment))
+    default = _Overrides()
+
+    def number(name: str, low: int, high: int, otherwise: int) -> int:
+        text = asked.get(name, "")
+        return min(max(int(text), low), high) if text.isascii() and text.isdigit() else otherwise
+
+    return _Overrides(
+        tries_more=number("rc", 0, 5, default.tries_more),
+        repeat_on=frozenset(asked["rp"].split(",")) if asked.get("rp") else default.repeat_on,
+        connect_ms=number("ct", 100, 10_000, default.connect_ms),
+        read_ms=number("rt", 100, 15_000, default.read_ms),
+        total_ms=number("tt", 100, 15_000, default.total_ms),
+    )

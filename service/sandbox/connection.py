@@ -1,0 +1,76 @@
+"""Ends a connection without an answer, which ASGI itself cannot say.
+
+`DroppingProtocol` is uvicorn's HTTP protocol with one ASGI extension added: the application may drop the connection it
+was called on. Give it to uvicorn as `http=`; it works through any mount or middleware, because it travels in the scope.
+`NoAnswer` is the response that uses it. Under another protocol it starts a 200 and breaks it off: still no usable
+answer, but the client has seen a status line, and the server logs an error.
+"""
+
+import socket
+import struct
+from collections.abc import Callable
+from typing import cast
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_EXTENSION = "service.sandbox.connection"
+_LINGER_ZERO = struct.pack("ii", 1, 0)  # close() then sends RST instead of FIN
+
+
+class DroppingProtocol(HttpToolsProtocol):
+    """Serve HTTP/1.1 as uvicorn does, let the application drop the connection, and cut endless answers at shutdown."""
+
+    _endless = False
+
+    def on_message_begin(self) -> None:
+        """Offer the extension in the scope of every request."""
+        super().on_message_begin()
+        self._endless = False
+        self.scope["extensions"] = {_EXTENSION: {"drop": self._drop, "endless": self._mark_endless}}
+
+    def shutdown(self) -> None:
+        """Drop what would never end by itself; uvicorn would wait for it as long as the client stays."""
+        if self._endless:
+            self._drop(reset=False)
+        else:
+            super().shutdown()
+
+    def _drop(self, *, reset: bool) -> None:
+        if reset and (sock := self.transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        self.transport.abort()
+
+    def _mark_endless(self) -> None:
+        self._endless = True
+
+
+class NoAnswer(Response):
+    """End the connection without a byte: `reset` for a TCP reset, else an orderly close."""
+
+    def __init__(self, *, reset: bool) -> None:
+        super().__init__()
+        self.status_code = 0  # nothing was answered; counted as such
+        self.reset = reset
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Drop, then wait until the server has noticed: returning earlier would make it log an error and try a 500."""
+        drop = cast("Callable[..., None] | None", _extension(scope).get("drop"))
+        if drop is None:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+            return
+        drop(reset=self.reset)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def end_at_shutdown(scope: Scope) -> None:
+    """Let the server cut this request when it stops, if it can: for answers that never end by themselves."""
+    mark = cast("Callable[[], None] | None", _extension(scope).get("endless"))
+    if mark is not None:
+        mark()
+
+
+def _extension(scope: Scope) -> dict[str, object]:
+    return cast("dict[str, object]", scope.get("extensions", {}).get(_EXTENSION, {}))

@@ -1,0 +1,116 @@
+"""Judges the form of POST Messages.json in Twilio's order and turns it into a message.
+
+Strict where Twilio is: `ProvideFeedback` must be exactly `true` or `false`, numbers must be E.164. Magic numbers are
+those of Twilio's test credentials (https://www.twilio.com/docs/iam/test-credentials). Unknown parameters are ignored,
+as Twilio does.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from yarl import URL
+
+from service.sandbox.errors import TwilioError
+from service.sandbox.ledger import Message
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
+_SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
+_HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+_URL_TEXT = re.compile(r"[!-~]+")  # printable ASCII without blanks
+_BODY_LIMIT = 1600  # characters
+_VALIDITY_LIMIT = 36_000  # seconds
+
+_MAGIC_TO = {
+    "+15005550001": 21211,
+    "+15005550002": 21612,
+    "+15005550003": 21408,
+    "+15005550004": 21610,
+    "+15005550009": 21614,
+}
+_MAGIC_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
+
+
+def read_message(form: Mapping[str, str], *, sid: str, now: datetime) -> Message:
+    """Return the message that this form asks for; raise TwilioError with the code that Twilio would answer."""
+    to = form.get("To") or _refuse(21604)
+    body, content_sid = form.get("Body", ""), form.get("ContentSid") or None
+    if not body and not content_sid:
+        raise TwilioError(21602)
+    sender, service = form.get("From") or None, form.get("MessagingServiceSid") or None
+    _check_ends(to, sender, service)
+    if len(body) > _BODY_LIMIT:
+        raise TwilioError(21617)
+    tracked = _one_of(form, "ProvideFeedback", "true", "false") == "true"
+    return Message(
+        sid=sid,
+        to=to,
+        sender=sender,
+        body=body,
+        status="accepted" if service else "queued",
+        provide_feedback=tracked,
+        outcome="unconfirmed" if tracked else None,
+        created_at=now,
+        updated_at=now,
+        messaging_service_sid=service,
+        status_callback=_callback(form),
+        validity_period_seconds=_whole(form, "ValidityPeriod", 21624, _VALIDITY_LIMIT) or _VALIDITY_LIMIT,
+        attempt=_whole(form, "Attempt", 20422),
+        risk_check=_one_of(form, "RiskCheck", "enable", "disable"),
+        message_intent=form.get("MessageIntent") or None,
+        content_retention=_one_of(form, "ContentRetention", "retain", "discard"),
+        address_retention=_one_of(form, "AddressRetention", "retain", "obfuscate"),
+        content_sid=content_sid,
+        content_variables=form.get("ContentVariables") or None,
+    )
+
+
+def _refuse(code: int) -> str:
+    raise TwilioError(code)
+
+
+def _check_ends(to: str, sender: str | None, service: str | None) -> None:
+    if not sender and not service:
+        raise TwilioError(21603)
+    if not _E164.fullmatch(to):
+        raise TwilioError(21211, to)
+    if sender and not _SENDER.fullmatch(sender):
+        raise TwilioError(21212, sender)
+    if service and not _SERVICE.fullmatch(service):
+        raise TwilioError(21705, service)
+    for number, magic in ((sender, _MAGIC_FROM), (to, _MAGIC_TO)):
+        if number in magic:
+            raise TwilioError(magic[number], number)
+
+
+def _one_of(form: Mapping[str, str], name: str, *allowed: str) -> str | None:
+    value = form.get(name)
+    if value is None or value in allowed:
+        return value
+    raise TwilioError(20422, f"{name} must be one of {', '.join(allowed)}")
+
+
+def _whole(form: Mapping[str, str], name: str, code: int, limit: int = 1_000_000) -> int | None:
+    value = form.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= len(str(limit)) and 1 <= int(value) <= limit):
+        raise TwilioError(code, value)
+    return int(value)
+
+
+def _callback(form: Mapping[str, str]) -> str | None:
+    """Return the StatusCallback; http is fine here, but an underscore in the host is not, as at Twilio."""
+    url = form.get("StatusCallback") or None
+    if url is None:
+        return None
+    try:
+        target = URL(url, encoded=True)
+        host, _port = target.host or "", target.port
+    except ValueError:
+        raise TwilioError(21609, url) from None
+    valid_host = ":" in host or all(_HOST_LABEL.fullmatch(label) for label in host.split("."))
+    if target.scheme not in {"http", "https"} or not valid_host or not _URL_TEXT.fullmatch(url):
+        raise TwilioError(21609, url)
+    return url

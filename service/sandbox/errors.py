@@ -1,0 +1,69 @@
+"""Twilio's refusals: which code has which HTTP status and sentence, and the envelope that carries them.
+
+Codes: https://www.twilio.com/docs/api/errors. Twilio's 216xx sentences quote the number; so do these, because a service
+that echoes or logs them must be caught here.
+"""
+
+from starlette.responses import JSONResponse
+
+_KNOWN = {
+    14107: (400, "Too many replies between these two numbers"),
+    20003: (401, "Authenticate"),
+    20004: (405, "Method not allowed"),
+    20005: (403, "The account is not active"),
+    20008: (403, "This resource cannot be used with test credentials"),
+    20403: (403, "Forbidden"),
+    20404: (404, "The requested resource was not found"),
+    20422: (400, "A parameter is invalid"),
+    20429: (429, "Too Many Requests"),
+    20500: (500, "Internal Server Error"),
+    20503: (503, "Service Unavailable"),
+    21211: (400, "The 'To' number is not a valid phone number"),
+    21212: (400, "The 'From' number is not a valid phone number, short code or alphanumeric sender"),
+    21408: (400, "Sending to the region of the 'To' number is not permitted for this account"),
+    21602: (400, "Message body is required"),
+    21603: (400, "A 'From' number or a Messaging Service is required"),
+    21604: (400, "A 'To' phone number is required"),
+    21606: (400, "The 'From' number is not yours or cannot send messages"),
+    21608: (400, "The 'To' number is not verified; a trial account cannot send to it"),
+    21609: (400, "The 'StatusCallback' URL is invalid"),
+    21610: (400, "The recipient has opted out of messages from this sender"),
+    21611: (400, "The queue of the 'From' number is full"),
+    21612: (400, "The 'To' number cannot be reached from this sender"),
+    21614: (400, "The 'To' number is not a mobile number"),
+    21617: (400, "The message body is longer than 1600 characters"),
+    21618: (400, "The message body was filtered by every carrier"),
+    21624: (400, "The 'ValidityPeriod' is not a number of seconds from 1 to 36000"),
+    21701: (404, "The Messaging Service does not exist"),
+    21703: (400, "The Messaging Service has no sender that can reach the 'To' number"),
+    21704: (400, "The Messaging Service has no sender"),
+    21705: (400, "The 'MessagingServiceSid' is invalid"),
+    63017: (429, "The account's message rate is exceeded"),
+}
+
+
+class TwilioError(Exception):
+    """A call that Twilio refuses: `code` decides the HTTP status; `detail`, the offending value, joins the sentence.
+
+    A code that is not listed here is refused with 400, which is Twilio's general pattern.
+    """
+
+    def __init__(self, code: int, detail: str = "") -> None:
+        self.code = code
+        self.status, sentence = _KNOWN.get(code, (400, "The request was refused"))
+        self.message = f"{sentence}: {detail}" if detail else sentence
+        super().__init__(self.message)
+
+    def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
+        """Answer with Twilio's envelope; 401 adds its empty `detail` and the Basic challenge."""
+        body: dict[str, object] = {
+            "code": self.code,
+            "message": self.message,
+            "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
+            "status": self.status,
+        }
+        headers = dict(headers or {})
+        if self.status == 401:  # noqa: PLR2004 - the number is the word of the protocol
+            body["detail"] = ""
+            headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
+        return JSONResponse(body, self.status, headers)

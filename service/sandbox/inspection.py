@@ -1,0 +1,140 @@
+"""The test interface under `/_/`: reads what was recorded, plans faults, streams changes.
+
+No part of Twilio, and without a password. Times are ISO 8601 in UTC.
+    GET    /_/messages?to=    every message, oldest first; its main keys first, then all else that the create asked for
+    DELETE /_/messages        forgets everything recorded and stops messages under way; planned faults stay
+    GET    /_/feedback?sid=   every feedback post, accepted or not
+    GET    /_/callbacks?sid=  every try to tell a StatusCallback
+    GET    /_/stats           concurrency, and what each endpoint answered how often
+    POST, GET, DELETE /_/faults  plan, list and end faults (see `faults`)
+    GET    /_/events          server-sent events `message`, `status` and `outcome`, each with one row of /_/messages
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from service.sandbox.carrier import Carrier
+from service.sandbox.connection import end_at_shutdown
+from service.sandbox.door import Traffic
+from service.sandbox.faults import FaultPlan, Faults
+from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message
+
+_FIRST_KEYS = (
+    "sid",
+    "to",
+    "from",
+    "body",
+    "status",
+    "provide_feedback",
+    "outcome",
+    "feedback_posts",
+    "created_at",
+)
+
+
+class Inspection:
+    """The test interface of one sandbox."""
+
+    def __init__(self, ledger: Ledger, faults: Faults, carrier: Carrier, traffic: Traffic) -> None:
+        self._ledger = ledger
+        self._faults = faults
+        self._carrier = carrier
+        self._traffic = traffic
+
+    def routes(self) -> list[Route]:
+        """Return where each page lives."""
+        return [
+            Route("/_/messages", self.messages, methods=["GET"]),
+            Route("/_/messages", self.forget, methods=["DELETE"]),
+            Route("/_/feedback", self.feedback, methods=["GET"]),
+            Route("/_/callbacks", self.callbacks, methods=["GET"]),
+            Route("/_/stats", self.stats, methods=["GET"]),
+            Route("/_/faults", self.plan_fault, methods=["POST"]),
+            Route("/_/faults", self.faults, methods=["GET"]),
+            Route("/_/faults", self.end_faults, methods=["DELETE"]),
+            Route("/_/events", self.events, methods=["GET"]),
+        ]
+
+    async def messages(self, request: Request) -> Response:
+        """Answer the messages, oldest first."""
+        to = request.query_params.get("to")
+        # `?to=+1555…` written by hand arrives as a blank and digits
+        number = f"+{to.strip().removeprefix('+')}" if to else None
+        return JSONResponse([message_row(message) for message in self._ledger.messages(number)])
+
+    async def forget(self, _: Request) -> Response:
+        """Forget messages, feedback, callbacks and counts; stop what is under way. Planned faults stay."""
+        self._carrier.stop()
+        self._ledger.forget()
+        self._traffic.forget()
+        return Response(status_code=204)
+
+    async def feedback(self, request: Request) -> Response:
+        """Answer every feedback post with the status it was answered, null when it was not."""
+        return JSONResponse([_row(post) for post in self._ledger.feedback(request.query_params.get("sid"))])
+
+    async def callbacks(self, request: Request) -> Response:
+        """Answer every callback post with its result."""
+        return JSONResponse([_row(post) for post in self._ledger.callbacks(request.query_params.get("sid"))])
+
+    async def stats(self, _: Request) -> Response:
+        """Answer how many Twilio calls are inside, now and at most, and how often each endpoint answered what."""
+        endpoints: dict[str, dict[str, int]] = {}
+        for (endpoint, status), times in self._traffic.answers.items():
+            endpoints.setdefault(endpoint, {})[str(status) if status else "no_answer"] = times
+        return JSONResponse(
+            {"concurrent_now": self._traffic.now, "concurrent_max": self._traffic.most, "answers": endpoints}
+        )
+
+    async def plan_fault(self, request: Request) -> Response:
+        """Plan a fault: 201 with the plan, 422 with what is wrong about it."""
+        try:
+            plan = FaultPlan.model_validate_json(await request.body())
+        except ValidationError as error:
+            wrong = [f"{'.'.join(map(str, each['loc'])) or 'plan'}: {each['msg']}" for each in error.errors()]
+            return JSONResponse({"error": "; ".join(wrong)}, 422)
+        self._faults.plan(plan)
+        return JSONResponse(plan.model_dump(), 201)
+
+    async def faults(self, _: Request) -> Response:
+        """Answer the plans that are not used up, oldest first, each with the count that is left."""
+        return JSONResponse([plan.model_dump() for plan in self._faults.planned()])
+
+    async def end_faults(self, _: Request) -> Response:
+        """End all plans, and the waits that they have caused."""
+        self._faults.end()
+        return Response(status_code=204)
+
+    async def events(self, request: Request) -> Response:
+        """Stream changes as they happen; the stream ends when the sandbox closes."""
+        end_at_shutdown(request.scope)
+        return StreamingResponse(self._stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def _stream(self) -> AsyncIterator[str]:
+        with self._ledger.subscribe() as changes:
+            yield ": open\n\n"
+            while (change := await changes.get()) is not None:
+                name, message = change
+                yield f"event: {name}\ndata: {json.dumps(message_row(message))}\n\n"
+
+
+def message_row(message: Message) -> dict[str, Any]:
+    """Return a message as the test interface writes it: the agreed keys first, then the rest."""
+    row = _row(message)
+    row["from"] = row.pop("sender")
+    return {key: row.pop(key) for key in _FIRST_KEYS} | row
+
+
+def _row(entry: Message | FeedbackPost | CallbackPost) -> dict[str, Any]:
+    return {
+        key: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+        for key, value in asdict(entry).items()
+    }

@@ -1,0 +1,55 @@
+"""Writes messages and feedback as Twilio's JSON: its keys, its RFC 2822 dates, its strings for numbers.
+
+Shapes: https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource.
+"""
+
+from datetime import datetime
+from email.utils import format_datetime
+
+from service.sandbox.ledger import Message
+from service.sandbox.segments import count_segments
+
+API_VERSION = "2010-04-01"
+
+
+def message_resource(message: Message, account_sid: str) -> dict[str, object]:
+    """Return the Message resource; `num_segments` is "0" with a Messaging Service, whose sender comes later."""
+    uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{message.sid}"
+    return {
+        "account_sid": account_sid,
+        "api_version": API_VERSION,
+        "body": message.body,
+        "date_created": _rfc2822(message.created_at),
+        "date_sent": _rfc2822(message.sent_at),
+        "date_updated": _rfc2822(message.updated_at),
+        "direction": "outbound-api",
+        "error_code": message.error_code,
+        "error_message": None,
+        "from": message.sender,
+        "messaging_service_sid": message.messaging_service_sid,
+        "num_media": "0",
+        "num_segments": "0" if message.messaging_service_sid else str(count_segments(message.body)),
+        "price": None,
+        "price_unit": "USD",
+        "sid": message.sid,
+        "status": message.status,
+        "subresource_uris": {"media": f"{uri}/Media.json", "feedback": f"{uri}/Feedback.json"},
+        "to": message.to,
+        "uri": f"{uri}.json",
+    }
+
+
+def feedback_resource(message: Message, account_sid: str) -> dict[str, object]:
+    """Return the Feedback resource of a message that has just been given feedback."""
+    return {
+        "account_sid": account_sid,
+        "date_created": _rfc2822(message.created_at),
+        "date_updated": _rfc2822(message.feedback_at),
+        "message_sid": message.sid,
+        "outcome": message.outcome,
+        "uri": f"/{API_VERSION}/Accounts/{account_sid}/Messages/{message.sid}/Feedback.json",
+    }
+
+
+def _rfc2822(moment: datetime | None) -> str | None:
+    return format_datetime(moment) if moment else None

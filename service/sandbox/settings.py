@@ -1,0 +1,41 @@
+"""What a sandbox needs to know when it is made: whose credentials it accepts and how fast its network is.
+
+The defaults are well-formed and worthless, so that a demo needs no account. They are no secrets: the sandbox holds
+nothing that is worth a key.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxSettings:
+    """The account that the sandbox plays, and its two doubtful points as switches.
+
+    Both Basic pairs are accepted: account SID with auth token, API key with API secret. The auth token signs callbacks.
+    """
+
+    account_sid: str = "AC" + "5a" * 16
+    auth_token: str = field(default="sandbox-auth-token", repr=False)
+    api_key: str = "SK" + "5a" * 16
+    api_secret: str = field(default="sandbox-api-secret", repr=False)
+
+    require_provide_feedback: bool = False
+    """Feedback for a message sent without ProvideFeedback: True answers 400, False accepts. Twilio does not say."""
+
+    delivery_seconds: float = 0.2
+    """The time from queued to sent, and again from sent to delivered."""
+
+    pool_number: str = "+15005550006"
+    """The sender that a Messaging Service picks."""
+
+    allow_public_callbacks: bool = False
+    """Callbacks go to loopback hosts only, unless this is set: a test must not write to a stranger's server."""
+
+    keep_messages: int = 10_000
+    """The newest messages, feedback posts and callback posts that are kept, of each kind."""
+
+    def __post_init__(self) -> None:
+        if self.delivery_seconds < 0:
+            raise ValueError("delivery_seconds cannot be negative")
+        if self.keep_messages < 1:
+            raise ValueError("keep_messages must be at least 1")

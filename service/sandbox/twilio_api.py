@@ -1,0 +1,160 @@
+"""Twilio's endpoints: create, fetch and list messages, and post feedback.
+
+https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource. Each call comes through
+the door, which has dealt with faults and credentials before.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from service.sandbox.carrier import Carrier
+from service.sandbox.creation import read_message
+from service.sandbox.door import Door, read_form
+from service.sandbox.errors import TwilioError
+from service.sandbox.ledger import Ledger, Message
+from service.sandbox.resources import API_VERSION, feedback_resource, message_resource
+from service.sandbox.settings import SandboxSettings
+
+_SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
+_PAGE_SIZE, _PAGE_LIMIT = 50, 1000
+
+
+class TwilioApi:
+    """The endpoints of one sandbox."""
+
+    def __init__(self, settings: SandboxSettings, ledger: Ledger, carrier: Carrier, door: Door) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._carrier = carrier
+        self._door = door
+
+    def routes(self) -> list[Route]:
+        """Return where each endpoint lives."""
+        messages = f"/{API_VERSION}/Accounts/{{account_sid}}/Messages"
+        return [
+            Route(f"{messages}.json", self.create_message, methods=["POST"]),
+            Route(f"{messages}.json", self.list_messages, methods=["GET"]),
+            Route(f"{messages}/{{sid}}.json", self.fetch_message, methods=["GET"]),
+            Route(f"{messages}/{{sid}}/Feedback.json", self.post_feedback, methods=["POST"]),
+        ]
+
+    async def create_message(self, request: Request) -> Response:
+        """Accept a message: 201 with the status it has at that moment."""
+        return await self._door.enter(request, "messages", self._create)
+
+    async def list_messages(self, request: Request) -> Response:
+        """List messages, newest first, by To, From and DateSent (also `DateSent<` and `DateSent>`), in pages."""
+        return await self._door.enter(request, "reads", self._list)
+
+    async def fetch_message(self, request: Request) -> Response:
+        """Answer one message."""
+        return await self._door.enter(request, "reads", self._fetch)
+
+    async def post_feedback(self, request: Request) -> Response:
+        """Take an outcome; every post is recorded as it arrives, whatever becomes of it."""
+        number = self._ledger.open_feedback(request.path_params["sid"], (await read_form(request)).get("Outcome"))
+        answer = await self._door.enter(request, "feedback", self._feedback)
+        if answer.status_code:
+            self._ledger.close_feedback(number, answer.status_code)
+        return answer
+
+    async def _create(self, _: Request, form: Mapping[str, str]) -> Response:
+        message = read_message(form, sid=f"SM{uuid.uuid4().hex}", now=datetime.now(UTC))
+        self._ledger.add(message)
+        await self._carrier.accept(message)
+        return JSONResponse(message_resource(message, self._settings.account_sid), 201)
+
+    async def _list(self, request: Request, _: Mapping[str, str]) -> Response:
+        query = dict(request.query_params)
+        size = min(max(_natural(query.pop("PageSize", ""), _PAGE_SIZE), 1), _PAGE_LIMIT)
+        page = _natural(query.pop("Page", ""), 0)
+        wanted = _filters(query)
+        found = [message for message in reversed(self._ledger.messages()) if all(fits(message) for fits in wanted)]
+        rows = found[page * size : (page + 1) * size]
+        path = f"/{API_VERSION}/Accounts/{self._settings.account_sid}/Messages.json"
+
+        def uri(number: int) -> str:
+            return f"{path}?{urlencode({**query, 'PageSize': size, 'Page': number})}"
+
+        body: dict[str, object] = {
+            "messages": [message_resource(message, self._settings.account_sid) for message in rows],
+            "page": page,
+            "page_size": size,
+            "start": page * size,
+            "end": page * size + max(len(rows) - 1, 0),
+            "uri": uri(page),
+            "first_page_uri": uri(0),
+            "previous_page_uri": uri(page - 1) if page else None,
+            "next_page_uri": uri(page + 1) if (page + 1) * size < len(found) else None,
+        }
+        return JSONResponse(body)
+
+    async def _fetch(self, request: Request, _: Mapping[str, str]) -> Response:
+        return JSONResponse(message_resource(self._find(request), self._settings.account_sid))
+
+    async def _feedback(self, request: Request, form: Mapping[str, str]) -> Response:
+        message = self._find(request)
+        outcome = form.get("Outcome", "")
+        if outcome not in {"confirmed", "unconfirmed"}:
+            raise TwilioError(20422, "Outcome must be confirmed or unconfirmed")
+        if self._settings.require_provide_feedback and not message.provide_feedback:
+            raise TwilioError(20422, "the message was created without ProvideFeedback")
+        settled = self._ledger.settle(message.sid, outcome) or message
+        return JSONResponse(feedback_resource(settled, self._settings.account_sid))
+
+    def _find(self, request: Request) -> Message:
+        sid = request.path_params["sid"]
+        message = self._ledger.message(sid) if _SID.fullmatch(sid) else None
+        if message is None:
+            raise TwilioError(20404, request.url.path)
+        return message
+
+
+def _natural(text: str, otherwise: int) -> int:
+    return int(text[:9]) if text.isascii() and text.isdigit() else otherwise
+
+
+def _filters(query: Mapping[str, str]) -> list[Callable[[Message], bool]]:
+    """Return one test per filter. A date means midnight UTC, except in `DateSent=`, where it means the whole day.
+
+    A message that has not been sent yet has no DateSent and fits no such filter.
+    """
+    tests: list[Callable[[Message], bool]] = []
+    if to := query.get("To"):
+        tests.append(lambda message: message.to == to)
+    if sender := query.get("From"):
+        tests.append(lambda message: message.sender == sender)
+    if on := query.get("DateSent"):
+        moment = _moment(on)
+        whole_day = "T" not in on
+        tests.append(
+            lambda message: message.sent_at is not None and _same(message.sent_at, moment, whole_day=whole_day)
+        )
+    if before := query.get("DateSent<"):
+        last = _moment(before)
+        tests.append(lambda message: message.sent_at is not None and message.sent_at <= last)
+    if after := query.get("DateSent>"):
+        first = _moment(after)
+        tests.append(lambda message: message.sent_at is not None and message.sent_at >= first)
+    return tests
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise TwilioError(20422, f"DateSent {text}") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _same(left: datetime, right: datetime, *, whole_day: bool) -> bool:
+    if whole_day:
+        return left.date() == right.date()
+    return left.replace(microsecond=0) == right.replace(microsecond=0)

@@ -1,0 +1,205 @@
+"""A cluster: slots that move, nodes that hang and die, questions that are shared."""
+
+import asyncio
+import time
+
+import pytest
+from redis.crc import key_slot
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+from service.adapters.multiplexer import Script, open_multiplexer
+from tests.adapters.servers import cluster, eventually, free_port, opened, server
+
+COUNT = Script("count", "#!lua\nreturn redis.call('INCR', KEYS[1])")
+SUM = Script("sum", "#!lua\nreturn redis.call('GET', KEYS[1]) + redis.call('GET', KEYS[2])")
+KEYS = [f"otp:{{{partition:x}}}:n" for partition in range(16)]
+
+
+def url(nodes):
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
+
+
+def node_id(node):
+    return node.admin.execute_command("CLUSTER MYID")
+
+
+def give_slot(slot, source, target):
+    """Move an empty slot from one node to another."""
+    for node in (target, source):
+        node.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", node_id(target))
+
+
+def calls_of(node, command):
+    return node.admin.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("pair"), (0, 8191), (8192, 16383)) as nodes:
+        yield nodes
+
+
+@pytest.fixture(autouse=True)
+def _empty(request):
+    if "pair" in request.fixturenames:
+        for node in request.getfixturevalue("pair"):
+            node.admin.flushall()
+
+
+async def test_each_key_finds_its_node(pair):
+    """Concurrent calls over all partitions reach the nodes that hold them, without a single MOVED."""
+    async with opened(url([pair[1]])) as redis:
+        await redis.ping()
+        for node in pair:
+            node.admin.config_resetstat()
+        for expected in range(1, 21):
+            assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS)) == [expected] * 16
+        assert [await redis.command("GET", key, key=key) for key in KEYS] == [b"20"] * 16
+        assert sorted(await redis.everywhere("DBSIZE")) == sorted(node.admin.dbsize() for node in pair)
+        assert all("MOVED" not in str(node.admin.info("errorstats")) for node in pair)
+
+
+async def test_nodes_of_the_url_that_are_away_are_passed_over(pair):
+    """One living node in the URL is enough to find the cluster."""
+    seeds = f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{pair[0].port},127.0.0.1:{free_port()}"
+    async with opened(seeds) as redis:
+        assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS)) == [1] * 16
+
+
+async def test_no_node_of_the_url_lives():
+    """Nobody to ask is a ConnectionError within the time of a call."""
+    async with opened(f"redis+cluster://127.0.0.1:{free_port()}") as redis:
+        started = time.monotonic()
+        with pytest.raises(RedisConnectionError):
+            await redis.run(COUNT, ["n"], [])
+        assert time.monotonic() - started < 1.5
+
+
+async def test_a_server_without_cluster_mode_is_told_as_such(tmp_path):
+    """A cluster URL for a single server fails with a reason, not with a riddle."""
+    with server(tmp_path / "single") as node:
+        async with opened(f"redis+cluster://127.0.0.1:{node.port}") as redis:
+            with pytest.raises(RedisConnectionError, match="cluster support disabled"):
+                await redis.ping()
+
+
+async def test_moved_slots_are_followed_and_learned(pair):
+    """After a slot has moved the calls go on, each counted once, and soon go straight to the new node."""
+    key = next(key for key in KEYS if key_slot(key.encode()) < 8192)
+    slot = key_slot(key.encode())
+    async with opened(url(pair)) as redis:
+        await redis.ping()
+        give_slot(slot, pair[0], pair[1])
+        try:
+            counted = await asyncio.gather(*(redis.run(COUNT, [key], []) for _ in range(100)))
+            assert sorted(counted) == list(range(1, 101))
+            pair[0].admin.config_resetstat()
+            assert await redis.run(COUNT, [key], []) == 101
+            assert "MOVED" not in str(pair[0].admin.info("errorstats"))
+        finally:
+            pair[1].admin.flushall()
+            give_slot(slot, pair[1], pair[0])
+
+
+async def test_a_slot_on_the_move_is_asked_for(pair):
+    """While a slot migrates, keys that have gone are found by ASK, and keys in between are waited for."""
+    source, target = pair
+    slot = key_slot(b"{x}")
+    source, target = (source, target) if slot < 8192 else (target, source)
+    async with opened(url(pair)) as redis:
+        await redis.command("SET", "{x}a", 1, key="{x}a")
+        await redis.command("SET", "{x}b", 2, key="{x}b")
+        target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", node_id(source))
+        source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", node_id(target))
+        try:
+            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, "{x}a", 0, 5000)
+            counted = await asyncio.gather(*(redis.run(COUNT, ["{x}a"], []) for _ in range(50)))
+            assert sorted(counted) == list(range(2, 52))
+            assert calls_of(target, "asking") > 0
+            both = asyncio.create_task(redis.run(SUM, ["{x}a", "{x}b"], []))
+            await asyncio.sleep(0.1)
+            assert not both.done()  # TRYAGAIN: one key here, one there
+            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, "{x}b", 0, 5000)
+            assert await both == 53
+        finally:
+            target.admin.flushall()
+            source.admin.flushall()
+            for node in pair:
+                node.admin.execute_command("CLUSTER SETSLOT", slot, "STABLE")
+
+
+async def test_keys_of_two_slots_are_refused(pair):
+    """CROSSSLOT reaches the caller: a script that breaks the rule is found on any cluster."""
+    async with opened(url(pair)) as redis:
+        with pytest.raises(ResponseError):
+            await redis.run(SUM, [KEYS[0], KEYS[1]], [])
+
+
+async def test_a_flushed_script_is_invisible_on_every_node(pair):
+    """NOSCRIPT is mended where it happens."""
+    async with opened(url(pair)) as redis:
+        for expected in (1, 2):
+            assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS)) == [expected] * 16
+            for node in pair:
+                node.admin.script_flush()
+
+
+async def test_a_frozen_node_does_not_hold_up_the_others(pair):
+    """Calls to a node that hangs end in their time, calls to the other go on."""
+    frozen = [key for key in KEYS if key_slot(key.encode()) < 8192]
+    lively = [key for key in KEYS if key not in frozen]
+    async with opened(url(pair), timeout_seconds=0.5) as redis:
+        await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS))
+        pair[0].freeze()
+        started = time.monotonic()
+        stuck = asyncio.gather(*(redis.run(COUNT, [key], []) for key in frozen), return_exceptions=True)
+        assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in lively)) == [2] * len(lively)
+        assert time.monotonic() - started < 0.4
+        assert all(isinstance(result, RedisError) for result in await stuck)
+        assert time.monotonic() - started < 1
+        pair[0].thaw()
+        await asyncio.sleep(1)
+        assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in frozen)) == [3] * len(frozen)
+
+
+async def test_a_cancelled_caller_does_not_take_the_map_from_others(pair):
+    """The first question for the map belongs to all who wait for it."""
+    async with opened(url(pair)) as redis:
+        calls = [asyncio.create_task(redis.run(COUNT, [key], [])) for key in KEYS]
+        await asyncio.sleep(0)
+        calls[0].cancel()
+        assert await asyncio.gather(*calls[1:]) == [1] * 15
+
+
+async def test_closing_in_the_middle_leaves_nothing_behind(pair):
+    """Closing while the map is asked for and calls are on their way ends them all."""
+    redis = await open_multiplexer(url(pair))
+    calls = [asyncio.create_task(redis.run(COUNT, [key], [])) for key in KEYS]
+    await asyncio.sleep(0)
+    await redis.close()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(result) for result in results} == {RedisConnectionError}
+    with pytest.raises(RedisConnectionError):
+        await redis.ping()
+
+
+@pytest.mark.slow
+async def test_a_replica_takes_over_in_the_cluster(tmp_path):
+    """After a primary has died and its replica was promoted, calls reach the new primary by themselves."""
+    with cluster(tmp_path, (0, 16383), (1, 0)) as (primary, replica):
+        replica.admin.execute_command("CLUSTER REPLICATE", node_id(primary))
+        eventually(lambda: replica.admin.info("replication").get("master_link_status") == "up")
+        async with opened(url([primary, replica])) as redis:
+            assert await redis.run(COUNT, ["n"], []) == 1
+            eventually(lambda: replica.admin.info("replication")["slave_repl_offset"] > 0)
+            primary.kill()
+            replica.admin.execute_command("CLUSTER FAILOVER", "TAKEOVER")
+            deadline = time.monotonic() + 5
+            while True:
+                try:
+                    assert await redis.run(COUNT, ["n"], []) >= 1
+                    break
+                except RedisConnectionError:
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.05)

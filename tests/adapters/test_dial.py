@@ -1,0 +1,138 @@
+"""Redis URLs: every form reaches its server, and no wrong one shows its password."""
+
+import asyncio
+import subprocess
+
+import pytest
+import uvloop
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from service.adapters.dial import dial_server, read_url
+from service.adapters.multiplexer import open_multiplexer
+from tests.adapters.servers import free_port, server
+
+SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://u:{SECRET}@host",
+        f"u:{SECRET}@host",
+        SECRET,
+        "",
+        f"redis:u:{SECRET}@host",
+        f"redis://:{SECRET}/x@host/0",
+        f"redis://:12#{SECRET}@host/0",
+        f"redis://:{SECRET}@host:port",
+        f"redis://:{SECRET}@host/zero",
+        f"redis://:12/{SECRET}@host",
+        f"redis://:{SECRET}@host?db=zero",
+        f"redis://:{SECRET}@host?no_such_option=1",
+        f"redis://:{SECRET}@host?sentinel_password=x",
+        f"rediss://:{SECRET}@host?ssl_cert_reqs=maybe",
+        f"unix://:{SECRET}@",
+        f"redis+sentinel://:{SECRET}@host",
+        f"redis+sentinel://:{SECRET}@host/",
+        f"redis+sentinel://:{SECRET}@a,,b/main",
+        f"redis+sentinel://:{SECRET}@a/main/zero",
+        f"redis+cluster://:{SECRET}@a,b/1",
+        f"redis+cluster://:{SECRET}@a,b?db=1",
+        f"redis+cluster://:{SECRET}@",
+        f"http+cluster://:{SECRET}@a",
+        f"redis+mesh://:{SECRET}@a",
+    ],
+)
+async def test_a_wrong_url_is_refused_without_its_password(url):
+    """A wrong URL is a ValueError with a sentence; the password is not in it, nor in the trace behind it."""
+    with pytest.raises(ValueError, match=" ") as caught:
+        await open_multiplexer(url)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_each_form_is_understood():
+    """Hosts, ports, service, database and who we are come out of the URL; ports have their usual defaults."""
+    single = read_url("rediss://u:p%2Fq@host:1/2?ssl_check_hostname=no", timeout_seconds=1)
+    assert (single.kind, single.options["password"], single.options["db"]) == ("server", "p/q", 2)
+    sentinel = read_url("redis+sentinel://u:p@a,b:7/main/3?sentinel_password=q", timeout_seconds=1)
+    assert (sentinel.kind, sentinel.service, sentinel.addresses) == ("sentinel", "main", (("a", 26379), ("b", 7)))
+    assert (sentinel.options["password"], sentinel.options["db"]) == ("p", 3)
+    assert sentinel.sentinel_options["password"] == "q"
+    assert not {"db", "username"} & set(sentinel.sentinel_options)
+    cluster = read_url("redis+cluster://:p@a,[::1]:7", timeout_seconds=1)
+    assert (cluster.kind, cluster.addresses, cluster.options["password"]) == ("cluster", (("a", 6379), ("::1", 7)), "p")
+    assert all("p" not in repr(target.options) or "Target" in repr(target) for target in (single, sentinel, cluster))
+    assert "p/q" not in repr(single)
+
+
+def test_what_redis_py_would_repeat_or_change_is_switched_off():
+    """No retries of the client, RESP2 and raw bytes, whatever the URL says."""
+    url = "redis://h?protocol=3&retry_on_timeout=yes&socket_timeout=60&health_check_interval=9&decode_responses=yes"
+    options = read_url(url, timeout_seconds=1).options
+    assert (options["protocol"], options["socket_timeout"], options["socket_connect_timeout"]) == (2, 1, 1)
+    assert (options["retry_on_timeout"], options["health_check_interval"]) == (False, 0)
+    assert options["decode_responses"] is False
+    assert options["retry"].get_retries() == 0
+
+
+async def test_a_unix_socket_and_a_database(tmp_path):
+    """unix:// reaches the socket, and `db` chooses the database."""
+    path = tmp_path / "s"
+    with server(tmp_path / "redis", "--unixsocket", str(path)) as node:
+        redis = await open_multiplexer(f"unix://{path}?db=2")
+        await redis.command("SET", "n", 1)
+        assert node.admin.info("keyspace")["db2"]["keys"] == 1
+        await redis.close()
+
+
+async def test_an_acl_user_with_few_rights_is_enough(tmp_path):
+    """A user that may only run what the service runs can connect: the greeting needs no rights."""
+    with server(tmp_path / "redis") as node:
+        node.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p@ss", "~*", "-@all", "+get")
+        redis = await open_multiplexer(f"redis://otp:p%40ss@127.0.0.1:{node.port}")
+        assert await redis.command("GET", "n") is None
+        await redis.close()
+
+
+async def test_tls_is_checked_and_works(tmp_path):
+    """rediss:// trusts the given authority only; a server nobody vouches for is a ConnectionError."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    what = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    openssl = ["openssl", *what, *subject, "-keyout", str(key), "-out", str(certificate)]
+    await asyncio.to_thread(subprocess.run, openssl, check=True, capture_output=True)
+    port = free_port()
+    files = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate)]
+    with server(tmp_path / "redis", "--tls-port", str(port), *files, "--tls-auth-clients", "no") as node:
+        redis = await open_multiplexer(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}")
+        words = [b"x" * size for size in range(0, 100_000, 1000)]
+        assert await asyncio.gather(*(redis.command("ECHO", word) for word in words)) == words
+        for _ in range(10):
+            node.admin.client_kill_filter(_type="normal", skipme=True)
+            await redis.ping()
+        await redis.close()
+        stranger = await open_multiplexer(f"rediss://127.0.0.1:{port}")
+        with pytest.raises(RedisConnectionError):
+            await stranger.ping()
+        await stranger.close()
+        no_tls = await open_multiplexer(f"rediss://127.0.0.1:{node.port}")
+        with pytest.raises((RedisConnectionError, RedisTimeoutError)):  # Redis waits for the end of a line
+            await no_tls.ping()
+        await no_tls.close()
+
+
+@pytest.mark.parametrize("scenario", [test_a_unix_socket_and_a_database, test_tls_is_checked_and_works])
+def test_the_forms_work_on_uvloop(scenario, tmp_path):
+    """The service runs on uvloop, which has its own TLS and its own sockets."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario(tmp_path))
+
+
+async def test_nobody_there_is_a_connection_error():
+    """A refused connection, an unknown host and a missing socket are one and the same to callers."""
+    for url in (f"redis://127.0.0.1:{free_port()}", "redis://no-such-host.invalid", "unix:///no/such/socket"):
+        with pytest.raises(RedisConnectionError):
+            await dial_server(read_url(url, timeout_seconds=1))

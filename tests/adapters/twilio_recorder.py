@@ -1,0 +1,87 @@
+"""A server on loopback that writes down each request as it came over the wire and answers as told."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
+
+SID = "SM" + "0123456789abcdef" * 2
+LONGER_THAN_ANY_TEST_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, nothing interpreted."""
+
+    method: str
+    path: str  # with its query
+    headers: dict
+    body: str
+
+    @property
+    def form(self):
+        return dict(parse_qsl(self.body, keep_blank_values=True, strict_parsing=True))
+
+
+@dataclass
+class Recorder:
+    """What came, and what is answered next; `manner` is one of answer, hang, reset, cut_off."""
+
+    url: str = ""
+    requests: list = field(default_factory=list)
+    status: int = 201
+    body: bytes = b'{"sid": "%s", "status": "queued"}' % SID.encode()
+    headers: dict = field(default_factory=dict)
+    manner: str = "answer"
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def answers(self, status, body=b"", *, headers=None, manner="answer"):
+        self.status, self.body, self.headers, self.manner = status, body, headers or {}, manner
+
+    async def take(self, request):
+        body = (await request.read()).decode()
+        self.requests.append(Request(request.method, request.raw_path, dict(request.headers), body))
+        self.arrived.set()
+        if self.manner == "hang":
+            await asyncio.sleep(LONGER_THAN_ANY_TEST_SECONDS)
+        if self.manner == "reset":
+            request.transport.abort()
+        if self.manner == "cut_off":
+            return await self._cut_off(request)
+        return web.Response(status=self.status, body=self.body, headers=self.headers)
+
+    async def _cut_off(self, request):
+        """Send the status, half of the body, and then nothing but the end of the connection."""
+        answer = web.StreamResponse(status=self.status, headers={"Content-Length": str(2 * len(self.body))})
+        await answer.prepare(request)
+        await answer.write(self.body)
+        request.transport.abort()
+        return answer
+
+
+@asynccontextmanager
+async def recording():
+    """Serve on a free port of loopback until the block ends."""
+    recorder = Recorder()
+    async with RawTestServer(recorder.take, handler_cancellation=True, shutdown_timeout=0.1) as server:
+        recorder.url = str(server.make_url("")).rstrip("/")
+        yield recorder
+
+
+@asynccontextmanager
+async def refusing_proxy():
+    """Serve as an HTTP proxy that answers each CONNECT with 502; yield its URL and the heads of what came."""
+    heads = []
+
+    async def take(reader, writer):
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", heads

@@ -1,0 +1,227 @@
+"""The parts every suite shares: a real Valkey, the stand-in and the service over real HTTP, in this event loop.
+
+`start` opens a service with settings of a test's choice. When a test ends, every Redis key that it
+left must have a TTL, API keys excepted (promise 9): the check is part of each journey.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import socket
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+import redis as redis_py
+import redis.asyncio
+import uvicorn
+
+from service.adapters.embedded import embedded_valkey
+from service.adapters.redis_ledgers import RedisApiKeys
+from service.api.auth import API_KEY_PREFIX, Scope, key_digest
+from service.app import create_app, open_redis
+from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
+from service.settings import Settings, load_settings
+
+NUMBER = "+14155550123"
+ENVIRONMENT = re.compile("^(TWILIO_|OTP_|REDIS_URL)")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch, tmp_path):
+    """Let no setting of the machine reach a test."""
+    for name in os.environ:
+        if ENVIRONMENT.match(name):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def valkey():
+    """Run one real Valkey for the whole run; give its URL."""
+    with tempfile.TemporaryDirectory(prefix="otp-test-") as folder, embedded_valkey(Path(folder)) as url:
+        yield url
+
+
+@pytest.fixture
+def redis(valkey):
+    """Give a plain client to an empty Valkey; afterwards every key must have a TTL."""
+    with redis_py.Redis.from_url(valkey) as client:
+        client.flushall()
+        yield client
+        immortal = [key for key in client.scan_iter() if client.ttl(key) == -1 and key != b"otp:keys"]
+        assert immortal == [], "promise 9: every key has a TTL"
+
+
+@dataclass
+class Running:
+    """A service under test, its stand-in, and a client that holds an API key."""
+
+    url: str
+    settings: Settings
+    key: str
+    http: aiohttp.ClientSession
+    sandbox: Sandbox
+    sandbox_url: str
+
+    async def call(self, method, path, body=None, *, key=None, headers=None, **options):
+        """Make one call; give (status, JSON or None, headers)."""
+        sent = {"Authorization": f"Bearer {key or self.key}", **(headers or {})}
+        async with self.http.request(method, path, json=body, headers=sent, **options) as answer:
+            text = await answer.text()
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            return answer.status, await answer.json(content_type=None) if is_json and text else None, answer.headers
+
+    async def issue(self, to=NUMBER, **fields):
+        """Issue a verification; give the answer's body, which must be a 201."""
+        status, body, _ = await self.call("POST", "/v1/verifications", {"to": to, **fields})
+        assert status == 201, body
+        return body
+
+    async def verify(self, verification_id, code, **fields):
+        """Check a code; give the answer's body, which must be a 200."""
+        status, body, _ = await self.call(
+            "POST", f"/v1/verifications/{verification_id}/verify", {"code": code, **fields}
+        )
+        assert status == 200, body
+        return body
+
+    async def read(self, verification_id):
+        """Read a verification; give the answer's body, which must be a 200."""
+        status, body, _ = await self.call("GET", f"/v1/verifications/{verification_id}")
+        assert status == 200, body
+        return body
+
+    def messages(self, to=NUMBER):
+        """Give what the stand-in recorded for a number, oldest first."""
+        return self.sandbox.ledger.messages(to=to)
+
+    def codes(self, to=NUMBER):
+        """Give the codes in the messages to a number, oldest first."""
+        return [re.search(r"\b[0-9]{4,8}\b", message.body)[0] for message in self.messages(to)]
+
+    def confirmed(self):
+        """Give the SIDs that Twilio was told about."""
+        return {message.sid for message in self.sandbox.ledger.messages() if message.outcome == "confirmed"}
+
+
+async def eventually(condition, *, seconds=5.0):
+    """Wait until a condition holds, looking every 10 ms; give its value, or the last false one."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        value = condition()
+        if asyncio.iscoroutine(value):
+            value = await value
+        if value or asyncio.get_running_loop().time() > deadline:
+            return value
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture(name="eventually")
+def _eventually():
+    """Give `eventually`."""
+    return eventually
+
+
+@asynccontextmanager
+async def serving(app, *, listener=None, protocol="httptools"):
+    """Serve an ASGI application on a loopback port in this event loop; give its URL."""
+    listener = listener or free_listener()
+    config = uvicorn.Config(
+        app, http=protocol, lifespan="on", log_level="error", access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.capture_signals = _no_signals  # the test runner keeps its own
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+        if task.done():
+            task.result()
+            raise AssertionError("the server did not start")
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _no_signals():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+def free_listener():
+    """Bind a free loopback port and keep it."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+def settings_for(url, redis_url, sandbox_url, account, **overrides):
+    """Make settings for a test: the stand-in as Twilio, every limit off unless the test sets it."""
+    return load_settings(
+        **{
+            "_env_file": None,
+            "redis_url": redis_url,
+            "twilio_account_sid": account.account_sid,
+            "twilio_auth_token": account.auth_token,
+            "twilio_from": account.pool_number,
+            "twilio_base_url": sandbox_url,
+            "otp_public_url": url,
+            "otp_secret_keys": secrets.token_urlsafe(32),
+            "otp_index_key": secrets.token_urlsafe(32),
+            "otp_limit_number": "",
+            "otp_limit_failed_checks": "",
+            "otp_limit_ip": "",
+            "otp_limit_prefix": "",
+            "otp_limit_country": "",
+            "otp_limit_day": "",
+            "otp_limit_peer": "",
+            **overrides,
+        }
+    )
+
+
+async def create_key(settings, *scopes, name="test"):
+    """Create an API key as `otp-service keys create` does; give the key."""
+    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
+    particulars = {"name": name, "scopes": list(scopes or Scope), "created_at": "2026-01-01T00:00:00+00:00"}
+    async with open_redis(settings) as scripts:
+        await RedisApiKeys(scripts).add(key_digest(key), particulars)
+    return key
+
+
+@pytest.fixture
+async def start(redis, valkey):
+    """Give a function that starts a service with settings of the test's choice; all end with the test.
+
+    `start(sandbox={...}, journal=..., **settings)`: the stand-in answers callbacks at once (20 ms).
+    """
+    async with AsyncExitStack() as stack:
+
+        async def start_one(*, sandbox=None, journal=None, **overrides):
+            account = SandboxSettings(**{"delivery_seconds": 0.02, **(sandbox or {})})
+            stand_in = create_sandbox(account)
+            sandbox_url = await stack.enter_async_context(serving(stand_in, protocol=DroppingProtocol))
+            listener = free_listener()
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            settings = settings_for(url, overrides.pop("redis_url", valkey), sandbox_url, account, **overrides)
+            key = await create_key(settings)
+            app = create_app(settings, journal=journal or (lambda *_, **__: None))
+            await stack.enter_async_context(serving(app, listener=listener))
+            http = await stack.enter_async_context(aiohttp.ClientSession(url))
+            return Running(url, settings, key, http, stand_in, sandbox_url)
+
+        yield start_one
+
+
+@pytest.fixture
+async def running(start):
+    """Start a service with the settings of `settings_for`."""
+    return await start()

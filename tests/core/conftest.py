@@ -1,0 +1,6 @@
+"""Settings of the property tests: no deadline, because a busy machine is no fault of the rule under test."""
+
+from hypothesis import settings
+
+settings.register_profile("core", deadline=None, print_blob=True)
+settings.load_profile("core")

@@ -1,0 +1,206 @@
+"""The promises of `service.core.codes`: uniform codes from fresh secrets, and one form of a code.
+
+The uniformity tests put the chi-square statistic on the scale of a normal one (Wilson and Hilferty,
+1931). A margin of 6 is crossed by chance fewer than 3 times in 10^9, on each side; a dozen
+statistics together stay far below one false alarm in 10^6 runs.
+"""
+
+import base64
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated
+
+import pyotp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, TypeAdapter, ValidationError
+
+from service.core.codes import CODE_PATTERN, LONGEST, SHORTEST, draw_code, is_code
+
+DRAWS = 100_000
+MARGIN = 6.0
+# RFC 4226, Appendix D: the key in ASCII, and the HOTP values of counters 0 to 9.
+RFC_KEY = base64.b32encode(b"12345678901234567890").decode()
+RFC_VALUES = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"]
+# The same appendix gives the 31 bits of counter 0 before they are cut to digits.
+RFC_TRUNCATED = 1_284_755_224
+FOREIGN_ZEROS = (0x660, 0x6F0, 0x966, 0xFF10, 0x1D7CE)  # Arabic, Persian, Devanagari, full-width, mathematical bold
+
+
+@pytest.fixture(scope="module")
+def codes() -> list[str]:
+    return [draw_code(6) for _ in range(DRAWS)]
+
+
+def unevenness(values: Iterable[str], cells: int) -> float:
+    """Say by how many standard deviations the values fill their equally likely cells too unevenly."""
+    counts = Counter(values)
+    expected = counts.total() / cells
+    statistic = sum(count * count for count in counts.values()) / expected - counts.total()
+    freedom = cells - 1
+    spread = 2 / (9 * freedom)
+    return (float(math.cbrt(statistic / freedom)) - (1 - spread)) / math.sqrt(spread)
+
+
+@pytest.mark.parametrize(("counter", "value"), list(enumerate(RFC_VALUES)))
+def test_pyotp_speaks_rfc_4226(counter: int, value: str) -> None:
+    """The library under our codes gives the values of RFC 4226, Appendix D."""
+    assert pyotp.HOTP(RFC_KEY).at(counter) == value
+
+
+@pytest.mark.parametrize("length", range(SHORTEST, LONGEST + 1))
+def test_a_code_is_the_hotp_value_of_its_secret(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code of any allowed length is the last digits of the RFC's truncated value, at counter 0."""
+    monkeypatch.setattr(pyotp, "random_base32", lambda: RFC_KEY)
+    assert draw_code(length) == str(RFC_TRUNCATED)[-length:]
+
+
+def test_each_code_has_a_fresh_secret_of_160_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each draw takes its own secret, as long as RFC 4226 recommends (R6)."""
+    secrets: list[str] = []
+    draw_secret = pyotp.random_base32
+
+    def recorded() -> str:
+        secrets.append(draw_secret())
+        return secrets[-1]
+
+    monkeypatch.setattr(pyotp, "random_base32", recorded)
+    for _ in range(50):
+        draw_code(6)
+    assert len(set(secrets)) == 50
+    assert {len(base64.b32decode(secret)) * 8 for secret in secrets} == {160}
+
+
+@pytest.mark.parametrize("length", range(SHORTEST, LONGEST + 1))
+def test_a_drawn_code_has_its_length_and_form(length: int) -> None:
+    """Every drawn code has exactly the digits asked for, and is taken for a code."""
+    drawn = [draw_code(length) for _ in range(200)]
+    assert {len(code) for code in drawn} == {length}
+    assert all(is_code(code) for code in drawn)
+
+
+@pytest.mark.parametrize("length", [-6, 0, 1, SHORTEST - 1, LONGEST + 1, 10, 64])
+def test_other_lengths_are_refused(length: int) -> None:
+    """A code shorter than 4 digits is guessed, one longer than 8 is skewed: neither is drawn."""
+    with pytest.raises(ValueError, match="4 to 8 digits"):
+        draw_code(length)
+
+
+def test_no_allowed_code_is_much_likelier_than_another() -> None:
+    """The 31 bits of HOTP, cut to the longest code, favour no code by more than a twentieth."""
+    rarest, rest = divmod(2**31, 10**LONGEST)
+    likeliest = rarest + (rest > 0)
+    assert likeliest / rarest < 1.05
+
+
+@pytest.mark.parametrize("position", range(6))
+def test_every_position_is_uniform(codes: list[str], position: int) -> None:
+    """At each position of a code the ten digits are equally likely."""
+    assert abs(unevenness((code[position] for code in codes), 10)) < MARGIN
+
+
+def test_all_digits_together_are_uniform(codes: list[str]) -> None:
+    """Over all positions the ten digits are equally likely."""
+    assert abs(unevenness("".join(codes), 10)) < MARGIN
+
+
+@pytest.mark.parametrize("part", [slice(3), slice(3, 6)], ids=["first", "last"])
+def test_each_half_is_uniform(codes: list[str], part: slice) -> None:
+    """The thousand values of either half of a code are equally likely."""
+    assert abs(unevenness((code[part] for code in codes), 1_000)) < MARGIN
+
+
+def test_whole_codes_are_uniform(codes: list[str]) -> None:
+    """The million codes are equally likely: they repeat as often as chance demands, no more and no less."""
+    assert abs(unevenness(codes, 1_000_000)) < MARGIN
+
+
+@pytest.mark.parametrize("length", [SHORTEST, LONGEST])
+def test_the_extreme_lengths_are_uniform(length: int) -> None:
+    """The shortest and the longest codes are uniform too."""
+    drawn = [draw_code(length) for _ in range(10_000)]
+    assert abs(unevenness("".join(drawn), 10)) < MARGIN
+    assert abs(unevenness((code[:3] for code in drawn), 1_000)) < MARGIN
+
+
+def test_leading_zeros_are_kept(codes: list[str]) -> None:
+    """One code in ten begins with a zero, one in a hundred with two: none is lost or redrawn."""
+    assert 0.09 < sum(code.startswith("0") for code in codes) / DRAWS < 0.11
+    assert 0.007 < sum(code.startswith("00") for code in codes) / DRAWS < 0.013
+
+
+def test_the_measure_sees_a_skewed_generator() -> None:
+    """Digits drawn as `byte % 10`, the usual mistake, fail the test that ours pass."""
+    skewed = random.Random(1).randbytes(6 * DRAWS)
+    assert unevenness((str(byte % 10) for byte in skewed), 10) > MARGIN
+
+
+def test_the_measure_sees_a_counter() -> None:
+    """Codes that never repeat, as from a counter, are too even to be random."""
+    assert unevenness((f"{n:06}" for n in range(DRAWS)), 1_000_000) < -MARGIN
+
+
+@given(st.from_regex(r"[0-9]{4,8}", fullmatch=True, alphabet=st.characters(codec="ascii")))
+def test_four_to_eight_digits_are_a_code(text: str) -> None:
+    """Every text of 4 to 8 ASCII digits has the form of a code."""
+    assert is_code(text)
+
+
+@pytest.mark.parametrize("length", [n for n in range(65) if not SHORTEST <= n <= LONGEST])
+def test_texts_of_another_length_are_no_code(length: int) -> None:
+    """No run of digits of another length, the empty one included, has the form of a code."""
+    assert not is_code("7" * length)
+
+
+@given(st.sampled_from(FOREIGN_ZEROS), st.text("0123456789", min_size=4, max_size=8), st.data())
+def test_foreign_digits_are_no_code(zero: int, code: str, data: st.DataObject) -> None:
+    """One digit of another script is enough to refuse a code, though `int` would read it."""
+    at = data.draw(st.integers(0, len(code) - 1))
+    disguised = code[:at] + chr(zero + int(code[at])) + code[at + 1 :]
+    assert int(disguised) == int(code)
+    assert not is_code(disguised)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "123456\n",
+        "\n123456",
+        " 123456",
+        "123456 ",
+        "123 456",
+        "12345\0",
+        "+12345",
+        "-12345",
+        "1e5",
+        "0x1234",
+        "1_000",
+        "123456\u2028",
+        "\ufeff123456",
+        "12345\u00b2",
+        "\u2167" * 6,
+        "nan",
+        "null",
+        "[123456]",
+        "123456,123456",
+        "1234.5",
+    ],
+)
+def test_nearly_codes_are_no_code(text: str) -> None:
+    """Blanks, line ends, signs and number formats are not tolerated around or inside a code."""
+    assert not is_code(text)
+
+
+@given(st.text(max_size=10) | st.text("0123456789\n \uff11\u0661", max_size=10))
+def test_the_schema_and_the_rule_agree(text: str) -> None:
+    """What the published pattern lets in is what the rule calls a code."""
+    schema = TypeAdapter(Annotated[str, Field(pattern=CODE_PATTERN)])
+    try:
+        schema.validate_python(text)
+    except ValidationError:
+        assert not is_code(text)
+    else:
+        assert is_code(text)

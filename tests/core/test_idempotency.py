@@ -1,0 +1,173 @@
+"""The promises of `service.core.idempotency`: what a claimed key comes to. The claim itself is the store's."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.idempotency import LEASE_MS, Idempotency, IdempotencyKey, KeptAnswer, StillRunning
+from service.core.keyring import Keyring, SealBroken
+from service.core.ports import Begun, OtherBody
+
+KEYRING = Keyring([b"newest" * 6], b"index" * 7)
+ID = "ve_3" + "a" * 31
+ANSWER = b'{"to": "+14155552671", "client_token": "vt_secret"}'
+
+
+@dataclass
+class Recorder:
+    """A store that answers as told and remembers what it was given."""
+
+    begun: Begun = field(default_factory=Begun)
+    failure: Exception | None = None
+    given: list[tuple[object, ...]] = field(default_factory=list)
+
+    async def begin(self, key: str, *, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
+        self.given.append(("begin", key, fingerprint, verification_id, lease_ms))
+        if self.failure is not None:
+            raise self.failure
+        return self.begun
+
+    async def finish(self, key: str, *, fingerprint: str, answer: bytes) -> None:
+        self.given.append(("finish", key, fingerprint))
+        self.begun = Begun(answer=answer)
+
+    async def release(self, key: str, *, fingerprint: str) -> None:
+        self.given.append(("release", key, fingerprint))
+
+
+def named(store: Recorder) -> tuple[Idempotency, IdempotencyKey]:
+    idempotency = Idempotency(store, KEYRING)
+    return idempotency, idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", body=b"{}")
+
+
+async def test_a_fresh_key_goes_ahead() -> None:
+    """A key never seen is claimed for the id that the verification will have, and the request goes on."""
+    store = Recorder()
+    idempotency, key = named(store)
+    assert await idempotency.begin(key, ID) is None
+    assert store.given == [("begin", key.tag, key.fingerprint, ID, LEASE_MS)]
+
+
+async def test_a_kept_answer_is_given_again() -> None:
+    """What was kept for a key comes back byte for byte, and only by that way."""
+    store = Recorder()
+    idempotency, key = named(store)
+    await idempotency.finish(key, ANSWER)
+    with pytest.raises(KeptAnswer) as kept:
+        await idempotency.begin(key, ID)
+    assert kept.value.answer == ANSWER
+
+
+async def test_an_answer_is_kept_sealed() -> None:
+    """The store never sees the text of an answer: number and token are encrypted."""
+    store = Recorder()
+    idempotency, key = named(store)
+    await idempotency.finish(key, ANSWER)
+    assert store.begun.answer is not None
+    assert b"vt_secret" not in store.begun.answer
+    assert b"4155552671" not in store.begun.answer
+
+
+async def test_an_answer_belongs_to_its_key() -> None:
+    """An answer moved to another key does not open."""
+    store = Recorder()
+    idempotency, key = named(store)
+    await idempotency.finish(key, ANSWER)
+    other = idempotency.key(scope="key-2 POST /v1/verifications", key="order-7", body=b"{}")
+    with pytest.raises(SealBroken):
+        await idempotency.begin(other, ID)
+
+
+async def test_a_running_request_is_not_run_twice() -> None:
+    """While the first request runs its repeat is told when to come back."""
+    idempotency, key = named(Recorder(begun=Begun(running_ms=1_500)))
+    with pytest.raises(StillRunning) as running:
+        await idempotency.begin(key, ID)
+    assert running.value.retry_after_ms == 1_500
+
+
+async def test_a_request_that_is_due_to_end_still_runs() -> None:
+    """A lease with nothing left of its last millisecond is a running request, not a fresh key."""
+    idempotency, key = named(Recorder(begun=Begun(running_ms=0)))
+    with pytest.raises(StillRunning):
+        await idempotency.begin(key, ID)
+
+
+async def test_an_empty_answer_is_an_answer() -> None:
+    """An answer of no bytes is kept and given again like any other."""
+    store = Recorder()
+    idempotency, key = named(store)
+    await idempotency.finish(key, b"")
+    with pytest.raises(KeptAnswer) as kept:
+        await idempotency.begin(key, ID)
+    assert kept.value.answer == b""
+
+
+async def test_an_abandoned_request_names_its_verification() -> None:
+    """When the first request died, its repeat learns the id it had and sends nothing by itself."""
+    idempotency, key = named(Recorder(begun=Begun(abandoned_id="ve_0" + "b" * 31)))
+    assert await idempotency.begin(key, ID) == "ve_0" + "b" * 31
+
+
+async def test_another_body_is_refused() -> None:
+    """The store's word that the key came with another body reaches the caller."""
+    idempotency, key = named(Recorder(failure=OtherBody()))
+    with pytest.raises(OtherBody):
+        await idempotency.begin(key, ID)
+
+
+async def test_without_a_key_nothing_is_stored() -> None:
+    """A request without an Idempotency-Key costs the store nothing."""
+    store = Recorder()
+    idempotency = Idempotency(store, KEYRING)
+    assert await idempotency.begin(None, ID) is None
+    await idempotency.finish(None, ANSWER)
+    await idempotency.release(None)
+    assert store.given == []
+
+
+async def test_a_released_key_is_released_with_its_body() -> None:
+    """A failure that a repeat may mend forgets this key with this fingerprint, and no other."""
+    store = Recorder()
+    idempotency, key = named(store)
+    await idempotency.release(key)
+    assert store.given == [("release", key.tag, key.fingerprint)]
+
+
+scopes = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|"), max_size=40)
+
+
+@given(scopes, scopes, st.text(max_size=40), st.text(max_size=40))
+def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: str) -> None:
+    """Two keys share a tag only when caller, route and key are the same."""
+    idempotency = Idempotency(Recorder(), KEYRING)
+    one = idempotency.key(scope=scope, key=key, body=b"{}")
+    other = idempotency.key(scope=other_scope, key=other_key, body=b"{}")
+    assert (one.tag == other.tag) == ((scope, key) == (other_scope, other_key))
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_bodies_are_told_apart(body: bytes, other: bytes) -> None:
+    """A body has the same fingerprint each time, another body another one."""
+    idempotency = Idempotency(Recorder(), KEYRING)
+    one, two = (idempotency.key(scope="s", key="k", body=content) for content in (body, other))
+    assert (one == two) == (body == other)
+
+
+def test_a_key_hides_what_the_caller_wrote() -> None:
+    """Neither the key nor the body can be read from what is stored."""
+    key = Idempotency(Recorder(), KEYRING).key(scope="caller", key="order-7", body=b"+14155552671")
+    assert "order-7" not in repr(key)
+    assert "4155552671" not in repr(key)
+
+
+def test_exceptions_carry_no_answer_in_their_text() -> None:
+    """A kept answer that is logged as an error shows no number and no token."""
+    assert "vt_secret" not in repr(KeptAnswer(ANSWER)) + str(KeptAnswer(ANSWER))
+
+
+def test_the_lease_outlives_the_longest_request() -> None:
+    """Three tries at Twilio of five seconds, a second's pause after each, fit into the lease with room to spare."""
+    assert LEASE_MS >= 3 * (5_000 + 1_000) + 5_000

@@ -1,0 +1,262 @@
+"""The promises of `service.core.texts`: one segment, an exact last line, a brand that cannot forge one.
+
+The alphabet is written here a second time, by code point from the tables of 3GPP TS 23.038, so that
+a slip in either place shows.
+"""
+
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from service.core.codes import LONGEST
+from service.core.texts import LOCALES, LONGEST_BRAND, MOST_SEPTETS, check_brand, message_text, septets
+
+LONGEST_ORIGIN = 64
+APP_HASH = "FA+9qCX9VSu"
+MOST_RETRIEVER_BYTES = 140
+BASIC = frozenset(
+    map(
+        chr,
+        [
+            0x40,
+            0xA3,
+            0x24,
+            0xA5,
+            0xE8,
+            0xE9,
+            0xF9,
+            0xEC,
+            0xF2,
+            0xC7,
+            0x0A,
+            0xD8,
+            0xF8,
+            0x0D,
+            0xC5,
+            0xE5,
+            0x394,
+            0x5F,
+            0x3A6,
+            0x393,
+            0x39B,
+            0x3A9,
+            0x3A0,
+            0x3A8,
+            0x3A3,
+            0x398,
+            0x39E,
+            0xC6,
+            0xE6,
+            0xDF,
+            0xC9,
+            0x20,
+            0x21,
+            0x22,
+            0x23,
+            0xA4,
+            *range(0x25, 0x40),
+            0xA1,
+            *range(0x41, 0x5B),
+            0xC4,
+            0xD6,
+            0xD1,
+            0xDC,
+            0xA7,
+            0xBF,
+            *range(0x61, 0x7B),
+            0xE4,
+            0xF6,
+            0xF1,
+            0xFC,
+            0xE0,
+        ],
+    )
+)
+EXTENDED = frozenset(map(chr, [0x0C, 0x5B, 0x5C, 0x5D, 0x5E, 0x7B, 0x7C, 0x7D, 0x7E, 0x20AC]))
+
+gsm_texts = st.text(sorted(BASIC | EXTENDED), max_size=40)
+codes = st.from_regex(r"[0-9]{4,8}", fullmatch=True, alphabet=st.characters(codec="ascii"))
+origins = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?(\.[a-z]{2,12}){1,3}", fullmatch=True).filter(str.isascii)
+app_hashes = st.from_regex(r"[A-Za-z0-9+/]{11}", fullmatch=True, alphabet=st.characters(codec="ascii"))
+locales = st.sampled_from(LOCALES)
+
+
+def is_brand(text: str) -> bool:
+    try:
+        check_brand(text)
+    except ValueError:
+        return False
+    return True
+
+
+brands = (st.text(sorted((BASIC | EXTENDED) - set("\n\r\f@#")), min_size=1, max_size=LONGEST_BRAND)).filter(is_brand)
+
+
+def parse_origin_bound(message: str) -> tuple[str, str] | None:
+    """Read host and code from the last line, as the WICG text "Origin-bound one-time codes" parses it."""
+    last_line = re.sub("\r\n?", "\n", message).split("\n")[-1]
+    found = re.fullmatch(r"@([^\t\n\f\r ]+) #([^\t\n\f\r ]+)(?:[\t\n\f\r ].*)?", last_line)
+    return None if found is None else (found[1], found[2])
+
+
+def test_the_alphabet_has_its_size() -> None:
+    """GSM-7 has 127 characters of one septet (the escape is none) and 10 of two."""
+    assert (len(BASIC), len(EXTENDED)) == (127, 10)
+
+
+def test_every_character_is_counted_as_the_standard_says() -> None:
+    """One septet, two septets or no GSM-7 at all: right for every character of the basic plane."""
+    counted = {character: septets(character) for character in map(chr, range(0x10000))}
+    assert {character for character, count in counted.items() if count == 1} == BASIC
+    assert {character for character, count in counted.items() if count == 2} == EXTENDED
+    assert set(counted.values()) == {None, 1, 2}
+
+
+@given(gsm_texts, gsm_texts)
+def test_septets_add_up(left: str, right: str) -> None:
+    """A text counts what its characters count, wherever it is cut."""
+    assert septets(left + right) == (septets(left) or 0) + (septets(right) or 0)
+    assert septets(left) == len(left) + sum(character in EXTENDED for character in left)
+
+
+@given(gsm_texts, gsm_texts, st.characters(exclude_characters=sorted(BASIC | EXTENDED)))
+def test_one_foreign_character_spoils_the_text(left: str, right: str, foreign: str) -> None:
+    """A single character outside the alphabet is told, because it would halve the segment."""
+    assert septets(left + foreign + right) is None
+
+
+@pytest.mark.parametrize("character", ["`", "\u2019", "\u201c", "\u2013", "\u2026", "\u00e7", "\t", "\x1b", "\uff11"])
+def test_look_alikes_are_foreign(character: str) -> None:
+    """Typographic quotes and dashes, small c-cedilla, tab and full-width digits are not in GSM-7."""
+    assert septets(character) is None
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("brand", ["B" * LONGEST_BRAND, "€" * (LONGEST_BRAND // 2)], ids=["basic", "extended"])
+def test_the_longest_text_of_every_language_fits_one_segment(locale: str, brand: str) -> None:
+    """With the longest brand, code and origin, a message in every language is still one segment."""
+    text = message_text(
+        brand=check_brand(brand), code="8" * LONGEST, locale=locale, web_origin="o" * LONGEST_ORIGIN, app_hash=None
+    )
+    assert (septets(text) or MOST_SEPTETS + 1) <= MOST_SEPTETS
+
+
+@given(brand=brands, code=codes, locale=locales, origin=st.none() | origins, app_hash=st.none() | app_hashes)
+def test_a_message_is_one_segment_or_refused(
+    brand: str, code: str, locale: str, origin: str | None, app_hash: str | None
+) -> None:
+    """Whatever is asked for, no message of two segments is written."""
+    try:
+        text = message_text(brand=brand, code=code, locale=locale, web_origin=origin, app_hash=app_hash)
+    except ValueError:
+        assert origin is not None
+        return
+    assert (septets(text) or MOST_SEPTETS + 1) <= MOST_SEPTETS
+
+
+def test_a_text_over_one_segment_is_refused() -> None:
+    """An origin too long for the segment is refused with a sentence, not cut."""
+    with pytest.raises(ValueError, match="does not fit one segment"):
+        message_text(brand="Acme", code="123456", locale="en", web_origin="o" * 140, app_hash=None)
+
+
+def test_an_origin_outside_the_alphabet_is_refused() -> None:
+    """An origin that is not in GSM-7 is refused rather than sent as two messages."""
+    with pytest.raises(ValueError, match="does not fit one segment"):
+        message_text(brand="Acme", code="123456", locale="en", web_origin="log\u0131n.example", app_hash=None)
+
+
+def test_the_webotp_message_is_exact() -> None:
+    """The origin-bound line is last, after a blank line, with one blank inside and nothing after it."""
+    text = message_text(brand="Acme", code="123456", locale="en", web_origin="login.example.com", app_hash=None)
+    assert text == "Your Acme code is 123456. Do not share it.\n\n@login.example.com #123456"
+
+
+@given(brand=brands, code=codes, locale=locales, origin=origins)
+def test_a_browser_reads_origin_and_code(brand: str, code: str, locale: str, origin: str) -> None:
+    """A browser finds host and code in every origin-bound message, and no line end behind them."""
+    assume(len(origin) <= LONGEST_ORIGIN)
+    text = message_text(brand=brand, code=code, locale=locale, web_origin=origin, app_hash=None)
+    assert text.split("\n")[-2:] == ["", f"@{origin} #{code}"]
+    assert parse_origin_bound(text) == (origin, code)
+
+
+@given(brand=brands, code=codes, locale=locales)
+def test_a_plain_message_binds_no_origin(brand: str, code: str, locale: str) -> None:
+    """Without an origin the message is one line that no browser takes for origin-bound, whatever the brand."""
+    text = message_text(brand=brand, code=code, locale=locale, web_origin=None, app_hash=None)
+    assert parse_origin_bound(text) is None
+    assert "\n" not in text
+    assert brand in text
+    assert code in text.replace(brand, "", 1)  # the brand comes first, and may be digits itself
+
+
+@given(brand=brands, code=codes, locale=locales, app_hash=app_hashes)
+def test_a_retriever_message_is_short_and_ends_with_its_hash(brand: str, code: str, locale: str, app_hash: str) -> None:
+    """Android's SMS Retriever gets at most 140 bytes, with the code inside and the hash at the very end."""
+    text = message_text(brand=brand, code=code, locale=locale, web_origin=None, app_hash=app_hash)
+    assert len(text.encode()) <= MOST_RETRIEVER_BYTES
+    assert text.split("\n")[-1] == app_hash
+    assert code in text
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_longest_retriever_message_is_short_enough(locale: str) -> None:
+    """With the longest brand, even of two-byte letters, every language keeps the Retriever's 140 bytes."""
+    text = message_text(
+        brand=check_brand("é" * LONGEST_BRAND), code="8" * LONGEST, locale=locale, web_origin=None, app_hash=APP_HASH
+    )
+    assert len(text.encode()) <= MOST_RETRIEVER_BYTES
+
+
+def test_origin_and_hash_never_spoil_each_other() -> None:
+    """A message for browser and app at once is refused, or serves both; it never serves one of them silently."""
+    try:
+        text = message_text(brand="Acme", code="123456", locale="en", web_origin="a.example", app_hash=APP_HASH)
+    except ValueError:
+        return
+    assert parse_origin_bound(text) == ("a.example", "123456")
+    assert text.endswith(APP_HASH)
+
+
+@given(brands)
+def test_a_good_brand_is_returned_unchanged(brand: str) -> None:
+    """A brand that fits comes back as it was written, and fits every language."""
+    assert check_brand(brand) == brand
+    assert (septets(brand) or 999) <= LONGEST_BRAND
+
+
+@pytest.mark.parametrize(
+    "brand",
+    [
+        "",
+        " ",
+        "B" * 31,
+        "€" * 16,
+        "Acme\n@evil.example #000000",
+        "Ac\rme",
+        "Ac\fme",
+        "Ac@me",
+        "Acme #1",
+        "Acme\u2122",
+        "Gar\u00e7on",
+        "Acme\t",
+        "\U0001f511",
+        "Acme\x1b",
+        "\uff21cme",
+        "\u00a0",
+    ],
+)
+def test_a_bad_brand_is_refused(brand: str) -> None:
+    """A brand that is empty, too long, foreign to GSM-7 or able to forge an origin line is refused."""
+    with pytest.raises(ValueError, match="the brand must be 1 to 30 characters"):
+        check_brand(brand)
+
+
+@pytest.mark.parametrize("brand", ["{code}", "{brand}", "{0}", "{", "}}", "%s", "\\1"])
+def test_a_brand_is_no_template(brand: str) -> None:
+    """Braces in a brand are printed, not filled in."""
+    text = message_text(brand=check_brand(brand), code="123456", locale="en", web_origin=None, app_hash=None)
+    assert text == f"Your {brand} code is 123456. Do not share it."

@@ -1,0 +1,158 @@
+"""The promises of `service.core.verification`: ids that cannot be guessed, and the words on the wire."""
+
+import dataclasses
+import secrets
+from typing import Annotated
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, TypeAdapter, ValidationError
+
+from service.core.verification import (
+    ID_PATTERN,
+    Action,
+    Channel,
+    Delivery,
+    Feedback,
+    Judgement,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+    is_id,
+    new_id,
+    partition_of,
+)
+
+PARTITIONS = "0123456789abcdef"
+ID = "ve_" + "3f09" * 8
+SEND = Send(
+    number=1,
+    channel=Channel.SMS,
+    status=Delivery.QUEUED,
+    error_code=None,
+    sent_at_ms=1_000,
+    feedback=Feedback.NONE,
+)
+VERIFICATION = Verification(
+    id=ID,
+    to="+14155552671",
+    status=Status.PENDING,
+    channel=Channel.SMS,
+    action=Action.CODE,
+    purpose="login",
+    locale="en",
+    reference=None,
+    country="US",
+    code_length=6,
+    ttl_seconds=600,
+    web_origin=None,
+    app_hash=None,
+    created_at_ms=1_000,
+    expires_at_ms=601_000,
+    attempts=0,
+    resend_at_ms=31_000,
+    sends=(SEND,),
+)
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_an_id_carries_its_partition(partition: str) -> None:
+    """The first digit of an id is the partition it was made for, so its Redis slot is known from the id alone."""
+    drawn = [new_id(partition) for _ in range(50)]
+    assert all(is_id(text) for text in drawn)
+    assert {partition_of(text) for text in drawn} == {partition}
+
+
+def test_an_id_has_124_random_bits() -> None:
+    """Every bit behind the partition takes both values, and no id comes twice."""
+    drawn = [int(new_id("0").removeprefix("ve_"), 16) for _ in range(500)]
+    always, ever = 2**124 - 1, 0
+    for number in drawn:
+        always &= number
+        ever |= number
+    assert (always, ever) == (0, 2**124 - 1)
+    assert len(set(drawn)) == 500
+
+
+def test_a_small_number_is_padded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id keeps its length when its random bits begin with zeros."""
+    monkeypatch.setattr(secrets, "randbits", lambda _bits: 1)
+    assert new_id("f") == "ve_f" + "0" * 30 + "1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ve_",
+        ID[:-1],
+        ID + "0",
+        ID + "\n",
+        "\n" + ID,
+        " " + ID,
+        ID.upper(),
+        "VE_" + ID[3:],
+        "VE" + ID[3:],
+        "vt_" + ID[3:],
+        ID[3:],
+        "ve-" + ID[3:],
+        ID[:-1] + "g",
+        ID[:-1] + "F",
+        ID[:-1] + "\0",
+        "ve_../" + ID[6:],
+        ID[:-1] + "\uff11",
+        ID[:-1] + "\u0661",
+        ID[:-1] + "\uff41",
+        "v\u0435_" + ID[3:],
+        ID + "{0}",
+    ],
+    ids=ascii,
+)
+def test_nearly_ids_are_no_id(text: str) -> None:
+    """Another prefix, length, case or script, and everything that could leave the key's name, is no id."""
+    assert not is_id(text)
+
+
+@given(st.from_regex(r"ve_[0-9a-f]{30,34}\n?") | st.text(max_size=40))
+def test_the_schema_and_the_rule_agree(text: str) -> None:
+    """What the published pattern lets in is what the rule calls an id."""
+    schema = TypeAdapter(Annotated[str, Field(pattern=ID_PATTERN)])
+    try:
+        schema.validate_python(text)
+    except ValidationError:
+        assert not is_id(text)
+    else:
+        assert is_id(text)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_approved_proves_anything(verdict: Verdict) -> None:
+    """A check is valid when it approved, and for no other verdict."""
+    assert Judgement(verdict, VERIFICATION).valid is (verdict == "approved")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (Channel, "sms"),
+        (Action, "code"),
+        (Status, "pending approved expired canceled max_attempts_reached failed"),
+        (Verdict, "approved wrong_code expired superseded used locked canceled mismatch"),
+        (Feedback, "none waiting owed confirmed dead"),
+        (Delivery, "unknown queued sent delivered undelivered failed canceled read"),
+    ],
+)
+def test_the_words_on_the_wire_stay(words: type, expected: str) -> None:
+    """The words of the API are exactly these: a client that knows them knows them all."""
+    assert {str(word) for word in TypeAdapter(list[words]).validate_python(expected.split())} == set(expected.split())  # type: ignore[valid-type]
+    assert {member.value for member in words} == set(expected.split())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("value", [SEND, VERIFICATION, Judgement(Verdict.USED, VERIFICATION)])
+def test_values_do_not_change(value: object) -> None:
+    """A value that was handed out cannot be changed behind its holder's back."""
+    name = dataclasses.fields(value)[0].name  # type: ignore[arg-type]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, name, None)

@@ -1,0 +1,199 @@
+"""A sandbox served over real HTTP in a thread of its own, a Twilio client for it, and a receiver for its callbacks."""
+
+import asyncio
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+from aiohttp import web
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
+
+DELIVERY_SECONDS = 0.03
+
+
+class _Server:
+    """Serves one ASGI application on a free loopback port until it is stopped."""
+
+    def __init__(self, app, **options):
+        options = {"http": DroppingProtocol, "lifespan": "auto"} | options
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, **options)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 10
+        while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+
+    def stop(self):
+        self._server.should_exit = True
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def serve_application():
+    """Serve ASGI applications: a function that returns something with `.url` and `.stop()`."""
+    return _Server
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    """Share one sandbox among most tests; `live` resets it."""
+    return create_sandbox(SandboxSettings(delivery_seconds=DELIVERY_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def sandbox_url(sandbox):
+    server = _Server(sandbox)
+    yield server.url
+    server.stop()
+
+
+class _Transport(AsyncHttpClient):
+    """Lets Twilio's library talk through a session that keeps its time-outs and follows no redirect."""
+
+    def __init__(self, http):
+        super().__init__(logging.getLogger("tests.twilio"), is_async=True)
+        self._http = http
+
+    async def request(self, method, url, *, headers, auth, params=None, data=None, **_):
+        headers = headers | {"Authorization": aiohttp.encode_basic_auth(*auth)}
+        options = {"params": params, "data": data, "headers": headers, "allow_redirects": False}
+        async with self._http.request(method, url, **options) as answer:
+            return Response(answer.status, await answer.text(), answer.headers)
+
+
+@dataclass
+class Live:
+    """A sandbox on the wire: `url`, `settings`, an HTTP session, and Twilio's own client pointed at it."""
+
+    url: str
+    settings: SandboxSettings
+    http: aiohttp.ClientSession
+    number: str = "+15558675310"
+
+    def twilio(self, username=None, password=None, account_sid=None) -> Client:
+        account_sid = account_sid or self.settings.account_sid
+        client = Client(
+            username or self.settings.account_sid,
+            password or self.settings.auth_token,
+            account_sid,
+            http_client=_Transport(self.http),
+            environment={"_": ""},
+        )
+        client.api.base_url = self.url
+        return client
+
+    async def send(self, **changes):
+        """Send one message through Twilio's client."""
+        fields = {"to": self.number, "from_": "+15005550006", "body": "Your code is 123456", "provide_feedback": True}
+        return await self.twilio().messages.create_async(**fields | changes)
+
+    async def post(self, form: dict[str, str]) -> tuple[int, Any]:
+        """Create a message from a bare form: what no library would let through."""
+        headers = {"Authorization": aiohttp.encode_basic_auth(self.settings.account_sid, self.settings.auth_token)}
+        async with self.http.post(self.messages_url, data=form, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    @property
+    def messages_url(self) -> str:
+        return f"{self.url}/2010-04-01/Accounts/{self.settings.account_sid}/Messages.json"
+
+    async def read(self, page: str, **query) -> Any:
+        async with self.http.get(f"{self.url}/_/{page}", params=query) as answer:
+            assert answer.status == 200
+            return await answer.json()
+
+    async def plan(self, endpoint, kind, **more) -> None:
+        async with self.http.post(f"{self.url}/_/faults", json={"endpoint": endpoint, "kind": kind, **more}) as answer:
+            assert answer.status == 201, await answer.text()
+
+    async def end_faults(self) -> None:
+        async with self.http.delete(f"{self.url}/_/faults") as answer:
+            assert answer.status == 204
+
+    async def until(self, page: str, enough, **query) -> Any:
+        """Read a page until `enough(rows)`; fail after 5 s with what was there."""
+        deadline = time.monotonic() + 5
+        while not enough(rows := await self.read(page, **query)):
+            assert time.monotonic() < deadline, rows
+            await asyncio.sleep(0.01)
+        return rows
+
+
+@pytest.fixture
+def connect():
+    """Make a Live for any sandbox."""
+    return Live
+
+
+@pytest.fixture
+async def live(sandbox, sandbox_url):
+    """Reach the shared sandbox, with nothing recorded and no fault planned."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+        live = Live(sandbox_url, sandbox.settings, http)
+        await live.end_faults()
+        async with http.delete(f"{live.url}/_/messages") as answer:
+            assert answer.status == 204
+        yield live
+        await live.end_faults()
+
+
+@dataclass
+class Post:
+    """One callback as it arrived."""
+
+    path: str
+    form: dict[str, str]
+    headers: Any
+
+
+@dataclass
+class Receiver:
+    """An application that is told statuses: what it was told, and what it answers next (204 when nothing is queued)."""
+
+    url: str
+    posts: list[Post] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    delay_seconds: float = 0
+
+    async def until(self, count: int) -> list[Post]:
+        deadline = time.monotonic() + 5
+        while len(self.posts) < count:
+            assert time.monotonic() < deadline, self.posts
+            await asyncio.sleep(0.005)
+        return self.posts
+
+    def statuses(self) -> list[str]:
+        return [post.form["MessageStatus"] for post in self.posts]
+
+
+@pytest.fixture
+async def receiver():
+    """Serve HTTP on loopback and record the callbacks."""
+    recorder = Receiver(url="")
+
+    async def take(request):
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        recorder.posts.append(Post(request.path_qs, form, request.headers))
+        await asyncio.sleep(recorder.delay_seconds)
+        return web.Response(status=recorder.answers.pop(0) if recorder.answers else 204)
+
+    application = web.Application()
+    application.router.add_post("/{tail:.*}", take)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    recorder.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield recorder
+    await runner.cleanup()

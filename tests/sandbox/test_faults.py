@@ -1,0 +1,278 @@
+"""Planned faults of the HTTP endpoints: what the client sees, and whether the call was processed."""
+
+import asyncio
+import json
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from twilio.base.exceptions import TwilioRestException
+
+from service.sandbox import SandboxSettings, create_sandbox
+
+
+@dataclass
+class Call:
+    """One endpoint: a call of it, and how many of its calls have left a trace (reads leave none)."""
+
+    live: Any
+    endpoint: str
+    sid: str
+
+    async def __call__(self):
+        if self.endpoint == "messages":
+            return await self.live.send()
+        if self.endpoint == "feedback":
+            return await self.live.twilio().messages(self.sid).feedback.create_async(outcome="confirmed")
+        return await self.live.twilio().messages(self.sid).fetch_async()
+
+    async def traces(self):
+        rows = await self.live.read("messages")
+        return len(rows) - 1 if self.endpoint == "messages" else rows[0]["feedback_posts"]
+
+    @property
+    def one(self):
+        """How many traces one processed call leaves."""
+        return 0 if self.endpoint == "reads" else 1
+
+
+@pytest.fixture(params=["messages", "feedback", "reads"])
+async def call(request, live):
+    """Call one endpoint, beside one message that was sent before any fault."""
+    return Call(live, request.param, (await live.send()).sid)
+
+
+@pytest.mark.parametrize(
+    ("plan", "answered"),
+    [
+        ({"kind": "429"}, (429, 20429)),
+        ({"kind": "500"}, (500, 20500)),
+        ({"kind": "503"}, (503, 20503)),
+        ({"kind": "unauthorized"}, (401, 20003)),
+        ({"kind": "forbidden"}, (403, 20403)),
+        ({"kind": "not_found"}, (404, 20404)),
+        ({"kind": "refuse", "code": 21610}, (400, 21610)),
+        ({"kind": "refuse", "code": 63017}, (429, 63017)),
+        ({"kind": "refuse", "code": 20005}, (403, 20005)),
+        ({"kind": "refuse", "code": 29999}, (400, 29999)),
+    ],
+)
+async def test_a_refusing_fault_processes_nothing(live, call, plan, answered):
+    """The client sees Twilio's status and code, nothing is processed, and the next call is well again."""
+    await live.plan(call.endpoint, count=1, **plan)
+    with pytest.raises(TwilioRestException) as refused:
+        await call()
+    assert (refused.value.status, refused.value.code) == answered
+    assert await call.traces() == 0
+
+    await call()
+    assert await call.traces() == call.one
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(None, "1"), (7, "7"), (0.2, "1"), (0, "0")])
+async def test_429_says_when_to_come_back(live, seconds, header):
+    """Retry-After carries the planned seconds, rounded up to whole ones."""
+    await live.plan("messages", "429", seconds=seconds)
+    async with live.http.post(live.messages_url) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, header)
+
+
+async def test_a_redirect_leads_to_another_host(live):
+    """The redirect answers 302 to a host that does not exist; nothing is processed."""
+    await live.plan("messages", "redirect")
+    async with live.http.post(live.messages_url, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (302, "http://elsewhere.invalid/")
+    assert await live.read("messages") == []
+
+
+async def test_a_reset_is_seen_as_a_reset_and_processes_nothing(live, call, caplog):
+    """The connection is reset without a byte of an answer, nothing is processed, and the server logs no error."""
+    await live.plan(call.endpoint, "reset")
+    with caplog.at_level(logging.WARNING), pytest.raises(aiohttp.ClientOSError, match="reset by peer"):
+        await call()
+    await live.end_faults()
+    assert await call.traces() == 0
+    assert caplog.text == ""
+
+
+async def test_a_lost_answer_was_processed(live, call, caplog):
+    """The connection closes without a byte of an answer, but the call was processed; the server logs no error."""
+    await live.plan(call.endpoint, "lost_answer")
+    with caplog.at_level(logging.WARNING), pytest.raises(aiohttp.ServerDisconnectedError):
+        await call()
+    await live.end_faults()
+    assert await call.traces() == call.one
+    assert caplog.text == ""
+
+
+async def test_garbage_was_processed(live, call):
+    """The answer is a 2xx that is not JSON, and the call was processed."""
+    await live.plan(call.endpoint, "garbage", count=1)
+    with pytest.raises(json.JSONDecodeError):
+        await call()
+    assert await call.traces() == call.one
+
+
+async def test_a_hang_ends_without_an_answer(live, call, caplog):
+    """A hanging call is not processed: after its seconds the connection closes without a byte."""
+    await live.plan(call.endpoint, "hang", seconds=0.2)
+    began = time.monotonic()
+    with caplog.at_level(logging.WARNING), pytest.raises(aiohttp.ServerDisconnectedError):
+        await call()
+    assert time.monotonic() - began >= 0.2
+    await live.end_faults()
+    assert await call.traces() == 0
+    assert caplog.text == ""
+
+
+async def test_a_hang_outlasts_an_impatient_client(live):
+    """A client that gives up first leaves nothing behind: its call is over at once, and nothing was processed."""
+    await live.plan("messages", "hang", count=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await live.send()
+    await live.until("stats", lambda stats: stats["concurrent_now"] == 0)
+    assert await live.read("messages") == []
+
+
+async def test_ending_the_faults_ends_a_hang(live):
+    """Ending the plans drops the calls that hang because of them."""
+    await live.plan("messages", "hang")
+    hanging = asyncio.create_task(live.send())
+    await live.until("stats", lambda stats: stats["concurrent_now"] == 1)
+    await live.end_faults()
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await asyncio.wait_for(hanging, 5)
+
+
+async def test_a_slow_call_is_processed_late(live, call):
+    """A slow call is answered well, but not before its seconds have passed."""
+    await live.plan(call.endpoint, "slow", seconds=0.2, count=1)
+    began = time.monotonic()
+    await call()
+    assert time.monotonic() - began >= 0.2
+    assert await call.traces() == call.one
+
+
+async def test_a_slow_call_is_processed_after_its_client_has_gone(live):
+    """A client that gives up on a slow create has sent its message all the same."""
+    await live.plan("messages", "slow", seconds=0.6, count=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await live.send()
+    assert await live.read("messages") == []
+    await live.until("messages", lambda rows: len(rows) == 1)
+
+
+async def test_faulted_feedback_posts_are_recorded(live):
+    """Every feedback post can be read with the status it was answered; null when it got no answer."""
+    sid = (await live.send()).sid
+    for kind in ("429", "reset", "500"):
+        await live.plan("feedback", kind, count=1)
+    for _ in range(4):
+        try:
+            await live.twilio().messages(sid).feedback.create_async(outcome="confirmed")
+        except (TwilioRestException, aiohttp.ClientError):
+            continue
+    assert [post["status"] for post in await live.read("feedback", sid=sid)] == [429, None, 500, 200]
+
+
+async def test_plans_queue_and_count_down(live):
+    """Plans strike in their order, each `count` times; those of one endpoint leave the others alone."""
+    await live.plan("messages", "503", count=2)
+    await live.plan("feedback", "500")
+    await live.plan("messages", "429", count=1)
+    seen = []
+    for _ in range(4):
+        try:
+            await live.send()
+            seen.append(201)
+        except TwilioRestException as refused:
+            seen.append(refused.status)
+    assert seen == [503, 503, 429, 201]
+    assert await live.read("faults") == [
+        {"endpoint": "feedback", "kind": "500", "count": None, "seconds": None, "code": None}
+    ]
+
+
+async def test_a_plan_without_count_lasts_until_it_is_ended(live):
+    """Without a count every call is struck, until the plans are ended."""
+    await live.plan("messages", "500")
+    for _ in range(3):
+        with pytest.raises(TwilioRestException):
+            await live.send()
+    await live.end_faults()
+    assert (await live.send()).status == "queued"
+    assert await live.read("faults") == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "word"),
+    [
+        ({"endpoint": "verify", "kind": "500"}, "endpoint"),
+        ({"endpoint": "messages", "kind": "explode"}, "kind"),
+        ({"endpoint": "messages"}, "kind"),
+        ({"endpoint": "messages", "kind": "500", "count": -1}, "count"),
+        ({"endpoint": "messages", "kind": "500", "count": 0}, "count"),
+        ({"endpoint": "messages", "kind": "500", "count": "2"}, "count"),
+        ({"endpoint": "messages", "kind": "hang", "seconds": -1}, "seconds"),
+        ({"endpoint": "messages", "kind": "500", "times": 2}, "times"),
+        ({"endpoint": "messages", "kind": "refuse"}, "code"),
+        ({"endpoint": "messages", "kind": "500", "code": 21610}, "code"),
+        ({"endpoint": "messages", "kind": "late"}, "late"),
+        ({"endpoint": "callbacks", "kind": "500"}, "500"),
+        (["messages"], "plan"),
+    ],
+)
+async def test_a_wrong_plan_is_refused_in_a_sentence(live, plan, word):
+    """A plan that cannot work answers 422, names what is wrong, and plans nothing."""
+    async with live.http.post(f"{live.url}/_/faults", json=plan) as answer:
+        assert answer.status == 422
+        assert word in (await answer.json())["error"]
+    assert await live.read("faults") == []
+
+
+async def test_a_plan_that_is_not_json_is_refused(live):
+    """A body that is no JSON answers 422."""
+    async with live.http.post(f"{live.url}/_/faults", data=b"{") as answer:
+        assert answer.status == 422
+        assert "JSON" in (await answer.json())["error"]
+
+
+async def test_faults_of_calls_and_numeric_kinds_are_accepted(live):
+    """A fault for the endpoint that is to come can be planned, and 429 may be written as a number."""
+    await live.plan("calls", 429, count=1)
+    [plan] = await live.read("faults")
+    assert (plan["endpoint"], plan["kind"]) == ("calls", "429")
+
+
+async def test_under_a_plain_server_a_lost_answer_is_still_no_answer(serve_application, connect, caplog):
+    """Without the dropping protocol a client gets no usable answer either: a body that breaks off."""
+    settings = SandboxSettings(delivery_seconds=0)
+    server = serve_application(create_sandbox(settings), http="h11")
+    async with aiohttp.ClientSession() as http:
+        live = connect(server.url, settings, http)
+        await live.plan("messages", "lost_answer")
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await live.send()
+        assert len(await live.read("messages")) == 1
+    server.stop()
+
+
+async def test_a_hang_does_not_hold_up_the_end_of_the_server(serve_application, connect):
+    """A server that stops drops its hanging calls instead of waiting for them."""
+    settings = SandboxSettings()
+    server = serve_application(create_sandbox(settings))
+    async with aiohttp.ClientSession() as http:
+        live = connect(server.url, settings, http)
+        await live.plan("messages", "hang")
+        hanging = asyncio.create_task(live.send())
+        await live.until("stats", lambda stats: stats["concurrent_now"] == 1)
+        began = time.monotonic()
+        await asyncio.to_thread(server.stop)
+        assert time.monotonic() - began < 5
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await hanging
