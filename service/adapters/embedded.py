@@ -47,7 +47,8 @@ def embedded_valkey(data_dir: Path) -> Iterator[str]:
     The last user to leave waits until the server has ended, at most 6 s: then the folder is at rest.
     """
     place = _Place(data_dir=_data_folder(data_dir), binary=_binary())
-    users = keeper.open_lock(place.data_dir / keeper.USERS_LOCK)
+    with _reasons(place):
+        users = keeper.open_lock(place.data_dir / keeper.USERS_LOCK)
     try:
         with _reasons(place):
             _join_users(users)
@@ -56,7 +57,8 @@ def embedded_valkey(data_dir: Path) -> Iterator[str]:
             with _watching(place):
                 yield f"unix://{place.socket_path}"
         finally:
-            _leave(users, place)
+            with contextlib.suppress(FileNotFoundError):  # the user has removed the folder; the keeper still ends
+                _leave(users, place)
     finally:
         os.close(users)
 

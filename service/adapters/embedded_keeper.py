@@ -1,8 +1,9 @@
 """Keep one valkey-server alive for one data folder as long as somebody uses it: a small process of its own.
 
 `service.adapters.embedded` runs this file as a script and hands it the locked `keeper.lock`. It promises one server per
-folder, a new one on the same append-only file within a second of a crash, and a clean end when the last user has gone,
-however that user went. It imports the standard library alone: it starts in 0.05 s whatever the user's `sys.path`.
+folder, a new one on the same append-only file within a second of a crash, that file on the disk every second, and a
+clean end when the last user has gone, however that user went. It imports the standard library alone: it starts in
+0.05 s whatever the user's `sys.path`.
 
 The locks (flock) lie in the data folder and the kernel releases them with their process, so nothing is ever stale:
 

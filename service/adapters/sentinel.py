@@ -62,10 +62,10 @@ class Sentinels:
             try:
                 async with session(options) as connection:
                     answer = await ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.service)
+                    if isinstance(answer, list):
+                        return answer[0].decode(), int(answer[1])
             except (RedisConnectionError, RedisTimeoutError) as error:
                 failure = error
-                continue
-            if isinstance(answer, list):
-                return answer[0].decode(), int(answer[1])
-            failure = answer or "unknown service"
+            else:
+                failure = answer or "unknown service"
         raise RedisConnectionError(f"no Sentinel names a primary for {self._target.service!r}: {failure}")

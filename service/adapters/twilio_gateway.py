@@ -23,6 +23,9 @@ from service.core.delivery import delivery_of
 from service.core.ports import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
 
 _TWILIO = "https://api.twilio.com"
+# By default Twilio repeats a callback once, and only when it cannot connect; ours may carry a lost SID home.
+# The fragment is not signed. (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
+_CALLBACK_RETRIES = "#rc=3&rp=ct,rt,5xx"
 _SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
@@ -128,7 +131,7 @@ class TwilioGateway:
         if not self._account.public_url:
             return None
         root = self._account.public_url.rstrip("/")
-        return f"{root}/twilio/status/{message.verification_id}/{message.send_number}"
+        return f"{root}/twilio/status/{message.verification_id}/{message.send_number}{_CALLBACK_RETRIES}"
 
 
 def _proxy_to(base_url: str) -> str | None:

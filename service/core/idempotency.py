@@ -8,8 +8,8 @@ out), a repeat does not send: it tells what became of the verification, whose se
 
 from dataclasses import dataclass
 
-from service.core.keyring import Keyring
-from service.core.ports import Begun, IdempotencyStore
+from service.core.keyring import Keyring, SealBroken
+from service.core.ports import Begun, IdempotencyStore, StoreUnavailable
 
 # Longer than any request runs: three tries at Twilio of 5 s, pauses between, Redis on both sides.
 LEASE_MS = 30_000
@@ -61,10 +61,16 @@ class Idempotency:
             key.tag, fingerprint=key.fingerprint, verification_id=verification_id, lease_ms=LEASE_MS
         )
         if begun.answer is not None:
-            raise KeptAnswer(self._keyring.unseal(key.tag, begun.answer))
+            raise KeptAnswer(self._opened(key, begun.answer))
         if begun.running_ms is not None:
             raise StillRunning(begun.running_ms)
         return begun.abandoned_id
+
+    def _opened(self, key: IdempotencyKey, sealed: bytes) -> bytes:
+        try:
+            return self._keyring.unseal(key.tag, sealed)
+        except SealBroken as broken:
+            raise StoreUnavailable(str(broken)) from None
 
     async def finish(self, key: IdempotencyKey | None, answer: bytes) -> None:
         """Keep the answer for 24 h."""

@@ -8,8 +8,9 @@ number's own limits are checked inside the step that writes the record.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from service.core.codes import draw_code
 from service.core.guard import Guard
@@ -34,6 +35,8 @@ from service.core.ports import (
 )
 from service.core.texts import message_text
 from service.core.verification import Action, Channel, Verification, new_id, partition_of
+
+T = TypeVar("T")
 
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 1.0  # a caller waits at the other end; a longer Retry-After is handed on to it
@@ -138,8 +141,9 @@ class Issuing:
         if self._guard.requires_client_ip and request.client_ip is None:
             raise ClientIpRequired
         verification_id = new_id(self._keyring.partition(number.e164))
-        abandoned_id, wait_ms = await asyncio.gather(
-            self._idempotency.begin(repeatable.key, verification_id),
+        abandoned_id, wait_ms = await self._begin(
+            repeatable.key,
+            verification_id,
             self._guard.wait_for_send_ms(to=number.e164, country=number.country, client_ip=request.client_ip),
         )
         if abandoned_id is not None:
@@ -160,8 +164,8 @@ class Issuing:
 
         Raises `UnknownVerification`, `NotPending`, `SendsExhausted` and what `issue` raises.
         """
-        abandoned_id, verification = await asyncio.gather(
-            self._idempotency.begin(repeatable.key, verification_id), self._store.read(verification_id)
+        abandoned_id, verification = await self._begin(
+            repeatable.key, verification_id, self._store.read(verification_id)
         )
         if abandoned_id is not None:
             return await self._keep(verification, repeatable)
@@ -173,6 +177,20 @@ class Issuing:
                 raise Limited(wait_ms)
             verification, code = await self._next_send(verification)
             return await self._send(verification, code, repeatable)
+
+    async def _begin(
+        self, key: IdempotencyKey | None, verification_id: str, beside: Coroutine[Any, Any, T]
+    ) -> tuple[str | None, T]:
+        """Claim the key and do the other step in the same round trip; give the key back if only that step fails."""
+        abandoned_id, result = await asyncio.gather(
+            self._idempotency.begin(key, verification_id), beside, return_exceptions=True
+        )
+        if isinstance(abandoned_id, BaseException):
+            raise abandoned_id
+        if isinstance(result, BaseException):
+            await self._idempotency.release(key)
+            raise result
+        return abandoned_id, result
 
     async def _next_send(self, verification: Verification) -> tuple[Verification, str]:
         for _ in range(_DRAWS):

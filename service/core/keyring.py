@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 DIGEST_BYTES = 16
 CLIENT_TOKEN_PREFIX = "vt_"  # noqa: S105 - a prefix, not a secret
 _NONCE_BYTES = 12
+_LEAST_SEALED_BYTES = 1 + _NONCE_BYTES + 16
 
 
 class SealBroken(Exception):
@@ -78,8 +79,10 @@ class Keyring:
 
     def is_client_token(self, verification_id: str, token: str) -> bool:
         """Check a client token in constant time, under every key."""
-        given = token.removeprefix(CLIENT_TOKEN_PREFIX).encode()
-        return any(hmac.compare_digest(_token(keys, verification_id).encode(), given) for keys in self._keys)
+        prefix, given = token[: len(CLIENT_TOKEN_PREFIX)], token[len(CLIENT_TOKEN_PREFIX) :].encode()
+        return prefix == CLIENT_TOKEN_PREFIX and any(
+            hmac.compare_digest(_token(keys, verification_id).encode(), given) for keys in self._keys
+        )
 
     def seal(self, context: str, content: bytes) -> bytes:
         """Encrypt with AES-256-GCM, bound to a context: key id, nonce, ciphertext and tag (29 bytes more)."""
@@ -89,6 +92,8 @@ class Keyring:
 
     def unseal(self, context: str, sealed: bytes) -> bytes:
         """Decrypt what `seal` made. Raises `SealBroken`."""
+        if len(sealed) < _LEAST_SEALED_BYTES:
+            raise SealBroken("the sealed value is cut off")
         nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         for keys in self._keys:
             if keys.id == sealed[:1]:  # two keys may share this byte, so a failure tries the next one

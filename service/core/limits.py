@@ -31,10 +31,13 @@ UNLIMITED = Limits()
 
 def parse_limits(text: str) -> Limits:
     """Read `1/30s,5/10m,10/1d`; an empty text is no limit. Raises `ValueError` with a sentence."""
-    windows = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
+    windows: list[tuple[int, int]] = []
+    for part in (piece.strip() for piece in text.split(",") if text.strip()):
         match = _LIMIT.fullmatch(part)
         if match is None:
             raise ValueError(f"{part!r} is not a limit; write such as 5/10m (units s, m, h, d)")
-        windows.append((int(match[1]), int(match[2]) * _UNIT_MS[match[3]]))
+        window = (int(match[1]), int(match[2]) * _UNIT_MS[match[3]])
+        if any(window[1] == length for _, length in windows):
+            raise ValueError(f"{part!r} names a span twice; one limit per span")
+        windows.append(window)
     return Limits(tuple(windows))

@@ -6,7 +6,7 @@ is in its type, never in its text; no error carries a number, a code or a creden
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -77,8 +77,8 @@ class OutgoingMessage:
 
     verification_id: str
     send_number: int
-    to: str
-    body: str
+    to: str = field(repr=False)
+    body: str = field(repr=False)
     validity_seconds: int
 
 

@@ -45,6 +45,8 @@ def check_brand(brand: str) -> str:
 
 def message_text(*, brand: str, code: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
     """Write the message. The locale must be one of `LOCALES`; a text over one segment raises `ValueError`."""
+    if web_origin is not None and app_hash is not None:
+        raise ValueError("web_origin and app_hash both want the last line")
     text = _TEXTS[locale].format(brand=brand, code=code)
     if web_origin is not None:
         text += f"\n\n@{web_origin} #{code}"

@@ -1,4 +1,4 @@
-"""A faulty wire between client and server: it can delay, go deaf, cut, and it counts."""
+"""A faulty wire between client and server: it can delay, go deaf, cut and speak TLS, and it counts."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,9 @@ import contextlib
 class Proxy:
     """Forward TCP on loopback; `deaf` throws the server's answers away, `cut` ends all connections."""
 
-    def __init__(self, port):
+    def __init__(self, port, *, tls=None):
         self._server_port = port
+        self._tls = tls
         self._writers = []
         self._tasks = set()
         self.delay_seconds = 0.0
@@ -17,7 +18,7 @@ class Proxy:
         self.chunks = 0
 
     async def __aenter__(self):
-        self._listener = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        self._listener = await asyncio.start_server(self._join, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._listener.sockets[0].getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}"
         return self

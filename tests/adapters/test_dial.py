@@ -1,16 +1,24 @@
 """Redis URLs: every form reaches its server, and no wrong one shows its password."""
 
 import asyncio
-import subprocess
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 
 import pytest
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.adapters.dial import dial_server, read_url
 from service.adapters.multiplexer import open_multiplexer
-from tests.adapters.servers import free_port, server
+from tests.adapters.proxy import Proxy
+from tests.adapters.servers import free_port, opened, server
 
 SECRET = "s3cret"
 
@@ -82,46 +90,37 @@ async def test_a_unix_socket_and_a_database(tmp_path):
     """unix:// reaches the socket, and `db` chooses the database."""
     path = tmp_path / "s"
     with server(tmp_path / "redis", "--unixsocket", str(path)) as node:
-        redis = await open_multiplexer(f"unix://{path}?db=2")
-        await redis.command("SET", "n", 1)
-        assert node.admin.info("keyspace")["db2"]["keys"] == 1
-        await redis.close()
+        async with opened(f"unix://{path}?db=2") as redis:
+            await redis.command("SET", "n", 1)
+            assert node.admin.info("keyspace")["db2"]["keys"] == 1
 
 
 async def test_an_acl_user_with_few_rights_is_enough(tmp_path):
     """A user that may only run what the service runs can connect: the greeting needs no rights."""
     with server(tmp_path / "redis") as node:
         node.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p@ss", "~*", "-@all", "+get")
-        redis = await open_multiplexer(f"redis://otp:p%40ss@127.0.0.1:{node.port}")
-        assert await redis.command("GET", "n") is None
-        await redis.close()
+        async with opened(f"redis://otp:p%40ss@127.0.0.1:{node.port}") as redis:
+            assert await redis.command("GET", "n") is None
 
 
 async def test_tls_is_checked_and_works(tmp_path):
     """rediss:// trusts the given authority only; a server nobody vouches for is a ConnectionError."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    what = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    openssl = ["openssl", *what, *subject, "-keyout", str(key), "-out", str(certificate)]
-    await asyncio.to_thread(subprocess.run, openssl, check=True, capture_output=True)
-    port = free_port()
-    files = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate)]
-    with server(tmp_path / "redis", "--tls-port", str(port), *files, "--tls-auth-clients", "no") as node:
-        redis = await open_multiplexer(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}")
-        words = [b"x" * size for size in range(0, 100_000, 1000)]
-        assert await asyncio.gather(*(redis.command("ECHO", word) for word in words)) == words
-        for _ in range(10):
-            node.admin.client_kill_filter(_type="normal", skipme=True)
-            await redis.ping()
-        await redis.close()
-        stranger = await open_multiplexer(f"rediss://127.0.0.1:{port}")
-        with pytest.raises(RedisConnectionError):
-            await stranger.ping()
-        await stranger.close()
-        no_tls = await open_multiplexer(f"rediss://127.0.0.1:{node.port}")
-        with pytest.raises((RedisConnectionError, RedisTimeoutError)):  # Redis waits for the end of a line
-            await no_tls.ping()
-        await no_tls.close()
+    certificate, tls = vouched_for_127_0_0_1(tmp_path)
+    with server(tmp_path / "redis") as node:
+        async with Proxy(node.port, tls=tls) as proxy:
+            async with opened(f"rediss://127.0.0.1:{proxy.port}?ssl_ca_certs={certificate}") as redis:
+                words = [b"x" * size for size in range(0, 100_000, 1000)]
+                assert await asyncio.gather(*(redis.command("ECHO", word) for word in words)) == words
+                for _ in range(10):
+                    node.admin.client_kill_filter(_type="normal", skipme=True)
+                    await asyncio.sleep(0.05)  # the end has to pass through the proxy first
+                    await redis.ping()
+            async with opened(f"rediss://127.0.0.1:{proxy.port}") as stranger:
+                with pytest.raises(RedisConnectionError, match="certificate"):
+                    await stranger.ping()
+        async with opened(f"rediss://127.0.0.1:{node.port}") as no_tls:
+            with pytest.raises((RedisConnectionError, RedisTimeoutError)):  # Redis waits for the end of a line
+                await no_tls.ping()
 
 
 @pytest.mark.parametrize("scenario", [test_a_unix_socket_and_a_database, test_tls_is_checked_and_works])
@@ -136,3 +135,24 @@ async def test_nobody_there_is_a_connection_error():
     for url in (f"redis://127.0.0.1:{free_port()}", "redis://no-such-host.invalid", "unix:///no/such/socket"):
         with pytest.raises(RedisConnectionError):
             await dial_server(read_url(url, timeout_seconds=1))
+
+
+def vouched_for_127_0_0_1(folder):
+    """Make a certificate of its own authority; return its file and a TLS context for a server."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path, key_path = folder / "certificate.pem", folder / "key.pem"
+    path.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(path, key_path)
+    return path, tls

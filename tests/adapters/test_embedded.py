@@ -164,6 +164,13 @@ def test_keeper_syncs_what_server_writes(data_dir, monkeypatch):
         assert written <= synced
 
 
+def test_removed_folder_leaves_no_process(data_dir):
+    """A user who removes the data folder while he is in can still leave, and keeper and server end."""
+    with client_of(data_dir):
+        shutil.rmtree(data_dir)
+    eventually(lambda: not processes(data_dir))
+
+
 def test_error_in_user_is_his_own(data_dir):
     """An exception of the user passes through unchanged and its user counts as gone."""
     with pytest.raises(ZeroDivisionError), embedded_valkey(data_dir):

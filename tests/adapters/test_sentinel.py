@@ -58,6 +58,7 @@ async def test_calls_follow_a_planned_failover(tmp_path):
     with watched(tmp_path) as (_, replica, sentinel):
         async with opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/main") as redis:
             assert await redis.run(COUNT, ["n"], []) == 1
+            await asyncio.to_thread(eventually, lambda: replica.admin.get("n") == b"1")
             await asyncio.to_thread(eventually, lambda: failover_began(sentinel))
             await followed(redis, replica, seconds=4)
             assert await redis.run(COUNT, ["n"], []) == 2

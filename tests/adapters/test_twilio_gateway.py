@@ -99,7 +99,7 @@ async def test_send_on_the_wire(twilio):
         "Body": f"{CODE} is your code & + ü",
         "MessagingServiceSid": SERVICE_SID,
         "ProvideFeedback": "true",
-        "StatusCallback": f"https://otp.example.com/twilio/status/{VERIFICATION_ID}/2",
+        "StatusCallback": f"https://otp.example.com/twilio/status/{VERIFICATION_ID}/2#rc=3&rp=ct,rt,5xx",
         "ValidityPeriod": "600",
         "Attempt": "2",
         "MessageIntent": "otp",
@@ -142,7 +142,7 @@ async def test_status_callback(twilio, public_url, root):
     """The callback's path follows the public URL, whatever its prefix and however it ends."""
     async with open_twilio(account(twilio.url, public_url=public_url)) as gateway:
         await gateway.send(MESSAGE)
-    assert twilio.requests[0].form["StatusCallback"] == f"{root}/twilio/status/{VERIFICATION_ID}/2"
+    assert twilio.requests[0].form["StatusCallback"] == f"{root}/twilio/status/{VERIFICATION_ID}/2#rc=3&rp=ct,rt,5xx"
 
 
 @pytest.mark.parametrize("username", [ACCOUNT_SID, "SK" + "c" * 32])

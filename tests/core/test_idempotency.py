@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.idempotency import LEASE_MS, Idempotency, IdempotencyKey, KeptAnswer, StillRunning
-from service.core.keyring import Keyring, SealBroken
-from service.core.ports import Begun, OtherBody
+from service.core.keyring import Keyring
+from service.core.ports import Begun, OtherBody, StoreUnavailable
 
 KEYRING = Keyring([b"newest" * 6], b"index" * 7)
 ID = "ve_3" + "a" * 31
@@ -76,7 +76,7 @@ async def test_an_answer_belongs_to_its_key() -> None:
     idempotency, key = named(store)
     await idempotency.finish(key, ANSWER)
     other = idempotency.key(scope="key-2 POST /v1/verifications", key="order-7", body=b"{}")
-    with pytest.raises(SealBroken):
+    with pytest.raises(StoreUnavailable):
         await idempotency.begin(other, ID)
 
 

@@ -1,5 +1,6 @@
 """The promises of `service.core.phone`: one spelling per number, and none that nobody can hold."""
 
+import re
 import string
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from service.core.phone import E164_PATTERN, CountryNotAllowed, InvalidNumber, P
 
 NUMBER = "+14155552671"
 EVERYWHERE: frozenset[str] = frozenset()
+WELL_FORMED = re.compile(r"\+[1-9][0-9]{6,14}")
 REFUSED_KINDS = [
     PhoneNumberType.PREMIUM_RATE,
     PhoneNumberType.SHARED_COST,
@@ -133,6 +135,13 @@ def test_a_lenient_parser_takes_the_spellings_for_one_number() -> None:
 def test_a_number_has_one_spelling(spelling: str) -> None:
     """No second spelling of a number is accepted, so no limit is evaded by writing it otherwise (A7)."""
     with pytest.raises(InvalidNumber):
+        parse_number(spelling, EVERYWHERE)
+
+
+@pytest.mark.parametrize("spelling", [text for text in SPELLINGS if not WELL_FORMED.fullmatch(text)], ids=ascii)
+def test_the_form_alone_refuses_most_spellings(spelling: str) -> None:
+    """What is not a plus sign and ASCII digits is refused before a lenient parser sees it."""
+    with pytest.raises(InvalidNumber, match=r"write the number in E\.164"):
         parse_number(spelling, EVERYWHERE)
 
 

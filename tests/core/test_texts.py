@@ -11,9 +11,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.core.codes import LONGEST
-from service.core.texts import LOCALES, LONGEST_BRAND, MOST_SEPTETS, check_brand, message_text, septets
+from service.core.texts import LOCALES, LONGEST_BRAND, check_brand, message_text, septets
 
 LONGEST_ORIGIN = 64
+MOST_SEPTETS = 160  # 3GPP TS 23.038: 140 bytes of seven bits
 APP_HASH = "FA+9qCX9VSu"
 MOST_RETRIEVER_BYTES = 140
 BASIC = frozenset(
