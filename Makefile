@@ -40,7 +40,7 @@ format: install ## Format and mend what ruff can
 	@$(BIN)/ruff format .
 
 bench: install ## Measure throughput, round trips and memory
-	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=.:tests/bench $(BIN)/python $$bench || exit 1; done
 
 clean: ## Remove .venv and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,132 @@
+"""Service processes for tests: `otp-service` as operators start it, on a port of its own, ended by its id.
+
+A process takes its Redis, its secrets and its Twilio from a `Running` service of the same test, so that both
+judge the same codes and accept the same API key. Its log stands in one file, standard error included.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import aiohttp
+
+from tests.adapters.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+LIMITS = ("NUMBER", "FAILED_CHECKS", "IP", "PREFIX", "COUNTRY", "DAY", "PEER")
+START_SECONDS = 30
+
+
+@dataclass
+class Process:
+    """One process and, when it serves, a client of its API (`Running` of tests/conftest.py) with fresh connections."""
+
+    command: list[str]
+    environment: dict[str, str]
+    log_file: Path
+    port: int | None = None
+    client: object = None
+    child: subprocess.Popen = field(init=False)
+
+    @property
+    def log(self):
+        """Give everything the process has written."""
+        return self.log_file.read_text()
+
+    async def start(self):
+        """Start, or start again on the same port; a server has answered when this returns."""
+        with self.log_file.open("ab") as log:
+            self.child = subprocess.Popen(
+                self.command, env=self.environment, cwd=self.log_file.parent, stdout=log, stderr=log
+            )
+        return await self.ready()
+
+    async def ready(self):
+        """Wait until a server answers; fail with its log when it does not."""
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while self.port is not None and not await is_alive(self.port):
+            assert self.child.poll() is None, self.log
+            assert asyncio.get_running_loop().time() < deadline, self.log
+            await asyncio.sleep(0.05)
+        return self
+
+    def kill(self):
+        """End the process without a chance to tidy up."""
+        self.child.kill()
+        self.child.wait()
+
+    async def stop(self, *, seconds=20):
+        """Ask the process to end (SIGTERM); give its exit code."""
+        self.child.send_signal(signal.SIGTERM)
+        return await asyncio.to_thread(self.child.wait, seconds)
+
+    def end(self):
+        """End the process, whatever state it is in."""
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGCONT)
+            self.kill()
+
+
+@asynccontextmanager
+async def launcher(folder):
+    """Give `launch(running, command="serve", **environment)`, which starts one process; all end with the block."""
+    async with AsyncExitStack() as stack:
+
+        async def launch(running, command="serve", *, arguments=(), python_path=(), **environment):
+            port = free_port() if command == "serve" else None
+            words = [*command.split(), *(["--port", str(port)] if port else []), *arguments]
+            process = Process(
+                [sys.executable, "-m", "service", *words],
+                environment_of(running.settings, port, python_path) | environment,
+                folder / f"{command.split()[0]}-{port or os.urandom(4).hex()}.log",
+                port,
+            )
+            if port:
+                http = aiohttp.ClientSession(
+                    f"http://127.0.0.1:{port}", connector=aiohttp.TCPConnector(force_close=True, limit=0)
+                )
+                process.client = replace(
+                    running, url=f"http://127.0.0.1:{port}", http=await stack.enter_async_context(http)
+                )
+            stack.callback(lambda: process.end() if hasattr(process, "child") else None)
+            return await process.start()
+
+        yield launch
+
+
+def environment_of(settings, port, python_path=()):
+    """Write settings as the environment of a process: limits off, callbacks to its own port, nothing inherited."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([*map(str, python_path), str(ROOT)]),
+        "PYTHONUNBUFFERED": "1",
+        "REDIS_URL": settings.redis_url or "",
+        "TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
+        "TWILIO_AUTH_TOKEN": ",".join(token.get_secret_value() for token in settings.twilio_auth_token),
+        "TWILIO_FROM": settings.twilio_from,
+        "TWILIO_BASE_URL": settings.twilio_base_url,
+        "OTP_SECRET_KEYS": ",".join(key.get_secret_value() for key in settings.otp_secret_keys),
+        "OTP_INDEX_KEY": settings.otp_index_key.get_secret_value(),
+        **{f"OTP_LIMIT_{name}": "" for name in LIMITS},
+    }
+    return environment | ({"OTP_PUBLIC_URL": f"http://127.0.0.1:{port}"} if port else {})
+
+
+async def is_alive(port):
+    """Tell whether a server answers on a port."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return b" 200 " in await reader.readline()
+    except OSError:
+        return False
+    finally:
+        writer.close()

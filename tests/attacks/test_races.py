@@ -1,0 +1,178 @@
+"""Races over fresh connections against two processes: guesses (A1), the right code (A2), one Idempotency-Key (A17)."""
+
+import asyncio
+import random
+import secrets
+import sys
+
+import pytest
+
+from tests.adapters.servers import free_port
+from tests.attacks.processes import ROOT, Process
+from tests.attacks.racing import Racer, race
+
+QUICK = 3
+
+
+def racers(processes, issued, codes):
+    """Make one racer for each code, spread over the processes."""
+    return [
+        Racer(
+            processes[place % len(processes)].client.url,
+            f"/v1/verifications/{issued['id']}/verify",
+            {"code": code},
+            {"Authorization": f"Bearer {processes[0].client.key}"},
+        )
+        for place, code in enumerate(codes)
+    ]
+
+
+def verdicts(answers):
+    """Give the verdict of each answer, all of which must be a 200."""
+    assert {status for status, _ in answers} == {200}
+    return [body["verdict"] for _, body in answers]
+
+
+def debts(redis):
+    """Count what is owed to Twilio."""
+    return sum(redis.zcard(f"otp:{{{partition:x}}}:owed") for partition in range(16))
+
+
+@pytest.fixture
+async def naive_pair(valkey, redis, tmp_path):
+    """Run the naive verifier as two processes; give the ways to them."""
+    processes = []
+    try:
+        for number in range(2):
+            port = free_port()
+            command = [sys.executable, "-m", "uvicorn", "tests.attacks.naive:app", "--port", str(port)]
+            environment = {"REDIS_URL": valkey, "PYTHONPATH": str(ROOT)}
+            processes.append(Process(command, environment, tmp_path / f"naive-{number}.log", port))
+        await asyncio.gather(*(process.start() for process in processes))
+        yield [f"http://127.0.0.1:{process.port}" for process in processes]
+    finally:
+        for process in processes:
+            process.end()
+
+
+async def test_the_harness_catches_a_verifier_that_reads_compares_and_deletes(naive_pair, redis):
+    """Control of A1 and A2: the naive verifier compares more than 5 guesses and approves one code twice."""
+    most_compared = most_approved = 0
+    for number in range(10):  # one round is enough nearly always; the machine may be busy
+        redis.set(f"naive:{number}:code", "123456", ex=600)
+        guesses = [Racer(naive_pair[i % 2], f"/{number}", {"code": "000000"}, {}) for i in range(100)]
+        most_compared = max(most_compared, verdicts(await race(guesses)).count("wrong_code"))
+        redis.set(f"naive:{number}:attempts", 0, ex=600)
+        rights = [Racer(naive_pair[i % 2], f"/{number}", {"code": "123456"}, {}) for i in range(50)]
+        most_approved = max(most_approved, verdicts(await race(rights)).count("approved"))
+        if most_compared > 5 and most_approved > 1:
+            break
+    assert most_compared > 5
+    assert most_approved > 1
+
+
+async def guess_rounds(pair, rounds):
+    client = pair[0].client
+    for number in range(rounds):
+        to = f"+1415555{number:04d}"
+        issued = await client.issue(to)
+        [right] = client.codes(to)
+        wrong = [code for code in map("{:06d}".format, random.sample(range(1_000_000), 201)) if code != right][:200]
+        seen = verdicts(await race(racers(pair, issued, wrong)))
+        assert (seen.count("wrong_code"), seen.count("locked")) == (5, 195)
+        assert (await client.read(issued["id"]))["status"] == "max_attempts_reached"
+        assert (await client.verify(issued["id"], right))["verdict"] == "locked"
+
+
+async def test_of_two_hundred_racing_guesses_five_are_compared(pair, redis):
+    """A1: 200 guesses that start at once on two processes are counted before they are compared: five, no more."""
+    await guess_rounds(pair, QUICK)
+    assert debts(redis) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_no_round_of_fifty_compares_a_sixth_guess(pair, redis):
+    """A1 at length: in 50 rounds of 200 guesses there is no sixth comparison."""
+    await guess_rounds(pair, 50)
+    assert debts(redis) == 0
+
+
+async def test_a_right_code_among_racing_guesses_is_found_by_five_comparisons_or_not_at_all(pair, redis):
+    """A1: with the right code in the crowd at most five are compared, at most one is approved, and one SID is owed."""
+    client = pair[0].client
+    for number in range(QUICK):
+        to = f"+1415555{number:04d}"
+        issued = await client.issue(to)
+        [right] = client.codes(to)
+        crowd = [right, *(f"{guess:06d}" for guess in random.sample(range(1_000_000), 99))]
+        random.shuffle(crowd)
+        owed_before = debts(redis)
+        seen = verdicts(await race(racers(pair, issued, crowd)))
+        assert seen.count("wrong_code") + seen.count("approved") <= 5
+        assert seen.count("approved") <= 1
+        assert debts(redis) - owed_before == seen.count("approved")
+
+
+async def right_rounds(pair, redis, rounds):
+    client = pair[0].client
+    for number in range(rounds):
+        to = f"+1415555{number:04d}"
+        issued = await client.issue(to)
+        seen = verdicts(await race(racers(pair, issued, client.codes(to) * 100)))
+        assert (seen.count("approved"), seen.count("used")) == (1, 99)
+        assert debts(redis) == number + 1
+
+
+async def test_of_a_hundred_racing_right_codes_one_is_approved_and_owed(pair, redis):
+    """A2: the right code a hundred times at once is approved once, and one confirmation is owed (promises 1 and 2)."""
+    await right_rounds(pair, redis, QUICK)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_no_round_of_two_hundred_approves_a_code_twice(pair, redis):
+    """A2 at length: in 200 rounds no code is approved twice and no debt is missing."""
+    await right_rounds(pair, redis, 200)
+
+
+async def test_two_codes_of_one_verification_are_approved_once_together(pair, redis):
+    """A2: two sends' right codes racing approve once; both messages arrived, so both SIDs are owed, once each."""
+    client = pair[0].client
+    issued = await client.issue()
+    assert (await client.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 200
+    first, second = client.codes()
+    # One check each may cost an attempt before the other send's first check: five attempts are shared.
+    seen = verdicts(await race(racers(pair, issued, [first, second])))
+    assert sorted(seen) == ["approved", "used"]
+    assert debts(redis) == 2
+
+
+async def test_fifty_issues_with_one_idempotency_key_send_one_message(pair):
+    """A17: one Idempotency-Key fifty times at once on two processes is one SMS; another body with it is refused."""
+    client = pair[0].client
+    headers = {"Authorization": f"Bearer {client.key}", "Idempotency-Key": secrets.token_hex(8)}
+    wish = {"to": "+14155550123"}
+    crowd = [Racer(pair[i % 2].client.url, "/v1/verifications", wish, headers) for i in range(50)]
+    answers = await race(crowd)
+    assert len(client.messages()) == 1
+    assert {status for status, _ in answers} <= {201, 409}
+    assert len({body["id"] for status, body in answers if status == 201}) == 1
+    again = await client.call("POST", "/v1/verifications", wish, headers=headers)
+    assert (again[0], again[2]["Idempotent-Replayed"]) == (201, "true")
+    other = await client.call("POST", "/v1/verifications", {"to": "+12025550123"}, headers=headers)
+    assert (other[0], other[1]["code"]) == (422, "idempotency_key_reused")
+    assert len(client.sandbox.ledger.messages()) == 1
+
+
+async def test_racing_issues_for_one_number_keep_its_limit(start, launch):
+    """A7, R11: fifty issues for one number at once on two processes send what its limit allows, not one more."""
+    running = await start(otp_worker=False)
+    processes = [await launch(running, OTP_WORKER="false", OTP_LIMIT_NUMBER="3/1h") for _ in range(2)]
+    headers = {"Authorization": f"Bearer {running.key}"}
+    crowd = [
+        Racer(processes[i % 2].client.url, "/v1/verifications", {"to": "+14155550123"}, headers) for i in range(50)
+    ]
+    answers = await race(crowd)
+    assert sorted(status for status, _ in answers) == [201] * 3 + [429] * 47
+    assert len(running.messages()) == 3
