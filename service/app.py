@@ -37,6 +37,7 @@ from service.core.idempotency import Idempotency
 from service.core.issuing import IssuePolicy, Issuing
 from service.core.keyring import Keyring
 from service.core.ports import Journal
+from service.core.sending import Sending
 from service.core.verifying import Verifying
 from service.settings import Settings, load_settings
 from service.telemetry import metrics_text, open_journal
@@ -117,12 +118,11 @@ def _doors(
     auth = Authenticator(RedisApiKeys(scripts), keyring, guard, trusted_proxies=settings.otp_trusted_proxies)
     issuing = Issuing(
         store=store,
-        sender=twilio,
+        sending=Sending(store, twilio, brand=settings.otp_brand, wake=wake, journal=journal),
         guard=guard,
         idempotency=idempotency,
         keyring=keyring,
         policy=_issue_policy(settings),
-        wake=wake,
         journal=journal,
     )
     verifications = VerificationDoors(
@@ -202,7 +202,6 @@ def _guard_policy(settings: Settings) -> GuardPolicy:
 
 def _issue_policy(settings: Settings) -> IssuePolicy:
     return IssuePolicy(
-        brand=settings.otp_brand,
         code_length=settings.otp_code_length,
         ttl_seconds=settings.otp_code_ttl,
         allowed_countries=frozenset(settings.otp_countries),

@@ -24,7 +24,7 @@ from service.api.auth import API_KEY_PREFIX, Scope, key_digest
 from service.api.schemas import instant
 from service.app import open_redis, open_worker, twilio_account
 from service.core.ports import Debt, StoreUnavailable
-from service.demo import run_demo
+from service.demo import listen, run_demo
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.settings import Settings, SettingsRefused, load_settings, missing_to_serve
 from service.telemetry import open_journal
@@ -66,6 +66,7 @@ def serve(
 ) -> None:
     """Serve the API, with the worker that pays the confirmations unless OTP_WORKER=false."""
     settings = _settings_to_serve()
+    listen(host, port).close()  # a taken port is a sentence of ours, not three of uvicorn's
     # After a graceful stop uvicorn raises the signal again; without a handler of ours that would end us with 143.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with ExitStack() as held:
@@ -109,6 +110,7 @@ def worker() -> None:
 @app.command()
 def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     """Serve the stand-in for Twilio alone."""
+    listen(host, port).close()
     account = SandboxSettings()
     typer.echo(f"TWILIO_BASE_URL=http://{host}:{port}")
     typer.echo(f"TWILIO_ACCOUNT_SID={account.account_sid}")

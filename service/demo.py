@@ -33,7 +33,7 @@ _PATIENCE_SECONDS = 10.0
 
 async def run_demo(*, host: str, port: int, once: bool) -> int:
     """Serve the demo, walk the loop once, and go on serving unless `once`; 0 when the loop closed."""
-    listener = _listen(host, port)
+    listener = listen(host, port)
     base_url = f"http://{host}:{port}"
     account = SandboxSettings()
     sandbox = create_sandbox(account)
@@ -47,6 +47,19 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
                 typer.echo(f"API key       {key}\n\nServing on {base_url}; Ctrl-C ends it.")
                 await server.wait_for_stop()
     return 0 if closed else 1
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind a port. Raises `OSError` with a sentence when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as failure:
+        listener.close()
+        raise OSError(f"{host}:{port} cannot be listened on ({failure.strerror}); choose another with --port") from None
+    return listener
 
 
 async def _walk(base_url: str, key: str) -> bool:
@@ -148,18 +161,6 @@ def _settings(base_url: str, redis_url: str, account: SandboxSettings) -> Settin
         otp_worker=True,
         otp_log_level="warning",
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as failure:
-        listener.close()
-        raise OSError(f"{host}:{port} cannot be listened on ({failure.strerror}); choose another with --port") from None
-    return listener
 
 
 def _say(step: str, what: str) -> None:

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
-    redis_url: Optional = None
+    redis_url: Optional = Field(None, repr=False)  # may hold a password
 
     twilio_account_sid: Optional = None
     twilio_auth_token: Secrets = ()

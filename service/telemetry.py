@@ -30,7 +30,14 @@ FIELDS = frozenset(
 # What an operator should be woken for, and what deserves a look.
 _ERRORS = frozenset({"confirming_halted", "unexpected_error", "sid_not_attached", "confirmation_fault"})
 _WARNINGS = frozenset(
-    {"confirmation_dead", "send_unknown", "send_postponed", "worker_waits_for_store", "store_unavailable"}
+    {
+        "confirmation_dead",
+        "answer_not_kept",
+        "send_unknown",
+        "send_postponed",
+        "worker_waits_for_store",
+        "store_unavailable",
+    }
 )
 
 

@@ -131,8 +131,8 @@ async def serving(app, *, listener=None, protocol="httptools"):
     """Serve an ASGI application on a loopback port in this event loop; give its URL."""
     listener = listener or free_listener()
     config = uvicorn.Config(
-        app, http=protocol, lifespan="on", log_level="error", access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=2,
+        app, http=protocol, lifespan="on", log_level="error", access_log=False,
+        server_header=False, proxy_headers=False, timeout_graceful_shutdown=2,
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # the test runner keeps its own

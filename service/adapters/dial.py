@@ -73,7 +73,7 @@ async def session(options: Mapping[str, Any]) -> AsyncIterator[AbstractConnectio
     connection = _new_connection(options)
     try:
         async with asyncio.timeout(options["socket_timeout"]):
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call]
             yield connection
     except (RedisConnectionError, RedisTimeoutError):
         raise
@@ -165,7 +165,7 @@ def _read_server(url: str, timeout_seconds: float) -> Options:
         "protocol": 2,
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
-        "retry": Retry(NoBackoff(), 0),  # type: ignore[no-untyped-call]
+        "retry": Retry(NoBackoff(), 0),
         "retry_on_timeout": False,
         "health_check_interval": 0,
         "decode_responses": False,

@@ -32,7 +32,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
         "version": version,
         "description": _DESCRIPTION,
         "lifespan": lifespan,
-        "exception_handlers": {HTTPException: _stranger},
+        "exception_handlers": {HTTPException: _stranger, Exception: _stranger},
         "redirect_slashes": False,
     }
     app = (
@@ -44,7 +44,9 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            components = plain().setdefault("components", {})
+            document = plain()
+            _forget_the_frameworks_422(document)
+            components = document.setdefault("components", {})
             components["securitySchemes"] = SECURITY_SCHEMES
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             components.setdefault("schemas", {}).update(problem.pop("$defs"), Problem=problem)
@@ -54,8 +56,19 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
     return app
 
 
+def _forget_the_frameworks_422(document: dict[str, Any]) -> None:
+    """Take out the answer that FastAPI adds to every route with parameters: a lean route never gives it."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {MEDIA_TYPE: {}}):
+                del operation["responses"]["422"]
+    schemas = document.get("components", {}).get("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+
+
 async def _stranger(_: Request, refusal: Exception) -> Response:
     status = refusal.status_code if isinstance(refusal, HTTPException) else 500
     problem = ProblemAnswer(_CODES.get(status, "internal_error"))
     headers = dict(refusal.headers or {}) if isinstance(refusal, HTTPException) else {}
-    return Response(problem.body, problem.status, {**headers, "cache-control": "no-store"}, MEDIA_TYPE)
+    return Response(problem.body, problem.status, headers, MEDIA_TYPE)

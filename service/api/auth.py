@@ -17,7 +17,7 @@ from service.api.call import Call, Caller
 from service.api.problems import ProblemAnswer
 from service.core.guard import Guard
 from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
-from service.core.ports import ApiKeyStore, Limited
+from service.core.ports import ApiKeyStore, Limited, StoreUnavailable
 
 API_KEY_PREFIX = "otp_sk_"
 SECURITY_SCHEMES = {
@@ -82,7 +82,7 @@ class Authenticator:
         self._trusted_proxies = trusted_proxies
         self._clock = clock
         self._keys: dict[str, _Key] = {}
-        self._read_at = -_OLDEST_SECONDS
+        self._read_at = self._asked_at = -_OLDEST_SECONDS
         self._reading = asyncio.Lock()
 
     def key(self, scope: Scope) -> Access:
@@ -136,17 +136,24 @@ class Authenticator:
         if age_seconds < (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
             return known
         async with self._reading:
-            if self._clock() - self._read_at >= _PAUSE_SECONDS:  # else another caller has just read it
+            if self._clock() - self._asked_at >= _PAUSE_SECONDS:  # else another caller has just asked
                 await self._read()
+            elif self._read_at != self._asked_at:  # and got no answer: whoever stood in line need not wait for it too
+                raise StoreUnavailable("the API keys could not be read")
         return self._keys.get(digest)
 
     async def _read(self) -> None:
+        try:
+            stored = await self._store.api_keys()
+        except StoreUnavailable:
+            self._asked_at = self._clock()
+            raise
         keys = {}
-        for digest, particulars in (await self._store.api_keys()).items():
+        for digest, particulars in stored.items():
             content = json.loads(particulars)
             keys[digest] = _Key(digest, content["name"], frozenset(content["scopes"]))
         self._keys = keys
-        self._read_at = self._clock()
+        self._read_at = self._asked_at = self._clock()
 
 
 def _bearer(call: Call) -> str:

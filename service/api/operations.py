@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic_core import to_json
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 
 from service.api.auth import Access
 from service.api.call import Call
-from service.api.route import LeanRoute, Reply
+from service.api.problems import ProblemAnswer
+from service.api.route import LeanRoute, Reply, problem_reply
 from service.core.ports import StoreUnavailable
 
 _READY_FOR_SECONDS = 1.0
@@ -74,7 +76,12 @@ class OperationsDoors:
             LeanRoute("/livez", self.livez, access=None, tags=["operations"], summary="Alive?"),
             LeanRoute("/readyz", self.readyz, access=None, tags=["operations"], summary="Ready?"),
             LeanRoute(
-                "/metrics", self.metrics, access=metrics_access, tags=["operations"], summary="Prometheus metrics"
+                "/metrics",
+                self.metrics,
+                access=metrics_access,
+                response_class=PlainTextResponse,
+                tags=["operations"],
+                summary="Prometheus metrics",
             ),
         ]
 
@@ -107,8 +114,8 @@ class OperationsDoors:
     async def _ask(self) -> Reply:
         try:
             queue = await self._view.queue()
-        except StoreUnavailable as away:
-            return Reply(503, to_json({"status": "unavailable", "store": str(away)}), {"retry-after": "1"})
+        except StoreUnavailable:
+            return problem_reply(ProblemAnswer("store_unavailable", retry_after_seconds=_READY_FOR_SECONDS))
         body: dict[str, object] = {
             "status": "ready",
             "store": "ok",

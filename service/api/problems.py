@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from service.core.idempotency import StillRunning
-from service.core.issuing import ClientIpRequired, MessageRefused, TwilioUnavailable
+from service.core.issuing import ClientIpRequired
 from service.core.phone import CountryNotAllowed, InvalidNumber
 from service.core.ports import (
     Limited,
@@ -26,6 +26,7 @@ from service.core.ports import (
     StoreUnavailable,
     UnknownVerification,
 )
+from service.core.sending import MessageRefused, TwilioUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:otp-service:problem:"
@@ -163,7 +164,8 @@ def _pointer(location: Sequence[int | str]) -> str:
 
 def _sentence(error: Any) -> str:
     if error["type"] == "string_type":
-        return "Send a JSON string. A code as a number would lose its leading zeros."
+        lost = " As a number a code would lose its leading zeros." if error["loc"][-1:] == ("code",) else ""
+        return f"Send a JSON string.{lost}"
     if error["type"] == "extra_forbidden":
         return "This field is not known."
     return str(error["msg"]).removeprefix("Value error, ")

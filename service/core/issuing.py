@@ -1,15 +1,13 @@
-"""Issuing: draw a code, store its digest, send it, bring the Message SID home.
+"""Issuing: draw a code, store its digest, hand it to `sending`; the same for every next send.
 
-The order is the promise: limits before a code exists, the record before the message, the SID after
-Twilio's answer. A send that was certainly not made (429, no connection) is repeated here, at most
-twice; one whose fate is unknown never is, it stays `unknown` until Twilio's callback speaks. The
-number's own limits are checked inside the step that writes the record.
+The order is the promise: limits before a code exists, the record before the message. The number's
+own limits are checked inside the step that writes the record. An Idempotency-Key is claimed first
+and given back only when certainly nothing was sent.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.core.codes import draw_code
@@ -18,54 +16,20 @@ from service.core.idempotency import Idempotency, IdempotencyKey
 from service.core.keyring import Keyring
 from service.core.phone import PhoneNumber, parse_number
 from service.core.ports import (
-    AcceptedMessage,
     Journal,
     Limited,
     NewVerification,
-    OutgoingMessage,
-    Refusal,
     SameCode,
-    Sender,
-    SendPostponed,
-    SendRefused,
-    SendUnknown,
     StoreUnavailable,
     UnknownVerification,
     VerificationStore,
 )
-from service.core.texts import message_text
-from service.core.verification import Action, Channel, Verification, new_id, partition_of
+from service.core.sending import MessageRefused, Sending
+from service.core.verification import Action, Channel, Verification, new_id
 
 T = TypeVar("T")
 
-_TRIES = 3
-_LONGEST_PAUSE_SECONDS = 1.0  # a caller waits at the other end; a longer Retry-After is handed on to it
 _DRAWS = 8  # of four digits, with four codes taken: eight draws all miss with probability 1e-27
-_HOME_TRIES = 5
-
-
-class MessageRefused(Exception):
-    """Twilio refuses this message for good."""
-
-    def __init__(self, refusal: Refusal, error_code: int | None, verification: Verification) -> None:
-        super().__init__(refusal)
-        self.refusal = refusal
-        self.error_code = error_code
-        self.verification = verification
-
-    @property
-    def is_ours(self) -> bool:
-        """Tell whether the operator, not the recipient, is the cause: mending it makes a repeat worth while."""
-        return self.refusal in (Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED)
-
-
-class TwilioUnavailable(Exception):
-    """The message was certainly not sent, because Twilio is busy or cannot be reached."""
-
-    def __init__(self, verification: Verification, retry_after_seconds: float | None) -> None:
-        super().__init__("Twilio is unavailable")
-        self.verification = verification
-        self.retry_after_seconds = retry_after_seconds
 
 
 class ClientIpRequired(Exception):
@@ -76,7 +40,6 @@ class ClientIpRequired(Exception):
 class IssuePolicy:
     """What the settings say of new verifications."""
 
-    brand: str
     code_length: int
     ttl_seconds: int
     allowed_countries: frozenset[str]
@@ -114,21 +77,19 @@ class Issuing:
         self,
         *,
         store: VerificationStore,
-        sender: Sender,
+        sending: Sending,
         guard: Guard,
         idempotency: Idempotency,
         keyring: Keyring,
         policy: IssuePolicy,
-        wake: Callable[[str], None],
         journal: Journal,
     ) -> None:
         self._store = store
-        self._sender = sender
+        self._sending = sending
         self._guard = guard
         self._idempotency = idempotency
         self._keyring = keyring
         self._policy = policy
-        self._wake = wake
         self._journal = journal
 
     async def issue(self, request: IssueRequest, repeatable: Repeatable) -> Verification:
@@ -203,80 +164,19 @@ class Issuing:
         raise StoreUnavailable("no fresh code was found")
 
     async def _send(self, verification: Verification, code: str, repeatable: Repeatable) -> Verification:
-        send = verification.sends[-1]
-        message = OutgoingMessage(
-            verification_id=verification.id,
-            send_number=send.number,
-            to=verification.to,
-            body=message_text(
-                brand=self._policy.brand,
-                code=code,
-                locale=verification.locale,
-                web_origin=verification.web_origin,
-                app_hash=verification.app_hash,
-            ),
-            validity_seconds=verification.ttl_seconds,
-        )
         try:
-            accepted = await self._post(message)
-        except SendRefused as refused:
-            refusal = await self._refused(verification, refused)
-            if not refusal.is_ours:
-                await self._idempotency.finish(repeatable.key, repeatable.write(refusal))
-            raise refusal from None
-        except SendPostponed as postponed:
-            self._journal("send_postponed", verification_id=verification.id, send=send.number, reason=str(postponed))
-            verification = await self._store.refuse(verification, send.number, error_code=None, passing=True)
-            raise TwilioUnavailable(verification, postponed.retry_after_seconds) from None
-        except SendUnknown as unknown:
-            self._journal("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
-            return await self._keep(verification, repeatable)
-        sent = replace(verification, sends=(*verification.sends[:-1], replace(send, status=accepted.status)))
-        await asyncio.gather(self._bring_home(sent, accepted), self._keep(sent, repeatable))
-        return sent
-
-    async def _post(self, message: OutgoingMessage) -> AcceptedMessage:
-        """Send; repeat only what was certainly not sent, with growing, jittered pauses."""
-        for tries in range(1, _TRIES + 1):
-            try:
-                return await self._sender.send(message)
-            except SendPostponed as postponed:
-                pause = 0.1 * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
-                pause = max(pause, postponed.retry_after_seconds or 0)
-                if tries == _TRIES or pause > _LONGEST_PAUSE_SECONDS:
-                    raise
-                await asyncio.sleep(pause)
-        raise AssertionError("unreachable")  # pragma: no cover
-
-    async def _bring_home(self, verification: Verification, accepted: AcceptedMessage) -> None:
-        """Attach the SID; may be repeated. If Redis stays away, Twilio's callback brings it later."""
-        send_number = verification.sends[-1].number
-        for tries in range(_HOME_TRIES):
-            try:
-                owes = await self._store.deliver(verification.id, send_number, sid=accepted.sid, status=accepted.status)
-            except StoreUnavailable:
-                await asyncio.sleep(0.1 * 2**tries)
-                continue
-            self._journal("message_accepted", verification_id=verification.id, send=send_number, sid=accepted.sid)
-            if owes:
-                self._wake(partition_of(verification.id))
-            return
-        self._journal("sid_not_attached", verification_id=verification.id, send=send_number, sid=accepted.sid)
-
-    async def _refused(self, verification: Verification, refused: SendRefused) -> MessageRefused:
-        send_number = verification.sends[-1].number
-        self._journal(
-            "message_refused",
-            verification_id=verification.id,
-            send=send_number,
-            reason=refused.refusal,
-            error_code=refused.error_code,
-        )
-        verification = await self._store.refuse(verification, send_number, error_code=refused.error_code, passing=False)
-        return MessageRefused(refused.refusal, refused.error_code, verification)
+            return await self._sending.send(verification, code, keep=lambda sent: self._keep(sent, repeatable))
+        except MessageRefused as refused:
+            if not refused.is_ours:
+                await self._idempotency.finish(repeatable.key, repeatable.write(refused))
+            raise
 
     async def _keep(self, verification: Verification, repeatable: Repeatable) -> Verification:
-        await self._idempotency.finish(repeatable.key, repeatable.write(verification))
+        """Keep the answer; a store that fails here must not undo what was sent: the key's lease sees to a repeat."""
+        try:
+            await self._idempotency.finish(repeatable.key, repeatable.write(verification))
+        except StoreUnavailable as away:
+            self._journal("answer_not_kept", verification_id=verification.id, reason=str(away))
         return verification
 
     def _record(self, verification_id: str, number: PhoneNumber, request: IssueRequest) -> NewVerification:

@@ -1,5 +1,7 @@
 """What the attacks share: real service processes beside the service in this event loop."""
 
+import asyncio
+
 import pytest
 
 from tests.attacks.processes import launcher
@@ -16,4 +18,4 @@ async def launch(tmp_path):
 async def pair(start, launch):
     """Run two serving processes on one Redis, neither with a worker; give them."""
     running = await start(otp_worker=False)
-    return [await launch(running, OTP_WORKER="false") for _ in range(2)]
+    return await asyncio.gather(*(launch(running, OTP_WORKER="false") for _ in range(2)))

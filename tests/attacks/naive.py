@@ -26,8 +26,9 @@ async def app(scope, receive, send):
     if scope["method"] == "POST":
         async with redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True) as store:
             verdict = await judge(store, scope["path"].rsplit("/", 1)[1], json.loads(body)["code"])
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": json.dumps({"verdict": verdict}).encode()})
+    answer = json.dumps({"verdict": verdict}).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
+    await send({"type": "http.response.body", "body": answer})
 
 
 async def judge(store, name, code):

@@ -1,14 +1,15 @@
 #!lua
--- End a pending verification. One that has ended keeps its end.
+-- End a pending verification. One that has ended keeps its end, and one whose newest code has expired has ended.
 --
 -- KEYS   1 verification   2 stats
 -- answer {'read', now_ms, field, value, …} | {'missing'}
 
 --@include clock.lua
 
-local state = redis.call('HGET', KEYS[1], 'st')
+local state, sends, ttl_seconds = unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 'tl'))
 if not state then return {'missing'} end
-if state == 'pending' then
+local newest_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. sends))
+if state == 'pending' and now_ms < newest_ms + tonumber(ttl_seconds) * 1000 then
   redis.call('HSET', KEYS[1], 'st', 'canceled')
   count(KEYS[2], 'canceled')
 end

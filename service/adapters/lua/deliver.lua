@@ -14,7 +14,7 @@ local id, send, sid, status, error_code = ARGV[1], ARGV[2], ARGV[3], ARGV[4], AR
 local sends, known_sid, feedback, known_status, country, channel =
   unpack(redis.call('HMGET', KEYS[1], 'n', 's:' .. send, 'f:' .. send, 'd:' .. send, 'co', 'ch'))
 if not sends then return {'missing'} end
-if tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
+if tonumber(send) < 1 or tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
 channel = channel or 'sms'
 
 local changes, owes = {}, 0

@@ -37,8 +37,8 @@ local most_attempts, strict, id, number_prefix = tonumber(ARGV[1]), ARGV[2] == '
 local tag_asked, purpose_asked, failure_policy = ARGV[5], ARGV[6], ARGV[7]
 local idempotency_field, fingerprint = ARGV[8], ARGV[9]
 
-local state, attempts, newest, tag, purpose, ttl_seconds, country, channel =
-  unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'n', 'tg', 'pu', 'tl', 'co', 'ch'))
+local state, attempts, tag, purpose, ttl_seconds, country, channel =
+  unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'tg', 'pu', 'tl', 'co', 'ch'))
 if not state then return {'missing'} end
 channel = channel or 'sms'
 local number_key = number_prefix .. tag
@@ -69,6 +69,15 @@ end
 
 attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
 
+-- Not simply the highest number: a send that was taken back has no code, reached nobody and supersedes nothing.
+local function is_newest(send)
+  local record = redis.call('HGETALL', KEYS[1])
+  for i = 1, #record, 2 do
+    if string.sub(record[i], 1, 2) == 'c:' and tonumber(record[i + 1]) > tonumber(send) then return false end
+  end
+  return true
+end
+
 local function compare()
   if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= purpose) then
     return 'mismatch'
@@ -81,7 +90,7 @@ local function compare()
       if state ~= 'pending' then return 'wrong_code' end
       local sent_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. send))
       if now_ms >= sent_ms + tonumber(ttl_seconds) * 1000 then return 'expired', send end
-      if strict and send ~= newest then return 'superseded', send end
+      if strict and not is_newest(send) then return 'superseded', send end
       return 'approved', send
     end
   end

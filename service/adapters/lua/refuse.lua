@@ -39,9 +39,10 @@ if ARGV[4] == '1' then
   changes[#changes + 1] = string.format('%d', now_ms)
   local log = redis.call('HGET', KEYS[2], 'sends')
   if log then
-    local kept = {}
+    local kept, dropped = {}, false
     for instant in string.gmatch(log, '%d+') do
-      if instant ~= sent_ms then kept[#kept + 1] = instant end
+      -- Two sends may share a millisecond: only one is taken back.
+      if instant == sent_ms and not dropped then dropped = true else kept[#kept + 1] = instant end
     end
     redis.call('HSET', KEYS[2], 'sends', table.concat(kept, ','))
   end

@@ -1,0 +1,153 @@
+"""Sending: post one message, repeat it only when it was certainly not sent, bring its SID home.
+
+A 429 or a failed connection is repeated here, at most twice; a send whose fate is unknown never is,
+it stays `unknown` until Twilio's callback speaks. A send that Twilio refuses is taken back, so that
+its code can never be accepted.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from service.core.ports import (
+    AcceptedMessage,
+    Journal,
+    OutgoingMessage,
+    Refusal,
+    Sender,
+    SendPostponed,
+    SendRefused,
+    SendUnknown,
+    StoreUnavailable,
+    VerificationStore,
+)
+from service.core.texts import message_text
+from service.core.verification import Verification, partition_of
+
+_TRIES = 3
+_LONGEST_PAUSE_SECONDS = 1.0  # a caller waits at the other end; a longer Retry-After is handed on to it
+_HOME_TRIES = 5
+
+
+class MessageRefused(Exception):
+    """Twilio refuses this message for good."""
+
+    def __init__(self, refusal: Refusal, error_code: int | None, verification: Verification) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+        self.error_code = error_code
+        self.verification = verification
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether the operator, not the recipient, is the cause: mending it makes a repeat worth while."""
+        return self.refusal in (Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED)
+
+
+class TwilioUnavailable(Exception):
+    """The message was certainly not sent, because Twilio is busy or cannot be reached."""
+
+    def __init__(self, verification: Verification, retry_after_seconds: float | None) -> None:
+        super().__init__("Twilio is unavailable")
+        self.verification = verification
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Sending:
+    """Sends the newest code of a verification whose record is written."""
+
+    def __init__(
+        self,
+        store: VerificationStore,
+        sender: Sender,
+        *,
+        brand: str,
+        wake: Callable[[str], None],
+        journal: Journal,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._brand = brand
+        self._wake = wake
+        self._journal = journal
+
+    async def send(
+        self, verification: Verification, code: str, *, keep: Callable[[Verification], Awaitable[object]]
+    ) -> Verification:
+        """Post the newest send; `keep` runs beside the SID's homecoming, in the same round trip.
+
+        Raises `MessageRefused`, `TwilioUnavailable` and, while taking a send back, `StoreUnavailable`: in
+        each case nothing was sent. Once a message may have been sent, nothing is raised any more.
+        """
+        send = verification.sends[-1]
+        try:
+            accepted = await self._post(self._message(verification, code))
+        except SendRefused as refused:
+            raise await self._refused(verification, refused) from None
+        except SendPostponed as postponed:
+            self._journal("send_postponed", verification_id=verification.id, send=send.number, reason=str(postponed))
+            verification = await self._store.refuse(verification, send.number, error_code=None, passing=True)
+            raise TwilioUnavailable(verification, postponed.retry_after_seconds) from None
+        except SendUnknown as unknown:
+            self._journal("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
+            await keep(verification)
+            return verification
+        sent = replace(verification, sends=(*verification.sends[:-1], replace(send, status=accepted.status)))
+        await asyncio.gather(self._bring_home(sent, accepted), keep(sent))
+        return sent
+
+    def _message(self, verification: Verification, code: str) -> OutgoingMessage:
+        return OutgoingMessage(
+            verification_id=verification.id,
+            send_number=verification.sends[-1].number,
+            to=verification.to,
+            body=message_text(
+                brand=self._brand,
+                code=code,
+                locale=verification.locale,
+                web_origin=verification.web_origin,
+                app_hash=verification.app_hash,
+            ),
+            validity_seconds=verification.ttl_seconds,
+        )
+
+    async def _post(self, message: OutgoingMessage) -> AcceptedMessage:
+        """Send; repeat only what was certainly not sent, with growing, jittered pauses."""
+        for tries in range(1, _TRIES + 1):
+            try:
+                return await self._sender.send(message)
+            except SendPostponed as postponed:
+                pause = 0.1 * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
+                pause = max(pause, postponed.retry_after_seconds or 0)
+                if tries == _TRIES or pause > _LONGEST_PAUSE_SECONDS:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def _bring_home(self, verification: Verification, accepted: AcceptedMessage) -> None:
+        """Attach the SID; may be repeated. If Redis stays away, Twilio's callback brings it later."""
+        send_number = verification.sends[-1].number
+        for tries in range(_HOME_TRIES):
+            try:
+                owes = await self._store.deliver(verification.id, send_number, sid=accepted.sid, status=accepted.status)
+            except StoreUnavailable:
+                await asyncio.sleep(0.1 * 2**tries)
+                continue
+            self._journal("message_accepted", verification_id=verification.id, send=send_number, sid=accepted.sid)
+            if owes:
+                self._wake(partition_of(verification.id))
+            return
+        self._journal("sid_not_attached", verification_id=verification.id, send=send_number, sid=accepted.sid)
+
+    async def _refused(self, verification: Verification, refused: SendRefused) -> MessageRefused:
+        send_number = verification.sends[-1].number
+        self._journal(
+            "message_refused",
+            verification_id=verification.id,
+            send=send_number,
+            reason=refused.refusal,
+            error_code=refused.error_code,
+        )
+        verification = await self._store.refuse(verification, send_number, error_code=refused.error_code, passing=False)
+        return MessageRefused(refused.refusal, refused.error_code, verification)

@@ -1,0 +1,48 @@
+"""The engines of the store's suites: the embedded Valkey, the system's Redis, and a one-node cluster.
+
+The cluster holds every slot on one node, so it judges each script as a large cluster would (no CROSSSLOT) and needs
+no second process.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+
+from tests.adapters.engines import Engine, immortal, open_stores
+from tests.adapters.servers import cluster, server
+
+REDIS_SERVER = shutil.which("redis-server")
+
+
+@pytest.fixture(scope="session", params=["valkey", "redis", "cluster"])
+def engine(request):
+    """Run one engine for all the tests that ask for it."""
+    if request.param == "valkey":
+        url = request.getfixturevalue("valkey")
+        with redis_py.Redis.from_url(url) as admin:
+            yield Engine("valkey", url, admin)
+        return
+    # A short folder: a socket's path holds about a hundred bytes.
+    with tempfile.TemporaryDirectory(prefix="otp-engine-") as folder:
+        if request.param == "cluster":
+            with cluster(Path(folder), (0, 16383)) as (node,):
+                yield Engine("cluster", f"redis+cluster://127.0.0.1:{node.port}", node.admin)
+            return
+        if REDIS_SERVER is None:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no redis-server on this machine")
+        socket_path = f"{folder}/x.sock"
+        with server(Path(folder) / "redis", "--unixsocket", socket_path) as node:
+            yield Engine("redis", f"unix://{socket_path}", node.admin)
+
+
+@pytest.fixture
+async def stores(engine):
+    """Give the stores on an empty engine; afterwards every key must have a TTL."""
+    engine.admin.flushall()
+    async with open_stores(engine) as opened:
+        yield opened
+    assert immortal(engine.admin) == [], "promise 9: every key has a TTL"

@@ -1,0 +1,120 @@
+"""Promise 6 in Redis: a right code that comes too late approves nothing, and its message is confirmed, once."""
+
+import pytest
+
+from service.core.verification import Feedback, Status, Verdict
+from tests.adapters.engines import CODE_TTL_MS, sid_of
+
+
+async def _expired(stores):
+    verification = await stores.sent("111111")
+    stores.time_passes(CODE_TTL_MS)
+    return stores, verification
+
+
+async def _superseded(stores):
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    return stores, verification
+
+
+async def _approved_by_another_send(stores):
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "222222") is Verdict.APPROVED
+    return stores, verification
+
+
+async def _canceled(stores):
+    verification = await stores.sent("111111")
+    await stores.verifications.cancel(verification.id)
+    return stores, verification
+
+
+LATE = {
+    "expired": (_expired, Verdict.EXPIRED, Status.EXPIRED),
+    "superseded": (_superseded, Verdict.SUPERSEDED, Status.PENDING),
+    "after_approval": (_approved_by_another_send, Verdict.USED, Status.APPROVED),
+    "after_cancel": (_canceled, Verdict.CANCELED, Status.CANCELED),
+}
+late_ways = pytest.mark.parametrize(("lateness", "verdict", "status"), LATE.values(), ids=LATE)
+
+
+@late_ways
+async def test_a_late_code_confirms_its_message_and_approves_nothing(stores, lateness, verdict, status):
+    """Whatever made the code late, its own message is owed a confirmation and the state stays what it was."""
+    stores, verification = await lateness(stores)
+    others = set(await stores.owed())
+    judgement = await stores.check(verification, "111111")
+    assert (judgement.verdict, judgement.owes, judgement.verification.status) == (verdict, True, status)
+    assert judgement.verification.sends[0].feedback is Feedback.OWED
+    assert set(await stores.owed()) - others == {sid_of(verification, 1)}
+
+
+@late_ways
+async def test_a_late_code_confirms_once(stores, lateness, verdict, status):
+    """Typed again, the late code owes nothing more, even when the first debt has been paid."""
+    stores, verification = await lateness(stores)
+    await stores.check(verification, "111111")
+    for debt in (await stores.claim(verification)).debts:
+        assert await stores.confirmations.settle(debt)
+    again = await stores.check(verification, "111111")
+    assert (again.verdict, again.owes) == (verdict, False)
+    assert await stores.owed() == []
+    assert again.verification.sends[0].feedback is Feedback.CONFIRMED
+
+
+@late_ways
+async def test_a_late_code_costs_an_attempt(stores, lateness, verdict, status):
+    """A late check is counted like any other, and once the attempts are used up nothing is compared or owed."""
+    stores, verification = await lateness(stores)
+    before, others = (await stores.read(verification)).attempts, set(await stores.owed())
+    while (await stores.read(verification)).attempts < 5:
+        assert await stores.verdict(verification, "000000") is Verdict.WRONG_CODE
+    judgement = await stores.check(verification, "111111")
+    ended = {Status.APPROVED: Verdict.USED, Status.CANCELED: Verdict.CANCELED}
+    assert judgement.verdict is ended.get(status, Verdict.LOCKED)
+    assert (judgement.owes, judgement.verification.attempts) == (False, 5)
+    assert before < 5
+    assert set(await stores.owed()) == others
+
+
+@late_ways
+async def test_a_late_code_without_its_sid_waits(stores, lateness, verdict, status):
+    """A late code whose message has no SID yet is owed as soon as the SID comes home."""
+    stores, verification = await lateness(stores)
+    stores.admin.hdel(f"otp:{{{verification.id[3]}}}:v:{verification.id}", "s:1")
+    others = set(await stores.owed())
+    judgement = await stores.check(verification, "111111")
+    assert (judgement.verdict, judgement.owes) == (verdict, False)
+    assert judgement.verification.sends[0].feedback is Feedback.WAITING
+    assert await stores.deliver(verification, 1)
+    assert set(await stores.owed()) - others == {sid_of(verification, 1)}
+
+
+async def test_the_last_attempt_may_be_late(stores):
+    """An expired code as the last attempt is still confirmed, and locks."""
+    stores, verification = await _expired(stores)
+    for _ in range(4):
+        await stores.check(verification, "000000")
+    judgement = await stores.check(verification, "111111")
+    assert (judgement.verdict, judgement.owes) == (Verdict.EXPIRED, True)
+    assert judgement.verification.status is Status.MAX_ATTEMPTS_REACHED
+
+
+async def test_the_newest_code_counts_under_the_strict_switch(stores):
+    """With `supersede_codes` the newest code is accepted, after an older one was tried."""
+    stores, verification = await _superseded(stores)
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
+    assert await stores.verdict(verification, "222222") is Verdict.APPROVED
+    assert set(await stores.owed()) == {sid_of(verification, 1), sid_of(verification, 2)}
+
+
+async def test_a_send_that_was_taken_back_supersedes_nothing(stores):
+    """Under the strict switch the newest code is that of the newest message which may have gone out."""
+    stores, verification = await _superseded(stores)
+    await stores.verifications.refuse(await stores.read(verification), 2, error_code=None, passing=True)
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED

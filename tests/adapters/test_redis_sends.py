@@ -1,0 +1,260 @@
+"""Issuing, resending, delivering, taking back and ending in Redis, on every engine."""
+
+import time
+
+import pytest
+
+from service.core.limits import Limits
+from service.core.ports import (
+    Limited,
+    NotPending,
+    SameCode,
+    SendsExhausted,
+    StoreUnavailable,
+    UnknownVerification,
+)
+from service.core.verification import Delivery, Feedback, Status, Verdict
+from tests.adapters.engines import CODE_TTL_MS, FORGOTTEN_MS, NUMBER, ROTATED, sid_of
+
+STRANGER = "SM" + "f" * 32
+
+
+async def test_what_is_issued_is_read_back(stores):
+    """Every particular of a new verification comes back as it was written."""
+    new = stores.new(locale="de", reference="order 7", web_origin="example.com", code_length=8, purpose="payment")
+    issued = await stores.verifications.issue(new, b"d" * 16)
+    assert issued == await stores.verifications.read(new.id)
+    assert {name: getattr(issued, name) for name in new.__dataclass_fields__} == {
+        name: getattr(new, name) for name in new.__dataclass_fields__
+    }
+    assert (issued.status, issued.attempts, len(issued.sends)) == (Status.PENDING, 0, 1)
+    assert issued.expires_at_ms == issued.created_at_ms + CODE_TTL_MS
+
+
+async def test_redis_holds_no_number_and_no_code(stores):
+    """Neither the number nor a code stands anywhere in Redis, key names included (promise 8)."""
+    verification = await stores.sent("471193")
+    await stores.resend(verification, "582204")
+    await stores.check(verification, "582204", to=NUMBER)
+    for key in stores.admin.scan_iter():
+        content = key + stores.admin.dump(key)
+        assert [word for word in (NUMBER[1:], NUMBER[2:], "471193", "582204") if word.encode() in content] == []
+
+
+async def test_an_id_is_never_taken_twice(stores):
+    """A second verification with the same id is refused, and the first one stays."""
+    new = stores.new()
+    await stores.verifications.issue(new, stores.keyring.code_digests(new.id, "111111")[0])
+    with pytest.raises(StoreUnavailable):
+        await stores.verifications.issue(new, b"x" * 16)
+    assert await stores.verdict(new, "111111") is Verdict.APPROVED
+
+
+async def test_time_is_the_servers(stores, monkeypatch):
+    """An application host whose clock is an hour off changes no instant and no TTL (promise 11)."""
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    before = stores.admin.time()
+    verification = await stores.sent("111111")
+    after = stores.admin.time()
+    assert before[0] * 1000 <= verification.created_at_ms <= after[0] * 1000 + 1000
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_a_resend_adds_a_send_and_lengthens_the_life(stores):
+    """A resend has its own number, instant and expiry; the attempts go on counting."""
+    verification = await stores.sent("111111")
+    await stores.check(verification, "000000")
+    stores.time_passes(CODE_TTL_MS // 2)
+    resent = await stores.resend(verification, "222222")
+    assert [send.number for send in resent.sends] == [1, 2]
+    assert (resent.attempts, resent.status) == (1, Status.PENDING)
+    assert resent.expires_at_ms == resent.sends[1].sent_at_ms + CODE_TTL_MS
+    stores.time_passes(FORGOTTEN_MS - CODE_TTL_MS // 4)
+    assert (await stores.read(verification)).status is Status.EXPIRED
+
+
+async def test_no_two_sends_carry_the_same_code(stores):
+    """A code that an earlier send carries is refused, also when it was written under an older key."""
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    for keyring in (stores.keyring, ROTATED):
+        for code in ("111111", "222222"):
+            with pytest.raises(SameCode):
+                await stores.under(keyring).resend(verification, code)
+    assert len((await stores.read(verification)).sends) == 2
+
+
+async def test_the_sends_of_a_verification_are_limited(stores):
+    """After the most sends no further one is written."""
+    stores = stores.under(max_sends=2)
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    with pytest.raises(SendsExhausted):
+        await stores.resend(verification, "333333")
+    assert len((await stores.read(verification)).sends) == 2
+
+
+@pytest.mark.parametrize("end", ["approved", "canceled", "max_attempts_reached", "expired", "failed"])
+async def test_what_has_ended_gets_no_further_send(stores, end):
+    """A verification in any end state refuses a resend, tells its state, and keeps it."""
+    verification = await stores.issue("111111")
+    if end == "approved":
+        await stores.check(verification, "111111")
+    elif end == "canceled":
+        await stores.verifications.cancel(verification.id)
+    elif end == "max_attempts_reached":
+        for _ in range(5):
+            await stores.check(verification, "000000")
+    elif end == "expired":
+        stores.time_passes(CODE_TTL_MS)
+    else:
+        await stores.verifications.refuse(verification, 1, error_code=21211, passing=False)
+    with pytest.raises(NotPending) as ended:
+        await stores.resend(verification, "222222")
+    assert ended.value.verification.status == end
+    assert (await stores.verifications.cancel(verification.id)).status == end
+
+
+async def test_a_code_typed_before_its_sid_waits_for_it(stores):
+    """The confirmation of a send without SID waits, and is owed by the delivery that brings the SID, once."""
+    verification = await stores.issue("111111")
+    judgement = await stores.check(verification, "111111")
+    assert (judgement.verdict, judgement.owes) == (Verdict.APPROVED, False)
+    assert await stores.feedback(verification) == [Feedback.WAITING]
+    assert await stores.owed() == []
+    assert await stores.deliver(verification, 1, status=Delivery.DELIVERED) is True
+    assert await stores.deliver(verification, 1, status=Delivery.DELIVERED) is False
+    assert await stores.feedback(verification) == [Feedback.OWED]
+    assert await stores.owed() == [sid_of(verification)]
+
+
+async def test_the_sid_of_another_send_frees_nothing(stores):
+    """A waiting confirmation waits for the SID of its own send."""
+    verification = await stores.issue("111111")
+    await stores.resend(verification, "222222")
+    await stores.check(verification, "111111")
+    assert await stores.deliver(verification, 2) is False
+    assert await stores.feedback(verification) == [Feedback.WAITING, Feedback.NONE]
+    assert await stores.owed() == []
+
+
+async def test_a_waiting_confirmation_survives_a_debt_that_cannot_be_written(stores):
+    """When the debt cannot be written the SID is not taken either, so that the next callback tries again."""
+    verification = await stores.issue("111111")
+    await stores.check(verification, "111111")
+    owed = f"otp:{{{verification.id[3]}}}:owed"
+    stores.admin.set(owed, "in the way", ex=60)
+    with pytest.raises(StoreUnavailable):
+        await stores.deliver(verification)
+    stores.admin.delete(owed)
+    assert await stores.feedback(verification) == [Feedback.WAITING]
+    assert await stores.deliver(verification) is True
+
+
+async def test_strangers_change_nothing(stores):
+    """A delivery for an unknown verification or send, or with another SID, leaves everything as it was."""
+    verification = await stores.sent("111111")
+    before = stores.record(verification)
+    assert await stores.verifications.deliver(stores.new().id, 1, sid=STRANGER, status=Delivery.READ) is False
+    for send, sid in ((1, STRANGER), (2, STRANGER), (0, STRANGER)):
+        assert await stores.deliver(verification, send, sid=sid, status=Delivery.READ) is False
+    assert stores.record(verification) == before
+
+
+async def test_deliveries_never_go_back(stores):
+    """Statuses come in any order and twice; the later stage stays, the first end stays, `unknown` says nothing."""
+    verification = await stores.sent("111111")
+    told = [Delivery.SENT, Delivery.QUEUED, Delivery.UNKNOWN, Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.SENT]
+    seen = []
+    for status in (*told, Delivery.READ, Delivery.DELIVERED):
+        await stores.deliver(verification, 1, status=status)
+        seen.append((await stores.read(verification)).sends[0].status)
+    assert seen == [Delivery.SENT] * 3 + [Delivery.DELIVERED] * 3 + [Delivery.READ] * 2
+
+
+async def test_the_reason_of_a_failed_delivery_is_kept(stores):
+    """Twilio's error code stays with the send that failed."""
+    verification = await stores.sent("111111")
+    await stores.deliver(verification, 1, status=Delivery.UNDELIVERED, error_code=30003)
+    send = (await stores.read(verification)).sends[0]
+    assert (send.status, send.error_code) == (Delivery.UNDELIVERED, 30003)
+
+
+async def test_a_refused_only_send_fails_the_verification(stores):
+    """When Twilio refuses the only send for good the verification has failed and its code is worth nothing."""
+    verification = await stores.issue("111111")
+    refused = await stores.verifications.refuse(verification, 1, error_code=21211, passing=False)
+    assert refused.status is Status.FAILED
+    assert (refused.sends[0].status, refused.sends[0].error_code) == (Delivery.FAILED, 21211)
+    assert await stores.verdict(verification, "111111") is Verdict.WRONG_CODE
+
+
+async def test_a_refused_resend_leaves_the_earlier_code(stores):
+    """When a later send is refused the earlier one goes on, and the refused code may be drawn again."""
+    verification = await stores.sent("111111")
+    resent = await stores.resend(verification, "222222")
+    refused = await stores.verifications.refuse(resent, 2, error_code=None, passing=True)
+    assert refused.status is Status.PENDING
+    assert await stores.verdict(verification, "222222") is Verdict.WRONG_CODE
+    await stores.resend(verification, "222222")
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+@pytest.mark.parametrize(("passing", "free"), [(True, True), (False, False)])
+async def test_only_a_passing_fault_gives_the_limit_back(stores, passing, free):
+    """A send that Twilio was too busy for costs the number nothing; one that Twilio refused for good does."""
+    stores = stores.under(number=Limits(((1, CODE_TTL_MS),)))
+    verification = await stores.issue("111111")
+    refused = await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    if free:
+        assert refused.resend_at_ms < verification.resend_at_ms
+        await stores.issue("111111")
+    with pytest.raises(Limited):
+        await stores.issue("111111")
+
+
+async def test_one_send_taken_back_gives_one_send_back(stores):
+    """When two sends fell on one millisecond, taking one back gives the number one send back, not two."""
+    stores = stores.under(number=Limits(((2, CODE_TTL_MS),)))
+    verification = await stores.issue("111111")
+    await stores.issue("111111")
+    instant = verification.sends[0].sent_at_ms
+    stores.admin.hset(stores.number_key(), "sends", f"{instant},{instant}")
+    await stores.verifications.refuse(verification, 1, error_code=None, passing=True)
+    await stores.issue("111111")
+    with pytest.raises(Limited):
+        await stores.issue("111111")
+
+
+async def test_canceling_ends_a_pending_verification(stores):
+    """A canceled verification stays canceled, and neither its code nor a wrong one changes that."""
+    verification = await stores.sent("111111")
+    for _ in range(2):
+        assert (await stores.verifications.cancel(verification.id)).status is Status.CANCELED
+    assert await stores.verdict(verification, "000000") is Verdict.WRONG_CODE
+    assert await stores.verdict(verification, "111111") is Verdict.CANCELED
+    assert (await stores.read(verification)).status is Status.CANCELED
+
+
+async def test_no_write_brings_an_expired_record_back(stores):
+    """Whatever comes after a record has expired, the record stays away (promise 9)."""
+    verification = await stores.sent("111111")
+    await stores.check(verification, "111111")
+    (debt,) = (await stores.claim(verification)).debts
+    assert await stores.confirmations.bury(debt, "given up")
+    stores.admin.delete(f"otp:{{{verification.id[3]}}}:v:{verification.id}")
+    store = stores.verifications
+    for step in (
+        stores.read(verification),
+        stores.check(verification, "111111", idempotency_key="k1"),
+        stores.resend(verification, "222222"),
+        store.cancel(verification.id),
+        store.refuse(verification, 1, error_code=None, passing=True),
+    ):
+        with pytest.raises(UnknownVerification):
+            await step
+    assert await stores.deliver(verification, 1, status=Delivery.READ) is False
+    assert await stores.confirmations.replay(debt) is True
+    (debt,) = (await stores.claim(verification)).debts
+    assert await stores.confirmations.settle(debt) is True
+    assert stores.record(verification) == {}

@@ -1,0 +1,125 @@
+"""What the doors' tests share: the look at a problem, raw bytes on a connection, and a Redis that can be taken away."""
+
+import asyncio
+import contextlib
+import json
+from urllib.parse import urlsplit
+
+import pytest
+
+from service.api.problems import CATALOGUE, Problem
+
+
+@pytest.fixture
+def expect():
+    """Give the check of a problem answer: `expect((status, body, headers), status, code)`; it returns the body."""
+
+    def look(answer, status, code):
+        got, body, headers = answer
+        assert (got, body and body.get("code")) == (status, code), body
+        assert headers["Content-Type"] == "application/problem+json"
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert (body["type"], body["status"]) == (f"urn:otp-service:problem:{code}", status)
+        assert (status, body["title"]) == CATALOGUE[code]
+        assert set(body) <= set(Problem.model_fields)
+        Problem.model_validate(body, strict=True)
+        if status in (429, 503):
+            assert body["retry_after"] >= 1
+        if "retry_after" in body or "Retry-After" in headers:
+            assert headers["Retry-After"] == str(body["retry_after"])
+        return body
+
+    return look
+
+
+@pytest.fixture
+def post_raw():
+    """Give a function that posts a body as it is: `post_raw(service, path, body, content_type)`."""
+
+    async def post(service, path, body, content_type="application/json", **headers):
+        sent = {"Authorization": f"Bearer {service.key}", **headers}
+        if content_type is not None:
+            sent["Content-Type"] = content_type
+        skip = ["Content-Type"] if content_type is None else []
+        async with service.http.post(path, data=body, headers=sent, skip_auto_headers=skip) as answer:
+            text = await answer.text()
+            return answer.status, json.loads(text) if text else None, answer.headers
+
+    return post
+
+
+@pytest.fixture
+def on_the_wire():
+    """Give a function that writes bytes to the service and reads what comes, until it closes or `seconds` pass."""
+
+    async def talk(service, sent, *, seconds=5.0, then_close=False):
+        place = urlsplit(service.url)
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        writer.write(sent)
+        await writer.drain()
+        if then_close:
+            writer.close()
+            await writer.wait_closed()
+            return b""
+        received = b""
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(seconds):
+                while chunk := await reader.read(65536):
+                    received += chunk
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        return received
+
+    return talk
+
+
+class Gate:
+    """A way to Redis that can be shut and opened again."""
+
+    def __init__(self, path):
+        self._path = path
+        self._server = None
+        self._pairs = set()
+        self.port = 0
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    async def open(self):
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self):
+        self._server.close()
+        for writer in list(self._pairs):
+            writer.transport.abort()
+        await self._server.wait_closed()
+        await asyncio.sleep(0.01)
+
+    async def _join(self, reader, writer):
+        inner_reader, inner_writer = await asyncio.open_unix_connection(self._path)
+        self._pairs |= {writer, inner_writer}
+        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        self._pairs -= {writer, inner_writer}
+
+
+async def _pump(reader, writer):
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+@pytest.fixture
+async def gate(valkey):
+    """Give an open `Gate` to the Valkey of the tests."""
+    gate = Gate(valkey.removeprefix("unix://"))
+    await gate.open()
+    yield gate
+    await gate.shut()

@@ -1,0 +1,235 @@
+"""The promises of `service.api.problems`: each error is one RFC 9457 problem, which repeats nothing it was sent."""
+
+import pytest
+from pydantic import BaseModel
+
+from service.api.problems import CATALOGUE, ProblemAnswer, documented, problem_of
+from service.core.ports import Limited, Refusal, StoreUnavailable
+from service.core.verifying import Verifying
+
+UNKNOWN = "/v1/verifications/ve_" + "0" * 32
+ISSUE = "/v1/verifications"
+
+
+async def test_each_refusal_at_the_door_is_its_own_problem(running, expect, post_raw):
+    """What can be wrong with a request has one status, one code and one title, and no other."""
+    expect(await post_raw(running, ISSUE, b"{"), 400, "malformed_body")
+    expect(await running.call("POST", ISSUE, {"to": "+14155550123"}, key="otp_sk_unknown"), 401, "unauthenticated")
+    expect(await running.call("GET", UNKNOWN), 404, "unknown_verification")
+    expect(await running.call("GET", "/v1/nothing"), 404, "not_found")
+    expect(await running.call("DELETE", UNKNOWN), 405, "method_not_allowed")
+    expect(await post_raw(running, ISSUE, b" " * 5000), 413, "body_too_large")
+    expect(await post_raw(running, ISSUE, b"{}", "text/plain"), 415, "unsupported_media_type")
+    expect(await running.call("POST", ISSUE, {}), 422, "invalid_request")
+    expect(await running.call("POST", ISSUE, {"to": "+1415555"}), 422, "invalid_number")
+    expect(await running.call("POST", ISSUE, {"to": "+818012345678"}), 422, "country_not_allowed")
+    answer = await running.call("POST", ISSUE, {"to": "+14155550123"}, headers={"Idempotency-Key": "two words"})
+    expect(answer, 400, "invalid_idempotency_key")
+
+
+async def test_a_request_without_a_key_is_asked_for_one(running, expect):
+    """A 401 names the scheme that would do, as RFC 9110 asks."""
+    async with running.http.get(UNKNOWN) as answer:
+        expect((answer.status, await answer.json(content_type=None), answer.headers), 401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_what_has_ended_is_a_conflict(running, expect):
+    """A resend of a verification that has ended answers 409 and says how it ended."""
+    issued = await running.issue()
+    await running.call("POST", f"{ISSUE}/{issued['id']}/cancel")
+    body = expect(await running.call("POST", f"{ISSUE}/{issued['id']}/resend"), 409, "not_pending")
+    assert (body["detail"], body["verification_id"]) == ("It is canceled.", issued["id"])
+
+
+async def test_the_last_send_is_said_to_be_the_last(start, expect):
+    """A resend over `OTP_MAX_SENDS` answers 409 `max_sends_reached`."""
+    service = await start(otp_max_sends=1)
+    issued = await service.issue()
+    expect(await service.call("POST", f"{ISSUE}/{issued['id']}/resend"), 409, "max_sends_reached")
+
+
+async def test_a_used_up_limit_says_when_to_come_back(start, expect):
+    """A 429 carries the same wait in its Retry-After header and in `retry_after`, and names no limit."""
+    service = await start(otp_limit_number="1/30s")
+    await service.issue()
+    body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 429, "rate_limited")
+    assert 25 <= body["retry_after"] <= 30
+    assert set(body) == {"type", "code", "title", "status", "retry_after"}
+
+
+async def test_a_missing_client_address_is_asked_for(start, expect):
+    """Under `OTP_REQUIRE_CLIENT_IP` an issue without `client_ip` answers 422, and with it 201."""
+    service = await start(otp_require_client_ip=True)
+    expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 422, "client_ip_required")
+    await service.issue(client_ip="192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "problem"),
+    [
+        (21211, 422, "invalid_number"),
+        (21408, 422, "country_not_allowed"),
+        (21610, 422, "recipient_opted_out"),
+        (21614, 422, "not_a_mobile_number"),
+        (21606, 502, "sender_misconfigured"),
+    ],
+)
+async def test_a_refusal_of_twilio_names_the_verification_that_failed(start, expect, code, status, problem):
+    """When Twilio refuses a send for good, the problem carries the verification's id, and its state is `failed`."""
+    service = await start()
+    await plan_fault(service, {"endpoint": "messages", "kind": "refuse", "code": code, "count": 1})
+    body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), status, problem)
+    assert (await service.read(body["verification_id"]))["status"] == "failed"
+
+
+async def test_busy_twilio_is_a_503_with_its_wait(start, expect):
+    """Twilio's 429 with a long Retry-After is handed on as 503 `twilio_unavailable` with that wait."""
+    service = await start()
+    await plan_fault(service, {"endpoint": "messages", "kind": "429", "seconds": 30})
+    body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 503, "twilio_unavailable")
+    assert body["retry_after"] == 30
+
+
+async def test_without_redis_each_door_answers_503(start, gate, expect):
+    """With Redis away, to issue, verify, resend, cancel and read all answer 503 `store_unavailable`, never 500."""
+    service = await start(redis_url=gate.url)
+    issued = await service.issue()
+    await gate.shut()
+    one = f"{ISSUE}/{issued['id']}"
+    expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 503, "store_unavailable")
+    expect(await service.call("POST", one + "/verify", {"code": "000000"}), 503, "store_unavailable")
+    expect(await service.call("POST", one + "/resend"), 503, "store_unavailable")
+    expect(await service.call("POST", one + "/cancel"), 503, "store_unavailable")
+    expect(await service.call("GET", one), 503, "store_unavailable")
+    expect(await service.call("GET", "/metrics"), 503, "store_unavailable")
+    await gate.open()
+
+
+async def test_an_unexpected_fault_says_nothing(start, expect, monkeypatch):
+    """A fault that nobody expected answers a 500 problem without a word of what it held."""
+
+    async def fail(*_):
+        raise RuntimeError("leaked +14155550123 code 424242")
+
+    monkeypatch.setattr(Verifying, "read", fail)
+    service = await start(otp_cors_origins="https://app.example")
+    answer = await service.call("GET", UNKNOWN, headers={"Origin": "https://app.example"})
+    body = expect(answer, 500, "internal_error")
+    assert set(body) == {"type", "code", "title", "status"}
+    assert answer[2]["Access-Control-Allow-Origin"] == "https://app.example"
+
+
+async def test_a_refused_request_repeats_nothing(running, expect):
+    """No value, no code and no unknown field name that could be a code comes back in a 422."""
+    secrets = ("918273", "+14155559999", "hunter2", "918273645")
+    bodies = [
+        {"code": 918273},
+        {"code": "918273x"},
+        {"code": "918273645"},
+        {"918273": "x"},
+        {"code": "918273", "918273": 1, "hunter2": 2},
+        {"code": ["918273"]},
+        {"code": {"918273": "918273"}},
+        {"code": "918273", "to": 14155559999},
+        {"code": "918273", "purpose": "hunter2 hunter2"},
+        {"code": "918273", "to": "+14155559999" * 4},
+        ["918273"],
+    ]
+    for body in bodies:
+        problem = expect(await running.call("POST", UNKNOWN + "/verify", body), 422, "invalid_request")
+        assert not [secret for secret in secrets if secret in str(problem)], problem
+        assert problem["errors"]
+
+
+async def test_a_code_sent_as_a_number_is_explained(running, expect):
+    """A code as a JSON number is refused with the reason, and only the code's field speaks of codes."""
+    problem = expect(await running.call("POST", UNKNOWN + "/verify", {"code": 42, "to": 42}), 422, "invalid_request")
+    assert {error["pointer"]: error["detail"] for error in problem["errors"]} == {
+        "/code": "Send a JSON string. As a number a code would lose its leading zeros.",
+        "/to": "Send a JSON string.",
+    }
+
+
+async def test_an_unknown_field_is_refused(running, expect):
+    """A misspelt field is named and refused, so that it is not silently without effect."""
+    problem = expect(await running.call("POST", ISSUE, {"to": "+14155550123", "chanel": "sms"}), 422, "invalid_request")
+    assert problem["errors"] == [{"pointer": "/chanel", "detail": "This field is not known."}]
+    assert running.messages() == []
+
+
+async def test_foreign_digits_are_no_digits(running, expect):
+    """Full-width, Arabic and other Unicode digits are refused in numbers and in codes, and so are line ends."""
+    for number in ("+１４１５５５５０１２３", "+1٤١٥٥٥٥٠١٢٣", "+14155550123\n", " +14155550123", "+1 415 555 0123"):
+        assert (await running.call("POST", ISSUE, {"to": number}))[0] == 422
+    for code in ("１２３４５６", "١٢٣٤٥٦", "123456\n", " 123456", "12345６", "²³¹²³¹"):
+        answer = await running.call("POST", UNKNOWN + "/verify", {"code": code})
+        expect(answer, 422, "invalid_request")
+
+
+async def test_no_body_however_broken_is_our_fault(running, post_raw):
+    """Malformed JSON, arrays, deep nesting, NaN, doubled keys, a BOM, broken UTF-8: 400 or 422, never 500."""
+    bodies = [
+        b"", b" ", b"{", b"null", b"true", b"[]", b"[1]", b'"text"', b"12", b"NaN", b"Infinity", b"-Infinity",
+        b'{"code": NaN}', b'{"code": Infinity}', b'{"code": 1e999999}', b'{"code": ' + b"9" * 4000 + b"}",
+        b"[" * 4000, b'{"a":' * 600 + b"1" + b"}" * 600, b'{"code":' + b"[" * 150 + b"]" * 150 + b"}",
+        b'\xef\xbb\xbf{"code":"x"}', b'{"code":"\xff\xfe"}', b'{"code":"\\ud800"}', b'{"code":"\\u0000"}',
+        b'{"code":"x","code":"y"}', b"{'code':'123456'}", b'{"code":"123456",}', b'{"code":"123456"} trailing',
+        "{\"code\":\"123456\"}".encode("utf-16"), "{\"code\":\"123456\"}".encode("utf-32"), b"\x00" * 10, b"%00",
+        b'{"__class__":"x"}', b'{"to":{"$gt":""}}', b'{"":""}', b'{"code":null}',
+    ]  # fmt: skip
+    for path in (ISSUE, UNKNOWN + "/verify"):
+        for body in bodies:
+            status, problem, _ = await post_raw(running, path, body)
+            assert (status, problem["code"]) in {(400, "malformed_body"), (422, "invalid_request")}, body
+    assert running.messages() == []
+
+
+async def test_of_doubled_keys_one_is_judged(running, post_raw):
+    """A body that names `code` twice costs one attempt and gets one verdict."""
+    issued = await running.issue()
+    [code] = running.codes()
+    wrong = "0" * 6 if code != "0" * 6 else "1" * 6
+    body = f'{{"code":"{code}","code":"{wrong}"}}'.encode()
+    status, checked, _ = await post_raw(running, f"{ISSUE}/{issued['id']}/verify", body)
+    assert (status, checked["verdict"], checked["attempts_remaining"]) == (200, "wrong_code", 4)
+
+
+def test_every_code_has_an_error_status_and_its_own_title():
+    """The catalogue has one status of 4xx or 5xx per code, and no title twice."""
+    assert all(400 <= status <= 599 for status, _ in CATALOGUE.values())
+    titles = [title for _, title in CATALOGUE.values()]
+    assert len(set(titles)) == len(titles)
+    assert set(Refusal) <= set(CATALOGUE)
+
+
+def test_a_wait_is_whole_seconds_and_never_none():
+    """Waits are rounded up to whole seconds, so that nobody comes back too early."""
+    assert problem_of(Limited(1)).all_headers == {"retry-after": "1"}
+    assert problem_of(Limited(1001)).all_headers == {"retry-after": "2"}
+    assert problem_of(StoreUnavailable("otp:keys at redis.internal")).all_headers == {"retry-after": "1"}
+    assert b"internal" not in problem_of(StoreUnavailable("otp:keys at redis.internal")).body
+
+
+def test_an_unexpected_exception_is_no_problem_of_ours():
+    """Only failures in the table become problems; others are left to the trail, which logs them."""
+    assert problem_of(RuntimeError("x")) is None
+    assert problem_of(KeyError("x")) is None
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_the_example_of_a_problem_is_the_problem(code):
+    """The documented example is what the service would write, with `retry_after` where the status wants one."""
+    [(status, response)] = documented(code).items()
+    example = response["content"]["application/problem+json"]["examples"][code]["value"]
+    assert (status, example["code"], example["title"]) == (CATALOGUE[code][0], code, CATALOGUE[code][1])
+    assert ("retry_after" in example) == (status in (429, 503))
+    assert ProblemAnswer(code).status == status
+    assert issubclass(type(example), dict)
+    assert not isinstance(example, BaseModel)
+
+
+async def plan_fault(service, plan):
+    """Plan a fault of the stand-in, over its own HTTP."""
+    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
+        assert answer.status < 300, await answer.text()

@@ -1,0 +1,226 @@
+"""Guessing and replaying codes: resends (A3), parallel verifications (A4), replays (A5), odd codes (A9)."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.core.keyring import CLIENT_TOKEN_PREFIX
+
+NUMBER = "+14155550123"
+
+
+def wrong(right, count=1):
+    """Give codes that are none of the right ones."""
+    return [f"{guess:06d}" for guess in range(count + len(right)) if f"{guess:06d}" not in right][:count]
+
+
+async def verdict_of(running, issued, code, **fields):
+    """Check a code; give the verdict."""
+    return (await running.verify(issued["id"], code, **fields))["verdict"]
+
+
+async def resend(running, issued):
+    """Resend; give the answer's body, which must be a 200."""
+    status, body, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert status == 200, body
+    return body
+
+
+async def test_a_resend_gives_no_new_attempts(running):
+    """A3: attempts are shared by all sends; after 3 wrong codes and a resend 2 are left, then it is locked."""
+    issued = await running.issue()
+    for code in wrong(running.codes(), 3):
+        assert await verdict_of(running, issued, code) == "wrong_code"
+    assert (await resend(running, issued))["attempts_remaining"] == 2
+    for code in wrong(running.codes(), 2):
+        assert await verdict_of(running, issued, code) == "wrong_code"
+    assert [await verdict_of(running, issued, code) for code in running.codes()] == ["locked", "locked"]
+    status, body, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert (status, body["code"]) == (409, "not_pending")
+
+
+async def test_new_verifications_give_no_new_guesses_for_a_number(start):
+    """A3: the failed checks of a number outlive its verifications; at the limit even the right code is locked."""
+    running = await start(otp_limit_failed_checks="7/1d")
+    for _ in range(2):
+        issued = await running.issue()
+        seen = [await verdict_of(running, issued, code) for code in wrong(running.codes(), 4)]
+    assert seen == ["wrong_code"] * 3 + ["locked"]
+    last = await running.issue()
+    assert await verdict_of(running, last, running.codes()[-1]) == "locked"
+    assert (await running.read(last["id"]))["attempts_remaining"] == 5
+
+
+async def test_parallel_verifications_share_the_guesses_of_their_number(start):
+    """A4: guesses spread over ten verifications of one number are compared as often as its limit says, in total."""
+    running = await start(otp_limit_failed_checks="20/1d")
+    issued = [await running.issue() for _ in range(10)]
+    seen = [await verdict_of(running, one, code) for code in wrong(running.codes(), 5) for one in issued]
+    assert (seen.count("wrong_code"), seen.count("locked")) == (20, 30)
+    other = await running.issue("+12025550123")
+    assert await verdict_of(running, other, *running.codes("+12025550123")) == "approved"
+
+
+async def test_a_success_does_not_clear_the_failures_of_a_number(start):
+    """A3 (privacyidea#1578): an approval in between gives a guesser nothing back."""
+    running = await start(otp_limit_failed_checks="6/1d")
+    for right_at_the_end in (True, False):
+        issued = await running.issue()
+        for code in wrong(running.codes(), 3):
+            assert await verdict_of(running, issued, code) == "wrong_code"
+        if right_at_the_end:
+            assert await verdict_of(running, issued, running.codes()[-1]) == "approved"
+    assert await verdict_of(running, await running.issue(), running.codes()[-1]) == "locked"
+
+
+async def test_a_code_is_used_up_by_its_approval(running, eventually):
+    """A5: the same code again is `used`, not approved, and confirms nothing twice."""
+    issued = await running.issue()
+    [code] = running.codes()
+    seen = [await verdict_of(running, issued, code) for _ in range(3)]
+    assert seen == ["approved", "used", "used"]
+    assert await eventually(running.confirmed)
+    assert running.messages()[0].feedback_posts == 1
+
+
+async def test_a_code_opens_no_other_verification(running):
+    """A5: a code is bound to its verification: the same number's other verification and other numbers refuse it."""
+    issued, same_number, other = await running.issue(), await running.issue(), await running.issue("+12025550123")
+    right = running.codes()[0]
+    for stranger, to in ((same_number, NUMBER), (other, "+12025550123")):
+        if right not in running.codes(to)[-1:]:
+            assert await verdict_of(running, stranger, right) == "wrong_code"
+    assert await verdict_of(running, issued, right) == "approved"
+
+
+@pytest.mark.parametrize("claim", [{"to": "+12025550123"}, {"purpose": "payment"}, {"to": "not a number"}])
+async def test_an_approval_cannot_be_swapped(running, claim):
+    """A5: a right code for another number or purpose than the caller means is a `mismatch`, and costs an attempt."""
+    issued = await running.issue(purpose="login")
+    [code] = running.codes()
+    checked = await running.verify(issued["id"], code, **claim)
+    assert (checked["verdict"], checked["valid"], checked["attempts_remaining"]) == ("mismatch", False, 4)
+    assert await verdict_of(running, issued, code, to=NUMBER, purpose="login") == "approved"
+
+
+async def test_an_expired_code_is_refused_but_its_message_confirmed(running, redis, eventually):
+    """A5: after its time a code is `expired`; Twilio still hears that the message arrived (promise 6)."""
+    issued = await running.issue(ttl_seconds=30)
+    [code] = running.codes()
+    key = f"otp:{{{issued['id'][3]}}}:v:{issued['id']}"
+    redis.hset(key, "t:1", int(redis.hget(key, "t:1")) - 30_000)
+    assert await verdict_of(running, issued, code) == "expired"
+    assert await eventually(running.confirmed) == {running.messages()[0].sid}
+
+
+async def test_a_canceled_verification_approves_nothing(running):
+    """A5: after a cancel the right code is `canceled`."""
+    issued = await running.issue()
+    await running.call("POST", f"/v1/verifications/{issued['id']}/cancel")
+    assert await verdict_of(running, issued, *running.codes()) == "canceled"
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_an_earlier_code_is_replayed_only_without_the_strict_switch(start, strict):
+    """A5: after a resend the first code is `superseded` under OTP_SUPERSEDE_CODES, and approved by default."""
+    running = await start(otp_supersede_codes=strict)
+    issued = await running.issue()
+    await resend(running, issued)
+    assert await verdict_of(running, issued, running.codes()[0]) == ("superseded" if strict else "approved")
+
+
+async def test_an_idempotency_key_buys_no_guesses(running):
+    """A9: a repeated key repeats its verdict; with another code it is refused uncompared; new keys cost attempts."""
+    issued = await running.issue()
+    path, [right] = f"/v1/verifications/{issued['id']}/verify", running.codes()
+    guesses = wrong([right], 5)
+    once = {"Idempotency-Key": "one"}
+    first = await running.call("POST", path, {"code": guesses[0]}, headers=once)
+    again = await running.call("POST", path, {"code": guesses[0]}, headers=once)
+    assert [answer[1]["attempts_remaining"] for answer in (first, again)] == [4, 4]
+    status, body, _ = await running.call("POST", path, {"code": right}, headers=once)
+    assert (status, body["code"]) == (422, "idempotency_key_reused")
+    for guess in guesses[1:]:
+        await running.call("POST", path, {"code": guess}, headers={"Idempotency-Key": guess})
+    status, body, _ = await running.call("POST", path, {"code": right}, headers={"Idempotency-Key": "last"})
+    assert (status, body["verdict"]) == (200, "locked")
+
+
+digits = st.sampled_from("0123456789\uff10\uff11\u0663\u096a\n\0 +-.eE")
+odd_codes = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=64), st.text(digits, max_size=12),
+    st.lists(st.text(digits, max_size=8), max_size=3), st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
+    st.just(123456), st.just("1e5"), st.just("123456\n"),
+    st.just("\uff11\uff12\uff13\uff14\uff15\uff16"), st.just(" 123456"), st.just("0x1234"),
+)  # fmt: skip
+
+
+async def test_no_odd_code_is_a_fault_or_an_approval(running):
+    """A9: whatever stands for the code, the answer is 400 or 422 without echo, or a counted check; never approved."""
+    # Hypothesis draws in another thread's time: the examples are drawn first, then played over HTTP.
+    examples = []
+
+    @settings(max_examples=150, database=None, suppress_health_check=list(HealthCheck))
+    @given(odd_codes)
+    def draw(code):
+        examples.append(code)
+
+    draw()
+    issued = await running.issue()
+    path, [right] = f"/v1/verifications/{issued['id']}/verify", running.codes()
+    attempts = 5
+    for code in examples:
+        if code == right:
+            continue
+        text = json.dumps({"code": code})
+        status, body, _ = await running.call(
+            "POST", path, headers={"Content-Type": "application/json"}, data=text.encode()
+        )
+        has_form = isinstance(code, str) and code.isascii() and code.isdecimal() and 4 <= len(code) <= 8
+        assert status == 200 if has_form else status in (400, 422), (text, body)
+        if has_form:
+            attempts = max(0, attempts - 1)
+            assert body["verdict"] in ("wrong_code", "locked")
+        elif isinstance(code, str) and len(code.strip()) > 3:
+            assert code not in json.dumps(body, ensure_ascii=False)
+    assert (await running.read(issued["id"]))["attempts_remaining"] == attempts
+
+
+RAW_BODIES = [
+    b"", b"{", b"[]", b'"123456"', b"123456", b"null", b"\xff\xfe", b'{"code": NaN}', b'{"code": 1e5}',
+    b'{"code": "\\ud800"}', b'{"code": "12\\u0000456"}', b'{"code": "123456", "code": null}', b'{"code": ' * 400,
+    b'{"code": "123456", "987654": 1}', b'{"code": "123456", "valid": true}', b"\xef\xbb\xbf" + b'{"code": "x"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", RAW_BODIES, ids=range(len(RAW_BODIES)))
+async def test_no_odd_body_is_a_fault_or_costs_an_attempt(running, raw):
+    """A9: what is no check is refused with 400 or 422, repeats nothing of the body and counts nothing."""
+    issued = await running.issue()
+    status, body, headers = await running.call(
+        "POST", f"/v1/verifications/{issued['id']}/verify", headers={"Content-Type": "application/json"}, data=raw
+    )
+    assert status in (400, 422)
+    assert headers["Content-Type"] == "application/problem+json"
+    assert "987654" not in json.dumps(body)
+    assert (await running.read(issued["id"]))["attempts_remaining"] == 5
+
+
+async def test_unknown_ids_of_any_form_are_one_404(running):
+    """A9: malformed, foreign and never issued ids get the same answer from every door."""
+    issued = await running.issue()
+    never = "ve_" + "0" * 32
+    odd = [never, issued["id"].upper(), issued["id"] + "%0a", "ve_..%2f..", "%00", issued["id"][:-1], "ve_" + "g" * 32]
+    seen = set()
+    for name in odd:
+        for method, door, body in (
+            ("GET", "", None),
+            ("POST", "/verify", {"code": "123456"}),
+            ("POST", "/resend", None),
+        ):
+            status, problem, _ = await running.call(method, f"/v1/verifications/{name}{door}", body)
+            seen.add((status, problem["code"]))
+    assert seen <= {(404, "unknown_verification"), (404, "not_found")}
+    assert CLIENT_TOKEN_PREFIX not in str(seen)

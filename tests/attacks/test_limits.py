@@ -1,0 +1,138 @@
+"""Getting around limits: forwarded headers (A6), spellings of one number (A7), neighbours and the bill (A8)."""
+
+import random
+
+import pytest
+
+NUMBER = "+14155550123"
+
+
+async def issue_statuses(running, numbers, **fields):
+    """Issue for each number; give the statuses."""
+    return [(await running.call("POST", "/v1/verifications", {"to": number, **fields}))[0] for number in numbers]
+
+
+def forged_headers(count):
+    """Make headers in which a caller claims to be somebody else each time."""
+    names = ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "X-Client-IP", "CF-Connecting-IP"]
+    for number in range(count):
+        address = f"198.51.100.{number % 250}"
+        value = f"for={address};proto=https" if (name := names[number % len(names)]) == "Forwarded" else address
+        yield {name: value}
+
+
+async def read_with_token(running, issued, headers):
+    """Read with the client token; give the status."""
+    path = f"/v1/verifications/{issued['id']}"
+    return (await running.call("GET", path, key=issued["client_token"], headers=headers))[0]
+
+
+async def test_without_a_trusted_proxy_no_header_changes_the_address(start):
+    """A6: with OTP_TRUSTED_PROXIES=0 the peer limit sees one address, whatever a caller writes into headers."""
+    running = await start(otp_limit_peer="20/1h")
+    issued = await running.issue()
+    statuses = [await read_with_token(running, issued, headers) for headers in forged_headers(60)]
+    assert statuses == [200] * 20 + [429] * 40
+
+
+async def test_behind_one_proxy_only_what_the_proxy_wrote_counts(start):
+    """A6: with OTP_TRUSTED_PROXIES=1 the last address counts, however many the caller wrote before it."""
+    running = await start(otp_limit_peer="20/1h", otp_trusted_proxies=1)
+    issued = await running.issue()
+    statuses = []
+    for number in range(40):
+        written = ", ".join(f"203.0.113.{random.randrange(250)}" for _ in range(number % 4))
+        headers = {"X-Forwarded-For": f"{written}, 192.0.2.7".lstrip(", "), "X-Real-IP": f"198.51.100.{number}"}
+        statuses.append(await read_with_token(running, issued, headers))
+    assert statuses == [200] * 20 + [429] * 20
+    assert await read_with_token(running, issued, {"X-Forwarded-For": "192.0.2.7, 192.0.2.8"}) == 200
+
+
+async def test_an_ipv6_network_is_one_peer(start):
+    """A6: addresses of one /64 share a limit, those of another have their own; mapped IPv4 counts as IPv4."""
+    running = await start(otp_limit_peer="5/1h", otp_trusted_proxies=1)
+    issued = await running.issue()
+
+    async def read_as(address):
+        return await read_with_token(running, issued, {"X-Forwarded-For": address})
+
+    rotated = [await read_as(f"2001:db8:1:2:{random.randrange(65535):x}::{number:x}") for number in range(1, 9)]
+    assert rotated == [200] * 5 + [429] * 3
+    assert await read_as("2001:db8:1:3::1") == 200
+    mapped = [await read_as(address) for address in ["192.0.2.9", "::ffff:192.0.2.9"] * 3]
+    assert mapped == [200] * 5 + [429]
+
+
+async def test_the_client_ip_of_an_issue_is_limited_by_network(start):
+    """A6: OTP_LIMIT_IP counts the `client_ip` that a back end names, IPv6 by /64, and no header."""
+    running = await start(otp_limit_ip="3/1h")
+    numbers = [f"+1415555{number:04d}" for number in range(6)]
+    statuses = []
+    for place, (number, forged) in enumerate(zip(numbers, forged_headers(6), strict=True)):
+        wish = {"to": number, "client_ip": f"2001:db8::{place + 1:x}"}
+        statuses.append((await running.call("POST", "/v1/verifications", wish, headers=forged))[0])
+    assert statuses == [201] * 3 + [429] * 3
+
+
+SPELLINGS = [
+    "+1 415 555 0123", "+1-415-555-0123", "+1 (415) 555-0123", "(415) 555-0123", "4155550123", "14155550123",
+    "0014155550123", "01114155550123", "+14155550123 ", " +14155550123", "+14155550123\n", "\t+14155550123",
+    "+14155550123\u0000", "tel:+14155550123", "tel:+1-415-555-0123;phone-context=+1", "sip:+14155550123@a.example",
+    "\uff0b14155550123", "+\uff11\uff14\uff11\uff15\uff15\uff15\uff15\uff10\uff11\uff12\uff13",
+    "+1415555012\u0663", "+1415555012\u09e9", "+1\u200b4155550123", "\u200b+14155550123", "+14155550123\u200b",
+    "\u202d+14155550123\u202c", "+1\u00a04155550123", "+1\u20114155550123", "+14155550123;ext=9", "+14155550123 ext. 9",
+    "+14155550123x9", "+14155550123,,123#", "+14155550123#", "++14155550123", "+ 14155550123", "+014155550123",
+    "+1.415.555.0123", "+1/415/555/0123", "+1415555012B", "+1415KKK0123", "+1415-KLM-0123", "+1%204155550123",
+    "+14155550123&to=+1", "+14155550123\r\nX: y", "+114155550123", "+1415555012", "+141555501234567890",
+    "whatsapp:+14155550123", "messenger:14155550123", "\ufeff+14155550123",
+]  # fmt: skip
+
+
+async def test_no_spelling_gets_a_number_a_second_limit(start):
+    """A7: of 48 other spellings of one number each is refused, so that its limit cannot be walked around."""
+    running = await start(otp_limit_number="1/1h")
+    assert len(set(SPELLINGS)) >= 40
+    assert await issue_statuses(running, [NUMBER, NUMBER]) == [201, 429]
+    answers = [await running.call("POST", "/v1/verifications", {"to": spelling}) for spelling in SPELLINGS]
+    assert {status for status, _, _ in answers} == {422}
+    assert {body["code"] for _, body, _ in answers} <= {"invalid_number", "invalid_request", "country_not_allowed"}
+    assert len(running.sandbox.ledger.messages()) == 1
+
+
+async def test_neighbouring_numbers_share_the_budget_of_their_prefix(start):
+    """A8: a block of numbers that differ in the last four digits stops at OTP_LIMIT_PREFIX; another block does not."""
+    running = await start(otp_limit_prefix="25/1h")
+    block = [f"+1415555{number:04d}" for number in random.sample(range(10_000), 60)]
+    statuses = await issue_statuses(running, block)
+    assert statuses == [201] * 25 + [429] * 35
+    assert await issue_statuses(running, ["+12025550123"]) == [201]
+    assert len(running.sandbox.ledger.messages()) == 26
+
+
+@pytest.mark.parametrize(("setting", "numbers"), [("otp_limit_country", 12), ("otp_limit_day", 12)])
+async def test_the_bill_has_a_ceiling(start, setting, numbers):
+    """A8: numbers of many prefixes stop at the budget of the country and of the day."""
+    running = await start(**{setting: "8/1d"})
+    spread = [f"+1{area}5550123" for area in (201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214)][:numbers]
+    statuses = await issue_statuses(running, spread)
+    assert statuses == [201] * 8 + [429] * 4
+    assert len(running.sandbox.ledger.messages()) == 8
+
+
+async def test_a_refused_resend_keeps_the_code_in_hand(start):
+    """A8 (InsForge PR 1940): a resend that a limit refuses leaves the first code good and sends nothing."""
+    running = await start(otp_limit_number="1/1h")
+    issued = await running.issue()
+    status, _, headers = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert (status, int(headers["Retry-After"]) > 0) == (429, True)
+    assert len(running.messages()) == 1
+    assert (await running.verify(issued["id"], *running.codes()))["verdict"] == "approved"
+
+
+async def test_resends_and_issues_draw_on_one_limit_of_the_number(start):
+    """A8: resends count like issues, so that neither way sends more than the limit."""
+    running = await start(otp_limit_number="3/1h")
+    issued = await running.issue()
+    assert (await running.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 200
+    assert await issue_statuses(running, [NUMBER, NUMBER]) == [201, 429]
+    assert (await running.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 429

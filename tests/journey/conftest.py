@@ -1,0 +1,163 @@
+"""What the journeys share: planned faults, Twilio's traffic, records read and aged by hand, callbacks signed by hand."""
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from twilio.request_validator import RequestValidator
+
+from service.adapters.redis_owed import RedisConfirmations
+from service.adapters.twilio_gateway import open_twilio
+from service.app import open_redis, twilio_account
+from service.core.confirming import Confirming, ConfirmPolicy
+from service.sandbox import FaultPlan
+
+
+@pytest.fixture
+def fault():
+    """Give `fault(running, endpoint, kind, **particulars)`: plan a fault at the stand-in."""
+
+    def plan(running, endpoint, kind, **particulars):
+        running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **particulars))
+
+    return plan
+
+
+@pytest.fixture
+def posts():
+    """Give `posts(running, endpoint)`: how many calls the stand-in has finished there, refused and broken ones too."""
+
+    async def count(running, endpoint="messages"):
+        async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
+            return sum((await answer.json())["answers"].get(endpoint, {}).values())
+
+    return count
+
+
+@dataclass
+class Held:
+    """Messages that Twilio has accepted while its answer is still outstanding."""
+
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    carry: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture
+def hold(monkeypatch):
+    """Give `hold(running)`: from now on the stand-in accepts, but carries and answers only when the events are set."""
+    holds = []
+
+    def hold_answers(running):
+        held = Held()
+        holds.append(held)
+        accept = running.sandbox._carrier.accept
+
+        async def accept_and_wait(message):
+            await held.carry.wait()
+            await accept(message)
+            await held.answers.wait()
+
+        monkeypatch.setattr(running.sandbox._carrier, "accept", accept_and_wait)
+        return held
+
+    yield hold_answers
+    for held in holds:
+        held.carry.set()
+        held.answers.set()
+
+
+@pytest.fixture
+def record(redis):
+    """Give `record(id)`: what Redis holds of a verification, as text where it is text."""
+
+    def read(verification_id):
+        content = redis.hgetall(f"otp:{{{verification_id[3]}}}:v:{verification_id}")
+        return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in content.items()}
+
+    return read
+
+
+@pytest.fixture
+def grow_older(redis):
+    """Give `grow_older(id, seconds)`: move every instant in a record into the past, as if that time had gone by."""
+
+    def shift(verification_id, seconds):
+        key = f"otp:{{{verification_id[3]}}}:v:{verification_id}"
+        for name, value in redis.hgetall(key).items():
+            if name in (b"cr", b"rs") or name.startswith(b"t:"):
+                redis.hset(key, name, int(value) - seconds * 1000)
+            elif name.startswith(b"i:"):
+                at, rest = value.split(b"|", 1)
+                redis.hset(key, name, b"%d|%b" % (int(at) - seconds * 1000, rest))
+
+    return shift
+
+
+@pytest.fixture
+def wrong():
+    """Give `wrong(code, …)`: a code of the same length that is none of these."""
+
+    def other(*codes):
+        return next(code for code in (f"{n:0{len(codes[0])}}" for n in range(100)) if code not in codes)
+
+    return other
+
+
+@pytest.fixture
+def feedback():
+    """Give `feedback(running, id)`: the feedback of each send, as the API shows it."""
+
+    async def read(running, verification_id):
+        return [send["feedback"] for send in (await running.read(verification_id))["sends"]]
+
+    return read
+
+
+@pytest.fixture
+def call_back():
+    """Give `call_back(running, path, fields, token=…)`: post a status callback, signed as Twilio signs it."""
+
+    async def post(running, path, fields, *, token="sandbox-auth-token", signed_url=None, headers=None):
+        signature = RequestValidator(token).compute_signature(signed_url or running.url + path, fields)
+        sent = {"X-Twilio-Signature": signature, **(headers or {})}
+        async with running.http.post(path, data=fields, headers=sent) as answer:
+            return answer.status
+
+    return post
+
+
+@pytest.fixture
+def working():
+    """Give `working(running, **policy)`: a worker of its own beside a service that has none (`otp_worker=False`)."""
+
+    @asynccontextmanager
+    async def work(running, **policy):
+        quick = {"poll_seconds": 0.02, "shortest_delay_seconds": 0.02, "longest_delay_seconds": 0.1, **policy}
+        journal = []
+        async with open_redis(running.settings) as scripts, open_twilio(twilio_account(running.settings)) as twilio:
+            worker = Confirming(
+                RedisConfirmations(scripts),
+                twilio,
+                policy=ConfirmPolicy(**quick),
+                journal=lambda event, /, **fields: journal.append((event, fields)),
+            )
+            task = asyncio.create_task(worker.run())
+            try:
+                yield journal
+            finally:
+                worker.stop()
+                await task
+
+    return work
+
+
+@pytest.fixture
+def code_in():
+    """Give `code_in(message)`: the code that a message carries."""
+
+    def read(message):
+        return re.search(r"\b[0-9]{4,8}\b", message.body)[0]
+
+    return read

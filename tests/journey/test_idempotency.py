@@ -1,0 +1,199 @@
+"""Idempotency-Key over HTTP: the first answer again and no second message; on verify the same verdict again."""
+
+import asyncio
+from collections import Counter
+
+OTHER = "+14155550188"
+
+
+async def issue(running, key, to="+14155550123", **fields):
+    """Issue with an Idempotency-Key; give (status, body, headers)."""
+    body = {"to": to, **fields}
+    return await running.call("POST", "/v1/verifications", body, headers={"Idempotency-Key": key})
+
+
+async def test_the_same_key_and_body_get_the_first_answer_again_and_no_second_message(running, redis):
+    """A repeat is answered word for word, says that it is one, and sends nothing; the answer is kept 24 h, sealed."""
+    first = await issue(running, "order-7")
+    again = await issue(running, "order-7")
+    assert first[0] == again[0] == 201
+    assert again[1] == first[1]
+    assert again[2]["Location"] == first[2]["Location"]
+    assert "Idempotent-Replayed" not in first[2]
+    assert again[2]["Idempotent-Replayed"] == "true"
+    assert len(running.messages()) == 1
+    [kept] = redis.scan_iter("otp:idem:*")
+    assert 86_000 < redis.ttl(kept) <= 86_400
+    text = b"".join(redis.hgetall(kept).values())
+    assert b"4155550123" not in text
+    assert first[1]["client_token"].encode() not in text
+
+
+async def test_another_body_under_the_same_key_is_refused(running):
+    """A key stands for one request: with another body it is a 422, and nothing is sent."""
+    await issue(running, "order-7")
+    status, problem, _ = await issue(running, "order-7", to=OTHER)
+    assert (status, problem["code"]) == (422, "idempotency_key_reused")
+    assert running.messages(OTHER) == []
+
+
+async def test_another_caller_may_use_the_same_key(running, start):
+    """Keys of two callers never meet, nor do those of two routes."""
+    first = (await issue(running, "one"))[1]
+    path = f"/v1/verifications/{first['id']}/resend"
+    by_back_end = await running.call("POST", path, headers={"Idempotency-Key": "one"})
+    by_front_end = await running.call("POST", path, key=first["client_token"], headers={"Idempotency-Key": "one"})
+    assert [by_back_end[0], by_front_end[0]] == [200, 200]
+    assert len(running.messages()) == 3
+
+
+async def test_while_the_first_request_runs_its_repeat_is_a_conflict(running, fault, posts, eventually):
+    """A repeat that comes too early is a 409 with Retry-After; later it gets the first answer."""
+    fault(running, "messages", "slow", count=1, seconds=30)
+    first = asyncio.create_task(issue(running, "order-7"))
+    assert await eventually(lambda: not running.sandbox.faults.planned())
+    status, problem, headers = await issue(running, "order-7")
+    assert (status, problem["code"]) == (409, "request_in_progress")
+    assert int(headers["Retry-After"]) >= 1
+    running.sandbox.faults.end()
+    assert (await first)[0] == 201
+    assert (await issue(running, "order-7"))[1] == (await first)[1]
+    assert await posts(running) == 1
+
+
+async def test_fifty_parallel_requests_with_one_key_send_one_message(running):
+    """Of fifty at once one is fresh; the others get its answer or a 409, and one SMS goes out (A17)."""
+    answers = await asyncio.gather(*(issue(running, "order-7") for _ in range(50)))
+    assert len(running.messages()) == 1
+    assert set(Counter(status for status, _, _ in answers)) <= {201, 409}
+    assert len({body["id"] for status, body, _ in answers if status == 201}) == 1
+    assert (await issue(running, "order-7"))[1]["id"] == next(body["id"] for s, body, _ in answers if s == 201)
+
+
+async def test_a_503_and_a_429_are_not_kept(start, fault, redis):
+    """What passes may be tried again under the same key, and then sends."""
+    running = await start(otp_limit_number="1/1h")
+    fault(running, "messages", "429", count=1, seconds=30)
+    assert (await issue(running, "a"))[0] == 503
+    assert (await issue(running, "a"))[0] == 201
+    assert (await issue(running, "b"))[0] == 429
+    redis.delete(*redis.scan_iter("otp:{*}:to:*"))  # as if the hour had passed
+    assert (await issue(running, "b"))[0] == 201
+    assert len(running.messages()) == 2
+
+
+async def test_a_request_that_was_refused_before_any_step_is_not_kept(running):
+    """An invalid number holds no key: the same key may be used with the right one."""
+    assert (await issue(running, "a", to="+1415"))[0] == 422
+    assert (await issue(running, "a"))[0] == 201
+
+
+async def test_a_refusal_for_good_is_kept(running, fault, posts):
+    """What Twilio refused for good is answered again from memory; Twilio is not asked a second time."""
+    fault(running, "messages", "refuse", code=21610, count=1)
+    first = await issue(running, "a")
+    again = await issue(running, "a")
+    assert (first[0], first[1]["code"]) == (422, "recipient_opted_out")
+    assert (again[0], again[1]) == (first[0], first[1])
+    assert again[2]["Content-Type"] == "application/problem+json"
+    assert again[2]["Idempotent-Replayed"] == "true"
+    assert await posts(running) == 1
+
+
+async def test_a_refusal_that_the_operator_can_mend_is_not_kept(running, fault):
+    """Wrong credentials are mended by the operator: the same key may send afterwards."""
+    fault(running, "messages", "unauthorized", count=1)
+    assert (await issue(running, "a"))[0] == 502
+    assert (await issue(running, "a"))[0] == 201
+
+
+async def test_after_a_crash_a_repeat_says_unknown_and_never_sends(running, redis, fault):
+    """A request that died between its POST and the answer is repeated as it stands: the send is `unknown`."""
+    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "callbacks", "drop")
+    first = (await issue(running, "a"))[1]
+    [kept] = redis.scan_iter("otp:idem:*")
+    redis.hdel(kept, "answer")  # what a process that died has left: a lease, and no answer
+    assert (await issue(running, "a"))[0] == 409
+    redis.hset(kept, "until", 1)
+    status, again, _ = await issue(running, "a")
+    assert (status, again["id"], again["sends"][0]["status"]) == (201, first["id"], "unknown")
+    assert again["client_token"] == first["client_token"]
+    assert len(running.messages()) == 1
+    assert (await running.verify(again["id"], running.codes()[0]))["verdict"] == "approved"
+
+
+async def test_after_a_crash_before_the_record_a_repeat_sends(running, redis):
+    """A request that died before its record was written has sent nothing: the repeat issues, under the same id."""
+    first = (await issue(running, "a"))[1]
+    [kept] = redis.scan_iter("otp:idem:*")
+    redis.hdel(kept, "answer")
+    redis.hset(kept, "until", 1)
+    redis.delete(*redis.scan_iter("otp:{*}:v:*"))
+    status, again, _ = await issue(running, "a")
+    assert (status, again["id"]) == (201, first["id"])
+    assert len(running.messages()) == 2
+
+
+async def test_a_resend_with_a_key_sends_once(running):
+    """The same key on resend gets the first answer again; another key is another resend."""
+    issued = await running.issue()
+    path = f"/v1/verifications/{issued['id']}/resend"
+    answers = [await running.call("POST", path, headers={"Idempotency-Key": key}) for key in ("a", "a", "b")]
+    assert [status for status, _, _ in answers] == [200, 200, 200]
+    assert [len(body["sends"]) for _, body, _ in answers] == [2, 2, 3]
+    assert answers[1][2]["Idempotent-Replayed"] == "true"
+    assert len(running.messages()) == 3
+
+
+async def test_a_resend_that_failed_is_not_left_running(running):
+    """A resend of an unknown id, or of an ended verification, says so each time it is repeated with its key."""
+    for verification_id, expected in (("ve_" + "0" * 32, 404), ((await running.issue())["id"], 409)):
+        path = f"/v1/verifications/{verification_id}"
+        await running.call("POST", f"{path}/cancel")
+        answers = [
+            await running.call("POST", f"{path}/resend", headers={"Idempotency-Key": "a"}) for _ in range(2)
+        ]
+        assert [status for status, _, _ in answers] == [expected, expected]
+        assert answers[1][1] == answers[0][1]
+
+
+async def test_after_a_crash_a_repeated_resend_says_unknown_and_never_sends(running, redis, fault):
+    """A resend that died after its POST is repeated as it stands, with the second send `unknown`."""
+    issued = await running.issue()
+    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "callbacks", "drop")
+    path, key = f"/v1/verifications/{issued['id']}/resend", {"Idempotency-Key": "a"}
+    assert (await running.call("POST", path, headers=key))[0] == 200
+    [kept] = redis.scan_iter("otp:idem:*")
+    redis.hdel(kept, "answer")
+    redis.hset(kept, "until", 1)
+    status, again, _ = await running.call("POST", path, headers=key)
+    assert (status, again["sends"][1]["status"]) == (200, "unknown")
+    assert len(running.messages()) == 2
+
+
+async def test_a_key_that_is_no_key_is_refused(running):
+    """Empty, too long, or with anything but visible ASCII: 400, and nothing is sent."""
+    for key in ("", "x" * 256, "a b", "caf\u00e9"):
+        status, problem, _ = await issue(running, key)
+        assert (key, status, problem["code"]) == (key, 400, "invalid_idempotency_key")
+    assert running.messages() == []
+
+
+async def test_a_repeated_check_gets_the_same_verdict_for_a_minute(running, grow_older, wrong):
+    """A lost answer does not turn an approval into `used`, nor a typing error into two; after 60 s it is judged anew."""
+    issued = await running.issue()
+    path = f"/v1/verifications/{issued['id']}/verify"
+    [code] = running.codes()
+
+    async def check(typed, key):
+        _, body, _ = await running.call("POST", path, {"code": typed}, headers={"Idempotency-Key": key})
+        return body.get("verdict"), body.get("attempts_remaining"), body.get("code")
+
+    assert await check(wrong(code), "1") == await check(wrong(code), "1") == ("wrong_code", 4, None)
+    assert await check(code, "1") == (None, None, "idempotency_key_reused")
+    assert await check(code, "2") == await check(code, "2") == ("approved", 3, None)
+    assert (await running.verify(issued["id"], code))["verdict"] == "used"
+    grow_older(issued["id"], 61)
+    assert await check(code, "2") == ("used", 1, None)

@@ -1,0 +1,325 @@
+"""Issue and resend: what goes over the wire to Twilio, in which order, and what each of its answers comes to."""
+
+import asyncio
+
+import pytest
+
+NUMBERS = [f"+1415555{n:04}" for n in range(2000, 2100)]
+
+
+async def test_a_message_goes_out_with_every_field_that_the_loop_needs(running):
+    """A message asks for feedback and callbacks, lives as long as its code and says which try it is."""
+    issued = await running.issue(ttl_seconds=120)
+    status, _, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert status == 200
+    for number, message in enumerate(running.messages(), 1):
+        assert message.provide_feedback is True
+        address, _, _ = message.status_callback.partition("#")  # what follows says how Twilio repeats
+        assert address == f"{running.url}/twilio/status/{issued['id']}/{number}"
+        assert message.validity_period_seconds == 120
+        assert message.attempt == number
+        assert (message.message_intent, message.risk_check) == ("otp", "enable")
+        assert (message.content_retention, message.address_retention) == (None, None)
+        assert message.to == issued["to"]
+    assert len(set(running.codes())) == 2
+
+
+async def test_retention_and_risk_check_follow_the_settings(start):
+    """Twilio is told to forget body and number, and not to check for risk, when the settings say so."""
+    running = await start(
+        otp_content_retention="discard", otp_address_retention="obfuscate", otp_risk_check="disable"
+    )
+    await running.issue()
+    [message] = running.messages()
+    assert message.content_retention == "discard"
+    assert message.address_retention == "obfuscate"
+    assert message.risk_check == "disable"
+
+
+async def test_a_number_of_ours_is_the_sender_unless_a_messaging_service_chooses(start):
+    """`From` or the Messaging Service goes out, never both."""
+    plain = await start()
+    await plain.issue()
+    assert (plain.messages()[0].sender, plain.messages()[0].messaging_service_sid) == ("+15005550006", None)
+    service = await start(twilio_from="", twilio_messaging_service_sid="MG" + "1b" * 16)
+    issued = await service.issue()
+    assert service.messages()[0].messaging_service_sid == "MG" + "1b" * 16
+    assert issued["sends"][0]["status"] == "queued"  # Twilio's word is `accepted`
+
+
+async def test_an_api_key_sends_in_place_of_the_auth_token(start):
+    """With an API key the Auth Token, which may be another by now, is not shown to Twilio."""
+    with_key = {"twilio_api_key": "SK" + "5a" * 16, "twilio_api_secret": "sandbox-api-secret"}
+    running = await start(twilio_auth_token="not-the-one-that-twilio-knows", **with_key)
+    assert (await running.issue())["status"] == "pending"
+    refused = await start(twilio_auth_token="not-the-one-that-twilio-knows")
+    status, problem, _ = await refused.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
+    assert (status, problem["code"]) == (502, "credentials_refused")
+
+
+async def test_without_a_public_url_no_callbacks_are_asked_for(start):
+    """A service that Twilio cannot reach names no StatusCallback, and still sends."""
+    running = await start(otp_public_url="")
+    await running.issue()
+    assert running.messages()[0].status_callback is None
+
+
+async def test_the_record_is_in_redis_before_the_message_is_sent(running, redis, record, fault, eventually):
+    """While Twilio has not even accepted the message, the digest of its code is stored, without a SID (promise 5)."""
+    fault(running, "messages", "slow", seconds=30)
+    issuing = asyncio.create_task(running.issue())
+    [key] = await eventually(lambda: list(redis.scan_iter("otp:{*}:v:*")))
+    stored = record(key.decode().rpartition(":")[2])
+    assert running.messages() == []
+    assert stored["st"] == "pending"
+    assert [value for name, value in stored.items() if name.startswith("c:")] == ["1"]
+    assert "s:1" not in stored
+    assert "t:1" in stored
+    running.sandbox.faults.end()
+    issued = await issuing
+    assert record(issued["id"])["s:1"] == running.messages()[0].sid
+
+
+async def test_no_code_and_no_number_is_stored_in_the_open(running, redis):
+    """Redis holds neither the code nor the number, in no key and no value (promise 8)."""
+    await running.issue(reference="order-7")
+    [code] = running.codes()
+    number = running.messages()[0].to.encode()
+    dump = b"\n".join(key + b"\n" + (redis.dump(key) or b"") for key in redis.scan_iter())
+    assert number not in dump
+    assert number.lstrip(b"+") not in dump
+    fields = [
+        part for key in redis.scan_iter("otp:{*}:v:*") for pair in redis.hgetall(key).items() for part in pair
+    ]
+    assert code.encode() not in fields
+
+
+# Twilio's code -> HTTP status and problem code of ours.
+REFUSALS = {
+    21211: (422, "invalid_number"),
+    21214: (422, "invalid_number"),
+    21408: (422, "country_not_allowed"),
+    21610: (422, "recipient_opted_out"),
+    21614: (422, "not_a_mobile_number"),
+    21612: (422, "carrier_rejected"),
+    21618: (422, "carrier_rejected"),
+    30007: (422, "carrier_rejected"),
+    30450: (422, "blocked"),
+    30640: (422, "blocked"),
+    20003: (502, "credentials_refused"),
+    20005: (502, "credentials_refused"),
+    20403: (502, "credentials_refused"),
+    21212: (502, "sender_misconfigured"),
+    21606: (502, "sender_misconfigured"),
+    21608: (502, "sender_misconfigured"),
+    21703: (502, "sender_misconfigured"),
+    21999: (502, "sender_misconfigured"),
+    30034: (502, "sender_misconfigured"),
+    63007: (502, "sender_misconfigured"),
+}
+
+
+async def test_each_refusal_of_twilio_becomes_its_problem_and_a_failed_verification(running, fault, posts):
+    """A refusal for good is a problem that names the verification; the verification has failed with Twilio's code."""
+    for to, (error_code, expected) in zip(NUMBERS, REFUSALS.items(), strict=False):
+        fault(running, "messages", "refuse", code=error_code, count=1)
+        status, problem, headers = await running.call("POST", "/v1/verifications", {"to": to})
+        assert (error_code, (status, problem["code"])) == (error_code, expected)
+        assert headers["Content-Type"] == "application/problem+json"
+        assert problem["type"].endswith(problem["code"])
+        assert to not in str(problem)
+        failed = await running.read(problem["verification_id"])
+        assert failed["status"] == "failed"
+        [send] = failed["sends"]
+        assert (send["status"], send["error_code"], send["feedback"]) == ("failed", error_code, "none")
+        assert failed["resend_at"] is None
+    assert await posts(running) == len(REFUSALS)
+
+
+async def test_a_failed_verification_sends_nothing_more(running, fault):
+    """A resend after a refusal for good is a conflict that names the state."""
+    fault(running, "messages", "refuse", code=21610, count=1)
+    _, problem, _ = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
+    status, ended, _ = await running.call("POST", f"/v1/verifications/{problem['verification_id']}/resend")
+    assert (status, ended["code"]) == (409, "not_pending")
+    assert "failed" in ended["detail"]
+    assert running.messages(NUMBERS[0]) == []
+
+
+async def test_a_refused_resend_leaves_the_first_code_alive(running, fault, eventually):
+    """When Twilio refuses the second message, the code of the first is still accepted, and its SID confirmed."""
+    issued = await running.issue()
+    fault(running, "messages", "refuse", code=21610, count=1)
+    status, problem, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert (status, problem["code"]) == (422, "recipient_opted_out")
+    assert problem["verification_id"] == issued["id"]
+    shown = await running.read(issued["id"])
+    assert (shown["status"], shown["sends"][1]["status"], shown["sends"][1]["error_code"]) == (
+        "pending", "failed", 21610,
+    )  # fmt: skip
+    [code] = running.codes()
+    assert (await running.verify(issued["id"], code))["verdict"] == "approved"
+    assert await eventually(running.confirmed) == {running.messages()[0].sid}
+
+
+async def test_a_short_429_is_retried_until_the_message_goes_out(running, fault, posts):
+    """Two 429 with a Retry-After of nothing cost the caller a moment; one message is sent."""
+    fault(running, "messages", "429", count=2, seconds=0)
+    issued = await running.issue()
+    assert issued["sends"][0]["status"] == "queued"
+    assert len(running.messages()) == 1
+    assert await posts(running) == 3
+
+
+async def test_a_lasting_429_is_a_503_that_gives_the_limit_of_the_number_back(start, fault, posts):
+    """After three 429 the caller is told when to return, and the number may be sent to at once."""
+    running = await start(otp_limit_number="1/1h")
+    fault(running, "messages", "429", count=3, seconds=0)
+    status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
+    assert (status, problem["code"]) == (503, "twilio_unavailable")
+    assert int(headers["Retry-After"]) == problem["retry_after"] >= 1
+    assert await posts(running) == 3
+    assert (await running.read(problem["verification_id"]))["status"] == "failed"
+    await running.issue(NUMBERS[0])
+    status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
+    assert (status, problem["code"]) == (429, "rate_limited")
+    assert int(headers["Retry-After"]) == problem["retry_after"] > 3000
+
+
+async def test_a_long_retry_after_is_handed_on_to_the_caller(running, fault, posts):
+    """A pause longer than a caller would wait is not waited for: one POST, and Twilio's own Retry-After."""
+    fault(running, "messages", "429", count=1, seconds=30)
+    status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
+    assert (status, problem["code"], problem["retry_after"], headers["Retry-After"]) == (
+        503, "twilio_unavailable", 30, "30",
+    )  # fmt: skip
+    assert await posts(running) == 1
+
+
+async def test_a_full_queue_at_twilio_passes_too(running, fault, posts):
+    """21611, a sender with a full queue, is a 503 and no refusal: nothing was sent, and it passes."""
+    fault(running, "messages", "refuse", code=21611, count=1)
+    status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
+    assert (status, problem["code"], headers["Retry-After"]) == (503, "twilio_unavailable", "600")
+    assert await posts(running) == 1
+
+
+async def test_no_way_to_twilio_is_a_503_and_nothing_is_left_pending(start, unused_tcp_port_factory):
+    """A refused connection was certainly no message: 503 with Retry-After, and the number is not limited."""
+    running = await start(twilio_base_url=f"http://127.0.0.1:{unused_tcp_port_factory()}", otp_limit_number="1/1h")
+    for _ in range(2):
+        status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
+        assert (status, problem["code"]) == (503, "twilio_unavailable")
+        assert int(headers["Retry-After"]) >= 1
+        assert (await running.read(problem["verification_id"]))["status"] == "failed"
+
+
+async def test_a_send_whose_fate_is_unknown_is_posted_once_and_can_be_checked_and_resent(running, fault, posts):
+    """An ambiguous answer is a 201 whose send is `unknown`; exactly one POST; check and resend work (promise 7)."""
+    fault(running, "callbacks", "drop")
+    for to, kind in zip(NUMBERS, ("500", "503", "reset", "garbage", "lost_answer", "redirect"), strict=False):
+        before = await posts(running)
+        fault(running, "messages", kind, count=1)
+        issued = await running.issue(to)
+        assert (kind, issued["status"], issued["sends"][0]["status"]) == (kind, "pending", "unknown")
+        assert await posts(running) == before + 1
+        was_accepted = kind in ("garbage", "lost_answer")
+        assert len(running.messages(to)) == was_accepted
+        status, resent, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+        assert (status, [send["status"] for send in resent["sends"]]) == (200, ["unknown", "queued"])
+        assert await posts(running) == before + 2
+        assert (await running.verify(issued["id"], running.codes(to)[0]))["verdict"] == "approved"
+
+
+@pytest.mark.slow
+async def test_a_twilio_that_never_answers_is_given_five_seconds_and_one_post(running, fault, posts):
+    """A hang ends by itself in a 201 whose send is `unknown`; the message is not repeated."""
+    fault(running, "messages", "hang", count=1, seconds=40)
+    issued = await running.issue()
+    assert issued["sends"][0]["status"] == "unknown"
+    assert await posts(running) == 1
+
+
+async def test_an_unknown_send_becomes_known_by_its_callback(running, fault, eventually):
+    """When the answer was lost, Twilio's callback brings status and SID (promise 5)."""
+    fault(running, "messages", "lost_answer", count=1)
+    issued = await running.issue()
+    [message] = running.messages()
+
+    async def status():
+        return (await running.read(issued["id"]))["sends"][0]["status"] == "delivered"
+
+    assert await eventually(status)
+    [code] = running.codes()
+    assert (await running.verify(issued["id"], code))["verdict"] == "approved"
+    assert await eventually(running.confirmed) == {message.sid}
+
+
+async def test_a_caller_who_hangs_up_loses_neither_the_sid_nor_the_confirmation(running, hold, record, eventually):
+    """When the caller's connection breaks while Twilio works, the code still works and its SID is confirmed."""
+    held = hold(running)
+    issuing = asyncio.create_task(running.issue())
+    [message] = await eventually(running.messages)
+    issuing.cancel()
+    held.carry.set()
+    held.answers.set()
+    verification_id = message.status_callback.split("/status/")[1].split("/")[0]
+    assert await eventually(lambda: record(verification_id).get("s:1")) == message.sid
+    assert (await running.verify(verification_id, running.codes()[0]))["verdict"] == "approved"
+    assert await eventually(running.confirmed) == {message.sid}
+
+
+async def test_a_resend_too_soon_is_a_429_that_says_when(start):
+    """`resend_at` and Retry-After agree on when the next code may be sent."""
+    running = await start(otp_limit_number="1/30s")
+    issued = await running.issue()
+    assert issued["resend_at"] > issued["created_at"]
+    status, problem, headers = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert (status, problem["code"]) == (429, "rate_limited")
+    assert 1 <= int(headers["Retry-After"]) == problem["retry_after"] <= 30
+    assert len(running.messages()) == 1
+
+
+async def test_a_verification_has_so_many_sends_and_no_more(start):
+    """After the last send a resend is a 409, and the answers have counted down to it."""
+    running = await start(otp_max_sends=2)
+    issued = await running.issue()
+    assert issued["sends_remaining"] == 1
+    status, resent, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert (status, resent["sends_remaining"], resent["resend_at"]) == (200, 0, None)
+    status, problem, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert (status, problem["code"]) == (409, "max_sends_reached")
+    assert len(running.messages()) == 2
+
+
+async def test_an_answer_shows_what_was_asked_for(running):
+    """The 201 has a Location and every word of the request, the client token is in it and nowhere else."""
+    asked = {"purpose": "payment", "code_length": 8, "ttl_seconds": 60, "reference": "order 7", "locale": "de"}
+    status, issued, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0], **asked})
+    assert status == 201
+    assert headers["Location"] == f"/v1/verifications/{issued['id']}"
+    assert {name: issued[name] for name in ("purpose", "code_length", "reference")} == {
+        "purpose": "payment", "code_length": 8, "reference": "order 7",
+    }  # fmt: skip
+    assert (issued["to"], issued["country"], issued["channel"], issued["action"]) == (NUMBERS[0], "US", "sms", "code")
+    assert (issued["attempts_remaining"], issued["sends_remaining"]) == (5, 4)
+    assert issued["client_token"].startswith("vt_")
+    [code] = running.codes(NUMBERS[0])
+    assert len(code) == 8
+    shown = await running.read(issued["id"])
+    assert "client_token" not in shown
+    assert {name: value for name, value in issued.items() if name not in ("client_token", "sends")}.items() <= (
+        shown.items()
+    )
+
+
+@pytest.mark.parametrize("verification_id", ["ve_" + "0" * 32, "ve_0", "VE" + "0" * 32, "ve_" + "g" * 32])
+async def test_an_unknown_id_is_a_404_everywhere(running, verification_id):
+    """Verify, resend, cancel and read of an id that nobody has are the same 404."""
+    path = f"/v1/verifications/{verification_id}"
+    for method, step, body in (
+        ("GET", "", None), ("POST", "/verify", {"code": "123456"}), ("POST", "/resend", None), ("POST", "/cancel", None),
+    ):  # fmt: skip
+        status, problem, _ = await running.call(method, path + step, body)
+        assert (step, status, problem["code"]) == (step, 404, "unknown_verification")
+    assert running.sandbox.ledger.messages() == []
