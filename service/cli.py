@@ -57,6 +57,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the walk; exit 0 only if the loop closed.")] = False,
 ) -> None:
     """Walk the loop in the terminal against a stand-in for Twilio, then go on serving. Needs no account."""
+    _end_with_zero_when_stopped()
     raise typer.Exit(asyncio.run(run_demo(host=host, port=port, once=once)))
 
 
@@ -67,8 +68,7 @@ def serve(
     """Serve the API, with the worker that pays the confirmations unless OTP_WORKER=false."""
     settings = _settings_to_serve()
     listen(host, port).close()  # a taken port is a sentence of ours, not three of uvicorn's
-    # After a graceful stop uvicorn raises the signal again; without a handler of ours that would end us with 143.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    _end_with_zero_when_stopped()
     with ExitStack() as held:
         if settings.redis_url is None:
             held.enter_context(embedded_valkey(settings.otp_data_dir))  # started once, before the workers race for it
@@ -231,6 +231,12 @@ def _settings_to_serve() -> Settings:
     if missing:
         _refuse("\n".join([*missing, "To try the service without an account, run: otp-service demo"]))
     return settings
+
+
+def _end_with_zero_when_stopped() -> None:
+    """Keep the exit status of a graceful stop: uvicorn raises the signal again after it, and that would end us."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
 
 
 def _with_keys(step: Callable[[RedisApiKeys], Awaitable[None]]) -> None:

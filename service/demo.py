@@ -33,15 +33,18 @@ _PATIENCE_SECONDS = 10.0
 
 async def run_demo(*, host: str, port: int, once: bool) -> int:
     """Serve the demo, walk the loop once, and go on serving unless `once`; 0 when the loop closed."""
-    listener = listen(host, port)
-    base_url = f"http://{host}:{port}"
+    # Two listeners, because the host may be one that this machine cannot call itself by (0.0.0.0): the parts
+    # talk to each other over a loopback port of their own.
+    listeners = [listen(host, port), listen("127.0.0.1", 0)]
+    own_url = f"http://127.0.0.1:{listeners[1].getsockname()[1]}"
+    base_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     account = SandboxSettings()
     sandbox = create_sandbox(account)
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
-        settings = _settings(base_url, redis_url, account)
+        settings = _settings(own_url, redis_url, account)
         key = await _create_key(settings)
-        async with _serving(settings, sandbox, listener) as server:
-            closed = await _walk(base_url, key)
+        async with _serving(settings, sandbox, listeners) as server:
+            closed = await _walk(own_url, key)
             if closed and not once:
                 typer.echo(f"\nAPI docs      {base_url}/docs\nMessages      {base_url}/sandbox/_/messages")
                 typer.echo(f"API key       {key}\n\nServing on {base_url}; Ctrl-C ends it.")
@@ -111,7 +114,7 @@ class _Serving:
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, sandbox: Sandbox, listener: socket.socket) -> AsyncIterator[_Serving]:
+async def _serving(settings: Settings, sandbox: Sandbox, listeners: list[socket.socket]) -> AsyncIterator[_Serving]:
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings, mounts={"/sandbox": sandbox}),
@@ -122,7 +125,7 @@ async def _serving(settings: Settings, sandbox: Sandbox, listener: socket.socket
             timeout_graceful_shutdown=3,
         )
     )
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    task = asyncio.create_task(server.serve(sockets=listeners))
     try:
         while not server.started:
             if task.done():
@@ -143,7 +146,7 @@ async def _create_key(settings: Settings) -> str:
     return key
 
 
-def _settings(base_url: str, redis_url: str, account: SandboxSettings) -> Settings:
+def _settings(own_url: str, redis_url: str, account: SandboxSettings) -> Settings:
     """Make settings that know only this process, whatever the environment says of Redis and Twilio."""
     return load_settings(
         _env_file=None,
@@ -154,8 +157,8 @@ def _settings(base_url: str, redis_url: str, account: SandboxSettings) -> Settin
         twilio_api_secret=None,
         twilio_messaging_service_sid=None,
         twilio_from=account.pool_number,
-        twilio_base_url=f"{base_url}/sandbox",
-        otp_public_url=base_url,
+        twilio_base_url=f"{own_url}/sandbox",
+        otp_public_url=own_url,
         otp_secret_keys=secrets.token_urlsafe(32),
         otp_index_key=secrets.token_urlsafe(32),
         otp_worker=True,

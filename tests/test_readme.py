@@ -1,5 +1,6 @@
 """The README is true: its commands exist, its curl calls work, its answers have the fields that it shows."""
 
+import itertools
 import json
 import re
 import shlex
@@ -19,8 +20,8 @@ def parse(command, values):
     for name, value in values.items():
         command = command.replace(f"'${name}'", value).replace(f"${name}", value)
     words = shlex.split(command.replace("\\\n", " "))
-    headers = dict(word.split(": ", 1) for flag, word in zip(words, words[1:], strict=False) if flag == "-H")
-    body = next((json.loads(word) for flag, word in zip(words, words[1:], strict=False) if flag == "-d"), None)
+    headers = dict(word.split(": ", 1) for flag, word in itertools.pairwise(words) if flag == "-H")
+    body = next((json.loads(word) for flag, word in itertools.pairwise(words) if flag == "-d"), None)
     [url] = [word for word in words if word.startswith("http://127.0.0.1:8000")]
     method = "POST" if body is not None or "POST" in words else "GET"
     return method, url.removeprefix("http://127.0.0.1:8000"), headers, body

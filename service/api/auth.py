@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -150,8 +151,9 @@ class Authenticator:
             raise
         keys = {}
         for digest, particulars in stored.items():
-            content = json.loads(particulars)
-            keys[digest] = _Key(digest, content["name"], frozenset(content["scopes"]))
+            with suppress(ValueError, KeyError, TypeError):  # one illegible entry must not lock everybody out
+                content = json.loads(particulars)
+                keys[digest] = _Key(digest, content["name"], frozenset(content["scopes"]))
         self._keys = keys
         self._read_at = self._asked_at = self._clock()
 

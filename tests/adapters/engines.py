@@ -102,9 +102,7 @@ class Stores:
 
     def under(self, keyring=None, **policy):
         """Give the same stores under another policy or keyring, as another process might have them."""
-        return Stores(
-            self.scripts, self.admin, policy=replace(self.policy, **policy), keyring=keyring or self.keyring
-        )
+        return Stores(self.scripts, self.admin, policy=replace(self.policy, **policy), keyring=keyring or self.keyring)
 
     def new(self, to=NUMBER, **fields):
         """Describe a new verification of a number."""

@@ -151,9 +151,7 @@ async def test_a_resend_that_failed_is_not_left_running(running):
     for verification_id, expected in (("ve_" + "0" * 32, 404), ((await running.issue())["id"], 409)):
         path = f"/v1/verifications/{verification_id}"
         await running.call("POST", f"{path}/cancel")
-        answers = [
-            await running.call("POST", f"{path}/resend", headers={"Idempotency-Key": "a"}) for _ in range(2)
-        ]
+        answers = [await running.call("POST", f"{path}/resend", headers={"Idempotency-Key": "a"}) for _ in range(2)]
         assert [status for status, _, _ in answers] == [expected, expected]
         assert answers[1][1] == answers[0][1]
 

@@ -26,9 +26,7 @@ async def test_a_message_goes_out_with_every_field_that_the_loop_needs(running):
 
 async def test_retention_and_risk_check_follow_the_settings(start):
     """Twilio is told to forget body and number, and not to check for risk, when the settings say so."""
-    running = await start(
-        otp_content_retention="discard", otp_address_retention="obfuscate", otp_risk_check="disable"
-    )
+    running = await start(otp_content_retention="discard", otp_address_retention="obfuscate", otp_risk_check="disable")
     await running.issue()
     [message] = running.messages()
     assert message.content_retention == "discard"
@@ -88,9 +86,7 @@ async def test_no_code_and_no_number_is_stored_in_the_open(running, redis):
     dump = b"\n".join(key + b"\n" + (redis.dump(key) or b"") for key in redis.scan_iter())
     assert number not in dump
     assert number.lstrip(b"+") not in dump
-    fields = [
-        part for key in redis.scan_iter("otp:{*}:v:*") for pair in redis.hgetall(key).items() for part in pair
-    ]
+    fields = [part for key in redis.scan_iter("otp:{*}:v:*") for pair in redis.hgetall(key).items() for part in pair]
     assert code.encode() not in fields
 
 

@@ -13,7 +13,9 @@ local DEAD_TTL_SECONDS = 14 * 86400
 local sid, send, outcome = ARGV[1], ARGV[2], ARGV[3]
 if not redis.call('ZSCORE', KEYS[1], sid) then return 0 end
 if outcome == 'dead' then
-  local info = redis.call('HGET', KEYS[2], sid) or '0|0||||'
+  local info = redis.call('HGET', KEYS[2], sid) or ''
+  -- Garbled particulars would make the list of the dead unreadable and this one unreplayable.
+  if not string.match(info, '^%d+|%d+|[^|]*|%d+|[^|]*|[^|]*$') then info = '0|0||||' end
   redis.call('HSET', KEYS[5], sid, info .. '|' .. string.format('%d', now_ms) .. '|' .. ARGV[5])
   redis.call('EXPIRE', KEYS[5], DEAD_TTL_SECONDS)
 end

@@ -1,0 +1,193 @@
+"""The small ledgers in Redis, on every engine: limits that count many, Idempotency-Keys, API keys, counters."""
+
+import asyncio
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.adapters.scripts import load_scripts
+from service.core.limits import UNLIMITED, Limits
+from service.core.ports import OtherBody
+
+LEASE_MS = 30_000
+NEVER_MS = 1_700_000_000_000
+_numbers = itertools.count()
+
+
+class VirtualLimit:
+    """`limit.lua` with its one reading of the clock replaced by an argument, so that instants are exact."""
+
+    def __init__(self, admin):
+        self._admin = admin
+        clock = "redis.call('TIME')"
+        text = load_scripts()["limit"].text
+        assert text.count(clock) == 1
+        self._text = text.replace(clock, "{ARGV[2], ARGV[3]}")
+
+    def reserve(self, key, limits, at_ms):
+        """Reserve at an instant; give the wait."""
+        seconds, ms = divmod(NEVER_MS + at_ms, 1000)
+        return self._admin.eval(self._text, 1, key, limits.policy, seconds, ms * 1000)
+
+
+windows = st.lists(st.tuples(st.integers(1, 6), st.integers(60_000, 700_000)), min_size=1, max_size=3)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True)
+@given(windows=windows, pauses=st.lists(st.integers(0, 90_000), min_size=5, max_size=60), patient=st.booleans())
+def test_no_window_of_any_position_holds_more_than_the_limit(stores, windows, pauses, patient):
+    """At no instant does any window look back on more grants than its limit, and a wait that is kept is enough."""
+    limit, limits = VirtualLimit(stores.admin), Limits(tuple(windows))
+    key, now_ms, granted = f"otp:limit:test:{next(_numbers)}", 0, []
+    for pause_ms in pauses:
+        now_ms += pause_ms
+        wait_ms = limit.reserve(key, limits, now_ms)
+        if wait_ms and patient:
+            assert limit.reserve(key, limits, now_ms + wait_ms - 1) > 0, "the wait is no longer than needed"
+            now_ms += wait_ms
+            wait_ms = limit.reserve(key, limits, now_ms)
+            assert wait_ms == 0, "the wait is enough"
+        if wait_ms == 0:
+            granted.append(now_ms)
+    for most, window_ms in windows:
+        spans = [later - earlier for earlier, later in zip(granted, granted[most:], strict=False)]
+        assert all(span >= window_ms for span in spans)
+
+
+def test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late(stores):
+    """The slices cost at most a twentieth of the window."""
+    limit, limits = VirtualLimit(stores.admin), Limits(((3, 100_000),))
+    for at_ms in (1, 2, 3):
+        assert limit.reserve("otp:limit:test:x", limits, at_ms) == 0
+    assert limit.reserve("otp:limit:test:x", limits, 99_999) > 0
+    assert limit.reserve("otp:limit:test:x", limits, 105_000) == 0
+
+
+async def test_a_limit_holds_in_real_time(stores):
+    """Of thirty reservations at once the limit is granted; who waits as told is granted the next one."""
+    limits = Limits(((4, 200), (8, 60_000)))
+    waits = await asyncio.gather(*(stores.limits.reserve("ip", "192.0.2.1", limits) for _ in range(30)))
+    assert waits.count(0) == 4
+    longest = max(waits)
+    assert 0 < longest <= 210
+    await asyncio.sleep(longest / 1000)
+    assert await stores.limits.reserve("ip", "192.0.2.1", limits) == 0
+
+
+async def test_limits_do_not_meet(stores):
+    """Each kind and value has its own count, and an empty policy counts nothing."""
+    once = Limits(((1, 60_000),))
+    for kind, value in (("ip", "192.0.2.1"), ("ip", "192.0.2.2"), ("peer", "192.0.2.1")):
+        assert await stores.limits.reserve(kind, value, once) == 0
+        assert await stores.limits.reserve(kind, value, once) > 0
+    keys = set(stores.admin.scan_iter())
+    assert await stores.limits.reserve("day", "all", UNLIMITED) == 0
+    assert set(stores.admin.scan_iter()) == keys
+    assert not any(b"192.0.2" in key for key in keys)
+
+
+async def test_a_window_that_refuses_counts_in_no_window(stores):
+    """All windows are asked before any is counted."""
+    limits = Limits(((1, 60_000), (5, 3_600_000)))
+    for _ in range(10):
+        await stores.limits.reserve("prefix", "+1415555", limits)
+    (key,) = stores.admin.scan_iter()
+    assert set(stores.admin.hvals(key)) == {b"1"}
+
+
+async def _begin(stores, key="k1", fingerprint="ab", verification_id="ve_1"):
+    return await stores.idempotency.begin(
+        key, fingerprint=fingerprint, verification_id=verification_id, lease_ms=LEASE_MS
+    )
+
+
+async def test_of_equal_requests_one_is_fresh(stores):
+    """Of fifty claims of one Idempotency-Key one is fresh, and the others are told how long it may run."""
+    claims = await asyncio.gather(*(_begin(stores) for _ in range(50)))
+    fresh = [claim for claim in claims if claim.running_ms is None]
+    assert [(claim.answer, claim.abandoned_id) for claim in fresh] == [(None, None)]
+    assert all(0 < claim.running_ms <= LEASE_MS for claim in claims if claim is not fresh[0])
+
+
+async def test_the_first_answer_is_kept(stores):
+    """A finished key gives its first answer again, byte for byte; later answers and releases change nothing."""
+    await _begin(stores)
+    answer = bytes(range(256))
+    await stores.idempotency.finish("k1", fingerprint="ab", answer=answer)
+    await stores.idempotency.finish("k1", fingerprint="ab", answer=b"another")
+    await stores.idempotency.release("k1", fingerprint="ab")
+    assert (await _begin(stores)).answer == answer
+    stores.time_passes(LEASE_MS)
+    assert (await _begin(stores)).answer == answer
+
+
+@pytest.mark.parametrize("finished", [True, False])
+async def test_a_key_stands_for_one_body(stores, finished):
+    """The same key with another body is refused, and cannot end the first one's request."""
+    await _begin(stores)
+    if finished:
+        await stores.idempotency.finish("k1", fingerprint="ab", answer=b"first")
+    with pytest.raises(OtherBody):
+        await _begin(stores, fingerprint="cd")
+    await stores.idempotency.finish("k1", fingerprint="cd", answer=b"second")
+    await stores.idempotency.release("k1", fingerprint="cd")
+    begun = await _begin(stores)
+    assert begun.answer == b"first" if finished else begun.running_ms > 0
+
+
+async def test_a_released_key_is_fresh_again(stores):
+    """A request that failed gives its key back, and the next one may have another body."""
+    await _begin(stores)
+    await stores.idempotency.release("k1", fingerprint="ab")
+    begun = await _begin(stores, fingerprint="cd")
+    assert (begun.answer, begun.running_ms, begun.abandoned_id) == (None, None, None)
+
+
+async def test_an_abandoned_request_is_taken_over_by_one(stores):
+    """When the first request died unanswered one repeat learns its verification; the others wait for that one."""
+    await _begin(stores, verification_id="ve_first")
+    stores.time_passes(LEASE_MS)
+    claims = await asyncio.gather(*(_begin(stores, verification_id="ve_later") for _ in range(10)))
+    assert Counter(claim.abandoned_id for claim in claims) == {"ve_first": 1, None: 9}
+    assert all(claim.running_ms > 0 for claim in claims if claim.abandoned_id is None)
+
+
+async def test_an_expired_key_is_not_brought_back(stores):
+    """Finishing or releasing a key that Redis has forgotten writes nothing."""
+    await _begin(stores)
+    stores.time_passes(24 * 3_600_000)
+    await stores.idempotency.finish("k1", fingerprint="ab", answer=b"late")
+    await stores.idempotency.release("k1", fingerprint="ab")
+    assert list(stores.admin.scan_iter()) == []
+
+
+async def test_api_keys_stay_until_they_are_revoked(stores):
+    """API keys are kept by digest, without a TTL, and are gone at once when revoked."""
+    assert await stores.api_keys.api_keys() == {}
+    await stores.api_keys.add("d1", {"name": "shop", "scopes": ["verifications"]})
+    await stores.api_keys.add("d2", {"name": "other"})
+    stores.time_passes(366 * 86_400_000)
+    assert await stores.api_keys.api_keys() == {
+        "d1": b'{"name":"shop","scopes":["verifications"]}',
+        "d2": b'{"name":"other"}',
+    }
+    assert [await stores.api_keys.revoke("d1") for _ in range(2)] == [True, False]
+    assert set(await stores.api_keys.api_keys()) == {"d2"}
+
+
+async def test_counters_are_summed_over_the_partitions(stores):
+    """The totals add up what every partition counted."""
+    partitions = {stores.keyring.partition(f"+1202555{line:04}"): f"+1202555{line:04}" for line in range(100, 140)}
+    assert len(partitions) > 8
+    for number in partitions.values():
+        await stores.issue(to=number)
+    assert await stores.stats.totals() == {"issued:US:sms": len(partitions)}
+
+
+def test_every_script_reads_the_clock_at_most_once():
+    """Two readings of TIME in one script may differ, so no script reads twice (promise 11)."""
+    for name, script in load_scripts().items():
+        assert script.text.count("redis.call('TIME')") <= 1, name

@@ -1,0 +1,154 @@
+"""The limits of one number in Redis: sends and failed checks, exact in every window, over all its verifications."""
+
+import asyncio
+import random
+
+import pytest
+
+from service.core.limits import Limits
+from service.core.ports import Limited
+from service.core.verification import Status, Verdict
+from tests.adapters.engines import CODE_TTL_MS, MINUTE_MS, OTHER_NUMBER
+
+SHORT = Limits(((2, 300), (5, 900)))
+
+
+async def _try_to_issue(stores, **fields):
+    """Give the instant of a send that was granted, or None."""
+    try:
+        return (await stores.issue(**fields)).created_at_ms
+    except Limited:
+        return None
+
+
+async def test_no_window_holds_more_sends_than_its_limit(stores):
+    """However sends and resends are spread, no window of any position holds more of them than allowed."""
+    stores = stores.under(number=SHORT)
+    draw = random.Random(7)
+    granted = []
+    while not granted or granted[-1] - granted[0] < 1500:
+        instant = await _try_to_issue(stores)
+        if instant is not None:
+            granted.append(instant)
+        await asyncio.sleep(draw.choice([0, 0.01, 0.05, 0.12]))
+    for most, window_ms in SHORT.windows:
+        spans = [later - earlier for earlier, later in zip(granted, granted[most:], strict=False)]
+        assert min(spans) >= window_ms, (granted, most, window_ms)
+
+
+async def test_a_burst_gets_no_more_than_the_limit(stores):
+    """Of fifty sends at once to one number exactly the limit is granted; another number has its own."""
+    stores = stores.under(number=Limits(((3, MINUTE_MS),)))
+    granted = await asyncio.gather(*(_try_to_issue(stores) for _ in range(50)))
+    assert sum(instant is not None for instant in granted) == 3
+    assert await _try_to_issue(stores, to=OTHER_NUMBER) is not None
+
+
+async def test_the_wait_is_enough_and_no_longer_than_needed(stores):
+    """Who waits as long as told is let through, and the wait never exceeds the window."""
+    stores = stores.under(number=Limits(((1, 300),)))
+    await stores.issue()
+    with pytest.raises(Limited) as limited:
+        await stores.issue()
+    assert 0 < limited.value.retry_after_ms <= 300
+    await asyncio.sleep(limited.value.retry_after_ms / 1000)
+    await stores.issue()
+
+
+async def test_a_refused_send_is_not_counted(stores):
+    """Asking while limited does not lengthen the wait."""
+    stores = stores.under(number=Limits(((1, MINUTE_MS),)))
+    await stores.issue()
+    for _ in range(3):
+        assert await _try_to_issue(stores) is None
+    stores.time_passes(MINUTE_MS)
+    assert await _try_to_issue(stores) is not None
+
+
+async def test_resends_count_like_issues(stores):
+    """Sends of all verifications of a number share one limit, and each answer tells when the next may be asked."""
+    stores = stores.under(number=Limits(((2, MINUTE_MS),)))
+    verification = await stores.issue("111111")
+    assert verification.resend_at_ms == verification.created_at_ms
+    resent = await stores.resend(verification, "222222")
+    assert resent.resend_at_ms == verification.created_at_ms + MINUTE_MS
+    with pytest.raises(Limited):
+        await stores.resend(verification, "333333")
+    with pytest.raises(Limited):
+        await stores.issue("111111")
+    assert len((await stores.read(verification)).sends) == 2
+
+
+async def test_the_longest_window_is_remembered(stores):
+    """A number's sends are remembered for the longest window, also when every record has long expired."""
+    day_ms = 24 * 60 * MINUTE_MS
+    stores = stores.under(number=Limits(((1, MINUTE_MS), (2, day_ms))))
+    for _ in range(2):
+        await stores.issue()
+        stores.time_passes(day_ms // 2 - MINUTE_MS)
+    assert await _try_to_issue(stores) is None
+    stores.time_passes(2 * MINUTE_MS)
+    assert await _try_to_issue(stores) is not None
+
+
+async def test_wrong_codes_count_over_all_verifications_of_a_number(stores):
+    """New verifications bring no new guesses: the failed checks of one number are limited together (A4)."""
+    stores = stores.under(failed_checks=Limits(((7, MINUTE_MS),)))
+    compared = []
+    for _ in range(4):
+        verification = await stores.sent("111111")
+        compared += [await stores.verdict(verification, "000000") for _ in range(5)]
+    assert compared.count(Verdict.WRONG_CODE) == 7
+    assert compared.count(Verdict.LOCKED) == 13
+    assert await stores.verdict(verification, "111111") is Verdict.LOCKED
+    assert await stores.owed() == []
+    other = await stores.sent("111111", to=OTHER_NUMBER)
+    assert await stores.verdict(other, "111111") is Verdict.APPROVED
+
+
+async def test_a_resend_brings_no_new_guesses(stores):
+    """Neither the verification's attempts nor the number's failed checks fall with a resend (A3)."""
+    stores = stores.under(failed_checks=Limits(((4, MINUTE_MS),)))
+    verification = await stores.sent("111111")
+    for code in ("222222", "333333"):
+        await stores.verdict(verification, "000000")
+        await stores.verdict(verification, "000000", purpose="payment")
+        await stores.resend(verification, code)
+    standing = await stores.read(verification)
+    assert (standing.attempts, standing.status) == (4, Status.PENDING)
+    assert await stores.verdict(verification, "333333") is Verdict.LOCKED
+    assert (await stores.read(verification)).attempts == 4
+
+
+async def test_a_locked_number_is_free_again_after_its_window(stores):
+    """The lock on a number's checks ends with the window, and a right code is approved then."""
+    stores = stores.under(failed_checks=Limits(((2, MINUTE_MS),)))
+    verification = await stores.sent("111111")
+    for _ in range(2):
+        await stores.check(verification, "000000")
+    assert await stores.verdict(verification, "111111") is Verdict.LOCKED
+    stores.time_passes(MINUTE_MS)
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_only_failed_checks_are_counted_as_failed(stores):
+    """Right codes, late ones too, use up nothing of the number's failed checks."""
+    stores = stores.under(failed_checks=Limits(((1, MINUTE_MS),)))
+    verification = await stores.sent("111111")
+    late = await stores.sent("111111")
+    for _ in range(3):
+        await stores.check(verification, "111111")
+    stores.time_passes(CODE_TTL_MS)
+    assert await stores.verdict(late, "111111") is Verdict.EXPIRED
+    fresh = await stores.sent("111111")
+    assert await stores.verdict(fresh, "111111") is Verdict.APPROVED
+
+
+async def test_failed_checks_outlive_the_number_limit_and_the_record(stores):
+    """A number's failed checks are remembered for their own window, however short the other one is."""
+    day_ms = 24 * 60 * MINUTE_MS
+    stores = stores.under(number=Limits(((1, 1000),)), failed_checks=Limits(((1, day_ms),)))
+    await stores.check(await stores.sent("111111"), "000000")
+    stores.time_passes(day_ms - MINUTE_MS)
+    verification = await stores.sent("111111")
+    assert await stores.verdict(verification, "111111") is Verdict.LOCKED

@@ -1,0 +1,122 @@
+"""The promises of `service.api.route`: bodies are bounded and of the right type, and addresses are exact."""
+
+import json
+
+import pytest
+
+ISSUE = "/v1/verifications"
+BODY = json.dumps({"to": "+14155550123"}).encode()
+
+
+async def test_a_body_of_4_kib_is_read_and_one_byte_more_is_not(running, post_raw, expect):
+    """The limit is 4096 bytes exactly, for a body whose length is announced."""
+    assert (await post_raw(running, ISSUE, BODY.ljust(4096)))[0] == 201
+    expect(await post_raw(running, ISSUE, BODY.ljust(4097)), 413, "body_too_large")
+    assert len(running.messages()) == 1
+
+
+async def test_the_limit_holds_without_an_announced_length(running, post_raw, expect):
+    """A chunked body is counted as it comes, and refused as soon as it is too long."""
+
+    async def chunks(size):
+        for start in range(0, size, 1000):
+            yield BODY.ljust(size)[start : min(size, start + 1000)]
+
+    assert (await post_raw(running, ISSUE, chunks(4096)))[0] == 201
+    answer = await post_raw(running, ISSUE, chunks(4097))
+    expect(answer, 413, "body_too_large")
+    assert answer[2]["Connection"] == "close"
+
+
+async def test_an_announced_giant_is_refused_before_it_is_sent(running, on_the_wire):
+    """A Content-Length over the limit is answered 413 at once, without waiting for a byte of the body."""
+    head = request_head(running, b"content-length: 1000000")
+    received = await on_the_wire(running, head)
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"body_too_large"' in received
+
+
+async def test_a_stranger_is_refused_before_the_body_is_read(running, on_the_wire):
+    """Without a valid key the answer is 401 whatever body is announced: nobody uploads anything."""
+    head = request_head(running, b"content-length: 1000000", key="otp_sk_unknown")
+    received = await on_the_wire(running, head + b"x", seconds=1.0)
+    assert received.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_body_that_never_ends_harms_nobody(running, on_the_wire):
+    """A connection that breaks in the middle of its body sends nothing and leaves the service as it was."""
+    await on_the_wire(running, request_head(running, b"content-length: 500") + BODY, then_close=True)
+    assert running.messages() == []
+    await running.issue()
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", "", None],
+)
+async def test_another_media_type_is_refused(running, post_raw, expect, media_type):
+    """A body of another type, or of none, is 415: a browser form cannot reach the API."""
+    problem = expect(await post_raw(running, ISSUE, BODY, media_type), 415, "unsupported_media_type")
+    assert problem["detail"] == "Send application/json."
+    assert running.messages() == []
+
+
+async def test_the_media_type_may_name_its_charset(running, post_raw):
+    """Parameters and capitals of the media type change nothing."""
+    assert (await post_raw(running, ISSUE, BODY, "Application/JSON; charset=utf-8"))[0] == 201
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/verifications/",
+        "//v1/verifications",
+        "/v1//verifications",
+        "/V1/verifications",
+        "/v1/verifications/ve_00000000000000000000000000000000/verify/",
+        "/v1/verifications/../verifications/x/y",
+        "/v1/verifications/%2e%2e%2fkeys/verify",
+        "/%ff%fe",
+        "/v1/verifications/a%00b/c",
+        "/sandbox/_/messages",
+        "/static-offline-docs/../../etc/passwd",
+        "/static-offline-docs/%2e%2e/%2e%2e/pyproject.toml",
+        "/x?" + "q=1&" * 500,
+    ],
+)
+async def test_an_address_is_exact(running, on_the_wire, path):
+    """Nothing is redirected, joined or guessed: an address that is not one is 404, and reaches no file."""
+    received = await on_the_wire(running, f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+    assert received.startswith(b"HTTP/1.1 404 ")
+    assert received.endswith(b'"code":"not_found","title":"There is nothing here","status":404}')
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_another_method_is_told_the_right_one(running, method):
+    """A method that an address does not take is 405, with the one it takes in Allow."""
+    status, body, headers = await running.call(method, ISSUE)
+    assert (status, headers["Allow"]) == (405, "POST")
+    assert headers["Content-Type"] == "application/problem+json"
+    assert body == (None if method == "HEAD" else {
+        "type": "urn:otp-service:problem:method_not_allowed",
+        "code": "method_not_allowed",
+        "title": "This address does not take this method",
+        "status": 405,
+    })  # fmt: skip
+
+
+async def test_a_malformed_id_is_an_unknown_verification(running, expect):
+    """An id of the wrong form is 404 like one that never was, on every door that takes an id."""
+    for verification_id in ("x", "ve_", "ve_" + "0" * 31, "ve_" + "G" * 32, "VE_" + "0" * 32, "ve_" + "0" * 33, "%7B0"):
+        one = f"{ISSUE}/{verification_id}"
+        expect(await running.call("GET", one), 404, "unknown_verification")
+        expect(await running.call("POST", one + "/verify", {"code": "123456"}), 404, "unknown_verification")
+        expect(await running.call("POST", one + "/resend"), 404, "unknown_verification")
+        expect(await running.call("POST", one + "/cancel"), 404, "unknown_verification")
+
+
+def request_head(service, *headers, key=None):
+    """Write the head of an issue, to be followed by a body or not."""
+    authorization = f"authorization: Bearer {key or service.key}".encode()
+    lines = [b"POST /v1/verifications HTTP/1.1", b"host: x", b"content-type: application/json", authorization, *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -1,0 +1,207 @@
+"""The promises of `service.api.trail` and of CORS: ids, one harmless line per request, safe headers on every answer."""
+
+import json
+import re
+
+import pytest
+
+from service.core.verifying import Verifying
+from service.telemetry import FIELDS, open_journal
+
+ISSUE = "/v1/verifications"
+UNKNOWN = f"{ISSUE}/ve_{'0' * 32}"
+ORIGIN = "https://app.example"
+
+
+class Lines:
+    """A journal that keeps what is written."""
+
+    def __init__(self):
+        self.all = []
+
+    def __call__(self, event, /, **fields):
+        self.all.append({"event": event, **fields})
+
+    def requests(self):
+        return [line for line in self.all if line["event"] == "request"]
+
+
+@pytest.fixture
+def lines():
+    """Give a journal that keeps its lines."""
+    return Lines()
+
+
+@pytest.fixture
+async def watched(start, lines):
+    """Start a service whose log is kept."""
+    return await start(journal=lines)
+
+
+async def test_each_request_leaves_exactly_one_line_with_the_routes_template(watched, lines):
+    """Whatever becomes of a request, it has one line, with the template of its route and never its path."""
+    issued = await watched.issue()
+    one = f"{ISSUE}/{issued['id']}"
+    await watched.call("GET", one)
+    await watched.call("POST", one + "/verify", {"code": watched.codes()[0]})
+    await watched.call("POST", one + "/resend")
+    await watched.call("GET", UNKNOWN, key="otp_sk_unknown")
+    await watched.call("GET", "/+14155550123/918273")
+    await watched.call("DELETE", one)
+    seen = [(line["method"], line["route"], line["status"], line.get("problem")) for line in lines.requests()]
+    assert seen == [
+        ("POST", "/v1/verifications", 201, None),
+        ("GET", "/v1/verifications/{verification_id}", 200, None),
+        ("POST", "/v1/verifications/{verification_id}/verify", 200, None),
+        ("POST", "/v1/verifications/{verification_id}/resend", 409, "not_pending"),
+        ("GET", "/v1/verifications/{verification_id}", 401, "unauthenticated"),
+        ("GET", "unmatched", 404, None),
+        ("DELETE", "unmatched", 405, None),
+    ]
+
+
+async def test_a_line_tells_who_called_and_what_came_of_it(watched, lines):
+    """The line of a check names the API key's name, the verification, the verdict, and a time in ms."""
+    issued = await watched.issue()
+    await watched.verify(issued["id"], watched.codes()[0])
+    line = lines.requests()[-1]
+    assert (line["api_key"], line["verification_id"], line["verdict"]) == ("test", issued["id"], "approved")
+    assert 0 < line["duration_ms"] < 60_000
+
+
+async def test_nothing_that_is_secret_reaches_the_log(start, capsys, eventually):
+    """In the real log no line holds the number, a code, a key, a token, or a field that is not on the list."""
+    service = await start(journal=open_journal())
+    issued = await service.issue(reference="order-1", client_ip="192.0.2.77")
+    one = f"{ISSUE}/{issued['id']}"
+    [code] = service.codes()
+    await service.call("GET", one, key=issued["client_token"])
+    await service.call("POST", one + "/verify", {"code": code, "to": "+14155550123"}, key=issued["client_token"])
+    await service.call("POST", one + "/verify?code=" + code, {"code": [code]}, key="otp_sk_" + "z" * 40)
+    await service.call("GET", "/+14155550123", headers={"X-Request-ID": "+14155550123", "User-Agent": code})
+    assert await eventually(service.confirmed)
+    written = capsys.readouterr().out
+    parsed = [json.loads(line) for line in written.splitlines()]
+    assert len([line for line in parsed if line["event"] == "request"]) == 5
+    assert {name for line in parsed for name in line} <= FIELDS
+    for secret in ("4155550123", issued["client_token"], service.key, "zzzz", "192.0.2.77", "order-1"):
+        assert secret not in written
+    assert re.search(rf"(?<![0-9a-f]){code}(?![0-9a-f])", written) is None
+
+
+async def test_probes_are_not_logged(watched, lines):
+    """Probes and scrapes come every few seconds, say nothing new, and leave no line."""
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert (await watched.call("GET", path))[0] == 200
+    assert lines.requests() == []
+
+
+@pytest.mark.parametrize("request_id", ["0123456789abcdef", "A" * 64, "0b9a6d3e-5a0e-4b6e-8d54-0f6f4a6b7c8d"])
+async def test_a_harmless_request_id_is_taken_over(watched, lines, request_id):
+    """An id of 16 to 64 hex digits or dashes comes back in the answer and stands in the line."""
+    _, _, headers = await watched.call("GET", UNKNOWN, headers={"X-Request-ID": request_id})
+    assert (headers.getall("X-Request-ID"), lines.requests()[-1]["request_id"]) == ([request_id], request_id)
+
+
+@pytest.mark.parametrize("request_id", ["", "+14155550123", "14155550123", "otp_sk_abcdef", "a" * 65, "x" * 32, "a b" * 9])
+async def test_another_request_id_is_replaced(watched, lines, request_id):
+    """An id that may be a number, a key or worse is replaced by one of ours."""
+    _, _, headers = await watched.call("GET", UNKNOWN, headers={"X-Request-ID": request_id})
+    [given] = headers.getall("X-Request-ID")
+    assert re.fullmatch("[0-9a-f]{16}", given)
+    assert lines.requests()[-1]["request_id"] == given
+
+
+async def test_an_unexpected_fault_is_logged_by_kind_and_place_alone(start, lines, monkeypatch):
+    """An exception nobody expected leaves its type and where it was raised, not its message, and one request line."""
+
+    async def fail_on_purpose(*_):
+        raise RuntimeError("+14155550123")
+
+    monkeypatch.setattr(Verifying, "read", fail_on_purpose)
+    service = await start(journal=lines)
+    status, _, headers = await service.call("GET", UNKNOWN)
+    [fault] = [line for line in lines.all if line["event"] == "unexpected_error"]
+    assert (status, fault["exception"], fault["request_id"]) == (500, "RuntimeError", headers["X-Request-ID"])
+    assert fault["where"].startswith("fail_on_purpose:")
+    [line] = lines.requests()
+    assert (line["status"], line["problem"], line["request_id"]) == (500, "internal_error", headers["X-Request-ID"])
+    assert "4155550123" not in str(lines.all)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/livez"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("GET", "/static-offline-docs/nothing"),
+        ("GET", "/nothing"),
+        ("PUT", ISSUE),
+        ("OPTIONS", ISSUE),
+        ("GET", UNKNOWN),
+        ("POST", ISSUE),
+        ("POST", "/twilio/status/x/1"),
+    ],
+)
+async def test_no_answer_may_be_cached_or_sniffed(running, method, path):
+    """Answers and errors of every door, of the router and of the docs say no-store and nosniff, once."""
+    _, _, headers = await running.call(method, path)
+    assert headers.getall("Cache-Control") == ["no-store"]
+    assert headers.getall("X-Content-Type-Options") == ["nosniff"]
+    assert len(headers.getall("X-Request-ID")) == 1
+    assert "Server" not in headers
+
+
+async def preflight(service, origin, *, method="POST", asked="authorization,content-type"):
+    """Ask as a browser does before a request from another origin."""
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": asked,
+    }
+    async with service.http.options(ISSUE, headers=headers) as answer:
+        return answer.status, answer.headers
+
+
+async def test_an_allowed_origin_may_call(start):
+    """A listed origin passes the preflight and sees the answer, the headers it needs, and problems too."""
+    service = await start(otp_cors_origins=f"https://other.example,{ORIGIN}")
+    status, headers = await preflight(service, ORIGIN, asked="authorization,content-type,idempotency-key")
+    assert (status, headers["Access-Control-Allow-Origin"]) == (200, ORIGIN)
+    assert "Access-Control-Allow-Credentials" not in headers
+    for path in (UNKNOWN, "/nothing"):
+        _, _, headers = await service.call("GET", path, headers={"Origin": ORIGIN})
+        assert headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert "Origin" in headers["Vary"]
+        exposed = {name.strip() for name in headers["Access-Control-Expose-Headers"].lower().split(",")}
+        assert {"location", "retry-after", "x-request-id"} <= exposed
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://app.example", "https://app.example.evil.example", "null"])
+async def test_another_origin_may_not(start, origin):
+    """An origin that is not listed is refused in the preflight and gets no permission in the answer."""
+    service = await start(otp_cors_origins=ORIGIN)
+    status, headers = await preflight(service, origin)
+    assert (status, headers.get("Access-Control-Allow-Origin")) == (400, None)
+    _, _, headers = await service.call("GET", UNKNOWN, headers={"Origin": origin})
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+async def test_without_the_setting_there_is_no_cors(running):
+    """With `OTP_CORS_ORIGINS` empty no answer has a CORS header, and a preflight is a wrong method."""
+    status, headers = await preflight(running, ORIGIN)
+    assert status == 405
+    assert not [name for name in headers if name.lower().startswith("access-control")]
+    _, _, headers = await running.call("GET", UNKNOWN, headers={"Origin": ORIGIN})
+    assert not [name for name in headers if name.lower().startswith("access-control")]
+
+
+async def test_a_star_allows_every_origin_without_credentials(start):
+    """`OTP_CORS_ORIGINS=*` allows all origins; no cookie is ever involved."""
+    service = await start(otp_cors_origins="*")
+    status, headers = await preflight(service, "https://anyone.example")
+    assert (status, headers["Access-Control-Allow-Origin"]) == (200, "*")
+    assert "Access-Control-Allow-Credentials" not in headers
