@@ -9,6 +9,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, cast
 
 import structlog
@@ -57,12 +58,9 @@ def open_journal(level: str = "info") -> Journal:
     )
 
     def write(event: str, /, **fields: object) -> None:
-        if event in _ERRORS:
-            logger.error(event, **fields)
-        elif event in _WARNINGS:
-            logger.warning(event, **fields)
-        else:
-            logger.info(event, **fields)
+        log = logger.error if event in _ERRORS else logger.warning if event in _WARNINGS else logger.info
+        with suppress(OSError, ValueError):  # a log that nobody reads (closed pipe, full disk) must stop no work
+            log(event, **fields)
 
     return write
 

@@ -8,6 +8,7 @@ import pytest
 from service.api.problems import CATALOGUE, Problem
 from service.api.schemas import CheckAnswer, IssuedAnswer, VerificationAnswer
 from service.core.ports import Refusal
+from service.core.verification import is_id
 
 MEDIA_TYPE = "application/problem+json"
 ONE = "/v1/verifications/{verification_id}"
@@ -174,7 +175,8 @@ async def test_a_reader_can_try_every_request(document):
                 assert schema["properties"][name]["examples"]
             assert all("description" in field for name, field in schema["properties"].items()), path
         if path.startswith(ONE):
-            assert operation["parameters"][0]["examples"] or operation["parameters"][0]["schema"]["examples"]
+            named = operation["parameters"][0]
+            assert is_id((named.get("examples") or named["schema"]["examples"])[0])
 
 
 async def test_the_answers_are_those_of_the_document(running, document):

@@ -37,7 +37,8 @@ PORTS = {"service": 8951, "plain": 8952}
 def serve(name, target, environment):
     """Start one uvicorn worker in a process of its own and wait until it answers."""
     command = [sys.executable, "-m", "uvicorn", target, "--factory", "--port", str(PORTS[name]), "--log-level", "error",
-               "--no-access-log", "--loop", "uvloop", "--http", "httptools"]  # fmt: skip
+               "--no-access-log", "--no-proxy-headers", "--no-server-header",
+               "--loop", "uvloop", "--http", "httptools"]  # fmt: skip
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, cwd=pathlib.Path(__file__).parents[2]
     )

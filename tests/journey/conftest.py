@@ -1,4 +1,4 @@
-"""What the journeys share: planned faults, Twilio's traffic, records read and aged by hand, callbacks signed by hand."""
+"""What the journeys share: planned faults, Twilio's traffic, records and callbacks made by hand, brisk servers."""
 
 import asyncio
 import re
@@ -119,7 +119,7 @@ def feedback():
 
 @pytest.fixture
 def settled(redis, eventually):
-    """Give `settled(running)`: wait until nothing is owed; give outcome and number of feedback posts of each message."""
+    """Give `settled(running)`: wait until nothing is owed; give each message's outcome and number of posts."""
 
     async def wait(running):
         assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:owed")))

@@ -180,7 +180,7 @@ async def test_a_key_that_is_no_key_is_refused(running):
 
 
 async def test_a_repeated_check_gets_the_same_verdict_for_a_minute(running, grow_older, wrong):
-    """A lost answer does not turn an approval into `used`, nor a typing error into two; after 60 s it is judged anew."""
+    """A lost answer turns no approval into `used`, no typing error into two; after 60 s a check is judged anew."""
     issued = await running.issue()
     path = f"/v1/verifications/{issued['id']}/verify"
     [code] = running.codes()

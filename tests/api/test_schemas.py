@@ -1,0 +1,150 @@
+"""The promises of `service.api.schemas`: strict on the way in, complete and masked where it must be on the way out."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from service.api.schemas import Answers, CheckBody, IssueBody, instant
+from service.core.verification import Action, Channel, Delivery, Feedback, Judgement, Send, Status, Verdict, Verification
+
+ID = "ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"
+
+
+def issue(**fields):
+    """Read an issue from JSON, as the door does."""
+    return IssueBody.model_validate_json(json.dumps({"to": "+14155550123", **fields}))
+
+
+def check(**fields):
+    """Read a check from JSON, as the door does."""
+    return CheckBody.model_validate_json(json.dumps(fields))
+
+
+def test_what_is_left_out_has_its_default():
+    """A number alone is enough: SMS, a typed code, login, English; length and life are left to the settings."""
+    request = issue().to_request()
+    assert (request.to, request.channel, request.action) == ("+14155550123", Channel.SMS, Action.CODE)
+    assert (request.purpose, request.locale, request.code_length, request.ttl_seconds) == ("login", "en", None, None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"channel": "sms", "action": "code", "purpose": "a-b_9", "locale": "de"},
+        {"code_length": 4},
+        {"code_length": 8, "ttl_seconds": 30},
+        {"ttl_seconds": 600},
+        {"client_ip": "192.0.2.7"},
+        {"client_ip": "2001:db8::1"},
+        {"web_origin": "example.com"},
+        {"web_origin": "https://login.example.com"},
+        {"app_hash": "FA+9qCX9VSu"},
+        {"reference": "x" * 64},
+        {"reference": "order 1/2"},
+    ],
+)
+def test_what_is_documented_is_accepted(fields):
+    """Every documented value, and every limit itself, is accepted and handed on."""
+    request = issue(**fields).to_request()
+    for name, value in fields.items():
+        assert getattr(request, name) == (value.removeprefix("https://") if name == "web_origin" else value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"to": None}, {"to": 14155550123}, {"to": ["+14155550123"]}, {"to": "+" + "1" * 32},
+        {"channel": "call"}, {"channel": "SMS"}, {"action": "link"}, {"action": 1},
+        {"purpose": ""}, {"purpose": "Log in"}, {"purpose": "x" * 33}, {"purpose": "login\n"}, {"purpose": "ａ"},
+        {"locale": "xx"}, {"locale": "EN"}, {"locale": ""},
+        {"code_length": 3}, {"code_length": 9}, {"code_length": "6"}, {"code_length": 6.0}, {"code_length": True},
+        {"ttl_seconds": 29}, {"ttl_seconds": 601}, {"ttl_seconds": -1}, {"ttl_seconds": "60"},
+        {"client_ip": "192.0.2"}, {"client_ip": "192.0.2.7/24"}, {"client_ip": "localhost"}, {"client_ip": ""},
+        {"web_origin": "http://example.com"}, {"web_origin": "example.com/path"}, {"web_origin": "a b.com"},
+        {"web_origin": "example.com\n@evil.com #123456"}, {"web_origin": "-example.com"},
+        {"app_hash": "FA+9qCX9VS"}, {"app_hash": "FA+9qCX9VSu="}, {"app_hash": "FA+9qCX9VSu", "web_origin": "a.com"},
+        {"reference": ""}, {"reference": "x" * 65}, {"reference": "ü"}, {"reference": "a\tb"}, {"reference": 1},
+        {"unknown": 1}, {"To": "+14155550123"},
+    ],
+)  # fmt: skip
+def test_what_is_not_documented_is_refused(fields):
+    """Nothing is coerced, trimmed, translated or ignored: a wrong type, case, length or name is refused."""
+    with pytest.raises(ValidationError):
+        issue(**fields)
+
+
+@pytest.mark.parametrize("code", ["1234", "00000000", "123456"])
+def test_a_code_is_a_string_of_4_to_8_digits(code):
+    """Codes keep their leading zeros, and have 4 to 8 ASCII digits."""
+    assert check(code=code).code == code
+
+
+@pytest.mark.parametrize("code", ["", "123", "123456789", "12 34", "-1234", "+1234", "1234\n", "１２３４", 1234, None, ["1234"]])
+def test_anything_else_is_no_code(code):
+    """What is no code is refused before it costs an attempt."""
+    with pytest.raises(ValidationError):
+        check(code=code)
+
+
+def send(number, **changes):
+    """Make a send."""
+    fields = {"status": Delivery.DELIVERED, "error_code": None, "sent_at_ms": 1_000, "feedback": Feedback.NONE}
+    return Send(number=number, channel=Channel.SMS, **{**fields, **changes})
+
+
+def verification(**changes):
+    """Make a verification with one send."""
+    fields = {
+        "id": ID, "to": "+14155550123", "status": Status.PENDING, "channel": Channel.SMS, "action": Action.CODE,
+        "purpose": "login", "locale": "en", "reference": None, "country": "US", "code_length": 6, "ttl_seconds": 600,
+        "web_origin": None, "app_hash": None, "created_at_ms": 0, "expires_at_ms": 600_000, "attempts": 2,
+        "resend_at_ms": 30_000, "sends": (send(1),),
+    }  # fmt: skip
+    return Verification(**{**fields, **changes})
+
+
+ANSWERS = Answers(max_attempts=5, max_sends=3)
+
+
+def test_an_answer_counts_down_from_the_limits():
+    """What is left of attempts and sends is the limit less what was used, and never below zero."""
+    shown = ANSWERS.verification(verification(), masked=False)
+    assert (shown.attempts_remaining, shown.sends_remaining, shown.resend_at) == (3, 2, "1970-01-01T00:00:30.000Z")
+    many = verification(attempts=9, sends=tuple(send(n) for n in range(1, 6)))
+    shown = ANSWERS.verification(many, masked=False)
+    assert (shown.attempts_remaining, shown.sends_remaining, shown.resend_at) == (0, 0, None)
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.PENDING])
+def test_what_has_ended_cannot_be_sent_again(status):
+    """Only a pending verification says when its next code may be sent."""
+    assert ANSWERS.verification(verification(status=status), masked=False).resend_at is None
+
+
+def test_a_front_end_sees_two_digits_of_the_number():
+    """Masked answers show the last two digits and the length of the number, and the back end's show all of it."""
+    assert ANSWERS.verification(verification(), masked=True).to == "••••••••••23"
+    judged = Judgement(verdict=Verdict.WRONG_CODE, verification=verification())
+    assert ANSWERS.check(judged, masked=True).to == "••••••••••23"
+    assert ANSWERS.issued(verification(), "vt_x").to == "+14155550123"
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_approved_is_valid(verdict):
+    """`valid` is true for the verdict `approved` and for no other."""
+    judged = Judgement(verdict=verdict, verification=verification())
+    assert ANSWERS.check(judged, masked=False).valid == (verdict is Verdict.APPROVED)
+
+
+def test_no_answer_holds_what_is_ours():
+    """Message SIDs and the texts' particulars stay inside; the client token is in the answer to the issue alone."""
+    shown = ANSWERS.verification(verification(), masked=False).model_dump()
+    assert not {"sid", "locale", "web_origin", "app_hash", "ttl_seconds", "client_token"} & set(shown)
+    assert set(shown["sends"][0]) == {"number", "channel", "status", "error_code", "sent_at", "feedback"}
+
+
+def test_an_instant_is_rfc_3339_in_utc():
+    """Instants are written to the millisecond with a Z."""
+    assert instant(0) == "1970-01-01T00:00:00.000Z"
+    assert instant(1_767_225_600_123) == "2026-01-01T00:00:00.123Z"
