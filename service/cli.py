@@ -111,6 +111,7 @@ def worker() -> None:
 def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     """Serve the stand-in for Twilio alone."""
     listen(host, port).close()
+    _end_with_zero_when_stopped()
     account = SandboxSettings()
     typer.echo(f"TWILIO_BASE_URL=http://{host}:{port}")
     typer.echo(f"TWILIO_ACCOUNT_SID={account.account_sid}")

@@ -29,7 +29,7 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 # What an operator should be woken for, and what deserves a look.
-_ERRORS = frozenset({"confirming_halted", "unexpected_error", "sid_not_attached", "confirmation_fault"})
+_ERRORS = frozenset({"confirming_halted", "worker_fault", "unexpected_error", "sid_not_attached", "confirmation_fault"})
 _WARNINGS = frozenset(
     {
         "confirmation_dead",

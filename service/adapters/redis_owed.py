@@ -38,7 +38,7 @@ class RedisConfirmations:
         """Lease the due debts of a partition, oldest first."""
         now_ms, next_due_ms, *leased = await self._scripts.run("claim", _debt_keys(partition), [lease_ms, most])
         debts = tuple(
-            _debt(partition, sid.decode(), int(until_ms), info.decode())
+            _debt(partition, _text(sid), int(until_ms), _text(info))
             for sid, until_ms, info in zip(leased[::3], leased[1::3], leased[2::3], strict=True)
         )
         return Claim(debts, now_ms, None if next_due_ms < 0 else next_due_ms)
@@ -55,7 +55,7 @@ class RedisConfirmations:
         """Give a debt back, due later."""
         return bool(
             await self._scripts.run(
-                "postpone", _debt_keys(debt.partition), [debt.sid, debt.due_ms, delay_ms, int(was_tried)]
+                "postpone", _debt_keys(debt.partition), [_raw(debt.sid), debt.due_ms, delay_ms, int(was_tried)]
             )
         )
 
@@ -93,7 +93,7 @@ class RedisConfirmations:
             while page := await self._scripts.command("ZRANGE", key, start, start + _PAGE - 1, "WITHSCORES", key=key):
                 infos = await self._scripts.command("HMGET", info_key, *page[::2], key=info_key)
                 for sid, due_ms, info in zip(page[::2], page[1::2], infos, strict=True):
-                    yield _debt(partition, sid.decode(), int(float(due_ms)), (info or b"").decode())
+                    yield _debt(partition, _text(sid), int(float(due_ms)), _text(info or b""))
                 start += _PAGE
 
     async def dead(self) -> AsyncIterator[DeadDebt]:
@@ -103,7 +103,7 @@ class RedisConfirmations:
             while True:
                 cursor, entries = await self._scripts.command("HSCAN", key, cursor, "COUNT", _PAGE, key=key)
                 for sid, line in zip(entries[::2], entries[1::2], strict=True):
-                    yield _dead(partition, sid.decode(), line.decode())
+                    yield _dead(partition, _text(sid), _text(line))
                 if cursor == b"0":
                     break
 
@@ -111,7 +111,9 @@ class RedisConfirmations:
         """Owe a dead confirmation again; False when it is no longer dead."""
         partition = debt.partition
         keys = [redis_keys.dead(partition), *_debt_keys(partition)]
-        return bool(await self._scripts.run("replay", keys, [debt.sid, redis_keys.verification_prefix(partition)]))
+        return bool(
+            await self._scripts.run("replay", keys, [_raw(debt.sid), redis_keys.verification_prefix(partition)])
+        )
 
     async def _end(self, debt: Debt, outcome: str, reason: str) -> bool:
         keys = [
@@ -122,13 +124,22 @@ class RedisConfirmations:
         ]
         return bool(
             await self._scripts.run(
-                "settle", keys, [debt.sid, debt.send_number, outcome, f"{debt.country}:{debt.channel}", reason]
+                "settle", keys, [_raw(debt.sid), debt.send_number, outcome, f"{debt.country}:{debt.channel}", reason]
             )
         )
 
 
 def _debt_keys(partition: str) -> list[str]:
     return [redis_keys.owed(partition), redis_keys.owed_info(partition)]
+
+
+def _text(raw: bytes) -> str:
+    """Read what should be ASCII, one character a byte: a poisoned SID can still be named, and so be removed."""
+    return raw.decode("latin-1")
+
+
+def _raw(sid: str) -> bytes:
+    return sid.encode("latin-1")
 
 
 def _debt(partition: str, sid: str, due_ms: int, info: str) -> Debt:

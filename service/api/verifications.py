@@ -66,8 +66,7 @@ class VerificationDoors:
     def routes(self, auth: Authenticator) -> list[BaseRoute]:
         """List the routes with what the OpenAPI page says of them."""
         back_end, either = auth.key(Scope.VERIFICATIONS), auth.key_or_token(Scope.VERIFICATIONS)
-        path = "/v1/verifications"
-        one = path + "/{verification_id}"
+        path, one = "/v1/verifications", "/v1/verifications/{verification_id}"
         return [
             LeanRoute(
                 path,

@@ -88,6 +88,9 @@ class Confirming:
             except StoreUnavailable as away:
                 self._journal("worker_waits_for_store", reason=str(away))
                 await self._sleep(1.0)
+            except Exception as fault:  # noqa: BLE001 - a worker that died would leave every debt unpaid, in silence
+                self._journal("worker_fault", reason=type(fault).__name__)
+                await self._sleep(1.0)
         if self._posting:
             await asyncio.wait(self._posting)
         self._journal("worker_stopped")
@@ -101,10 +104,13 @@ class Confirming:
         if self._halted_until is not None:
             return await self._probe(partitions)
         most = max(1, free // len(partitions))
-        claims = await asyncio.gather(*(self._claim(partition, most) for partition in partitions))
-        debts = [debt for claim in claims for debt in claim.debts]
-        for debt in debts:
-            self._start(debt, now_ms=claims[0].now_ms)
+        claims = await asyncio.gather(*(self._claim(name, most) for name in partitions), return_exceptions=True)
+        debts = [(debt, claim.now_ms) for claim in claims if isinstance(claim, Claim) for debt in claim.debts]
+        for debt, now_ms in debts:
+            self._start(debt, now_ms=now_ms)
+        for claim in claims:
+            if isinstance(claim, BaseException):
+                raise claim  # only now: what other partitions gave is leased to us, whichever node is away
         return len(debts)
 
     async def idle(self) -> None:

@@ -40,7 +40,7 @@ async def test_a_number_that_is_known_looks_like_one_that_is_not(running):
     await running.verify(issued["id"], *running.codes())
     known, new = [await running.call("POST", "/v1/verifications", {"to": to}) for to in (NUMBER, "+12025550123")]
     assert (known[0], shape(known[1])) == (new[0], shape(new[1]))
-    assert [name for name in known[2]] == [name for name in new[2]]
+    assert list(known[2]) == list(new[2])
     for field in ("status", "attempts_remaining", "sends_remaining", "country"):
         assert known[1][field] == new[1][field]
 
@@ -150,12 +150,12 @@ def digits_in(text, digits):
     return re.search(rf"(?<![0-9a-fA-F]){digits}(?![0-9a-fA-F])", text) is not None
 
 
-async def test_no_canary_is_found_outside_its_cage(start, launch, redis, valkey, tmp_path, eventually):
+async def test_no_canary_is_found_outside_its_cage(start, launch, redis, tmp_path, eventually):
     """A11, promise 8: codes, numbers, keys and tokens are in no log, metric, error, Redis key, value or command."""
     (tmp_path / "sitecustomize.py").write_text(FAULTS)
     process = await launch(await start(otp_worker=False), python_path=[tmp_path])
     canary = Canary(process.client)
-    async with monitored(valkey) as commands:
+    async with monitored(process.client.settings.redis_url) as commands:
         await canary.play(eventually)
         stored = dump(redis).decode("latin-1")
     assert await process.stop() == 0
@@ -163,10 +163,10 @@ async def test_no_canary_is_found_outside_its_cage(start, launch, redis, valkey,
     hidden = {"log": process.log, "stored": stored, "commands": commands.text.decode("latin-1")}
 
     numbers = [number.lstrip("+1") for number in canary.numbers]
-    secrets = [canary.key, *canary.tokens, *canary.idempotency_keys, canary.client.settings.otp_secret_keys[0], "98121"]
-    secrets += [token.get_secret_value() for token in canary.client.settings.twilio_auth_token]
-    secrets = [secret.get_secret_value() if hasattr(secret, "get_secret_value") else secret for secret in secrets]
-    assert len(set(canary.codes)) >= 5
+    given = (*canary.client.settings.otp_secret_keys, *canary.client.settings.twilio_auth_token)
+    secrets = [canary.key, "98121", *canary.tokens, *canary.idempotency_keys]
+    secrets += [secret.get_secret_value() for secret in given]
+    assert len(set(canary.codes)) >= 4
     assert key_digest(canary.key) in stored  # the dump does reach the values
     for place, text in hidden.items():
         assert text
@@ -180,7 +180,7 @@ async def test_no_canary_is_found_outside_its_cage(start, launch, redis, valkey,
             assert [number for number in numbers if number in answer] == [], answer
 
 
-async def test_a_fault_of_ours_is_a_problem_that_says_nothing(start, launch, tmp_path):
+async def test_a_fault_of_ours_is_a_problem_that_says_nothing(start, launch, tmp_path, eventually):
     """A11: an unexpected exception answers 500 as `application/problem+json` with a request id, and no detail."""
     (tmp_path / "sitecustomize.py").write_text(FAULTS)
     process = await launch(await start(otp_worker=False), python_path=[tmp_path])
@@ -189,5 +189,5 @@ async def test_a_fault_of_ours_is_a_problem_that_says_nothing(start, launch, tmp
     assert (status, headers["Content-Type"]) == (500, "application/problem+json")
     assert body["code"] == "internal_error"
     assert "detail" not in body
-    assert headers["X-Request-Id"] in process.log
+    assert await eventually(lambda: headers["X-Request-Id"] in process.log)
     assert (await process.client.verify(issued["id"], *process.client.codes()))["verdict"] == "approved"

@@ -1,7 +1,8 @@
-"""What the attacks share: real service processes beside the service in this event loop."""
+"""What the fault tests share: real service processes, and a Redis of a test's own that it may freeze, fill and kill."""
 
 import pytest
 
+from tests.adapters.servers import server
 from tests.attacks.processes import launcher
 
 
@@ -13,7 +14,34 @@ async def launch(tmp_path):
 
 
 @pytest.fixture
-async def pair(start, launch):
-    """Run two serving processes on one Redis, neither with a worker; give them."""
-    running = await start(otp_worker=False)
-    return [await launch(running, OTP_WORKER="false") for _ in range(2)]
+def own_redis(tmp_path):
+    """Run a server that belongs to the test alone."""
+    with server(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+def owed(redis):
+    """Give `Owed`: what the shared Redis says is owed to Twilio."""
+    return Owed(redis)
+
+
+class Owed:
+    """The debts of all partitions."""
+
+    def __init__(self, redis):
+        self._redis = redis
+
+    def __call__(self):
+        """Read what is owed: SID -> due time (ms), the end of its lease when it is leased."""
+        return {sid: int(due) for _, sid, due in self._entries()}
+
+    def end_leases(self):
+        """Make every debt due now, as when its lease had run out."""
+        for key, sid, _ in self._entries():
+            self._redis.zadd(key, {sid: 1}, xx=True)
+
+    def _entries(self):
+        for key in self._redis.scan_iter("otp:*:owed"):
+            for sid, due in self._redis.zrange(key, 0, -1, withscores=True):
+                yield key, sid.decode(), due

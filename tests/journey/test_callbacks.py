@@ -60,7 +60,7 @@ async def test_a_message_that_was_not_delivered_may_still_be_confirmed(running, 
 
 
 async def test_an_unsigned_or_wrongly_signed_callback_changes_nothing(quiet, call_back, record):
-    """A signature that is missing, malformed or of another token, URL or body is 403, and the record stays as it was."""
+    """A signature that is missing, malformed or of another token, URL or body is 403; the record stays as it was."""
     issued = await quiet.issue()
     path, fields = path_of(issued["id"]), form(quiet.messages()[0].sid, "delivered")
     before = record(issued["id"])
@@ -247,7 +247,7 @@ async def test_a_callback_brings_a_lost_sid_home_and_a_waiting_confirmation_leav
 
 
 async def test_a_callback_faster_than_twilios_answer_frees_the_confirmation(running, hold, eventually, settled):
-    """While Twilio's answer is outstanding its callback comes: the confirmation leaves, and the answer owes no second."""
+    """While Twilio's answer is outstanding its callback frees the confirmation; the answer then owes no second."""
     held = hold(running)
     issuing = asyncio.create_task(running.issue())
     [message] = await eventually(running.messages)

@@ -37,7 +37,7 @@ async def test_another_body_under_the_same_key_is_refused(running):
     assert running.messages(OTHER) == []
 
 
-async def test_another_caller_may_use_the_same_key(running, start):
+async def test_another_caller_may_use_the_same_key(running):
     """Keys of two callers never meet, nor do those of two routes."""
     first = (await issue(running, "one"))[1]
     path = f"/v1/verifications/{first['id']}/resend"

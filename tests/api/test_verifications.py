@@ -1,0 +1,159 @@
+"""The promises of `service.api.verifications`: what the main doors take, answer and repeat."""
+
+import asyncio
+import re
+from datetime import datetime
+
+import pytest
+
+ISSUE = "/v1/verifications"
+NUMBER = "+14155550123"
+
+
+def instant(text):
+    """Read an RFC 3339 instant; give seconds."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+async def test_an_issue_answers_201_with_the_address_of_what_was_made(running):
+    """A new verification has an address, a token, one send and everything left; the code is in the message alone."""
+    status, issued, headers = await running.call("POST", ISSUE, {"to": NUMBER, "reference": "order-1"})
+    assert (status, headers["Location"]) == (201, f"{ISSUE}/{issued['id']}")
+    assert re.fullmatch("ve_[0-9a-f]{32}", issued["id"])
+    assert issued["client_token"].startswith("vt_")
+    [send] = issued["sends"]
+    assert (send["number"], send["channel"], send["status"], send["feedback"]) == (1, "sms", "queued", "none")
+    got = {name: issued[name] for name in ("status", "to", "purpose", "reference", "country", "attempts_remaining")}
+    assert got == {
+        "status": "pending", "to": NUMBER, "purpose": "login", "reference": "order-1", "country": "US",
+        "attempts_remaining": 5,
+    }  # fmt: skip
+    assert instant(issued["expires_at"]) - instant(issued["created_at"]) == pytest.approx(600, abs=0.01)
+    [code] = running.codes()
+    assert code not in str({name: value for name, value in issued.items() if name not in ("id", "client_token")})
+    status, read, _ = await running.call("GET", headers["Location"])
+    assert (status, read["id"]) == (200, issued["id"])
+
+
+async def test_an_issue_is_as_the_caller_wished(running):
+    """Length, life, purpose and language of a code are the request's where it names them."""
+    issued = await running.issue(code_length=8, ttl_seconds=60, purpose="sign-up", locale="de")
+    assert (issued["code_length"], issued["purpose"]) == (8, "sign-up")
+    assert instant(issued["expires_at"]) - instant(issued["created_at"]) == pytest.approx(60, abs=0.01)
+    [message] = running.messages()
+    assert re.search(r"lautet [0-9]{8}\.", message.body)
+
+
+async def test_every_verdict_is_a_200(running):
+    """A check is answered 200 whatever it came to; `valid` is true once."""
+    issued = await running.issue()
+    [code] = running.codes()
+    wrong = "000000" if code != "000000" else "111111"
+    seen = [await running.verify(issued["id"], typed) for typed in (wrong, code, code)]
+    assert [(body["valid"], body["verdict"], body["status"]) for body in seen] == [
+        (False, "wrong_code", "pending"),
+        (True, "approved", "approved"),
+        (False, "used", "approved"),
+    ]
+
+
+@pytest.mark.parametrize("other", [{"to": "+14155550124"}, {"purpose": "payment"}])
+async def test_an_approval_cannot_be_swapped(running, other):
+    """The right code for another number or purpose is a `mismatch`, and the code stays good for its own."""
+    issued = await running.issue()
+    [code] = running.codes()
+    body = await running.verify(issued["id"], code, **other)
+    assert (body["valid"], body["verdict"]) == (False, "mismatch")
+    assert (await running.verify(issued["id"], code, to=NUMBER, purpose="login"))["verdict"] == "approved"
+
+
+async def test_a_canceled_verification_approves_nothing(running):
+    """After a cancel the code is refused, and a second cancel changes nothing."""
+    issued = await running.issue()
+    for _ in range(2):
+        status, body, _ = await running.call("POST", f"{ISSUE}/{issued['id']}/cancel")
+        assert (status, body["status"], body["resend_at"]) == (200, "canceled", None)
+    assert (await running.verify(issued["id"], running.codes()[0]))["verdict"] == "canceled"
+
+
+async def test_a_cancel_does_not_undo_an_approval(running):
+    """A verification that was approved keeps its end."""
+    issued = await running.issue()
+    await running.verify(issued["id"], running.codes()[0])
+    status, body, _ = await running.call("POST", f"{ISSUE}/{issued['id']}/cancel")
+    assert (status, body["status"]) == (200, "approved")
+
+
+async def test_a_repeated_issue_gets_the_first_answer_again(running):
+    """The same Idempotency-Key and body get the same answer, marked as repeated, and no second SMS."""
+    body, key = {"to": NUMBER}, {"Idempotency-Key": "order-1"}
+    first = await running.call("POST", ISSUE, body, headers=key)
+    again = await running.call("POST", ISSUE, body, headers=key)
+    assert (again[0], again[1]) == (first[0], first[1]) and first[0] == 201
+    assert again[2]["Location"] == first[2]["Location"]
+    assert (first[2].get("Idempotent-Replayed"), again[2]["Idempotent-Replayed"]) == (None, "true")
+    assert len(running.messages()) == 1
+
+
+async def test_an_idempotency_key_belongs_to_one_body(running, expect):
+    """The same key with another body is 422 and sends nothing."""
+    key = {"Idempotency-Key": "order-1"}
+    await running.call("POST", ISSUE, {"to": NUMBER}, headers=key)
+    answer = await running.call("POST", ISSUE, {"to": NUMBER, "locale": "de"}, headers=key)
+    expect(answer, 422, "idempotency_key_reused")
+    assert len(running.messages()) == 1
+
+
+async def test_at_the_same_moment_one_of_the_repeats_sends(running, expect):
+    """Of ten simultaneous issues with one key one sends; the others get its answer, or 409 while it runs."""
+    key = {"Idempotency-Key": "order-1"}
+    answers = await asyncio.gather(*(running.call("POST", ISSUE, {"to": NUMBER}, headers=key) for _ in range(10)))
+    created = {answer[1]["id"] for answer in answers if answer[0] == 201}
+    assert len(created) == len(running.messages()) == 1
+    for answer in answers:
+        if answer[0] != 201:
+            expect(answer, 409, "request_in_progress")
+
+
+async def test_a_repeated_resend_sends_once(running):
+    """The same key on the resend gets the same answer and one more SMS, not two."""
+    issued = await running.issue()
+    path = f"{ISSUE}/{issued['id']}/resend"
+    answers = [await running.call("POST", path, headers={"Idempotency-Key": "again"}) for _ in range(2)]
+    assert [(status, len(body["sends"])) for status, body, _ in answers] == [(200, 2), (200, 2)]
+    assert len(running.messages()) == 2
+
+
+async def test_a_repeated_check_keeps_its_verdict(running, expect):
+    """A lost answer does not turn an approval into `used`: the same key gets the same verdict, another code 422."""
+    issued = await running.issue()
+    [code] = running.codes()
+    path, key = f"{ISSUE}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
+    verdicts = [(await running.call("POST", path, {"code": code}, headers=key))[1]["verdict"] for _ in range(2)]
+    assert verdicts == ["approved", "approved"]
+    wrong = "000000" if code != "000000" else "111111"
+    expect(await running.call("POST", path, {"code": wrong}, headers=key), 422, "idempotency_key_reused")
+    assert (await running.verify(issued["id"], code))["verdict"] == "used"
+
+
+async def test_two_callers_may_use_the_same_idempotency_key(running):
+    """A key belongs to one verification's front end or to one API key: callers never get each other's answers."""
+    issued, other = await running.issue(), await running.issue(to="+14155550124")
+    for one in (issued, other):
+        status, body, _ = await running.call(
+            "POST", f"{ISSUE}/{one['id']}/resend", key=one["client_token"], headers={"Idempotency-Key": "k"}
+        )
+        assert (status, body["id"], len(body["sends"])) == (200, one["id"], 2)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "two words", "ümlaut", "tab\tkey"])
+async def test_an_idempotency_key_is_visible_ascii(running, expect, key):
+    """A key that could be cut or changed on its way is refused before anything is sent."""
+    headers = {"Idempotency-Key": key}
+    expect(await running.call("POST", ISSUE, {"to": NUMBER}, headers=headers), 400, "invalid_idempotency_key")
+    assert running.messages() == []
+    expect(
+        await running.call("POST", f"{ISSUE}/ve_{'0' * 32}/verify", {"code": "123456"}, headers=headers),
+        400,
+        "invalid_idempotency_key",
+    )

@@ -1,0 +1,141 @@
+"""Who gets in (A14): credentials that are absent, wrong, revoked, too weak or another verification's."""
+
+import asyncio
+import json
+import secrets
+import time
+
+import pytest
+
+from service.api.auth import key_digest
+from tests.attacks.watching import monitored
+
+OPEN = {"/livez", "/readyz", "/metrics", "/twilio/status/{verification_id}/{send_number}"}
+
+
+def add_key(redis, *scopes, name="another"):
+    """Add an API key as `otp-service keys create` does; give it."""
+    key = "otp_sk_" + secrets.token_urlsafe(32)
+    redis.hset("otp:keys", key_digest(key), json.dumps({"name": name, "scopes": scopes, "created_at": "2026-01-01"}))
+    return key
+
+
+async def status_with(running, authorization, method="GET", path="/v1/verifications/ve_" + "0" * 32, **options):
+    """Make a call with this Authorization header, None for no header; give the status."""
+    headers = {} if authorization is None else {"Authorization": authorization}
+    async with running.http.request(method, path, headers=headers, **options) as answer:
+        assert (answer.status == 401) == ("WWW-Authenticate" in answer.headers)
+        return answer.status
+
+
+async def test_every_route_that_is_not_open_asks_for_a_credential(running):
+    """A14: of all documented routes only probes, metrics and Twilio's callback answer a stranger otherwise than 401."""
+    async with running.http.get("/openapi.json") as answer:
+        paths = (await answer.json())["paths"]
+    closed = [(path, method) for path, doors in paths.items() for method in doors if path not in OPEN]
+    assert len(closed) >= 5
+    for path, method in closed:
+        filled = path.replace("{verification_id}", "ve_" + "0" * 32)
+        assert await status_with(running, None, method, filled, json={"code": "123456"}) == 401, path
+    forged = await status_with(running, None, "POST", "/twilio/status/ve_0/1", data={"MessageSid": "SM"})
+    assert forged == 403
+
+
+async def test_only_a_bearer_key_in_the_header_opens(running):
+    """A14: other schemes, other places and altered keys are 401; the scheme's case does not matter (RFC 9110 11.1)."""
+    key = running.key
+    known = 404  # the way is open: there is only no such verification
+    assert await status_with(running, f"Bearer {key}") == known
+    assert await status_with(running, f"bearer {key}") == known
+    refused = [
+        None, "", key, "Bearer", "Bearer ", f"Basic {key}", f"Token {key}", f"Bearer{key}", f"Bearer {key}x",
+        f"Bearer {key[:-1]}", f"Bearer {key.upper()}", f"Bearer {key},{key}", f"Bearer {key} {key}", f'Bearer "{key}"',
+        f"Bearer {key.removeprefix('otp_sk_')}", f"Bearer {key_digest(key)}", "Bearer null", "Bearer \u00e4\u00f6",
+        "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9.", "Bearer vt_", "Bearer otp_sk_",
+    ]  # fmt: skip
+    assert [await status_with(running, one) for one in refused] == [401] * len(refused)
+    path = "/v1/verifications/ve_" + "0" * 32
+    for query in (f"?access_token={key}", f"?api_key={key}", f"?Authorization=Bearer%20{key}"):
+        assert await status_with(running, None, path=path + query) == 401
+
+
+async def test_a_key_does_what_its_scopes_say(running, redis, eventually):
+    """A14: a key for reports or operation neither issues nor verifies."""
+    issued = await running.issue()
+    for scope in ("reports", "operate"):
+        key = add_key(redis, scope, name=scope)
+        path = f"/v1/verifications/{issued['id']}"
+        assert await eventually(lambda key=key, path=path: is_refused(running, key, path))
+        for method, door, body in (("POST", "/verify", {"code": "123456"}), ("POST", "/resend", None)):
+            assert (await running.call(method, path + door, body, key=key))[0] == 403
+        assert (await running.call("POST", "/v1/verifications", {"to": "+12025550123"}, key=key))[0] == 403
+    assert (await running.read(issued["id"]))["attempts_remaining"] == 5
+    assert len(running.sandbox.ledger.messages()) == 1
+
+
+async def is_refused(running, key, path):
+    """Tell whether a key is known and lacks the scope."""
+    return (await running.call("GET", path, key=key))[0] == 403
+
+
+async def test_a_client_token_opens_its_verification_and_nothing_else(running):
+    """A14: another verification's token is 401; its own may verify, resend and read, but not issue or cancel."""
+    mine, other = await running.issue(), await running.issue("+12025550123")
+    token = mine["client_token"]
+    altered = [token[:-1] + ("A" if token[-1] != "A" else "B"), token + "A", token[:-1], other["client_token"]]
+    for wrong in altered:
+        status, _, _ = await running.call("GET", f"/v1/verifications/{mine['id']}", key=wrong)
+        assert status == 401, wrong
+    for door in ("verify", "resend"):
+        path = f"/v1/verifications/{other['id']}/{door}"
+        assert (await running.call("POST", path, {"code": "123456"}, key=token))[0] == 401
+    assert (await running.call("POST", f"/v1/verifications/{mine['id']}/cancel", key=token))[0] == 403
+    assert (await running.call("POST", "/v1/verifications", {"to": "+12025550123"}, key=token))[0] == 403
+    status, body, _ = await running.call("GET", f"/v1/verifications/{mine['id']}", key=token)
+    assert (status, body["to"]) == (200, "\u2022" * 10 + "23")
+    assert (await running.read(other["id"]))["attempts_remaining"] == 5
+
+
+async def test_unknown_keys_cost_one_look_up_a_second_at_most(start):
+    """A14: a flood of unknown keys reads the key store once a second, however many they are."""
+    running = await start(otp_worker=False)
+    async with monitored(running.settings.redis_url) as commands:
+        began = time.monotonic()
+        statuses = await asyncio.gather(*(status_with(running, f"Bearer otp_sk_{number}") for number in range(300)))
+        seconds = time.monotonic() - began
+    assert set(statuses) == {401}
+    assert 1 <= commands.count(b"HGETALL", b"otp:keys") <= seconds + 2
+
+
+async def test_an_unknown_key_makes_a_revoked_one_known(running, redis, eventually):
+    """A14: revoking takes effect at the next reading of the key store, and an unknown key causes one."""
+    key = add_key(redis, "verifications")
+    path = "/v1/verifications/ve_" + "0" * 32
+
+    async def status():
+        return await status_with(running, f"Bearer {key}", path=path)
+
+    async def is_known():
+        return await status() == 404
+
+    async def is_revoked():
+        await status_with(running, "Bearer otp_sk_unknown")
+        return await status() == 401
+
+    assert await eventually(is_known)
+    redis.hdel("otp:keys", key_digest(key))
+    assert await eventually(is_revoked)
+    assert await status_with(running, f"Bearer {running.key}", path=path) == 404
+
+
+@pytest.mark.slow
+async def test_a_revoked_key_is_refused_within_thirty_seconds(running, redis, eventually):
+    """A14: with nobody else calling, a revoked key works for 30 s at most."""
+    key = add_key(redis, "verifications")
+
+    async def has(status):
+        return await status_with(running, f"Bearer {key}") == status
+
+    assert await eventually(lambda: has(404))
+    redis.hdel("otp:keys", key_digest(key))
+    assert await eventually(lambda: has(401), seconds=35)

@@ -1,0 +1,142 @@
+"""Asking too much (A15): large bodies, slow sockets, deep JSON, thousands of headers. Others are still answered."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.racing import Racer, race
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+async def process(start, launch):
+    """Run one serving process."""
+    return await launch(await start(otp_worker=False), OTP_WORKER="false")
+
+
+def resident_bytes(process):
+    """Read how much memory a process holds."""
+    [line] = [one for one in Path(f"/proc/{process.child.pid}/status").read_text().splitlines() if "VmRSS" in one]
+    return int(line.split()[1]) * 1024
+
+
+async def send_raw(port, *chunks):
+    """Send bytes as far as the server takes them; give the first line of its answer, or b'' when it just closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for chunk in chunks:
+            writer.write(chunk)
+            await writer.drain()
+        return await asyncio.wait_for(reader.readline(), 10)
+    except OSError:
+        return b""
+    finally:
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def slow_sockets(port, beginnings):
+    """Hold connections open that have begun a request and do not go on."""
+    lanes = [await asyncio.open_connection("127.0.0.1", port) for _ in beginnings]
+    try:
+        for (_, writer), beginning in zip(lanes, beginnings, strict=True):
+            writer.write(beginning)
+        yield
+    finally:
+        for _, writer in lanes:
+            writer.transport.abort()
+
+
+async def journey(client, number):
+    """Issue, verify and read as a well-behaved caller does, all in time."""
+    async with asyncio.timeout(10):
+        issued = await client.issue(number)
+        assert (await client.verify(issued["id"], *client.codes(number)))["verdict"] == "approved"
+
+
+def head(client, path, *lines):
+    """Write a request's head without its end."""
+    auth = f"Authorization: Bearer {client.key}"
+    start = (f"POST {path} HTTP/1.1", "Host: localhost", auth, "Content-Type: application/json")
+    return "\r\n".join([*start, *lines]).encode()
+
+
+async def test_two_hundred_slow_sockets_stop_nobody(process):
+    """A15: while 200 connections hold half a head or half a body, another caller is served."""
+    half_head = head(process.client, "/v1/verifications")
+    half_body = half_head + b"\r\nContent-Length: 1000\r\n\r\n{"
+    async with slow_sockets(process.port, [half_head, half_body] * 100):
+        await journey(process.client, "+14155550101")
+
+
+async def test_a_large_body_is_refused_unread(process):
+    """A15: bodies of 10 MB, announced or not, are 413; memory stays, and others are served."""
+    client = process.client
+    await journey(client, "+14155550101")
+    before = resident_bytes(process)
+    path = "/v1/verifications"
+    announced = head(client, path, f"Content-Length: {10 * MEBIBYTE}", "", "")
+    chunked = head(client, path, "Transfer-Encoding: chunked", "", "")
+    piece = b"x" * MEBIBYTE
+    part = b"%x\r\n%s\r\n" % (len(piece), piece)
+    firsts = await asyncio.gather(
+        *(send_raw(process.port, announced, *[piece] * 10) for _ in range(5)),
+        *(send_raw(process.port, chunked, *[part] * 10, b"0\r\n\r\n") for _ in range(5)),
+    )
+    # A client that is still writing may see the connection end before it reads the answer.
+    assert {first.split(b" ")[1] for first in firsts if first} <= {b"413"}
+    assert await send_raw(process.port, announced) == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+    stranger = announced.replace(client.key.encode(), b"otp_sk_nobody")
+    assert b" 401 " in await send_raw(process.port, stranger)
+    await journey(client, "+14155550102")
+    assert resident_bytes(process) < 2 * before
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"to":', b'{"to":{"a":'])
+async def test_deep_json_is_malformed(running, opening):
+    """A15: JSON nested as deep as the body limit allows is refused, not followed."""
+    raw = opening * (4096 // len(opening))
+    status, body, _ = await running.call(
+        "POST", "/v1/verifications", data=raw, headers={"Content-Type": "application/json"}
+    )
+    assert (status, body["code"]) in ((400, "malformed_body"), (422, "invalid_request"))
+
+
+MANY_HEADERS = b"".join(b"X-%d: a\r\n" % number for number in range(10_000))
+ODD_HEADS = [
+    b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + MANY_HEADERS + b"\r\n",
+    b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n",
+    b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /v1/verifications/\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /v1/verifications/%ff%00%0a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+    b"POST /v1/verifications HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+    b"POST /v1/verifications HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    b"POST /v1/verifications HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"GET /livez HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: YWJj\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"\x00" * 1_000,
+]  # fmt: skip
+
+
+async def test_odd_heads_are_no_fault_of_ours(process):
+    """A15: thousands of headers, endless lines, bytes that are no HTTP: no 5xx, no traceback, and others are served."""
+    firsts = [await send_raw(process.port, raw + b"\r\n\r\n") for raw in ODD_HEADS]
+    assert [first for first in firsts if first.split(b" ")[1:2] and first.split(b" ")[1].startswith(b"5")] == []
+    await journey(process.client, "+14155550101")
+    assert "Traceback" not in process.log
+    assert "unexpected_error" not in process.log
+
+
+async def test_a_flood_of_checks_does_not_slow_an_issue_down_for_ever(process):
+    """A15: with 300 checks at once on fresh connections every one is answered, and an issue beside them too."""
+    client = process.client
+    issued = await client.issue("+14155550101")
+    headers = {"Authorization": f"Bearer {client.key}"}
+    check = Racer(client.url, f"/v1/verifications/{issued['id']}/verify", {"code": "0000"}, headers)
+    answers, _ = await asyncio.gather(race([check] * 300), journey(client, "+14155550102"))
+    assert {status for status, _ in answers} == {200}
+    assert not any(body["valid"] for _, body in answers)

@@ -1,0 +1,312 @@
+"""Processes killed in the worst moments: between Twilio and Redis, under load, while draining, while stopping.
+
+`kill -9` leaves no chance to tidy up, so what holds afterwards held at every instant before.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import aiohttp
+import pytest
+import redis as redis_py
+
+from service.sandbox import FaultPlan
+
+NUMBER = "+14155550123"
+LONGEST_LEASE_MS = 60_000
+
+
+def plan(running, endpoint, kind, **more):
+    """Plan a fault at the stand-in."""
+    running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **more))
+
+
+def is_taken(running):
+    """Tell whether every planned fault has struck: its call is at the stand-in now."""
+    return not running.sandbox.faults.planned()
+
+
+async def check(client, verification_id, code):
+    """Check a code; give the verdict, or None when no answer came."""
+    try:
+        return (await client.verify(verification_id, code))["verdict"]
+    except (aiohttp.ClientError, OSError):
+        return None
+
+
+async def feedback(client, verification_id):
+    """Give the feedback of the first send."""
+    return (await client.read(verification_id))["sends"][0]["feedback"]
+
+
+class Orphan:
+    """A message that Twilio accepts while the process that asked for it is dead; the process then serves again."""
+
+    def __init__(self, running, process, redis):
+        self.running, self.process = running, process
+        [key] = redis.keys("otp:*:v:ve_*")
+        self.id = key.decode().rsplit(":", 1)[1]
+
+    def accept(self, *, reports):
+        """Let Twilio accept the message now; its reports come at once, or when `report` says so."""
+        self.running.sandbox.faults.end()
+        if not reports:
+            plan(self.running, "callbacks", "late", seconds=3600, count=1)
+
+    async def report(self, eventually):
+        """Let the status callbacks go, once both are held back."""
+        assert await eventually(lambda: self.running.messages()[0].status == "delivered")
+        await asyncio.sleep(0.05)
+        self.running.sandbox.faults.end()
+
+    async def approved(self, eventually):
+        """Type the code of the accepted message; give its SID. The check must be approved."""
+        [message] = await eventually(self.running.messages)
+        assert await check(self.process.client, self.id, *self.running.codes()) == "approved"
+        return message.sid
+
+
+@pytest.fixture
+def orphan(start, launch, redis, eventually):
+    """Give a function that kills a process while its POST to Twilio is outstanding, and starts it again."""
+
+    async def make(**headers):
+        running = await start(otp_worker=False)
+        process = await launch(running)
+        plan(running, "messages", "slow", seconds=3600, count=1)
+        issue = asyncio.create_task(process.client.call("POST", "/v1/verifications", {"to": NUMBER}, headers=headers))
+        assert await eventually(lambda: is_taken(running))
+        process.kill()
+        with pytest.raises(aiohttp.ClientError):
+            await issue
+        return Orphan(running, await process.start(), redis)
+
+    return make
+
+
+async def test_the_callback_brings_home_the_sid_that_a_dead_process_never_learnt(orphan, eventually):
+    """(i) The process dies with its POST outstanding; the callback brings the SID, and a code confirms exactly it."""
+    lost = await orphan()
+    lost.accept(reports=True)
+
+    async def is_delivered():
+        return (await lost.process.client.read(lost.id))["sends"][0]["status"] == "delivered"
+
+    assert await eventually(is_delivered)
+    sid = await lost.approved(eventually)
+    assert await eventually(lost.running.confirmed) == {sid}
+    assert len(lost.running.messages()) == 1
+
+
+async def test_a_code_typed_before_its_sid_is_known_waits_and_is_confirmed(orphan, eventually, owed):
+    """(i) Typed before the callback the confirmation waits, owed to nobody; the callback sends it to its SID."""
+    lost = await orphan()
+    lost.accept(reports=False)
+    sid = await lost.approved(eventually)
+    assert await feedback(lost.process.client, lost.id) == "waiting"
+    assert owed() == {}
+    await lost.report(eventually)
+    assert await eventually(lost.running.confirmed) == {sid}
+
+    async def is_confirmed():
+        return await feedback(lost.process.client, lost.id) == "confirmed"
+
+    assert await eventually(is_confirmed)
+    assert lost.running.messages()[0].feedback_posts == 1
+
+
+async def test_a_repeat_after_the_crash_sends_nothing_and_says_unknown(orphan, redis):
+    """(i) The same Idempotency-Key is 409 while the dead request's lease runs, then 201 `unknown`; no second SMS."""
+    headers = {"Idempotency-Key": "after-the-crash"}
+    lost = await orphan(**headers)
+    wish = {"to": NUMBER}
+    status, body, _ = await lost.process.client.call("POST", "/v1/verifications", wish, headers=headers)
+    assert (status, body["code"]) == (409, "request_in_progress")
+    [record] = redis.keys("otp:idem:*")
+    redis.hset(record, "until", 1)
+    status, body, _ = await lost.process.client.call("POST", "/v1/verifications", wish, headers=headers)
+    assert (status, body["id"], body["sends"][0]["status"]) == (201, lost.id, "unknown")
+    status, again, answered = await lost.process.client.call("POST", "/v1/verifications", wish, headers=headers)
+    assert (status, again["id"], answered["Idempotent-Replayed"]) == (201, lost.id, "true")
+    assert lost.running.messages() == []
+    lost.accept(reports=True)
+
+
+async def test_a_debt_whose_worker_died_is_paid_by_the_next_one(start, launch, redis, eventually, owed):
+    """(ii) A worker dies between POST and settlement: the debt stays leased under 60 s, then another worker pays it."""
+    running = await start(otp_worker=False)
+    process = await launch(running)
+    plan(running, "feedback", "slow", seconds=3600, count=1)
+    issued = await process.client.issue()
+    assert await check(process.client, issued["id"], *running.codes()) == "approved"
+    assert await eventually(lambda: is_taken(running))
+    process.kill()
+    [(sid, due_ms)] = owed().items()
+    now_ms = int(redis.time()[0] * 1000)
+    assert now_ms < due_ms <= now_ms + LONGEST_LEASE_MS
+    await launch(running, "worker")
+    owed.end_leases()
+    assert await eventually(lambda: owed() == {}, seconds=20)
+    running.sandbox.faults.end()  # the dead worker's own POST reaches Twilio last
+    assert running.confirmed() == {sid}
+    assert await feedback(running, issued["id"]) == "confirmed"
+    assert running.messages()[0].feedback_posts <= 2
+
+
+def owed_or_confirmed(running, owed):
+    """Give the SIDs that Twilio has been told about, or will be."""
+    return running.confirmed() | set(owed())
+
+
+async def some(tasks, count):
+    """Return as soon as so many of the tasks are done."""
+    done, left = set(), set(tasks)
+    while len(done) < count:
+        more, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        done |= more
+
+
+async def kill_under_load(start, launch, owed, count, kills):
+    running = await start(otp_worker=False)
+    process = await launch(running, OTP_WORKER="false")
+    numbers = [f"+1415555{number:04d}" for number in range(count)]
+    sids, approvals, answered = {}, Counter(), Counter()
+    unanswered = []
+    for number in numbers:
+        issued = await running.issue(number)
+        sids[issued["id"]] = running.messages(number)[0].sid
+        unanswered.append((issued["id"], *running.codes(number)))
+    # Each code is checked twice at once: a kill in between must not let both through.
+    for round_number in range(kills + 1):
+        checks = [asyncio.create_task(check(process.client, *one)) for one in unanswered for _ in range(2)]
+        if round_number < kills:
+            await some(checks, len(checks) // 4)
+            process.kill()
+        seen = await asyncio.gather(*checks)
+        for (verification_id, _), verdict in zip([one for one in unanswered for _ in range(2)], seen, strict=True):
+            approvals[verification_id] += verdict == "approved"
+            answered[verification_id] += verdict is not None
+        approved = {sids[verification_id] for verification_id, times in approvals.items() if times}
+        assert approved <= owed_or_confirmed(running, owed)
+        unanswered = [one for one in unanswered if not answered[one[0]]]
+        if round_number < kills:
+            await process.start()
+    assert max(approvals.values()) == 1
+    for verification_id in sids:
+        assert (await running.read(verification_id))["status"] == "approved"
+    assert owed_or_confirmed(running, owed) == set(sids.values())
+    return running, sids
+
+
+async def test_no_approval_is_lost_or_doubled_when_the_process_is_killed_under_load(start, launch, owed, eventually):
+    """F1: whatever was answered `approved` before kill -9 is owed, nothing is approved twice, and all is paid later."""
+    running, sids = await kill_under_load(start, launch, owed, 60, 1)
+    await launch(running, "worker")
+    assert await eventually(lambda: running.confirmed() == set(sids.values()), seconds=20)
+    assert all(message.feedback_posts == 1 for message in running.sandbox.ledger.messages())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_five_kills_under_load_lose_and_double_nothing(start, launch, owed):
+    """F1 at length: a thousand verifications, five kills."""
+    await kill_under_load(start, launch, owed, 1000, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_workers_killed_every_second_pay_every_debt(start, launch, redis, eventually, owed):
+    """F2: with the worker killed every second, all debts are paid; doubles only for what was in flight at a kill."""
+    running = await start(otp_worker=False)
+    sids = set()
+    for number in range(400):
+        to = f"+1415555{number:04d}"
+        issued = await running.issue(to)
+        await running.verify(issued["id"], *running.codes(to))
+        sids.add(running.messages(to)[0].sid)
+    plan(running, "feedback", "slow", seconds=0.3)
+    kills = 0
+    worker = await launch(running, "worker")
+    while left := len(owed()):
+        assert await eventually(lambda left=left: len(owed()) < left, seconds=30)
+        await asyncio.sleep(1)
+        worker.kill()
+        kills += 1
+        owed.end_leases()
+        await worker.start()
+    assert kills >= 2
+    assert await eventually(lambda: owed() == {}, seconds=30)
+    assert running.confirmed() == sids
+    posts = [message.feedback_posts for message in running.sandbox.ledger.messages()]
+    assert sum(posts) - len(sids) <= kills * 32
+    assert redis.keys("otp:*:dead") == []
+
+
+async def test_a_killed_embedded_server_comes_back_with_all_it_acknowledged(start, launch, tmp_path, eventually):
+    """F3: after kill -9 of the embedded Valkey the service recovers by itself; no acknowledged step is lost."""
+    running = await start(otp_worker=False)
+    embedded = {"REDIS_URL": "", "OTP_DATA_DIR": str(tmp_path / "data")}
+    process = await launch(running, **embedded)
+    key = await asyncio.to_thread(
+        subprocess.check_output,
+        [sys.executable, "-m", "service", "keys", "create", "test"],
+        env=process.environment,
+        cwd=tmp_path,
+        text=True,
+    )
+    client = replace(process.client, key=key.strip())
+    ids = [(await client.issue(f"+1415555000{number}"))["id"] for number in range(6)]
+    codes = [client.codes(f"+1415555000{number}")[0] for number in range(6)]
+    for verification_id, code in zip(ids[:3], codes[:3], strict=True):
+        assert await check(client, verification_id, code) == "approved"
+    with redis_py.Redis(unix_socket_path=str(tmp_path / "data/run/x.sock")) as admin:
+        server = admin.info("server")["process_id"]
+    os.kill(server, signal.SIGKILL)
+
+    async def is_back():
+        return (await client.call("GET", f"/v1/verifications/{ids[0]}"))[0] == 200
+
+    assert await eventually(is_back, seconds=20)
+    seen = [await check(client, *one) for one in zip(ids, codes, strict=True)]
+    assert seen == ["used"] * 3 + ["approved"] * 3
+    sids = {client.messages(f"+1415555000{number}")[0].sid for number in range(6)}
+    assert await eventually(lambda: client.confirmed() == sids, seconds=20)
+    assert await process.stop() == 0
+
+
+async def test_a_stop_under_load_fails_no_request_and_leaves_no_lease(start, launch, redis, eventually, owed):
+    """F13: SIGTERM under load: what was taken is answered, the exit code is 0, and every approval is settled or due."""
+    running = await start(otp_worker=False)
+    process = await launch(running)
+    ids = {}
+    for number in range(120):
+        to = f"+1415555{number:04d}"
+        ids[(await running.issue(to))["id"]] = to
+    plan(running, "feedback", "slow", seconds=0.2)
+    pending = random.sample(list(ids), len(ids))
+    seen = {}
+
+    async def type_codes():
+        while pending:
+            verification_id = pending.pop()
+            seen[verification_id] = await check(process.client, verification_id, *running.codes(ids[verification_id]))
+
+    load = [asyncio.create_task(type_codes()) for _ in range(8)]
+    assert await eventually(lambda: len(seen) > 30)
+    assert await process.stop(seconds=30) == 0
+    await asyncio.gather(*load)
+    assert process.log.count("service_stopped") == 1
+    approved = {running.messages(ids[one])[0].sid for one, verdict in seen.items() if verdict == "approved"}
+    assert approved
+    assert set(seen.values()) <= {"approved", None}
+    for verification_id in (one for one, verdict in seen.items() if verdict is None):  # came too late to be taken
+        assert (await running.read(verification_id))["attempts_remaining"] == 5
+    assert owed_or_confirmed(running, owed) == approved
+    seconds, microseconds = redis.time()
+    assert max(owed().values(), default=0) <= seconds * 1000 + microseconds // 1000

