@@ -215,9 +215,7 @@ async def test_owed_confirmations_can_be_listed(start, cli, valkey):
     [message] = service.messages()
     status, out, _ = await asyncio.to_thread(cli, "owed", "list", REDIS_URL=valkey)
     assert status == 0
-    assert re.fullmatch(
-        rf"{message.sid}\t{issued['id']}\tsend 1\ttries 0\tsince \S+Z\tdue \S+Z\n", out
-    )
+    assert re.fullmatch(rf"{message.sid}\t{issued['id']}\tsend 1\ttries 0\tsince \S+Z\tdue \S+Z\n", out)
     assert "4155550123" not in out
     assert (await asyncio.to_thread(cli, "owed", "dead", REDIS_URL=valkey))[:2] == (0, "")
 
@@ -333,7 +331,7 @@ def twilio_at(port):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_serve_and_keys_share_one_embedded_store(service_process, environment, tmp_path, workers):
-    """A key made beside a running `serve` works in each of its processes, and the loop closes; SIGTERM ends it with 0."""
+    """A key made beside a running `serve` works in each of its processes; the loop closes; SIGTERM ends it with 0."""
     port, twilio_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     twilio = twilio_at(twilio_port)
@@ -379,7 +377,9 @@ def test_the_stand_in_says_how_to_use_it(service_process, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [["serve"], ["serve", "--workers", "2"], ["sandbox"], ["demo", "--once"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["serve"], ["serve", "--workers", "2"], ["sandbox"], ["demo", "--once"]], ids=" ".join
+)
 def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
     """A port that is in use is said to be, with the way to another one, and the exit status is 2."""
     with socket.socket() as taken:
@@ -392,5 +392,7 @@ def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
             check=False,
         )  # fmt: skip
     assert ended.returncode == 2
-    assert ended.stderr == f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another with --port\n"
+    assert (
+        ended.stderr == f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another with --port\n"
+    )
     assert ended.stdout == ""

@@ -1,4 +1,4 @@
-"""The promises of `service.telemetry`: listed fields only, levels that wake the right people, a log that stops nothing."""
+"""The promises of `service.telemetry`: listed fields only, levels that wake the right people, a harmless log."""
 
 import io
 import json
@@ -81,7 +81,9 @@ def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch):
 def test_every_event_of_the_service_passes_listed_fields_only():
     """Each field that the service's own calls pass to the journal is on the list, so none is lost unseen."""
     for path in (Path(__file__).parent.parent / "service").rglob("*.py"):
-        for call in re.findall(r"[_.]?journal\(\s*\n?\s*\"\w+\",?([^()]*(?:\([^()]*\)[^()]*)*)\)", path.read_text("utf-8")):
+        for call in re.findall(
+            r"[_.]?journal\(\s*\n?\s*\"\w+\",?([^()]*(?:\([^()]*\)[^()]*)*)\)", path.read_text("utf-8")
+        ):
             for name in re.findall(r"(?:^|[\s(,])(\w+)=(?!=)", call):
                 assert name in FIELDS, f"{path.name}: {name}"
 

@@ -19,13 +19,14 @@ from service.core.ports import (
     Journal,
     Limited,
     NewVerification,
+    NotPending,
     SameCode,
     StoreUnavailable,
     UnknownVerification,
     VerificationStore,
 )
 from service.core.sending import MessageRefused, Sending
-from service.core.verification import Action, Channel, Verification, new_id
+from service.core.verification import Action, Channel, Status, Verification, new_id
 
 T = TypeVar("T")
 
@@ -131,6 +132,8 @@ class Issuing:
         if abandoned_id is not None:
             return await self._keep(verification, repeatable)
         async with _ReleasedOnFailure(self._idempotency, repeatable.key):
+            if verification.status is not Status.PENDING:
+                raise NotPending(verification)  # before the limits: what sends nothing draws on nobody's budget
             wait_ms = await self._guard.wait_for_send_ms(
                 to=verification.to, country=verification.country, client_ip=None
             )

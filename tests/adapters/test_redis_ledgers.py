@@ -20,10 +20,10 @@ _numbers = itertools.count()
 class VirtualLimit:
     """`limit.lua` with its one reading of the clock replaced by an argument, so that instants are exact."""
 
-    def __init__(self, admin):
-        self._admin = admin
+    def __init__(self, stores):
+        self._admin = stores.admin
         clock = "redis.call('TIME')"
-        text = load_scripts()["limit"].text
+        text = stores.scripts._scripts["limit"].text
         assert text.count(clock) == 1
         self._text = text.replace(clock, "{ARGV[2], ARGV[3]}")
 
@@ -40,7 +40,7 @@ windows = st.lists(st.tuples(st.integers(1, 6), st.integers(60_000, 700_000)), m
 @given(windows=windows, pauses=st.lists(st.integers(0, 90_000), min_size=5, max_size=60), patient=st.booleans())
 def test_no_window_of_any_position_holds_more_than_the_limit(stores, windows, pauses, patient):
     """At no instant does any window look back on more grants than its limit, and a wait that is kept is enough."""
-    limit, limits = VirtualLimit(stores.admin), Limits(tuple(windows))
+    limit, limits = VirtualLimit(stores), Limits(tuple(windows))
     key, now_ms, granted = f"otp:limit:test:{next(_numbers)}", 0, []
     for pause_ms in pauses:
         now_ms += pause_ms
@@ -59,7 +59,7 @@ def test_no_window_of_any_position_holds_more_than_the_limit(stores, windows, pa
 
 def test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late(stores):
     """The slices cost at most a twentieth of the window."""
-    limit, limits = VirtualLimit(stores.admin), Limits(((3, 100_000),))
+    limit, limits = VirtualLimit(stores), Limits(((3, 100_000),))
     for at_ms in (1, 2, 3):
         assert limit.reserve("otp:limit:test:x", limits, at_ms) == 0
     assert limit.reserve("otp:limit:test:x", limits, 99_999) > 0

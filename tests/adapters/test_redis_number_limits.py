@@ -152,3 +152,18 @@ async def test_failed_checks_outlive_the_number_limit_and_the_record(stores):
     stores.time_passes(day_ms - MINUTE_MS)
     verification = await stores.sent("111111")
     assert await stores.verdict(verification, "111111") is Verdict.LOCKED
+
+
+async def test_neither_memory_of_a_number_shortens_the_other(stores):
+    """A wrong code leaves the number's sends remembered, and a send leaves its wrong codes remembered."""
+    day_ms = 24 * 60 * MINUTE_MS
+    long, short = Limits(((1, day_ms),)), Limits(((9, 1000),))
+    by_sends = stores.under(number=long, failed_checks=short)
+    await by_sends.check(await by_sends.sent("111111"), "000000")
+    by_failures = stores.under(number=short, failed_checks=long)
+    await by_failures.check(await by_failures.sent("111111", to=OTHER_NUMBER), "000000")
+    await by_failures.sent("111111", to=OTHER_NUMBER)
+    stores.time_passes(day_ms - MINUTE_MS)
+    assert await _try_to_issue(by_sends) is None
+    verification = await by_failures.sent("111111", to=OTHER_NUMBER)
+    assert await by_failures.verdict(verification, "111111") is Verdict.LOCKED

@@ -11,7 +11,8 @@ from service.core.verification import Feedback, Verdict, partition_of
 from tests.adapters.engines import MINUTE_MS, NUMBER, OTHER_NUMBER, sid_of
 
 LEASE_MS = MINUTE_MS
-DAY_MS = 24 * 60 * MINUTE_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
 
 async def _owing(stores, **fields):
@@ -132,14 +133,13 @@ async def test_debts_live_a_day_after_they_were_last_touched(stores):
     verification = await _owing(stores)
     for _ in range(3):
         stores.time_passes(DAY_MS)
-        debt = await _claim_one(stores, verification)
-        stores.time_passes(LEASE_MS)
-    stores.time_passes(DAY_MS)
-    debt = await _claim_one(stores, verification)
-    assert debt.legible
-    await stores.confirmations.postpone(debt, delay_ms=0, was_tried=True)
-    stores.time_passes(DAY_MS)
-    assert await stores.owed() == [sid_of(verification)]
+        claim = await stores.claim(verification, lease_ms=2 * HOUR_MS)
+        assert [debt.legible for debt in claim.debts] == [True]
+    stores.time_passes(HOUR_MS)
+    held = replace(claim.debts[0], due_ms=claim.debts[0].due_ms - HOUR_MS)
+    assert await stores.confirmations.postpone(held, delay_ms=0, was_tried=True)
+    stores.time_passes(DAY_MS + HOUR_MS // 2)
+    assert [debt.legible async for debt in stores.confirmations.owed()] == [True]
 
 
 async def test_a_buried_debt_can_be_replayed(stores):

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from service.core.keyring import Keyring
 from service.core.limits import Limits
 from service.core.ports import (
     Limited,
@@ -14,7 +15,7 @@ from service.core.ports import (
     UnknownVerification,
 )
 from service.core.verification import Delivery, Feedback, Status, Verdict
-from tests.adapters.engines import CODE_TTL_MS, FORGOTTEN_MS, NUMBER, ROTATED, sid_of
+from tests.adapters.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, NEW_SECRET, NUMBER, ROTATED, sid_of
 
 STRANGER = "SM" + "f" * 32
 
@@ -48,6 +49,14 @@ async def test_an_id_is_never_taken_twice(stores):
     with pytest.raises(StoreUnavailable):
         await stores.verifications.issue(new, b"x" * 16)
     assert await stores.verdict(new, "111111") is Verdict.APPROVED
+
+
+async def test_a_number_sealed_under_a_forgotten_key_is_not_readable(stores):
+    """A record whose key is no longer listed is unavailable, never empty or another's; with the key it is back."""
+    verification = await stores.sent("111111")
+    with pytest.raises(StoreUnavailable):
+        await stores.under(Keyring([NEW_SECRET], INDEX_KEY)).read(verification)
+    assert (await stores.under(ROTATED).read(verification)).to == NUMBER
 
 
 async def test_time_is_the_servers(stores, monkeypatch):
@@ -129,13 +138,16 @@ async def test_a_code_typed_before_its_sid_waits_for_it(stores):
 
 
 async def test_the_sid_of_another_send_frees_nothing(stores):
-    """A waiting confirmation waits for the SID of its own send."""
-    verification = await stores.issue("111111")
-    await stores.resend(verification, "222222")
-    await stores.check(verification, "111111")
-    assert await stores.deliver(verification, 2) is False
-    assert await stores.feedback(verification) == [Feedback.WAITING, Feedback.NONE]
-    assert await stores.owed() == []
+    """A confirmation waits for the SID of its own send, whether another send's is known before or comes after."""
+    for known_before in (True, False):
+        verification = await stores.issue("111111")
+        await stores.resend(verification, "222222")
+        if known_before:
+            await stores.deliver(verification, 2)
+        assert (await stores.check(verification, "111111")).owes is False
+        assert await stores.deliver(verification, 2) is False
+        assert await stores.feedback(verification) == [Feedback.WAITING, Feedback.NONE]
+        assert await stores.owed() == []
 
 
 async def test_a_waiting_confirmation_survives_a_debt_that_cannot_be_written(stores):

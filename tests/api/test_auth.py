@@ -41,7 +41,7 @@ class Counter:
         self.left = most
         self.asked = []
 
-    async def reserve(self, kind, value, limits):
+    async def reserve(self, kind, value, _limits):
         self.asked.append((kind, value))
         self.left -= 1
         return 0 if self.left >= 0 else 1500
@@ -257,7 +257,7 @@ async def test_over_http_client_tokens_keep_the_limit_of_their_address(start, ex
 
 
 async def test_over_http_redis_away_refuses_an_unknown_key_with_503(start, gate, expect, eventually):
-    """With Redis away nobody can say whether a key exists: after the second's look-up it is 503; a known key is known."""
+    """With Redis away nobody can say whether a key exists: it is 503 when looked up; a known key is known."""
     service = await start(redis_url=gate.url)
     await service.issue()
     await gate.shut()

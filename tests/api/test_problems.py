@@ -159,9 +159,22 @@ async def test_an_unknown_field_is_refused(running, expect):
 
 async def test_foreign_digits_are_no_digits(running, expect):
     """Full-width, Arabic and other Unicode digits are refused in numbers and in codes, and so are line ends."""
-    for number in ("+１４１５５５５０１２３", "+1٤١٥٥٥٥٠١٢٣", "+14155550123\n", " +14155550123", "+1 415 555 0123"):
+    for number in (
+        "+\uff11\uff14\uff11\uff15\uff15\uff15\uff15\uff10\uff11\uff12\uff13",
+        "+1\u0664\u0661\u0665\u0665\u0665\u0665\u0660\u0661\u0662\u0663",
+        "+14155550123\n",
+        " +14155550123",
+        "+1 415 555 0123",
+    ):
         assert (await running.call("POST", ISSUE, {"to": number}))[0] == 422
-    for code in ("１２３４５６", "١٢٣٤٥٦", "123456\n", " 123456", "12345６", "²³¹²³¹"):
+    for code in (
+        "\uff11\uff12\uff13\uff14\uff15\uff16",
+        "\u0661\u0662\u0663\u0664\u0665\u0666",
+        "123456\n",
+        " 123456",
+        "12345\uff16",
+        "²³¹²³¹",
+    ):
         answer = await running.call("POST", UNKNOWN + "/verify", {"code": code})
         expect(answer, 422, "invalid_request")
 
@@ -174,7 +187,7 @@ async def test_no_body_however_broken_is_our_fault(running, post_raw):
         b"[" * 4000, b'{"a":' * 600 + b"1" + b"}" * 600, b'{"code":' + b"[" * 150 + b"]" * 150 + b"}",
         b'\xef\xbb\xbf{"code":"x"}', b'{"code":"\xff\xfe"}', b'{"code":"\\ud800"}', b'{"code":"\\u0000"}',
         b'{"code":"x","code":"y"}', b"{'code':'123456'}", b'{"code":"123456",}', b'{"code":"123456"} trailing',
-        "{\"code\":\"123456\"}".encode("utf-16"), "{\"code\":\"123456\"}".encode("utf-32"), b"\x00" * 10, b"%00",
+        '{"code":"123456"}'.encode("utf-16"), '{"code":"123456"}'.encode("utf-32"), b"\x00" * 10, b"%00",
         b'{"__class__":"x"}', b'{"to":{"$gt":""}}', b'{"":""}', b'{"code":null}',
     ]  # fmt: skip
     for path in (ISSUE, UNKNOWN + "/verify"):

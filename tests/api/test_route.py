@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 ISSUE = "/v1/verifications"
 BODY = json.dumps({"to": "+14155550123"}).encode()
 
@@ -50,14 +48,12 @@ async def test_a_body_that_never_ends_harms_nobody(running, on_the_wire):
     await running.issue()
 
 
-@pytest.mark.parametrize(
-    "media_type",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", "", None],
-)
-async def test_another_media_type_is_refused(running, post_raw, expect, media_type):
+async def test_another_media_type_is_refused(running, post_raw, expect):
     """A body of another type, or of none, is 415: a browser form cannot reach the API."""
-    problem = expect(await post_raw(running, ISSUE, BODY, media_type), 415, "unsupported_media_type")
-    assert problem["detail"] == "Send application/json."
+    form = "application/x-www-form-urlencoded"
+    for media_type in ("text/plain", form, "multipart/form-data", "application/jsonp", "", None):
+        problem = expect(await post_raw(running, ISSUE, BODY, media_type), 415, "unsupported_media_type")
+        assert problem["detail"] == "Send application/json."
     assert running.messages() == []
 
 
@@ -66,43 +62,39 @@ async def test_the_media_type_may_name_its_charset(running, post_raw):
     assert (await post_raw(running, ISSUE, BODY, "Application/JSON; charset=utf-8"))[0] == 201
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/v1/verifications/",
-        "//v1/verifications",
-        "/v1//verifications",
-        "/V1/verifications",
-        "/v1/verifications/ve_00000000000000000000000000000000/verify/",
-        "/v1/verifications/../verifications/x/y",
-        "/v1/verifications/%2e%2e%2fkeys/verify",
-        "/%ff%fe",
-        "/v1/verifications/a%00b/c",
-        "/sandbox/_/messages",
-        "/static-offline-docs/../../etc/passwd",
-        "/static-offline-docs/%2e%2e/%2e%2e/pyproject.toml",
-        "/x?" + "q=1&" * 500,
-    ],
+STRANGE_PATHS = (
+    "/v1/verifications/",
+    "//v1/verifications",
+    "/v1//verifications",
+    "/V1/verifications",
+    "/v1/verifications/ve_00000000000000000000000000000000/verify/",
+    "/v1/verifications/../verifications/x/y",
+    "/v1/verifications/%2e%2e%2fkeys/verify",
+    "/%ff%fe",
+    "/v1/verifications/a%00b/c",
+    "/sandbox/_/messages",
+    "/static-offline-docs/../../etc/passwd",
+    "/static-offline-docs/%2e%2e/%2e%2e/pyproject.toml",
+    "/x?" + "q=1&" * 500,
 )
-async def test_an_address_is_exact(running, on_the_wire, path):
+
+
+async def test_an_address_is_exact(running, on_the_wire):
     """Nothing is redirected, joined or guessed: an address that is not one is 404, and reaches no file."""
-    received = await on_the_wire(running, f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
-    assert received.startswith(b"HTTP/1.1 404 ")
-    assert received.endswith(b'"code":"not_found","title":"There is nothing here","status":404}')
+    for path in STRANGE_PATHS:
+        received = await on_the_wire(running, f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        assert received.startswith(b"HTTP/1.1 404 "), path
+        assert received.endswith(b'"code":"not_found","title":"There is nothing here","status":404}'), path
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_another_method_is_told_the_right_one(running, method):
+async def test_another_method_is_told_the_right_one(running, expect):
     """A method that an address does not take is 405, with the one it takes in Allow."""
-    status, body, headers = await running.call(method, ISSUE)
-    assert (status, headers["Allow"]) == (405, "POST")
-    assert headers["Content-Type"] == "application/problem+json"
-    assert body == (None if method == "HEAD" else {
-        "type": "urn:otp-service:problem:method_not_allowed",
-        "code": "method_not_allowed",
-        "title": "This address does not take this method",
-        "status": 405,
-    })  # fmt: skip
+    for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        answer = await running.call(method, ISSUE)
+        expect(answer, 405, "method_not_allowed")
+        assert answer[2]["Allow"] == "POST"
+    status, body, headers = await running.call("HEAD", ISSUE)
+    assert (status, body, headers["Allow"]) == (405, None, "POST")
 
 
 async def test_a_malformed_id_is_an_unknown_verification(running, expect):

@@ -6,7 +6,17 @@ import pytest
 from pydantic import ValidationError
 
 from service.api.schemas import Answers, CheckBody, IssueBody, instant
-from service.core.verification import Action, Channel, Delivery, Feedback, Judgement, Send, Status, Verdict, Verification
+from service.core.verification import (
+    Action,
+    Channel,
+    Delivery,
+    Feedback,
+    Judgement,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+)
 
 ID = "ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"
 
@@ -56,7 +66,7 @@ def test_what_is_documented_is_accepted(fields):
     [
         {"to": None}, {"to": 14155550123}, {"to": ["+14155550123"]}, {"to": "+" + "1" * 32},
         {"channel": "call"}, {"channel": "SMS"}, {"action": "link"}, {"action": 1},
-        {"purpose": ""}, {"purpose": "Log in"}, {"purpose": "x" * 33}, {"purpose": "login\n"}, {"purpose": "ａ"},
+        {"purpose": ""}, {"purpose": "Log in"}, {"purpose": "x" * 33}, {"purpose": "login\n"}, {"purpose": "\uff41"},
         {"locale": "xx"}, {"locale": "EN"}, {"locale": ""},
         {"code_length": 3}, {"code_length": 9}, {"code_length": "6"}, {"code_length": 6.0}, {"code_length": True},
         {"ttl_seconds": 29}, {"ttl_seconds": 601}, {"ttl_seconds": -1}, {"ttl_seconds": "60"},
@@ -80,7 +90,10 @@ def test_a_code_is_a_string_of_4_to_8_digits(code):
     assert check(code=code).code == code
 
 
-@pytest.mark.parametrize("code", ["", "123", "123456789", "12 34", "-1234", "+1234", "1234\n", "１２３４", 1234, None, ["1234"]])
+@pytest.mark.parametrize(
+    "code",
+    ["", "123", "123456789", "12 34", "-1234", "+1234", "1234\n", "\uff11\uff12\uff13\uff14", 1234, None, ["1234"]],
+)
 def test_anything_else_is_no_code(code):
     """What is no code is refused before it costs an attempt."""
     with pytest.raises(ValidationError):

@@ -57,13 +57,13 @@ async def test_every_verdict_is_a_200(running):
     ]
 
 
-@pytest.mark.parametrize("other", [{"to": "+14155550124"}, {"purpose": "payment"}])
-async def test_an_approval_cannot_be_swapped(running, other):
+async def test_an_approval_cannot_be_swapped(running):
     """The right code for another number or purpose is a `mismatch`, and the code stays good for its own."""
     issued = await running.issue()
     [code] = running.codes()
-    body = await running.verify(issued["id"], code, **other)
-    assert (body["valid"], body["verdict"]) == (False, "mismatch")
+    for other in ({"to": "+14155550124"}, {"purpose": "payment"}):
+        body = await running.verify(issued["id"], code, **other)
+        assert (body["valid"], body["verdict"]) == (False, "mismatch")
     assert (await running.verify(issued["id"], code, to=NUMBER, purpose="login"))["verdict"] == "approved"
 
 
@@ -89,7 +89,8 @@ async def test_a_repeated_issue_gets_the_first_answer_again(running):
     body, key = {"to": NUMBER}, {"Idempotency-Key": "order-1"}
     first = await running.call("POST", ISSUE, body, headers=key)
     again = await running.call("POST", ISSUE, body, headers=key)
-    assert (again[0], again[1]) == (first[0], first[1]) and first[0] == 201
+    assert first[0] == 201
+    assert (again[0], again[1]) == (first[0], first[1])
     assert again[2]["Location"] == first[2]["Location"]
     assert (first[2].get("Idempotent-Replayed"), again[2]["Idempotent-Replayed"]) == (None, "true")
     assert len(running.messages()) == 1
@@ -146,14 +147,11 @@ async def test_two_callers_may_use_the_same_idempotency_key(running):
         assert (status, body["id"], len(body["sends"])) == (200, one["id"], 2)
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "two words", "ümlaut", "tab\tkey"])
-async def test_an_idempotency_key_is_visible_ascii(running, expect, key):
-    """A key that could be cut or changed on its way is refused before anything is sent."""
-    headers = {"Idempotency-Key": key}
-    expect(await running.call("POST", ISSUE, {"to": NUMBER}, headers=headers), 400, "invalid_idempotency_key")
+async def test_an_idempotency_key_is_visible_ascii(running, expect):
+    """A key that could be cut or changed on its way is refused before anything is sent or judged."""
+    verify = f"{ISSUE}/ve_{'0' * 32}/verify"
+    for key in ("", "x" * 256, "two words", "ümlaut", "tab\tkey"):
+        headers = {"Idempotency-Key": key}
+        expect(await running.call("POST", ISSUE, {"to": NUMBER}, headers=headers), 400, "invalid_idempotency_key")
+        expect(await running.call("POST", verify, {"code": "123456"}, headers=headers), 400, "invalid_idempotency_key")
     assert running.messages() == []
-    expect(
-        await running.call("POST", f"{ISSUE}/ve_{'0' * 32}/verify", {"code": "123456"}, headers=headers),
-        400,
-        "invalid_idempotency_key",
-    )

@@ -95,13 +95,15 @@ async def test_a_code_opens_no_other_verification(running):
     assert await verdict_of(running, issued, right) == "approved"
 
 
-@pytest.mark.parametrize("claim", [{"to": "+12025550123"}, {"purpose": "payment"}, {"to": "not a number"}])
-async def test_an_approval_cannot_be_swapped(running, claim):
+async def test_an_approval_cannot_be_swapped(running):
     """A5: a right code for another number or purpose than the caller means is a `mismatch`, and costs an attempt."""
     issued = await running.issue(purpose="login")
     [code] = running.codes()
-    checked = await running.verify(issued["id"], code, **claim)
-    assert (checked["verdict"], checked["valid"], checked["attempts_remaining"]) == ("mismatch", False, 4)
+    claims = [{"to": "+12025550123"}, {"purpose": "payment"}, {"to": "not a number"}, {"to": NUMBER, "purpose": "x"}]
+    for attempts_left, claim in zip((4, 3, 2, 1), claims, strict=True):
+        checked = await running.verify(issued["id"], code, **claim)
+        assert (checked["verdict"], checked["valid"]) == ("mismatch", False)
+        assert checked["attempts_remaining"] == attempts_left
     assert await verdict_of(running, issued, code, to=NUMBER, purpose="login") == "approved"
 
 
@@ -162,7 +164,7 @@ async def test_no_odd_code_is_a_fault_or_an_approval(running):
     # Hypothesis draws in another thread's time: the examples are drawn first, then played over HTTP.
     examples = []
 
-    @settings(max_examples=150, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, database=None, suppress_health_check=list(HealthCheck))
     @given(odd_codes)
     def draw(code):
         examples.append(code)
@@ -195,16 +197,15 @@ RAW_BODIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("raw", RAW_BODIES, ids=range(len(RAW_BODIES)))
-async def test_no_odd_body_is_a_fault_or_costs_an_attempt(running, raw):
+async def test_no_odd_body_is_a_fault_or_costs_an_attempt(running):
     """A9: what is no check is refused with 400 or 422, repeats nothing of the body and counts nothing."""
     issued = await running.issue()
-    status, body, headers = await running.call(
-        "POST", f"/v1/verifications/{issued['id']}/verify", headers={"Content-Type": "application/json"}, data=raw
-    )
-    assert status in (400, 422)
-    assert headers["Content-Type"] == "application/problem+json"
-    assert "987654" not in json.dumps(body)
+    path, sent = f"/v1/verifications/{issued['id']}/verify", {"Content-Type": "application/json"}
+    for raw in RAW_BODIES:
+        status, body, headers = await running.call("POST", path, headers=sent, data=raw)
+        assert status in (400, 422), raw
+        assert headers["Content-Type"] == "application/problem+json"
+        assert "987654" not in json.dumps(body)
     assert (await running.read(issued["id"]))["attempts_remaining"] == 5
 
 

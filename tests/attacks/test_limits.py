@@ -136,3 +136,30 @@ async def test_resends_and_issues_draw_on_one_limit_of_the_number(start):
     assert (await running.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 200
     assert await issue_statuses(running, [NUMBER, NUMBER]) == [201, 429]
     assert (await running.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 429
+
+
+async def test_resends_of_an_ended_verification_use_up_nobody_elses_budget(start):
+    """A8: a client token of an ended verification cannot block its neighbours: what sends nothing is refused first."""
+    running = await start(otp_limit_prefix="3/1h")
+    issued = await running.issue()
+    assert (await running.verify(issued["id"], *running.codes()))["verdict"] == "approved"
+    for _ in range(5):
+        path = f"/v1/verifications/{issued['id']}/resend"
+        status, body, _ = await running.call("POST", path, key=issued["client_token"])
+        assert (status, body["code"]) == (409, "not_pending")
+    assert await issue_statuses(running, ["+14155550124"]) == [201]
+
+
+@pytest.mark.xfail(strict=True, reason="shared limits are reserved before the number's own limit is asked")
+@pytest.mark.parametrize("door", ["issue", "resend"])
+async def test_a_limited_number_uses_up_nobody_elses_budget(start, door):
+    """A8: repeats that the number's own limit refuses send nothing, so they must not block its neighbours."""
+    running = await start(otp_limit_number="1/1h", otp_limit_prefix="5/1h")
+    issued = await running.issue()
+    for _ in range(6):
+        if door == "issue":
+            assert await issue_statuses(running, [NUMBER]) == [429]
+        else:
+            path = f"/v1/verifications/{issued['id']}/resend"
+            assert (await running.call("POST", path, key=issued["client_token"]))[0] == 429
+    assert await issue_statuses(running, ["+14155550124"]) == [201]

@@ -95,14 +95,14 @@ async def test_a_large_body_is_refused_unread(process):
     assert resident_bytes(process) < 2 * before
 
 
-@pytest.mark.parametrize("opening", [b"[", b'{"to":', b'{"to":{"a":'])
-async def test_deep_json_is_malformed(running, opening):
+async def test_deep_json_is_malformed(running):
     """A15: JSON nested as deep as the body limit allows is refused, not followed."""
-    raw = opening * (4096 // len(opening))
-    status, body, _ = await running.call(
-        "POST", "/v1/verifications", data=raw, headers={"Content-Type": "application/json"}
-    )
-    assert (status, body["code"]) in ((400, "malformed_body"), (422, "invalid_request"))
+    for opening in (b"[", b'{"to":', b'{"to":{"a":'):
+        raw = opening * (4096 // len(opening))
+        status, body, _ = await running.call(
+            "POST", "/v1/verifications", data=raw, headers={"Content-Type": "application/json"}
+        )
+        assert (status, body["code"]) in ((400, "malformed_body"), (422, "invalid_request"))
 
 
 MANY_HEADERS = b"".join(b"X-%d: a\r\n" % number for number in range(10_000))

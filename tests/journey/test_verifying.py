@@ -33,6 +33,8 @@ async def test_a_right_code_is_approved_once_and_used_afterwards(running, settle
     again = await running.verify(issued["id"], code)
     assert (again["valid"], again["verdict"], again["status"]) == (False, "used", "approved")
     assert await settled(running) == [("confirmed", 1)]
+    assert await verdicts(running, issued["id"], code) == ["used"]
+    assert await settled(running) == [("confirmed", 1)]
 
 
 async def test_of_many_checks_at_once_one_is_approved(running, settled):
@@ -91,6 +93,7 @@ async def test_an_expired_code_is_never_approved_and_its_message_is_confirmed_on
     assert (checked["valid"], checked["verdict"], checked["status"], checked["attempts_remaining"]) == (
         False, "expired", "expired", 4,
     )  # fmt: skip
+    assert await settled(running) == [("confirmed", 1)]
     assert await verdicts(running, issued["id"], code) == ["expired"]
     assert await settled(running) == [("confirmed", 1)]
     status, problem, _ = await running.call("POST", f"{PATH}/{issued['id']}/resend")
@@ -156,7 +159,9 @@ async def test_a_code_after_the_cancel_is_canceled_and_confirmed_once(running, w
     assert (await cancel(running, issued["id"]))["status"] == "canceled"
     assert (await cancel(running, issued["id"]))["status"] == "canceled"
     [code] = running.codes()
-    assert await verdicts(running, issued["id"], code, code, wrong(code)) == ["canceled", "canceled", "wrong_code"]
+    assert await verdicts(running, issued["id"], code, wrong(code)) == ["canceled", "wrong_code"]
+    assert await settled(running) == [("confirmed", 1)]
+    assert await verdicts(running, issued["id"], code) == ["canceled"]
     assert (await running.read(issued["id"]))["status"] == "canceled"
     assert await settled(running) == [("confirmed", 1)]
 

@@ -1,0 +1,291 @@
+"""Mutants of the scripts: what stands there, what shall stand there instead, and the promise that must notice."""
+
+from functools import partial
+
+from tests.adapters import test_redis_judge as judging
+from tests.adapters import test_redis_late_codes as late_codes
+from tests.adapters import test_redis_ledgers as ledgers
+from tests.adapters import test_redis_number_limits as number_limits
+from tests.adapters import test_redis_owed as debts
+from tests.adapters import test_redis_sends as sends
+
+
+def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_approves_nothing):
+    lateness, verdict, status = late_codes.LATE[how]
+    return partial(promise, lateness=lateness, verdict=verdict, status=status)
+
+
+ended_gets_no_send = sends.test_what_has_ended_gets_no_further_send
+ended_gets_no_send_after_failing = sends.test_a_refused_only_send_fails_the_verification
+passing_only = sends.test_only_a_passing_fault_gives_the_limit_back
+mismatch = judging.test_a_mismatch_is_not_compared
+
+MUTANTS = {
+    "judge": [
+        ("redis.call('HINCRBY', KEYS[1], 'at', 1)", "attempts + 1", judging.test_parallel_guesses_get_no_more_attempts),
+        (
+            "if tonumber(attempts) >= most",
+            "if tonumber(attempts) > most",
+            judging.test_after_the_most_attempts_nothing_is_compared,
+        ),
+        (
+            "\nlocal function compare()",
+            "\nattempts = attempts - 1\nlocal function compare()",
+            judging.test_after_the_most_attempts_nothing_is_compared,
+        ),
+        (
+            " and not redis.call('HGET', KEYS[1], 'f:' .. send)",
+            "",
+            _late("expired", late_codes.test_a_late_code_confirms_once),
+        ),
+        ("owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)\n    owes", "owes", _late("expired")),
+        ("    owes = 1", "    owes = 0", judging.test_a_right_code_is_approved_and_its_message_owed),
+        (
+            "changes[#changes + 1] = 'approved'",
+            "changes[#changes + 1] = 'pending'",
+            judging.test_a_code_is_accepted_once,
+        ),
+        (
+            "local owes, changes = 0, {}",
+            "local owes, changes = 0, {}\nif verdict == 'approved' then redis.call('HSET', KEYS[1], 'st', verdict) end",
+            judging.test_consuming_waits_for_the_debt,
+        ),
+        ("if now_ms >= sent_ms", "if now_ms < sent_ms", judging.test_a_code_lives_until_its_last_moment),
+        ("'t:' .. send))", "'t:1'))", judging.test_each_send_has_its_own_expiry),
+        ("return 'expired', send", "return 'expired'", _late("expired")),
+        ("return 'used', send", "return 'used'", _late("after_approval")),
+        ("return 'canceled', send", "return 'canceled'", _late("after_cancel")),
+        ("return 'superseded', send", "return 'superseded'", _late("superseded")),
+        ("if strict and", "if false and", _late("superseded")),
+        ("== 'c:' and", "~= 's:' and", late_codes.test_a_send_that_was_taken_back_supersedes_nothing),
+        ("for i = 10, #ARGV", "for i = 10, 10", judging.test_a_code_written_under_an_old_key_is_accepted),
+        (
+            "tag_asked ~= '' and tag_asked ~= tag",
+            "false",
+            partial(mismatch, asked={"to": "+12025550145"}),
+        ),
+        (
+            "purpose_asked ~= '' and purpose_asked ~= purpose",
+            "false",
+            partial(mismatch, asked={"purpose": "payment"}),
+        ),
+        (
+            "next_free_ms(failures, failure_policy, now_ms) > now_ms",
+            "false",
+            number_limits.test_wrong_codes_count_over_all_verifications_of_a_number,
+        ),
+        (
+            "verdict == 'wrong_code' or verdict == 'mismatch'",
+            "verdict == 'wrong_code'",
+            number_limits.test_a_resend_brings_no_new_guesses,
+        ),
+        (
+            "(verdict == 'wrong_code' or verdict == 'mismatch')",
+            "verdict ~= 'approved'",
+            number_limits.test_only_failed_checks_are_counted_as_failed,
+        ),
+        (
+            "<= IDEMPOTENT_MS",
+            ">= 0",
+            judging.test_a_repeated_check_is_remembered_for_a_minute,
+        ),
+        ("if body ~= fingerprint", "if false", judging.test_a_repeated_key_with_another_body_is_refused),
+        (
+            "sid and 'owed' or 'waiting'",
+            "'owed'",
+            sends.test_a_code_typed_before_its_sid_waits_for_it,
+        ),
+        (
+            "if sid then",
+            "sid = sid or redis.call('HGET', KEYS[1], 's:2')\n  if sid then",
+            sends.test_the_sid_of_another_send_frees_nothing,
+        ),
+        (
+            "if not state then return {'missing'} end",
+            "if not state then redis.call('HINCRBY', KEYS[1], 'at', 1) return {'missing'} end",
+            sends.test_no_write_brings_an_expired_record_back,
+        ),
+        (
+            "if redis.call('PTTL', number_key) < ttl_ms",
+            "if true",
+            number_limits.test_neither_memory_of_a_number_shortens_the_other,
+        ),
+        ("redis.call('EXPIRE', owed_key, DEBT_TTL_SECONDS)", "", _late("expired")),
+        ("redis.call('EXPIRE', info_key, DEBT_TTL_SECONDS)", "", _late("expired")),
+    ],
+    "issue": [
+        ("redis.call('EXPIRE', stats_key, STATS_TTL_SECONDS)", "", sends.test_what_is_issued_is_read_back),
+        ("if free_ms > now_ms", "if false", number_limits.test_a_burst_gets_no_more_than_the_limit),
+        (
+            "#list - tonumber(limit) + 1",
+            "#list - tonumber(limit)",
+            number_limits.test_a_burst_gets_no_more_than_the_limit,
+        ),
+        (
+            "oldest_that_counts + tonumber(window)",
+            "oldest_that_counts + tonumber(window) - 100",
+            number_limits.test_no_window_holds_more_sends_than_its_limit,
+        ),
+        (
+            "if instant > horizon_ms",
+            "if instant > at_ms - 400",
+            number_limits.test_no_window_holds_more_sends_than_its_limit,
+        ),
+        (
+            "math.max(longest_window_ms(policy), ttl_ms + late_ms)",
+            "ttl_ms + late_ms",
+            number_limits.test_the_longest_window_is_remembered,
+        ),
+        ("redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)", "", sends.test_what_is_issued_is_read_back),
+        ("redis.call('PEXPIRE', number_key, ttl_ms)", "", sends.test_what_is_issued_is_read_back),
+        (
+            "if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end",
+            "",
+            sends.test_an_id_is_never_taken_twice,
+        ),
+    ],
+    "resend": [
+        ("for i = 4, #ARGV", "for i = 4, 4", sends.test_no_two_sends_carry_the_same_code),
+        (" or now_ms >= newest_ms + ttl_ms", "", partial(ended_gets_no_send, end="expired")),
+        ("state ~= 'pending' or", "", partial(ended_gets_no_send, end="approved")),
+        (">= most_sends", "> most_sends", sends.test_the_sends_of_a_verification_are_limited),
+        ("if free_ms > now_ms", "if false", number_limits.test_resends_count_like_issues),
+        ("'sends', new_log", "'other', new_log", number_limits.test_resends_count_like_issues),
+        ("'n', number,", "'n', number, 'at', 0,", number_limits.test_a_resend_brings_no_new_guesses),
+        (
+            "redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)",
+            "",
+            sends.test_a_resend_adds_a_send_and_lengthens_the_life,
+        ),
+    ],
+    "deliver": [
+        ("if rank > known_rank", "if rank >= known_rank", sends.test_deliveries_never_go_back),
+        ("known_sid ~= sid", "false", sends.test_strangers_change_nothing),
+        ("tonumber(send) < 1 or", "", sends.test_strangers_change_nothing),
+        (
+            "if feedback == 'waiting'",
+            "if false",
+            sends.test_a_code_typed_before_its_sid_waits_for_it,
+        ),
+        ("changes = {'f:' .. send, 'owed'}", "", sends.test_a_code_typed_before_its_sid_waits_for_it),
+        ("if redis.call('ZSCORE', owed_key, sid) then return end", "", debts.test_no_sid_is_owed_twice),
+        (
+            "local changes, owes =",
+            "redis.call('HSET', KEYS[1], 's:' .. send, sid)\nlocal changes, owes =",
+            sends.test_a_waiting_confirmation_survives_a_debt_that_cannot_be_written,
+        ),
+        (
+            "if not sends then return {'missing'} end",
+            "if not sends then redis.call('HSET', KEYS[1], 's:1', sid) return {'missing'} end",
+            sends.test_no_write_brings_an_expired_record_back,
+        ),
+    ],
+    "cancel": [
+        (
+            " and now_ms < newest_ms + tonumber(ttl_seconds) * 1000",
+            "",
+            partial(ended_gets_no_send, end="expired"),
+        ),
+        ("if state == 'pending' and", "if", partial(ended_gets_no_send, end="approved")),
+    ],
+    "refuse": [
+        ("redis.call('HDEL', KEYS[1], record[i])", "", sends.test_a_refused_resend_leaves_the_earlier_code),
+        ("if other_codes == 0 and", "if", sends.test_a_refused_resend_leaves_the_earlier_code),
+        ("changes[#changes + 1] = 'failed'", "changes[#changes + 1] = state", ended_gets_no_send_after_failing),
+        ("and not dropped", "", sends.test_one_send_taken_back_gives_one_send_back),
+        ("if ARGV[4] == '1'", "if true", partial(passing_only, passing=False, free=False)),
+        ("if ARGV[4] == '1'", "if false", partial(passing_only, passing=True, free=True)),
+    ],
+    "claim": [
+        ("redis.call('ZADD', KEYS[1], 'XX', leased_until_ms, sid)", "", debts.test_a_debt_is_leased_to_one_worker),
+        ("'-inf', now_ms,", "'-inf', '+inf',", debts.test_a_dead_worker_is_taken_over),
+        (
+            "redis.call('EXPIRE', KEYS[1], DEBT_TTL_SECONDS)",
+            "",
+            debts.test_debts_live_a_day_after_they_were_last_touched,
+        ),
+        (
+            "redis.call('EXPIRE', KEYS[2], DEBT_TTL_SECONDS)",
+            "",
+            debts.test_debts_live_a_day_after_they_were_last_touched,
+        ),
+    ],
+    "postpone": [
+        ("or tonumber(due_ms) ~= tonumber(ARGV[2])", "", debts.test_a_dead_worker_is_taken_over),
+        ("tonumber(tries) + 1", "tries", partial(debts.test_a_postponed_debt_comes_back, was_tried=True, tries=1)),
+        ("and ARGV[4] == '1'", "", partial(debts.test_a_postponed_debt_comes_back, was_tried=False, tries=0)),
+        (
+            "now_ms + tonumber(ARGV[3])",
+            "now_ms",
+            partial(debts.test_a_postponed_debt_comes_back, was_tried=True, tries=1),
+        ),
+        (
+            "redis.call('EXPIRE', KEYS[2], DEBT_TTL_SECONDS)",
+            "",
+            debts.test_debts_live_a_day_after_they_were_last_touched,
+        ),
+    ],
+    "settle": [
+        ("redis.call('ZREM', KEYS[1], sid)", "", debts.test_a_settled_debt_is_gone_for_good),
+        ("redis.call('HEXISTS', KEYS[3], 'f:' .. send) == 1", "true", debts.test_debts_outlive_their_verification),
+        (
+            "then info = '0|0||||' end",
+            "then info = info end",
+            partial(debts.test_a_poisoned_debt_can_be_buried_and_holds_up_nobody, line="1|2|3"),
+        ),
+        ("redis.call('EXPIRE', KEYS[5], DEAD_TTL_SECONDS)", "", debts.test_the_queue_at_a_glance),
+        (
+            "if not redis.call('ZSCORE', KEYS[1], sid) then return 0 end",
+            "",
+            debts.test_a_dead_worker_is_taken_over,
+        ),
+    ],
+    "replay": [
+        (
+            "redis.call('HEXISTS', verification_key, 'f:' .. send) == 1",
+            "true",
+            sends.test_no_write_brings_an_expired_record_back,
+        ),
+        ("redis.call('HSET', verification_key, 'f:' .. send, 'owed')", "", debts.test_a_buried_debt_can_be_replayed),
+        ("redis.call('HDEL', KEYS[1], sid)", "", debts.test_a_buried_debt_can_be_replayed),
+    ],
+    "idempotency": [
+        ("if known ~= fingerprint or answer", "if answer", ledgers.test_an_expired_key_is_not_brought_back),
+        (
+            "if known ~= fingerprint or answer",
+            "if known ~= fingerprint",
+            ledgers.test_the_first_answer_is_kept,
+        ),
+        (
+            "if known ~= fingerprint then return {'other_body'} end",
+            "",
+            partial(ledgers.test_a_key_stands_for_one_body, finished=False),
+        ),
+        (
+            "redis.call('HSET', KEYS[1], 'until', lease_ms)\nreturn",
+            "return",
+            ledgers.test_an_abandoned_request_is_taken_over_by_one,
+        ),
+        ("redis.call('EXPIRE', KEYS[1], KEEP_SECONDS)", "", ledgers.test_of_equal_requests_one_is_fresh),
+    ],
+    "limit": [
+        (
+            "(now_ms - window) / slice_ms)",
+            "(now_ms - window) / slice_ms) + 1",
+            ledgers.test_no_window_of_any_position_holds_more_than_the_limit,
+        ),
+        ("while sum >= tonumber(limit)", "while sum > tonumber(limit)", ledgers.test_a_limit_holds_in_real_time),
+        (
+            "wait_ms = math.max(wait_ms, slice * slice_ms + window - now_ms)",
+            "wait_ms = math.max(wait_ms, slice * slice_ms + window - now_ms - slice_ms)",
+            ledgers.test_no_window_of_any_position_holds_more_than_the_limit,
+        ),
+        ("local SLICES = 20", "local SLICES = 5", ledgers.test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late),
+        (
+            "if wait_ms > 0 then return wait_ms end\nif #fields",
+            "if #fields",
+            ledgers.test_a_window_that_refuses_counts_in_no_window,
+        ),
+        ("redis.call('PEXPIRE', KEYS[1], longest_ms)", "", ledgers.test_limits_do_not_meet),
+    ],
+}

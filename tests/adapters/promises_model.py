@@ -1,0 +1,139 @@
+"""The promises in plain Python: what every step must come to. It knows DESIGN's words, and no Redis.
+
+Its clock stands still but for what `test_promises_machine.py` adds to `now`, in steps of 250 s. No sum of steps is a
+TTL, a window, a lease or a delay: nothing falls on an edge, so the milliseconds that a run itself takes decide nothing.
+"""
+
+from dataclasses import dataclass, field
+
+from service.core.ports import Limited, NotPending, SameCode, SendsExhausted, UnknownVerification
+from service.core.verification import Verification
+from tests.adapters.engines import NUMBER, OTHER_NUMBER
+
+STEP_MS = 250_000
+TTL_MS, LATE_MS, WINDOW_MS, LEASE_MS, DELAY_MS = 600_000, 1_000_000, 1_100_000, 300_000, 100_000
+IDEMPOTENT_MS = 60_000
+MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED = 4, 4, 9, 7
+RANKS = {"unknown": 0, "queued": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3, "read": 4}
+
+
+@dataclass
+class ModelSend:
+    """One send as the promises see it."""
+
+    number: int
+    code: str
+    sent_ms: int
+    sid: str | None = None
+    feedback: str = "none"
+    status: str = "unknown"
+    taken_back: bool = False
+
+
+@dataclass(eq=False)
+class ModelVerification:
+    """One verification as the promises see it."""
+
+    real: Verification
+    to: str
+    purpose: str
+    sends: list[ModelSend]
+    state: str = "pending"
+    attempts: int = 0
+    approved_send: ModelSend | None = None
+    answers: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+
+    @property
+    def id(self):
+        return self.real.id
+
+    def carrier(self, code):
+        """Give the send that carries a code and was not taken back."""
+        return next((send for send in self.sends if send.code == code and not send.taken_back), None)
+
+
+class Model:
+    """Everything that the promises let one expect."""
+
+    def __init__(self):
+        self.now = 0
+        self.strict = False
+        self.all = []
+        self.sent_to = {NUMBER: [], OTHER_NUMBER: []}
+        self.failed_at = {NUMBER: [], OTHER_NUMBER: []}
+        self.send_of = {}  # by SID
+        self.owed = {}  # SID: when it is due
+        self.leases = {}  # SID: until when it is leased, on Redis's clock, which only the holder knows
+        self.dead, self.confirmed = set(), set()
+
+    def expected(self, verification, code, to, purpose):
+        """Tell the verdict that the promises demand, and the send whose code was compared and found."""
+        state = verification.state
+        if verification.attempts >= MOST_ATTEMPTS:
+            return {"approved": "used", "canceled": "canceled"}.get(state, "locked"), None
+        if state == "pending" and self.used_up(self.failed_at[verification.to], MOST_FAILED):
+            return "locked", None
+        if to not in (None, verification.to) or purpose not in (None, verification.purpose):
+            return "mismatch", None
+        send = verification.carrier(code)
+        return ("wrong_code" if send is None else self.verdict_on(verification, send)), send
+
+    def verdict_on(self, verification, send):
+        """Tell what the code of a send is worth now."""
+        if verification.state != "pending":
+            return {"approved": "used", "canceled": "canceled"}[verification.state]
+        if self.now >= send.sent_ms + TTL_MS:
+            return "expired"
+        later = [other for other in verification.sends[send.number :] if not other.taken_back]
+        return "superseded" if self.strict and later else "approved"
+
+    def count_check(self, verification, verdict, send):
+        """Do in the model what a judged check does."""
+        verification.attempts += 1
+        if verdict in ("wrong_code", "mismatch"):
+            self.failed_at[verification.to].append(self.now)
+        if verdict == "approved":
+            assert verification.approved_send is None, "a code is accepted at most once"
+            verification.state, verification.approved_send = "approved", send
+        elif verification.state == "pending" and verification.attempts >= MOST_ATTEMPTS:
+            verification.state = "max_attempts_reached"
+        if send and send.feedback == "none":
+            if send.sid:
+                self.owe(send)
+            else:
+                send.feedback = "waiting"
+
+    def owe(self, send):
+        """Note that a send's confirmation is due now, and leased to nobody."""
+        send.feedback = "owed"
+        self.owed[send.sid] = self.now
+        self.leases.pop(send.sid, None)
+
+    def used_up(self, instants, most):
+        """Tell whether a window of a number is full."""
+        return sum(self.now - instant < WINDOW_MS for instant in instants) >= most
+
+    def forgotten(self, verification):
+        """Tell whether the record's whole life is over."""
+        return self.now >= verification.sends[-1].sent_ms + TTL_MS + LATE_MS
+
+    def ended_by_time(self, verification):
+        """Tell whether the newest code has expired."""
+        return self.now >= verification.sends[-1].sent_ms + TTL_MS
+
+    def due(self, partition):
+        """Name the debts of a partition that may be claimed now."""
+        here = {send.sid for each in self.all if each.id[3] == partition for send in each.sends}
+        return {sid for sid, due_ms in self.owed.items() if sid in here and due_ms <= self.now}
+
+    def why_no_resend(self, verification, code):
+        """Tell which refusal a resend with this code must meet; None when it must succeed."""
+        if self.forgotten(verification):
+            return UnknownVerification
+        if verification.state != "pending" or self.ended_by_time(verification):
+            return NotPending
+        if len(verification.sends) >= MOST_SENDS:
+            return SendsExhausted
+        if self.used_up(self.sent_to[verification.to], MOST_PER_NUMBER):
+            return Limited
+        return SameCode if verification.carrier(code) else None

@@ -1,0 +1,68 @@
+"""How many bytes of Redis one verification takes: its own key, name included, as `MEMORY USAGE` counts it.
+
+Run it alone: `python tests/bench/bench_memory.py`. It starts its own embedded Valkey and stops it. The budget of
+DESIGN: a pending verification with one send takes at most 512 bytes, and no record leaves its listpack.
+"""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import redis
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from service.adapters import redis_keys
+from service.adapters.embedded import embedded_valkey
+from service.core.verification import Delivery
+from tests.adapters.engines import Engine, open_stores
+
+BUDGET_BYTES = 512
+LONGEST_REFERENCE = "r" * 64
+LONGEST_ORIGIN = "w" * 60 + ".com"
+FINGERPRINT = "f" * 16
+
+
+def main():
+    """Measure each stage of a verification's life, one line each."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        embedded_valkey(Path(folder)) as url,
+        redis.Redis.from_url(url) as admin,
+    ):
+        asyncio.run(measure(Engine("valkey", url, admin)))
+
+
+async def measure(engine):
+    """Take one verification by default settings, and one with everything a caller can ask for."""
+    async with open_stores(engine) as stores:
+        plain = await stores.issue("111111")
+        report(stores, plain, f"just issued (budget {BUDGET_BYTES})")
+        await stores.deliver(plain, status=Delivery.DELIVERED)
+        report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
+        await stores.check(plain, "111111")
+        report(stores, plain, "approved, its confirmation owed")
+        full = await stores.issue(
+            "111110", to="+491512345678901", locale="de", reference=LONGEST_REFERENCE, web_origin=LONGEST_ORIGIN
+        )
+        for send in range(1, 6):
+            if send > 1:
+                await stores.resend(full, f"11111{send}")
+            await stores.deliver(full, send, status=Delivery.UNDELIVERED, error_code=30008)
+        report(stores, full, "all fields, five sends undelivered")
+        for attempt in range(5):
+            key = stores.keyring.idempotency_tag("k", str(attempt))
+            await stores.check(full, f"11111{attempt}", idempotency_key=key, fingerprint=FINGERPRINT)
+        report(stores, full, "the same after five idempotent checks")
+
+
+def report(stores, verification, stage):
+    """Print one line: bytes, encoding, stage."""
+    key = redis_keys.verification(verification.id)
+    size, encoding = stores.admin.memory_usage(key, samples=0), stores.admin.object("encoding", key).decode()
+    print(f"{size:6} bytes  {encoding:9}  {stage}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Twilio at fault (F10): no fault makes two messages or loses a confirmation. Poisoned debts hold nobody up (F12)."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from service.sandbox import FaultPlan
+from tests.attacks.processes import environment_of
+
+NUMBER = "+14155550123"
+SID = "SM" + "0d" * 16
+
+
+def plan(running, endpoint, kind, **more):
+    """Plan a fault at the stand-in."""
+    running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **more))
+
+
+SEND_FAULTS = [
+    # kind and its fields, status, code of the problem or status of the send, messages made
+    ({"kind": "429", "seconds": 9}, 503, "twilio_unavailable", 0),
+    ({"kind": "500"}, 201, "unknown", 0),
+    ({"kind": "503"}, 201, "unknown", 0),
+    ({"kind": "reset"}, 201, "unknown", 0),
+    ({"kind": "redirect"}, 201, "unknown", 0),
+    ({"kind": "garbage"}, 201, "unknown", 1),
+    ({"kind": "lost_answer"}, 201, "unknown", 1),
+    ({"kind": "slow", "seconds": 0.2}, 201, "queued", 1),
+    ({"kind": "unauthorized"}, 502, "credentials_refused", 0),
+    ({"kind": "not_found"}, 502, "sender_misconfigured", 0),
+    ({"kind": "refuse", "code": 21610}, 422, "recipient_opted_out", 0),
+    ({"kind": "refuse", "code": 21211}, 422, "invalid_number", 0),
+]
+
+
+async def test_no_fault_of_a_send_makes_two_messages(start):
+    """F10: each fault of Messages.json has its answer, is never repeated blindly, and makes one message at most."""
+    running = await start(otp_public_url=None)
+    for place, (fault, status, word, messages) in enumerate(SEND_FAULTS):
+        number = f"+1415555{place:04d}"
+        running.sandbox.faults.plan(FaultPlan(endpoint="messages", **fault))
+        answer = await running.call("POST", "/v1/verifications", {"to": number})
+        running.sandbox.faults.end()
+        assert answer[0] == status, fault
+        told = answer[1]["sends"][0]["status"] if status == 201 else answer[1]["code"]
+        assert told == word, fault
+        assert len(running.messages(number)) == messages, fault
+        if status == 201 and messages:  # the message did go out, so its code must work
+            assert (await running.verify(answer[1]["id"], *running.codes(number)))["verdict"] == "approved"
+        if status != 201:
+            state = (await running.read(answer[1]["verification_id"]))["status"]
+            assert state == "failed", fault
+
+
+async def test_a_passing_429_is_repeated_and_sends_once(running):
+    """F10: a 429 without a long wait is tried again at once; the caller sees a 201, the person one SMS."""
+    plan(running, "messages", "429", seconds=0, count=1)
+    issued = await running.issue()
+    assert issued["sends"][0]["status"] == "queued"
+    assert len(running.messages()) == 1
+
+
+@pytest.mark.slow
+async def test_a_silent_twilio_ends_in_unknown_and_one_message_at_most(running):
+    """F10: no answer within the time-out is `unknown`; the message is not sent again, and may be resent by hand."""
+    plan(running, "messages", "hang", count=1)
+    issued = await running.issue()
+    assert issued["sends"][0]["status"] == "unknown"
+    assert running.messages() == []
+    assert (await running.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 200
+    assert (await running.verify(issued["id"], *running.codes()))["verdict"] == "approved"
+
+
+async def test_no_fault_of_a_confirmation_loses_it(running, eventually, owed):
+    """F10: whatever becomes of the first Feedback POST, Twilio has heard in the end and nothing is owed."""
+    faults = ["429", "500", "reset", "garbage", "lost_answer"]
+    for place, fault in enumerate(faults):
+        plan(running, "feedback", fault, seconds=0, count=1)
+        issued = await running.issue(f"+1415555000{place}")
+        await running.verify(issued["id"], *running.codes(f"+1415555000{place}"))
+        assert await eventually(lambda: not running.sandbox.faults.planned())
+
+    async def is_settled():
+        owed.end_leases()  # the next try comes after a second at least: move it up
+        return owed() == {}
+
+    assert await eventually(is_settled, seconds=15)
+    assert running.confirmed() == {message.sid for message in running.sandbox.ledger.messages()}
+    assert len(running.confirmed()) == len(faults)
+
+
+async def test_refused_credentials_stop_posting_and_bury_nothing(running, eventually, owed, redis):
+    """F10: 401 costs no try and no debt: posting halts, /readyz says so, verifying goes on."""
+    plan(running, "feedback", "unauthorized")
+    for number in range(5):
+        to = f"+1415555{number:04d}"
+        issued = await running.issue(to)
+        assert (await running.verify(issued["id"], *running.codes(to)))["verdict"] == "approved"
+
+    async def is_halted():
+        return (await running.call("GET", "/readyz"))[1]["confirming"].startswith("halted")
+
+    assert await eventually(is_halted)
+    assert len(owed()) == 5
+    assert redis.keys("otp:*:dead") == []
+    tries = [line.split(b"|")[0] for key in redis.scan_iter("otp:*:owed:info") for line in redis.hvals(key)]
+    assert tries == [b"0"] * 5
+
+
+async def test_a_poisoned_debt_is_buried_and_holds_up_nobody(running, redis, eventually, owed):
+    """F12: illegible debts and those that Twilio does not know die with a reason; the others are paid meanwhile."""
+    poisons = {"not a sid": "0|1|ve_x|1|US|sms", SID: "???", SID[:-1] + "e": f"0|1|ve_{'0' * 32}|1|US|sms", "": ""}
+    for sid, info in poisons.items():
+        redis.hset("otp:{0}:owed:info", sid, info)
+        redis.zadd("otp:{0}:owed", {sid: 1})
+    redis.zadd("otp:{0}:owed", {SID[:-1] + "f": 1})  # a debt without particulars
+    for key in ("otp:{0}:owed", "otp:{0}:owed:info"):
+        redis.expire(key, 600)
+    sids = set()
+    for number in range(20):
+        to = f"+1415555{number:04d}"
+        issued = await running.issue(to)
+        await running.verify(issued["id"], *running.codes(to))
+        sids.add(running.messages(to)[0].sid)
+    assert await eventually(lambda: running.confirmed() == sids)
+    assert await eventually(lambda: owed() == {})
+    assert redis.hlen("otp:{0}:dead") == len(poisons) + 1
+    assert (await running.call("GET", "/readyz"))[1]["dead"] == len(poisons) + 1
+
+
+async def test_a_dead_confirmation_is_replayed_by_hand(running, redis, eventually, tmp_path):
+    """F12: `otp-service owed replay` owes a dead confirmation again, and it is paid like any other."""
+    plan(running, "feedback", "not_found", count=1)
+    issued = await running.issue()
+    await running.verify(issued["id"], *running.codes())
+    [message] = running.messages()
+
+    async def feedback_is(word):
+        return (await running.read(issued["id"]))["sends"][0]["feedback"] == word
+
+    assert await eventually(lambda: feedback_is("dead"))
+    replayed = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "service", "owed", "replay", message.sid],
+        env=environment_of(running.settings, None),
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "1 owed again" in replayed.stderr
+    assert await eventually(lambda: feedback_is("confirmed"))
+    assert running.confirmed() == {message.sid}
