@@ -24,7 +24,8 @@ from service.adapters.scripts import Scripts
 from service.adapters.twilio_gateway import TwilioAccount, TwilioGateway, open_twilio
 from service.adapters.twilio_signature import TwilioSignature
 from service.api.application import new_application
-from service.api.auth import Authenticator, Scope
+from service.api.auth import Authenticator
+from service.api.keys import Scope
 from service.api.operations import OperationsDoors, OperationsView
 from service.api.schemas import Answers
 from service.api.trail import Trail
@@ -113,7 +114,7 @@ def _doors(
 ) -> list[BaseRoute]:
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, _record_policy(settings))
-    guard = Guard(RedisLimits(scripts, keyring), _guard_policy(settings))
+    guard = Guard(RedisLimits(scripts), keyring, _guard_policy(settings))
     idempotency = Idempotency(RedisIdempotency(scripts), keyring)
     auth = Authenticator(RedisApiKeys(scripts), keyring, guard, trusted_proxies=settings.otp_trusted_proxies)
     issuing = Issuing(
@@ -139,7 +140,10 @@ def _doors(
     )
     operations = OperationsDoors(
         OperationsView(
-            queue=RedisConfirmations(scripts).state, totals=RedisStats(scripts).totals, metrics_text=metrics_text
+            ping=scripts.ping,
+            queue=RedisConfirmations(scripts).state,
+            totals=RedisStats(scripts).totals,
+            metrics_text=metrics_text,
         )
     )
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
@@ -192,6 +196,7 @@ def _record_policy(settings: Settings) -> RecordPolicy:
 def _guard_policy(settings: Settings) -> GuardPolicy:
     return GuardPolicy(
         client_ip=settings.otp_limit_ip,
+        api_key=settings.otp_limit_key,
         prefix=settings.otp_limit_prefix,
         country=settings.otp_limit_country,
         day=settings.otp_limit_day,

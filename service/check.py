@@ -1,12 +1,12 @@
 """`otp-service check`: what is wrong with the settings, Redis and Twilio, and how to mend it.
 
-It changes nothing and sends no message. An `error` keeps the service from doing its work; a `warn`
-is a choice that an operator should have made on purpose.
+It sends no message and changes nothing, but that it starts the embedded server where none runs. An
+`error` keeps the service from doing its work; a `warn` is a choice that an operator should have made
+on purpose.
 """
 
-import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from service.adapters.scripts import Scripts
 from service.adapters.twilio_gateway import open_twilio
@@ -40,11 +40,6 @@ async def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
-def key_particulars(content: bytes) -> dict[str, Any]:
-    """Read what is kept of an API key."""
-    return dict(json.loads(content))
-
-
 def _choices(settings: Settings) -> list[Finding]:
     warnings = {
         "OTP_PUBLIC_URL is not set: Twilio cannot report deliveries, nor bring home a SID whose answer was lost.": (
@@ -52,6 +47,10 @@ def _choices(settings: Settings) -> list[Finding]:
         ),
         "OTP_REQUIRE_CLIENT_IP is off: callers may omit client_ip, and the limits by address then count nothing.": (
             not settings.otp_require_client_ip
+        ),
+        "OTP_BRAND is not set: messages say “Your Acme code is …”.": "otp_brand" not in settings.model_fields_set,
+        "OTP_CORS_ORIGINS is set and OTP_TRUSTED_PROXIES is 0: behind a proxy all front ends share one limit.": (
+            bool(settings.otp_cors_origins) and settings.otp_trusted_proxies == 0
         ),
         "OTP_COUNTRIES is empty: every country may be sent to, the expensive ones too.": not settings.otp_countries,
         "OTP_LIMIT_NUMBER is empty: one number may be sent any number of messages.": not settings.otp_limit_number,
@@ -64,24 +63,23 @@ def _choices(settings: Settings) -> list[Finding]:
 
 
 async def _redis(scripts: Scripts, *, is_embedded: bool) -> list[Finding]:
-    info = _fields(await scripts.command("INFO"))
-    version = info.get("valkey_version") or info.get("redis_version", "0")
-    findings = []
-    if int(version.split(".")[0]) < _OLDEST_REDIS:
-        findings.append(Finding("error", f"Redis {version} is too old: use Redis 7 or Valkey."))
-    if info.get("aof_enabled") != "1":
-        findings.append(
-            Finding("warn", "Redis keeps no append-only file: a crash forgets codes and debts. Set appendonly yes.")
-        )
-    if info.get("maxmemory_policy") not in ("noeviction", None):
-        findings.append(
-            Finding(
-                "error", "Redis evicts keys, and an evicted counter is free guesses. Set maxmemory-policy noeviction."
-            )
-        )
+    """Look at every primary: one that evicts, or forgets, is enough to harm."""
+    infos = [_fields(info) for info in await scripts.everywhere("INFO")]
+    versions = {info.get("valkey_version") or info.get("redis_version", "0") for info in infos}
+    findings = [
+        Finding("error", f"Redis {version} is too old: use Redis 7 or Valkey.")
+        for version in sorted(versions)
+        if int(version.split(".")[0]) < _OLDEST_REDIS
+    ]
+    if any(info.get("aof_enabled") != "1" for info in infos):
+        forgets = "Redis keeps no append-only file: a crash forgets codes and debts. Set appendonly yes."
+        findings.append(Finding("warn", forgets))
+    if any(info.get("maxmemory_policy", "noeviction") != "noeviction" for info in infos):
+        evicts = "Redis evicts keys, and an evicted counter is free guesses. Set maxmemory-policy noeviction."
+        findings.append(Finding("error", evicts))
     if is_embedded:
         findings.append(Finding("ok", "REDIS_URL is empty: the embedded server is used, for one machine."))
-    return [*findings, Finding("ok", f"Redis answers (version {version}).")]
+    return [*findings, Finding("ok", f"Redis answers (version {', '.join(sorted(versions))}).")]
 
 
 async def _twilio(settings: Settings) -> Finding:

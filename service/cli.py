@@ -5,11 +5,9 @@ cannot. Exit status: 0 done, 1 something is wrong (`check`, `demo --once`), 2 it
 """
 
 import asyncio
-import secrets
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import Annotated, NoReturn
 
 import typer
@@ -20,7 +18,7 @@ from service.adapters.embedded import EmbeddedUnavailable, embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.adapters.redis_owed import RedisConfirmations
 from service.adapters.twilio_gateway import open_twilio
-from service.api.auth import API_KEY_PREFIX, Scope, key_digest
+from service.api.keys import Scope, new_api_key, read_api_keys
 from service.api.schemas import instant
 from service.app import open_redis, open_worker, twilio_account
 from service.core.ports import Debt, StoreUnavailable
@@ -136,20 +134,14 @@ def create_key(
     scope: Annotated[list[Scope] | None, typer.Option(help="Repeat for several.")] = None,
 ) -> None:
     """Create an API key and print it, alone, on standard output. It is shown this once."""
-    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
     if not name.isprintable() or not 1 <= len(name) <= 64:  # noqa: PLR2004 - said in the sentence
         _refuse("a name has 1 to 64 printable characters")
-    particulars = {
-        "name": name,
-        "scopes": scope or [Scope.VERIFICATIONS],
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    key, kept = new_api_key(name, scope or [Scope.VERIFICATIONS])
 
     async def create(store: RedisApiKeys) -> None:
-        known = await store.api_keys()
-        if any(diagnosis.key_particulars(content)["name"] == name for content in known.values()):
+        if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
             _refuse(f"there is a key called {name!r} already; revoke it or choose another name")
-        await store.add(key_digest(key), particulars)
+        await store.add(kept.digest, kept.particulars)
 
     _with_keys(create)
     typer.echo(key)
@@ -160,9 +152,8 @@ def list_keys() -> None:
     """List the API keys: name, scopes, when created. The keys themselves are not kept."""
 
     async def show(store: RedisApiKeys) -> None:
-        for content in (await store.api_keys()).values():
-            known = diagnosis.key_particulars(content)
-            typer.echo(f"{known['name']}\t{','.join(known['scopes'])}\t{known['created_at']}")
+        for known in read_api_keys(await store.api_keys()).values():
+            typer.echo(f"{known.name}\t{','.join(sorted(known.scopes))}\t{known.created_at}")
 
     _with_keys(show)
 
@@ -172,9 +163,9 @@ def revoke_key(name: Annotated[str, typer.Argument(help="As `keys list` shows it
     """Revoke an API key; every process refuses it within 30 seconds."""
 
     async def revoke(store: RedisApiKeys) -> None:
-        for digest, content in (await store.api_keys()).items():
-            if diagnosis.key_particulars(content)["name"] == name:
-                await store.revoke(digest)
+        for known in read_api_keys(await store.api_keys()).values():
+            if known.name == name:
+                await store.revoke(known.digest)
                 typer.echo(f"Revoked {name}; it stops working within 30 seconds.", err=True)
                 return
         _refuse(f"there is no key called {name!r}")

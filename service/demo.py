@@ -12,7 +12,6 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ import uvicorn
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
-from service.api.auth import API_KEY_PREFIX, Scope, key_digest
+from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
 from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
-from service.settings import Settings, load_settings
+from service.settings import Settings, isolated_settings
 
 _NUMBER = "+14155550123"  # reserved for fiction: nobody's phone rings
 _PATIENCE_SECONDS = 10.0
@@ -43,12 +42,16 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
         settings = _settings(own_url, redis_url, account)
         key = await _create_key(settings)
-        async with _serving(settings, sandbox, listeners) as server:
-            closed = await _walk(own_url, key)
+        async with _serving(settings, sandbox, listeners) as serving:
+            try:
+                closed = await _walk(own_url, key)
+            except (aiohttp.ClientError, ValueError) as failure:  # a refused step, or a message that never came
+                _say("FAILED", f"The walk stopped: {failure}")
+                closed = False
             if closed and not once:
                 typer.echo(f"\nAPI docs      {base_url}/docs\nMessages      {base_url}/sandbox/_/messages")
                 typer.echo(f"API key       {key}\n\nServing on {base_url}; Ctrl-C ends it.")
-                await server.wait_for_stop()
+                await asyncio.wait({serving})
     return 0 if closed else 1
 
 
@@ -103,19 +106,10 @@ async def _json(http: aiohttp.ClientSession, method: str, path: str, body: dict[
         return await answer.json()
 
 
-class _Serving:
-    """The running server, as the demo waits for it."""
-
-    def __init__(self, task: "asyncio.Task[None]") -> None:
-        self._task = task
-
-    async def wait_for_stop(self) -> None:
-        """Return when Ctrl-C or a signal has stopped the server."""
-        await asyncio.wait({self._task})
-
-
 @asynccontextmanager
-async def _serving(settings: Settings, sandbox: Sandbox, listeners: list[socket.socket]) -> AsyncIterator[_Serving]:
+async def _serving(
+    settings: Settings, sandbox: Sandbox, listeners: list[socket.socket]
+) -> AsyncIterator["asyncio.Task[None]"]:
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings, mounts={"/sandbox": sandbox}),
@@ -132,7 +126,7 @@ async def _serving(settings: Settings, sandbox: Sandbox, listeners: list[socket.
             if task.done():
                 raise RuntimeError("the server did not start")
             await asyncio.sleep(0.01)
-        yield _Serving(task)
+        yield task
     finally:
         server.should_exit = True
         await asyncio.wait({task})
@@ -140,29 +134,23 @@ async def _serving(settings: Settings, sandbox: Sandbox, listeners: list[socket.
 
 
 async def _create_key(settings: Settings) -> str:
-    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    particulars = {"name": "demo", "scopes": list(Scope), "created_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    key, kept = new_api_key("demo", list(Scope))
     async with open_redis(settings) as scripts:
-        await RedisApiKeys(scripts).add(key_digest(key), particulars)
+        await RedisApiKeys(scripts).add(kept.digest, kept.particulars)
     return key
 
 
 def _settings(own_url: str, redis_url: str, account: SandboxSettings) -> Settings:
-    """Make settings that know only this process, whatever the environment says of Redis and Twilio."""
-    return load_settings(
-        _env_file=None,
+    """Make settings that know only this process, whatever the environment says."""
+    return isolated_settings(
         redis_url=redis_url,
         twilio_account_sid=account.account_sid,
         twilio_auth_token=account.auth_token,
-        twilio_api_key=None,
-        twilio_api_secret=None,
-        twilio_messaging_service_sid=None,
         twilio_from=account.pool_number,
         twilio_base_url=f"{own_url}/sandbox",
         otp_public_url=own_url,
         otp_secret_keys=secrets.token_urlsafe(32),
         otp_index_key=secrets.token_urlsafe(32),
-        otp_worker=True,
         otp_log_level="warning",
     )
 

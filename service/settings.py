@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.core.codes import LONGEST, SHORTEST
 from service.core.limits import Limits, parse_limits
@@ -29,8 +29,9 @@ from service.core.texts import check_brand
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LEAST_SECRET_CHARACTERS = 32
 _LEAST_DISTINCT_CHARACTERS = 8
-_PLACEHOLDER = re.compile(r"change|example|placeholder|secret|your[-_ ]|xxx|todo|<|>", re.IGNORECASE)
-_TWILIO_SID = re.compile(r"(AC|MG|SK)[0-9a-fA-F]{32}")
+# Long words only: a random key must not be taken for a placeholder by chance.
+_PLACEHOLDER = re.compile(r"change|example|placeholder|secret|your[-_ ]|<|>", re.IGNORECASE)
+_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")  # number, short code, name
 
 
 class SettingsRefused(Exception):
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
     otp_limit_prefix: LimitSpec = parse_limits("100/1h")
     otp_limit_country: LimitSpec = parse_limits("5000/1h")
     otp_limit_day: LimitSpec = parse_limits("50000/1d")
+    otp_limit_key: LimitSpec = parse_limits("10000/1h")
     otp_limit_peer: LimitSpec = parse_limits("60/1m")
     otp_require_client_ip: bool = False
     otp_trusted_proxies: int = Field(0, ge=0, le=10)
@@ -152,10 +154,26 @@ class Settings(BaseSettings):
             raise ValueError("OTP_CORS_ORIGINS is * or a list of origins, not both")
         return self
 
-    @property
-    def callbacks_verifiable(self) -> bool:
-        """Tell whether Twilio can call back and its signature can be checked."""
-        return self.otp_public_url is not None and bool(self.twilio_auth_token)
+
+class _IsolatedSettings(Settings):
+    """Settings that hear nothing of the environment."""
+
+    @classmethod
+    def settings_customise_sources(  # the names are the library's
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read only what the caller gives."""
+        return (init_settings,)
+
+
+def isolated_settings(**values: Any) -> Settings:
+    """Make settings from values alone, for the demo and for tests; what is not given has its default."""
+    return _IsolatedSettings(**values)
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -169,12 +187,18 @@ def load_settings(**overrides: Any) -> Settings:
 def missing_to_serve(settings: Settings) -> list[str]:
     """List, in sentences, what must be set before real messages can be sent."""
     missing = []
-    if not _TWILIO_SID.fullmatch(settings.twilio_account_sid or ""):
+    if not _is_twilio_sid("AC", settings.twilio_account_sid):
         missing.append("Set TWILIO_ACCOUNT_SID to your account's SID (AC and 32 hex digits).")
     if not settings.twilio_auth_token and settings.twilio_api_key is None:
         missing.append("Set TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and TWILIO_API_SECRET.")
+    if settings.twilio_api_key is not None and not _is_twilio_sid("SK", settings.twilio_api_key):
+        missing.append("Set TWILIO_API_KEY to the key's SID (SK and 32 hex digits).")
     if not settings.twilio_messaging_service_sid and not settings.twilio_from:
         missing.append("Set TWILIO_MESSAGING_SERVICE_SID (MG…) or TWILIO_FROM (a number of yours).")
+    if settings.twilio_messaging_service_sid and not _is_twilio_sid("MG", settings.twilio_messaging_service_sid):
+        missing.append("Set TWILIO_MESSAGING_SERVICE_SID to the service's SID (MG and 32 hex digits).")
+    if settings.twilio_from and not _SENDER.fullmatch(settings.twilio_from):
+        missing.append("Set TWILIO_FROM to an E.164 number, a short code or a sender name of at most 11 characters.")
     if settings.otp_public_url and not settings.twilio_auth_token:
         missing.append("Set TWILIO_AUTH_TOKEN too: OTP_PUBLIC_URL asks for callbacks, and only the token proves them.")
     return missing + weak_secrets(settings)
@@ -195,6 +219,10 @@ def weak_secrets(settings: Settings) -> list[str]:
     elif settings.otp_index_key in settings.otp_secret_keys:
         weak.append("OTP_INDEX_KEY must differ from OTP_SECRET_KEYS: the one stays for ever, the others rotate.")
     return weak
+
+
+def _is_twilio_sid(kind: str, text: str | None) -> bool:
+    return re.fullmatch(f"{kind}[0-9a-fA-F]{{32}}", text or "") is not None
 
 
 def _is_weak(secret: str) -> bool:

@@ -37,7 +37,6 @@ _WARNINGS = frozenset(
         "send_unknown",
         "send_postponed",
         "worker_waits_for_store",
-        "store_unavailable",
     }
 )
 
@@ -101,9 +100,10 @@ class _Snapshot(Collector):
 
 _GAUGES = {
     "otp_owed": "Confirmations that Twilio has not accepted yet.",
-    "otp_owed_overdue_seconds": "How long the most overdue confirmation has been due.",
+    "otp_owed_oldest_seconds": "How long the oldest confirmation has been owed; an estimate above 100 a partition.",
     "otp_dead": "Confirmations given up in the last 14 days.",
     "otp_confirming_halted": "1 while Twilio refuses the credentials and no confirmation is posted.",
+    "otp_confirming_worked": "1 while some worker is alive.",
 }
 
 

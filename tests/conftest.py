@@ -22,10 +22,10 @@ import uvicorn
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
-from service.api.auth import API_KEY_PREFIX, Scope, key_digest
+from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
 from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
-from service.settings import Settings, load_settings
+from service.settings import Settings, isolated_settings
 
 NUMBER = "+14155550123"
 ENVIRONMENT = re.compile("^(TWILIO_|OTP_|REDIS_URL)")
@@ -157,7 +157,7 @@ def _no_signals():
 
 def free_listener():
     """Bind a free loopback port and keep it."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: TCP_NODELAY
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
     return listener
@@ -165,9 +165,8 @@ def free_listener():
 
 def settings_for(url, redis_url, sandbox_url, account, **overrides):
     """Make settings for a test: the stand-in as Twilio, every limit off unless the test sets it."""
-    return load_settings(
+    return isolated_settings(
         **{
-            "_env_file": None,
             "redis_url": redis_url,
             "twilio_account_sid": account.account_sid,
             "twilio_auth_token": account.auth_token,
@@ -190,10 +189,9 @@ def settings_for(url, redis_url, sandbox_url, account, **overrides):
 
 async def create_key(settings, *scopes, name="test"):
     """Create an API key as `otp-service keys create` does; give the key."""
-    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    particulars = {"name": name, "scopes": list(scopes or Scope), "created_at": "2026-01-01T00:00:00+00:00"}
+    key, kept = new_api_key(name, scopes or list(Scope))
     async with open_redis(settings) as scripts:
-        await RedisApiKeys(scripts).add(key_digest(key), particulars)
+        await RedisApiKeys(scripts).add(kept.digest, kept.particulars)
     return key
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.check import examine, key_particulars
+from service.check import examine
 from service.settings import load_settings
 
 
@@ -97,8 +97,3 @@ async def test_missing_settings_come_first_and_twilio_is_not_asked(changed, runn
     assert findings[1].text.startswith("Set OTP_INDEX_KEY")
     assert not [finding for finding in findings if "credentials" in finding.text]
     assert running.messages() == []
-
-
-def test_what_is_kept_of_a_key_is_json():
-    """The particulars of a key are read as they were written."""
-    assert key_particulars(b'{"name":"a","scopes":["reports"]}') == {"name": "a", "scopes": ["reports"]}

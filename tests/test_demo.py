@@ -64,6 +64,14 @@ async def test_a_loop_that_does_not_close_ends_with_1(faulty, capsys, kind):
     assert message.outcome != "confirmed"
 
 
+@pytest.mark.parametrize("fault", [{"kind": "refuse", "code": 21610}, {"kind": "500"}, {"kind": "reset"}])
+async def test_a_walk_that_stops_half_way_ends_with_1(faulty, capsys, fault):
+    """When the message is refused or never comes, the demo says FAILED and ends with 1, without a traceback."""
+    faulty(endpoint="messages", **fault)
+    assert await demo.run_demo(host="127.0.0.1", port=free_port(), once=True) == 1
+    assert "FAILED  The walk stopped: " in capsys.readouterr().out
+
+
 async def test_what_goes_on_serving_needs_a_closed_loop(faulty, capsys):
     """Without `--once` too a loop that does not close ends the demo with 1, and no URL is printed."""
     faulty(endpoint="feedback", kind="not_found")

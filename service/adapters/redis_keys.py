@@ -8,6 +8,7 @@ from service.core.verification import partition_of
 
 API_KEYS = "otp:keys"
 HALTED = "otp:halted"
+WORKER = "otp:worker"
 
 
 def verification(verification_id: str) -> str:
@@ -41,8 +42,13 @@ def owed_info(partition: str) -> str:
 
 
 def dead(partition: str) -> str:
-    """Name the confirmations that were given up: by SID."""
+    """Name the confirmations that were given up: SID by when."""
     return f"otp:{{{partition}}}:dead"
+
+
+def dead_info(partition: str) -> str:
+    """Name the particulars of what was given up: by SID."""
+    return f"otp:{{{partition}}}:dead:info"
 
 
 def stats(partition: str) -> str:

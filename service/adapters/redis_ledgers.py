@@ -9,22 +9,24 @@ from typing import Any
 from service.adapters import redis_keys
 from service.adapters.scripts import Scripts
 from service.core.confirming import PARTITIONS
-from service.core.keyring import Keyring
 from service.core.limits import Limits
-from service.core.ports import Begun, OtherBody
+from service.core.ports import Begun, OtherBody, Reserved
 
 
 class RedisLimits:
     """The `LimitStore` of the core: sliced windows, each limit in a slot of its own."""
 
-    def __init__(self, scripts: Scripts, keyring: Keyring) -> None:
+    def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
-        self._keyring = keyring
 
-    async def reserve(self, kind: str, value: str, limits: Limits) -> int:
-        """Reserve one unit; 0 when granted, else the milliseconds to wait."""
-        key = redis_keys.limit(kind, self._keyring.limit_tag(kind, value))
-        return int(await self._scripts.run("limit", [key], [limits.policy]))
+    async def reserve(self, kind: str, tag: str, limits: Limits) -> Reserved:
+        """Reserve one unit."""
+        wait_ms, at_ms = await self._scripts.run("limit", [redis_keys.limit(kind, tag)], [limits.policy, ""])
+        return Reserved(wait_ms, at_ms)
+
+    async def give_back(self, kind: str, tag: str, limits: Limits, at_ms: int) -> None:
+        """Uncount a unit that was reserved at an instant."""
+        await self._scripts.run("limit", [redis_keys.limit(kind, tag)], [limits.policy, at_ms])
 
 
 class RedisIdempotency:
@@ -42,7 +44,7 @@ class RedisIdempotency:
             case b"answer":
                 return Begun(answer=rest[0])
             case b"running":
-                return Begun(running_ms=rest[0])
+                return Begun(running=True)
             case b"abandoned":
                 return Begun(abandoned_id=rest[0].decode())
             case _:
@@ -73,7 +75,7 @@ class RedisApiKeys:
         return {digest.decode(): particulars for digest, particulars in zip(reply[::2], reply[1::2], strict=True)}
 
     async def add(self, digest: str, particulars: Mapping[str, object]) -> None:
-        """Keep a new key's digest."""
+        """Keep a new key's digest with what is known of it."""
         content = json.dumps(particulars, separators=(",", ":"))
         await self._scripts.command("HSET", redis_keys.API_KEYS, digest, content, key=redis_keys.API_KEYS)
 

@@ -23,9 +23,10 @@ class OwedState:
     """The queue at a glance, over all partitions."""
 
     owed: int
-    oldest_due_ms: int | None  # when the debt that is due first is (or was) due; leases count as due times
     dead: int
+    oldest_seconds: float  # how long the oldest debt has been owed; an estimate when there are many
     halted: str | None  # why posting has stopped, as any worker noted it
+    is_worked: bool  # whether some worker was alive within the last minute
 
 
 class RedisConfirmations:
@@ -67,22 +68,24 @@ class RedisConfirmations:
         """Take that note back."""
         await self._scripts.command("DEL", redis_keys.HALTED, key=redis_keys.HALTED)
 
+    async def beat(self, ttl_seconds: int) -> None:
+        """Note for every process that a worker is alive."""
+        await self._scripts.command("SET", redis_keys.WORKER, "1", "EX", ttl_seconds, key=redis_keys.WORKER)
+
     async def state(self) -> OwedState:
         """Look at the whole queue in one pipelined round trip."""
-        command = self._scripts.command
-        owed, firsts, dead, halted = await asyncio.gather(
-            asyncio.gather(*(command("ZCARD", redis_keys.owed(p), key=redis_keys.owed(p)) for p in PARTITIONS)),
-            asyncio.gather(
-                *(command("ZRANGE", redis_keys.owed(p), 0, 0, "WITHSCORES", key=redis_keys.owed(p)) for p in PARTITIONS)
-            ),
-            asyncio.gather(*(command("HLEN", redis_keys.dead(p), key=redis_keys.dead(p)) for p in PARTITIONS)),
-            command("GET", redis_keys.HALTED, key=redis_keys.HALTED),
+        looks, halted, worker = await asyncio.gather(
+            asyncio.gather(*(self._scripts.run("queue", [*_debt_keys(p), redis_keys.dead(p)]) for p in PARTITIONS)),
+            self._scripts.command("GET", redis_keys.HALTED, key=redis_keys.HALTED),
+            self._scripts.command("GET", redis_keys.WORKER, key=redis_keys.WORKER),
         )
+        ages_ms = [now_ms - oldest_ms for now_ms, _, _, oldest_ms in looks if oldest_ms >= 0]
         return OwedState(
-            owed=sum(owed),
-            oldest_due_ms=min((int(float(first[1])) for first in firsts if first), default=None),
-            dead=sum(dead),
+            owed=sum(owed for _, owed, _, _ in looks),
+            dead=sum(dead for _, _, dead, _ in looks),
+            oldest_seconds=max(ages_ms, default=0) / 1000,
             halted=None if halted is None else halted.decode(),
+            is_worked=worker is not None,
         )
 
     async def owed(self) -> AsyncIterator[Debt]:
@@ -97,20 +100,20 @@ class RedisConfirmations:
                 start += _PAGE
 
     async def dead(self) -> AsyncIterator[DeadDebt]:
-        """Walk through what was given up."""
+        """Walk through what was given up, partition by partition, longest dead first."""
         for partition in PARTITIONS:
-            key, cursor = redis_keys.dead(partition), b"0"
-            while True:
-                cursor, entries = await self._scripts.command("HSCAN", key, cursor, "COUNT", _PAGE, key=key)
-                for sid, line in zip(entries[::2], entries[1::2], strict=True):
-                    yield _dead(partition, _text(sid), _text(line))
-                if cursor == b"0":
-                    break
+            key, info_key = redis_keys.dead(partition), redis_keys.dead_info(partition)
+            start = 0
+            while page := await self._scripts.command("ZRANGE", key, start, start + _PAGE - 1, "WITHSCORES", key=key):
+                infos = await self._scripts.command("HMGET", info_key, *page[::2], key=info_key)
+                for sid, died_at_ms, info in zip(page[::2], page[1::2], infos, strict=True):
+                    yield _dead(partition, _text(sid), int(float(died_at_ms)), _text(info or b""))
+                start += _PAGE
 
     async def replay(self, debt: Debt) -> bool:
         """Owe a dead confirmation again; False when it is no longer dead."""
         partition = debt.partition
-        keys = [redis_keys.dead(partition), *_debt_keys(partition)]
+        keys = [redis_keys.dead(partition), redis_keys.dead_info(partition), *_debt_keys(partition)]
         return bool(
             await self._scripts.run("replay", keys, [_raw(debt.sid), redis_keys.verification_prefix(partition)])
         )
@@ -121,6 +124,7 @@ class RedisConfirmations:
             redis_keys.verification_prefix(debt.partition) + debt.verification_id,
             redis_keys.stats(debt.partition),
             redis_keys.dead(debt.partition),
+            redis_keys.dead_info(debt.partition),
         ]
         return bool(
             await self._scripts.run(
@@ -151,8 +155,7 @@ def _debt(partition: str, sid: str, due_ms: int, info: str) -> Debt:
     return Debt(partition, sid, due_ms, int(tries), int(since_ms), verification_id, int(send), country, channel)
 
 
-def _dead(partition: str, sid: str, line: str) -> DeadDebt:
-    """Read the debt's own line, then `|died at|reason`."""
-    fields = line.split("|", _INFO_FIELDS + 1)
-    debt = _debt(partition, sid, 0, "|".join(fields[:_INFO_FIELDS]))
-    return DeadDebt(debt, int(fields[_INFO_FIELDS]), fields[_INFO_FIELDS + 1])
+def _dead(partition: str, sid: str, died_at_ms: int, line: str) -> DeadDebt:
+    """Read the debt's own line, then `|reason`."""
+    *fields, reason = [*line.split("|", _INFO_FIELDS), ""][: _INFO_FIELDS + 1]
+    return DeadDebt(_debt(partition, sid, 0, "|".join(fields)), died_at_ms, reason)

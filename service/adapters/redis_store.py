@@ -4,9 +4,11 @@ The record, two letters a field because a million of them are kept (a listpack o
 
     st state        at attempts counted   n  sends so far    cr created (ms)   rs next send allowed (ms)
     to sealed number   tg number tag      pu purpose         co country        ln code length   tl TTL (s)
-    lo locale, ch channel, ac action, rf reference, wo web origin, ah app hash: only when not the default
+    lo locale, ch channel, ac action, rf reference, wo web origin, ah app hash,
+    ip tag of the person's address: only when not the default
     c:<digest> -> send number    the code of each send (the code -> SID map is c: and s: together)
     s:<n> SID   t:<n> sent (ms)   d:<n> rank and delivery   x:<n> error code   f:<n> feedback
+    k:<n> tag of the Idempotency-Key that asked for it   lv newest send that was not taken back, when not n
     i:<tag> -> at|fingerprint|verdict   the checks that came with an Idempotency-Key
 
 The store seals numbers and reads instants; what a check comes to is decided in `judge.lua`.
@@ -82,6 +84,7 @@ class RedisVerifications:
                 digest,
                 new.id,
                 f"{new.country}:{new.channel}",
+                self._policy.failed_checks.policy,
                 *self._fields(new, tag),
             ],
         )
@@ -91,7 +94,9 @@ class RedisVerifications:
             raise StoreUnavailable("issue: the id is taken")
         return self._verification(new.id, rest)
 
-    async def resend(self, verification: Verification, digests: tuple[bytes, ...]) -> Verification:
+    async def resend(
+        self, verification: Verification, digests: tuple[bytes, ...], *, request: str | None = None
+    ) -> Verification:
         """Write the next send."""
         answer, *rest = await self._scripts.run(
             "resend",
@@ -100,6 +105,8 @@ class RedisVerifications:
                 self._policy.number.policy,
                 self._policy.late_window_seconds * 1000,
                 self._policy.max_sends,
+                self._policy.failed_checks.policy,
+                request or "",
                 *digests,
             ],
         )
@@ -150,6 +157,7 @@ class RedisVerifications:
                 self._policy.failed_checks.policy,
                 f"i:{check.idempotency_key}" if check.idempotency_key else "",
                 check.fingerprint,
+                self._keyring.key_ids,
                 *check.digests,
             ],
         )
@@ -157,6 +165,10 @@ class RedisVerifications:
             raise UnknownVerification
         if answer == b"other_body":
             raise OtherBody
+        if answer == b"other_key":
+            raise StoreUnavailable(
+                "judge: written under a key that is not in OTP_SECRET_KEYS; add it on every host first"
+            )
         verdict, owes, replayed, *record = rest
         return Judgement(
             verdict=Verdict(verdict.decode()),
@@ -185,6 +197,7 @@ class RedisVerifications:
             "rf": new.reference,
             "wo": new.web_origin,
             "ah": new.app_hash,
+            "ip": new.client_tag,
         }
         fields: list[bytes | str | int] = [
             *("to", self._keyring.seal(new.id, new.to.encode()), "tg", tag, "pu", new.purpose),
@@ -227,7 +240,8 @@ class RedisVerifications:
         except SealBroken as broken:
             raise StoreUnavailable(str(broken)) from None
         sends = tuple(_send(record, number) for number in range(1, int(record[b"n"]) + 1))
-        expires_at_ms = sends[-1].sent_at_ms + int(record[b"tl"]) * 1000
+        newest = sends[int(record.get(b"lv", record[b"n"])) - 1]
+        expires_at_ms = newest.sent_at_ms + int(record[b"tl"]) * 1000
         return Verification(
             id=verification_id,
             to=to,
@@ -247,6 +261,7 @@ class RedisVerifications:
             attempts=int(record[b"at"]),
             resend_at_ms=int(record[b"rs"]),
             sends=sends,
+            client_tag=_text(record.get(b"ip")),
         )
 
 
@@ -269,6 +284,7 @@ def _send(record: dict[bytes, bytes], number: int) -> Send:
         error_code=None if error_code is None else int(error_code),
         sent_at_ms=int(record[b"t:%d" % number]),
         feedback=Feedback(record.get(b"f:%d" % number, b"none").decode()),
+        request=_text(record.get(b"k:%d" % number)),
     )
 
 

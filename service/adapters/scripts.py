@@ -32,6 +32,20 @@ class Scripts:
         except RedisError as failure:
             raise _unavailable(name, failure) from failure
 
+    async def ping(self) -> None:
+        """Return when Redis answers."""
+        try:
+            await self._multiplexer.ping()
+        except RedisError as failure:
+            raise _unavailable("PING", failure) from failure
+
+    async def everywhere(self, *words: bytes | str | int) -> list[Any]:
+        """Run one plain command on every primary."""
+        try:
+            return await self._multiplexer.everywhere(*words)
+        except RedisError as failure:
+            raise _unavailable(str(words[0]), failure) from failure
+
     async def command(self, *words: bytes | str | int, key: str | None = None) -> Any:
         """Run one plain command on the node that holds `key`."""
         try:

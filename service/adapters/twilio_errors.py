@@ -67,6 +67,9 @@ _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 # Refusals of somebody on the way to Twilio, or of a moment: they say nothing about the message.
 _OF_THE_WAY = frozenset({HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
+# Refusals of this report for good; any other 4xx may be a proxy's, and is tried for a day before it costs a report.
+_OF_THE_REPORT = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+
 # No byte of the request was written. Some are TimeoutErrors or ClientOSErrors too, whose other kinds are ambiguous.
 _NOT_WRITTEN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 
@@ -130,13 +133,12 @@ def send_failure(fault: Exception) -> SendRefused | SendPostponed | SendUnknown:
 def confirm_failure(fault: Exception) -> ConfirmRefused | ConfirmForbidden | ConfirmPostponed:
     """Translate whatever a confirmation raised; what is not certain may be repeated."""
     if isinstance(fault, TwilioRejected):
-        refusal = fault.refusal
-        if refusal is None:
-            return ConfirmPostponed(str(fault), retry_after_seconds=fault.pause_seconds)
         # 401 and 403 stop all posting whatever their code: one report too many stopped is mended, one buried is lost.
-        if refusal is Refusal.CREDENTIALS_REFUSED or fault.status in _UNAUTHORIZED:
+        if fault.refusal is Refusal.CREDENTIALS_REFUSED or fault.status in _UNAUTHORIZED:
             return ConfirmForbidden(str(fault))
-        return ConfirmRefused(str(fault))
+        if fault.refusal is not None and fault.status in _OF_THE_REPORT:
+            return ConfirmRefused(str(fault))
+        return ConfirmPostponed(str(fault), retry_after_seconds=fault.pause_seconds)
     if isinstance(fault, _NOT_WRITTEN):
         return ConfirmPostponed("unreachable")
     return ConfirmPostponed(f"no clear answer ({type(fault).__name__})")

@@ -7,7 +7,6 @@ one session that all calls share. The library reads nothing from the environment
 (https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource)
 """
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,12 +20,12 @@ from service.adapters.twilio_errors import TwilioRejected, confirm_failure, send
 from service.adapters.twilio_transport import TwilioTransport
 from service.core.delivery import delivery_of
 from service.core.ports import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
+from service.core.verification import is_sid
 
 _TWILIO = "https://api.twilio.com"
 # By default Twilio repeats a callback once, and only when it cannot connect; ours may carry a lost SID home.
 # The fragment is not signed. (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
 _CALLBACK_RETRIES = "#rc=3&rp=ct,rt,5xx"
-_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ class TwilioGateway:
             )
         except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
             raise send_failure(fault) from None
-        if not isinstance(created.sid, str) or _SID.fullmatch(created.sid) is None:
+        if not isinstance(created.sid, str) or not is_sid(created.sid):
             raise SendUnknown("an answer without a legible SID")
         return AcceptedMessage(created.sid, delivery_of(str(created.status)))
 
@@ -99,7 +98,7 @@ class TwilioGateway:
 
         Raises `ConfirmRefused`, `ConfirmForbidden` or `ConfirmPostponed`, and nothing else.
         """
-        if _SID.fullmatch(sid) is None:  # it becomes a part of the path
+        if not is_sid(sid):  # it becomes a part of the path
             raise ConfirmRefused("illegible SID")
         try:
             # Not `feedback.create_async`: it fails on a body it cannot read, after the 2xx that is all we ask for.

@@ -1,26 +1,22 @@
 """Who may call: API keys with scopes, and client tokens for one verification each.
 
-An API key is 256 random bits; only its SHA-256 is kept, so comparing is a look-up that tells
-nothing by its timing. All keys are read at once, at most 30 s old; an unknown key makes them be read
-again, at most once a second, however many unknown keys arrive. Redis away and the copy too old: 503.
+All keys are read at once, at most 30 s old; an unknown key makes them be read again, at most once a
+second, however many unknown keys arrive. Redis away and the copy too old: 503. A client token needs no
+copy: it is an HMAC of the id it is good for. Front ends are limited by their address.
 """
 
 import asyncio
-import hashlib
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 
 from service.api.call import Call, Caller
+from service.api.keys import ApiKey, Scope, key_digest, read_api_keys
 from service.api.problems import ProblemAnswer
 from service.core.guard import Guard
 from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
 from service.core.ports import ApiKeyStore, Limited, StoreUnavailable
 
-API_KEY_PREFIX = "otp_sk_"
 SECURITY_SCHEMES = {
     "apiKey": {
         "type": "http",
@@ -45,26 +41,6 @@ class Access:
     schemes: tuple[str, ...]
 
 
-class Scope(StrEnum):
-    """What an API key may do."""
-
-    VERIFICATIONS = "verifications"
-    REPORTS = "reports"
-    OPERATE = "operate"
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    digest: str
-    name: str
-    scopes: frozenset[str]
-
-
-def key_digest(key: str) -> str:
-    """Digest an API key as it is kept."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
 class Authenticator:
     """Finds out who calls, or refuses."""
 
@@ -82,7 +58,7 @@ class Authenticator:
         self._guard = guard
         self._trusted_proxies = trusted_proxies
         self._clock = clock
-        self._keys: dict[str, _Key] = {}
+        self._keys: dict[str, ApiKey] = {}
         self._read_at = self._asked_at = -_OLDEST_SECONDS
         self._reading = asyncio.Lock()
 
@@ -130,7 +106,7 @@ class Authenticator:
             raise Limited(wait_ms)
         return Caller(scope_id=verification_id, name="client token", is_front_end=True)
 
-    async def _find(self, digest: str) -> _Key | None:
+    async def _find(self, digest: str) -> ApiKey | None:
         """Look a key up in the copy; read the copy anew when it is old, or when the key is not in it."""
         known = self._keys.get(digest)
         age_seconds = self._clock() - self._read_at
@@ -149,12 +125,7 @@ class Authenticator:
         except StoreUnavailable:
             self._asked_at = self._clock()
             raise
-        keys = {}
-        for digest, particulars in stored.items():
-            with suppress(ValueError, KeyError, TypeError):  # one illegible entry must not lock everybody out
-                content = json.loads(particulars)
-                keys[digest] = _Key(digest, content["name"], frozenset(content["scopes"]))
-        self._keys = keys
+        self._keys = read_api_keys(stored)
         self._read_at = self._asked_at = self._clock()
 
 

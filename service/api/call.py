@@ -36,6 +36,11 @@ class Call:
         return None if value is None else value.decode("latin-1")
 
     @property
+    def has_body(self) -> bool:
+        """Tell whether the request announces a body."""
+        return self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
+
+    @property
     def is_front_end(self) -> bool:
         """Tell whether a client token speaks, so that the number must be masked."""
         return self.caller is not None and self.caller.is_front_end

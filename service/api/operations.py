@@ -34,22 +34,27 @@ class QueueState(Protocol):
         """How many are owed."""
 
     @property
-    def oldest_due_ms(self) -> int | None:
-        """When the first one is, or was, due."""
-
-    @property
     def dead(self) -> int:
         """How many were given up."""
 
     @property
+    def oldest_seconds(self) -> float:
+        """How long the oldest one has been owed."""
+
+    @property
     def halted(self) -> str | None:
         """Why posting has stopped."""
+
+    @property
+    def is_worked(self) -> bool:
+        """Whether some worker is alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationsView:
     """What the operators' doors may ask."""
 
+    ping: Callable[[], Awaitable[None]]
     queue: Callable[[], Awaitable[QueueState]]
     totals: Callable[[], Awaitable[Counter[str]]]
     metrics_text: Callable[[Counter[str], Mapping[str, float]], bytes]
@@ -64,11 +69,6 @@ class OperationsDoors:
         self._ready: Reply | None = None
         self._ready_until = 0.0
         self._asking = asyncio.Lock()
-        self._draining = False
-
-    def drain(self) -> None:
-        """Say not ready from now on: this process is about to stop."""
-        self._draining = True
 
     def routes(self, metrics_access: Access | None) -> list[BaseRoute]:
         """List the routes; `metrics_access` None leaves the numbers open to whoever reaches the port."""
@@ -91,8 +91,6 @@ class OperationsDoors:
 
     async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
         """Say whether Redis answers, and what is wrong beside."""
-        if self._draining:
-            return Reply(503, b'{"status":"draining"}', {"retry-after": "1"})
         async with self._asking:
             if self._ready is None or self._clock() >= self._ready_until:
                 self._ready = await self._ask()
@@ -102,25 +100,29 @@ class OperationsDoors:
     async def metrics(self, call: Call) -> Reply:  # noqa: ARG002
         """Show counters and queue in the Prometheus text format."""
         queue, totals = await asyncio.gather(self._view.queue(), self._view.totals())
-        overdue = 0.0 if queue.oldest_due_ms is None else max(0.0, time.time() - queue.oldest_due_ms / 1000)
         gauges = {
             "otp_owed": queue.owed,
-            "otp_owed_overdue_seconds": overdue,
+            "otp_owed_oldest_seconds": queue.oldest_seconds,
             "otp_dead": queue.dead,
             "otp_confirming_halted": 0 if queue.halted is None else 1,
+            "otp_confirming_worked": int(queue.is_worked),
         }
         return Reply(200, self._view.metrics_text(totals, gauges), media_type=_TEXT)
 
     async def _ask(self) -> Reply:
         try:
-            queue = await self._view.queue()
+            await self._view.ping()
         except StoreUnavailable:
             return problem_reply(ProblemAnswer("store_unavailable", retry_after_seconds=_READY_FOR_SECONDS))
-        body: dict[str, object] = {
-            "status": "ready",
-            "store": "ok",
-            "confirming": "ok" if queue.halted is None else f"halted: {queue.halted}",
-            "owed": queue.owed,
-            "dead": queue.dead,
-        }
-        return Reply(200, to_json(body))
+        return Reply(200, to_json({"status": "ready", "store": "ok", **await self._queue()}))
+
+    async def _queue(self) -> dict[str, object]:
+        """Tell how confirming goes; a part of the queue that does not answer keeps nobody from verifying."""
+        try:
+            queue = await self._view.queue()
+        except StoreUnavailable:
+            return {"confirming": "unknown: part of the queue does not answer"}
+        confirming = "ok" if queue.is_worked else "no worker is alive"
+        if queue.halted is not None:
+            confirming = f"halted: {queue.halted}"
+        return {"confirming": confirming, "owed": queue.owed, "dead": queue.dead}

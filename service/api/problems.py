@@ -104,6 +104,7 @@ class ProblemAnswer(Exception):
     verification_id: str | None = None
     errors: Sequence[Mapping[str, str]] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None  # for the log alone
 
     @property
     def status(self) -> int:
@@ -192,7 +193,9 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
     ProblemAnswer: lambda problem: problem,
     ValidationError: _invalid,
     UnknownVerification: lambda _: ProblemAnswer("unknown_verification"),
-    StoreUnavailable: lambda _: ProblemAnswer("store_unavailable", retry_after_seconds=_STORE_RETRY_SECONDS),
+    StoreUnavailable: lambda away: ProblemAnswer(
+        "store_unavailable", retry_after_seconds=_STORE_RETRY_SECONDS, reason=str(away)
+    ),
     Limited: lambda limited: ProblemAnswer("rate_limited", retry_after_seconds=limited.retry_after_ms / 1000),
     InvalidNumber: lambda invalid: ProblemAnswer(Refusal.INVALID_NUMBER, str(invalid)),
     CountryNotAllowed: lambda _: ProblemAnswer(Refusal.COUNTRY_NOT_ALLOWED),

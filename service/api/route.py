@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.types import Receive, Scope, Send
 
 from service.api.auth import Access
@@ -36,6 +36,12 @@ class Reply:
 
 
 Endpoint = Callable[..., Awaitable[BaseModel | Reply]]
+
+
+class NoFields(BaseModel):
+    """The body of a route that takes none: nothing, or `{}`. What would be ignored is refused instead."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class LeanRoute(APIRoute):
@@ -78,7 +84,7 @@ class LeanRoute(APIRoute):
             if problem is None:
                 raise
             reply = problem_reply(problem)
-            scope["otp.log"]["problem"] = problem.code
+            scope["otp.log"] |= {"problem": problem.code, "reason": problem.reason}
         await send_reply(reply, send)
 
     async def _reply(self, call: Call, path: Mapping[str, str], receive: Receive) -> Reply:
@@ -89,6 +95,9 @@ class LeanRoute(APIRoute):
             call.body = await read_body(call, receive, media_type=self.body_type, most_bytes=self.most_body_bytes)
         if self.body_model is not None:
             arguments[self.body_name] = self.body_model.model_validate_json(call.body)
+        elif self.body_type == _JSON and call.has_body:
+            call.body = await read_body(call, receive, media_type=_JSON, most_bytes=self.most_body_bytes)
+            NoFields.model_validate_json(call.body)
         answer = await self.endpoint_of_call(**arguments)
         if isinstance(answer, Reply):
             return answer

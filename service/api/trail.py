@@ -19,7 +19,12 @@ from service.core.ports import Journal
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
 # No answer may be cached or sniffed, whoever wrote it.
-_SAFE_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_SAFE_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    # The docs pages carry their own scripts; nothing is fetched from anywhere else.
+    (b"content-security-policy", b"default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"),
+)
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 

@@ -7,10 +7,11 @@ from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 from starlette.routing import BaseRoute
 
-from service.api.auth import Authenticator, Scope
+from service.api.auth import Authenticator
 from service.api.call import Call
+from service.api.keys import Scope
 from service.api.problems import ProblemAnswer, problem_of
-from service.api.route import LeanRoute, Reply
+from service.api.route import LeanRoute, Reply, problem_reply
 from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer
 from service.core.issuing import Issuing, Repeatable
@@ -128,7 +129,7 @@ class VerificationDoors:
         """Draw a code, store its digest, send it. The answer carries the client token for a front end."""
         repeatable = Repeatable(self._key(call, "issue"), lambda outcome: _pack(self._issued(outcome)))
         try:
-            verification = await self._issuing.issue(body.to_request(), repeatable)
+            verification = await self._issuing.issue(body.to_request(_back_end(call)), repeatable)
         except KeptAnswer as kept:
             return _unpack(kept.answer)
         call.log["verification_id"] = verification.id
@@ -155,7 +156,7 @@ class VerificationDoors:
             lambda outcome: _pack(self._resent(outcome, masked=call.is_front_end)),
         )
         try:
-            verification = await self._issuing.resend(verification_id, repeatable)
+            verification = await self._issuing.resend(verification_id, repeatable, caller=_back_end(call))
         except KeptAnswer as kept:
             return _unpack(kept.answer)
         return self._resent(verification, masked=call.is_front_end)
@@ -204,11 +205,13 @@ def _idempotency_key(call: Call) -> str | None:
     return key
 
 
+def _back_end(call: Call) -> str | None:
+    """Name the API key that calls, for its limit; a front end has limits of its own."""
+    return None if call.caller is None or call.is_front_end else call.caller.scope_id
+
+
 def _refused(refused: MessageRefused) -> Reply:
-    problem = problem_of(refused)
-    if problem is None:
-        raise refused
-    return Reply(problem.status, problem.body, problem.all_headers, "application/problem+json")
+    return problem_reply(problem_of(refused) or ProblemAnswer("internal_error"))
 
 
 def _pack(reply: Reply) -> bytes:

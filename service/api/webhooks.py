@@ -16,12 +16,11 @@ from service.api.problems import ProblemAnswer
 from service.api.route import LeanRoute, Reply
 from service.core.delivery import DeliveryReports
 from service.core.ports import CallbackSignature
-from service.core.verification import is_id
+from service.core.verification import is_id, is_sid
 
 _FORM = "application/x-www-form-urlencoded"
 _MOST_BODY_BYTES = 16_384
 _MOST_FIELDS = 200
-_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 _SEND_NUMBER = re.compile(r"[1-9][0-9]?")
 
 
@@ -55,7 +54,7 @@ class WebhookDoors:
         fields = self._genuine_fields(call)
         call.log["verification_id"] = verification_id
         sid = _first(fields, "MessageSid")
-        if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and _SID.fullmatch(sid):
+        if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and is_sid(sid):
             error_code = _first(fields, "ErrorCode")
             await self._reports.record(
                 verification_id,

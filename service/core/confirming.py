@@ -8,9 +8,8 @@ credentials stop all posting, cost no try and are shouted about. (Twilio: Messag
 
 import asyncio
 import random
-import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.core.ports import (
@@ -24,9 +23,12 @@ from service.core.ports import (
     Sender,
     StoreUnavailable,
 )
+from service.core.verification import is_sid
 
 PARTITIONS = "0123456789abcdef"
-_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
+_FORBIDDEN_ALONE = 3  # refused so often while others were accepted in between: it is the message, not our credentials
+_BEAT_SECONDS = 20.0
+_BEAT_LASTS_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,10 @@ class Confirming:
         self._stopping = False
         self._posting: set[asyncio.Task[None]] = set()
         self._next_look = dict.fromkeys(PARTITIONS, 0.0)
+        self._next_beat = 0.0
         self._halted_until: float | None = None
+        self._forbidden: dict[str, tuple[int, int]] = {}  # SIDs that met 401 or 403: how often, and `_accepted` then
+        self._accepted = 0
 
     def wake(self, partition: str) -> None:
         """Look at a partition now: this process has just written a debt there."""
@@ -91,19 +96,58 @@ class Confirming:
             except Exception as fault:  # noqa: BLE001 - a worker that died would leave every debt unpaid, in silence
                 self._journal("worker_fault", reason=type(fault).__name__)
                 await self._sleep(1.0)
-        if self._posting:
-            await asyncio.wait(self._posting)
+        await self.idle()
         self._journal("worker_stopped")
 
     async def step(self) -> int:
         """Claim what is due, as far as there are free hands, and start posting it; return how many."""
+        await self._beat()
         free = self._policy.in_flight - len(self._posting)
         partitions = self._due_partitions()
         if free <= 0 or not partitions:
             return 0
         if self._halted_until is not None:
             return await self._probe(partitions)
-        most = max(1, free // len(partitions))
+        return await self._claim_all(partitions, most=max(1, free // len(partitions)))
+
+    async def idle(self) -> None:
+        """Wait until everything claimed so far is posted and settled."""
+        while self._posting:
+            await asyncio.wait(self._posting)
+
+    async def post(self, debt: Debt, *, now_ms: int) -> None:
+        """Post one claimed confirmation and settle, postpone or bury the debt by Twilio's answer."""
+        if not debt.legible or not is_sid(debt.sid):
+            await self._bury(debt, "illegible")
+            return
+        try:
+            await self._sender.confirm(debt.sid)
+        except ConfirmForbidden as forbidden:
+            await self._halt(debt, str(forbidden))
+        except ConfirmPostponed as postponed:
+            await self._try_later(debt, postponed, now_ms)
+        except ConfirmRefused as refused:
+            await self._resume(debt)
+            await self._bury(debt, str(refused))
+        else:
+            await self._resume(debt)
+            await self._settle(debt, now_ms)
+
+    async def _beat(self) -> None:
+        """Say that a worker is alive, so that its absence can be seen."""
+        if self._clock() >= self._next_beat:
+            await self._store.beat(_BEAT_LASTS_SECONDS)
+            self._next_beat = self._clock() + _BEAT_SECONDS
+
+    def _due_partitions(self) -> list[str]:
+        """Name the partitions to look at: the woken ones, and those whose next look has come."""
+        if self._halted_until is not None and self._clock() < self._halted_until:
+            return []
+        woken, self._woken = self._woken, set()
+        return [name for name in PARTITIONS if name in woken or self._next_look[name] <= self._clock()]
+
+    async def _claim_all(self, partitions: Sequence[str], *, most: int) -> int:
+        """Claim from several partitions in one round trip; what one of them fails to give stops none of the others."""
         claims = await asyncio.gather(*(self._claim(name, most) for name in partitions), return_exceptions=True)
         debts = [(debt, claim.now_ms) for claim in claims if isinstance(claim, Claim) for debt in claim.debts]
         for debt, now_ms in debts:
@@ -113,36 +157,6 @@ class Confirming:
                 raise claim  # only now: what other partitions gave is leased to us, whichever node is away
         return len(debts)
 
-    async def idle(self) -> None:
-        """Wait until everything claimed so far is posted and settled."""
-        while self._posting:
-            await asyncio.wait(self._posting)
-
-    async def post(self, debt: Debt, *, now_ms: int) -> None:
-        """Post one claimed confirmation and settle, postpone or bury the debt by Twilio's answer."""
-        if not debt.legible or _SID.fullmatch(debt.sid) is None:
-            await self._bury(debt, "illegible")
-            return
-        try:
-            await self._sender.confirm(debt.sid)
-        except ConfirmRefused as refused:
-            await self._resume()
-            await self._bury(debt, str(refused))
-        except ConfirmForbidden as forbidden:
-            await self._halt(debt, str(forbidden))
-        except ConfirmPostponed as postponed:
-            await self._try_later(debt, postponed, now_ms)
-        else:
-            await self._resume()
-            await self._settle(debt, now_ms)
-
-    def _due_partitions(self) -> list[str]:
-        """Name the partitions to look at: the woken ones, and those whose next look has come."""
-        if self._halted_until is not None and self._clock() < self._halted_until:
-            return []
-        woken, self._woken = self._woken, set()
-        return [name for name in PARTITIONS if name in woken or self._next_look[name] <= self._clock()]
-
     async def _claim(self, partition: str, most: int) -> Claim:
         claim = await self._store.claim(partition, lease_ms=self._policy.lease_ms, most=most)
         pause = self._policy.poll_seconds
@@ -151,14 +165,13 @@ class Confirming:
         self._next_look[partition] = self._clock() + pause
         return claim
 
-    async def _probe(self, partitions: Iterable[str]) -> int:
-        """Post a single debt, to learn whether the credentials have been mended."""
+    async def _probe(self, partitions: Sequence[str]) -> int:
+        """Post a single debt, to learn whether the credentials are mended; look at all, which keeps them alive."""
         self._halted_until = self._clock() + self._policy.probe_seconds
-        for partition in partitions:
-            claim = await self._claim(partition, 1)
-            if claim.debts:
-                self._start(claim.debts[0], now_ms=claim.now_ms)
-                return 1
+        looks = await asyncio.gather(*(self._claim(name, 0) for name in partitions), return_exceptions=True)
+        for name, look in zip(partitions, looks, strict=True):
+            if isinstance(look, Claim) and look.next_due_ms is not None and look.next_due_ms <= look.now_ms:
+                return await self._claim_all([name], most=1)
         return 0
 
     def _start(self, debt: Debt, *, now_ms: int) -> None:
@@ -173,36 +186,50 @@ class Confirming:
     async def _post_guarded(self, debt: Debt, now_ms: int) -> None:
         """Post a debt without letting its failure reach the others; its lease brings it back."""
         try:
-            await self.post(debt, now_ms=now_ms)
+            try:
+                await self.post(debt, now_ms=now_ms)
+            except StoreUnavailable:
+                raise
+            except Exception as fault:  # noqa: BLE001 - a fault of ours in one debt must hold up nobody
+                self._journal("confirmation_fault", sid=debt.sid, reason=type(fault).__name__)
+                await self._store.postpone(debt, delay_ms=self._delay_ms(debt, None), was_tried=True)
         except StoreUnavailable as away:
             self._journal("confirmation_left_to_its_lease", sid=debt.sid, reason=str(away))
-        except Exception as fault:  # noqa: BLE001 - a fault of ours in one debt must hold up nobody
-            self._journal("confirmation_fault", sid=debt.sid, reason=type(fault).__name__)
-            await self._store.postpone(debt, delay_ms=self._delay_ms(debt, None), was_tried=True)
 
     async def _settle(self, debt: Debt, now_ms: int) -> None:
-        await self._store.settle(debt)
-        self._journal(
-            "confirmation_settled",
-            verification_id=debt.verification_id,
-            send=debt.send_number,
-            sid=debt.sid,
-            tries=debt.tries + 1,
-            waited_ms=now_ms - debt.since_ms,
-        )
+        if await self._store.settle(debt):
+            self._journal(
+                "confirmation_settled",
+                verification_id=debt.verification_id,
+                send=debt.send_number,
+                sid=debt.sid,
+                tries=debt.tries + 1,
+                waited_ms=now_ms - debt.since_ms,
+            )
 
     async def _bury(self, debt: Debt, reason: str) -> None:
-        await self._store.bury(debt, reason)
-        self._journal("confirmation_dead", verification_id=debt.verification_id, sid=debt.sid, reason=reason)
+        if await self._store.bury(debt, reason):
+            self._journal("confirmation_dead", verification_id=debt.verification_id, sid=debt.sid, reason=reason)
 
     async def _halt(self, debt: Debt, reason: str) -> None:
+        """Stop posting: our credentials are refused, unless others were accepted between this message's refusals."""
+        times, accepted = self._forbidden.get(debt.sid, (0, -1))
+        if accepted < self._accepted:
+            times += 1
+        self._forbidden[debt.sid] = (times, self._accepted)
+        if times >= _FORBIDDEN_ALONE:
+            del self._forbidden[debt.sid]
+            await self._bury(debt, f"{reason}, for this message alone")
+            return
         self._halted_until = self._clock() + self._policy.probe_seconds
         await self._store.halt(reason, ttl_seconds=int(self._policy.probe_seconds * 4) + 1)
         await self._store.postpone(debt, delay_ms=int(self._policy.probe_seconds * 1000), was_tried=False)
         self._journal("confirming_halted", reason=reason)
 
-    async def _resume(self) -> None:
+    async def _resume(self, debt: Debt) -> None:
         """Take up full speed again: Twilio has accepted our credentials."""
+        self._accepted += 1
+        self._forbidden.pop(debt.sid, None)
         if self._halted_until is not None:
             self._halted_until = None
             await self._store.resume()

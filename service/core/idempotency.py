@@ -18,10 +18,6 @@ LEASE_MS = 30_000
 class StillRunning(Exception):
     """The first request with this key has not been answered yet."""
 
-    def __init__(self, retry_after_ms: int) -> None:
-        super().__init__(f"retry after {retry_after_ms} ms")
-        self.retry_after_ms = retry_after_ms
-
 
 class KeptAnswer(Exception):
     """The key has its answer already: give it again, and do nothing."""
@@ -62,8 +58,8 @@ class Idempotency:
         )
         if begun.answer is not None:
             raise KeptAnswer(self._opened(key, begun.answer))
-        if begun.running_ms is not None:
-            raise StillRunning(begun.running_ms)
+        if begun.running:
+            raise StillRunning
         return begun.abandoned_id
 
     def _opened(self, key: IdempotencyKey, sealed: bytes) -> bytes:

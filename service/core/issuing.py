@@ -6,12 +6,13 @@ and given back only when certainly nothing was sent.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.core.codes import draw_code
-from service.core.guard import Guard
+from service.core.guard import Guard, Reservation
 from service.core.idempotency import Idempotency, IdempotencyKey
 from service.core.keyring import Keyring
 from service.core.phone import PhoneNumber, parse_number
@@ -25,7 +26,7 @@ from service.core.ports import (
     UnknownVerification,
     VerificationStore,
 )
-from service.core.sending import MessageRefused, Sending
+from service.core.sending import MessageRefused, Sending, TwilioUnavailable
 from service.core.verification import Action, Channel, Status, Verification, new_id
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class IssueRequest:
     web_origin: str | None = None
     app_hash: str | None = None
     reference: str | None = None
+    caller: str | None = None  # tells API keys apart, for their limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,65 +105,101 @@ class Issuing:
         if self._guard.requires_client_ip and request.client_ip is None:
             raise ClientIpRequired
         verification_id = new_id(self._keyring.partition(number.e164))
-        abandoned_id, wait_ms = await self._begin(
-            repeatable.key,
-            verification_id,
-            self._guard.wait_for_send_ms(to=number.e164, country=number.country, client_ip=request.client_ip),
+        client_tag = self._guard.client_tag(request.client_ip)
+        reservation = self._guard.reservation(
+            to=number.e164, country=number.country, caller=request.caller, client_tag=client_tag
         )
-        if abandoned_id is not None:
-            try:
-                return await self._keep(await self._store.read(abandoned_id), repeatable)
-            except UnknownVerification:
-                verification_id = abandoned_id  # it died before the record was written: nothing was sent
-        async with _ReleasedOnFailure(self._idempotency, repeatable.key):
+        abandoned_id, wait_ms = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
+        async with self._undone_on_failure(repeatable.key, reservation):
+            if abandoned_id is not None:
+                abandoned = await self._abandoned(abandoned_id)
+                if abandoned is not None:
+                    await reservation.give_back()
+                    return await self._keep(abandoned, repeatable)
+                verification_id = abandoned_id  # it died before the record was written; the key still names this id
             if wait_ms:
                 raise Limited(wait_ms)
             code = draw_code(request.code_length or self._policy.code_length)
             digest = self._keyring.code_digests(verification_id, code)[0]
-            verification = await self._store.issue(self._record(verification_id, number, request), digest)
-            return await self._send(verification, code, repeatable)
+            new = self._record(verification_id, number, request, client_tag)
+            return await self._send(await self._store.issue(new, digest), code, repeatable)
 
-    async def resend(self, verification_id: str, repeatable: Repeatable) -> Verification:
+    async def resend(self, verification_id: str, repeatable: Repeatable, *, caller: str | None = None) -> Verification:
         """Send the next code of a pending verification.
 
         Raises `UnknownVerification`, `NotPending`, `SendsExhausted` and what `issue` raises.
         """
-        abandoned_id, verification = await self._begin(
-            repeatable.key, verification_id, self._store.read(verification_id)
+        key = repeatable.key
+        abandoned_id, verification = await self._begin(key, verification_id, self._store.read(verification_id))
+        reservation = self._guard.reservation(
+            to=verification.to, country=verification.country, caller=caller, client_tag=verification.client_tag
         )
-        if abandoned_id is not None:
-            return await self._keep(verification, repeatable)
-        async with _ReleasedOnFailure(self._idempotency, repeatable.key):
+        async with self._undone_on_failure(key, reservation):
+            if (
+                abandoned_id is not None
+                and key is not None
+                and key.tag in {send.request for send in verification.sends}
+            ):
+                return await self._keep(verification, repeatable)
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: what sends nothing draws on nobody's budget
-            wait_ms = await self._guard.wait_for_send_ms(
-                to=verification.to, country=verification.country, client_ip=None
-            )
+            wait_ms = await reservation.ask()
             if wait_ms:
                 raise Limited(wait_ms)
-            verification, code = await self._next_send(verification)
+            verification, code = await self._next_send(verification, key)
             return await self._send(verification, code, repeatable)
 
     async def _begin(
-        self, key: IdempotencyKey | None, verification_id: str, beside: Coroutine[Any, Any, T]
+        self,
+        key: IdempotencyKey | None,
+        verification_id: str,
+        beside: Coroutine[Any, Any, T],
+        reservation: Reservation | None = None,
     ) -> tuple[str | None, T]:
-        """Claim the key and do the other step in the same round trip; give the key back if only that step fails."""
+        """Claim the key and do the other step in the same round trip; undo the one when the other fails."""
         abandoned_id, result = await asyncio.gather(
             self._idempotency.begin(key, verification_id), beside, return_exceptions=True
         )
         if isinstance(abandoned_id, BaseException):
+            if reservation is not None:
+                await reservation.give_back()
             raise abandoned_id
         if isinstance(result, BaseException):
             await self._idempotency.release(key)
             raise result
         return abandoned_id, result
 
-    async def _next_send(self, verification: Verification) -> tuple[Verification, str]:
+    @asynccontextmanager
+    async def _undone_on_failure(self, key: IdempotencyKey | None, reservation: Reservation) -> AsyncIterator[None]:
+        """Give the key and the limits back when the request fails in a way that a repeat may mend."""
+        try:
+            yield
+        except MessageRefused:
+            await self._idempotency.release(key)  # a refusal that is kept has its answer already: this leaves it
+            raise
+        except Exception:
+            await asyncio.gather(self._idempotency.release(key), reservation.give_back())
+            raise
+
+    async def _abandoned(self, verification_id: str) -> Verification | None:
+        """Find what a request that died unanswered has sent, or may have sent; None when nothing was written.
+
+        One that failed has certainly sent nothing: raise `TwilioUnavailable`, so that the next repeat is fresh.
+        """
+        try:
+            verification = await self._store.read(verification_id)
+        except UnknownVerification:
+            return None
+        if verification.status is Status.FAILED:
+            raise TwilioUnavailable(verification, None)
+        return verification
+
+    async def _next_send(self, verification: Verification, key: IdempotencyKey | None) -> tuple[Verification, str]:
         for _ in range(_DRAWS):
             code = draw_code(verification.code_length)
             try:
                 digests = self._keyring.code_digests(verification.id, code)
-                return await self._store.resend(verification, digests), code
+                return await self._store.resend(verification, digests, request=None if key is None else key.tag), code
             except SameCode:
                 continue
         raise StoreUnavailable("no fresh code was found")
@@ -182,7 +220,9 @@ class Issuing:
             self._journal("answer_not_kept", verification_id=verification.id, reason=str(away))
         return verification
 
-    def _record(self, verification_id: str, number: PhoneNumber, request: IssueRequest) -> NewVerification:
+    def _record(
+        self, verification_id: str, number: PhoneNumber, request: IssueRequest, client_tag: str | None
+    ) -> NewVerification:
         return NewVerification(
             id=verification_id,
             to=number.e164,
@@ -196,19 +236,5 @@ class Issuing:
             ttl_seconds=request.ttl_seconds or self._policy.ttl_seconds,
             web_origin=request.web_origin,
             app_hash=request.app_hash,
+            client_tag=client_tag,
         )
-
-
-class _ReleasedOnFailure:
-    """Gives an Idempotency-Key back when the request fails in a way that a repeat may mend."""
-
-    def __init__(self, idempotency: Idempotency, key: IdempotencyKey | None) -> None:
-        self._idempotency = idempotency
-        self._key = key
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, kind: type[BaseException] | None, failure: BaseException | None, _: object) -> None:
-        if isinstance(failure, Exception):  # a kept refusal has its answer already: releasing it changes nothing
-            await self._idempotency.release(self._key)

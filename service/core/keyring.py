@@ -1,9 +1,10 @@
 """The keys: everything that is derived from `OTP_SECRET_KEYS` and `OTP_INDEX_KEY`.
 
 `OTP_SECRET_KEYS` rotate: the newest writes, all of them read. From each, HKDF (RFC 5869) derives
-separate keys for code digests, sealing, client tokens and fingerprints. `OTP_INDEX_KEY` never
-rotates, because it decides where a number lives: its partition, its limits. Neither ever reaches
-Redis, so a stolen dump holds no number and no code (a plain hash of six digits is reversed at once).
+separate keys for code digests, sealing and client tokens. `OTP_INDEX_KEY` never rotates, because it
+decides where a number lives, its partition and limits, and how a repeated request is recognised.
+Neither ever reaches Redis, so a stolen dump holds no number and no code (a plain hash of six digits
+is reversed at once).
 """
 
 import base64
@@ -47,6 +48,11 @@ class Keyring:
         self._number_key = _expand(index_key, b"number")
         self._limit_key = _expand(index_key, b"limit")
         self._idempotency_key = _expand(index_key, b"idempotency")
+
+    @property
+    def key_ids(self) -> bytes:
+        """The first bytes of what our keys have sealed: a record that begins otherwise was written by a newer key."""
+        return b"".join(keys.id for keys in self._keys)
 
     def number_tag(self, number: str) -> str:
         """Name a number without telling it: 128 bits of HMAC, 22 characters."""

@@ -125,6 +125,7 @@ class NewVerification:
     ttl_seconds: int
     web_origin: str | None
     app_hash: str | None
+    client_tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +181,13 @@ class VerificationStore(Protocol):
     async def issue(self, new: NewVerification, digest: bytes) -> Verification:
         """Write a verification and its first send, before anything is sent. Raises `Limited`."""
 
-    async def resend(self, verification: Verification, digests: tuple[bytes, ...]) -> Verification:
-        """Write the next send. Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`."""
+    async def resend(
+        self, verification: Verification, digests: tuple[bytes, ...], *, request: str | None = None
+    ) -> Verification:
+        """Write the next send, and which Idempotency-Key asked for it.
+
+        Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`.
+        """
 
     async def deliver(
         self, verification_id: str, send_number: int, *, sid: str, status: Delivery, error_code: int | None = None
@@ -194,7 +200,10 @@ class VerificationStore(Protocol):
     async def refuse(
         self, verification: Verification, send_number: int, *, error_code: int | None, passing: bool
     ) -> Verification:
-        """Take back a send that was certainly not sent; `passing` gives its limit back."""
+        """Take back a send that was certainly not sent.
+
+        `passing`: the number's limit gets it back, and a resend leaves no trace. Otherwise it stays, as failed.
+        """
 
     async def judge(self, check: Check) -> Judgement:
         """Judge a check: count, compare, consume once, owe. Raises `OtherBody`."""
@@ -206,11 +215,22 @@ class VerificationStore(Protocol):
         """Read a verification as it stands now."""
 
 
-class LimitStore(Protocol):
-    """Counts what is not kept with one number."""
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What asking for one unit came to: granted at an instant, or a wait."""
 
-    async def reserve(self, kind: str, value: str, limits: Limits) -> int:
-        """Reserve one unit; 0 when granted, else the milliseconds to wait. Raises `StoreUnavailable`."""
+    wait_ms: int
+    at_ms: int
+
+
+class LimitStore(Protocol):
+    """Counts what is not kept with one number. Both raise `StoreUnavailable`."""
+
+    async def reserve(self, kind: str, tag: str, limits: Limits) -> Reserved:
+        """Reserve one unit; when the answer is a wait, nothing was counted."""
+
+    async def give_back(self, kind: str, tag: str, limits: Limits, at_ms: int) -> None:
+        """Uncount a unit that was reserved at an instant."""
 
 
 # --- Confirmations --------------------------------------------------------------------------------
@@ -275,6 +295,9 @@ class ConfirmationStore(Protocol):
     async def resume(self) -> None:
         """Take that note back."""
 
+    async def beat(self, ttl_seconds: int) -> None:
+        """Note for every process that a worker is alive."""
+
 
 # --- Idempotency and API keys ---------------------------------------------------------------------
 
@@ -284,7 +307,7 @@ class Begun:
     """What claiming an Idempotency-Key came to: one of the three, or none of them when the key is fresh."""
 
     answer: bytes | None = None
-    running_ms: int | None = None
+    running: bool = False
     abandoned_id: str | None = None
 
 

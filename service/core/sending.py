@@ -20,6 +20,7 @@ from service.core.ports import (
     SendRefused,
     SendUnknown,
     StoreUnavailable,
+    UnknownVerification,
     VerificationStore,
 )
 from service.core.texts import message_text
@@ -87,7 +88,7 @@ class Sending:
             raise await self._refused(verification, refused) from None
         except SendPostponed as postponed:
             self._journal("send_postponed", verification_id=verification.id, send=send.number, reason=str(postponed))
-            verification = await self._store.refuse(verification, send.number, error_code=None, passing=True)
+            verification = await self._take_back(verification, error_code=None, passing=True)
             raise TwilioUnavailable(verification, postponed.retry_after_seconds) from None
         except SendUnknown as unknown:
             self._journal("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
@@ -149,5 +150,12 @@ class Sending:
             reason=refused.refusal,
             error_code=refused.error_code,
         )
-        verification = await self._store.refuse(verification, send_number, error_code=refused.error_code, passing=False)
+        verification = await self._take_back(verification, error_code=refused.error_code, passing=False)
         return MessageRefused(refused.refusal, refused.error_code, verification)
+
+    async def _take_back(self, verification: Verification, *, error_code: int | None, passing: bool) -> Verification:
+        send_number = verification.sends[-1].number
+        try:
+            return await self._store.refuse(verification, send_number, error_code=error_code, passing=passing)
+        except UnknownVerification:
+            return verification  # its record has expired meanwhile: there is nothing left to take back

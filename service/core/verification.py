@@ -14,6 +14,7 @@ from enum import StrEnum
 ID_PREFIX = "ve_"
 ID_PATTERN = rf"^{ID_PREFIX}[0-9a-f]{{32}}$"
 _ID = re.compile(ID_PATTERN)
+_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
 class Channel(StrEnum):
@@ -85,11 +86,12 @@ class Send:
     error_code: int | None
     sent_at_ms: int
     feedback: Feedback
+    request: str | None = None  # tag of the Idempotency-Key that asked for it
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """One attempt to prove that a person holds a number, as it stood at `now_ms`."""
+    """One attempt to prove that a person holds a number, as it stood when it was read."""
 
     id: str
     to: str
@@ -109,6 +111,7 @@ class Verification:
     attempts: int
     resend_at_ms: int
     sends: tuple[Send, ...]
+    client_tag: str | None = None  # what the person's address is counted under
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,11 @@ def new_id(partition: str) -> str:
 def is_id(text: str) -> bool:
     """Tell whether a text has the form of a verification id (it need not exist)."""
     return _ID.fullmatch(text) is not None
+
+
+def is_sid(text: str) -> bool:
+    """Tell whether a text has the form of a Message SID, and so may stand in a path of Twilio's."""
+    return _SID.fullmatch(text) is not None
 
 
 def partition_of(verification_id: str) -> str:

@@ -46,7 +46,7 @@ class Verifying:
                 to=to,
                 purpose=purpose,
                 idempotency_key=idempotency_key and self._keyring.idempotency_tag(verification_id, idempotency_key),
-                fingerprint=self._keyring.fingerprint(f"{code}|{to}|{purpose}".encode()),
+                fingerprint=self._keyring.fingerprint(f"{verification_id}|{code}|{to}|{purpose}".encode()),
             )
         )
         if judgement.owes:

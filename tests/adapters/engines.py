@@ -95,7 +95,7 @@ class Stores:
         self.keyring = keyring
         self.verifications = RedisVerifications(scripts, keyring, policy)
         self.confirmations = RedisConfirmations(scripts)
-        self.limits = RedisLimits(scripts, keyring)
+        self.limits = RedisLimits(scripts)
         self.idempotency = RedisIdempotency(scripts)
         self.api_keys = RedisApiKeys(scripts)
         self.stats = RedisStats(scripts)

@@ -22,6 +22,16 @@ mismatch = judging.test_a_mismatch_is_not_compared
 
 MUTANTS = {
     "judge": [
+        (
+            "then return {'other_key'} end",
+            "then state = state end",
+            sends.test_a_number_sealed_under_a_forgotten_key_is_not_readable,
+        ),
+        (
+            "if changes[2] == 'waiting'",
+            "if false",
+            sends.test_a_waiting_confirmation_keeps_its_record_for_an_hour,
+        ),
         ("redis.call('HINCRBY', KEYS[1], 'at', 1)", "attempts + 1", judging.test_parallel_guesses_get_no_more_attempts),
         (
             "if tonumber(attempts) >= most",
@@ -57,8 +67,12 @@ MUTANTS = {
         ("return 'canceled', send", "return 'canceled'", _late("after_cancel")),
         ("return 'superseded', send", "return 'superseded'", _late("superseded")),
         ("if strict and", "if false and", _late("superseded")),
-        ("== 'c:' and", "~= 's:' and", late_codes.test_a_send_that_was_taken_back_supersedes_nothing),
-        ("for i = 10, #ARGV", "for i = 10, 10", judging.test_a_code_written_under_an_old_key_is_accepted),
+        (
+            "newest = newest or sends",
+            "newest = sends",
+            partial(late_codes.test_a_send_that_was_taken_back_supersedes_nothing, passing=False),
+        ),
+        ("for i = 11, #ARGV", "for i = 11, 11", judging.test_a_code_written_under_an_old_key_is_accepted),
         (
             "tag_asked ~= '' and tag_asked ~= tag",
             "false",
@@ -114,6 +128,7 @@ MUTANTS = {
         ("redis.call('EXPIRE', info_key, DEBT_TTL_SECONDS)", "", _late("expired")),
     ],
     "issue": [
+        ("next_free_ms(failures, ARGV[7], now_ms)", "0", number_limits.test_a_locked_number_gets_no_message),
         ("redis.call('EXPIRE', stats_key, STATS_TTL_SECONDS)", "", sends.test_what_is_issued_is_read_back),
         ("if free_ms > now_ms", "if false", number_limits.test_a_burst_gets_no_more_than_the_limit),
         (
@@ -145,7 +160,13 @@ MUTANTS = {
         ),
     ],
     "resend": [
-        ("for i = 4, #ARGV", "for i = 4, 4", sends.test_no_two_sends_carry_the_same_code),
+        ("newest or sends", "sends", sends.test_a_verification_ends_with_its_newest_code_that_was_sent),
+        (
+            "next_free_ms(failures, ARGV[4], now_ms)",
+            "0",
+            number_limits.test_a_locked_number_gets_no_message,
+        ),
+        ("for i = 6, #ARGV", "for i = 6, 6", sends.test_no_two_sends_carry_the_same_code),
         (" or now_ms >= newest_ms + ttl_ms", "", partial(ended_gets_no_send, end="expired")),
         ("state ~= 'pending' or", "", partial(ended_gets_no_send, end="approved")),
         (">= most_sends", "> most_sends", sends.test_the_sends_of_a_verification_are_limited),
@@ -181,6 +202,7 @@ MUTANTS = {
         ),
     ],
     "cancel": [
+        ("newest or sends", "sends", sends.test_a_verification_ends_with_its_newest_code_that_was_sent),
         (
             " and now_ms < newest_ms + tonumber(ttl_seconds) * 1000",
             "",
@@ -190,11 +212,16 @@ MUTANTS = {
     ],
     "refuse": [
         ("redis.call('HDEL', KEYS[1], record[i])", "", sends.test_a_refused_resend_leaves_the_earlier_code),
-        ("if other_codes == 0 and", "if", sends.test_a_refused_resend_leaves_the_earlier_code),
-        ("changes[#changes + 1] = 'failed'", "changes[#changes + 1] = state", ended_gets_no_send_after_failing),
+        ("\nif newest_other > 0", "\nif false", sends.test_a_refused_resend_leaves_the_earlier_code),
+        (
+            "if passing and send == sends and",
+            "if false and",
+            sends.test_a_resend_that_twilio_was_too_busy_for_leaves_no_trace,
+        ),
+        ("'st', 'failed'", "'st', 'pending'", ended_gets_no_send_after_failing),
         ("and not dropped", "", sends.test_one_send_taken_back_gives_one_send_back),
-        ("if ARGV[4] == '1'", "if true", partial(passing_only, passing=False, free=False)),
-        ("if ARGV[4] == '1'", "if false", partial(passing_only, passing=True, free=True)),
+        ("if passing then", "if true then", partial(passing_only, passing=False, free=False)),
+        ("if passing then", "if false then", partial(passing_only, passing=True, free=True)),
     ],
     "claim": [
         ("redis.call('ZADD', KEYS[1], 'XX', leased_until_ms, sid)", "", debts.test_a_debt_is_leased_to_one_worker),
@@ -226,6 +253,8 @@ MUTANTS = {
         ),
     ],
     "settle": [
+        ("redis.call('HDEL', KEYS[6], old)", "", debts.test_the_dead_are_forgotten_after_two_weeks),
+        ("redis.call('ZREM', KEYS[5], old)", "", debts.test_the_dead_are_forgotten_after_two_weeks),
         ("redis.call('ZREM', KEYS[1], sid)", "", debts.test_a_settled_debt_is_gone_for_good),
         ("redis.call('HEXISTS', KEYS[3], 'f:' .. send) == 1", "true", debts.test_debts_outlive_their_verification),
         (
@@ -247,7 +276,7 @@ MUTANTS = {
             sends.test_no_write_brings_an_expired_record_back,
         ),
         ("redis.call('HSET', verification_key, 'f:' .. send, 'owed')", "", debts.test_a_buried_debt_can_be_replayed),
-        ("redis.call('HDEL', KEYS[1], sid)", "", debts.test_a_buried_debt_can_be_replayed),
+        ("redis.call('HDEL', KEYS[2], sid)", "", debts.test_a_buried_debt_can_be_replayed),
     ],
     "idempotency": [
         ("if known ~= fingerprint or answer", "if answer", ledgers.test_an_expired_key_is_not_brought_back),
@@ -282,10 +311,16 @@ MUTANTS = {
         ),
         ("local SLICES = 20", "local SLICES = 5", ledgers.test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late),
         (
-            "if wait_ms > 0 then return wait_ms end\nif #fields",
-            "if #fields",
+            "if wait_ms > 0 then return {wait_ms, now_ms} end",
+            "",
             ledgers.test_a_window_that_refuses_counts_in_no_window,
         ),
+        (
+            "if tonumber(redis.call('HGET', KEYS[1], field) or 0) > 0 then",
+            "if true then",
+            ledgers.test_giving_back_revives_no_limit,
+        ),
+        ("redis.call('HINCRBY', KEYS[1], field, -1)", "", ledgers.test_a_unit_can_be_given_back),
         ("redis.call('PEXPIRE', KEYS[1], longest_ms)", "", ledgers.test_limits_do_not_meet),
     ],
 }

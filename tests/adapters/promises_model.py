@@ -13,6 +13,7 @@ from tests.adapters.engines import NUMBER, OTHER_NUMBER
 STEP_MS = 250_000
 TTL_MS, LATE_MS, WINDOW_MS, LEASE_MS, DELAY_MS = 600_000, 1_000_000, 1_100_000, 300_000, 100_000
 IDEMPOTENT_MS = 60_000
+WAITING_MS = 3_600_000  # a confirmation that waits for its SID keeps its record for at least as long
 MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED = 4, 4, 9, 7
 RANKS = {"unknown": 0, "queued": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3, "read": 4}
 
@@ -38,6 +39,7 @@ class ModelVerification:
     to: str
     purpose: str
     sends: list[ModelSend]
+    lives_until_ms: int  # the record's own life
     state: str = "pending"
     attempts: int = 0
     approved_send: ModelSend | None = None
@@ -46,6 +48,19 @@ class ModelVerification:
     @property
     def id(self):
         return self.real.id
+
+    @property
+    def newest(self):
+        """Give the newest send that was not taken back; when all were, the newest."""
+        return next((send for send in reversed(self.sends) if not send.taken_back), self.sends[-1])
+
+    def take_back(self, send, *, passing):
+        """Take back a send that was not sent; a resend that Twilio was only too busy for leaves no trace."""
+        send.taken_back, send.status = True, "failed"
+        if all(other.taken_back for other in self.sends):
+            self.state = "failed" if self.state == "pending" else self.state
+        elif passing and send is self.sends[-1]:
+            self.sends.pop()
 
     def carrier(self, code):
         """Give the send that carries a code and was not taken back."""
@@ -102,6 +117,7 @@ class Model:
                 self.owe(send)
             else:
                 send.feedback = "waiting"
+                verification.lives_until_ms = max(verification.lives_until_ms, self.now + WAITING_MS)
 
     def owe(self, send):
         """Note that a send's confirmation is due now, and leased to nobody."""
@@ -113,13 +129,17 @@ class Model:
         """Tell whether a window of a number is full."""
         return sum(self.now - instant < WINDOW_MS for instant in instants) >= most
 
+    def limited(self, to):
+        """Tell whether a number gets no message now: it had too many, or may not be checked anyway."""
+        return self.used_up(self.sent_to[to], MOST_PER_NUMBER) or self.used_up(self.failed_at[to], MOST_FAILED)
+
     def forgotten(self, verification):
         """Tell whether the record's whole life is over."""
-        return self.now >= verification.sends[-1].sent_ms + TTL_MS + LATE_MS
+        return self.now >= verification.lives_until_ms
 
     def ended_by_time(self, verification):
         """Tell whether the newest code has expired."""
-        return self.now >= verification.sends[-1].sent_ms + TTL_MS
+        return self.now >= verification.newest.sent_ms + TTL_MS
 
     def due(self, partition):
         """Name the debts of a partition that may be claimed now."""
@@ -134,6 +154,6 @@ class Model:
             return NotPending
         if len(verification.sends) >= MOST_SENDS:
             return SendsExhausted
-        if self.used_up(self.sent_to[verification.to], MOST_PER_NUMBER):
+        if self.limited(verification.to):
             return Limited
         return SameCode if verification.carrier(code) else None

@@ -80,6 +80,7 @@ return dump
 
 has_verifications = precondition(lambda self: self.model.all)
 recent = st.sampled_from((0, 0, 0, 1, 1, 2))  # how many verifications came after the one that is meant
+outcomes = st.sampled_from(("takes it", "takes it", "takes it", "is silent", "is silent", "refuses", "is busy"))
 keys = st.sampled_from((None, None, None, "k1", "k2"))
 asked = st.sampled_from(
     ((None, None),) * 6 + ((NUMBER, None), (OTHER_NUMBER, None), (None, "login"), (None, "payment"))
@@ -109,23 +110,22 @@ class Promises(RuleBasedStateMachine):
         to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)),
         purpose=st.sampled_from(("login", "payment")),
         code=st.sampled_from(CODES),
-        answered=st.booleans(),
+        twilio=outcomes,
     )
-    def issue(self, to, purpose, code, answered):
-        if self.model.used_up(self.model.sent_to[to], MOST_PER_NUMBER):
+    def issue(self, to, purpose, code, twilio):
+        if self.model.limited(to):
             with pytest.raises(Limited):
                 self.run(self.stores.issue(code, to=to, purpose=purpose))
             return
         real = self.run(self.stores.issue(code, to=to, purpose=purpose, ttl_seconds=TTL_MS // 1000))
-        verification = ModelVerification(real, to, purpose, [ModelSend(1, code, self.model.now)])
+        verification = ModelVerification(real, to, purpose, [ModelSend(1, code, self.model.now)], self.life())
         self.model.sent_to[to].append(self.model.now)
         self.model.all.append(verification)
-        if answered:
-            self.bring_home(verification, verification.sends[0])
+        self.twilio_answers(verification, twilio)
 
     @has_verifications
-    @rule(which=recent, code=st.sampled_from(CODES), answered=st.booleans())
-    def resend(self, which, code, answered):
+    @rule(which=recent, code=st.sampled_from(CODES), twilio=outcomes)
+    def resend(self, which, code, twilio):
         verification = self.recent(which)
         refusal = self.model.why_no_resend(verification, code)
         if refusal:
@@ -134,27 +134,37 @@ class Promises(RuleBasedStateMachine):
             return
         self.run(self.stores.resend(verification.real, code))
         verification.sends.append(ModelSend(len(verification.sends) + 1, code, self.model.now))
+        verification.lives_until_ms = self.life()
         self.model.sent_to[verification.to].append(self.model.now)
-        if answered:
-            self.bring_home(verification, verification.sends[-1])
+        self.twilio_answers(verification, twilio)
+
+    def twilio_answers(self, verification, twilio):
+        """Do what follows on Twilio's answer to the newest send."""
+        send = verification.sends[-1]
+        if twilio == "takes it":
+            send.sid, send.status = sid_of(verification, send.number), "queued"
+            self.model.send_of[send.sid] = send
+            assert self.run(self.stores.deliver(verification, send.number)) is False
+        elif twilio != "is silent":
+            self.take_back(verification, send, passing=twilio == "is busy")
 
     @has_verifications
     @rule(which=recent, passing=st.booleans())
-    def twilio_refuses(self, which, passing):
-        """Take the newest send back, as only happens while it has no SID."""
+    def twilio_refuses_late(self, which, passing):
+        """Take the newest send back after other things have happened, as only is done while it has no SID."""
         verification = self.recent(which)
         send = verification.sends[-1]
-        if send.sid or send.taken_back:
-            return
+        if not send.sid and not send.taken_back:
+            self.take_back(verification, send, passing=passing)
+
+    def take_back(self, verification, send, *, passing):
         step = self.stores.verifications.refuse(verification.real, send.number, error_code=21211, passing=passing)
         if self.model.forgotten(verification):
             with pytest.raises(UnknownVerification):
                 self.run(step)
             return
         self.run(step)
-        send.taken_back, send.status = True, "failed"
-        if verification.state == "pending" and all(other.taken_back for other in verification.sends):
-            verification.state = "failed"
+        verification.take_back(send, passing=passing)
         if passing and send.sent_ms in self.model.sent_to[verification.to]:
             self.model.sent_to[verification.to].remove(send.sent_ms)
 
@@ -308,14 +318,12 @@ class Promises(RuleBasedStateMachine):
 
     # --- hands ------------------------------------------------------------------------------
 
+    def life(self):
+        """Tell until when a record lives whose newest code was sent now."""
+        return self.model.now + TTL_MS + LATE_MS
+
     def recent(self, which):
         return self.model.all[-1 - which % len(self.model.all)]
-
-    def bring_home(self, verification, send):
-        """Twilio has answered the send at once, with its SID."""
-        send.sid, send.status = sid_of(verification, send.number), "queued"
-        self.model.send_of[send.sid] = send
-        assert self.run(self.stores.deliver(verification, send.number)) is False
 
     # --- what must hold after every step ------------------------------------------------------
 
@@ -326,7 +334,7 @@ class Promises(RuleBasedStateMachine):
         held = {key.decode(): content for key, _, content in dump}
         assert _members(held, ":owed") == set(self.model.owed), "no debt is lost, none is invented"
         assert _fields(held, ":owed:info") == set(self.model.owed)
-        assert _fields(held, ":dead") == self.model.dead
+        assert _members(held, ":dead") == _fields(held, ":dead:info") == self.model.dead
         alive = {redis_keys.verification(each.id): each for each in self.model.all if not self.model.forgotten(each)}
         assert {key for key in held if ":v:" in key} == set(alive), "no write revives an expired record"
         for key, verification in alive.items():

@@ -113,8 +113,9 @@ async def test_the_newest_code_counts_under_the_strict_switch(stores):
     assert set(await stores.owed()) == {sid_of(verification, 1), sid_of(verification, 2)}
 
 
-async def test_a_send_that_was_taken_back_supersedes_nothing(stores):
+@pytest.mark.parametrize("passing", [True, False])
+async def test_a_send_that_was_taken_back_supersedes_nothing(stores, passing):
     """Under the strict switch the newest code is that of the newest message which may have gone out."""
     stores, verification = await _superseded(stores)
-    await stores.verifications.refuse(await stores.read(verification), 2, error_code=None, passing=True)
+    await stores.verifications.refuse(await stores.read(verification), 2, error_code=None, passing=passing)
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.adapters.scripts import load_scripts
 from service.core.limits import UNLIMITED, Limits
-from service.core.ports import OtherBody
+from service.core.ports import Begun, OtherBody
 
 LEASE_MS = 30_000
 NEVER_MS = 1_700_000_000_000
@@ -25,12 +25,14 @@ class VirtualLimit:
         clock = "redis.call('TIME')"
         text = stores.scripts._scripts["limit"].text
         assert text.count(clock) == 1
-        self._text = text.replace(clock, "{ARGV[2], ARGV[3]}")
+        self._text = text.replace(clock, "{ARGV[3], ARGV[4]}")
 
     def reserve(self, key, limits, at_ms):
         """Reserve at an instant; give the wait."""
         seconds, ms = divmod(NEVER_MS + at_ms, 1000)
-        return self._admin.eval(self._text, 1, key, limits.policy, seconds, ms * 1000)
+        wait_ms, now_ms = self._admin.eval(self._text, 1, key, limits.policy, "", seconds, ms * 1000)
+        assert now_ms == NEVER_MS + at_ms
+        return wait_ms
 
 
 windows = st.lists(st.tuples(st.integers(1, 6), st.integers(60_000, 700_000)), min_size=1, max_size=3)
@@ -69,33 +71,59 @@ def test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late(stores):
 async def test_a_limit_holds_in_real_time(stores):
     """Of thirty reservations at once the limit is granted; who waits as told is granted the next one."""
     limits = Limits(((4, 200), (8, 60_000)))
-    waits = await asyncio.gather(*(stores.limits.reserve("ip", "192.0.2.1", limits) for _ in range(30)))
+    waits = await asyncio.gather(*(_wait_ms(stores, "ip", "t1", limits) for _ in range(30)))
     assert waits.count(0) == 4
     longest = max(waits)
     assert 0 < longest <= 210
     await asyncio.sleep(longest / 1000)
-    assert await stores.limits.reserve("ip", "192.0.2.1", limits) == 0
+    assert await _wait_ms(stores, "ip", "t1", limits) == 0
 
 
 async def test_limits_do_not_meet(stores):
-    """Each kind and value has its own count, and an empty policy counts nothing."""
+    """Each kind and tag has its own count, and an empty policy counts nothing."""
     once = Limits(((1, 60_000),))
-    for kind, value in (("ip", "192.0.2.1"), ("ip", "192.0.2.2"), ("peer", "192.0.2.1")):
-        assert await stores.limits.reserve(kind, value, once) == 0
-        assert await stores.limits.reserve(kind, value, once) > 0
+    for kind, tag in (("ip", "t1"), ("ip", "t2"), ("peer", "t1")):
+        assert await _wait_ms(stores, kind, tag, once) == 0
+        assert await _wait_ms(stores, kind, tag, once) > 0
     keys = set(stores.admin.scan_iter())
-    assert await stores.limits.reserve("day", "all", UNLIMITED) == 0
+    assert await _wait_ms(stores, "day", "all", UNLIMITED) == 0
     assert set(stores.admin.scan_iter()) == keys
-    assert not any(b"192.0.2" in key for key in keys)
 
 
 async def test_a_window_that_refuses_counts_in_no_window(stores):
     """All windows are asked before any is counted."""
     limits = Limits(((1, 60_000), (5, 3_600_000)))
     for _ in range(10):
-        await stores.limits.reserve("prefix", "+1415555", limits)
+        await stores.limits.reserve("prefix", "t1", limits)
     (key,) = stores.admin.scan_iter()
     assert set(stores.admin.hvals(key)) == {b"1"}
+
+
+async def test_a_unit_can_be_given_back(stores):
+    """A unit that was not used after all is free at once, in every window; giving back too much frees nothing more."""
+    limits = Limits(((2, 60_000), (2, 3_600_000)))
+    reserved = [await stores.limits.reserve("day", "all", limits) for _ in range(2)]
+    assert await _wait_ms(stores, "day", "all", limits) > 0
+    await stores.limits.give_back("day", "all", limits, reserved[0].at_ms)
+    assert await _wait_ms(stores, "day", "all", limits) == 0
+    assert await _wait_ms(stores, "day", "all", limits) > 0
+    for _ in range(5):
+        await stores.limits.give_back("day", "all", limits, reserved[0].at_ms)
+    granted = [await _wait_ms(stores, "day", "all", limits) for _ in range(5)]
+    assert granted.count(0) <= 2
+
+
+async def test_giving_back_revives_no_limit(stores):
+    """A unit of a limit that Redis has forgotten is not given back: nothing is written."""
+    limits = Limits(((1, 60_000),))
+    reserved = await stores.limits.reserve("day", "all", limits)
+    stores.time_passes(3_600_000)
+    await stores.limits.give_back("day", "all", limits, reserved.at_ms)
+    assert list(stores.admin.scan_iter()) == []
+
+
+async def _wait_ms(stores, kind, tag, limits):
+    return (await stores.limits.reserve(kind, tag, limits)).wait_ms
 
 
 async def _begin(stores, key="k1", fingerprint="ab", verification_id="ve_1"):
@@ -105,11 +133,9 @@ async def _begin(stores, key="k1", fingerprint="ab", verification_id="ve_1"):
 
 
 async def test_of_equal_requests_one_is_fresh(stores):
-    """Of fifty claims of one Idempotency-Key one is fresh, and the others are told how long it may run."""
+    """Of fifty claims of one Idempotency-Key one is fresh, and the others are told that it runs."""
     claims = await asyncio.gather(*(_begin(stores) for _ in range(50)))
-    fresh = [claim for claim in claims if claim.running_ms is None]
-    assert [(claim.answer, claim.abandoned_id) for claim in fresh] == [(None, None)]
-    assert all(0 < claim.running_ms <= LEASE_MS for claim in claims if claim is not fresh[0])
+    assert Counter(claims) == {Begun(): 1, Begun(running=True): 49}
 
 
 async def test_the_first_answer_is_kept(stores):
@@ -135,15 +161,14 @@ async def test_a_key_stands_for_one_body(stores, finished):
     await stores.idempotency.finish("k1", fingerprint="cd", answer=b"second")
     await stores.idempotency.release("k1", fingerprint="cd")
     begun = await _begin(stores)
-    assert begun.answer == b"first" if finished else begun.running_ms > 0
+    assert begun.answer == b"first" if finished else begun.running
 
 
 async def test_a_released_key_is_fresh_again(stores):
     """A request that failed gives its key back, and the next one may have another body."""
     await _begin(stores)
     await stores.idempotency.release("k1", fingerprint="ab")
-    begun = await _begin(stores, fingerprint="cd")
-    assert (begun.answer, begun.running_ms, begun.abandoned_id) == (None, None, None)
+    assert await _begin(stores, fingerprint="cd") == Begun()
 
 
 async def test_an_abandoned_request_is_taken_over_by_one(stores):
@@ -151,8 +176,7 @@ async def test_an_abandoned_request_is_taken_over_by_one(stores):
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
     claims = await asyncio.gather(*(_begin(stores, verification_id="ve_later") for _ in range(10)))
-    assert Counter(claim.abandoned_id for claim in claims) == {"ve_first": 1, None: 9}
-    assert all(claim.running_ms > 0 for claim in claims if claim.abandoned_id is None)
+    assert Counter(claims) == {Begun(abandoned_id="ve_first"): 1, Begun(running=True): 9}
 
 
 async def test_an_expired_key_is_not_brought_back(stores):

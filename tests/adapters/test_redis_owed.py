@@ -182,20 +182,53 @@ async def test_a_poisoned_debt_can_be_buried_and_holds_up_nobody(stores, line):
 
 
 async def test_the_queue_at_a_glance(stores):
-    """The state sums owed and dead over all partitions, tells the first due time and why posting has stopped."""
-    assert await stores.confirmations.state() == await stores.confirmations.state()
+    """The state sums owed and dead over all partitions, tells the oldest debt's age, and who has stopped or is gone."""
     empty = await stores.confirmations.state()
-    assert (empty.owed, empty.oldest_due_ms, empty.dead, empty.halted) == (0, None, 0, None)
+    assert (empty.owed, empty.oldest_seconds, empty.dead) == (0, 0, 0)
+    assert (empty.halted, empty.is_worked) == (None, False)
     first = await _owing(stores, to=NUMBER)
     second = await _owing(stores, to=OTHER_NUMBER)
     assert partition_of(first.id) != partition_of(second.id)
     await stores.confirmations.bury(await _claim_one(stores, first), "given up")
-    debt = await _claim_one(stores, second)
+    stores.time_passes(HOUR_MS)
+    await _claim_one(stores, second)
     await stores.confirmations.halt("401", ttl_seconds=60)
+    await stores.confirmations.beat(ttl_seconds=60)
     state = await stores.confirmations.state()
-    assert (state.owed, state.oldest_due_ms, state.dead, state.halted) == (1, debt.due_ms, 1, "401")
+    assert (state.owed, state.dead, state.halted, state.is_worked) == (1, 1, "401", True)
+    assert 3600 <= state.oldest_seconds < 3900
     await stores.confirmations.resume()
     assert (await stores.confirmations.state()).halted is None
+    stores.time_passes(HOUR_MS)
+    assert (await stores.confirmations.state()).is_worked is False
+
+
+async def test_a_look_keeps_the_debts_alive(stores):
+    """While posting has stopped the worker only looks, and that alone keeps the debts for another day."""
+    verification = await _owing(stores)
+    for _ in range(3):
+        stores.time_passes(DAY_MS)
+        assert (await stores.claim(verification, most=0)).debts == ()
+    assert await stores.owed() == [sid_of(verification)]
+    assert await _claim_one(stores, verification)
+
+
+async def test_the_dead_are_forgotten_after_two_weeks(stores):
+    """Each dead confirmation is kept 14 days of its own: newer ones do not keep it longer, older ones do not end it."""
+    old = await _owing(stores)
+    await stores.confirmations.bury(await _claim_one(stores, old), "old")
+    stores.time_passes(13 * DAY_MS)
+    fresh = await _owing(stores)
+    debts = {debt.sid: debt for debt in (await stores.claim(fresh)).debts}
+    await stores.confirmations.bury(debts[sid_of(fresh)], "new")
+    assert set(await stores.dead()) == {sid_of(old), sid_of(fresh)}
+    stores.time_passes(2 * DAY_MS)
+    last = await _owing(stores)
+    debts = {debt.sid: debt for debt in (await stores.claim(last)).debts}
+    await stores.confirmations.bury(debts[sid_of(last)], "newest")
+    assert set(await stores.dead()) == {sid_of(fresh), sid_of(last)}
+    particulars = stores.admin.hkeys(redis_keys.dead_info(partition_of(last.id)))
+    assert {sid.decode() for sid in particulars} == {sid_of(fresh), sid_of(last)}
 
 
 async def test_many_debts_can_be_walked(stores):
@@ -204,7 +237,9 @@ async def test_many_debts_can_be_walked(stores):
     p = partition_of(verification.id)
     sids = [f"SM{number:032x}" for number in range(1200)]
     stores.admin.zadd(redis_keys.owed(p), dict.fromkeys(sids, 1))
-    stores.admin.hset(redis_keys.dead(p), mapping=dict.fromkeys(sids, "0|1|ve|1|US|sms|2|given up"))
-    stores.admin.expire(redis_keys.dead(p), 60)
+    stores.admin.zadd(redis_keys.dead(p), dict.fromkeys(sids, 2))
+    stores.admin.hset(redis_keys.dead_info(p), mapping=dict.fromkeys(sids, "0|1|ve|1|US|sms|given up"))
+    for key in (redis_keys.dead(p), redis_keys.dead_info(p)):
+        stores.admin.expire(key, 60)
     assert set(await stores.owed()) == {*sids, sid_of(verification)}
-    assert set(await stores.dead()) == set(sids)
+    assert {sid: dead.reason for sid, dead in (await stores.dead()).items()} == dict.fromkeys(sids, "given up")

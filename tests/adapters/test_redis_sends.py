@@ -15,7 +15,7 @@ from service.core.ports import (
     UnknownVerification,
 )
 from service.core.verification import Delivery, Feedback, Status, Verdict
-from tests.adapters.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, NEW_SECRET, NUMBER, ROTATED, sid_of
+from tests.adapters.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, ROTATED, sid_of
 
 STRANGER = "SM" + "f" * 32
 
@@ -54,9 +54,12 @@ async def test_an_id_is_never_taken_twice(stores):
 async def test_a_number_sealed_under_a_forgotten_key_is_not_readable(stores):
     """A record whose key is no longer listed is unavailable, never empty or another's; with the key it is back."""
     verification = await stores.sent("111111")
-    with pytest.raises(StoreUnavailable):
-        await stores.under(Keyring([NEW_SECRET], INDEX_KEY)).read(verification)
-    assert (await stores.under(ROTATED).read(verification)).to == NUMBER
+    without = stores.under(Keyring([NEW_SECRET], INDEX_KEY))
+    for step in (without.read(verification), without.check(verification, "111111")):
+        with pytest.raises(StoreUnavailable):
+            await step
+    standing = await stores.under(ROTATED).read(verification)
+    assert (standing.to, standing.attempts) == (NUMBER, 0)
 
 
 async def test_time_is_the_servers(stores, monkeypatch):
@@ -202,14 +205,54 @@ async def test_a_refused_only_send_fails_the_verification(stores):
 
 
 async def test_a_refused_resend_leaves_the_earlier_code(stores):
-    """When a later send is refused the earlier one goes on, and the refused code may be drawn again."""
+    """When a later send is refused for good the earlier one goes on, and the refused code may be drawn again."""
     verification = await stores.sent("111111")
     resent = await stores.resend(verification, "222222")
-    refused = await stores.verifications.refuse(resent, 2, error_code=None, passing=True)
-    assert refused.status is Status.PENDING
+    refused = await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
+    assert (refused.status, refused.expires_at_ms) == (Status.PENDING, verification.expires_at_ms)
+    assert [send.status for send in refused.sends] == [Delivery.QUEUED, Delivery.FAILED]
     assert await stores.verdict(verification, "222222") is Verdict.WRONG_CODE
     await stores.resend(verification, "222222")
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_a_resend_that_twilio_was_too_busy_for_leaves_no_trace(stores):
+    """A resend which certainly was not sent costs neither a send nor time: the verification stands as before it."""
+    stores = stores.under(max_sends=2)
+    verification = await stores.sent("111111")
+    before = await stores.read(verification)
+    for code in ("222222", "333333"):
+        resent = await stores.resend(verification, code)
+        after = await stores.verifications.refuse(resent, 2, error_code=None, passing=True)
+        assert (after.sends, after.expires_at_ms) == (before.sends, before.expires_at_ms)
+        assert await stores.verdict(verification, code) is Verdict.WRONG_CODE
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "222222") is Verdict.APPROVED
+    assert await stores.owed() == [sid_of(verification, 2)]
+
+
+async def test_a_verification_ends_with_its_newest_code_that_was_sent(stores):
+    """A refused resend does not keep a verification pending whose only code has expired."""
+    verification = await stores.sent("111111")
+    stores.time_passes(CODE_TTL_MS // 2)
+    resent = await stores.resend(verification, "222222")
+    await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
+    stores.time_passes(CODE_TTL_MS // 2)
+    assert (await stores.read(verification)).status is Status.EXPIRED
+    assert (await stores.verifications.cancel(verification.id)).status is Status.EXPIRED
+    with pytest.raises(NotPending):
+        await stores.resend(verification, "333333")
+
+
+async def test_a_waiting_confirmation_keeps_its_record_for_an_hour(stores):
+    """However short the late window, a code typed before its SID waits an hour for it."""
+    stores = stores.under(late_window_seconds=0)
+    verification = await stores.issue("111111")
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+    stores.time_passes(59 * MINUTE_MS)
+    assert await stores.deliver(verification) is True
+    assert await stores.owed() == [sid_of(verification)]
 
 
 @pytest.mark.parametrize(("passing", "free"), [(True, True), (False, False)])

@@ -6,6 +6,8 @@ from datetime import datetime
 
 import pytest
 
+from service.api.auth import key_digest
+
 ISSUE = "/v1/verifications"
 NUMBER = "+14155550123"
 
@@ -137,8 +139,25 @@ async def test_a_repeated_check_keeps_its_verdict(running, expect):
     assert (await running.verify(issued["id"], code))["verdict"] == "used"
 
 
-async def test_two_callers_may_use_the_same_idempotency_key(running):
-    """A key belongs to one verification's front end or to one API key: callers never get each other's answers."""
+async def test_two_callers_may_use_the_same_idempotency_key(running, redis, eventually):
+    """An Idempotency-Key belongs to one API key: another caller's equal request is its own, with its own answer."""
+    other = "otp_sk_of-another-caller"
+    redis.hset("otp:keys", key_digest(other), '{"name":"other","scopes":["verifications"]}')
+    body, headers = {"to": NUMBER}, {"Idempotency-Key": "order-1"}
+    _, first, _ = await running.call("POST", ISSUE, body, headers=headers)
+
+    async def by_the_other():
+        answer = await running.call("POST", ISSUE, body, key=other, headers=headers)
+        return answer if answer[0] != 401 else None  # a new key is known within a second
+
+    status, second, answered = await eventually(by_the_other)
+    assert (status, answered.get("Idempotent-Replayed")) == (201, None)
+    assert second["id"] != first["id"]
+    assert len(running.messages()) == 2
+
+
+async def test_two_front_ends_may_use_the_same_idempotency_key(running):
+    """A front end's Idempotency-Key belongs to its verification: another one's resend is its own."""
     issued, other = await running.issue(), await running.issue(to="+14155550124")
     for one in (issued, other):
         status, body, _ = await running.call(

@@ -150,7 +150,6 @@ async def test_resends_of_an_ended_verification_use_up_nobody_elses_budget(start
     assert await issue_statuses(running, ["+14155550124"]) == [201]
 
 
-@pytest.mark.xfail(strict=True, reason="shared limits are reserved before the number's own limit is asked")
 @pytest.mark.parametrize("door", ["issue", "resend"])
 async def test_a_limited_number_uses_up_nobody_elses_budget(start, door):
     """A8: repeats that the number's own limit refuses send nothing, so they must not block its neighbours."""

@@ -140,3 +140,13 @@ async def test_a_flood_of_checks_does_not_slow_an_issue_down_for_ever(process):
     answers, _ = await asyncio.gather(race([check] * 300), journey(client, "+14155550102"))
     assert {status for status, _ in answers} == {200}
     assert not any(body["valid"] for _, body in answers)
+
+
+@pytest.mark.xfail(strict=True, reason="uvicorn's httptools protocol sets no limit to the head of a request")
+async def test_a_head_without_end_is_cut_off(process):
+    """A15: a stranger who goes on sending headers is refused before they fill the memory."""
+    before = resident_bytes(process)
+    beginning = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+    headers = b"X-Header: %s\r\n" % (b"a" * 1000) * 1000
+    await send_raw(process.port, beginning, *[headers] * 16, b"\r\n")
+    assert resident_bytes(process) < before + 8 * MEBIBYTE

@@ -6,9 +6,9 @@
 
 --@include clock.lua
 
-local state, sends, ttl_seconds = unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 'tl'))
+local state, sends, newest, ttl_seconds = unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 'lv', 'tl'))
 if not state then return {'missing'} end
-local newest_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. sends))
+local newest_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. (newest or sends)))
 if state == 'pending' and now_ms < newest_ms + tonumber(ttl_seconds) * 1000 then
   redis.call('HSET', KEYS[1], 'st', 'canceled')
   count(KEYS[2], 'canceled')

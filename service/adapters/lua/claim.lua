@@ -2,7 +2,7 @@
 -- Claim due confirmations: take what is due and lease it.
 --
 -- KEYS   1 owed   2 owed info
--- ARGV   1 lease (ms)   2 most debts
+-- ARGV   1 lease (ms)   2 most debts; 0 only looks
 -- answer {now_ms, next due time after this claim or -1, SID, leased until (ms), info or '', SID, …}
 -- atomic a debt is leased to one worker at a time.
 --
@@ -17,8 +17,6 @@
 
 --@include clock.lua
 
-local DEBT_TTL_SECONDS = 25 * 3600
-
 local leased_until_ms = string.format('%d', now_ms + tonumber(ARGV[1]))
 local answer = {now_ms, -1}
 for _, sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, ARGV[2])) do
@@ -27,10 +25,9 @@ for _, sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT
   answer[#answer + 1] = leased_until_ms
   answer[#answer + 1] = redis.call('HGET', KEYS[2], sid) or ''
 end
-if #answer > 2 then
-  redis.call('EXPIRE', KEYS[1], DEBT_TTL_SECONDS)
-  redis.call('EXPIRE', KEYS[2], DEBT_TTL_SECONDS)
-end
+-- Every look keeps the debts alive, also one that may take none: while credentials are refused nothing else would.
+redis.call('EXPIRE', KEYS[1], DEBT_TTL_SECONDS)
+redis.call('EXPIRE', KEYS[2], DEBT_TTL_SECONDS)
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if first[2] then answer[2] = tonumber(first[2]) end
 return answer

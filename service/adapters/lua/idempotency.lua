@@ -4,7 +4,7 @@
 -- KEYS   1 idempotency record
 -- ARGV   1 'begin' | 'finish' | 'release'   2 fingerprint of the body   3 begin: verification id, finish: sealed answer
 --        4 begin: lease (ms), longer than any request runs
--- answer begin: {'fresh'} | {'answer', sealed answer} | {'other_body'} | {'running', ms left}
+-- answer begin: {'fresh'} | {'answer', sealed answer} | {'other_body'} | {'running'}
 --               | {'abandoned', verification id} the first request died unanswered; this one has its lease now
 --        finish, release: {'kept' | 'released' | 'gone'}
 -- atomic of any number of equal requests one is fresh.
@@ -34,6 +34,6 @@ if not known then
 end
 if known ~= fingerprint then return {'other_body'} end
 if answer then return {'answer', answer} end
-if tonumber(until_ms) > now_ms then return {'running', tonumber(until_ms) - now_ms} end
+if tonumber(until_ms) > now_ms then return {'running'} end
 redis.call('HSET', KEYS[1], 'until', lease_ms)
 return {'abandoned', id}

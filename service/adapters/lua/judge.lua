@@ -4,8 +4,10 @@
 -- KEYS   1 verification   2 owed   3 owed info   4 stats
 -- ARGV   1 most attempts   2 '1': only the newest code counts   3 verification id   4 prefix of number keys (same slot)
 --        5 number tag that must match, or ''   6 purpose that must match, or ''   7 policy of failed checks per number
---        8 idempotency field, or ''   9 fingerprint of the body   10… digests of the typed code, newest key first
+--        8 idempotency field, or ''   9 fingerprint of the body   10 ids of our keys, one byte each
+--        11… digests of the typed code, newest key first
 -- answer {'judged', verdict, owes (0/1), replayed (0/1), now_ms, field, value, …} | {'missing'} | {'other_body'}
+--        | {'other_key'} written under a key that this process does not have: no attempt is spent on a check it cannot judge
 --
 -- Order matters, because a script that fails half-way is not rolled back:
 --   1. the attempt is counted before anything is compared;
@@ -32,14 +34,17 @@
 --@include owe.lua
 
 local IDEMPOTENT_MS = 60 * 1000
+local WAITING_MS = 3600 * 1000  -- how long at least a waiting confirmation is kept for its SID
 
 local most_attempts, strict, id, number_prefix = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], ARGV[4]
 local tag_asked, purpose_asked, failure_policy = ARGV[5], ARGV[6], ARGV[7]
-local idempotency_field, fingerprint = ARGV[8], ARGV[9]
+local idempotency_field, fingerprint, key_ids = ARGV[8], ARGV[9], ARGV[10]
 
-local state, attempts, tag, purpose, ttl_seconds, country, channel =
-  unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'tg', 'pu', 'tl', 'co', 'ch'))
+local state, attempts, sends, newest, tag, purpose, ttl_seconds, country, channel, sealed =
+  unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'n', 'lv', 'tg', 'pu', 'tl', 'co', 'ch', 'to'))
 if not state then return {'missing'} end
+if not string.find(key_ids, string.sub(sealed, 1, 1), 1, true) then return {'other_key'} end
+newest = newest or sends
 channel = channel or 'sms'
 local number_key = number_prefix .. tag
 local failures = instants(redis.call('HGET', number_key, 'failed'))
@@ -69,20 +74,11 @@ end
 
 attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
 
--- Not simply the highest number: a send that was taken back has no code, reached nobody and supersedes nothing.
-local function is_newest(send)
-  local record = redis.call('HGETALL', KEYS[1])
-  for i = 1, #record, 2 do
-    if string.sub(record[i], 1, 2) == 'c:' and tonumber(record[i + 1]) > tonumber(send) then return false end
-  end
-  return true
-end
-
 local function compare()
   if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= purpose) then
     return 'mismatch'
   end
-  for i = 10, #ARGV do
+  for i = 11, #ARGV do
     local send = redis.call('HGET', KEYS[1], 'c:' .. ARGV[i])
     if send then
       if state == 'approved' then return 'used', send end
@@ -90,7 +86,7 @@ local function compare()
       if state ~= 'pending' then return 'wrong_code' end
       local sent_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. send))
       if now_ms >= sent_ms + tonumber(ttl_seconds) * 1000 then return 'expired', send end
-      if strict and not is_newest(send) then return 'superseded', send end
+      if strict and send ~= newest then return 'superseded', send end
       return 'approved', send
     end
   end
@@ -122,6 +118,7 @@ if idempotency_field ~= '' then
   changes[#changes + 1] = string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict
 end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
+if changes[2] == 'waiting' then redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT') end
 
 if (verdict == 'wrong_code' or verdict == 'mismatch') and failure_policy ~= '' then
   redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms))

@@ -1,9 +1,9 @@
 #!lua
--- Reserve one unit of a limit that counts many: by client address, prefix, country, day.
+-- Reserve one unit of a limit that counts many (client address, prefix, country, day …), or give one back.
 --
 -- KEYS   1 limit
--- ARGV   1 policy 'limit:window_ms,…'
--- answer 0 when reserved, else the milliseconds to wait; nothing is counted then
+-- ARGV   1 policy 'limit:window_ms,…'   2 '' to reserve, else the instant (ms) of the reservation to give back
+-- answer {wait (ms), now_ms}: wait 0 means reserved at now_ms; else nothing is counted
 -- atomic all windows are checked before any is counted.
 --
 -- Each window is cut into 20 slices, field '<window>:<slice>'. Every slice that touches the window counts whole, so no window of
@@ -12,6 +12,18 @@
 --@include clock.lua
 
 local SLICES = 20
+
+local function slice_field(window, at_ms)
+  return window .. ':' .. string.format('%d', math.floor(at_ms / math.ceil(window / SLICES)))
+end
+
+if ARGV[2] ~= '' then
+  for window in string.gmatch(ARGV[1], ':(%d+)') do
+    local field = slice_field(window, tonumber(ARGV[2]))
+    if tonumber(redis.call('HGET', KEYS[1], field) or 0) > 0 then redis.call('HINCRBY', KEYS[1], field, -1) end
+  end
+  return {0, now_ms}
+end
 
 local counts, stale = {}, {}
 local record = redis.call('HGETALL', KEYS[1])
@@ -34,12 +46,11 @@ for limit, window in string.gmatch(ARGV[1], '(%d+):(%d+)') do
     local of_window, number = string.match(field, '^(%d+):(%d+)$')
     if of_window == window and tonumber(number) < oldest then stale[#stale + 1] = field end
   end
-  fields[#fields + 1] = window .. ':' .. string.format('%d', newest)
+  fields[#fields + 1] = slice_field(window, now_ms)
   longest_ms = math.max(longest_ms, tonumber(window) + slice_ms)
 end
-if wait_ms > 0 then return wait_ms end
-if #fields == 0 then return 0 end
+if wait_ms > 0 then return {wait_ms, now_ms} end
 if #stale > 0 then redis.call('HDEL', KEYS[1], unpack(stale)) end
 for _, field in ipairs(fields) do redis.call('HINCRBY', KEYS[1], field, 1) end
 redis.call('PEXPIRE', KEYS[1], longest_ms)
-return 0
+return {0, now_ms}

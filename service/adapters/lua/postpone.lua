@@ -7,8 +7,6 @@
 
 --@include clock.lua
 
-local DEBT_TTL_SECONDS = 25 * 3600
-
 local sid = ARGV[1]
 local due_ms = redis.call('ZSCORE', KEYS[1], sid)
 if not due_ms or tonumber(due_ms) ~= tonumber(ARGV[2]) then return 0 end

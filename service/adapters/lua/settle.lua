@@ -1,7 +1,7 @@
 #!lua
 -- End a debt: Twilio has taken the confirmation, or has refused it for good.
 --
--- KEYS   1 owed   2 owed info   3 verification   4 stats   5 dead
+-- KEYS   1 owed   2 owed info   3 verification   4 stats   5 dead   6 dead info
 -- ARGV   1 SID   2 send number   3 'confirmed' or 'dead'   4 stats suffix (country:channel)   5 reason of the refusal
 -- answer 1, or 0 when another worker has ended the debt
 -- atomic a debt leaves `owed` once, and with it changes the send's feedback, if its record still lives.
@@ -9,6 +9,7 @@
 --@include clock.lua
 
 local DEAD_TTL_SECONDS = 14 * 86400
+local DEAD_FORGOTTEN_AT_ONCE = 100
 
 local sid, send, outcome = ARGV[1], ARGV[2], ARGV[3]
 if not redis.call('ZSCORE', KEYS[1], sid) then return 0 end
@@ -16,8 +17,15 @@ if outcome == 'dead' then
   local info = redis.call('HGET', KEYS[2], sid) or ''
   -- Garbled particulars would make the list of the dead unreadable and this one unreplayable.
   if not string.match(info, '^%d+|%d+|[^|]*|%d+|[^|]*|[^|]*$') then info = '0|0||||' end
-  redis.call('HSET', KEYS[5], sid, info .. '|' .. string.format('%d', now_ms) .. '|' .. ARGV[5])
+  redis.call('HSET', KEYS[6], sid, info .. '|' .. ARGV[5])
+  redis.call('ZADD', KEYS[5], string.format('%d', now_ms), sid)
+  local horizon_ms = string.format('%d', now_ms - DEAD_TTL_SECONDS * 1000)
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', horizon_ms, 'LIMIT', 0, DEAD_FORGOTTEN_AT_ONCE)) do
+    redis.call('ZREM', KEYS[5], old)
+    redis.call('HDEL', KEYS[6], old)
+  end
   redis.call('EXPIRE', KEYS[5], DEAD_TTL_SECONDS)
+  redis.call('EXPIRE', KEYS[6], DEAD_TTL_SECONDS)
 end
 if redis.call('HEXISTS', KEYS[3], 'f:' .. send) == 1 then redis.call('HSET', KEYS[3], 'f:' .. send, outcome) end
 count(KEYS[4], outcome .. ':' .. ARGV[4])

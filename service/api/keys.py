@@ -1,0 +1,64 @@
+"""API keys: how one is made, and what is kept of it.
+
+A key is 256 random bits. Only its SHA-256 is kept, with a name and scopes: so much randomness needs
+no slow hash, and looking a digest up tells nothing by its timing.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+API_KEY_PREFIX = "otp_sk_"
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    VERIFICATIONS = "verifications"
+    REPORTS = "reports"
+    OPERATE = "operate"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is kept of a key, under its digest."""
+
+    digest: str
+    name: str
+    scopes: frozenset[str]
+    created_at: str
+
+    @property
+    def particulars(self) -> Mapping[str, Any]:
+        """What is written beside the digest."""
+        return {"name": self.name, "scopes": sorted(self.scopes), "created_at": self.created_at}
+
+
+def new_api_key(name: str, scopes: Collection[Scope]) -> tuple[str, ApiKey]:
+    """Make a key; the first part is the secret itself, shown once and kept nowhere."""
+    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    return key, ApiKey(key_digest(key), name, frozenset(scopes), created_at)
+
+
+def key_digest(key: str) -> str:
+    """Digest an API key as it is kept."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def read_api_keys(stored: Mapping[str, bytes]) -> dict[str, ApiKey]:
+    """Read what is kept, by digest; an illegible entry is left out, so that it locks nobody else out."""
+    keys = {}
+    for digest, content in stored.items():
+        try:
+            particulars = json.loads(content)
+            scopes = frozenset(particulars["scopes"])
+            keys[digest] = ApiKey(digest, particulars["name"], scopes, particulars.get("created_at", ""))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return keys
