@@ -8,7 +8,7 @@ consumes once and writes the debt. `core.confirming` is the worker that pays it:
 for exactly that SID.
 
 - `core` holds the rules and knows nothing of the world; `core.verification` has the words,
-  `core.ports` what the rules need from outside.
+  `core.ports` and `core.sender` what the rules need from outside.
 - `adapters` is the world: Redis (`multiplexer`, `redis_store`, `lua/`), Twilio, the embedded server.
 - `api` is the doors: HTTP in and out, no rules.
 - `app` joins the parts; `cli` starts them; `settings` reads the environment; `telemetry` writes the log.

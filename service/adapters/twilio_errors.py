@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import aiohttp
 
-from service.core.ports import (
+from service.core.sender import (
     ConfirmForbidden,
     ConfirmPostponed,
     ConfirmRefused,

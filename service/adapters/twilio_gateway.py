@@ -19,7 +19,7 @@ from twilio.rest import Client  # type: ignore[import-untyped] # the library shi
 from service.adapters.twilio_errors import TwilioRejected, confirm_failure, send_failure
 from service.adapters.twilio_transport import TwilioTransport
 from service.core.delivery import delivery_of
-from service.core.ports import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
+from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
 from service.core.verification import is_sid
 
 _TWILIO = "https://api.twilio.com"

@@ -17,15 +17,8 @@ from pydantic_core import from_json, to_json
 from service.core.idempotency import StillRunning
 from service.core.issuing import ClientIpRequired
 from service.core.phone import CountryNotAllowed, InvalidNumber
-from service.core.ports import (
-    Limited,
-    NotPending,
-    OtherBody,
-    Refusal,
-    SendsExhausted,
-    StoreUnavailable,
-    UnknownVerification,
-)
+from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
+from service.core.sender import Refusal
 from service.core.sending import MessageRefused, TwilioUnavailable
 
 MEDIA_TYPE = "application/problem+json"

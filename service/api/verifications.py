@@ -16,7 +16,8 @@ from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, Issu
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer
 from service.core.issuing import Issuing, Repeatable
 from service.core.keyring import Keyring
-from service.core.ports import Refusal, UnknownVerification
+from service.core.ports import UnknownVerification
+from service.core.sender import Refusal
 from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
 from service.core.verifying import Verifying

@@ -12,17 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.core.ports import (
-    Claim,
-    ConfirmationStore,
-    ConfirmForbidden,
-    ConfirmPostponed,
-    ConfirmRefused,
-    Debt,
-    Journal,
-    Sender,
-    StoreUnavailable,
-)
+from service.core.ports import Claim, ConfirmationStore, Debt, Journal, StoreUnavailable
+from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused, Sender
 from service.core.verification import is_sid
 
 PARTITIONS = "0123456789abcdef"

@@ -1,13 +1,11 @@
-"""What the rules need from the world, as Protocols: the docstrings are the contract.
+"""What the rules need from Redis, the webhooks and the log, as Protocols: the docstrings are the contract.
 
-`Sender` is Twilio, the stores are Redis; each has one implementation in `service.adapters`. An
-implementation translates and decides nothing. Whether an error is permanent, passing or ambiguous
-is in its type, never in its text; no error carries a number, a code or a credential.
+Each has one implementation, in `service.adapters` or `service.telemetry`, which translates and
+decides nothing. No error carries a number, a code or a credential. The way to Twilio is in `sender`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Protocol
 
 from service.core.limits import Limits
@@ -16,94 +14,6 @@ from service.core.verification import Action, Channel, Delivery, Judgement, Veri
 
 class StoreUnavailable(Exception):
     """Redis did not answer in time or refused a write; nothing may be assumed about the step."""
-
-
-# --- Twilio ---------------------------------------------------------------------------------------
-
-
-class Refusal(StrEnum):
-    """Why Twilio refuses a message for good; the values are the problem codes of the API."""
-
-    INVALID_NUMBER = "invalid_number"
-    COUNTRY_NOT_ALLOWED = "country_not_allowed"
-    RECIPIENT_OPTED_OUT = "recipient_opted_out"
-    NOT_A_MOBILE_NUMBER = "not_a_mobile_number"
-    CARRIER_REJECTED = "carrier_rejected"
-    BLOCKED = "blocked"
-    SENDER_MISCONFIGURED = "sender_misconfigured"
-    CREDENTIALS_REFUSED = "credentials_refused"
-
-
-class SendRefused(Exception):
-    """Permanent: Twilio refused the message and it was not sent."""
-
-    def __init__(self, refusal: Refusal, error_code: int | None) -> None:
-        super().__init__(f"{refusal} ({error_code})")
-        self.refusal = refusal
-        self.error_code = error_code
-
-
-class SendPostponed(Exception):
-    """Passing: the message was certainly not sent (429, or no connection), so it may be repeated."""
-
-    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class SendUnknown(Exception):
-    """Ambiguous: the request was written and no clear answer came. Never repeat it by machine."""
-
-
-class ConfirmRefused(Exception):
-    """Permanent: Twilio does not know the message or rejects the report (400, 404, 410)."""
-
-
-class ConfirmForbidden(Exception):
-    """Our credentials are refused (401, 403): no confirmation can be posted until they are mended."""
-
-
-class ConfirmPostponed(Exception):
-    """Everything else: busy, unreachable, 5xx, time-out, garbage. A report may be repeated safely."""
-
-    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after_seconds = retry_after_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
-    """One send as Twilio needs it."""
-
-    verification_id: str
-    send_number: int
-    to: str = field(repr=False)
-    body: str = field(repr=False)
-    validity_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedMessage:
-    """Twilio's word that it took a message."""
-
-    sid: str
-    status: Delivery
-
-
-class Sender(Protocol):
-    """The way to Twilio. Every call ends within seconds; none repeats a request by itself."""
-
-    async def send(self, message: OutgoingMessage) -> AcceptedMessage:
-        """Post one message with `ProvideFeedback=true`.
-
-        Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
-        """
-
-    async def confirm(self, sid: str) -> None:
-        """Report `Outcome=confirmed` for one message; return when Twilio has answered 2xx.
-
-        Raises `ConfirmRefused`, `ConfirmForbidden` or `ConfirmPostponed`, and nothing else.
-        """
 
 
 # --- Verifications --------------------------------------------------------------------------------

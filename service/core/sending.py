@@ -10,18 +10,15 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from service.core.ports import (
+from service.core.ports import Journal, StoreUnavailable, UnknownVerification, VerificationStore
+from service.core.sender import (
     AcceptedMessage,
-    Journal,
     OutgoingMessage,
     Refusal,
     Sender,
     SendPostponed,
     SendRefused,
     SendUnknown,
-    StoreUnavailable,
-    UnknownVerification,
-    VerificationStore,
 )
 from service.core.texts import message_text
 from service.core.verification import Verification, partition_of

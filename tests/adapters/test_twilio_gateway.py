@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from service.adapters.twilio_gateway import TwilioAccount, TwilioGateway, open_twilio
-from service.core.ports import (
+from service.core.sender import (
     AcceptedMessage,
     ConfirmForbidden,
     ConfirmPostponed,

@@ -7,7 +7,7 @@ import pytest
 
 from service.api.problems import CATALOGUE, Problem
 from service.api.schemas import CheckAnswer, IssuedAnswer, VerificationAnswer
-from service.core.ports import Refusal
+from service.core.sender import Refusal
 from service.core.verification import is_id
 
 MEDIA_TYPE = "application/problem+json"

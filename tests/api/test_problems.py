@@ -3,7 +3,8 @@
 import pytest
 
 from service.api.problems import CATALOGUE, ProblemAnswer, documented, problem_of
-from service.core.ports import Limited, Refusal, StoreUnavailable
+from service.core.ports import Limited, StoreUnavailable
+from service.core.sender import Refusal
 from service.core.verifying import Verifying
 
 UNKNOWN = "/v1/verifications/ve_" + "0" * 32
