@@ -18,6 +18,7 @@ from service.adapters.embedded import EmbeddedUnavailable, embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.adapters.redis_owed import RedisConfirmations
 from service.adapters.twilio_gateway import open_twilio
+from service.api.head_limit import BoundedHeadProtocol
 from service.api.keys import Scope, new_api_key, read_api_keys
 from service.api.schemas import instant
 from service.app import open_redis, open_worker, twilio_account
@@ -76,6 +77,7 @@ def serve(
             host=host,
             port=port,
             workers=workers,
+            http=BoundedHeadProtocol,
             lifespan="on",
             access_log=False,
             log_level="warning",

