@@ -15,6 +15,7 @@ from service.core.ports import StoreUnavailable
 from service.settings import Settings, missing_to_serve
 
 _OLDEST_REDIS = 7
+_EXAMPLE_BRAND = Settings.model_fields["otp_brand"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def _choices(settings: Settings) -> list[Finding]:
         "OTP_REQUIRE_CLIENT_IP is off: callers may omit client_ip, and the limits by address then count nothing.": (
             not settings.otp_require_client_ip
         ),
-        "OTP_BRAND is not set: messages say “Your Acme code is …”.": "otp_brand" not in settings.model_fields_set,
+        "OTP_BRAND is still the example's: messages say “Your Acme code is …”.": settings.otp_brand == _EXAMPLE_BRAND,
         "OTP_CORS_ORIGINS is set and OTP_TRUSTED_PROXIES is 0: behind a proxy all front ends share one limit.": (
             bool(settings.otp_cors_origins) and settings.otp_trusted_proxies == 0
         ),

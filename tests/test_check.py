@@ -1,9 +1,10 @@
 """The promises of `service.check`: what is wrong comes out with how to mend it, and nothing is changed or sent."""
 
 import pytest
+from pydantic import SecretStr
 
 from service.check import examine
-from service.settings import load_settings
+from service.settings import isolated_settings
 
 
 def texts(findings, level):
@@ -21,8 +22,9 @@ def changed(running):
     return look
 
 
-async def test_a_whole_installation_has_no_error(changed, redis):
+async def test_a_whole_installation_has_no_error(changed, redis, eventually):
     """With settings, Redis and credentials in order there are `ok`s and no error, and Redis stays as it was."""
+    assert await eventually(lambda: redis.exists("otp:worker"))  # the service's own heartbeat, and its last new key
     before = sorted(redis.keys())
     findings = await changed()
     assert texts(findings, "error") == []
@@ -43,12 +45,53 @@ async def test_choices_that_cost_money_are_warned_of(changed):
         assert name in warned
 
 
-async def test_the_defaults_are_not_warned_of(changed):
-    """With the limits of the defaults the only choice left to the operator is the client address."""
-    plain = load_settings(_env_file=None)
+@pytest.fixture
+def warned_of(changed):
+    """Give the settings that are warned of when the defaults are changed in some points."""
+    plain = isolated_settings()
     limits = {name: getattr(plain, name) for name in type(plain).model_fields if name.startswith("otp_limit_")}
-    findings = await changed(**limits)
-    assert [text.split()[0] for text in texts(findings, "warn") if text.startswith("OTP_")] == ["OTP_REQUIRE_CLIENT_IP"]
+
+    async def look(**changes):
+        findings = await changed(**limits | changes)
+        return {text.split()[0] for text in texts(findings, "warn") if text.startswith("OTP_")}
+
+    return look
+
+
+async def test_the_defaults_leave_two_choices(warned_of):
+    """With the limits of the defaults the operator still has to choose a brand, and whether to ask for addresses."""
+    assert await warned_of() == {"OTP_REQUIRE_CLIENT_IP", "OTP_BRAND"}
+    assert await warned_of(otp_require_client_ip=True, otp_brand="Rooster") == set()
+
+
+async def test_a_brand_that_was_only_copied_is_warned_of(changed):
+    """A `.env` copied from the example names Acme: people would get messages from a stranger, so it is said."""
+    [warning] = [text for text in texts(await changed(otp_brand="Acme"), "warn") if text.startswith("OTP_BRAND")]
+    assert "Acme" in warning
+
+
+async def test_front_ends_behind_a_proxy_are_warned_of(warned_of):
+    """Browsers reach the service through a proxy or they do not: with origins and no proxy the limit may be shared."""
+    chosen = {"otp_require_client_ip": True, "otp_brand": "Rooster"}
+    origins = ("https://app.example",)
+    assert await warned_of(**chosen, otp_cors_origins=origins) == {"OTP_CORS_ORIGINS"}
+    assert await warned_of(**chosen, otp_cors_origins=origins, otp_trusted_proxies=1) == set()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"twilio_api_key": "SKxxxx", "twilio_api_secret": SecretStr("s")}, "Set TWILIO_API_KEY to the key's SID"),
+        ({"twilio_from": "+1 415 555 0100"}, "Set TWILIO_FROM to an E.164 number"),
+        ({"twilio_from": None, "twilio_messaging_service_sid": "MGxxxx"}, "Set TWILIO_MESSAGING_SERVICE_SID to the"),
+    ],
+)
+async def test_a_credential_of_the_wrong_form_is_said_before_twilio_is_asked(changed, wrong, sentence):
+    """What cannot be a SID or a sender is one error with the form that it has, and Twilio is left alone."""
+    findings = await changed(**wrong)
+    [error] = texts(findings, "error")
+    assert error.startswith(sentence)
+    assert not [text for text in texts(findings, "ok") if "credentials" in text]
 
 
 async def test_redis_away_is_an_error_with_the_setting(changed):

@@ -90,10 +90,10 @@ async def test_a_taken_port_is_refused_before_anything_starts():
 
 
 @pytest.mark.slow
-def test_the_demo_ignores_what_the_environment_says_of_twilio_and_redis(tmp_path):
-    """Real credentials, a real Redis or a broken one in the environment are never used by the demo."""
+def test_the_demo_ignores_the_environment(tmp_path):
+    """Whatever the environment or a `.env` says, broken, hostile or real, the demo uses none of it."""
     passed_on = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
-    (tmp_path / ".env").write_text("OTP_CODE_LENGTH=99\nREDIS_URL=nonsense\n", "utf-8")
+    (tmp_path / ".env").write_text("OTP_CODE_LENGTH=99\nREDIS_URL=nonsense\nOTP_MAX_ATTEMPTS=none\n", "utf-8")
     ended = subprocess.run(
         [sys.executable, "-m", "service", "demo", "--once", "--port", str(free_port())],
         cwd=tmp_path,
@@ -112,9 +112,21 @@ def test_the_demo_ignores_what_the_environment_says_of_twilio_and_redis(tmp_path
             "OTP_SECRET_KEYS": "weak",
             "OTP_INDEX_KEY": "weak",
             "OTP_WORKER": "false",
+            "OTP_COUNTRIES": "DE",
+            "OTP_BRAND": "Mallory",
+            "OTP_CODE_TTL": "forever",
+            "OTP_LIMIT_NUMBER": "0",
+            "OTP_LIMIT_DAY": "1/1d",
+            "OTP_REQUIRE_CLIENT_IP": "true",
+            "OTP_PUBLIC_URL": "https://twilio.invalid",
+            "OTP_METRICS_KEY": "true",
+            "OTP_DATA_DIR": str(tmp_path / "data"),
+            "OTP_LOG_LEVEL": "debug",
         },
         capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert "“Your Acme code is " in ended.stdout
     assert "Twilio told" in ended.stdout
+    assert "Mallory" not in ended.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == [".env"]

@@ -1,5 +1,7 @@
 """The promises of `service.settings`: one list in three places, contradictions refused in sentences without a value."""
 
+import base64
+import random
 import re
 import secrets
 from pathlib import Path
@@ -7,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from service.core.limits import UNLIMITED, Limits
-from service.settings import Settings, SettingsRefused, load_settings, missing_to_serve, weak_secrets
+from service.settings import (
+    Settings,
+    SettingsRefused,
+    isolated_settings,
+    load_settings,
+    missing_to_serve,
+    weak_secrets,
+)
 
 ROOT = Path(__file__).parent.parent
 NAMES = {name.upper() for name in Settings.model_fields}
@@ -202,6 +211,12 @@ def test_nothing_is_missing_when_all_is_set():
         ({"twilio_account_sid": "ACxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}, "TWILIO_ACCOUNT_SID"),
         ({"twilio_auth_token": ""}, "TWILIO_AUTH_TOKEN"),
         ({"twilio_from": ""}, "TWILIO_FROM"),
+        ({"twilio_account_sid": "MG" + "5a" * 16}, "TWILIO_ACCOUNT_SID"),
+        ({"twilio_account_sid": SID + "\n"}, "TWILIO_ACCOUNT_SID"),
+        ({"twilio_api_key": "SK1", "twilio_api_secret": "hush-hush"}, "TWILIO_API_KEY"),
+        ({"twilio_api_key": "AC" + "5a" * 16, "twilio_api_secret": "hush-hush"}, "TWILIO_API_KEY"),
+        ({"twilio_from": "", "twilio_messaging_service_sid": "MG1"}, "TWILIO_MESSAGING_SERVICE_SID"),
+        ({"twilio_from": "", "twilio_messaging_service_sid": "AC" + "5a" * 16}, "TWILIO_MESSAGING_SERVICE_SID"),
         ({"otp_secret_keys": ""}, "OTP_SECRET_KEYS"),
         ({"otp_secret_keys": "short"}, "OTP_SECRET_KEYS"),
         ({"otp_secret_keys": "a" * 64}, "OTP_SECRET_KEYS"),
@@ -223,15 +238,59 @@ def test_what_is_missing_is_said_with_how_to_mend_it(values, named):
 
 def test_callbacks_need_the_auth_token():
     """An API key cannot prove callbacks, so `OTP_PUBLIC_URL` asks for the Auth Token beside it."""
-    got = complete(
-        twilio_auth_token="", twilio_api_key="SK" + "5a" * 16, twilio_api_secret="s", otp_public_url="https://a.example"
-    )
-    [sentence] = missing_to_serve(got)
+    by_key = {"twilio_api_key": "SK" + "5a" * 16, "twilio_api_secret": "s", "otp_public_url": "https://a.example"}
+    [sentence] = missing_to_serve(complete(twilio_auth_token="", **by_key))
     assert sentence.startswith("Set TWILIO_AUTH_TOKEN too")
-    assert (got.callbacks_verifiable, complete(otp_public_url="https://a.example").callbacks_verifiable) == (
-        False,
-        True,
-    )
+    assert missing_to_serve(complete(**by_key)) == []
+
+
+@pytest.mark.parametrize(
+    "sender", ["+14155550100", "+4915112345678", "12345", "32665", "Rooster", "Rooster 2", "A", "3M Shop"]
+)
+def test_each_kind_of_sender_is_one(sender):
+    """A number in E.164, a short code and a sender name with a letter are senders."""
+    assert missing_to_serve(complete(twilio_from=sender)) == []
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["4155550100x" * 2, "+0123456789", "+1415", "+1 415 555 0100", "14155550100", "12", "Rooster-Shop", "Käse",
+     "twelve chars", "<number>", "MG" + "5a" * 16, "+1415555010\uff10"],
+)  # fmt: skip
+def test_what_is_no_sender_is_said_to_be_none(sender):
+    """What Twilio would refuse at each message is refused once, at the start, in a sentence without the value."""
+    [sentence] = missing_to_serve(complete(twilio_from=sender))
+    assert sentence.startswith("Set TWILIO_FROM to an E.164 number")
+    assert sender not in sentence
+
+
+def test_isolated_settings_hear_nothing(monkeypatch, tmp_path):
+    """Neither the environment nor a `.env` in the working folder reaches settings that are made from values alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("OTP_BRAND=Mallory\nOTP_MAX_SENDS=7\nOTP_CODE_LENGTH=99\n", "utf-8")
+    for name in NAMES:
+        monkeypatch.setenv(name, "hostile")
+    assert isolated_settings().model_dump() == Settings.model_construct().model_dump()
+    assert isolated_settings(otp_countries="FR", otp_code_ttl="90s").otp_countries == ("FR",)
+
+
+def test_isolated_settings_are_checked_like_others():
+    """Made from values, settings keep every rule, and a name that is none is no setting."""
+    for wrong in ({"otp_code_length": 99}, {"twilio_api_key": "SK1"}, {"twilio_base_url": "http://twilio.invalid"}):
+        with pytest.raises(ValueError, match="validation error"):
+            isolated_settings(**wrong)
+    values = {"otp_brand": "Rooster", "otp_limit_number": "1/1m"}
+    assert isolated_settings(**values).model_dump() == settings(**values).model_dump()
+    assert not hasattr(isolated_settings(otp_nothing="x"), "otp_nothing")
+
+
+def test_no_random_key_is_taken_for_a_placeholder():
+    """Of 10,000 keys as `openssl rand -base64 32` writes them, and 10,000 as URLs want them, none is refused."""
+    draw = random.Random(2104)
+    writers = (base64.b64encode, base64.urlsafe_b64encode)
+    keys = [write(draw.randbytes(32)).decode() for write in writers for _ in range(10_000)]
+    assert len(set(keys)) == 20_000
+    assert weak_secrets(settings(otp_secret_keys=",".join(keys[1:]), otp_index_key=keys[0])) == []
 
 
 def test_the_index_key_is_not_one_of_those_that_rotate():

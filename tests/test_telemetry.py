@@ -9,9 +9,15 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service import telemetry
 from service.telemetry import FIELDS, metrics_text, open_journal
 
-GAUGES = {"otp_owed": 2, "otp_owed_overdue_seconds": 1.5, "otp_dead": 0, "otp_confirming_halted": 1}
+ROOT = Path(__file__).parent.parent
+
+GAUGES = {
+    "otp_owed": 2, "otp_owed_oldest_seconds": 1.5, "otp_dead": 0,
+    "otp_confirming_halted": 1, "otp_confirming_worked": 0,
+}  # fmt: skip
 
 
 def written(capsys):
@@ -80,12 +86,20 @@ def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch):
 
 def test_every_event_of_the_service_passes_listed_fields_only():
     """Each field that the service's own calls pass to the journal is on the list, so none is lost unseen."""
-    for path in (Path(__file__).parent.parent / "service").rglob("*.py"):
+    for path in (ROOT / "service").rglob("*.py"):
         for call in re.findall(
             r"[_.]?journal\(\s*\n?\s*\"\w+\",?([^()]*(?:\([^()]*\)[^()]*)*)\)", path.read_text("utf-8")
         ):
             for name in re.findall(r"(?:^|[\s(,])(\w+)=(?!=)", call):
                 assert name in FIELDS, f"{path.name}: {name}"
+
+
+def test_every_event_that_wakes_somebody_is_written_somewhere():
+    """Each event with a level of its own is written by the service, so that no alarm waits for a name of the past."""
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "service").rglob("*.py") if path.stem != "telemetry")
+    journaled = set(re.findall(r"journal\(\s*\"(\w+)\"", sources))
+    assert len(journaled) > 10
+    assert journaled >= telemetry._ERRORS | telemetry._WARNINGS
 
 
 def samples(totals, gauges=GAUGES):

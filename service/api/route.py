@@ -9,7 +9,7 @@ problem, and leaves the unexpected ones to `api.trail`.
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,7 @@ class LeanRoute(APIRoute):
         super().__init__(
             path,
             _documentation_of(endpoint),
-            responses=documented(*_problems_of(access, self.body_model, body_type), *problems),
+            responses=documented(*_problems_of(access, body_type, described.get("methods", ())), *problems),
             openapi_extra=_merged({"security": [{name: []} for name in access.schemes]} if access else {}, described),
             **described,
         )
@@ -97,7 +97,7 @@ class LeanRoute(APIRoute):
             arguments[self.body_name] = self.body_model.model_validate_json(call.body)
         elif self.body_type == _JSON and call.has_body:
             call.body = await read_body(call, receive, media_type=_JSON, most_bytes=self.most_body_bytes)
-            NoFields.model_validate_json(call.body)
+            NoFields.model_validate_json(call.body or b"{}")
         answer = await self.endpoint_of_call(**arguments)
         if isinstance(answer, Reply):
             return answer
@@ -165,17 +165,17 @@ def _documentation_of(endpoint: Endpoint) -> Callable[..., Any]:
     return described
 
 
-def _problems_of(access: Access | None, body_model: type[BaseModel] | None, body_type: str) -> list[str]:
-    """List the problems that a route has by its nature."""
+def _problems_of(access: Access | None, body_type: str, methods: Collection[str]) -> list[str]:
+    """List the problems that a route has by its nature; those of a body that nobody sends with a GET are left out."""
     codes = ["store_unavailable", "internal_error"]
     if access is not None:
         codes += ["unauthenticated", "insufficient_scope"]
         if "clientToken" in access.schemes:
             codes.append("rate_limited")
-    if body_model is not None or body_type != _JSON:
+    if "POST" in methods:
         codes += ["malformed_body", "body_too_large", "unsupported_media_type"]
-    if body_model is not None:
-        codes.append("invalid_request")
+        if body_type == _JSON:
+            codes.append("invalid_request")
     return codes
 
 

@@ -160,10 +160,13 @@ class Confirming:
         """Post a single debt, to learn whether the credentials are mended; look at all, which keeps them alive."""
         self._halted_until = self._clock() + self._policy.probe_seconds
         looks = await asyncio.gather(*(self._claim(name, 0) for name in partitions), return_exceptions=True)
-        for name, look in zip(partitions, looks, strict=True):
-            if isinstance(look, Claim) and look.next_due_ms is not None and look.next_due_ms <= look.now_ms:
-                return await self._claim_all([name], most=1)
-        return 0
+        # The one due first of all: a message that is refused alone comes back last, and cannot be every probe.
+        due = [
+            (look.next_due_ms, name)
+            for name, look in zip(partitions, looks, strict=True)
+            if isinstance(look, Claim) and look.next_due_ms is not None and look.next_due_ms <= look.now_ms
+        ]
+        return await self._claim_all([min(due)[1]], most=1) if due else 0
 
     def _start(self, debt: Debt, *, now_ms: int) -> None:
         task = asyncio.create_task(self._post_guarded(debt, now_ms))

@@ -110,13 +110,14 @@ class Issuing:
             to=number.e164, country=number.country, caller=request.caller, client_tag=client_tag
         )
         abandoned_id, wait_ms = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
+        abandoned = await self._abandoned(abandoned_id, reservation)
         async with self._undone_on_failure(repeatable.key, reservation):
-            if abandoned_id is not None:
-                abandoned = await self._abandoned(abandoned_id)
-                if abandoned is not None:
-                    await reservation.give_back()
-                    return await self._keep(abandoned, repeatable)
-                verification_id = abandoned_id  # it died before the record was written; the key still names this id
+            if abandoned is not None:
+                if abandoned.status is Status.FAILED:  # certainly nothing was sent: the next repeat is fresh
+                    raise TwilioUnavailable(abandoned, None)
+                await reservation.give_back()
+                return await self._keep(abandoned, repeatable)
+            verification_id = abandoned_id or verification_id  # died before its record: the key still names this id
             if wait_ms:
                 raise Limited(wait_ms)
             code = draw_code(request.code_length or self._policy.code_length)
@@ -165,7 +166,9 @@ class Issuing:
                 await reservation.give_back()
             raise abandoned_id
         if isinstance(result, BaseException):
-            await self._idempotency.release(key)
+            # What an abandoned request has sent is not known yet: a key set free now would send a second message.
+            if abandoned_id is None or not isinstance(result, StoreUnavailable):
+                await self._idempotency.release(key)
             raise result
         return abandoned_id, result
 
@@ -181,18 +184,17 @@ class Issuing:
             await asyncio.gather(self._idempotency.release(key), reservation.give_back())
             raise
 
-    async def _abandoned(self, verification_id: str) -> Verification | None:
-        """Find what a request that died unanswered has sent, or may have sent; None when nothing was written.
-
-        One that failed has certainly sent nothing: raise `TwilioUnavailable`, so that the next repeat is fresh.
-        """
+    async def _abandoned(self, verification_id: str | None, reservation: Reservation) -> Verification | None:
+        """Find what a request that died unanswered has written; a store that fails here leaves its key claimed."""
+        if verification_id is None:
+            return None
         try:
-            verification = await self._store.read(verification_id)
+            return await self._store.read(verification_id)
         except UnknownVerification:
             return None
-        if verification.status is Status.FAILED:
-            raise TwilioUnavailable(verification, None)
-        return verification
+        except StoreUnavailable:
+            await reservation.give_back()
+            raise
 
     async def _next_send(self, verification: Verification, key: IdempotencyKey | None) -> tuple[Verification, str]:
         for _ in range(_DRAWS):

@@ -174,10 +174,17 @@ MUTANTS = {
         ("'sends', new_log", "'other', new_log", number_limits.test_resends_count_like_issues),
         ("'n', number,", "'n', number, 'at', 0,", number_limits.test_a_resend_brings_no_new_guesses),
         (
-            "redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)",
+            "redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')",
             "",
             sends.test_a_resend_adds_a_send_and_lengthens_the_life,
         ),
+        ("ttl_ms + late_ms, 'GT')", "ttl_ms + late_ms)", sends.test_a_resend_shortens_no_waiting),
+        (
+            "redis.call('HDEL', KEYS[1], 'lv')",
+            "",
+            sends.test_a_resend_after_a_refused_one_is_the_newest,
+        ),
+        ("'k:' .. number, ARGV[5]", "'k:1', ARGV[5]", sends.test_a_send_knows_which_request_asked_for_it),
     ],
     "deliver": [
         ("if rank > known_rank", "if rank >= known_rank", sends.test_deliveries_never_go_back),
@@ -218,6 +225,7 @@ MUTANTS = {
             "if false and",
             sends.test_a_resend_that_twilio_was_too_busy_for_leaves_no_trace,
         ),
+        (", 'k:' .. send)", ")", sends.test_a_send_knows_which_request_asked_for_it),
         ("'st', 'failed'", "'st', 'pending'", ended_gets_no_send_after_failing),
         ("and not dropped", "", sends.test_one_send_taken_back_gives_one_send_back),
         ("if passing then", "if true then", partial(passing_only, passing=False, free=False)),
@@ -321,6 +329,16 @@ MUTANTS = {
             ledgers.test_giving_back_revives_no_limit,
         ),
         ("redis.call('HINCRBY', KEYS[1], field, -1)", "", ledgers.test_a_unit_can_be_given_back),
+        (
+            "slice_field(window, tonumber(ARGV[2]))",
+            "slice_field(window, now_ms)",
+            ledgers.test_a_unit_is_given_back_where_it_was_counted,
+        ),
+        (
+            "slice_field(window, tonumber(ARGV[2]))",
+            "slice_field(string.match(ARGV[1], ':(%d+)'), tonumber(ARGV[2]))",
+            ledgers.test_a_unit_is_given_back_where_it_was_counted,
+        ),
         ("redis.call('PEXPIRE', KEYS[1], longest_ms)", "", ledgers.test_limits_do_not_meet),
     ],
 }

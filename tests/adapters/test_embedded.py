@@ -164,6 +164,7 @@ def test_keeper_syncs_what_server_writes(data_dir, monkeypatch):
         assert written <= synced
 
 
+@pytest.mark.slow
 def test_removed_folder_leaves_no_process(data_dir):
     """A user who removes the data folder while he is in can still leave, and keeper and server end."""
     with client_of(data_dir):
@@ -201,6 +202,7 @@ def test_users_entering_together_share_one_server(data_dir, start_users):
         assert [user.hear() for user in users] == ["left"] * 4
 
 
+@pytest.mark.slow
 def test_users_who_come_and_go_never_meet_a_dying_server(data_dir, start_users):
     """Whoever enters while the keeper shuts down gets a living server, and no increment is ever lost."""
     users = start_users(3)

@@ -29,8 +29,19 @@ class VirtualLimit:
 
     def reserve(self, key, limits, at_ms):
         """Reserve at an instant; give the wait."""
+        return self._run(key, limits, "", at_ms)
+
+    def give_back(self, key, limits, reserved_at_ms, at_ms):
+        """Give back, at an instant, what was reserved at another."""
+        self._run(key, limits, NEVER_MS + reserved_at_ms, at_ms)
+
+    def counts(self, key):
+        """Give what is counted in each slice."""
+        return {field: int(count) for field, count in self._admin.hgetall(key).items() if int(count)}
+
+    def _run(self, key, limits, reserved_at_ms, at_ms):
         seconds, ms = divmod(NEVER_MS + at_ms, 1000)
-        wait_ms, now_ms = self._admin.eval(self._text, 1, key, limits.policy, "", seconds, ms * 1000)
+        wait_ms, now_ms = self._admin.eval(self._text, 1, key, limits.policy, reserved_at_ms, seconds, ms * 1000)
         assert now_ms == NEVER_MS + at_ms
         return wait_ms
 
@@ -57,6 +68,45 @@ def test_no_window_of_any_position_holds_more_than_the_limit(stores, windows, pa
     for most, window_ms in windows:
         spans = [later - earlier for earlier, later in zip(granted, granted[most:], strict=False)]
         assert all(span >= window_ms for span in spans)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True)
+@given(
+    windows=st.lists(st.tuples(st.integers(1, 6), st.integers(60_000, 400_000)), min_size=1, max_size=3, unique=True),
+    steps=st.lists(st.tuples(st.integers(0, 30_000), st.none() | st.integers(0, 9)), min_size=5, max_size=50),
+)
+def test_what_is_given_back_was_never_there(stores, windows, steps):
+    """After any reservations and returns, a limit counts what it would count had the returned ones never been made."""
+    limit, limits = VirtualLimit(stores), Limits(tuple(windows))
+    key, twin, now_ms, granted = f"otp:limit:test:{next(_numbers)}", f"otp:limit:test:{next(_numbers)}", 0, []
+    for pause_ms, returned in steps:
+        now_ms += pause_ms
+        if returned is not None and granted:
+            limit.give_back(key, limits, granted.pop(returned % len(granted)), now_ms)
+        elif limit.reserve(key, limits, now_ms) == 0:
+            granted.append(now_ms)
+    for instant in granted:
+        assert limit.reserve(twin, limits, instant) == 0
+    later_ms = now_ms + 1
+    waits = [limit.reserve(each, limits, later_ms) for each in (key, twin)]
+    assert waits[0] == waits[1]
+    now_slices = {field: count for field, count in limit.counts(key).items() if _is_recent(field, later_ms)}
+    assert now_slices == {field: count for field, count in limit.counts(twin).items() if _is_recent(field, later_ms)}
+
+
+def test_a_unit_is_given_back_where_it_was_counted(stores):
+    """A unit is taken out of its own slice of each window, however long ago it was reserved."""
+    limit, limits = VirtualLimit(stores), Limits(((2, 100_000), (2, 400_000)))
+    for at_ms in (1, 45_000):
+        assert limit.reserve("otp:limit:test:x", limits, at_ms) == 0
+    assert limit.reserve("otp:limit:test:y", limits, 45_000) == 0
+    limit.give_back("otp:limit:test:x", limits, 1, 50_000)
+    assert limit.counts("otp:limit:test:x") == limit.counts("otp:limit:test:y")
+
+
+def _is_recent(field, at_ms):
+    window_ms, slice_number = map(int, field.split(b":"))
+    return slice_number >= (NEVER_MS + at_ms - window_ms) // -(-window_ms // 20)
 
 
 def test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late(stores):

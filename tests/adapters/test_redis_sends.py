@@ -255,6 +255,44 @@ async def test_a_waiting_confirmation_keeps_its_record_for_an_hour(stores):
     assert await stores.owed() == [sid_of(verification)]
 
 
+async def test_a_resend_after_a_refused_one_is_the_newest(stores):
+    """Once a further message may have gone out it is that one whose expiry and whose code count."""
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    stores.time_passes(MINUTE_MS)
+    resent = await stores.resend(verification, "222222")
+    await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
+    stores.time_passes(MINUTE_MS)
+    resent = await stores.resend(verification, "333333")
+    assert resent.expires_at_ms == resent.sends[2].sent_at_ms + CODE_TTL_MS
+    assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
+    assert await stores.verdict(verification, "333333") is Verdict.APPROVED
+
+
+async def test_a_send_knows_which_request_asked_for_it(stores):
+    """The key that asked for a resend stays with that send alone, and goes with a send that was never sent."""
+    verification = await stores.sent("111111")
+    for code, request in (("222222", "k1"), ("333333", None), ("444444", "k2")):
+        digests = stores.keyring.code_digests(verification.id, code)
+        verification = await stores.verifications.resend(verification, digests, request=request)
+    assert [send.request for send in verification.sends] == [None, "k1", None, "k2"]
+    await stores.verifications.refuse(verification, 4, error_code=None, passing=True)
+    resent = await stores.resend(verification, "555555")
+    assert [send.request for send in resent.sends] == [None, "k1", None, None]
+
+
+async def test_a_resend_shortens_no_waiting(stores):
+    """A superseded code that waits for its SID keeps its hour, though the resend's own life would be shorter."""
+    stores = stores.under(late_window_seconds=0, supersede_codes=True)
+    verification = await stores.issue("111111")
+    await stores.resend(verification, "222222")
+    assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
+    await stores.resend(verification, "333333")
+    stores.time_passes(59 * MINUTE_MS)
+    assert await stores.deliver(verification, 1) is True
+    assert await stores.owed() == [sid_of(verification, 1)]
+
+
 @pytest.mark.parametrize(("passing", "free"), [(True, True), (False, False)])
 async def test_only_a_passing_fault_gives_the_limit_back(stores, passing, free):
     """A send that Twilio was too busy for costs the number nothing; one that Twilio refused for good does."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import urljoin
 
 import pytest
 
@@ -133,8 +134,11 @@ CAN_ANSWER = {
     | READS_A_BODY
     | TAKES_AN_IDEMPOTENCY_KEY
     | {"unknown_verification", "rate_limited"},
-    ("post", f"{ONE}/resend"): ASKS_A_KEY | SENDS | {"unknown_verification", "not_pending", "max_sends_reached"},
-    ("post", f"{ONE}/cancel"): ASKS_A_KEY | {"unknown_verification"},
+    ("post", f"{ONE}/resend"): ASKS_A_KEY
+    | READS_A_BODY
+    | SENDS
+    | {"unknown_verification", "not_pending", "max_sends_reached"},
+    ("post", f"{ONE}/cancel"): ASKS_A_KEY | READS_A_BODY | {"unknown_verification"},
     ("get", ONE): ASKS_A_KEY | {"unknown_verification", "rate_limited"},
     ("post", "/twilio/status/{verification_id}/{send_number}"): {"bad_signature", "body_too_large"}
     | {"malformed_body", "unsupported_media_type", "store_unavailable", "internal_error"},
@@ -203,6 +207,32 @@ async def test_the_docs_name_no_foreign_host_and_their_files_are_served(running,
             assert answer.status == 200, address
             assert len(await answer.read()) > 100
     assert "/openapi.json" in page
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_the_docs_keep_their_own_content_security_policy(running, path):
+    """The policy of the pages allows this service and what stands in the page, and the pages ask for nothing else."""
+    async with running.http.get(path) as answer:
+        page = await answer.text()
+        [policy] = answer.headers.getall("Content-Security-Policy")
+    directives = {name: values for name, *values in (part.split() for part in policy.split(";"))}
+    assert directives == {"default-src": ["'self'", "'unsafe-inline'", "data:", "blob:"], "frame-ancestors": ["'none'"]}
+    origin = f"{running.url}/"
+    asked = re.findall(r"""(?:src|href|action|srcset)=["']?([^"'\s>]+)""", page)
+    asked += re.findall(r"""(?:url|Url|redirect_uri|spec-url)["']?\s*[:=]\s*["']([^"']+)["']""", page)
+    asked += re.findall(r"""(?:url\(|@import\s+|fetch\(|import\()["']?([^"')\s]+)""", page)
+    assert len(asked) >= 3
+    for address in asked:
+        assert urljoin(running.url + path, address).startswith((origin, "data:")), address
+
+
+async def test_no_page_may_frame_or_extend_an_answer(running, expect):
+    """The same policy stands once on every answer, problems and data too."""
+    for target in ("/livez", "/nothing", "/openapi.json", "/v1/verifications/x"):
+        _, _, headers = await running.call("GET", target)
+        [policy] = headers.getall("Content-Security-Policy")
+        assert "frame-ancestors 'none'" in policy
+        assert "http" not in policy
 
 
 async def test_the_docs_can_be_left_out(start, expect):

@@ -6,13 +6,14 @@ import secrets
 
 import pytest
 
-from service.api.auth import Authenticator, Scope, key_digest
+from service.api.auth import Authenticator
 from service.api.call import call_of
+from service.api.keys import Scope, key_digest
 from service.api.problems import ProblemAnswer
 from service.core.guard import Guard, GuardPolicy
 from service.core.keyring import Keyring
 from service.core.limits import Limits
-from service.core.ports import Limited, StoreUnavailable
+from service.core.ports import Limited, Reserved, StoreUnavailable
 
 ISSUE = "/v1/verifications"
 ID = "ve_" + "0" * 32
@@ -41,10 +42,10 @@ class Counter:
         self.left = most
         self.asked = []
 
-    async def reserve(self, kind, value, _limits):
-        self.asked.append((kind, value))
+    async def reserve(self, kind, tag, _limits):
+        self.asked.append((kind, tag))
         self.left -= 1
-        return 0 if self.left >= 0 else 1500
+        return Reserved(0 if self.left >= 0 else 1500, 1)
 
 
 def particulars(name, *scopes):
@@ -74,7 +75,7 @@ def build(now):
     keyring = Keyring([secrets.token_bytes(32)], secrets.token_bytes(32))
 
     def make(ledger, counter=None):
-        guard = Guard(counter or Counter(10**6), GuardPolicy(peer=Limits(((1, 1000),))))
+        guard = Guard(counter or Counter(10**6), keyring, GuardPolicy(peer=Limits(((1, 1000),))))
         auth = Authenticator(ledger, keyring, guard, trusted_proxies=0, clock=lambda: now[0])
         return auth, keyring
 
@@ -162,6 +163,15 @@ async def test_with_redis_away_callers_do_not_queue_for_their_turn_to_fail(build
     assert ledger.lookups == 1
 
 
+async def test_an_entry_that_cannot_be_read_locks_nobody_else_out(build):
+    """A key whose particulars are broken is unknown; every other key goes on working."""
+    ledger = Ledger("a")
+    ledger.kept[key_digest("b")] = b"{"
+    access = build(ledger)[0].key(Scope.VERIFICATIONS)
+    assert await refusal(access, "b") == "unauthenticated"
+    assert await refusal(access, "a") is None
+
+
 @pytest.mark.parametrize("scope", Scope)
 async def test_a_key_opens_the_doors_of_its_scopes_only(build, scope):
     """A key is let in where its scopes say so, and told 403 elsewhere."""
@@ -222,9 +232,10 @@ async def test_client_tokens_are_limited_by_address_and_false_ones_do_not_count(
     assert await refusal(access, "vt_guess") == "unauthenticated"
     assert counter.asked == []
     assert await refusal(access, keyring.client_token(ID)) is None
-    with pytest.raises(Limited):
+    with pytest.raises(Limited) as limited:
         await refusal(access, keyring.client_token(ID))
-    assert counter.asked == [("peer", "192.0.2.1")] * 2
+    assert limited.value.retry_after_ms == 1500
+    assert counter.asked == [("peer", keyring.limit_tag("peer", "192.0.2.1"))] * 2
 
 
 async def test_over_http_a_client_token_verifies_resends_and_reads_with_the_number_masked(running, expect):

@@ -1,6 +1,7 @@
 """The promises of `service.api.operations`: alive without Redis, ready with it, numbers that every worker shares."""
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import dataclass
 
@@ -20,28 +21,40 @@ class Queue:
     """A queue at a glance."""
 
     owed: int = 0
-    oldest_due_ms: int | None = None
     dead: int = 0
+    oldest_seconds: float = 0.0
     halted: str | None = None
+    is_worked: bool = True
 
 
 class View:
     """What the doors may ask, counted."""
 
     def __init__(self):
-        self.asked = 0
+        self.pings = self.looks = 0
         self.queue = Queue()
-        self.is_away = False
+        self.is_away = self.is_queue_away = False
+        self.gauges = {}
 
-    async def look(self):
-        self.asked += 1
+    async def ping(self):
+        self.pings += 1
         await asyncio.sleep(0)
         if self.is_away:
-            raise StoreUnavailable("ZCARD: secret.host")
+            raise StoreUnavailable("PING: secret.host")
+
+    async def look(self):
+        self.looks += 1
+        await asyncio.sleep(0)
+        if self.is_away or self.is_queue_away:
+            raise StoreUnavailable("queue: secret.host")
         return self.queue
 
     async def totals(self):
         return Counter()
+
+    def metrics_text(self, _totals, gauges):
+        self.gauges = gauges
+        return b"text"
 
 
 @pytest.fixture
@@ -59,27 +72,34 @@ def view():
 @pytest.fixture
 def doors(view, now):
     """Give the doors over that view and clock."""
-    asked = OperationsView(queue=view.look, totals=view.totals, metrics_text=lambda *_: b"")
+    asked = OperationsView(ping=view.ping, queue=view.look, totals=view.totals, metrics_text=view.metrics_text)
     return OperationsDoors(asked, clock=lambda: now[0])
+
+
+async def ready(doors):
+    """Ask for readiness, which must be a 200; give what it says."""
+    answer = await doors.readyz(CALL)
+    assert answer.status == 200
+    return json.loads(answer.body)
 
 
 async def test_readiness_asks_redis_at_most_once_a_second(doors, view, now):
     """However many probes come, at once or one by one, Redis is asked once a second."""
     answers = await asyncio.gather(*(doors.readyz(CALL) for _ in range(100)))
-    assert ({answer.status for answer in answers}, view.asked) == ({200}, 1)
+    assert ({answer.status for answer in answers}, view.pings, view.looks) == ({200}, 1, 1)
     now[0] += 0.9
     await doors.readyz(CALL)
-    assert view.asked == 1
+    assert (view.pings, view.looks) == (1, 1)
     now[0] += 0.1
     await doors.readyz(CALL)
-    assert view.asked == 2
+    assert (view.pings, view.looks) == (2, 2)
 
 
 async def test_redis_away_is_asked_no_more_often(doors, view, now):
     """While Redis is away the probes share one look a second too, and turn to ready within one second of its return."""
     view.is_away = True
     answers = await asyncio.gather(*(doors.readyz(CALL) for _ in range(50)))
-    assert ({answer.status for answer in answers}, view.asked) == ({503}, 1)
+    assert ({answer.status for answer in answers}, view.pings, view.looks) == ({503}, 1, 0)
     view.is_away = False
     now[0] += 1.0
     assert (await doors.readyz(CALL)).status == 200
@@ -88,9 +108,32 @@ async def test_redis_away_is_asked_no_more_often(doors, view, now):
 async def test_a_halted_worker_does_not_make_the_service_unready(doors, view):
     """Refused credentials stop confirmations, not checks: readiness stays 200 and says what is wrong."""
     view.queue = Queue(owed=3, dead=1, halted="401 (20003)")
-    answer = await doors.readyz(CALL)
-    assert answer.status == 200
-    assert b'"confirming":"halted: 401 (20003)","owed":3,"dead":1' in answer.body
+    assert await ready(doors) == {
+        "status": "ready", "store": "ok", "confirming": "halted: 401 (20003)", "owed": 3, "dead": 1,
+    }  # fmt: skip
+
+
+async def test_a_service_without_a_worker_is_ready_and_says_so(doors, view):
+    """With no worker alive nobody is told of anything, but codes are judged: 200, with the word that one is missing."""
+    view.queue = Queue(owed=7, is_worked=False)
+    assert (await ready(doors))["confirming"] == "no worker is alive"
+
+
+async def test_a_halt_is_said_even_when_no_worker_is_left_to_end_it(doors, view):
+    """Of two faults the one that an operator must mend first is named: the refused credentials."""
+    view.queue = Queue(halted="401 (20003)", is_worked=False)
+    assert (await ready(doors))["confirming"] == "halted: 401 (20003)"
+
+
+async def test_a_part_of_the_queue_that_is_away_makes_nobody_unready(doors, view, now):
+    """When PING answers and the queue does not, readiness is 200 without numbers, and they come back by themselves."""
+    view.is_queue_away = True
+    assert await ready(doors) == {
+        "status": "ready", "store": "ok", "confirming": "unknown: part of the queue does not answer",
+    }  # fmt: skip
+    view.is_queue_away = False
+    now[0] += 1.0
+    assert await ready(doors) == {"status": "ready", "store": "ok", "confirming": "ok", "owed": 0, "dead": 0}
 
 
 async def test_redis_away_is_not_described_to_strangers(doors, view):
@@ -101,12 +144,24 @@ async def test_redis_away_is_not_described_to_strangers(doors, view):
     assert answer.body == ProblemAnswer("store_unavailable", retry_after_seconds=1).body
 
 
-async def test_a_draining_process_is_not_ready(doors):
-    """Once it drains, a process says 503 with a wait, whatever it said before."""
-    assert (await doors.readyz(CALL)).status == 200
-    doors.drain()
-    answer = await doors.readyz(CALL)
-    assert (answer.status, answer.headers) == (503, {"retry-after": "1"})
+async def test_the_gauges_are_those_of_the_queue(doors, view):
+    """Each number of the queue is one gauge; a halt and a living worker are 1 or 0."""
+    view.queue = Queue(owed=3, dead=1, oldest_seconds=12.5, halted="401", is_worked=False)
+    await doors.metrics(CALL)
+    assert view.gauges == {
+        "otp_owed": 3, "otp_dead": 1, "otp_owed_oldest_seconds": 12.5, "otp_confirming_halted": 1,
+        "otp_confirming_worked": 0,
+    }  # fmt: skip
+    view.queue = Queue()
+    await doors.metrics(CALL)
+    assert (view.gauges["otp_confirming_halted"], view.gauges["otp_confirming_worked"]) == (0, 1)
+
+
+async def test_numbers_that_cannot_be_read_are_not_made_up(doors, view):
+    """A scrape while part of the queue is away fails, instead of showing zeros."""
+    view.is_queue_away = True
+    with pytest.raises(StoreUnavailable):
+        await doors.metrics(CALL)
 
 
 async def test_over_http_alive_means_alive_and_ready_means_redis(start, gate, expect, eventually):
@@ -115,14 +170,14 @@ async def test_over_http_alive_means_alive_and_ready_means_redis(start, gate, ex
     assert (await service.call("GET", "/readyz", key="nobody"))[0] == 200
     await gate.shut()
 
-    async def ready(wanted):
+    async def answering(wanted):
         answer = await service.call("GET", "/readyz", key="nobody")
         return answer if answer[0] == wanted else None
 
-    expect(await eventually(lambda: ready(503)), 503, "store_unavailable")
+    expect(await eventually(lambda: answering(503)), 503, "store_unavailable")
     assert (await service.call("GET", "/livez", key="nobody"))[:2] == (200, {"status": "alive"})
     await gate.open()
-    assert await eventually(lambda: ready(200))
+    assert await eventually(lambda: answering(200))
 
 
 async def metrics(service, **options):
@@ -166,18 +221,37 @@ async def test_two_services_on_one_redis_show_the_same_numbers(start):
 
 
 async def test_an_unpaid_debt_shows(start, eventually):
-    """While Twilio does not take a confirmation, the gauges say how many are owed and that one is overdue or due."""
+    """While Twilio does not take a confirmation, the gauges say how many are owed, how long, and that nobody works."""
     service = await start(otp_worker=False)
     issued = await service.issue()
     await service.verify(issued["id"], service.codes()[0])
     numbers = await metrics(service)
-    assert numbers[("otp_owed",)] == 1
-    assert numbers[("otp_owed_overdue_seconds",)] >= 0
+    assert (numbers[("otp_owed",)], numbers[("otp_confirming_worked",)]) == (1, 0)
+    assert 0 <= numbers[("otp_owed_oldest_seconds",)] < 60
 
-    async def overdue():
-        return (await metrics(service))[("otp_owed_overdue_seconds",)] > 0.05
+    async def older():
+        return (await metrics(service))[("otp_owed_oldest_seconds",)] >= 0.05
 
-    assert await eventually(overdue)
+    assert await eventually(older)
+    status, said, _ = await service.call("GET", "/readyz")
+    assert (status, said["confirming"], said["owed"]) == (200, "no worker is alive", 1)
+
+
+async def test_a_worker_anywhere_shows_everywhere(start, eventually):
+    """A process without a worker of its own says whether some process has one: the heartbeat lies in Redis."""
+    alone = await start(otp_worker=False)
+    assert (await metrics(alone))[("otp_confirming_worked",)] == 0
+    await start()
+
+    async def worked():
+        return (await metrics(alone))[("otp_confirming_worked",)] == 1
+
+    assert await eventually(worked)
+
+
+async def test_no_debt_is_no_age(running):
+    """With nothing owed the age of the oldest debt is 0."""
+    assert (await metrics(running))[("otp_owed_oldest_seconds",)] == 0
 
 
 async def test_the_numbers_can_be_locked(start, expect):

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 ISSUE = "/v1/verifications"
 BODY = json.dumps({"to": "+14155550123"}).encode()
 
@@ -62,6 +64,52 @@ async def test_the_media_type_may_name_its_charset(running, post_raw):
     assert (await post_raw(running, ISSUE, BODY, "Application/JSON; charset=utf-8"))[0] == 201
 
 
+BODYLESS = ("resend", "cancel")
+
+
+@pytest.mark.parametrize("door", BODYLESS)
+async def test_a_door_that_takes_no_body_takes_nothing_or_an_empty_object(running, post_raw, door):
+    """No body, `{}`, an empty chunked body: all mean the same where there is nothing to say."""
+    for body in (b"", b"{}", b" {\n} ", no_chunks()):
+        issued = await running.issue()
+        assert (await post_raw(running, f"{ISSUE}/{issued['id']}/{door}", body))[0] == 200
+    issued = await running.issue()
+    assert (await post_raw(running, f"{ISSUE}/{issued['id']}/{door}", None, None))[0] == 200
+
+
+@pytest.mark.parametrize("door", BODYLESS)
+async def test_what_a_door_would_ignore_it_refuses(running, post_raw, expect, door):
+    """A field that means nothing here (`channel` at the resend) is refused by name, and nothing is done."""
+    issued = await running.issue()
+    one = f"{ISSUE}/{issued['id']}/{door}"
+    problem = expect(await post_raw(running, one, b'{"channel": "call"}'), 422, "invalid_request")
+    assert problem["errors"] == [{"pointer": "/channel", "detail": "This field is not known."}]
+    for body, status, code in (
+        (b"[]", 422, "invalid_request"),
+        (b"null", 422, "invalid_request"),
+        (b"{", 400, "malformed_body"),
+        (b"{}".ljust(4097), 413, "body_too_large"),
+    ):
+        expect(await post_raw(running, one, body), status, code)
+    expect(await post_raw(running, one, b"{}", "text/plain"), 415, "unsupported_media_type")
+    expect(await post_raw(running, one, b"a=1", "application/x-www-form-urlencoded"), 415, "unsupported_media_type")
+    now = await running.read(issued["id"])
+    assert (now["status"], len(now["sends"])) == ("pending", 1)
+
+
+async def test_a_stranger_learns_nothing_of_a_bodyless_door(running, expect):
+    """Who may not call is refused before the body is looked at, here too."""
+    answer = await running.call("POST", f"{ISSUE}/x/cancel", {"channel": "call"}, key="otp_sk_unknown")
+    expect(answer, 401, "unauthenticated")
+
+
+async def test_a_body_where_nobody_sends_one_is_not_ignored_either(running, expect):
+    """A read with fields in its body is refused like the others."""
+    issued = await running.issue()
+    expect(await running.call("GET", f"{ISSUE}/{issued['id']}", {"to": "x"}), 422, "invalid_request")
+    assert (await running.call("GET", f"{ISSUE}/{issued['id']}", {}))[0] == 200
+
+
 STRANGE_PATHS = (
     "/v1/verifications/",
     "//v1/verifications",
@@ -105,6 +153,12 @@ async def test_a_malformed_id_is_an_unknown_verification(running, expect):
         expect(await running.call("POST", one + "/verify", {"code": "123456"}), 404, "unknown_verification")
         expect(await running.call("POST", one + "/resend"), 404, "unknown_verification")
         expect(await running.call("POST", one + "/cancel"), 404, "unknown_verification")
+
+
+async def no_chunks():
+    """Give a body of unannounced length that has nothing in it."""
+    for nothing in ():
+        yield nothing
 
 
 def request_head(service, *headers, key=None):

@@ -33,9 +33,10 @@ def check(**fields):
 
 def test_what_is_left_out_has_its_default():
     """A number alone is enough: SMS, a typed code, login, English; length and life are left to the settings."""
-    request = issue().to_request()
+    request = issue().to_request("digest")
     assert (request.to, request.channel, request.action) == ("+14155550123", Channel.SMS, Action.CODE)
     assert (request.purpose, request.locale, request.code_length, request.ttl_seconds) == ("login", "en", None, None)
+    assert (request.client_ip, request.reference, request.caller) == (None, None, "digest")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_what_is_left_out_has_its_default():
 )
 def test_what_is_documented_is_accepted(fields):
     """Every documented value, and every limit itself, is accepted and handed on."""
-    request = issue(**fields).to_request()
+    request = issue(**fields).to_request(None)
     for name, value in fields.items():
         assert getattr(request, name) == (value.removeprefix("https://") if name == "web_origin" else value)
 
@@ -75,7 +76,7 @@ def test_what_is_documented_is_accepted(fields):
         {"web_origin": "example.com\n@evil.com #123456"}, {"web_origin": "-example.com"},
         {"app_hash": "FA+9qCX9VS"}, {"app_hash": "FA+9qCX9VSu="}, {"app_hash": "FA+9qCX9VSu", "web_origin": "a.com"},
         {"reference": ""}, {"reference": "x" * 65}, {"reference": "ü"}, {"reference": "a\tb"}, {"reference": 1},
-        {"unknown": 1}, {"To": "+14155550123"},
+        {"unknown": 1}, {"caller": "digest"}, {"client_tag": "x"}, {"To": "+14155550123"},
     ],
 )  # fmt: skip
 def test_what_is_not_documented_is_refused(fields):
@@ -152,8 +153,9 @@ def test_only_approved_is_valid(verdict):
 
 def test_no_answer_holds_what_is_ours():
     """Message SIDs and the texts' particulars stay inside; the client token is in the answer to the issue alone."""
-    shown = ANSWERS.verification(verification(), masked=False).model_dump()
-    assert not {"sid", "locale", "web_origin", "app_hash", "ttl_seconds", "client_token"} & set(shown)
+    kept = verification(client_tag="tag", sends=(send(1, request="tag"),))
+    shown = ANSWERS.verification(kept, masked=False).model_dump()
+    assert not {"sid", "locale", "web_origin", "app_hash", "ttl_seconds", "client_token", "client_tag"} & set(shown)
     assert set(shown["sends"][0]) == {"number", "channel", "status", "error_code", "sent_at", "feedback"}
 
 

@@ -131,6 +131,30 @@ async def test_an_unexpected_fault_is_logged_by_kind_and_place_alone(start, line
     assert "4155550123" not in str(lines.all)
 
 
+async def test_a_503_tells_the_log_its_reason_and_the_caller_nothing(start, gate, lines, expect):
+    """With Redis away the line says which step got no answer; the caller gets the code and the wait alone."""
+    service = await start(redis_url=gate.url, journal=lines)
+    issued = await service.issue()
+    await gate.shut()
+    path = f"{ISSUE}/{issued['id']}"
+    body = expect(await service.call("POST", path + "/verify", {"code": "000000"}), 503, "store_unavailable")
+    assert set(body) == {"type", "code", "title", "status", "retry_after"}
+    line = lines.requests()[-1]
+    assert (line["status"], line["problem"]) == (503, "store_unavailable")
+    assert line["reason"]
+    for secret in (gate.url, str(gate.port), "4155550123", issued["id"]):
+        assert secret not in line["reason"]
+    await gate.open()
+
+
+async def test_other_problems_need_no_reason(capsys, start):
+    """A refusal that its code explains has no reason in the written line."""
+    service = await start(journal=open_journal())
+    await service.call("GET", UNKNOWN)
+    [line] = [json.loads(text) for text in capsys.readouterr().out.splitlines() if '"event":"request"' in text]
+    assert (line["problem"], "reason" in line) == ("unknown_verification", False)
+
+
 async def test_no_answer_may_be_cached_or_sniffed(running):
     """Answers and errors of every door, of the router and of the docs say no-store and nosniff, once."""
     doors = [("GET", path) for path in ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/nothing", UNKNOWN)]

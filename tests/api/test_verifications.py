@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from service.api.auth import key_digest
+from service.api.keys import key_digest
 
 ISSUE = "/v1/verifications"
 NUMBER = "+14155550123"
@@ -174,3 +174,107 @@ async def test_an_idempotency_key_is_visible_ascii(running, expect):
         expect(await running.call("POST", ISSUE, {"to": NUMBER}, headers=headers), 400, "invalid_idempotency_key")
         expect(await running.call("POST", verify, {"code": "123456"}, headers=headers), 400, "invalid_idempotency_key")
     assert running.messages() == []
+
+
+def counted(redis):
+    """Give what is counted now, by kind of limit."""
+    counts = {}
+    for key in redis.scan_iter("otp:limit:*"):
+        kind = key.decode().split(":")[2]
+        counts[kind] = counts.get(kind, 0) + sum(int(count) for count in redis.hvals(key))
+    return counts
+
+
+EVERY_LIMIT = {f"otp_limit_{kind}": "50/1h" for kind in ("ip", "prefix", "country", "day", "key")}
+ONE_OF_EACH = dict.fromkeys(("ip", "prefix", "country", "day", "key"), 1)
+
+
+async def test_a_send_counts_once_under_each_limit(start, redis):
+    """An issue counts one under address, prefix, country, day and API key, and its resend one more."""
+    service = await start(**EVERY_LIMIT)
+    issued = await service.issue(client_ip="192.0.2.7")
+    assert counted(redis) == ONE_OF_EACH
+    assert (await service.call("POST", f"{ISSUE}/{issued['id']}/resend"))[0] == 200
+    assert counted(redis) == dict.fromkeys(ONE_OF_EACH, 2)
+
+
+async def test_a_front_ends_resend_counts_under_the_persons_address_and_no_api_key(start, redis):
+    """A resend by client token draws on the address that the issue named, and not on the back end's key."""
+    service = await start(**EVERY_LIMIT)
+    issued = await service.issue(client_ip="192.0.2.7")
+    status, _, _ = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
+    assert status == 200
+    assert counted(redis) == {**dict.fromkeys(ONE_OF_EACH, 2), "key": 1}
+
+
+async def test_resends_stop_at_the_limit_of_the_address(start, expect):
+    """Under `OTP_LIMIT_IP` issues and resends of one address share a budget, whoever asks for the resend."""
+    service = await start(otp_limit_ip="2/1h")
+    issued = await service.issue(client_ip="192.0.2.7")
+    other = await service.issue(to="+14155550124", client_ip="192.0.2.7")
+    for credential in (None, issued["client_token"]):
+        expect(await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=credential), 429, "rate_limited")
+    assert (await service.call("GET", f"{ISSUE}/{other['id']}"))[1]["sends_remaining"] == 4
+    elsewhere = await service.issue(client_ip="192.0.2.8")
+    assert (await service.call("POST", f"{ISSUE}/{elsewhere['id']}/resend"))[0] == 200
+
+
+async def test_an_api_key_has_a_budget_of_its_own(start, redis, expect, eventually):
+    """Under `OTP_LIMIT_KEY` one caller's loop stops, and another caller goes on."""
+    service = await start(otp_limit_key="2/1h")
+    for _ in range(2):
+        issued = await service.issue()
+    expect(await service.call("POST", ISSUE, {"to": NUMBER}), 429, "rate_limited")
+    expect(await service.call("POST", f"{ISSUE}/{issued['id']}/resend"), 429, "rate_limited")
+    other = "otp_sk_of-another-caller"
+    redis.hset("otp:keys", key_digest(other), '{"name":"other","scopes":["verifications"]}')
+
+    async def by_the_other():
+        answer = await service.call("POST", ISSUE, {"to": NUMBER}, key=other)
+        return answer if answer[0] != 401 else None  # a new key is known within a second
+
+    assert (await eventually(by_the_other))[0] == 201
+
+
+async def test_what_is_refused_or_repeated_counts_nowhere(start, redis):
+    """A repeat, another body, a used-up number, a used-up day, an ended verification: each gives its limits back."""
+    service = await start(**EVERY_LIMIT | {"otp_limit_number": "1/1h"})
+    key = {"Idempotency-Key": "order-1"}
+    wish = {"to": NUMBER, "client_ip": "192.0.2.7"}
+    status, issued, _ = await service.call("POST", ISSUE, wish, headers=key)
+    one = f"{ISSUE}/{issued['id']}"
+    assert status == 201
+    refused = [
+        await service.call("POST", ISSUE, wish, headers=key),
+        await service.call("POST", ISSUE, {**wish, "locale": "de"}, headers=key),
+        await service.call("POST", ISSUE, wish),
+        await service.call("POST", f"{one}/resend"),
+        await service.call("POST", f"{one}/cancel"),
+        await service.call("POST", f"{one}/resend"),
+    ]
+    assert [status for status, _, _ in refused] == [201, 422, 429, 429, 200, 409]
+    assert counted(redis) == ONE_OF_EACH
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "left"), [({"kind": "429", "seconds": 30}, 503, 0), ({"kind": "refuse", "code": 21610}, 422, 1)]
+)
+async def test_what_twilio_did_not_take_for_now_counts_nowhere(start, redis, fault, status, left):
+    """A message that busy Twilio never took gives every limit back; one that was refused for good stays counted."""
+    service = await start(**EVERY_LIMIT)
+    plan = {"endpoint": "messages", **fault}
+    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
+        assert answer.status < 300
+    got, _, _ = await service.call("POST", ISSUE, {"to": NUMBER, "client_ip": "192.0.2.7"})
+    assert got == status
+    assert counted(redis) == dict.fromkeys(ONE_OF_EACH, left)
+
+
+async def test_simultaneous_issues_under_a_days_limit_count_what_was_sent(start, redis):
+    """Of 30 issues at once under a day's limit of 5, five send, and no other limit has counted a sixth."""
+    service = await start(**EVERY_LIMIT | {"otp_limit_day": "5/1d"})
+    wishes = [{"to": f"+1415555{number:04d}", "client_ip": "192.0.2.7"} for number in range(100, 130)]
+    answers = await asyncio.gather(*(service.call("POST", ISSUE, wish) for wish in wishes))
+    assert sorted(status for status, _, _ in answers) == [201] * 5 + [429] * 25
+    assert len(service.sandbox.ledger.messages()) == 5
+    assert counted(redis) == dict.fromkeys(ONE_OF_EACH, 5)

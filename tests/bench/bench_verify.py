@@ -2,7 +2,9 @@
 
     PYTHONPATH=.:tests/bench python tests/bench/bench_verify.py [--rounds 5] [--checks 6000] [--connections 64]
 
-Each check is the right code of a pending verification of its own, so each one approves and owes.
+Each check is the right code of a pending verification of its own, so each one approves and owes. The
+generator shares the machine with the server, so beside the throughput stands what one check costs the
+server in CPU time (Linux): the ratio of those is the ratio of what one busy worker could do.
 """
 
 import argparse
@@ -107,26 +109,39 @@ def main():
             serve("plain", "plain:create", environment),
         ]
         try:
-            report(options, redis_url, keyring)
+            report(options, redis_url, keyring, processes)
         finally:
-            for process in processes:
+            for process in processes.values():
                 process.terminate()
                 process.wait()
 
 
-def report(options, redis_url, keyring):
+def cpu_seconds(process):
+    """Read how much CPU time a process has used."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def report(options, redis_url, keyring, processes):
     """Print the rounds and what they come to."""
-    rates = {"service": [], "plain": []}
+    rates, costs = {"service": [], "plain": []}, {"service": [], "plain": []}
     for number in range(options.rounds + 1):
         for name, measured in rates.items():
+            before = cpu_seconds(processes[name])
             per_second, latencies = asyncio.run(measure(name, redis_url, keyring, options.checks, options.connections))
+            cost_us = (cpu_seconds(processes[name]) - before) / options.checks * 1e6
             if number:  # the first round warms up
                 measured.append(per_second)
+                costs[name].append(cost_us)
                 p50, p99 = latencies[len(latencies) // 2] * 1000, latencies[int(len(latencies) * 0.99)] * 1000
-                print(f"{name:8} {per_second:7.0f} checks/s   p50 {p50:5.1f} ms   p99 {p99:5.1f} ms")
+                speed = f"{per_second:7.0f} checks/s   p50 {p50:5.1f} ms   p99 {p99:5.1f} ms"
+                print(f"{name:8} {speed}   CPU {cost_us:4.0f} us", flush=True)
     medians = {name: statistics.median(values) for name, values in rates.items()}
     ratio = medians["service"] / medians["plain"]
     print(f"median   service {medians['service']:.0f}/s, plain {medians['plain']:.0f}/s, ratio {ratio:.2f}")
+    cpu = {name: statistics.median(values) for name, values in costs.items()}
+    ratio = cpu["plain"] / cpu["service"]
+    print(f"CPU      service {cpu['service']:.0f} us, plain {cpu['plain']:.0f} us a check, ratio {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+_PATIENCE_SECONDS = 60
+
 
 class _Connection(asyncio.Protocol):
     """Sends its requests one after the other and notes how long each answer took (seconds)."""
@@ -61,7 +63,12 @@ async def run_load(port, requests, *, connections):
         )[1]
         for i in range(connections)
     ]
-    await asyncio.gather(*(client.done for client in clients))
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await asyncio.gather(*(client.done for client in clients))
+    except TimeoutError:
+        stuck = sum(not client.done.done() for client in clients)
+        raise SystemExit(f"{stuck} connections got no answer; {len(latencies)} answers came: {statuses}") from None
     return len(requests) / (time.perf_counter() - started), sorted(latencies), statuses
 
 

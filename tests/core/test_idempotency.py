@@ -81,18 +81,12 @@ async def test_an_answer_belongs_to_its_key() -> None:
 
 
 async def test_a_running_request_is_not_run_twice() -> None:
-    """While the first request runs its repeat is told when to come back."""
-    idempotency, key = named(Recorder(begun=Begun(running_ms=1_500)))
-    with pytest.raises(StillRunning) as running:
-        await idempotency.begin(key, ID)
-    assert running.value.retry_after_ms == 1_500
-
-
-async def test_a_request_that_is_due_to_end_still_runs() -> None:
-    """A lease with nothing left of its last millisecond is a running request, not a fresh key."""
-    idempotency, key = named(Recorder(begun=Begun(running_ms=0)))
+    """While the first request runs its repeat is refused, and neither keeps nor forgets anything."""
+    store = Recorder(begun=Begun(running=True))
+    idempotency, key = named(store)
     with pytest.raises(StillRunning):
         await idempotency.begin(key, ID)
+    assert [step for step, *_ in store.given] == ["begin"]
 
 
 async def test_an_empty_answer_is_an_answer() -> None:

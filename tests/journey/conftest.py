@@ -1,13 +1,11 @@
-"""What the journeys share: planned faults, Twilio's traffic, records and callbacks made by hand, brisk servers."""
+"""What the journeys share: planned faults, Twilio's traffic, records and callbacks made by hand."""
 
 import asyncio
 import re
-import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-import uvicorn
 from twilio.request_validator import RequestValidator
 
 from service.adapters.redis_owed import RedisConfirmations
@@ -174,31 +172,3 @@ def code_in():
         return re.search(r"\b[0-9]{4,8}\b", message.body)[0]
 
     return read
-
-
-class _Brisk:
-    """The module `asyncio` with shorter naps."""
-
-    def __getattr__(self, name):
-        return getattr(asyncio, name)
-
-    async def sleep(self, seconds):
-        await asyncio.sleep(min(seconds, 0.005))
-
-
-@pytest.fixture(autouse=True)
-def _brisk_servers(monkeypatch):
-    """Spare a hundred journeys 40 ms a request and 300 ms a shutdown.
-
-    asyncio sets TCP_NODELAY only on sockets that were made with TCP's protocol number, and the listeners here were
-    not; uvicorn looks every 100 ms whether it should end.
-    """
-    serve = uvicorn.Server.serve
-
-    async def serve_at_once(server, sockets=None):
-        for listener in sockets or ():
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await serve(server, sockets)
-
-    monkeypatch.setattr(uvicorn.Server, "serve", serve_at_once)
-    monkeypatch.setattr("uvicorn.server.asyncio", _Brisk())

@@ -3,6 +3,9 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
+PATH = "/v1/verifications"
 OTHER = "+14155550188"
 
 
@@ -169,6 +172,80 @@ async def test_after_a_crash_a_repeated_resend_says_unknown_and_never_sends(runn
     status, again, _ = await running.call("POST", path, headers=key)
     assert (status, again["sends"][1]["status"]) == (200, "unknown")
     assert len(running.messages()) == 2
+
+
+async def test_after_a_crash_before_its_record_a_repeated_resend_sends_once(running, redis):
+    """A resend that died before its send was recorded goes on: one message, and from then on its answer."""
+    issued = await running.issue()
+    path, keyed = f"/v1/verifications/{issued['id']}/resend", {"Idempotency-Key": "a"}
+    assert (await running.call("POST", path, headers=keyed))[0] == 200
+    redis.hdel(f"otp:{{{issued['id'][3]}}}:v:{issued['id']}", "k:2")  # as if the second send were another request's
+    for _ in range(2):
+        died(redis, left_over=True)
+        status, again, _ = await running.call("POST", path, headers=keyed)
+        assert (status, [send["number"] for send in again["sends"]]) == (200, [1, 2, 3])
+    assert len(running.messages()) == 3
+
+
+async def test_of_many_repeats_after_a_crash_one_sends(running, redis):
+    """Twenty repeats at once of a resend that died before its record: one sends, the others wait for its answer."""
+    issued = await running.issue()
+    path, keyed = f"/v1/verifications/{issued['id']}/resend", {"Idempotency-Key": "a"}
+    await running.call("POST", path, headers=keyed)
+    redis.hdel(f"otp:{{{issued['id'][3]}}}:v:{issued['id']}", "k:2")
+    died(redis, left_over=True)
+    answers = await asyncio.gather(*(running.call("POST", path, headers=keyed) for _ in range(20)))
+    assert {status for status, _, _ in answers} <= {200, 409}
+    assert len(running.messages()) == 3
+
+
+async def test_after_a_crash_that_certainly_sent_nothing_a_repeat_is_a_503_and_the_next_one_sends(
+    running, redis, fault
+):
+    """An issue that failed before it died has sent nothing: the caller is told to come again, and then it is fresh."""
+    fault(running, "messages", "lost_answer", count=1)
+    first = (await issue(running, "a"))[1]
+    redis.hset(f"otp:{{{first['id'][3]}}}:v:{first['id']}", "st", "failed")
+    died(redis, left_over=True)
+    status, problem, headers = await issue(running, "a")
+    assert (status, problem["code"], problem["verification_id"]) == (503, "twilio_unavailable", first["id"])
+    assert int(headers["Retry-After"]) >= 1
+    status, fresh, _ = await issue(running, "a")
+    assert (status, fresh["sends"][0]["status"], len(running.messages())) == (201, "queued", 2)
+    assert fresh["id"] != first["id"]
+    assert (await issue(running, "a"))[1] == fresh
+
+
+@pytest.mark.parametrize("door", ["issue", "resend"])
+async def test_while_redis_cannot_tell_what_a_dead_request_sent_its_key_is_not_set_free(running, redis, fault, door):
+    """A repeat whose look at the record fails is a 503 and sends nothing, now or later: the first may have sent."""
+    fault(running, "callbacks", "drop")
+    issued = await running.issue()
+    path, body = (PATH, {"to": OTHER}) if door == "issue" else (f"{PATH}/{issued['id']}/resend", None)
+    keyed = {"Idempotency-Key": "a"}
+    fault(running, "messages", "lost_answer", count=1)
+    first = (await running.call("POST", path, body, headers=keyed))[1]
+    died(redis, left_over=True)
+    record = f"otp:{{{first['id'][3]}}}:v:{first['id']}"
+    redis.rename(record, "aside")
+    redis.set(record, "in the way", ex=60)
+    assert (await running.call("POST", path, body, headers=keyed))[0] == 503
+    redis.rename("aside", record)
+    assert (await running.call("POST", path, body, headers=keyed))[0] == 409
+    died(redis)
+    _, again, _ = await running.call("POST", path, body, headers=keyed)
+    assert (again["id"], [send["status"] for send in again["sends"]]) == (
+        first["id"], [send["status"] for send in first["sends"]],
+    )  # fmt: skip
+    assert len(running.sandbox.ledger.messages()) == 2
+
+
+def died(redis, *, left_over=False):
+    """Leave of the one Idempotency-Key what a process leaves that dies: a lease that has run out, and no answer."""
+    [kept] = redis.scan_iter("otp:idem:*")
+    if left_over:
+        assert redis.hdel(kept, "answer") == 1
+    redis.hset(kept, "until", 1)
 
 
 async def test_a_key_that_is_no_key_is_refused(running):

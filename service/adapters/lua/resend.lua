@@ -39,6 +39,6 @@ redis.call('HDEL', KEYS[1], 'lv')
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'k:' .. number, ARGV[5]) end
 redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now_ms), 'c:' .. ARGV[6], number,
   'rs', string.format('%d', next_free_ms(instants(new_log), policy, now_ms)))
-redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)
+redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')  -- an earlier send may wait longer for its SID
 count(KEYS[3], 'resent:' .. country .. ':' .. (channel or 'sms'))
 return {'sent', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}

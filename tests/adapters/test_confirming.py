@@ -1,0 +1,248 @@
+"""The worker on real Redis, on every engine, with a Twilio that answers as a test says: who is refused, who waits."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+
+import pytest
+
+from service.adapters import redis_keys
+from service.core.confirming import PARTITIONS, Confirming, ConfirmPolicy
+from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused
+from service.core.verification import Feedback, Verdict, partition_of
+from tests.adapters.engines import KEYRING, MINUTE_MS, sid_of
+
+HOUR_SECONDS = 3600
+DAY_MS = 24 * 60 * MINUTE_MS
+QUICK = {"poll_seconds": 0.02, "shortest_delay_seconds": 0.02, "longest_delay_seconds": 0.1, "probe_seconds": 0.05}
+
+
+def _numbers():
+    """Give a number of each of the 16 partitions, lowest first."""
+    found = {}
+    for line in count(1000):
+        number = f"+1202555{line:04}"
+        found.setdefault(KEYRING.partition(number), number)
+        if len(found) == 16:
+            return [number for _, number in sorted(found.items())]
+    raise AssertionError("unreachable")
+
+
+NUMBERS = _numbers()
+
+
+@dataclass
+class Twilio:
+    """A `Sender` that answers each SID as a test says, all others with `otherwise`."""
+
+    answers: dict[str, Exception] = field(default_factory=dict)
+    otherwise: Exception | None = None
+    posts: list[str] = field(default_factory=list)
+
+    async def confirm(self, sid):
+        self.posts.append(sid)
+        failure = self.answers.get(sid, self.otherwise)
+        if failure is not None:
+            raise failure
+
+
+@dataclass
+class Clock:
+    """The worker's clock, moved by hand."""
+
+    now: float = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def twilio():
+    """Give a Twilio that takes every report, until a test says otherwise."""
+    return Twilio()
+
+
+def _worker(stores, twilio, journal, *, clock=None, **policy):
+    return Confirming(
+        stores.confirmations,
+        twilio,
+        policy=ConfirmPolicy(**policy),
+        journal=lambda event, /, **_: journal.append(event),
+        **({} if clock is None else {"clock": clock}),
+    )
+
+
+@asynccontextmanager
+async def _working(stores, twilio, **policy):
+    """Run a worker beside the test; give the names of its events."""
+    journal = []
+    worker = _worker(stores, twilio, journal, **{**QUICK, **policy})
+    running = asyncio.create_task(worker.run())
+    try:
+        yield journal
+    finally:
+        worker.stop()
+        await running
+
+
+async def _owing(stores, to=NUMBERS[0]):
+    """Approve a verification of a number, so that its confirmation is owed."""
+    verification = await stores.sent("111111", to=to)
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+    return verification
+
+
+async def _step(worker, clock=None, seconds=0.0):
+    """Let the worker's clock run, and have it take one step to its end."""
+    if clock is not None:
+        clock.now += seconds
+    started = await worker.step()
+    await worker.idle()
+    return started
+
+
+async def _debt(stores, verification):
+    (debt,) = (await stores.claim(verification)).debts
+    return debt
+
+
+async def test_debts_outlive_any_halt_in_every_partition(stores, twilio):
+    """Days of refused credentials end no debt: one probe looks at all partitions, and that keeps them for 25 h."""
+    clock = Clock()
+    worker = _worker(stores, twilio, [], clock=clock)
+    for to in NUMBERS:
+        await _owing(stores, to)
+    keys = [key for p in PARTITIONS for key in (redis_keys.owed(p), redis_keys.owed_info(p))]
+    twilio.otherwise = ConfirmForbidden("Twilio answered 401")
+    await _step(worker)
+    for _ in range(3):
+        stores.time_passes(DAY_MS)
+        assert await _step(worker, clock, 31) == 1
+        assert min(map(stores.admin.ttl, keys)) > 24 * HOUR_SECONDS
+    twilio.otherwise = None
+    for _ in range(2):
+        stores.time_passes(31_000)
+        await _step(worker, clock, 31)
+    assert await stores.owed() == []
+    assert await stores.dead() == {}
+    assert (await stores.stats.totals())["confirmed:US:sms"] == len(NUMBERS)
+
+
+async def _is_paid(stores):
+    return await stores.owed() == []
+
+
+async def test_a_message_that_is_refused_alone_is_buried_and_stops_nobody_for_ever(stores, twilio, eventually):
+    """403 for one SID, always, while others are accepted: given up after three times; all the others are confirmed."""
+    refused = await _owing(stores, NUMBERS[0])  # in the partition that is looked at first
+    others = [await _owing(stores, to) for to in NUMBERS[1:6]]
+    twilio.answers[sid_of(refused)] = ConfirmForbidden("Twilio answered 403")
+    async with _working(stores, twilio) as journal:
+        for _ in range(3):
+            others.append(await _owing(stores, NUMBERS[7]))
+            assert await eventually(lambda: set(map(sid_of, others)) <= set(twilio.posts))
+            assert await eventually(partial(_is_tried_again, stores, twilio, refused, len(twilio.posts)))
+        assert await eventually(lambda: _is_paid(stores))
+        assert journal.count("confirmation_dead") == 1
+    (dead,) = (await stores.dead()).values()
+    assert (dead.debt.sid, dead.reason) == (sid_of(refused), "Twilio answered 403, for this message alone")
+    assert [await stores.feedback(each) for each in others] == [[Feedback.CONFIRMED]] * len(others)
+    assert await stores.feedback(refused) == [Feedback.DEAD]
+    assert (await stores.confirmations.state()).halted is None
+
+
+async def _is_tried_again(stores, twilio, verification, posts_before):
+    return sid_of(verification) in twilio.posts[posts_before:] or bool(await stores.dead())
+
+
+async def test_a_message_that_is_refused_alone_is_not_every_probe(stores, twilio):
+    """A probe takes the debt that is due first of all partitions, so the refused one cannot keep the others waiting."""
+    clock = Clock()
+    worker = _worker(stores, twilio, [], clock=clock)
+    refused = await _owing(stores, NUMBERS[0])
+    twilio.answers[sid_of(refused)] = ConfirmForbidden("Twilio answered 403")
+    assert await _step(worker) == 1
+    other = await _owing(stores, NUMBERS[9])
+    stores.time_passes(MINUTE_MS)  # both are due by now, the refused one later
+    assert await _step(worker, clock, 31) == 1
+    assert twilio.posts == [sid_of(refused), sid_of(other)]
+
+
+async def test_an_outage_of_our_credentials_buries_nothing(stores, twilio):
+    """However often all are refused, no debt is given up and no try is counted; mended, one post each is enough."""
+    clock, journal = Clock(), []
+    worker = _worker(stores, twilio, journal, clock=clock)
+    owing = [await _owing(stores, to) for to in NUMBERS[:4]]
+    for refusal in (ConfirmForbidden("Twilio answered 401"), ConfirmForbidden("Twilio answered 403")):
+        twilio.otherwise = refusal
+        for _ in range(12):
+            await _step(worker, clock, 31)
+            stores.time_passes(31_000)
+        assert {debt.tries async for debt in stores.confirmations.owed()} == {0}
+        twilio.otherwise = None
+        assert await _step(worker, clock, 31) == 1
+        stores.time_passes(31_000)
+        owing.append(await _owing(stores, NUMBERS[5]))
+    assert (await stores.confirmations.state()).halted is None
+    twilio.posts.clear()
+    while await _step(worker, clock, 31):
+        stores.time_passes(31_000)
+    assert len(twilio.posts) == len(set(twilio.posts)) == len(owing) - 2  # two were paid by the probes
+    assert await stores.owed() == []
+    assert await stores.dead() == {}
+
+
+async def test_while_halted_a_probe_is_one_post(stores, twilio):
+    """Refused credentials are tried again with one message at a time, however many are due."""
+    clock = Clock()
+    worker = _worker(stores, twilio, [], clock=clock)
+    twilio.otherwise = ConfirmForbidden("Twilio answered 401")
+    for to in NUMBERS:
+        await _owing(stores, to)
+    await _step(worker)
+    posted = len(twilio.posts)
+    stores.time_passes(31_000)
+    assert await _step(worker, clock, 29) == 0
+    assert await _step(worker, clock, 2) == 1
+    assert len(twilio.posts) == posted + 1
+
+
+async def test_what_another_worker_has_ended_is_not_told_again(stores, twilio):
+    """The journal has one line for each end of a debt, though two workers have posted it."""
+    settled, buried, journal = await _owing(stores, NUMBERS[0]), await _owing(stores, NUMBERS[1]), []
+    worker = _worker(stores, twilio, journal)
+    twilio.answers[sid_of(buried)] = ConfirmRefused("Twilio answered 404")
+    for verification in (settled, buried):
+        debt = await _debt(stores, verification)
+        for _ in range(2):
+            await worker.post(debt, now_ms=debt.since_ms)
+    assert journal == ["confirmation_settled", "confirmation_dead"]
+    assert (await stores.stats.totals())["confirmed:US:sms"] == (await stores.stats.totals())["dead:US:sms"] == 1
+
+
+@pytest.mark.parametrize(("hours", "given_up"), [(23, False), (24, True)])
+async def test_a_busy_twilio_is_given_a_day(stores, twilio, hours, given_up):
+    """A confirmation that Twilio is too busy for is tried for 24 h, and given up with what Twilio last said."""
+    verification, journal = await _owing(stores), []
+    twilio.otherwise = ConfirmPostponed("Twilio answered 503")
+    debt = await _debt(stores, verification)
+    await _worker(stores, twilio, journal).post(debt, now_ms=debt.since_ms + hours * HOUR_SECONDS * 1000)
+    assert journal == ["confirmation_dead" if given_up else "confirmation_postponed"]
+    reasons = [dead.reason for dead in (await stores.dead()).values()]
+    assert reasons == (["given up after 24 h: Twilio answered 503"] if given_up else [])
+    assert [debt.tries async for debt in stores.confirmations.owed()] == ([] if given_up else [1])
+
+
+async def test_a_living_worker_is_seen(stores, twilio, eventually):
+    """The queue's state tells within moments that a worker is alive, also while it has nothing to do."""
+
+    async def is_worked():
+        return (await stores.confirmations.state()).is_worked
+
+    assert not await is_worked()
+    async with _working(stores, twilio):
+        assert await eventually(is_worked)
+    assert 0 < stores.admin.ttl(redis_keys.WORKER) <= 60
+    assert partition_of((await _owing(stores)).id) == "0"

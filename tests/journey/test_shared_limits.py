@@ -1,0 +1,165 @@
+"""The limits that many share: what sends nothing uses up nothing of them, and a resend counts as its issue did."""
+
+import asyncio
+
+import pytest
+
+from service.sandbox import FaultPlan
+
+NUMBER = "+14155550123"
+NEIGHBOURS = [f"+1415555{line:04}" for line in range(4000, 4040)]
+FAR_NUMBER = "+12025550145"
+IP, OTHER_IP = "198.51.100.7", "203.0.113.9"
+PATH = "/v1/verifications"
+# Six messages, whichever limit is asked.
+SHARED = {f"otp_limit_{name}": "6/1h" for name in ("ip", "prefix", "country", "day", "key")}
+
+
+async def issue(running, to=NUMBER, *, headers=None, client_ip=IP, key=None):
+    """Issue; give (status, body)."""
+    body = {"to": to} if client_ip is None else {"to": to, "client_ip": client_ip}
+    status, answer, _ = await running.call("POST", PATH, body, headers=headers, key=key)
+    return status, answer
+
+
+async def statuses(*calls):
+    """Make calls side by side; give the set of statuses."""
+    return {status for status, *_ in await asyncio.gather(*calls)}
+
+
+async def resends(running, verification_id, count, key=None):
+    """Ask for so many resends at once; give the set of statuses."""
+    path = f"{PATH}/{verification_id}/resend"
+    return await statuses(*(running.call("POST", path, key=key) for _ in range(count)))
+
+
+async def refused_by_the_number(running):
+    """Let the number's own limit refuse issues and resends."""
+    _, issued = await issue(running)
+    assert await statuses(*(issue(running) for _ in range(20))) == {429}
+    assert await resends(running, issued["id"], 10) == {429}
+
+
+async def refused_before_all(running):
+    """Ask for numbers that are none, or of a country that is not allowed."""
+    assert await statuses(*(issue(running, to) for to in ["+1415", "+8613812345678"] * 10)) == {422}
+
+
+async def repeated(running):
+    """Repeat one issue fifty times at once with its Idempotency-Key, and once more later."""
+    keyed = {"Idempotency-Key": "order-7"}
+    assert await statuses(*(issue(running, headers=keyed) for _ in range(50))) <= {201, 409}
+    assert (await issue(running, headers=keyed))[0] == 201
+
+
+async def not_pending(running):
+    """Ask for resends of a verification that has ended."""
+    _, issued = await issue(running)
+    await running.call("POST", f"{PATH}/{issued['id']}/cancel")
+    assert await resends(running, issued["id"], 20) == {409}
+    assert await resends(running, issued["id"], 20, issued["client_token"]) == {409}
+
+
+async def exhausted(running):
+    """Ask for resends of a verification that has had all its sends."""
+    _, issued = await issue(running)
+    assert await resends(running, issued["id"], 20) <= {409, 429}  # for a moment they stand in each other's way
+    assert await resends(running, issued["id"], 1) == {409}
+
+
+async def busy(running):
+    """Issue and resend while Twilio is busy."""
+    _, issued = await issue(running)
+    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="429", seconds=30))
+    assert await statuses(*(issue(running, to) for to in NEIGHBOURS[:5])) == {503}
+    assert await resends(running, issued["id"], 1) == {503}
+    running.sandbox.faults.end()
+
+
+FLOODS = {
+    refused_by_the_number: ({"otp_limit_number": "1/1h"}, 1),
+    refused_before_all: ({}, 0),
+    repeated: ({}, 1),
+    not_pending: ({}, 1),
+    exhausted: ({"otp_max_sends": 1}, 1),
+    busy: ({}, 1),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.__name__)
+async def test_what_sends_nothing_uses_up_no_shared_limit(start, flood):
+    """After any flood of requests that sent nothing, as many messages may go out as the limits say, and no more."""
+    settings, sent = FLOODS[flood]
+    running = await start(**SHARED, **settings)
+    await flood(running)
+    assert len(running.sandbox.ledger.messages()) == sent
+    granted = [(await issue(running, to))[0] for to in NEIGHBOURS[20:28]]
+    assert granted == [201] * (6 - sent) + [429] * (2 + sent)
+
+
+async def test_a_flood_from_one_address_blocks_no_stranger(start):
+    """Who is refused for his address takes nothing from the budgets of country, day and prefix (10 here)."""
+    shared = dict.fromkeys(("otp_limit_country", "otp_limit_day", "otp_limit_prefix", "otp_limit_key"), "10/1h")
+    running = await start(otp_limit_ip="1/10m", **shared)
+    assert (await issue(running, NEIGHBOURS[0]))[0] == 201
+    assert await statuses(*(issue(running, to) for to in NEIGHBOURS[1:])) == {429}
+    strangers = [(await issue(running, to, client_ip=f"203.0.113.{n}"))[0] for n, to in enumerate(NEIGHBOURS[1:12])]
+    assert strangers == [201] * 9 + [429] * 2
+
+
+async def test_one_used_up_limit_gives_the_others_back(start):
+    """A request that one limit refuses is counted by none of them, so another number still gets its message."""
+    running = await start(otp_limit_prefix="2/1h", otp_limit_country="4/1h", otp_limit_ip="4/1h")
+    assert [(await issue(running, to))[0] for to in NEIGHBOURS[:12]] == [201] * 2 + [429] * 10
+    assert [(await issue(running, to))[0] for to in (FAR_NUMBER, "+13125550145", "+12065550145")] == [201, 201, 429]
+
+
+@pytest.mark.parametrize("by_front_end", [False, True])
+async def test_a_resend_counts_under_the_address_of_its_issue(start, by_front_end):
+    """Issues and resends for one person's address share its limit, whoever asks; another address is free."""
+    running = await start(otp_limit_ip="3/1h", otp_max_sends=10)
+    _, issued = await issue(running)
+    path, key = f"{PATH}/{issued['id']}/resend", issued["client_token"] if by_front_end else None
+    answers = [await running.call("POST", path, key=key) for _ in range(3)]
+    assert [status for status, _, _ in answers] == [200, 200, 429]
+    assert answers[2][1]["code"] == "rate_limited"
+    assert 1 <= int(answers[2][2]["Retry-After"]) == answers[2][1]["retry_after"] <= 3600 + 180
+    assert (await issue(running, FAR_NUMBER))[0] == 429
+    assert (await issue(running, FAR_NUMBER, client_ip=OTHER_IP))[0] == 201
+    assert (await running.call("POST", path, headers={"X-Forwarded-For": OTHER_IP}, key=key))[0] == 429
+    assert len(running.messages()) == 3
+
+
+async def test_without_an_address_a_resend_counts_under_none(start):
+    """A verification that was issued without `client_ip` is limited by everything else, and by no address."""
+    running = await start(otp_limit_ip="1/1h", otp_limit_country="3/1h")
+    _, issued = await issue(running, client_ip=None)
+    path = f"{PATH}/{issued['id']}/resend"
+    assert [(await running.call("POST", path))[0] for _ in range(3)] == [200, 200, 429]
+
+
+async def test_each_api_key_has_its_own_budget(start):
+    """A back end that has used up its key's limit stops alone; its front ends are not counted there."""
+    running = await start(otp_limit_key="2/1h", otp_index_key="Wd6pN3fV8kQr" * 3)
+    other = await start(otp_limit_key="2/1h", otp_index_key="Wd6pN3fV8kQr" * 3)
+    _, issued = await issue(running, NEIGHBOURS[0], key=other.key)  # read before the first key: both are known
+    assert (await issue(running, NEIGHBOURS[1], key=other.key))[0] == 201
+    assert (await issue(running, NEIGHBOURS[2], key=other.key))[0] == 429
+    path = f"{PATH}/{issued['id']}/resend"
+    assert (await running.call("POST", path, key=other.key))[0] == 429
+    assert (await running.call("POST", path, key=issued["client_token"]))[0] == 200
+    assert (await issue(running, NEIGHBOURS[3]))[0] == 201
+
+
+async def test_a_number_that_is_locked_by_failed_checks_is_sent_nothing(start, wrong):
+    """What could not be checked is not paid for: neither issue nor resend sends, each says when, others are free."""
+    running = await start(otp_limit_failed_checks="2/1d", otp_limit_country="3/1h")
+    _, issued = await issue(running)
+    for _ in range(2):
+        assert (await running.verify(issued["id"], wrong(*running.codes())))["verdict"] == "wrong_code"
+    for path, body in ((f"{PATH}/{issued['id']}/resend", None), (PATH, {"to": NUMBER})) * 3:
+        status, problem, headers = await running.call("POST", path, body)
+        assert (status, problem["code"]) == (429, "rate_limited")
+        assert 3600 < int(headers["Retry-After"]) == problem["retry_after"] <= 86_400
+    assert len(running.messages()) == 1
+    assert [(await issue(running, to))[0] for to in NEIGHBOURS[:3]] == [201, 201, 429]
