@@ -104,10 +104,8 @@ def main():
             "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "bench", "TWILIO_FROM": "+15005550006",
             "TWILIO_BASE_URL": "http://127.0.0.1:9", "OTP_LIMIT_FAILED_CHECKS": "",
         }  # fmt: skip
-        processes = [
-            serve("service", "service.app:create_app", environment),
-            serve("plain", "plain:create", environment),
-        ]
+        targets = {"service": "service.app:create_app", "plain": "plain:create"}
+        processes = {name: serve(name, target, environment) for name, target in targets.items()}
         try:
             report(options, redis_url, keyring, processes)
         finally:
