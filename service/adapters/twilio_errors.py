@@ -135,7 +135,7 @@ def confirm_failure(fault: Exception) -> ConfirmRefused | ConfirmForbidden | Con
     if isinstance(fault, TwilioRejected):
         # 401 and 403 stop all posting whatever their code: one report too many stopped is mended, one buried is lost.
         if fault.refusal is Refusal.CREDENTIALS_REFUSED or fault.status in _UNAUTHORIZED:
-            return ConfirmForbidden(str(fault))
+            return ConfirmForbidden(str(fault), is_of_credentials=fault.status != HTTPStatus.FORBIDDEN)
         if fault.refusal is not None and fault.status in _OF_THE_REPORT:
             return ConfirmRefused(str(fault))
         return ConfirmPostponed(str(fault), retry_after_seconds=fault.pause_seconds)

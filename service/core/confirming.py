@@ -114,7 +114,7 @@ class Confirming:
         try:
             await self._sender.confirm(debt.sid)
         except ConfirmForbidden as forbidden:
-            await self._halt(debt, str(forbidden))
+            await self._forbid(debt, forbidden)
         except ConfirmPostponed as postponed:
             await self._try_later(debt, postponed, now_ms)
         except ConfirmRefused as refused:
@@ -205,20 +205,24 @@ class Confirming:
         if await self._store.bury(debt, reason):
             self._journal("confirmation_dead", verification_id=debt.verification_id, sid=debt.sid, reason=reason)
 
-    async def _halt(self, debt: Debt, reason: str) -> None:
-        """Stop posting: our credentials are refused, unless others were accepted between this message's refusals."""
-        times, accepted = self._forbidden.get(debt.sid, (0, -1))
-        if accepted < self._accepted:
-            times += 1
-        self._forbidden[debt.sid] = (times, self._accepted)
-        if times >= _FORBIDDEN_ALONE:
-            del self._forbidden[debt.sid]
-            await self._bury(debt, f"{reason}, for this message alone")
+    async def _forbid(self, debt: Debt, forbidden: ConfirmForbidden) -> None:
+        """Stop posting, unless Twilio accepted others between several refusals of this one message."""
+        if not forbidden.is_of_credentials and self._is_forbidden_alone(debt):
+            await self._bury(debt, f"{forbidden}, for this message alone")
             return
         self._halted_until = self._clock() + self._policy.probe_seconds
-        await self._store.halt(reason, ttl_seconds=int(self._policy.probe_seconds * 4) + 1)
+        await self._store.halt(str(forbidden), ttl_seconds=int(self._policy.probe_seconds * 4) + 1)
         await self._store.postpone(debt, delay_ms=int(self._policy.probe_seconds * 1000), was_tried=False)
-        self._journal("confirming_halted", reason=reason)
+        self._journal("confirming_halted", reason=str(forbidden))
+
+    def _is_forbidden_alone(self, debt: Debt) -> bool:
+        times, accepted = self._forbidden.pop(debt.sid, (0, -1))
+        if accepted < self._accepted:
+            times += 1
+        if times >= _FORBIDDEN_ALONE:
+            return True
+        self._forbidden[debt.sid] = (times, self._accepted)
+        return False
 
     async def _resume(self, debt: Debt) -> None:
         """Take up full speed again: Twilio has accepted our credentials."""

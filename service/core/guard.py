@@ -80,7 +80,7 @@ class _Asked:
 class Reservation:
     """One unit of several limits: all of them, or none.
 
-    What is refused, repeated or never sent gives everything back: else a flood of refused requests,
+    What we refuse, what is repeated or fails gives everything back: else a flood of refused requests,
     which costs its sender nothing, would use up the limits that others share.
     """
 

@@ -177,8 +177,10 @@ class Issuing:
         """Give the key and the limits back when the request fails in a way that a repeat may mend."""
         try:
             yield
-        except MessageRefused:
+        except MessageRefused as refused:
             await self._idempotency.release(key)  # a refusal that is kept has its answer already: this leaves it
+            if refused.is_ours:
+                await reservation.give_back()  # else it stays counted: numbers must not be probed for free
             raise
         except Exception:
             await asyncio.gather(self._idempotency.release(key), reservation.give_back())

@@ -50,7 +50,14 @@ class ConfirmRefused(Exception):
 
 
 class ConfirmForbidden(Exception):
-    """Our credentials are refused (401, 403): no confirmation can be posted until they are mended."""
+    """Our credentials are refused (401, 403): no confirmation can be posted until they are mended.
+
+    `is_of_credentials`: it says nothing about the one message; otherwise (403) that may be the cause.
+    """
+
+    def __init__(self, reason: str, *, is_of_credentials: bool = False) -> None:
+        super().__init__(reason)
+        self.is_of_credentials = is_of_credentials
 
 
 class ConfirmPostponed(Exception):
