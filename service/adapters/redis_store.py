@@ -1,17 +1,7 @@
-"""Verifications in Redis: one hash each, changed only by scripts.
+"""Verifications in Redis: one hash each (`redis_record`), changed only by scripts, one round trip a step.
 
-The record, two letters a field because a million of them are kept (a listpack of at most 512 bytes):
-
-    st state        at attempts counted   n  sends so far    cr created (ms)   rs next send allowed (ms)
-    to sealed number   tg number tag      pu purpose         co country        ln code length   tl TTL (s)
-    lo locale, ch channel, ac action, rf reference, wo web origin, ah app hash,
-    ip tag of the person's address: only when not the default
-    c:<digest> -> send number    the code of each send (the code -> SID map is c: and s: together)
-    s:<n> SID   t:<n> sent (ms)   d:<n> rank and delivery   x:<n> error code   f:<n> feedback
-    k:<n> tag of the Idempotency-Key that asked for it   lv newest send that was not taken back, when not n
-    i:<tag> -> at|fingerprint|verdict   the checks that came with an Idempotency-Key
-
-The store seals numbers and reads instants; what a check comes to is decided in `judge.lua`.
+The store names keys, hands policies over and translates answers; what a check comes to is decided in
+`judge.lua`.
 """
 
 from collections.abc import Sequence
@@ -19,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.adapters import redis_keys
+from service.adapters.redis_record import new_record, read_record
 from service.adapters.scripts import Scripts
 from service.core.delivery import RANKS
-from service.core.keyring import Keyring, SealBroken
+from service.core.keyring import Keyring
 from service.core.limits import Limits
 from service.core.ports import (
     Check,
@@ -35,19 +26,12 @@ from service.core.ports import (
     UnknownVerification,
 )
 from service.core.verification import (
-    Action,
-    Channel,
     Delivery,
-    Feedback,
     Judgement,
-    Send,
-    Status,
     Verdict,
     Verification,
     partition_of,
 )
-
-_DEFAULTS = {b"lo": b"en", b"ch": b"sms", b"ac": b"code"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +69,7 @@ class RedisVerifications:
                 new.id,
                 f"{new.country}:{new.channel}",
                 self._policy.failed_checks.policy,
-                *self._fields(new, tag),
+                *new_record(self._keyring, new, tag),
             ],
         )
         if answer == b"limited":
@@ -189,25 +173,6 @@ class RedisVerifications:
         answer, *rest = await self._scripts.run("read", [redis_keys.verification(verification_id)])
         return self._known(answer, verification_id, rest)
 
-    def _fields(self, new: NewVerification, tag: str) -> list[bytes | str | int]:
-        optional = {
-            "lo": new.locale,
-            "ch": new.channel,
-            "ac": new.action,
-            "rf": new.reference,
-            "wo": new.web_origin,
-            "ah": new.app_hash,
-            "ip": new.client_tag,
-        }
-        fields: list[bytes | str | int] = [
-            *("to", self._keyring.seal(new.id, new.to.encode()), "tg", tag, "pu", new.purpose),
-            *("co", new.country, "ln", new.code_length, "tl", new.ttl_seconds),
-        ]
-        for name, value in optional.items():
-            if value is not None and _DEFAULTS.get(name.encode()) != value.encode():
-                fields += [name, value]
-        return fields
-
     def _keys_of(self, verification: Verification) -> list[str]:
         partition = partition_of(verification.id)
         tag = self._keyring.number_tag(verification.to)
@@ -232,37 +197,7 @@ class RedisVerifications:
                 return NotPending(self._verification(verification_id, rest))
 
     def _verification(self, verification_id: str, reply: Sequence[Any]) -> Verification:
-        """Read a script's `now_ms, field, value, …`."""
-        now_ms = reply[0]
-        record = {**_DEFAULTS, **dict(zip(reply[1::2], reply[2::2], strict=True))}
-        try:
-            to = self._keyring.unseal(verification_id, record[b"to"]).decode()
-        except SealBroken as broken:
-            raise StoreUnavailable(str(broken)) from None
-        sends = tuple(_send(record, number) for number in range(1, int(record[b"n"]) + 1))
-        newest = sends[int(record.get(b"lv", record[b"n"])) - 1]
-        expires_at_ms = newest.sent_at_ms + int(record[b"tl"]) * 1000
-        return Verification(
-            id=verification_id,
-            to=to,
-            status=_status(record[b"st"], expired=now_ms >= expires_at_ms),
-            channel=Channel(record[b"ch"].decode()),
-            action=Action(record[b"ac"].decode()),
-            purpose=record[b"pu"].decode(),
-            locale=record[b"lo"].decode(),
-            reference=_text(record.get(b"rf")),
-            country=record[b"co"].decode(),
-            code_length=int(record[b"ln"]),
-            ttl_seconds=int(record[b"tl"]),
-            web_origin=_text(record.get(b"wo")),
-            app_hash=_text(record.get(b"ah")),
-            created_at_ms=int(record[b"cr"]),
-            expires_at_ms=expires_at_ms,
-            attempts=int(record[b"at"]),
-            resend_at_ms=int(record[b"rs"]),
-            sends=sends,
-            client_tag=_text(record.get(b"ip")),
-        )
+        return read_record(self._keyring, verification_id, reply)
 
 
 def _record_and_debts(verification_id: str) -> list[str]:
@@ -273,26 +208,3 @@ def _record_and_debts(verification_id: str) -> list[str]:
         redis_keys.owed_info(partition),
         redis_keys.stats(partition),
     ]
-
-
-def _send(record: dict[bytes, bytes], number: int) -> Send:
-    error_code = record.get(b"x:%d" % number)
-    return Send(
-        number=number,
-        channel=Channel(record[b"ch"].decode()),
-        status=Delivery(record.get(b"d:%d" % number, b"0unknown")[1:].decode()),
-        error_code=None if error_code is None else int(error_code),
-        sent_at_ms=int(record[b"t:%d" % number]),
-        feedback=Feedback(record.get(b"f:%d" % number, b"none").decode()),
-        request=_text(record.get(b"k:%d" % number)),
-    )
-
-
-def _status(state: bytes, *, expired: bool) -> Status:
-    if state == b"pending":
-        return Status.EXPIRED if expired else Status.PENDING
-    return Status.MAX_ATTEMPTS_REACHED if state == b"locked" else Status(state.decode())
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
