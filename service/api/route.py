@@ -4,7 +4,7 @@ FastAPI solves dependencies, opens exit stacks and validates answers on every re
 takes one Redis round trip would spend most of its time there. A `LeanRoute` reads its endpoint's
 signature once: path parameters are passed as they are, a pydantic model is the JSON body, `call` is
 the request. It authorizes before it reads a byte of the body, turns every expected failure into a
-problem, and leaves the unexpected ones to `api.trail`.
+problem, and an unexpected one into a 500 that says nothing, for `api.trail` to log.
 """
 
 import functools
@@ -82,7 +82,8 @@ class LeanRoute(APIRoute):
         except Exception as failure:
             problem = problem_of(failure)
             if problem is None:
-                raise
+                await send_reply(problem_reply(ProblemAnswer("internal_error")), send)
+                raise  # for the log
             reply = problem_reply(problem)
             scope["otp.log"] |= {"problem": problem.code, "reason": problem.reason}
         await send_reply(reply, send)
