@@ -7,7 +7,9 @@ finishes what it holds and settles it; only then do the connections to Twilio an
 
 import asyncio
 import gc
+import multiprocessing
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -20,9 +22,9 @@ from service.adapters.embedded import embedded_valkey
 from service.adapters.multiplexer import open_multiplexer
 from service.adapters.redis_ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
 from service.adapters.redis_owed import RedisConfirmations
-from service.adapters.redis_store import RecordPolicy, RedisVerifications
+from service.adapters.redis_store import RedisVerifications
 from service.adapters.scripts import Scripts
-from service.adapters.twilio_gateway import TwilioAccount, TwilioGateway, open_twilio
+from service.adapters.twilio_gateway import TwilioGateway, open_twilio
 from service.adapters.twilio_signature import TwilioSignature
 from service.api.application import new_application
 from service.api.auth import Authenticator
@@ -35,13 +37,13 @@ from service.api.verifications import VerificationDoors
 from service.api.webhooks import WebhookDoors
 from service.core.confirming import Confirming, ConfirmPolicy
 from service.core.delivery import DeliveryReports
-from service.core.guard import Guard, GuardPolicy
+from service.core.guard import Guard
 from service.core.idempotency import Idempotency
-from service.core.issuing import IssuePolicy, Issuing
-from service.core.keyring import Keyring
+from service.core.issuing import Issuing
 from service.core.ports import Journal
 from service.core.sending import Sending
 from service.core.verifying import Verifying
+from service.policies import guard_policy, issue_policy, new_keyring, record_policy, twilio_account
 from service.settings import Settings, load_settings
 from service.telemetry import metrics_text, open_journal
 
@@ -62,6 +64,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_doors(settings, journal) as doors:
+            _stop_with_parent()
             app.router.routes[:0] = doors  # in front of the docs: the router asks its routes in order
             # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
             gc.collect()
@@ -118,8 +121,8 @@ def _doors(
     settings: Settings, scripts: Scripts, twilio: TwilioGateway, wake: Callable[[str], None], journal: Journal
 ) -> list[BaseRoute]:
     keyring = new_keyring(settings)
-    store = RedisVerifications(scripts, keyring, _record_policy(settings))
-    guard = Guard(RedisLimits(scripts), keyring, _guard_policy(settings))
+    store = RedisVerifications(scripts, keyring, record_policy(settings))
+    guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings))
     idempotency = Idempotency(RedisIdempotency(scripts), keyring)
     auth = Authenticator(RedisApiKeys(scripts), keyring, guard, trusted_proxies=settings.otp_trusted_proxies)
     issuing = Issuing(
@@ -128,7 +131,7 @@ def _doors(
         guard=guard,
         idempotency=idempotency,
         keyring=keyring,
-        policy=_issue_policy(settings),
+        policy=issue_policy(settings),
         journal=journal,
     )
     verifications = VerificationDoors(
@@ -155,69 +158,6 @@ def _doors(
     return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
 
 
-def new_keyring(settings: Settings) -> Keyring:
-    """Derive all keys. The settings must have both secrets (`settings.weak_secrets` says so in sentences)."""
-    if settings.otp_index_key is None:
-        raise ValueError("OTP_INDEX_KEY is not set")
-    return Keyring(
-        [key.get_secret_value().encode() for key in settings.otp_secret_keys],
-        settings.otp_index_key.get_secret_value().encode(),
-    )
-
-
-def twilio_account(settings: Settings) -> TwilioAccount:
-    """Say how to reach Twilio: an API key when there is one, else the newest Auth Token."""
-    if settings.twilio_api_key is not None and settings.twilio_api_secret is not None:
-        username, password = settings.twilio_api_key, settings.twilio_api_secret.get_secret_value()
-    else:
-        username, password = settings.twilio_account_sid or "", settings.twilio_auth_token[0].get_secret_value()
-    return TwilioAccount(
-        account_sid=settings.twilio_account_sid or "",
-        username=username,
-        password=password,
-        messaging_service_sid=settings.twilio_messaging_service_sid,
-        from_number=settings.twilio_from,
-        base_url=settings.twilio_base_url,
-        edge=settings.twilio_edge,
-        region=settings.twilio_region,
-        public_url=settings.otp_public_url,
-        risk_check=settings.otp_risk_check,
-        content_retention=settings.otp_content_retention,
-        address_retention=settings.otp_address_retention,
-    )
-
-
-def _record_policy(settings: Settings) -> RecordPolicy:
-    return RecordPolicy(
-        late_window_seconds=settings.otp_late_window,
-        max_attempts=settings.otp_max_attempts,
-        max_sends=settings.otp_max_sends,
-        supersede_codes=settings.otp_supersede_codes,
-        number=settings.otp_limit_number,
-        failed_checks=settings.otp_limit_failed_checks,
-    )
-
-
-def _guard_policy(settings: Settings) -> GuardPolicy:
-    return GuardPolicy(
-        client_ip=settings.otp_limit_ip,
-        api_key=settings.otp_limit_key,
-        prefix=settings.otp_limit_prefix,
-        country=settings.otp_limit_country,
-        day=settings.otp_limit_day,
-        peer=settings.otp_limit_peer,
-        require_client_ip=settings.otp_require_client_ip,
-    )
-
-
-def _issue_policy(settings: Settings) -> IssuePolicy:
-    return IssuePolicy(
-        code_length=settings.otp_code_length,
-        ttl_seconds=settings.otp_code_ttl,
-        allowed_countries=frozenset(settings.otp_countries),
-    )
-
-
 def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
     if not settings.otp_cors_origins:
         return app
@@ -229,6 +169,19 @@ def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         expose_headers=["location", "retry-after", "x-request-id", "idempotent-replayed"],
         max_age=600,
     )
+
+
+def _stop_with_parent() -> None:
+    """End this worker of `serve --workers` when its parent dies, even by kill -9; else it would keep the port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.remove_reader(parent.sentinel)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        loop.add_reader(parent.sentinel, stop)
 
 
 def _wake_nobody(_: str) -> None:

@@ -10,8 +10,9 @@ from typing import Literal
 
 from service.adapters.scripts import Scripts
 from service.adapters.twilio_gateway import open_twilio
-from service.app import open_redis, twilio_account
+from service.app import open_redis
 from service.core.ports import StoreUnavailable
+from service.policies import twilio_account
 from service.settings import Settings, missing_to_serve
 
 _OLDEST_REDIS = 7

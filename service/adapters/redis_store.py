@@ -15,6 +15,7 @@ from service.core.delivery import RANKS
 from service.core.keyring import Keyring
 from service.core.limits import Limits
 from service.core.ports import (
+    AlreadySent,
     Check,
     Limited,
     NewVerification,
@@ -91,6 +92,7 @@ class RedisVerifications:
                 self._policy.max_sends,
                 self._policy.failed_checks.policy,
                 request or "",
+                self._keyring.seal(verification.id, verification.to.encode()),
                 *digests,
             ],
         )
@@ -189,6 +191,8 @@ class RedisVerifications:
                 return UnknownVerification()
             case b"limited":
                 return Limited(rest[0])
+            case b"already":
+                return AlreadySent(self._verification(verification_id, rest))
             case b"exhausted":
                 return SendsExhausted()
             case b"same_code":

@@ -1,6 +1,7 @@
-"""A limit on the head of a request: uvicorn's fast parser would keep headers without end.
+"""A limit on what surrounds the body of a request: uvicorn's fast parser keeps headers and trailers without end.
 
-A stranger needs no credential to send headers, so this door stands before all others.
+A stranger needs no credential to send them, so this door stands before all others. What counts is
+what came since the last byte of a body: the head, and the trailers of a chunked body.
 """
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -10,27 +11,36 @@ _REFUSAL = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r
 
 
 class BoundedHeadProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which closes a connection whose request head grows beyond 32 KiB."""
+    """uvicorn's protocol, which closes a connection whose head or trailers grow beyond 32 KiB."""
 
-    _head_bytes = 0
+    _bytes = 0
     _in_head = False
 
     def data_received(self, data: bytes) -> None:
-        """Count what arrives while a head is unfinished; the chunk that begins it is passed, it may hold a body."""
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MOST_HEAD_BYTES:
-                self.transport.write(_REFUSAL)
-                self.transport.close()
-                return
+        """Count what arrives, parse it, and look whether that brought anything to an end."""
+        self._bytes += len(data)
         super().data_received(data)
+        if self._bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            if self._in_head:  # later an answer may be under way: a second one would be taken for a part of it
+                self.transport.write(_REFUSAL)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Start counting."""
-        self._in_head, self._head_bytes = True, 0
+        """Note that a head has begun."""
+        self._in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop counting: the body has a limit of its own."""
+        """Note that the head is whole."""
         self._in_head = False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew: the body has a limit of its own."""
+        self._bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Count anew: the request has ended."""
+        self._bytes = 0
+        super().on_message_complete()

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from service.core.ports import Claim, ConfirmationStore, Debt, Journal, StoreUnavailable
@@ -33,6 +34,7 @@ class ConfirmPolicy:
     shortest_delay_seconds: float = 1.0
     longest_delay_seconds: float = 300.0
     give_up_ms: int = 24 * 3_600_000
+    least_tries: int = 20  # a debt may have grown old while nothing was posted at all
 
 
 class Confirming:
@@ -127,8 +129,9 @@ class Confirming:
     async def _beat(self) -> None:
         """Say that a worker is alive, so that its absence can be seen."""
         if self._clock() >= self._next_beat:
-            await self._store.beat(_BEAT_LASTS_SECONDS)
             self._next_beat = self._clock() + _BEAT_SECONDS
+            with suppress(StoreUnavailable):  # a note: the node that keeps it may be away, and the debts elsewhere
+                await self._store.beat(_BEAT_LASTS_SECONDS)
 
     def _due_partitions(self) -> list[str]:
         """Name the partitions to look at: the woken ones, and those whose next look has come."""
@@ -211,7 +214,8 @@ class Confirming:
             await self._bury(debt, f"{forbidden}, for this message alone")
             return
         self._halted_until = self._clock() + self._policy.probe_seconds
-        await self._store.halt(str(forbidden), ttl_seconds=int(self._policy.probe_seconds * 4) + 1)
+        with suppress(StoreUnavailable):
+            await self._store.halt(str(forbidden), ttl_seconds=int(self._policy.probe_seconds * 4) + 1)
         await self._store.postpone(debt, delay_ms=int(self._policy.probe_seconds * 1000), was_tried=False)
         self._journal("confirming_halted", reason=str(forbidden))
 
@@ -230,11 +234,12 @@ class Confirming:
         self._forbidden.pop(debt.sid, None)
         if self._halted_until is not None:
             self._halted_until = None
-            await self._store.resume()
+            with suppress(StoreUnavailable):
+                await self._store.resume()
             self._journal("confirming_resumed")
 
     async def _try_later(self, debt: Debt, postponed: ConfirmPostponed, now_ms: int) -> None:
-        if now_ms - debt.since_ms >= self._policy.give_up_ms:
+        if now_ms - debt.since_ms >= self._policy.give_up_ms and debt.tries >= self._policy.least_tries:
             await self._bury(debt, f"given up after {self._policy.give_up_ms // 3_600_000} h: {postponed}")
             return
         delay_ms = self._delay_ms(debt, postponed.retry_after_seconds)

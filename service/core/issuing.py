@@ -7,7 +7,7 @@ and given back only when certainly nothing was sent.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from service.core.idempotency import Idempotency, IdempotencyKey
 from service.core.keyring import Keyring
 from service.core.phone import PhoneNumber, parse_number
 from service.core.ports import (
+    AlreadySent,
     Journal,
     Limited,
     NewVerification,
@@ -115,8 +116,8 @@ class Issuing:
             if abandoned is not None:
                 if abandoned.status is Status.FAILED:  # certainly nothing was sent: the next repeat is fresh
                     raise TwilioUnavailable(abandoned, None)
-                await reservation.give_back()
-                return await self._keep(abandoned, repeatable)
+                await asyncio.gather(reservation.give_back(), self._keep(abandoned, repeatable))
+                return abandoned
             verification_id = abandoned_id or verification_id  # died before its record: the key still names this id
             if wait_ms:
                 raise Limited(wait_ms)
@@ -141,13 +142,18 @@ class Issuing:
                 and key is not None
                 and key.tag in {send.request for send in verification.sends}
             ):
-                return await self._keep(verification, repeatable)
+                await self._keep(verification, repeatable)
+                return verification
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: what sends nothing draws on nobody's budget
             wait_ms = await reservation.ask()
             if wait_ms:
                 raise Limited(wait_ms)
-            verification, code = await self._next_send(verification, key)
+            try:
+                verification, code = await self._next_send(verification, key)
+            except AlreadySent as already:  # a repeat took this request for dead, and has sent
+                await reservation.give_back()
+                return already.verification
             return await self._send(verification, code, repeatable)
 
     async def _begin(
@@ -178,7 +184,8 @@ class Issuing:
         try:
             yield
         except MessageRefused as refused:
-            await self._idempotency.release(key)  # a refusal that is kept has its answer already: this leaves it
+            with suppress(StoreUnavailable):  # a refusal that is kept has its answer already: this leaves it
+                await self._idempotency.release(key)
             if refused.is_ours:
                 await reservation.give_back()  # else it stays counted: numbers must not be probed for free
             raise
@@ -213,16 +220,15 @@ class Issuing:
             return await self._sending.send(verification, code, keep=lambda sent: self._keep(sent, repeatable))
         except MessageRefused as refused:
             if not refused.is_ours:
-                await self._idempotency.finish(repeatable.key, repeatable.write(refused))
+                await self._keep(refused, repeatable)
             raise
 
-    async def _keep(self, verification: Verification, repeatable: Repeatable) -> Verification:
-        """Keep the answer; a store that fails here must not undo what was sent: the key's lease sees to a repeat."""
+    async def _keep(self, outcome: Verification | MessageRefused, repeatable: Repeatable) -> None:
+        """Keep the answer; a store that fails here must not change it: the key's lease sees to a repeat."""
         try:
-            await self._idempotency.finish(repeatable.key, repeatable.write(verification))
+            await self._idempotency.finish(repeatable.key, repeatable.write(outcome))
         except StoreUnavailable as away:
-            self._journal("answer_not_kept", verification_id=verification.id, reason=str(away))
-        return verification
+            self._journal("answer_not_kept", reason=str(away))
 
     def _record(
         self, verification_id: str, number: PhoneNumber, request: IssueRequest, client_tag: str | None

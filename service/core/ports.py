@@ -70,6 +70,14 @@ class NotPending(Exception):
         self.verification = verification
 
 
+class AlreadySent(Exception):
+    """The same Idempotency-Key has asked for a send of this verification before: nothing was added."""
+
+    def __init__(self, verification: Verification) -> None:
+        super().__init__("already sent")
+        self.verification = verification
+
+
 class SendsExhausted(Exception):
     """The verification has had all its sends."""
 
@@ -96,7 +104,7 @@ class VerificationStore(Protocol):
     ) -> Verification:
         """Write the next send, and which Idempotency-Key asked for it.
 
-        Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`.
+        Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`, `AlreadySent`.
         """
 
     async def deliver(

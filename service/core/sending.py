@@ -23,6 +23,7 @@ from service.core.sender import (
 from service.core.texts import message_text
 from service.core.verification import Verification, partition_of
 
+_OURS = frozenset({Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED})
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 1.0  # a caller waits at the other end; a longer Retry-After is handed on to it
 _HOME_TRIES = 5
@@ -40,7 +41,7 @@ class MessageRefused(Exception):
     @property
     def is_ours(self) -> bool:
         """Tell whether the operator, not the recipient, is the cause: mending it makes a repeat worth while."""
-        return self.refusal in (Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED)
+        return self.refusal in _OURS
 
 
 class TwilioUnavailable(Exception):
@@ -147,7 +148,9 @@ class Sending:
             reason=refused.refusal,
             error_code=refused.error_code,
         )
-        verification = await self._take_back(verification, error_code=refused.error_code, passing=False)
+        verification = await self._take_back(
+            verification, error_code=refused.error_code, passing=refused.refusal in _OURS
+        )
         return MessageRefused(refused.refusal, refused.error_code, verification)
 
     async def _take_back(self, verification: Verification, *, error_code: int | None, passing: bool) -> Verification:

@@ -10,8 +10,9 @@ from twilio.request_validator import RequestValidator
 
 from service.adapters.redis_owed import RedisConfirmations
 from service.adapters.twilio_gateway import open_twilio
-from service.app import open_redis, twilio_account
+from service.app import open_redis
 from service.core.confirming import Confirming, ConfirmPolicy
+from service.policies import twilio_account
 from service.sandbox import FaultPlan
 
 

@@ -3,9 +3,11 @@
 --
 -- KEYS   1 verification   2 number   3 stats
 -- ARGV   1 number policy   2 late window (ms)   3 most sends   4 policy of failed checks per number
---        5 tag of the Idempotency-Key that asks, or ''   6… digests of the new code, newest key first
+--        5 tag of the Idempotency-Key that asks, or ''   6 the number, sealed under the newest key
+--        7… digests of the new code, newest key first
 -- answer {'sent', now_ms, field, value, …} | {'missing'} | {'ended', now_ms, field, value, …} | {'exhausted'}
 --        | {'limited', retry_after_ms} | {'same_code'} an earlier send carries this code: draw again
+--        | {'already', now_ms, field, value, …} this Idempotency-Key has had its send: its request was taken for dead
 -- atomic state, limits and record. Attempts are shared by all sends and never reset (NIST SP 800-63B 3.2.2).
 
 --@include clock.lua
@@ -16,6 +18,13 @@ local state, sends, newest, ttl_seconds, country, channel =
   unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 'lv', 'tl', 'co', 'ch'))
 if not state then return {'missing'} end
 
+if ARGV[5] ~= '' then
+  for number = 1, tonumber(sends) do
+    if redis.call('HGET', KEYS[1], 'k:' .. number) == ARGV[5] then
+      return {'already', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+    end
+  end
+end
 local newest_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. (newest or sends)))
 local ttl_ms = tonumber(ttl_seconds) * 1000
 if state ~= 'pending' or now_ms >= newest_ms + ttl_ms then
@@ -27,7 +36,7 @@ local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[4], now_ms))
 if free_ms > now_ms then return {'limited', free_ms - now_ms} end
 -- The same code under an older key has another digest: all of them are asked.
-for i = 6, #ARGV do
+for i = 7, #ARGV do
   if redis.call('HEXISTS', KEYS[1], 'c:' .. ARGV[i]) == 1 then return {'same_code'} end
 end
 
@@ -37,7 +46,9 @@ keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
 local number = tonumber(sends) + 1
 redis.call('HDEL', KEYS[1], 'lv')
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'k:' .. number, ARGV[5]) end
-redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now_ms), 'c:' .. ARGV[6], number,
+redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now_ms), 'c:' .. ARGV[7], number,
+  -- Sealed anew with the code: a host that lacks the newest key must see that it cannot judge this record.
+  'to', ARGV[6],
   'rs', string.format('%d', next_free_ms(instants(new_log), policy, now_ms)))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')  -- an earlier send may wait longer for its SID
 count(KEYS[3], 'resent:' .. country .. ':' .. (channel or 'sms'))

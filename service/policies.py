@@ -1,0 +1,77 @@
+"""What the settings come to: the keys, the Twilio account, and one small policy for each part.
+
+No part reads the settings itself: each receives what concerns it, frozen and in its own words.
+"""
+
+from service.adapters.redis_store import RecordPolicy
+from service.adapters.twilio_gateway import TwilioAccount
+from service.core.guard import GuardPolicy
+from service.core.issuing import IssuePolicy
+from service.core.keyring import Keyring
+from service.settings import Settings
+
+
+def new_keyring(settings: Settings) -> Keyring:
+    """Derive all keys. The settings must have both secrets (`settings.weak_secrets` says so in sentences)."""
+    if settings.otp_index_key is None:
+        raise ValueError("OTP_INDEX_KEY is not set")
+    return Keyring(
+        [key.get_secret_value().encode() for key in settings.otp_secret_keys],
+        settings.otp_index_key.get_secret_value().encode(),
+    )
+
+
+def twilio_account(settings: Settings) -> TwilioAccount:
+    """Say how to reach Twilio: an API key when there is one, else the newest Auth Token."""
+    if settings.twilio_api_key is not None and settings.twilio_api_secret is not None:
+        username, password = settings.twilio_api_key, settings.twilio_api_secret.get_secret_value()
+    else:
+        username, password = settings.twilio_account_sid or "", settings.twilio_auth_token[0].get_secret_value()
+    return TwilioAccount(
+        account_sid=settings.twilio_account_sid or "",
+        username=username,
+        password=password,
+        messaging_service_sid=settings.twilio_messaging_service_sid,
+        from_number=settings.twilio_from,
+        base_url=settings.twilio_base_url,
+        edge=settings.twilio_edge,
+        region=settings.twilio_region,
+        public_url=settings.otp_public_url,
+        risk_check=settings.otp_risk_check,
+        content_retention=settings.otp_content_retention,
+        address_retention=settings.otp_address_retention,
+    )
+
+
+def record_policy(settings: Settings) -> RecordPolicy:
+    """Say how records live and what a check may cost."""
+    return RecordPolicy(
+        late_window_seconds=settings.otp_late_window,
+        max_attempts=settings.otp_max_attempts,
+        max_sends=settings.otp_max_sends,
+        supersede_codes=settings.otp_supersede_codes,
+        number=settings.otp_limit_number,
+        failed_checks=settings.otp_limit_failed_checks,
+    )
+
+
+def guard_policy(settings: Settings) -> GuardPolicy:
+    """Say which limits are shared."""
+    return GuardPolicy(
+        client_ip=settings.otp_limit_ip,
+        api_key=settings.otp_limit_key,
+        prefix=settings.otp_limit_prefix,
+        country=settings.otp_limit_country,
+        day=settings.otp_limit_day,
+        peer=settings.otp_limit_peer,
+        require_client_ip=settings.otp_require_client_ip,
+    )
+
+
+def issue_policy(settings: Settings) -> IssuePolicy:
+    """Say what a new verification is like, and where it may go."""
+    return IssuePolicy(
+        code_length=settings.otp_code_length,
+        ttl_seconds=settings.otp_code_ttl,
+        allowed_countries=frozenset(settings.otp_countries),
+    )
