@@ -360,6 +360,48 @@ def test_serve_and_keys_share_one_embedded_store(service_process, environment, t
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="a process's children are read from /proc")
+def test_workers_do_not_outlive_their_parent(environment, tmp_path, valkey, redis):
+    """After kill -9 of `serve --workers 2` both workers end by themselves, and the port is free for the next one."""
+    port, more = free_port(), {**twilio_at(free_port()), "REDIS_URL": valkey}
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--workers", "2"]
+    children = []
+    with (
+        (tmp_path / "serve.log").open("w") as log,
+        subprocess.Popen(command, cwd=tmp_path, env={**environment, **more}, stdout=log, stderr=log) as parent,
+    ):
+        try:
+            wait_for(lambda: len(workers_of(parent)) == 2 and request(f"http://127.0.0.1:{port}/readyz"))
+            wait_for(lambda: sum(client["name"] == "otp-service" for client in redis.client_list()) >= 2)
+            children = workers_of(parent)
+            parent.kill()
+            parent.wait(10)
+            wait_for(lambda: not any(map(is_running, children)), seconds=20)
+            with socket.socket() as next_one:
+                next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                next_one.bind(("127.0.0.1", port))
+                next_one.listen()
+        finally:
+            parent.kill()
+            for child in filter(is_running, children):
+                os.kill(child, signal.SIGKILL)
+
+
+def workers_of(parent):
+    """Name the worker processes of a `serve`; what else multiprocessing starts is none."""
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text("ascii").split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def is_running(pid):
+    """Tell whether a process lives; one that only waits to be buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
 def test_a_worker_alone_pays_and_ends_with_0(service_process, valkey, redis):
     """`worker` runs without a port and ends by SIGTERM with 0."""
     with service_process("worker", **twilio_at(free_port()), REDIS_URL=valkey):

@@ -1,7 +1,8 @@
 """A limit on what surrounds the body of a request: uvicorn's fast parser keeps headers and trailers without end.
 
 A stranger needs no credential to send them, so this door stands before all others. What counts is
-what came since the last byte of a body: the head, and the trailers of a chunked body.
+what came since the last byte of a body: the head, and the trailers of a chunked body. The read that
+holds this last byte (at most 256 KiB) is not counted.
 """
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

@@ -2,14 +2,16 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
 from service.adapters import redis_keys
 from service.core.confirming import PARTITIONS, Confirming, ConfirmPolicy
+from service.core.ports import ConfirmationStore, StoreUnavailable
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused
 from service.core.verification import Feedback, Verdict, partition_of
 from tests.adapters.engines import KEYRING, MINUTE_MS, sid_of
@@ -222,17 +224,59 @@ async def test_what_another_worker_has_ended_is_not_told_again(stores, twilio):
     assert (await stores.stats.totals())["confirmed:US:sms"] == (await stores.stats.totals())["dead:US:sms"] == 1
 
 
-@pytest.mark.parametrize(("hours", "given_up"), [(23, False), (24, True)])
-async def test_a_busy_twilio_is_given_a_day(stores, twilio, hours, given_up):
-    """A confirmation that Twilio is too busy for is tried for 24 h, and given up with what Twilio last said."""
+@pytest.mark.parametrize(
+    ("hours", "tries", "given_up"), [(23, 20, False), (24, 19, False), (25, 0, False), (24, 20, True)]
+)
+async def test_a_busy_twilio_is_given_a_day(stores, twilio, hours, tries, given_up):
+    """Given up, with what Twilio last said, is what is 24 h old and was tried 20 times; what only grew old is tried."""
     verification, journal = await _owing(stores), []
     twilio.otherwise = ConfirmPostponed("Twilio answered 503")
-    debt = await _debt(stores, verification)
+    debt = replace(await _debt(stores, verification), tries=tries)
     await _worker(stores, twilio, journal).post(debt, now_ms=debt.since_ms + hours * HOUR_SECONDS * 1000)
     assert journal == ["confirmation_dead" if given_up else "confirmation_postponed"]
     reasons = [dead.reason for dead in (await stores.dead()).values()]
     assert reasons == (["given up after 24 h: Twilio answered 503"] if given_up else [])
     assert [debt.tries async for debt in stores.confirmations.owed()] == ([] if given_up else [1])
+
+
+@dataclass
+class WithoutNotes:
+    """The store while the node that keeps the worker's notes is away: beat, halt and resume fail, all else works."""
+
+    debts: ConfirmationStore
+
+    def __getattr__(self, name):
+        return getattr(self.debts, name)
+
+    async def beat(self, _ttl_seconds):
+        raise StoreUnavailable("away")
+
+    async def halt(self, _reason, **_):
+        raise StoreUnavailable("away")
+
+    async def resume(self):
+        raise StoreUnavailable("away")
+
+
+async def test_notes_that_cannot_be_written_stop_nothing(stores, twilio):
+    """While a worker can tell nobody that it lives, is halted or goes on, it halts, goes on and pays all the same."""
+    clock, journal = Clock(), []
+    away = SimpleNamespace(confirmations=WithoutNotes(stores.confirmations))
+    worker = _worker(away, twilio, journal, clock=clock)
+    for to in NUMBERS[:4]:
+        await _owing(stores, to)
+    twilio.otherwise = ConfirmForbidden("Twilio answered 401")
+    assert await _step(worker) == 4
+    assert {debt.tries async for debt in stores.confirmations.owed()} == {0}
+    assert await _step(worker, clock, 29) == 0  # it is halted, though nobody can read so
+    twilio.otherwise = None
+    while await stores.owed():
+        stores.time_passes(31_000)
+        assert await _step(worker, clock, 31) > 0
+    assert set(journal) == {"confirming_halted", "confirming_resumed", "confirmation_settled"}
+    assert journal.count("confirming_resumed") == 1
+    assert journal.count("confirmation_settled") == 4
+    assert not (await stores.confirmations.state()).is_worked
 
 
 async def test_a_living_worker_is_seen(stores, twilio, eventually):

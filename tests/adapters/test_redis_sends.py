@@ -7,6 +7,7 @@ import pytest
 from service.core.keyring import Keyring
 from service.core.limits import Limits
 from service.core.ports import (
+    AlreadySent,
     Limited,
     NotPending,
     SameCode,
@@ -279,6 +280,43 @@ async def test_a_send_knows_which_request_asked_for_it(stores):
     await stores.verifications.refuse(verification, 4, error_code=None, passing=True)
     resent = await stores.resend(verification, "555555")
     assert [send.request for send in resent.sends] == [None, "k1", None, None]
+    refused = await stores.verifications.refuse(verification, 2, error_code=30006, passing=False)
+    assert [send.request for send in refused.sends] == [None] * 4
+
+
+@pytest.mark.parametrize("asked_first", [1, 2])
+async def test_a_request_adds_one_send_however_often_it_asks(stores, asked_first):
+    """A request that has had its send is told so and shown the record; nothing is written and no limit drawn on."""
+    stores = stores.under(number=Limits(((4, CODE_TTL_MS),)), max_sends=3)
+    verification = await stores.sent("111111")
+    codes = {1: "222222", 2: "333333"}
+    for number, code in codes.items():
+        request = "k1" if number == asked_first else None
+        digests = stores.keyring.code_digests(verification.id, code)
+        await stores.verifications.resend(verification, digests, request=request)
+    before, number_before = stores.record(verification), stores.number_record()
+    digests = stores.keyring.code_digests(verification.id, "444444")
+    with pytest.raises(AlreadySent) as already:
+        await stores.verifications.resend(verification, digests, request="k1")
+    assert already.value.verification == await stores.read(verification)
+    assert (stores.record(verification), stores.number_record()) == (before, number_before)
+    await stores.check(verification, codes[asked_first])
+    with pytest.raises(AlreadySent) as already:  # also when its code has been typed meanwhile
+        await stores.verifications.resend(verification, digests, request="k1")
+    assert already.value.verification.status is Status.APPROVED
+
+
+async def test_a_resend_under_a_newer_key_is_not_judged_without_it(stores):
+    """Who lacks the key of the newest send judges none, and the check costs no attempt; who has it judges all."""
+    behind, ahead = stores, stores.under(ROTATED)
+    verification = await behind.sent("111111")
+    await ahead.resend(verification, "222222")
+    for code in ("111111", "222222", "000000"):
+        with pytest.raises(StoreUnavailable):
+            await behind.check(verification, code)
+    assert (await ahead.read(verification)).attempts == 0
+    assert await ahead.verdict(verification, "111111", to=NUMBER) is Verdict.APPROVED
+    assert (await ahead.read(verification)).to == NUMBER
 
 
 async def test_a_resend_shortens_no_waiting(stores):

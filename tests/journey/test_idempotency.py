@@ -5,6 +5,10 @@ from collections import Counter
 
 import pytest
 
+from service.adapters.redis_ledgers import RedisIdempotency
+from service.adapters.redis_store import RedisVerifications
+from service.core.ports import StoreUnavailable
+
 PATH = "/v1/verifications"
 OTHER = "+14155550188"
 
@@ -246,6 +250,64 @@ def died(redis, *, left_over=False):
     if left_over:
         assert redis.hdel(kept, "answer") == 1
     redis.hset(kept, "until", 1)
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Give an event: the first resend reaches the store only when it is set."""
+    let_go, write, waiting = asyncio.Event(), RedisVerifications.resend, iter((True,))
+
+    async def write_late(*given, **named):
+        if next(waiting, False):
+            await let_go.wait()
+        return await write(*given, **named)
+
+    monkeypatch.setattr(RedisVerifications, "resend", write_late)
+    yield let_go
+    let_go.set()
+
+
+async def test_a_request_that_was_taken_for_dead_gets_the_result_of_its_repeat(start, redis, eventually, late):
+    """A resend so slow that a repeat took it over sends nothing, answers what the repeat did, and costs no limit."""
+    running = await start(otp_limit_key="3/1h", otp_limit_number="3/1h")
+    issued = await running.issue()
+    path, keyed = f"{PATH}/{issued['id']}/resend", {"Idempotency-Key": "a"}
+    slow = asyncio.create_task(running.call("POST", path, headers=keyed))
+    assert await eventually(lambda: list(redis.scan_iter("otp:idem:*")))
+    assert await eventually(lambda: sum(int(redis.hvals(key)[0]) for key in redis.scan_iter("otp:limit:key:*")) == 2)
+    died(redis)
+    status, repeated, _ = await running.call("POST", path, headers=keyed)
+    assert (status, [send["number"] for send in repeated["sends"]]) == (200, [1, 2])
+    late.set()
+    status, answer, _ = await slow
+    assert (status, [send["number"] for send in answer["sends"]]) == (200, [1, 2])
+    assert len(running.messages()) == 2
+    assert (await running.call("POST", path, headers=keyed))[1]["sends"] == repeated["sends"]
+    assert [(await running.call("POST", path))[0] for _ in range(2)] == [200, 429]
+    assert len(running.messages()) == 3
+
+
+@pytest.mark.parametrize("can_release", [True, False])
+@pytest.mark.parametrize("door", ["issue", "resend"])
+async def test_a_refusal_that_cannot_be_kept_is_the_refusal(running, fault, monkeypatch, door, can_release):
+    """Twilio's refusal is told as it is, though its answer cannot be kept; a repeat that is let in asks Twilio anew."""
+    path, body = PATH, {"to": OTHER}
+    if door == "resend":
+        path, body = f"{PATH}/{(await running.issue(OTHER))['id']}/resend", None
+    keyed = {"Idempotency-Key": "a"}
+
+    async def away(*_, **__):
+        raise StoreUnavailable("away")
+
+    fault(running, "messages", "refuse", code=21610)
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisIdempotency, "finish", away)
+        if not can_release:
+            patch.setattr(RedisIdempotency, "release", away)
+        status, problem, _ = await running.call("POST", path, body, headers=keyed)
+    assert (status, problem["code"]) == (422, "recipient_opted_out")
+    status, problem, _ = await running.call("POST", path, body, headers=keyed)
+    assert (status, problem["code"]) == ((422, "recipient_opted_out") if can_release else (409, "request_in_progress"))
 
 
 async def test_a_key_that_is_no_key_is_refused(running):

@@ -63,6 +63,23 @@ async def test_out_of_order_a_check_is_a_503_and_costs_no_attempt(hosts, record,
         assert await settled(behind) == [("confirmed", 1)]
 
 
+@pytest.mark.parametrize("send", [0, 1])
+async def test_out_of_order_a_resend_takes_the_record_to_the_newer_key(hosts, record, send):
+    """Once a newer host has resent, an old-only one judges none of the codes (503, no attempt); the newer one all."""
+    behind, ahead = await hosts(OLD, f"{NEW},{OLD}")
+    issued = await behind.issue()
+    path = f"{PATH}/{issued['id']}"
+    assert (await ahead.call("POST", f"{path}/resend"))[0] == 200
+    before, codes = record(issued["id"]), behind.codes()
+    for code in codes:
+        status, problem, _ = await behind.call("POST", f"{path}/verify", {"code": code})
+        assert (status, problem["code"]) == (503, "store_unavailable")
+    assert record(issued["id"]) == before
+    shown = await ahead.read(issued["id"])
+    assert (shown["attempts_remaining"], shown["to"]) == (5, NUMBER)
+    assert (await ahead.verify(issued["id"], codes[send], to=NUMBER))["verdict"] == "approved"
+
+
 async def test_out_of_order_a_503_is_not_remembered(hosts):
     """A check that a host could not judge leaves its Idempotency-Key free: the right host judges the repeat."""
     behind, ahead = await hosts(OLD, f"{NEW},{OLD}")

@@ -27,8 +27,10 @@ for i = 1, #record, 2 do
   end
 end
 
+-- Nothing was sent: a repeat of the request that asked for it may send.
+redis.call('HDEL', KEYS[1], 'k:' .. send)
 if passing and send == sends and newest_other > 0 then
-  redis.call('HDEL', KEYS[1], 't:' .. send, 'd:' .. send, 'x:' .. send, 'k:' .. send)
+  redis.call('HDEL', KEYS[1], 't:' .. send, 'd:' .. send, 'x:' .. send)
   sends = tonumber(sends) - 1
   redis.call('HSET', KEYS[1], 'n', sends)
 else

@@ -1,0 +1,169 @@
+"""The promises of `service.api.head_limit`, over real sockets: what surrounds a body ends after 32 KiB, bodies pass."""
+
+import asyncio
+import contextlib
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from service.api.head_limit import MOST_HEAD_BYTES, BoundedHeadProtocol
+
+KIBIBYTE = 1024
+TOO_MUCH = MOST_HEAD_BYTES + 8 * KIBIBYTE  # the read that holds the end of a body may hold some of it
+ONE_READ = 256 * KIBIBYTE  # of asyncio, at most
+FITTING = MOST_HEAD_BYTES - 2 * KIBIBYTE
+SECONDS = 15  # far more than a refusal takes, far less than an open connection would last
+REFUSAL = b"HTTP/1.1 431 "
+LINE = b"X-Filler: " + b"a" * 1012 + b"\r\n"
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"POST %b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+BODY = CHUNKED % b"/" + b"2\r\n{}\r\n"
+ENDLESS = {
+    "header lines": (GET, LINE, REFUSAL),
+    "one header": (GET + b"X: ", b"a" * KIBIBYTE, REFUSAL),
+    "path": (b"GET /", b"a" * KIBIBYTE, REFUSAL),
+    "empty lines": (b"\r\n", b"\r\n" * 512, b""),
+    "trailer lines": (BODY + b"0\r\n", LINE, b""),
+    "one trailer": (BODY + b"0\r\nX: ", b"a" * KIBIBYTE, b""),
+    "chunk extension": (BODY + b"2;x=", b"a" * KIBIBYTE, b""),
+    "chunk extension before a body": (CHUNKED % b"/" + b"2;x=", b"a" * KIBIBYTE, b""),
+}
+
+
+async def measure(request):
+    """Answer how many bytes the body has."""
+    size = 0
+    with contextlib.suppress(ClientDisconnect):
+        async for piece in request.stream():
+            size += len(piece)
+    return PlainTextResponse(str(size))
+
+
+async def answer_early(_):
+    """Answer without a look at the body."""
+    return PlainTextResponse("early")
+
+
+@pytest.fixture
+async def port(eventually):
+    """Serve a small application behind the limit; give its port."""
+    app = Starlette(
+        routes=[Route("/", measure, methods=["GET", "POST"]), Route("/early", answer_early, methods=["POST"])]
+    )
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHeadProtocol, lifespan="off", log_level="error"))
+    server.capture_signals = contextlib.nullcontext
+    task = asyncio.create_task(server.serve())
+    assert await eventually(lambda: server.started, seconds=SECONDS)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+@contextlib.asynccontextmanager
+async def connection(port):
+    """Open a connection; it ends with the block."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(SECONDS):
+            yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def until_closed(reader):
+    """Read until the server closes, in order or by a reset."""
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            received += piece
+    return received
+
+
+async def answers(reader, count):
+    """Read so many answers with a short body; give their bodies."""
+    bodies = []
+    for _ in range(count):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        [length] = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        bodies.append(await reader.readexactly(int(length.split(b":")[1])))
+    return bodies
+
+
+async def send(writer, beginning, filler, size, *, at_once):
+    """Send a beginning and so many bytes of filler, in one piece or in many."""
+    pieces = [beginning, *[filler] * (size // len(filler))]
+    for piece in [b"".join(pieces)] if at_once else pieces:
+        with contextlib.suppress(ConnectionError):
+            writer.write(piece)
+            await writer.drain()
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "bit by bit"])
+@pytest.mark.parametrize("what", ENDLESS)
+async def test_what_does_not_end_is_cut_off(port, what, at_once):
+    """After 32 KiB and a few bytes a head gets its 431 and the end; what follows a body ends in silence, soon after."""
+    beginning, filler, expected = ENDLESS[what]
+    async with connection(port) as (reader, writer):
+        size = MOST_HEAD_BYTES  # and the beginning; not a byte more, for it would meet a closed door and drown the 431
+        if not expected:
+            size = TOO_MUCH + ONE_READ * at_once
+        await send(writer, beginning, filler, size, at_once=at_once)
+        received = await until_closed(reader)
+    assert received.startswith(expected)
+    assert received.count(b"HTTP/1.1") == bool(expected)
+
+
+async def test_an_answer_under_way_gets_no_second_one(port):
+    """Trailers without end after an answer end the connection in silence: a 431 would be taken for the next answer."""
+    async with connection(port) as (reader, writer):
+        writer.write(CHUNKED % b"/early" + b"2\r\n{}\r\n")
+        assert await answers(reader, 1) == [b"early"]
+        await send(writer, b"0\r\n", LINE, TOO_MUCH, at_once=False)
+        assert await until_closed(reader) == b""
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "bit by bit"])
+async def test_what_fits_passes_again_and_again(port, at_once):
+    """Heads of 30 KiB, trailers of 30 KiB and bodies of any size pass, one after the other on one connection."""
+    body = b"a" * 8 * KIBIBYTE
+    chunk = b"%x\r\n%b\r\n" % (len(body), body)
+    async with connection(port) as (reader, writer):
+        for _ in range(3):
+            await send(writer, GET, LINE, FITTING, at_once=at_once)
+            writer.write(b"\r\n")
+            assert await answers(reader, 1) == [b"0"]
+            post = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % (16 * len(body))
+            await send(writer, post, LINE, FITTING, at_once=at_once)
+            await send(writer, b"\r\n", body, 16 * len(body), at_once=at_once)
+            assert await answers(reader, 1) == [b"%d" % (16 * len(body))]
+            await send(writer, CHUNKED % b"/", chunk, 16 * len(chunk), at_once=at_once)
+            await send(writer, b"0\r\n", LINE, FITTING, at_once=at_once)
+            writer.write(b"\r\n")
+            assert await answers(reader, 1) == [b"%d" % (16 * len(body))]
+
+
+async def test_a_body_in_the_smallest_chunks_passes(port):
+    """The framing of a body's chunks adds up to no limit: 40 KiB of it around 8 KiB are fine."""
+    count = 8 * KIBIBYTE
+    async with connection(port) as (reader, writer):
+        await send(writer, CHUNKED % b"/", b"1\r\na\r\n" * 64, count * 6, at_once=False)
+        writer.write(b"0\r\n\r\n")
+        assert await answers(reader, 1) == [b"%d" % count]
+
+
+async def test_many_requests_on_one_connection_pass(port):
+    """Two hundred small requests, 200 KiB of heads in all, pass one after the other and written all at once."""
+    small = GET + LINE + b"\r\n"
+    async with connection(port) as (reader, writer):
+        for _ in range(200):
+            writer.write(small)
+            assert await answers(reader, 1) == [b"0"]
+        writer.write(small * 200)
+        assert await answers(reader, 200) == [b"0"] * 200

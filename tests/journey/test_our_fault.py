@@ -1,0 +1,56 @@
+"""Twilio refuses because of us, wrong credentials or a sender that may not send: what was asked costs nobody anything.
+
+The operator mends it; until then callers get a 502, and afterwards as many messages as before.
+"""
+
+import pytest
+
+PATH = "/v1/verifications"
+OURS = [
+    pytest.param("unauthorized", {}, "credentials_refused", id="401"),
+    pytest.param("refuse", {"code": 21606}, "sender_misconfigured", id="21606"),
+]
+LIMITS = ("number", "ip", "prefix", "country", "day", "key")
+
+
+async def ask(running, path, body=None):
+    """Issue or resend; give (status, code of the problem or None)."""
+    status, answer, _ = await running.call("POST", path, body)
+    return status, answer.get("code")
+
+
+@pytest.mark.parametrize(("kind", "particulars", "code"), OURS)
+async def test_an_issue_that_failed_by_our_fault_uses_up_no_limit(start, fault, kind, particulars, code):
+    """One message per hour under every limit: after three 502 and the mend it goes out, and then no other."""
+    running = await start(**{f"otp_limit_{name}": "1/1h" for name in LIMITS})
+    wish = {"to": "+14155550123", "client_ip": "198.51.100.7"}
+    fault(running, "messages", kind, count=3, **particulars)
+    assert [await ask(running, PATH, wish) for _ in range(3)] == [(502, code)] * 3
+    assert [await ask(running, PATH, wish) for _ in range(2)] == [(201, None), (429, "rate_limited")]
+    assert len(running.messages()) == 1
+
+
+@pytest.mark.parametrize(("kind", "particulars", "code"), OURS)
+async def test_a_resend_that_failed_by_our_fault_uses_up_no_send(start, fault, kind, particulars, code):
+    """The one resend that is left, under every limit too, outlives three 502; the code in hand stays the newest."""
+    running = await start(otp_max_sends=2, otp_supersede_codes=True, **{f"otp_limit_{name}": "2/1h" for name in LIMITS})
+    issued = await running.issue(client_ip="198.51.100.7")
+    path = f"{PATH}/{issued['id']}/resend"
+    fault(running, "messages", kind, count=3, **particulars)
+    assert [await ask(running, path) for _ in range(3)] == [(502, code)] * 3
+    shown = await running.read(issued["id"])
+    assert ([send["number"] for send in shown["sends"]], shown["sends_remaining"]) == ([1], 1)
+    assert (shown["status"], shown["expires_at"]) == ("pending", issued["expires_at"])
+    assert await ask(running, path) == (200, None)
+    assert (await ask(running, path))[1] in {"max_sends_reached", "rate_limited"}
+    first, second = running.codes()
+    assert (await running.verify(issued["id"], first))["verdict"] == "superseded"
+    assert (await running.verify(issued["id"], second))["verdict"] == "approved"
+
+
+async def test_a_refusal_of_the_recipient_stays_counted(start, fault):
+    """What Twilio refuses because of the number is paid for: numbers must not be probed for free."""
+    running = await start(otp_limit_number="1/1h")
+    fault(running, "messages", "refuse", code=21610, count=1)
+    wish = {"to": "+14155550123"}
+    assert [(await ask(running, PATH, wish))[0] for _ in range(2)] == [422, 429]
