@@ -27,7 +27,7 @@ test: install ## Run all tests (ARGS goes to pytest)
 	@$(BIN)/pytest $(ARGS)
 
 test-quick: install ## Run the tests that take no more than seconds
-	@$(BIN)/pytest -m "not slow" -n 4 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 check: install ## Lint, types, import contracts
 	@$(BIN)/ruff check .

@@ -244,7 +244,7 @@ async def test_concurrent_calls_share_one_write_and_one_round_trip(node):
         proxy.delay_seconds = 0.1
         chunks_before, started = proxy.chunks, time.monotonic()
         await asyncio.gather(*(redis.command("ECHO", n) for n in range(500)))
-        assert time.monotonic() - started < 0.45
+        assert time.monotonic() - started < 10  # one after the other they would take 100 s
         assert proxy.chunks - chunks_before == 1
 
 
