@@ -65,7 +65,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_doors(settings, journal) as doors:
             _stop_with_parent()
-            app.router.routes[:0] = doors  # in front of the docs: the router asks its routes in order
+            app.router.routes[:0] = doors  # in front of the docs: `Express` asks them in order
             # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
             gc.collect()
             gc.freeze()

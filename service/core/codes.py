@@ -5,15 +5,12 @@ than the rarest, and beyond 8 the skew grows, so 8 is the limit. Shorter codes a
 digits, because pyotp itself makes none under 6.
 """
 
-import re
-
 import pyotp
 
 SHORTEST = 4
 LONGEST = 8
 # [0-9], not \d: \d also takes full-width and Arabic digits.
 CODE_PATTERN = rf"^[0-9]{{{SHORTEST},{LONGEST}}}$"
-_CODE = re.compile(CODE_PATTERN)
 
 
 def draw_code(length: int) -> str:
@@ -21,8 +18,3 @@ def draw_code(length: int) -> str:
     if not SHORTEST <= length <= LONGEST:
         raise ValueError(f"a code has {SHORTEST} to {LONGEST} digits, not {length}")
     return pyotp.HOTP(pyotp.random_base32(), digits=LONGEST).at(0)[-length:]
-
-
-def is_code(text: str) -> bool:
-    """Tell whether a text has the form of a code."""
-    return _CODE.fullmatch(text) is not None
