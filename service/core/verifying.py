@@ -6,6 +6,7 @@ never asked: verifying works as fast when Twilio is down.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from service.core.keyring import Keyring
 from service.core.ports import Check, Journal, VerificationStore
@@ -39,16 +40,19 @@ class Verifying:
         The same `idempotency_key` within 60 s gets the same verdict and costs no attempt.
         Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.
         """
-        judgement = await self._store.judge(
-            Check(
-                verification_id=verification_id,
-                digests=self._keyring.code_digests(verification_id, code),
-                to=to,
-                purpose=purpose,
-                idempotency_key=idempotency_key and self._keyring.idempotency_tag(verification_id, idempotency_key),
+        check = Check(
+            verification_id=verification_id,
+            digests=self._keyring.code_digests(verification_id, code),
+            to=to,
+            purpose=purpose,
+        )
+        if idempotency_key is not None:
+            check = replace(
+                check,
+                idempotency_key=self._keyring.idempotency_tag(verification_id, idempotency_key),
                 fingerprint=self._keyring.fingerprint(f"{verification_id}|{code}|{to}|{purpose}".encode()),
             )
-        )
+        judgement = await self._store.judge(check)
         if judgement.owes:
             self._wake(partition_of(verification_id))
         return judgement
