@@ -19,12 +19,11 @@ from service.core.ports import Journal
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
 # No answer may be cached or sniffed, whoever wrote it.
-_SAFE_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    # The docs pages carry their own scripts; nothing is fetched from anywhere else.
-    (b"content-security-policy", b"default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"),
-)
+_SAFE_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_POLICY = b"content-security-policy"
+# For answers that bring no policy of their own. The docs pages carry their own scripts; nothing is fetched from
+# anywhere else.
+_DEFAULT_POLICY = ((_POLICY, b"default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"),)
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -50,7 +49,12 @@ class Trail:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], *_SAFE_HEADERS, (b"x-request-id", request_id)]}
+                headers = message["headers"]
+                policy = () if any(name == _POLICY for name, _ in headers) else _DEFAULT_POLICY
+                message = {
+                    **message,
+                    "headers": [*headers, *_SAFE_HEADERS, *policy, (b"x-request-id", request_id)],
+                }
             await send(message)
 
         try:
