@@ -10,12 +10,12 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from service.adapters.embedded import embedded_valkey
@@ -52,11 +52,11 @@ _DRAIN_SECONDS = 8.0
 
 
 def create_app(
-    settings: Settings | None = None, *, journal: Journal | None = None, mounts: Mapping[str, ASGIApp] | None = None
+    settings: Settings | None = None, *, journal: Journal | None = None, routes: Sequence[BaseRoute] = ()
 ) -> ASGIApp:
     """Build the ASGI application; its parts are opened when the server starts it.
 
-    `mounts` are foreign applications by path, for the demo; `serve` gives none.
+    `routes` are foreign ones, for the demo; `serve` gives none.
     """
     settings = settings or load_settings()
     journal = journal or open_journal(settings.otp_log_level)
@@ -74,7 +74,7 @@ def create_app(
         journal("service_stopped", pid=os.getpid())
 
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
-    app.router.routes.extend(Mount(path, mounted) for path, mounted in (mounts or {}).items())
+    app.router.routes.extend(routes)
     return Trail(_with_cors(Express(app, app.router.routes), settings), journal)
 
 

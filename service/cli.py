@@ -23,7 +23,8 @@ from service.api.keys import Scope, new_api_key, read_api_keys
 from service.api.schemas import instant
 from service.app import open_redis, open_worker
 from service.core.ports import Debt, StoreUnavailable
-from service.demo import listen, run_demo
+from service.demo import run_demo
+from service.listening import listen
 from service.policies import twilio_account
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.settings import Settings, SettingsRefused, load_settings, missing_to_serve

@@ -11,8 +11,8 @@ tests to read, sends signed status callbacks, and plays the faults that tests pl
     await sandbox.aclose()                            # a parent that mounts it closes it; served alone it closes itself
 
 Serve it with `uvicorn.Config(sandbox, http=DroppingProtocol)`: only then can `hang`, `reset` and `lost_answer` end a
-connection without a byte; under any other protocol the client sees a broken 200 instead. Pages: Twilio's under
-`/2010-04-01/`, the test interface under `/_/` (see `inspection`).
+connection without a byte; under any other protocol the client sees a broken 200 instead. Addresses: Twilio's under
+`/2010-04-01/`, the test interface under `/_/` (see `inspection`), the virtual phone at `/phone`.
 
 What it does not imitate: calls (their faults can be planned, but there is no such endpoint yet), Verify, Lookup,
 WhatsApp and other channels, media, inbound messages and STOP, scheduling, cancelling, redacting and deleting,
@@ -23,9 +23,11 @@ bodies.
 """
 
 from service.sandbox.app import Sandbox, create_sandbox
-from service.sandbox.connection import DroppingProtocol
+from service.sandbox.connection import DroppingProtocol, end_at_shutdown
 from service.sandbox.faults import FaultPlan
+from service.sandbox.inspection import message_row
 from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message
+from service.sandbox.phone import page_routes
 from service.sandbox.settings import SandboxSettings
 
 __all__ = [
@@ -38,4 +40,7 @@ __all__ = [
     "Sandbox",
     "SandboxSettings",
     "create_sandbox",
+    "end_at_shutdown",
+    "message_row",
+    "page_routes",
 ]

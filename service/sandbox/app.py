@@ -16,6 +16,7 @@ from service.sandbox.errors import TwilioError
 from service.sandbox.faults import Faults
 from service.sandbox.inspection import Inspection
 from service.sandbox.ledger import Ledger
+from service.sandbox.phone import phone_routes
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.twilio_api import TwilioApi
 
@@ -40,7 +41,7 @@ class Sandbox:
         api = TwilioApi(settings, self.ledger, self._carrier, Door(settings, self.faults, traffic))
         inspection = Inspection(self.ledger, self.faults, self._carrier, traffic)
         self._app = Starlette(
-            routes=[*api.routes(), *inspection.routes()],
+            routes=[*api.routes(), *inspection.routes(), *phone_routes()],
             exception_handlers={HTTPException: _refuse},
             lifespan=self._lifespan,
             max_body_size=_BODY_LIMIT,

@@ -73,8 +73,10 @@ class Door:
         began = time.monotonic()
         with self._traffic.inside():
             form = await read_form(request)
+            await asyncio.sleep(self._settings.answer_seconds / 2)
             fault = self._faults.take(endpoint)
             answer = await self._play(fault, request, form, act) if fault else await self._process(request, form, act)
+            await asyncio.sleep(self._settings.answer_seconds / 2)
             self._traffic.answers[endpoint, answer.status_code] += 1
             answer.headers["Twilio-Concurrent-Requests"] = str(self._traffic.now)
             answer.headers["Twilio-Request-Id"] = f"RQ{uuid.uuid4().hex}"

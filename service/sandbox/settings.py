@@ -22,6 +22,9 @@ class SandboxSettings:
     require_provide_feedback: bool = False
     """Feedback for a message sent without ProvideFeedback: True answers 400, False accepts. Twilio does not say."""
 
+    answer_seconds: float = 0.0
+    """How long a call is under way: one half before it is processed, one half after."""
+
     delivery_seconds: float = 0.2
     """The time from queued to sent, and again from sent to delivered."""
 
@@ -35,7 +38,7 @@ class SandboxSettings:
     """The newest messages, feedback posts and callback posts that are kept, of each kind."""
 
     def __post_init__(self) -> None:
-        if self.delivery_seconds < 0:
-            raise ValueError("delivery_seconds cannot be negative")
+        if self.delivery_seconds < 0 or self.answer_seconds < 0:
+            raise ValueError("delivery_seconds and answer_seconds cannot be negative")
         if self.keep_messages < 1:
             raise ValueError("keep_messages must be at least 1")

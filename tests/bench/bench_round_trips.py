@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import aiohttp
 import redis
 import uvicorn
+from starlette.routing import Mount
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
@@ -98,7 +99,7 @@ async def main(redis_url):
     async with open_redis(settings) as scripts:
         await RedisApiKeys(scripts).add(key_digest(KEY), particulars)
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings, mounts={"/sandbox": sandbox}), port=SERVICE_PORT, http=DroppingProtocol,
+        uvicorn.Config(create_app(settings, routes=[Mount("/sandbox", sandbox)]), port=SERVICE_PORT, http=DroppingProtocol,
                        log_level="error", access_log=False)
     )  # fmt: skip
     running = asyncio.create_task(server.serve())

@@ -1,0 +1,89 @@
+"""The walk: the loop once, in the terminal, with the values that were really sent.
+
+It goes over real HTTP, as a login back end and a person would, and believes only what the stand-in
+has recorded.
+"""
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import typer
+
+from service.demo.window import Window
+
+_NUMBER = "+14155550199"  # reserved for fiction: nobody's phone rings
+_PATIENCE_SECONDS = 10.0
+_LABEL_WIDTH = 14
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: Any
+    milliseconds: int
+
+
+async def walk(base_url: str, key: str, window: Window) -> bool:
+    """Issue, receive, type, approve, and see that Twilio was told about exactly that message.
+
+    Raises `aiohttp.ClientError` when a step is refused, `ValueError` when the message never came.
+    """
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(base_url, headers=headers) as http:
+        issued = await _call(http, "POST", "/v1/verifications", {"to": _NUMBER})
+        one = f"/v1/verifications/{issued.body['id']}"
+        say("issued", f"POST /v1/verifications {{to: {_NUMBER}}} → {issued.body['id']}, {issued.milliseconds} ms")
+        for line in code_to_sid(await window.record(issued.body["id"])):
+            say("in Redis", line)
+        [message] = await _messages(http)
+        say("SMS received", f"“{message['body']}”")
+        code = re.findall(r"\b[0-9]{4,8}\b", message["body"])[0]
+        say("code typed", code)
+        checked = await _call(http, "POST", one + "/verify", {"code": code})
+        say(checked.body["verdict"], f"POST …/verify → valid: {checked.body['valid']}, {checked.milliseconds} ms")
+        confirmed = await _confirmed_sids(http)
+    if checked.body["valid"] and confirmed == [message["sid"]]:
+        say("Twilio told", f"Outcome=confirmed for {message['sid']}")
+        return True
+    say("FAILED", f"Twilio should have been told about {message['sid']} alone, and was told about {confirmed}")
+    return False
+
+
+def code_to_sid(record: dict[str, str]) -> list[str]:
+    """Tell how each code's digest leads to the SID of its message: what a confirmation is found by."""
+    digests = {number: name.removeprefix("c:") for name, number in record.items() if name.startswith("c:")}
+    return [
+        f"digest {digest[:12]}… → send {number} → {record.get(f's:{number}', 'SID not known yet')}"
+        for number, digest in sorted(digests.items())
+    ]
+
+
+def say(step: str, what: str = "") -> None:
+    """Print one line of the story."""
+    typer.echo(f"{typer.style(f'{step:>{_LABEL_WIDTH}}', bold=True)}  {what}".rstrip())
+
+
+async def _confirmed_sids(http: aiohttp.ClientSession) -> list[str]:
+    """Wait until the stand-in has recorded a confirmation; give all it has."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        confirmed = [row["sid"] for row in await _messages(http) if row["outcome"] == "confirmed"]
+        if confirmed:
+            return confirmed
+        await asyncio.sleep(0.05)
+    return []
+
+
+async def _messages(http: aiohttp.ClientSession) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = (await _call(http, "GET", "/sandbox/_/messages")).body
+    return messages
+
+
+async def _call(http: aiohttp.ClientSession, method: str, path: str, body: dict[str, str] | None = None) -> _Answer:
+    started = time.perf_counter()
+    async with http.request(method, path, json=body, raise_for_status=True) as answer:
+        content = await answer.json()
+    return _Answer(content, round((time.perf_counter() - started) * 1000))

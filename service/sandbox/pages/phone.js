@@ -1,0 +1,172 @@
+// The virtual phone: a reader of the stand-in's test interface. The thread shows the chosen number's messages, each with
+// its status and, once Twilio was told that it arrived, a mark. The buttons plan faults.
+
+const INTERFACE = "_/";
+// Reserved for fiction by NANPA, Bundesnetzagentur and ACMA: nobody's phone rings.
+const NUMBERS = ["+14155550123", "+14155550199", "+491713920001", "+61491570156"];
+const CODE = /\b\d{4,8}\b/;
+
+const element = (id) => document.getElementById(id);
+const messages = new Map(); // SID -> message, oldest first
+
+function make(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+// --- The thread ---
+
+function take(message, { isNew }) {
+  messages.set(message.sid, message);
+  offer(message.to);
+  if (isNew) element("number").value = message.to; // the phone that rings is the one looked at
+  if (message.to === element("number").value) show(message, { isNew });
+}
+
+function offer(number) {
+  const known = [...element("number").options].some((option) => option.value === number);
+  if (!known) element("number").add(new Option(number, number));
+}
+
+function show(message, { isNew }) {
+  const shown = document.getElementById(message.sid);
+  const drawn = draw(message);
+  if (isNew) drawn.classList.add("arrives");
+  if (shown) {
+    shown.querySelector(".fate").replaceWith(drawn.querySelector(".fate")); // the code keeps the reader's focus
+  } else {
+    element("thread").append(drawn);
+    element("log").scrollTop = element("log").scrollHeight;
+  }
+}
+
+function showAll() {
+  const number = element("number").value;
+  element("thread").replaceChildren();
+  for (const message of messages.values()) if (message.to === number) show(message, { isNew: false });
+}
+
+function draw(message) {
+  const item = make("li", "message");
+  item.id = message.sid;
+  const time = new Date(message.created_at).toLocaleTimeString([], { timeStyle: "short" });
+  item.append(make("p", "from", `${message.from ?? "Messaging Service"} · ${time}`), bubble(message.body), fate(message));
+  return item;
+}
+
+function bubble(body) {
+  const bubble = make("p", "bubble");
+  const [code] = body.match(CODE) ?? [];
+  if (!code) {
+    bubble.textContent = body;
+    return bubble;
+  }
+  const at = body.indexOf(code);
+  const button = make("button", "code", code);
+  button.type = "button";
+  button.setAttribute("aria-label", `Copy code ${code}`);
+  button.addEventListener("click", () => copy(button, code));
+  bubble.append(body.slice(0, at), button, body.slice(at + code.length));
+  return bubble;
+}
+
+function fate(message) {
+  const fate = make("p", "fate");
+  const failed = message.status === "undelivered" || message.status === "failed";
+  fate.append(make("span", failed ? "bad" : "", failed ? `${message.status} (${message.error_code})` : message.status));
+  if (message.outcome === "confirmed") {
+    const times = message.feedback_posts > 1 ? `, ${message.feedback_posts} times` : "";
+    fate.append(make("span", "told", `✓ Twilio was told: confirmed${times}`));
+  }
+  return fate;
+}
+
+async function copy(button, code) {
+  try {
+    await navigator.clipboard.writeText(code);
+    element("notice").textContent = `Code ${code} copied.`;
+  } catch {
+    getSelection().selectAllChildren(button); // no clipboard outside a secure context
+    element("notice").textContent = "The code is selected: copy it with the keyboard.";
+  }
+}
+
+// --- What happens at “Twilio”, as it happens ---
+
+let events = null;
+
+function listen() {
+  events = new EventSource(`${INTERFACE}events`);
+  events.addEventListener("open", catchUp); // also after the connection was lost
+  events.addEventListener("message", (event) => event.data && take(JSON.parse(event.data), { isNew: true }));
+  for (const change of ["status", "outcome"]) {
+    events.addEventListener(change, (event) => {
+      take(JSON.parse(event.data), { isNew: false });
+      showPlanned();
+    });
+  }
+}
+
+async function catchUp() {
+  const known = await (await fetch(`${INTERFACE}messages`)).json();
+  messages.clear();
+  for (const message of known) {
+    messages.set(message.sid, message);
+    offer(message.to);
+  }
+  showAll();
+}
+
+// A browser opens six connections to one host: a page that nobody looks at must not hold one.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    events.close();
+  } else if (events.readyState === EventSource.CLOSED) {
+    listen();
+  }
+});
+
+// --- Faults ---
+
+async function plan(fault) {
+  const answer = await fetch(`${INTERFACE}faults`, { method: "POST", body: JSON.stringify(fault) });
+  if (!answer.ok) element("notice").textContent = (await answer.json()).error;
+  await showPlanned();
+}
+
+async function showPlanned() {
+  const plans = await (await fetch(`${INTERFACE}faults`)).json();
+  const lines = plans.map((plan) => make("li", "", `${plan.endpoint}: ${plan.kind.replace("_", " ")} × ${plan.count ?? "∞"}`));
+  element("planned").replaceChildren(...lines);
+  element("nothing-planned").hidden = plans.length > 0;
+  element("end-faults").hidden = plans.length === 0;
+}
+
+async function endFaults() {
+  await fetch(`${INTERFACE}faults`, { method: "DELETE" });
+  await showPlanned();
+}
+
+// --- The phone itself ---
+
+function tick() {
+  element("clock").textContent = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  if (!document.hidden && element("planned").children.length > 0) showPlanned(); // a refused send makes no message
+}
+
+if (window.frameElement) {
+  document.documentElement.classList.add("framed");
+  new ResizeObserver(() => (window.frameElement.style.height = `${document.body.offsetHeight}px`)).observe(document.body);
+}
+NUMBERS.forEach(offer);
+element("number").addEventListener("change", showAll);
+element("end-faults").addEventListener("click", endFaults);
+for (const button of document.querySelectorAll("[data-plan]")) {
+  button.addEventListener("click", () => plan(JSON.parse(button.dataset.plan)));
+}
+tick();
+setInterval(tick, 1000);
+showPlanned();
+listen();
