@@ -1,0 +1,117 @@
+"""What the page tests share: a real Chromium, a page that tolerates no complaint, and a demo to look at.
+
+Tests here are plain functions, and their service is another process: while the browser is open its driver holds this
+thread's event loop, so `start` and async tests cannot stand beside it. For that reason too the browser ends with its
+file and not with the run.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# It is to ask nobody for anything by itself; without --no-sandbox it does not start as root.
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PATIENCE_MS = 10_000
+KEY = re.compile(r"otp_sk_\S+")
+
+
+def chromium():
+    """Find the machine's Chromium: `OTP_TEST_CHROMIUM`, else by its usual names. Skip without one, but fail in CI."""
+    found = os.environ.get("OTP_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        end = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        end(f"no Chromium here: none of {', '.join(NAMES)} is in PATH, and OTP_TEST_CHROMIUM names none")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Run a headless Chromium for the tests of one file."""
+    executable = chromium()
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def complaints():
+    """Collect what a page complains of; a test that provokes a complaint looks at it and clears the list."""
+    return []
+
+
+@pytest.fixture
+def page(browser, complaints):
+    """Open an empty page, 1280 wide; no error, no policy violation and no foreign host may be seen when it closes."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
+    opened = context.new_page()
+    # Chromium writes a violation of the content security policy, and an answer of 4xx, to the console as an error.
+    opened.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("request", lambda request: is_foreign(request.url) and complaints.append(f"asked {request.url}"))
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def is_foreign(url):
+    """Tell whether a request leaves this machine."""
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo in a process of its own."""
+
+    url: str
+    key: str
+    lines: list[str]  # what it has printed so far
+
+
+@pytest.fixture(scope="session")
+def demo():
+    """Serve `otp-service demo` for the whole run; its walk has closed the loop once when it is given."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "service", "demo", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines, said_its_key = [], threading.Event()
+
+    def listen():
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if KEY.search(line):
+                said_its_key.set()
+        said_its_key.set()  # or will never
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        said_its_key.wait(30)
+        key = KEY.search("\n".join(lines))
+        assert key, lines
+        yield Demo(f"http://127.0.0.1:{port}", key[0], lines)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        listener.join()
+        process.stdout.close()
