@@ -2,14 +2,17 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from service import demo
+from service.demo import stage, walk
 from service.sandbox import create_sandbox
 from service.sandbox.faults import FaultPlan
 
@@ -36,29 +39,32 @@ def faulty(monkeypatch):
             made.append(sandbox)
             return sandbox
 
-        monkeypatch.setattr(demo, "create_sandbox", create)
-        monkeypatch.setattr(demo, "_PATIENCE_SECONDS", 0.5)
+        monkeypatch.setattr(stage, "create_sandbox", create)
+        monkeypatch.setattr(walk, "_PATIENCE_SECONDS", 0.5)
         return made
 
     return plan
 
 
-async def test_the_demo_shows_the_five_steps_and_ends_with_0(capsys):
-    """Issued, received, typed, approved, told: five lines, each with what happened, and status 0."""
-    assert await demo.run_demo(host="127.0.0.1", port=free_port(), once=True) == 0
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip() and line.lstrip()[0] != "{"]
-    steps = [re.split(r"  +", line, maxsplit=1) for line in lines]
-    assert [name for name, _ in steps] == ["issued", "SMS received", "code typed", "approved", "Twilio told"]
-    [code] = re.findall(r"\b[0-9]{6}\b", steps[1][1])
-    assert steps[2][1] == code
-    assert re.fullmatch(r"Outcome=confirmed for SM[0-9a-f]{32}", steps[4][1])
+async def test_the_demo_shows_each_step_with_its_values_and_ends_with_0(capsys):
+    """Issued, in Redis, received, typed, approved, told: a line each, with the values that belong together."""
+    assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=True) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    steps = dict(re.split(r"  +", line, maxsplit=1) for line in lines)
+    assert list(steps) == ["issued", "in Redis", "SMS received", "code typed", "approved", "Twilio told"]
+    assert re.search(r"→ ve_[0-9a-f]{32}, [0-9]+ ms$", steps["issued"])
+    [code] = re.findall(r"\b[0-9]{6}\b", steps["SMS received"])
+    assert steps["code typed"] == code
+    assert "valid: True" in steps["approved"]
+    [sid] = re.findall(r"^digest [0-9a-f]{12}… → send 1 → (SM[0-9a-f]{32})$", steps["in Redis"])
+    assert steps["Twilio told"] == f"Outcome=confirmed for {sid}"
 
 
 @pytest.mark.parametrize("kind", ["not_found", "500", "unauthorized"])
 async def test_a_loop_that_does_not_close_ends_with_1(faulty, capsys, kind):
     """When Twilio does not take the confirmation, the demo says FAILED and ends with 1."""
     made = faulty(endpoint="feedback", kind=kind)
-    assert await demo.run_demo(host="127.0.0.1", port=free_port(), once=True) == 1
+    assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=True) == 1
     assert "FAILED" in capsys.readouterr().out
     [message] = made[0].ledger.messages()
     assert message.outcome != "confirmed"
@@ -68,14 +74,14 @@ async def test_a_loop_that_does_not_close_ends_with_1(faulty, capsys, kind):
 async def test_a_walk_that_stops_half_way_ends_with_1(faulty, capsys, fault):
     """When the message is refused or never comes, the demo says FAILED and ends with 1, without a traceback."""
     faulty(endpoint="messages", **fault)
-    assert await demo.run_demo(host="127.0.0.1", port=free_port(), once=True) == 1
+    assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=True) == 1
     assert "FAILED  The walk stopped: " in capsys.readouterr().out
 
 
 async def test_what_goes_on_serving_needs_a_closed_loop(faulty, capsys):
     """Without `--once` too a loop that does not close ends the demo with 1, and no URL is printed."""
     faulty(endpoint="feedback", kind="not_found")
-    assert await demo.run_demo(host="127.0.0.1", port=free_port(), once=False) == 1
+    assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=False) == 1
     assert "Serving on" not in capsys.readouterr().out
 
 
@@ -86,7 +92,7 @@ async def test_a_taken_port_is_refused_before_anything_starts():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"^127.0.0.1:{port} cannot be listened on .*choose another with --port$"):
-            await demo.run_demo(host="127.0.0.1", port=port, once=True)
+            await stage.run_demo(host="127.0.0.1", port=port, once=True)
 
 
 @pytest.mark.slow
@@ -130,3 +136,32 @@ def test_the_demo_ignores_the_environment(tmp_path):
     assert "Twilio told" in ended.stdout
     assert "Mallory" not in ended.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == [".env"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all_parts_and_leaves_nothing(tmp_path):
+    """With pages open that listen for ever, Ctrl-C ends the demo at once, with 0; its server and folder are gone."""
+    port = free_port()
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "service", "demo", "--port", str(port)],
+        cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said = []
+    while "Ctrl-C ends it." not in (said or [""])[-1]:
+        said.append(demo.stdout.readline())
+        assert said[-1], said
+    assert f"http://127.0.0.1:{port}/sandbox/phone" in "".join(said)
+    streams = [
+        urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5)
+        for path in ("/demo/window", "/sandbox/_/events")
+    ]
+    valkey = [path.name for path in tmp_path.iterdir() if path.name.startswith("otp-demo-")]
+    assert valkey
+    started = time.monotonic()
+    demo.send_signal(signal.SIGINT)
+    rest, _ = demo.communicate(timeout=10)
+    assert (demo.returncode, rest) == (0, "\nStopping: the last requests, the worker, then Valkey.\n")
+    assert time.monotonic() - started < 4
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("otp-demo-")] == []
+    for stream in streams:
+        stream.close()

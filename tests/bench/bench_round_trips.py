@@ -99,8 +99,10 @@ async def main(redis_url):
     async with open_redis(settings) as scripts:
         await RedisApiKeys(scripts).add(key_digest(KEY), particulars)
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings, routes=[Mount("/sandbox", sandbox)]), port=SERVICE_PORT, http=DroppingProtocol,
-                       log_level="error", access_log=False)
+        uvicorn.Config(
+            create_app(settings, routes=[Mount("/sandbox", sandbox)]),
+            port=SERVICE_PORT, http=DroppingProtocol, log_level="error", access_log=False,
+        )
     )  # fmt: skip
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way

@@ -21,8 +21,13 @@ function make(name, className, text) {
 function take(message, { isNew }) {
   messages.set(message.sid, message);
   offer(message.to);
-  if (isNew) element("number").value = message.to; // the phone that rings is the one looked at
-  if (message.to === element("number").value) show(message, { isNew });
+  const shown = element("number").value;
+  if (isNew && shown !== message.to) {
+    element("number").value = message.to; // the phone that rings is the one looked at
+    showAll();
+  } else if (shown === message.to) {
+    show(message, { isNew });
+  }
 }
 
 function offer(number) {
@@ -138,10 +143,14 @@ async function plan(fault) {
 
 async function showPlanned() {
   const plans = await (await fetch(`${INTERFACE}faults`)).json();
-  const lines = plans.map((plan) => make("li", "", `${plan.endpoint}: ${plan.kind.replace("_", " ")} × ${plan.count ?? "∞"}`));
+  const lines = plans.map((plan) => make("li", "", `${plan.endpoint}: ${plan.kind.replace("_", " ")}, ${left(plan.count)}`));
   element("planned").replaceChildren(...lines);
   element("nothing-planned").hidden = plans.length > 0;
   element("end-faults").hidden = plans.length === 0;
+}
+
+function left(count) {
+  return count === null ? "until ended" : count === 1 ? "once" : `${count} times`;
 }
 
 async function endFaults() {

@@ -1,0 +1,295 @@
+"""The sample login page in a real Chromium: a person signs in, errs, waits and meets faults; the loop shows."""
+
+import re
+import time
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.pages.visitor import STEPS, Visitor, barriers, width_of
+
+US = "+14155550123"
+
+
+def number(end):
+    """Give a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
+    return f"+1212555{end:04}"
+
+
+@pytest.fixture
+def visitor(page, demo):
+    """Open the login page; no fault is planned."""
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    return Visitor(page, demo.url).open()
+
+
+def refused(complaints, status):
+    """Take note that the browser's console names the refusals that a test has provoked, and nothing else."""
+    assert complaints
+    assert all(f"status of {status}" in complaint for complaint in complaints), complaints
+    complaints.clear()
+
+
+def test_a_person_signs_in_and_every_step_lights_up(visitor):
+    """Number in, code in, signed in; the seven steps are done, and Twilio was told about exactly that message."""
+    visitor.sign_in_form(US)
+    for step in STEPS[:4]:
+        visitor.sees(step)
+    visitor.code_field.fill(visitor.codes(US)[0])
+    visitor.is_signed_in()
+    for step in STEPS:
+        visitor.sees(step)
+    [message] = visitor.messages(US)
+    assert message["outcome"] == "confirmed"
+    expect(visitor.page.locator("#map")).to_contain_text(message["sid"][:10])
+    expect(visitor.phone.get_by_text("Twilio was told: confirmed")).to_be_visible()
+
+
+def test_what_redis_holds_is_shown_and_holds_no_code(visitor):
+    """The record is shown as it is: a digest leads to a send and its SID; neither code nor number stand in it."""
+    visitor.sign_in_form(number(100))
+    visitor.sees("delivered")
+    visitor.page.get_by_text("The whole record").click()
+    shown = visitor.page.locator("#redis").inner_text()
+    [code], [message] = visitor.codes(number(100)), visitor.messages(number(100))
+    assert message["sid"] in shown
+    assert re.search(r"[0-9a-f]{12}… → SM", shown)
+    assert code not in shown
+    assert number(100).removeprefix("+") not in shown
+
+
+def test_a_whole_message_may_be_pasted(visitor):
+    """Pasting the message, or a code with a blank in it, leaves the digits and checks them at once."""
+    visitor.sign_in_form(number(101))
+    [code] = visitor.codes(number(101))
+    visitor.code_field.fill(f"Your Acme code is {code[:3]} {code[3:]}.")
+    visitor.is_signed_in()
+
+
+def test_the_fields_tell_phones_what_they_are_for(visitor):
+    """The number is a telephone number, the code a one-time code on a numeric keyboard."""
+    visitor.sign_in_form(number(102))
+    for name, value in {"autocomplete": "one-time-code", "inputmode": "numeric"}.items():
+        expect(visitor.code_field).to_have_attribute(name, value)
+    for name, value in {"autocomplete": "tel", "inputmode": "tel", "type": "tel"}.items():
+        expect(visitor.page.locator("#number")).to_have_attribute(name, value)
+
+
+def test_the_keyboard_is_enough(visitor):
+    """Somebody without a pointer signs in: Enter sends, the focus is where the next thing happens."""
+    visitor.page.get_by_label("Your phone number").focus()
+    visitor.page.keyboard.type(number(103))
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.code_field).to_be_focused()
+    visitor.page.keyboard.type(visitor.codes(number(103))[0])
+    visitor.is_signed_in()
+    expect(visitor.page.locator("#signed-in")).to_be_focused()
+
+
+def test_a_wrong_code_leaves_the_attempts_that_it_says(visitor):
+    """A wrong code is refused with the attempts that are left, at its field; the right one still works."""
+    visitor.sign_in_form(number(104))
+    visitor.code_field.fill(visitor.wrong_code(number(104)))
+    visitor.says("That is not the code. 4 attempts are left.")
+    expect(visitor.code_field).to_be_focused()
+    expect(visitor.code_field).to_have_attribute("aria-invalid", "true")
+    visitor.sees("approved", "trouble")
+    visitor.code_field.fill(visitor.codes(number(104))[0])
+    visitor.is_signed_in()
+
+
+def test_after_the_last_attempt_even_the_right_code_is_refused(visitor):
+    """Five wrong codes lock the verification: the page says so, and nobody is signed in."""
+    visitor.sign_in_form(number(105))
+    wrong = visitor.wrong_code(number(105))
+    for left in ("4 attempts are left", "3 attempts are left", "2 attempts are left", "One attempt is left"):
+        visitor.code_field.fill(wrong)
+        visitor.says(left)
+    visitor.code_field.fill(wrong)
+    visitor.says("no attempts are left. Start again")
+    visitor.code_field.fill(visitor.codes(number(105))[0])
+    visitor.says("Too many wrong codes.")
+    assert [message["outcome"] for message in visitor.messages(number(105))] == ["unconfirmed"]
+
+
+def test_a_resend_waits_for_its_time_and_the_first_code_still_works(visitor):
+    """The button counts down; of two messages, only the one whose code was typed is confirmed."""
+    visitor.sign_in_form(number(106))
+    again = visitor.page.locator("#resend")
+    expect(again).to_be_disabled()
+    expect(again).to_have_text(re.compile(r"in [1-5] s"))
+    expect(again).to_be_enabled(timeout=8000)
+    again.click()
+    visitor.says("A new code is on its way.")
+    expect(visitor.page.locator("#map li")).to_have_count(2)
+    visitor.code_field.fill(visitor.codes(number(106))[0])
+    visitor.is_signed_in()
+    visitor.sees("confirmed")
+    assert [message["outcome"] for message in visitor.messages(number(106))] == ["confirmed", "unconfirmed"]
+
+
+@pytest.mark.slow
+def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor):
+    """After 30 s a short-lived code signs nobody in; Twilio still hears that its message arrived."""
+    visitor.page.get_by_label(re.compile("30 seconds only")).check()
+    visitor.sign_in_form(number(107))
+    time.sleep(30.5)
+    visitor.code_field.fill(visitor.codes(number(107))[0])
+    visitor.says("it came too late. Ask for a new one.")
+    visitor.sees("confirmed")
+    visitor.sees("approved", "trouble")
+    assert [message["outcome"] for message in visitor.messages(number(107))] == ["confirmed"]
+
+
+def test_a_lost_answer_keeps_nobody_from_signing_in(visitor):
+    """When Twilio's answer is lost the page says so; the callback brings the SID, and the loop closes all the same."""
+    visitor.plan("Lost answer")
+    visitor.sign_in_form(number(108))
+    visitor.says("We cannot tell yet whether the message went out.")
+    visitor.code_field.fill(visitor.codes(number(108))[0])
+    visitor.is_signed_in()
+    visitor.sees("sid")
+    visitor.sees("confirmed")
+    [message] = visitor.messages(number(108))
+    assert message["outcome"] == "confirmed"
+
+
+def test_a_message_that_does_not_arrive_is_noticed(visitor):
+    """An undelivered message shows in the loop, and the page offers the ways out."""
+    visitor.plan("Undelivered")
+    visitor.sign_in_form(number(109))
+    visitor.sees("delivered", "trouble")
+    visitor.says("The message did not reach the phone.")
+
+
+def test_feedback_that_fails_is_posted_again(visitor):
+    """Twilio refuses three times to hear of it: signing in does not wait, and the fourth time it is told."""
+    visitor.plan("Feedback 500")
+    visitor.sign_in_form(number(110))
+    visitor.code_field.fill(visitor.codes(number(110))[0])
+    visitor.is_signed_in()
+    visitor.sees("confirmed", "wait")
+    expect(visitor.page.locator('[data-step="confirmed"]')).to_have_attribute("data-state", "done", timeout=25_000)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence", "status"),
+    [
+        ("0415 555 0123", "Start with a plus sign and the country code", None),
+        ("+1 415 555", "That is not a phone number we can send to", 422),
+        ("+7 912 345 67 89", "We cannot send codes to that country", 422),
+    ],
+)
+def test_a_number_that_cannot_be_sent_to_is_refused_in_plain_words(visitor, complaints, typed, sentence, status):
+    """Every wrong number is answered at its field, in words that say what to do."""
+    visitor.ask(typed)
+    visitor.says(sentence)
+    expect(visitor.page.get_by_label("Your phone number")).to_be_focused()
+    if status:
+        refused(complaints, status)
+
+
+def test_too_many_requests_say_when_to_come_back(visitor, complaints):
+    """A second code at once for the same number is refused with the seconds to wait."""
+    visitor.sign_in_form(number(111))
+    visitor.page.get_by_role("button", name="Use another number").click()
+    visitor.ask(number(111))
+    visitor.says(re.compile(r"Too many requests\. Try again in [1-5] s\."))
+    refused(complaints, 429)
+
+
+def test_somebody_who_opted_out_hears_why(visitor, complaints):
+    """Twilio's 21610 comes out as the sentence that the person can act upon."""
+    visitor.plan("Opted out")
+    visitor.ask(number(112))
+    visitor.says("This number has opted out of our messages.")
+    refused(complaints, 422)
+
+
+def test_a_service_out_of_reach_loses_nothing(visitor, complaints):
+    """Without a connection the page says so, keeps what was typed, and works when it is back."""
+    visitor.page.route("**/demo/login", lambda route: route.abort())
+    visitor.ask(number(113))
+    visitor.says("We cannot reach the service.")
+    complaints.clear()
+    visitor.page.unroute("**/demo/login")
+    visitor.page.get_by_role("button", name="Send me a code").click()
+    expect(visitor.code_field).to_be_focused()
+
+
+def test_a_lost_verdict_is_asked_for_again_and_does_not_become_used(visitor, complaints):
+    """The answer to the check is lost on its way: the page repeats with the same key and the person is signed in."""
+    asked = []
+
+    def lose_the_first(route):
+        asked.append(route.request.headers["idempotency-key"])
+        if len(asked) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    visitor.sign_in_form(number(114))
+    visitor.page.route("**/verify", lose_the_first)
+    visitor.code_field.fill(visitor.codes(number(114))[0])
+    visitor.is_signed_in()
+    assert asked[0] == asked[1]
+    complaints.clear()
+
+
+def test_the_back_end_signs_nobody_in_on_the_browsers_word(visitor):
+    """Without an approval, with a foreign cookie, or a second time, the session is refused."""
+    browser = visitor.page.request
+    assert browser.post(f"{visitor.url}/demo/session").status == 403
+    visitor.sign_in_form(number(115))
+    assert browser.post(f"{visitor.url}/demo/session").status == 403
+    assert requests.post(f"{visitor.url}/demo/session", cookies={"demo_login": "x"}, timeout=5).status_code == 403
+    visitor.code_field.fill(visitor.codes(number(115))[0])
+    visitor.is_signed_in()
+    assert browser.post(f"{visitor.url}/demo/session").status == 403
+
+
+def test_the_back_end_refuses_what_is_no_wish(demo):
+    """A body without a number is a 422, and no fault of the server."""
+    for body in ("", "[]", '{"to": 7}', "{}"):
+        assert requests.post(f"{demo.url}/demo/login", data=body, timeout=5).status_code == 422
+
+
+def test_the_policy_lets_nothing_in_from_elsewhere(demo):
+    """Both pages come with a policy without inline scripts, and nobody else may frame them."""
+    for path in ("/", "/sandbox/phone"):
+        policy = requests.get(demo.url + path, timeout=5).headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'self'" in policy
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_every_state_is_usable_by_everybody(visitor, complaints, scheme, width):
+    """Empty, refused, sent, wrong code, signed in: axe finds nothing, and nothing stands out at the side."""
+    page, end = visitor.page, 120 + width % 7 + (10 if scheme == "dark" else 0)
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+
+    def is_usable():
+        assert barriers(page) == []
+        assert width_of(page) <= width
+
+    is_usable()
+    visitor.ask("+1 2")
+    visitor.says("That is not a phone number")
+    complaints.clear()
+    is_usable()
+    visitor.sign_in_form(number(end))
+    visitor.sees("delivered")
+    is_usable()
+    visitor.code_field.fill(visitor.wrong_code(number(end)))
+    visitor.says("That is not the code.")
+    page.get_by_text("The whole record").click()
+    is_usable()
+    visitor.code_field.fill(visitor.codes(number(end))[0])
+    visitor.is_signed_in()
+    visitor.sees("confirmed")
+    is_usable()

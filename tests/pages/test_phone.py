@@ -1,0 +1,119 @@
+"""The virtual phone in a real Chromium: messages arrive, their fate shows, faults are planned."""
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.pages.visitor import barriers, width_of
+
+NUMBER, OTHER = "+13125550150", "+13125550151"
+
+
+@pytest.fixture
+def phone(page, demo):
+    """Open the phone; no fault is planned."""
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    page.goto(f"{demo.url}/sandbox/phone")
+    return page
+
+
+def send(demo, to):
+    """Issue a verification as a back end does; give its id and code."""
+    headers = {"Authorization": f"Bearer {demo.key}"}
+    answer = requests.post(f"{demo.url}/v1/verifications", json={"to": to}, headers=headers, timeout=10)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def verify(demo, verification_id, code):
+    """Check a code as a back end does."""
+    headers = {"Authorization": f"Bearer {demo.key}"}
+    url = f"{demo.url}/v1/verifications/{verification_id}/verify"
+    return requests.post(url, json={"code": code}, headers=headers, timeout=10).json()
+
+
+def test_a_message_arrives_by_itself_and_shows_its_fate(phone, demo):
+    """Without reloading the message appears, is delivered, and carries a mark when Twilio was told."""
+    verification_id = send(demo, NUMBER)
+    code = phone.locator(".code")
+    expect(code).to_be_visible()
+    expect(phone.locator("#number")).to_have_value(NUMBER)
+    expect(phone.locator(".fate")).to_have_text("delivered")
+    assert verify(demo, verification_id, code.inner_text())["valid"]
+    expect(phone.locator(".told")).to_have_text("✓ Twilio was told: confirmed")
+
+
+def test_one_click_copies_the_code(phone, demo):
+    """The code is a button with a name; pressing it puts the digits into the clipboard and says so."""
+    phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    send(demo, "+13125550152")
+    code = phone.get_by_role("button", name="Copy code")
+    code.click()
+    digits = code.inner_text()
+    expect(phone.locator("#notice")).to_have_text(f"Code {digits} copied.")
+    assert phone.evaluate("navigator.clipboard.readText()") == digits
+
+
+def test_several_numbers_each_have_their_thread(phone, demo):
+    """The phone that rings comes to the front; the others keep their messages."""
+    send(demo, "+13125550153")
+    expect(phone.locator(".message")).to_have_count(1)
+    send(demo, OTHER)
+    expect(phone.locator("#number")).to_have_value(OTHER)
+    expect(phone.locator(".message")).to_have_count(1)
+    phone.locator("#number").select_option("+13125550153")
+    expect(phone.locator(".message")).to_have_count(1)
+    phone.locator("#number").select_option("+61491570156")
+    expect(phone.get_by_text("No messages yet.")).to_be_visible()
+
+
+def test_messages_of_before_are_there_when_the_page_opens(phone, demo):
+    """Whoever opens the phone later sees what has arrived."""
+    send(demo, "+13125550154")
+    phone.reload()
+    phone.locator("#number").select_option("+13125550154")
+    expect(phone.locator(".message")).to_have_count(1)
+
+
+def test_a_fault_is_planned_shown_used_up_and_ended(phone, demo):
+    """A button plans a fault; the list shows it, forgets it once it has struck, and can be emptied."""
+    planned = phone.locator("#planned")
+    phone.get_by_role("button", name="Undelivered").click()
+    expect(planned).to_have_text("callbacks: fail, once")
+    send(demo, "+13125550155")
+    expect(phone.locator(".fate .bad")).to_have_text("undelivered (30003)")
+    expect(planned).to_be_empty()
+    phone.get_by_role("button", name="Feedback 500").click()
+    expect(planned).to_have_text("feedback: 500, 3 times")
+    phone.get_by_role("button", name="End all faults").click()
+    expect(phone.get_by_text("Nothing: all goes well.")).to_be_visible()
+
+
+def test_every_button_plans_what_the_stand_in_knows(phone, demo):
+    """No button of the page is refused by the stand-in."""
+    buttons = phone.locator("[data-plan]")
+    for place in range(buttons.count()):
+        buttons.nth(place).click()
+        expect(phone.locator("#planned li")).to_have_count(place + 1)
+    expect(phone.locator("#notice")).to_be_empty()
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_phone_is_usable_by_everybody(phone, demo, scheme, width):
+    """Empty and with a message, axe finds nothing, and nothing stands out at the side."""
+    phone.emulate_media(color_scheme=scheme)
+    phone.set_viewport_size({"width": width, "height": 800})
+    assert barriers(phone) == []
+    verification_id = send(demo, f"+13125550{160 + width % 7 + (10 if scheme == 'dark' else 0)}")
+    verify(demo, verification_id, phone.locator(".code").inner_text())
+    expect(phone.locator(".told")).to_be_visible()
+    assert barriers(phone) == []
+    assert width_of(phone) <= width
+
+
+def test_axe_would_find_a_barrier(phone):
+    """The check that finds nothing is one that can find something."""
+    phone.evaluate("document.querySelector('label').remove()")
+    assert any(found.startswith("select-name") for found in barriers(phone))

@@ -1,0 +1,83 @@
+"""A visitor of the sample login page: types, waits and reads as a person would; looks at the stand-in beside."""
+
+import re
+from dataclasses import dataclass
+
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+STEPS = ("stored", "sent", "sid", "delivered", "typed", "approved", "confirmed")
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """One visitor on one page of one demo."""
+
+    page: Page
+    url: str
+
+    def open(self, path="/"):
+        """Open a page of the demo."""
+        self.page.goto(self.url + path)
+        return self
+
+    @property
+    def phone(self):
+        """The virtual phone in its frame."""
+        return self.page.frame_locator("iframe")
+
+    def plan(self, fault):
+        """Press a fault's button on the phone, and see it planned."""
+        self.phone.get_by_role("button", name=fault).click()
+        expect(self.phone.locator("#planned li")).to_have_count(1)
+
+    def ask(self, number):
+        """Type a number and ask for a code."""
+        self.page.get_by_label("Your phone number").fill(number)
+        self.page.get_by_role("button", name="Send me a code").click()
+
+    def sign_in_form(self, number):
+        """Ask for a code and come to the field for it."""
+        self.ask(number)
+        expect(self.code_field).to_be_focused()
+
+    @property
+    def code_field(self):
+        """The field for the code."""
+        return self.page.get_by_label("The code from the message")
+
+    def says(self, text):
+        """See a sentence on the page."""
+        expect(self.page.get_by_text(text)).to_be_visible()
+
+    def is_signed_in(self):
+        """See the end of a sign-in."""
+        expect(self.page.get_by_role("heading", name="You are signed in")).to_be_visible()
+
+    def sees(self, step, state="done"):
+        """See a step of the loop in a state."""
+        expect(self.page.locator(f'[data-step="{step}"]')).to_have_attribute("data-state", state)
+
+    def messages(self, number):
+        """Read what the stand-in has for a number, oldest first."""
+        return requests.get(f"{self.url}/sandbox/_/messages", params={"to": number}, timeout=5).json()
+
+    def codes(self, number):
+        """Read the codes that were sent to a number, oldest first."""
+        return [re.search(r"\b\d{6}\b", message["body"])[0] for message in self.messages(number)]
+
+    def wrong_code(self, number):
+        """Make a code that no message to this number carries."""
+        return next(code for code in ("000000", "111111", "222222", "333333") if code not in self.codes(number))
+
+
+def barriers(page):
+    """List what would keep somebody from using the page, by axe's rules for WCAG 2.2 AA and its best practices."""
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in found]
+
+
+def width_of(page):
+    """Measure how wide the page is laid out, in pixels."""
+    return page.evaluate("document.documentElement.scrollWidth")
