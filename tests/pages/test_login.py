@@ -107,7 +107,8 @@ def test_after_the_last_attempt_even_the_right_code_is_refused(visitor):
         visitor.code_field.fill(wrong)
         visitor.says(left)
     visitor.code_field.fill(wrong)
-    visitor.says("no attempts are left. Start again")
+    visitor.says("No attempts are left. Start again with a new one.")
+    expect(visitor.page.locator("#resend")).to_be_hidden()
     visitor.code_field.fill(visitor.codes(number(105))[0])
     visitor.says("Too many wrong codes.")
     assert [message["outcome"] for message in visitor.messages(number(105))] == ["unconfirmed"]
@@ -136,7 +137,7 @@ def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor
     visitor.sign_in_form(number(107))
     time.sleep(30.5)
     visitor.code_field.fill(visitor.codes(number(107))[0])
-    visitor.says("it came too late. Ask for a new one.")
+    visitor.says("it came too late. Start again with a new one.")
     visitor.sees("confirmed")
     visitor.sees("approved", "trouble")
     assert [message["outcome"] for message in visitor.messages(number(107))] == ["confirmed"]
@@ -193,7 +194,7 @@ def test_a_number_that_cannot_be_sent_to_is_refused_in_plain_words(visitor, comp
 def test_too_many_requests_say_when_to_come_back(visitor, complaints):
     """A second code at once for the same number is refused with the seconds to wait."""
     visitor.sign_in_form(number(111))
-    visitor.page.get_by_role("button", name="Use another number").click()
+    visitor.page.get_by_role("button", name="Start again").click()
     visitor.ask(number(111))
     visitor.says(re.compile(r"Too many requests\. Try again in [1-5] s\."))
     refused(complaints, 429)

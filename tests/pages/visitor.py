@@ -29,6 +29,7 @@ class Visitor:
 
     def plan(self, fault):
         """Press a fault's button on the phone, and see it planned."""
+        self.phone.get_by_text("Let something go wrong").click()
         self.phone.get_by_role("button", name=fault).click()
         expect(self.phone.locator("#planned li")).to_have_count(1)
 

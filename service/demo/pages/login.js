@@ -17,11 +17,11 @@ const PROBLEMS = {
   invalid_request: "Type the digits of the code, and nothing else.",
 };
 const VERDICTS = {
-  expired: "That code is right, but it came too late. Ask for a new one.",
+  expired: "That code is right, but it came too late.",
   superseded: "That code is from an older message. Type the newest one.",
-  used: "That code has been used already. Start again.",
-  canceled: "This sign-in was canceled. Start again.",
-  locked: "Too many wrong codes. Start again with a new one.",
+  used: "That code has been used already.",
+  canceled: "This sign-in was canceled.",
+  locked: "Too many wrong codes.",
 };
 const OURS = "We cannot do this right now. Nothing is lost: try again in a moment.";
 const UNREACHABLE = "We cannot reach the service. Check your connection and try again.";
@@ -116,13 +116,16 @@ async function check() {
   const judged = await call(`/v1/verifications/${verification.id}/verify`, { body: { code }, repeatable: true });
   announce("login:judged", { verdict: judged.verdict });
   if (judged.verdict === "approved") return signIn();
+  verification = judged;
+  countDown();
   element("code").select();
-  throw new Problem(judged.verdict === "wrong_code" ? wrong(judged.attempts_remaining) : VERDICTS[judged.verdict]);
+  throw new Problem(refusal(judged));
 }
 
-function wrong(left) {
-  if (left === 0) return "That is not the code, and no attempts are left. Start again with a new one.";
-  return `That is not the code. ${left === 1 ? "One attempt is" : `${left} attempts are`} left.`;
+function refusal({ verdict, status, attempts_remaining: left }) {
+  const way = status === "pending" ? "" : " Start again with a new one.";
+  if (verdict !== "wrong_code") return VERDICTS[verdict] + way;
+  return `That is not the code. ${left === 1 ? "One attempt is" : `${left || "No"} attempts are`} left.${way}`;
 }
 
 function digits(text) {
@@ -138,7 +141,7 @@ async function resend() {
 function countDown() {
   const seconds = Math.ceil((mayResendAt - Date.now()) / 1000);
   element("resend").disabled = seconds > 0;
-  element("resend").hidden = mayResendAt === Infinity;
+  element("resend").hidden = mayResendAt === Infinity || verification.status !== "pending";
   element("resend").textContent = seconds > 0 ? `Send a new code (in ${wait(seconds)})` : "Send a new code";
   if (seconds > 0 && seconds < Infinity) setTimeout(countDown, 250);
 }

@@ -167,6 +167,7 @@ function tick() {
 
 if (window.frameElement) {
   document.documentElement.classList.add("framed");
+  element("faults").open = false; // the page around has its own story to tell
   new ResizeObserver(() => (window.frameElement.style.height = `${document.body.offsetHeight}px`)).observe(document.body);
 }
 NUMBERS.forEach(offer);
