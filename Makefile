@@ -4,6 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 ARGS ?=
+NO_WHEEL := echo "A package could not be installed. If no wheel of it fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-quick check format bench clean
@@ -11,16 +12,26 @@ ARGS ?=
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: .venv/installed ## Make .venv with the locked dependencies
+install: .venv/installed ## Make .venv with all locked dependencies
 
-.venv/installed: pyproject.toml uv.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 …"; exit 1; }
+.venv/uv:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "This is $$($(PYTHON) --version); Python 3.11 or newer is needed. Name one with: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version); later runs start at once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv sync --quiet --locked --inexact
 	@touch $@
 
-demo: install ## Walk the loop in the terminal and serve it (ARGS=--once ends after the walk)
+# What the service needs: enough for the demo, and half as much to fetch as the tools of its developers.
+.venv/service: pyproject.toml uv.lock | .venv/uv
+	@$(BIN)/uv sync --locked --inexact --no-dev || { $(NO_WHEEL); exit 1; }
+	@touch $@
+
+.venv/installed: .venv/service
+	@$(BIN)/uv sync --locked --inexact || { $(NO_WHEEL); exit 1; }
+	@touch $@
+
+demo: .venv/service ## Walk the loop in the terminal and serve it with a login page and a phone (ARGS=--once ends after the walk)
 	@$(BIN)/otp-service demo $(ARGS)
 
 test: install ## Run all tests (ARGS goes to pytest)
