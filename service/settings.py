@@ -1,4 +1,4 @@
-"""Settings: the environment, read once and validated together.
+"""Settings: the environment, `.env` and secret files, read once and validated together.
 
 Every setting is a field here, a line in `.env.example` and a row in the README; a test keeps the
 three in step. Contradictions and placeholder secrets stop the start with a sentence that says what
@@ -8,25 +8,18 @@ to set. The rules receive small policies made from this, never the settings them
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.core.codes import LONGEST, SHORTEST
-from service.core.limits import Limits, parse_limits
+from service.core.limits import parse_limits
 from service.core.texts import check_brand
+from service.secret_files import SecretFilesRefused, read_secret_files
+from service.setting_forms import LimitSpec, Optional, OptionalSecret, Secrets, Span, Words
 
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LEAST_SECRET_CHARACTERS = 32
 _LEAST_DISTINCT_CHARACTERS = 8
 # Long words only: a random key must not be taken for a placeholder by chance.
@@ -38,38 +31,11 @@ class SettingsRefused(Exception):
     """The settings cannot be used; each line of the text says what to set."""
 
 
-def _parse_span(value: Any) -> Any:
-    """Read `10m`, `1h`, `90s` or plain seconds."""
-    match = re.fullmatch(r"([0-9]{1,7})([smhd]?)", str(value).strip())
-    if match is None:
-        raise ValueError("write a span such as 90s, 10m or 1h")
-    return int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
-
-
-def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _parse_limits(value: Any) -> Any:
-    return parse_limits(value) if isinstance(value, str) else value
-
-
-def _none_if_empty(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-Span = Annotated[int, BeforeValidator(_parse_span)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
-LimitSpec = Annotated[Limits, NoDecode, BeforeValidator(_parse_limits)]
-Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
-
-
 class Settings(BaseSettings):
     """Everything an operator can set."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    is_isolated: ClassVar[bool] = False  # hears neither the environment nor a file
 
     redis_url: Optional = Field(None, repr=False)  # may hold a password
 
@@ -109,10 +75,28 @@ class Settings(BaseSettings):
     otp_content_retention: Optional = Field(None, pattern="^(retain|discard)$")
     otp_address_retention: Optional = Field(None, pattern="^(retain|obfuscate)$")
     otp_worker: bool = True
+    otp_secrets_dir: Optional = None
     otp_data_dir: Path = Path("data")
     otp_docs: bool = True
     otp_metrics_key: bool = False
     otp_log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+    @classmethod
+    def settings_customise_sources(  # the names are the library's
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `secret_files` says why not this one
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Prefer what the caller gives, then files, then the environment, then `.env`."""
+        if cls.is_isolated:
+            return (init_settings,)
+        said = {**dotenv_settings(), **env_settings()}
+        folder = {**said, **init_settings()}.get("otp_secrets_dir") or ""
+        files = read_secret_files(folder, settings=cls.model_fields.keys() - {"otp_secrets_dir"}, elsewhere=said)
+        return (init_settings, InitSettingsSource(settings_cls, files), env_settings, dotenv_settings)
 
     @field_validator("otp_countries")
     @classmethod
@@ -156,19 +140,7 @@ class Settings(BaseSettings):
 
 
 class _IsolatedSettings(Settings):
-    """Settings that hear nothing of the environment."""
-
-    @classmethod
-    def settings_customise_sources(  # the names are the library's
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read only what the caller gives."""
-        return (init_settings,)
+    is_isolated = True
 
 
 def isolated_settings(**values: Any) -> Settings:
@@ -177,9 +149,11 @@ def isolated_settings(**values: Any) -> Settings:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the environment and `.env`. Raises `SettingsRefused` naming each wrong setting, never its value."""
+    """Read files, environment and `.env`. Raises `SettingsRefused` naming each wrong setting, never its value."""
     try:
         return Settings(**overrides)
+    except SecretFilesRefused as refusal:
+        raise SettingsRefused(str(refusal)) from None
     except ValidationError as failure:
         raise SettingsRefused("\n".join(_sentence(error) for error in failure.errors(include_input=False))) from None
 

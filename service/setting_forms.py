@@ -1,0 +1,44 @@
+"""The forms in which a setting is written: spans, lists, limits, and nothing at all.
+
+An operator writes text; each form here says what text means which value, and refuses other text in a sentence. An
+empty text is no value for what is optional, an empty list, and a limit that is off. A form may meet a value of its
+own type instead, when settings are made from values; it lets that pass.
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+from service.core.limits import Limits, parse_limits
+
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _parse_span(value: Any) -> Any:
+    """Read `10m`, `1h`, `90s` or plain seconds."""
+    match = re.fullmatch(r"([0-9]{1,7})([smhd]?)", str(value).strip())
+    if match is None:
+        raise ValueError("write a span such as 90s, 10m or 1h")
+    return int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _parse_limits(value: Any) -> Any:
+    return parse_limits(value) if isinstance(value, str) else value
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Span = Annotated[int, BeforeValidator(_parse_span)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+LimitSpec = Annotated[Limits, NoDecode, BeforeValidator(_parse_limits)]
+Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
