@@ -1,0 +1,33 @@
+#!/bin/sh
+# Make the secrets that docker-compose.yml names, in deploy/secrets: one file per setting.
+#
+#   sh deploy/make-secrets.sh
+#
+# Nothing that is there is changed: a new otp_index_key would reset every limit. The folder is closed to everybody but
+# you; the files in it must be readable by all, because the containers see them with this owner and mode and run as
+# users of their own.
+set -eu
+umask 077
+mkdir -p "$(dirname "$0")/secrets"
+cd "$(dirname "$0")/secrets"
+
+random() { od -An -v -tx1 -N "$1" /dev/urandom | tr -d ' \n'; }
+keep() { [ -s "$1" ] || printf '%s\n' "$2" > "$1"; }
+
+keep otp_secret_keys "$(random 32)"
+keep otp_index_key "$(random 32)"
+[ -e twilio_auth_token ] || : > twilio_auth_token
+
+# Redis: the service has a password, and may do nothing to the server itself; without one, one may ask whether it lives.
+# The two files belong together, so they are made together.
+if [ ! -s redis_url ] || [ ! -s redis_users ]; then
+    password=$(random 32)
+    printf 'redis://otp:%s@redis:6379/0\n' "$password" > redis_url
+    {
+        printf 'user default on nopass resetkeys resetchannels -@all +ping\n'
+        printf 'user otp on >%s ~otp:* resetchannels +@all -@admin -@dangerous +info\n' "$password"
+    } > redis_users
+fi
+chmod 644 otp_secret_keys otp_index_key twilio_auth_token redis_url redis_users
+
+[ -s twilio_auth_token ] || echo "Now put your Twilio Auth Token into $PWD/twilio_auth_token"
