@@ -1,0 +1,388 @@
+"""The promises of `deploy/` and `docker-compose.yml`: what they name exists, what they start starts, no more is open.
+
+No container engine is needed: files are read as their tools read them, servers and probes run for real.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis as redis_py
+import yaml
+from typer.testing import CliRunner
+
+from service.adapters.embedded import _binary
+from service.app import _DRAIN_SECONDS
+from service.check import examine
+from service.cli import GRACE_SECONDS
+from service.cli import app as cli
+from service.settings import Settings, load_settings, weak_secrets
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+NAMES = set(Settings.model_fields)
+OURS = ("otp", "worker")
+STOP_SECONDS = GRACE_SECONDS + _DRAIN_SECONDS
+NO_SETTING = {"redis_users"}  # the secret of Redis itself
+
+
+def compose():
+    """Read `docker-compose.yml`, with its anchors resolved."""
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+
+
+def services():
+    """List the services of the compose file by name."""
+    return compose()["services"]
+
+
+def dockerfile():
+    """Read the Dockerfile: (instruction, argument) in order, continued lines joined, comments left out."""
+    lines = [line for line in (DEPLOY / "Dockerfile").read_text("utf-8").splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    return [tuple(line.split(" ", 1)) for line in joined.splitlines() if line]
+
+
+def arguments(instruction):
+    """List what follows an instruction of the Dockerfile, each time that it stands there."""
+    return [argument for name, argument in dockerfile() if name == instruction]
+
+
+def unit():
+    """Read the systemd unit: (name, value) of each line."""
+    lines = (DEPLOY / "otp-service.service").read_text("utf-8").splitlines()
+    return [tuple(line.split("=", 1)) for line in lines if re.match("[A-Z]", line)]
+
+
+def values(name):
+    """List the values of one name in the unit."""
+    return [value for found, value in unit() if found == name]
+
+
+def seconds(span):
+    """Read a span such as 20s."""
+    return int(re.fullmatch("([0-9]+)s", span)[1])
+
+
+def accept(words):
+    """Let the command line read a command without running it; fail unless it exists and takes these options."""
+    told = CliRunner().invoke(cli, [*words, "--help"])
+    if told.exit_code != 0:
+        pytest.fail(told.output)
+
+
+def free_port():
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_a_command_that_does_not_exist_would_be_noticed():
+    """The judge of commands in this file refuses an unknown command, and an unknown option of a known one."""
+    for words in (["sreve"], ["serve", "--wrokers", "2"], ["keys", "make", "x"]):
+        with pytest.raises(pytest.fail.Exception):
+            accept(words)
+
+
+# --- docker-compose.yml
+
+
+def test_every_service_is_closed_in():
+    """Each container: nothing writable, no capability, no new privilege, bounded memory, processes and log."""
+    for name, service in services().items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["restart"] == "unless-stopped", name
+        assert service["pids_limit"] <= 500, name
+        assert re.fullmatch("[0-9]+[mg]", service["mem_limit"]), name
+        assert {"max-size", "max-file"} <= set(service["logging"]["options"]), name
+        assert service["healthcheck"]["test"][0] == "CMD", name
+
+
+def test_ports_are_open_to_this_host_only():
+    """Whoever could reach the service around the proxy could write X-Forwarded-For: 127.0.0.1 alone, and no Redis."""
+    published = {name: service["ports"] for name, service in services().items() if "ports" in service}
+    assert set(published) == {"otp"}
+    assert [port.split(":")[0] for port in published["otp"]] == ["127.0.0.1"]
+
+
+def test_redis_is_reached_by_the_two_alone():
+    """Redis is on an internal network with the service and the worker, and on no other."""
+    on_network = {name for name, service in services().items() if "redis" in service.get("networks", [])}
+    assert compose()["networks"]["redis"]["internal"] is True
+    assert on_network == {"otp", "worker", "redis"}
+    assert services()["redis"]["networks"] == ["redis"]
+
+
+def test_every_secret_is_a_file_that_holds_a_setting():
+    """Secrets come from deploy/secrets, which git and the image never see, in files named like settings."""
+    declared = compose()["secrets"]
+    assert {name for service in services().values() for name in service["secrets"]} == set(declared)
+    assert set(declared) - NO_SETTING <= NAMES
+    assert {source["file"] for source in declared.values()} == {f"deploy/secrets/{name}" for name in declared}
+    assert "/deploy/secrets/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    assert set(services()["redis"]["secrets"]) == {"redis_users"}
+    for name in OURS:
+        assert not {key.lower() for key in services()[name]["environment"]} & set(declared)
+
+
+def test_every_setting_that_compose_names_exists():
+    """No variable in the compose file or the image is misspelt, and the worker runs apart."""
+    for name in OURS:
+        assert {key.lower() for key in services()[name]["environment"]} <= NAMES
+        assert services()[name]["environment"]["OTP_WORKER"] == "false"
+    in_image = re.findall(r"\b((?:OTP|TWILIO|REDIS)_[A-Z_]+)=", " ".join(arguments("ENV")))
+    assert {key.lower() for key in in_image} <= NAMES
+
+
+def test_nobody_is_stopped_before_the_work_is_settled():
+    """Compose and systemd wait longer than requests and confirmations take to end."""
+    for name in OURS:
+        assert seconds(services()[name]["stop_grace_period"]) > STOP_SECONDS
+    assert int(values("TimeoutStopSec")[0]) > STOP_SECONDS + 6  # the embedded server ends last
+
+
+async def probe(name, url):
+    """Run the health check of a service against another address; give its exit status."""
+    *words, code = services()[name]["healthcheck"]["test"]
+    assert words == ["CMD", "python", "-c"]
+    code, count = re.subn(r"http://(127\.0\.0\.1|otp):8000", url, code)
+    assert count == 1
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=subprocess.DEVNULL)
+    return await process.wait()
+
+
+async def test_the_probes_tell_health_from_sickness(start, redis, eventually):
+    """A live service is healthy and a closed port is not; the worker is healthy only where a worker works."""
+    whole = await start()
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert await probe("otp", whole.url) == 0
+    assert await probe("otp", nobody) != 0
+    assert await eventually(lambda: redis.exists("otp:worker"))
+    assert await probe("worker", whole.url) == 0
+    assert await probe("worker", nobody) != 0
+
+
+async def test_without_a_worker_its_probe_is_sick(start):
+    """With OTP_WORKER=false and no worker anywhere, nothing is confirmed: the probe says so."""
+    lonely = await start(otp_worker=False)
+    assert await probe("otp", lonely.url) == 0
+    assert await probe("worker", lonely.url) == 1
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_compose_starts_commands_that_exist(name):
+    """What each of our containers runs is a command of ours with options that it has."""
+    accept(services()[name].get("command") or json.loads(arguments("CMD")[0]))
+
+
+# --- deploy/Dockerfile
+
+
+def test_the_image_is_pinned_small_and_not_root():
+    """Both stages have one base with its minor version; uv is the Makefile's; the user is a number, and not root's."""
+    bases = {argument.split(" AS ")[0] for argument in arguments("FROM")}
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.[0-9]+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", bases.pop())
+    [in_makefile] = re.findall(r"^UV_VERSION := (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert re.findall(r"uv==([0-9.]+)", " ".join(arguments("RUN"))) == [in_makefile]
+    assert all("--locked --no-dev" in step for step in arguments("RUN") if "uv sync" in step)
+    assert [int(part) > 0 for part in arguments("USER")[-1].split(":")] == [True, True]
+
+
+def test_the_image_bears_the_version_of_the_project():
+    """The label, and the tag in the compose file, are the version in pyproject.toml."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert f'org.opencontainers.image.version="{version}"' in arguments("LABEL")[0]
+    assert {services()[name]["image"] for name in OURS} == {f"otp-service:{version}"}
+
+
+def test_the_builder_sees_what_it_copies_and_nothing_else():
+    """Every source of a COPY exists and is let through; everything else, secrets first, is kept from the builder."""
+    rules = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    rules = [rule for rule in rules if rule and not rule.startswith("#")]
+    assert rules[0] == "*"
+    let_through = {rule[1:] for rule in rules if rule.startswith("!")}
+    copied = {
+        source.removeprefix("./")
+        for argument in arguments("COPY")
+        if "--from=" not in argument
+        for source in argument.split()[:-1]
+    }
+    assert copied == let_through
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_image_starts_a_command_that_exists():
+    """ENTRYPOINT and CMD are lists, so that signals reach the service, and make a command with options that it has."""
+    assert json.loads(arguments("ENTRYPOINT")[0]) == ["otp-service"]
+    accept(json.loads(arguments("CMD")[0]))
+
+
+def test_the_dockerfile_has_no_lint():
+    """Hadolint has nothing to say."""
+    hadolint = Path(sys.executable).parent / "hadolint"
+    told = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False, timeout=30)
+    assert (told.returncode, told.stdout + told.stderr) == (0, "")
+
+
+# --- deploy/make-secrets.sh and deploy/redis.conf
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Run a copy of make-secrets.sh; give the folder that it fills."""
+    script = tmp_path / "deploy" / "make-secrets.sh"
+    script.parent.mkdir()
+    shutil.copy(DEPLOY / "make-secrets.sh", script)
+    make_secrets(script.parent)
+    return script.parent / "secrets"
+
+
+def make_secrets(folder):
+    """Run the script in a folder; give what it says."""
+    command = ["sh", str(folder / "make-secrets.sh")]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def test_the_script_makes_every_secret_once(made):
+    """All files that compose names are there, closed to others on this host; a second run changes not a byte."""
+    names = set(compose()["secrets"])
+    assert {path.name for path in made.iterdir()} == names
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {0o644}
+    (made / "twilio_auth_token").write_text("the token")
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+    assert make_secrets(made.parent) == ""
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+
+
+def test_what_the_script_makes_is_accepted(made, monkeypatch):
+    """The keys are strong enough to serve with, and differ; only Twilio's side is missing then."""
+    monkeypatch.chdir(made.parent)
+    settings = load_settings(otp_secrets_dir=str(made))
+    assert weak_secrets(settings) == []
+    assert re.fullmatch(r"redis://otp:[0-9a-f]{64}@redis:6379/0", settings.redis_url)
+    assert settings.twilio_auth_token == ()
+
+
+def test_each_line_of_redis_conf_has_its_reason():
+    """No directive stands without a comment above it."""
+    lines = (DEPLOY / "redis.conf").read_text("utf-8").splitlines()
+    pairs = [(above, line) for above, line in pairwise(lines) if line[:1].islower()]
+    assert len(pairs) > 5
+    assert [line for above, line in pairs if not above.startswith("# ")] == []
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def redis_server(request, made, tmp_path):
+    """Start a server as compose does, on loopback and in a folder of the test; give its port."""
+    binary = str(_binary()) if request.param == "valkey" else shutil.which("redis-server")
+    if binary is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no redis-server on this machine")
+    (tmp_path / "data").mkdir()
+    _, *options = services()["redis"]["command"]
+    here = {"/etc/redis.conf": DEPLOY / "redis.conf", "/data": tmp_path / "data", "/run/secrets": made}
+    options = [str(here.get(option, option)).replace("/run/secrets", str(made)) for option in options]
+    port = free_port()
+    with running([binary, *options, "--bind", "127.0.0.1", "--port", str(port)], port):
+        yield port
+
+
+@contextmanager
+def running(command, port):
+    """Run a server until the block ends; wait until it listens."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and process.poll() is None:
+            with socket.socket() as knock:
+                if knock.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        else:
+            process.kill()
+            pytest.fail(f"{command[0]} did not start:\n{process.communicate()[0]}")
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+async def test_the_service_lives_in_the_redis_of_compose(redis_server, made, start, eventually):
+    """With deploy/redis.conf and the restricted user, `check` has no complaint and a code is approved and confirmed."""
+    url = (made / "redis_url").read_text().strip().replace("@redis:6379", f"@127.0.0.1:{redis_server}")
+    service = await start(redis_url=url)
+    told = await examine(service.settings.model_copy(update={"otp_brand": "Rooster", "otp_public_url": service.url}))
+    assert [finding.text for finding in told if "edis" in finding.text and finding.level != "ok"] == []
+    assert [finding.text for finding in told if finding.level == "error"] == []
+    issued = await service.issue()
+    assert (await service.verify(issued["id"], service.codes()[0]))["verdict"] == "approved"
+    assert await eventually(lambda: service.confirmed() == {service.messages()[0].sid})
+    _, ready, _ = await service.call("GET", "/readyz")
+    assert ready["confirming"] == "ok"
+
+
+def test_without_a_password_one_may_ask_whether_redis_lives(redis_server, made):
+    """The health check needs no secret: PING answers, everything else is refused; so is ruling the server for us."""
+    url = urlsplit((made / "redis_url").read_text())
+    with redis_py.Redis(port=redis_server) as stranger:
+        assert stranger.ping()
+        for refused in (["GET", "otp:keys"], ["INFO"], ["CONFIG", "GET", "*"]):
+            with pytest.raises(redis_py.exceptions.NoPermissionError):
+                stranger.execute_command(*refused)
+    with redis_py.Redis(port=redis_server, username=url.username, password=url.password) as ours:
+        assert ours.info()["aof_enabled"] == 1
+        for refused in (["FLUSHALL"], ["CONFIG", "SET", "appendonly", "no"], ["SHUTDOWN"], ["SET", "other:x", "1"]):
+            with pytest.raises(redis_py.exceptions.NoPermissionError):
+                ours.execute_command(*refused)
+
+
+# --- deploy/otp-service.service
+
+
+def test_the_unit_starts_a_command_that_exists():
+    """ExecStart is a command of ours with options that it has."""
+    program, *words = shlex.split(values("ExecStart")[0])
+    assert Path(program).name == "otp-service"
+    accept(words)
+
+
+def test_the_unit_hands_over_every_secret_that_serving_needs():
+    """LoadCredential names settings, the three that cannot be missing among them, and the service reads that folder."""
+    loaded = dict(value.split(":", 1) for value in values("LoadCredential"))
+    assert {"otp_secret_keys", "otp_index_key", "twilio_auth_token"} <= set(loaded) <= NAMES
+    assert all(Path(path).name == name for name, path in loaded.items())
+    environment = dict(value.split("=", 1) for value in values("Environment"))
+    assert environment["OTP_SECRETS_DIR"] == "%d"
+    assert {name.lower() for name in environment} <= NAMES
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+    """`systemd-analyze verify` is silent, and the unit is exposed to 1.5 of 10 at most."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("there is no systemd-analyze on this machine")
+    copy = tmp_path / "otp-service.service"
+    program = Path(sys.executable).parent / "otp-service"
+    text = (DEPLOY / "otp-service.service").read_text("utf-8")
+    copy.write_text(text.replace("/opt/otp-service/.venv/bin/otp-service", str(program)), "utf-8")
+    for command in (["verify", str(copy)], ["security", "--offline=yes", "--threshold=15", str(copy)]):
+        told = subprocess.run([analyze, *command], capture_output=True, text=True, check=False, timeout=50)
+        assert told.returncode == 0, told.stdout + told.stderr
+        if command[0] == "verify":
+            assert told.stdout + told.stderr == ""
