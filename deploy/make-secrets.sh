@@ -10,6 +10,7 @@ set -eu
 umask 077
 mkdir -p "$(dirname "$0")/secrets"
 cd "$(dirname "$0")/secrets"
+chmod 700 .
 
 random() { od -An -v -tx1 -N "$1" /dev/urandom | tr -d ' \n'; }
 keep() { [ -s "$1" ] || printf '%s\n' "$2" > "$1"; }
