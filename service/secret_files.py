@@ -48,7 +48,9 @@ def _files(named: str) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError as failure:
         place = "the folder it names" if named else folder  # what was named may be a secret in the wrong place
-        raise SecretFilesRefused(f"OTP_SECRETS_DIR: {place} cannot be listed ({failure.strerror}).") from None
+        raise SecretFilesRefused(
+            f"OTP_SECRETS_DIR: {place} cannot be listed ({failure.strerror}). Name one that this user can read."
+        ) from None
 
 
 def _read(path: Path) -> str:
