@@ -13,6 +13,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import aiohttp
@@ -203,3 +204,14 @@ async def test_a_large_body_does_not_reach_the_service(proxied):
     status, text = await ask(f"{proxy.public}/v1/verifications", "POST", data=b"x" * 100_000, headers=key)
     assert status in (413, 502)
     assert '"code"' not in text  # the service's own 413 is a problem with a code
+
+
+async def test_the_examples_know_every_door(running):
+    """Both examples let in what the API document lists, the operators' doors excepted: a new door is not forgotten."""
+    [pattern] = re.findall(r"location ~ (\S+) {", (DEPLOY / "nginx.conf").read_text("utf-8"))
+    [globs] = re.findall(r"@public path (.+)", (DEPLOY / "Caddyfile").read_text("utf-8"))
+    _, document, _ = await running.call("GET", "/openapi.json")
+    for path, methods in document["paths"].items():
+        is_public = all("operations" not in method["tags"] for method in methods.values())
+        assert bool(re.search(pattern, path)) == is_public, path
+        assert any(fnmatch(path, glob) for glob in globs.split()) == is_public, path
