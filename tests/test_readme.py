@@ -1,12 +1,16 @@
 """The README is true: its commands exist, its curl calls work, its answers have the fields that it shows."""
 
+import asyncio
 import itertools
 import json
 import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[1] / "README.md"
+NUMBER = "+14155550123"
 BLOCK = re.compile(r"```sh\n(curl .*?)```(?:\n+```json\n(.*?)```)?", re.DOTALL)
 
 
@@ -45,6 +49,23 @@ async def test_every_curl_call_works_and_answers_what_the_readme_shows(start):
             values |= {"ID": content["id"], "CLIENT_TOKEN": content["client_token"], "CODE": running.codes()[0]}
         seen.add(path.rsplit("/", 1)[-1])
     assert {"verifications", "verify", "resend", "cancel", "readyz"} <= seen
+
+
+async def test_the_example_of_a_back_end_signs_in_whom_the_service_has_proven(start, monkeypatch):
+    """The README's Python, run as it stands: begun, typed, proven; a refusal raises its code, nothing else is proven."""
+    running = await start()
+    monkeypatch.setenv("OTP_URL", running.url)
+    monkeypatch.setenv("OTP_KEY", running.key)
+    [example] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    names = {}
+    exec(compile(example, "README.md", "exec"), names)  # noqa: S102 - the README is ours
+    login = await asyncio.to_thread(names["begin"], NUMBER, "192.0.2.7")
+    assert not await asyncio.to_thread(names["is_proven"], login["id"], NUMBER)
+    await running.verify(login["id"], running.codes()[0])
+    assert await asyncio.to_thread(names["is_proven"], login["id"], NUMBER)
+    assert not await asyncio.to_thread(names["is_proven"], login["id"], "+14155550124")
+    with pytest.raises(ValueError, match="invalid_number"):
+        await asyncio.to_thread(names["begin"], "+1415", "192.0.2.7")
 
 
 def test_the_two_commands_are_targets_of_the_makefile():

@@ -1,0 +1,24 @@
+"""The README's example of a front end works in a browser as it stands."""
+
+import re
+
+import requests
+
+from tests.pages.conftest import ROOT
+
+NUMBER = "+17735550100"
+[EXAMPLE] = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+def test_the_example_checks_codes_with_the_client_token_alone(page, demo):
+    """A wrong code comes out as its verdict with the attempts left, the right one as approved."""
+    headers = {"Authorization": f"Bearer {demo.key}"}
+    login = requests.post(f"{demo.url}/v1/verifications", json={"to": NUMBER}, headers=headers, timeout=10).json()
+    [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": NUMBER}, timeout=5).json()
+    [code] = re.findall(r"\b[0-9]{6}\b", message["body"])
+    wrong = "000000" if code != "000000" else "111111"
+    page.goto(f"{demo.url}/sandbox/phone")  # any page of the same origin
+    run = f"async ([login, code]) => {{ const OTP_URL = location.origin; {EXAMPLE}; return check(login, code); }}"
+    login = {name: login[name] for name in ("id", "client_token")}
+    assert page.evaluate(run, [login, wrong]) == "wrong_code, 4 attempts left"
+    assert page.evaluate(run, [login, code]) == "approved"
