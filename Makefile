@@ -7,7 +7,7 @@ ARGS ?=
 NO_WHEEL := echo "A package could not be installed. If no wheel of it fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick check format bench clean
+.PHONY: help install install-service demo test test-quick check format bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,8 @@ install: .venv/installed ## Make .venv with all locked dependencies
 .venv/installed: .venv/service
 	@$(BIN)/uv sync --locked --inexact || { $(NO_WHEEL); exit 1; }
 	@touch $@
+
+install-service: .venv/service ## Make .venv with what the service needs, without its developers' tools
 
 demo: .venv/service ## Walk the loop in the terminal and serve it with a login page and a phone (ARGS=--once ends after the walk)
 	@$(BIN)/otp-service demo $(ARGS)

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from tests.pages.visitor import STEPS, Visitor, barriers, width_of
 
 US = "+14155550123"
+pytestmark = pytest.mark.slow
 
 
 def number(end):
@@ -130,7 +131,6 @@ def test_a_resend_waits_for_its_time_and_the_first_code_still_works(visitor):
     assert [message["outcome"] for message in visitor.messages(number(106))] == ["confirmed", "unconfirmed"]
 
 
-@pytest.mark.slow
 def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor):
     """After 30 s a short-lived code signs nobody in; Twilio still hears that its message arrived."""
     visitor.page.get_by_label(re.compile("30 seconds only")).check()

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from tests.pages.visitor import barriers, width_of
 
 NUMBER, OTHER = "+13125550150", "+13125550151"
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import re
 
+import pytest
 import requests
 
 from tests.pages.conftest import ROOT
 
 NUMBER = "+17735550100"
+pytestmark = pytest.mark.slow
 [EXAMPLE] = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
