@@ -52,7 +52,7 @@ async def test_every_curl_call_works_and_answers_what_the_readme_shows(start):
 
 
 async def test_the_example_of_a_back_end_signs_in_whom_the_service_has_proven(start, monkeypatch):
-    """The README's Python, run as it stands: begun, typed, proven; nothing else is proven, a refusal raises its code."""
+    """The README's Python, run as it stands: begun, typed, proven; nothing else is, and a refusal raises its code."""
     running = await start()
     monkeypatch.setenv("OTP_URL", running.url)
     monkeypatch.setenv("OTP_KEY", running.key)
