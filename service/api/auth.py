@@ -21,12 +21,16 @@ SECURITY_SCHEMES = {
     "apiKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "`otp_sk_…`, from `otp-service keys create NAME`.",
+        "bearerFormat": "otp_sk_…",
+        "description": "For back ends. `otp-service keys create NAME` prints one; "
+        "the demo prints one at its start. Keep it out of every page and app.",
     },
     "clientToken": {
         "type": "http",
         "scheme": "bearer",
-        "description": "`vt_…`, from the answer to the issue; good for that verification alone.",
+        "bearerFormat": "vt_…",
+        "description": "For front ends: `client_token` from the answer to the issue. It may verify, resend and read "
+        "that verification and do nothing else; the number comes masked.",
     },
 }
 _OLDEST_SECONDS = 30.0
@@ -39,6 +43,7 @@ class Access:
 
     authorize: Callable[[Call, Mapping[str, str]], Awaitable[None]]
     schemes: tuple[str, ...]
+    scope: Scope
 
 
 class Authenticator:
@@ -69,7 +74,7 @@ class Authenticator:
             call.caller = await self._by_key(_bearer(call), scope)
             call.log["api_key"] = call.caller.name
 
-        return Access(authorize, ("apiKey",))
+        return Access(authorize, ("apiKey",), scope)
 
     def key_or_token(self, scope: Scope) -> Access:
         """Make the check for a route that also takes the client token of the verification in its path."""
@@ -85,7 +90,7 @@ class Authenticator:
                 call.caller = await self._by_key(credential, scope)
                 call.log["api_key"] = call.caller.name
 
-        return Access(authorize, ("apiKey", "clientToken"))
+        return Access(authorize, ("apiKey", "clientToken"), scope)
 
     async def _by_key(self, credential: str, scope: Scope) -> Caller:
         if credential.startswith(CLIENT_TOKEN_PREFIX):
@@ -93,14 +98,14 @@ class Authenticator:
         digest = key_digest(credential)
         known = await self._find(digest)
         if known is None:
-            raise _unauthenticated()
+            raise unauthenticated()
         if scope not in known.scopes:
-            raise ProblemAnswer("insufficient_scope", f"The API key lacks the scope {scope}.")
+            raise lacking(scope)
         return Caller(scope_id=digest, name=known.name)
 
     async def _by_token(self, token: str, verification_id: str, peer: str) -> Caller:
         if not self._keyring.is_client_token(verification_id, token):
-            raise _unauthenticated()
+            raise unauthenticated()
         wait_ms = await self._guard.wait_for_peer_ms(peer)
         if wait_ms:
             raise Limited(wait_ms)
@@ -133,9 +138,15 @@ def _bearer(call: Call) -> str:
     """Read the credential: `Authorization: Bearer …`, with nothing else around it."""
     scheme, _, credential = (call.header(b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
-        raise _unauthenticated()
+        raise unauthenticated()
     return credential.strip()
 
 
-def _unauthenticated() -> ProblemAnswer:
+def unauthenticated() -> ProblemAnswer:
+    """Make the refusal of a request without a credential that is known; it names the scheme, as RFC 9110 asks."""
     return ProblemAnswer("unauthenticated", headers={"www-authenticate": "Bearer"})
+
+
+def lacking(scope: Scope) -> ProblemAnswer:
+    """Make the refusal of an API key that is known and may not do this."""
+    return ProblemAnswer("insufficient_scope", f"The API key lacks the scope {scope}.")

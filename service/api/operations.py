@@ -10,9 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from pydantic_core import to_json
+from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 
@@ -50,6 +50,28 @@ class QueueState(Protocol):
         """Whether some worker is alive."""
 
 
+class AliveAnswer(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class ReadyAnswer(BaseModel):
+    """Redis answers; and what an operator should know beside."""
+
+    status: Literal["ready"] = "ready"
+    store: Literal["ok"] = "ok"
+    confirming: str = Field(
+        description="`ok`, or why Twilio is not being told; verifying goes on all the same.", examples=["ok"]
+    )
+    owed: int | None = Field(
+        default=None, description="Confirmations that Twilio has not taken yet; absent when unknown."
+    )
+    dead: int | None = Field(
+        default=None, description="Confirmations given up in the last 14 days; absent when unknown."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class OperationsView:
     """What the operators' doors may ask."""
@@ -73,24 +95,46 @@ class OperationsDoors:
     def routes(self, metrics_access: Access | None) -> list[BaseRoute]:
         """List the routes; `metrics_access` None leaves the numbers open to whoever reaches the port."""
         return [
-            LeanRoute("/livez", self.livez, access=None, tags=["operations"], summary="Alive?"),
-            LeanRoute("/readyz", self.readyz, access=None, tags=["operations"], summary="Ready?"),
+            LeanRoute(
+                "/livez",
+                self.livez,
+                operation_id="readLiveness",
+                access=None,
+                response_model=AliveAnswer,
+                response_description="The process answers.",
+                tags=["operations"],
+                summary="Alive?",
+            ),
+            LeanRoute(
+                "/readyz",
+                self.readyz,
+                operation_id="readReadiness",
+                access=None,
+                response_model=ReadyAnswer,
+                response_description="Redis answers.",
+                problems=("store_unavailable",),
+                tags=["operations"],
+                summary="Ready?",
+            ),
             LeanRoute(
                 "/metrics",
                 self.metrics,
+                operation_id="readMetrics",
                 access=metrics_access,
                 response_class=PlainTextResponse,
+                response_description="Counters of the whole deployment, in the Prometheus text format.",
+                problems=("store_unavailable",),
                 tags=["operations"],
                 summary="Prometheus metrics",
             ),
         ]
 
-    async def livez(self, call: Call) -> Reply:  # noqa: ARG002 - every endpoint takes the call
-        """Say that the process answers."""
-        return Reply(200, b'{"status":"alive"}')
+    async def livez(self, call: Call) -> AliveAnswer:  # noqa: ARG002 - every endpoint takes the call
+        """Say that the process answers. Nothing else is asked: a restart mends no Redis."""
+        return AliveAnswer()
 
     async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
-        """Say whether Redis answers, and what is wrong beside."""
+        """Say whether Redis answers, and beside it whether Twilio is being told. Asked at most once a second."""
         async with self._asking:
             if self._ready is None or self._clock() >= self._ready_until:
                 self._ready = await self._ask()
@@ -98,7 +142,7 @@ class OperationsDoors:
         return self._ready
 
     async def metrics(self, call: Call) -> Reply:  # noqa: ARG002
-        """Show counters and queue in the Prometheus text format."""
+        """Show counters and queue in the Prometheus text format: the same from every worker, they are kept in Redis."""
         queue, totals = await asyncio.gather(self._view.queue(), self._view.totals())
         gauges = {
             "otp_owed": queue.owed,
@@ -114,15 +158,15 @@ class OperationsDoors:
             await self._view.ping()
         except StoreUnavailable:
             return problem_reply(ProblemAnswer("store_unavailable", retry_after_seconds=_READY_FOR_SECONDS))
-        return Reply(200, to_json({"status": "ready", "store": "ok", **await self._queue()}))
+        return Reply(200, (await self._ready_answer()).model_dump_json(exclude_none=True).encode())
 
-    async def _queue(self) -> dict[str, object]:
+    async def _ready_answer(self) -> ReadyAnswer:
         """Tell how confirming goes; a part of the queue that does not answer keeps nobody from verifying."""
         try:
             queue = await self._view.queue()
         except StoreUnavailable:
-            return {"confirming": "unknown: part of the queue does not answer"}
+            return ReadyAnswer(confirming="unknown: part of the queue does not answer")
         confirming = "ok" if queue.is_worked else "no worker is alive"
         if queue.halted is not None:
             confirming = f"halted: {queue.halted}"
-        return {"confirming": confirming, "owed": queue.owed, "dead": queue.dead}
+        return ReadyAnswer(confirming=confirming, owed=queue.owed, dead=queue.dead)

@@ -8,11 +8,11 @@ that could be one.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from service.core.idempotency import StillRunning
 from service.core.issuing import ClientIpRequired
@@ -58,33 +58,59 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "twilio_unavailable": (503, "Twilio is unavailable; the message was not sent"),
 }
 
+# What to do about it, for the codes whose problem brings no words of its own. Three say nothing on purpose: which limit
+# is used up, what became of the store, and what went wrong on our side are nobody's business.
 _DETAILS: Mapping[str, str] = {
+    "malformed_body": "Send one JSON object, in UTF-8.",
+    "invalid_idempotency_key": "Send 1 to 255 visible ASCII characters.",
+    "unauthenticated": "Send Authorization: Bearer, then an API key, or the client token of this verification.",
+    "bad_signature": "X-Twilio-Signature must be made over OTP_PUBLIC_URL and every field of the form.",
+    "unknown_verification": "Look at the id, or issue a new verification.",
+    "max_sends_reached": "Issue a new verification.",
+    "request_in_progress": "Repeat the request in a moment, with the same Idempotency-Key.",
+    "invalid_request": "What is wrong with which field is in errors.",
+    "client_ip_required": "This service limits sends by address: name the person's address, not your own.",
+    "idempotency_key_reused": "Repeat the first request as it was, or choose a new key.",
+    Refusal.INVALID_NUMBER: "Ask for another number.",
+    Refusal.COUNTRY_NOT_ALLOWED: "The operator of this service decides which countries codes are sent to.",
     Refusal.RECIPIENT_OPTED_OUT: "The person must text START to the sender before messages are delivered again.",
     Refusal.NOT_A_MOBILE_NUMBER: "Ask for a mobile number.",
+    Refusal.CARRIER_REJECTED: "Ask for another number.",
     Refusal.BLOCKED: "Twilio suspects traffic pumping. Blocks end by themselves within the hour.",
     Refusal.SENDER_MISCONFIGURED: "The operator of this service must look at the sender; the log has Twilio's code.",
     Refusal.CREDENTIALS_REFUSED: "The operator of this service must renew its credentials.",
+    "twilio_unavailable": "Send the same request again when the wait is over.",
 }
 
 
 class Problem(BaseModel):
     """An error answer (RFC 9457)."""
 
-    type: str = Field(examples=[f"{_TYPE}rate_limited"])
-    code: str = Field(examples=["rate_limited"])
-    title: str = Field(examples=["Too many requests"])
-    status: int = Field(examples=[429])
-    detail: str | None = None
-    retry_after: int | None = Field(None, description="Seconds; also in the Retry-After header of every 429 and 503.")
-    verification_id: str | None = Field(None, description="The verification that has failed, when one was created.")
+    type: str = Field(
+        description="A stable URN that ends in the code.",
+        examples=[f"{_TYPE}rate_limited"],
+        json_schema_extra={"format": "uri"},
+    )
+    code: str = Field(
+        description="The short name of the problem, and the one field to decide by.",
+        examples=["rate_limited"],
+        json_schema_extra={"enum": [str(code) for code in CATALOGUE]},
+    )
+    title: str = Field(description="The problem in words; may be reworded.", examples=["Too many requests"])
+    status: int = Field(description="The HTTP status.", examples=[429])
+    detail: str | None = Field(None, description="What to do about it; may be reworded.")
+    retry_after: int | None = Field(
+        None, description="Seconds; also in the header Retry-After.", json_schema_extra={"minimum": 1}
+    )
+    verification_id: str | None = Field(None, description="The verification that this is about, when one was created.")
     errors: list["FieldError"] | None = Field(None, description="What is wrong with which field of the request.")
 
 
 class FieldError(BaseModel):
     """One wrong field of a request."""
 
-    pointer: str = Field(description="JSON pointer into the body.", examples=["/code"])
-    detail: str
+    pointer: str = Field(description="JSON pointer into the body; empty for the body itself.", examples=["/code"])
+    detail: str = Field(description="What is wrong with it.", examples=["Field required"])
 
 
 @dataclass(eq=False)  # an exception must stay hashable, and Python writes its traceback into it
@@ -112,7 +138,7 @@ class ProblemAnswer(Exception):
             "code": str(self.code),
             "title": CATALOGUE[self.code][1],
             "status": self.status,
-            "detail": self.detail,
+            "detail": self.detail or _DETAILS.get(self.code),
             "retry_after": self._retry_after,
             "verification_id": self.verification_id,
             "errors": self.errors,
@@ -165,22 +191,6 @@ def _sentence(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Describe problems for the OpenAPI page, grouped by status, each with an example."""
-    responses: dict[int | str, dict[str, Any]] = {}
-    for code in codes:
-        status, title = CATALOGUE[code]
-        retry = {"retry_after_seconds": 30} if status in (429, 503) else {}
-        example = replace(ProblemAnswer(code, _DETAILS.get(code)), **retry)  # type: ignore[arg-type]
-        response = responses.setdefault(
-            status, {"description": title, "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": {}}}}
-        )
-        response["content"][MEDIA_TYPE]["examples"][str(code)] = {"summary": title, "value": from_json(example.body)}
-    return responses
-
-
-_SCHEMA = {"$ref": "#/components/schemas/Problem"}
-
 # Every expected failure, and the problem it becomes.
 _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
     ProblemAnswer: lambda problem: problem,
@@ -193,9 +203,7 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
     InvalidNumber: lambda invalid: ProblemAnswer(Refusal.INVALID_NUMBER, str(invalid)),
     CountryNotAllowed: lambda _: ProblemAnswer(Refusal.COUNTRY_NOT_ALLOWED),
     ClientIpRequired: lambda _: ProblemAnswer("client_ip_required"),
-    MessageRefused: lambda refused: ProblemAnswer(
-        refused.refusal, _DETAILS.get(refused.refusal), verification_id=refused.verification.id
-    ),
+    MessageRefused: lambda refused: ProblemAnswer(refused.refusal, verification_id=refused.verification.id),
     TwilioUnavailable: lambda away: ProblemAnswer(
         "twilio_unavailable",
         retry_after_seconds=away.retry_after_seconds or _TWILIO_RETRY_SECONDS,
@@ -204,7 +212,7 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
     NotPending: lambda ended: ProblemAnswer(
         "not_pending", f"It is {ended.verification.status}.", verification_id=ended.verification.id
     ),
-    SendsExhausted: lambda _: ProblemAnswer("max_sends_reached", "Issue a new verification."),
+    SendsExhausted: lambda _: ProblemAnswer("max_sends_reached"),
     OtherBody: lambda _: ProblemAnswer("idempotency_key_reused"),
     StillRunning: lambda _: ProblemAnswer("request_in_progress", retry_after_seconds=1),
 }

@@ -9,7 +9,7 @@ problem, and an unexpected one into a 500 that says nothing, for `api.trail` to 
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,10 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.auth import Access
 from service.api.call import Call, call_of
-from service.api.problems import MEDIA_TYPE, ProblemAnswer, documented, problem_of
+from service.api.problems import MEDIA_TYPE, ProblemAnswer, problem_of
 
 MOST_BODY_BYTES = 4096
-_JSON = "application/json"
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Reply:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    media_type: str = _JSON
+    media_type: str = JSON
 
 
 Endpoint = Callable[..., Awaitable[BaseModel | Reply]]
@@ -54,23 +54,18 @@ class LeanRoute(APIRoute):
         *,
         access: Access | None,
         problems: Sequence[str] = (),
-        body_type: str = _JSON,
+        body_type: str = JSON,
         most_body_bytes: int = MOST_BODY_BYTES,
         **described: Any,
     ) -> None:
         self.access = access
+        self.problems = problems  # those that are the endpoint's own; `api.document` adds what every such route answers
         self.endpoint_of_call = endpoint
         self.body_type = body_type
         self.most_body_bytes = most_body_bytes
         self.body_model, self.body_name = _body_of(endpoint)
         described.setdefault("response_model", None)
-        super().__init__(
-            path,
-            _documentation_of(endpoint),
-            responses=documented(*_problems_of(access, body_type, described.get("methods", ())), *problems),
-            openapi_extra=_merged({"security": [{name: []} for name in access.schemes]} if access else {}, described),
-            **described,
-        )
+        super().__init__(path, _documentation_of(endpoint), **described)
         self.app = self.answer
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,12 +87,12 @@ class LeanRoute(APIRoute):
         if self.access is not None:
             await self.access.authorize(call, path)
         arguments: dict[str, Any] = {**path, "call": call}
-        if self.body_model is not None or self.body_type != _JSON:
+        if self.body_model is not None or self.body_type != JSON:
             call.body = await read_body(call, receive, media_type=self.body_type, most_bytes=self.most_body_bytes)
         if self.body_model is not None:
             arguments[self.body_name] = self.body_model.model_validate_json(call.body)
-        elif self.body_type == _JSON and call.has_body:
-            call.body = await read_body(call, receive, media_type=_JSON, most_bytes=self.most_body_bytes)
+        elif self.body_type == JSON and call.has_body:
+            call.body = await read_body(call, receive, media_type=JSON, most_bytes=self.most_body_bytes)
             NoFields.model_validate_json(call.body or b"{}")
         answer = await self.endpoint_of_call(**arguments)
         if isinstance(answer, Reply):
@@ -126,23 +121,34 @@ async def read_body(call: Call, receive: Receive, *, media_type: str, most_bytes
     """Read a body of the right type; stop at the limit, whatever Content-Length says."""
     given = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
     if given != media_type:
-        raise ProblemAnswer("unsupported_media_type", f"Send {media_type}.")
+        raise wrong_type(media_type)
     announced = call.header(b"content-length") or "0"
     if not announced.isdecimal() or int(announced) > most_bytes:
-        raise _too_large(most_bytes)
+        raise too_large(most_bytes)
     body, more = b"", True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ProblemAnswer("malformed_body", "The body ended early.")
+            raise ended_early()
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > most_bytes:
-            raise _too_large(most_bytes)
+            raise too_large(most_bytes)
     return body
 
 
-def _too_large(most_bytes: int) -> ProblemAnswer:
+def wrong_type(media_type: str) -> ProblemAnswer:
+    """Make the refusal of a body that is of another type."""
+    return ProblemAnswer("unsupported_media_type", f"Send {media_type}.")
+
+
+def ended_early() -> ProblemAnswer:
+    """Make the refusal of a body that breaks off."""
+    return ProblemAnswer("malformed_body", "The body ended early.")
+
+
+def too_large(most_bytes: int) -> ProblemAnswer:
+    """Make the refusal of a body over the limit; the rest of it is not read, so the connection closes."""
     return ProblemAnswer("body_too_large", f"At most {most_bytes} bytes.", headers={"connection": "close"})
 
 
@@ -164,21 +170,3 @@ def _documentation_of(endpoint: Endpoint) -> Callable[..., Any]:
     parameters = [parameter for name, parameter in signature.parameters.items() if name != "call"]
     described.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return described
-
-
-def _problems_of(access: Access | None, body_type: str, methods: Collection[str]) -> list[str]:
-    """List the problems that a route has by its nature; those of a body that nobody sends with a GET are left out."""
-    codes = ["store_unavailable", "internal_error"]
-    if access is not None:
-        codes += ["unauthenticated", "insufficient_scope"]
-        if "clientToken" in access.schemes:
-            codes.append("rate_limited")
-    if "POST" in methods:
-        codes += ["malformed_body", "body_too_large", "unsupported_media_type"]
-        if body_type == _JSON:
-            codes.append("invalid_request")
-    return codes
-
-
-def _merged(extra: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
-    return {**extra, **described.pop("openapi_extra", {})}

@@ -8,11 +8,12 @@ import ipaddress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from service.core.codes import CODE_PATTERN, LONGEST, SHORTEST
 from service.core.issuing import IssueRequest
-from service.core.phone import mask
+from service.core.phone import E164_PATTERN, mask
 from service.core.texts import LOCALES
 from service.core.verification import (
     ID_PATTERN,
@@ -46,13 +47,24 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
+# What stands in `json_schema_extra` is for the reader alone: answers are ours and are not judged again.
 Purpose = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$", description="What the proof is for.", examples=["login"])]
+VerificationId = Annotated[
+    str,
+    Path(description="`id` of the verification.", pattern=ID_PATTERN, examples=["ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"]),
+]
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class IssueBody(_Body):
     """Whom to send a code, and how."""
 
-    to: str = Field(max_length=32, description="The number, exact E.164.", examples=["+14155550123"])
+    to: str = Field(
+        max_length=32,
+        description="The number, exact E.164: a plus sign, country code, number; no blanks.",
+        examples=["+14155550123"],
+        json_schema_extra={"pattern": E164_PATTERN},
+    )
     channel: Channel = Field(Channel.SMS, description="How the message travels.")
     action: Action = Field(Action.CODE, description="What the person does that proves receipt.")
     purpose: Purpose = "login"
@@ -62,14 +74,26 @@ class IssueBody(_Body):
     code_length: int | None = Field(None, ge=SHORTEST, le=LONGEST, description="Digits; default OTP_CODE_LENGTH.")
     ttl_seconds: int | None = Field(None, ge=30, le=600, description="Life of a code; default OTP_CODE_TTL.")
     client_ip: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="The person's address, for the limits by address.", examples=["192.0.2.7"]
+        None, description="The person's address, IPv4 or IPv6, for the limits by address.", examples=["192.0.2.7"]
     )
     web_origin: str | None = Field(
-        None, pattern=_HOST, max_length=72, description="Host that the browser may fill the code in at (WebOTP)."
+        None,
+        pattern=_HOST,
+        max_length=72,
+        description="Host that the browser may fill the code in at (WebOTP). Not together with `app_hash`.",
+        examples=["login.example.com"],
     )
-    app_hash: str | None = Field(None, pattern=r"^[A-Za-z0-9+/]{11}$", description="Android app hash (SMS Retriever).")
+    app_hash: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9+/]{11}$",
+        description="Android app hash (SMS Retriever). Not together with `web_origin`.",
+        examples=["FA+9qCX9VSu"],
+    )
     reference: str | None = Field(
-        None, pattern=r"^[ -~]{1,64}$", description="Yours; comes back in every answer. No personal data, please."
+        None,
+        pattern=r"^[ -~]{1,64}$",
+        description="Yours; comes back in every answer. No personal data, please.",
+        examples=["order-4711"],
     )
 
     @model_validator(mode="after")
@@ -91,46 +115,65 @@ class CheckBody(_Body):
 
     code: str = Field(pattern=CODE_PATTERN, description="The code, as a string of ASCII digits.", examples=["123456"])
     to: str | None = Field(
-        None, max_length=32, description="Must be the verification's number, or the verdict is `mismatch`."
+        None,
+        max_length=32,
+        description="Must be the verification's number, or the verdict is `mismatch`.",
+        examples=["+14155550123"],
     )
-    purpose: Purpose | None = Field(None, description="Must be the verification's purpose, or `mismatch`.")
+    purpose: Purpose | None = Field(
+        None, description="Must be the verification's purpose, or the verdict is `mismatch`.", examples=["login"]
+    )
+
+
+class DeliveryStatusForm(BaseModel):
+    """What Twilio tells of a message. More fields come with it; all are signed, these are read."""
+
+    model_config = ConfigDict(extra="allow")
+
+    MessageSid: str = Field(description="The message.", pattern="^(SM|MM)[0-9a-fA-F]{32}$")
+    MessageStatus: str = Field(description="What became of it; a word not known here changes nothing.")
+    ErrorCode: str | None = Field(None, description="Twilio's error code, when it failed.", pattern="^[0-9]+$")
 
 
 class SendAnswer(BaseModel):
     """One message of a verification."""
 
-    number: int
+    number: int = Field(description="1 for the first send, 2 for the next.", json_schema_extra={"minimum": 1})
     channel: Channel
-    status: Delivery = Field(description="What Twilio says became of it; `unknown` when Twilio has not answered.")
+    status: Delivery
     error_code: int | None = Field(description="Twilio's error code, when it failed.")
-    sent_at: str
-    feedback: Feedback = Field(description="What became of its confirmation to Twilio.")
+    sent_at: Instant
+    feedback: Feedback
 
 
 class VerificationAnswer(BaseModel):
     """A verification as it stands now."""
 
-    id: str = Field(pattern=ID_PATTERN)
+    id: str = Field(description="Names the verification in every address.", json_schema_extra={"pattern": ID_PATTERN})
     status: Status
-    to: str = Field(description="Masked when asked with a client token.")
+    to: str = Field(description="The number; masked but for its last two digits when asked with a client token.")
     channel: Channel
     action: Action
-    purpose: str
-    reference: str | None
-    country: str
-    code_length: int
-    created_at: str
-    expires_at: str = Field(description="When the newest code expires.")
-    attempts_remaining: int
-    sends: list[SendAnswer]
-    sends_remaining: int
-    resend_at: str | None = Field(description="Not before then may the next code be sent; null when none may.")
+    purpose: str = Field(description="As issued: what the proof is for.")
+    reference: str | None = Field(description="As issued: yours.")
+    country: str = Field(description="The number's region, ISO 3166-1 alpha-2.")
+    code_length: int = Field(description="How many digits the code has: how wide the field should be.")
+    created_at: Instant
+    expires_at: Instant = Field(description="When the newest code expires.")
+    attempts_remaining: int = Field(
+        description="Checks left; shared by all sends, a resend gives none back.", json_schema_extra={"minimum": 0}
+    )
+    sends: list[SendAnswer] = Field(description="Its messages, the first one first.")
+    sends_remaining: int = Field(description="Codes that may still be sent.", json_schema_extra={"minimum": 0})
+    resend_at: Instant | None = Field(description="Not before then may the next code be sent; null when none may.")
 
 
 class IssuedAnswer(VerificationAnswer):
     """The answer to an issue: with the token that a front end may use for this verification alone."""
 
-    client_token: str
+    client_token: str = Field(
+        description="Hand it to your front end; it may verify, resend and read this verification."
+    )
 
 
 class CheckAnswer(VerificationAnswer):

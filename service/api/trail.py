@@ -21,9 +21,8 @@ _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
 # No answer may be cached or sniffed, whoever wrote it.
 _SAFE_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _POLICY = b"content-security-policy"
-# For answers that bring no policy of their own. The docs pages carry their own scripts; nothing is fetched from
-# anywhere else.
-_DEFAULT_POLICY = ((_POLICY, b"default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"),)
+# For answers that bring no policy of their own, as a page does: data that a browser shows may load and run nothing.
+_DEFAULT_POLICY = ((_POLICY, b"default-src 'none'; frame-ancestors 'none'"),)
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 

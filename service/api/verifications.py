@@ -1,8 +1,7 @@
 """The main doors: issue, verify, resend, cancel, read."""
 
-from typing import Annotated
+from typing import Any
 
-from fastapi import Path
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 from starlette.routing import BaseRoute
@@ -12,7 +11,15 @@ from service.api.call import Call
 from service.api.keys import Scope
 from service.api.problems import ProblemAnswer, problem_of
 from service.api.route import LeanRoute, Reply, problem_reply
-from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
+from service.api.schemas import (
+    Answers,
+    CheckAnswer,
+    CheckBody,
+    IssueBody,
+    IssuedAnswer,
+    VerificationAnswer,
+    VerificationId,
+)
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer
 from service.core.issuing import Issuing, Repeatable
 from service.core.keyring import Keyring
@@ -24,7 +31,6 @@ from service.core.verifying import Verifying
 
 _LONGEST_IDEMPOTENCY_KEY = 255
 
-VerificationId = Annotated[str, Path(description="`ve_…`", examples=["ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"])]
 _SENDING = (
     Refusal.INVALID_NUMBER,
     Refusal.COUNTRY_NOT_ALLOWED,
@@ -40,17 +46,8 @@ _SENDING = (
     "idempotency_key_reused",
     "request_in_progress",
 )
-_IDEMPOTENCY_KEY = {
-    "parameters": [
-        {
-            "in": "header",
-            "name": "Idempotency-Key",
-            "required": False,
-            "schema": {"type": "string", "maxLength": _LONGEST_IDEMPOTENCY_KEY},
-            "description": "Visible ASCII. The same key and body get the first answer again.",
-        }
-    ]
-}
+_SAME_ANSWER = "The same key and body get the first answer again for 24 hours, and no second message is sent."
+_SAME_VERDICT = "The same key and body get the same verdict again for 60 seconds: a lost answer costs no attempt."
 
 
 class VerificationDoors:
@@ -74,10 +71,12 @@ class VerificationDoors:
                 path,
                 self.issue,
                 methods=["POST"],
+                operation_id="issueVerification",
                 status_code=201,
                 response_model=IssuedAnswer,
+                response_description="Issued. The code is on its way; a send of status `unknown` may be.",
                 problems=(*_SENDING, "client_ip_required"),
-                openapi_extra=_IDEMPOTENCY_KEY,
+                openapi_extra=_repeatable("201", _SAME_ANSWER),
                 summary="Issue a code and send it",
                 tags=["verifications"],
                 access=back_end,
@@ -86,9 +85,11 @@ class VerificationDoors:
                 one + "/verify",
                 self.verify,
                 methods=["POST"],
+                operation_id="verifyCode",
                 response_model=CheckAnswer,
+                response_description="Judged: see `verdict`.",
                 problems=("unknown_verification", "invalid_idempotency_key", "idempotency_key_reused"),
-                openapi_extra=_IDEMPOTENCY_KEY,
+                openapi_extra=_repeatable(None, _SAME_VERDICT),
                 summary="Judge what the person typed",
                 tags=["verifications"],
                 access=either,
@@ -98,8 +99,10 @@ class VerificationDoors:
                 self.resend,
                 methods=["POST"],
                 response_model=VerificationAnswer,
+                operation_id="resendCode",
+                response_description="The next code is on its way.",
                 problems=("unknown_verification", "not_pending", "max_sends_reached", *_SENDING),
-                openapi_extra=_IDEMPOTENCY_KEY,
+                openapi_extra=_repeatable("200", _SAME_ANSWER),
                 summary="Send the next code",
                 tags=["verifications"],
                 access=either,
@@ -109,6 +112,8 @@ class VerificationDoors:
                 self.cancel,
                 methods=["POST"],
                 response_model=VerificationAnswer,
+                operation_id="cancelVerification",
+                response_description="It has ended: now, or before.",
                 problems=("unknown_verification",),
                 summary="End a pending verification",
                 tags=["verifications"],
@@ -119,6 +124,8 @@ class VerificationDoors:
                 self.read,
                 methods=["GET"],
                 response_model=VerificationAnswer,
+                operation_id="readVerification",
+                response_description="The verification as it stands now.",
                 problems=("unknown_verification",),
                 summary="Read a verification",
                 tags=["verifications"],
@@ -127,7 +134,12 @@ class VerificationDoors:
         ]
 
     async def issue(self, call: Call, body: IssueBody) -> BaseModel | Reply:
-        """Draw a code, store its digest, send it. The answer carries the client token for a front end."""
+        """Draw a code, store its digest, send it. The answer carries the client token for a front end.
+
+        When Twilio refuses the message for good, the answer is a problem with `verification_id`; that verification
+        is `failed`. When Twilio has not answered in time, the answer is a 201 whose send has the status `unknown`:
+        nothing is sent again by itself, and the code is accepted if it did arrive.
+        """
         repeatable = Repeatable(self._key(call, "issue"), lambda outcome: _pack(self._issued(outcome)))
         try:
             verification = await self._issuing.issue(body.to_request(_back_end(call)), repeatable)
@@ -137,7 +149,11 @@ class VerificationDoors:
         return self._issued(verification)
 
     async def verify(self, call: Call, verification_id: VerificationId, body: CheckBody) -> BaseModel | Reply:
-        """Judge a code once. The answer is 200 whatever the verdict; only `approved` proves anything."""
+        """Judge a code once. The answer is 200 whatever the verdict; only `approved` proves anything.
+
+        Each check costs an attempt. A front end may call this with the client token; the back end then reads the
+        verification with its API key and sees `approved` itself before it logs anybody in.
+        """
         call.log["verification_id"] = _known_form(verification_id)
         judgement = await self._verifying.check(
             verification_id,
@@ -150,7 +166,10 @@ class VerificationDoors:
         return self._answers.check(judgement, masked=call.is_front_end)
 
     async def resend(self, call: Call, verification_id: VerificationId) -> BaseModel | Reply:
-        """Send the next code; the attempts that are left stay as they are."""
+        """Send the next code; the attempts that are left stay as they are, and earlier codes go on being accepted.
+
+        Not before `resend_at`, or the answer is 429. The body is empty, or `{}`.
+        """
         call.log["verification_id"] = _known_form(verification_id)
         repeatable = Repeatable(
             self._key(call, f"resend {verification_id}"),
@@ -163,12 +182,19 @@ class VerificationDoors:
         return self._resent(verification, masked=call.is_front_end)
 
     async def cancel(self, call: Call, verification_id: VerificationId) -> BaseModel | Reply:
-        """End a pending verification. One that has ended already keeps its end, as the answer shows."""
+        """End a pending verification. One that has ended already keeps its end, as the answer shows.
+
+        The body is empty, or `{}`.
+        """
         call.log["verification_id"] = _known_form(verification_id)
         return self._answers.verification(await self._verifying.cancel(verification_id), masked=False)
 
     async def read(self, call: Call, verification_id: VerificationId) -> BaseModel | Reply:
-        """Tell where a verification stands, with delivery and feedback of each send."""
+        """Tell where a verification stands, with delivery and feedback of each send.
+
+        The end of a verification stays readable for about an hour after its last code's life (`OTP_LATE_WINDOW`),
+        so that approved can always be told from expired and from locked.
+        """
         call.log["verification_id"] = _known_form(verification_id)
         verification = await self._verifying.read(verification_id)
         return self._answers.verification(verification, masked=call.is_front_end)
@@ -202,7 +228,7 @@ def _idempotency_key(call: Call) -> str | None:
     if key is None:
         return None
     if not 1 <= len(key) <= _LONGEST_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable() or " " in key:
-        raise ProblemAnswer("invalid_idempotency_key", "Send 1 to 255 visible ASCII characters.")
+        raise ProblemAnswer("invalid_idempotency_key")
     return key
 
 
@@ -223,3 +249,17 @@ def _pack(reply: Reply) -> bytes:
 def _unpack(kept: bytes) -> Reply:
     status, headers, media_type, body = from_json(kept)
     return Reply(status, body.encode(), {**headers, "idempotent-replayed": "true"}, media_type)
+
+
+def _repeatable(replayed_status: str | None, promise: str) -> dict[str, Any]:
+    """Describe the Idempotency-Key, and the header by which an answer that is kept under one can be told."""
+    key = {
+        "in": "header",
+        "name": "Idempotency-Key",
+        "required": False,
+        "schema": {"type": "string", "minLength": 1, "maxLength": _LONGEST_IDEMPOTENCY_KEY, "pattern": "^[!-~]+$"},
+        "description": f"Visible ASCII. {promise}",
+        "example": "login-4711",
+    }
+    replayed = {"headers": {"Idempotent-Replayed": {"$ref": "#/components/headers/Idempotent-Replayed"}}}
+    return {"parameters": [key], "responses": {replayed_status: replayed} if replayed_status else {}}

@@ -7,13 +7,16 @@ text, so they are kept.
 """
 
 import re
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
+from fastapi import Path
 from starlette.routing import BaseRoute
 
 from service.api.call import Call
 from service.api.problems import ProblemAnswer
 from service.api.route import LeanRoute, Reply
+from service.api.schemas import DeliveryStatusForm, VerificationId
 from service.core.delivery import DeliveryReports
 from service.core.ports import CallbackSignature
 from service.core.verification import is_id, is_sid
@@ -22,6 +25,10 @@ _FORM = "application/x-www-form-urlencoded"
 _MOST_BODY_BYTES = 16_384
 _MOST_FIELDS = 200
 _SEND_NUMBER = re.compile(r"[1-9][0-9]?")
+
+SendNumber = Annotated[
+    str, Path(description="Which send of the verification.", pattern="^[1-9][0-9]?$", examples=["1"])
+]
 
 
 class WebhookDoors:
@@ -41,7 +48,10 @@ class WebhookDoors:
                 access=None,
                 methods=["POST"],
                 status_code=204,
-                problems=("bad_signature",),
+                operation_id="receiveDeliveryStatus",
+                problems=("bad_signature", "store_unavailable"),
+                response_description="Taken; nothing more is to be said.",
+                openapi_extra=_form_and_signature(),
                 body_type=_FORM,
                 most_body_bytes=_MOST_BODY_BYTES,
                 summary="Take Twilio's status callback",
@@ -49,8 +59,11 @@ class WebhookDoors:
             )
         ]
 
-    async def status(self, call: Call, verification_id: str, send_number: str) -> Reply:
-        """Record what became of a message. Signed by Twilio (`X-Twilio-Signature`), form-encoded."""
+    async def status(self, call: Call, verification_id: VerificationId, send_number: SendNumber) -> Reply:
+        """Record what became of a message. Twilio calls it by itself: each message names it as its StatusCallback.
+
+        Whatever is genuine is answered 204, news or not, so that Twilio stops repeating it.
+        """
         fields = self._genuine_fields(call)
         call.log["verification_id"] = verification_id
         sid = _first(fields, "MessageSid")
@@ -83,3 +96,17 @@ class WebhookDoors:
 
 def _first(fields: dict[str, list[str]], name: str) -> str:
     return fields.get(name, [""])[0]
+
+
+def _form_and_signature() -> dict[str, Any]:
+    """Describe what FastAPI cannot see: the form is read by hand, because its bytes are what is signed."""
+    signature = {
+        "in": "header",
+        "name": "X-Twilio-Signature",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "Base64 of HMAC-SHA1, keyed with the Auth Token, over the public URL and every field.",
+        "example": "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
+    }
+    form = {"required": True, "content": {_FORM: {"schema": DeliveryStatusForm.model_json_schema()}}}
+    return {"parameters": [signature], "requestBody": form}

@@ -1,0 +1,215 @@
+"""Examples for the OpenAPI document: requests to send, answers and problems as they really come.
+
+All are made from the models, the core's values and the core's exceptions that the doors work with,
+so that they cannot drift: a new field of an answer appears in every example by itself. The tests
+send each request to a running service and compare each problem with a real one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from service.api.operations import AliveAnswer, ReadyAnswer
+from service.api.problems import ProblemAnswer, problem_of
+from service.api.schemas import Answers, CheckBody, IssueBody
+from service.core.idempotency import StillRunning
+from service.core.issuing import ClientIpRequired
+from service.core.phone import CountryNotAllowed, InvalidNumber
+from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
+from service.core.sender import Refusal
+from service.core.sending import MessageRefused, TwilioUnavailable
+from service.core.verification import (
+    Action,
+    Channel,
+    Delivery,
+    Feedback,
+    Judgement,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+)
+
+CLIENT_TOKEN = "vt_HnUp2UoPKFk_oYgxtZI3PWAkk2aSTpqK"  # noqa: S105 - an example, good for nothing
+NUMBER = "+14155550123"  # reserved for fiction: nobody's phone rings
+_BEGUN_MS = 1_795_293_384_123  # 2026-11-21T20:36:24.123Z
+_RESENT_MS = _BEGUN_MS + 45_000
+
+_FIRST = Send(
+    number=1, channel=Channel.SMS, status=Delivery.QUEUED, error_code=None, sent_at_ms=_BEGUN_MS, feedback=Feedback.NONE
+)
+_DELIVERED = replace(_FIRST, status=Delivery.DELIVERED)
+_PENDING = Verification(
+    id="ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f",
+    to=NUMBER,
+    status=Status.PENDING,
+    channel=Channel.SMS,
+    action=Action.CODE,
+    purpose="login",
+    locale="en",
+    reference="order-4711",
+    country="US",
+    code_length=6,
+    ttl_seconds=600,
+    web_origin=None,
+    app_hash=None,
+    created_at_ms=_BEGUN_MS,
+    expires_at_ms=_BEGUN_MS + 600_000,
+    attempts=0,
+    resend_at_ms=_BEGUN_MS + 30_000,
+    sends=(_FIRST,),
+)
+_RESENT = replace(
+    _PENDING,
+    expires_at_ms=_RESENT_MS + 600_000,
+    resend_at_ms=_RESENT_MS + 30_000,
+    sends=(_DELIVERED, replace(_FIRST, number=2, sent_at_ms=_RESENT_MS)),
+)
+_TYPED = replace(_PENDING, attempts=1, sends=(_DELIVERED,))
+_APPROVED = replace(_TYPED, status=Status.APPROVED, sends=(replace(_DELIVERED, feedback=Feedback.OWED),))
+_CONFIRMED = replace(_APPROVED, sends=(replace(_DELIVERED, feedback=Feedback.CONFIRMED),))
+_LATE = replace(_APPROVED, status=Status.EXPIRED)
+_LOCKED = replace(_TYPED, status=Status.MAX_ATTEMPTS_REACHED, attempts=5)
+_CANCELED = replace(_PENDING, status=Status.CANCELED)
+_FAILED = replace(_PENDING, status=Status.FAILED, sends=(replace(_FIRST, status=Delivery.FAILED, error_code=21610),))
+_UNANSWERED = replace(_PENDING, sends=(replace(_FIRST, status=Delivery.UNKNOWN),))
+
+_METRICS = """\
+# HELP otp_checks_total Checks by verdict.
+# TYPE otp_checks_total counter
+otp_checks_total{verdict="approved"} 1.0
+# HELP otp_sends_total Sends by what became of them: issued, resent, accepted, sent, delivered, approved, confirmed, …
+# TYPE otp_sends_total counter
+otp_sends_total{channel="sms",country="US",event="issued"} 1.0
+# HELP otp_owed Confirmations that Twilio has not accepted yet.
+# TYPE otp_owed gauge
+otp_owed 0.0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One named example: a short title, and what is sent or answered."""
+
+    summary: str
+    value: Any
+
+
+def request_examples() -> Mapping[str, Mapping[str, Example]]:
+    """Give the bodies to try, by operation id and name."""
+    web = _sent(
+        IssueBody,
+        to=NUMBER,
+        channel=Channel.SMS,
+        action=Action.CODE,
+        purpose="payment",
+        locale="de",
+        code_length=8,
+        ttl_seconds=300,
+        client_ip="192.0.2.7",
+        web_origin="login.example.com",
+        reference="order-4711",
+    )
+    app = _sent(IssueBody, to=NUMBER, client_ip="192.0.2.7", app_hash="FA+9qCX9VSu")
+    bound = _sent(CheckBody, code="123456", to=NUMBER, purpose="login")
+    told = {"MessageSid": "SM" + "3f" * 16, "MessageStatus": "delivered", "From": "+15005550006", "To": NUMBER}
+    return {
+        "issueVerification": {
+            "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
+            "full": Example("Every wish, for a web page", web),
+            "android": Example("For an app that reads the message itself", app),
+        },
+        "verifyCode": {
+            "code": Example("What the person typed", _sent(CheckBody, code="123456")),
+            "bound": Example("With what it must be for", bound),
+        },
+        "receiveDeliveryStatus": {
+            "delivered": Example("The phone has it", told),
+            "undelivered": Example(
+                "It was not delivered", {**told, "MessageStatus": "undelivered", "ErrorCode": "30003"}
+            ),
+        },
+    }
+
+
+def answer_examples() -> Mapping[str, Mapping[str, Example]]:
+    """Give the answers of success, by operation id and name."""
+    write = Answers(max_attempts=5, max_sends=5)
+
+    def shown(summary: str, verification: Verification, *, masked: bool = False) -> Example:
+        return Example(summary, write.verification(verification, masked=masked).model_dump(mode="json"))
+
+    def issued(summary: str, verification: Verification) -> Example:
+        return Example(summary, write.issued(verification, CLIENT_TOKEN).model_dump(mode="json"))
+
+    def judged(summary: str, verdict: Verdict, verification: Verification, *, masked: bool = False) -> Example:
+        judgement = Judgement(verdict=verdict, verification=verification)
+        return Example(summary, write.check(judgement, masked=masked).model_dump(mode="json"))
+
+    return {
+        "issueVerification": {
+            "pending": issued("Twilio has the message", _PENDING),
+            "unanswered": issued("Twilio has not answered: the message may have gone out", _UNANSWERED),
+        },
+        "verifyCode": {
+            "approved": judged("The right code: approved, this once", Verdict.APPROVED, _APPROVED),
+            "approved_front_end": judged("The same, to a client token", Verdict.APPROVED, _APPROVED, masked=True),
+            "wrong_code": judged("A wrong code: an attempt less", Verdict.WRONG_CODE, _TYPED),
+            "expired": judged("The right code, too late", Verdict.EXPIRED, _LATE),
+            "used": judged("Approved before", Verdict.USED, replace(_CONFIRMED, attempts=2)),
+            "locked": judged("No attempts left", Verdict.LOCKED, _LOCKED),
+            "mismatch": judged("Another number or purpose", Verdict.MISMATCH, _TYPED),
+        },
+        "resendCode": {"resent": shown("The second send", _RESENT)},
+        "cancelVerification": {
+            "canceled": shown("It was pending", _CANCELED),
+            "approved": shown("It was approved before, and stays so", _CONFIRMED),
+        },
+        "readVerification": {
+            "approved": shown("Approved, and Twilio has been told", _CONFIRMED),
+            "pending_front_end": shown("Pending, to a client token", _PENDING, masked=True),
+            "expired": shown("Nobody typed the code", replace(_PENDING, status=Status.EXPIRED)),
+            "locked": shown("Too many wrong codes", _LOCKED),
+            "failed": shown("Twilio refused the message", _FAILED),
+        },
+        "readLiveness": {"alive": Example("Alive", AliveAnswer().model_dump())},
+        "readReadiness": {
+            "ready": Example("All is well", _ready("ok", owed=2)),
+            "halted": Example(
+                "Ready, while Twilio refuses the credentials",
+                _ready("halted: Twilio answered 401, error 20003", owed=117),
+            ),
+        },
+        "readMetrics": {"metrics": Example("Some of the lines", _METRICS)},
+    }
+
+
+def problem_example(code: str) -> ProblemAnswer:
+    """Give the problem of a code, made from the failure that it stands for."""
+    failure = _failures().get(code)
+    return ProblemAnswer(code) if failure is None else problem_of(failure) or ProblemAnswer(code)
+
+
+def _failures() -> Mapping[str, Exception]:
+    return {
+        **{refusal: MessageRefused(refusal, None, _FAILED) for refusal in Refusal},
+        "unknown_verification": UnknownVerification(),
+        "not_pending": NotPending(_CANCELED),
+        "max_sends_reached": SendsExhausted(),
+        "request_in_progress": StillRunning(),
+        "client_ip_required": ClientIpRequired(),
+        "idempotency_key_reused": OtherBody(),
+        Refusal.INVALID_NUMBER: InvalidNumber("no such number can exist in its country's numbering plan"),
+        Refusal.COUNTRY_NOT_ALLOWED: CountryNotAllowed(),
+        "rate_limited": Limited(23_000),
+        "store_unavailable": StoreUnavailable("an example"),
+        "twilio_unavailable": TwilioUnavailable(_FAILED, None),
+    }
+
+
+def _sent(model: type[IssueBody | CheckBody], **fields: Any) -> dict[str, Any]:
+    return model.model_validate(fields).model_dump(mode="json", exclude_unset=True)
+
+
+def _ready(confirming: str, *, owed: int) -> dict[str, Any]:
+    return ReadyAnswer(confirming=confirming, owed=owed, dead=0).model_dump()
