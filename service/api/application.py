@@ -24,7 +24,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
     app = FastAPI(
         title="otp-service",
         version=version,
-        summary="One-time codes over Twilio that tell Twilio which messages arrived",
+        summary="Sends one-time codes, judges what people type, and tells Twilio which messages arrived.",
         description=flow(),
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/", "description": "The service that serves this document"}],

@@ -258,8 +258,8 @@ def _repeatable(replayed_status: str | None, promise: str) -> dict[str, Any]:
         "name": "Idempotency-Key",
         "required": False,
         "schema": {"type": "string", "minLength": 1, "maxLength": _LONGEST_IDEMPOTENCY_KEY, "pattern": "^[!-~]+$"},
-        "description": f"Visible ASCII. {promise}",
-        "example": "login-4711",
+        # The example stands in the text: as one of its own it would be filled in, and the second try be a repetition.
+        "description": f"Visible ASCII, for example `login-4711`. {promise}",
     }
     replayed = {"headers": {"Idempotent-Replayed": {"$ref": "#/components/headers/Idempotent-Replayed"}}}
     return {"parameters": [key], "responses": {replayed_status: replayed} if replayed_status else {}}

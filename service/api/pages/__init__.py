@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -17,9 +17,11 @@ _ONLY_OURS = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
 )
-# Both libraries write their styles into the page. ReDoc searches in a worker that it makes of a text of its own.
-_SWAGGER_POLICY = _ONLY_OURS + "style-src 'self' 'unsafe-inline'"
+_SWAGGER_POLICY = _ONLY_OURS + "style-src 'self'"
+# ReDoc writes its styles into the page, and searches in a worker that it makes of a text of its own.
 _REDOC_POLICY = _ONLY_OURS + "style-src 'self' 'unsafe-inline'; worker-src blob:"
+_REDOC = "redoc.standalone.js"
+_REDOC_LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg"  # asked for by every page; an image that fails is not shown
 
 
 def docs_routes() -> list[BaseRoute]:
@@ -27,8 +29,14 @@ def docs_routes() -> list[BaseRoute]:
     return [
         Route("/docs", _page("docs.html", _SWAGGER_POLICY)),
         Route("/redoc", _page("redoc.html", _REDOC_POLICY)),
+        Route(f"/docs/assets/{_REDOC}", _redoc_without_its_logo),
         Mount("/docs/assets", StaticFiles(packages=[("service.api.pages", "assets"), ("fastapi_offline", "static")])),
     ]
+
+
+def _redoc_without_its_logo(_: Request) -> Response:
+    script = files("fastapi_offline").joinpath("static", _REDOC).read_text("utf-8")
+    return Response(script.replace(_REDOC_LOGO, "data:,"), media_type="text/javascript")
 
 
 def _page(name: str, policy: str) -> Callable[[Request], Awaitable[HTMLResponse]]:
