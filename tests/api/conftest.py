@@ -1,4 +1,4 @@
-"""What the doors' tests share: the look at a problem, raw bytes on a connection, and a Redis that can be taken away."""
+"""What the doors' tests share: problems looked at, the document, raw bytes, and a Redis that can be taken away."""
 
 import asyncio
 import contextlib
@@ -31,6 +31,24 @@ def expect():
         return body
 
     return look
+
+
+@pytest.fixture
+async def document(running):
+    """Give the OpenAPI document as it is served."""
+    status, body, _ = await running.call("GET", "/openapi.json")
+    assert status == 200
+    return body
+
+
+@pytest.fixture
+def operations(document):
+    """List the document's operations as (method, path, operation)."""
+    return [
+        (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
 
 
 @pytest.fixture

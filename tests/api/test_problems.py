@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.api.problems import CATALOGUE, ProblemAnswer, documented, problem_of
+from service.api.problems import CATALOGUE, problem_of
 from service.core.ports import Limited, StoreUnavailable
 from service.core.sender import Refusal
 from service.core.verifying import Verifying
@@ -228,16 +228,6 @@ def test_an_unexpected_exception_is_no_problem_of_ours():
     """Only failures in the table become problems; others are left to the trail, which logs them."""
     assert problem_of(RuntimeError("x")) is None
     assert problem_of(KeyError("x")) is None
-
-
-@pytest.mark.parametrize("code", CATALOGUE)
-def test_the_example_of_a_problem_is_the_problem(code):
-    """The documented example is what the service would write, with `retry_after` where the status wants one."""
-    [(status, response)] = documented(code).items()
-    example = response["content"]["application/problem+json"]["examples"][code]["value"]
-    assert (status, example["code"], example["title"]) == (CATALOGUE[code][0], code, CATALOGUE[code][1])
-    assert ("retry_after" in example) == (status in (429, 503))
-    assert ProblemAnswer(code).status == status
 
 
 async def plan_fault(service, plan):

@@ -121,8 +121,8 @@ STRANGE_PATHS = (
     "/%ff%fe",
     "/v1/verifications/a%00b/c",
     "/sandbox/_/messages",
-    "/static-offline-docs/../../etc/passwd",
-    "/static-offline-docs/%2e%2e/%2e%2e/pyproject.toml",
+    "/docs/assets/../../etc/passwd",
+    "/docs/assets/%2e%2e/%2e%2e/pyproject.toml",
     "/x?" + "q=1&" * 500,
 )
 

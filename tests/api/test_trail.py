@@ -158,7 +158,7 @@ async def test_other_problems_need_no_reason(capsys, start):
 async def test_no_answer_may_be_cached_or_sniffed(running):
     """Answers and errors of every door, of the router and of the docs say no-store and nosniff, once."""
     doors = [("GET", path) for path in ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/nothing", UNKNOWN)]
-    doors += [("GET", "/static-offline-docs/nothing"), ("PUT", ISSUE), ("OPTIONS", ISSUE), ("POST", ISSUE)]
+    doors += [("GET", "/docs/assets/nothing"), ("PUT", ISSUE), ("OPTIONS", ISSUE), ("POST", ISSUE)]
     for method, path in [*doors, ("POST", "/twilio/status/x/1")]:
         _, _, headers = await running.call(method, path)
         assert headers.getall("Cache-Control") == ["no-store"], path

@@ -1,0 +1,283 @@
+"""The promises of `service.api.document`: a sound OpenAPI document that leaves no reader to guess."""
+
+import json
+import re
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from service.api.problems import CATALOGUE, Problem
+from service.api.schemas import CheckAnswer, IssuedAnswer, VerificationAnswer
+from service.api.words import MEANINGS
+from service.core.keyring import CLIENT_TOKEN_PREFIX
+from service.core.sender import Refusal
+
+MEDIA_TYPE = "application/problem+json"
+ONE = "/v1/verifications/{verification_id}"
+IDS = {
+    ("post", "/v1/verifications"): "issueVerification",
+    ("post", f"{ONE}/verify"): "verifyCode",
+    ("post", f"{ONE}/resend"): "resendCode",
+    ("post", f"{ONE}/cancel"): "cancelVerification",
+    ("get", ONE): "readVerification",
+    ("post", "/twilio/status/{verification_id}/{send_number}"): "receiveDeliveryStatus",
+    ("get", "/livez"): "readLiveness",
+    ("get", "/readyz"): "readReadiness",
+    ("get", "/metrics"): "readMetrics",
+}
+
+
+def documented_codes(operation):
+    """Give the problem codes that an operation documents, by status."""
+    return {
+        code: int(status)
+        for status, response in operation["responses"].items()
+        for code in response.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+    }
+
+
+def references(node):
+    """Walk through every $ref."""
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def schemas(document):
+    """Walk through every schema, by name, and every schema within."""
+    pending = list(document["components"]["schemas"].items())
+    while pending:
+        name, schema = pending.pop()
+        yield name, schema
+        pending += [(f"{name}.{inner}", part) for inner, part in schema.get("properties", {}).items()]
+
+
+def test_the_document_is_valid(document):
+    """The document is OpenAPI 3.1 to the letter, its defaults and schemas included."""
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["openapi"].startswith("3.1")
+
+
+def test_every_reference_resolves_and_every_component_is_used(document):
+    """Each $ref leads to something in the document, and each schema and header is led to."""
+    found = set(references(document))
+    for reference in found:
+        node = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+        assert node
+    components = document["components"]
+    assert found == {f"#/components/{kind}/{name}" for kind in ("schemas", "headers") for name in components[kind]}
+
+
+def test_the_document_says_what_the_service_is(document):
+    """Title, version, licence, a relative server and a text that tells the whole flow, in this order."""
+    info = document["info"]
+    assert (info["title"], info["license"]["identifier"]) == ("otp-service", "MIT")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", info["version"])
+    assert [server["url"] for server in document["servers"]] == ["/"]
+    story = re.split(r"issues|types|judges|sees `approved` itself|tells Twilio", info["description"])
+    assert len(story) >= 6
+    for word in ("client_token", "purpose", "Idempotency-Key", "Retry-After", "RFC 9457", "X-Request-Id"):
+        assert word in info["description"]
+
+
+def test_every_door_is_described(operations, document):
+    """The document lists exactly the doors there are, each with a name for a method, a summary, a text and one tag."""
+    assert {(method, path): operation["operationId"] for method, path, operation in operations} == IDS
+    tags = [tag["name"] for tag in document["tags"]]
+    assert all(tag["description"] for tag in document["tags"])
+    assert tags == ["verifications", "operations", "twilio"]
+    for _, path, operation in operations:
+        assert re.fullmatch(r"[a-z]+(?:[A-Z][a-z]+)+", operation["operationId"])
+        assert operation["summary"]
+        assert operation["description"]
+        assert len(operation["tags"]) == 1
+        assert operation["tags"][0] in tags
+        declared = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
+        assert declared == set(re.findall(r"{(\w+)}", path))
+    assert len(set(IDS.values())) == len(IDS)
+
+
+def test_every_parameter_is_described_and_bounded(operations):
+    """Each parameter has a text, a form or a length, and an example; what is optional has it in its text."""
+    for _, _, operation in operations:
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"]
+            assert parameter["schema"]["type"] == "string"
+            if not parameter["required"]:
+                assert "example" not in parameter, "Swagger UI would send it"
+                assert "for example `" in parameter["description"]
+            elif "pattern" in parameter["schema"]:
+                assert re.search(parameter["schema"]["pattern"], parameter["example"])
+
+
+def test_nothing_is_named_by_the_framework(document):
+    """No schema or field has a title made of its name, no answer is the framework's, and no answer is a default."""
+    assert not [name for name, schema in schemas(document) if isinstance(schema.get("title"), str)]
+    text = json.dumps(document)
+    for word in ("HTTPValidationError", "Successful Response", "Body_", '"default": {"description"'):
+        assert word not in text
+    assert "422" not in document["paths"][ONE]["get"]["responses"]
+
+
+def test_every_answer_says_what_it_is(operations):
+    """Each answer has a text; one with a body has an example for each media type, and so has each request."""
+    for _, _, operation in operations:
+        assert "default" not in operation["responses"]
+        for response in operation["responses"].values():
+            assert response["description"].endswith(".")
+        for part in [operation.get("requestBody", {}), *operation["responses"].values()]:
+            for content in part.get("content", {}).values():
+                assert content["examples"]
+                assert all(example["summary"] for example in content["examples"].values())
+
+
+def test_the_words_of_an_answer_are_explained(document):
+    """The description of each enum names each of its values, and the meanings know each enum's members."""
+    for words, meanings in MEANINGS.items():
+        assert set(meanings) == set(words)
+        description = document["components"]["schemas"][words.__name__]["description"]
+        for word in words:
+            assert f"- `{word}`: " in description
+    assert len([name for name, schema in schemas(document) if "." not in name and "enum" in schema]) <= len(MEANINGS)
+
+
+def test_instants_are_date_times_and_what_may_be_missing_is_nullable(document):
+    """Every field that ends in `_at` is a date-time; null is a type of its own, as OpenAPI 3.1 writes it."""
+    for name, schema in schemas(document):
+        if name.endswith("_at"):
+            assert "date-time" in {choice.get("format") for choice in schema.get("anyOf", [schema])}, name
+        assert "nullable" not in schema
+    assert {"type": "null"} in document["components"]["schemas"]["VerificationAnswer"]["properties"]["resend_at"][
+        "anyOf"
+    ]
+
+
+def test_a_request_shows_its_limits(document, operations):
+    """JSON requests allow no other field; each field is described, and each value has its bounds."""
+    for _, _, operation in operations:
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            if media_type != "application/json":
+                continue
+            schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+            assert schema["additionalProperties"] is False
+            for name, field in schema["properties"].items():
+                assert field["description"], name
+                [form] = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
+                assert {"pattern", "enum", "minimum", "maxLength", "$ref"} & set(form) or name == "client_ip", name
+            for name in schema["required"]:
+                assert schema["properties"][name]["examples"]
+
+
+async def test_every_door_takes_exactly_the_credentials_that_it_names(operations, running):
+    """No credential, a client token, a key without the scope: each door answers what its `security` promises."""
+    issued = await running.issue()
+    assert issued["client_token"].startswith(CLIENT_TOKEN_PREFIX)
+    for method, path, operation in operations:
+        if path.startswith("/twilio/"):
+            assert operation["security"] == []
+            continue
+        address = path.replace("{verification_id}", issued["id"])
+        named = {name for choice in operation["security"] for name in choice}
+        body = {"to": "+1", "code": "x"} if method == "post" else None  # refused behind the credential
+        async with running.http.request(method, address, json=body) as answer:
+            assert (answer.status == 401) == bool(named), path
+        status, _, _ = await running.call(method, address, body, key=issued["client_token"])
+        assert (status == 403) == (named == {"apiKey"}), path
+        assert status != 401
+        status, _, _ = await running.call(method, address, body, key="otp_sk_unknown")
+        assert (status == 401) == bool(named), path
+
+
+def test_both_credentials_are_described(document):
+    """There are two schemes, both bearer, and each says who holds it."""
+    schemes = document["components"]["securitySchemes"]
+    assert set(schemes) == {"apiKey", "clientToken"}
+    for scheme in schemes.values():
+        assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+        assert scheme["bearerFormat"]
+        assert scheme["description"].startswith("For ")
+
+
+async def test_the_metrics_key_shows_in_the_document(start):
+    """With `OTP_METRICS_KEY` the document says that /metrics wants an API key."""
+    service = await start(otp_metrics_key=True)
+    _, document, _ = await service.call("GET", "/openapi.json")
+    operation = document["paths"]["/metrics"]["get"]
+    assert operation["security"] == [{"apiKey": []}]
+    assert {"unauthenticated", "insufficient_scope"} <= set(documented_codes(operation))
+
+
+# What the router says of an address has no route to stand at.
+ROUTERS_OWN = {"not_found", "method_not_allowed"}
+
+
+def test_every_problem_is_documented_with_an_example(operations):
+    """Each code of the catalogue stands under its status at a door, with an example that fits the Problem schema."""
+    seen = set()
+    for _, _, operation in operations:
+        for status, response in operation["responses"].items():
+            for media_type, content in response.get("content", {}).items():
+                if int(status) < 400:
+                    continue
+                assert media_type == MEDIA_TYPE
+                assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+                for code, example in content["examples"].items():
+                    problem = Problem.model_validate(example["value"], strict=True)
+                    assert (problem.code, problem.status) == (code, int(status)) == (code, CATALOGUE[code][0])
+                    seen.add(code)
+    assert seen == set(CATALOGUE) - ROUTERS_OWN
+
+
+ASKS_A_KEY = {"unauthenticated", "insufficient_scope", "store_unavailable", "internal_error"}
+READS_A_BODY = {"malformed_body", "body_too_large", "unsupported_media_type", "invalid_request"}
+TAKES_AN_IDEMPOTENCY_KEY = {"invalid_idempotency_key", "idempotency_key_reused"}
+SENDS = {*Refusal, "twilio_unavailable", "rate_limited", "request_in_progress", *TAKES_AN_IDEMPOTENCY_KEY}
+CAN_ANSWER = {
+    "issueVerification": ASKS_A_KEY | READS_A_BODY | SENDS | {"client_ip_required"},
+    "verifyCode": ASKS_A_KEY | READS_A_BODY | TAKES_AN_IDEMPOTENCY_KEY | {"unknown_verification", "rate_limited"},
+    "resendCode": ASKS_A_KEY | READS_A_BODY | SENDS | {"unknown_verification", "not_pending", "max_sends_reached"},
+    "cancelVerification": ASKS_A_KEY | READS_A_BODY | {"unknown_verification"},
+    "readVerification": ASKS_A_KEY | {"unknown_verification", "rate_limited"},
+    "receiveDeliveryStatus": {"bad_signature", "body_too_large", "malformed_body", "unsupported_media_type"}
+    | {"store_unavailable", "internal_error"},
+    "readLiveness": {"internal_error"},
+    "readReadiness": {"store_unavailable", "internal_error"},
+    "readMetrics": {"store_unavailable", "internal_error"},
+}
+
+
+@pytest.mark.parametrize("name", CAN_ANSWER)
+def test_each_door_documents_what_it_can_answer(operations, name):
+    """Each door lists exactly the problems that it can answer, neither fewer nor more, lower statuses first."""
+    [operation] = [operation for _, _, operation in operations if operation["operationId"] == name]
+    assert set(documented_codes(operation)) == CAN_ANSWER[name]
+    assert list(operation["responses"]) == sorted(operation["responses"])
+
+
+async def test_the_answers_are_those_of_the_document(running, document):
+    """What the service answers fits the schemas that the document names for these statuses, field by field."""
+    issued = await running.issue(reference="order-1")
+    one = f"/v1/verifications/{issued['id']}"
+    _, resent, _ = await running.call("POST", f"{one}/resend")
+    checked = await running.verify(issued["id"], running.codes()[0])
+    _, canceled, _ = await running.call("POST", f"/v1/verifications/{(await running.issue())['id']}/cancel")
+    for answer, model, method, path in (
+        (issued, IssuedAnswer, "post", "/v1/verifications"),
+        (resent, VerificationAnswer, "post", f"{ONE}/resend"),
+        (checked, CheckAnswer, "post", f"{ONE}/verify"),
+        (canceled, VerificationAnswer, "post", f"{ONE}/cancel"),
+        (await running.read(issued["id"]), VerificationAnswer, "get", ONE),
+    ):
+        status = "201" if answer is issued else "200"
+        schema = document["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": f"#/components/schemas/{model.__name__}"}
+        assert model.model_validate_json(json.dumps(answer), strict=True)
+        properties = document["components"]["schemas"][model.__name__]
+        assert set(answer) == set(properties["properties"]) == set(properties["required"])

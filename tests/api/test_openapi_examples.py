@@ -1,0 +1,320 @@
+"""The promises of `service.api.examples`: what the document shows is what the service takes, and what it answers."""
+
+import asyncio
+import copy
+import json
+import re
+
+import pytest
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from twilio.request_validator import RequestValidator
+
+from service.api.keys import Scope
+from service.api.problems import CATALOGUE
+from service.core.sender import Refusal
+from service.core.verifying import Verifying
+from tests.conftest import NUMBER, create_key
+
+PROBLEM = "application/problem+json"
+ISSUE = "/v1/verifications"
+ONE = "/v1/verifications/{verification_id}"
+UNKNOWN = f"{ISSUE}/ve_{'0' * 32}"
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def fits(document):
+    """Give `fits(value, schema)`: fail where a value is not what a schema of the document says."""
+
+    def look(value, schema):
+        within = {**schema, "components": document["components"]}
+        OAS31Validator(within, format_checker=oas31_format_checker).validate(value)
+
+    return look
+
+
+@pytest.fixture
+def example(document):
+    """Give `example(method, path, status, name)`: the value of an answer's example."""
+
+    def find(method, path, status, name):
+        [content] = document["paths"][path][method]["responses"][str(status)]["content"].values()
+        return content["examples"][name]["value"]
+
+    return find
+
+
+def requests(operations):
+    """List (method, path, operation, media type, body) for each example of a request, and for each door without one."""
+    for method, path, operation in operations:
+        content = operation.get("requestBody", {}).get("content", {None: {"examples": {None: {"value": None}}}})
+        for media_type, shown in content.items():
+            for given in shown["examples"].values():
+                yield method, path, operation, media_type, given["value"]
+
+
+async def send(running, method, path, media_type, body):
+    """Send an example as its door takes it: with the API key, or form-encoded and signed as Twilio does."""
+    if media_type == FORM:
+        signature = RequestValidator("sandbox-auth-token").compute_signature(running.url + path, body)
+        async with running.http.post(path, data=body, headers={"X-Twilio-Signature": signature}) as answer:
+            return answer.status, await answer.text(), answer.headers
+    headers = {"Authorization": f"Bearer {running.key}"}
+    async with running.http.request(method, path, json=body, headers=headers) as answer:
+        return answer.status, await answer.text(), answer.headers
+
+
+async def test_every_request_example_works_and_is_answered_as_documented(running, operations, fits):
+    """Each example of a request, sent as it stands, succeeds; status, type, headers and body are as documented."""
+    sent = []
+    for method, path, operation, media_type, body in requests(operations):
+        issued = await running.issue()
+        address = path.replace("{verification_id}", issued["id"]).replace("{send_number}", "1")
+        status, text, headers = await send(running, method, address, media_type, body)
+        assert status < 300, (path, text)
+        documented = operation["responses"][str(status)]
+        for name in set(documented["headers"]) - {"Idempotent-Replayed"}:
+            assert headers[name]
+        for media_type_of_answer, content in documented.get("content", {}).items():
+            assert headers["Content-Type"].partition(";")[0] == media_type_of_answer
+            fits(json.loads(text) if "json" in media_type_of_answer else text, content["schema"])
+        assert bool(text) == ("content" in documented)
+        sent.append(operation["operationId"])
+    assert len(sent) >= len(operations) + 4  # three ways to issue, two to verify, two callbacks
+
+
+async def test_the_code_of_an_example_may_be_the_real_one(running, document):
+    """The examples of a check approve the verification when their code is the one that was sent."""
+    examples = document["paths"][f"{ONE}/verify"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    for shown in examples.values():
+        issued = await running.issue()
+        body = {**shown["value"], "code": running.codes()[-1]}
+        _, checked, _ = await running.call("POST", f"{ISSUE}/{issued['id']}/verify", body)
+        assert (checked["valid"], checked["verdict"]) == (True, "approved")
+
+
+async def test_every_example_fits_its_schema(operations, fits):
+    """Requests, answers and problems: each example is valid under the schema that stands beside it."""
+    looked_at = 0
+    for _, _, operation in operations:
+        for part in [operation.get("requestBody", {}), *operation["responses"].values()]:
+            for content in part.get("content", {}).values():
+                for shown in content["examples"].values():
+                    fits(shown["value"], content["schema"])
+                    looked_at += 1
+    assert looked_at > 100
+
+
+def still(answer):
+    """Take out what differs from one verification to the next: ids, tokens, and instants that are not null."""
+    kept = copy.deepcopy(answer)
+    for part in [kept, *kept.get("sends", [])]:
+        for name in part:
+            if name in ("id", "client_token", "verification_id") or (name.endswith("_at") and part[name] is not None):
+                part[name] = "…"
+    return kept
+
+
+async def delivered(running, verification_id, eventually):
+    """Wait until the phone has the first message."""
+
+    async def arrived():
+        return (await running.read(verification_id))["sends"][0]["status"] == "delivered"
+
+    assert await eventually(arrived)
+
+
+async def test_the_examples_of_an_approval_are_real(start, example, eventually):
+    """Issue, resend, a wrong code, a foreign purpose, the right code, once more: each answer is its example."""
+    service = await start(sandbox={"delivery_seconds": 0.3})
+    verify, secret = f"{ONE}/verify", "order-4711"
+    issued = await service.issue(reference=secret)
+    one = f"{ISSUE}/{issued['id']}"
+    assert still(issued) == still(example("post", ISSUE, 201, "pending"))
+    _, seen, _ = await service.call("GET", one, key=issued["client_token"])
+    assert still(seen) == still(example("get", ONE, 200, "pending_front_end"))
+    await delivered(service, issued["id"], eventually)
+    [code] = service.codes()
+    checked = await service.verify(issued["id"], code)
+    assert still(checked) == still(example("post", verify, 200, "approved"))
+    assert await eventually(service.confirmed)
+    assert still(await service.read(issued["id"])) == still(example("get", ONE, 200, "approved"))
+    _, ended, _ = await service.call("POST", f"{one}/cancel")
+    assert still(ended) == still(example("post", f"{ONE}/cancel", 200, "approved"))
+    assert still(await service.verify(issued["id"], code)) == still(example("post", verify, 200, "used"))
+
+    for name, field in (("wrong_code", {"code": "0000"}), ("mismatch", {"code": "0000", "purpose": "payment"})):
+        issued = await service.issue(reference=secret)
+        await delivered(service, issued["id"], eventually)
+        assert still(await service.verify(issued["id"], **field)) == still(example("post", verify, 200, name))
+    _, resent, _ = await service.call("POST", f"{ISSUE}/{issued['id']}/resend")
+    assert still({**resent, "attempts_remaining": 5}) == still(example("post", f"{ONE}/resend", 200, "resent"))
+    token = issued["client_token"]
+    _, checked, _ = await service.call(
+        "POST", f"{ISSUE}/{issued['id']}/verify", {"code": service.codes()[-2]}, key=token
+    )
+    shown = example("post", verify, 200, "approved_front_end")
+    assert (checked["to"], checked["verdict"]) == (shown["to"], shown["verdict"])
+
+
+async def test_the_examples_of_other_ends_are_real(start, example, eventually, redis):
+    """Canceled, locked, failed, unanswered and expired verifications look as their examples do."""
+    service = await start(sandbox={"delivery_seconds": 0.02})
+    issued = await service.issue(reference="order-4711")
+    await delivered(service, issued["id"], eventually)
+    for _ in range(6):
+        checked = await service.verify(issued["id"], "0000")
+    assert still(checked) == still(example("post", f"{ONE}/verify", 200, "locked"))
+    assert still(await service.read(issued["id"])) == still(example("get", ONE, 200, "locked"))
+
+    issued = await service.issue(reference="order-4711")
+    await delivered(service, issued["id"], eventually)
+    code = service.codes()[-1]
+    key = f"otp:{{{issued['id'][3]}}}:v:{issued['id']}"
+    for name, value in redis.hgetall(key).items():
+        if name == b"cr" or name.startswith(b"t:"):
+            redis.hset(key, name, int(value) - 700_000)
+    assert still(await service.verify(issued["id"], code)) == still(example("post", f"{ONE}/verify", 200, "expired"))
+
+    service = await start(sandbox={"delivery_seconds": 30})
+    issued = await service.issue(reference="order-4711")
+    _, ended, _ = await service.call("POST", f"{ISSUE}/{issued['id']}/cancel")
+    assert still(ended) == still(example("post", f"{ONE}/cancel", 200, "canceled"))
+    await plan_fault(service, {"endpoint": "messages", "kind": "refuse", "code": 21610, "count": 1})
+    _, refused, _ = await service.call("POST", ISSUE, {"to": NUMBER, "reference": "order-4711"})
+    failed = await service.read(refused["verification_id"])
+    assert still(failed) == still(example("get", ONE, 200, "failed"))
+    await plan_fault(service, {"endpoint": "messages", "kind": "500"})
+    assert still(await service.issue(reference="order-4711")) == still(example("post", ISSUE, 201, "unanswered"))
+
+
+async def test_the_examples_for_operators_are_real(running, example):
+    """The answers of the probes have the fields of their examples, and the metrics the lines."""
+    _, alive, _ = await running.call("GET", "/livez")
+    assert alive == example("get", "/livez", 200, "alive")
+    _, ready, _ = await running.call("GET", "/readyz")
+    assert {**ready, "owed": 2} == example("get", "/readyz", 200, "ready")
+    await running.verify((await running.issue())["id"], running.codes()[0])
+    async with running.http.get("/metrics") as answer:
+        real = await answer.text()
+    for line in example("get", "/metrics", 200, "metrics").splitlines():
+        assert line.rpartition(" ")[0] in real
+
+
+async def plan_fault(service, plan):
+    """Plan a fault of the stand-in, over its own HTTP."""
+    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
+        assert answer.status < 300, await answer.text()
+
+
+async def refusals(service):
+    """Provoke each of Twilio's refusals; give (code, door, answer)."""
+    codes = {
+        "recipient_opted_out": 21610, "not_a_mobile_number": 21614, "carrier_rejected": 21612, "blocked": 30450,
+        "sender_misconfigured": 21606, "credentials_refused": 20003,
+    }  # fmt: skip
+    for refusal, error_code in codes.items():
+        await plan_fault(service, {"endpoint": "messages", "kind": "refuse", "code": error_code, "count": 1})
+        yield refusal, ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
+    yield "invalid_number", ("post", ISSUE), await service.call("POST", ISSUE, {"to": "+1415555"})
+    assert {*codes, "invalid_number", "country_not_allowed"} == set(Refusal)
+    yield "country_not_allowed", ("post", ISSUE), await service.call("POST", ISSUE, {"to": "+818012345678"})
+    await plan_fault(service, {"endpoint": "messages", "kind": "429", "seconds": 30, "count": 1})
+    yield "twilio_unavailable", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
+
+
+async def refused_requests(service, post_raw):
+    """Provoke what is wrong with a request itself; give (code, door, answer)."""
+    verify, door = UNKNOWN + "/verify", ("post", f"{ONE}/verify")
+    weak = await create_key(service.settings, Scope.REPORTS, name="weak")
+    yield "malformed_body", door, await post_raw(service, verify, b"{")
+    yield "body_too_large", door, await post_raw(service, verify, b" " * 5000)
+    yield "unsupported_media_type", door, await post_raw(service, verify, b"{}", "text/plain")
+    for path, schema_door in ((ISSUE, ISSUE), (verify, f"{ONE}/verify"), (UNKNOWN + "/resend", f"{ONE}/resend")):
+        yield "invalid_request", ("post", schema_door), await service.call("POST", path, {"unknown": 1})
+    yield "unauthenticated", ("get", ONE), await service.call("GET", UNKNOWN, key="otp_sk_unknown")
+    yield "insufficient_scope", ("get", ONE), await service.call("GET", UNKNOWN, key=weak)
+    yield "unknown_verification", ("get", ONE), await service.call("GET", UNKNOWN)
+    spaced = {"Idempotency-Key": "two words"}
+    yield "invalid_idempotency_key", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER}, headers=spaced)
+    path = "/twilio/status/{verification_id}/{send_number}"
+    yield "bad_signature", ("post", path), await post_raw(service, "/twilio/status/x/1", b"a=b", FORM)
+    yield "body_too_large", ("post", path), await post_raw(service, "/twilio/status/x/1", b"a" * 20_000, FORM)
+    yield "unsupported_media_type", ("post", path), await post_raw(service, "/twilio/status/x/1", b"{}")
+
+
+async def refused_states(start):
+    """Provoke what cannot be done now; give (code, door, answer)."""
+    service = await start(otp_max_sends=1, otp_require_client_ip=True, otp_limit_ip="3/1h")
+    body = {"to": NUMBER, "client_ip": "192.0.2.7"}
+    issued = await service.issue(client_ip="192.0.2.7")
+    resend = ("post", f"{ONE}/resend")
+    yield "client_ip_required", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
+    yield "max_sends_reached", resend, await service.call("POST", f"{ISSUE}/{issued['id']}/resend")
+    await service.call("POST", f"{ISSUE}/{issued['id']}/cancel")
+    yield "not_pending", resend, await service.call("POST", f"{ISSUE}/{issued['id']}/resend")
+    key = {"Idempotency-Key": "login-4711"}
+    await plan_fault(service, {"endpoint": "messages", "kind": "slow", "seconds": 0.5, "count": 1})
+    first = asyncio.create_task(service.call("POST", ISSUE, body, headers=key))
+    await asyncio.sleep(0.2)
+    yield "request_in_progress", ("post", ISSUE), await service.call("POST", ISSUE, body, headers=key)
+    assert (await first)[0] == 201
+    other = {**body, "purpose": "payment"}
+    yield "idempotency_key_reused", ("post", ISSUE), await service.call("POST", ISSUE, other, headers=key)
+    await service.call("POST", ISSUE, body)
+    yield "rate_limited", ("post", ISSUE), await service.call("POST", ISSUE, body)
+
+
+async def our_own_faults(start, gate, monkeypatch):
+    """Provoke what is nobody's fault but ours; give (code, door, answer)."""
+
+    async def fail(*_):
+        raise RuntimeError("on purpose")
+
+    service = await start(redis_url=gate.url)
+    issued = await service.issue()
+    monkeypatch.setattr(Verifying, "read", fail)
+    yield "internal_error", ("get", ONE), await service.call("GET", f"{ISSUE}/{issued['id']}")
+    await gate.shut()
+    yield "store_unavailable", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
+    yield "store_unavailable", ("get", "/readyz"), await service.call("GET", "/readyz")
+    await gate.open()
+
+
+@pytest.fixture
+def provoked(start, gate, monkeypatch, post_raw):
+    """Give `provoked()`: one documented problem after the other, each as (code, door, answer)."""
+
+    async def provoke():
+        service = await start()
+        for source in (
+            refused_requests(service, post_raw),
+            refusals(service),
+            refused_states(start),
+            our_own_faults(start, gate, monkeypatch),
+        ):
+            async for found in source:
+                yield found
+
+    return provoke
+
+
+async def test_every_problem_is_the_one_that_the_document_shows(provoked, example, document):
+    """Each documented problem, provoked: the real body is its example but for ids and waits, and so are its headers."""
+    seen = set()
+    async for code, (method, path), (status, body, headers) in provoked():
+        assert (status, body["code"]) == (CATALOGUE[code][0], code), body
+        assert timeless(body) == timeless(example(method, path, status, code))
+        assert headers["Content-Type"] == PROBLEM
+        promised = document["paths"][path][method]["responses"][str(status)]["headers"]
+        assert "Retry-After" in promised or "Retry-After" not in headers
+        assert ("WWW-Authenticate" in promised) == ("WWW-Authenticate" in headers)
+        seen.add(code)
+    assert seen == set(CATALOGUE) - {"not_found", "method_not_allowed"}
+
+
+def timeless(problem):
+    """Leave out what differs from case to case: how long to wait, and for which verification."""
+    assert problem.get("retry_after", 1) >= 1
+    assert re.fullmatch("ve_[0-9a-f]{32}", problem.get("verification_id", "ve_" + "0" * 32))
+    return {**problem, **{name: "…" for name in ("retry_after", "verification_id") if name in problem}}
