@@ -1,7 +1,7 @@
-"""The promise that a common linter finds nothing in the OpenAPI document: Redocly's, with the rules of `.ci/redocly.yaml`.
+"""The promise that a common linter finds nothing in the OpenAPI document: Redocly's, with `.ci/redocly.yaml`.
 
-It comes from npm into a temporary folder. Where npm or its registry is away, this is skipped; `test_openapi.py` holds the
-document to the specification everywhere.
+It comes from npm into a temporary folder. Where npm or its registry is away, this is skipped; `test_openapi.py`
+holds the document to the specification everywhere.
 """
 
 import asyncio

@@ -1,7 +1,97 @@
-"""The promises of the docs pages, in a real browser: they render offline under a strict policy, and “Try it” works."""
+"""The promises of `service.api.pages`, in a real browser: both pages render offline, and “Try it” works.
+
+That nothing is refused by their policies, fails, or leaves this machine is looked at by the fixture `page`.
+"""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+NUMBER = "+14155550142"  # not the demo's own, which has had its send for the next 30 seconds
+ORDER = [
+    "POST /v1/verifications", "POST /v1/verifications/{verification_id}/verify",
+    "POST /v1/verifications/{verification_id}/resend", "POST /v1/verifications/{verification_id}/cancel",
+    "GET /v1/verifications/{verification_id}", "GET /livez", "GET /readyz", "GET /metrics",
+    "POST /twilio/status/{verification_id}/{send_number}",
+]  # fmt: skip
 
 
-def test_the_swagger_page_renders(page, demo):
-    """`/docs` shows the operations."""
+def open_operation(page, name):
+    """Unfold an operation of Swagger UI; give its block."""
+    block = page.locator(f"#operations-verifications-{name}")
+    block.locator(".opblock-summary-control").click()
+    return block
+
+
+def execute(block, status):
+    """Press Execute, wait for the status, and give the answer's body."""
+    block.locator("button.execute").click()
+    expect(block.locator(".live-responses-table tr.response td.response-col_status").first).to_contain_text(str(status))
+    return json.loads(block.locator(".live-responses-table .highlight-code pre").first.inner_text())
+
+
+def test_swagger_ui_shows_every_operation_in_the_order_of_the_document(page, demo):
+    """`/docs` tells the flow and lists the nine operations as the document has them."""
     page.goto(f"{demo.url}/docs")
-    page.wait_for_selector(".opblock")
+    expect(page.locator(".opblock")).to_have_count(len(ORDER))
+    shown = [
+        f"{block.locator('.opblock-summary-method').inner_text()} {block.locator('.opblock-summary-path').inner_text()}"
+        for block in page.locator(".opblock").all()
+    ]
+    assert [re.sub(r"[\s\u200b]+", " ", line).replace(" /", "/").replace("/", " /", 1) for line in shown] == ORDER
+    expect(page.locator(".info")).to_contain_text("Your back end sees approved itself")
+
+
+def test_try_it_issues_and_verifies_with_the_printed_key(page, demo):
+    """Authorize with the demo's key, issue, type the code from the stand-in's message: 201, then approved."""
+    page.goto(f"{demo.url}/docs")
+    page.locator("button.authorize").first.click()
+    dialog = page.locator(".auth-container").filter(has_text="apiKey")
+    dialog.locator("input").fill(demo.key)
+    dialog.locator("button.authorize").click()
+    page.locator("button.btn-done").first.click()
+
+    issue = open_operation(page, "issueVerification")
+    issue.locator("textarea.body-param__text").fill(json.dumps({"to": NUMBER}))
+    issued = execute(issue, 201)
+    messages = page.request.get(f"{demo.url}/sandbox/_/messages", params={"to": NUMBER}).json()
+    [code] = re.findall(r"\b[0-9]{6}\b", messages[-1]["body"])
+
+    verify = open_operation(page, "verifyCode")
+    verify.locator("tr[data-param-name=verification_id] input").fill(issued["id"])
+    verify.locator("textarea.body-param__text").fill(json.dumps({"code": code}))
+    checked = execute(verify, 200)
+    assert (checked["id"], checked["verdict"]) == (issued["id"], "approved")
+    expect(verify.locator(".live-responses-table")).to_contain_text(re.compile(r"\d+ ms"))
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert demo.key not in kept
+
+
+def test_a_try_without_a_key_shows_the_problem(page, demo, complaints):
+    """Without Authorize the answer is the 401 problem, and the browser's console has that and nothing else."""
+    page.goto(f"{demo.url}/docs#/verifications/readVerification")  # a deep link unfolds its operation
+    problem = execute(page.locator("#operations-verifications-readVerification"), 401)
+    assert problem["code"] == "unauthenticated"
+    assert [complaint for complaint in complaints if "401" not in complaint] == []
+    complaints.clear()
+
+
+def test_redoc_renders_and_searches(page, demo):
+    """`/redoc` tells the flow, names the operations, and finds one by a word."""
+    page.goto(f"{demo.url}/redoc")
+    expect(page.locator("h1").first).to_contain_text("otp-service")
+    for summary in ("Issue a code and send it", "Judge what the person typed", "Read a verification"):
+        expect(page.locator("h2", has_text=summary)).to_be_visible()
+    page.get_by_placeholder("Search...").fill("resend")
+    expect(page.locator("[data-role='search:results']")).to_contain_text("Send the next code")
+
+
+@pytest.mark.parametrize(("path", "sign"), [("/docs", ".opblock"), ("/redoc", "h2")])
+def test_the_docs_fit_a_telephone(page, demo, path, sign):
+    """At 390 pixels no page is wider than the screen."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(demo.url + path)
+    page.wait_for_selector(sign)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
