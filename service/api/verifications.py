@@ -63,12 +63,11 @@ class VerificationDoors:
         """List the routes with what the OpenAPI page says of them."""
         back_end, either = auth.key(Scope.VERIFICATIONS), auth.key_or_token(Scope.VERIFICATIONS)
         path, one = "/v1/verifications", "/v1/verifications/{verification_id}"
-        door = partial(LeanRoute, response_model=VerificationAnswer, tags=["verifications"])
+        door = partial(LeanRoute, methods=["POST"], response_model=VerificationAnswer, tags=["verifications"])
         return [
             door(
                 path,
                 self.issue,
-                methods=["POST"],
                 operation_id="issueVerification",
                 status_code=201,
                 response_model=IssuedAnswer,
@@ -81,7 +80,6 @@ class VerificationDoors:
             door(
                 one + "/verify",
                 self.verify,
-                methods=["POST"],
                 operation_id="verifyCode",
                 response_model=CheckAnswer,
                 response_description="Judged: see `verdict`.",
@@ -93,7 +91,6 @@ class VerificationDoors:
             door(
                 one + "/resend",
                 self.resend,
-                methods=["POST"],
                 operation_id="resendCode",
                 response_description="The next code is on its way.",
                 problems=("unknown_verification", "not_pending", "max_sends_reached", *_SENDING),
@@ -104,7 +101,6 @@ class VerificationDoors:
             door(
                 one + "/cancel",
                 self.cancel,
-                methods=["POST"],
                 operation_id="cancelVerification",
                 response_description="It has ended: now, or before.",
                 problems=("unknown_verification",),
