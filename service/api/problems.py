@@ -28,7 +28,7 @@ _TWILIO_RETRY_SECONDS = 5
 
 # Each code with its HTTP status and its title.
 CATALOGUE: Mapping[str, tuple[int, str]] = {
-    "malformed_body": (400, "The body is not JSON"),
+    "malformed_body": (400, "The body cannot be read"),
     "invalid_idempotency_key": (400, "The Idempotency-Key cannot be used"),
     "unauthenticated": (401, "No valid API key or client token"),
     "insufficient_scope": (403, "This credential may not do this"),
@@ -40,7 +40,7 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "max_sends_reached": (409, "The verification has had all its sends"),
     "request_in_progress": (409, "The first request with this Idempotency-Key is still running"),
     "body_too_large": (413, "The body is too large"),
-    "unsupported_media_type": (415, "The body must be application/json"),
+    "unsupported_media_type": (415, "The body is of a type that is not taken here"),
     "invalid_request": (422, "The request is not valid"),
     "client_ip_required": (422, "The request must name the person's client_ip"),
     "idempotency_key_reused": (422, "The Idempotency-Key was used with another request"),

@@ -131,8 +131,10 @@ class DeliveryStatusForm(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     MessageSid: str = Field(description="The message.", pattern="^(SM|MM)[0-9a-fA-F]{32}$")
-    MessageStatus: str = Field(description="What became of it; a word not known here changes nothing.")
-    ErrorCode: str | None = Field(None, description="Twilio's error code, when it failed.", pattern="^[0-9]+$")
+    MessageStatus: str = Field(
+        description="`queued`, `sent`, `delivered`, `undelivered`, `failed`, `read` …; any other word changes nothing."
+    )
+    ErrorCode: str = Field("", description="Twilio's error code, when it failed.", pattern="^[0-9]*$")
 
 
 class SendAnswer(BaseModel):

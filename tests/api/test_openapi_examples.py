@@ -130,9 +130,6 @@ async def test_the_examples_of_an_approval_are_real(start, example, eventually):
     verify, secret = f"{ONE}/verify", "order-4711"
     issued = await service.issue(reference=secret)
     one = f"{ISSUE}/{issued['id']}"
-    assert still(issued) == still(example("post", ISSUE, 201, "pending"))
-    _, seen, _ = await service.call("GET", one, key=issued["client_token"])
-    assert still(seen) == still(example("get", ONE, 200, "pending_front_end"))
     await delivered(service, issued["id"], eventually)
     [code] = service.codes()
     checked = await service.verify(issued["id"], code)
@@ -158,7 +155,7 @@ async def test_the_examples_of_an_approval_are_real(start, example, eventually):
 
 
 async def test_the_examples_of_other_ends_are_real(start, example, eventually, redis):
-    """Canceled, locked, failed, unanswered and expired verifications look as their examples do."""
+    """A locked and an expired verification look as their examples do."""
     service = await start(sandbox={"delivery_seconds": 0.02})
     issued = await service.issue(reference="order-4711")
     await delivered(service, issued["id"], eventually)
@@ -176,8 +173,14 @@ async def test_the_examples_of_other_ends_are_real(start, example, eventually, r
             redis.hset(key, name, int(value) - 700_000)
     assert still(await service.verify(issued["id"], code)) == still(example("post", f"{ONE}/verify", 200, "expired"))
 
+
+async def test_the_examples_of_a_message_under_way_are_real(start, example):
+    """Before the phone has the message, a verification looks as its examples do: pending, canceled, failed, unknown."""
     service = await start(sandbox={"delivery_seconds": 30})
     issued = await service.issue(reference="order-4711")
+    assert still(issued) == still(example("post", ISSUE, 201, "pending"))
+    _, seen, _ = await service.call("GET", f"{ISSUE}/{issued['id']}", key=issued["client_token"])
+    assert still(seen) == still(example("get", ONE, 200, "pending_front_end"))
     _, ended, _ = await service.call("POST", f"{ISSUE}/{issued['id']}/cancel")
     assert still(ended) == still(example("post", f"{ONE}/cancel", 200, "canceled"))
     await plan_fault(service, {"endpoint": "messages", "kind": "refuse", "code": 21610, "count": 1})
