@@ -93,6 +93,7 @@ async def _serving(
             lifespan="on",
             log_level="warning",
             access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=3,
         )
     )
