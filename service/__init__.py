@@ -11,7 +11,7 @@ for exactly that SID.
   `core.ports` and `core.sender` what the rules need from outside.
 - `adapters` is the world: Redis (`multiplexer`, `redis_store`, `lua/`), Twilio, the embedded server.
 - `api` is the doors: HTTP in and out, no rules.
-- `app` joins the parts; `cli` starts them; `settings` reads the environment, `policies` says what it comes to for each
-  part; `telemetry` writes the log.
-- `sandbox` is a stand-in for Twilio and a stranger to the rest.
+- `app` joins the parts; `cli` starts them; `settings` reads the environment and `secret_files`, in the forms of
+  `setting_forms`; `policies` says what they come to for each part; `telemetry` writes the log.
+- `sandbox` is a stand-in for Twilio and a stranger to the rest; `demo` shows the loop with it.
 """
