@@ -160,7 +160,7 @@ def test_ctrl_c_ends_all_parts_and_leaves_nothing(tmp_path):
     started = time.monotonic()
     demo.send_signal(signal.SIGINT)
     rest, _ = demo.communicate(timeout=10)
-    assert (demo.returncode, rest) == (0, "\nStopping: the last requests, the worker, then Valkey.\n")
+    assert (demo.returncode, rest) == (0, "\nStopped, in this order: HTTP, the worker, Valkey.\n")
     assert time.monotonic() - started < 4
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("otp-demo-")] == []
     for stream in streams:

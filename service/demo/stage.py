@@ -57,7 +57,7 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
                 if closed and not once:
                     _invite(base_url(host, port), key)
                     await asyncio.wait({serving})
-                    typer.echo("\nStopping: the last requests, the worker, then Valkey.")
+    typer.echo("\nStopped, in this order: HTTP, the worker, Valkey.")
     return 0 if closed else 1
 
 
@@ -70,7 +70,7 @@ async def _walk(own_url: str, key: str, window: Window) -> bool:
 
 
 def _invite(url: str, key: str) -> None:
-    say("")
+    typer.echo()
     say("Login page", f"{url}/")
     say("Virtual phone", f"{url}/sandbox/phone")
     say("API docs", f"{url}/docs")

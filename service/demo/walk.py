@@ -61,9 +61,9 @@ def code_to_sid(record: dict[str, str]) -> list[str]:
     ]
 
 
-def say(step: str, what: str = "") -> None:
+def say(step: str, what: str) -> None:
     """Print one line of the story."""
-    typer.echo(f"{typer.style(f'{step:>{_LABEL_WIDTH}}', bold=True)}  {what}".rstrip())
+    typer.echo(f"{typer.style(f'{step:>{_LABEL_WIDTH}}', bold=True)}  {what}")
 
 
 async def _confirmed_sids(http: aiohttp.ClientSession) -> list[str]:
