@@ -33,6 +33,7 @@ _ANSWER_SECONDS = 0.12
 _DELIVERY_SECONDS = 0.7
 # Whoever tries things out asks more often than whoever logs in.
 _NUMBER_LIMITS = "1/5s,20/10m,100/1d"
+_ADDRESS_LIMITS = "300/10m"
 
 
 async def run_demo(*, host: str, port: int, once: bool) -> int:
@@ -128,5 +129,6 @@ def _settings(own_url: str, redis_url: str, account: SandboxSettings) -> Setting
         otp_secret_keys=secrets.token_urlsafe(32),
         otp_index_key=secrets.token_urlsafe(32),
         otp_limit_number=_NUMBER_LIMITS,
+        otp_limit_ip=_ADDRESS_LIMITS,
         otp_log_level="warning",
     )

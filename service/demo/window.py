@@ -80,15 +80,17 @@ class Window:
 
     async def _owed_event(self, partition: str) -> bytes:
         sids = await self._redis.zrange(redis_keys.owed(partition), 0, -1)
-        return _event("owed", {"key": redis_keys.owed(partition), "sids": [sid.decode() for sid in sids]})
+        return _event("owed", {"partition": partition, "sids": [sid.decode() for sid in sids]})
 
     @asynccontextmanager
     async def _changes(self) -> AsyncIterator["asyncio.Queue[Any]"]:
         """Gather changes of both sides in one queue: finished events, or `kind, name` of what to read; None ends."""
-        changes: asyncio.Queue[Any] = asyncio.Queue(1000)
+        changes: asyncio.Queue[Any] = asyncio.Queue()
         async with self._redis.pubsub() as pubsub:
             await pubsub.psubscribe("__keyspace@0__:otp:*:v:*", "__keyspace@0__:otp:*:owed")
             tasks = [asyncio.create_task(_listen_to_redis(pubsub, changes)), asyncio.create_task(self._listen(changes))]
+            for task in tasks:  # whichever ends, or fails, ends the stream: the page then opens it again
+                task.add_done_callback(lambda _: changes.put_nowait(None))
             try:
                 yield changes
             finally:
@@ -100,7 +102,6 @@ class Window:
         with self._ledger.subscribe() as told:
             while (change := await told.get()) is not None:
                 await changes.put(_event("message", message_row(change[1])))
-        await changes.put(None)
 
 
 async def _listen_to_redis(pubsub: Any, changes: "asyncio.Queue[Any]") -> None:

@@ -32,6 +32,17 @@ def refused(complaints, status):
     complaints.clear()
 
 
+def held_back(page, pattern):
+    """Hold back the requests to an address; give the list of what is held."""
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route(pattern, hold)
+    return held
+
+
 def test_a_person_signs_in_and_every_step_lights_up(visitor):
     """Number in, code in, signed in; the seven steps are done, and Twilio was told about exactly that message."""
     visitor.sign_in_form(US)
@@ -60,12 +71,18 @@ def test_what_redis_holds_is_shown_and_holds_no_code(visitor):
     assert number(100).removeprefix("+") not in shown
 
 
-def test_a_whole_message_may_be_pasted(visitor):
-    """Pasting the message, or a code with a blank in it, leaves the digits and checks them at once."""
-    visitor.sign_in_form(number(101))
-    [code] = visitor.codes(number(101))
-    visitor.code_field.fill(f"Your Acme code is {code[:3]} {code[3:]}.")
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [(101, "Your Acme code is {0}{1}."), (116, "{0} {1}"), (117, "Route 66: your code is {0}{1}. Bye.")],
+)
+def test_a_whole_message_may_be_pasted(visitor, end, text):
+    """Pasting the message, or a code with a blank in it, finds the code and checks it at once."""
+    visitor.sign_in_form(number(end))
+    [code] = visitor.codes(number(end))
+    visitor.code_field.fill(text.format(code[:3], code[3:]))
     visitor.is_signed_in()
+    visitor.sees("typed")
+    expect(visitor.page.locator('[data-step="typed"]')).to_contain_text("1 attempt counted")
 
 
 def test_the_fields_tell_phones_what_they_are_for(visitor):
@@ -136,6 +153,8 @@ def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor
     visitor.page.get_by_label(re.compile("30 seconds only")).check()
     visitor.sign_in_form(number(107))
     time.sleep(30.5)
+    visitor.says("The code is too old now. Start again")
+    expect(visitor.page.locator("#resend")).to_be_hidden()
     visitor.code_field.fill(visitor.codes(number(107))[0])
     visitor.says("it came too late. Start again with a new one.")
     visitor.sees("confirmed")
@@ -178,7 +197,7 @@ def test_feedback_that_fails_is_posted_again(visitor):
     ("typed", "sentence", "status"),
     [
         ("0415 555 0123", "Start with a plus sign and the country code", None),
-        ("+1 415 555", "That is not a phone number we can send to", 422),
+        ("+1 415 555", "That is not a phone number we can send to. Check it", 422),
         ("+7 912 345 67 89", "We cannot send codes to that country", 422),
     ],
 )
@@ -208,15 +227,25 @@ def test_somebody_who_opted_out_hears_why(visitor, complaints):
     refused(complaints, 422)
 
 
-def test_a_service_out_of_reach_loses_nothing(visitor, complaints):
-    """Without a connection the page says so, keeps what was typed, and works when it is back."""
-    visitor.page.route("**/demo/login", lambda route: route.abort())
-    visitor.ask(number(113))
+@pytest.mark.parametrize(("end", "arrives"), [(113, False), (118, True)])
+def test_a_wish_whose_answer_is_lost_is_repeated_and_sends_one_message(visitor, complaints, end, arrives):
+    """Whether or not the wish arrived, the page says so, keeps what was typed, and a repeat brings the one code."""
+
+    def lose(route):
+        if arrives:
+            route.fetch()
+        route.abort()
+
+    visitor.page.route("**/demo/login", lose)
+    visitor.ask(number(end))
     visitor.says("We cannot reach the service.")
     complaints.clear()
     visitor.page.unroute("**/demo/login")
     visitor.page.get_by_role("button", name="Send me a code").click()
     expect(visitor.code_field).to_be_focused()
+    [code] = visitor.codes(number(end))
+    visitor.code_field.fill(code)
+    visitor.is_signed_in()
 
 
 def test_a_lost_verdict_is_asked_for_again_and_does_not_become_used(visitor, complaints):
@@ -239,16 +268,98 @@ def test_a_lost_verdict_is_asked_for_again_and_does_not_become_used(visitor, com
     complaints.clear()
 
 
+def test_a_lost_sign_in_is_asked_for_again(visitor, complaints):
+    """The back end's answer is lost after the approval: another press signs in, and asks the service for nothing."""
+    visitor.sign_in_form(number(119))
+    visitor.page.route("**/demo/session", lambda route: (route.fetch(), route.abort()))
+    visitor.code_field.fill(visitor.codes(number(119))[0])
+    visitor.says("We cannot reach the service.")
+    complaints.clear()
+    visitor.page.unroute("**/demo/session")
+    visitor.page.get_by_role("button", name="Sign in", exact=True).click()
+    visitor.is_signed_in()
+
+
+def test_two_tabs_sign_in_beside_each_other(visitor):
+    """A second tab of the same browser with a login of its own takes nothing from the first."""
+    visitor.sign_in_form(number(140))
+    other = Visitor(visitor.page.context.new_page(), visitor.url).open()
+    other.sign_in_form(number(141))
+    visitor.code_field.fill(visitor.codes(number(140))[0])
+    visitor.is_signed_in()
+    other.code_field.fill(other.codes(number(141))[0])
+    other.is_signed_in()
+
+
+def test_a_page_that_was_dropped_goes_on_where_it_was(visitor):
+    """After a reload in the middle the code field is back, the loop too, and the code still works."""
+    visitor.sign_in_form(number(142))
+    visitor.page.reload()
+    expect(visitor.code_field).to_be_focused()
+    visitor.sees("delivered")
+    expect(visitor.phone.locator("#number")).to_have_value(number(142))
+    visitor.code_field.fill(visitor.codes(number(142))[0])
+    visitor.is_signed_in()
+    visitor.page.reload()
+    expect(visitor.page.get_by_label("Your phone number")).to_be_visible()
+
+
+def test_whoever_starts_again_is_not_signed_in_by_what_was_under_way(visitor):
+    """Start again during a check ends it: the answer that comes later changes nothing."""
+    visitor.sign_in_form(number(143))
+    held = held_back(visitor.page, "**/verify")
+    visitor.code_field.fill(visitor.codes(number(143))[0])
+    visitor.page.wait_for_function("document.querySelector('#check').ariaBusy === 'true'")
+    visitor.page.get_by_role("button", name="Start again").click()
+    expect(visitor.page.get_by_label("Your phone number")).to_be_focused()
+    held[0].continue_()
+    visitor.page.wait_for_timeout(300)
+    expect(visitor.page.get_by_label("Your phone number")).to_be_visible()
+    visitor.page.unroute("**/verify")
+
+
+def test_one_step_at_a_time(visitor):
+    """While a check is under way nothing else is started: no second message goes out for nothing."""
+    visitor.sign_in_form(number(144))
+    expect(visitor.page.locator("#resend")).to_be_enabled(timeout=8000)
+    held = held_back(visitor.page, "**/verify")
+    visitor.code_field.fill(visitor.codes(number(144))[0])
+    visitor.page.locator("#resend").click()
+    held[0].continue_()
+    visitor.is_signed_in()
+    assert len(visitor.messages(number(144))) == 1
+
+
+def test_the_loop_shows_nobody_elses_verification(visitor, demo, complaints):
+    """After a refused wish somebody else's verification lights up nothing."""
+    visitor.ask("+1 2")
+    visitor.says("That is not a phone number")
+    complaints.clear()
+    headers = {"Authorization": f"Bearer {demo.key}"}
+    requests.post(f"{demo.url}/v1/verifications", json={"to": number(145)}, headers=headers, timeout=5)
+    visitor.page.wait_for_timeout(500)
+    visitor.sees("stored", "")
+
+
+def test_numbers_are_understood_as_people_write_them(visitor):
+    """Blanks, hyphens of every kind, slashes, brackets and the zero in brackets are no part of a number."""
+    visitor.sign_in_form("+49 (0)171\u2011392/00 .02")
+    assert len(visitor.messages("+491713920002")) == 1
+
+
 def test_the_back_end_signs_nobody_in_on_the_browsers_word(visitor):
-    """Without an approval, with a foreign cookie, or a second time, the session is refused."""
-    browser = visitor.page.request
-    assert browser.post(f"{visitor.url}/demo/session").status == 403
+    """Without an approval, or from another browser, the session is refused; a bad claim is a 422."""
+    begun = []
+    visitor.page.on("response", lambda answer: answer.url.endswith("/demo/login") and begun.append(answer.json()["id"]))
     visitor.sign_in_form(number(115))
-    assert browser.post(f"{visitor.url}/demo/session").status == 403
-    assert requests.post(f"{visitor.url}/demo/session", cookies={"demo_login": "x"}, timeout=5).status_code == 403
+    claim, session = {"id": begun[0]}, f"{visitor.url}/demo/session"
+    assert visitor.page.request.post(session, data=claim).status == 403
     visitor.code_field.fill(visitor.codes(number(115))[0])
     visitor.is_signed_in()
-    assert browser.post(f"{visitor.url}/demo/session").status == 403
+    assert visitor.page.request.post(session, data=claim).status == 200, "its repetition, for a minute"
+    assert requests.post(session, json=claim, cookies={"demo_browser": "x"}, timeout=5).status_code == 403
+    assert requests.post(session, json=claim, timeout=5).status_code == 403
+    assert requests.post(session, data="[]", timeout=5).status_code == 422
 
 
 def test_the_back_end_refuses_what_is_no_wish(demo):
@@ -274,15 +385,21 @@ def test_every_state_is_usable_by_everybody(visitor, complaints, scheme, width):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
 
+    held = held_back(page, "**/demo/login")
+
     def is_usable():
         assert barriers(page) == []
         assert width_of(page) <= width
 
     is_usable()
     visitor.ask("+1 2")
+    visitor.says("Sending …")
+    is_usable()
+    held[0].continue_()
     visitor.says("That is not a phone number")
     complaints.clear()
     is_usable()
+    page.unroute("**/demo/login")
     visitor.sign_in_form(number(end))
     visitor.sees("delivered")
     is_usable()

@@ -2,9 +2,12 @@
 // (`/demo/login`) and hands over the verification's client token. With that the browser lets the service judge what is
 // typed, asks for the next code and reads how the message fares. Signing in is the back end's (`/demo/session`): it asks
 // the service itself, and believes nothing that a browser says.
+//
+// Every answer may be lost on its way. What must not happen twice goes out with an Idempotency-Key and is repeated with
+// the same one; what the page knows stands in sessionStorage, because a phone may drop the tab while the message is read.
 
 const PROBLEMS = {
-  invalid_number: "That is not a phone number we can send to. Start with a plus sign and the country code.",
+  invalid_number: "That is not a phone number we can send to. Check it, the country code included.",
   country_not_allowed: "We cannot send codes to that country.",
   not_a_mobile_number: "That number cannot receive text messages. Try a mobile number.",
   recipient_opted_out: "This number has opted out of our messages. Text START to us, then try again.",
@@ -14,7 +17,6 @@ const PROBLEMS = {
   max_sends_reached: "No more codes for this sign-in. Start again in a few minutes.",
   unknown_verification: "This sign-in is over. Start again.",
   unauthenticated: "This sign-in is over. Start again.",
-  invalid_request: "Type the digits of the code, and nothing else.",
 };
 const VERDICTS = {
   expired: "That code is right, but it came too late.",
@@ -23,34 +25,40 @@ const VERDICTS = {
   canceled: "This sign-in was canceled.",
   locked: "Too many wrong codes.",
 };
-const OURS = "We cannot do this right now. Nothing is lost: try again in a moment.";
+const OURS = "We cannot do this right now. Try again in a moment.";
 const UNREACHABLE = "We cannot reach the service. Check your connection and try again.";
 const LOOK_AFTER_SECONDS = [2, 4, 8, 16];
 
 const element = (id) => document.getElementById(id);
-let verification = null; // the service's newest answer
-let token = null;
-let mayResendAt = 0; // by this browser's own clock
-let looks = [];
+let login = null; // { to, verification, token, mayResendAt, expiresAt }: what the page knows of this sign-in
+let asked = null; // { to, ttl, key }: the wish for a code whose answer is still out
+let typed = null; // { code, key }: the check whose answer is still out
+let timers = [];
+let running = null; // AbortController of the step that runs
 
-class Problem extends Error {}
+class Problem extends Error {
+  constructor(sentence, status) {
+    super(sentence);
+    this.status = status; // none: no answer came
+  }
+}
 
 // --- The service ---
 
-async function call(path, { method = "POST", body, repeatable = false } = {}) {
+async function call(path, { method = "POST", body, key } = {}) {
   const headers = { "Content-Type": "application/json" };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (repeatable) headers["Idempotency-Key"] = newKey();
-  const request = { method, headers, body: body && JSON.stringify(body) };
+  if (login) headers.Authorization = `Bearer ${login.token}`;
+  if (key) headers["Idempotency-Key"] = key;
+  const request = { method, headers, body: body && JSON.stringify(body), signal: running?.signal };
   let answer;
   try {
-    // With its key a call may be repeated when the answer is lost: no second message, and the same verdict again.
-    answer = await fetch(path, request).catch((lost) => (repeatable ? fetch(path, request) : Promise.reject(lost)));
-  } catch {
-    throw new Problem(UNREACHABLE);
+    answer = await fetch(path, request).catch((lost) => (key ? fetch(path, request) : Promise.reject(lost)));
+  } catch (lost) {
+    throw lost.name === "AbortError" ? lost : new Problem(UNREACHABLE);
   }
   const content = await answer.json();
-  if (!answer.ok) throw new Problem(inPlainWords(content));
+  request.signal?.throwIfAborted();
+  if (!answer.ok) throw new Problem(inPlainWords(content), answer.status);
   return content;
 }
 
@@ -70,56 +78,120 @@ function wait(seconds) {
 // --- Number in ---
 
 async function begin() {
-  const to = element("number").value.replace(/[\s().-]/g, "").replace(/^00/, "+");
+  const to = numberIn(element("number").value);
   if (!to.startsWith("+")) {
     throw new Problem("Start with a plus sign and the country code, as in +1 415 555 0123.");
   }
-  announce("login:began", { to });
-  token = null;
-  const lifetime = element("short-lived").checked ? { ttl_seconds: 30 } : {};
-  verification = await call("/demo/login", { body: { to, ...lifetime } });
-  token = verification.client_token;
-  announce("login:issued", { id: verification.id });
-  element("sent-to").textContent = `We sent a message to ${verification.to}.`;
+  tell("Sending …");
+  const ttl = element("short-lived").checked ? 30 : null;
+  if (asked?.to !== to || asked.ttl !== ttl) asked = { to, ttl, key: newKey() };
+  announce("login:began", { to, reference: asked.key });
+  try {
+    const verification = await call("/demo/login", { body: { to, ttl_seconds: ttl }, key: asked.key });
+    login = { to, verification, token: verification.client_token };
+  } catch (problem) {
+    announce("login:failed", {});
+    const isRefused = problem.status < 500 && ![409, 429].includes(problem.status);
+    if (isRefused) asked = null; // else the next press repeats this wish, with its key
+    throw problem;
+  }
+  asked = null;
   showForm("code-form");
-  sent(`It has ${verification.code_length} digits.`);
+  sent(`We sent a message to ${to}.`);
 }
 
-function sent(note) {
+/** Take off what people write into numbers: blanks, dashes of all kinds, brackets, slashes, a zero in brackets, 00 for +. */
+function numberIn(text) {
+  return text.replace(/\(0\)/, "").replace(/[\s\p{Pd}().\/]/gu, "").replace(/^00/, "+");
+}
+
+function sent(sentence) {
+  const { verification } = login;
   const newest = verification.sends.at(-1);
-  // A span between two of the service's instants, counted here: the two clocks need not agree.
-  const pause = verification.resend_at ? Date.parse(verification.resend_at) - Date.parse(newest.sent_at) : Infinity;
-  mayResendAt = Date.now() + pause;
-  countDown();
-  const uncertain = "We cannot tell yet whether the message went out. If it does not come, ask for a new code.";
-  element("code-note").textContent = newest.status === "unknown" ? uncertain : note;
+  // Spans between two of the service's instants, counted from here: the two clocks need not agree.
+  const since = (instant) => (instant ? Date.now() + Date.parse(instant) - Date.parse(newest.sent_at) : null);
+  login.mayResendAt = since(verification.resend_at);
+  login.expiresAt = since(verification.expires_at);
   element("code").value = "";
-  looks.forEach(clearTimeout);
-  looks = LOOK_AFTER_SECONDS.map((seconds) => setTimeout(look, seconds * 1000));
+  const uncertain = "We cannot tell yet whether the message went out. If it does not come, ask for a new code.";
+  const digits = `The code has ${verification.code_length} digits, and is checked as soon as it is complete.`;
+  tell(newest.status === "unknown" ? uncertain : `${sentence} ${digits}`);
+  watch();
   element("code").focus();
 }
 
+/** Follow the message and the clock from here on; what is known is kept for a page that is opened again. */
+function watch() {
+  timers.forEach(clearTimeout);
+  timers = LOOK_AFTER_SECONDS.map((seconds) => setTimeout(look, seconds * 1000));
+  timers.push(setTimeout(() => login.verification.status === "pending" && update({ status: "expired" }), login.expiresAt - Date.now()));
+  keep();
+  countDown();
+}
+
+function keep() {
+  if (login) sessionStorage.setItem("login", JSON.stringify(login));
+  else sessionStorage.removeItem("login");
+}
+
 async function look() {
-  const seen = await call(`/v1/verifications/${verification.id}`, { method: "GET" }).catch(() => verification);
-  if (["undelivered", "failed"].includes(seen.sends.at(-1).status) && seen.status === "pending") {
-    element("code-note").textContent = "The message did not reach the phone. Check the number, or ask for a new code.";
+  const mine = login;
+  const seen = await call(`/v1/verifications/${mine.verification.id}`, { method: "GET" }).catch(() => null);
+  if (seen && login === mine) update(seen);
+}
+
+/** Take in what has become of the verification, and say what concerns the person. */
+function update(seen) {
+  login.verification = { ...login.verification, ...seen };
+  keep();
+  const { status, sends } = login.verification;
+  if (status === "expired") tell("The code is too old now. Start again to get a new one.");
+  if (status === "pending" && ["undelivered", "failed"].includes(sends.at(-1).status)) {
+    tell("The message did not reach the phone. Check the number, or ask for a new code.");
   }
+  countDown();
+}
+
+let nextCount;
+
+function countDown() {
+  clearTimeout(nextCount);
+  if (!login) return;
+  const { mayResendAt, verification } = login;
+  const seconds = Math.ceil((mayResendAt - Date.now()) / 1000);
+  element("resend").hidden = !mayResendAt || verification.status !== "pending";
+  element("resend").disabled = seconds > 0;
+  element("resend").textContent = seconds > 0 ? `Send a new code (in ${wait(seconds)})` : "Send a new code";
+  if (seconds > 0) nextCount = setTimeout(countDown, 250);
 }
 
 // --- Code in ---
 
 async function check() {
-  const code = digits(element("code").value);
-  if (code.length !== verification.code_length) {
-    throw new Problem(`The code has ${verification.code_length} digits.`);
-  }
-  const judged = await call(`/v1/verifications/${verification.id}/verify`, { body: { code }, repeatable: true });
+  if (login.verification.status !== "approved") await judge();
+  await signIn();
+}
+
+async function judge() {
+  const code = codeIn(element("code").value);
+  if (!code) throw new Problem(`The code has ${login.verification.code_length} digits.`);
+  if (typed?.code !== code) typed = { code, key: newKey() };
+  const path = `/v1/verifications/${login.verification.id}/verify`;
+  const judged = await call(path, { body: { code }, key: typed.key });
+  typed = null;
   announce("login:judged", { verdict: judged.verdict });
-  if (judged.verdict === "approved") return signIn();
-  verification = judged;
-  countDown();
+  update(judged);
+  if (judged.verdict === "approved") return;
   element("code").select();
   throw new Problem(refusal(judged));
+}
+
+/** Find the code in what was typed or pasted: a run of just so many digits, or all digits when they are just so many. */
+function codeIn(text) {
+  const length = login.verification.code_length;
+  const runs = text.match(/[0-9]+/g) ?? [];
+  const all = runs.join("");
+  return runs.find((run) => run.length === length) ?? (all.length === length ? all : null);
 }
 
 function refusal({ verdict, status, attempts_remaining: left }) {
@@ -128,29 +200,17 @@ function refusal({ verdict, status, attempts_remaining: left }) {
   return `That is not the code. ${left === 1 ? "One attempt is" : `${left || "No"} attempts are`} left.${way}`;
 }
 
-function digits(text) {
-  return text.replace(/\D/g, "");
-}
-
 async function resend() {
-  element("code-error").textContent = "";
-  verification = await call(`/v1/verifications/${verification.id}/resend`, { repeatable: true });
+  tell("Sending …");
+  const path = `/v1/verifications/${login.verification.id}/resend`;
+  login.verification = await call(path, { key: newKey() });
   sent("A new code is on its way. Earlier ones still work.");
 }
 
-function countDown() {
-  const seconds = Math.ceil((mayResendAt - Date.now()) / 1000);
-  element("resend").disabled = seconds > 0;
-  element("resend").hidden = mayResendAt === Infinity || verification.status !== "pending";
-  element("resend").textContent = seconds > 0 ? `Send a new code (in ${wait(seconds)})` : "Send a new code";
-  if (seconds > 0 && seconds < Infinity) setTimeout(countDown, 250);
-}
-
 async function signIn() {
-  const session = await call("/demo/session");
-  looks.forEach(clearTimeout);
-  element("signed-in-as").textContent = `As ${session.as}: your back end has asked the service itself.`;
-  showForm("signed-in");
+  const session = await call("/demo/session", { body: { id: login.verification.id }, key: newKey() });
+  end("signed-in");
+  tell(`As ${session.as}: your back end has asked the service itself.`);
   element("signed-in").focus();
 }
 
@@ -161,56 +221,80 @@ function showForm(id) {
   for (const error of document.querySelectorAll(".error")) error.textContent = "";
 }
 
+function end(form) {
+  timers.forEach(clearTimeout);
+  [login, asked, typed] = [null, null, null];
+  keep();
+  showForm(form);
+}
+
 function startAgain() {
-  looks.forEach(clearTimeout);
-  showForm("number-form");
+  running?.abort(); // whatever is under way concerns nobody any more
+  running = null;
+  end("number-form");
+  tell("");
   element("number").focus();
+}
+
+function tell(sentence) {
+  element("status").textContent = sentence;
 }
 
 function announce(name, detail) {
   document.dispatchEvent(new CustomEvent(name, { detail })); // for whoever watches; signing in needs nobody
 }
 
-/** Run one step: its button is busy meanwhile, and what goes wrong is said beside its field. */
+/** Run one step, and no other meanwhile; what goes wrong is said beside its field. */
 async function step(action, button, field) {
-  if (button.getAttribute("aria-busy") === "true") return;
-  const error = element(`${field.id}-error`);
+  if (running) return;
+  const error = element(`${field}-error`);
   error.textContent = "";
-  field.removeAttribute("aria-invalid");
-  button.setAttribute("aria-busy", "true");
+  element(field).removeAttribute("aria-invalid");
+  element(button).setAttribute("aria-busy", "true");
+  const mine = (running = new AbortController());
   try {
     await action();
   } catch (problem) {
+    if (mine.signal.aborted) return;
+    if (action !== check) tell("");
     error.textContent = problem instanceof Problem ? problem.message : OURS;
-    field.setAttribute("aria-invalid", "true");
-    field.focus();
+    element(field).setAttribute("aria-invalid", "true");
+    element(field).focus();
   } finally {
-    button.removeAttribute("aria-busy");
+    if (running === mine) running = null;
+    element(button).removeAttribute("aria-busy");
   }
 }
 
 function onSubmit(form, action, button, field) {
   element(form).addEventListener("submit", (event) => {
     event.preventDefault();
-    step(action, element(button), element(field));
+    step(action, button, field);
   });
+}
+
+/** Go on where a page that was dropped or reloaded had stopped. */
+function goOn() {
+  login = JSON.parse(sessionStorage.getItem("login"));
+  if (!login) return;
+  announce("login:went-on", { id: login.verification.id, to: login.to });
+  showForm("code-form");
+  tell(`Type the code that we sent to ${login.to}.`);
+  watch();
+  look();
+  element("code").focus();
 }
 
 onSubmit("number-form", begin, "send", "number");
 onSubmit("code-form", check, "check", "code");
-element("resend").addEventListener("click", () => step(resend, element("resend"), element("code")));
+element("resend").addEventListener("click", () => step(resend, "resend", "code"));
 element("restart").addEventListener("click", startAgain);
-element("sign-out").addEventListener("click", startAgain);
-element("code").addEventListener("input", () => {
-  const typed = digits(element("code").value); // pasted with the whole message, or with a blank in the middle
-  if (typed.length >= verification.code_length) {
-    element("code").value = typed.slice(0, verification.code_length);
-    step(check, element("check"), element("code"));
-  }
-});
+element("again").addEventListener("click", startAgain);
+element("code").addEventListener("input", () => codeIn(element("code").value) && step(check, "check", "code"));
 for (const sample of document.querySelectorAll("[data-number]")) {
   sample.addEventListener("click", () => {
     element("number").value = sample.dataset.number;
     element("send").focus();
   });
 }
+goOn();

@@ -3,7 +3,7 @@
 
 const element = (id) => document.getElementById(id);
 const LABELS = {
-  st: "state", at: "attempts counted", n: "sends so far", cr: "created (ms)", rs: "next send allowed (ms)",
+  rf: "reference of the caller", st: "state", at: "attempts counted", n: "sends so far", cr: "created (ms)", rs: "next send allowed (ms)",
   to: "number, sealed", tg: "number, keyed hash", pu: "purpose", co: "country", ln: "code length", tl: "life of a code (s)",
   ip: "client address, keyed hash",
 };
@@ -11,8 +11,7 @@ const SEND_LABELS = { c: "code, HMAC → send", s: "SID of send", t: "sent at (m
 const REFUSALS = { wrong_code: "refused: wrong code", expired: "refused: too late, and still confirmed", locked: "refused: locked" };
 
 let followed = null; // the verification that the page is about
-let awaited = null; // the number of a login that has begun and has no id yet
-let known = new Set();
+let begun = null; // { to, reference } of the login that the page is about
 let record = {};
 let owed = [];
 let messages = new Map(); // SID -> message, as the stand-in has it
@@ -22,8 +21,7 @@ let began = 0;
 // --- What came in ---
 
 function takeRecord(seen) {
-  if (awaited && !known.has(seen.id)) followed = followed ?? seen.id; // the first new one is ours
-  known.add(seen.id);
+  if (begun?.reference && seen.fields.rf === begun.reference) followed = seen.id;
   if (seen.id !== followed) return;
   record = seen.fields;
   element("key").textContent = `${seen.key.slice(0, 24)}… expires in ${Math.round(seen.ttl_seconds / 60)} min`;
@@ -31,12 +29,13 @@ function takeRecord(seen) {
 }
 
 function takeOwed(seen) {
+  if (seen.partition !== followed?.at(3)) return; // the first digit of an id is its partition
   owed = seen.sids;
   show();
 }
 
 function takeMessage(message) {
-  if (message.to === awaited) messages.set(message.sid, message);
+  if (message.to === begun?.to) messages.set(message.sid, message);
   show();
 }
 
@@ -66,7 +65,7 @@ function steps() {
   const attempts = Number(record.at ?? 0);
   return {
     stored: ["done", `${send.digest.slice(0, 8)}… → send ${send.number}`],
-    sent: message || send.sid ? ["done", `to ${awaited}`] : send.delivery === "failed" ? ["trouble", refusal(send)] : ["wait", "waiting for Twilio"],
+    sent: message || send.sid ? ["done", `to ${begun.to}`] : send.delivery === "failed" ? ["trouble", refusal(send)] : ["wait", "waiting for Twilio"],
     sid: send.sid ? ["done", `${send.sid.slice(0, 10)}…`] : message ? ["wait", "Twilio's answer is missing; its callback brings the SID home"] : undefined,
     delivered: delivery(send),
     typed: attempts ? ["done", `${attempts} ${attempts === 1 ? "attempt" : "attempts"} counted`] : undefined,
@@ -152,16 +151,23 @@ document.addEventListener("visibilitychange", () => {
     listen();
   }
 });
-document.addEventListener("login:began", (event) => {
-  [followed, awaited, record, owed, messages, verdict] = [null, event.detail.to, {}, [], new Map(), null];
+function follow(id, login) {
+  [followed, begun, record, owed, messages, verdict] = [id, login, {}, [], new Map(), null];
   began = performance.now();
   show();
+}
+
+document.addEventListener("login:began", (event) => follow(null, event.detail));
+document.addEventListener("login:failed", () => {
+  if (!followed) follow(null, null);
 });
-document.addEventListener("login:issued", (event) => {
-  followed = event.detail.id;
+document.addEventListener("login:went-on", (event) => {
+  follow(event.detail.id, { to: event.detail.to });
+  stream?.close();
+  listen(); // begins with the record that it has missed
 });
 document.addEventListener("login:judged", (event) => {
   verdict = event.detail.verdict;
   show();
 });
-listen();
+if (!stream) listen();

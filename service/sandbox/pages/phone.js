@@ -22,12 +22,19 @@ function take(message, { isNew }) {
   messages.set(message.sid, message);
   offer(message.to);
   const shown = element("number").value;
-  if (isNew && shown !== message.to) {
+  if (shown === message.to) {
+    show(message, { isNew });
+  } else if (isNew && !isInUse()) {
     element("number").value = message.to; // the phone that rings is the one looked at
     showAll();
-  } else if (shown === message.to) {
-    show(message, { isNew });
+  } else if (isNew) {
+    element("notice").textContent = `New message for ${message.to}.`;
   }
+}
+
+/** Tell whether somebody is busy with the number that is shown: nothing is taken from under the keyboard. */
+function isInUse() {
+  return document.hasFocus() && (element("log").contains(document.activeElement) || document.activeElement === element("number"));
 }
 
 function offer(number) {
@@ -115,12 +122,14 @@ function listen() {
 }
 
 async function catchUp() {
-  const known = await (await fetch(`${INTERFACE}messages`)).json();
-  messages.clear();
+  const known = await ask("messages");
+  if (!known) return;
+  const isFirst = messages.size === 0;
   for (const message of known) {
     messages.set(message.sid, message);
     offer(message.to);
   }
+  if (isFirst && known.length > 0) element("number").value = known.at(-1).to;
   showAll();
 }
 
@@ -136,13 +145,14 @@ document.addEventListener("visibilitychange", () => {
 // --- Faults ---
 
 async function plan(fault) {
-  const answer = await fetch(`${INTERFACE}faults`, { method: "POST", body: JSON.stringify(fault) });
-  if (!answer.ok) element("notice").textContent = (await answer.json()).error;
+  const answer = await ask("faults", { method: "POST", body: JSON.stringify(fault) });
+  if (answer?.error) element("notice").textContent = answer.error;
   await showPlanned();
 }
 
 async function showPlanned() {
-  const plans = await (await fetch(`${INTERFACE}faults`)).json();
+  const plans = await ask("faults");
+  if (!plans) return;
   const lines = plans.map((plan) => make("li", "", `${plan.endpoint}: ${plan.kind.replace("_", " ")}, ${left(plan.count)}`));
   element("planned").replaceChildren(...lines);
   element("nothing-planned").hidden = plans.length > 0;
@@ -154,8 +164,19 @@ function left(count) {
 }
 
 async function endFaults() {
-  await fetch(`${INTERFACE}faults`, { method: "DELETE" });
+  await ask("faults", { method: "DELETE" });
   await showPlanned();
+}
+
+/** Ask the test interface; null, with a word on the phone, when nobody answers. */
+async function ask(path, request) {
+  try {
+    const answer = await fetch(INTERFACE + path, request);
+    return answer.status === 204 ? {} : await answer.json();
+  } catch {
+    element("notice").textContent = "The stand-in for Twilio is out of reach.";
+    return null;
+  }
 }
 
 // --- The phone itself ---
