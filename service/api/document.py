@@ -88,18 +88,18 @@ def complete(document: dict[str, Any], routes: Iterable[LeanRoute]) -> None:
     for words in MEANINGS:
         if words.__name__ in schemas:
             schemas[words.__name__]["description"] = explained(words)
-    components["schemas"] = _untitled(schemas)
+    components["schemas"] = _plain(schemas)
 
 
 def _complete_operation(operation: dict[str, Any], route: LeanRoute) -> None:
     name = operation["operationId"]
     operation["security"] = [{scheme: []} for scheme in route.access.schemes] if route.access else []
     for parameter in operation.get("parameters", ()):
-        parameter["schema"] = _untitled(parameter["schema"])
+        parameter["schema"] = _plain(parameter["schema"])
         if "examples" in parameter["schema"]:
             [parameter["example"]] = parameter["schema"].pop("examples")
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        content["schema"] = _untitled(content["schema"])
+        content["schema"] = _plain(content["schema"])
         content["examples"] = _named(request_examples()[name])
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own, which a lean route never gives
@@ -165,12 +165,15 @@ def _named(examples: Mapping[str, Example]) -> dict[str, Any]:
     return {name: {"summary": example.summary, "value": example.value} for name, example in examples.items()}
 
 
-def _untitled(schema: Any) -> Any:
-    """Drop the titles that pydantic makes of names; a property that is called `title` is no string and stays."""
+def _plain(schema: Any) -> Any:
+    """Drop what pydantic says of each field: the title made of its name, and `default: null` of what may be absent.
+
+    A property that is called `title` or `default` is a schema, neither a string nor null, and stays.
+    """
     if isinstance(schema, dict):
         return {
-            name: part if name in ("examples", "default") else _untitled(part)
+            name: part if name in ("examples", "default") else _plain(part)
             for name, part in schema.items()
-            if not (name == "title" and isinstance(part, str))
+            if not (name == "title" and isinstance(part, str)) and not (name == "default" and part is None)
         }
-    return [_untitled(part) for part in schema] if isinstance(schema, list) else schema
+    return [_plain(part) for part in schema] if isinstance(schema, list) else schema

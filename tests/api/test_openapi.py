@@ -36,16 +36,17 @@ def documented_codes(operation):
     }
 
 
-def references(node):
-    """Walk through every $ref."""
+def nodes(node):
+    """Walk through every object of the document."""
     if isinstance(node, dict):
-        if isinstance(node.get("$ref"), str):
-            yield node["$ref"]
-        for value in node.values():
-            yield from references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from references(value)
+        yield node
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from nodes(part)
+
+
+def references(document):
+    """Walk through every $ref."""
+    return (node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str))
 
 
 def schemas(document):
@@ -73,6 +74,11 @@ def test_every_reference_resolves_and_every_component_is_used(document):
         assert node
     components = document["components"]
     assert found == {f"#/components/{kind}/{name}" for kind in ("schemas", "headers") for name in components[kind]}
+
+
+def test_no_default_is_null(document):
+    """What may be absent has no `default: null` anywhere: a reader would take it for a value that is sent."""
+    assert [node for node in nodes(document) if node.get("default", "") is None] == []
 
 
 def test_the_document_says_what_the_service_is(document):
