@@ -1,7 +1,6 @@
 """The promises of the proxy examples: the caller's true address arrives, a forged one does not, only the API is public.
 
-The real nginx and Caddy run with the example files; only ports, certificate and log are a test's. Skipped with a word
-where a proxy is not installed.
+The real nginx and Caddy run with the example files; only ports, certificate and log are a test's.
 """
 
 import os
@@ -20,6 +19,8 @@ import aiohttp
 import pytest
 from twilio.request_validator import RequestValidator
 from yarl import URL
+
+from tests.absent import absent
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's nginx is where only root looks
@@ -119,7 +120,7 @@ async def proxied(request, start, tmp_path):
     """Start a service behind a real proxy: (service, proxy). Client tokens get 3 requests a minute per address."""
     for needed in (request.param, "openssl"):
         if shutil.which(needed, path=PLACES) is None:
-            pytest.skip(f"{needed} is not installed: the example for {request.param} is not tried")
+            absent(f"there is no {needed} here, so the example for {request.param} is not tried")
     plain, public = free_port(), free_port()
     scheme = "https" if request.param == "nginx" else "http"
     url = f"{scheme}://127.0.0.1:{public}"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.absent import absent
+
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "service").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
@@ -19,6 +21,13 @@ LONG_MODULES = {
     "cli.py": (270, "one short function per command; they share nothing that could move out"),
     "core/confirming.py": (280, "one worker with one state; its steps are short, and make sense side by side only"),
     "core/ports.py": (270, "the whole contract with Redis, the webhooks and the log, on one page"),
+}
+# Tests that are skipped even in CI, one in each file, each with its reason.
+SKIPPING = {
+    "tests/absent.py": "skips outside of CI only",
+    "tests/adapters/test_embedded.py": "a promise that only Linux can keep",
+    "tests/test_cli.py": "reads /proc, which only Linux has",
+    "tests/test_deploy.py": "systemd-analyze: a container may have no systemd",
 }
 FORBIDDEN_NAMES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)")
 
@@ -78,6 +87,24 @@ def test_no_reason_outlives_its_module():
     """Every module on the list of long ones exists and is long."""
     for name in LONG_MODULES:
         assert len((ROOT / "service" / name).read_text("utf-8").splitlines()) > MOST_MODULE_LINES, name
+
+
+def test_what_is_skipped_would_fail_in_ci():
+    """A test without the program that it needs ends by `absent`; what skips in CI too is on a list with its reason."""
+    skipping = re.compile(r"\bpytest\.(?:skip|importorskip|mark\.skip|mark\.skipif)\b")
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    found = {name_of(path): len(skipping.findall(path.read_text("utf-8"))) for path in files}
+    assert {name: count for name, count in found.items() if count} == dict.fromkeys(SKIPPING, 1)
+
+
+@pytest.mark.parametrize(("ci", "end"), [("true", pytest.fail.Exception), (None, pytest.skip.Exception)])
+def test_a_missing_program_fails_in_ci_only(monkeypatch, ci, end):
+    """Where CI=true a missing program is a failure, elsewhere a skip; both say what is missing."""
+    monkeypatch.delenv("CI", raising=False)
+    if ci:
+        monkeypatch.setenv("CI", ci)
+    with pytest.raises(end, match="there is no abacus here"):
+        absent("there is no abacus here")
 
 
 def test_nothing_is_called_a_helper():
