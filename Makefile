@@ -15,8 +15,8 @@ help: ## List the targets
 install: .venv/installed ## Make .venv with all locked dependencies
 
 .venv/uv:
-	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 …"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "This is $$($(PYTHON) --version); Python 3.11 or newer is needed. Name one with: make PYTHON=python3.12 …"; exit 1; }
+	@[ "$$($(PYTHON) -c 'print(1)' 2>/dev/null)" = 1 ] || { echo "PYTHON is '$(PYTHON)', which runs no Python here. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "This is $$($(PYTHON) --version 2>&1); Python 3.11 or newer is needed. Name one with: make PYTHON=python3.12 …"; exit 1; }
 	@echo "Making .venv with $$($(PYTHON) --version); later runs start at once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
