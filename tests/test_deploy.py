@@ -84,6 +84,16 @@ def accept(words):
         pytest.fail(told.output)
 
 
+def own_address():
+    """Find an address of this machine that is not loopback, or None. Nothing is sent: the kernel only picks a route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.254", 9))
+        except OSError:
+            return None
+        return asking.getsockname()[0]
+
+
 def free_port():
     """Find a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -290,7 +300,7 @@ def test_each_line_of_redis_conf_has_its_reason():
 
 @pytest.fixture(params=["valkey", "redis"])
 def redis_server(request, made, tmp_path):
-    """Start a server as compose does, on loopback and in a folder of the test; give its port."""
+    """Start a server as compose does, on this machine's addresses and in a folder of the test; give its port."""
     binary = str(_binary()) if request.param == "valkey" else shutil.which("redis-server")
     if binary is None:
         absent("there is no redis-server here, so deploy/redis.conf is not tried with Redis itself")
@@ -299,7 +309,8 @@ def redis_server(request, made, tmp_path):
     here = {"/etc/redis.conf": DEPLOY / "redis.conf", "/data": tmp_path / "data", "/run/secrets": made}
     options = [str(here.get(option, option)).replace("/run/secrets", str(made)) for option in options]
     port = free_port()
-    with running([binary, *options, "--bind", "127.0.0.1", "--port", str(port)], port):
+    addresses = filter(None, ["127.0.0.1", own_address()])
+    with running([binary, *options, "--bind", *addresses, "--port", str(port)], port):
         yield port
 
 
@@ -335,6 +346,17 @@ async def test_the_service_lives_in_the_redis_of_compose(redis_server, made, sta
     assert await eventually(lambda: service.confirmed() == {service.messages()[0].sid})
     _, ready, _ = await service.call("GET", "/readyz")
     assert ready["confirming"] == "ok"
+
+
+def test_redis_answers_those_who_come_over_a_network(redis_server, made):
+    """The service has a container of its own: with the password it is served from another address than loopback."""
+    command = services()["redis"]["command"]
+    assert ("--protected-mode", "no") in list(pairwise(command))
+    assert "protected-mode" not in (DEPLOY / "redis.conf").read_text("utf-8")  # it also serves those without an ACL
+    url = urlsplit((made / "redis_url").read_text())
+    if address := own_address():
+        with redis_py.Redis(address, redis_server, username=url.username, password=url.password) as ours:
+            assert ours.set("otp:x", "1", ex=1)
 
 
 def test_without_a_password_one_may_ask_whether_redis_lives(redis_server, made):
