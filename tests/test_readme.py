@@ -59,13 +59,16 @@ async def test_the_example_of_a_back_end_signs_in_whom_the_service_has_proven(st
     [example] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     names = {}
     exec(compile(example, "README.md", "exec"), names)  # noqa: S102 - the README is ours
-    login = await asyncio.to_thread(names["begin"], NUMBER, "192.0.2.7")
+    login = await asyncio.to_thread(names["begin"], NUMBER, "192.0.2.7", "one-wish")
+    again = await asyncio.to_thread(names["begin"], NUMBER, "192.0.2.7", "one-wish")
+    assert (again["id"], len(running.codes())) == (login["id"], 1)
     assert not await asyncio.to_thread(names["is_proven"], login["id"], NUMBER)
     await running.verify(login["id"], running.codes()[0])
     assert await asyncio.to_thread(names["is_proven"], login["id"], NUMBER)
     assert not await asyncio.to_thread(names["is_proven"], login["id"], "+14155550124")
+    assert not await asyncio.to_thread(names["is_proven"], "ve_" + 32 * "0", NUMBER)
     with pytest.raises(ValueError, match="invalid_number"):
-        await asyncio.to_thread(names["begin"], "+1415", "192.0.2.7")
+        await asyncio.to_thread(names["begin"], "+1415", "192.0.2.7", "another")
 
 
 def test_the_two_commands_are_targets_of_the_makefile():

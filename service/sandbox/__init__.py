@@ -14,6 +14,8 @@ Serve it with `uvicorn.Config(sandbox, http=DroppingProtocol)`: only then can `h
 connection without a byte; under any other protocol the client sees a broken 200 instead. Addresses: Twilio's under
 `/2010-04-01/`, the test interface under `/_/` (see `inspection`), the virtual phone at `/phone`.
 
+The demo borrows its ways with pages and streams (`page_routes`, `end_at_shutdown`) and its style sheet.
+
 What it does not imitate: calls (their faults can be planned, but there is no such endpoint yet), Verify, Lookup,
 WhatsApp and other channels, media, inbound messages and STOP, scheduling, cancelling, redacting and deleting,
 ContentRetention's and AddressRetention's effects (recorded only), prices, rates and queues, ValidityPeriod running out,
