@@ -1,15 +1,15 @@
 #!/bin/sh
-# Make the secrets that docker-compose.yml names, in deploy/secrets: one file per setting.
+# Make the secrets that the service needs, one file per setting, in a folder that is closed to everybody but you.
 #
-#   sh deploy/make-secrets.sh
+#   sh deploy/make-secrets.sh            for docker-compose.yml: in deploy/secrets, with those of its Redis
+#   sh deploy/make-secrets.sh FOLDER     for anything else, such as the systemd unit
 #
-# Nothing that is there is changed: a new otp_index_key would reset every limit. The folder is closed to everybody but
-# you; the files in it must be readable by all, because the containers see them with this owner and mode and run as
-# users of their own.
+# Nothing that is there is changed: a new otp_index_key would reset every limit.
 set -eu
 umask 077
-mkdir -p "$(dirname "$0")/secrets"
-cd "$(dirname "$0")/secrets"
+folder=${1-$(dirname "$0")/secrets}
+mkdir -p "$folder"
+cd "$folder"
 chmod 700 .
 
 random() { od -An -v -tx1 -N "$1" /dev/urandom | tr -d ' \n'; }
@@ -21,7 +21,7 @@ keep otp_index_key "$(random 32)"
 
 # Redis: the service has a password, and may do nothing to the server itself; without one, one may ask whether it lives.
 # The two files belong together, so they are made together.
-if [ ! -s redis_url ] || [ ! -s redis_users ]; then
+if [ $# = 0 ] && { [ ! -s redis_url ] || [ ! -s redis_users ]; }; then
     password=$(random 32)
     printf 'redis://otp:%s@redis:6379/0\n' "$password" > redis_url
     {
@@ -29,6 +29,7 @@ if [ ! -s redis_url ] || [ ! -s redis_users ]; then
         printf 'user otp on >%s ~otp:* resetchannels +@all -@admin -@dangerous +info\n' "$password"
     } > redis_users
 fi
-chmod 644 otp_secret_keys otp_index_key twilio_auth_token redis_url redis_users
+# Containers see the files with this owner and mode, and run as users of their own; the folder keeps others out.
+[ $# != 0 ] || chmod 644 otp_secret_keys otp_index_key twilio_auth_token redis_url redis_users
 
 [ -s twilio_auth_token ] || echo "Now put your Twilio Auth Token into $PWD/twilio_auth_token"

@@ -263,9 +263,9 @@ def made(tmp_path):
     return script.parent / "secrets"
 
 
-def make_secrets(folder):
+def make_secrets(folder, *arguments):
     """Run the script in a folder; give what it says."""
-    command = ["sh", str(folder / "make-secrets.sh")]
+    command = ["sh", str(folder / "make-secrets.sh"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
@@ -279,6 +279,17 @@ def test_the_script_makes_every_secret_once(made):
     before = {path.name: path.read_bytes() for path in made.iterdir()}
     assert make_secrets(made.parent) == ""
     assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+
+
+def test_in_a_folder_of_choice_are_the_secrets_of_the_service_alone(tmp_path):
+    """What systemd loads is made, readable by its owner only, without those of compose's Redis, and nothing twice."""
+    folder = tmp_path / "etc" / "secrets"
+    assert str(folder / "twilio_auth_token") in make_secrets(DEPLOY, folder)
+    assert {path.name for path in folder.iterdir()} == {value.split(":")[0] for value in values("LoadCredential")}
+    assert {path.stat().st_mode & 0o777 for path in [folder, *folder.iterdir()]} == {0o700, 0o600}
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    make_secrets(DEPLOY, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_what_the_script_makes_is_accepted(made, monkeypatch):
@@ -375,6 +386,22 @@ def test_without_a_password_one_may_ask_whether_redis_lives(redis_server, made):
 
 
 # --- deploy/otp-service.service
+
+
+def test_the_units_head_can_be_followed(tmp_path):
+    """It enters the folder that it clones into before it names a file by a relative path; each such file exists."""
+    text = (DEPLOY / "otp-service.service").read_text("utf-8")
+    [commands] = re.findall(r"^#\n((?:#   .+\n)+)#\n", text, re.MULTILINE)[:1]
+    commands = re.sub(r"^#   | {3,}\(.*\)$", "", commands, flags=re.MULTILINE)
+    before, entered, after = commands.partition("cd /opt/otp-service && ")
+    assert entered
+    relative = re.compile(r"(?<!\S)(?:\.\w|\w+/)\S+")
+    assert relative.findall(before) == []
+    named = relative.findall(after)
+    assert len(named) == 3
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    [target] = re.findall(r"\bmake (\S+)", after)
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 
 def test_the_unit_starts_a_command_that_exists():
