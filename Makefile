@@ -36,11 +36,14 @@ install-service: .venv/service ## Make .venv with what the service needs, withou
 demo: .venv/service ## Walk the loop in the terminal and serve it with a login page and a phone (ARGS=--once ends after the walk)
 	@$(BIN)/otp-service demo $(ARGS)
 
-test: install ## Run all tests (ARGS goes to pytest)
-	@$(BIN)/pytest $(ARGS)
+QUICK := $(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+
+# The slow ones measure, kill and flood: they want the machine for themselves.
+test: install ## Run all tests (ARGS, when given, goes to one run of pytest)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(QUICK) && $(BIN)/pytest -m slow)
 
 test-quick: install ## Run the tests that take no more than seconds
-	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
+	@$(QUICK) $(ARGS)
 
 check: install ## Lint, types, import contracts
 	@$(BIN)/ruff check .

@@ -349,10 +349,9 @@ def test_numbers_are_understood_as_people_write_them(visitor):
 
 def test_the_back_end_signs_nobody_in_on_the_browsers_word(visitor):
     """Without an approval, or from another browser, the session is refused; a bad claim is a 422."""
-    begun = []
-    visitor.page.on("response", lambda answer: answer.url.endswith("/demo/login") and begun.append(answer.json()["id"]))
-    visitor.sign_in_form(number(115))
-    claim, session = {"id": begun[0]}, f"{visitor.url}/demo/session"
+    with visitor.page.expect_response("**/demo/login") as begun:
+        visitor.sign_in_form(number(115))
+    claim, session = {"id": begun.value.json()["id"]}, f"{visitor.url}/demo/session"
     assert visitor.page.request.post(session, data=claim).status == 403
     visitor.code_field.fill(visitor.codes(number(115))[0])
     visitor.is_signed_in()
