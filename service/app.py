@@ -35,6 +35,7 @@ from service.api.schemas import Answers
 from service.api.trail import Trail
 from service.api.verifications import VerificationDoors
 from service.api.webhooks import WebhookDoors
+from service.core.breaker import Breaker
 from service.core.confirming import Confirming, ConfirmPolicy
 from service.core.delivery import DeliveryReports
 from service.core.guard import Guard
@@ -122,12 +123,13 @@ def _doors(
 ) -> list[BaseRoute]:
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
-    guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings))
+    breaker = Breaker(twilio, journal=journal)
+    guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings), breaker=breaker)
     idempotency = Idempotency(RedisIdempotency(scripts), keyring)
     auth = Authenticator(RedisApiKeys(scripts), keyring, guard, trusted_proxies=settings.otp_trusted_proxies)
     issuing = Issuing(
         store=store,
-        sending=Sending(store, twilio, brand=settings.otp_brand, wake=wake, journal=journal),
+        sending=Sending(store, breaker, brand=settings.otp_brand, wake=wake, journal=journal),
         guard=guard,
         idempotency=idempotency,
         keyring=keyring,
@@ -151,6 +153,7 @@ def _doors(
             ping=scripts.ping,
             queue=RedisConfirmations(scripts).state,
             totals=RedisStats(scripts).totals,
+            sending_halted=lambda: breaker.halted,
             metrics_text=metrics_text,
         )
     )

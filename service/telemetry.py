@@ -29,7 +29,16 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 # What an operator should be woken for, and what deserves a look.
-_ERRORS = frozenset({"confirming_halted", "worker_fault", "unexpected_error", "sid_not_attached", "confirmation_fault"})
+_ERRORS = frozenset(
+    {
+        "sending_halted",
+        "confirming_halted",
+        "worker_fault",
+        "unexpected_error",
+        "sid_not_attached",
+        "confirmation_fault",
+    }
+)
 _WARNINGS = frozenset(
     {
         "confirmation_dead",
@@ -102,6 +111,7 @@ _GAUGES = {
     "otp_owed": "Confirmations that Twilio has not accepted yet.",
     "otp_owed_oldest_seconds": "How long the oldest confirmation has been owed; an estimate above 100 a partition.",
     "otp_dead": "Confirmations given up in the last 14 days.",
+    "otp_sending_halted": "1 while Twilio fails and the process that answers hands it no message.",
     "otp_confirming_halted": "1 while Twilio refuses the credentials and no confirmation is posted.",
     "otp_confirming_worked": "1 while some worker is alive.",
 }

@@ -126,7 +126,7 @@ def send_failure(fault: Exception) -> SendRefused | SendPostponed | SendUnknown:
         refusal = fault.refusal
         return SendUnknown(str(fault)) if refusal is None else SendRefused(refusal, fault.error_code)
     if isinstance(fault, _NOT_WRITTEN):
-        return SendPostponed("unreachable")
+        return SendPostponed("unreachable", is_unreachable=True)
     return SendUnknown(f"no clear answer ({type(fault).__name__})")
 
 

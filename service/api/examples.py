@@ -179,6 +179,10 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
                 "Ready, while Twilio refuses the credentials",
                 _ready("halted: Twilio answered 401, error 20003", owed=117),
             ),
+            "sending_halted": Example(
+                "Ready, while Twilio fails and new codes are refused",
+                _ready("ok", owed=117, sending="halted: Twilio failed 5 times in a row"),
+            ),
         },
         "readMetrics": {"metrics": Example("Some of the lines", _METRICS)},
     }
@@ -211,5 +215,5 @@ def _sent(model: type[IssueBody | CheckBody], **fields: Any) -> dict[str, Any]:
     return model.model_validate(fields).model_dump(mode="json", exclude_unset=True)
 
 
-def _ready(confirming: str, *, owed: int) -> dict[str, Any]:
-    return ReadyAnswer(confirming=confirming, owed=owed, dead=0).model_dump()
+def _ready(confirming: str, *, owed: int, sending: str = "ok") -> dict[str, Any]:
+    return ReadyAnswer(sending=sending, confirming=confirming, owed=owed, dead=0).model_dump()

@@ -2,7 +2,8 @@
 
 `/livez` depends on nothing: a process whose Redis is away must not be restarted for it. `/readyz`
 asks Redis, at most once a second, and tells beside it what an operator should know. `/metrics` is
-the same whichever worker answers, because its counters live in Redis.
+the same whichever worker answers, because its counters live in Redis; only whether sending is halted
+is each process's own knowledge.
 """
 
 import asyncio
@@ -61,6 +62,10 @@ class ReadyAnswer(BaseModel):
 
     status: Literal["ready"] = "ready"
     store: Literal["ok"] = "ok"
+    sending: str = Field(
+        description="`ok`, or why this process hands no message to Twilio; verifying goes on all the same.",
+        examples=["ok"],
+    )
     confirming: str = Field(
         description="`ok`, or why Twilio is not being told; verifying goes on all the same.", examples=["ok"]
     )
@@ -79,6 +84,7 @@ class OperationsView:
     ping: Callable[[], Awaitable[None]]
     queue: Callable[[], Awaitable[QueueState]]
     totals: Callable[[], Awaitable[Counter[str]]]
+    sending_halted: Callable[[], str | None]
     metrics_text: Callable[[Counter[str], Mapping[str, float]], bytes]
 
 
@@ -134,7 +140,7 @@ class OperationsDoors:
         return AliveAnswer()
 
     async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
-        """Say whether Redis answers, and beside it whether Twilio is being told. Asked at most once a second."""
+        """Say whether Redis answers, and beside it how sending and confirming go. Asked at most once a second."""
         async with self._asking:
             if self._ready is None or self._clock() >= self._ready_until:
                 self._ready = await self._ask()
@@ -142,12 +148,16 @@ class OperationsDoors:
         return self._ready
 
     async def metrics(self, call: Call) -> Reply:  # noqa: ARG002
-        """Show counters and queue in the Prometheus text format: the same from every worker, they are kept in Redis."""
+        """Show counters and queue in the Prometheus text format.
+
+        They are kept in Redis and the same from every process, but for `otp_sending_halted`, which is each one's own.
+        """
         queue, totals = await asyncio.gather(self._view.queue(), self._view.totals())
         gauges = {
             "otp_owed": queue.owed,
             "otp_owed_oldest_seconds": queue.oldest_seconds,
             "otp_dead": queue.dead,
+            "otp_sending_halted": 0 if self._view.sending_halted() is None else 1,
             "otp_confirming_halted": 0 if queue.halted is None else 1,
             "otp_confirming_worked": int(queue.is_worked),
         }
@@ -161,12 +171,14 @@ class OperationsDoors:
         return Reply(200, (await self._ready_answer()).model_dump_json(exclude_none=True).encode())
 
     async def _ready_answer(self) -> ReadyAnswer:
-        """Tell how confirming goes; a part of the queue that does not answer keeps nobody from verifying."""
+        """Tell how sending and confirming go; a part of the queue that does not answer keeps nobody from verifying."""
+        halted = self._view.sending_halted()
+        sending = "ok" if halted is None else f"halted: {halted}"
         try:
             queue = await self._view.queue()
         except StoreUnavailable:
-            return ReadyAnswer(confirming="unknown: part of the queue does not answer")
+            return ReadyAnswer(sending=sending, confirming="unknown: part of the queue does not answer")
         confirming = "ok" if queue.is_worked else "no worker is alive"
         if queue.halted is not None:
             confirming = f"halted: {queue.halted}"
-        return ReadyAnswer(confirming=confirming, owed=queue.owed, dead=queue.dead)
+        return ReadyAnswer(sending=sending, confirming=confirming, owed=queue.owed, dead=queue.dead)

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
 
+from service.core.breaker import SendingHalted
 from service.core.idempotency import StillRunning
 from service.core.issuing import ClientIpRequired
 from service.core.phone import CountryNotAllowed, InvalidNumber
@@ -208,6 +209,9 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
         "twilio_unavailable",
         retry_after_seconds=away.retry_after_seconds or _TWILIO_RETRY_SECONDS,
         verification_id=away.verification.id,
+    ),
+    SendingHalted: lambda halted: ProblemAnswer(
+        "twilio_unavailable", retry_after_seconds=halted.retry_after_seconds, reason="sending is halted"
     ),
     NotPending: lambda ended: ProblemAnswer(
         "not_pending", f"It is {ended.verification.status}.", verification_id=ended.verification.id

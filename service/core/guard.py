@@ -2,7 +2,7 @@
 
 The limits of one number are not here: they are counted in the same atomic step that writes the
 send (`VerificationStore.issue`). A store that does not answer refuses: limits for paid messages
-fail closed (OWASP API4:2023).
+fail closed (OWASP API4:2023). While Twilio fails the breaker refuses a send first, and nothing is counted.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from service.core.breaker import Breaker
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED, Limits
 from service.core.ports import LimitStore, StoreUnavailable
@@ -36,10 +37,13 @@ class GuardPolicy:
 class Guard:
     """Reserves every limit that a send or a client-token request must keep."""
 
-    def __init__(self, store: LimitStore, keyring: Keyring, policy: GuardPolicy) -> None:
+    def __init__(
+        self, store: LimitStore, keyring: Keyring, policy: GuardPolicy, *, breaker: Breaker | None = None
+    ) -> None:
         self._store = store
         self._keyring = keyring
         self._policy = policy
+        self._breaker = breaker
 
     @property
     def requires_client_ip(self) -> bool:
@@ -62,7 +66,7 @@ class Guard:
             asked.append(_Asked("key", tag("key", caller), self._policy.api_key))
         if client_tag is not None:
             asked.append(_Asked("ip", client_tag, self._policy.client_ip))
-        return Reservation(self._store, asked)
+        return Reservation(self._store, asked, breaker=self._breaker)
 
     async def wait_for_peer_ms(self, address: str) -> int:
         """Reserve one request of a client-token holder; 0 when granted, else the wait."""
@@ -78,19 +82,25 @@ class _Asked:
 
 
 class Reservation:
-    """One unit of several limits: all of them, or none.
+    """Leave to send, and one unit of several limits: all of them, or none.
 
     What we refuse, what is repeated or fails gives everything back: else a flood of refused requests,
     which costs its sender nothing, would use up the limits that others share.
     """
 
-    def __init__(self, store: LimitStore, asked: Sequence[_Asked]) -> None:
+    def __init__(self, store: LimitStore, asked: Sequence[_Asked], *, breaker: Breaker | None = None) -> None:
         self._store = store
+        self._breaker = breaker
+        self._is_probe = False
         self._asked = [limit for limit in asked if limit.limits]
         self._granted: list[tuple[_Asked, int]] = []
 
     async def ask(self) -> int:
-        """Reserve all limits side by side, in one round trip; 0 when all grant, else the longest wait (ms)."""
+        """Reserve all limits side by side, in one round trip; 0 when all grant, else the longest wait (ms).
+
+        Raises `SendingHalted`, before anything is asked, and `StoreUnavailable`.
+        """
+        self._is_probe = self._breaker is not None and self._breaker.admit()
         answers = await asyncio.gather(
             *(self._store.reserve(limit.kind, limit.tag, limit.limits) for limit in self._asked), return_exceptions=True
         )
@@ -111,6 +121,9 @@ class Reservation:
 
     async def give_back(self) -> None:
         """Uncount what was granted; a store that fails here leaves it counted, which errs on the safe side."""
+        if self._breaker is not None and self._is_probe:
+            self._is_probe = False
+            self._breaker.give_back()
         granted, self._granted = self._granted, []
         with suppress(StoreUnavailable):
             await asyncio.gather(

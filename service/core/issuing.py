@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from service.core.breaker import SendingHalted
 from service.core.codes import draw_code
 from service.core.guard import Guard, Reservation
 from service.core.idempotency import Idempotency, IdempotencyKey
@@ -99,8 +100,8 @@ class Issuing:
     async def issue(self, request: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
 
-        Raises `InvalidNumber`, `CountryNotAllowed`, `ClientIpRequired`, `Limited`, `MessageRefused`,
-        `TwilioUnavailable`, `StoreUnavailable`, and what `Idempotency.begin` raises.
+        Raises `InvalidNumber`, `CountryNotAllowed`, `ClientIpRequired`, `SendingHalted`, `Limited`,
+        `MessageRefused`, `TwilioUnavailable`, `StoreUnavailable`, and what `Idempotency.begin` raises.
         """
         number = parse_number(request.to, self._policy.allowed_countries)
         if self._guard.requires_client_ip and request.client_ip is None:
@@ -137,11 +138,8 @@ class Issuing:
             to=verification.to, country=verification.country, caller=caller, client_tag=verification.client_tag
         )
         async with self._undone_on_failure(key, reservation):
-            if (
-                abandoned_id is not None
-                and key is not None
-                and key.tag in {send.request for send in verification.sends}
-            ):
+            sent_for = {send.request for send in verification.sends}
+            if abandoned_id is not None and key is not None and key.tag in sent_for:
                 await self._keep(verification, repeatable)
                 return verification
             if verification.status is not Status.PENDING:
@@ -173,7 +171,7 @@ class Issuing:
             raise abandoned_id
         if isinstance(result, BaseException):
             # What an abandoned request has sent is not known yet: a key set free now would send a second message.
-            if abandoned_id is None or not isinstance(result, StoreUnavailable):
+            if abandoned_id is None or not isinstance(result, StoreUnavailable | SendingHalted):
                 await self._idempotency.release(key)
             raise result
         return abandoned_id, result

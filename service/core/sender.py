@@ -34,11 +34,15 @@ class SendRefused(Exception):
 
 
 class SendPostponed(Exception):
-    """Passing: the message was certainly not sent (429, or no connection), so it may be repeated."""
+    """Passing: the message was certainly not sent (429, or no connection), so it may be repeated.
 
-    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
+    `is_unreachable`: there was no connection; otherwise Twilio works and asks for patience.
+    """
+
+    def __init__(self, reason: str, *, retry_after_seconds: float | None = None, is_unreachable: bool = False) -> None:
         super().__init__(reason)
         self.retry_after_seconds = retry_after_seconds
+        self.is_unreachable = is_unreachable
 
 
 class SendUnknown(Exception):

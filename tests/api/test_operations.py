@@ -35,6 +35,7 @@ class View:
         self.queue = Queue()
         self.is_away = self.is_queue_away = False
         self.gauges = {}
+        self.sending = None
 
     async def ping(self):
         self.pings += 1
@@ -72,7 +73,13 @@ def view():
 @pytest.fixture
 def doors(view, now):
     """Give the doors over that view and clock."""
-    asked = OperationsView(ping=view.ping, queue=view.look, totals=view.totals, metrics_text=view.metrics_text)
+    asked = OperationsView(
+        ping=view.ping,
+        queue=view.look,
+        totals=view.totals,
+        sending_halted=lambda: view.sending,
+        metrics_text=view.metrics_text,
+    )
     return OperationsDoors(asked, clock=lambda: now[0])
 
 
@@ -109,8 +116,16 @@ async def test_a_halted_worker_does_not_make_the_service_unready(doors, view):
     """Refused credentials stop confirmations, not checks: readiness stays 200 and says what is wrong."""
     view.queue = Queue(owed=3, dead=1, halted="401 (20003)")
     assert await ready(doors) == {
-        "status": "ready", "store": "ok", "confirming": "halted: 401 (20003)", "owed": 3, "dead": 1,
+        "status": "ready", "store": "ok", "sending": "ok", "confirming": "halted: 401 (20003)", "owed": 3, "dead": 1,
     }  # fmt: skip
+
+
+async def test_halted_sending_does_not_make_the_service_unready(doors, view):
+    """While Twilio fails codes are judged all the same: readiness stays 200, says why, and the gauge is 1."""
+    view.sending = "Twilio failed 5 times in a row"
+    assert (await ready(doors))["sending"] == "halted: Twilio failed 5 times in a row"
+    await doors.metrics(CALL)
+    assert view.gauges["otp_sending_halted"] == 1
 
 
 async def test_a_service_without_a_worker_is_ready_and_says_so(doors, view):
@@ -129,11 +144,11 @@ async def test_a_part_of_the_queue_that_is_away_makes_nobody_unready(doors, view
     """When PING answers and the queue does not, readiness is 200 without numbers, and they come back by themselves."""
     view.is_queue_away = True
     assert await ready(doors) == {
-        "status": "ready", "store": "ok", "confirming": "unknown: part of the queue does not answer",
+        "status": "ready", "store": "ok", "sending": "ok", "confirming": "unknown: part of the queue does not answer",
     }  # fmt: skip
     view.is_queue_away = False
     now[0] += 1.0
-    assert await ready(doors) == {"status": "ready", "store": "ok", "confirming": "ok", "owed": 0, "dead": 0}
+    assert (await ready(doors))["owed"] == 0
 
 
 async def test_redis_away_is_not_described_to_strangers(doors, view):
@@ -149,8 +164,8 @@ async def test_the_gauges_are_those_of_the_queue(doors, view):
     view.queue = Queue(owed=3, dead=1, oldest_seconds=12.5, halted="401", is_worked=False)
     await doors.metrics(CALL)
     assert view.gauges == {
-        "otp_owed": 3, "otp_dead": 1, "otp_owed_oldest_seconds": 12.5, "otp_confirming_halted": 1,
-        "otp_confirming_worked": 0,
+        "otp_owed": 3, "otp_dead": 1, "otp_owed_oldest_seconds": 12.5, "otp_sending_halted": 0,
+        "otp_confirming_halted": 1, "otp_confirming_worked": 0,
     }  # fmt: skip
     view.queue = Queue()
     await doors.metrics(CALL)

@@ -24,10 +24,10 @@ SEND_FAULTS = [
     ({"kind": "500"}, 201, "unknown", 0),
     ({"kind": "503"}, 201, "unknown", 0),
     ({"kind": "reset"}, 201, "unknown", 0),
+    ({"kind": "slow", "seconds": 0.2}, 201, "queued", 1),  # an answer: five failures in a row would halt sending
     ({"kind": "redirect"}, 201, "unknown", 0),
     ({"kind": "garbage"}, 201, "unknown", 1),
     ({"kind": "lost_answer"}, 201, "unknown", 1),
-    ({"kind": "slow", "seconds": 0.2}, 201, "queued", 1),
     ({"kind": "unauthorized"}, 502, "credentials_refused", 0),
     ({"kind": "not_found"}, 502, "sender_misconfigured", 0),
     ({"kind": "refuse", "code": 21610}, 422, "recipient_opted_out", 0),

@@ -1,0 +1,117 @@
+"""The breaker: while Twilio fails, no more messages are handed to it, and callers hear so at once.
+
+Failing is no clear answer (5xx, time-out, garbage) and no connection, five times in a row within 10 s. A refusal is an
+answer, and shows that Twilio works; a 429 is neither: Twilio works and asks for patience, which `sending` hands on.
+One clear answer in between starts the count anew, so that a rare fault among many sends stops nothing.
+
+Then sending halts: a send is refused before its key, its limits or its record are touched. After each pause one real
+send is let through to see; an answer to it ends the halt. Verifying never asks here, and confirmations have a halt of
+their own (`confirming`). Each process judges by its own sends: nothing is shared, so a halt costs no round trip.
+(Nygard, "Release It!": circuit breaker.)
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.core.ports import Journal
+from service.core.sender import AcceptedMessage, OutgoingMessage, Sender, SendPostponed, SendRefused, SendUnknown
+
+
+class SendingHalted(Exception):
+    """Twilio has been failing, so nothing was begun; `retry_after_seconds` is when the next send is let through."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__("sending is halted")
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """When to halt, and for how long."""
+
+    failures: int = 5
+    within_seconds: float = 10.0
+    pause_seconds: float = 10.0  # longer than a failing send takes with its repeats, so that one probe is under way
+
+
+class Breaker:
+    """Watches the way to Twilio (it is a `Sender` itself) and admits sends to it."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        journal: Journal,
+        policy: BreakerPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sender = sender
+        self._journal = journal
+        self._policy = policy or BreakerPolicy()
+        self._clock = clock
+        self._failed_at: deque[float] = deque(maxlen=self._policy.failures)
+        self._next_probe_at: float | None = None  # None: not halted
+
+    @property
+    def halted(self) -> str | None:
+        """Say why nothing is sent; None while sends pass."""
+        return None if self._next_probe_at is None else f"Twilio failed {self._policy.failures} times in a row"
+
+    def admit(self) -> bool:
+        """Let a send begin; True when it is the probe, which `give_back` returns unless it was sent.
+
+        Raises `SendingHalted`.
+        """
+        if self._next_probe_at is None:
+            return False
+        now = self._clock()
+        if now < self._next_probe_at:
+            raise SendingHalted(self._next_probe_at - now)
+        self._next_probe_at = now + self._policy.pause_seconds
+        return True
+
+    def give_back(self) -> None:
+        """Let another send be the probe: this one ended without a word from Twilio."""
+        if self._next_probe_at is not None:
+            self._next_probe_at = self._clock()
+
+    async def send(self, message: OutgoingMessage) -> AcceptedMessage:
+        """Post one message, and learn from what becomes of it."""
+        try:
+            accepted = await self._sender.send(message)
+        except SendRefused:
+            self._answered()
+            raise
+        except SendPostponed as postponed:
+            if postponed.is_unreachable:
+                self._failed()
+            raise
+        except SendUnknown:
+            self._failed()
+            raise
+        self._answered()
+        return accepted
+
+    async def confirm(self, sid: str) -> None:
+        """Pass a report on."""
+        await self._sender.confirm(sid)
+
+    def _answered(self) -> None:
+        self._failed_at.clear()
+        if self._next_probe_at is not None:
+            self._next_probe_at = None
+            self._journal("sending_resumed")
+
+    def _failed(self) -> None:
+        now = self._clock()
+        self._failed_at.append(now)
+        is_halted = self._next_probe_at is not None
+        is_failing = (
+            len(self._failed_at) == self._policy.failures and now - self._failed_at[0] <= self._policy.within_seconds
+        )
+        if is_halted or is_failing:  # what began before a halt and fails in it prolongs it
+            self._next_probe_at = now + self._policy.pause_seconds
+        if is_failing and not is_halted:
+            self._journal("sending_halted", reason=self.halted)

@@ -1,0 +1,193 @@
+"""The promises of `service.core.breaker`: a Twilio that fails is left alone, and found again by one send at a time."""
+
+import pytest
+
+from service.core.breaker import Breaker, BreakerPolicy, SendingHalted
+from service.core.sender import (
+    AcceptedMessage,
+    OutgoingMessage,
+    Refusal,
+    SendPostponed,
+    SendRefused,
+    SendUnknown,
+)
+from service.core.verification import Delivery
+
+MESSAGE = OutgoingMessage("ve_" + "0" * 32, 1, "+14155550123", "Your code", 600)
+ACCEPTED = AcceptedMessage("SM" + "0" * 32, Delivery.QUEUED)
+UNKNOWN = SendUnknown("no clear answer")
+UNREACHABLE = SendPostponed("unreachable", is_unreachable=True)
+BUSY = SendPostponed("Twilio answered 429")
+REFUSED = SendRefused(Refusal.INVALID_NUMBER, 21211)
+
+
+class Twilio:
+    """Answers as it is told."""
+
+    def __init__(self):
+        self.answer = ACCEPTED
+        self.sent = 0
+        self.confirmed = []
+
+    async def send(self, _message):
+        self.sent += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def confirm(self, sid):
+        self.confirmed.append(sid)
+
+
+class Scene:
+    """A breaker with its clock, its Twilio and its journal."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.twilio = Twilio()
+        self.events = []
+        self.breaker = Breaker(
+            self.twilio,
+            journal=lambda event, /, **fields: self.events.append((event, fields)),
+            clock=lambda: self.now,
+        )
+
+    async def meet(self, *answers, every=0.1):
+        """Send once for each answer; whatever is raised is passed on by the breaker as it is."""
+        for answer in answers:
+            self.twilio.answer = answer
+            if isinstance(answer, Exception):
+                with pytest.raises(type(answer)) as raised:
+                    await self.breaker.send(MESSAGE)
+                assert raised.value is answer
+            else:
+                assert await self.breaker.send(MESSAGE) is answer
+            self.now += every
+
+    def refusal(self):
+        """Ask to be admitted, which must be refused; give the wait."""
+        with pytest.raises(SendingHalted) as halted:
+            self.breaker.admit()
+        return halted.value.retry_after_seconds
+
+
+@pytest.fixture
+def scene():
+    """Give a scene with the policy of the service: five failures within 10 s, a pause of 10 s."""
+    return Scene()
+
+
+@pytest.mark.parametrize("failure", [UNKNOWN, UNREACHABLE], ids=["no clear answer", "no connection"])
+async def test_five_failures_in_a_row_halt_sending(scene, failure):
+    """Four failures let sends begin, the fifth halts them; the log has one line with the reason."""
+    await scene.meet(*[failure] * 4)
+    assert (scene.breaker.admit(), scene.breaker.halted) == (False, None)
+    await scene.meet(failure)
+    assert 9.8 < scene.refusal() <= 10
+    assert scene.breaker.halted == "Twilio failed 5 times in a row"
+    await scene.meet(failure, failure)
+    assert scene.events == [("sending_halted", {"reason": "Twilio failed 5 times in a row"})]
+
+
+@pytest.mark.parametrize("answer", [ACCEPTED, REFUSED], ids=["accepted", "refused"])
+async def test_a_clear_answer_starts_the_count_anew(scene, answer):
+    """A message that Twilio takes or refuses shows that Twilio works: rare faults among many sends halt nothing."""
+    for _ in range(5):
+        await scene.meet(*[UNKNOWN] * 4, answer)
+    assert scene.breaker.admit() is False
+    assert scene.events == []
+
+
+async def test_failures_far_apart_halt_nothing(scene):
+    """Five failures in a row over more than 10 s are no halt; five within the last 10 s are."""
+    await scene.meet(*[UNKNOWN] * 9, every=2.6)
+    assert scene.breaker.admit() is False
+    scene.now -= 2.6
+    await scene.meet(*[UNKNOWN] * 3, every=0.5)
+    assert scene.refusal() > 9
+
+
+async def test_a_busy_twilio_is_not_a_failing_one(scene):
+    """A 429 neither halts sending, nor starts the count anew, nor ends a halt: it says when to come back by itself."""
+    await scene.meet(*[BUSY] * 50)
+    assert scene.breaker.admit() is False
+    await scene.meet(*[UNKNOWN] * 4, BUSY, UNKNOWN)
+    assert scene.refusal() > 9
+    await scene.meet(BUSY)
+    assert scene.breaker.halted is not None
+
+
+async def test_one_send_at_a_time_is_let_through_to_see(scene):
+    """After the pause one send is admitted and told that it is the probe; all others wait on."""
+    await scene.meet(*[UNKNOWN] * 5, every=0)
+    scene.now += 9.9
+    assert scene.refusal() == pytest.approx(0.1)
+    scene.now += 0.1
+    assert scene.breaker.admit() is True
+    assert scene.refusal() == 10
+    scene.now += 9
+    assert scene.refusal() == 1
+
+
+@pytest.mark.parametrize("answer", [ACCEPTED, REFUSED], ids=["accepted", "refused"])
+async def test_a_probe_that_is_answered_ends_the_halt(scene, answer):
+    """A clear answer lets everybody send again, says so once, and five new failures are needed for the next halt."""
+    await scene.meet(*[UNKNOWN] * 5)
+    scene.now += 10
+    assert scene.breaker.admit() is True
+    await scene.meet(answer, ACCEPTED)
+    assert (scene.breaker.admit(), scene.breaker.admit(), scene.breaker.halted) == (False, False, None)
+    assert [event for event, _ in scene.events] == ["sending_halted", "sending_resumed"]
+    await scene.meet(*[UNKNOWN] * 4)
+    assert scene.breaker.halted is None
+    await scene.meet(UNKNOWN)
+    assert [event for event, _ in scene.events] == ["sending_halted", "sending_resumed", "sending_halted"]
+
+
+@pytest.mark.parametrize("failure", [UNKNOWN, UNREACHABLE], ids=["no clear answer", "no connection"])
+async def test_a_probe_that_fails_prolongs_the_halt(scene, failure):
+    """One more failure is enough: the next probe comes a pause later, and the log stays silent."""
+    await scene.meet(*[UNKNOWN] * 5)
+    scene.now += 60
+    assert scene.breaker.admit() is True
+    await scene.meet(failure, every=0)
+    assert scene.refusal() == 10
+    assert [event for event, _ in scene.events] == ["sending_halted"]
+
+
+async def test_a_probe_that_was_not_sent_makes_room_for_another(scene):
+    """When a limit or a kept answer ends the probe before Twilio hears of it, the next send is the probe at once."""
+    await scene.meet(*[UNKNOWN] * 5)
+    scene.now += 10
+    assert scene.breaker.admit() is True
+    scene.breaker.give_back()
+    assert scene.breaker.admit() is True
+    assert scene.refusal() == 10
+
+
+async def test_a_probe_that_vanishes_blocks_nobody_for_ever(scene):
+    """When nothing is heard of a probe, another one is let through a pause later."""
+    await scene.meet(*[UNKNOWN] * 5)
+    scene.now += 10
+    assert scene.breaker.admit() is True
+    scene.now += 10
+    assert scene.breaker.admit() is True
+
+
+async def test_what_is_given_back_after_the_halt_changes_nothing(scene):
+    """A probe that comes back when another send has ended the halt does not start it anew."""
+    scene.breaker.give_back()
+    assert (scene.breaker.admit(), scene.breaker.halted) == (False, None)
+
+
+async def test_a_report_passes_whatever_became_of_sends(scene):
+    """Confirmations have a halt of their own: this one holds none of them up, and learns nothing from them."""
+    await scene.meet(*[UNKNOWN] * 5)
+    await scene.breaker.confirm("SM" + "1" * 32)
+    assert scene.twilio.confirmed == ["SM" + "1" * 32]
+    assert scene.breaker.halted is not None
+
+
+def test_a_pause_is_longer_than_a_send_that_fails_with_its_repeats():
+    """Three tries of 2 s to connect with pauses, or one silence of 5 s, end before the next probe begins."""
+    assert BreakerPolicy().pause_seconds > 3 * 2 + 2 * 1

@@ -1,0 +1,166 @@
+"""Twilio fails for a while (F10): sends are refused at once and for free, codes are judged, one send finds it again."""
+
+import asyncio
+import time
+from functools import partial
+
+import pytest
+
+from service import app
+from service.core.breaker import Breaker, BreakerPolicy
+from service.sandbox import FaultPlan
+
+PAUSE_SECONDS = 0.5
+NUMBERS = [f"+1415555{number:04d}" for number in range(40)]
+LIMITS = {f"otp_limit_{name}": "100/1h" for name in ("number", "ip", "prefix", "country", "day", "key")}
+ISSUE = "/v1/verifications"
+
+
+@pytest.fixture
+def events():
+    """Collect what the service writes into its log."""
+    return []
+
+
+@pytest.fixture
+async def failing(start, monkeypatch, events):
+    """Start a service whose Twilio has failed five times in a row, behind every limit; the pause is half a second."""
+    brisk = partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS))
+    monkeypatch.setattr(app, "Breaker", brisk)
+    running = await start(journal=lambda event, /, **fields: events.append((event, fields)), **LIMITS)
+    running.issued = [await running.issue(NUMBERS[10])]
+    plan(running, "lost_answer", count=5)
+    running.issued += [await running.issue(number, client_ip="192.0.2.1") for number in NUMBERS[:4]]
+    key = {"Idempotency-Key": "login-4711"}
+    running.last = await running.call("POST", ISSUE, {"to": NUMBERS[4]}, headers=key)
+    assert {send["status"] for one in running.issued[1:] for send in one["sends"]} == {"unknown"}
+    return running
+
+
+def plan(running, kind, **more):
+    """Plan a fault of Messages.json."""
+    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind=kind, **more))
+
+
+def footprint(redis):
+    """Give every key in Redis, and what the limits hold; callbacks go on changing the records themselves."""
+    return {
+        key: redis.hgetall(key) if b":limit:" in key or b":to:" in key else None
+        for key in redis.scan_iter()
+        if b":owed" not in key
+    }
+
+
+async def try_issue(running, number, **more):
+    """Ask for a code; give (status, code of the problem or None, headers)."""
+    status, body, headers = await running.call("POST", ISSUE, {"to": number, "client_ip": "192.0.2.1"}, **more)
+    return status, body.get("code"), headers
+
+
+async def test_while_twilio_fails_a_send_is_refused_at_once_and_leaves_nothing(failing, redis):
+    """Issue and resend answer 503 with the wait; no record, no limit and no Idempotency-Key knows of them."""
+    posts, before = len(failing.sandbox.ledger.messages()), footprint(redis)
+    started = time.perf_counter()
+    for number in NUMBERS[20:30]:
+        status, code, headers = await try_issue(failing, number, headers={"Idempotency-Key": number})
+        assert (status, code, headers["Retry-After"]) == (503, "twilio_unavailable", "1")
+    path = f"{ISSUE}/{failing.issued[0]['id']}/resend"
+    for credential in (failing.key, failing.issued[0]["client_token"]):
+        status, body, headers = await failing.call("POST", path, key=credential)
+        assert (status, body["code"], headers["Retry-After"]) == (503, "twilio_unavailable", "1")
+    assert time.perf_counter() - started < PAUSE_SECONDS, "the halt must not have ended meanwhile"
+    assert footprint(redis) == before
+    assert len(failing.sandbox.ledger.messages()) == posts
+
+
+async def test_a_repeated_request_gets_its_answer_while_sending_is_halted(failing):
+    """What was answered before the halt is answered again in it: a 503 would say that nothing was sent, and it was."""
+    status, body, headers = await failing.call(
+        "POST", ISSUE, {"to": NUMBERS[4]}, headers={"Idempotency-Key": "login-4711"}
+    )
+    assert (status, headers["Idempotent-Replayed"]) == (201, "true")
+    assert body == failing.last[1]
+    assert (await try_issue(failing, NUMBERS[30]))[0] == 503
+
+
+async def test_verifying_goes_on_while_sending_is_halted(failing, eventually):
+    """Codes are judged, verifications read, and Twilio is told of every message, as if nothing had happened."""
+    for issued, number in zip(failing.issued, [NUMBERS[10], *NUMBERS[:4]], strict=True):
+        assert (await failing.verify(issued["id"], *failing.codes(number)))["verdict"] == "approved"
+        assert (await failing.read(issued["id"]))["status"] == "approved"
+    assert await eventually(lambda: len(failing.confirmed()) == len(failing.issued))
+
+
+async def test_a_halt_can_be_seen(failing, events):
+    """The log has one error when sending halts; /readyz stays 200 and says so, and the gauge is 1 until it ends."""
+    assert [fields for event, fields in events if event == "sending_halted"] == [
+        {"reason": "Twilio failed 5 times in a row"}
+    ]
+    status, body, _ = await failing.call("GET", "/readyz")
+    assert (status, body["sending"]) == (200, "halted: Twilio failed 5 times in a row")
+    async with failing.http.get("/metrics") as answer:
+        assert "otp_sending_halted 1.0" in await answer.text()
+    await asyncio.sleep(PAUSE_SECONDS)
+    await failing.issue(NUMBERS[11])
+    assert [event for event, _ in events if event.startswith("sending_")] == ["sending_halted", "sending_resumed"]
+    async with failing.http.get("/metrics") as answer:
+        assert "otp_sending_halted 0.0" in await answer.text()
+
+
+async def test_one_send_finds_out_whether_twilio_is_back(failing):
+    """After the pause one of many requests is sent, and while it waits for Twilio the others are still refused."""
+    await asyncio.sleep(PAUSE_SECONDS)
+    plan(failing, "slow", seconds=0.2)
+    answers = await asyncio.gather(*(try_issue(failing, number) for number in NUMBERS[20:40]))
+    assert sorted(status for status, _, _ in answers) == [201] + [503] * 19
+    failing.sandbox.faults.end()
+    answers = await asyncio.gather(*(try_issue(failing, number) for number in NUMBERS[20:40]))
+    assert {status for status, _, _ in answers} == {201}
+
+
+async def test_a_twilio_that_still_fails_costs_one_send_a_pause(failing):
+    """A probe that meets a failing Twilio is `unknown`, as every such send; the next pause begins."""
+    plan(failing, "500")
+    for _ in range(2):
+        await asyncio.sleep(PAUSE_SECONDS + 0.05)
+        answers = [await try_issue(failing, number) for number in NUMBERS[20:25]]
+        assert [status for status, _, _ in answers] == [201, 503, 503, 503, 503]
+
+
+async def test_a_request_that_is_never_sent_is_no_probe(failing):
+    """After the pause repeats and refused requests come first: the next real send is let through all the same."""
+    await asyncio.sleep(PAUSE_SECONDS)
+    for _ in range(3):
+        status, _, headers = await failing.call(
+            "POST", ISSUE, {"to": NUMBERS[4]}, headers={"Idempotency-Key": "login-4711"}
+        )
+        assert (status, headers["Idempotent-Replayed"]) == (201, "true")
+        path = f"{ISSUE}/ve_{'0' * 32}/resend"
+        assert (await failing.call("POST", path))[0] == 404
+    assert (await try_issue(failing, NUMBERS[31]))[0] == 201
+
+
+async def test_a_stranger_with_a_limited_number_cannot_keep_sending_halted(start, monkeypatch, events):
+    """Requests that the number's own limit refuses give the probe back: no flood of them prolongs a halt."""
+    monkeypatch.setattr(app, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS)))
+    running = await start(otp_limit_number="1/1h")
+    plan(running, "500", count=5)
+    for number in NUMBERS[:5]:
+        await running.issue(number)
+    await asyncio.sleep(PAUSE_SECONDS)
+    assert [(await try_issue(running, NUMBERS[0]))[0] for _ in range(5)] == [429] * 5
+    assert (await try_issue(running, NUMBERS[6]))[0] == 201
+
+
+async def test_a_request_that_died_unanswered_sends_nothing_twice_across_a_halt(failing, redis):
+    """What a dead request has sent is not known during a halt: its key stays claimed, and later tells what became."""
+    [kept] = redis.scan_iter("otp:idem:*")
+    redis.hdel(kept, "answer")
+    redis.hset(kept, "until", 1)
+    again = partial(failing.call, "POST", ISSUE, {"to": NUMBERS[4]}, headers={"Idempotency-Key": "login-4711"})
+    assert (await again())[0] == 503
+    await asyncio.sleep(PAUSE_SECONDS)
+    redis.hset(kept, "until", 1)
+    status, body, _ = await again()
+    assert (status, body["id"]) == (201, failing.last[1]["id"])
+    assert len(failing.messages(NUMBERS[4])) == 1
