@@ -76,7 +76,9 @@ def create_app(
 
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
     app.router.routes.extend(routes)
-    return Trail(_with_cors(Express(app, app.router.routes), settings), journal)
+    return Trail(
+        _with_cors(Express(app, app.router.routes, most_in_flight=settings.otp_max_in_flight), settings), journal
+    )
 
 
 @asynccontextmanager

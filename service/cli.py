@@ -18,7 +18,7 @@ from service.adapters.embedded import EmbeddedUnavailable, embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.adapters.redis_owed import RedisConfirmations
 from service.adapters.twilio_gateway import open_twilio
-from service.api.head_limit import BoundedHeadProtocol
+from service.api.connection import BoundedProtocol
 from service.api.keys import Scope, new_api_key, read_api_keys
 from service.api.schemas import instant
 from service.app import open_redis, open_worker
@@ -79,7 +79,7 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            http=BoundedHeadProtocol,
+            http=BoundedProtocol,
             lifespan="on",
             access_log=False,
             log_level="warning",

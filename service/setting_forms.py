@@ -1,4 +1,4 @@
-"""The forms in which a setting is written: spans, lists, limits, and nothing at all.
+"""The forms in which a setting is written: spans, lists, limits, proxies, and nothing at all.
 
 An operator writes text; each form here says what text means which value, and refuses other text in a sentence. An
 empty text is no value for what is optional, an empty list, and a limit that is off. A form may meet a value of its
@@ -32,10 +32,21 @@ def _parse_limits(value: Any) -> Any:
     return parse_limits(value) if isinstance(value, str) else value
 
 
+def _parse_proxies(value: Any) -> Any:
+    """Read a number of proxies; no name, network or `*`, by which a caller could pass for one of them."""
+    if re.fullmatch("[0-9]{1,2}", str(value).strip()) is None:
+        raise ValueError(
+            "write how many proxies append to X-Forwarded-For, such as 1; it takes no address and no *, "
+            "which would let every caller choose its own address"
+        )
+    return int(value)
+
+
 def _none_if_empty(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+Proxies = Annotated[int, BeforeValidator(_parse_proxies)]
 Span = Annotated[int, BeforeValidator(_parse_span)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]

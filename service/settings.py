@@ -18,7 +18,7 @@ from service.core.codes import LONGEST, SHORTEST
 from service.core.limits import parse_limits
 from service.core.texts import check_brand
 from service.secret_files import SecretFilesRefused, read_secret_files
-from service.setting_forms import LimitSpec, Optional, OptionalSecret, Secrets, Span, Words
+from service.setting_forms import LimitSpec, Optional, OptionalSecret, Proxies, Secrets, Span, Words
 
 _LEAST_SECRET_CHARACTERS = 32
 _LEAST_DISTINCT_CHARACTERS = 8
@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     otp_limit_key: LimitSpec = parse_limits("10000/1h")
     otp_limit_peer: LimitSpec = parse_limits("60/1m")
     otp_require_client_ip: bool = False
-    otp_trusted_proxies: int = Field(0, ge=0, le=10)
+    otp_trusted_proxies: Proxies = Field(0, ge=0, le=10)
+    otp_max_in_flight: int = Field(256, ge=2, le=10_000)
     otp_cors_origins: Words = ()
     otp_risk_check: Optional = Field("enable", pattern="^(enable|disable)$")
     otp_content_retention: Optional = Field(None, pattern="^(retain|discard)$")

@@ -133,7 +133,8 @@ def test_a_span_that_cannot_be_is_refused(span):
         {"otp_max_sends": 0}, {"otp_late_window": "25h"}, {"otp_countries": "us"}, {"otp_countries": "USA"},
         {"otp_countries": "US;DE"}, {"otp_limit_number": "5"}, {"otp_limit_number": "7/13"}, {"otp_limit_day": "0/1d"},
         {"otp_limit_ip": "5/10m,5/600s"}, {"otp_brand": ""}, {"otp_brand": "x" * 31}, {"otp_brand": "日本"},
-        {"otp_brand": "a\nb"}, {"otp_trusted_proxies": -1}, {"otp_log_level": "loud"}, {"otp_risk_check": "maybe"},
+        {"otp_brand": "a\nb"}, {"otp_trusted_proxies": -1}, {"otp_trusted_proxies": 11}, {"otp_max_in_flight": 1},
+        {"otp_trusted_proxies": "10.0.0.0/8"}, {"otp_log_level": "loud"}, {"otp_risk_check": "maybe"},
         {"otp_content_retention": "keep"}, {"otp_address_retention": "discard"}, {"otp_worker": "perhaps"},
         {"otp_public_url": "login.acme.test"}, {"otp_public_url": "ftp://login.acme.test"},
         {"otp_public_url": "https://login.acme.test/?a=1"}, {"otp_public_url": "https:///path"},
@@ -150,6 +151,13 @@ def test_a_value_that_cannot_be_is_refused_in_a_sentence_without_it(values):
     assert sentence.startswith(f"{name.upper()}: ")
     assert sentence.endswith(".")
     assert len(str(value)) < 4 or str(value) not in sentence
+
+
+@pytest.mark.parametrize("proxies", ["*", " * ", "127.0.0.1", "10.0.0.0/8", "all", "", "1.5", "\uff11"])
+def test_trusted_proxies_are_counted_never_named(proxies):
+    """R15: `*`, an address or a network stops the start: who passes for a proxy would choose his own address."""
+    assert "which would let every caller choose its own address" in refused(otp_trusted_proxies=proxies)
+    assert settings(otp_trusted_proxies=" 2 ").otp_trusted_proxies == 2
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -45,7 +45,7 @@ class TwilioAccount:
     content_retention: str | None = None  # "retain" or "discard"
     address_retention: str | None = None  # "retain" or "obfuscate"
     total_timeout_seconds: float = 5.0
-    connect_timeout_seconds: float = 2.0  # a free connection included, so that a full pool is no ambiguous time-out
+    connect_timeout_seconds: float = 2.0
 
 
 @asynccontextmanager
@@ -53,8 +53,12 @@ async def open_twilio(account: TwilioAccount) -> AsyncIterator["TwilioGateway"]:
     """Open the session that all calls to Twilio share, and close it at the end."""
     timeout = aiohttp.ClientTimeout(total=account.total_timeout_seconds, connect=account.connect_timeout_seconds)
     # Not `trust_env`: it also reads .netrc, whose entries collide with our Authorization, anew for each request.
+    # As many connections as calls: doors and worker bound those, and a queue here would look like no connection.
     async with aiohttp.ClientSession(
-        timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), proxy=_proxy_to(account.base_url or _TWILIO)
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=_proxy_to(account.base_url or _TWILIO),
     ) as http:
         yield TwilioGateway(account, http)
 

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from service.api.auth import SECURITY_SCHEMES, lacking, unauthenticated
 from service.api.examples import Example, answer_examples, problem_example, request_examples
+from service.api.express import overloaded
 from service.api.problems import CATALOGUE, MEDIA_TYPE, Problem, ProblemAnswer, problem_of
 from service.api.route import JSON, LeanRoute, NoFields, ended_early, too_large, wrong_type
 from service.api.words import MEANINGS, explained
@@ -59,7 +60,8 @@ _STATUSES = {
     429: "A limit is used up, which one is not told. Wait as long as Retry-After says.",
     500: "Something went wrong on our side; the log has it under the X-Request-Id of this answer.",
     502: "Twilio refuses this service, not the number: its operator must act.",
-    503: "Redis or Twilio is away. Wait as long as Retry-After says, and repeat with the same Idempotency-Key.",
+    503: "Redis or Twilio is away, or too much is under way. "
+    "Wait as long as Retry-After says, and repeat with the same Idempotency-Key.",
 }
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
@@ -117,6 +119,8 @@ def _complete_operation(operation: dict[str, Any], route: LeanRoute) -> None:
 def _problems(route: LeanRoute) -> Iterator[ProblemAnswer]:
     """Give the problems of a route: by its nature, then its own."""
     yield ProblemAnswer("internal_error")
+    if route.room is not None:
+        yield overloaded()
     if route.access is not None:
         yield unauthenticated()
         yield lacking(route.access.scope)

@@ -104,6 +104,7 @@ class OperationsDoors:
             LeanRoute(
                 "/livez",
                 self.livez,
+                room=None,
                 operation_id="readLiveness",
                 access=None,
                 response_model=AliveAnswer,
@@ -114,6 +115,7 @@ class OperationsDoors:
             LeanRoute(
                 "/readyz",
                 self.readyz,
+                room=None,
                 operation_id="readReadiness",
                 access=None,
                 response_model=ReadyAnswer,
@@ -125,6 +127,7 @@ class OperationsDoors:
             LeanRoute(
                 "/metrics",
                 self.metrics,
+                room=None,
                 operation_id="readMetrics",
                 access=metrics_access,
                 response_class=PlainTextResponse,

@@ -57,6 +57,7 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     Refusal.CREDENTIALS_REFUSED: (502, "Twilio refuses the service's credentials"),
     "store_unavailable": (503, "The store is unavailable"),
     "twilio_unavailable": (503, "Twilio is unavailable; the message was not sent"),
+    "overloaded": (503, "Too many requests are under way"),
 }
 
 # What to do about it, for the codes whose problem brings no words of its own. Three say nothing on purpose: which limit
@@ -81,6 +82,7 @@ _DETAILS: Mapping[str, str] = {
     Refusal.SENDER_MISCONFIGURED: "The operator of this service must look at the sender; the log has Twilio's code.",
     Refusal.CREDENTIALS_REFUSED: "The operator of this service must renew its credentials.",
     "twilio_unavailable": "Send the same request again when the wait is over.",
+    "overloaded": "Nothing was done. Send the same request again when the wait is over.",
 }
 
 

@@ -45,7 +45,10 @@ class NoFields(BaseModel):
 
 
 class LeanRoute(APIRoute):
-    """One route; `access` is None where no credential is asked for."""
+    """One route; `access` is None where no credential is asked for.
+
+    `room` is the share of all places (`OTP_MAX_IN_FLIGHT`) up to which it takes requests; None: it always does.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class LeanRoute(APIRoute):
         problems: Sequence[str] = (),
         body_type: str = JSON,
         most_body_bytes: int = MOST_BODY_BYTES,
+        room: float | None = 1.0,
         **described: Any,
     ) -> None:
         self.access = access
@@ -63,6 +67,7 @@ class LeanRoute(APIRoute):
         self.endpoint_of_call = endpoint
         self.body_type = body_type
         self.most_body_bytes = most_body_bytes
+        self.room = room
         self.body_model, self.body_name = _body_of(endpoint)
         described.setdefault("response_model", None)
         super().__init__(path, _documentation_of(endpoint), **described)

@@ -244,7 +244,7 @@ def test_every_problem_is_documented_with_an_example(operations):
     assert seen == set(CATALOGUE) - ROUTERS_OWN
 
 
-ASKS_A_KEY = {"unauthenticated", "insufficient_scope", "store_unavailable", "internal_error"}
+ASKS_A_KEY = {"unauthenticated", "insufficient_scope", "store_unavailable", "internal_error", "overloaded"}
 READS_A_BODY = {"malformed_body", "body_too_large", "unsupported_media_type", "invalid_request"}
 TAKES_AN_IDEMPOTENCY_KEY = {"invalid_idempotency_key", "idempotency_key_reused"}
 SENDS = {*Refusal, "twilio_unavailable", "rate_limited", "request_in_progress", *TAKES_AN_IDEMPOTENCY_KEY}
@@ -255,7 +255,7 @@ CAN_ANSWER = {
     "cancelVerification": ASKS_A_KEY | READS_A_BODY | {"unknown_verification"},
     "readVerification": ASKS_A_KEY | {"unknown_verification", "rate_limited"},
     "receiveDeliveryStatus": {"bad_signature", "body_too_large", "malformed_body", "unsupported_media_type"}
-    | {"store_unavailable", "internal_error"},
+    | {"store_unavailable", "internal_error", "overloaded"},
     "readLiveness": {"internal_error"},
     "readReadiness": {"store_unavailable", "internal_error"},
     "readMetrics": {"store_unavailable", "internal_error"},

@@ -226,6 +226,16 @@ async def refusals(service):
     yield "twilio_unavailable", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
 
 
+async def no_room(start):
+    """Provoke the refusal of what comes while too much is under way; give (code, door, answer)."""
+    service = await start(otp_max_in_flight=2)
+    await plan_fault(service, {"endpoint": "messages", "kind": "slow", "seconds": 0.5, "count": 1})
+    first = asyncio.create_task(service.issue())
+    await asyncio.sleep(0.2)
+    yield "overloaded", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
+    await first
+
+
 async def refused_requests(service, post_raw):
     """Provoke what is wrong with a request itself; give (code, door, answer)."""
     verify, door = UNKNOWN + "/verify", ("post", f"{ONE}/verify")
@@ -294,6 +304,7 @@ def provoked(start, gate, monkeypatch, post_raw):
             refused_requests(service, post_raw),
             refusals(service),
             refused_states(start),
+            no_room(start),
             our_own_faults(start, gate, monkeypatch),
         ):
             async for found in source:

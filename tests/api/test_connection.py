@@ -1,4 +1,4 @@
-"""The promises of `service.api.head_limit`, over real sockets: what surrounds a body ends after 32 KiB, bodies pass."""
+"""The promises of `service.api.connection`, over real sockets: too many bytes around a body, or too few, end it."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,11 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from service.api.head_limit import MOST_HEAD_BYTES, BoundedHeadProtocol
+from service.api import connection as rules
+from service.api.connection import MOST_HEAD_BYTES, BoundedProtocol
 
 KIBIBYTE = 1024
 TOO_MUCH = MOST_HEAD_BYTES + 8 * KIBIBYTE  # the read that holds the end of a body may hold some of it
@@ -18,6 +19,7 @@ ONE_READ = 256 * KIBIBYTE  # of asyncio, at most
 FITTING = MOST_HEAD_BYTES - 2 * KIBIBYTE
 SECONDS = 15  # far more than a refusal takes, far less than an open connection would last
 REFUSAL = b"HTTP/1.1 431 "
+QUICK_SECONDS = 0.3
 LINE = b"X-Filler: " + b"a" * 1012 + b"\r\n"
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -44,6 +46,22 @@ async def measure(request):
     return PlainTextResponse(str(size))
 
 
+async def answer_at_length(_):
+    """Answer more than any buffer on the way holds."""
+
+    async def pieces():
+        for _ in range(256):
+            yield b"a" * 64 * KIBIBYTE
+
+    return StreamingResponse(pieces())
+
+
+async def answer_late(_):
+    """Answer after longer than a request may take to arrive."""
+    await asyncio.sleep(3 * QUICK_SECONDS)
+    return PlainTextResponse("late")
+
+
 async def answer_early(_):
     """Answer without a look at the body."""
     return PlainTextResponse("early")
@@ -53,9 +71,14 @@ async def answer_early(_):
 async def port(eventually):
     """Serve a small application behind the limit; give its port."""
     app = Starlette(
-        routes=[Route("/", measure, methods=["GET", "POST"]), Route("/early", answer_early, methods=["POST"])]
+        routes=[
+            Route("/", measure, methods=["GET", "POST"]),
+            Route("/early", answer_early, methods=["POST"]),
+            Route("/late", answer_late),
+            Route("/long", answer_at_length),
+        ]
     )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHeadProtocol, lifespan="off", log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedProtocol, lifespan="off", log_level="error"))
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve())
     assert await eventually(lambda: server.started, seconds=SECONDS)
@@ -167,3 +190,88 @@ async def test_many_requests_on_one_connection_pass(port):
             assert await answers(reader, 1) == [b"0"]
         writer.write(small * 200)
         assert await answers(reader, 200) == [b"0"] * 200
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Let nothing take longer than 0.3 s."""
+    monkeypatch.setattr(rules, "MOST_SECONDS", QUICK_SECONDS)
+
+
+async def drip(writer, beginning, piece=b"a"):
+    """Send a beginning, then a piece every 20 ms until the connection ends."""
+    with contextlib.suppress(ConnectionError):
+        writer.write(beginning)
+        while not writer.transport.is_closing():
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+SLOW = {
+    "nothing at all": (b"", b"", b""),
+    "empty lines": (b"", b"\r\n", b""),
+    "a head": (GET + b"X: ", b"a", b"HTTP/1.1 408 "),
+    "a body": (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n", b"a", b""),
+    "chunks": (CHUNKED % b"/", b"1\r\na\r\n", b""),
+    "trailers": (BODY + b"0\r\nX: ", b"a", b""),
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("what", SLOW)
+async def test_what_comes_byte_by_byte_is_cut_off_in_time(port, what):
+    """A request that goes on arriving ends the connection when its time is over, and not much before."""
+    beginning, piece, expected = SLOW[what]
+    async with connection(port) as (reader, writer):
+        started = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            dripping = tasks.create_task(drip(writer, beginning, piece))
+            received = await until_closed(reader)
+            dripping.cancel()
+        took = asyncio.get_running_loop().time() - started
+    assert received.startswith(expected)
+    assert received.count(b"HTTP/1.1") == bool(expected)
+    assert took >= QUICK_SECONDS * 0.9
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_body_that_drips_after_its_answer_is_cut_off_in_silence(port):
+    """An answer does not stop the clock of the request that it answers, and no second answer follows it."""
+    async with connection(port) as (reader, writer):
+        writer.write(b"POST /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n")
+        assert await answers(reader, 1) == [b"early"]
+        async with asyncio.TaskGroup() as tasks:
+            dripping = tasks.create_task(drip(writer, b""))
+            assert await until_closed(reader) == b""
+            dripping.cancel()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_each_request_has_its_own_time(port):
+    """Requests one after the other on one connection, each slow and in time, together longer than one may take."""
+    async with connection(port) as (reader, writer):
+        for _ in range(4):
+            writer.write(GET)
+            await asyncio.sleep(QUICK_SECONDS * 0.5)
+            writer.write(b"\r\n")
+            assert await answers(reader, 1) == [b"0"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_slow_answer_is_not_a_slow_request(port):
+    """A request that has arrived waits for its answer as long as that takes."""
+    async with connection(port) as (reader, writer):
+        writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await answers(reader, 1) == [b"late"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_answer_that_nobody_reads_is_given_up(port):
+    """A client that asks for much and takes nothing of it is cut off: the end comes before the whole answer."""
+    async with connection(port) as (reader, writer):
+        writer.transport.pause_reading()
+        writer.write(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await asyncio.sleep(4 * QUICK_SECONDS)
+        writer.transport.resume_reading()
+        assert len(await until_closed(reader)) < 256 * 64 * KIBIBYTE

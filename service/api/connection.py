@@ -1,0 +1,96 @@
+"""What one connection may cost before any door is reached: uvicorn's fast parser bounds neither bytes nor time.
+
+A stranger needs no credential to open a connection, so this stands before all doors. Bytes: what surrounds
+a body, the head and the trailers of a chunked body, counts since the last byte of a body and ends at 32 KiB;
+the read that holds this last byte (at most 256 KiB) is not counted. Time: a request arrives within 20 s of
+its first byte, the first one begins within 20 s, and an answer that waits to be read is read on within 20 s.
+A connection idle between two requests is left to uvicorn (5 s), the making of an answer to the doors.
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MOST_HEAD_BYTES = 32_768
+MOST_SECONDS = 20.0
+_TOO_LARGE = b"431 Request Header Fields Too Large"
+_TOO_SLOW = b"408 Request Timeout"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which closes a connection that sends too much around a body, or anything too slowly."""
+
+    _bytes = 0
+    _in_head = False
+    _arriving_since: float | None = None  # None: no request is outstanding
+    _unread_since: float | None = None  # None: the client takes what we write
+    _watch: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Start the clock: a connection that asks nothing is one that is slow to ask."""
+        super().connection_made(transport)
+        self._arriving_since = self.loop.time()
+        self._watch = self.loop.call_later(MOST_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._watch.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what arrives, parse it, and look whether that brought anything to an end."""
+        if self._arriving_since is None:
+            self._arriving_since = self.loop.time()
+        self._bytes += len(data)
+        super().data_received(data)
+        if self._bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Note that a head has begun."""
+        self._in_head = True
+        self._arriving_since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is whole."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew: the body has a limit of its own."""
+        self._bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Count anew, and stop waiting: the request has arrived."""
+        self._bytes = 0
+        self._arriving_since = None
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Note that the client leaves our answer unread."""
+        self._unread_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that it reads on."""
+        self._unread_since = None
+        super().resume_writing()
+
+    def _look(self) -> None:
+        """Close when something has waited too long, else look again when it would have: one timer for all requests."""
+        now = self.loop.time()
+        if self._unread_since is not None and now - self._unread_since >= MOST_SECONDS:
+            self.transport.abort()  # not `close`: that would wait until all is read
+            return
+        if self._arriving_since is not None and now - self._arriving_since >= MOST_SECONDS:
+            self._refuse(_TOO_SLOW)
+            return
+        waiting = [since for since in (self._unread_since, self._arriving_since) if since is not None]
+        self._watch = self.loop.call_later(min(waiting, default=now) + MOST_SECONDS - now, self._look)
+
+    def _refuse(self, status: bytes) -> None:
+        if self._in_head:  # later an answer may be under way: a second one would be taken for a part of it
+            self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+        self.transport.close()
