@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     otp_limit_peer: LimitSpec = parse_limits("60/1m")
     otp_require_client_ip: bool = False
     otp_trusted_proxies: Proxies = Field(0, ge=0, le=10)
-    otp_max_in_flight: int = Field(256, ge=2, le=10_000)
+    otp_max_in_flight: int = Field(256, ge=2, le=10_000)  # 256 checks of 0.14 ms: whoever gets in waits about 36 ms
     otp_cors_origins: Words = ()
     otp_risk_check: Optional = Field("enable", pattern="^(enable|disable)$")
     otp_content_retention: Optional = Field(None, pattern="^(retain|discard)$")

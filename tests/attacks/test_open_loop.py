@@ -1,0 +1,78 @@
+"""Three times more than can be done (F15): callers who do not wait for answers before they send the next request."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from service.sandbox import FaultPlan
+
+PLACES = 16  # of which sends take half
+TWILIO_SECONDS = 0.2
+PEAK_PER_SECOND = PLACES / 2 / TWILIO_SECONDS
+CHECKS_PER_SECOND = 60
+SECONDS = 3.0
+SHED_SECONDS = 0.05
+
+
+@dataclass
+class Load:
+    """What became of requests that were sent at fixed instants, whether earlier ones were answered or not."""
+
+    answers: list = field(default_factory=list)  # (status, code of the problem or None, seconds)
+
+    async def run(self, call, per_second):
+        """Send for some seconds; wait for the last answers."""
+        loop = asyncio.get_running_loop()
+        started, tasks = loop.time(), []
+        for place in range(int(SECONDS * per_second)):
+            await asyncio.sleep(max(0.0, started + place / per_second - loop.time()))
+            tasks.append(asyncio.create_task(self._one(call, place)))
+        await asyncio.gather(*tasks)
+
+    async def _one(self, call, place):
+        started = time.perf_counter()
+        status, body, _ = await call(place)
+        self.answers.append((status, body.get("code"), time.perf_counter() - started))
+
+    def count(self, status):
+        """Give how many were answered like this."""
+        return sum(one[0] == status for one in self.answers)
+
+    def seconds(self, status):
+        """Give the time below which 95 of 100 such answers came."""
+        times = sorted(one[2] for one in self.answers if one[0] == status)
+        return times[int(len(times) * 0.95)]
+
+
+@pytest.fixture
+async def client(start, launch):
+    """Run one serving process with few places, whose Twilio takes 0.2 s for a message; give its client."""
+    running = await start(otp_worker=False)
+    process = await launch(running, OTP_WORKER="false", OTP_MAX_IN_FLIGHT=str(PLACES))
+    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="slow", seconds=TWILIO_SECONDS))
+    return process.client
+
+
+@pytest.mark.slow
+async def test_three_times_too_many_issues_cost_no_check_its_answer(client):
+    """F15: of issues at thrice what Twilio allows as many as ever are sent, the rest is shed at once; checks go on."""
+    pending = [await client.issue(f"+1415556{number:04d}") for number in range(10)]
+
+    def issue(place):
+        return client.call("POST", "/v1/verifications", {"to": f"+1415555{place:04d}"})
+
+    def check(place):
+        path = f"/v1/verifications/{pending[place % len(pending)]['id']}/verify"
+        return client.call("POST", path, {"code": "0000"})
+
+    alone, checks, issues = Load(), Load(), Load()
+    await alone.run(check, CHECKS_PER_SECOND)
+    await asyncio.gather(checks.run(check, CHECKS_PER_SECOND), issues.run(issue, 3 * PEAK_PER_SECOND))
+    assert checks.count(200) >= 0.8 * alone.count(200)
+    assert {code for status, code, _ in issues.answers if status != 201} == {"overloaded"}
+    assert issues.count(201) >= 0.8 * PEAK_PER_SECOND * SECONDS
+    assert issues.count(503) >= len(issues.answers) / 2, "else this was no overload"
+    assert issues.seconds(503) < SHED_SECONDS
+    assert len(client.sandbox.ledger.messages()) == len(pending) + issues.count(201)
