@@ -24,7 +24,7 @@ FIELDS = frozenset(
     {
         "event", "level", "timestamp",
         "request_id", "method", "route", "status", "duration_ms", "problem", "api_key",
-        "verification_id", "send", "sid", "delivery", "error_code", "verdict", "reason", "replayed",
+        "verification_id", "send", "sid", "delivery", "error_code", "verdict", "reason", "limit", "replayed",
         "owes", "tries", "waited_ms", "delay_ms", "pid", "version", "exception", "where",
     }
 )  # fmt: skip

@@ -13,7 +13,7 @@ from service.adapters.redis_record import new_record, read_record
 from service.adapters.scripts import Scripts
 from service.core.delivery import RANKS
 from service.core.keyring import Keyring
-from service.core.limits import Limits
+from service.core.limits import Limit, Limits
 from service.core.ports import (
     AlreadySent,
     Check,
@@ -74,7 +74,7 @@ class RedisVerifications:
             ],
         )
         if answer == b"limited":
-            raise Limited(rest[0])
+            raise self._limited(*rest)
         if answer == b"taken":
             raise StoreUnavailable("issue: the id is taken")
         return self._verification(new.id, rest)
@@ -190,7 +190,7 @@ class RedisVerifications:
             case b"missing":
                 return UnknownVerification()
             case b"limited":
-                return Limited(rest[0])
+                return self._limited(*rest)
             case b"already":
                 return AlreadySent(self._verification(verification_id, rest))
             case b"exhausted":
@@ -199,6 +199,14 @@ class RedisVerifications:
                 return SameCode()
             case _:
                 return NotPending(self._verification(verification_id, rest))
+
+    def _limited(self, wait_ms: int, limit: bytes = b"failed_checks") -> Limited:
+        is_number = limit == b"number"
+        return Limited(
+            wait_ms,
+            Limit.NUMBER if is_number else Limit.FAILED_CHECKS,
+            self._policy.number if is_number else self._policy.failed_checks,
+        )
 
     def _verification(self, verification_id: str, reply: Sequence[Any]) -> Verification:
         return read_record(self._keyring, verification_id, reply)

@@ -15,7 +15,7 @@ from service.api.keys import ApiKey, Scope, key_digest, read_api_keys
 from service.api.problems import ProblemAnswer
 from service.core.guard import Guard
 from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
-from service.core.ports import ApiKeyStore, Limited, StoreUnavailable
+from service.core.ports import ApiKeyStore, StoreUnavailable
 
 SECURITY_SCHEMES = {
     "apiKey": {
@@ -106,9 +106,7 @@ class Authenticator:
     async def _by_token(self, token: str, verification_id: str, peer: str) -> Caller:
         if not self._keyring.is_client_token(verification_id, token):
             raise unauthenticated()
-        wait_ms = await self._guard.wait_for_peer_ms(peer)
-        if wait_ms:
-            raise Limited(wait_ms)
+        await self._guard.admit_peer(peer)
         return Caller(scope_id=verification_id, name="client token", is_front_end=True)
 
     async def _find(self, digest: str) -> ApiKey | None:

@@ -7,6 +7,7 @@ first asked for: nothing here costs a request anything.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -42,6 +43,16 @@ _HEADERS = {
     ),
     "Retry-After": ("Seconds to wait; the same as `retry_after`.", {"type": "integer", "minimum": 1}, 23),
     "WWW-Authenticate": ("The scheme that would do.", {"type": "string"}, "Bearer"),
+    "RateLimit": (
+        "The limit that is used up, and for how many seconds; to API keys only.",
+        {"type": "string"},
+        '"client_ip";r=0;t=23',
+    ),
+    "RateLimit-Policy": (
+        "What that limit allows: `q` sends in `w` seconds, one item for each of its windows; to API keys only.",
+        {"type": "string"},
+        '"client_ip";q=30;w=600, "client_ip";q=200;w=86400',
+    ),
     "Idempotent-Replayed": (
         "`true` when the Idempotency-Key has brought the first answer again.",
         {"type": "string", "enum": ["true"]},
@@ -57,7 +68,8 @@ _STATUSES = {
     413: "The body is too large.",
     415: "The body is of another type.",
     422: "The request can be read, and cannot be done.",
-    429: "A limit is used up, which one is not told. Wait as long as Retry-After says.",
+    429: "A limit is used up; which one is told to an API key, and not to a client token. "
+    "Wait as long as Retry-After says.",
     500: "Something went wrong on our side; the log has it under the X-Request-Id of this answer.",
     502: "Twilio refuses this service, not the number: its operator must act.",
     503: "Redis or Twilio is away, or too much is under way. "
@@ -126,7 +138,7 @@ def _problems(route: LeanRoute) -> Iterator[ProblemAnswer]:
         yield lacking(route.access.scope)
         yield problem_example("store_unavailable")
         if "clientToken" in route.access.schemes:
-            yield problem_example("rate_limited")
+            yield replace(problem_example("rate_limited"), limit=None)
     if "POST" in (route.methods or ()):
         yield too_large(route.most_body_bytes)
         yield wrong_type(route.body_type)

@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from service.core.breaker import SendingHalted
 from service.core.idempotency import StillRunning
 from service.core.issuing import ClientIpRequired
+from service.core.limits import UNLIMITED, Limit, Limits
 from service.core.phone import CountryNotAllowed, InvalidNumber
 from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
 from service.core.sender import Refusal
@@ -60,8 +61,8 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "overloaded": (503, "Too many requests are under way"),
 }
 
-# What to do about it, for the codes whose problem brings no words of its own. Three say nothing on purpose: which limit
-# is used up, what became of the store, and what went wrong on our side are nobody's business.
+# What to do about it, for the codes whose problem brings no words of its own. Three say nothing: a used-up limit has
+# its wait, and what became of the store and what went wrong on our side are nobody's business.
 _DETAILS: Mapping[str, str] = {
     "malformed_body": "Send one JSON object, in UTF-8.",
     "invalid_idempotency_key": "Send 1 to 255 visible ASCII characters.",
@@ -105,6 +106,12 @@ class Problem(BaseModel):
     retry_after: int | None = Field(
         None, description="Seconds; also in the header Retry-After.", json_schema_extra={"minimum": 1}
     )
+    limit: str | None = Field(
+        None,
+        description="Which limit is used up; told to API keys only. "
+        "`RateLimit-Policy` says what it allows, one item for each of its windows.",
+        json_schema_extra={"enum": [*(str(limit) for limit in Limit if limit is not Limit.PEER), None]},
+    )
     verification_id: str | None = Field(None, description="The verification that this is about, when one was created.")
     errors: list["FieldError"] | None = Field(None, description="What is wrong with which field of the request.")
 
@@ -123,6 +130,8 @@ class ProblemAnswer(Exception):
     code: str
     detail: str | None = None
     retry_after_seconds: float | None = None
+    limit: Limit | None = None
+    limits: Limits = UNLIMITED
     verification_id: str | None = None
     errors: Sequence[Mapping[str, str]] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -143,6 +152,7 @@ class ProblemAnswer(Exception):
             "status": self.status,
             "detail": self.detail or _DETAILS.get(self.code),
             "retry_after": self._retry_after,
+            "limit": self.limit,
             "verification_id": self.verification_id,
             "errors": self.errors,
         }
@@ -154,6 +164,11 @@ class ProblemAnswer(Exception):
         headers = dict(self.headers)
         if self._retry_after is not None:
             headers["retry-after"] = str(self._retry_after)
+        if self.limit is not None:
+            # draft-ietf-httpapi-ratelimit-headers-11. What is left: nothing, for as long as Retry-After says.
+            windows = (f'"{self.limit}";q={most};w={window_ms // 1000}' for most, window_ms in self.limits.windows)
+            headers["ratelimit-policy"] = ", ".join(windows)
+            headers["ratelimit"] = f'"{self.limit}";r=0;t={self._retry_after}'
         return headers
 
     @property
@@ -202,7 +217,12 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
     StoreUnavailable: lambda away: ProblemAnswer(
         "store_unavailable", retry_after_seconds=_STORE_RETRY_SECONDS, reason=str(away)
     ),
-    Limited: lambda limited: ProblemAnswer("rate_limited", retry_after_seconds=limited.retry_after_ms / 1000),
+    Limited: lambda limited: ProblemAnswer(
+        "rate_limited",
+        retry_after_seconds=limited.retry_after_ms / 1000,
+        limit=limited.limit,
+        limits=limited.limits,
+    ),
     InvalidNumber: lambda invalid: ProblemAnswer(Refusal.INVALID_NUMBER, str(invalid)),
     CountryNotAllowed: lambda _: ProblemAnswer(Refusal.COUNTRY_NOT_ALLOWED),
     ClientIpRequired: lambda _: ProblemAnswer("client_ip_required"),

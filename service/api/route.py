@@ -84,8 +84,10 @@ class LeanRoute(APIRoute):
             if problem is None:
                 await send_reply(problem_reply(ProblemAnswer("internal_error")), send)
                 raise  # for the log
+            scope["otp.log"] |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
+            if call.caller is None or call.is_front_end:
+                problem.limit = None  # a stranger learns nothing by which to walk around it
             reply = problem_reply(problem)
-            scope["otp.log"] |= {"problem": problem.code, "reason": problem.reason}
         await send_reply(reply, send)
 
     async def _reply(self, call: Call, path: Mapping[str, str], receive: Receive) -> Reply:

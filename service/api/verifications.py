@@ -30,6 +30,7 @@ from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
 from service.core.verifying import Verifying
 
+_ALL, _ONE = "/v1/verifications", "/v1/verifications/{verification_id}"
 _SENDING = (
     Refusal.INVALID_NUMBER,
     Refusal.COUNTRY_NOT_ALLOWED,
@@ -64,11 +65,10 @@ class VerificationDoors:
     def routes(self, auth: Authenticator) -> list[BaseRoute]:
         """List the routes with what the OpenAPI page says of them."""
         back_end, either = auth.key(Scope.VERIFICATIONS), auth.key_or_token(Scope.VERIFICATIONS)
-        path, one = "/v1/verifications", "/v1/verifications/{verification_id}"
         door = partial(LeanRoute, methods=["POST"], response_model=VerificationAnswer, tags=["verifications"])
         return [
             door(
-                path,
+                _ALL,
                 self.issue,
                 room=_ROOM_TO_SEND,
                 operation_id="issueVerification",
@@ -81,7 +81,7 @@ class VerificationDoors:
                 access=back_end,
             ),
             door(
-                one + "/verify",
+                _ONE + "/verify",
                 self.verify,
                 operation_id="verifyCode",
                 response_model=CheckAnswer,
@@ -92,7 +92,7 @@ class VerificationDoors:
                 access=either,
             ),
             door(
-                one + "/resend",
+                _ONE + "/resend",
                 self.resend,
                 room=_ROOM_TO_SEND,
                 operation_id="resendCode",
@@ -103,7 +103,7 @@ class VerificationDoors:
                 access=either,
             ),
             door(
-                one + "/cancel",
+                _ONE + "/cancel",
                 self.cancel,
                 operation_id="cancelVerification",
                 response_description="It has ended: now, or before.",
@@ -112,7 +112,7 @@ class VerificationDoors:
                 access=back_end,
             ),
             door(
-                one,
+                _ONE,
                 self.read,
                 methods=["GET"],
                 operation_id="readVerification",

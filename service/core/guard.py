@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from service.core.breaker import Breaker
 from service.core.keyring import Keyring
-from service.core.limits import UNLIMITED, Limits
-from service.core.ports import LimitStore, StoreUnavailable
+from service.core.limits import UNLIMITED, Limit, Limits
+from service.core.ports import Limited, LimitStore, StoreUnavailable
 
 # `[2001:db8::1]:443`, `[2001:db8::1]` and `192.0.2.1:443`, as proxies write them.
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
@@ -52,31 +52,33 @@ class Guard:
 
     def client_tag(self, client_ip: str | None) -> str | None:
         """Name what a person's address is counted under; a resend counts under it too."""
-        return None if client_ip is None else self._keyring.limit_tag("ip", network_of(client_ip))
+        return None if client_ip is None else self._keyring.limit_tag(Limit.CLIENT_IP, network_of(client_ip))
 
     def reservation(self, *, to: str, country: str, caller: str | None, client_tag: str | None) -> "Reservation":
         """Prepare the limits of one send; nothing is asked yet."""
         tag = self._keyring.limit_tag
         asked = [
-            _Asked("prefix", tag("prefix", to[:-4]), self._policy.prefix),
-            _Asked("country", tag("country", country), self._policy.country),
-            _Asked("day", tag("day", "all"), self._policy.day),
+            _Asked(Limit.PREFIX, tag(Limit.PREFIX, to[:-4]), self._policy.prefix),
+            _Asked(Limit.COUNTRY, tag(Limit.COUNTRY, country), self._policy.country),
+            _Asked(Limit.DAY, tag(Limit.DAY, "all"), self._policy.day),
         ]
         if caller is not None:
-            asked.append(_Asked("key", tag("key", caller), self._policy.api_key))
+            asked.append(_Asked(Limit.API_KEY, tag(Limit.API_KEY, caller), self._policy.api_key))
         if client_tag is not None:
-            asked.append(_Asked("ip", client_tag, self._policy.client_ip))
+            asked.append(_Asked(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
         return Reservation(self._store, asked, breaker=self._breaker)
 
-    async def wait_for_peer_ms(self, address: str) -> int:
-        """Reserve one request of a client-token holder; 0 when granted, else the wait."""
-        tag = self._keyring.limit_tag("peer", network_of(address))
-        return await Reservation(self._store, [_Asked("peer", tag, self._policy.peer)]).ask()
+    async def admit_peer(self, address: str) -> None:
+        """Reserve one request of a client-token holder. Raises `Limited`."""
+        tag = self._keyring.limit_tag(Limit.PEER, network_of(address))
+        refusal = await Reservation(self._store, [_Asked(Limit.PEER, tag, self._policy.peer)]).ask()
+        if refusal is not None:
+            raise refusal
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    kind: str
+    kind: Limit
     tag: str
     limits: Limits
 
@@ -95,8 +97,8 @@ class Reservation:
         self._asked = [limit for limit in asked if limit.limits]
         self._granted: list[tuple[_Asked, int]] = []
 
-    async def ask(self) -> int:
-        """Reserve all limits side by side, in one round trip; 0 when all grant, else the longest wait (ms).
+    async def ask(self) -> Limited | None:
+        """Reserve all limits side by side, in one round trip; None when all grant, else the one with the longest wait.
 
         Raises `SendingHalted`, before anything is asked, and `StoreUnavailable`.
         """
@@ -105,19 +107,19 @@ class Reservation:
             *(self._store.reserve(limit.kind, limit.tag, limit.limits) for limit in self._asked), return_exceptions=True
         )
         failure: BaseException | None = None
-        wait_ms = 0
+        refusals: list[Limited] = []
         for limit, answer in zip(self._asked, answers, strict=True):
             if isinstance(answer, BaseException):
                 failure = answer
             elif answer.wait_ms:
-                wait_ms = max(wait_ms, answer.wait_ms)
+                refusals.append(Limited(answer.wait_ms, limit.kind, limit.limits))
             else:
                 self._granted.append((limit, answer.at_ms))
-        if wait_ms or failure is not None:
+        if refusals or failure is not None:
             await self.give_back()
         if failure is not None:
             raise failure
-        return wait_ms
+        return max(refusals, key=lambda refusal: refusal.retry_after_ms, default=None)
 
     async def give_back(self) -> None:
         """Uncount what was granted; a store that fails here leaves it counted, which errs on the safe side."""

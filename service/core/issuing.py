@@ -20,7 +20,6 @@ from service.core.phone import PhoneNumber, parse_number
 from service.core.ports import (
     AlreadySent,
     Journal,
-    Limited,
     NewVerification,
     NotPending,
     SameCode,
@@ -111,7 +110,7 @@ class Issuing:
         reservation = self._guard.reservation(
             to=number.e164, country=number.country, caller=request.caller, client_tag=client_tag
         )
-        abandoned_id, wait_ms = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
+        abandoned_id, refusal = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, reservation)
         async with self._undone_on_failure(repeatable.key, reservation):
             if abandoned is not None:
@@ -120,8 +119,8 @@ class Issuing:
                 await asyncio.gather(reservation.give_back(), self._keep(abandoned, repeatable))
                 return abandoned
             verification_id = abandoned_id or verification_id  # died before its record: the key still names this id
-            if wait_ms:
-                raise Limited(wait_ms)
+            if refusal is not None:
+                raise refusal
             code = draw_code(request.code_length or self._policy.code_length)
             digest = self._keyring.code_digests(verification_id, code)[0]
             new = self._record(verification_id, number, request, client_tag)
@@ -144,9 +143,9 @@ class Issuing:
                 return verification
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: what sends nothing draws on nobody's budget
-            wait_ms = await reservation.ask()
-            if wait_ms:
-                raise Limited(wait_ms)
+            refusal = await reservation.ask()
+            if refusal is not None:
+                raise refusal
             try:
                 verification, code = await self._next_send(verification, key)
             except AlreadySent as already:  # a repeat took this request for dead, and has sent

@@ -6,9 +6,23 @@ at a fixed edge. Counting is the store's work.
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LIMIT = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})([smhd])")
+
+
+class Limit(StrEnum):
+    """What a limit is counted by."""
+
+    NUMBER = "number"
+    FAILED_CHECKS = "failed_checks"
+    CLIENT_IP = "client_ip"
+    API_KEY = "api_key"
+    PREFIX = "prefix"
+    COUNTRY = "country"
+    DAY = "day"
+    PEER = "peer"
 
 
 @dataclass(frozen=True, slots=True)

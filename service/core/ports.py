@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.core.limits import Limits
+from service.core.limits import Limit, Limits
 from service.core.verification import Action, Channel, Delivery, Judgement, Verification
 
 
@@ -51,11 +51,13 @@ class Check:
 
 
 class Limited(Exception):
-    """A limit is used up; says when to come back and never which limit it was."""
+    """A limit is used up: which one, what it allows, and when to come back. Who may hear which is the doors' affair."""
 
-    def __init__(self, retry_after_ms: int) -> None:
-        super().__init__(f"retry after {retry_after_ms} ms")
+    def __init__(self, retry_after_ms: int, limit: Limit, limits: Limits) -> None:
+        super().__init__(f"{limit}: retry after {retry_after_ms} ms")
         self.retry_after_ms = retry_after_ms
+        self.limit = limit
+        self.limits = limits
 
 
 class UnknownVerification(Exception):

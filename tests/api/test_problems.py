@@ -3,6 +3,7 @@
 import pytest
 
 from service.api.problems import CATALOGUE, problem_of
+from service.core.limits import Limit, parse_limits
 from service.core.ports import Limited, StoreUnavailable
 from service.core.sender import Refusal
 from service.core.verifying import Verifying
@@ -50,12 +51,61 @@ async def test_the_last_send_is_said_to_be_the_last(start, expect):
 
 
 async def test_a_used_up_limit_says_when_to_come_back(start, expect):
-    """A 429 carries the same wait in its Retry-After header and in `retry_after`, and names no limit."""
+    """A 429 carries the same wait in its Retry-After header and in `retry_after`."""
     service = await start(otp_limit_number="1/30s")
     await service.issue()
     body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 429, "rate_limited")
     assert 25 <= body["retry_after"] <= 30
-    assert set(body) == {"type", "code", "title", "status", "retry_after"}
+    assert set(body) == {"type", "code", "title", "status", "retry_after", "limit"}
+
+
+SPOKEN = {
+    "number": "otp_limit_number", "client_ip": "otp_limit_ip", "api_key": "otp_limit_key", "prefix": "otp_limit_prefix",
+    "country": "otp_limit_country", "day": "otp_limit_day",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", SPOKEN)
+async def test_a_back_end_hears_which_limit_spoke(start, expect, limit):
+    """To an API key a 429 names the limit, in `limit` and in the RateLimit headers of the IETF draft; the log too."""
+    events = []
+    service = await start(
+        **{SPOKEN[limit]: "1/1h,9/1d"}, journal=lambda event, /, **fields: events.append((event, fields))
+    )
+    issued = await service.issue(client_ip="192.0.2.7")
+    again = {"to": "+14155550123", "client_ip": "192.0.2.7"}
+    for path, body in ((ISSUE, again), (f"{ISSUE}/{issued['id']}/resend", None)):
+        answer = await service.call("POST", path, body)
+        problem = expect(answer, 429, "rate_limited")
+        assert problem["limit"] == limit
+        assert answer[2]["RateLimit-Policy"] == f'"{limit}";q=1;w=3600, "{limit}";q=9;w=86400'
+        assert answer[2]["RateLimit"] == f'"{limit}";r=0;t={problem["retry_after"]}'
+    assert [fields["limit"] for _, fields in events if fields.get("status") == 429] == [limit, limit]
+
+
+async def test_failed_checks_are_a_limit_of_their_own(start, expect):
+    """When it is failed checks that close a number, that is the limit that speaks, and not its sends."""
+    service = await start(otp_limit_failed_checks="2/1d", otp_limit_number="1/30s,9/1h")
+    issued = await service.issue()
+    for _ in range(2):
+        await service.verify(issued["id"], "0000")
+    answer = await service.call("POST", ISSUE, {"to": "+14155550123"})
+    assert expect(answer, 429, "rate_limited")["limit"] == "failed_checks"
+    assert answer[2]["RateLimit-Policy"] == '"failed_checks";q=2;w=86400'
+
+
+@pytest.mark.parametrize("setting", ["otp_limit_number", "otp_limit_prefix", "otp_limit_peer"])
+async def test_a_client_token_hears_no_more_than_its_wait(start, expect, setting):
+    """A front end may be anybody's: no limit is named to it and no header says what a limit allows; the log knows."""
+    events = []
+    service = await start(**{setting: "1/1h"}, journal=lambda event, /, **fields: events.append((event, fields)))
+    issued = await service.issue()
+    for _ in range(2):
+        answer = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
+    problem = expect(answer, 429, "rate_limited")
+    assert set(problem) == {"type", "code", "title", "status", "retry_after"}
+    assert not [name for name in answer[2] if name.lower().startswith("ratelimit")]
+    assert events[-1][1]["limit"] == setting.removeprefix("otp_limit_")
 
 
 async def test_a_missing_client_address_is_asked_for(start, expect):
@@ -218,8 +268,9 @@ def test_every_code_has_an_error_status_and_its_own_title():
 
 def test_a_wait_is_whole_seconds_and_never_none():
     """Waits are rounded up to whole seconds, so that nobody comes back too early."""
-    assert problem_of(Limited(1)).all_headers == {"retry-after": "1"}
-    assert problem_of(Limited(1001)).all_headers == {"retry-after": "2"}
+    for wait_ms, seconds in ((1, "1"), (1000, "1"), (1001, "2")):
+        headers = problem_of(Limited(wait_ms, Limit.NUMBER, parse_limits("1/30s"))).all_headers
+        assert (headers["retry-after"], headers["ratelimit"]) == (seconds, f'"number";r=0;t={seconds}')
     assert problem_of(StoreUnavailable("otp:keys at redis.internal")).all_headers == {"retry-after": "1"}
     assert b"internal" not in problem_of(StoreUnavailable("otp:keys at redis.internal")).body
 

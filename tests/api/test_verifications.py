@@ -186,7 +186,7 @@ def counted(redis):
 
 
 EVERY_LIMIT = {f"otp_limit_{kind}": "50/1h" for kind in ("ip", "prefix", "country", "day", "key")}
-ONE_OF_EACH = dict.fromkeys(("ip", "prefix", "country", "day", "key"), 1)
+ONE_OF_EACH = dict.fromkeys(("client_ip", "prefix", "country", "day", "api_key"), 1)
 
 
 async def test_a_send_counts_once_under_each_limit(start, redis):
@@ -204,7 +204,7 @@ async def test_a_front_ends_resend_counts_under_the_persons_address_and_no_api_k
     issued = await service.issue(client_ip="192.0.2.7")
     status, _, _ = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
     assert status == 200
-    assert counted(redis) == {**dict.fromkeys(ONE_OF_EACH, 2), "key": 1}
+    assert counted(redis) == {**dict.fromkeys(ONE_OF_EACH, 2), "api_key": 1}
 
 
 async def test_resends_stop_at_the_limit_of_the_address(start, expect):

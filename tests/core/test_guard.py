@@ -11,15 +11,17 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from service.core.breaker import SendingHalted
 from service.core.guard import Guard, GuardPolicy, Reservation, network_of
 from service.core.keyring import Keyring
 from service.core.limits import Limits
-from service.core.ports import Reserved, StoreUnavailable
+from service.core.ports import Limited, Reserved, StoreUnavailable
 
 NUMBER = "+14155552671"
 ADDRESS = "192.0.2.1"
-KINDS = ("prefix", "country", "day", "key", "ip")
+KINDS = ("prefix", "country", "day", "api_key", "client_ip")
 PREFIX, COUNTRY, DAY, KEY, IP, PEER = (Limits(((most, 60_000),)) for most in range(1, 7))
+ALLOWED = dict(zip(KINDS, (PREFIX, COUNTRY, DAY, KEY, IP), strict=True))
 FULL = GuardPolicy(client_ip=IP, api_key=KEY, prefix=PREFIX, country=COUNTRY, day=DAY, peer=PEER)
 KEYRING = Keyring([b"newest" * 6], b"index" * 7)
 addresses6 = st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address)
@@ -72,13 +74,13 @@ def reservation(
 async def test_a_send_asks_every_limit_for_its_own_value() -> None:
     """A send reserves prefix, country, day, API key and client address, each once and each with its own policy."""
     store = Recorder()
-    assert await reservation(store).ask() == 0
+    assert await reservation(store).ask() is None
     tag = KEYRING.limit_tag
     assert sorted(store.asked, key=lambda asked: asked[0]) == [
+        ("api_key", tag("api_key", "shop"), KEY),
+        ("client_ip", tag("client_ip", ADDRESS), IP),
         ("country", tag("country", "US"), COUNTRY),
         ("day", tag("day", "all"), DAY),
-        ("ip", tag("ip", ADDRESS), IP),
-        ("key", tag("key", "shop"), KEY),
         ("prefix", tag("prefix", "+1415555"), PREFIX),
     ]
 
@@ -94,7 +96,7 @@ async def test_the_store_learns_no_number_and_no_address() -> None:
     """What the limits are counted under tells neither the number's prefix, nor the caller, nor the address."""
     store = Recorder()
     await reservation(store).ask()
-    await Guard(store, KEYRING, FULL).wait_for_peer_ms(ADDRESS)
+    await Guard(store, KEYRING, FULL).admit_peer(ADDRESS)
     tags = [tag for _, tag, _ in store.asked]
     assert len(set(tags)) == len(tags) == len(KINDS) + 1, "the address as client and as peer are two limits"
     assert not [secret for secret in ("1415555", ADDRESS, "shop", "US", "all") if secret in tags]
@@ -114,7 +116,7 @@ async def test_without_a_client_address_its_limit_is_not_asked() -> None:
     """A request that names no client address counts against no address."""
     store = Recorder()
     await reservation(store, client_ip=None).ask()
-    assert {kind for kind, _, _ in store.asked} == {"prefix", "country", "day", "key"}
+    assert {kind for kind, _, _ in store.asked} == {"prefix", "country", "day", "api_key"}
 
 
 async def test_a_front_end_draws_on_no_api_key() -> None:
@@ -122,7 +124,7 @@ async def test_a_front_end_draws_on_no_api_key() -> None:
     store = Recorder()
     guard = Guard(store, KEYRING, FULL)
     await guard.reservation(to=NUMBER, country="US", caller=None, client_tag=guard.client_tag(ADDRESS)).ask()
-    assert {kind for kind, _, _ in store.asked} == {"prefix", "country", "day", "ip"}
+    assert {kind for kind, _, _ in store.asked} == {"prefix", "country", "day", "client_ip"}
 
 
 async def test_callers_have_limits_of_their_own() -> None:
@@ -149,8 +151,8 @@ async def test_a_resend_counts_under_the_tag_that_the_issue_wrote_down() -> None
 async def test_a_limit_that_is_off_is_not_asked() -> None:
     """Limits that the settings switch off cost the store nothing and grant."""
     store = Recorder(waits=dict.fromkeys((*KINDS, "peer"), 9))
-    assert await reservation(store, GuardPolicy()).ask() == 0
-    assert await Guard(store, KEYRING, GuardPolicy()).wait_for_peer_ms(ADDRESS) == 0
+    assert await reservation(store, GuardPolicy()).ask() is None
+    await Guard(store, KEYRING, GuardPolicy()).admit_peer(ADDRESS)
     assert store.asked == []
 
 
@@ -158,15 +160,17 @@ async def test_a_limit_that_is_off_is_not_asked() -> None:
 async def test_any_limit_alone_refuses_and_the_others_get_their_unit_back(kind: str) -> None:
     """One used-up limit is enough to make a send wait, and then nothing is counted anywhere: all or none."""
     store = Recorder(waits={kind: 1_234})
-    assert await reservation(store).ask() == 1_234
+    refusal = await reservation(store).ask()
+    assert (refusal.retry_after_ms, refusal.limit, refusal.limits) == (1_234, kind, ALLOWED[kind])
     assert store.counted == set()
     assert {given[0] for given in store.returned} == set(KINDS) - {kind}
 
 
 async def test_the_longest_wait_counts_and_all_are_asked() -> None:
-    """Of several refusals the longest is told."""
-    store = Recorder(waits={"prefix": 30, "country": 7_000, "ip": 500})
-    assert await reservation(store).ask() == 7_000
+    """Of several refusals the longest is told, with its limit."""
+    store = Recorder(waits={"prefix": 30, "country": 7_000, "client_ip": 500})
+    refusal = await reservation(store).ask()
+    assert (refusal.retry_after_ms, refusal.limit) == (7_000, "country")
     assert len(store.asked) == len(KINDS)
 
 
@@ -184,7 +188,7 @@ async def test_limits_are_asked_side_by_side() -> None:
 
     async with asyncio.timeout(5):
         asked = reservation(Meeting())
-        assert await asked.ask() == 0
+        assert await asked.ask() is None
         await asked.give_back()
 
 
@@ -192,7 +196,7 @@ async def test_limits_are_asked_side_by_side() -> None:
 async def test_a_store_that_does_not_answer_refuses(kind: str) -> None:
     """A limit that cannot be read is never taken for granted (R9), and the limits that did grant get theirs back."""
     store = Recorder(away=frozenset({kind}))
-    asked = Guard(store, KEYRING, FULL).wait_for_peer_ms(ADDRESS) if kind == "peer" else reservation(store).ask()
+    asked = Guard(store, KEYRING, FULL).admit_peer(ADDRESS) if kind == "peer" else reservation(store).ask()
     with pytest.raises(StoreUnavailable):
         await asked
     assert store.counted == set()
@@ -210,7 +214,7 @@ async def test_what_was_granted_is_given_back_exactly_once() -> None:
     """A send that never went out gives back each unit at the instant it was counted at; a second return gives none."""
     store = Recorder()
     asked = reservation(store)
-    assert await asked.ask() == 0
+    assert await asked.ask() is None
     assert store.counted == set(KINDS)
     await asyncio.gather(asked.give_back(), asked.give_back())
     await asked.give_back()
@@ -241,7 +245,7 @@ async def test_what_cannot_be_given_back_stays_counted(eventually: Callable[...,
 async def test_a_failed_return_does_not_hide_the_refusal() -> None:
     """A wait is told as a wait even when the store fails while the other units go back."""
     store = Recorder(waits={"day": 77}, away_for_returns=frozenset(KINDS))
-    assert await reservation(store).ask() == 77
+    assert (await reservation(store).ask()).retry_after_ms == 77
 
 
 async def test_simultaneous_reservations_are_each_all_or_none() -> None:
@@ -259,23 +263,25 @@ async def test_simultaneous_reservations_are_each_all_or_none() -> None:
             return Reserved(9 if full else 0, at_ms)
 
     store = Counting()
-    waits = await asyncio.gather(*(reservation(store).ask() for _ in range(40)))
-    assert sorted(waits) == [0] * 7 + [9] * 33
+    refusals = await asyncio.gather(*(reservation(store).ask() for _ in range(40)))
+    assert Counter(refusal and refusal.limit for refusal in refusals) == {None: 7, "day": 33}
     held = Counter(kind for kind, *_ in store.granted.keys() - set(store.returned))
     assert held == dict.fromkeys(KINDS, 7)
 
 
 async def test_a_peer_is_limited_by_its_network_alone() -> None:
     """A client-token request asks the peer's limit for its network, and no limit of sends."""
-    store = Recorder(waits={"peer": 42, "ip": 99})
-    assert await Guard(store, KEYRING, FULL).wait_for_peer_ms("2001:db8:1:2:3:4:5:6") == 42
+    store = Recorder(waits={"peer": 42, "client_ip": 99})
+    with pytest.raises(Limited) as limited:
+        await Guard(store, KEYRING, FULL).admit_peer("2001:db8:1:2:3:4:5:6")
+    assert (limited.value.retry_after_ms, limited.value.limit) == (42, "peer")
     assert store.asked == [("peer", KEYRING.limit_tag("peer", "2001:db8:1:2::/64"), PEER)]
 
 
 async def test_a_peer_that_was_granted_stays_counted() -> None:
     """A request of a client token that was let in is not given back."""
     store = Recorder()
-    assert await Guard(store, KEYRING, FULL).wait_for_peer_ms(ADDRESS) == 0
+    await Guard(store, KEYRING, FULL).admit_peer(ADDRESS)
     assert store.counted == {"peer"}
 
 
@@ -284,7 +290,7 @@ async def test_a_client_address_is_limited_by_its_network() -> None:
     store = Recorder()
     for address in ("2001:db8::1", "2001:DB8:0:0:ffff::", "2001:db8::1%eth0", "[2001:db8::1]:443"):
         await reservation(store, GuardPolicy(client_ip=IP), client_ip=address).ask()
-    assert {tag for _, tag, _ in store.asked} == {KEYRING.limit_tag("ip", "2001:db8::/64")}
+    assert {tag for _, tag, _ in store.asked} == {KEYRING.limit_tag("client_ip", "2001:db8::/64")}
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -380,3 +386,50 @@ def test_every_text_has_a_network(text: str) -> None:
     name = network_of(text)
     assert name == network_of(text)
     assert name == "illegible" or ipaddress.ip_network(name)
+
+
+class Halt:
+    """A breaker that refuses, or makes the next send the probe."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        self.refuses = refuses
+        self.given_back = 0
+
+    def admit(self) -> bool:
+        if self.refuses:
+            raise SendingHalted(3)
+        return True
+
+    def give_back(self) -> None:
+        self.given_back += 1
+
+
+def halted_reservation(store: Recorder, halt: Halt) -> Reservation:
+    """Prepare the limits of one send behind a breaker."""
+    return Guard(store, KEYRING, FULL, breaker=halt).reservation(
+        to=NUMBER, country="US", caller="shop", client_tag=None
+    )
+
+
+async def test_while_sending_is_halted_no_limit_is_asked() -> None:
+    """A send that cannot go out is refused before anything is counted; a peer, who sends nothing, is not."""
+    store, halt = Recorder(), Halt(refuses=True)
+    with pytest.raises(SendingHalted):
+        await halted_reservation(store, halt).ask()
+    assert store.asked == []
+    await Guard(store, KEYRING, FULL, breaker=halt).admit_peer(ADDRESS)
+    assert store.counted == {"peer"}
+
+
+async def test_a_probe_that_is_limited_or_given_back_is_returned_once() -> None:
+    """The probe goes back with the limits, once; one that is sent does not."""
+    halt = Halt(refuses=False)
+    limited = halted_reservation(Recorder(waits={"day": 5}), halt)
+    await limited.ask()
+    await limited.give_back()
+    assert halt.given_back == 1
+    sent = halted_reservation(Recorder(), halt)
+    assert await sent.ask() is None
+    assert halt.given_back == 1
+    await asyncio.gather(sent.give_back(), sent.give_back())
+    assert halt.given_back == 2

@@ -274,7 +274,9 @@ async def test_a_request_that_was_taken_for_dead_gets_the_result_of_its_repeat(s
     path, keyed = f"{PATH}/{issued['id']}/resend", {"Idempotency-Key": "a"}
     slow = asyncio.create_task(running.call("POST", path, headers=keyed))
     assert await eventually(lambda: list(redis.scan_iter("otp:idem:*")))
-    assert await eventually(lambda: sum(int(redis.hvals(key)[0]) for key in redis.scan_iter("otp:limit:key:*")) == 2)
+    assert await eventually(
+        lambda: sum(int(redis.hvals(key)[0]) for key in redis.scan_iter("otp:limit:api_key:*")) == 2
+    )
     died(redis)
     status, repeated, _ = await running.call("POST", path, headers=keyed)
     assert (status, [send["number"] for send in repeated["sends"]]) == (200, [1, 2])

@@ -4,7 +4,7 @@
 -- KEYS   1 verification (absent)   2 number   3 stats
 -- ARGV   1 number policy   2 ttl of the code (ms)   3 late window (ms)   4 digest of the code   5 verification id
 --        6 stats suffix (country:channel)   7 policy of failed checks per number   8… field, value, … of the new record
--- answer {'issued', now_ms, field, value, …} | {'limited', retry_after_ms} | {'taken'} the id exists already
+-- answer {'issued', now_ms, field, value, …} | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'taken'} the id exists already
 -- atomic limit check, limit count and record: a number never gets more sends than its policy in any window.
 
 --@include clock.lua
@@ -16,7 +16,9 @@ local log = instants(redis.call('HGET', KEYS[2], 'sends'))
 -- A number that may not be checked is not sent to either: the message would be paid for and could not be used.
 local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[7], now_ms))
-if free_ms > now_ms then return {'limited', free_ms - now_ms} end
+if free_ms > now_ms then
+  return {'limited', free_ms - now_ms, next_free_ms(failures, ARGV[7], now_ms) == free_ms and 'failed_checks' or 'number'}
+end
 
 local new_log = append(log, policy, now_ms)
 redis.call('HSET', KEYS[2], 'sends', new_log, 'pending', ARGV[5])

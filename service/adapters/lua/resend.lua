@@ -6,7 +6,7 @@
 --        5 tag of the Idempotency-Key that asks, or ''   6 the number, sealed under the newest key
 --        7… digests of the new code, newest key first
 -- answer {'sent', now_ms, field, value, …} | {'missing'} | {'ended', now_ms, field, value, …} | {'exhausted'}
---        | {'limited', retry_after_ms} | {'same_code'} an earlier send carries this code: draw again
+--        | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'same_code'} an earlier send carries this code: draw again
 --        | {'already', now_ms, field, value, …} this Idempotency-Key has had its send: its request was taken for dead
 -- atomic state, limits and record. Attempts are shared by all sends and never reset (NIST SP 800-63B 3.2.2).
 
@@ -34,7 +34,9 @@ if tonumber(sends) >= most_sends then return {'exhausted'} end
 local log = instants(redis.call('HGET', KEYS[2], 'sends'))
 local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[4], now_ms))
-if free_ms > now_ms then return {'limited', free_ms - now_ms} end
+if free_ms > now_ms then
+  return {'limited', free_ms - now_ms, next_free_ms(failures, ARGV[4], now_ms) == free_ms and 'failed_checks' or 'number'}
+end
 -- The same code under an older key has another digest: all of them are asked.
 for i = 7, #ARGV do
   if redis.call('HEXISTS', KEYS[1], 'c:' .. ARGV[i]) == 1 then return {'same_code'} end
