@@ -17,7 +17,7 @@ local log = instants(redis.call('HGET', KEYS[2], 'sends'))
 local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[7], now_ms))
 if free_ms > now_ms then
-  return {'limited', free_ms - now_ms, next_free_ms(failures, ARGV[7], now_ms) == free_ms and 'failed_checks' or 'number'}
+  return {'limited', free_ms - now_ms, next_free_ms(log, policy, now_ms) == free_ms and 'number' or 'failed_checks'}
 end
 
 local new_log = append(log, policy, now_ms)
