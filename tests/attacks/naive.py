@@ -1,7 +1,8 @@
-"""The control of the race tests: a verifier as one first writes it, which reads, compares and then deletes.
+"""The control of the race tests: a verifier and a limit as one first writes them, which read, compare and then write.
 
-It keeps its state in the same Redis and runs as processes like the service. The harness must catch it
-comparing more guesses than its limit and approving one code more than once; else the harness proves nothing.
+They keep their state in the same Redis and run as processes like the service. The harness must catch them
+comparing more guesses than the limit, approving one code more than once, and sending more than a budget allows; else
+the harness proves nothing.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import redis.asyncio
 
 MOST_ATTEMPTS = 5
+MOST_SENDS = 10
 
 
 async def app(scope, receive, send):
@@ -25,7 +27,9 @@ async def app(scope, receive, send):
     verdict = "alive"
     if scope["method"] == "POST":
         async with redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True) as store:
-            verdict = await judge(store, scope["path"].rsplit("/", 1)[1], json.loads(body)["code"])
+            name = scope["path"].rsplit("/", 1)[1]
+            asks_to_send = name == "verifications"
+            verdict = await (count(store) if asks_to_send else judge(store, name, json.loads(body)["code"]))
     answer = json.dumps({"verdict": verdict}).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
     await send({"type": "http.response.body", "body": answer})
@@ -42,3 +46,12 @@ async def judge(store, name, code):
         await store.delete(f"naive:{name}:code")
         return "approved"
     return "wrong_code"
+
+
+async def count(store):
+    """Read, compare, count: three steps too."""
+    sent = int(await store.get("naive:sent") or 0)
+    if sent >= MOST_SENDS:
+        return "limited"
+    await store.set("naive:sent", sent + 1, ex=600)
+    return "sent"

@@ -4,6 +4,8 @@ import random
 
 import pytest
 
+from service.settings import isolated_settings
+
 NUMBER = "+14155550123"
 
 
@@ -33,6 +35,20 @@ async def test_without_a_trusted_proxy_no_header_changes_the_address(start):
     issued = await running.issue()
     statuses = [await read_with_token(running, issued, headers) for headers in forged_headers(60)]
     assert statuses == [200] * 20 + [429] * 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("proxies", [0, 1])
+async def test_of_a_thousand_forged_addresses_one_is_seen(start, proxies):
+    """A6 at length: a thousand random headers, direct and through one proxy that appends its own, are one address."""
+    running = await start(otp_limit_peer="20/1h", otp_trusted_proxies=proxies)
+    issued = await running.issue()
+    statuses = []
+    for forged in forged_headers(1_000):
+        written = [value for name, value in forged.items() if name == "X-Forwarded-For"]
+        forwarded = {"X-Forwarded-For": ", ".join([*written, "192.0.2.7"])} if proxies else {}
+        statuses.append(await read_with_token(running, issued, {**forged, **forwarded}))
+    assert statuses == [200] * 20 + [429] * 980
 
 
 async def test_behind_one_proxy_only_what_the_proxy_wrote_counts(start):
@@ -107,6 +123,25 @@ async def test_neighbouring_numbers_share_the_budget_of_their_prefix(start):
     assert statuses == [201] * 25 + [429] * 35
     assert await issue_statuses(running, ["+12025550123"]) == [201]
     assert len(running.sandbox.ledger.messages()) == 26
+
+
+@pytest.mark.slow
+async def test_a_thousand_numbers_of_one_block_stop_at_its_budget(start):
+    """A8 at length: of 1,000 numbers in one block as many get a message as `OTP_LIMIT_PREFIX` says, by default 100."""
+    defaults = isolated_settings()
+    running = await start(otp_limit_prefix=defaults.otp_limit_prefix, otp_limit_day=defaults.otp_limit_day)
+    statuses = await issue_statuses(running, [f"+1415555{number:04d}" for number in range(1_000)])
+    assert statuses == [201] * 100 + [429] * 900
+    assert len(running.sandbox.ledger.messages()) == 100
+
+
+@pytest.mark.slow
+async def test_a_thousand_numbers_of_many_blocks_stop_at_the_budget_of_the_day(start):
+    """A8 at length: a pumper who spreads over a hundred blocks is stopped by the day's budget, exactly."""
+    running = await start(otp_limit_prefix="100/1h", otp_limit_day="250/1d")
+    statuses = await issue_statuses(running, [f"+1415{200 + place % 100}{place:04d}" for place in range(1_000)])
+    assert (statuses.count(201), statuses.count(429)) == (250, 750)
+    assert len(running.sandbox.ledger.messages()) == 250
 
 
 @pytest.mark.parametrize(("setting", "numbers"), [("otp_limit_country", 12), ("otp_limit_day", 12)])

@@ -1,4 +1,4 @@
-"""Races over fresh connections against two processes: guesses (A1), the right code (A2), one Idempotency-Key (A17)."""
+"""Races over fresh connections against two processes: guesses (A1), the right code (A2), limits (A8), one key (A17)."""
 
 import asyncio
 import random
@@ -176,3 +176,28 @@ async def test_racing_issues_for_one_number_keep_its_limit(start, launch):
     answers = await race(crowd)
     assert sorted(status for status, _ in answers) == [201] * 3 + [429] * 47
     assert len(running.messages()) == 3
+
+
+def neighbours(urls, key):
+    """Make sixty racers that each ask for a code for another number of one block, spread over the processes."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return [
+        Racer(urls[place % 2], "/v1/verifications", {"to": f"+1415555{place:04d}", "client_ip": "192.0.2.7"}, headers)
+        for place in range(60)
+    ]
+
+
+async def test_the_harness_catches_a_limit_that_reads_and_then_counts(naive_pair):
+    """Control of A8: the naive limit of ten lets more than ten of sixty racing requests through."""
+    seen = [body["verdict"] for _, body in await race(neighbours(naive_pair, "any"))]
+    assert seen.count("sent") > 10
+
+
+@pytest.mark.parametrize("limit", ["IP", "PREFIX", "COUNTRY", "DAY", "KEY"])
+async def test_racing_issues_for_many_numbers_keep_a_shared_limit(start, launch, limit):
+    """A8, R14: sixty numbers at once on two processes send what a shared limit allows, not one more."""
+    running = await start(otp_worker=False)
+    processes = [await launch(running, OTP_WORKER="false", **{f"OTP_LIMIT_{limit}": "10/1h"}) for _ in range(2)]
+    answers = await race(neighbours([process.client.url for process in processes], running.key))
+    assert sorted(status for status, _ in answers) == [201] * 10 + [429] * 50
+    assert len(running.sandbox.ledger.messages()) == 10
