@@ -59,22 +59,22 @@ class Breaker:
         """Say why nothing is sent; None while sends pass."""
         return None if self._next_probe_at is None else f"Twilio failed {self._policy.failures} times in a row"
 
-    def admit(self) -> bool:
-        """Let a send begin; True when it is the probe, which `give_back` returns unless it was sent.
+    def admit(self) -> float | None:
+        """Let a send begin; give the name of the probe when it is one, to be given back at its end.
 
         Raises `SendingHalted`.
         """
         if self._next_probe_at is None:
-            return False
+            return None
         now = self._clock()
         if now < self._next_probe_at:
             raise SendingHalted(self._next_probe_at - now)
         self._next_probe_at = now + self._policy.pause_seconds
-        return True
+        return self._next_probe_at
 
-    def give_back(self) -> None:
-        """Let another send be the probe: this one ended without a word from Twilio."""
-        if self._next_probe_at is not None:
+    def give_back(self, probe: float) -> None:
+        """Let another send be the probe if this one has ended without a word from Twilio."""
+        if self._next_probe_at == probe:  # else something was heard, or others have taken its place
             self._next_probe_at = self._clock()
 
     async def send(self, message: OutgoingMessage) -> AcceptedMessage:

@@ -93,7 +93,7 @@ class Reservation:
     def __init__(self, store: LimitStore, asked: Sequence[_Asked], *, breaker: Breaker | None = None) -> None:
         self._store = store
         self._breaker = breaker
-        self._is_probe = False
+        self._probe: float | None = None
         self._asked = [limit for limit in asked if limit.limits]
         self._granted: list[tuple[_Asked, int]] = []
 
@@ -102,7 +102,7 @@ class Reservation:
 
         Raises `SendingHalted`, before anything is asked, and `StoreUnavailable`.
         """
-        self._is_probe = self._breaker is not None and self._breaker.admit()
+        self._probe = None if self._breaker is None else self._breaker.admit()
         answers = await asyncio.gather(
             *(self._store.reserve(limit.kind, limit.tag, limit.limits) for limit in self._asked), return_exceptions=True
         )
@@ -123,14 +123,18 @@ class Reservation:
 
     async def give_back(self) -> None:
         """Uncount what was granted; a store that fails here leaves it counted, which errs on the safe side."""
-        if self._breaker is not None and self._is_probe:
-            self._is_probe = False
-            self._breaker.give_back()
+        self.end_probe()
         granted, self._granted = self._granted, []
         with suppress(StoreUnavailable):
             await asyncio.gather(
                 *(self._store.give_back(limit.kind, limit.tag, limit.limits, at_ms) for limit, at_ms in granted)
             )
+
+    def end_probe(self) -> None:
+        """Say that this send is over: if it was the breaker's probe and Twilio was not heard of, another may be."""
+        probe, self._probe = self._probe, None
+        if self._breaker is not None and probe is not None:
+            self._breaker.give_back(probe)
 
 
 def network_of(address: str) -> str:

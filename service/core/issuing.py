@@ -137,8 +137,7 @@ class Issuing:
             to=verification.to, country=verification.country, caller=caller, client_tag=verification.client_tag
         )
         async with self._undone_on_failure(key, reservation):
-            sent_for = {send.request for send in verification.sends}
-            if abandoned_id is not None and key is not None and key.tag in sent_for:
+            if abandoned_id and key and key.tag in {send.request for send in verification.sends}:
                 await self._keep(verification, repeatable)
                 return verification
             if verification.status is not Status.PENDING:
@@ -189,6 +188,8 @@ class Issuing:
         except Exception:
             await asyncio.gather(self._idempotency.release(key), reservation.give_back())
             raise
+        finally:
+            reservation.end_probe()
 
     async def _abandoned(self, verification_id: str | None, reservation: Reservation) -> Verification | None:
         """Find what a request that died unanswered has written; a store that fails here leaves its key claimed."""

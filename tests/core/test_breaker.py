@@ -81,7 +81,7 @@ def scene():
 async def test_five_failures_in_a_row_halt_sending(scene, failure):
     """Four failures let sends begin, the fifth halts them; the log has one line with the reason."""
     await scene.meet(*[failure] * 4)
-    assert (scene.breaker.admit(), scene.breaker.halted) == (False, None)
+    assert (scene.breaker.admit(), scene.breaker.halted) == (None, None)
     await scene.meet(failure)
     assert 9.8 < scene.refusal() <= 10
     assert scene.breaker.halted == "Twilio failed 5 times in a row"
@@ -94,14 +94,14 @@ async def test_a_clear_answer_starts_the_count_anew(scene, answer):
     """A message that Twilio takes or refuses shows that Twilio works: rare faults among many sends halt nothing."""
     for _ in range(5):
         await scene.meet(*[UNKNOWN] * 4, answer)
-    assert scene.breaker.admit() is False
+    assert scene.breaker.admit() is None
     assert scene.events == []
 
 
 async def test_failures_far_apart_halt_nothing(scene):
     """Five failures in a row over more than 10 s are no halt; five within the last 10 s are."""
     await scene.meet(*[UNKNOWN] * 9, every=2.6)
-    assert scene.breaker.admit() is False
+    assert scene.breaker.admit() is None
     scene.now -= 2.6
     await scene.meet(*[UNKNOWN] * 3, every=0.5)
     assert scene.refusal() > 9
@@ -110,7 +110,7 @@ async def test_failures_far_apart_halt_nothing(scene):
 async def test_a_busy_twilio_is_not_a_failing_one(scene):
     """A 429 neither halts sending, nor starts the count anew, nor ends a halt: it says when to come back by itself."""
     await scene.meet(*[BUSY] * 50)
-    assert scene.breaker.admit() is False
+    assert scene.breaker.admit() is None
     await scene.meet(*[UNKNOWN] * 4, BUSY, UNKNOWN)
     assert scene.refusal() > 9
     await scene.meet(BUSY)
@@ -123,7 +123,7 @@ async def test_one_send_at_a_time_is_let_through_to_see(scene):
     scene.now += 9.9
     assert scene.refusal() == pytest.approx(0.1)
     scene.now += 0.1
-    assert scene.breaker.admit() is True
+    assert scene.breaker.admit() is not None
     assert scene.refusal() == 10
     scene.now += 9
     assert scene.refusal() == 1
@@ -134,9 +134,9 @@ async def test_a_probe_that_is_answered_ends_the_halt(scene, answer):
     """A clear answer lets everybody send again, says so once, and five new failures are needed for the next halt."""
     await scene.meet(*[UNKNOWN] * 5)
     scene.now += 10
-    assert scene.breaker.admit() is True
+    assert scene.breaker.admit() is not None
     await scene.meet(answer, ACCEPTED)
-    assert (scene.breaker.admit(), scene.breaker.admit(), scene.breaker.halted) == (False, False, None)
+    assert (scene.breaker.admit(), scene.breaker.admit(), scene.breaker.halted) == (None, None, None)
     assert [event for event, _ in scene.events] == ["sending_halted", "sending_resumed"]
     await scene.meet(*[UNKNOWN] * 4)
     assert scene.breaker.halted is None
@@ -149,7 +149,7 @@ async def test_a_probe_that_fails_prolongs_the_halt(scene, failure):
     """One more failure is enough: the next probe comes a pause later, and the log stays silent."""
     await scene.meet(*[UNKNOWN] * 5)
     scene.now += 60
-    assert scene.breaker.admit() is True
+    assert scene.breaker.admit() is not None
     await scene.meet(failure, every=0)
     assert scene.refusal() == 10
     assert [event for event, _ in scene.events] == ["sending_halted"]
@@ -159,9 +159,8 @@ async def test_a_probe_that_was_not_sent_makes_room_for_another(scene):
     """When a limit or a kept answer ends the probe before Twilio hears of it, the next send is the probe at once."""
     await scene.meet(*[UNKNOWN] * 5)
     scene.now += 10
-    assert scene.breaker.admit() is True
-    scene.breaker.give_back()
-    assert scene.breaker.admit() is True
+    scene.breaker.give_back(scene.breaker.admit())
+    assert scene.breaker.admit() is not None
     assert scene.refusal() == 10
 
 
@@ -169,15 +168,36 @@ async def test_a_probe_that_vanishes_blocks_nobody_for_ever(scene):
     """When nothing is heard of a probe, another one is let through a pause later."""
     await scene.meet(*[UNKNOWN] * 5)
     scene.now += 10
-    assert scene.breaker.admit() is True
+    assert scene.breaker.admit() is not None
     scene.now += 10
-    assert scene.breaker.admit() is True
+    assert scene.breaker.admit() is not None
 
 
 async def test_what_is_given_back_after_the_halt_changes_nothing(scene):
     """A probe that comes back when another send has ended the halt does not start it anew."""
-    scene.breaker.give_back()
-    assert (scene.breaker.admit(), scene.breaker.halted) == (False, None)
+    await scene.meet(*[UNKNOWN] * 5)
+    scene.now += 10
+    probe = scene.breaker.admit()
+    await scene.meet(ACCEPTED)
+    scene.breaker.give_back(probe)
+    assert (scene.breaker.admit(), scene.breaker.halted) == (None, None)
+
+
+async def test_a_probe_of_which_twilio_has_spoken_is_not_given_back(scene):
+    """A probe that failed, or one whose place was taken, ends no pause when it is given back."""
+    await scene.meet(*[UNKNOWN] * 5)
+    scene.now += 10
+    failed = scene.breaker.admit()
+    scene.now += 1
+    await scene.meet(UNKNOWN, every=0)
+    scene.breaker.give_back(failed)
+    assert scene.refusal() == 10
+    scene.now += 10
+    late = scene.breaker.admit()
+    scene.now += 10
+    assert scene.breaker.admit() is not None
+    scene.breaker.give_back(late)
+    assert scene.refusal() == 10
 
 
 async def test_a_report_passes_whatever_became_of_sends(scene):

@@ -395,12 +395,13 @@ class Halt:
         self.refuses = refuses
         self.given_back = 0
 
-    def admit(self) -> bool:
+    def admit(self) -> float:
         if self.refuses:
             raise SendingHalted(3)
-        return True
+        return 7.0
 
-    def give_back(self) -> None:
+    def give_back(self, probe: float) -> None:
+        assert probe == 7.0
         self.given_back += 1
 
 
@@ -422,7 +423,7 @@ async def test_while_sending_is_halted_no_limit_is_asked() -> None:
 
 
 async def test_a_probe_that_is_limited_or_given_back_is_returned_once() -> None:
-    """The probe goes back with the limits, once; one that is sent does not."""
+    """The probe goes back with the limits, or at the end of its send, and once."""
     halt = Halt(refuses=False)
     limited = halted_reservation(Recorder(waits={"day": 5}), halt)
     await limited.ask()
@@ -431,5 +432,7 @@ async def test_a_probe_that_is_limited_or_given_back_is_returned_once() -> None:
     sent = halted_reservation(Recorder(), halt)
     assert await sent.ask() is None
     assert halt.given_back == 1
+    sent.end_probe()
+    assert halt.given_back == 2
     await asyncio.gather(sent.give_back(), sent.give_back())
     assert halt.given_back == 2
