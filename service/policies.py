@@ -8,6 +8,7 @@ from service.adapters.twilio_gateway import TwilioAccount
 from service.core.guard import GuardPolicy
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
+from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.settings import Settings
 
 
@@ -52,6 +53,7 @@ def record_policy(settings: Settings) -> RecordPolicy:
         supersede_codes=settings.otp_supersede_codes,
         number=settings.otp_limit_number,
         failed_checks=settings.otp_limit_failed_checks,
+        most_failed_in_a_row=MOST_FAILED_IN_A_ROW,
     )
 
 

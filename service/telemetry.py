@@ -88,21 +88,25 @@ class _Snapshot(Collector):
         self._gauges = gauges
 
     def collect(self) -> Iterable[Metric]:
-        """Group `check:<verdict>` and `<event>:<country>:<channel>` into two families, and pass the gauges on."""
+        """Group `check:<verdict>`, `<event>:<country>:<channel>` and `numbers:<event>`, and pass the gauges on."""
         checks = CounterMetricFamily("otp_checks", "Checks by verdict.", labels=["verdict"])
         events = CounterMetricFamily(
             "otp_sends",
             "Sends by what became of them: issued, resent, accepted, sent, delivered, approved, confirmed, …",
             labels=["event", "country", "channel"],
         )
+        numbers = CounterMetricFamily("otp_numbers", "Numbers by what befell them: stopped.", labels=["event"])
         for name, value in sorted(self._totals.items()):
             match name.split(":"):
                 case ["check", verdict]:
                     checks.add_metric([verdict], value)
+                case ["numbers", event]:
+                    numbers.add_metric([event], value)
                 case [event, country, channel]:
                     events.add_metric([event, country, channel], value)
         yield checks
         yield events
+        yield numbers
         for name, reading in self._gauges.items():
             yield GaugeMetricFamily(name, _GAUGES[name], reading)
 

@@ -112,13 +112,15 @@ def samples(totals, gauges=GAUGES):
     }
 
 
-def test_the_counters_of_the_scripts_become_two_families():
-    """Checks are told apart by verdict, sends by event, country and channel; the gauges stand beside."""
-    assert samples({"check:approved": 3, "check:wrong_code": 1, "issued:US:sms": 4, "dead:DE:sms": 1}) == {
+def test_the_counters_of_the_scripts_become_three_families():
+    """Checks are told apart by verdict, sends by event, country and channel, numbers by event; gauges stand beside."""
+    totals = {"check:approved": 3, "check:wrong_code": 1, "issued:US:sms": 4, "dead:DE:sms": 1, "numbers:stopped": 2}
+    assert samples(totals) == {
         ("otp_checks_total", "approved"): 3,
         ("otp_checks_total", "wrong_code"): 1,
         ("otp_sends_total", "sms", "US", "issued"): 4,
         ("otp_sends_total", "sms", "DE", "dead"): 1,
+        ("otp_numbers_total", "stopped"): 2,
         **{(name,): value for name, value in GAUGES.items()},
     }
 

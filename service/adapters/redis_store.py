@@ -44,7 +44,8 @@ class RecordPolicy:
     max_sends: int
     supersede_codes: bool
     number: Limits  # sends to one number
-    failed_checks: Limits  # wrong codes for one number, over all its verifications
+    failed_checks: Limits  # of one number, over all its verifications: beyond it no new code is sent
+    most_failed_in_a_row: int  # of one number since its last approval: at it everything stops
 
 
 class RedisVerifications:
@@ -70,6 +71,7 @@ class RedisVerifications:
                 new.id,
                 f"{new.country}:{new.channel}",
                 self._policy.failed_checks.policy,
+                self._policy.most_failed_in_a_row,
                 *new_record(self._keyring, new, tag),
             ],
         )
@@ -91,6 +93,7 @@ class RedisVerifications:
                 self._policy.late_window_seconds * 1000,
                 self._policy.max_sends,
                 self._policy.failed_checks.policy,
+                self._policy.most_failed_in_a_row,
                 request or "",
                 self._keyring.seal(verification.id, verification.to.encode()),
                 *digests,
@@ -141,6 +144,8 @@ class RedisVerifications:
                 "" if check.to is None else self._keyring.number_tag(check.to),
                 check.purpose or "",
                 self._policy.failed_checks.policy,
+                self._policy.most_failed_in_a_row,
+                self._policy.number.policy,
                 f"i:{check.idempotency_key}" if check.idempotency_key else "",
                 check.fingerprint,
                 self._keyring.key_ids,

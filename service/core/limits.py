@@ -41,6 +41,8 @@ class Limits:
 
 
 UNLIMITED = Limits()
+# Of one number, over all its verifications, since its last approval: then it is disabled (NIST SP 800-63B-4 3.2.2).
+MOST_FAILED_IN_A_ROW = 100
 
 
 def parse_limits(text: str) -> Limits:

@@ -122,7 +122,7 @@ class VerificationStore(Protocol):
     ) -> Verification:
         """Take back a send that was certainly not sent.
 
-        `passing`: the number's limit gets it back, and a resend leaves no trace. Otherwise it stays, as failed.
+        The number's limit gets it back. `passing`: a resend leaves no trace. Otherwise it stays, as failed.
         """
 
     async def judge(self, check: Check) -> Judgement:

@@ -33,6 +33,7 @@ POLICY = RecordPolicy(
     supersede_codes=False,
     number=UNLIMITED,
     failed_checks=UNLIMITED,
+    most_failed_in_a_row=100,
 )
 MINUTE_MS = 60_000
 CODE_TTL_MS = 10 * MINUTE_MS  # of the records made here

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from tests.adapters import test_redis_hard_stop as hard_stop
 from tests.adapters import test_redis_judge as judging
 from tests.adapters import test_redis_late_codes as late_codes
 from tests.adapters import test_redis_ledgers as ledgers
@@ -17,7 +18,9 @@ def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_appr
 
 ended_gets_no_send = sends.test_what_has_ended_gets_no_further_send
 ended_gets_no_send_after_failing = sends.test_a_refused_only_send_fails_the_verification
-passing_only = sends.test_only_a_passing_fault_gives_the_limit_back
+unsent_is_free = sends.test_a_message_that_was_not_sent_gives_the_limit_back
+no_end_while_tried = hard_stop.test_a_stop_does_not_end_while_anybody_tries
+nothing_forgotten = hard_stop.test_an_approval_forgets_nothing_that_is_still_needed
 mismatch = judging.test_a_mismatch_is_not_compared
 
 MUTANTS = {
@@ -72,7 +75,7 @@ MUTANTS = {
             "newest = sends",
             partial(late_codes.test_a_send_that_was_taken_back_supersedes_nothing, passing=False),
         ),
-        ("for i = 11, #ARGV", "for i = 11, 11", judging.test_a_code_written_under_an_old_key_is_accepted),
+        ("for i = 13, #ARGV", "for i = 13, 13", judging.test_a_code_written_under_an_old_key_is_accepted),
         (
             "tag_asked ~= '' and tag_asked ~= tag",
             "false",
@@ -84,18 +87,75 @@ MUTANTS = {
             partial(mismatch, asked={"purpose": "payment"}),
         ),
         (
-            "next_free_ms(failures, failure_policy, now_ms) > now_ms",
-            "false",
-            number_limits.test_wrong_codes_count_over_all_verifications_of_a_number,
+            "or is_stopped(number_key, most_in_a_row)",
+            "",
+            hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
         ),
         (
-            "verdict == 'wrong_code' or verdict == 'mismatch'",
-            "verdict == 'wrong_code'",
+            "redis.call('PEXPIRE', number_key, STREAK_TTL_MS)\n  return true",
+            "return true",
+            partial(no_end_while_tried, tried="check"),
+        ),
+        (
+            "< tonumber(most_in_a_row) then",
+            "<= tonumber(most_in_a_row) then",
+            hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
+        ),
+        (
+            "< tonumber(most_in_a_row) then",
+            "< tonumber(most_in_a_row) - 1 then",
+            hard_stop.test_the_stop_allows_as_many_failed_checks_as_it_says,
+        ),
+        (
+            "redis.call('HINCRBY', number_key, 'streak', 1)",
+            "redis.call('HINCRBY', KEYS[1], 'streak', 1)",
+            hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
+        ),
+        (
+            "verdict == 'approved' and redis.call('HDEL', number_key, 'streak') == 1",
+            "false",
+            hard_stop.test_the_stop_allows_as_many_failed_checks_as_it_says,
+        ),
+        (
+            "verdict == 'approved' and redis.call('HDEL'",
+            "redis.call('HDEL'",
+            hard_stop.test_only_an_approval_ends_the_row,
+        ),
+        (
+            "math.max(STREAK_TTL_MS, longest_window_ms(failure_policy))",
+            "longest_window_ms(failure_policy)",
+            hard_stop.test_the_row_outlives_every_window_and_record,
+        ),
+        (
+            "redis.call('PEXPIRE', number_key, rest_ms, 'LT')",
+            "",
+            hard_stop.test_a_mistyped_code_is_not_remembered_for_a_year,
+        ),
+        ("longest_window_ms(send_policy), ", "", partial(nothing_forgotten, remembered="number")),
+        (
+            "(send_policy), longest_window_ms(failure_policy)",
+            "(send_policy)",
+            partial(nothing_forgotten, remembered="failed_checks"),
+        ),
+        (", redis.call('PTTL', KEYS[1]))", ")", partial(nothing_forgotten, remembered="record")),
+        (
+            "if streak == most_in_a_row",
+            "if streak == most_in_a_row - 1",
+            hard_stop.test_the_stop_allows_as_many_failed_checks_as_it_says,
+        ),
+        (
+            "math.max(1, #list - largest + 2)",
+            "1",
+            number_limits.test_the_failed_checks_of_a_number_take_no_more_room_than_their_limit,
+        ),
+        (
+            "if verdict == 'wrong_code' or verdict == 'mismatch'",
+            "if verdict == 'wrong_code'",
             number_limits.test_a_resend_brings_no_new_guesses,
         ),
         (
-            "(verdict == 'wrong_code' or verdict == 'mismatch')",
-            "verdict ~= 'approved'",
+            "if verdict == 'wrong_code' or verdict == 'mismatch'",
+            "if verdict ~= 'approved'",
             number_limits.test_only_failed_checks_are_counted_as_failed,
         ),
         (
@@ -119,16 +179,22 @@ MUTANTS = {
             "if not state then redis.call('HINCRBY', KEYS[1], 'at', 1) return {'missing'} end",
             sends.test_no_write_brings_an_expired_record_back,
         ),
+        ("redis.call('EXPIRE', owed_key, DEBT_TTL_SECONDS)", "", _late("expired")),
+        ("redis.call('EXPIRE', info_key, DEBT_TTL_SECONDS)", "", _late("expired")),
+    ],
+    "issue": [
         (
             "if redis.call('PTTL', number_key) < ttl_ms",
             "if true",
             number_limits.test_neither_memory_of_a_number_shortens_the_other,
         ),
-        ("redis.call('EXPIRE', owed_key, DEBT_TTL_SECONDS)", "", _late("expired")),
-        ("redis.call('EXPIRE', info_key, DEBT_TTL_SECONDS)", "", _late("expired")),
-    ],
-    "issue": [
-        ("next_free_ms(failures, ARGV[7], now_ms)", "0", number_limits.test_a_locked_number_gets_no_message),
+        (
+            "if is_stopped(KEYS[2], ARGV[8])",
+            "if false",
+            hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
+        ),
+        ("#list - largest + 2", "#list - largest + 3", number_limits.test_a_burst_gets_no_more_than_the_limit),
+        ("next_free_ms(failures, ARGV[7], now_ms)", "0", number_limits.test_a_closed_number_gets_no_message),
         ("redis.call('EXPIRE', stats_key, STATS_TTL_SECONDS)", "", sends.test_what_is_issued_is_read_back),
         ("if free_ms > now_ms", "if false", number_limits.test_a_burst_gets_no_more_than_the_limit),
         (
@@ -142,8 +208,8 @@ MUTANTS = {
             number_limits.test_no_window_holds_more_sends_than_its_limit,
         ),
         (
-            "if instant > horizon_ms",
-            "if instant > at_ms - 400",
+            "if list[i] > horizon_ms",
+            "if list[i] > at_ms - 400",
             number_limits.test_no_window_holds_more_sends_than_its_limit,
         ),
         (
@@ -160,13 +226,18 @@ MUTANTS = {
         ),
     ],
     "resend": [
+        (
+            "if is_stopped(KEYS[2], ARGV[5])",
+            "if false",
+            hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
+        ),
         ("newest or sends", "sends", sends.test_a_verification_ends_with_its_newest_code_that_was_sent),
         (
             "next_free_ms(failures, ARGV[4], now_ms)",
             "0",
-            number_limits.test_a_locked_number_gets_no_message,
+            number_limits.test_a_closed_number_gets_no_message,
         ),
-        ("for i = 7, #ARGV", "for i = 7, 7", sends.test_no_two_sends_carry_the_same_code),
+        ("for i = 8, #ARGV", "for i = 8, 8", sends.test_no_two_sends_carry_the_same_code),
         (" or now_ms >= newest_ms + ttl_ms", "", partial(ended_gets_no_send, end="expired")),
         ("state ~= 'pending' or", "", partial(ended_gets_no_send, end="approved")),
         (">= most_sends", "> most_sends", sends.test_the_sends_of_a_verification_are_limited),
@@ -184,10 +255,10 @@ MUTANTS = {
             "",
             sends.test_a_resend_after_a_refused_one_is_the_newest,
         ),
-        ("'k:' .. number, ARGV[5]", "'k:1', ARGV[5]", sends.test_a_send_knows_which_request_asked_for_it),
-        ("'to', ARGV[6],", "", sends.test_a_resend_under_a_newer_key_is_not_judged_without_it),
+        ("'k:' .. number, ARGV[6]", "'k:1', ARGV[6]", sends.test_a_send_knows_which_request_asked_for_it),
+        ("'to', ARGV[7],", "", sends.test_a_resend_under_a_newer_key_is_not_judged_without_it),
         (
-            "'k:' .. number) == ARGV[5]",
+            "'k:' .. number) == ARGV[6]",
             "'k:' .. number) == ''",
             sends.test_a_request_adds_one_send_however_often_it_asks,
         ),
@@ -239,8 +310,9 @@ MUTANTS = {
         ("redis.call('HDEL', KEYS[1], 'k:' .. send)", "", sends.test_a_send_knows_which_request_asked_for_it),
         ("'st', 'failed'", "'st', 'pending'", ended_gets_no_send_after_failing),
         ("and not dropped", "", sends.test_one_send_taken_back_gives_one_send_back),
-        ("if passing then", "if true then", partial(passing_only, passing=False, free=False)),
-        ("if passing then", "if false then", partial(passing_only, passing=True, free=True)),
+        ("if log then", "if false then", partial(unsent_is_free, passing=True)),
+        ("if log then", "if log and passing then", partial(unsent_is_free, passing=False)),
+        ("redis.call('HSET', KEYS[1], 'rs', string.format('%d', now_ms))", "", partial(unsent_is_free, passing=False)),
     ],
     "claim": [
         ("redis.call('ZADD', KEYS[1], 'XX', leased_until_ms, sid)", "", debts.test_a_debt_is_leased_to_one_worker),

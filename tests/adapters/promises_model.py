@@ -14,7 +14,7 @@ STEP_MS = 250_000
 TTL_MS, LATE_MS, WINDOW_MS, LEASE_MS, DELAY_MS = 600_000, 1_000_000, 1_100_000, 300_000, 100_000
 IDEMPOTENT_MS = 60_000
 WAITING_MS = 3_600_000  # a confirmation that waits for its SID keeps its record for at least as long
-MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED = 4, 4, 9, 7
+MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED, MOST_IN_A_ROW = 4, 4, 9, 4, 5
 RANKS = {"unknown": 0, "queued": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3, "read": 4}
 
 
@@ -76,6 +76,7 @@ class Model:
         self.all = []
         self.sent_to = {NUMBER: [], OTHER_NUMBER: []}
         self.failed_at = {NUMBER: [], OTHER_NUMBER: []}
+        self.streak = {NUMBER: 0, OTHER_NUMBER: 0}  # failed checks since the last approval
         self.send_of = {}  # by SID
         self.owed = {}  # SID: when it is due
         self.leases = {}  # SID: until when it is leased, on Redis's clock, which only the holder knows
@@ -84,14 +85,20 @@ class Model:
     def expected(self, verification, code, to, purpose):
         """Tell the verdict that the promises demand, and the send whose code was compared and found."""
         state = verification.state
-        if verification.attempts >= MOST_ATTEMPTS:
+        if self.is_uncounted(verification):
             return {"approved": "used", "canceled": "canceled"}.get(state, "locked"), None
-        if state == "pending" and self.used_up(self.failed_at[verification.to], MOST_FAILED):
-            return "locked", None
         if to not in (None, verification.to) or purpose not in (None, verification.purpose):
             return "mismatch", None
         send = verification.carrier(code)
         return ("wrong_code" if send is None else self.verdict_on(verification, send)), send
+
+    def is_uncounted(self, verification):
+        """Tell whether a check is neither counted nor compared: the attempts are used up, or the number is stopped."""
+        return verification.attempts >= MOST_ATTEMPTS or self.stopped(verification.to)
+
+    def stopped(self, to):
+        """Tell whether everything of a number waits for an operator."""
+        return self.streak[to] >= MOST_IN_A_ROW
 
     def verdict_on(self, verification, send):
         """Tell what the code of a send is worth now."""
@@ -107,9 +114,11 @@ class Model:
         verification.attempts += 1
         if verdict in ("wrong_code", "mismatch"):
             self.failed_at[verification.to].append(self.now)
+            self.streak[verification.to] += 1
         if verdict == "approved":
             assert verification.approved_send is None, "a code is accepted at most once"
             verification.state, verification.approved_send = "approved", send
+            self.streak[verification.to] = 0
         elif verification.state == "pending" and verification.attempts >= MOST_ATTEMPTS:
             verification.state = "max_attempts_reached"
         if send and send.feedback == "none":
@@ -130,8 +139,12 @@ class Model:
         return sum(self.now - instant < WINDOW_MS for instant in instants) >= most
 
     def limited(self, to):
-        """Tell whether a number gets no message now: it had too many, or may not be checked anyway."""
-        return self.used_up(self.sent_to[to], MOST_PER_NUMBER) or self.used_up(self.failed_at[to], MOST_FAILED)
+        """Tell whether a number gets no message now: it had too many, or too many failed checks."""
+        return (
+            self.used_up(self.sent_to[to], MOST_PER_NUMBER)
+            or self.used_up(self.failed_at[to], MOST_FAILED)
+            or self.stopped(to)
+        )
 
     def forgotten(self, verification):
         """Tell whether the record's whole life is over."""

@@ -43,6 +43,7 @@ from tests.adapters.promises_model import (
     LEASE_MS,
     MOST_ATTEMPTS,
     MOST_FAILED,
+    MOST_IN_A_ROW,
     MOST_PER_NUMBER,
     MOST_SENDS,
     RANKS,
@@ -65,6 +66,7 @@ MACHINE_POLICY = replace(
     max_sends=MOST_SENDS,
     number=Limits(((MOST_PER_NUMBER, WINDOW_MS),)),
     failed_checks=Limits(((MOST_FAILED, WINDOW_MS),)),
+    most_failed_in_a_row=MOST_IN_A_ROW,
 )
 # Everything that Redis holds, at one instant.
 _DUMP = """
@@ -165,7 +167,7 @@ class Promises(RuleBasedStateMachine):
             return
         self.run(step)
         verification.take_back(send, passing=passing)
-        if passing and send.sent_ms in self.model.sent_to[verification.to]:
+        if send.sent_ms in self.model.sent_to[verification.to]:
             self.model.sent_to[verification.to].remove(send.sent_ms)
 
     @has_verifications
@@ -234,7 +236,7 @@ class Promises(RuleBasedStateMachine):
             self.check_again(step, known, body)
             return
         verdict, send = self.model.expected(verification, code, to, purpose)
-        is_counted = verdict != "locked" and verification.attempts < MOST_ATTEMPTS
+        is_counted = not self.model.is_uncounted(verification)
         owes = bool(is_counted and send and send.feedback == "none" and send.sid)
         judgement = self.run(step)
         assert (judgement.verdict, judgement.owes, judgement.replayed) == (verdict, owes, False)
@@ -339,6 +341,11 @@ class Promises(RuleBasedStateMachine):
         assert {key for key in held if ":v:" in key} == set(alive), "no write revives an expired record"
         for key, verification in alive.items():
             self.record_agrees(verification, dict(zip(held[key][::2], held[key][1::2], strict=True)))
+
+        for to, streak in self.model.streak.items():
+            record = held.get(self.stores.number_key(to), [])
+            told = dict(zip(record[::2], record[1::2], strict=True)).get(b"streak", b"0")
+            assert int(told) == streak, "failed checks in a row are counted until an approval"
 
     def record_agrees(self, verification, record):
         state = STATES.get(verification.state, verification.state.encode())

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from service.core.limits import Limits
+from service.core.limits import UNLIMITED, Limits
 from service.core.ports import Limited
 from service.core.verification import Status, Verdict
 from tests.adapters.engines import CODE_TTL_MS, MINUTE_MS, OTHER_NUMBER
@@ -91,17 +91,16 @@ async def test_the_longest_window_is_remembered(stores):
     assert await _try_to_issue(stores) is not None
 
 
-async def test_wrong_codes_count_over_all_verifications_of_a_number(stores):
-    """New verifications bring no new guesses: the failed checks of one number are limited together (A4)."""
+async def test_too_many_failed_checks_close_a_number_for_new_codes_only(stores):
+    """A verification that somebody holds keeps its own attempts, whatever strangers typed on others of its number."""
     stores = stores.under(failed_checks=Limits(((7, MINUTE_MS),)))
-    verifications = [await stores.sent("111111") for _ in range(4)]
-    compared = [await stores.verdict(verification, "000000") for verification in verifications for _ in range(5)]
-    assert compared.count(Verdict.WRONG_CODE) == 7
-    assert compared.count(Verdict.LOCKED) == 13
-    assert await stores.verdict(verifications[-1], "111111") is Verdict.LOCKED
-    assert await stores.owed() == []
-    other = await stores.sent("111111", to=OTHER_NUMBER)
-    assert await stores.verdict(other, "111111") is Verdict.APPROVED
+    held, *strange = [await stores.sent("111111") for _ in range(3)]
+    typed = [await stores.verdict(verification, "000000") for verification in strange for _ in range(5)]
+    assert typed == [Verdict.WRONG_CODE] * 10
+    assert await _try_to_issue(stores) is None
+    assert await _try_to_issue(stores, to=OTHER_NUMBER) is not None
+    assert await stores.verdict(held, "000000") is Verdict.WRONG_CODE
+    assert await stores.verdict(held, "111111") is Verdict.APPROVED
 
 
 async def test_a_resend_brings_no_new_guesses(stores):
@@ -116,23 +115,13 @@ async def test_a_resend_brings_no_new_guesses(stores):
     assert await stores.verdict(verification, "000000", purpose="payment") is Verdict.MISMATCH
     standing = await stores.read(verification)
     assert (standing.attempts, standing.status) == (4, Status.PENDING)
-    assert await stores.verdict(verification, "333333") is Verdict.LOCKED
-    assert (await stores.read(verification)).attempts == 4
+    with pytest.raises(Limited):
+        await stores.resend(verification, "444444")
+    assert await stores.verdict(verification, "333333") is Verdict.APPROVED
 
 
-async def test_a_locked_number_is_free_again_after_its_window(stores):
-    """The lock on a number's checks ends with the window, and a right code is approved then."""
-    stores = stores.under(failed_checks=Limits(((2, MINUTE_MS),)))
-    verification = await stores.sent("111111")
-    for _ in range(2):
-        await stores.check(verification, "000000")
-    assert await stores.verdict(verification, "111111") is Verdict.LOCKED
-    stores.time_passes(MINUTE_MS)
-    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
-
-
-async def test_a_locked_number_gets_no_message(stores):
-    """A number that may not be checked is not sent to, by issue or resend, until its window has passed."""
+async def test_a_closed_number_gets_no_message(stores):
+    """A number whose failed checks are used up is not sent to, by issue or resend, until its window has passed."""
     stores = stores.under(failed_checks=Limits(((2, MINUTE_MS),)))
     verification = await stores.sent("111111")
     for _ in range(2):
@@ -182,3 +171,15 @@ async def test_neither_memory_of_a_number_shortens_the_other(stores):
     stores.time_passes(day_ms - MINUTE_MS)
     assert await _try_to_issue(by_sends) is None
     assert await _try_to_issue(by_failures, to=OTHER_NUMBER) is None
+
+
+async def test_the_failed_checks_of_a_number_take_no_more_room_than_their_limit(stores):
+    """However many wrong codes are typed, only those that the limit can need are kept."""
+    stores = stores.under(failed_checks=Limits(((2, MINUTE_MS), (7, 60 * MINUTE_MS))))
+    verifications = [await stores.sent("111111", to=OTHER_NUMBER)]
+    verifications += [await stores.under(failed_checks=UNLIMITED).sent("111111", to=OTHER_NUMBER) for _ in range(3)]
+    for verification in verifications * 5:
+        await stores.check(verification, "000000")
+    assert stores.number_record(OTHER_NUMBER)[b"failed"].count(b",") == 6
+    stores.time_passes(59 * MINUTE_MS)
+    assert await _try_to_issue(stores, to=OTHER_NUMBER) is None

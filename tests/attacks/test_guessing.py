@@ -41,37 +41,48 @@ async def test_a_resend_gives_no_new_attempts(running):
     assert (status, body["code"]) == (409, "not_pending")
 
 
-async def test_new_verifications_give_no_new_guesses_for_a_number(start):
-    """A3: the failed checks of a number outlive its verifications; at the limit even the right code is locked."""
+async def refusal_of_issue(running, to=NUMBER):
+    """Ask for a code; give the problem's code and the wait, or None when it was sent."""
+    status, body, headers = await running.call("POST", "/v1/verifications", {"to": to})
+    return None if status == 201 else (body["code"], int(headers["Retry-After"]))
+
+
+async def test_failed_checks_close_a_number_for_new_guesses(start):
+    """A3: the failed checks of a number outlive its verifications; at the limit it gets no new code, by either door."""
     running = await start(otp_limit_failed_checks="7/1d")
-    *guessed, last = [await running.issue() for _ in range(3)]
-    for issued in guessed:
-        seen = [await verdict_of(running, issued, code) for code in wrong(running.codes(), 4)]
-    assert seen == ["wrong_code"] * 3 + ["locked"]
-    assert await verdict_of(running, last, running.codes()[-1]) == "locked"
-    assert (await running.read(last["id"]))["attempts_remaining"] == 5
+    for _ in range(2):
+        issued = await running.issue()
+        for code in wrong(running.codes(), 4):
+            assert await verdict_of(running, issued, code) == "wrong_code"
+    code, wait_seconds = await refusal_of_issue(running)
+    assert (code, 86_000 < wait_seconds <= 86_400) == ("rate_limited", True)
+    status, body, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert (status, body["code"]) == (429, "rate_limited")
+    assert await refusal_of_issue(running, "+12025550123") is None
+    assert await verdict_of(running, issued, running.codes()[-1]) == "approved"
 
 
-async def test_parallel_verifications_share_the_guesses_of_their_number(start):
-    """A4: guesses spread over ten verifications of one number are compared as often as its limit says, in total."""
-    running = await start(otp_limit_failed_checks="20/1d")
+async def test_parallel_verifications_bring_no_more_guesses_than_their_sends(start):
+    """A4: guesses on all verifications that a number can have open are 5 each; after them a day brings no new one."""
+    running = await start(otp_limit_failed_checks="20/1d", otp_limit_number="10/1d")
     issued = [await running.issue() for _ in range(10)]
-    seen = [await verdict_of(running, one, code) for code in wrong(running.codes(), 5) for one in issued]
-    assert (seen.count("wrong_code"), seen.count("locked")) == (20, 30)
+    assert (await refusal_of_issue(running))[0] == "rate_limited"
+    seen = [await verdict_of(running, one, code) for code in wrong(running.codes(), 7) for one in issued]
+    assert (seen.count("wrong_code"), seen.count("locked")) == (50, 20)
+    assert (await refusal_of_issue(running))[0] == "rate_limited"
     other = await running.issue("+12025550123")
     assert await verdict_of(running, other, *running.codes("+12025550123")) == "approved"
 
 
-async def test_a_success_does_not_clear_the_failures_of_a_number(start):
-    """A3 (privacyidea#1578): an approval in between gives a guesser nothing back."""
+async def test_a_success_does_not_clear_the_failures_of_a_day(start):
+    """A3 (privacyidea#1578): an approval in between gives a guesser nothing of the day's failed checks back."""
     running = await start(otp_limit_failed_checks="6/1d")
-    first, second, last = [await running.issue() for _ in range(3)]
-    for issued in (first, second):
+    for _ in range(2):
+        issued = await running.issue()
         for code in wrong(running.codes(), 3):
             assert await verdict_of(running, issued, code) == "wrong_code"
-        if issued is first:
-            assert await verdict_of(running, issued, running.codes()[0]) == "approved"
-    assert await verdict_of(running, last, running.codes()[-1]) == "locked"
+        assert await verdict_of(running, issued, running.codes()[-1]) == "approved"
+    assert (await refusal_of_issue(running))[0] == "rate_limited"
 
 
 async def test_a_code_is_used_up_by_its_approval(running, eventually):

@@ -225,12 +225,15 @@ async def verdicts_later(running, grow_older, verification_id):
 
 
 async def test_wrong_codes_for_one_number_are_counted_over_its_verifications(start, wrong):
-    """With a limit of failed checks, a new verification for the same number is no fresh set of guesses."""
+    """With a limit of failed checks a number gets no fresh set of guesses, and who holds a verification keeps his."""
     running = await start(otp_limit_failed_checks="6/1h")
     first, second = await running.issue(), await running.issue()
     await verdicts(running, first["id"], *[wrong(*running.codes())] * 5)
     [_, code] = running.codes()
-    assert await verdicts(running, second["id"], wrong(*running.codes()), code) == ["wrong_code", "locked"]
+    assert await verdicts(running, second["id"], wrong(*running.codes())) == ["wrong_code"]
+    status, body, _ = await running.call("POST", PATH, {"to": "+14155550123"})
+    assert (status, body["code"]) == (429, "rate_limited")
+    assert await verdicts(running, second["id"], code) == ["approved"]
 
 
 async def test_an_end_stays_readable(running, grow_older, wrong):

@@ -4,8 +4,9 @@
 -- KEYS   1 verification   2 owed   3 owed info   4 stats
 -- ARGV   1 most attempts   2 '1': only the newest code counts   3 verification id   4 prefix of number keys (same slot)
 --        5 number tag that must match, or ''   6 purpose that must match, or ''   7 policy of failed checks per number
---        8 idempotency field, or ''   9 fingerprint of the body   10 ids of our keys, one byte each
---        11… digests of the typed code, newest key first
+--        8 most failed checks in a row   9 policy of sends per number   10 idempotency field, or ''
+--        11 fingerprint of the body   12 ids of our keys, one byte each
+--        13… digests of the typed code, newest key first
 -- answer {'judged', verdict, owes (0/1), replayed (0/1), now_ms, field, value, …} | {'missing'} | {'other_body'}
 --        | {'other_key'} written under a key that this process does not have: no attempt is spent on a check it cannot judge
 --
@@ -31,6 +32,7 @@
 
 --@include clock.lua
 --@include windows.lua
+--@include streak.lua
 --@include owe.lua
 
 local IDEMPOTENT_MS = 60 * 1000
@@ -38,7 +40,8 @@ local WAITING_MS = 3600 * 1000  -- how long at least a waiting confirmation is k
 
 local most_attempts, strict, id, number_prefix = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], ARGV[4]
 local tag_asked, purpose_asked, failure_policy = ARGV[5], ARGV[6], ARGV[7]
-local idempotency_field, fingerprint, key_ids = ARGV[8], ARGV[9], ARGV[10]
+local most_in_a_row, send_policy = tonumber(ARGV[8]), ARGV[9]
+local idempotency_field, fingerprint, key_ids = ARGV[10], ARGV[11], ARGV[12]
 
 local state, attempts, sends, newest, tag, purpose, ttl_seconds, country, channel, sealed =
   unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'n', 'lv', 'tg', 'pu', 'tl', 'co', 'ch', 'to'))
@@ -47,7 +50,6 @@ if not string.find(key_ids, string.sub(sealed, 1, 1), 1, true) then return {'oth
 newest = newest or sends
 channel = channel or 'sms'
 local number_key = number_prefix .. tag
-local failures = instants(redis.call('HGET', number_key, 'failed'))
 
 local function answer(verdict, owes, replayed)
   return {'judged', verdict, owes, replayed, now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
@@ -61,15 +63,11 @@ if idempotency_field ~= '' then
   end
 end
 
--- Used up: nothing is counted and nothing is compared. An end state speaks for itself.
-if tonumber(attempts) >= most_attempts then
+-- Used up, or the number is stopped: nothing is counted and nothing is compared. An end state speaks for itself.
+if tonumber(attempts) >= most_attempts or is_stopped(number_key, most_in_a_row) then
   local verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
   count(KEYS[4], 'check:' .. verdict)
   return answer(verdict, 0, 0)
-end
-if state == 'pending' and next_free_ms(failures, failure_policy, now_ms) > now_ms then
-  count(KEYS[4], 'check:locked')
-  return answer('locked', 0, 0)
 end
 
 attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
@@ -78,7 +76,7 @@ local function compare()
   if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= purpose) then
     return 'mismatch'
   end
-  for i = 11, #ARGV do
+  for i = 13, #ARGV do
     local send = redis.call('HGET', KEYS[1], 'c:' .. ARGV[i])
     if send then
       if state == 'approved' then return 'used', send end
@@ -120,9 +118,16 @@ end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
 if changes[2] == 'waiting' then redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT') end
 
-if (verdict == 'wrong_code' or verdict == 'mismatch') and failure_policy ~= '' then
-  redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms))
-  keep_for(number_key, longest_window_ms(failure_policy))
+if verdict == 'wrong_code' or verdict == 'mismatch' then
+  local failures = instants(redis.call('HGET', number_key, 'failed'))
+  if failure_policy ~= '' then redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms)) end
+  local streak = redis.call('HINCRBY', number_key, 'streak', 1)
+  keep_for(number_key, math.max(STREAK_TTL_MS, longest_window_ms(failure_policy)))
+  if streak == most_in_a_row then count(KEYS[4], 'numbers:stopped') end
+elseif verdict == 'approved' and redis.call('HDEL', number_key, 'streak') == 1 then
+  -- Nothing that is left needs the year any more: the windows do, and the record of a newer verification at most as long as this.
+  local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), redis.call('PTTL', KEYS[1]))
+  redis.call('PEXPIRE', number_key, rest_ms, 'LT')
 end
 count(KEYS[4], 'check:' .. verdict)
 if verdict == 'approved' then count(KEYS[4], 'approved:' .. country .. ':' .. channel) end

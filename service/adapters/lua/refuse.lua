@@ -3,10 +3,11 @@
 --
 -- KEYS   1 verification   2 number   3 stats
 -- ARGV   1 send number   2 Twilio's error code, or ''   3 rank and status of a failed message   4 '1': the fault passes
---        (busy, unreachable), so the number's limit gets this send back, and a resend leaves no trace
+--        (busy, unreachable, our own), so a resend leaves no trace
 -- answer {'refused', now_ms, field, value, …} | {'missing'}
--- atomic its code can never be accepted; the verification fails when no other send is left to wait for, else `lv`
---        says which of those is the newest, for it is that one's expiry that counts now.
+-- atomic its code can never be accepted; the number's limit gets it back, for nobody was disturbed; the verification fails
+--        when no other send is left to wait for, else `lv` says which of those is the newest, for it is that one's expiry
+--        that counts now.
 
 --@include clock.lua
 
@@ -43,17 +44,15 @@ elseif state == 'pending' then
   redis.call('HSET', KEYS[1], 'st', 'failed')
 end
 
-if passing then
-  redis.call('HSET', KEYS[1], 'rs', string.format('%d', now_ms))
-  local log = redis.call('HGET', KEYS[2], 'sends')
-  if log then
-    local kept, dropped = {}, false
-    for instant in string.gmatch(log, '%d+') do
-      -- Two sends may share a millisecond: only one is taken back.
-      if instant == sent_ms and not dropped then dropped = true else kept[#kept + 1] = instant end
-    end
-    redis.call('HSET', KEYS[2], 'sends', table.concat(kept, ','))
+redis.call('HSET', KEYS[1], 'rs', string.format('%d', now_ms))
+local log = redis.call('HGET', KEYS[2], 'sends')
+if log then
+  local kept, dropped = {}, false
+  for instant in string.gmatch(log, '%d+') do
+    -- Two sends may share a millisecond: only one is taken back.
+    if instant == sent_ms and not dropped then dropped = true else kept[#kept + 1] = instant end
   end
+  redis.call('HSET', KEYS[2], 'sends', table.concat(kept, ','))
 end
 count(KEYS[3], 'refused:' .. country .. ':' .. (channel or 'sms'))
 return {'refused', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}

@@ -3,8 +3,8 @@
 --
 -- KEYS   1 verification   2 number   3 stats
 -- ARGV   1 number policy   2 late window (ms)   3 most sends   4 policy of failed checks per number
---        5 tag of the Idempotency-Key that asks, or ''   6 the number, sealed under the newest key
---        7… digests of the new code, newest key first
+--        5 most failed checks in a row   6 tag of the Idempotency-Key that asks, or ''
+--        7 the number, sealed under the newest key   8… digests of the new code, newest key first
 -- answer {'sent', now_ms, field, value, …} | {'missing'} | {'ended', now_ms, field, value, …} | {'exhausted'}
 --        | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'same_code'} an earlier send carries this code: draw again
 --        | {'already', now_ms, field, value, …} this Idempotency-Key has had its send: its request was taken for dead
@@ -12,15 +12,16 @@
 
 --@include clock.lua
 --@include windows.lua
+--@include streak.lua
 
 local policy, late_ms, most_sends = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local state, sends, newest, ttl_seconds, country, channel =
   unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 'lv', 'tl', 'co', 'ch'))
 if not state then return {'missing'} end
 
-if ARGV[5] ~= '' then
+if ARGV[6] ~= '' then
   for number = 1, tonumber(sends) do
-    if redis.call('HGET', KEYS[1], 'k:' .. number) == ARGV[5] then
+    if redis.call('HGET', KEYS[1], 'k:' .. number) == ARGV[6] then
       return {'already', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
     end
   end
@@ -31,6 +32,7 @@ if state ~= 'pending' or now_ms >= newest_ms + ttl_ms then
   return {'ended', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
 end
 if tonumber(sends) >= most_sends then return {'exhausted'} end
+if is_stopped(KEYS[2], ARGV[5]) then return {'limited', STOPPED_RETRY_MS} end
 local log = instants(redis.call('HGET', KEYS[2], 'sends'))
 local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[4], now_ms))
@@ -38,7 +40,7 @@ if free_ms > now_ms then
   return {'limited', free_ms - now_ms, next_free_ms(log, policy, now_ms) == free_ms and 'number' or 'failed_checks'}
 end
 -- The same code under an older key has another digest: all of them are asked.
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   if redis.call('HEXISTS', KEYS[1], 'c:' .. ARGV[i]) == 1 then return {'same_code'} end
 end
 
@@ -47,10 +49,10 @@ redis.call('HSET', KEYS[2], 'sends', new_log)
 keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
 local number = tonumber(sends) + 1
 redis.call('HDEL', KEYS[1], 'lv')
-if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'k:' .. number, ARGV[5]) end
-redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now_ms), 'c:' .. ARGV[7], number,
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'k:' .. number, ARGV[6]) end
+redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now_ms), 'c:' .. ARGV[8], number,
   -- Sealed anew with the code: a host that lacks the newest key must see that it cannot judge this record.
-  'to', ARGV[6],
+  'to', ARGV[7],
   'rs', string.format('%d', next_free_ms(instants(new_log), policy, now_ms)))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')  -- an earlier send may wait longer for its SID
 count(KEYS[3], 'resent:' .. country .. ':' .. (channel or 'sms'))

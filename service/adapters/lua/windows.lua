@@ -1,7 +1,7 @@
 -- Included by the scripts that limit one number: sliding logs, exact in any window.
 --
 -- A log is a comma-separated list of instants (ms), oldest first; a policy is 'limit:window_ms,limit:window_ms'.
--- The longest window bounds the log: older instants are dropped whenever it is written.
+-- The longest window and the largest limit bound the log: what no window can need is dropped whenever it is written.
 
 local function instants(log)
   local list = {}
@@ -26,10 +26,11 @@ local function next_free_ms(list, policy, at_ms)
 end
 
 local function append(list, policy, at_ms)
-  local horizon_ms = at_ms - longest_window_ms(policy)
+  local horizon_ms, largest = at_ms - longest_window_ms(policy), 1
+  for limit in string.gmatch(policy, '(%d+):') do largest = math.max(largest, tonumber(limit)) end
   local kept = {}
-  for _, instant in ipairs(list) do
-    if instant > horizon_ms then kept[#kept + 1] = string.format('%d', instant) end
+  for i = math.max(1, #list - largest + 2), #list do
+    if list[i] > horizon_ms then kept[#kept + 1] = string.format('%d', list[i]) end
   end
   kept[#kept + 1] = string.format('%d', at_ms)
   return table.concat(kept, ',')

@@ -1,0 +1,15 @@
+-- Included by the scripts that send and check: the hard stop of one number.
+--
+-- `streak` counts the failed checks of a number since its last approval, over all its verifications (NIST SP 800-63B-4
+-- 3.2.2: at most 100, then nothing until somebody has looked). It is forgotten a year after the last failed check, and a stop
+-- a year after the last time anybody tried the number: trying prolongs it, so no stop ends while an attack goes on.
+
+local STREAK_TTL_MS = 365 * 86400 * 1000
+-- Only an operator's release ends a stop; by then one may have come.
+local STOPPED_RETRY_MS = 86400 * 1000
+
+local function is_stopped(number_key, most_in_a_row)
+  if tonumber(redis.call('HGET', number_key, 'streak') or 0) < tonumber(most_in_a_row) then return false end
+  redis.call('PEXPIRE', number_key, STREAK_TTL_MS)
+  return true
+end
