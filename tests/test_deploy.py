@@ -26,8 +26,8 @@ from typer.testing import CliRunner
 from service.adapters.embedded import _binary
 from service.app import _DRAIN_SECONDS
 from service.check import examine
-from service.cli import GRACE_SECONDS
 from service.cli import app as cli
+from service.cli.running import GRACE_SECONDS
 from service.settings import Settings, load_settings, weak_secrets
 from tests.absent import absent
 

@@ -21,42 +21,13 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import app, main
+from service.cli import app
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COMMANDS = (
     ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["keys"], ["owed"],
     ["keys", "create"], ["keys", "list"], ["keys", "revoke"], ["owed", "list"], ["owed", "dead"], ["owed", "replay"],
 )  # fmt: skip
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
-    """Give a function that runs a command in this process: (exit status, output, errors)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments, **environment):
-        capsys.readouterr()
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["otp-service", *arguments])
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as end:
-                main()
-        written = capsys.readouterr()
-        assert "Traceback" not in written.err
-        return end.value.code or 0, written.out, written.err
-
-    return run
-
-
-@pytest.fixture
-def store(redis, valkey, monkeypatch):
-    """Let the commands use the Valkey of the tests; give a plain client to it."""
-    monkeypatch.setenv("REDIS_URL", valkey)
-    return redis
 
 
 def environment_of(settings):

@@ -1,0 +1,68 @@
+"""`otp-service keys`: create, list and revoke API keys. The keys themselves are not kept, only their digests."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from service.adapters.redis_ledgers import RedisApiKeys
+from service.api.keys import Scope, new_api_key, read_api_keys
+from service.app import open_redis
+from service.cli.console import refuse
+from service.settings import load_settings
+
+commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
+
+
+@commands.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="Who will use it; it stands in the log instead of the key.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="Repeat for several.")] = None,
+) -> None:
+    """Create an API key and print it, alone, on standard output. It is shown this once."""
+    if not name.isprintable() or not 1 <= len(name) <= 64:  # noqa: PLR2004 - said in the sentence
+        refuse("a name has 1 to 64 printable characters")
+    key, kept = new_api_key(name, scope or [Scope.VERIFICATIONS])
+
+    async def create(store: RedisApiKeys) -> None:
+        if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
+            refuse(f"there is a key called {name!r} already; revoke it or choose another name")
+        await store.add(kept.digest, kept.particulars)
+
+    _with_keys(create)
+    typer.echo(key)
+
+
+@commands.command("list")
+def list_keys() -> None:
+    """List the API keys: name, scopes, when created. The keys themselves are not kept."""
+
+    async def show(store: RedisApiKeys) -> None:
+        for known in read_api_keys(await store.api_keys()).values():
+            typer.echo(f"{known.name}\t{','.join(sorted(known.scopes))}\t{known.created_at}")
+
+    _with_keys(show)
+
+
+@commands.command("revoke")
+def revoke_key(name: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
+    """Revoke an API key; every process refuses it within 30 seconds."""
+
+    async def revoke(store: RedisApiKeys) -> None:
+        for known in read_api_keys(await store.api_keys()).values():
+            if known.name == name:
+                await store.revoke(known.digest)
+                typer.echo(f"Revoked {name}; it stops working within 30 seconds.", err=True)
+                return
+        refuse(f"there is no key called {name!r}")
+
+    _with_keys(revoke)
+
+
+def _with_keys(step: Callable[[RedisApiKeys], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with open_redis(load_settings()) as scripts:
+            await step(RedisApiKeys(scripts))
+
+    asyncio.run(run())

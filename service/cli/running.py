@@ -1,0 +1,109 @@
+"""`otp-service demo | serve | worker | sandbox`: the commands that run until they are stopped."""
+
+import asyncio
+import signal
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from service.adapters.embedded import embedded_valkey
+from service.adapters.twilio_gateway import open_twilio
+from service.api.connection import BoundedProtocol
+from service.app import open_redis, open_worker
+from service.cli.console import refuse
+from service.demo import run_demo
+from service.listening import listen
+from service.policies import twilio_account
+from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
+from service.settings import Settings, load_settings, missing_to_serve
+from service.telemetry import open_journal
+
+GRACE_SECONDS = 10
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+def demo(
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    once: Annotated[bool, typer.Option("--once", help="End after the walk; exit 0 only if the loop closed.")] = False,
+) -> None:
+    """Walk the loop in the terminal against a stand-in for Twilio, then go on serving. Needs no account."""
+    _end_with_zero_when_stopped()
+    raise typer.Exit(asyncio.run(run_demo(host=host, port=port, once=once)))
+
+
+def serve(
+    *, host: Host = "127.0.0.1", port: Port = 8000, workers: Annotated[int, typer.Option(min=1, max=64)] = 1
+) -> None:
+    """Serve the API, with the worker that pays the confirmations unless OTP_WORKER=false."""
+    settings = _settings_to_serve()
+    listen(host, port).close()  # a taken port is a sentence of ours, not three of uvicorn's
+    _end_with_zero_when_stopped()
+    with ExitStack() as held:
+        if settings.redis_url is None:
+            held.enter_context(embedded_valkey(settings.otp_data_dir))  # started once, before the workers race for it
+        uvicorn.run(
+            "service.app:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            http=BoundedProtocol,
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+
+
+def worker() -> None:
+    """Pay confirmations, without the API. Any number may run."""
+    settings = _settings_to_serve()
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        journal = open_journal(settings.otp_log_level)
+        async with (
+            open_redis(settings) as scripts,
+            open_twilio(twilio_account(settings)) as twilio,
+            open_worker(scripts, twilio, journal),
+        ):
+            await stop.wait()
+
+    asyncio.run(work())
+
+
+def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
+    """Serve the stand-in for Twilio alone."""
+    listen(host, port).close()
+    _end_with_zero_when_stopped()
+    account = SandboxSettings()
+    typer.echo(f"TWILIO_BASE_URL=http://{host}:{port}")
+    typer.echo(f"TWILIO_ACCOUNT_SID={account.account_sid}")
+    typer.echo(f"TWILIO_AUTH_TOKEN={account.auth_token}")
+    typer.echo(f"TWILIO_FROM={account.pool_number}")
+    typer.echo(f"Messages: http://{host}:{port}/_/messages", err=True)
+    uvicorn.run(create_sandbox(account), host=host, port=port, http=DroppingProtocol, log_level="warning")
+
+
+def _settings_to_serve() -> Settings:
+    settings = load_settings()
+    missing = missing_to_serve(settings)
+    if missing:
+        refuse("\n".join([*missing, "To try the service without an account, run: otp-service demo"]))
+    return settings
+
+
+def _end_with_zero_when_stopped() -> None:
+    """Keep the exit status of a graceful stop: uvicorn raises the signal again after it, and that would end us."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)

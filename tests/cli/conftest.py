@@ -1,0 +1,36 @@
+"""What the commands' suites share: a command run in this process, and the Valkey of the tests as its store."""
+
+import sys
+
+import pytest
+
+from service.cli import main
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Give a function that runs a command in this process: (exit status, output, errors)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments, **environment):
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["otp-service", *arguments])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as end:
+                main()
+        written = capsys.readouterr()
+        assert "Traceback" not in written.err
+        return end.value.code or 0, written.out, written.err
+
+    return run
+
+
+@pytest.fixture
+def store(redis, valkey, monkeypatch):
+    """Let the commands use the Valkey of the tests; give a plain client to it."""
+    monkeypatch.setenv("REDIS_URL", valkey)
+    return redis
