@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -26,6 +26,7 @@ FIELDS = frozenset(
         "request_id", "method", "route", "status", "duration_ms", "problem", "api_key",
         "verification_id", "send", "sid", "delivery", "error_code", "verdict", "reason", "limit", "replayed",
         "owes", "tries", "waited_ms", "delay_ms", "pid", "version", "exception", "where",
+        "operation", "operator", "number_tag", "outcome",
     }
 )  # fmt: skip
 # What an operator should be woken for, and what deserves a look.
@@ -50,11 +51,11 @@ _WARNINGS = frozenset(
 )
 
 
-def open_journal(level: str = "info") -> Journal:
-    """Return the way to write events to standard output; quiet the libraries that log requests."""
+def open_journal(level: str = "info", *, to: TextIO | None = None) -> Journal:
+    """Return the way to write events, to standard output or elsewhere; quiet the libraries that log requests."""
     logging.getLogger("twilio").setLevel(logging.WARNING)
     logger = structlog.wrap_logger(
-        structlog.WriteLogger(sys.stdout),
+        structlog.WriteLogger(to or sys.stdout),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

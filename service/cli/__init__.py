@@ -1,4 +1,4 @@
-"""The commands: `otp-service demo | serve | worker | sandbox | check | keys | owed`.
+"""The commands: `otp-service demo | serve | worker | sandbox | check | keys | numbers | owed`.
 
 Each command reads the settings, opens what it needs and says in a sentence what is wrong when it
 cannot. Exit status: 0 done, 1 something is wrong (`check`, `demo --once`), 2 it cannot start.
@@ -10,7 +10,7 @@ import typer
 
 from service import check as diagnosis
 from service.adapters.embedded import EmbeddedUnavailable
-from service.cli import keys, owed, running
+from service.cli import keys, numbers, owed, running
 from service.cli.console import refuse
 from service.core.ports import StoreUnavailable
 from service.settings import SettingsRefused, load_settings
@@ -38,4 +38,5 @@ def check() -> None:
 
 
 app.add_typer(keys.commands, name="keys")
+app.add_typer(numbers.commands, name="numbers")
 app.add_typer(owed.commands, name="owed")

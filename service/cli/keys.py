@@ -9,6 +9,7 @@ import typer
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.api.keys import Scope, new_api_key, read_api_keys
 from service.app import open_redis
+from service.cli.audit import audited
 from service.cli.console import refuse
 from service.settings import load_settings
 
@@ -30,7 +31,7 @@ def create_key(
             refuse(f"there is a key called {name!r} already; revoke it or choose another name")
         await store.add(kept.digest, kept.particulars)
 
-    _with_keys(create)
+    _with_keys("keys create", create, name=name)
     typer.echo(key)
 
 
@@ -42,7 +43,7 @@ def list_keys() -> None:
         for known in read_api_keys(await store.api_keys()).values():
             typer.echo(f"{known.name}\t{','.join(sorted(known.scopes))}\t{known.created_at}")
 
-    _with_keys(show)
+    _with_keys("keys list", show)
 
 
 @commands.command("revoke")
@@ -57,12 +58,15 @@ def revoke_key(name: Annotated[str, typer.Argument(help="As `keys list` shows it
                 return
         refuse(f"there is no key called {name!r}")
 
-    _with_keys(revoke)
+    _with_keys("keys revoke", revoke, name=name)
 
 
-def _with_keys(step: Callable[[RedisApiKeys], Awaitable[None]]) -> None:
+def _with_keys(operation: str, step: Callable[[RedisApiKeys], Awaitable[None]], *, name: str | None = None) -> None:
+    settings = load_settings()
+
     async def run() -> None:
-        async with open_redis(load_settings()) as scripts:
+        async with open_redis(settings) as scripts:
             await step(RedisApiKeys(scripts))
 
-    asyncio.run(run())
+    with audited(operation, api_key=name):
+        asyncio.run(run())

@@ -46,7 +46,7 @@ def parse_number(text: str, allowed_countries: frozenset[str]) -> PhoneNumber:
 
     Raises `InvalidNumber` or `CountryNotAllowed`.
     """
-    if _E164.fullmatch(text) is None:
+    if not is_e164(text):
         raise InvalidNumber("write the number in E.164: a plus sign, then 7 to 15 ASCII digits, and nothing else")
     try:
         number = phonenumbers.parse(text)
@@ -62,6 +62,11 @@ def parse_number(text: str, allowed_countries: frozenset[str]) -> PhoneNumber:
     if country is None or country == _NON_GEOGRAPHIC or (allowed_countries and country not in allowed_countries):
         raise CountryNotAllowed("codes are not sent to this number's country")
     return PhoneNumber(text, country)
+
+
+def is_e164(text: str) -> bool:
+    """Tell whether a text has the form of a number; no such number need exist, nor be one that is sent to."""
+    return _E164.fullmatch(text) is not None
 
 
 def mask(number: str) -> str:

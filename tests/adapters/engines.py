@@ -13,11 +13,13 @@ import redis
 from service.adapters import redis_keys
 from service.adapters.multiplexer import open_multiplexer
 from service.adapters.redis_ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
+from service.adapters.redis_numbers import RedisNumbers
 from service.adapters.redis_owed import RedisConfirmations
 from service.adapters.redis_store import RecordPolicy, RedisVerifications
 from service.adapters.scripts import Scripts
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED
+from service.core.numbers import Numbers
 from service.core.ports import Check, NewVerification
 from service.core.verification import Action, Channel, Delivery, new_id, partition_of
 
@@ -96,6 +98,7 @@ class Stores:
         self.keyring = keyring
         self.verifications = RedisVerifications(scripts, keyring, policy)
         self.confirmations = RedisConfirmations(scripts)
+        self.numbers = Numbers(RedisNumbers(scripts, keyring, policy))
         self.limits = RedisLimits(scripts)
         self.idempotency = RedisIdempotency(scripts)
         self.api_keys = RedisApiKeys(scripts)

@@ -7,6 +7,7 @@ from tests.adapters import test_redis_judge as judging
 from tests.adapters import test_redis_late_codes as late_codes
 from tests.adapters import test_redis_ledgers as ledgers
 from tests.adapters import test_redis_number_limits as number_limits
+from tests.adapters import test_redis_numbers as numbers
 from tests.adapters import test_redis_owed as debts
 from tests.adapters import test_redis_sends as sends
 
@@ -313,6 +314,16 @@ MUTANTS = {
         ("if log then", "if false then", partial(unsent_is_free, passing=True)),
         ("if log then", "if log and passing then", partial(unsent_is_free, passing=False)),
         ("redis.call('HSET', KEYS[1], 'rs', string.format('%d', now_ms))", "", partial(unsent_is_free, passing=False)),
+    ],
+    "number": [
+        (
+            "if ttl_ms < 0 then return {'nothing'} end",
+            "",
+            numbers.test_nothing_is_held_about_a_number_that_was_never_seen,
+        ),
+        ("next_free_ms(instants(sends), ARGV[1], now_ms)", "0", numbers.test_everything_that_is_held_is_shown),
+        ("free_ms - now_ms", "free_ms", numbers.test_everything_that_is_held_is_shown),
+        ("tonumber(streak or 0)", "0", numbers.test_looking_prolongs_nothing),
     ],
     "claim": [
         ("redis.call('ZADD', KEYS[1], 'XX', leased_until_ms, sid)", "", debts.test_a_debt_is_leased_to_one_worker),

@@ -18,7 +18,7 @@ MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED, MOST_IN_A_ROW = 4, 4, 9
 RANKS = {"unknown": 0, "queued": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3, "read": 4}
 
 
-@dataclass
+@dataclass(eq=False)
 class ModelSend:
     """One send as the promises see it."""
 
@@ -141,10 +141,14 @@ class Model:
     def limited(self, to):
         """Tell whether a number gets no message now: it had too many, or too many failed checks."""
         return (
-            self.used_up(self.sent_to[to], MOST_PER_NUMBER)
+            self.used_up([send.sent_ms for send in self.sent_to[to]], MOST_PER_NUMBER)
             or self.used_up(self.failed_at[to], MOST_FAILED)
             or self.stopped(to)
         )
+
+    def release(self, to):
+        """Forget what is remembered of a number."""
+        self.sent_to[to], self.failed_at[to], self.streak[to] = [], [], 0
 
     def forgotten(self, verification):
         """Tell whether the record's whole life is over."""

@@ -121,7 +121,7 @@ class Promises(RuleBasedStateMachine):
             return
         real = self.run(self.stores.issue(code, to=to, purpose=purpose, ttl_seconds=TTL_MS // 1000))
         verification = ModelVerification(real, to, purpose, [ModelSend(1, code, self.model.now)], self.life())
-        self.model.sent_to[to].append(self.model.now)
+        self.model.sent_to[to].append(verification.sends[0])
         self.model.all.append(verification)
         self.twilio_answers(verification, twilio)
 
@@ -137,7 +137,7 @@ class Promises(RuleBasedStateMachine):
         self.run(self.stores.resend(verification.real, code))
         verification.sends.append(ModelSend(len(verification.sends) + 1, code, self.model.now))
         verification.lives_until_ms = self.life()
-        self.model.sent_to[verification.to].append(self.model.now)
+        self.model.sent_to[verification.to].append(verification.sends[-1])
         self.twilio_answers(verification, twilio)
 
     def twilio_answers(self, verification, twilio):
@@ -167,8 +167,8 @@ class Promises(RuleBasedStateMachine):
             return
         self.run(step)
         verification.take_back(send, passing=passing)
-        if send.sent_ms in self.model.sent_to[verification.to]:
-            self.model.sent_to[verification.to].remove(send.sent_ms)
+        if send in self.model.sent_to[verification.to]:
+            self.model.sent_to[verification.to].remove(send)
 
     @has_verifications
     @rule(
@@ -302,6 +302,28 @@ class Promises(RuleBasedStateMachine):
         if debt.sid in self.model.dead:
             self.model.dead.remove(debt.sid)
             self.model.owe(self.model.send_of[debt.sid])
+
+    # --- the operator -------------------------------------------------------------------------
+
+    @precondition(lambda self: any(self.model.limited(to) for to in self.model.streak))
+    @rule(to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)))
+    def release(self, to):
+        """Lift the locks of a number; its verifications stay as they are."""
+        self.run(self.stores.numbers.release(to))
+        self.model.release(to)
+
+    @has_verifications
+    @rule(to=st.sampled_from((NUMBER, OTHER_NUMBER)), meant=st.sampled_from((False, False, False, True)))
+    def erase(self, to, meant):
+        """Forget a number; what is owed for its messages stays owed."""
+        if not meant:  # else runs would be short lives
+            return
+        living = [each for each in self.model.all if each.to == to and not self.model.forgotten(each)]
+        assert self.run(self.stores.numbers.erase(to)).verifications == len(living)
+        self.model.release(to)
+        for verification in living:
+            verification.lives_until_ms = self.model.now
+        assert not self.run(self.stores.numbers.held(to))
 
     # --- the world ----------------------------------------------------------------------------
 

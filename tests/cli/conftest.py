@@ -1,5 +1,6 @@
 """What the commands' suites share: a command run in this process, and the Valkey of the tests as its store."""
 
+import json
 import sys
 
 import pytest
@@ -9,7 +10,10 @@ from service.cli import main
 
 @pytest.fixture
 def cli(monkeypatch, capsys, tmp_path):
-    """Give a function that runs a command in this process: (exit status, output, errors)."""
+    """Give a function that runs a command in this process: (exit status, output, errors).
+
+    The audit lines among the errors are put aside, in `audited`.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", "200")
@@ -24,8 +28,12 @@ def cli(monkeypatch, capsys, tmp_path):
                 main()
         written = capsys.readouterr()
         assert "Traceback" not in written.err
-        return end.value.code or 0, written.out, written.err
+        lines = written.err.splitlines(keepends=True)
+        audit = [line for line in lines if line.startswith('{"') and json.loads(line)["event"] == "audit"]
+        run.audited.extend(map(json.loads, audit))
+        return end.value.code or 0, written.out, "".join(line for line in lines if line not in audit)
 
+    run.audited = []
     return run
 
 

@@ -25,8 +25,9 @@ from service.cli import app
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["keys"], ["owed"],
+    ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["keys"], ["numbers"], ["owed"],
     ["keys", "create"], ["keys", "list"], ["keys", "revoke"], ["owed", "list"], ["owed", "dead"], ["owed", "replay"],
+    ["numbers", "show"], ["numbers", "release"], ["numbers", "erase"],
 )  # fmt: skip
 
 

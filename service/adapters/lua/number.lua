@@ -1,0 +1,16 @@
+#!lua flags=no-writes
+-- Look at what is remembered of one number.
+--
+-- KEYS   1 number
+-- ARGV   1 policy of sends per number   2 policy of failed checks per number
+-- answer {'held', now_ms, ttl (ms), wait until the limits allow a new code (ms), failed checks in a row,
+--        instants of sends 'ms,ms', instants of failed checks 'ms,ms'} | {'nothing'}
+
+--@include clock.lua
+--@include windows.lua
+
+local ttl_ms = redis.call('PTTL', KEYS[1])
+if ttl_ms < 0 then return {'nothing'} end
+local sends, failed, streak = unpack(redis.call('HMGET', KEYS[1], 'sends', 'failed', 'streak'))
+local free_ms = math.max(next_free_ms(instants(sends), ARGV[1], now_ms), next_free_ms(instants(failed), ARGV[2], now_ms))
+return {'held', now_ms, ttl_ms, free_ms - now_ms, tonumber(streak or 0), sends or '', failed or ''}

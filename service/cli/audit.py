@@ -1,0 +1,41 @@
+"""The audit line: who did what to which key or number, one JSON line on standard error for each such command.
+
+It is written when the operation ends, however it ends, whatever `OTP_LOG_LEVEL` says. A number stands there as the
+first eight characters of its tag, which nobody can tell from a number without `OTP_INDEX_KEY`. The line goes where the
+command's standard error goes: who wants to keep it runs the commands under something that does (`SECURITY.md`).
+"""
+
+import os
+import pwd
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.telemetry import open_journal
+
+
+@contextmanager
+def audited(operation: str, *, api_key: str | None = None, number_tag: str | None = None) -> Iterator[None]:
+    """Write one `audit` event for what the block does: `done`, or `failed` when it ends by an exception."""
+    journal = open_journal(to=sys.stderr)
+    outcome = "failed"
+    try:
+        yield
+        outcome = "done"
+    finally:
+        journal(
+            "audit",
+            operation=operation,
+            operator=_operator(),
+            api_key=api_key,
+            number_tag=None if number_tag is None else number_tag[:8],
+            outcome=outcome,
+        )
+
+
+def _operator() -> str:
+    """Name the user of this process as the system knows him: an environment says what anybody likes."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container that has no such user
+        return f"uid {os.getuid()}"

@@ -1,0 +1,153 @@
+"""`otp-service numbers`: what is held about a number, in words; lift its locks; erase it.
+
+Nothing printed here holds the number, a code or a digest: the operator has typed the first, and nobody may see the
+others. What releasing and erasing mean is said in `core.numbers`.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from service.adapters.redis_numbers import RedisNumbers
+from service.app import open_redis
+from service.cli.audit import audited
+from service.cli.console import refuse
+from service.core.limits import MOST_FAILED_IN_A_ROW
+from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
+from service.core.phone import is_e164
+from service.policies import new_keyring, record_policy
+from service.settings import load_settings, weak_secrets
+
+commands = typer.Typer(no_args_is_help=True, help="See what is held about a number, lift its locks, erase it.")
+
+_HELP = "In E.164, or - to read it from standard input: other users of this machine see what a command is called with."
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+Number = Annotated[str, typer.Argument(help=_HELP)]
+
+
+@commands.command("show")
+def show_number(number: Number) -> None:
+    """Say what is held about a number: sends, failed checks, locks, and its verifications with their ages."""
+
+    async def show(numbers: Numbers, number: str) -> None:
+        held = await numbers.held(number)
+        typer.echo("\n".join(_describe(held)) if held else "Nothing is held about this number.")
+
+    _with_numbers("numbers show", number, show)
+
+
+@commands.command("release")
+def release_number(number: Number) -> None:
+    """Lift the locks of a number: its sends and failed checks are forgotten, the hard stop with them."""
+
+    async def release(numbers: Numbers, number: str) -> None:
+        if await numbers.release(number):
+            typer.echo(
+                "Released: this number may be sent codes again, unless a limit that it shares with others says no.\n"
+                "A verification whose attempts are used up stays so; ask for a new one."
+            )
+        else:
+            typer.echo("Nothing is remembered about this number that could lock it.")
+
+    _with_numbers("numbers release", number, release)
+
+
+@commands.command("erase")
+def erase_number(number: Number) -> None:
+    """Erase a number: its verifications, its sends and failed checks. Its pending codes are worth nothing any more."""
+
+    async def erase(numbers: Numbers, number: str) -> None:
+        erased = await numbers.erase(number)
+        if not erased:
+            typer.echo("Nothing is held about this number, so there was nothing to erase.")
+            return
+        record = "its sends and failed checks" if erased.record else "no sends or failed checks"
+        typer.echo(
+            f"Erased: {_count(erased.verifications, 'verification')}, and {record}.\n"
+            "Left: Message SIDs of confirmations owed or dead (14 days at most), encrypted answers of Idempotency-Keys "
+            "(24 hours at most), and what Twilio keeps of its messages."
+        )
+
+    _with_numbers("numbers erase", number, erase)
+
+
+def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Awaitable[None]]) -> None:
+    settings = load_settings()
+    if weak_secrets(settings):
+        refuse("\n".join(weak_secrets(settings)))  # under another index key nothing would be found, and nothing said
+    if number == "-":
+        number = sys.stdin.readline().strip()
+    if not is_e164(number):
+        refuse("write the number in E.164: a plus sign, then 7 to 15 digits, such as +14155550123")
+    keyring = new_keyring(settings)
+
+    async def run() -> None:
+        async with open_redis(settings) as scripts:
+            await step(Numbers(RedisNumbers(scripts, keyring, record_policy(settings))), number)
+
+    with audited(operation, number_tag=keyring.number_tag(number)):
+        asyncio.run(run())
+
+
+def _describe(held: Held) -> list[str]:
+    lines = _describe_record(held.record) if held.record else ["No sends and no failed checks are remembered."]
+    for each in held.verifications:
+        lines += ["", *_describe_verification(each)]
+    return lines
+
+
+def _describe_record(record: NumberRecord) -> list[str]:
+    if record.is_stopped:
+        state = "It is stopped: nothing is sent to it and no code of it is compared until it is released."
+    elif record.wait_ms:
+        state = f"It gets no new code for another {_span(record.wait_ms)}."
+    else:
+        state = "Its own limits allow a new code now."
+    return [
+        _remembered("send", record.sends_ms, record.now_ms),
+        _remembered("failed check", record.failed_ms, record.now_ms),
+        f"Failed checks in a row, without an approval: {record.failed_in_a_row} of at most {MOST_FAILED_IN_A_ROW}.",
+        state,
+        f"All this is forgotten in {_span(record.ttl_ms)}, unless it is used again.",
+    ]
+
+
+def _remembered(what: str, instants_ms: tuple[int, ...], now_ms: int) -> str:
+    last = f", the last {_span(now_ms - instants_ms[-1])} ago" if instants_ms else ""
+    return f"Remembered: {_count(len(instants_ms), what)}{last}."
+
+
+def _describe_verification(held: HeldVerification) -> list[str]:
+    it, now_ms = held.verification, held.now_ms
+    particulars = [f"purpose {it.purpose}", f"country {it.country}", f"locale {it.locale}"]
+    if it.reference is not None:
+        particulars.append(f"reference {it.reference!r}")
+    if it.web_origin is not None:
+        particulars.append(f"web origin {it.web_origin}")
+    if it.client_tag is not None:
+        particulars.append("a keyed digest of the person's address")
+    life = f"issued {_span(now_ms - it.created_at_ms)} ago, forgotten in {_span(held.ttl_ms)}"
+    lines = [f"{it.id}: {it.status}, {life}, {_count(it.attempts, 'check')} counted", f"  {', '.join(particulars)}"]
+    for send in it.sends:
+        age = _span(now_ms - send.sent_at_ms)
+        lines.append(f"  send {send.number}: {send.channel}, {age} ago, {send.status}, feedback {send.feedback}")
+    return lines
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _span(ms: int) -> str:
+    """Write a span in its two largest units."""
+    seconds = max(0, ms) // 1000
+    parts: list[tuple[int, str]] = []
+    for unit, length in _UNITS:
+        value, seconds = divmod(seconds, length)
+        if value or parts:
+            parts.append((value, unit))
+    return " ".join(f"{value} {unit}" for value, unit in parts[:2] if value) or "0 s"

@@ -1,0 +1,87 @@
+"""The promises of `service.cli.audit`: one line per command on a key or a number, with who and what, and no secret."""
+
+import asyncio
+import io
+import json
+import os
+import pwd
+import secrets
+import sys
+
+import pytest
+
+from service.cli.audit import audited
+from service.core.keyring import Keyring
+
+NUMBER = "+14155550123"
+WHO = pwd.getpwuid(os.getuid()).pw_name
+
+
+def told(line):
+    """Give what an audit line tells of the deed."""
+    return {name: value for name, value in line.items() if name not in ("event", "level", "timestamp")}
+
+
+def test_every_key_operation_has_its_line(cli, store):
+    """Create, list and revoke write who did it to which name, also when it came to nothing; never the key."""
+    _, out, _ = cli("keys", "create", "shop")
+    cli("keys", "create", "shop")
+    cli("keys", "list")
+    cli("keys", "revoke", "shop")
+    cli("keys", "revoke", "shop")
+    assert [told(line) for line in cli.audited] == [
+        {"operation": "keys create", "operator": WHO, "api_key": "shop", "outcome": "done"},
+        {"operation": "keys create", "operator": WHO, "api_key": "shop", "outcome": "failed"},
+        {"operation": "keys list", "operator": WHO, "outcome": "done"},
+        {"operation": "keys revoke", "operator": WHO, "api_key": "shop", "outcome": "done"},
+        {"operation": "keys revoke", "operator": WHO, "api_key": "shop", "outcome": "failed"},
+    ]
+    assert out.strip() not in str(cli.audited)
+
+
+def test_every_number_operation_has_its_line(cli, store):
+    """Show, release and erase write who did it, and eight characters of the number's tag."""
+    keys = {"OTP_SECRET_KEYS": secrets.token_urlsafe(32), "OTP_INDEX_KEY": secrets.token_urlsafe(32)}
+    for command in ("show", "release", "erase"):
+        assert cli("numbers", command, NUMBER, **keys)[0] == 0
+    tag = Keyring([b"any"], keys["OTP_INDEX_KEY"].encode()).number_tag(NUMBER)[:8]
+    assert [told(line) for line in cli.audited] == [
+        {"operation": f"numbers {command}", "operator": WHO, "number_tag": tag, "outcome": "done"}
+        for command in ("show", "release", "erase")
+    ]
+    assert NUMBER[1:] not in str(cli.audited)
+
+
+def test_what_only_looks_at_the_service_has_no_line(cli, store):
+    """Commands that touch neither keys nor numbers write none."""
+    cli("owed", "list")
+    cli("owed", "dead")
+    assert cli.audited == []
+
+
+@pytest.mark.parametrize("level", ["error", "warning"])
+def test_the_line_is_written_at_every_log_level(cli, store, level):
+    """OTP_LOG_LEVEL quiets the log of the service, not what an operator did."""
+    cli("keys", "list", OTP_LOG_LEVEL=level)
+    assert len(cli.audited) == 1
+
+
+@pytest.mark.parametrize("end", [ValueError, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_a_deed_that_breaks_off_has_its_line(end, monkeypatch):
+    """However an operation ends, it has left one line, which says that it failed."""
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    with pytest.raises(end), audited("keys create", api_key="shop"):
+        raise end
+    [line] = written.getvalue().splitlines()
+    assert (json.loads(line)["event"], json.loads(line)["outcome"]) == ("audit", "failed")
+
+
+def test_who_is_asked_of_the_system(cli, store, monkeypatch):
+    """A name in the environment is no name; a user whom the system does not know is his number."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    cli("keys", "list")
+    monkeypatch.setattr("os.getuid", lambda: 987654)
+    cli("keys", "list")
+    assert [line["operator"] for line in cli.audited] == [WHO, "uid 987654"]
