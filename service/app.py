@@ -44,7 +44,7 @@ from service.core.issuing import Issuing
 from service.core.ports import Journal
 from service.core.sending import Sending
 from service.core.verifying import Verifying
-from service.policies import guard_policy, issue_policy, new_keyring, record_policy, twilio_account
+from service.policies import guard_policy, issue_policy, new_codes, new_keyring, record_policy, twilio_account
 from service.settings import Settings, load_settings
 from service.telemetry import metrics_text, open_journal
 
@@ -131,7 +131,9 @@ def _doors(
     auth = Authenticator(RedisApiKeys(scripts), keyring, guard, trusted_proxies=settings.otp_trusted_proxies)
     issuing = Issuing(
         store=store,
-        sending=Sending(store, breaker, brand=settings.otp_brand, wake=wake, journal=journal),
+        sending=Sending(
+            store, breaker, brand=settings.otp_brand, codes=new_codes(settings), wake=wake, journal=journal
+        ),
         guard=guard,
         idempotency=idempotency,
         keyring=keyring,

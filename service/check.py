@@ -59,6 +59,9 @@ def _choices(settings: Settings) -> list[Finding]:
         "OTP_LIMIT_FAILED_CHECKS is empty: only OTP_MAX_ATTEMPTS bounds guessing.": (
             not settings.otp_limit_failed_checks
         ),
+        "OTP_TEST_NUMBERS is set: who knows one and its code is approved as it. List none that anybody owns.": (
+            bool(settings.otp_test_numbers)
+        ),
         "OTP_LIMIT_DAY is empty: nothing caps the bill of a day.": not settings.otp_limit_day,
     }
     return [Finding("warn", text) for text, is_so in warnings.items() if is_so]

@@ -5,6 +5,7 @@ No part reads the settings itself: each receives what concerns it, frozen and in
 
 from service.adapters.redis_store import RecordPolicy
 from service.adapters.twilio_gateway import TwilioAccount
+from service.core.codes import Codes
 from service.core.guard import GuardPolicy
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
@@ -70,10 +71,16 @@ def guard_policy(settings: Settings) -> GuardPolicy:
     )
 
 
+def new_codes(settings: Settings) -> Codes:
+    """Say where codes come from."""
+    return Codes(dict(settings.otp_test_numbers))
+
+
 def issue_policy(settings: Settings) -> IssuePolicy:
     """Say what a new verification is like, and where it may go."""
     return IssuePolicy(
         code_length=settings.otp_code_length,
         ttl_seconds=settings.otp_code_ttl,
+        codes=new_codes(settings),
         allowed_countries=frozenset(settings.otp_countries),
     )

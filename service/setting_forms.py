@@ -1,4 +1,4 @@
-"""The forms in which a setting is written: spans, lists, limits, proxies, and nothing at all.
+"""The forms in which a setting is written: spans, lists, limits, proxies, test numbers, and nothing at all.
 
 An operator writes text; each form here says what text means which value, and refuses other text in a sentence. An
 empty text is no value for what is optional, an empty list, and a limit that is off. A form may meet a value of its
@@ -11,7 +11,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from service.core.codes import CODE_PATTERN
 from service.core.limits import Limits, parse_limits
+from service.core.phone import is_e164
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -46,10 +48,23 @@ def _none_if_empty(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _parse_test_numbers(value: Any) -> Any:
+    """Read `number:code,number:code`; what is wrong is said without repeating a number or a code."""
+    if not isinstance(value, str):
+        return value
+    pairs = [tuple(part.strip().split(":")) for part in value.split(",") if part.strip()]
+    if any(len(pair) != 2 or not is_e164(pair[0]) or not re.fullmatch(CODE_PATTERN, pair[1]) for pair in pairs):  # noqa: PLR2004 - a number and a code
+        raise ValueError("write numbers in E.164 with codes of 4 to 8 digits, such as +14155550100:493027")
+    if len({number for number, _ in pairs}) != len(pairs):
+        raise ValueError("it names a number twice; one code per number")
+    return tuple(pairs)
+
+
 Proxies = Annotated[int, BeforeValidator(_parse_proxies)]
 Span = Annotated[int, BeforeValidator(_parse_span)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+TestNumbers = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_parse_test_numbers)]
 LimitSpec = Annotated[Limits, NoDecode, BeforeValidator(_parse_limits)]
 Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]

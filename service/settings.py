@@ -18,7 +18,7 @@ from service.core.codes import LONGEST, SHORTEST
 from service.core.limits import parse_limits
 from service.core.texts import check_brand
 from service.secret_files import SecretFilesRefused, read_secret_files
-from service.setting_forms import LimitSpec, Optional, OptionalSecret, Proxies, Secrets, Span, Words
+from service.setting_forms import LimitSpec, Optional, OptionalSecret, Proxies, Secrets, Span, TestNumbers, Words
 
 _LEAST_SECRET_CHARACTERS = 32
 _LEAST_DISTINCT_CHARACTERS = 8
@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     otp_limit_key: LimitSpec = parse_limits("10000/1h")
     otp_limit_peer: LimitSpec = parse_limits("60/1m")
     otp_require_client_ip: bool = False
+    otp_test_numbers: TestNumbers = Field((), repr=False)
+    otp_allow_test_numbers: bool = False
     otp_trusted_proxies: Proxies = Field(0, ge=0, le=10)
     otp_max_in_flight: int = Field(256, ge=2, le=10_000)  # 256 checks of 0.14 ms: whoever gets in waits about 36 ms
     otp_cors_origins: Words = ()
@@ -81,6 +83,10 @@ class Settings(BaseSettings):
     otp_docs: bool = True
     otp_metrics_key: bool = False
     otp_log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+    @property
+    def _twilio_host(self) -> str | None:
+        return urlsplit(self.twilio_base_url or "").hostname
 
     @classmethod
     def settings_customise_sources(  # the names are the library's
@@ -137,6 +143,11 @@ class Settings(BaseSettings):
             raise ValueError("set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, not both")
         if "*" in self.otp_cors_origins and len(self.otp_cors_origins) > 1:
             raise ValueError("OTP_CORS_ORIGINS is * or a list of origins, not both")
+        if self.otp_test_numbers and not (self.otp_allow_test_numbers or _is_loopback(self._twilio_host)):
+            raise ValueError(
+                "OTP_TEST_NUMBERS lets in whoever knows a number and its code; "
+                "empty it, or set OTP_ALLOW_TEST_NUMBERS=true to have it with the real Twilio"
+            )
         return self
 
 

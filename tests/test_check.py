@@ -70,6 +70,12 @@ async def test_a_brand_that_was_only_copied_is_warned_of(changed):
     assert "Acme" in warning
 
 
+async def test_test_numbers_are_warned_of(warned_of):
+    """Fixed codes are a door that the operator should know to be open."""
+    chosen = {"otp_require_client_ip": True, "otp_brand": "Rooster"}
+    assert await warned_of(**chosen, otp_test_numbers=(("+14155550100", "493027"),)) == {"OTP_TEST_NUMBERS"}
+
+
 async def test_front_ends_behind_a_proxy_are_warned_of(warned_of):
     """Browsers reach the service through a proxy or they do not: with origins and no proxy the limit may be shared."""
     chosen = {"otp_require_client_ip": True, "otp_brand": "Rooster"}

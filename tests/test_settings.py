@@ -323,3 +323,37 @@ def test_settings_do_not_change():
     """Settings are read once: nothing can be assigned afterwards."""
     with pytest.raises(ValueError, match="frozen"):
         settings().otp_brand = "Other"
+
+
+TEST_NUMBERS = "+14155550100:493027, +442079460000:1234"
+
+
+def test_test_numbers_are_refused_with_the_real_twilio_unless_asked_for_by_name():
+    """Fixed codes beside the real account need a second setting; beside a stand-in on loopback they do not."""
+    for real in ({}, {"twilio_base_url": "https://api.twilio.example"}):
+        assert "OTP_ALLOW_TEST_NUMBERS=true" in refused(otp_test_numbers=TEST_NUMBERS, **real)
+        assert settings(otp_test_numbers=TEST_NUMBERS, otp_allow_test_numbers=True, **real).otp_test_numbers
+    got = settings(otp_test_numbers=TEST_NUMBERS, twilio_base_url="http://127.0.0.1:8001")
+    assert got.otp_test_numbers == (("+14155550100", "493027"), ("+442079460000", "1234"))
+    assert settings(otp_allow_test_numbers=True).otp_test_numbers == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+14155550100", "+14155550100:", "4155550100:493027", "+14155550100:493", "+14155550100:493027018",
+        "+14155550100:49302a", "+14155550100:493027:1", "+14155550100:\uff14\uff19\uff13\uff10",
+        "+14155550100:493027,+14155550100:111111", "+14155550100 493027", "+1415 5550100:493027",
+    ],
+)  # fmt: skip
+def test_a_test_number_that_is_none_is_refused_unsaid(text):
+    """What is no number with a code of 4 to 8 digits, or stands twice, is refused without repeating any of it."""
+    sentence = refused(otp_test_numbers=text, otp_allow_test_numbers=True)
+    assert sentence.startswith("OTP_TEST_NUMBERS: ")
+    assert not {"4155550100", "493027", "111111"} & set(re.findall(r"\d+", sentence.split("such as")[0]))
+
+
+def test_fixed_codes_are_not_shown():
+    """The settings show neither test numbers nor their codes."""
+    shown = repr(settings(otp_test_numbers=TEST_NUMBERS, otp_allow_test_numbers=True))
+    assert not [text for text in ("4155550100", "493027", "1234") if text in shown]

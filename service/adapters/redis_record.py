@@ -8,6 +8,7 @@ Two letters a field, because a million of them are kept (a listpack of at most 5
     ip tag of the person's address: only when not the default
     c:<digest> -> send number    the code of each send (the code -> SID map is c: and s: together)
     s:<n> SID   t:<n> sent (ms)   d:<n> rank and delivery   x:<n> error code   f:<n> feedback
+        (a test number's is 'none' from the start: nothing is ever owed for what was not sent)
     k:<n> tag of the Idempotency-Key that asked for it   lv newest send that was not taken back, when not n
     i:<tag> -> at|fingerprint|verdict   the checks that came with an Idempotency-Key
 
@@ -36,6 +37,7 @@ def new_record(keyring: Keyring, new: NewVerification, number_tag: str) -> list[
         "ip": new.client_tag,
     }
     fields: list[bytes | str | int] = [
+        *(("f:1", Feedback.NONE) if new.is_test else ()),
         *("to", keyring.seal(new.id, new.to.encode()), "tg", number_tag, "pu", new.purpose),
         *("co", new.country, "ln", new.code_length, "tl", new.ttl_seconds),
     ]
@@ -76,6 +78,7 @@ def read_record(keyring: Keyring, verification_id: str, reply: Sequence[Any]) ->
         resend_at_ms=int(record[b"rs"]),
         sends=sends,
         client_tag=_text(record.get(b"ip")),
+        is_test=record.get(b"f:1") == Feedback.NONE.encode(),
     )
 
 

@@ -82,7 +82,7 @@ class RedisVerifications:
         return self._verification(new.id, rest)
 
     async def resend(
-        self, verification: Verification, digests: tuple[bytes, ...], *, request: str | None = None
+        self, verification: Verification, digests: Sequence[bytes], *, request: str | None = None, is_test: bool = False
     ) -> Verification:
         """Write the next send."""
         answer, *rest = await self._scripts.run(
@@ -96,6 +96,7 @@ class RedisVerifications:
                 self._policy.most_failed_in_a_row,
                 request or "",
                 self._keyring.seal(verification.id, verification.to.encode()),
+                int(is_test),
                 *digests,
             ],
         )

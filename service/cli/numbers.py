@@ -124,6 +124,8 @@ def _remembered(what: str, instants_ms: tuple[int, ...], now_ms: int) -> str:
 def _describe_verification(held: HeldVerification) -> list[str]:
     it, now_ms = held.verification, held.now_ms
     particulars = [f"purpose {it.purpose}", f"country {it.country}", f"locale {it.locale}"]
+    if it.is_test:
+        particulars.append("a test number: nothing was sent")
     if it.reference is not None:
         particulars.append(f"reference {it.reference!r}")
     if it.web_origin is not None:

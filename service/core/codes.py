@@ -5,6 +5,9 @@ than the rarest, and beyond 8 the skew grows, so 8 is the limit. Shorter codes a
 digits, because pyotp itself makes none under 6.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import pyotp
 
 SHORTEST = 4
@@ -18,3 +21,22 @@ def draw_code(length: int) -> str:
     if not SHORTEST <= length <= LONGEST:
         raise ValueError(f"a code has {SHORTEST} to {LONGEST} digits, not {length}")
     return pyotp.HOTP(pyotp.random_base32(), digits=LONGEST).at(0)[-length:]
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Where the codes of a service come from: fresh ones for all, but a fixed one for each test number.
+
+    A test number is sent nothing, and whoever knows its code is approved as that number and as no other. All else is as
+    ever: limits, attempts, expiry, one use.
+    """
+
+    fixed: Mapping[str, str] = field(default_factory=dict, repr=False)  # by test number
+
+    def draw(self, number: str, length: int) -> str:
+        """Draw a code for a number; a test number has its own, of its own length."""
+        return self.fixed.get(number) or draw_code(length)
+
+    def is_fixed(self, number: str) -> bool:
+        """Tell whether a number is a test number."""
+        return number in self.fixed

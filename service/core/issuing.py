@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.core.breaker import SendingHalted
-from service.core.codes import draw_code
+from service.core.codes import Codes
 from service.core.guard import Guard, Reservation
 from service.core.idempotency import Idempotency, IdempotencyKey
 from service.core.keyring import Keyring
@@ -45,6 +45,7 @@ class IssuePolicy:
 
     code_length: int
     ttl_seconds: int
+    codes: Codes
     allowed_countries: frozenset[str]
 
 
@@ -121,9 +122,9 @@ class Issuing:
             verification_id = abandoned_id or verification_id  # died before its record: the key still names this id
             if refusal is not None:
                 raise refusal
-            code = draw_code(request.code_length or self._policy.code_length)
+            code = self._policy.codes.draw(number.e164, request.code_length or self._policy.code_length)
             digest = self._keyring.code_digests(verification_id, code)[0]
-            new = self._record(verification_id, number, request, client_tag)
+            new = self._record(verification_id, number, request, client_tag, code_length=len(code))
             return await self._send(await self._store.issue(new, digest), code, repeatable)
 
     async def resend(self, verification_id: str, repeatable: Repeatable, *, caller: str | None = None) -> Verification:
@@ -204,13 +205,13 @@ class Issuing:
             raise
 
     async def _next_send(self, verification: Verification, key: IdempotencyKey | None) -> tuple[Verification, str]:
+        codes, request = self._policy.codes, None if key is None else key.tag
+        is_test = codes.is_fixed(verification.to)
         for _ in range(_DRAWS):
-            code = draw_code(verification.code_length)
-            try:
-                digests = self._keyring.code_digests(verification.id, code)
-                return await self._store.resend(verification, digests, request=None if key is None else key.tag), code
-            except SameCode:
-                continue
+            code = codes.draw(verification.to, verification.code_length)
+            digests = self._keyring.code_digests(verification.id, code)
+            with suppress(SameCode):
+                return await self._store.resend(verification, digests, request=request, is_test=is_test), code
         raise StoreUnavailable("no fresh code was found")
 
     async def _send(self, verification: Verification, code: str, repeatable: Repeatable) -> Verification:
@@ -229,7 +230,7 @@ class Issuing:
             self._journal("answer_not_kept", reason=str(away))
 
     def _record(
-        self, verification_id: str, number: PhoneNumber, request: IssueRequest, client_tag: str | None
+        self, verification_id: str, number: PhoneNumber, request: IssueRequest, client_tag: str | None, code_length: int
     ) -> NewVerification:
         return NewVerification(
             id=verification_id,
@@ -240,9 +241,10 @@ class Issuing:
             purpose=request.purpose,
             locale=request.locale,
             reference=request.reference,
-            code_length=request.code_length or self._policy.code_length,
+            code_length=code_length,
             ttl_seconds=request.ttl_seconds or self._policy.ttl_seconds,
             web_origin=request.web_origin,
             app_hash=request.app_hash,
             client_tag=client_tag,
+            is_test=self._policy.codes.is_fixed(number.e164),
         )

@@ -36,6 +36,7 @@ class NewVerification:
     web_origin: str | None
     app_hash: str | None
     client_tag: str | None = None
+    is_test: bool = False  # nothing is sent, so no confirmation is ever owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,9 @@ class VerificationStore(Protocol):
         """Write a verification and its first send, before anything is sent. Raises `Limited`."""
 
     async def resend(
-        self, verification: Verification, digests: tuple[bytes, ...], *, request: str | None = None
+        self, verification: Verification, digests: Sequence[bytes], *, request: str | None = None, is_test: bool = False
     ) -> Verification:
-        """Write the next send, and which Idempotency-Key asked for it.
+        """Write the next send, and which Idempotency-Key asked for it. To a test number the same code may go again.
 
         Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`, `AlreadySent`.
         """

@@ -112,6 +112,7 @@ class Verification:
     resend_at_ms: int
     sends: tuple[Send, ...]
     client_tag: str | None = None  # what the person's address is counted under
+    is_test: bool = False  # issued for a test number: its code is fixed, and nothing was sent
 
 
 @dataclass(frozen=True, slots=True)

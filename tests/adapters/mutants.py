@@ -10,6 +10,7 @@ from tests.adapters import test_redis_number_limits as number_limits
 from tests.adapters import test_redis_numbers as numbers
 from tests.adapters import test_redis_owed as debts
 from tests.adapters import test_redis_sends as sends
+from tests.adapters import test_redis_test_numbers as test_numbers
 
 
 def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_approves_nothing):
@@ -228,6 +229,26 @@ MUTANTS = {
     ],
     "resend": [
         (
+            "if ARGV[8] == '0' and redis",
+            "if redis",
+            test_numbers.test_a_resend_to_a_test_number_has_the_same_code_with_its_own_expiry,
+        ),
+        (
+            "if ARGV[8] == '0' and redis",
+            "if false and redis",
+            test_numbers.test_a_number_that_is_no_test_number_any_more_is_sent_to_like_any_other,
+        ),
+        (
+            "if ARGV[8] == '1' then",
+            "if false then",
+            test_numbers.test_a_resend_to_a_test_number_has_the_same_code_with_its_own_expiry,
+        ),
+        (
+            "if ARGV[8] == '1' then",
+            "if true then",
+            test_numbers.test_a_number_that_is_no_test_number_any_more_is_sent_to_like_any_other,
+        ),
+        (
             "if is_stopped(KEYS[2], ARGV[5])",
             "if false",
             hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
@@ -238,7 +259,7 @@ MUTANTS = {
             "0",
             number_limits.test_a_closed_number_gets_no_message,
         ),
-        ("for i = 8, #ARGV", "for i = 8, 8", sends.test_no_two_sends_carry_the_same_code),
+        ("for i = 9, #ARGV", "for i = 9, 9", sends.test_no_two_sends_carry_the_same_code),
         (" or now_ms >= newest_ms + ttl_ms", "", partial(ended_gets_no_send, end="expired")),
         ("state ~= 'pending' or", "", partial(ended_gets_no_send, end="approved")),
         (">= most_sends", "> most_sends", sends.test_the_sends_of_a_verification_are_limited),

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from service.core.codes import CODE_PATTERN, LONGEST, SHORTEST, draw_code
+from service.core.codes import CODE_PATTERN, LONGEST, SHORTEST, Codes, draw_code
 
 SCHEMA = TypeAdapter(Annotated[str, Field(pattern=CODE_PATTERN)])
 DRAWS = 100_000
@@ -212,3 +212,25 @@ def test_the_schema_and_the_rule_agree(text: str) -> None:
         assert not is_code(text)
     else:
         assert is_code(text)
+
+
+numbers = st.from_regex(r"\A\+[1-9][0-9]{6,14}\Z")
+
+
+@given(st.dictionaries(numbers, st.from_regex(r"\A[0-9]{4,8}\Z"), max_size=4), numbers, st.integers(4, 8))
+def test_a_fixed_code_is_its_own_numbers_alone(fixed: dict[str, str], number: str, length: int) -> None:
+    """A test number always gets its own code; every other number gets what it would without test numbers."""
+    codes = Codes(fixed)
+    for test_number, code in fixed.items():
+        assert codes.is_fixed(test_number)
+        assert codes.draw(test_number, length) == code
+    if number not in fixed:
+        assert not codes.is_fixed(number)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("service.core.codes.draw_code", lambda asked: f"drawn with {asked} digits")
+            assert codes.draw(number, length) == f"drawn with {length} digits"
+
+
+def test_fixed_codes_are_not_shown() -> None:
+    """Neither a test number nor its code stands in what a traceback might print."""
+    assert not {"4155550100", "493027"} & set(re.findall(r"\d+", repr(Codes({"+14155550100": "493027"}))))

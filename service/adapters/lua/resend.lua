@@ -4,7 +4,8 @@
 -- KEYS   1 verification   2 number   3 stats
 -- ARGV   1 number policy   2 late window (ms)   3 most sends   4 policy of failed checks per number
 --        5 most failed checks in a row   6 tag of the Idempotency-Key that asks, or ''
---        7 the number, sealed under the newest key   8… digests of the new code, newest key first
+--        7 the number, sealed under the newest key   8 '1': a test number, whose code is the same again and is sent to nobody
+--        9… digests of the new code, newest key first
 -- answer {'sent', now_ms, field, value, …} | {'missing'} | {'ended', now_ms, field, value, …} | {'exhausted'}
 --        | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'same_code'} an earlier send carries this code: draw again
 --        | {'already', now_ms, field, value, …} this Idempotency-Key has had its send: its request was taken for dead
@@ -40,8 +41,8 @@ if free_ms > now_ms then
   return {'limited', free_ms - now_ms, next_free_ms(log, policy, now_ms) == free_ms and 'number' or 'failed_checks'}
 end
 -- The same code under an older key has another digest: all of them are asked.
-for i = 8, #ARGV do
-  if redis.call('HEXISTS', KEYS[1], 'c:' .. ARGV[i]) == 1 then return {'same_code'} end
+for i = 9, #ARGV do
+  if ARGV[8] == '0' and redis.call('HEXISTS', KEYS[1], 'c:' .. ARGV[i]) == 1 then return {'same_code'} end
 end
 
 local new_log = append(log, policy, now_ms)
@@ -49,8 +50,9 @@ redis.call('HSET', KEYS[2], 'sends', new_log)
 keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
 local number = tonumber(sends) + 1
 redis.call('HDEL', KEYS[1], 'lv')
+if ARGV[8] == '1' then redis.call('HSET', KEYS[1], 'f:' .. number, 'none') end
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'k:' .. number, ARGV[6]) end
-redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now_ms), 'c:' .. ARGV[8], number,
+redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now_ms), 'c:' .. ARGV[9], number,
   -- Sealed anew with the code: a host that lacks the newest key must see that it cannot judge this record.
   'to', ARGV[7],
   'rs', string.format('%d', next_free_ms(instants(new_log), policy, now_ms)))

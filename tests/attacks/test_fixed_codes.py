@@ -1,0 +1,50 @@
+"""Fixed codes: who knows a test number and its code can prove that number, and no other, and reaches nothing by it."""
+
+import random
+
+TEST_NUMBER, CODE = "+14155550100", "493027"
+NUMBER = "+14155550123"
+
+
+async def test_the_code_of_a_test_number_opens_no_other_number(start):
+    """For any other number a message goes out, and the fixed code is a wrong one like any guess."""
+    running = await start(otp_test_numbers=f"{TEST_NUMBER}:{CODE}")
+    neighbours = {f"+1415555{number:04d}" for number in random.sample(range(100, 1000), 15)} - {TEST_NUMBER}
+    for number in neighbours:
+        issued = await running.issue(number)
+        [drawn] = running.codes(number)
+        if drawn != CODE:  # one in a million
+            assert (await running.verify(issued["id"], CODE))["verdict"] == "wrong_code"
+            assert (await running.verify(issued["id"], drawn))["verdict"] == "approved"
+    assert len(running.sandbox.ledger.messages()) == len(neighbours)
+
+
+async def test_an_approval_of_a_test_number_cannot_be_swapped_for_another(start):
+    """The fixed code with another number in `to` is a mismatch, and a back end that reads sees the test number."""
+    running = await start(otp_test_numbers=f"{TEST_NUMBER}:{CODE}")
+    issued = await running.issue(TEST_NUMBER)
+    assert (await running.verify(issued["id"], CODE, to=NUMBER))["verdict"] == "mismatch"
+    await running.verify(issued["id"], CODE)
+    assert (await running.read(issued["id"]))["to"] == TEST_NUMBER
+
+
+async def test_a_fixed_code_is_guessed_at_no_more_often_than_any(start):
+    """Failed checks of a test number close it and stop it, over all its verifications: its code never changes."""
+    running = await start(otp_test_numbers=f"{TEST_NUMBER}:{CODE}", otp_limit_failed_checks="7/1d")
+    for _ in range(2):
+        issued = await running.issue(TEST_NUMBER)
+        for guess in ("000000", "111111", "222222", "333333"):
+            assert (await running.verify(issued["id"], guess))["verdict"] == "wrong_code"
+    status, body, _ = await running.call("POST", "/v1/verifications", {"to": TEST_NUMBER})
+    assert (status, body["code"]) == (429, "rate_limited")
+
+
+async def test_neither_test_number_nor_code_is_logged(start):
+    """The log says that nothing was sent, and for which verification, and no more."""
+    lines = []
+    settings = {"otp_test_numbers": f"{TEST_NUMBER}:{CODE}"}
+    running = await start(journal=lambda event, **fields: lines.append((event, fields)), **settings)
+    issued = await running.issue(TEST_NUMBER)
+    await running.verify(issued["id"], CODE)
+    assert ("test_number_not_sent_to", {"verification_id": issued["id"], "send": 1}) in lines
+    assert not [line for line in lines if CODE in str(line) or TEST_NUMBER[1:] in str(line)]
