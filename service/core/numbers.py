@@ -4,10 +4,10 @@
 a verification has used up stays used up (a new one brings new attempts), and so do the limits that the number shares
 with others.
 
-*Erase* forgets every verification of the number too (GDPR, article 17). Three things are left, because they hold no
+*Erase* forgets every verification of the number too (GDPR, article 17). What is left holds no
 number, or cannot be found by one: confirmations owed or dead (a Message SID; 14 days at most), kept answers of
-Idempotency-Keys (encrypted, named by a digest of the key; 24 hours), and counters (of many). A confirmation that still
-waits for its SID goes with its record.
+Idempotency-Keys (encrypted, named by a digest of the key; 24 hours), limits and counters (of many). A confirmation
+that still waits for its SID goes with its record.
 """
 
 from collections.abc import AsyncIterator

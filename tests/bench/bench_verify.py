@@ -58,7 +58,7 @@ async def pending(redis_url, keyring, count):
     """Write pending verifications with a SID; give (id, code) of each."""
     multiplexer = await open_multiplexer(redis_url)
     scripts = Scripts(multiplexer)
-    store = RedisVerifications(scripts, keyring, RecordPolicy(3600, 5, 5, False, UNLIMITED, UNLIMITED))
+    store = RedisVerifications(scripts, keyring, RecordPolicy(3600, 5, 5, False, UNLIMITED, UNLIMITED, 100))
     await RedisApiKeys(scripts).add(key_digest(KEY), {"name": "bench", "scopes": ["verifications"]})
     made = []
 
