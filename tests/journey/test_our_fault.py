@@ -48,9 +48,11 @@ async def test_a_resend_that_failed_by_our_fault_uses_up_no_send(start, fault, k
     assert (await running.verify(issued["id"], second))["verdict"] == "approved"
 
 
-async def test_a_refusal_of_the_recipient_stays_counted(start, fault):
-    """What Twilio refuses because of the number is paid for: numbers must not be probed for free."""
-    running = await start(otp_limit_number="1/1h")
+@pytest.mark.parametrize("limit", LIMITS)
+async def test_a_refusal_of_the_recipient_costs_whoever_asked_and_not_the_number(start, fault, limit):
+    """What Twilio refuses because of the number is given back to it alone: numbers must not be probed for free."""
+    running = await start(**{f"otp_limit_{limit}": "1/1h"})
+    wish = {"to": "+14155550123", "client_ip": "198.51.100.7"}
     fault(running, "messages", "refuse", code=21610, count=1)
-    wish = {"to": "+14155550123"}
-    assert [(await ask(running, PATH, wish))[0] for _ in range(2)] == [422, 429]
+    second = 201 if limit == "number" else 429
+    assert [(await ask(running, PATH, wish))[0] for _ in range(2)] == [422, second]
