@@ -7,8 +7,8 @@ Twilio's answer, or with the signed callback in `api.webhooks`. The person types
 consumes once and writes the debt. `core.confirming` is the worker that pays it: `Outcome=confirmed`
 for exactly that SID.
 
-- `core` holds the rules and knows nothing of the world; `core.verification` has the words,
-  `core.ports` and `core.sender` what the rules need from outside.
+- `core` holds the rules and knows nothing of the world; `core.verification` has the words, `core.ports` and
+  `core.sender` what the rules need from outside; `core.numbers` is the operator's hand on one number.
 - `adapters` is the world: Redis (`multiplexer`, `redis_store`, `lua/`), Twilio, the embedded server.
 - `api` is the doors: HTTP in and out, no rules.
 - `app` joins the parts; `cli` starts them; `settings` reads the environment and `secret_files`, in the forms of

@@ -56,7 +56,7 @@ def _choices(settings: Settings) -> list[Finding]:
         ),
         "OTP_COUNTRIES is empty: every country may be sent to, the expensive ones too.": not settings.otp_countries,
         "OTP_LIMIT_NUMBER is empty: one number may be sent any number of messages.": not settings.otp_limit_number,
-        "OTP_LIMIT_FAILED_CHECKS is empty: only OTP_MAX_ATTEMPTS bounds guessing.": (
+        "OTP_LIMIT_FAILED_CHECKS is empty: new codes to guess at are sent until 100 checks in a row have failed.": (
             not settings.otp_limit_failed_checks
         ),
         "OTP_TEST_NUMBERS is set: who knows one and its code is approved as it. List none that anybody owns.": (

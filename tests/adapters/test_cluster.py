@@ -9,6 +9,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from service.adapters.multiplexer import Script, open_multiplexer
+from service.core.numbers import Erased
+from tests.adapters.engines import Engine, open_stores
 from tests.adapters.servers import cluster, eventually, free_port, opened, server
 
 COUNT = Script("count", "#!lua\nreturn redis.call('INCR', KEYS[1])")
@@ -58,6 +60,21 @@ async def test_each_key_finds_its_node(pair):
         assert [await redis.command("GET", key, key=key) for key in KEYS] == [b"20"] * 16
         assert sorted(await redis.everywhere("DBSIZE")) == sorted(node.admin.dbsize() for node in pair)
         assert all("MOVED" not in str(node.admin.info("errorstats")) for node in pair)
+
+
+async def test_an_operator_finds_a_number_on_whichever_node_it_lives(pair):
+    """A walk through a partition goes to the node that holds it: numbers of all sixteen are found and erased."""
+    numbers = [f"+1415555{number:04d}" for number in range(100)]
+    async with open_stores(Engine("pair", url(pair), pair[0].admin)) as stores:
+        one_of_each = {stores.keyring.partition(number): number for number in numbers}
+        assert len(one_of_each) == 16
+        for number in numbers:
+            await stores.issue(to=number)
+        for number in one_of_each.values():
+            assert len((await stores.numbers.held(number)).verifications) == 1
+            assert await stores.numbers.erase(number) == Erased(record=True, verifications=1)
+        left = [number for number in numbers if await stores.numbers.held(number)]
+    assert left == [number for number in numbers if number not in one_of_each.values()]
 
 
 async def test_nodes_of_the_url_that_are_away_are_passed_over(pair):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 from pydantic import Field, TypeAdapter, ValidationError
 
-from service.core.phone import E164_PATTERN, CountryNotAllowed, InvalidNumber, PhoneNumber, mask, parse_number
+from service.core.phone import E164_PATTERN, CountryNotAllowed, InvalidNumber, PhoneNumber, is_e164, mask, parse_number
 
 NUMBER = "+14155552671"
 EVERYWHERE: frozenset[str] = frozenset()
@@ -248,3 +248,9 @@ def test_the_schema_and_the_rule_agree_on_the_form(text: str) -> None:
     except ValidationError:
         with pytest.raises(InvalidNumber, match=r"write the number in E\.164"):
             parse_number(text, EVERYWHERE)
+
+
+@given(st.from_regex(r"\A\+[1-9][0-9]{6,14}\Z") | st.text("+0123456789 \n\u0663", max_size=17))
+def test_the_form_of_a_number_is_exact(text: str) -> None:
+    """What an operator types is a number's one spelling or none; whether it exists is not asked."""
+    assert is_e164(text) is (re.fullmatch(r"\+[1-9][0-9]{6,14}", text) is not None)

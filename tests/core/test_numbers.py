@@ -1,0 +1,102 @@
+"""The promises of `service.core.numbers`: what is gathered, in what order a number is forgotten, what a break costs."""
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+
+from service.core.numbers import Erased, HeldVerification, NumberRecord, Numbers
+from service.core.ports import StoreUnavailable, UnknownVerification
+from service.core.verification import Verification
+
+NUMBER = "+14155550123"
+RECORD = NumberRecord(10, (1, 2), (3,), 1, False, 0, 50)
+
+
+class _Issued:
+    """As much of a verification as is looked at here."""
+
+    def __init__(self, created_at_ms: int) -> None:
+        self.created_at_ms = created_at_ms
+
+
+class Recorder:
+    """A store of three verifications that writes down what is forgotten, and fails or has lost what it is told to."""
+
+    def __init__(self, *, expired: str | None = None, fails_at: str | None = None) -> None:
+        self.ids = {"b": 2, "a": 3, "c": 1}
+        self.held: NumberRecord | None = RECORD
+        self.expired = expired
+        self.fails_at = fails_at
+        self.forgotten: list[str] = []
+
+    async def record(self, number: str) -> NumberRecord | None:
+        assert number == NUMBER
+        return self.held
+
+    async def forget_record(self, number: str) -> bool:
+        self._forget(number)
+        found, self.held = self.held is not None, None
+        return found
+
+    async def verification_ids(self, number: str) -> AsyncIterator[str]:
+        assert number == NUMBER
+        for verification_id in list(self.ids):
+            yield verification_id
+
+    async def verification(self, verification_id: str) -> HeldVerification:
+        if verification_id == self.expired:
+            raise UnknownVerification
+        return HeldVerification(cast("Verification", _Issued(self.ids[verification_id])), 10, 5)
+
+    async def forget_verification(self, verification_id: str) -> bool:
+        self._forget(verification_id)
+        return self.ids.pop(verification_id) > 0 and verification_id != self.expired
+
+    def _forget(self, what: str) -> None:
+        if what == self.fails_at:
+            raise StoreUnavailable
+        self.forgotten.append(what)
+
+
+async def test_what_is_held_is_gathered_oldest_first() -> None:
+    """The record and every verification, in the order in which they were issued."""
+    held = await Numbers(Recorder()).held(NUMBER)
+    assert held.record == RECORD
+    assert [each.verification.created_at_ms for each in held.verifications] == [1, 2, 3]
+
+
+async def test_what_expires_while_it_is_gathered_is_not_held() -> None:
+    """A verification that is found and then gone is left out, and is no fault."""
+    held = await Numbers(Recorder(expired="b")).held(NUMBER)
+    assert [each.verification.created_at_ms for each in held.verifications] == [1, 3]
+
+
+async def test_a_release_touches_no_verification() -> None:
+    """Only the record of the number is forgotten, and whether there was one is told."""
+    store = Recorder()
+    assert [await Numbers(store).release(NUMBER) for _ in range(2)] == [True, False]
+    assert store.forgotten == [NUMBER, NUMBER]
+
+
+async def test_the_record_of_a_number_goes_last() -> None:
+    """An erasure takes the verifications first: a check of one of them would write the record anew."""
+    store = Recorder()
+    assert await Numbers(store).erase(NUMBER) == Erased(record=True, verifications=3)
+    assert store.forgotten == ["b", "a", "c", NUMBER]
+
+
+async def test_what_goes_by_itself_is_not_counted_as_erased() -> None:
+    """The report of an erasure names what it has removed, not what had expired."""
+    assert (await Numbers(Recorder(expired="b")).erase(NUMBER)).verifications == 2
+
+
+async def test_an_erasure_that_broke_off_is_finished_by_the_next_one() -> None:
+    """A store that fails half-way leaves the rest, which is found again."""
+    store = Recorder(fails_at="c")
+    with pytest.raises(StoreUnavailable):
+        await Numbers(store).erase(NUMBER)
+    store.fails_at = None
+    assert await Numbers(store).erase(NUMBER) == Erased(record=True, verifications=1)
+    assert not await Numbers(store).erase(NUMBER)
+    assert not (await Numbers(store).held(NUMBER))
