@@ -25,7 +25,7 @@ LONG_MODULES = {
 SKIPPING = {
     "tests/absent.py": "skips outside of CI only",
     "tests/adapters/test_embedded.py": "a promise that only Linux can keep",
-    "tests/test_cli.py": "reads /proc, which only Linux has",
+    "tests/cli/test_commands.py": "reads /proc, which only Linux has",
     "tests/test_deploy.py": "systemd-analyze: a container may have no systemd",
 }
 FORBIDDEN_NAMES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)")
