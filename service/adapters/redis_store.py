@@ -206,7 +206,7 @@ class RedisVerifications:
             case _:
                 return NotPending(self._verification(verification_id, rest))
 
-    def _limited(self, wait_ms: int, limit: bytes = b"failed_checks") -> Limited:
+    def _limited(self, wait_ms: int, limit: bytes) -> Limited:
         is_number = limit == b"number"
         return Limited(
             wait_ms,

@@ -33,7 +33,7 @@ if state ~= 'pending' or now_ms >= newest_ms + ttl_ms then
   return {'ended', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
 end
 if tonumber(sends) >= most_sends then return {'exhausted'} end
-if is_stopped(KEYS[2], ARGV[5]) then return {'limited', STOPPED_RETRY_MS} end
+if is_stopped(KEYS[2], ARGV[5]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
 local log = instants(redis.call('HGET', KEYS[2], 'sends'))
 local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[4], now_ms))
