@@ -164,7 +164,7 @@ class ProblemAnswer(Exception):
         headers = dict(self.headers)
         if self._retry_after is not None:
             headers["retry-after"] = str(self._retry_after)
-        if self.limit is not None:
+        if self.limit is not None and self.limits:
             # draft-ietf-httpapi-ratelimit-headers-11. What is left: nothing, for as long as Retry-After says.
             windows = (f'"{self.limit}";q={most};w={window_ms // 1000}' for most, window_ms in self.limits.windows)
             headers["ratelimit-policy"] = ", ".join(windows)

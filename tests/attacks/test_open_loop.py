@@ -67,12 +67,14 @@ async def test_three_times_too_many_issues_cost_no_check_its_answer(client):
         path = f"/v1/verifications/{pending[place % len(pending)]['id']}/verify"
         return client.call("POST", path, {"code": "0000"})
 
-    alone, checks, issues = Load(), Load(), Load()
-    await alone.run(check, CHECKS_PER_SECOND)
+    # The peak is what comes of as much as there are places for, in the same run on the same machine.
+    peak_checks, peak_issues, checks, issues = Load(), Load(), Load(), Load()
+    await asyncio.gather(peak_checks.run(check, CHECKS_PER_SECOND), peak_issues.run(issue, PEAK_PER_SECOND))
+    sent_before = len(client.sandbox.ledger.messages())
     await asyncio.gather(checks.run(check, CHECKS_PER_SECOND), issues.run(issue, 3 * PEAK_PER_SECOND))
-    assert checks.count(200) >= 0.8 * alone.count(200)
+    assert checks.count(200) >= 0.8 * peak_checks.count(200)
     assert {code for status, code, _ in issues.answers if status != 201} == {"overloaded"}
-    assert issues.count(201) >= 0.8 * PEAK_PER_SECOND * SECONDS
+    assert issues.count(201) >= 0.8 * peak_issues.count(201)
     assert issues.count(503) >= len(issues.answers) / 2, "else this was no overload"
     assert issues.seconds(503) < SHED_SECONDS
-    assert len(client.sandbox.ledger.messages()) == len(pending) + issues.count(201)
+    assert len(client.sandbox.ledger.messages()) == sent_before + issues.count(201)

@@ -45,16 +45,18 @@ async def test_a_number_that_is_known_looks_like_one_that_is_not(running):
         assert known[1][field] == new[1][field]
 
 
-async def test_a_refusal_does_not_tell_which_limit_was_reached(start):
-    """A10: a limited number, a limited prefix and a limited day answer alike but for the wait."""
+async def test_a_refusal_does_not_tell_a_front_end_which_limit_was_reached(start):
+    """A10: to a client token a limited number, prefix, day and peer answer alike but for the wait."""
     answers = []
-    for setting in ("otp_limit_number", "otp_limit_prefix", "otp_limit_day"):
+    for setting in ("otp_limit_number", "otp_limit_prefix", "otp_limit_day", "otp_limit_peer"):
         running = await start(**{setting: "1/1h"})
-        await running.issue()
-        status, body, headers = await running.call("POST", "/v1/verifications", {"to": NUMBER})
+        issued = await running.issue()
+        token = {"key": issued["client_token"]}
+        await running.call("GET", f"/v1/verifications/{issued['id']}", **token)  # uses up what the peer has
+        status, body, headers = await running.call("POST", f"/v1/verifications/{issued['id']}/resend", **token)
         assert body.pop("retry_after") == int(headers["Retry-After"])
         answers.append((status, body, sorted(headers)))
-    assert answers[0] == answers[1] == answers[2]
+    assert answers[0] == answers[1] == answers[2] == answers[3]
     assert answers[0][0] == 429
 
 

@@ -133,8 +133,9 @@ HOSTILE_SIDS = [
 
 async def test_a_hostile_sid_leads_nowhere(start):
     """A13: a SID that is none leaves the send `unknown`; no path is ever built from it, and the code still works."""
-    hostile = iter(HOSTILE_SIDS)
-    async with recorder(lambda _: web.json_response({"sid": next(hostile), "status": "queued"}, status=201)) as (
+    # A good one after each: Twilio failing on would halt sending.
+    sids = iter([sid for hostile in HOSTILE_SIDS for sid in (hostile, SID)])
+    async with recorder(lambda _: web.json_response({"sid": next(sids), "status": "queued"}, status=201)) as (
         url,
         seen,
     ):
@@ -145,9 +146,10 @@ async def test_a_hostile_sid_leads_nowhere(start):
             code = seen[-1][3].partition("code+is+")[2][:6]
             checked = await running.verify(issued["id"], code)
             assert (checked["verdict"], checked["sends"][0]["feedback"]) == ("approved", "waiting")
+            assert (await running.issue(f"+1415556{number:04d}"))["sends"][0]["status"] == "queued"
     path = f"/2010-04-01/Accounts/{running.settings.twilio_account_sid}/Messages.json"
     assert {(method, raw_path) for method, raw_path, _, _ in seen} == {("POST", path)}
-    assert len(seen) == len(HOSTILE_SIDS)
+    assert len(seen) == 2 * len(HOSTILE_SIDS)
 
 
 async def test_no_redirect_takes_our_credentials_elsewhere(start):
