@@ -110,7 +110,7 @@ class Problem(BaseModel):
         None,
         description="Which limit is used up; told to API keys only. "
         "`RateLimit-Policy` says what it allows, one item for each of its windows.",
-        json_schema_extra={"enum": [*(str(limit) for limit in Limit if limit is not Limit.PEER), None]},
+        json_schema_extra={"enum": [str(limit) for limit in Limit if limit is not Limit.PEER]},
     )
     verification_id: str | None = Field(None, description="The verification that this is about, when one was created.")
     errors: list["FieldError"] | None = Field(None, description="What is wrong with which field of the request.")
