@@ -8,19 +8,12 @@ from starlette.routing import BaseRoute
 
 from service.api.auth import Authenticator
 from service.api.call import Call
+from service.api.fields import VerificationId
 from service.api.keys import Scope
 from service.api.problems import ProblemAnswer, problem_of
 from service.api.repeating import describe_same_answer, describe_same_verdict, idempotency_key, pack, unpack
 from service.api.route import LeanRoute, Reply, problem_reply
-from service.api.schemas import (
-    Answers,
-    CheckAnswer,
-    CheckBody,
-    IssueBody,
-    IssuedAnswer,
-    VerificationAnswer,
-    VerificationId,
-)
+from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer
 from service.core.issuing import Issuing, Repeatable
 from service.core.keyring import Keyring

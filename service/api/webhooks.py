@@ -14,9 +14,10 @@ from fastapi import Path
 from starlette.routing import BaseRoute
 
 from service.api.call import Call
+from service.api.fields import VerificationId
 from service.api.problems import ProblemAnswer
 from service.api.route import LeanRoute, Reply
-from service.api.schemas import DeliveryStatusForm, VerificationId
+from service.api.schemas import DeliveryStatusForm
 from service.core.delivery import DeliveryReports
 from service.core.ports import CallbackSignature
 from service.core.verification import is_id, is_sid

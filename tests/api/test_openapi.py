@@ -2,12 +2,15 @@
 
 import json
 import re
+from contextlib import nullcontext
 
 import pytest
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import ValidationError
 
 from service.api.problems import CATALOGUE, Problem
-from service.api.schemas import CheckAnswer, IssuedAnswer, VerificationAnswer
+from service.api.schemas import CheckAnswer, IssueBody, IssuedAnswer, VerificationAnswer
 from service.api.words import MEANINGS
 from service.core.keyring import CLIENT_TOKEN_PREFIX
 from service.core.sender import Refusal
@@ -175,10 +178,36 @@ def test_a_request_shows_its_limits(document, operations):
             assert schema["additionalProperties"] is False
             for name, field in schema["properties"].items():
                 assert field["description"], name
-                [form] = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
-                assert {"pattern", "enum", "minimum", "maxLength", "$ref"} & set(form) or name == "client_ip", name
+                forms = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
+                bounds = {"pattern", "enum", "minimum", "maxLength", "format", "$ref"}
+                assert forms, name
+                assert all(bounds & set(form) for form in forms), name
             for name in schema["required"]:
                 assert schema["properties"][name]["examples"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_valid"),
+    [
+        ({"web_origin": "login.example.com"}, True),
+        ({"web_origin": None, "app_hash": "FA+9qCX9VSu"}, True),
+        ({"web_origin": None, "app_hash": None}, True),
+        ({"web_origin": "login.example.com", "app_hash": "FA+9qCX9VSu"}, False),
+        ({"client_ip": "192.0.2.7"}, True),
+        ({"client_ip": "2001:db8::7"}, True),
+        ({"client_ip": "fe80::1%eth0"}, False),
+        ({"client_ip": "localhost"}, False),
+        ({"code_length": 6.0, "ttl_seconds": 60.0}, True),
+        ({"code_length": 9.0}, False),
+    ],
+)
+def test_the_document_and_the_door_agree(document, fields, is_valid):
+    """What a generated client checks by the document is what the service checks: they refuse and accept the same."""
+    body = {"to": "+14155550123", **fields}
+    schema = {**document, "$ref": "#/components/schemas/IssueBody"}
+    assert OAS31Validator(schema, format_checker=oas31_format_checker).is_valid(body) is is_valid
+    with nullcontext() if is_valid else pytest.raises(ValidationError):
+        IssueBody.model_validate_json(json.dumps(body))
 
 
 async def test_every_door_takes_exactly_the_credentials_that_it_names(operations, running):
