@@ -7,7 +7,7 @@ ARGS ?=
 NO_WHEEL := echo "A package could not be installed. If no wheel of it fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service demo test test-quick check format bench clean
+.PHONY: help install install-service demo test test-quick fuzz check format bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ test: install ## Run all tests (ARGS, when given, goes to one run of pytest)
 
 test-quick: install ## Run the tests that take no more than seconds
 	@$(QUICK) $(ARGS)
+
+fuzz: install ## Play requests drawn from the OpenAPI document for ten minutes (or FUZZ_SECONDS)
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest tests/attacks/test_fuzzing.py $(ARGS)
 
 check: install ## Lint, types, import contracts
 	@$(BIN)/ruff check .
