@@ -1,0 +1,133 @@
+"""What leaks (A11): no secret through log, answers, metrics, errors, commands, Redis or the commands sent to it."""
+
+import asyncio
+
+import pytest
+
+from service.api.auth import key_digest
+from tests.attacks.canary import FAULTS, Canary
+from tests.attacks.watching import dump, monitored
+
+NUMBER = "+14155550123"
+
+
+async def run_command(launch, running, command, **environment):
+    """Run one command to its end; give (exit status, everything it wrote)."""
+    process = await launch(running, command, **environment)
+    return await asyncio.to_thread(process.child.wait, 30), process.log
+
+
+@pytest.fixture
+async def faulty(start, launch, tmp_path):
+    """Run one serving process with faults of our own in every layer, which logs all there is to log."""
+    (tmp_path / "sitecustomize.py").write_text(FAULTS)
+    return await launch(await start(otp_worker=False), python_path=[tmp_path], OTP_LOG_LEVEL="debug")
+
+
+async def owe_in_every_way(canary, process, eventually):
+    """Have confirmations fail in each way; wait until the worker has said so."""
+    seen = lambda event: eventually(lambda: f'"{event}"' in process.log, seconds=10)  # noqa: E731
+    assert await seen("confirmation_fault")
+    for kind, event in (("not_found", "confirmation_dead"), ("unauthorized", "confirming_halted")):
+        await canary.plan(endpoint="feedback", kind=kind)
+        await canary.approve_one("+14155550195" if kind == "not_found" else "+14155550196")
+        assert await seen(event)
+        await canary.end_faults()
+
+
+async def meet_a_broken_record(canary, redis):
+    """Let Redis itself refuse a script, in its own words."""
+    issued = await canary.issue("+14155550197")
+    key = f"otp:{{{issued['id'][3]}}}:v:{issued['id']}"
+    redis.set(key, "no hash", ex=60)
+    status, _ = await canary.call("POST", f"/v1/verifications/{issued['id']}/verify", {"code": canary.codes[-1]})
+    assert status >= 500
+
+
+async def run_commands(launch, process):
+    """Run the commands that look at keys and debts; give what they wrote, by name, and the key that one made."""
+    written = {}
+    for command in ("check", "keys list", "owed list", "owed dead", "keys create made-by-hand"):
+        _, written[command] = await run_command(launch, process.client, command)
+    return written, written.pop("keys create made-by-hand").strip()
+
+
+@pytest.mark.slow
+async def test_no_canary_is_found_outside_its_cage(faulty, launch, redis, eventually):
+    """A11, promise 8: codes, numbers, addresses, keys and tokens are in no log, metric, error, Redis key or command."""
+    canary = Canary(faulty.client)
+    async with monitored(faulty.client.settings.redis_url) as commands:
+        await canary.play()
+        await owe_in_every_way(canary, faulty, eventually)
+        await meet_a_broken_record(canary, redis)
+        written, made = await run_commands(launch, faulty)
+        stored = dump(redis).decode("latin-1")
+    assert await faulty.stop() == 0
+    assert faulty.log.count('"unexpected_error"') >= 4
+    places = {"log": faulty.log, "stored": stored, "commands": commands.text.decode("latin-1"), **written}
+
+    assert len(set(canary.codes)) >= 6
+    assert key_digest(canary.key) in stored  # the dump does reach the values
+    assert "made-by-hand" in stored
+    for place, text in places.items():
+        assert text or place.startswith("owed"), place
+        assert canary.found_in(text) == [], place
+        assert made not in text, place
+    assert list(canary.found_in_answers()) == []
+
+
+async def test_a_fault_of_ours_is_a_problem_that_says_nothing(faulty, eventually):
+    """A11: an unexpected exception answers 500 as `application/problem+json` with a request id, and no detail."""
+    issued = await faulty.client.issue()
+    status, body, headers = await faulty.client.call("POST", f"/v1/verifications/{issued['id']}/cancel")
+    assert (status, headers["Content-Type"]) == (500, "application/problem+json")
+    assert body["code"] == "internal_error"
+    assert "detail" not in body
+    assert await eventually(lambda: headers["X-Request-Id"] in faulty.log)
+    assert (await faulty.client.verify(issued["id"], *faulty.client.codes()))["verdict"] == "approved"
+
+
+TALKATIVE = """
+from service.api import trail
+trail._where = lambda fault: {"where": str(fault)}
+"""
+
+
+async def test_the_search_finds_what_leaks(start, launch, tmp_path, eventually):
+    """Control of A11: the same search finds a log line that repeats an exception's message, and a code in an answer."""
+    (tmp_path / "sitecustomize.py").write_text(FAULTS + TALKATIVE)
+    process = await launch(await start(otp_worker=False), python_path=[tmp_path])
+    canary = Canary(process.client)
+    issued = await canary.issue("+14155550171")
+    one = f"/v1/verifications/{issued['id']}"
+    await canary.call("POST", one + "/verify", {"code": canary.codes[0], "purpose": "explode"})
+    await canary.call("POST", one + "/cancel")
+    assert await eventually(lambda: canary.found_in(process.log) == ["+14155550171", canary.codes[0]])
+    assert canary.found_in("c82d6b2a36ef12d3cd1d9b4ffde87d1b") == []
+    canary.answers.append((None, canary.codes[0]))
+    assert list(canary.found_in_answers()) == [canary.codes[0]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"REDIS_URL": "redis://operator:canary-5d1e-password@127.0.0.1:1/0"},
+        {"REDIS_URL": "canary-5d1e://127.0.0.1"},
+        {"REDIS_URL": "redis+sentinel://:canary-5d1e-password@127.0.0.1:1/name"},
+        {"OTP_SECRET_KEYS": "canary-5d1e"},
+        {"OTP_INDEX_KEY": "canary-5d1e"},
+        {"TWILIO_AUTH_TOKEN": "canary-5d1e,,"},
+        {"TWILIO_AUTH_TOKEN": "canary-5d1e canary"},
+        {"TWILIO_API_SECRET": "canary-5d1e"},
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "worker"])
+async def test_a_setting_that_stops_a_command_is_not_repeated(start, launch, eventually, command, wrong):
+    """A11: what is wrong with a secret, or with the address that holds a password, is said without the secret."""
+    running = await start(otp_worker=False)
+    process = await launch(running, command, **wrong)
+    if not await eventually(lambda: process.child.poll() is not None, seconds=3):
+        await process.stop()  # a worker goes on looking for its Redis
+    assert "5d1e" not in process.log
+    assert "Traceback" not in process.log
