@@ -95,6 +95,34 @@ async def test_a_large_body_is_refused_unread(process):
     assert resident_bytes(process) < 2 * before
 
 
+@pytest.mark.slow
+async def test_all_of_it_at_once_slows_nobody_down(process):
+    """A15: under slow sockets, large bodies, deep JSON and endless headers 99 of 100 requests take under a second."""
+    client = process.client
+    await journey(client, "+14155550101")
+    before, path = resident_bytes(process), "/v1/verifications"
+    beginning = head(client, path) + b"\r\nContent-Length: 1000\r\n\r\n{"
+    deep = head(client, path, "Content-Length: 4096", "", "") + b"[" * 4096
+    large = head(client, path, "Transfer-Encoding: chunked", "", "") + b"100000\r\n" + b"x" * MEBIBYTE
+    ended = asyncio.Event()
+
+    async def pester(*chunks):
+        while not ended.is_set():
+            await send_raw(process.port, *chunks)
+
+    async with slow_sockets(process.port, [beginning] * 200):
+        pests = [asyncio.create_task(pester(one)) for one in (large, deep, ODD_HEADS[0]) for _ in range(3)]
+        seconds = []
+        for number in range(100):
+            began = asyncio.get_running_loop().time()
+            await client.issue(f"+1415555{number:04d}")
+            seconds.append(asyncio.get_running_loop().time() - began)
+        ended.set()
+        await asyncio.gather(*pests)
+    assert sorted(seconds)[98] < 1
+    assert resident_bytes(process) < 2 * before
+
+
 async def test_deep_json_is_malformed(running):
     """A15: JSON nested as deep as the body limit allows is refused, not followed."""
     for opening in (b"[", b'{"to":', b'{"to":{"a":'):

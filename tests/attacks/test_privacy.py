@@ -1,6 +1,16 @@
 """What answers tell: nothing about a number, neither by their form nor by their time (A10)."""
 
+import random
+import statistics
+import time
+
+import pytest
+
+from service.adapters.redis_store import RedisVerifications
+
 NUMBER = "+14155550123"
+PAIRS = 400
+MARGIN = 4.5  # standard errors, crossed by chance once in 140,000 runs
 
 
 def shape(value):
@@ -50,3 +60,50 @@ async def test_an_unknown_id_takes_the_same_path_as_a_known_one(start, redis):
     await scripts_of(issued["id"])  # both scripts are loaded now
     assert await scripts_of(issued["id"]) == (200, 1)
     assert await scripts_of(issued["id"][:-4] + "0000") == (404, 1)
+
+
+def apart(some, others):
+    """Say by how many standard errors the mean times differ (Welch, 1947), the slowest tenth of each left out."""
+    kept = [sorted(times)[: len(times) * 9 // 10] for times in (some, others)]
+    error = sum(statistics.variance(times) / len(times) for times in kept) ** 0.5
+    return (statistics.mean(kept[0]) - statistics.mean(kept[1])) / error
+
+
+async def times_of_known_and_new(start):
+    """Issue for numbers with a past and numbers without, in random order; give the seconds that each issue took."""
+    running = await start(otp_worker=False, otp_limit_number="1000/1h", otp_limit_failed_checks="1000/1d")
+    known = [f"+1202555{number:04d}" for number in range(20)]
+    new = iter(f"+1415555{number:04d}" for number in range(PAIRS))
+    for number in known:
+        for _ in range(3):
+            await running.verify((await running.issue(number))["id"], "0000")
+    times = {True: [], False: []}
+    for is_known in random.sample([True, False], k=2 * PAIRS, counts=[PAIRS, PAIRS]):
+        number = random.choice(known) if is_known else next(new)
+        began = time.perf_counter()
+        await running.issue(number)
+        times[is_known].append(time.perf_counter() - began)
+    return times[True], times[False]
+
+
+@pytest.mark.slow
+async def test_a_number_that_is_known_takes_no_longer(start):
+    """A10: issues for numbers with a past and without differ in time by no more than chance, and by under 1 ms."""
+    known, new = await times_of_known_and_new(start)
+    assert abs(apart(known, new)) < MARGIN
+    assert abs(statistics.median(known) - statistics.median(new)) < 0.001
+
+
+@pytest.mark.slow
+async def test_the_measure_sees_half_a_millisecond(start, monkeypatch):
+    """Control of A10: a store that spends half a millisecond more on numbers it knows is noticed."""
+    seen, keep = set(), RedisVerifications.issue
+
+    async def dawdle(store, new, digest):
+        if new.to in seen:
+            time.sleep(0.0005)  # noqa: ASYNC251 - that is the fault
+        seen.add(new.to)
+        return await keep(store, new, digest)
+
+    monkeypatch.setattr(RedisVerifications, "issue", dawdle)
+    assert apart(*await times_of_known_and_new(start)) > MARGIN

@@ -129,6 +129,20 @@ def test_whole_codes_are_uniform(codes: list[str]) -> None:
     assert abs(unevenness(codes, 1_000_000)) < MARGIN
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_million_codes_are_uniform() -> None:
+    """A16: a million codes are uniform as a whole and at each position, and a tenth of them begins with a zero.
+
+    The margin is that of the module, not p > 0.001, which seven statistics would cross by chance once in 150 runs.
+    """
+    drawn = [draw_code(6) for _ in range(1_000_000)]
+    assert abs(unevenness(drawn, 1_000_000)) < MARGIN
+    for position in range(6):
+        assert abs(unevenness((code[position] for code in drawn), 10)) < MARGIN
+    assert 0.098 < sum(code.startswith("0") for code in drawn) / len(drawn) < 0.102
+
+
 @pytest.mark.parametrize("length", [SHORTEST, LONGEST])
 def test_the_extreme_lengths_are_uniform(length: int) -> None:
     """The shortest and the longest codes are uniform too."""
