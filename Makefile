@@ -7,7 +7,7 @@ ARGS ?=
 NO_WHEEL := echo "A package could not be installed. If no wheel of it fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service demo test test-quick fuzz check format bench clean
+.PHONY: help install install-service demo test test-quick fuzz mutants check audit format bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,11 +48,19 @@ test-quick: install ## Run the tests that take no more than seconds
 fuzz: install ## Play requests drawn from the OpenAPI document for ten minutes (or FUZZ_SECONDS)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest tests/attacks/test_fuzzing.py $(ARGS)
 
+mutants: install ## Break codes, phone, guard, verifying and auth in every way, and see the tests notice (half an hour at most)
+	@$(BIN)/uv sync --locked --inexact --quiet --group mutants
+	@timeout 1800 nice $(BIN)/mutmut run --max-children 1 >mutants.log; $(BIN)/python .ci/mutants.py
+
 check: install ## Lint, types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n +14
+
+audit: install ## Look for known vulnerabilities in what is locked, and for dangerous code in service/
+	@$(BIN)/bandit -q -c pyproject.toml -r service
+	@$(BIN)/python .ci/audit.py
 
 format: install ## Format and mend what ruff can
 	@$(BIN)/ruff check --fix .
@@ -62,4 +70,4 @@ bench: install ## Measure throughput, round trips and memory
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=.:tests/bench $(BIN)/python $$bench || exit 1; done
 
 clean: ## Remove .venv and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants mutants.log
