@@ -6,8 +6,8 @@ import secrets
 
 import pytest
 
-from service.api.auth import Authenticator
-from service.api.call import call_of
+from service.api.auth import SECURITY_SCHEMES, Authenticator
+from service.api.call import Caller, call_of
 from service.api.keys import Scope, key_digest
 from service.api.problems import ProblemAnswer
 from service.core.guard import Guard, GuardPolicy
@@ -160,6 +160,7 @@ async def test_with_redis_away_callers_do_not_queue_for_their_turn_to_fail(build
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     outcomes = await asyncio.gather(*(refusal(access, f"x{i}") for i in range(50)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
+    assert {str(outcome) for outcome in outcomes} == {"HGETALL", "the API keys could not be read"}
     assert ledger.lookups == 1
 
 
@@ -222,6 +223,48 @@ async def test_a_client_token_is_no_api_key(build):
     auth, keyring = build(ledger)
     assert await refusal(auth.key(Scope.VERIFICATIONS), keyring.client_token(ID)) == "insufficient_scope"
     assert ledger.lookups == 0
+
+
+async def test_the_doors_and_the_log_learn_who_calls(build):
+    """An API key is known by its digest and called by its name; a client token by its verification, as a front end."""
+    auth, keyring = build(Ledger("a"))
+    for credential, caller in (
+        ("a", Caller(scope_id=key_digest("a"), name="a")),
+        (keyring.client_token(ID), Caller(scope_id=ID, name="client token", is_front_end=True)),
+    ):
+        call = call_with(credential)
+        await auth.key_or_token(Scope.VERIFICATIONS).authorize(call, {"verification_id": ID})
+        assert call.caller == caller
+        assert call.log == {"api_key": caller.name}
+    call = call_with("a")
+    await auth.key(Scope.VERIFICATIONS).authorize(call, {})
+    assert (call.caller.name, call.log) == ("a", {"api_key": "a"})
+
+
+async def test_a_refusal_says_what_would_do(build):
+    """A 401 names the scheme; a 403 names the scope that a key lacks, or what a client token may do."""
+    auth, keyring = build(Ledger("a"))
+
+    async def refused(access, credential):
+        with pytest.raises(ProblemAnswer) as problem:
+            await access.authorize(call_with(credential), {"verification_id": ID})
+        return problem.value
+
+    unknown = await refused(auth.key(Scope.VERIFICATIONS), "x")
+    assert (unknown.status, dict(unknown.headers)) == (401, {"www-authenticate": "Bearer"})
+    for access in (auth.key(Scope.OPERATE), auth.key_or_token(Scope.OPERATE)):
+        assert (await refused(access, "a")).detail == "The API key lacks the scope operate."
+    told = (await refused(auth.key(Scope.VERIFICATIONS), keyring.client_token(ID))).detail
+    assert told == "A client token may verify, resend and read its verification."
+
+
+def test_the_document_learns_what_opens_a_door(build):
+    """A door for back ends names the API key, the others also the client token, each with the scope that it wants."""
+    auth, _ = build(Ledger())
+    assert (auth.key(Scope.REPORTS).schemes, auth.key(Scope.REPORTS).scope) == (("apiKey",), Scope.REPORTS)
+    either = auth.key_or_token(Scope.VERIFICATIONS)
+    assert (either.schemes, either.scope) == (("apiKey", "clientToken"), Scope.VERIFICATIONS)
+    assert set(either.schemes) == set(SECURITY_SCHEMES)
 
 
 async def test_client_tokens_are_limited_by_address_and_false_ones_do_not_count(build):
