@@ -5,7 +5,6 @@ Each module must notice nine of ten. A mutant that time did not suffice for coun
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 _WANTED = 0.9
@@ -21,7 +20,12 @@ def main() -> int:
             continue
         noticed = sum(is_noticed(code) for code in ended.values())
         print(f"{path.relative_to('mutants').with_suffix('')}\t{noticed} of {len(ended)}\t{noticed / len(ended):.0%}")
-        print(*(f"    {name}: {fate}" for name, fate in alive(ended).items()), sep="\n")
+        untried = sum(code is None for code in ended.values())
+        for name, code in ended.items():
+            if code is not None and not is_noticed(code):
+                print(f"    survived: {name}")
+        if untried:
+            print(f"    not tried: {untried}")
         failed |= noticed < _WANTED * len(ended)
     return int(failed)
 
@@ -29,12 +33,6 @@ def main() -> int:
 def is_noticed(code: int | None) -> bool:
     """Tell whether a mutant was noticed, from the exit code of its tests."""
     return code is not None and code != _SURVIVED and code not in _NO_TESTS
-
-
-def alive(ended: Mapping[str, int | None]) -> dict[str, str]:
-    """Name the mutants that were not noticed, and why."""
-    fates = {None: "not tried", _SURVIVED: "survived"}
-    return {name: fates.get(code, "no test") for name, code in ended.items() if not is_noticed(code)}
 
 
 if __name__ == "__main__":

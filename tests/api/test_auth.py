@@ -103,6 +103,12 @@ async def test_the_copy_of_the_keys_is_read_once_in_30_seconds(build, now):
     assert ledger.lookups == 2
 
 
+async def test_the_first_caller_after_a_boot_is_known(build, now):
+    """A clock that has just begun to count, as after a boot, makes nobody wait for the first reading of the keys."""
+    now[0] = 0.0
+    assert await refusal(build(Ledger("a"))[0].key(Scope.VERIFICATIONS), "a") is None
+
+
 async def test_a_revoked_key_stops_working_within_30_seconds(build, now):
     """A key that was revoked right after it was read is refused 30 s later at the latest."""
     ledger = Ledger("a")
