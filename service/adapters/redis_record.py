@@ -9,6 +9,7 @@ Two letters a field, because a million of them are kept (a listpack of at most 5
     c:<digest> -> send number    the code of each send (the code -> SID map is c: and s: together)
     s:<n> SID   t:<n> sent (ms)   d:<n> rank and delivery   x:<n> error code   f:<n> feedback
         (a test number's is 'none' from the start: nothing is ever owed for what was not sent)
+    ow tag of whose API keys find it
     k:<n> tag of the Idempotency-Key that asked for it   lv newest send that was not taken back, when not n
     i:<tag> -> at|fingerprint|verdict   the checks that came with an Idempotency-Key
 
@@ -35,6 +36,7 @@ def new_record(keyring: Keyring, new: NewVerification, number_tag: str) -> list[
         "wo": new.web_origin,
         "ah": new.app_hash,
         "ip": new.client_tag,
+        "ow": new.owner,
     }
     fields: list[bytes | str | int] = [
         *(("f:1", Feedback.NONE) if new.is_test else ()),
@@ -78,6 +80,7 @@ def read_record(keyring: Keyring, verification_id: str, reply: Sequence[Any]) ->
         resend_at_ms=int(record[b"rs"]),
         sends=sends,
         client_tag=_text(record.get(b"ip")),
+        owner=_text(record.get(b"ow")),
         is_test=record.get(b"f:1") == Feedback.NONE.encode(),
     )
 

@@ -150,6 +150,7 @@ class RedisVerifications:
                 f"i:{check.idempotency_key}" if check.idempotency_key else "",
                 check.fingerprint,
                 self._keyring.key_ids,
+                check.owner or "",
                 *check.digests,
             ],
         )
@@ -169,16 +170,18 @@ class RedisVerifications:
             owes=bool(owes),
         )
 
-    async def cancel(self, verification_id: str) -> Verification:
+    async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """End a pending verification."""
         answer, *rest = await self._scripts.run(
-            "cancel", [redis_keys.verification(verification_id), redis_keys.stats(partition_of(verification_id))]
+            "cancel",
+            [redis_keys.verification(verification_id), redis_keys.stats(partition_of(verification_id))],
+            [owner or ""],
         )
         return self._known(answer, verification_id, rest)
 
-    async def read(self, verification_id: str) -> Verification:
+    async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """Read a verification as it stands now."""
-        answer, *rest = await self._scripts.run("read", [redis_keys.verification(verification_id)])
+        answer, *rest = await self._scripts.run("read", [redis_keys.verification(verification_id)], [owner or ""])
         return self._known(answer, verification_id, rest)
 
     def _keys_of(self, verification: Verification) -> list[str]:

@@ -101,7 +101,7 @@ class Authenticator:
             raise unauthenticated()
         if scope not in known.scopes:
             raise lacking(scope)
-        return Caller(scope_id=digest, name=known.name)
+        return Caller(scope_id=digest, name=known.name, owner=known.owner_tag)
 
     async def _by_token(self, token: str, verification_id: str, peer: str) -> Caller:
         if not self._keyring.is_client_token(verification_id, token):

@@ -14,6 +14,7 @@ class Caller:
     scope_id: str  # tells callers apart, for idempotency; says nothing about the credential
     name: str
     is_front_end: bool = False
+    owner: str | None = None  # tag of whose verifications it may act on; a client token has its one verification
 
 
 @dataclass(slots=True)

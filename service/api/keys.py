@@ -32,18 +32,29 @@ class ApiKey:
     name: str
     scopes: frozenset[str]
     created_at: str
+    owner: str  # whose verifications it acts on: its own name, unless it stands in for another key
 
     @property
     def particulars(self) -> Mapping[str, Any]:
         """What is written beside the digest."""
-        return {"name": self.name, "scopes": sorted(self.scopes), "created_at": self.created_at}
+        return {
+            "name": self.name,
+            "scopes": sorted(self.scopes),
+            "created_at": self.created_at,
+            "owner": self.owner,
+        }
+
+    @property
+    def owner_tag(self) -> str:
+        """What verifications keep of the owner: short, of any alphabet, and no name."""
+        return hashlib.sha256(self.owner.encode()).hexdigest()[:12]
 
 
-def new_api_key(name: str, scopes: Collection[Scope]) -> tuple[str, ApiKey]:
+def new_api_key(name: str, scopes: Collection[Scope], *, owner: str | None = None) -> tuple[str, ApiKey]:
     """Make a key; the first part is the secret itself, shown once and kept nowhere."""
     key = API_KEY_PREFIX + secrets.token_urlsafe(32)
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
-    return key, ApiKey(key_digest(key), name, frozenset(scopes), created_at)
+    return key, ApiKey(key_digest(key), name, frozenset(scopes), created_at, owner or name)
 
 
 def key_digest(key: str) -> str:
@@ -57,8 +68,9 @@ def read_api_keys(stored: Mapping[str, bytes]) -> dict[str, ApiKey]:
     for digest, content in stored.items():
         try:
             particulars = json.loads(content)
-            scopes = frozenset(particulars["scopes"])
-            keys[digest] = ApiKey(digest, particulars["name"], scopes, particulars.get("created_at", ""))
+            name, scopes = particulars["name"], frozenset(particulars["scopes"])
+            owner = particulars.get("owner", name)
+            keys[digest] = ApiKey(digest, name, scopes, particulars.get("created_at", ""), owner)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return keys

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.auth import Access
 from service.api.call import Call, call_of
+from service.api.places import Places
 from service.api.problems import MEDIA_TYPE, ProblemAnswer, problem_of
 
 MOST_BODY_BYTES = 4096
@@ -78,7 +79,7 @@ class LeanRoute(APIRoute):
         call = call_of(scope)
         scope["otp.log"]["route"] = self.path
         try:
-            reply = await self._reply(call, scope["path_params"], receive)
+            reply = await self._reply(call, scope["path_params"], receive, scope.get("otp.places"))
         except Exception as failure:
             problem = problem_of(failure)
             if problem is None:
@@ -90,7 +91,7 @@ class LeanRoute(APIRoute):
             reply = problem_reply(problem)
         await send_reply(reply, send)
 
-    async def _reply(self, call: Call, path: Mapping[str, str], receive: Receive) -> Reply:
+    async def _reply(self, call: Call, path: Mapping[str, str], receive: Receive, places: Places | None) -> Reply:
         if self.access is not None:
             await self.access.authorize(call, path)
         arguments: dict[str, Any] = {**path, "call": call}
@@ -101,7 +102,14 @@ class LeanRoute(APIRoute):
         elif self.body_type == JSON and call.has_body:
             call.body = await read_body(call, receive, media_type=JSON, most_bytes=self.most_body_bytes)
             NoFields.model_validate_json(call.body or b"{}")
-        answer = await self.endpoint_of_call(**arguments)
+        if places is None:
+            answer = await self.endpoint_of_call(**arguments)
+        else:
+            places.take(self.room)
+            try:
+                answer = await self.endpoint_of_call(**arguments)
+            finally:
+                places.give_back()
         if isinstance(answer, Reply):
             return answer
         return Reply(self.status_code or 200, answer.__pydantic_serializer__.to_json(answer))

@@ -85,12 +85,12 @@ class IssueBody(_Body):
             raise ValueError("give web_origin or app_hash: each wants the last line of the message")
         return self
 
-    def to_request(self, caller: str | None) -> IssueRequest:
-        """Hand the wish to the core; `caller` tells API keys apart."""
+    def to_request(self, caller: str | None, *, owner: str | None = None) -> IssueRequest:
+        """Hand the wish to the core; `caller` tells API keys apart, to `owner` the verification will belong."""
         values: dict[str, Any] = dict(self)
         if self.web_origin is not None:
             values["web_origin"] = self.web_origin.removeprefix("https://")
-        return IssueRequest(**values, caller=caller)
+        return IssueRequest(**values, caller=caller, owner=owner)
 
 
 class CheckBody(_Body):

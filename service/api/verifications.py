@@ -14,8 +14,8 @@ from service.api.problems import ProblemAnswer, problem_of
 from service.api.repeating import describe_same_answer, describe_same_verdict, idempotency_key, pack, unpack
 from service.api.route import LeanRoute, Reply, problem_reply
 from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
-from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer
-from service.core.issuing import Issuing, Repeatable
+from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
+from service.core.issuing import Issuing
 from service.core.keyring import Keyring
 from service.core.ports import UnknownVerification
 from service.core.sender import Refusal
@@ -125,7 +125,7 @@ class VerificationDoors:
         """
         repeatable = Repeatable(self._key(call, "issue"), lambda outcome: pack(self._issued(outcome)))
         try:
-            verification = await self._issuing.issue(body.to_request(_back_end(call)), repeatable)
+            verification = await self._issuing.issue(body.to_request(_back_end(call), owner=_owner(call)), repeatable)
         except KeptAnswer as kept:
             return unpack(kept.answer)
         call.log["verification_id"] = verification.id
@@ -143,6 +143,7 @@ class VerificationDoors:
             body.code,
             to=body.to,
             purpose=body.purpose,
+            owner=_owner(call),
             idempotency_key=idempotency_key(call),
         )
         call.log.update(verdict=judgement.verdict, replayed=judgement.replayed or None)
@@ -159,7 +160,9 @@ class VerificationDoors:
             lambda outcome: pack(self._resent(outcome, masked=call.is_front_end)),
         )
         try:
-            verification = await self._issuing.resend(verification_id, repeatable, caller=_back_end(call))
+            verification = await self._issuing.resend(
+                verification_id, repeatable, caller=_back_end(call), owner=_owner(call)
+            )
         except KeptAnswer as kept:
             return unpack(kept.answer)
         return self._resent(verification, masked=call.is_front_end)
@@ -170,7 +173,9 @@ class VerificationDoors:
         The body is empty, or `{}`.
         """
         call.log["verification_id"] = _known_form(verification_id)
-        return self._answers.verification(await self._verifying.cancel(verification_id), masked=False)
+        return self._answers.verification(
+            await self._verifying.cancel(verification_id, owner=_owner(call)), masked=False
+        )
 
     async def read(self, call: Call, verification_id: VerificationId) -> BaseModel | Reply:
         """Tell where a verification stands, with delivery and feedback of each send.
@@ -179,7 +184,7 @@ class VerificationDoors:
         so that approved can always be told from expired and from locked.
         """
         call.log["verification_id"] = _known_form(verification_id)
-        verification = await self._verifying.read(verification_id)
+        verification = await self._verifying.read(verification_id, owner=_owner(call))
         return self._answers.verification(verification, masked=call.is_front_end)
 
     def _issued(self, outcome: Verification | MessageRefused) -> Reply:
@@ -204,6 +209,11 @@ def _known_form(verification_id: str) -> str:
     if not is_id(verification_id):
         raise UnknownVerification
     return verification_id
+
+
+def _owner(call: Call) -> str | None:
+    """Name whose verifications the caller may act on; a client token needs none, it names its one verification."""
+    return None if call.caller is None else call.caller.owner
 
 
 def _back_end(call: Call) -> str | None:

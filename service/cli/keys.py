@@ -20,11 +20,15 @@ commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API k
 def create_key(
     name: Annotated[str, typer.Argument(help="Who will use it; it stands in the log instead of the key.")],
     scope: Annotated[list[Scope] | None, typer.Option(help="Repeat for several.")] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="Name of the key that it stands in for: both act on the same verifications.")
+    ] = None,
 ) -> None:
     """Create an API key and print it, alone, on standard output. It is shown this once."""
-    if not name.isprintable() or not 1 <= len(name) <= 64:  # noqa: PLR2004 - said in the sentence
-        refuse("a name has 1 to 64 printable characters")
-    key, kept = new_api_key(name, scope or [Scope.VERIFICATIONS])
+    for given in (name, owner or name):
+        if not given.isprintable() or not 1 <= len(given) <= 64:  # noqa: PLR2004 - said in the sentence
+            refuse("a name has 1 to 64 printable characters")
+    key, kept = new_api_key(name, scope or [Scope.VERIFICATIONS], owner=owner)
 
     async def create(store: RedisApiKeys) -> None:
         if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
@@ -37,11 +41,11 @@ def create_key(
 
 @commands.command("list")
 def list_keys() -> None:
-    """List the API keys: name, scopes, when created. The keys themselves are not kept."""
+    """List the API keys: name, scopes, when created, owner. The keys themselves are not kept."""
 
     async def show(store: RedisApiKeys) -> None:
         for known in read_api_keys(await store.api_keys()).values():
-            typer.echo(f"{known.name}\t{','.join(sorted(known.scopes))}\t{known.created_at}")
+            typer.echo(f"{known.name}\t{','.join(sorted(known.scopes))}\t{known.created_at}\t{known.owner}")
 
     _with_keys("keys list", show)
 

@@ -6,10 +6,13 @@ out), a repeat does not send: it tells what became of the verification, whose se
 (IETF draft "The Idempotency-Key HTTP Header Field"; Stripe keeps its answers as long.)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.core.keyring import Keyring, SealBroken
 from service.core.ports import Begun, IdempotencyStore, StoreUnavailable
+from service.core.sending import MessageRefused
+from service.core.verification import Verification
 
 # Longer than any request runs: three tries at Twilio of 5 s, pauses between, Redis on both sides.
 LEASE_MS = 30_000
@@ -33,6 +36,14 @@ class IdempotencyKey:
 
     tag: str
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """A request's Idempotency-Key together with the way its answer is written."""
+
+    key: IdempotencyKey | None
+    write: Callable[[Verification | MessageRefused], bytes]
 
 
 class Idempotency:

@@ -6,7 +6,7 @@ and given back only when certainly nothing was sent.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from service.core.breaker import SendingHalted
 from service.core.codes import Codes
 from service.core.guard import Guard, Reservation
-from service.core.idempotency import Idempotency, IdempotencyKey
+from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
 from service.core.keyring import Keyring
 from service.core.phone import PhoneNumber, parse_number
 from service.core.ports import (
@@ -65,14 +65,7 @@ class IssueRequest:
     app_hash: str | None = None
     reference: str | None = None
     caller: str | None = None  # tells API keys apart, for their limit
-
-
-@dataclass(frozen=True, slots=True)
-class Repeatable:
-    """An Idempotency-Key together with the way its answer is written."""
-
-    key: IdempotencyKey | None
-    write: Callable[[Verification | MessageRefused], bytes]
+    owner: str | None = None  # to whom the verification will belong: nobody else's API key finds it
 
 
 class Issuing:
@@ -127,13 +120,17 @@ class Issuing:
             new = self._record(verification_id, number, request, client_tag, code_length=len(code))
             return await self._send(await self._store.issue(new, digest), code, repeatable)
 
-    async def resend(self, verification_id: str, repeatable: Repeatable, *, caller: str | None = None) -> Verification:
+    async def resend(
+        self, verification_id: str, repeatable: Repeatable, *, caller: str | None = None, owner: str | None = None
+    ) -> Verification:
         """Send the next code of a pending verification.
 
         Raises `UnknownVerification`, `NotPending`, `SendsExhausted` and what `issue` raises.
         """
         key = repeatable.key
-        abandoned_id, verification = await self._begin(key, verification_id, self._store.read(verification_id))
+        abandoned_id, verification = await self._begin(
+            key, verification_id, self._store.read(verification_id, owner=owner)
+        )
         reservation = self._guard.reservation(
             to=verification.to, country=verification.country, caller=caller, client_tag=verification.client_tag
         )
@@ -247,4 +244,5 @@ class Issuing:
             app_hash=request.app_hash,
             client_tag=client_tag,
             is_test=self._policy.codes.is_fixed(number.e164),
+            owner=request.owner,
         )

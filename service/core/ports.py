@@ -37,6 +37,7 @@ class NewVerification:
     app_hash: str | None
     client_tag: str | None = None
     is_test: bool = False  # nothing is sent, so no confirmation is ever owed
+    owner: str | None = None  # tag of whose API keys find it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Check:
     digests: tuple[bytes, ...]
     to: str | None = None
     purpose: str | None = None
+    owner: str | None = None  # whose it must be, or it is unknown
     idempotency_key: str | None = None  # already an HMAC
     fingerprint: str = "0"
 
@@ -96,7 +98,8 @@ class OtherBody(Exception):
 class VerificationStore(Protocol):
     """Keeps verifications. Every method is one atomic step; all raise `StoreUnavailable`.
 
-    Methods that take an id raise `UnknownVerification` unless they say otherwise.
+    Methods that take an id raise `UnknownVerification` unless they say otherwise. With `owner` given, so does a
+    verification that is somebody else's: nothing of it is told, counted or changed.
     """
 
     async def issue(self, new: NewVerification, digest: bytes) -> Verification:
@@ -129,10 +132,10 @@ class VerificationStore(Protocol):
     async def judge(self, check: Check) -> Judgement:
         """Judge a check: count, compare, consume once, owe. Raises `OtherBody`."""
 
-    async def cancel(self, verification_id: str) -> Verification:
+    async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """End a pending verification; one that has ended stays as it is."""
 
-    async def read(self, verification_id: str) -> Verification:
+    async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """Read a verification as it stands now."""
 
 

@@ -113,6 +113,7 @@ class Verification:
     sends: tuple[Send, ...]
     client_tag: str | None = None  # what the person's address is counted under
     is_test: bool = False  # issued for a test number: its code is fixed, and nothing was sent
+    owner: str | None = None  # tag of whose API keys find it
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,14 @@ class Verifying:
         *,
         to: str | None = None,
         purpose: str | None = None,
+        owner: str | None = None,
         idempotency_key: str | None = None,
     ) -> Judgement:
         """Judge one code.
 
         `to` and `purpose`, when given, must be those of the verification, or the verdict is
         `mismatch` and nothing is compared: an approval for one thing cannot be swapped for another.
+        With `owner`, a verification of anybody else is unknown, and its attempts stay.
         The same `idempotency_key` within 60 s gets the same verdict and costs no attempt.
         Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.
         """
@@ -45,6 +47,7 @@ class Verifying:
             digests=self._keyring.code_digests(verification_id, code),
             to=to,
             purpose=purpose,
+            owner=owner,
         )
         if idempotency_key is not None:
             check = replace(
@@ -57,12 +60,12 @@ class Verifying:
             self._wake(partition_of(verification_id))
         return judgement
 
-    async def cancel(self, verification_id: str) -> Verification:
+    async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """End a pending verification; one that has ended keeps its end."""
-        verification = await self._store.cancel(verification_id)
+        verification = await self._store.cancel(verification_id, owner=owner)
         self._journal("verification_canceled", verification_id=verification_id, status=verification.status)
         return verification
 
-    async def read(self, verification_id: str) -> Verification:
+    async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """Read a verification as it stands now."""
-        return await self._store.read(verification_id)
+        return await self._store.read(verification_id, owner=owner)

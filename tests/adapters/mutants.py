@@ -27,6 +27,8 @@ mismatch = judging.test_a_mismatch_is_not_compared
 
 MUTANTS = {
     "judge": [
+        (" or ARGV[13] ~= '' and ARGV[13] ~= owner", "", judging.test_nobody_elses_key_judges),
+        ("ARGV[13] ~= '' and ARGV[13] ~= owner", "ARGV[13] ~= owner", judging.test_nobody_elses_key_judges),
         (
             "then return {'other_key'} end",
             "then state = state end",
@@ -77,7 +79,7 @@ MUTANTS = {
             "newest = sends",
             partial(late_codes.test_a_send_that_was_taken_back_supersedes_nothing, passing=False),
         ),
-        ("for i = 13, #ARGV", "for i = 13, 13", judging.test_a_code_written_under_an_old_key_is_accepted),
+        ("for i = 14, #ARGV", "for i = 14, 14", judging.test_a_code_written_under_an_old_key_is_accepted),
         (
             "tag_asked ~= '' and tag_asked ~= tag",
             "false",
@@ -177,8 +179,8 @@ MUTANTS = {
             sends.test_the_sid_of_another_send_frees_nothing,
         ),
         (
-            "if not state then return {'missing'} end",
-            "if not state then redis.call('HINCRBY', KEYS[1], 'at', 1) return {'missing'} end",
+            "if not state or",
+            "if not state then redis.call('HINCRBY', KEYS[1], 'at', 1) end\nif not state or",
             sends.test_no_write_brings_an_expired_record_back,
         ),
         ("redis.call('EXPIRE', owed_key, DEBT_TTL_SECONDS)", "", _late("expired")),
@@ -312,7 +314,15 @@ MUTANTS = {
             sends.test_no_write_brings_an_expired_record_back,
         ),
     ],
+    "read": [
+        (
+            " and ARGV[1] ~= redis.call('HGET', KEYS[1], 'ow')",
+            " and false",
+            sends.test_nobody_elses_key_reads_or_cancels,
+        ),
+    ],
     "cancel": [
+        (" or ARGV[1] ~= '' and ARGV[1] ~= owner", "", sends.test_nobody_elses_key_reads_or_cancels),
         ("newest or sends", "sends", sends.test_a_verification_ends_with_its_newest_code_that_was_sent),
         (
             " and now_ms < newest_ms + tonumber(ttl_seconds) * 1000",

@@ -31,6 +31,20 @@ async def test_a_code_is_accepted_once(stores):
     assert await stores.owed() == [sid_of(verification)]
 
 
+async def test_nobody_elses_key_judges(stores):
+    """Under another owner a verification is unknown, to the right code too, and keeps its attempts; its own approves."""
+    verification = await stores.sent("111111", owner="a" * 12)
+    for code in ("000000", "111111"):
+        with pytest.raises(UnknownVerification):
+            await stores.check(verification, code, owner="b" * 12)
+    assert (await stores.read(verification)).attempts == 0
+    nobodys = await stores.sent("111111", to=OTHER_NUMBER)
+    with pytest.raises(UnknownVerification):
+        await stores.check(nobodys, "111111", owner="b" * 12)
+    assert await stores.verdict(verification, "111111", owner="a" * 12) is Verdict.APPROVED
+    assert await stores.verdict(nobodys, "111111") is Verdict.APPROVED
+
+
 async def test_after_the_most_attempts_nothing_is_compared(stores):
     """Five wrong codes lock: then even the right one is not compared, owes nothing and costs nothing."""
     verification = await stores.sent("111111")

@@ -33,6 +33,16 @@ async def test_what_is_issued_is_read_back(stores):
     assert issued.expires_at_ms == issued.created_at_ms + CODE_TTL_MS
 
 
+async def test_nobody_elses_key_reads_or_cancels(stores):
+    """Under another owner a verification is unknown to reading and canceling, and stays pending."""
+    verification = await stores.sent("111111", owner="a" * 12)
+    for step in (stores.verifications.read, stores.verifications.cancel):
+        with pytest.raises(UnknownVerification):
+            await step(verification.id, owner="b" * 12)
+    assert (await stores.verifications.read(verification.id, owner="a" * 12)).status is Status.PENDING
+    assert (await stores.verifications.cancel(verification.id, owner="a" * 12)).status is Status.CANCELED
+
+
 async def test_redis_holds_no_number_and_no_code(stores):
     """Neither the number nor a code stands anywhere in Redis, key names included (promise 8)."""
     verification = await stores.sent("471193")

@@ -235,7 +235,7 @@ async def test_the_doors_and_the_log_learn_who_calls(build):
     """An API key is known by its digest and called by its name; a client token by its verification, as a front end."""
     auth, keyring = build(Ledger("a"))
     for credential, caller in (
-        ("a", Caller(scope_id=key_digest("a"), name="a")),
+        ("a", Caller(scope_id=key_digest("a"), name="a", owner="ca978112ca1b")),
         (keyring.client_token(ID), Caller(scope_id=ID, name="client token", is_front_end=True)),
     ):
         call = call_with(credential)

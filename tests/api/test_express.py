@@ -129,3 +129,24 @@ async def test_a_shed_request_leaves_its_line(start, under_way, expect):
         [line] = [fields for event, fields in events if fields.get("problem") == "overloaded"]
     assert (line["route"], line["status"]) == (ISSUE, 503)
     assert line["request_id"] == answer[2]["X-Request-Id"]
+
+
+async def test_whoever_sends_slowly_holds_no_place(start):
+    """Strangers and callers whose bodies never end may be more than there are places: everybody else is answered."""
+    service = await start(otp_max_in_flight=4)
+    port = int(service.url.rpartition(":")[2])
+    issued = await service.issue()
+    token = f"Authorization: Bearer {issued['client_token']}\r\nContent-Type: application/json\r\n"
+    form = "Content-Type: application/x-www-form-urlencoded\r\n"
+    beginnings = [
+        f"POST /twilio/status/{issued['id']}/1 HTTP/1.1\r\nHost: x\r\n{form}Content-Length: 900\r\n\r\nMessageSid=",
+        f"POST {ISSUE}/{issued['id']}/verify HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 900\r\n\r\n{{",
+    ]
+    slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(12)]
+    for number, (_, writer) in enumerate(slow):
+        writer.write(beginnings[number % 2].encode())
+    await asyncio.sleep(0.3)
+    await service.issue(NUMBERS[1])
+    assert (await service.verify(issued["id"], *service.codes()))["verdict"] == "approved"
+    for _, writer in slow:
+        writer.close()

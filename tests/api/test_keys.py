@@ -59,5 +59,5 @@ def test_an_illegible_entry_is_nobody_and_harms_nobody(content):
 def test_an_unknown_scope_opens_no_door():
     """A scope that a later version may know is kept and means nothing here; a text is no list of scopes."""
     read = read_api_keys({"a": b'{"name":"x","scopes":["root"]}', "b": b'{"name":"x","scopes":"operate"}'})
-    assert read["a"] == ApiKey("a", "x", frozenset({"root"}), "")
+    assert read["a"] == ApiKey("a", "x", frozenset({"root"}), "", "x")
     assert not set(Scope) & read["b"].scopes

@@ -117,7 +117,7 @@ async def test_another_request_id_is_replaced(watched, lines):
 async def test_an_unexpected_fault_is_logged_by_kind_and_place_alone(start, lines, monkeypatch):
     """An exception nobody expected leaves its type and where it was raised, not its message, and one request line."""
 
-    async def fail_on_purpose(*_):
+    async def fail_on_purpose(*_, **__):
         raise RuntimeError("+14155550123")
 
     monkeypatch.setattr(Verifying, "read", fail_on_purpose)

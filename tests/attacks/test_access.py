@@ -8,6 +8,7 @@ import time
 import pytest
 
 from service.api.auth import key_digest
+from service.api.keys import Scope, new_api_key
 from tests.attacks.watching import monitored
 
 OPEN = {"/livez", "/readyz", "/metrics", "/twilio/status/{verification_id}/{send_number}"}
@@ -138,3 +139,31 @@ async def test_a_revoked_key_is_refused_within_thirty_seconds(running, redis, ev
     assert await eventually(lambda: has(404))
     redis.hdel("otp:keys", key_digest(key))
     assert await eventually(lambda: has(401), seconds=35)
+
+
+async def test_another_keys_verification_is_unknown(running, redis):
+    """A14, A5: what one API key has issued is a 404 to every other, costs it nothing, and stays the issuer's own."""
+    other = add_key(redis, "verifications")
+    issued = await running.issue()
+    [code], one = running.codes(), f"/v1/verifications/{issued['id']}"
+    for method, path, body in (
+        ("GET", one, None),
+        ("POST", one + "/verify", {"code": code}),
+        ("POST", one + "/verify", {"code": "000000" if code != "000000" else "111111"}),
+        ("POST", one + "/resend", None),
+        ("POST", one + "/cancel", None),
+    ):
+        status, problem, _ = await running.call(method, path, body, key=other)
+        assert (status, problem["code"]) == (404, "unknown_verification"), path
+    assert (await running.read(issued["id"]))["attempts_remaining"] == 5
+    assert len(running.messages()) == 1
+    assert (await running.verify(issued["id"], code))["verdict"] == "approved"
+
+
+async def test_a_key_that_stands_in_for_another_finds_its_verifications(running, redis):
+    """While a key is replaced, the new one with the old one's owner goes on with what the old one has begun."""
+    key, kept = new_api_key("test-2", [Scope.VERIFICATIONS], owner="test")
+    redis.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
+    issued = await running.issue()
+    status, answer, _ = await running.call("GET", f"/v1/verifications/{issued['id']}", key=key)
+    assert (status, answer["status"]) == (200, "pending")

@@ -36,7 +36,7 @@ class Recorder:
         self.checks.append(check)
         return self.answer
 
-    async def cancel(self, _: str) -> Outcome:
+    async def cancel(self, _: str, *, owner: str | None) -> Outcome:  # noqa: ARG002
         return self.answer
 
 

@@ -2,12 +2,13 @@
 -- End a pending verification. One that has ended keeps its end, and one whose newest code has expired has ended.
 --
 -- KEYS   1 verification   2 stats
--- answer {'read', now_ms, field, value, …} | {'missing'}
+-- ARGV   1 owner that must match, or ''
+-- answer {'read', now_ms, field, value, …} | {'missing'}, also somebody else's
 
 --@include clock.lua
 
-local state, sends, newest, ttl_seconds = unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 'lv', 'tl'))
-if not state then return {'missing'} end
+local state, sends, newest, ttl_seconds, owner = unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 'lv', 'tl', 'ow'))
+if not state or ARGV[1] ~= '' and ARGV[1] ~= owner then return {'missing'} end
 local newest_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. (newest or sends)))
 if state == 'pending' and now_ms < newest_ms + tonumber(ttl_seconds) * 1000 then
   redis.call('HSET', KEYS[1], 'st', 'canceled')

@@ -6,8 +6,8 @@
 --        5 number tag that must match, or ''   6 purpose that must match, or ''   7 policy of failed checks per number
 --        8 most failed checks in a row   9 policy of sends per number   10 idempotency field, or ''
 --        11 fingerprint of the body   12 ids of our keys, one byte each
---        13… digests of the typed code, newest key first
--- answer {'judged', verdict, owes (0/1), replayed (0/1), now_ms, field, value, …} | {'missing'} | {'other_body'}
+--        13 owner that must match, or ''   14… digests of the typed code, newest key first
+-- answer {'judged', verdict, owes (0/1), replayed (0/1), now_ms, field, value, …} | {'missing'}, also somebody else's | {'other_body'}
 --        | {'other_key'} written under a key that this process does not have: no attempt is spent on a check it cannot judge
 --
 -- Order matters, because a script that fails half-way is not rolled back:
@@ -43,9 +43,9 @@ local tag_asked, purpose_asked, failure_policy = ARGV[5], ARGV[6], ARGV[7]
 local most_in_a_row, send_policy = tonumber(ARGV[8]), ARGV[9]
 local idempotency_field, fingerprint, key_ids = ARGV[10], ARGV[11], ARGV[12]
 
-local state, attempts, sends, newest, tag, purpose, ttl_seconds, country, channel, sealed =
-  unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'n', 'lv', 'tg', 'pu', 'tl', 'co', 'ch', 'to'))
-if not state then return {'missing'} end
+local state, attempts, sends, newest, tag, purpose, ttl_seconds, country, channel, sealed, owner =
+  unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'n', 'lv', 'tg', 'pu', 'tl', 'co', 'ch', 'to', 'ow'))
+if not state or ARGV[13] ~= '' and ARGV[13] ~= owner then return {'missing'} end
 if not string.find(key_ids, string.sub(sealed, 1, 1), 1, true) then return {'other_key'} end
 newest = newest or sends
 channel = channel or 'sms'
@@ -76,7 +76,7 @@ local function compare()
   if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= purpose) then
     return 'mismatch'
   end
-  for i = 13, #ARGV do
+  for i = 14, #ARGV do
     local send = redis.call('HGET', KEYS[1], 'c:' .. ARGV[i])
     if send then
       if state == 'approved' then return 'used', send end
