@@ -21,7 +21,7 @@ class Places:
         """Tell whether a door that may use this share of all places has one left; None always has."""
         return share is None or self._taken < share * self._most
 
-    def take(self, share: float | None) -> None:
+    def take(self, share: float) -> None:
         """Take a place. Raises the problem `overloaded`."""
         if not self.has_room(share):
             raise overloaded()

@@ -27,6 +27,7 @@ mismatch = judging.test_a_mismatch_is_not_compared
 
 MUTANTS = {
     "judge": [
+        (" and state ~= 'failed' then", " then", hard_stop.test_guesses_at_nothing_count_for_nothing),
         (" or ARGV[13] ~= '' and ARGV[13] ~= owner", "", judging.test_nobody_elses_key_judges),
         ("ARGV[13] ~= '' and ARGV[13] ~= owner", "ARGV[13] ~= owner", judging.test_nobody_elses_key_judges),
         (
@@ -153,12 +154,12 @@ MUTANTS = {
             number_limits.test_the_failed_checks_of_a_number_take_no_more_room_than_their_limit,
         ),
         (
-            "if verdict == 'wrong_code' or verdict == 'mismatch'",
+            "if (verdict == 'wrong_code' or verdict == 'mismatch')",
             "if verdict == 'wrong_code'",
             number_limits.test_a_resend_brings_no_new_guesses,
         ),
         (
-            "if verdict == 'wrong_code' or verdict == 'mismatch'",
+            "if (verdict == 'wrong_code' or verdict == 'mismatch')",
             "if verdict ~= 'approved'",
             number_limits.test_only_failed_checks_are_counted_as_failed,
         ),

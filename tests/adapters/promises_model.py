@@ -112,7 +112,7 @@ class Model:
     def count_check(self, verification, verdict, send):
         """Do in the model what a judged check does."""
         verification.attempts += 1
-        if verdict in ("wrong_code", "mismatch"):
+        if verdict in ("wrong_code", "mismatch") and verification.state != "failed":
             self.failed_at[verification.to].append(self.now)
             self.streak[verification.to] += 1
         if verdict == "approved":

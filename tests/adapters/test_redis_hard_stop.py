@@ -31,6 +31,18 @@ async def assert_stopped(stores, held):
     assert stores.record(held) == record, "nothing was counted"
 
 
+async def test_guesses_at_nothing_count_for_nothing(stores):
+    """Checks of a verification whose only message was refused raise no count of the number: it holds no code."""
+    refused = await stores.issue("111111")
+    await stores.verifications.refuse(refused, 1, error_code=21610, passing=False)
+    for code in ("000000", "111111"):
+        assert await stores.verdict(refused, code) is Verdict.WRONG_CODE
+    held = await stores.sent("222222")
+    assert stores.admin.hmget(stores.number_key(), "failed", "streak") == [None, None]
+    assert await stores.verdict(held, "000000") is Verdict.WRONG_CODE
+    assert stores.admin.hget(stores.number_key(), "streak") == b"1"
+
+
 async def test_the_last_failed_check_in_a_row_stops_everything(stores):
     """One failed check less and a held verification is approved; with it nothing is compared or sent any more."""
     stores = stores.under(most_failed_in_a_row=7)

@@ -32,7 +32,7 @@ async def test_a_code_is_accepted_once(stores):
 
 
 async def test_nobody_elses_key_judges(stores):
-    """Under another owner a verification is unknown, to the right code too, and keeps its attempts; its own approves."""
+    """Under another owner a verification is unknown, to the right code too, and keeps its attempts."""
     verification = await stores.sent("111111", owner="a" * 12)
     for code in ("000000", "111111"):
         with pytest.raises(UnknownVerification):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from service.sandbox import FaultPlan
+
 NUMBER = "+14155550123"
 HARD_STOP = 100  # NIST SP 800-63B-4 3.2.2
 
@@ -51,3 +53,17 @@ async def test_the_hundredth_failure_in_a_row_stops_a_number_and_not_the_ninety_
     assert (await running.call("POST", f"/v1/verifications/{victims[2]['id']}/resend"))[0] == 429
     assert len(running.messages()) == 3 + 3 * HARD_STOP // 5
     assert await issue(running, "+12025550123") == 201
+
+
+@pytest.mark.parametrize("fault", [{"kind": "refuse", "code": 21610}, {"kind": "429", "seconds": 30}])
+async def test_guesses_at_messages_that_were_refused_close_nothing(start, fault):
+    """A4: a verification whose message was refused cost the number no send; wrong codes on it close nothing either."""
+    running = await start(otp_limit_failed_checks="20/1d", otp_limit_number="10/1d")
+    running.sandbox.faults.plan(FaultPlan(endpoint="messages", count=21, **fault))
+    for _ in range(21):
+        status, problem, _ = await running.call("POST", "/v1/verifications", {"to": NUMBER})
+        assert status in (422, 503), problem
+        for _ in range(5):
+            await running.call("POST", f"/v1/verifications/{problem['verification_id']}/verify", {"code": "000000"})
+    victim = await running.issue(NUMBER)
+    assert (await running.verify(victim["id"], running.codes(NUMBER)[-1]))["verdict"] == "approved"

@@ -118,7 +118,9 @@ end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
 if changes[2] == 'waiting' then redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT') end
 
-if verdict == 'wrong_code' or verdict == 'mismatch' then
+-- A verification whose only message was refused holds no code: who guesses at it guesses at nothing, and must not be able
+-- to close a number with that, for such a verification used up no send of the number either.
+if (verdict == 'wrong_code' or verdict == 'mismatch') and state ~= 'failed' then
   local failures = instants(redis.call('HGET', number_key, 'failed'))
   if failure_policy ~= '' then redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms)) end
   local streak = redis.call('HINCRBY', number_key, 'streak', 1)
