@@ -26,13 +26,13 @@ from service.adapters.multiplexer import open_multiplexer
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.adapters.redis_store import RecordPolicy, RedisVerifications
 from service.adapters.scripts import Scripts
-from service.api.auth import key_digest
+from service.api.keys import Scope, new_api_key
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED
 from service.core.ports import NewVerification
 from service.core.verification import Action, Channel, Delivery, new_id
 
-KEY = "otp_sk_" + secrets.token_urlsafe(32)
+KEY, KEPT = new_api_key("bench", [Scope.VERIFICATIONS])
 PORTS = {"service": 8951, "plain": 8952}
 
 
@@ -59,15 +59,16 @@ async def pending(redis_url, keyring, count):
     multiplexer = await open_multiplexer(redis_url)
     scripts = Scripts(multiplexer)
     store = RedisVerifications(scripts, keyring, RecordPolicy(3600, 5, 5, False, UNLIMITED, UNLIMITED, 100))
-    await RedisApiKeys(scripts).add(key_digest(KEY), {"name": "bench", "scopes": ["verifications"]})
+    await RedisApiKeys(scripts).add(KEPT.digest, KEPT.particulars)
     made = []
 
     async def one(number):
         to = f"+1415555{number:04d}"
         verification_id, code = new_id(keyring.partition(to)), f"{secrets.randbelow(10**6):06d}"
         new = NewVerification(
-            verification_id, to, "US", Channel.SMS, Action.CODE, "login", "en", None, 6, 600, None, None
-        )
+            verification_id, to, "US", Channel.SMS, Action.CODE, "login", "en", None, 6, 600, None, None,
+            owner=KEPT.owner_tag,
+        )  # fmt: skip
         await store.issue(new, keyring.code_digests(verification_id, code)[0])
         await store.deliver(verification_id, 1, sid="SM" + secrets.token_hex(16), status=Delivery.QUEUED)
         made.append((verification_id, code))

@@ -39,7 +39,8 @@ def create():
             redis_keys.stats(p),
         ]
         [digest] = keyring.code_digests(verification_id, body.code)
-        args = [5, 0, verification_id, redis_keys.number_prefix(p), "", "", "", "", "0", keyring.key_ids, digest]
+        prefix, policies = redis_keys.number_prefix(p), ["", 100, ""]
+        args = [5, 0, verification_id, prefix, "", "", *policies, "", "0", keyring.key_ids, "", digest]
         answer = await client.evalsha(SCRIPT.sha, len(keys), *keys, *args)
         return {"id": verification_id, "valid": answer[1] == b"approved", "verdict": answer[1].decode()}
 
