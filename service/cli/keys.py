@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from service.adapters.redis_ledgers import RedisApiKeys
-from service.api.keys import Scope, new_api_key, read_api_keys
+from service.api.keys import API_KEY_PREFIX, Scope, new_api_key, read_api_keys
 from service.app import open_redis
 from service.cli.audit import audited
 from service.cli.console import refuse
@@ -26,6 +26,7 @@ def create_key(
 ) -> None:
     """Create an API key and print it, alone, on standard output. It is shown this once."""
     for given in (name, owner or name):
+        _refuse_a_key(given)
         if not given.isprintable() or not 1 <= len(given) <= 64:  # noqa: PLR2004 - said in the sentence
             refuse("a name has 1 to 64 printable characters")
     key, kept = new_api_key(name, scope or [Scope.VERIFICATIONS], owner=owner)
@@ -53,6 +54,7 @@ def list_keys() -> None:
 @commands.command("revoke")
 def revoke_key(name: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
     """Revoke an API key; every process refuses it within 30 seconds."""
+    _refuse_a_key(name)
 
     async def revoke(store: RedisApiKeys) -> None:
         for known in read_api_keys(await store.api_keys()).values():
@@ -63,6 +65,12 @@ def revoke_key(name: Annotated[str, typer.Argument(help="As `keys list` shows it
         refuse(f"there is no key called {name!r}")
 
     _with_keys("keys revoke", revoke, name=name)
+
+
+def _refuse_a_key(name: str) -> None:
+    """Refuse a key that was pasted for its name, unsaid: a name stands in lists, logs and audit lines."""
+    if API_KEY_PREFIX in name:
+        refuse(f"a name holds no {API_KEY_PREFIX}: give the name of the key, not the key")
 
 
 def _with_keys(operation: str, step: Callable[[RedisApiKeys], Awaitable[None]], *, name: str | None = None) -> None:

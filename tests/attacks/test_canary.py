@@ -1,6 +1,7 @@
 """What leaks (A11): no secret through log, answers, metrics, errors, commands, Redis or the commands sent to it."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -49,7 +50,10 @@ async def run_commands(launch, process):
     written = {}
     for command in ("check", "keys list", "owed list", "owed dead", "keys create made-by-hand"):
         _, written[command] = await run_command(launch, process.client, command)
-    return written, written.pop("keys create made-by-hand").strip()
+    [made] = re.findall(r"^otp_sk_\S+$", written.pop("keys create made-by-hand"), re.MULTILINE)
+    for command in ("keys revoke", "keys create"):  # the key itself, pasted for its name
+        _, written[command] = await run_command(launch, process.client, f"{command} {made}")
+    return written, made
 
 
 @pytest.mark.slow

@@ -115,6 +115,18 @@ def test_a_name_is_one_printable_line(cli, store, name):
     assert store.hlen("otp:keys") == 0
 
 
+@pytest.mark.parametrize("command", [["revoke"], ["create"], ["create", "app", "--owner"]], ids=" ".join)
+def test_a_key_pasted_for_its_name_is_refused_unsaid(cli, store, command):
+    """A valid key in the place of a name stands neither in the refusal nor in an audit line, and nothing is done."""
+    key = cli("keys", "create", "shop")[1].strip()
+    made = list(cli.audited)
+    for pasted in (key, f" {key}"):
+        status, out, err = cli("keys", *command, pasted)
+        assert (status, out) == (2, "")
+        assert err == "a name holds no otp_sk_: give the name of the key, not the key\n"
+    assert (cli.audited, store.hlen("otp:keys")) == (made, 1)
+
+
 def test_a_revoked_key_is_gone_and_an_unknown_one_is_said_to_be(cli, store):
     """`keys revoke` forgets the key of that name; a name that nobody has is exit 2."""
     cli("keys", "create", "shop")
