@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode
 
 from service.core.codes import CODE_PATTERN
 from service.core.limits import Limits, parse_limits
-from service.core.phone import is_e164
+from service.core.phone import is_canonical
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -53,7 +53,7 @@ def _parse_test_numbers(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     pairs = [tuple(part.strip().split(":")) for part in value.split(",") if part.strip()]
-    if any(len(pair) != 2 or not is_e164(pair[0]) or not re.fullmatch(CODE_PATTERN, pair[1]) for pair in pairs):  # noqa: PLR2004 - a number and a code
+    if any(len(pair) != 2 or not is_canonical(pair[0]) or not re.fullmatch(CODE_PATTERN, pair[1]) for pair in pairs):  # noqa: PLR2004 - a number and a code
         raise ValueError("write numbers in E.164 with codes of 4 to 8 digits, such as +14155550100:493027")
     if len({number for number, _ in pairs}) != len(pairs):
         raise ValueError("it names a number twice; one code per number")

@@ -17,7 +17,7 @@ from service.cli.audit import audited
 from service.cli.console import refuse
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
-from service.core.phone import is_e164
+from service.core.phone import is_canonical
 from service.policies import new_keyring, record_policy
 from service.settings import load_settings, weak_secrets
 
@@ -81,8 +81,11 @@ def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Aw
         refuse("\n".join(weak_secrets(settings)))  # under another index key nothing would be found, and nothing said
     if number == "-":
         number = sys.stdin.readline().strip()
-    if not is_e164(number):
-        refuse("write the number in E.164: a plus sign, then 7 to 15 digits, such as +14155550123")
+    if not is_canonical(number):
+        refuse(
+            "write the number in E.164, as it is dialled from abroad: "
+            "a plus sign, then 7 to 15 digits, such as +14155550123"
+        )
     keyring = new_keyring(settings)
 
     async def run() -> None:

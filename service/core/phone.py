@@ -46,16 +46,9 @@ def parse_number(text: str, allowed_countries: frozenset[str]) -> PhoneNumber:
 
     Raises `InvalidNumber` or `CountryNotAllowed`.
     """
-    if not is_e164(text):
-        raise InvalidNumber("write the number in E.164: a plus sign, then 7 to 15 ASCII digits, and nothing else")
-    try:
-        number = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException:
-        raise InvalidNumber("the number has no known country code") from None
+    number = _read(text)
     if not phonenumbers.is_valid_number(number):
         raise InvalidNumber("no such number can exist in its country's numbering plan")
-    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != text:
-        raise InvalidNumber("the number is not in its canonical E.164 form")
     if phonenumbers.number_type(number) in _REFUSED_KINDS:
         raise InvalidNumber("premium, shared-cost, personal, pager and voicemail numbers receive no codes")
     country = phonenumbers.region_code_for_number(number)
@@ -64,11 +57,27 @@ def parse_number(text: str, allowed_countries: frozenset[str]) -> PhoneNumber:
     return PhoneNumber(text, country)
 
 
-def is_e164(text: str) -> bool:
-    """Tell whether a text has the form of a number; no such number need exist, nor be one that is sent to."""
-    return _E164.fullmatch(text) is not None
+def is_canonical(text: str) -> bool:
+    """Tell whether a text is the one spelling of a number; the number need not exist, nor be one that is sent to."""
+    try:
+        _read(text)
+    except InvalidNumber:
+        return False
+    return True
 
 
 def mask(number: str) -> str:
     """Show only the last two digits, as a front end may."""
     return "•" * (len(number) - 2) + number[-2:]
+
+
+def _read(text: str) -> phonenumbers.PhoneNumber:
+    if _E164.fullmatch(text) is None:
+        raise InvalidNumber("write the number in E.164: a plus sign, then 7 to 15 ASCII digits, and nothing else")
+    try:
+        number = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        raise InvalidNumber("the number has no known country code") from None
+    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != text:
+        raise InvalidNumber("the number is not in its canonical E.164 form")
+    return number

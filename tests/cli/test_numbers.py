@@ -147,7 +147,7 @@ async def test_a_number_may_be_read_from_standard_input(start, numbers, monkeypa
     assert (status, out.splitlines()[0]) == (0, "Erased: 1 verification, and its sends and failed checks.")
 
 
-@pytest.mark.parametrize("text", ["", "2025550145", "+1 202 555 0145", "+1202555014\u0663", "ve_0"])
+@pytest.mark.parametrize("text", ["", "2025550145", "+1 202 555 0145", "+1202555014\u0663", "ve_0", "+4407911123456"])
 async def test_what_is_no_number_is_refused_without_repeating_it(start, numbers, cli, text):
     """A spelling under which nothing can be held is told to be one, so that `nothing is held` can be believed."""
     running = await start()

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 from pydantic import Field, TypeAdapter, ValidationError
 
-from service.core.phone import E164_PATTERN, CountryNotAllowed, InvalidNumber, PhoneNumber, is_e164, mask, parse_number
+from service.core.phone import (
+    E164_PATTERN,
+    CountryNotAllowed,
+    InvalidNumber,
+    PhoneNumber,
+    is_canonical,
+    mask,
+    parse_number,
+)
 
 NUMBER = "+14155552671"
 EVERYWHERE: frozenset[str] = frozenset()
@@ -250,7 +258,25 @@ def test_the_schema_and_the_rule_agree_on_the_form(text: str) -> None:
             parse_number(text, EVERYWHERE)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        (NUMBER, True), ("+447911123456", True), ("+390612345678", True), ("+15558675310", True),
+        ("+19002345678", True), ("+4407911123456", False), ("+49015112345678", False), ("+114155552671", False),
+        ("+999123456789", False), ("447911123456", False), ("+44 7911 123456", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_canonical_number_is_told_from_other_spellings(text: str, is_so: bool) -> None:  # noqa: FBT001 - a table
+    """A national zero behind the country code makes another spelling, except in Italy; existence is not asked."""
+    assert is_canonical(text) is is_so
+
+
 @given(st.from_regex(r"\A\+[1-9][0-9]{6,14}\Z") | st.text("+0123456789 \n\u0663", max_size=17))
-def test_the_form_of_a_number_is_exact(text: str) -> None:
-    """What an operator types is a number's one spelling or none; whether it exists is not asked."""
-    assert is_e164(text) is (re.fullmatch(r"\+[1-9][0-9]{6,14}", text) is not None)
+def test_what_may_be_issued_may_be_looked_for(text: str) -> None:
+    """What is accepted is canonical, so that an operator finds it; what is canonical has the form of a number."""
+    try:
+        parse_number(text, EVERYWHERE)
+    except (InvalidNumber, CountryNotAllowed):
+        assert not is_canonical(text) or re.fullmatch(r"\+[1-9][0-9]{6,14}", text)
+    else:
+        assert is_canonical(text)
