@@ -2,9 +2,11 @@
 
 It is written when the operation ends, however it ends, whatever `OTP_LOG_LEVEL` says. A number stands there as the
 first eight characters of its tag, which nobody can tell from a number without `OTP_INDEX_KEY`. The line goes where the
-command's standard error goes: who wants to keep it runs the commands under something that does (`SECURITY.md`).
+command's standard error goes: who wants to keep it runs the commands under something that does (`SECURITY.md`). Where
+standard error is closed there is no line: standard output is for what the command was asked for.
 """
 
+import io
 import os
 import pwd
 import sys
@@ -16,8 +18,11 @@ from service.telemetry import open_journal
 
 @contextmanager
 def audited(operation: str, *, api_key: str | None = None, number_tag: str | None = None) -> Iterator[None]:
-    """Write one `audit` event for what the block does: `done`, or `failed` when it ends by an exception."""
-    journal = open_journal(to=sys.stderr)
+    """Write one `audit` event for what the block does: `done`, or `failed` when it ends by an exception.
+
+    What the block has done it must not print itself: a reader who is gone would make it a failure.
+    """
+    journal = open_journal(to=sys.stderr or io.StringIO())  # None when it was closed at the start
     outcome = "failed"
     try:
         yield

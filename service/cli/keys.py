@@ -31,24 +31,26 @@ def create_key(
             refuse("a name has 1 to 64 printable characters")
     key, kept = new_api_key(name, scope or [Scope.VERIFICATIONS], owner=owner)
 
-    async def create(store: RedisApiKeys) -> None:
+    async def create(store: RedisApiKeys) -> str:
         if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
             refuse(f"there is a key called {name!r} already; revoke it or choose another name")
         await store.add(kept.digest, kept.particulars)
+        return key
 
-    _with_keys("keys create", create, name=name)
-    typer.echo(key)
+    typer.echo(_with_keys("keys create", create, name=name))
 
 
 @commands.command("list")
 def list_keys() -> None:
     """List the API keys: name, scopes, when created, owner. The keys themselves are not kept."""
 
-    async def show(store: RedisApiKeys) -> None:
-        for known in read_api_keys(await store.api_keys()).values():
-            typer.echo(f"{known.name}\t{','.join(sorted(known.scopes))}\t{known.created_at}\t{known.owner}")
+    async def show(store: RedisApiKeys) -> str:
+        return "".join(
+            f"{known.name}\t{','.join(sorted(known.scopes))}\t{known.created_at}\t{known.owner}\n"
+            for known in read_api_keys(await store.api_keys()).values()
+        )
 
-    _with_keys("keys list", show)
+    typer.echo(_with_keys("keys list", show), nl=False)
 
 
 @commands.command("revoke")
@@ -56,15 +58,15 @@ def revoke_key(name: Annotated[str, typer.Argument(help="As `keys list` shows it
     """Revoke an API key; every process refuses it within 30 seconds."""
     _refuse_a_key(name)
 
-    async def revoke(store: RedisApiKeys) -> None:
-        for known in read_api_keys(await store.api_keys()).values():
-            if known.name == name:
-                await store.revoke(known.digest)
-                typer.echo(f"Revoked {name}; it stops working within 30 seconds.", err=True)
-                return
-        refuse(f"there is no key called {name!r}")
+    async def revoke(store: RedisApiKeys) -> str:
+        kept = read_api_keys(await store.api_keys()).values()
+        meant = next((known for known in kept if known.name == name), None)
+        if meant is None:
+            refuse(f"there is no key called {name!r}")
+        await store.revoke(meant.digest)
+        return f"Revoked {name}; it stops working within 30 seconds."
 
-    _with_keys("keys revoke", revoke, name=name)
+    typer.echo(_with_keys("keys revoke", revoke, name=name), err=True)
 
 
 def _refuse_a_key(name: str) -> None:
@@ -73,12 +75,13 @@ def _refuse_a_key(name: str) -> None:
         refuse(f"a name holds no {API_KEY_PREFIX}: give the name of the key, not the key")
 
 
-def _with_keys(operation: str, step: Callable[[RedisApiKeys], Awaitable[None]], *, name: str | None = None) -> None:
+def _with_keys(operation: str, step: Callable[[RedisApiKeys], Awaitable[str]], *, name: str | None = None) -> str:
+    """Do a step, with its audit line; give what it says, to be printed after it: who does not listen undoes nothing."""
     settings = load_settings()
 
-    async def run() -> None:
+    async def run() -> str:
         async with open_redis(settings) as scripts:
-            await step(RedisApiKeys(scripts))
+            return await step(RedisApiKeys(scripts))
 
     with audited(operation, api_key=name):
-        asyncio.run(run())
+        return asyncio.run(run())

@@ -33,9 +33,9 @@ Number = Annotated[str, typer.Argument(help=_HELP)]
 def show_number(number: Number) -> None:
     """Say what is held about a number: sends, failed checks, locks, and its verifications with their ages."""
 
-    async def show(numbers: Numbers, number: str) -> None:
+    async def show(numbers: Numbers, number: str) -> str:
         held = await numbers.held(number)
-        typer.echo("\n".join(_describe(held)) if held else "Nothing is held about this number.")
+        return "\n".join(_describe(held)) if held else "Nothing is held about this number."
 
     _with_numbers("numbers show", number, show)
 
@@ -44,14 +44,13 @@ def show_number(number: Number) -> None:
 def release_number(number: Number) -> None:
     """Lift the locks of a number: its sends and failed checks are forgotten, the hard stop with them."""
 
-    async def release(numbers: Numbers, number: str) -> None:
-        if await numbers.release(number):
-            typer.echo(
-                "Released: this number may be sent codes again, unless a limit that it shares with others says no.\n"
-                "A verification whose attempts are used up stays so; ask for a new one."
-            )
-        else:
-            typer.echo("Nothing is remembered about this number that could lock it.")
+    async def release(numbers: Numbers, number: str) -> str:
+        if not await numbers.release(number):
+            return "Nothing is remembered about this number that could lock it."
+        return (
+            "Released: this number may be sent codes again, unless a limit that it shares with others says no.\n"
+            "A verification whose attempts are used up stays so; ask for a new one."
+        )
 
     _with_numbers("numbers release", number, release)
 
@@ -60,13 +59,12 @@ def release_number(number: Number) -> None:
 def erase_number(number: Number) -> None:
     """Erase a number: its verifications, its sends and failed checks. Its pending codes are worth nothing any more."""
 
-    async def erase(numbers: Numbers, number: str) -> None:
+    async def erase(numbers: Numbers, number: str) -> str:
         erased = await numbers.erase(number)
         if not erased:
-            typer.echo("Nothing is held about this number, so there was nothing to erase.")
-            return
+            return "Nothing is held about this number, so there was nothing to erase."
         record = "its sends and failed checks" if erased.record else "no sends or failed checks"
-        typer.echo(
+        return (
             f"Erased: {_count(erased.verifications, 'verification')}, and {record}.\n"
             "Left: Message SIDs of confirmations owed or dead (14 days at most), encrypted answers of Idempotency-Keys "
             "(24 hours at most), and what Twilio keeps of its messages."
@@ -75,7 +73,7 @@ def erase_number(number: Number) -> None:
     _with_numbers("numbers erase", number, erase)
 
 
-def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Awaitable[None]]) -> None:
+def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Awaitable[str]]) -> None:
     settings = load_settings()
     if weak_secrets(settings):
         refuse("\n".join(weak_secrets(settings)))  # under another index key nothing would be found, and nothing said
@@ -88,12 +86,13 @@ def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Aw
         )
     keyring = new_keyring(settings)
 
-    async def run() -> None:
+    async def run() -> str:
         async with open_redis(settings) as scripts:
-            await step(Numbers(RedisNumbers(scripts, keyring, record_policy(settings))), number)
+            return await step(Numbers(RedisNumbers(scripts, keyring, record_policy(settings))), number)
 
     with audited(operation, number_tag=keyring.number_tag(number)):
-        asyncio.run(run())
+        said = asyncio.run(run())
+    typer.echo(said)  # after the line: who does not listen undoes nothing
 
 
 def _describe(held: Held) -> list[str]:

@@ -9,6 +9,7 @@ import secrets
 import sys
 
 import pytest
+import typer
 
 from service.cli.audit import audited
 from service.core.keyring import Keyring
@@ -75,6 +76,37 @@ def test_a_deed_that_breaks_off_has_its_line(end, monkeypatch):
         raise end
     [line] = written.getvalue().splitlines()
     assert (json.loads(line)["event"], json.loads(line)["outcome"]) == ("audit", "failed")
+
+
+COMMANDS = (
+    ["keys", "create", "shop"], ["keys", "list"], ["keys", "revoke", "shop"],
+    ["numbers", "show", NUMBER], ["numbers", "release", NUMBER], ["numbers", "erase", NUMBER],
+)  # fmt: skip
+
+
+def test_what_was_done_is_done_though_nobody_listens(cli, store, monkeypatch):
+    """When the answer cannot be printed (closed pipe), the line still says `done`: the key is made or revoked."""
+    keys = {"OTP_SECRET_KEYS": secrets.token_urlsafe(32), "OTP_INDEX_KEY": secrets.token_urlsafe(32)}
+    echo = typer.echo
+    for command in COMMANDS:
+        first = iter([BrokenPipeError])
+
+        def break_off(*arguments, first=first, **more):
+            for end in first:
+                raise end
+            echo(*arguments, **more)
+
+        monkeypatch.setattr(typer, "echo", break_off)
+        assert cli(*command, **keys)[0] != 0
+    assert [line["outcome"] for line in cli.audited] == ["done"] * len(COMMANDS)
+
+
+def test_no_line_stands_among_what_was_asked_for(cli, store, monkeypatch):
+    """With standard error closed (`2>&-`) the line is lost: standard output has the key and nothing else."""
+    monkeypatch.setattr(sys, "stderr", None)
+    status, out, _ = cli("keys", "create", "shop")
+    assert (status, len(out.splitlines())) == (0, 1)
+    assert out.startswith("otp_sk_")
 
 
 def test_who_is_asked_of_the_system(cli, store, monkeypatch):
