@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from service.core.codes import LONGEST, SHORTEST
 from service.core.limits import parse_limits
+from service.core.phone import CountryNotAllowed, InvalidNumber, parse_number
 from service.core.texts import check_brand
 from service.secret_files import SecretFilesRefused, read_secret_files
 from service.setting_forms import LimitSpec, Optional, OptionalSecret, Proxies, Secrets, Span, TestNumbers, Words
@@ -143,11 +144,20 @@ class Settings(BaseSettings):
             raise ValueError("set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, not both")
         if "*" in self.otp_cors_origins and len(self.otp_cors_origins) > 1:
             raise ValueError("OTP_CORS_ORIGINS is * or a list of origins, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _test_numbers_are_meant(self) -> Self:
         if self.otp_test_numbers and not (self.otp_allow_test_numbers or _is_loopback(self._twilio_host)):
             raise ValueError(
                 "OTP_TEST_NUMBERS lets in whoever knows a number and its code; "
-                "empty it, or set OTP_ALLOW_TEST_NUMBERS=true to have it with the real Twilio"
+                "empty it, or set OTP_ALLOW_TEST_NUMBERS=true to have it without TWILIO_BASE_URL on loopback"
             )
+        for number, _ in self.otp_test_numbers:
+            try:
+                parse_number(number, frozenset(self.otp_countries))
+            except (InvalidNumber, CountryNotAllowed) as refusal:
+                raise ValueError(f"OTP_TEST_NUMBERS has a number that no code is issued for: {refusal}") from None
         return self
 
 

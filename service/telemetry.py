@@ -46,6 +46,7 @@ _WARNINGS = frozenset(
         "answer_not_kept",
         "send_unknown",
         "send_postponed",
+        "test_numbers_set",
         "worker_waits_for_store",
     }
 )

@@ -353,6 +353,25 @@ def test_a_test_number_that_is_none_is_refused_unsaid(text):
     assert not {"4155550100", "493027", "111111"} & set(re.findall(r"\d+", sentence.split("such as")[0]))
 
 
+@pytest.mark.parametrize(
+    ("text", "countries", "reason"),
+    [
+        ("+4407911123456:493027", "", "write numbers in E.164"),  # with a national zero
+        ("+114155550100:493027", "", "write numbers in E.164"),
+        ("+15558675310:493027", "", "no code is issued for: no such number can exist"),
+        ("+19002345678:493027", "", "no code is issued for: premium"),
+        (TEST_NUMBERS, "US", "no code is issued for: codes are not sent to this number's country"),
+        ("+4915112345678:493027", "US,GB", "no code is issued for: codes are not sent to this number's country"),
+    ],
+)
+def test_a_test_number_that_an_issue_would_refuse_is_refused_at_the_start(text, countries, reason):
+    """What is not canonical, cannot exist or lies outside OTP_COUNTRIES would be a test number that never works."""
+    sentence = refused(otp_test_numbers=text, otp_countries=countries, otp_allow_test_numbers=True)
+    assert "OTP_TEST_NUMBERS" in sentence
+    assert reason in sentence
+    assert not [part for part in re.findall(r"\d{4,}", text) if part in sentence.split("such as")[0]]
+
+
 def test_fixed_codes_are_not_shown():
     """The settings show neither test numbers nor their codes."""
     shown = repr(settings(otp_test_numbers=TEST_NUMBERS, otp_allow_test_numbers=True))

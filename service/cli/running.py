@@ -44,6 +44,9 @@ def serve(
     settings = _settings_to_serve()
     listen(host, port).close()  # a taken port is a sentence of ours, not three of uvicorn's
     _end_with_zero_when_stopped()
+    if settings.otp_test_numbers:
+        journal = open_journal(settings.otp_log_level)
+        journal("test_numbers_set")  # here, not in the app: once for all workers
     with ExitStack() as held:
         if settings.redis_url is None:
             held.enter_context(embedded_valkey(settings.otp_data_dir))  # started once, before the workers race for it

@@ -1,6 +1,9 @@
 """Fixed codes: who knows a test number and its code can prove that number, and no other, and reaches nothing by it."""
 
+import json
 import random
+
+import pytest
 
 TEST_NUMBER, CODE = "+14155550100", "493027"
 NUMBER = "+14155550123"
@@ -48,3 +51,17 @@ async def test_neither_test_number_nor_code_is_logged(start):
     await running.verify(issued["id"], CODE)
     assert ("test_number_not_sent_to", {"verification_id": issued["id"], "send": 1}) in lines
     assert not [line for line in lines if CODE in str(line) or TEST_NUMBER[1:] in str(line)]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.slow
+async def test_open_test_numbers_are_said_at_the_start(start, launch, workers):
+    """`serve` warns once, however many workers it has, that there are test numbers, and names none."""
+    running = await start(otp_worker=False)
+    with_them = await launch(running, arguments=["--workers", workers], OTP_TEST_NUMBERS=f"{TEST_NUMBER}:{CODE}")
+    without = await launch(running)
+    lines = [json.loads(line) for line in with_them.log.splitlines()]
+    assert [line["level"] for line in lines if line["event"] == "test_numbers_set"] == ["warning"]
+    assert "test_numbers_set" not in without.log
+    assert CODE not in with_them.log
+    assert TEST_NUMBER[1:] not in with_them.log

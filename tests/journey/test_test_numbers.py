@@ -80,10 +80,3 @@ async def test_limits_are_kept_for_test_numbers_too(start, limit):
     running = await start(otp_test_numbers=SETTING, **{limit: "2/1h"})
     statuses = [(await running.call("POST", PATH, {"to": TEST_NUMBER}))[0] for _ in range(3)]
     assert statuses == [201, 201, 429]
-
-
-async def test_a_test_number_of_a_country_that_is_not_allowed_is_refused(start):
-    """OTP_COUNTRIES is asked first, as for any number."""
-    running = await start(otp_test_numbers=SETTING, otp_countries="GB")
-    status, body, _ = await running.call("POST", PATH, {"to": TEST_NUMBER})
-    assert (status, body["code"]) == (422, "country_not_allowed")
