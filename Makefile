@@ -50,13 +50,13 @@ fuzz: install ## Play requests drawn from the OpenAPI document for ten minutes (
 
 mutants: install ## Break codes, phone, guard, verifying and auth in every way, and see the tests notice (half an hour at most)
 	@$(BIN)/uv sync --locked --inexact --quiet --group mutants
-	@timeout 1800 nice $(BIN)/mutmut run --max-children 1 >mutants.log; $(BIN)/python .ci/mutants.py
+	@timeout 1800 nice $(BIN)/mutmut run --max-children 1 >mutants.log; $(BIN)/python .ci/mutants.py $$?
 
 check: install ## Lint, types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache | tail -n +14
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 audit: install ## Look for known vulnerabilities in what is locked, and for dangerous code in service/
 	@$(BIN)/bandit -q -c pyproject.toml -r service

@@ -1,7 +1,8 @@
-"""The promises of the `Makefile` before there is a `.venv`: what it cannot work with, it says in one sentence."""
+"""The promises of the `Makefile`: what it cannot work with, it says in one sentence; what fails, it does not hide."""
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,43 @@ def test_an_old_interpreter_is_named_with_its_version(make_demo, tmp_path):
     advice = "Name one with: make PYTHON=python3.12 …"
     told = make_demo(script(tmp_path / "old", behaviour))
     assert told == f"This is Python 2.7.18; Python 3.11 or newer is needed. {advice}\n"
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """Give a function that runs a target where all is installed, but each tool is a script that succeeds."""
+    shutil.copy(MAKEFILE, tmp_path)
+    shutil.copytree(MAKEFILE.parent / ".ci", tmp_path / ".ci")
+    for needed in ("pyproject.toml", "uv.lock"):
+        shutil.copy(MAKEFILE.parent / needed, tmp_path)
+    tools = tmp_path / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for done in ("uv", "service", "installed"):
+        (tools.parent / done).touch()
+    for tool in ("ruff", "mypy", "lint-imports", "uv", "mutmut"):
+        script(tools / tool, "exit 0")
+    script(tools / "python", f'exec {sys.executable} "$@"')
+
+    def run(target):
+        command = ["make", "--no-print-directory", target]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
+
+    run.tools = tools
+    return run
+
+
+@pytest.mark.parametrize("tool", ["ruff", "mypy", "lint-imports"])
+def test_a_check_that_fails_fails_them_all(installed, tool):
+    """Lint, types and import contracts each decide whether `make check` passes."""
+    assert installed("check").returncode == 0
+    script(installed.tools / tool, "exit 1")
+    assert installed("check").returncode != 0
+
+
+def test_mutants_are_judged_with_the_end_of_the_run(installed):
+    """A mutmut that fails is named as the cause; one that leaves nothing is no success either."""
+    told = installed("mutants")
+    assert (told.returncode != 0, "service/core/codes.py\tno mutants" in told.stdout) == (True, True)
+    script(installed.tools / "mutmut", "exit 3")
+    told = installed("mutants")
+    assert (told.returncode != 0, told.stdout) == (True, "mutmut failed with status 3: see mutants.log\n")
