@@ -126,13 +126,14 @@ def _doors(
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
     breaker = Breaker(twilio, journal=journal)
-    guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings), breaker=breaker)
+    codes = new_codes(settings)
+    guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings), breaker=breaker, test_numbers=codes.fixed)
     idempotency = Idempotency(RedisIdempotency(scripts), keyring)
     auth = Authenticator(RedisApiKeys(scripts), keyring, guard, trusted_proxies=settings.otp_trusted_proxies)
     issuing = Issuing(
         store=store,
         sending=Sending(
-            store, breaker, brand=settings.otp_brand, codes=new_codes(settings), wake=wake, journal=journal
+            store, breaker, brand=settings.otp_brand, codes=codes, wake=wake, journal=journal
         ),
         guard=guard,
         idempotency=idempotency,

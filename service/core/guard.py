@@ -8,7 +8,7 @@ fail closed (OWASP API4:2023). While Twilio fails the breaker refuses a send fir
 import asyncio
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -38,12 +38,19 @@ class Guard:
     """Reserves every limit that a send or a client-token request must keep."""
 
     def __init__(
-        self, store: LimitStore, keyring: Keyring, policy: GuardPolicy, *, breaker: Breaker | None = None
+        self,
+        store: LimitStore,
+        keyring: Keyring,
+        policy: GuardPolicy,
+        *,
+        breaker: Breaker | None = None,
+        test_numbers: Container[str] = (),
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._policy = policy
         self._breaker = breaker
+        self._test_numbers = test_numbers
 
     @property
     def requires_client_ip(self) -> bool:
@@ -66,7 +73,8 @@ class Guard:
             asked.append(_Asked(Limit.API_KEY, tag(Limit.API_KEY, caller), self._policy.api_key))
         if client_tag is not None:
             asked.append(_Asked(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
-        return Reservation(self._store, asked, breaker=self._breaker)
+        breaker = None if to in self._test_numbers else self._breaker  # sent nothing, it needs no Twilio
+        return Reservation(self._store, asked, breaker=breaker)
 
     async def admit_peer(self, address: str) -> None:
         """Reserve one request of a client-token holder. Raises `Limited`."""

@@ -13,6 +13,7 @@ from service.sandbox import FaultPlan
 PAUSE_SECONDS = 0.5
 NUMBERS = [f"+1415555{number:04d}" for number in range(40)]
 LIMITS = {f"otp_limit_{name}": "100/1h" for name in ("number", "ip", "prefix", "country", "day", "key")}
+TEST_NUMBER, CODE = "+14155550199", "493027"
 ISSUE = "/v1/verifications"
 
 
@@ -27,7 +28,11 @@ async def failing(start, monkeypatch, events):
     """Start a service whose Twilio has failed five times in a row, behind every limit; the pause is half a second."""
     brisk = partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS))
     monkeypatch.setattr(app, "Breaker", brisk)
-    running = await start(journal=lambda event, /, **fields: events.append((event, fields)), **LIMITS)
+    running = await start(
+        journal=lambda event, /, **fields: events.append((event, fields)),
+        otp_test_numbers=f"{TEST_NUMBER}:{CODE}",
+        **LIMITS,
+    )
     running.issued = [await running.issue(NUMBERS[10])]
     plan(running, "lost_answer", count=5)
     running.issued += [await running.issue(number, client_ip="192.0.2.1") for number in NUMBERS[:4]]
@@ -89,6 +94,15 @@ async def test_verifying_goes_on_while_sending_is_halted(failing, eventually):
         assert (await failing.verify(issued["id"], *failing.codes(number)))["verdict"] == "approved"
         assert (await failing.read(issued["id"]))["status"] == "approved"
     assert await eventually(lambda: len(failing.confirmed()) == len(failing.issued))
+
+
+async def test_a_test_number_needs_no_twilio(failing):
+    """A test number is issued, sent again and proven while all others are refused."""
+    issued = await failing.issue(TEST_NUMBER)
+    path = f"{ISSUE}/{issued['id']}/resend"
+    assert (await failing.call("POST", path))[0] == 200
+    assert (await failing.verify(issued["id"], CODE))["verdict"] == "approved"
+    assert (await try_issue(failing, NUMBERS[30]))[0] == 503
 
 
 async def test_a_halt_can_be_seen(failing, events):
