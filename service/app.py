@@ -125,7 +125,7 @@ def _doors(
 ) -> list[BaseRoute]:
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
-    breaker = Breaker(twilio, journal=journal)
+    breaker = Breaker(journal=journal)
     codes = new_codes(settings)
     guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings), breaker=breaker, test_numbers=codes.fixed)
     idempotency = Idempotency(RedisIdempotency(scripts), keyring)
@@ -133,7 +133,7 @@ def _doors(
     issuing = Issuing(
         store=store,
         sending=Sending(
-            store, breaker, brand=settings.otp_brand, codes=codes, wake=wake, journal=journal
+            store, twilio, breaker=breaker, brand=settings.otp_brand, codes=codes, wake=wake, journal=journal
         ),
         guard=guard,
         idempotency=idempotency,

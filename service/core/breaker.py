@@ -1,8 +1,9 @@
 """The breaker: while Twilio fails, no more messages are handed to it, and callers hear so at once.
 
-Failing is no clear answer (5xx, time-out, garbage) and no connection, five times in a row within 10 s. A refusal is an
-answer, and shows that Twilio works; a 429 is neither: Twilio works and asks for patience, which `sending` hands on.
-One clear answer in between starts the count anew, so that a rare fault among many sends stops nothing.
+Failing is no clear answer (5xx, time-out, garbage) and no connection, for five sends in a row within 10 s. A send
+counts once, by how the last of its tries ends. A refusal is an answer, and shows that Twilio works; a 429 is neither:
+Twilio works and asks for patience, which `sending` hands on. One clear answer in between starts the count anew, so
+that a rare fault among many sends stops nothing.
 
 Then sending halts: a send is refused before its key, its limits or its record are touched. After each pause one real
 send is let through to see; an answer to it ends the halt. Verifying never asks here, and confirmations have a halt of
@@ -12,11 +13,11 @@ their own (`confirming`). Each process judges by its own sends: nothing is share
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from service.core.ports import Journal
-from service.core.sender import AcceptedMessage, OutgoingMessage, Sender, SendPostponed, SendRefused, SendUnknown
+from service.core.sender import AcceptedMessage, SendPostponed, SendRefused, SendUnknown
 
 
 class SendingHalted(Exception):
@@ -37,17 +38,15 @@ class BreakerPolicy:
 
 
 class Breaker:
-    """Watches the way to Twilio (it is a `Sender` itself) and admits sends to it."""
+    """Watches what becomes of sends, and admits new ones."""
 
     def __init__(
         self,
-        sender: Sender,
         *,
         journal: Journal,
         policy: BreakerPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._sender = sender
         self._journal = journal
         self._policy = policy or BreakerPolicy()
         self._clock = clock
@@ -77,10 +76,10 @@ class Breaker:
         if self._next_probe_at == probe:  # else something was heard, or others have taken its place
             self._next_probe_at = self._clock()
 
-    async def send(self, message: OutgoingMessage) -> AcceptedMessage:
-        """Post one message, and learn from what becomes of it."""
+    async def watch(self, sending: Awaitable[AcceptedMessage]) -> AcceptedMessage:
+        """Wait for one send with all its tries, and learn from what becomes of it; whatever it raises is passed on."""
         try:
-            accepted = await self._sender.send(message)
+            accepted = await sending
         except SendRefused:
             self._answered()
             raise
@@ -93,10 +92,6 @@ class Breaker:
             raise
         self._answered()
         return accepted
-
-    async def confirm(self, sid: str) -> None:
-        """Pass a report on."""
-        await self._sender.confirm(sid)
 
     def _answered(self) -> None:
         self._failed_at.clear()

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from service.core.breaker import Breaker
 from service.core.codes import Codes
 from service.core.ports import Journal, StoreUnavailable, UnknownVerification, VerificationStore
 from service.core.sender import (
@@ -62,6 +63,7 @@ class Sending:
         store: VerificationStore,
         sender: Sender,
         *,
+        breaker: Breaker,
         brand: str,
         codes: Codes,
         wake: Callable[[str], None],
@@ -69,6 +71,7 @@ class Sending:
     ) -> None:
         self._store = store
         self._sender = sender
+        self._breaker = breaker
         self._brand = brand
         self._codes = codes
         self._wake = wake
@@ -89,7 +92,7 @@ class Sending:
             await keep(verification)
             return verification
         try:
-            accepted = await self._post(self._message(verification, code))
+            accepted = await self._breaker.watch(self._post(self._message(verification, code)))
         except SendRefused as refused:
             raise await self._refused(verification, refused) from None
         except SendPostponed as postponed:

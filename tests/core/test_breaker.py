@@ -5,7 +5,6 @@ import pytest
 from service.core.breaker import Breaker, BreakerPolicy, SendingHalted
 from service.core.sender import (
     AcceptedMessage,
-    OutgoingMessage,
     Refusal,
     SendPostponed,
     SendRefused,
@@ -13,7 +12,6 @@ from service.core.sender import (
 )
 from service.core.verification import Delivery
 
-MESSAGE = OutgoingMessage("ve_" + "0" * 32, 1, "+14155550123", "Your code", 600)
 ACCEPTED = AcceptedMessage("SM" + "0" * 32, Delivery.QUEUED)
 UNKNOWN = SendUnknown("no clear answer")
 UNREACHABLE = SendPostponed("unreachable", is_unreachable=True)
@@ -26,17 +24,11 @@ class Twilio:
 
     def __init__(self):
         self.answer = ACCEPTED
-        self.sent = 0
-        self.confirmed = []
 
-    async def send(self, _message):
-        self.sent += 1
+    async def send(self):
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-    async def confirm(self, sid):
-        self.confirmed.append(sid)
 
 
 class Scene:
@@ -47,7 +39,6 @@ class Scene:
         self.twilio = Twilio()
         self.events = []
         self.breaker = Breaker(
-            self.twilio,
             journal=lambda event, /, **fields: self.events.append((event, fields)),
             clock=lambda: self.now,
         )
@@ -58,10 +49,10 @@ class Scene:
             self.twilio.answer = answer
             if isinstance(answer, Exception):
                 with pytest.raises(type(answer)) as raised:
-                    await self.breaker.send(MESSAGE)
+                    await self.breaker.watch(self.twilio.send())
                 assert raised.value is answer
             else:
-                assert await self.breaker.send(MESSAGE) is answer
+                assert await self.breaker.watch(self.twilio.send()) is answer
             self.now += every
 
     def refusal(self):
@@ -198,14 +189,6 @@ async def test_a_probe_of_which_twilio_has_spoken_is_not_given_back(scene):
     assert scene.breaker.admit() is not None
     scene.breaker.give_back(late)
     assert scene.refusal() == 10
-
-
-async def test_a_report_passes_whatever_became_of_sends(scene):
-    """Confirmations have a halt of their own: this one holds none of them up, and learns nothing from them."""
-    await scene.meet(*[UNKNOWN] * 5)
-    await scene.breaker.confirm("SM" + "1" * 32)
-    assert scene.twilio.confirmed == ["SM" + "1" * 32]
-    assert scene.breaker.halted is not None
 
 
 def test_a_pause_is_longer_than_a_send_that_fails_with_its_repeats():

@@ -62,6 +62,17 @@ async def try_issue(running, number, **more):
     return status, body.get("code"), headers
 
 
+async def test_a_send_that_is_tried_again_counts_once(start, unused_tcp_port, events):
+    """Without a connection each send has three tries; four such sends halt nothing, the fifth does."""
+    nowhere = f"http://127.0.0.1:{unused_tcp_port}"
+    running = await start(journal=lambda event, /, **_: events.append(event), twilio_base_url=nowhere, **LIMITS)
+    for numbers, halts in ((NUMBERS[:4], 0), (NUMBERS[4:5], 1)):
+        answers = await asyncio.gather(*(try_issue(running, number) for number in numbers))
+        assert {(status, code) for status, code, _ in answers} == {(503, "twilio_unavailable")}
+        assert events.count("sending_halted") == halts
+    assert events.count("send_postponed") == 5
+
+
 async def test_while_twilio_fails_a_send_is_refused_at_once_and_leaves_nothing(failing, redis):
     """Issue and resend answer 503 with the wait; no record, no limit and no Idempotency-Key knows of them."""
     posts, before = len(failing.sandbox.ledger.messages()), footprint(redis)
