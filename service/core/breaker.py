@@ -5,9 +5,9 @@ counts once, by how the last of its tries ends. A refusal is an answer, and show
 Twilio works and asks for patience, which `sending` hands on. One clear answer in between starts the count anew, so
 that a rare fault among many sends stops nothing.
 
-Then sending halts: a send is refused before its key, its limits or its record are touched. After each pause one real
-send is let through to see; an answer to it ends the halt. Verifying never asks here, and confirmations have a halt of
-their own (`confirming`). Each process judges by its own sends: nothing is shared, so a halt costs no round trip.
+Then sending halts: a send is refused before a limit or a record is written, and an Idempotency-Key that it has claimed
+is given back. After each pause one real send is let through to see; an answer to it ends the halt. Verifying never asks
+here, and confirmations have a halt of their own (`confirming`). Each process judges by its own sends and asks nobody.
 (Nygard, "Release It!": circuit breaker.)
 """
 

@@ -74,7 +74,7 @@ async def test_a_send_that_is_tried_again_counts_once(start, unused_tcp_port, ev
 
 
 async def test_while_twilio_fails_a_send_is_refused_at_once_and_leaves_nothing(failing, redis):
-    """Issue and resend answer 503 with the wait; no record, no limit and no Idempotency-Key knows of them."""
+    """Issue and resend answer 503 with the wait; no record, no limit knows of them, and no Idempotency-Key is kept."""
     posts, before = len(failing.sandbox.ledger.messages()), footprint(redis)
     started = time.perf_counter()
     for number in NUMBERS[20:30]:
