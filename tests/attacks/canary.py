@@ -20,8 +20,8 @@ from service.core.verifying import Verifying
 judge, keep, send, confirm = Verifying.check, RedisVerifications.issue, TwilioGateway.send, TwilioGateway.confirm
 faults = iter([True])
 
-async def cancel(self, verification_id):
-    raise RuntimeError(f"cannot cancel {(await self.read(verification_id)).to}")
+async def cancel(self, verification_id, **whose):
+    raise RuntimeError(f"cannot cancel {(await self.read(verification_id, **whose)).to}")
 
 async def check(self, verification_id, code, **claims):
     if claims["purpose"] == "explode":
