@@ -91,6 +91,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._watch = self.loop.call_later(min(waiting, default=now) + MOST_SECONDS - now, self._look)
 
     def _refuse(self, status: bytes) -> None:
-        if self._in_head:  # later an answer may be under way: a second one would be taken for a part of it
+        # While a request has no answer, or no whole one, ours would be taken for it, or for a part of it.
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if self._in_head and is_answered:
             self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
         self.transport.close()

@@ -152,6 +152,24 @@ async def test_an_answer_under_way_gets_no_second_one(port):
         assert await until_closed(reader) == b""
 
 
+async def test_an_answer_still_owed_is_not_replaced_by_a_refusal(port):
+    """A head without end behind a request that waits for its answer ends the connection: a 431 would be that answer."""
+    async with connection(port) as (reader, writer):
+        writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await asyncio.sleep(QUICK_SECONDS / 3)  # else one read holds both, and counts for the first
+        await send(writer, GET, LINE, MOST_HEAD_BYTES, at_once=True)
+        assert await until_closed(reader) == b""
+
+
+async def test_after_its_answers_a_connection_gets_its_refusal(port):
+    """A head without end after a request that was answered gets its 431, as the first one does."""
+    async with connection(port) as (reader, writer):
+        writer.write(GET + b"\r\n")
+        assert await answers(reader, 1) == [b"0"]
+        await send(writer, GET, LINE, MOST_HEAD_BYTES, at_once=True)
+        assert (await until_closed(reader)).startswith(REFUSAL)
+
+
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "bit by bit"])
 async def test_what_fits_passes_again_and_again(port, at_once):
     """Heads of 30 KiB, trailers of 30 KiB and bodies of any size pass, one after the other on one connection."""
@@ -216,6 +234,14 @@ SLOW = {
     "chunks": (CHUNKED % b"/", b"1\r\na\r\n", b""),
     "trailers": (BODY + b"0\r\nX: ", b"a", b""),
 }
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_slow_head_behind_an_answer_still_owed_ends_in_silence(port):
+    """A head that comes too slowly while an answer is being made is no reason for a 408 in place of this answer."""
+    async with connection(port) as (reader, writer):
+        writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET)
+        assert await until_closed(reader) == b""
 
 
 @pytest.mark.usefixtures("impatient")
