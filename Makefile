@@ -36,7 +36,7 @@ install-service: .venv/service ## Make .venv with what the service needs, withou
 demo: .venv/service ## Walk the loop in the terminal and serve it with a login page and a phone (ARGS=--once ends after the walk)
 	@$(BIN)/otp-service demo $(ARGS)
 
-QUICK := $(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+QUICK := $(BIN)/pytest -m "not slow" -n 3 --dist loadfile
 
 # The slow ones measure, kill and flood: they want the machine for themselves.
 test: install ## Run all tests (ARGS, when given, goes to one run of pytest)

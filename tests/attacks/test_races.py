@@ -193,6 +193,7 @@ async def test_the_harness_catches_a_limit_that_reads_and_then_counts(naive_pair
     assert seen.count("sent") > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["IP", "PREFIX", "COUNTRY", "DAY", "KEY"])
 async def test_racing_issues_for_many_numbers_keep_a_shared_limit(start, launch, limit):
     """A8, R14: sixty numbers at once on two processes send what a shared limit allows, not one more."""

@@ -17,6 +17,8 @@ ORDER = [
     "POST /twilio/status/{verification_id}/{send_number}",
 ]  # fmt: skip
 
+pytestmark = pytest.mark.slow
+
 
 def open_operation(page, name):
     """Unfold an operation of Swagger UI; give its block."""
