@@ -138,7 +138,7 @@ def _doors(
         guard=guard,
         idempotency=idempotency,
         keyring=keyring,
-        policy=issue_policy(settings),
+        policy=issue_policy(settings, codes),
         journal=journal,
     )
     verifications = VerificationDoors(

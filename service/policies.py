@@ -76,11 +76,11 @@ def new_codes(settings: Settings) -> Codes:
     return Codes(dict(settings.otp_test_numbers))
 
 
-def issue_policy(settings: Settings) -> IssuePolicy:
+def issue_policy(settings: Settings, codes: Codes) -> IssuePolicy:
     """Say what a new verification is like, and where it may go."""
     return IssuePolicy(
         code_length=settings.otp_code_length,
         ttl_seconds=settings.otp_code_ttl,
-        codes=new_codes(settings),
+        codes=codes,
         allowed_countries=frozenset(settings.otp_countries),
     )
