@@ -8,11 +8,11 @@ are the same whichever worker answers.
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from datetime import UTC, datetime
+from typing import TextIO
 
-import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -29,6 +29,7 @@ FIELDS = frozenset(
         "operation", "operator", "number_tag", "outcome",
     }
 )  # fmt: skip
+_LEVELS = ("info", "warning", "error")
 # What an operator should be woken for, and what deserves a look.
 _ERRORS = frozenset(
     {
@@ -53,26 +54,31 @@ _WARNINGS = frozenset(
 
 
 def open_journal(level: str = "info", *, to: TextIO | None = None) -> Journal:
-    """Return the way to write events, to standard output or elsewhere; quiet the libraries that log requests."""
+    """Return the way to write events, to standard output or elsewhere; quiet the libraries that log requests.
+
+    No logging library: every request comes by here, and one dictionary made into one line is all there is to do.
+    """
     logging.getLogger("twilio").setLevel(logging.WARNING)
-    logger = structlog.wrap_logger(
-        structlog.WriteLogger(to or sys.stdout),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _only_listed_fields,
-            structlog.processors.JSONRenderer(serializer=lambda line, **_: to_json(line).decode()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        cache_logger_on_first_use=True,
-    )
+    stream = to or sys.stdout
+    levels = _LEVELS[_LEVELS.index("info" if level == "debug" else level) :]
 
     def write(event: str, /, **fields: object) -> None:
-        log = logger.error if event in _ERRORS else logger.warning if event in _WARNINGS else logger.info
+        level = "error" if event in _ERRORS else "warning" if event in _WARNINGS else "info"
+        if level not in levels:
+            return
+        line: dict[str, object] = {"event": event, "level": level, "timestamp": _now()}
+        for name, value in fields.items():
+            if value is not None and name in FIELDS:
+                line[name] = value
         with suppress(OSError, ValueError):  # a log that nobody reads (closed pipe, full disk) must stop no work
-            log(event, **fields)
+            stream.write(to_json(line).decode() + "\n")
+            stream.flush()
 
     return write
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def metrics_text(totals: Counter[str], gauges: Mapping[str, float]) -> bytes:
@@ -121,9 +127,3 @@ _GAUGES = {
     "otp_confirming_halted": "1 while Twilio refuses the credentials and no confirmation is posted.",
     "otp_confirming_worked": "1 while some worker is alive.",
 }
-
-
-def _only_listed_fields(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    return cast(
-        "Mapping[str, Any]", {name: value for name, value in line.items() if name in FIELDS and value is not None}
-    )
