@@ -1,0 +1,52 @@
+"""The ceiling: what one Python process could do at most. A bare ASGI application that judges a code and says so.
+
+It reads the body, digests the code, runs the same script through the service's own multiplexer and answers a small
+JSON. No framework, no credentials, no log, no checks of what it is given: nothing that the service promises.
+"""
+
+import json
+import os
+
+from judging import SCRIPT, judge_call
+
+from service.adapters.multiplexer import open_multiplexer
+from service.core.keyring import Keyring
+
+_HEADERS = [(b"content-type", b"application/json")]
+
+
+def create():
+    """Build the application."""
+    keyring = Keyring([os.environ["OTP_SECRET_KEYS"].encode()], os.environ["OTP_INDEX_KEY"].encode())
+    multiplexer = None
+
+    async def app(scope, receive, send):
+        nonlocal multiplexer
+        if scope["type"] == "lifespan":
+            await receive()
+            multiplexer = await open_multiplexer(os.environ["REDIS_URL"])
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await multiplexer.close()
+            await send({"type": "lifespan.shutdown.complete"})
+        elif scope["method"] == "POST":
+            await judge(scope, receive, send)
+        else:
+            await answer(send, 404, b"{}")
+
+    async def judge(scope, receive, send):
+        content = (await receive())["body"]
+        verification_id = scope["path"].split("/")[3]
+        keys, args = judge_call(keyring, verification_id, json.loads(content)["code"])
+        verdict = (await multiplexer.run(SCRIPT, keys, args))[1].decode()
+        told = {"id": verification_id, "valid": verdict == "approved", "verdict": verdict}
+        await answer(send, 200, json.dumps(told).encode())
+
+    return app
+
+
+async def answer(send, status, content):
+    """Send one whole answer."""
+    headers = [*_HEADERS, (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,23 @@
+"""The call of judge.lua that plain.py and ceiling.py share: the same script on the same records as the service's."""
+
+from service.adapters import redis_keys
+from service.adapters.scripts import load_scripts
+from service.core.verification import partition_of
+
+SCRIPT = load_scripts()["judge"]
+_MOST_FAILED_IN_A_ROW = 100
+
+
+def judge_call(keyring, verification_id, code):
+    """Give keys and arguments by default settings, without an owner and without an Idempotency-Key."""
+    p = partition_of(verification_id)
+    keys = [
+        redis_keys.verification(verification_id),
+        redis_keys.owed(p),
+        redis_keys.owed_info(p),
+        redis_keys.stats(p),
+    ]
+    [digest] = keyring.code_digests(verification_id, code)
+    policies = ["", _MOST_FAILED_IN_A_ROW, ""]
+    args = [5, 0, verification_id, redis_keys.number_prefix(p), "", "", *policies, "", "0", keyring.key_ids, "", digest]
+    return keys, args

@@ -1,0 +1,155 @@
+"""Many pending verifications in a short time: one is made by the service's own store, the others are its likenesses.
+
+    made = make_pending(redis_url, 30_000)      # ids with their right codes; each has a send with a SID
+    lines = verify_requests(made)               # for wrk.py
+
+A likeness has the very fields, TTL and number record of the one that `issue` and `deliver` wrote; only what is bound
+to its id, number and code is its own (digest, sealed number, tags, SID). So it stays true when the record changes,
+unless a change binds something else: then approvals fail, and every bench counts approvals.
+"""
+
+import asyncio
+import itertools
+import secrets
+from dataclasses import dataclass
+
+import redis
+from servers import KEYRING
+
+from service.adapters import redis_keys
+from service.adapters.multiplexer import open_multiplexer
+from service.adapters.redis_ledgers import RedisApiKeys
+from service.adapters.redis_store import RecordPolicy, RedisVerifications
+from service.adapters.resp import pack
+from service.adapters.scripts import Scripts
+from service.api.keys import Scope, new_api_key
+from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
+from service.core.ports import NewVerification
+from service.core.verification import Action, Channel, Delivery, new_id, partition_of
+
+API_KEY, _KEPT = new_api_key("bench", [Scope.VERIFICATIONS])
+_DEFAULTS = RecordPolicy(3600, 5, 5, False, parse_limits("1/30s,5/10m,10/1d"), UNLIMITED, MOST_FAILED_IN_A_ROW)
+_PIECE = 2000  # commands in one write
+_numbers = itertools.count(secrets.randbelow(5_000_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A verification that waits for its code."""
+
+    id: str
+    code: str
+
+
+@dataclass(frozen=True)
+class _Original:
+    """What the store has written for one verification and its number, with the time that each is kept."""
+
+    record: dict[bytes, bytes]
+    record_ttl_ms: int
+    number: dict[bytes, bytes]
+    number_ttl_ms: int
+
+
+def make_pending(redis_url, count, *, tell=None):
+    """Write so many pending verifications, each to a number of its own; `tell` is called with how many there are."""
+    with redis.Redis.from_url(redis_url) as client:
+        original = asyncio.run(_issue_one(redis_url, client))
+        made = []
+        while len(made) < count:
+            piece = [Pending(*_drawn()) for _ in range(min(_PIECE, count - len(made)))]
+            _write(client, [word for one in piece for word in _likeness(original, one)])
+            made += piece
+            if tell is not None:
+                tell(len(made))
+    return made
+
+
+def add_api_key(redis_url):
+    """Make API_KEY known to the service; `make_pending` does it too."""
+    with redis.Redis.from_url(redis_url) as client:
+        asyncio.run(_issue_one(redis_url, client))
+
+
+def verify_requests(made):
+    """Write one (path, body) for each: its right code."""
+    return [(f"/v1/verifications/{one.id}/verify", f'{{"code":"{one.code}"}}') for one in made]
+
+
+def approved_count(redis_url):
+    """Ask Redis' own counters how many checks have been approved so far."""
+    names = [redis_keys.stats(p) for p in "0123456789abcdef"]
+    with redis.Redis.from_url(redis_url) as client:
+        return sum(int(client.hget(name, "check:approved") or 0) for name in names)
+
+
+def forget_all(redis_url):
+    """Empty Redis but for the scripts, and make the API key known again."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    add_api_key(redis_url)
+
+
+def _drawn():
+    return new_id(secrets.choice("0123456789abcdef")), f"{secrets.randbelow(10**6):06d}"
+
+
+async def _issue_one(redis_url, client):
+    """Take the service's own way once, and read what it wrote."""
+    multiplexer = await open_multiplexer(redis_url)
+    try:
+        scripts = Scripts(multiplexer)
+        await RedisApiKeys(scripts).add(_KEPT.digest, _KEPT.particulars)
+        to, store = _next_number(), RedisVerifications(scripts, KEYRING, _DEFAULTS)
+        verification_id = new_id(KEYRING.partition(to))
+        new = NewVerification(
+            verification_id, to, "US", Channel.SMS, Action.CODE, "login", "en", None, 6, 600, None, None,
+            owner=_KEPT.owner_tag,
+        )  # fmt: skip
+        await store.issue(new, KEYRING.code_digests(verification_id, "000000")[0])
+        await store.deliver(verification_id, 1, sid="SM" + secrets.token_hex(16), status=Delivery.QUEUED)
+    finally:
+        await multiplexer.close()
+    record = redis_keys.verification(verification_id)
+    number = redis_keys.number(partition_of(verification_id), KEYRING.number_tag(to))
+    return _Original(client.hgetall(record), client.pttl(record), client.hgetall(number), client.pttl(number))
+
+
+def _likeness(original, one):
+    """Give the commands that write another verification of the same kind. Its number need not fit its partition."""
+    to = _next_number()
+    tag = KEYRING.number_tag(to)
+    own = {
+        b"to": KEYRING.seal(one.id, to.encode()),
+        b"tg": tag,
+        b"s:1": "SM" + secrets.token_hex(16),
+    }
+    [digest] = KEYRING.code_digests(one.id, one.code)
+    record, number = redis_keys.verification(one.id), redis_keys.number(partition_of(one.id), tag)
+    words = [b"HSET", record]
+    for field, value in original.record.items():
+        words += (b"c:" + digest, value) if field.startswith(b"c:") else (field, own.get(field, value))
+    fields = (original.number | {b"pending": one.id}).items()
+    return [
+        pack(words),
+        pack([b"PEXPIRE", record, original.record_ttl_ms]),
+        pack([b"HSET", number, *itertools.chain.from_iterable(fields)]),
+        pack([b"PEXPIRE", number, original.number_ttl_ms]),
+    ]
+
+
+def _next_number():
+    return f"+1415{next(_numbers) % 10_000_000:07d}"
+
+
+def _write(client, packed):
+    """Send commands in one go and read all their answers: a tenth of the time of redis-py's pipeline."""
+    connection = client.connection_pool.get_connection()
+    try:
+        connection.send_packed_command([b"".join(packed)], check_health=False)
+        for _ in packed:
+            answer = connection.read_response()
+            if isinstance(answer, Exception):
+                raise answer
+    finally:
+        client.connection_pool.release(connection)

@@ -1,0 +1,56 @@
+"""The results: one JSON file a bench in `tests/bench/results/` (git ignores it), with the machine they hold for."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from service.adapters.embedded import _binary
+
+FOLDER = Path(__file__).with_name("results")
+
+
+def save(name, rows):
+    """Write what a bench has measured (anything that JSON can hold, and dataclasses); give the file."""
+    FOLDER.mkdir(exist_ok=True)
+    file = FOLDER / f"{name}.json"
+    content = {"bench": name, "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
+    file.write_text(json.dumps(content | {"rows": rows}, indent=2, default=_plain) + "\n")
+    print(f"  saved {file.relative_to(FOLDER.parents[2])}")
+    return file
+
+
+def load(name):
+    """Read what a bench has saved; None when it has not run."""
+    try:
+        return json.loads((FOLDER / f"{name}.json").read_text())
+    except FileNotFoundError:
+        return None
+
+
+@cache
+def machine():
+    """Describe what the numbers hold for."""
+    cpuinfo = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    told = subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=True).stdout
+    return {
+        "cpu": model[1] if model else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "valkey": re.search(r"v=([0-9.]+)", told)[1],
+        **{name: version(name) for name in ("redis", "fastapi", "uvicorn", "uvloop")},
+    }
+
+
+def _plain(value):
+    if is_dataclass(value):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} is nothing that is saved")

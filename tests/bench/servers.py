@@ -1,0 +1,219 @@
+"""The targets of the benches, each in a process of its own on loopback: started, awaited, measured, stopped.
+
+    with valkey() as redis_url, service(redis_url) as target:
+        before = target.cpu_seconds()
+
+`service` is the real command with all its promises on: credentials, log at info level into a file. `plain` is the
+reference (plain.py), `ceiling` what Python could do at most (ceiling.py). All share one Redis and one set of keys,
+so that each can judge the same verifications. What a process costs is read from /proc: benches run on Linux.
+"""
+
+import contextlib
+import http.client
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from service.adapters.embedded import embedded_valkey
+from service.core.keyring import Keyring
+from tests.adapters.servers import free_port
+
+BENCH = Path(__file__).parent
+ROOT = BENCH.parents[1]
+SECRET_KEY, INDEX_KEY = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+KEYRING = Keyring([SECRET_KEY.encode()], INDEX_KEY.encode())
+ACCOUNT_SID, AUTH_TOKEN, FROM = "AC" + "5a" * 16, "sandbox-auth-token", "+15005550006"  # the stand-in's
+NOBODY = "http://127.0.0.1:9"  # a Twilio that refuses every connection
+
+_START_SECONDS = 30
+_STOP_SECONDS = 20
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One running server with all its workers."""
+
+    name: str
+    port: int
+    process: subprocess.Popen
+    log_file: Path
+
+    def cpu_seconds(self):
+        """Tell how much CPU time it has used, with all its children."""
+        return cpu_seconds(self.process.pid)
+
+    def resident_bytes(self):
+        """Tell how much memory it holds, with all its children."""
+        return sum(resident_bytes(pid) for pid in family(self.process.pid))
+
+    def worker_bytes(self):
+        """Tell how much memory each process that serves holds: the children of several workers, else the only one."""
+        workers = [pid for pid in family(self.process.pid)[1:] if b"spawn_main" in _command_line(pid)]
+        return [resident_bytes(pid) for pid in workers or [self.process.pid]]
+
+
+@contextlib.contextmanager
+def valkey():
+    """Run an append-only Valkey (everysec) on a folder that is removed at the end; give its URL."""
+    with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder, embedded_valkey(Path(folder)) as url:
+        yield url
+
+
+def service(redis_url, *, workers=1, worker=False, name="service", **env):
+    """Run `otp-service serve`; `env` is more of its settings, such as TWILIO_BASE_URL."""
+    environment = environment_of(redis_url) | {"OTP_WORKER": str(worker).lower()} | env
+
+    def command(port):
+        return [_installed("otp-service"), "serve", "--port", str(port), "--workers", str(workers)]
+
+    return _run(name, command, environment, ready="service_started", times=workers)
+
+
+def worker(redis_url, *, name="worker", **env):
+    """Run `otp-service worker`, which has no port."""
+    command = [_installed("otp-service"), "worker"]
+    return _run(name, lambda _: command, environment_of(redis_url) | env, ready="worker_started", times=1)
+
+
+def sandbox():
+    """Run `otp-service sandbox`, the stand-in for Twilio."""
+    return _run("sandbox", lambda port: [_installed("otp-service"), "sandbox", "--port", str(port)], {}, times=0)
+
+
+def plain(redis_url, *, workers=1):
+    """Run the reference, a plain FastAPI handler."""
+    return uvicorn("plain", "plain:create", redis_url, workers=workers)
+
+
+def ceiling(redis_url, *, workers=1):
+    """Run what Python could do at most: no framework, no credentials, no log."""
+    return uvicorn("ceiling", "ceiling:create", redis_url, workers=workers)
+
+
+def uvicorn(name, factory, redis_url, *, workers=1):
+    """Run an ASGI application of this folder under uvicorn with its fast parts."""
+    options = ["--factory", "--no-access-log", "--no-proxy-headers", "--loop", "uvloop", "--http", "httptools"]
+
+    def command(port):
+        return [_installed("uvicorn"), factory, *options, "--port", str(port), "--workers", str(workers)]
+
+    return _run(name, command, environment_of(redis_url), ready="Application startup complete", times=workers)
+
+
+def environment_of(redis_url):
+    """Write the settings that all targets share; nothing of the caller's environment but its PATH is passed on."""
+    return {
+        "REDIS_URL": redis_url,
+        "OTP_SECRET_KEYS": SECRET_KEY,
+        "OTP_INDEX_KEY": INDEX_KEY,
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "TWILIO_FROM": FROM,
+        "TWILIO_BASE_URL": NOBODY,
+    }
+
+
+def _installed(program):
+    """Give a program of the environment that runs this bench."""
+    return str(Path(sys.executable).parent / program)
+
+
+@contextlib.contextmanager
+def _run(name, command, environment, *, ready="", times=1):
+    """Run a process until the block ends; it is ready when its log says so often enough and its port answers."""
+    port = free_port()
+    inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{BENCH}"}
+    # A folder of its own: no `.env` of the caller's is read.
+    with tempfile.TemporaryDirectory(prefix=f"otp-bench-{name}-") as folder:
+        log_file = Path(folder) / "log"
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                command(port), env=inherited | environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            )
+        target = Target(name, port, process, log_file)
+        try:
+            _wait(target, ready, times, has_port=name != "worker")
+            yield target
+        finally:
+            _stop(process)
+
+
+def _wait(target, ready, times, *, has_port):
+    deadline = time.monotonic() + _START_SECONDS
+    while target.log_file.read_text().count(ready) < times or (has_port and not _answers(target.port)):
+        if target.process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"{target.name} did not start:\n{target.log_file.read_text()}")
+        time.sleep(0.02)
+
+
+def _answers(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/livez")  # any answer will do
+        return connection.getresponse().status > 0
+    return False
+
+
+def _stop(process):
+    children = family(process.pid)[1:]
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        for pid in children:  # orphans of ours: they would disturb what is measured next
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+
+
+# --- What a process costs -------------------------------------------------------------------------
+
+
+def family(pid):
+    """List a process and all that descend from it, itself first; none when it has ended."""
+    members, unseen = [], [pid]
+    while unseen:
+        one = unseen.pop()
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                unseen += map(int, (task / "children").read_text().split())
+            members.append(one)
+    return members
+
+
+def cpu_seconds(pid):
+    """Tell the CPU time of a process and all its children, ended ones included, in user and system mode."""
+    ticks = 0
+    for one in family(pid):
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / _TICKS_PER_SECOND
+
+
+def resident_bytes(pid):
+    """Tell how much memory one process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def redis_cpu_seconds(redis_url):
+    """Tell how much CPU time Redis has used, all its threads."""
+    with redis.Redis.from_url(redis_url) as client:
+        told = client.info("cpu")
+    return told["used_cpu_user"] + told["used_cpu_sys"]
+
+
+def _command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,84 @@
+"""Closed-loop load by wrk, a generator in C: it costs a tenth of what one in Python would take from the target.
+
+    run = play(target.port, verify_requests(made), seconds=4)
+    run.per_second, run.p99_us, run.generator_cpu_us
+
+So many connections, each sends its next request when it has its answer. The list must outlast the time: a request is
+sent once, and a list that ran out, a failed socket or an answer other than 2xx ends the bench.
+"""
+
+import json
+import resource
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pending import API_KEY
+
+_SCRIPT = Path(__file__).with_name("wrk.lua")
+_PATIENCE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one run; times in microseconds."""
+
+    requests: int
+    seconds: float
+    p50_us: int
+    p90_us: int
+    p99_us: int
+    max_us: int
+    generator_cpu_us: float  # per request
+
+    @property
+    def per_second(self):
+        """How many requests a second were answered."""
+        return self.requests / self.seconds
+
+
+def play(port, requests, *, seconds, connections=64, threads=1, token=API_KEY):
+    """Send requests, a list of (path, body), for so many whole seconds over keep-alive connections."""
+    with tempfile.NamedTemporaryFile("w", prefix="otp-bench-wrk-") as file:
+        file.writelines(f"{path}\t{body}\n" for path, body in requests)
+        file.flush()
+        command = [
+            _wrk(), "--threads", str(threads), "--connections", str(connections), "--duration", f"{seconds}s",
+            "--timeout", "10s", "--script", str(_SCRIPT), f"http://127.0.0.1:{port}/",
+            "--", file.name, token, str(threads),
+        ]  # fmt: skip
+        before = _children_cpu_seconds()
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _PATIENCE_SECONDS, check=False)
+        cpu_seconds = _children_cpu_seconds() - before
+    return _read(ran, cpu_seconds, f"{len(requests)} requests for {seconds} s")
+
+
+def _read(ran, cpu_seconds, given):
+    _, _, told = ran.stdout.rpartition("JSON ")
+    if ran.returncode or not told:
+        raise SystemExit(f"wrk failed:\n{ran.stdout}{ran.stderr}")
+    told = json.loads(told)
+    if told["ran_out"]:
+        raise SystemExit(f"The list ran out: {given} were too few. Give more.")
+    if told["socket_errors"] or told["status_errors"]:
+        raise SystemExit(f"The target failed: {told}")
+    return Run(
+        requests=told["requests"],
+        seconds=told["duration_us"] / 1e6,
+        **{name: told[name] for name in ("p50_us", "p90_us", "p99_us", "max_us")},
+        generator_cpu_us=cpu_seconds / told["requests"] * 1e6,
+    )
+
+
+def _wrk():
+    found = shutil.which("wrk")
+    if found is None:
+        raise SystemExit("wrk is missing; on Debian: apt-get install wrk")
+    return found
+
+
+def _children_cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
