@@ -67,9 +67,7 @@ def open_journal(level: str = "info", *, to: TextIO | None = None) -> Journal:
         if level not in levels:
             return
         line: dict[str, object] = {"event": event, "level": level, "timestamp": _now()}
-        for name, value in fields.items():
-            if value is not None and name in FIELDS:
-                line[name] = value
+        line |= {name: value for name, value in fields.items() if value is not None and name in FIELDS}
         with suppress(OSError, ValueError):  # a log that nobody reads (closed pipe, full disk) must stop no work
             stream.write(to_json(line).decode() + "\n")
             stream.flush()

@@ -6,7 +6,7 @@ send each request to a running service and compare each problem with a real one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from service.api.operations import AliveAnswer, ReadyAnswer
@@ -39,7 +39,7 @@ _RESENT_MS = _BEGUN_MS + 45_000
 _FIRST = Send(
     number=1, channel=Channel.SMS, status=Delivery.QUEUED, error_code=None, sent_at_ms=_BEGUN_MS, feedback=Feedback.NONE
 )
-_DELIVERED = replace(_FIRST, status=Delivery.DELIVERED)
+_DELIVERED = _FIRST._replace(status=Delivery.DELIVERED)
 _PENDING = Verification(
     id="ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f",
     to=NUMBER,
@@ -60,20 +60,19 @@ _PENDING = Verification(
     resend_at_ms=_BEGUN_MS + 30_000,
     sends=(_FIRST,),
 )
-_RESENT = replace(
-    _PENDING,
+_RESENT = _PENDING._replace(
     expires_at_ms=_RESENT_MS + 600_000,
     resend_at_ms=_RESENT_MS + 30_000,
-    sends=(_DELIVERED, replace(_FIRST, number=2, sent_at_ms=_RESENT_MS)),
+    sends=(_DELIVERED, _FIRST._replace(number=2, sent_at_ms=_RESENT_MS)),
 )
-_TYPED = replace(_PENDING, attempts=1, sends=(_DELIVERED,))
-_APPROVED = replace(_TYPED, status=Status.APPROVED, sends=(replace(_DELIVERED, feedback=Feedback.OWED),))
-_CONFIRMED = replace(_APPROVED, sends=(replace(_DELIVERED, feedback=Feedback.CONFIRMED),))
-_LATE = replace(_APPROVED, status=Status.EXPIRED)
-_LOCKED = replace(_TYPED, status=Status.MAX_ATTEMPTS_REACHED, attempts=5)
-_CANCELED = replace(_PENDING, status=Status.CANCELED)
-_FAILED = replace(_PENDING, status=Status.FAILED, sends=(replace(_FIRST, status=Delivery.FAILED, error_code=21610),))
-_UNANSWERED = replace(_PENDING, sends=(replace(_FIRST, status=Delivery.UNKNOWN),))
+_TYPED = _PENDING._replace(attempts=1, sends=(_DELIVERED,))
+_APPROVED = _TYPED._replace(status=Status.APPROVED, sends=(_DELIVERED._replace(feedback=Feedback.OWED),))
+_CONFIRMED = _APPROVED._replace(sends=(_DELIVERED._replace(feedback=Feedback.CONFIRMED),))
+_LATE = _APPROVED._replace(status=Status.EXPIRED)
+_LOCKED = _TYPED._replace(status=Status.MAX_ATTEMPTS_REACHED, attempts=5)
+_CANCELED = _PENDING._replace(status=Status.CANCELED)
+_FAILED = _PENDING._replace(status=Status.FAILED, sends=(_FIRST._replace(status=Delivery.FAILED, error_code=21610),))
+_UNANSWERED = _PENDING._replace(sends=(_FIRST._replace(status=Delivery.UNKNOWN),))
 
 _METRICS = """\
 # HELP otp_checks_total Checks by verdict.
@@ -138,14 +137,14 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
     write = Answers(max_attempts=5, max_sends=5)
 
     def shown(summary: str, verification: Verification, *, masked: bool = False) -> Example:
-        return Example(summary, write.verification(verification, masked=masked).model_dump(mode="json"))
+        return Example(summary, write.verification(verification, masked=masked))
 
     def issued(summary: str, verification: Verification) -> Example:
-        return Example(summary, write.issued(verification, CLIENT_TOKEN).model_dump(mode="json"))
+        return Example(summary, write.issued(verification, CLIENT_TOKEN))
 
     def judged(summary: str, verdict: Verdict, verification: Verification, *, masked: bool = False) -> Example:
         judgement = Judgement(verdict=verdict, verification=verification)
-        return Example(summary, write.check(judgement, masked=masked).model_dump(mode="json"))
+        return Example(summary, write.check(judgement, masked=masked))
 
     return {
         "issueVerification": {
@@ -157,7 +156,7 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
             "approved_front_end": judged("The same, to a client token", Verdict.APPROVED, _APPROVED, masked=True),
             "wrong_code": judged("A wrong code: an attempt less", Verdict.WRONG_CODE, _TYPED),
             "expired": judged("The right code, too late", Verdict.EXPIRED, _LATE),
-            "used": judged("Approved before", Verdict.USED, replace(_CONFIRMED, attempts=2)),
+            "used": judged("Approved before", Verdict.USED, _CONFIRMED._replace(attempts=2)),
             "locked": judged("No attempts left", Verdict.LOCKED, _LOCKED),
             "mismatch": judged("Another number or purpose", Verdict.MISMATCH, _TYPED),
         },
@@ -169,7 +168,7 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
         "readVerification": {
             "approved": shown("Approved, and Twilio has been told", _CONFIRMED),
             "pending_front_end": shown("Pending, to a client token", _PENDING, masked=True),
-            "expired": shown("Nobody typed the code", replace(_PENDING, status=Status.EXPIRED)),
+            "expired": shown("Nobody typed the code", _PENDING._replace(status=Status.EXPIRED)),
             "locked": shown("Too many wrong codes", _LOCKED),
             "failed": shown("Twilio refused the message", _FAILED),
         },

@@ -6,7 +6,7 @@ decides nothing. No error carries a number, a code or a credential. The way to T
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.core.limits import Limit, Limits
 from service.core.verification import Action, Channel, Delivery, Judgement, Verification
@@ -40,8 +40,7 @@ class NewVerification:
     owner: str | None = None  # tag of whose API keys find it
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One answer by a person, already turned into digests (newest key first)."""
 
     verification_id: str

@@ -8,7 +8,6 @@ its code can never be accepted.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from service.core.breaker import Breaker
 from service.core.codes import Codes
@@ -103,7 +102,7 @@ class Sending:
             self._journal("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
             await keep(verification)
             return verification
-        sent = replace(verification, sends=(*verification.sends[:-1], replace(send, status=accepted.status)))
+        sent = verification._replace(sends=(*verification.sends[:-1], send._replace(status=accepted.status)))
         await asyncio.gather(self._bring_home(sent, accepted), keep(sent))
         return sent
 

@@ -6,7 +6,6 @@ never asked: verifying works as fast when Twilio is down.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from service.core.keyring import Keyring
 from service.core.ports import Check, Journal, VerificationStore
@@ -50,8 +49,7 @@ class Verifying:
             owner=owner,
         )
         if idempotency_key is not None:
-            check = replace(
-                check,
+            check = check._replace(
                 idempotency_key=self._keyring.idempotency_tag(verification_id, idempotency_key),
                 fingerprint=self._keyring.fingerprint(f"{verification_id}|{code}|{to}|{purpose}".encode()),
             )
