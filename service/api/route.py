@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from service.api.auth import Access
@@ -36,7 +37,7 @@ class Reply:
     media_type: str = JSON
 
 
-Endpoint = Callable[..., Awaitable[BaseModel | Reply]]
+Endpoint = Callable[..., Awaitable[BaseModel | Mapping[str, Any] | Reply]]
 
 
 class NoFields(BaseModel):
@@ -112,7 +113,7 @@ class LeanRoute(APIRoute):
                 places.give_back()
         if isinstance(answer, Reply):
             return answer
-        return Reply(self.status_code or 200, answer.__pydantic_serializer__.to_json(answer))
+        return Reply(self.status_code or 200, to_json(answer))
 
 
 def problem_reply(problem: ProblemAnswer) -> Reply:

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.routing import BaseRoute
 
@@ -13,7 +12,7 @@ from service.api.keys import Scope
 from service.api.problems import ProblemAnswer, problem_of
 from service.api.repeating import describe_same_answer, describe_same_verdict, idempotency_key, pack, unpack
 from service.api.route import LeanRoute, Reply, problem_reply
-from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
+from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, Object, VerificationAnswer
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
@@ -116,7 +115,7 @@ class VerificationDoors:
             ),
         ]
 
-    async def issue(self, call: Call, body: IssueBody) -> BaseModel | Reply:
+    async def issue(self, call: Call, body: IssueBody) -> Object | Reply:
         """Draw a code, store its digest, send it. The answer carries the client token for a front end.
 
         When Twilio refuses the message for good, the answer is a problem with `verification_id`; that verification
@@ -131,7 +130,7 @@ class VerificationDoors:
         call.log["verification_id"] = verification.id
         return self._issued(verification)
 
-    async def verify(self, call: Call, verification_id: VerificationId, body: CheckBody) -> BaseModel | Reply:
+    async def verify(self, call: Call, verification_id: VerificationId, body: CheckBody) -> Object | Reply:
         """Judge a code once. The answer is 200 whatever the verdict; only `approved` proves anything.
 
         Each check costs an attempt. A front end may call this with the client token; the back end then reads the
@@ -149,7 +148,7 @@ class VerificationDoors:
         call.log.update(verdict=judgement.verdict, replayed=judgement.replayed or None)
         return self._answers.check(judgement, masked=call.is_front_end)
 
-    async def resend(self, call: Call, verification_id: VerificationId) -> BaseModel | Reply:
+    async def resend(self, call: Call, verification_id: VerificationId) -> Object | Reply:
         """Send the next code; the attempts that are left stay as they are, and earlier codes go on being accepted.
 
         Not before `resend_at`, or the answer is 429. The body is empty, or `{}`.
@@ -167,7 +166,7 @@ class VerificationDoors:
             return unpack(kept.answer)
         return self._resent(verification, masked=call.is_front_end)
 
-    async def cancel(self, call: Call, verification_id: VerificationId) -> BaseModel | Reply:
+    async def cancel(self, call: Call, verification_id: VerificationId) -> Object | Reply:
         """End a pending verification. One that has ended already keeps its end, as the answer shows.
 
         The body is empty, or `{}`.
@@ -177,7 +176,7 @@ class VerificationDoors:
             await self._verifying.cancel(verification_id, owner=_owner(call)), masked=False
         )
 
-    async def read(self, call: Call, verification_id: VerificationId) -> BaseModel | Reply:
+    async def read(self, call: Call, verification_id: VerificationId) -> Object | Reply:
         """Tell where a verification stands, with delivery and feedback of each send.
 
         The end of a verification stays readable for about an hour after its last code's life (`OTP_LATE_WINDOW`),

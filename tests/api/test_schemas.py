@@ -4,8 +4,18 @@ import json
 
 import pytest
 from pydantic import ValidationError
+from pydantic_core import to_json
 
-from service.api.schemas import Answers, CheckBody, IssueBody, instant
+from service.api.schemas import (
+    Answers,
+    CheckAnswer,
+    CheckBody,
+    IssueBody,
+    IssuedAnswer,
+    SendAnswer,
+    VerificationAnswer,
+    instant,
+)
 from service.core.verification import (
     Action,
     Channel,
@@ -132,40 +142,61 @@ def verification(**changes):
 ANSWERS = Answers(max_attempts=5, max_sends=3)
 
 
+def left(shown):
+    """Read what an answer says is left."""
+    return shown["attempts_remaining"], shown["sends_remaining"], shown["resend_at"]
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        (VerificationAnswer, ANSWERS.verification(verification(), masked=False)),
+        (VerificationAnswer, ANSWERS.verification(verification(reference="r", status=Status.FAILED), masked=True)),
+        (IssuedAnswer, ANSWERS.issued(verification(), "vt_x")),
+        (CheckAnswer, ANSWERS.check(Judgement(verdict=Verdict.EXPIRED, verification=verification()), masked=False)),
+    ],
+)
+def test_an_answer_is_what_its_model_describes(model, shown):
+    """Written without its model, an answer has each field of it and no other, in its order and with its types."""
+    assert list(shown) == list(model.model_fields)
+    assert [list(sent) for sent in shown["sends"]] == [list(SendAnswer.model_fields)]
+    assert model.model_validate_json(to_json(shown), strict=True).model_dump(mode="json") == shown
+
+
 def test_an_answer_counts_down_from_the_limits():
     """What is left of attempts and sends is the limit less what was used, and never below zero."""
     shown = ANSWERS.verification(verification(), masked=False)
-    assert (shown.attempts_remaining, shown.sends_remaining, shown.resend_at) == (3, 2, "1970-01-01T00:00:30.000Z")
+    assert left(shown) == (3, 2, "1970-01-01T00:00:30.000Z")
     many = verification(attempts=9, sends=tuple(send(n) for n in range(1, 6)))
     shown = ANSWERS.verification(many, masked=False)
-    assert (shown.attempts_remaining, shown.sends_remaining, shown.resend_at) == (0, 0, None)
+    assert left(shown) == (0, 0, None)
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.PENDING])
 def test_what_has_ended_cannot_be_sent_again(status):
     """Only a pending verification says when its next code may be sent."""
-    assert ANSWERS.verification(verification(status=status), masked=False).resend_at is None
+    assert ANSWERS.verification(verification(status=status), masked=False)["resend_at"] is None
 
 
 def test_a_front_end_sees_two_digits_of_the_number():
     """Masked answers show the last two digits and the length of the number, and the back end's show all of it."""
-    assert ANSWERS.verification(verification(), masked=True).to == "••••••••••23"
+    assert ANSWERS.verification(verification(), masked=True)["to"] == "••••••••••23"
     judged = Judgement(verdict=Verdict.WRONG_CODE, verification=verification())
-    assert ANSWERS.check(judged, masked=True).to == "••••••••••23"
-    assert ANSWERS.issued(verification(), "vt_x").to == "+14155550123"
+    assert ANSWERS.check(judged, masked=True)["to"] == "••••••••••23"
+    assert ANSWERS.issued(verification(), "vt_x")["to"] == "+14155550123"
 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_only_approved_is_valid(verdict):
     """`valid` is true for the verdict `approved` and for no other."""
     judged = Judgement(verdict=verdict, verification=verification())
-    assert ANSWERS.check(judged, masked=False).valid == (verdict is Verdict.APPROVED)
+    assert ANSWERS.check(judged, masked=False)["valid"] == (verdict is Verdict.APPROVED)
 
 
 def test_no_answer_holds_what_is_ours():
     """Message SIDs and the texts' particulars stay inside; the client token is in the answer to the issue alone."""
     kept = verification(client_tag="tag", sends=(send(1, request="tag"),))
-    shown = ANSWERS.verification(kept, masked=False).model_dump()
+    shown = ANSWERS.verification(kept, masked=False)
     assert not {"sid", "locale", "web_origin", "app_hash", "ttl_seconds", "client_token", "client_tag"} & set(shown)
     assert set(shown["sends"][0]) == {"number", "channel", "status", "error_code", "sent_at", "feedback"}
 
