@@ -1,11 +1,16 @@
-"""The results: one JSON file a bench in `tests/bench/results/` (git ignores it), with the machine they hold for."""
+"""The results: one JSON file a bench in `tests/bench/results/` (git ignores it), with the machine they hold for.
+
+    save("verify", rows, [Budget("throughput", measured=ratio, least=4.0)])
+
+A budget is what the design wants of a number; report.py gathers those of all benches into one table.
+"""
 
 import json
 import os
 import platform
 import re
 import subprocess
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -16,14 +21,31 @@ from service.adapters.embedded import _binary
 FOLDER = Path(__file__).with_name("results")
 
 
-def save(name, rows):
-    """Write what a bench has measured (anything that JSON can hold, and dataclasses); give the file."""
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """One number that the design wants at least or at most so large, as measured; `spread` is its least and most."""
+
+    what: str
+    measured: float
+    least: float | None = None
+    most: float | None = None
+    spread: tuple[float, float] | None = None
+    unit: str = ""
+
+    @property
+    def is_met(self):
+        """Tell whether the measured number, which is a median where there were rounds, keeps to the budget."""
+        return (self.least is None or self.measured >= self.least) and (self.most is None or self.measured <= self.most)
+
+
+def save(name, rows, budgets=()):
+    """Write what a bench has measured (anything that JSON can hold, and dataclasses) and what was wanted of it."""
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{name}.json"
     content = {"bench": name, "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
-    file.write_text(json.dumps(content | {"rows": rows}, indent=2, default=_plain) + "\n")
+    told = [asdict(budget) | {"is_met": budget.is_met} for budget in budgets]
+    file.write_text(json.dumps(content | {"budgets": told, "rows": rows}, indent=2, default=_plain) + "\n")
     print(f"  saved {file.relative_to(FOLDER.parents[2])}")
-    return file
 
 
 def load(name):
