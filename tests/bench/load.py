@@ -22,15 +22,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data):
         self._received += data
-        head_end = self._received.find(b"\r\n\r\n")
-        if head_end < 0:
-            return
-        head = self._received[:head_end].lower()
-        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-        if len(self._received) < head_end + 4 + length:
+        status = status_of(self._received)
+        if status is None:
             return
         self._latencies.append(time.perf_counter() - self._sent_at)
-        status = int(head.split(b" ", 2)[1])
         self._statuses[status] = self._statuses.get(status, 0) + 1
         self._received = b""
         self._next()
@@ -70,6 +65,16 @@ async def run_load(port, requests, *, connections):
         stuck = sum(not client.done.done() for client in clients)
         raise SystemExit(f"{stuck} connections got no answer; {len(latencies)} answers came: {statuses}") from None
     return len(requests) / (time.perf_counter() - started), sorted(latencies), statuses
+
+
+def status_of(received):
+    """Give the status of a whole answer; None while it is unfinished."""
+    head_end = received.find(b"\r\n\r\n")
+    if head_end < 0:
+        return None
+    head = received[:head_end].lower()
+    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+    return int(head[9:12]) if len(received) >= head_end + 4 + length else None
 
 
 def post(path, body, *, token=None):

@@ -1,0 +1,189 @@
+"""Open-loop load: requests come at their instants, whether earlier ones are answered or not, as people do.
+
+    answered = uvloop.run(arrive(port, requests, per_second=2000))
+    answered.milliseconds(99)
+
+The instants are drawn beforehand (a Poisson process), and a latency counts from the instant at which its request was
+due: a target that stalls pays for everybody who had to wait meanwhile, whom a closed loop would not even have sent
+("coordinated omission"). How late the generator itself was is told too: no latency below that means anything.
+"""
+
+import asyncio
+import ctypes
+import gc
+import os
+import random
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from load import status_of
+
+CONNECTIONS = 96  # redis-py's pool ends at 100, and the plain handler with it
+LEAD_SECONDS = 0.1
+_PATIENCE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of all requests; seconds, sorted."""
+
+    latencies: list[float]
+    lateness: list[float]  # of the generator: from due to written, where a connection was free
+    statuses: Counter
+    per_second: float  # as offered
+
+    def milliseconds(self, percentile):
+        """Give a percentile of the latencies."""
+        return _percentile(self.latencies, percentile) * 1000
+
+    def late_milliseconds(self, percentile):
+        """Give a percentile of the generator's own lateness."""
+        return _percentile(self.lateness, percentile) * 1000
+
+
+async def arrive(port, requests, *, per_second, connections=CONNECTIONS, seed=1):
+    """Send each request at its instant over the first free connection; wait for the last answer."""
+    loop = asyncio.get_running_loop()
+    arrivals = _Arrivals(requests, _instants(len(requests), per_second, seed))
+    for _ in range(connections):
+        await loop.create_connection(lambda: _Connection(arrivals), "127.0.0.1", port)
+    gc.collect()
+    gc.freeze()  # a collection would be told as a latency of the target's
+    gc.disable()
+    try:
+        with _Alarm(loop, arrivals.send_due) as alarm:
+            arrivals.begin(alarm)
+            async with asyncio.timeout(len(requests) / per_second + _PATIENCE_SECONDS):
+                await arrivals.done
+    finally:
+        gc.enable()
+        gc.unfreeze()
+        arrivals.close()
+    return Answered(sorted(arrivals.latencies), sorted(arrivals.lateness), arrivals.statuses, per_second)
+
+
+class _Arrivals:
+    """The requests that are still to come, those that wait for a connection, and what became of the others."""
+
+    def __init__(self, requests, instants):
+        self._requests, self._instants = requests, instants
+        self._next = 0
+        self._waiting = deque()
+        self.idle = deque()  # the longest idle first: servers close what is idle for seconds
+        self.latencies, self.lateness, self.statuses = [], [], Counter()
+        self.done = asyncio.get_running_loop().create_future()
+
+    def begin(self, alarm):
+        self._alarm = alarm
+        started = time.perf_counter() + LEAD_SECONDS
+        self._instants = [started + instant for instant in self._instants]
+        alarm.set(self._instants[0])
+
+    def send_due(self):
+        """Send what is due by now, and ask to be woken for the next."""
+        while self._next < len(self._instants) and self._instants[self._next] <= time.perf_counter():
+            request, due = self._requests[self._next], self._instants[self._next]
+            self._next += 1
+            if self.idle:
+                self.idle.popleft().ask(request, due)
+                self.lateness.append(time.perf_counter() - due)
+            else:
+                self._waiting.append((request, due))
+        if self._next < len(self._instants):
+            self._alarm.set(self._instants[self._next])
+
+    def answered(self, connection, status, seconds):
+        self.latencies.append(seconds)
+        self.statuses[status] += 1
+        if self._waiting:
+            connection.ask(*self._waiting.popleft())
+            return
+        self.idle.append(connection)
+        if len(self.latencies) == len(self._requests):
+            self.done.set_result(None)
+
+    def failed(self, failure):
+        if not self.done.done():
+            self.done.set_exception(failure or ConnectionError("the target closed a connection"))
+
+    def close(self):
+        for connection in self.idle:
+            connection.close()
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection: a request, its answer, then free again."""
+
+    def __init__(self, arrivals):
+        self._arrivals = arrivals
+        self._received = b""
+        self._is_closing = False
+
+    def connection_made(self, transport):
+        self._transport = transport
+        self._arrivals.idle.append(self)
+
+    def connection_lost(self, failure):
+        if not self._is_closing:
+            self._arrivals.failed(failure)
+
+    def ask(self, request, due):
+        self._due = due
+        self._transport.write(request)
+
+    def data_received(self, data):
+        self._received += data
+        status = status_of(self._received)
+        if status is not None:
+            self._received = b""
+            self._arrivals.answered(self, status, time.perf_counter() - self._due)
+
+    def close(self):
+        self._is_closing = True
+        self._transport.close()
+
+
+class _Alarm:
+    """Wakes the loop at an instant of `time.perf_counter` (timerfd of Linux: a loop's own timers know milliseconds)."""
+
+    def __init__(self, loop, ring):
+        self._loop, self._ring = loop, ring
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def __enter__(self):
+        self._timer = self._libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._timer < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create")
+        self._loop.add_reader(self._timer, self._rang)
+        return self
+
+    def __exit__(self, *_):
+        self._loop.remove_reader(self._timer)
+        os.close(self._timer)
+
+    def set(self, instant):
+        """Ring once at an instant, or at once when it has passed."""
+        seconds, nanoseconds = divmod(int(instant * 1e9), 1_000_000_000)
+        once = (ctypes.c_long * 4)(0, 0, seconds, nanoseconds)
+        self._libc.timerfd_settime(self._timer, 1, ctypes.byref(once), None)  # 1: the instant is absolute
+
+    def _rang(self):
+        try:
+            os.read(self._timer, 8)
+        except BlockingIOError:
+            return  # it was set anew meanwhile
+        self._ring()
+
+
+def _instants(count, per_second, seed):
+    """Draw when requests are due, in seconds from the start; the same seed draws the same for every target."""
+    drawn, instant, draw = [], 0.0, random.Random(seed)
+    for _ in range(count):
+        instant += draw.expovariate(per_second)
+        drawn.append(instant)
+    return drawn
+
+
+def _percentile(values, percentile):
+    return values[min(len(values) - 1, int(len(values) * percentile / 100))]
