@@ -5,8 +5,10 @@ than the rarest, and beyond 8 the skew grows, so 8 is the limit. Shorter codes a
 digits, because pyotp itself makes none under 6.
 """
 
+from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from secrets import token_bytes
 
 import pyotp
 
@@ -14,13 +16,16 @@ SHORTEST = 4
 LONGEST = 8
 # [0-9], not \d: \d also takes full-width and Arabic digits.
 CODE_PATTERN = rf"^[0-9]{{{SHORTEST},{LONGEST}}}$"
+_SECRET_BYTES = 20  # as long as RFC 4226 recommends
 
 
 def draw_code(length: int) -> str:
     """Draw a code of 4 to 8 digits, zero padded. The secret behind it is thrown away."""
     if not SHORTEST <= length <= LONGEST:
         raise ValueError(f"a code has {SHORTEST} to {LONGEST} digits, not {length}")
-    return pyotp.HOTP(pyotp.random_base32(), digits=LONGEST).at(0)[-length:]
+    # Not pyotp's own `random_base32`: it asks the kernel once for each of its 32 letters.
+    secret = b32encode(token_bytes(_SECRET_BYTES)).decode()
+    return pyotp.HOTP(secret, digits=LONGEST).at(0)[-length:]
 
 
 @dataclass(frozen=True, slots=True)

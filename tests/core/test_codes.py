@@ -9,6 +9,7 @@ import base64
 import math
 import random
 import re
+import secrets
 from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated
@@ -25,7 +26,8 @@ SCHEMA = TypeAdapter(Annotated[str, Field(pattern=CODE_PATTERN)])
 DRAWS = 100_000
 MARGIN = 6.0
 # RFC 4226, Appendix D: the key in ASCII, and the HOTP values of counters 0 to 9.
-RFC_KEY = base64.b32encode(b"12345678901234567890").decode()
+RFC_SECRET = b"12345678901234567890"
+RFC_KEY = base64.b32encode(RFC_SECRET).decode()
 RFC_VALUES = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"]
 # The same appendix gives the 31 bits of counter 0 before they are cut to digits.
 RFC_TRUNCATED = 1_284_755_224
@@ -65,24 +67,23 @@ def test_pyotp_speaks_rfc_4226(counter: int, value: str) -> None:
 @pytest.mark.parametrize("length", range(SHORTEST, LONGEST + 1))
 def test_a_code_is_the_hotp_value_of_its_secret(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A code of any allowed length is the last digits of the RFC's truncated value, at counter 0."""
-    monkeypatch.setattr(pyotp, "random_base32", lambda: RFC_KEY)
+    monkeypatch.setattr("service.core.codes.token_bytes", lambda _: RFC_SECRET)
     assert draw_code(length) == str(RFC_TRUNCATED)[-length:]
 
 
 def test_each_code_has_a_fresh_secret_of_160_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each draw takes its own secret, as long as RFC 4226 recommends (R6)."""
-    secrets: list[str] = []
-    draw_secret = pyotp.random_base32
+    drawn: list[bytes] = []
 
-    def recorded() -> str:
-        secrets.append(draw_secret())
-        return secrets[-1]
+    def recorded(count: int) -> bytes:
+        drawn.append(secrets.token_bytes(count))
+        return drawn[-1]
 
-    monkeypatch.setattr(pyotp, "random_base32", recorded)
+    monkeypatch.setattr("service.core.codes.token_bytes", recorded)
     for _ in range(50):
         draw_code(6)
-    assert len(set(secrets)) == 50
-    assert {len(base64.b32decode(secret)) * 8 for secret in secrets} == {160}
+    assert len(set(drawn)) == 50
+    assert {len(secret) * 8 for secret in drawn} == {160}
 
 
 @pytest.mark.parametrize("length", range(SHORTEST, LONGEST + 1))
