@@ -12,8 +12,9 @@ from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.adapters.lane import MOST_CALLS_IN_FLIGHT
+from service.adapters.lane import FULL_WRITE, MOST_CALLS_IN_FLIGHT
 from service.adapters.multiplexer import Script
+from service.adapters.resp import pack
 from tests.adapters.proxy import Proxy
 from tests.adapters.servers import eventually, opened, server
 
@@ -56,11 +57,11 @@ async def test_cancelled_calls_leave_no_reply_to_others(redis, node):
     """Calls cancelled before and after they are written cost the others nothing, and those not written never run."""
     await redis.run(COUNT, ["early"], [])
     draw = random.Random(7)
-    early = [asyncio.create_task(redis.run(COUNT, ["early"], [])) for _ in range(500)]
-    calls = [asyncio.create_task(redis.run(ECHO, ["{1}"], [n])) for n in range(5000)]
+    early = [asyncio.create_task(redis.run(COUNT, ["early"], [])) for _ in range(FULL_WRITE - 1)]
     await asyncio.sleep(0)  # all have been made and none is written
     for task in early:
         task.cancel()
+    calls = [asyncio.create_task(redis.run(ECHO, ["{1}"], [n])) for n in range(5000)]
     node.freeze()
     await asyncio.sleep(0.05)  # all are written and none can be answered
     doomed = set(draw.sample(range(5000), 2000))
@@ -237,15 +238,34 @@ async def test_a_known_script_is_one_command(redis, node):
     assert stats == {"cmdstat_evalsha": 100, "cmdstat_incr": 100}
 
 
-async def test_concurrent_calls_share_one_write_and_one_round_trip(node):
-    """Over a slow wire 500 calls take about as long as one."""
+async def test_concurrent_calls_share_a_few_writes_and_one_round_trip(node):
+    """Over a slow wire 500 calls take about as long as one; what does not fill a write leaves in one."""
     async with Proxy(node.port) as proxy, opened(proxy.url) as redis:
         await redis.ping()
         proxy.delay_seconds = 0.1
         chunks_before, started = proxy.chunks, time.monotonic()
         await asyncio.gather(*(redis.command("ECHO", n) for n in range(500)))
         assert time.monotonic() - started < 10  # one after the other they would take 100 s
+        assert proxy.chunks - chunks_before <= 500 / FULL_WRITE + 1
+        chunks_before = proxy.chunks
+        await asyncio.gather(*(redis.command("ECHO", n) for n in range(FULL_WRITE - 1)))
         assert proxy.chunks - chunks_before == 1
+
+
+async def test_a_full_write_does_not_wait_for_the_turn_to_end(redis, node):
+    """Redis runs the first calls of a burst while the event loop is still busy making the others."""
+    await redis.ping()
+    node.admin.config_resetstat()
+    calls = [redis._nodes.call(pack((b"ECHO", n))) for n in range(FULL_WRITE + 3)]
+
+    def echoed():  # asked without a turn of the loop
+        return node.admin.info("commandstats").get("cmdstat_echo", {"calls": 0})["calls"]
+
+    deadline = time.monotonic() + 5
+    while echoed() < FULL_WRITE and time.monotonic() < deadline:
+        pass
+    assert echoed() == FULL_WRITE
+    assert await asyncio.gather(*calls) == [b"%d" % n for n in range(FULL_WRITE + 3)]
 
 
 async def test_calls_in_flight_are_bounded(redis, node):
