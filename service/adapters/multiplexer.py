@@ -12,7 +12,7 @@ connection, turn it into a stream or change its state (BLPOP, SUBSCRIBE, MULTI, 
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -100,22 +100,23 @@ class Multiplexer:
             await asyncio.wait([self._watch])
         await self._nodes.close()
 
-    async def _send(self, packed: bytes, key: str | None) -> Any:
-        if isinstance(self._nodes, Lane):
-            return await self._nodes.call(packed)
+    def _send(self, packed: bytes, key: str | None) -> Awaitable[Any]:
+        return self._nodes.call(packed) if isinstance(self._nodes, Lane) else self._route(self._nodes, packed, key)
+
+    async def _route(self, cluster: Cluster, packed: bytes, key: str | None) -> Any:
         deadline = self._loop.time() + self._timeout_seconds
-        owner = self._nodes.known_owner_of(key)
+        owner = cluster.known_owner_of(key)
         if owner is not None:
             # The straight way, which costs no timer of its own; whoever is sent elsewhere starts again on the long one.
             try:
-                return await self._nodes.lane_at(owner).call(packed)
+                return await cluster.lane_at(owner).call(packed)
             except (AskError, TryAgainError):
                 pass
             except RedisError as error:
-                self._nodes.doubt(error)
+                cluster.doubt(error)
                 raise
         async with self._until(deadline):
-            return await _follow(self._nodes, packed, key)
+            return await _follow(cluster, packed, key)
 
     @asynccontextmanager
     async def _until(self, deadline: float) -> AsyncIterator[None]:

@@ -34,6 +34,8 @@ from service.core.verification import (
     partition_of,
 )
 
+_VERDICTS = {word.encode(): word for word in Verdict}
+
 
 @dataclass(frozen=True, slots=True)
 class RecordPolicy:
@@ -55,6 +57,9 @@ class RedisVerifications:
         self._scripts = scripts
         self._keyring = keyring
         self._policy = policy
+        # Written out once: they are in every call.
+        self._sends_policy = policy.number.policy
+        self._checks_policy = policy.failed_checks.policy
 
     async def issue(self, new: NewVerification, digest: bytes) -> Verification:
         """Write a verification and its first send."""
@@ -64,13 +69,13 @@ class RedisVerifications:
             "issue",
             [redis_keys.verification(new.id), redis_keys.number(partition, tag), redis_keys.stats(partition)],
             [
-                self._policy.number.policy,
+                self._sends_policy,
                 new.ttl_seconds * 1000,
                 self._policy.late_window_seconds * 1000,
                 digest,
                 new.id,
                 f"{new.country}:{new.channel}",
-                self._policy.failed_checks.policy,
+                self._checks_policy,
                 self._policy.most_failed_in_a_row,
                 *new_record(self._keyring, new, tag),
             ],
@@ -89,10 +94,10 @@ class RedisVerifications:
             "resend",
             [*self._keys_of(verification), redis_keys.stats(partition_of(verification.id))],
             [
-                self._policy.number.policy,
+                self._sends_policy,
                 self._policy.late_window_seconds * 1000,
                 self._policy.max_sends,
-                self._policy.failed_checks.policy,
+                self._checks_policy,
                 self._policy.most_failed_in_a_row,
                 request or "",
                 self._keyring.seal(verification.id, verification.to.encode()),
@@ -144,9 +149,9 @@ class RedisVerifications:
                 redis_keys.number_prefix(partition),
                 "" if check.to is None else self._keyring.number_tag(check.to),
                 check.purpose or "",
-                self._policy.failed_checks.policy,
+                self._checks_policy,
                 self._policy.most_failed_in_a_row,
-                self._policy.number.policy,
+                self._sends_policy,
                 f"i:{check.idempotency_key}" if check.idempotency_key else "",
                 check.fingerprint,
                 self._keyring.key_ids,
@@ -164,7 +169,7 @@ class RedisVerifications:
             )
         verdict, owes, replayed, *record = rest
         return Judgement(
-            verdict=Verdict(verdict.decode()),
+            verdict=_VERDICTS[verdict],
             verification=self._verification(check.verification_id, record),
             replayed=bool(replayed),
             owes=bool(owes),

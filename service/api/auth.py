@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from service.api.call import Call, Caller
-from service.api.keys import ApiKey, Scope, key_digest, read_api_keys
+from service.api.keys import Scope, key_digest, read_api_keys
 from service.api.problems import ProblemAnswer
 from service.core.guard import Guard
 from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
@@ -46,6 +46,14 @@ class Access:
     scope: Scope
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An API key as a request needs it."""
+
+    scopes: frozenset[str]
+    caller: Caller
+
+
 class Authenticator:
     """Finds out who calls, or refuses."""
 
@@ -63,7 +71,7 @@ class Authenticator:
         self._guard = guard
         self._trusted_proxies = trusted_proxies
         self._clock = clock
-        self._keys: dict[str, ApiKey] = {}
+        self._keys: dict[str, _Known] = {}
         self._read_at = self._asked_at = -_OLDEST_SECONDS
         self._reading = asyncio.Lock()
 
@@ -96,12 +104,14 @@ class Authenticator:
         if credential.startswith(CLIENT_TOKEN_PREFIX):
             raise ProblemAnswer("insufficient_scope", "A client token may verify, resend and read its verification.")
         digest = key_digest(credential)
-        known = await self._find(digest)
+        known = self._keys.get(digest)
+        if self._clock() - self._read_at >= (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
+            known = await self._look_again(digest)
         if known is None:
             raise unauthenticated()
         if scope not in known.scopes:
             raise lacking(scope)
-        return Caller(scope_id=digest, name=known.name, owner=known.owner_tag)
+        return known.caller
 
     async def _by_token(self, token: str, verification_id: str, peer: str) -> Caller:
         if not self._keyring.is_client_token(verification_id, token):
@@ -109,12 +119,8 @@ class Authenticator:
         await self._guard.admit_peer(peer)
         return Caller(scope_id=verification_id, name="client token", is_front_end=True)
 
-    async def _find(self, digest: str) -> ApiKey | None:
-        """Look a key up in the copy; read the copy anew when it is old, or when the key is not in it."""
-        known = self._keys.get(digest)
-        age_seconds = self._clock() - self._read_at
-        if age_seconds < (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
-            return known
+    async def _look_again(self, digest: str) -> "_Known | None":
+        """Read the copy anew, because it is old or because the key is not in it."""
         async with self._reading:
             if self._clock() - self._asked_at >= _PAUSE_SECONDS:  # else another caller has just asked
                 await self._read()
@@ -128,7 +134,10 @@ class Authenticator:
         except StoreUnavailable:
             self._asked_at = self._clock()
             raise
-        self._keys = read_api_keys(stored)
+        self._keys = {
+            digest: _Known(key.scopes, Caller(scope_id=digest, name=key.name, owner=key.owner_tag))
+            for digest, key in read_api_keys(stored).items()
+        }
         self._read_at = self._asked_at = self._clock()
 
 

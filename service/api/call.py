@@ -1,7 +1,7 @@
 """A call: one HTTP request as the doors see it, read from the ASGI scope without ceremony."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import Scope
@@ -17,24 +17,37 @@ class Caller:
     owner: str | None = None  # tag of whose verifications it may act on; a client token has its one verification
 
 
-@dataclass(slots=True)
 class Call:
-    """One request, with what became known of it on the way through the doors."""
+    """One request, with what became known of it on the way through the doors.
 
-    headers: Mapping[bytes, bytes]
-    path: str
-    raw_path: bytes
-    query: bytes
-    connected: str  # the address at the other end of the connection: a proxy's, when there is one
-    forwarded: tuple[bytes, ...] = ()
-    caller: Caller | None = None
-    body: bytes = b""
-    log: dict[str, Any] = field(default_factory=dict)
+    Of a header that comes twice `headers` has the last one.
+    """
+
+    __slots__ = ("_scope", "body", "caller", "headers", "log")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.log: dict[str, Any] = scope.setdefault("otp.log", {})
+        self.caller: Caller | None = None
+        self.body = b""
 
     def header(self, name: bytes) -> str | None:
         """Read a header, as latin-1; None when absent."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    @property
+    def raw_path(self) -> bytes:
+        """The path as it came, escapes and all."""
+        raw_path: bytes | None = self._scope.get("raw_path")
+        return raw_path or str(self._scope["path"]).encode()
+
+    @property
+    def query(self) -> bytes:
+        """What stands behind the question mark."""
+        query: bytes = self._scope.get("query_string", b"")
+        return query
 
     @property
     def has_body(self) -> bool:
@@ -51,21 +64,10 @@ class Call:
 
         Everything further left was written by the caller and proves nothing.
         """
-        addresses = [part.strip() for part in b",".join(self.forwarded).decode("latin-1").split(",")]
+        client = self._scope.get("client")
+        connected = str(client[0]) if client else "unknown"  # a proxy's, when there is one
+        forwarded = b",".join(value for name, value in self._scope["headers"] if name == b"x-forwarded-for")
+        addresses = [part.strip() for part in forwarded.decode("latin-1").split(",")]
         if 0 < trusted_proxies <= len(addresses):
-            return addresses[-trusted_proxies] or self.connected
-        return self.connected
-
-
-def call_of(scope: Scope) -> Call:
-    """Read a call from its scope. A header that comes twice counts once: the last one."""
-    client = scope.get("client")
-    return Call(
-        headers=dict(scope["headers"]),
-        path=scope["path"],
-        raw_path=scope.get("raw_path") or scope["path"].encode(),
-        query=scope.get("query_string", b""),
-        connected=str(client[0]) if client else "unknown",
-        forwarded=tuple(value for name, value in scope["headers"] if name == b"x-forwarded-for"),
-        log=scope.setdefault("otp.log", {}),
-    )
+            return addresses[-trusted_proxies] or connected
+        return connected

@@ -37,15 +37,10 @@ class Express:
                 if isinstance(route, LeanRoute) and method in (route.methods or ()):
                     match = route.path_regex.match(path)
                     if match is not None:
+                        if not self._places.has_room(route.room):
+                            scope["otp.log"] |= {"route": route.path, "problem": "overloaded"}
+                            return await send_reply(self._overloaded, send)
                         scope["path_params"] = match.groupdict()
-                        await self._answer(route, scope, receive, send)
-                        return
-        await self._app(scope, receive, send)
-
-    async def _answer(self, route: LeanRoute, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._places.has_room(route.room):
-            scope["otp.places"] = self._places
-            await route.answer(scope, receive, send)
-        else:
-            scope["otp.log"] |= {"route": route.path, "problem": "overloaded"}
-            await send_reply(self._overloaded, send)
+                        scope["otp.places"] = self._places
+                        return await route.answer(scope, receive, send)
+        return await self._app(scope, receive, send)

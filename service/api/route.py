@@ -19,7 +19,7 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from service.api.auth import Access
-from service.api.call import Call, call_of
+from service.api.call import Call
 from service.api.places import Places
 from service.api.problems import MEDIA_TYPE, ProblemAnswer, problem_of
 
@@ -77,8 +77,8 @@ class LeanRoute(APIRoute):
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, the method already matched."""
-        call = call_of(scope)
-        scope["otp.log"]["route"] = self.path
+        call = Call(scope)
+        call.log["route"] = self.path
         try:
             reply = await self._reply(call, scope["path_params"], receive, scope.get("otp.places"))
         except Exception as failure:
@@ -86,7 +86,7 @@ class LeanRoute(APIRoute):
             if problem is None:
                 await send_reply(problem_reply(ProblemAnswer("internal_error")), send)
                 raise  # for the log
-            scope["otp.log"] |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
+            call.log |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
             if call.caller is None or call.is_front_end:
                 problem.limit = None  # a stranger learns nothing by which to walk around it
             reply = problem_reply(problem)
@@ -99,7 +99,7 @@ class LeanRoute(APIRoute):
         if self.body_model is not None or self.body_type != JSON:
             call.body = await read_body(call, receive, media_type=self.body_type, most_bytes=self.most_body_bytes)
         if self.body_model is not None:
-            arguments[self.body_name] = self.body_model.model_validate_json(call.body)
+            arguments[self.body_name] = self.body_model.__pydantic_validator__.validate_json(call.body)
         elif self.body_type == JSON and call.has_body:
             call.body = await read_body(call, receive, media_type=JSON, most_bytes=self.most_body_bytes)
             NoFields.model_validate_json(call.body or b"{}")
@@ -135,8 +135,8 @@ async def send_reply(reply: Reply, send: Send) -> None:
 
 async def read_body(call: Call, receive: Receive, *, media_type: str, most_bytes: int) -> bytes:
     """Read a body of the right type; stop at the limit, whatever Content-Length says."""
-    given = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
-    if given != media_type:
+    given = call.header(b"content-type") or ""
+    if given != media_type and given.partition(";")[0].strip().lower() != media_type:
         raise wrong_type(media_type)
     announced = call.header(b"content-length") or "0"
     if not announced.isdecimal() or int(announced) > most_bytes:
