@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from service.core.breaker import SendingHalted
@@ -158,6 +159,8 @@ class Issuing:
         reservation: Reservation | None = None,
     ) -> tuple[str | None, T]:
         """Claim the key and do the other step in the same round trip; undo the one when the other fails."""
+        if key is None:
+            return None, await beside
         abandoned_id, result = await asyncio.gather(
             self._idempotency.begin(key, verification_id), beside, return_exceptions=True
         )
@@ -212,8 +215,9 @@ class Issuing:
         raise StoreUnavailable("no fresh code was found")
 
     async def _send(self, verification: Verification, code: str, repeatable: Repeatable) -> Verification:
+        keep = None if repeatable.key is None else partial(self._keep, repeatable=repeatable)
         try:
-            return await self._sending.send(verification, code, keep=lambda sent: self._keep(sent, repeatable))
+            return await self._sending.send(verification, code, keep=keep)
         except MessageRefused as refused:
             if not refused.is_ours:
                 await self._keep(refused, repeatable)
@@ -221,6 +225,8 @@ class Issuing:
 
     async def _keep(self, outcome: Verification | MessageRefused, repeatable: Repeatable) -> None:
         """Keep the answer; a store that fails here must not change it: the key's lease sees to a repeat."""
+        if repeatable.key is None:
+            return
         try:
             await self._idempotency.finish(repeatable.key, repeatable.write(outcome))
         except StoreUnavailable as away:

@@ -77,21 +77,34 @@ class Sending:
         self._journal = journal
 
     async def send(
-        self, verification: Verification, code: str, *, keep: Callable[[Verification], Awaitable[object]]
+        self, verification: Verification, code: str, *, keep: Callable[[Verification], Awaitable[object]] | None
     ) -> Verification:
-        """Post the newest send; `keep` runs beside the SID's homecoming, in the same round trip.
+        """Post the newest send; `keep`, where there is one, runs beside the SID's homecoming, in the same round trip.
 
         Raises `MessageRefused`, `TwilioUnavailable` and, while taking a send back, `StoreUnavailable`: in
         each case nothing was sent. Once a message may have been sent, nothing is raised any more. To a test
         number nothing is posted: its send stays `unknown`, for Twilio says nothing of it.
         """
+        accepted = await self._accepted(verification, code)
+        if accepted is not None:
+            newest = verification.sends[-1]._replace(status=accepted.status)
+            verification = verification._replace(sends=(*verification.sends[:-1], newest))
+        if accepted is not None and keep is not None:
+            await asyncio.gather(self._bring_home(verification, accepted), keep(verification))
+        elif accepted is not None:
+            await self._bring_home(verification, accepted)
+        elif keep is not None:
+            await keep(verification)
+        return verification
+
+    async def _accepted(self, verification: Verification, code: str) -> AcceptedMessage | None:
+        """Post the newest send; None when Twilio says nothing of it."""
         send = verification.sends[-1]
         if self._codes.is_fixed(verification.to):
             self._journal("test_number_not_sent_to", verification_id=verification.id, send=send.number)
-            await keep(verification)
-            return verification
+            return None
         try:
-            accepted = await self._breaker.watch(self._post(self._message(verification, code)))
+            return await self._breaker.watch(self._post(self._message(verification, code)))
         except SendRefused as refused:
             raise await self._refused(verification, refused) from None
         except SendPostponed as postponed:
@@ -100,11 +113,7 @@ class Sending:
             raise TwilioUnavailable(verification, postponed.retry_after_seconds) from None
         except SendUnknown as unknown:
             self._journal("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
-            await keep(verification)
-            return verification
-        sent = verification._replace(sends=(*verification.sends[:-1], send._replace(status=accepted.status)))
-        await asyncio.gather(self._bring_home(sent, accepted), keep(sent))
-        return sent
+            return None
 
     def _message(self, verification: Verification, code: str) -> OutgoingMessage:
         return OutgoingMessage(
