@@ -8,8 +8,12 @@ A connection idle between two requests is left to uvicorn (5 s), the making of a
 """
 
 import asyncio
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.api.exchange import Exchange
 
 MOST_HEAD_BYTES = 32_768
 MOST_SECONDS = 20.0
@@ -53,9 +57,36 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that the head is whole."""
+        """Note that the head is whole, and begin the exchange.
+
+        As uvicorn does, less what `serve` never asks it for: WebSockets, a root path, an access log, its own limit.
+        """
         self._in_head = False
-        super().on_headers_complete()
+        scope, version, url = self.scope, self.parser.get_http_version(), httptools.parse_url(self.url)
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["raw_path"], scope["query_string"] = url.path, url.query or b""
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        before = self.cycle
+        self.cycle = Exchange(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # one answer after the other: the requests of a pipeline wait
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         """Count anew: the body has a limit of its own."""

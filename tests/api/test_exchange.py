@@ -1,0 +1,179 @@
+"""The promises of `service.api.exchange`: byte for byte what uvicorn answers, and in one piece where that can be."""
+
+import asyncio
+import contextlib
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.api.connection import BoundedProtocol
+
+SECONDS = 10
+PLAIN = (b"content-type", b"text/plain")
+LENGTH = (b"content-length", b"2")
+
+
+def start(*headers, status=200):
+    """Begin an answer."""
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(content, **more):
+    """Go on with an answer."""
+    return {"type": "http.response.body", "body": content, **more}
+
+
+ANSWERS = {
+    "/whole": [start(LENGTH, PLAIN), body(b"ok")],
+    "/whole-late-length": [start(PLAIN, LENGTH), body(b"ok")],
+    "/empty": [start((b"content-length", b"0")), body(b"")],
+    "/no-content": [start(status=204), body(b"")],
+    "/without-length": [start(PLAIN), body(b"ok")],
+    "/in-two-pieces": [start(LENGTH), body(b"o", more_body=True), body(b"k")],
+    "/stream": [start(PLAIN), body(b"o", more_body=True), body(b"k", more_body=True), body(b"")],
+    "/closing": [start(LENGTH, (b"connection", b"close")), body(b"ok")],
+    "/too-short": [start(LENGTH), body(b"o")],
+    "/too-long": [start(LENGTH), body(b"okay")],
+    "/break-in-header": [start(LENGTH, (b"location", b"/\r\nx-smuggled: 1")), body(b"ok")],
+    "/only-a-body": [body(b"ok")],
+    "/only-a-head": [start(LENGTH)],
+    "/too-much": [start(LENGTH), body(b"ok"), body(b"ok")],
+    "/nothing": [],
+    "/fault": [RuntimeError("on purpose")],
+    "/fault-after-the-head": [start(LENGTH), RuntimeError("on purpose")],
+    "/%62lank%20space": [start(LENGTH), body(b"ok")],
+}
+
+
+async def app(scope, receive, send):
+    """Read the body, then play the answer of the address."""
+    while (await receive()).get("more_body"):
+        pass
+    for message in ANSWERS[scope["raw_path"].decode()]:
+        if isinstance(message, Exception):
+            raise message
+        await send(message)
+
+
+@contextlib.asynccontextmanager
+async def serving(protocol, application=app):
+    """Serve an application under a protocol; give the port."""
+    config = uvicorn.Config(
+        application, port=0, http=protocol, lifespan="off", log_config=None, date_header=False, access_log=False
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way
+        await asyncio.sleep(0.005)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+async def talk(port, *requests):
+    """Send requests in one write, then the end; give every byte that comes back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(SECONDS):
+        writer.write(b"".join(requests))
+        received = b""
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(65536):
+                received += piece
+    writer.close()
+    return received
+
+
+def request(path, method="GET", version="1.1", *more):
+    """Write a request that ends its connection."""
+    lines = [f"{method} {path} HTTP/{version}", "Host: x", *more, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+LAST = "Connection: close"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("path", ANSWERS)
+async def test_every_form_of_answer_has_uvicorns_bytes(path, method):
+    """Whole, streamed, too short, broken off: what a client receives is what uvicorn would have sent, byte for byte."""
+    sent = [
+        [request(path, method, "1.1", LAST)],
+        [request(path, method, "1.0")],
+        [request(path, method), request("/whole", "GET", "1.1", LAST)],
+        [request(path, "POST", "1.1", LAST, "Content-Length: 2", "Expect: 100-continue") + b"{}"],
+    ]
+    async with serving(HttpToolsProtocol) as theirs, serving(BoundedProtocol) as ours:
+        for requests in sent:
+            expected, received = await talk(theirs, *requests), await talk(ours, *requests)
+            if path in GENTLER:
+                assert b"HTTP/1.1 500 " in received or received == expected
+            else:
+                assert received == expected, requests
+
+
+# uvicorn has sent the head of these when it finds the fault, and can only end the connection; here it can say so.
+GENTLER = {"/too-short", "/too-long", "/only-a-head", "/fault-after-the-head"}
+
+
+class Pieces(asyncio.Protocol):
+    """A client that notes what comes in which piece."""
+
+    def __init__(self):
+        self.pieces = []
+
+    def data_received(self, data):
+        self.pieces.append(data)
+
+
+async def test_a_whole_answer_comes_in_one_piece(eventually):
+    """Head and body of an answer that is whole reach the client together, each time."""
+    async with serving(BoundedProtocol) as port:
+        transport, client = await asyncio.get_running_loop().create_connection(Pieces, "127.0.0.1", port)
+        for count in range(1, 51):
+            transport.write(request("/whole"))
+            assert await eventually(lambda count=count: len(client.pieces) == count, seconds=SECONDS)
+        transport.close()
+    assert {piece[-2:] for piece in client.pieces} == {b"ok"}
+
+
+async def test_the_head_of_a_stream_does_not_wait_for_long(eventually):
+    """A head that names no length is sent at once, however late its body comes."""
+    release = asyncio.Event()
+
+    async def slow(_scope, _receive, send):
+        await send(start(PLAIN))
+        await release.wait()
+        await send(body(b"ok"))
+
+    async with serving(BoundedProtocol, slow) as port:
+        transport, client = await asyncio.get_running_loop().create_connection(Pieces, "127.0.0.1", port)
+        transport.write(request("/"))
+        assert await eventually(lambda: client.pieces, seconds=SECONDS)
+        release.set()
+        transport.close()
+
+
+async def test_a_client_that_has_gone_gets_nothing():
+    """An answer to a closed connection goes nowhere and raises nothing."""
+    left, ended = asyncio.Event(), []
+
+    async def late(_scope, receive, send):
+        await receive()
+        await left.wait()
+        assert (await receive())["type"] == "http.disconnect"
+        await send(start(LENGTH))
+        await send(body(b"ok"))
+        ended.append(True)
+
+    async with serving(BoundedProtocol, late) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request("/"))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+        left.set()
+        async with asyncio.timeout(SECONDS):
+            while not ended:  # noqa: ASYNC110 - the application tells by this list alone
+                await asyncio.sleep(0.005)
