@@ -22,6 +22,7 @@ import uvicorn
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
+from service.api.connection import BoundedProtocol
 from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
 from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
@@ -231,7 +232,7 @@ async def start(redis, valkey):
             settings = settings_for(url, overrides.pop("redis_url", valkey), sandbox_url, account, **overrides)
             key = await create_key(settings)
             app = create_app(settings, journal=journal or (lambda *_, **__: None))
-            await stack.enter_async_context(serving(app, listener=listener))
+            await stack.enter_async_context(serving(app, listener=listener, protocol=BoundedProtocol))
             http = await stack.enter_async_context(aiohttp.ClientSession(url))
             return Running(url, settings, key, http, stand_in, sandbox_url)
 
