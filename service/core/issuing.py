@@ -32,7 +32,6 @@ from service.core.sending import MessageRefused, Sending, TwilioUnavailable
 from service.core.verification import Action, Channel, Status, Verification, new_id
 
 T = TypeVar("T")
-
 _DRAWS = 8  # of four digits, with four codes taken: eight draws all miss with probability 1e-27
 
 
@@ -205,8 +204,7 @@ class Issuing:
             raise
 
     async def _next_send(self, verification: Verification, key: IdempotencyKey | None) -> tuple[Verification, str]:
-        codes, request = self._policy.codes, None if key is None else key.tag
-        is_test = codes.is_fixed(verification.to)
+        codes, request, is_test = self._policy.codes, key and key.tag, self._policy.codes.is_fixed(verification.to)
         for _ in range(_DRAWS):
             code = codes.draw(verification.to, verification.code_length)
             digests = self._keyring.code_digests(verification.id, code)
@@ -225,8 +223,6 @@ class Issuing:
 
     async def _keep(self, outcome: Verification | MessageRefused, repeatable: Repeatable) -> None:
         """Keep the answer; a store that fails here must not change it: the key's lease sees to a repeat."""
-        if repeatable.key is None:
-            return
         try:
             await self._idempotency.finish(repeatable.key, repeatable.write(outcome))
         except StoreUnavailable as away:
