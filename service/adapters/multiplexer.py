@@ -77,6 +77,21 @@ class Multiplexer:
             async with self._until(deadline):
                 return await self._send(pack((b"EVAL", script.text, *words)), key)
 
+    async def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Word]]]) -> list[Any]:
+        """Run a script once for each (keys, args), side by side; give every answer, or in its place the error.
+
+        To one node all of them leave together and cost no task each, as so many calls of `run` would.
+        """
+        answers = await asyncio.gather(
+            *(self._begin(pack((b"EVALSHA", script.sha, len(keys), *keys, *args)), keys[0]) for keys, args in calls),
+            return_exceptions=True,
+        )
+        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        again = await asyncio.gather(*(self.run(script, *calls[place]) for place in unknown), return_exceptions=True)
+        for place, answer in zip(unknown, again, strict=True):
+            answers[place] = answer
+        return answers
+
     async def command(self, *words: Word, key: str | None = None) -> Any:
         """Run one command where its key lives (None: on the primary, in a cluster on any) and return the reply."""
         return await self._send(pack(words), key)
@@ -102,6 +117,15 @@ class Multiplexer:
 
     def _send(self, packed: bytes, key: str | None) -> Awaitable[Any]:
         return self._nodes.call(packed) if isinstance(self._nodes, Lane) else self._route(self._nodes, packed, key)
+
+    def _begin(self, packed: bytes, key: str) -> Awaitable[Any]:
+        """Send a command whose failure is a part of several answers, even when it fails at once."""
+        try:
+            return self._send(packed, key)
+        except RedisError as error:
+            failed = self._loop.create_future()
+            failed.set_exception(error)
+            return failed
 
     async def _route(self, cluster: Cluster, packed: bytes, key: str | None) -> Any:
         deadline = self._loop.time() + self._timeout_seconds

@@ -3,14 +3,14 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.adapters import redis_keys
 from service.adapters.scripts import Scripts
 from service.core.confirming import PARTITIONS
-from service.core.limits import Limits
-from service.core.ports import Begun, OtherBody, Reserved
+from service.core.limits import Unit
+from service.core.ports import Begun, OtherBody, Reserved, StoreUnavailable
 
 
 class RedisLimits:
@@ -19,14 +19,20 @@ class RedisLimits:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    async def reserve(self, kind: str, tag: str, limits: Limits) -> Reserved:
-        """Reserve one unit."""
-        wait_ms, at_ms = await self._scripts.run("limit", [redis_keys.limit(kind, tag)], [limits.policy, ""])
-        return Reserved(wait_ms, at_ms)
+    async def reserve(self, units: Sequence[Unit]) -> list[Reserved | StoreUnavailable]:
+        """Reserve each unit, in one round trip."""
+        return await self._run([(unit, "") for unit in units])
 
-    async def give_back(self, kind: str, tag: str, limits: Limits, at_ms: int) -> None:
-        """Uncount a unit that was reserved at an instant."""
-        await self._scripts.run("limit", [redis_keys.limit(kind, tag)], [limits.policy, at_ms])
+    async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
+        """Uncount units, in one round trip."""
+        await self._run(reserved)
+
+    async def _run(self, steps: Sequence[tuple[Unit, int | str]]) -> list[Reserved | StoreUnavailable]:
+        answers = await self._scripts.run_each(
+            "limit",
+            [([redis_keys.limit(unit.kind, unit.tag)], [unit.limits.policy, at_ms]) for unit, at_ms in steps],
+        )
+        return [answer if isinstance(answer, StoreUnavailable) else Reserved(*answer) for answer in answers]
 
 
 class RedisIdempotency:

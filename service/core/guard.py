@@ -5,16 +5,14 @@ send (`VerificationStore.issue`). A store that does not answer refuses: limits f
 fail closed (OWASP API4:2023). While Twilio fails the breaker refuses a send first, and nothing is counted.
 """
 
-import asyncio
 import ipaddress
 import re
 from collections.abc import Container, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from service.core.breaker import Breaker
 from service.core.keyring import Keyring
-from service.core.limits import UNLIMITED, Limit, Limits
+from service.core.limits import UNLIMITED, Limit, Limits, Unit
 from service.core.ports import Limited, LimitStore, StoreUnavailable
 
 # `[2001:db8::1]:443`, `[2001:db8::1]` and `192.0.2.1:443`, as proxies write them.
@@ -64,31 +62,24 @@ class Guard:
     def reservation(self, *, to: str, country: str, caller: str | None, client_tag: str | None) -> "Reservation":
         """Prepare the limits of one send; nothing is asked yet."""
         tag = self._keyring.limit_tag
-        asked = [
-            _Asked(Limit.PREFIX, tag(Limit.PREFIX, to[:-4]), self._policy.prefix),
-            _Asked(Limit.COUNTRY, tag(Limit.COUNTRY, country), self._policy.country),
-            _Asked(Limit.DAY, tag(Limit.DAY, "all"), self._policy.day),
+        units = [
+            Unit(Limit.PREFIX, tag(Limit.PREFIX, to[:-4]), self._policy.prefix),
+            Unit(Limit.COUNTRY, tag(Limit.COUNTRY, country), self._policy.country),
+            Unit(Limit.DAY, tag(Limit.DAY, "all"), self._policy.day),
         ]
         if caller is not None:
-            asked.append(_Asked(Limit.API_KEY, tag(Limit.API_KEY, caller), self._policy.api_key))
+            units.append(Unit(Limit.API_KEY, tag(Limit.API_KEY, caller), self._policy.api_key))
         if client_tag is not None:
-            asked.append(_Asked(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
+            units.append(Unit(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
         breaker = None if to in self._test_numbers else self._breaker  # sent nothing, it needs no Twilio
-        return Reservation(self._store, asked, breaker=breaker)
+        return Reservation(self._store, units, breaker=breaker)
 
     async def admit_peer(self, address: str) -> None:
         """Reserve one request of a client-token holder. Raises `Limited`."""
         tag = self._keyring.limit_tag(Limit.PEER, network_of(address))
-        refusal = await Reservation(self._store, [_Asked(Limit.PEER, tag, self._policy.peer)]).ask()
+        refusal = await Reservation(self._store, [Unit(Limit.PEER, tag, self._policy.peer)]).ask()
         if refusal is not None:
             raise refusal
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    kind: Limit
-    tag: str
-    limits: Limits
 
 
 class Reservation:
@@ -98,12 +89,12 @@ class Reservation:
     which costs its sender nothing, would use up the limits that others share.
     """
 
-    def __init__(self, store: LimitStore, asked: Sequence[_Asked], *, breaker: Breaker | None = None) -> None:
+    def __init__(self, store: LimitStore, units: Sequence[Unit], *, breaker: Breaker | None = None) -> None:
         self._store = store
         self._breaker = breaker
         self._probe: float | None = None
-        self._asked = [limit for limit in asked if limit.limits]
-        self._granted: list[tuple[_Asked, int]] = []
+        self._units = [unit for unit in units if unit.limits]
+        self._granted: list[tuple[Unit, int]] = []
 
     async def ask(self) -> Limited | None:
         """Reserve all limits side by side, in one round trip; None when all grant, else the one with the longest wait.
@@ -111,18 +102,17 @@ class Reservation:
         Raises `SendingHalted`, before anything is asked, and `StoreUnavailable`.
         """
         self._probe = None if self._breaker is None else self._breaker.admit()
-        answers = await asyncio.gather(
-            *(self._store.reserve(limit.kind, limit.tag, limit.limits) for limit in self._asked), return_exceptions=True
-        )
-        failure: BaseException | None = None
+        if not self._units:
+            return None
+        failure: StoreUnavailable | None = None
         refusals: list[Limited] = []
-        for limit, answer in zip(self._asked, answers, strict=True):
-            if isinstance(answer, BaseException):
+        for unit, answer in zip(self._units, await self._store.reserve(self._units), strict=True):
+            if isinstance(answer, StoreUnavailable):
                 failure = answer
             elif answer.wait_ms:
-                refusals.append(Limited(answer.wait_ms, limit.kind, limit.limits))
+                refusals.append(Limited(answer.wait_ms, unit.kind, unit.limits))
             else:
-                self._granted.append((limit, answer.at_ms))
+                self._granted.append((unit, answer.at_ms))
         if refusals or failure is not None:
             await self.give_back()
         if failure is not None:
@@ -133,10 +123,8 @@ class Reservation:
         """Uncount what was granted; a store that fails here leaves it counted, which errs on the safe side."""
         self.end_probe()
         granted, self._granted = self._granted, []
-        with suppress(StoreUnavailable):
-            await asyncio.gather(
-                *(self._store.give_back(limit.kind, limit.tag, limit.limits, at_ms) for limit, at_ms in granted)
-            )
+        if granted:
+            await self._store.give_back(granted)
 
     def end_probe(self) -> None:
         """Say that this send is over: if it was the breaker's probe and Twilio was not heard of, another may be."""

@@ -7,6 +7,7 @@ at a fixed edge. Counting is the store's work.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LIMIT = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})([smhd])")
@@ -38,6 +39,14 @@ class Limits:
 
     def __bool__(self) -> bool:
         return bool(self.windows)
+
+
+class Unit(NamedTuple):
+    """One unit of a limit: of which kind, counted under which tag, and how many there are."""
+
+    kind: Limit
+    tag: str
+    limits: Limits
 
 
 UNLIMITED = Limits()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from service.core.limits import Limit, Limits
+from service.core.limits import Limit, Limits, Unit
 from service.core.verification import Action, Channel, Delivery, Judgement, Verification
 
 
@@ -138,8 +138,7 @@ class VerificationStore(Protocol):
         """Read a verification as it stands now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(NamedTuple):
     """What asking for one unit came to: granted at an instant, or a wait."""
 
     wait_ms: int
@@ -147,13 +146,13 @@ class Reserved:
 
 
 class LimitStore(Protocol):
-    """Counts what is not kept with one number. Both raise `StoreUnavailable`."""
+    """Counts what is not kept with one number. Each unit is a step of its own; all are asked side by side."""
 
-    async def reserve(self, kind: str, tag: str, limits: Limits) -> Reserved:
-        """Reserve one unit; when the answer is a wait, nothing was counted."""
+    async def reserve(self, units: Sequence[Unit]) -> Sequence[Reserved | StoreUnavailable]:
+        """Reserve one unit of each limit; where the answer is no grant, nothing was counted, or nobody knows."""
 
-    async def give_back(self, kind: str, tag: str, limits: Limits, at_ms: int) -> None:
-        """Uncount a unit that was reserved at an instant."""
+    async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
+        """Uncount units that were reserved, each at an instant. What fails stays counted, and is not told."""
 
 
 # --- Confirmations --------------------------------------------------------------------------------

@@ -160,6 +160,7 @@ async def test_a_flushed_script_is_invisible_on_every_node(pair):
             assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS)) == [expected] * 16
             for node in pair:
                 node.admin.script_flush()
+        assert await redis.run_each(COUNT, [([key], []) for key in KEYS]) == [3] * 16
 
 
 async def test_a_frozen_node_does_not_hold_up_the_others(pair):

@@ -227,6 +227,25 @@ async def test_a_flushed_script_is_invisible(redis, node):
     assert sorted(await asyncio.gather(*(redis.run(COUNT, ["n"], []) for _ in range(100)))) == list(range(1, 101))
 
 
+async def test_runs_side_by_side_answer_in_order_each_for_itself(redis, node):
+    """Of several runs of one script each has its own answer, or its own error, and a flushed script is mended."""
+    node.admin.set("b", "no number")
+    for expected in (1, 2):
+        node.admin.script_flush()
+        first, failed, last = await redis.run_each(COUNT, [(["a"], []), (["b"], []), (["c"], [])])
+        assert (first, last) == (expected, expected)
+        assert isinstance(failed, ResponseError)
+    assert await redis.run_each(COUNT, []) == []
+    assert is_idle(redis)
+
+
+async def test_runs_side_by_side_fail_in_their_places_also_when_they_fail_at_once(redis):
+    """A multiplexer that takes no more calls raises nothing: each run has its error as its answer."""
+    await redis.ping()
+    await redis.close()
+    assert kinds(await redis.run_each(COUNT, [(["a"], []), (["b"], [])])) == {RedisConnectionError}
+
+
 async def test_a_known_script_is_one_command(redis, node):
     """In the steady state a script costs one EVALSHA and nothing else."""
     await redis.run(COUNT, ["n"], [])

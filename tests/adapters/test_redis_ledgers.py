@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.adapters.scripts import load_scripts
-from service.core.limits import UNLIMITED, Limits
-from service.core.ports import Begun, OtherBody
+from service.core.limits import UNLIMITED, Limits, Unit
+from service.core.ports import Begun, OtherBody, StoreUnavailable
 
 LEASE_MS = 30_000
 NEVER_MS = 1_700_000_000_000
@@ -140,11 +140,26 @@ async def test_limits_do_not_meet(stores):
     assert set(stores.admin.scan_iter()) == keys
 
 
+async def test_units_are_asked_and_given_back_together_each_for_itself(stores):
+    """Several limits answer in their order, one that refuses stops no other; so does one that cannot be read."""
+    units = [Unit("day", "all", Limits(((most, 60_000),))) for most in (1, 3)]
+    units = [unit._replace(tag=str(place)) for place, unit in enumerate(units)]
+    first = await stores.limits.reserve(units)
+    again = await stores.limits.reserve(units)
+    assert [[answer.wait_ms > 0 for answer in answers] for answers in (first, again)] == [[False] * 2, [True, False]]
+    await stores.limits.give_back([(unit, answer.at_ms) for unit, answer in zip(units, first, strict=True)])
+    assert [answer.wait_ms for answer in await stores.limits.reserve(units)] == [0, 0]
+    stores.admin.set("otp:limit:day:0", "no hash", px=60_000)
+    refused, granted = await stores.limits.reserve(units)
+    assert isinstance(refused, StoreUnavailable)
+    assert granted.wait_ms == 0
+
+
 async def test_a_window_that_refuses_counts_in_no_window(stores):
     """All windows are asked before any is counted."""
     limits = Limits(((1, 60_000), (5, 3_600_000)))
     for _ in range(10):
-        await stores.limits.reserve("prefix", "t1", limits)
+        await _reserve(stores, "prefix", "t1", limits)
     (key,) = stores.admin.scan_iter()
     assert set(stores.admin.hvals(key)) == {b"1"}
 
@@ -152,13 +167,13 @@ async def test_a_window_that_refuses_counts_in_no_window(stores):
 async def test_a_unit_can_be_given_back(stores):
     """A unit that was not used after all is free at once, in every window; giving back too much frees nothing more."""
     limits = Limits(((2, 60_000), (2, 3_600_000)))
-    reserved = [await stores.limits.reserve("day", "all", limits) for _ in range(2)]
+    reserved = [await _reserve(stores, "day", "all", limits) for _ in range(2)]
     assert await _wait_ms(stores, "day", "all", limits) > 0
-    await stores.limits.give_back("day", "all", limits, reserved[0].at_ms)
+    await stores.limits.give_back([(Unit("day", "all", limits), reserved[0].at_ms)])
     assert await _wait_ms(stores, "day", "all", limits) == 0
     assert await _wait_ms(stores, "day", "all", limits) > 0
     for _ in range(5):
-        await stores.limits.give_back("day", "all", limits, reserved[0].at_ms)
+        await stores.limits.give_back([(Unit("day", "all", limits), reserved[0].at_ms)])
     granted = [await _wait_ms(stores, "day", "all", limits) for _ in range(5)]
     assert granted.count(0) <= 2
 
@@ -166,14 +181,19 @@ async def test_a_unit_can_be_given_back(stores):
 async def test_giving_back_revives_no_limit(stores):
     """A unit of a limit that Redis has forgotten is not given back: nothing is written."""
     limits = Limits(((1, 60_000),))
-    reserved = await stores.limits.reserve("day", "all", limits)
+    reserved = await _reserve(stores, "day", "all", limits)
     stores.time_passes(3_600_000)
-    await stores.limits.give_back("day", "all", limits, reserved.at_ms)
+    await stores.limits.give_back([(Unit("day", "all", limits), reserved.at_ms)])
     assert list(stores.admin.scan_iter()) == []
 
 
+async def _reserve(stores, kind, tag, limits):
+    [reserved] = await stores.limits.reserve([Unit(kind, tag, limits)])
+    return reserved
+
+
 async def _wait_ms(stores, kind, tag, limits):
-    return (await stores.limits.reserve(kind, tag, limits)).wait_ms
+    return (await _reserve(stores, kind, tag, limits)).wait_ms
 
 
 async def _begin(stores, key="k1", fingerprint="ab", verification_id="ve_1"):

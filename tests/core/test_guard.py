@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from service.core.breaker import SendingHalted
 from service.core.guard import Guard, GuardPolicy, Reservation, network_of
 from service.core.keyring import Keyring
-from service.core.limits import Limits
+from service.core.limits import Limits, Unit
 from service.core.ports import Limited, Reserved, StoreUnavailable
 
 NUMBER = "+14155552671"
@@ -39,22 +39,26 @@ class Recorder:
     asked: list[tuple[str, str, Limits]] = field(default_factory=list)
     returned: list[tuple[str, str, Limits, int]] = field(default_factory=list)
     granted: dict[tuple[str, str, Limits, int], None] = field(default_factory=dict)
+    trips: int = 0
 
-    async def reserve(self, kind: str, tag: str, limits: Limits) -> Reserved:
+    async def reserve(self, units: Sequence[Unit]) -> list[Reserved | StoreUnavailable]:
+        self.trips += 1
+        return [await self.answer(*unit) for unit in units]
+
+    async def answer(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
         self.asked.append((kind, tag, limits))
         await asyncio.sleep(0)
         if kind in self.away:
-            raise StoreUnavailable
+            return StoreUnavailable()
         at_ms = 1_000 + len(self.asked)
         if not self.waits.get(kind):
             self.granted[kind, tag, limits, at_ms] = None
         return Reserved(self.waits.get(kind, 0), at_ms)
 
-    async def give_back(self, kind: str, tag: str, limits: Limits, at_ms: int) -> None:
-        if kind in self.away_for_returns:
-            raise StoreUnavailable
+    async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
+        self.trips += 1
         await asyncio.sleep(0)
-        self.returned.append((kind, tag, limits, at_ms))
+        self.returned += [(*unit, at_ms) for unit, at_ms in reserved if unit.kind not in self.away_for_returns]
 
     @property
     def counted(self) -> set[str]:
@@ -176,20 +180,12 @@ async def test_the_longest_wait_counts_and_all_are_asked() -> None:
 
 async def test_limits_are_asked_side_by_side() -> None:
     """No limit waits for another's answer, nor does any return: together they take one round trip each way."""
-    everyone = asyncio.Barrier(len(KINDS))
-
-    class Meeting:
-        async def reserve(self, *_: object) -> Reserved:
-            await everyone.wait()
-            return Reserved(0, 1)
-
-        async def give_back(self, *_: object) -> None:
-            await everyone.wait()
-
-    async with asyncio.timeout(5):
-        asked = reservation(Meeting())
-        assert await asked.ask() is None
-        await asked.give_back()
+    store = Recorder()
+    asked = reservation(store)
+    assert await asked.ask() is None
+    assert (store.trips, len(store.asked)) == (1, len(KINDS))
+    await asked.give_back()
+    assert (store.trips, len(store.returned)) == (2, len(KINDS))
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "peer"])
@@ -252,9 +248,8 @@ async def test_simultaneous_reservations_are_each_all_or_none() -> None:
     """Of 40 at once under a day's limit of 7, seven hold all their units, and the others hold none."""
 
     class Counting(Recorder):
-        async def reserve(self, kind: str, tag: str, limits: Limits) -> Reserved:
+        async def answer(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
             full = kind == "day" and sum(1 for held in self.granted if held[0] == "day") >= 7
-            self.waits = {"day": 9} if full else {}
             at_ms = 1_000 + len(self.asked)
             self.asked.append((kind, tag, limits))
             if not full:
