@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from service.core.breaker import SendingHalted
@@ -204,7 +203,8 @@ class Issuing:
             raise
 
     async def _next_send(self, verification: Verification, key: IdempotencyKey | None) -> tuple[Verification, str]:
-        codes, request, is_test = self._policy.codes, key and key.tag, self._policy.codes.is_fixed(verification.to)
+        codes, request = self._policy.codes, None if key is None else key.tag
+        is_test = codes.is_fixed(verification.to)
         for _ in range(_DRAWS):
             code = codes.draw(verification.to, verification.code_length)
             digests = self._keyring.code_digests(verification.id, code)
@@ -213,7 +213,7 @@ class Issuing:
         raise StoreUnavailable("no fresh code was found")
 
     async def _send(self, verification: Verification, code: str, repeatable: Repeatable) -> Verification:
-        keep = None if repeatable.key is None else partial(self._keep, repeatable=repeatable)
+        keep = (lambda sent: self._keep(sent, repeatable)) if repeatable.key else None
         try:
             return await self._sending.send(verification, code, keep=keep)
         except MessageRefused as refused:
