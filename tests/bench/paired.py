@@ -4,11 +4,21 @@
     print(compared.ratio("service", "plain"))       # Spread(median=4.3, least=4.1, most=4.6)
 
 A machine that others use grows slower and faster by the minute; a pair measured within the same minute suffers from
-that alike, so its ratio holds. The first round warms up and counts for nothing.
+that alike, so its ratio holds. The first round warms up and counts for nothing. Before each reading the machine may
+come to rest: whatever is busy then, while all targets wait, is nobody of ours.
 """
 
+import os
 import statistics
+import time
 from dataclasses import dataclass
+from pathlib import Path
+
+_QUIET_CORES = 0.15  # what may be busy while nothing of ours is
+_LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 5.0
+_TRIES = 3
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -45,15 +55,44 @@ def spread(values):
     return Spread(statistics.median(values), min(values), max(values))
 
 
-def alternate(measures, *, rounds, show, warm_up=1):
-    """Call each of `measures` (name to function) once a round, A B, then B A, …; print each reading as it comes."""
+def alternate(measures, *, rounds, show, warm_up=1, is_sound=lambda _: True):
+    """Call each of `measures` (name to function) once a round, A B, then B A, …; print each reading as it comes.
+
+    A reading that is not sound, because it shows by itself that the machine was disturbed, is taken again, but not
+    for ever.
+    """
     readings = {name: [] for name in measures}
     for number in range(rounds + warm_up):
         order = list(measures) if number % 2 == 0 else list(reversed(measures))
         for name in order:
-            reading = measures[name]()
             label = f"round {number - warm_up + 1}" if number >= warm_up else "warm-up"
-            print(f"  {label:8} {name:12} {show(reading)}", flush=True)
+            for _ in range(_TRIES):
+                busy_cores = come_to_rest()
+                reading = measures[name]()
+                others = f"   (others had {busy_cores:.1f} cores)" if busy_cores > _QUIET_CORES else ""
+                disturbed = "" if is_sound(reading) else "   (disturbed)"
+                print(f"  {label:8} {name:12} {show(reading)}{others}{disturbed}", flush=True)
+                if not disturbed:
+                    break
             if number >= warm_up:
                 readings[name].append(reading)
     return Compared(readings)
+
+
+def come_to_rest():
+    """Wait, not long, until nobody else uses the machine; tell how many cores were busy in the end."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        before = _busy_seconds()
+        time.sleep(_LOOK_SECONDS)
+        busy_cores = (_busy_seconds() - before) / _LOOK_SECONDS
+        if busy_cores <= _QUIET_CORES or time.monotonic() > deadline:
+            return busy_cores
+
+
+def _busy_seconds():
+    """Give the CPU time of the whole machine so far, but for idling; what a hypervisor took counts as busy."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(
+        int, Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq + steal) / _TICKS_PER_SECOND

@@ -65,6 +65,10 @@ class Target:
 def valkey():
     """Run an append-only Valkey (everysec) on a folder that is removed at the end; give its URL."""
     with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder, embedded_valkey(Path(folder)) as url:
+        with redis.Redis.from_url(url) as client:
+            # A doubled file is written anew by a second process, which would take its core from one reading and not
+            # from the other.
+            client.config_set("auto-aof-rewrite-percentage", 0)
         yield url
 
 
@@ -87,6 +91,11 @@ def worker(redis_url, *, name="worker", **env):
 def sandbox():
     """Run `otp-service sandbox`, the stand-in for Twilio."""
     return _run("sandbox", lambda port: [_installed("otp-service"), "sandbox", "--port", str(port)], {}, times=0)
+
+
+def fast_twilio():
+    """Run fast_twilio.py, a Twilio that takes everything and costs next to nothing."""
+    return _run("fast_twilio", lambda port: [sys.executable, str(BENCH / "fast_twilio.py"), str(port)], {}, times=0)
 
 
 def plain(redis_url, *, workers=1):

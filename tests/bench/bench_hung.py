@@ -1,0 +1,173 @@
+"""Does a Twilio that hangs slow the checks down? The p99 of a check while it hangs, over that while it is healthy.
+
+    python tests/bench/bench_hung.py [--rounds 5] [--seconds 4] [--quick]
+
+Hung: 200 sends are under way to a Twilio that answers nothing, and 10,000 confirmations are owed that it does not take
+either, 32 of them at any time under way. Each reading is made with a service process of its own, its worker within, at
+the same open-loop rate; the two take turns. Two comparisons:
+
+    alone    the checks owe nothing new, and when healthy nothing is owed: all that differs is the hang. The budget's.
+    everyday every check owes; healthy, they are paid at once to a Twilio that takes all. That is work too, which the
+             hang keeps from being done, so this ratio may well be under 1.
+"""
+
+import argparse
+import asyncio
+import json
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import uvloop
+from checking import run_checks
+from load import post
+from open_loop import arrive
+from paired import alternate
+from pending import API_KEY, approve, forget_all, make_pending, verify_requests
+from results import Budget, save
+from servers import fast_twilio, sandbox, service, valkey
+from stand_in import hanging, under_way
+
+MOST_RATIO = 1.1
+SENDS, DEBTS, POSTING = 200, 10_000, 32
+FRACTION = 0.4  # of the capacity
+EVERYDAY_PER_SECOND = 500  # a check with its confirmation costs several times one without
+WARM_UP_SECONDS = 1
+MOST_LATE_MS = 0.7
+SETTINGS = {
+    "OTP_MAX_IN_FLIGHT": "1024",  # sends may take half of the places
+    "OTP_LIMIT_PREFIX": "",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The latencies of one run in milliseconds."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    generator_late_p99_ms: float
+    per_second: float
+
+    @property
+    def is_sound(self):
+        """Tell whether the generator was on time; else somebody else had the machine."""
+        return self.generator_late_p99_ms < MOST_LATE_MS
+
+    def __str__(self):
+        return (
+            f"p50 {self.p50_ms:5.2f}   p90 {self.p90_ms:5.2f}   p99 {self.p99_ms:6.2f} ms   at {self.per_second:,.0f}/s"
+        )
+
+
+def main():
+    """Measure both comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="at most 4.2: a send gives up after 5")
+    parser.add_argument("--quick", action="store_true", help="one pair of each: an impression")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds = 1
+    if options.seconds > 4.2:
+        parser.error("the sends would give up during the measurement")
+    with valkey() as redis_url, sandbox() as hung, fast_twilio() as healthy:
+        bench = Bench(redis_url, hung, healthy, options.seconds)
+        per_second = FRACTION * capacity(redis_url)
+        print("alone: the checks owe nothing new")
+        alone = bench.compare(per_second, owing=False, rounds=options.rounds)
+        print("everyday: every check owes, and is paid when Twilio is healthy")
+        everyday = bench.compare(EVERYDAY_PER_SECOND, owing=True, rounds=(options.rounds + 1) // 2)
+    ratios = {
+        name: pairs.ratio("hung", "healthy", p99_ms) for name, pairs in (("alone", alone), ("everyday", everyday))
+    }
+    for name, ratio in ratios.items():
+        print(f"p99 hung / healthy, {name:8} {ratio}   budget at most {MOST_RATIO}")
+    save(
+        "hung",
+        {"options": vars(options), "alone": alone.readings, "everyday": everyday.readings, "ratios": ratios},
+        [
+            Budget(
+                what=f"verify p99, Twilio hung ({SENDS} sends, {DEBTS:,} owed), over healthy",
+                measured=ratios["alone"].median,
+                spread=(ratios["alone"].least, ratios["alone"].most),
+                most=MOST_RATIO,
+                unit="x",
+            )
+        ],
+    )
+
+
+def capacity(redis_url):
+    """Measure what the service can do at most."""
+    with service(redis_url, **SETTINGS) as target:
+        run_checks(target, redis_url, seconds=1, most_per_second=16_000)
+        checks = run_checks(target, redis_url, seconds=2, most_per_second=16_000)
+    print(f"capacity {checks}")
+    return checks.per_second
+
+
+class Bench:
+    """One Redis and two Twilios, between which the readings take turns."""
+
+    def __init__(self, redis_url, hung, healthy, seconds):
+        self._redis_url, self._hung, self._healthy, self._seconds = redis_url, hung, healthy, seconds
+
+    def compare(self, per_second, *, owing, rounds):
+        """Alternate healthy and hung."""
+        measures = {
+            "healthy": lambda: self._read(per_second, owing=owing, is_hung=False),
+            "hung": lambda: self._read(per_second, owing=owing, is_hung=True),
+        }
+        # Each reading warms up its own process.
+        return alternate(measures, rounds=rounds, show=str, warm_up=0, is_sound=lambda reading: reading.is_sound)
+
+    def _read(self, per_second, *, owing, is_hung):
+        forget_all(self._redis_url)
+        twilio = self._hung if is_hung else self._healthy
+        warming = self._requests(int(per_second * WARM_UP_SECONDS), owing=owing)
+        requests = self._requests(int(per_second * self._seconds), owing=owing)
+        if is_hung:
+            approve(self._redis_url, make_pending(self._redis_url, DEBTS))
+        with (
+            hanging(twilio, "messages", "feedback") if is_hung else nullcontext(),
+            service(
+                self._redis_url, worker=True, TWILIO_BASE_URL=f"http://127.0.0.1:{twilio.port}", **SETTINGS
+            ) as target,
+        ):
+            uvloop.run(arrive(target.port, warming, per_second=per_second))
+            answered = uvloop.run(self._measure(target, requests, per_second, is_hung=is_hung))
+        if answered.statuses != {200: len(requests)}:
+            raise SystemExit(f"answered {dict(answered.statuses)}")
+        return Reading(*map(answered.milliseconds, (50, 90, 99)), answered.late_milliseconds(99), per_second)
+
+    async def _measure(self, target, requests, per_second, *, is_hung):
+        if not is_hung:
+            return await arrive(target.port, requests, per_second=per_second)
+        sends = await asyncio.gather(*(begin_send(target.port, number) for number in range(SENDS)))
+        await under_way(self._hung, SENDS + POSTING)
+        answered = await arrive(target.port, requests, per_second=per_second)
+        await under_way(self._hung, SENDS)  # they have hung to the end; a few posts may have given up just now
+        for writer in sends:
+            writer.close()
+        return answered
+
+    def _requests(self, count, *, owing):
+        made = make_pending(self._redis_url, count, owing=owing)
+        return [post(path, body, token=API_KEY) for path, body in verify_requests(made)]
+
+
+async def begin_send(port, number):
+    """Ask for a code, and do not wait for the answer."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post("/v1/verifications", json.dumps({"to": f"+1415555{number:04d}"}), token=API_KEY))
+    return writer
+
+
+def p99_ms(reading):
+    """Pick the p99."""
+    return reading.p99_ms
+
+
+if __name__ == "__main__":
+    main()
