@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 import aiohttp
 from twilio.http import AsyncHttpClient  # type: ignore[import-untyped] # the library ships no types
@@ -51,8 +52,10 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
         if auth:
             # Not aiohttp's `auth=`: deprecated there, and gone in aiohttp 4.
             sent_headers["Authorization"] = aiohttp.encode_basic_auth(*auth)
+        # A form as bytes: of a mapping aiohttp makes a form that could be multipart, for more than the rest costs it.
+        form = urlencode(data).encode() if data else None
         async with self._http.request(
-            method, url, params=params, data=data, headers=sent_headers, allow_redirects=False
+            method, url, params=params, data=form, headers=sent_headers, allow_redirects=False
         ) as answer:
             text = await _read(answer)
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -62,7 +65,7 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
 
 async def _read(answer: aiohttp.ClientResponse) -> str:
     try:
-        return await answer.text(errors="replace")
+        return (await answer.read()).decode(errors="replace")  # JSON is UTF-8 (RFC 8259), whatever the header says
     except (aiohttp.ClientError, TimeoutError):
         return ""
 
