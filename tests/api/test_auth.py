@@ -42,10 +42,11 @@ class Counter:
         self.left = most
         self.asked = []
 
-    async def reserve(self, kind, tag, _limits):
-        self.asked.append((kind, tag))
+    async def reserve(self, units):
+        [unit] = units
+        self.asked.append((unit.kind, unit.tag))
         self.left -= 1
-        return Reserved(0 if self.left >= 0 else 1500, 1)
+        return [Reserved(0 if self.left >= 0 else 1500, 1)]
 
 
 def particulars(name, *scopes):
