@@ -34,25 +34,51 @@ _STATES = {b"locked": Status.MAX_ATTEMPTS_REACHED, **{word.encode(): word for wo
 
 def new_record(keyring: Keyring, new: NewVerification, number_tag: str) -> list[bytes | str | int]:
     """Write what a new record holds beside what the script adds, as field, value, field, value."""
-    optional = {
-        "lo": new.locale,
-        "ch": new.channel,
-        "ac": new.action,
-        "rf": new.reference,
-        "wo": new.web_origin,
-        "ah": new.app_hash,
-        "ip": new.client_tag,
-        "ow": new.owner,
-    }
     fields: list[bytes | str | int] = [
         *(("f:1", Feedback.NONE) if new.is_test else ()),
         *("to", keyring.seal(new.id, new.to.encode()), "tg", number_tag, "pu", new.purpose),
         *("co", new.country, "ln", new.code_length, "tl", new.ttl_seconds),
     ]
-    for name, value in optional.items():
-        if value is not None and _DEFAULTS.get(name.encode()) != value.encode():
+    for name, value, default in (
+        ("lo", new.locale, "en"),
+        ("ch", new.channel, Channel.SMS),
+        ("ac", new.action, Action.CODE),
+        ("rf", new.reference, None),
+        ("wo", new.web_origin, None),
+        ("ah", new.app_hash, None),
+        ("ip", new.client_tag, None),
+        ("ow", new.owner, None),
+    ):
+        if value is not None and value != default:
             fields += [name, value]
     return fields
+
+
+def issued_verification(new: NewVerification, now_ms: int, resend_at_ms: int) -> Verification:
+    """Tell what a record that was just written holds: what reading it back would tell."""
+    return Verification(
+        id=new.id,
+        to=new.to,
+        status=Status.PENDING,
+        channel=new.channel,
+        action=new.action,
+        purpose=new.purpose,
+        locale=new.locale,
+        reference=new.reference,
+        country=new.country,
+        code_length=new.code_length,
+        ttl_seconds=new.ttl_seconds,
+        web_origin=new.web_origin,
+        app_hash=new.app_hash,
+        created_at_ms=now_ms,
+        expires_at_ms=now_ms + new.ttl_seconds * 1000,
+        attempts=0,
+        resend_at_ms=resend_at_ms,
+        sends=(Send(1, new.channel, Delivery.UNKNOWN, None, now_ms, Feedback.NONE),),
+        client_tag=new.client_tag,
+        is_test=new.is_test,
+        owner=new.owner,
+    )
 
 
 def read_record(keyring: Keyring, verification_id: str, reply: Iterable[Any]) -> Verification:

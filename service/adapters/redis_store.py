@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.adapters import redis_keys
-from service.adapters.redis_record import new_record, read_record
+from service.adapters.redis_record import issued_verification, new_record, read_record
 from service.adapters.scripts import Scripts
 from service.core.delivery import RANKS
 from service.core.keyring import Keyring
@@ -84,7 +84,7 @@ class RedisVerifications:
             raise self._limited(*rest)
         if answer == b"taken":
             raise StoreUnavailable("issue: the id is taken")
-        return self._verification(new.id, rest)
+        return issued_verification(new, *rest)
 
     async def resend(
         self, verification: Verification, digests: Sequence[bytes], *, request: str | None = None, is_test: bool = False

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from service.core.breaker import SendingHalted
 from service.core.codes import Codes
@@ -48,8 +48,7 @@ class IssuePolicy:
     allowed_countries: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class IssueRequest:
+class IssueRequest(NamedTuple):
     """What the caller asked for, already of the right form."""
 
     to: str

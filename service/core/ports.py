@@ -19,8 +19,7 @@ class StoreUnavailable(Exception):
 # --- Verifications --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class NewVerification:
+class NewVerification(NamedTuple):
     """What `VerificationStore.issue` writes; the code enters only as its digest."""
 
     id: str

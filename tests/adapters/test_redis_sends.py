@@ -21,16 +21,21 @@ from tests.adapters.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, MINUTE_
 STRANGER = "SM" + "f" * 32
 
 
-async def test_what_is_issued_is_read_back(stores):
-    """Every particular of a new verification comes back as it was written."""
-    new = stores.new(locale="de", reference="order 7", web_origin="example.com", code_length=8, purpose="payment")
+EVERYTHING = {
+    "locale": "de", "reference": "order 7", "web_origin": "example.com", "code_length": 8, "purpose": "payment",
+    "client_tag": "t" * 22, "owner": "o" * 12, "is_test": True, "ttl_seconds": 30,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [{}, EVERYTHING, {"app_hash": "FA+9qCX9VSu"}], ids=["nothing", "all", "app hash"])
+async def test_what_is_issued_is_read_back(stores, asked):
+    """The answer to an issue is what a read finds, and every particular comes back as it was written."""
+    new = stores.new(**asked)
     issued = await stores.verifications.issue(new, b"d" * 16)
     assert issued == await stores.verifications.read(new.id)
-    assert {name: getattr(issued, name) for name in new.__dataclass_fields__} == {
-        name: getattr(new, name) for name in new.__dataclass_fields__
-    }
+    assert {name: getattr(issued, name) for name in new._fields} == new._asdict()
     assert (issued.status, issued.attempts, len(issued.sends)) == (Status.PENDING, 0, 1)
-    assert issued.expires_at_ms == issued.created_at_ms + CODE_TTL_MS
+    assert issued.expires_at_ms == issued.created_at_ms + new.ttl_seconds * 1000
 
 
 async def test_nobody_elses_key_reads_or_cancels(stores):

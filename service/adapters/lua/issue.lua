@@ -5,7 +5,7 @@
 -- ARGV   1 number policy   2 ttl of the code (ms)   3 late window (ms)   4 digest of the code   5 verification id
 --        6 stats suffix (country:channel)   7 policy of failed checks per number
 --        8 most failed checks in a row   9… field, value, … of the new record
--- answer {'issued', now_ms, field, value, …} | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'taken'} the id exists already
+-- answer {'issued', now_ms, resend_at_ms} | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'taken'} the id exists already
 -- atomic limit check, limit count and record: a number never gets more sends than its policy in any window.
 
 --@include clock.lua
@@ -28,11 +28,11 @@ local new_log = append(log, policy, now_ms)
 redis.call('HSET', KEYS[2], 'sends', new_log, 'pending', ARGV[5])
 keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
 
-local now = string.format('%d', now_ms)
+local now, resend_at_ms = string.format('%d', now_ms), next_free_ms(instants(new_log), policy, now_ms)
 local record = {'st', 'pending', 'at', 0, 'n', 1, 'cr', now, 't:1', now, 'c:' .. ARGV[4], 1,
-  'rs', string.format('%d', next_free_ms(instants(new_log), policy, now_ms))}
+  'rs', string.format('%d', resend_at_ms)}
 for i = 9, #ARGV do record[#record + 1] = ARGV[i] end
 redis.call('HSET', KEYS[1], unpack(record))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)
 count(KEYS[3], 'issued:' .. ARGV[6])
-return {'issued', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+return {'issued', now_ms, resend_at_ms}
