@@ -27,23 +27,29 @@ mismatch = judging.test_a_mismatch_is_not_compared
 
 MUTANTS = {
     "judge": [
+        ("  fields[place[field]] = value\n", "", judging.test_a_right_code_is_approved_and_its_message_owed),
+        ("fields[place.at] = tostring(attempts)", "", judging.test_a_right_code_is_approved_and_its_message_owed),
         (" and state ~= 'failed' then", " then", hard_stop.test_guesses_at_nothing_count_for_nothing),
-        (" or ARGV[13] ~= '' and ARGV[13] ~= owner", "", judging.test_nobody_elses_key_judges),
-        ("ARGV[13] ~= '' and ARGV[13] ~= owner", "ARGV[13] ~= owner", judging.test_nobody_elses_key_judges),
+        (" or owner ~= '' and owner ~= record.ow", "", judging.test_nobody_elses_key_judges),
+        ("owner ~= '' and owner ~= record.ow", "owner ~= record.ow", judging.test_nobody_elses_key_judges),
         (
             "then return {'other_key'} end",
             "then state = state end",
             sends.test_a_number_sealed_under_a_forgotten_key_is_not_readable,
         ),
         (
-            "if changes[2] == 'waiting'",
-            "if false",
+            "if is_waiting then",
+            "if false then",
             sends.test_a_waiting_confirmation_keeps_its_record_for_an_hour,
         ),
-        ("redis.call('HINCRBY', KEYS[1], 'at', 1)", "attempts + 1", judging.test_parallel_guesses_get_no_more_attempts),
         (
-            "if tonumber(attempts) >= most",
-            "if tonumber(attempts) > most",
+            "redis.call('HINCRBY', KEYS[1], 'at', 1)",
+            "record.at + 1",
+            judging.test_parallel_guesses_get_no_more_attempts,
+        ),
+        (
+            "tonumber(record.at) >= most",
+            "tonumber(record.at) > most",
             judging.test_after_the_most_attempts_nothing_is_compared,
         ),
         (
@@ -52,32 +58,36 @@ MUTANTS = {
             judging.test_after_the_most_attempts_nothing_is_compared,
         ),
         (
-            " and not redis.call('HGET', KEYS[1], 'f:' .. send)",
+            " and not record['f:' .. send]",
             "",
             _late("expired", late_codes.test_a_late_code_confirms_once),
         ),
         ("owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)\n    owes", "owes", _late("expired")),
         ("    owes = 1", "    owes = 0", judging.test_a_right_code_is_approved_and_its_message_owed),
         (
-            "changes[#changes + 1] = 'approved'",
-            "changes[#changes + 1] = 'pending'",
+            "change('st', 'approved')",
+            "change('st', 'pending')",
             judging.test_a_code_is_accepted_once,
         ),
         (
-            "local owes, changes = 0, {}",
-            "local owes, changes = 0, {}\nif verdict == 'approved' then redis.call('HSET', KEYS[1], 'st', verdict) end",
+            "local owes = 0",
+            "local owes = 0\nif verdict == 'approved' then redis.call('HSET', KEYS[1], 'st', verdict) end",
             judging.test_consuming_waits_for_the_debt,
         ),
-        ("if now_ms >= sent_ms", "if now_ms < sent_ms", judging.test_a_code_lives_until_its_last_moment),
-        ("'t:' .. send))", "'t:1'))", judging.test_each_send_has_its_own_expiry),
+        (
+            "if now_ms >= tonumber(record['t:",
+            "if now_ms < tonumber(record['t:",
+            judging.test_a_code_lives_until_its_last_moment,
+        ),
+        ("record['t:' .. send]", "record['t:1']", judging.test_each_send_has_its_own_expiry),
         ("return 'expired', send", "return 'expired'", _late("expired")),
         ("return 'used', send", "return 'used'", _late("after_approval")),
         ("return 'canceled', send", "return 'canceled'", _late("after_cancel")),
         ("return 'superseded', send", "return 'superseded'", _late("superseded")),
         ("if strict and", "if false and", _late("superseded")),
         (
-            "newest = newest or sends",
-            "newest = sends",
+            "record.lv or record.n",
+            "record.n",
             partial(late_codes.test_a_send_that_was_taken_back_supersedes_nothing, passing=False),
         ),
         ("for i = 14, #ARGV", "for i = 14, 14", judging.test_a_code_written_under_an_old_key_is_accepted),
@@ -87,12 +97,12 @@ MUTANTS = {
             partial(mismatch, asked={"to": "+12025550145"}),
         ),
         (
-            "purpose_asked ~= '' and purpose_asked ~= purpose",
+            "purpose_asked ~= '' and purpose_asked ~= record.pu",
             "false",
             partial(mismatch, asked={"purpose": "payment"}),
         ),
         (
-            "or is_stopped(number_key, most_in_a_row)",
+            "stopped or",
             "",
             hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
         ),
@@ -117,13 +127,13 @@ MUTANTS = {
             hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
         ),
         (
-            "verdict == 'approved' and redis.call('HDEL', number_key, 'streak') == 1",
+            "verdict == 'approved' and streak > 0",
             "false",
             hard_stop.test_the_stop_allows_as_many_failed_checks_as_it_says,
         ),
         (
-            "verdict == 'approved' and redis.call('HDEL'",
-            "redis.call('HDEL'",
+            "verdict == 'approved' and streak > 0",
+            "streak > 0",
             hard_stop.test_only_an_approval_ends_the_row,
         ),
         (
@@ -184,7 +194,7 @@ MUTANTS = {
             "if not state then redis.call('HINCRBY', KEYS[1], 'at', 1) end\nif not state or",
             sends.test_no_write_brings_an_expired_record_back,
         ),
-        ("redis.call('EXPIRE', owed_key, DEBT_TTL_SECONDS)", "", _late("expired")),
+        ("renew(owed_key, DEBT_TTL_SECONDS)", "false", _late("expired")),
         ("redis.call('EXPIRE', info_key, DEBT_TTL_SECONDS)", "", _late("expired")),
     ],
     "issue": [
@@ -200,7 +210,7 @@ MUTANTS = {
         ),
         ("#list - largest + 2", "#list - largest + 3", number_limits.test_a_burst_gets_no_more_than_the_limit),
         ("next_free_ms(failures, ARGV[7], now_ms)", "0", number_limits.test_a_closed_number_gets_no_message),
-        ("redis.call('EXPIRE', stats_key, STATS_TTL_SECONDS)", "", sends.test_what_is_issued_is_read_back),
+        ("renew(stats_key, STATS_TTL_SECONDS)", "", sends.test_what_is_issued_is_read_back),
         ("if free_ms > now_ms", "if false", number_limits.test_a_burst_gets_no_more_than_the_limit),
         (
             "#list - tonumber(limit) + 1",
@@ -303,7 +313,7 @@ MUTANTS = {
             sends.test_a_code_typed_before_its_sid_waits_for_it,
         ),
         ("changes = {'f:' .. send, 'owed'}", "", sends.test_a_code_typed_before_its_sid_waits_for_it),
-        ("if redis.call('ZSCORE', owed_key, sid) then return end", "", debts.test_no_sid_is_owed_twice),
+        ("redis.call('HSETNX', info_key", "redis.call('HSET', info_key", debts.test_no_sid_is_owed_twice),
         (
             "local changes, owes =",
             "redis.call('HSET', KEYS[1], 's:' .. send, sid)\nlocal changes, owes =",
@@ -361,12 +371,12 @@ MUTANTS = {
         ("redis.call('ZADD', KEYS[1], 'XX', leased_until_ms, sid)", "", debts.test_a_debt_is_leased_to_one_worker),
         ("'-inf', now_ms,", "'-inf', '+inf',", debts.test_a_dead_worker_is_taken_over),
         (
-            "redis.call('EXPIRE', KEYS[1], DEBT_TTL_SECONDS)",
+            "renew(KEYS[1], DEBT_TTL_SECONDS)",
             "",
             debts.test_debts_live_a_day_after_they_were_last_touched,
         ),
         (
-            "redis.call('EXPIRE', KEYS[2], DEBT_TTL_SECONDS)",
+            "renew(KEYS[2], DEBT_TTL_SECONDS)",
             "",
             debts.test_debts_live_a_day_after_they_were_last_touched,
         ),
@@ -381,7 +391,7 @@ MUTANTS = {
             partial(debts.test_a_postponed_debt_comes_back, was_tried=True, tries=1),
         ),
         (
-            "redis.call('EXPIRE', KEYS[2], DEBT_TTL_SECONDS)",
+            "renew(KEYS[2], DEBT_TTL_SECONDS)",
             "",
             debts.test_debts_live_a_day_after_they_were_last_touched,
         ),

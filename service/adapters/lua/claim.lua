@@ -26,8 +26,8 @@ for _, sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT
   answer[#answer + 1] = redis.call('HGET', KEYS[2], sid) or ''
 end
 -- Every look keeps the debts alive, also one that may take none: while credentials are refused nothing else would.
-redis.call('EXPIRE', KEYS[1], DEBT_TTL_SECONDS)
-redis.call('EXPIRE', KEYS[2], DEBT_TTL_SECONDS)
+renew(KEYS[1], DEBT_TTL_SECONDS)
+renew(KEYS[2], DEBT_TTL_SECONDS)
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if first[2] then answer[2] = tonumber(first[2]) end
 return answer

@@ -6,7 +6,13 @@ local DEBT_TTL_SECONDS = 25 * 3600  -- sliding: renewed by every write and by ev
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function count(stats_key, field)
-  redis.call('HINCRBY', stats_key, field, 1)
-  redis.call('EXPIRE', stats_key, STATS_TTL_SECONDS)
+-- Renew a life that slides. Not each time: a life that has just been renewed is left alone for a minute, for every
+-- renewal is one more write for the append-only file and the replicas. Tells whether it was renewed.
+local function renew(key, ttl_seconds)
+  return redis.call('TTL', key) < ttl_seconds - 60 and redis.call('EXPIRE', key, ttl_seconds) == 1
+end
+
+local function count(stats_key, ...)
+  for _, field in ipairs({...}) do redis.call('HINCRBY', stats_key, field, 1) end
+  renew(stats_key, STATS_TTL_SECONDS)
 end

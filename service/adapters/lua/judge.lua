@@ -43,20 +43,36 @@ local tag_asked, purpose_asked, failure_policy = ARGV[5], ARGV[6], ARGV[7]
 local most_in_a_row, send_policy = tonumber(ARGV[8]), ARGV[9]
 local idempotency_field, fingerprint, key_ids = ARGV[10], ARGV[11], ARGV[12]
 
-local state, attempts, sends, newest, tag, purpose, ttl_seconds, country, channel, sealed, owner =
-  unpack(redis.call('HMGET', KEYS[1], 'st', 'at', 'n', 'lv', 'tg', 'pu', 'tl', 'co', 'ch', 'to', 'ow'))
-if not state or ARGV[13] ~= '' and ARGV[13] ~= owner then return {'missing'} end
-if not string.find(key_ids, string.sub(sealed, 1, 1), 1, true) then return {'other_key'} end
-newest = newest or sends
-channel = channel or 'sms'
+-- The whole record is read once: from it everything is decided, and with every change put into it, it is the answer.
+local fields = redis.call('HGETALL', KEYS[1])
+local record, place = {}, {}
+for i = 1, #fields, 2 do
+  record[fields[i]] = fields[i + 1]
+  place[fields[i]] = i + 1
+end
+local state, tag, owner = record.st, record.tg, ARGV[13]
+if not state or owner ~= '' and owner ~= record.ow then return {'missing'} end
+if not string.find(key_ids, string.sub(record.to, 1, 1), 1, true) then return {'other_key'} end
+local newest, country, channel = record.lv or record.n, record.co, record.ch or 'sms'
 local number_key = number_prefix .. tag
 
+local changes = {}
+local function change(field, value)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
+  if not place[field] then
+    fields[#fields + 1] = field
+    place[field] = #fields + 1
+  end
+  fields[place[field]] = value
+end
+
 local function answer(verdict, owes, replayed)
-  return {'judged', verdict, owes, replayed, now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+  return {'judged', verdict, owes, replayed, now_ms, unpack(fields)}
 end
 
 if idempotency_field ~= '' then
-  local at, body, verdict = string.match(redis.call('HGET', KEYS[1], idempotency_field) or '', '^(%d+)|(%x+)|([%w_]+)$')
+  local at, body, verdict = string.match(record[idempotency_field] or '', '^(%d+)|(%x+)|([%w_]+)$')
   if at and now_ms - tonumber(at) <= IDEMPOTENT_MS then
     if body ~= fingerprint then return {'other_body'} end
     return answer(verdict, 0, 1)
@@ -64,26 +80,27 @@ if idempotency_field ~= '' then
 end
 
 -- Used up, or the number is stopped: nothing is counted and nothing is compared. An end state speaks for itself.
-if tonumber(attempts) >= most_attempts or is_stopped(number_key, most_in_a_row) then
+local stopped, streak = is_stopped(number_key, most_in_a_row)
+if stopped or tonumber(record.at) >= most_attempts then
   local verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
   count(KEYS[4], 'check:' .. verdict)
   return answer(verdict, 0, 0)
 end
 
-attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
+local attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
+fields[place.at] = tostring(attempts)
 
 local function compare()
-  if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= purpose) then
+  if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= record.pu) then
     return 'mismatch'
   end
   for i = 14, #ARGV do
-    local send = redis.call('HGET', KEYS[1], 'c:' .. ARGV[i])
+    local send = record['c:' .. ARGV[i]]
     if send then
       if state == 'approved' then return 'used', send end
       if state == 'canceled' then return 'canceled', send end
       if state ~= 'pending' then return 'wrong_code' end
-      local sent_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. send))
-      if now_ms >= sent_ms + tonumber(ttl_seconds) * 1000 then return 'expired', send end
+      if now_ms >= tonumber(record['t:' .. send]) + tonumber(record.tl) * 1000 then return 'expired', send end
       if strict and send ~= newest then return 'superseded', send end
       return 'approved', send
     end
@@ -92,45 +109,47 @@ local function compare()
 end
 
 local verdict, send = compare()
-local owes, changes = 0, {}
+local owes = 0
 
 -- The message arrived, whatever the verdict: it is confirmed once (`f:` says whether it was).
-if send and not redis.call('HGET', KEYS[1], 'f:' .. send) then
-  local sid = redis.call('HGET', KEYS[1], 's:' .. send)
+if send and not record['f:' .. send] then
+  local sid = record['s:' .. send]
   if sid then
     owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)
     owes = 1
   end
-  changes = {'f:' .. send, sid and 'owed' or 'waiting'}
+  change('f:' .. send, sid and 'owed' or 'waiting')
 end
+local is_waiting = changes[2] == 'waiting'
 
 if verdict == 'approved' then
-  changes[#changes + 1] = 'st'
-  changes[#changes + 1] = 'approved'
+  change('st', 'approved')
 elseif state == 'pending' and attempts >= most_attempts then
-  changes[#changes + 1] = 'st'
-  changes[#changes + 1] = 'locked'
+  change('st', 'locked')
 end
 if idempotency_field ~= '' then
-  changes[#changes + 1] = idempotency_field
-  changes[#changes + 1] = string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict
+  change(idempotency_field, string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict)
 end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
-if changes[2] == 'waiting' then redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT') end
+if is_waiting then redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT') end
 
 -- A verification whose only message was refused holds no code: who guesses at it guesses at nothing, and must not be able
 -- to close a number with that, for such a verification used up no send of the number either.
 if (verdict == 'wrong_code' or verdict == 'mismatch') and state ~= 'failed' then
   local failures = instants(redis.call('HGET', number_key, 'failed'))
   if failure_policy ~= '' then redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms)) end
-  local streak = redis.call('HINCRBY', number_key, 'streak', 1)
+  streak = redis.call('HINCRBY', number_key, 'streak', 1)
   keep_for(number_key, math.max(STREAK_TTL_MS, longest_window_ms(failure_policy)))
   if streak == most_in_a_row then count(KEYS[4], 'numbers:stopped') end
-elseif verdict == 'approved' and redis.call('HDEL', number_key, 'streak') == 1 then
+elseif verdict == 'approved' and streak > 0 then
+  redis.call('HDEL', number_key, 'streak')
   -- Nothing that is left needs the year any more: the windows do, and the record of a newer verification at most as long as this.
   local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), redis.call('PTTL', KEYS[1]))
   redis.call('PEXPIRE', number_key, rest_ms, 'LT')
 end
-count(KEYS[4], 'check:' .. verdict)
-if verdict == 'approved' then count(KEYS[4], 'approved:' .. country .. ':' .. channel) end
+if verdict == 'approved' then
+  count(KEYS[4], 'check:approved', 'approved:' .. country .. ':' .. channel)
+else
+  count(KEYS[4], 'check:' .. verdict)
+end
 return answer(verdict, owes, 0)

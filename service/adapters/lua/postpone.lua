@@ -16,6 +16,6 @@ if info and ARGV[4] == '1' then
   redis.call('HSET', KEYS[2], sid, (tonumber(tries) + 1) .. rest)
 end
 redis.call('ZADD', KEYS[1], 'XX', string.format('%d', now_ms + tonumber(ARGV[3])), sid)
-redis.call('EXPIRE', KEYS[1], DEBT_TTL_SECONDS)
-redis.call('EXPIRE', KEYS[2], DEBT_TTL_SECONDS)
+renew(KEYS[1], DEBT_TTL_SECONDS)
+renew(KEYS[2], DEBT_TTL_SECONDS)
 return 1

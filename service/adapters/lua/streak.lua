@@ -8,8 +8,10 @@ local STREAK_TTL_MS = 365 * 86400 * 1000
 -- Only an operator's release ends a stop; by then one may have come.
 local STOPPED_RETRY_MS = 86400 * 1000
 
+-- Tells whether the number is stopped, and its streak.
 local function is_stopped(number_key, most_in_a_row)
-  if tonumber(redis.call('HGET', number_key, 'streak') or 0) < tonumber(most_in_a_row) then return false end
+  local streak = tonumber(redis.call('HGET', number_key, 'streak') or 0)
+  if streak < tonumber(most_in_a_row) then return false, streak end
   redis.call('PEXPIRE', number_key, STREAK_TTL_MS)
-  return true
+  return true, streak
 end
