@@ -45,26 +45,25 @@ local idempotency_field, fingerprint, key_ids = ARGV[10], ARGV[11], ARGV[12]
 
 -- The whole record is read once: from it everything is decided, and with every change put into it, it is the answer.
 local fields = redis.call('HGETALL', KEYS[1])
-local record, place = {}, {}
-for i = 1, #fields, 2 do
-  record[fields[i]] = fields[i + 1]
-  place[fields[i]] = i + 1
-end
+local record = {}
+for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
 local state, tag, owner = record.st, record.tg, ARGV[13]
 if not state or owner ~= '' and owner ~= record.ow then return {'missing'} end
 if not string.find(key_ids, string.sub(record.to, 1, 1), 1, true) then return {'other_key'} end
 local newest, country, channel = record.lv or record.n, record.co, record.ch or 'sms'
 local number_key = number_prefix .. tag
 
+local function show(field, value)
+  local place = 1
+  while fields[place] and fields[place] ~= field do place = place + 2 end
+  fields[place], fields[place + 1] = field, value
+end
+
 local changes = {}
 local function change(field, value)
   changes[#changes + 1] = field
   changes[#changes + 1] = value
-  if not place[field] then
-    fields[#fields + 1] = field
-    place[field] = #fields + 1
-  end
-  fields[place[field]] = value
+  show(field, value)
 end
 
 local function answer(verdict, owes, replayed)
@@ -88,7 +87,7 @@ if stopped or tonumber(record.at) >= most_attempts then
 end
 
 local attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
-fields[place.at] = tostring(attempts)
+show('at', tostring(attempts))
 
 local function compare()
   if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= record.pu) then
