@@ -5,6 +5,7 @@ tokens have no way into a line. Business counters are read from Redis at each sc
 are the same whichever worker answers.
 """
 
+import asyncio
 import logging
 import sys
 from collections import Counter
@@ -59,20 +60,39 @@ def open_journal(level: str = "info", *, to: TextIO | None = None) -> Journal:
     No logging library: every request comes by here, and one dictionary made into one line is all there is to do.
     """
     logging.getLogger("twilio").setLevel(logging.WARNING)
-    stream = to or sys.stdout
+    lines = _Lines(to or sys.stdout)
     levels = _LEVELS[_LEVELS.index("info" if level == "debug" else level) :]
 
     def write(event: str, /, **fields: object) -> None:
         level = "error" if event in _ERRORS else "warning" if event in _WARNINGS else "info"
-        if level not in levels:
-            return
-        line: dict[str, object] = {"event": event, "level": level, "timestamp": _now()}
-        line |= {name: value for name, value in fields.items() if value is not None and name in FIELDS}
-        with suppress(OSError, ValueError):  # a log that nobody reads (closed pipe, full disk) must stop no work
-            stream.write(to_json(line).decode() + "\n")
-            stream.flush()
+        if level in levels:
+            line: dict[str, object] = {"event": event, "level": level, "timestamp": _now()}
+            line |= {name: value for name, value in fields.items() if value is not None and name in FIELDS}
+            lines.add(to_json(line).decode())
 
     return write
+
+
+class _Lines:
+    """Writes lines: those of one turn of the event loop together, at its end; without a loop each at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: list[str] = []
+
+    def add(self, line: str) -> None:
+        self._waiting.append(line)
+        if len(self._waiting) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self._write)
+            except RuntimeError:
+                self._write()
+
+    def _write(self) -> None:
+        text, self._waiting = "\n".join([*self._waiting, ""]), []
+        with suppress(OSError, ValueError):  # a log that nobody reads (closed pipe, full disk) must stop no work
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def _now() -> str:

@@ -1,5 +1,6 @@
 """The promises of `service.telemetry`: listed fields only, levels that wake the right people, a harmless log."""
 
+import asyncio
 import io
 import json
 import re
@@ -82,6 +83,38 @@ def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch):
 
     monkeypatch.setattr("sys.stdout", Broken())
     assert open_journal()("confirmation_settled", sid="SM1") is None
+
+
+class Writes(io.StringIO):
+    """A stream that keeps each write apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.all = []
+
+    def write(self, text):
+        self.all.append([json.loads(line)["sid"] for line in text.splitlines()])
+        return len(text)
+
+
+async def test_lines_of_one_turn_are_one_write_in_their_order():
+    """What happens in one turn of the event loop is written at its end, in order, and the next turn apart from it."""
+    stream = Writes()
+    journal = open_journal(to=stream)
+    journal("confirmation_settled", sid="SM1")
+    journal("confirmation_settled", sid="SM2")
+    assert stream.all == []
+    await asyncio.sleep(0)
+    journal("confirmation_settled", sid="SM3")
+    await asyncio.sleep(0)
+    assert stream.all == [["SM1", "SM2"], ["SM3"]]
+
+
+def test_without_a_loop_each_line_is_written_at_once():
+    """A command that ends after its line has written it."""
+    stream = Writes()
+    open_journal(to=stream)("confirmation_settled", sid="SM1")
+    assert stream.all == [["SM1"]]
 
 
 def test_every_event_of_the_service_passes_listed_fields_only():
