@@ -9,7 +9,7 @@ credentials stop all posting, cost no try and are shouted about. (Twilio: Messag
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -56,7 +56,6 @@ class Confirming:
         self._journal = journal
         self._jitter = jitter
         self._clock = clock
-        self._woken: set[str] = set()
         self._wake_up = asyncio.Event()
         self._stopping = False
         self._posting: set[asyncio.Task[None]] = set()
@@ -68,7 +67,7 @@ class Confirming:
 
     def wake(self, partition: str) -> None:
         """Look at a partition now: this process has just written a debt there."""
-        self._woken.add(partition)
+        self._look_by(partition, self._clock())
         self._wake_up.set()
 
     def stop(self) -> None:
@@ -80,15 +79,17 @@ class Confirming:
         """Work until `stop`; Redis away or a poisoned debt ends nothing."""
         self._journal("worker_started")
         while not self._stopping:
+            self._wake_up.clear()  # first: whoever wakes us from here on cuts the pause
             try:
                 await self.step()
-                await self._rest()
+                pause_seconds = self._pause_seconds()
             except StoreUnavailable as away:
                 self._journal("worker_waits_for_store", reason=str(away))
-                await self._sleep(1.0)
+                pause_seconds = 1.0
             except Exception as fault:  # noqa: BLE001 - a worker that died would leave every debt unpaid, in silence
                 self._journal("worker_fault", reason=type(fault).__name__)
-                await self._sleep(1.0)
+                pause_seconds = 1.0
+            await self._pause(pause_seconds)
         await self.idle()
         self._journal("worker_stopped")
 
@@ -101,7 +102,9 @@ class Confirming:
             return 0
         if self._halted_until is not None:
             return await self._probe(partitions)
-        return await self._claim_all(partitions, most=max(1, free // len(partitions)))
+        # Never more than there are hands: whoever gets none this time stays due, and comes first the next.
+        each, rest = divmod(free, len(partitions))
+        return await self._claim_all({name: each + (place < rest) for place, name in enumerate(partitions[:free])})
 
     async def idle(self) -> None:
         """Wait until everything claimed so far is posted and settled."""
@@ -134,15 +137,18 @@ class Confirming:
                 await self._store.beat(_BEAT_LASTS_SECONDS)
 
     def _due_partitions(self) -> list[str]:
-        """Name the partitions to look at: the woken ones, and those whose next look has come."""
-        if self._halted_until is not None and self._clock() < self._halted_until:
+        """Name the partitions whose next look has come, the longest overdue first."""
+        now = self._clock()
+        if self._halted_until is not None and now < self._halted_until:
             return []
-        woken, self._woken = self._woken, set()
-        return [name for name in PARTITIONS if name in woken or self._next_look[name] <= self._clock()]
+        return sorted((name for name in PARTITIONS if self._next_look[name] <= now), key=self._next_look.__getitem__)
 
-    async def _claim_all(self, partitions: Sequence[str], *, most: int) -> int:
+    def _look_by(self, partition: str, at: float) -> None:
+        self._next_look[partition] = min(self._next_look[partition], at)
+
+    async def _claim_all(self, most: Mapping[str, int]) -> int:
         """Claim from several partitions in one round trip; what one of them fails to give stops none of the others."""
-        claims = await asyncio.gather(*(self._claim(name, most) for name in partitions), return_exceptions=True)
+        claims = await asyncio.gather(*map(self._claim, most, most.values()), return_exceptions=True)
         debts = [(debt, claim.now_ms) for claim in claims if isinstance(claim, Claim) for debt in claim.debts]
         for debt, now_ms in debts:
             self._start(debt, now_ms=now_ms)
@@ -152,11 +158,11 @@ class Confirming:
         return len(debts)
 
     async def _claim(self, partition: str, most: int) -> Claim:
+        # Before the claim, for whoever owes and wakes us while it is under way wants another look.
+        self._next_look[partition] = self._clock() + self._policy.poll_seconds
         claim = await self._store.claim(partition, lease_ms=self._policy.lease_ms, most=most)
-        pause = self._policy.poll_seconds
         if claim.next_due_ms is not None:
-            pause = min(pause, max(0.0, (claim.next_due_ms - claim.now_ms) / 1000))
-        self._next_look[partition] = self._clock() + pause
+            self._look_by(partition, self._clock() + max(0, claim.next_due_ms - claim.now_ms) / 1000)
         return claim
 
     async def _probe(self, partitions: Sequence[str]) -> int:
@@ -169,7 +175,7 @@ class Confirming:
             for name, look in zip(partitions, looks, strict=True)
             if isinstance(look, Claim) and look.next_due_ms is not None and look.next_due_ms <= look.now_ms
         ]
-        return await self._claim_all([min(due)[1]], most=1) if due else 0
+        return await self._claim_all({min(due)[1]: 1}) if due else 0
 
     def _start(self, debt: Debt, *, now_ms: int) -> None:
         task = asyncio.create_task(self._post_guarded(debt, now_ms))
@@ -254,23 +260,17 @@ class Confirming:
         ceiling = min(longest, shortest * 2 ** min(debt.tries + 1, 20))
         return int(1000 * max(self._jitter(shortest, ceiling), retry_after_seconds or 0))
 
-    async def _rest(self) -> None:
-        """Sleep until the next look is due, a hand is free, or somebody wakes us."""
+    def _pause_seconds(self) -> float:
+        """Say how long there is nothing to do; a hand that gets free, and whoever wakes us, cuts it short."""
         if self._halted_until is not None:
-            await self._sleep(max(0.05, self._halted_until - self._clock()))
-        elif len(self._posting) >= self._policy.in_flight:
-            await self._sleep(self._policy.poll_seconds)
-        elif not self._woken:
-            await self._sleep(max(0.0, min(self._next_look.values()) - self._clock()))
+            return max(0.05, self._halted_until - self._clock())
+        if len(self._posting) >= self._policy.in_flight:
+            return self._policy.poll_seconds
+        return min(self._next_look.values()) - self._clock()
 
-    async def _sleep(self, seconds: float) -> None:
-        self._wake_up.clear()
-        if self._stopping or (
-            self._woken and self._halted_until is None and len(self._posting) < self._policy.in_flight
-        ):
+    async def _pause(self, seconds: float) -> None:
+        if self._stopping or seconds <= 0:
             return
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake_up.wait()
-        except TimeoutError:
-            return

@@ -1,6 +1,7 @@
 """The worker on real Redis, on every engine, with a Twilio that answers as a test says: who is refused, who waits."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -51,6 +52,31 @@ class Twilio:
 
 
 @dataclass
+class Gate(Twilio):
+    """A Twilio whose answers wait for the gate to open, and that knows how many it has had at once."""
+
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    held: set[str] = field(default_factory=set)  # when given, these alone wait
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        self.opened.set()
+
+    async def confirm(self, sid):
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.001)
+        if sid in self.held or not self.held:
+            await self.opened.wait()
+        self.at_once -= 1
+        await super().confirm(sid)
+
+
+@dataclass
 class Clock:
     """The worker's clock, moved by hand."""
 
@@ -64,6 +90,12 @@ class Clock:
 def twilio():
     """Give a Twilio that takes every report, until a test says otherwise."""
     return Twilio()
+
+
+@pytest.fixture
+def gate():
+    """Give a Twilio that answers when its block ends."""
+    return Gate()
 
 
 def _worker(stores, twilio, journal, *, clock=None, **policy):
@@ -277,6 +309,81 @@ async def test_notes_that_cannot_be_written_stop_nothing(stores, twilio):
     assert journal.count("confirming_resumed") == 1
     assert journal.count("confirmation_settled") == 4
     assert not (await stores.confirmations.state()).is_worked
+
+
+async def test_no_more_are_posted_at_once_than_the_policy_says(stores, gate, eventually):
+    """With debts in every partition and few hands, never more than so many posts are under way, and all are paid."""
+    for to in NUMBERS:
+        for _ in range(2):
+            await _owing(stores, to)
+    async with _working(stores, gate, in_flight=5):
+        async with gate:
+            assert await eventually(lambda: gate.at_once >= 5)
+            await asyncio.sleep(0.1)
+        assert await eventually(lambda: _is_paid(stores))
+    assert gate.most_at_once == 5
+    assert len(gate.posts) == len(set(gate.posts)) == 2 * len(NUMBERS)
+
+
+async def test_debts_of_one_partition_get_every_hand(stores, gate, eventually):
+    """However few partitions have debts, no hand is idle while one is due."""
+    for _ in range(25):
+        await _owing(stores, NUMBERS[3])
+    async with _working(stores, gate, in_flight=20, poll_seconds=60):
+        async with gate:
+            assert await eventually(lambda: gate.at_once == 20)
+        assert await eventually(lambda: _is_paid(stores))
+
+
+async def test_one_slow_post_holds_up_no_other(stores, gate, eventually):
+    """While Twilio leaves one post unanswered, the other hand pays all other debts, those of its partition too."""
+    owing = [await _owing(stores, to) for to in (*NUMBERS, NUMBERS[0], NUMBERS[0])]
+    gate.held.add(sid_of(owing[0]))
+    async with _working(stores, gate, in_flight=2):
+        async with gate:
+            assert await eventually(lambda: set(gate.posts) == {sid_of(each) for each in owing[1:]})
+        assert await eventually(lambda: _is_paid(stores))
+
+
+@dataclass
+class Meanwhile:
+    """The store, where something happens between a claim and its answer, once."""
+
+    debts: ConfirmationStore
+    happens: Callable[[], Awaitable[None]] | None = None
+
+    def __getattr__(self, name):
+        return getattr(self.debts, name)
+
+    async def claim(self, *asked, **limits):
+        claim = await self.debts.claim(*asked, **limits)
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            await happens()
+        return claim
+
+
+@pytest.mark.parametrize("moment", ["claim", "busy"])
+async def test_who_is_woken_at_a_bad_moment_looks_all_the_same(stores, gate, eventually, moment):
+    """A debt that is written while its partition is being claimed, or while no hand is free, waits for no poll."""
+    store = Meanwhile(stores.confirmations)
+    worker = _worker(SimpleNamespace(confirmations=store), gate, [], in_flight=1, poll_seconds=60)
+
+    async def owe_another():
+        await _owing(stores, NUMBERS[0])
+        worker.wake(partition_of((await _owing(stores, NUMBERS[0])).id))
+
+    await _owing(stores, NUMBERS[0])
+    if moment == "claim":
+        store.happens = owe_another
+    running = asyncio.create_task(worker.run())
+    async with gate:
+        assert await eventually(lambda: gate.at_once == 1)
+        if moment == "busy":
+            await owe_another()
+    assert await eventually(lambda: _is_paid(stores))
+    worker.stop()
+    await running
 
 
 async def test_a_living_worker_is_seen(stores, twilio, eventually):
