@@ -36,7 +36,7 @@ from service.api.trail import Trail
 from service.api.verifications import VerificationDoors
 from service.api.webhooks import WebhookDoors
 from service.core.breaker import Breaker
-from service.core.confirming import Confirming, ConfirmPolicy
+from service.core.confirming import Confirming
 from service.core.delivery import DeliveryReports
 from service.core.guard import Guard
 from service.core.idempotency import Idempotency
@@ -44,7 +44,15 @@ from service.core.issuing import Issuing
 from service.core.ports import Journal
 from service.core.sending import Sending
 from service.core.verifying import Verifying
-from service.policies import guard_policy, issue_policy, new_codes, new_keyring, record_policy, twilio_account
+from service.policies import (
+    confirm_policy,
+    guard_policy,
+    issue_policy,
+    new_codes,
+    new_keyring,
+    record_policy,
+    twilio_account,
+)
 from service.settings import Settings, load_settings
 from service.telemetry import metrics_text, open_journal
 
@@ -89,7 +97,7 @@ async def open_doors(settings: Settings, journal: Journal) -> AsyncIterator[list
         twilio = await parts.enter_async_context(open_twilio(twilio_account(settings)))
         wake: Callable[[str], None] = _wake_nobody
         if settings.otp_worker:
-            worker = await parts.enter_async_context(open_worker(scripts, twilio, journal))
+            worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, journal))
             wake = worker.wake
         yield _doors(settings, scripts, twilio, wake, journal)
 
@@ -105,9 +113,11 @@ async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
 
 
 @asynccontextmanager
-async def open_worker(scripts: Scripts, twilio: TwilioGateway, journal: Journal) -> AsyncIterator[Confirming]:
+async def open_worker(
+    settings: Settings, scripts: Scripts, twilio: TwilioGateway, journal: Journal
+) -> AsyncIterator[Confirming]:
     """Run the worker; at the end let it finish what it holds, for at most 8 s (its leases cover the rest)."""
-    worker = Confirming(RedisConfirmations(scripts), twilio, policy=ConfirmPolicy(), journal=journal)
+    worker = Confirming(RedisConfirmations(scripts), twilio, policy=confirm_policy(settings), journal=journal)
     running = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -133,7 +143,14 @@ def _doors(
     issuing = Issuing(
         store=store,
         sending=Sending(
-            store, twilio, breaker=breaker, brand=settings.otp_brand, codes=codes, wake=wake, journal=journal
+            store,
+            twilio,
+            breaker=breaker,
+            brand=settings.otp_brand,
+            codes=codes,
+            most_in_flight=settings.otp_sends_in_flight,
+            wake=wake,
+            journal=journal,
         ),
         guard=guard,
         idempotency=idempotency,

@@ -6,6 +6,7 @@ No part reads the settings itself: each receives what concerns it, frozen and in
 from service.adapters.redis_store import RecordPolicy
 from service.adapters.twilio_gateway import TwilioAccount
 from service.core.codes import Codes
+from service.core.confirming import ConfirmPolicy
 from service.core.guard import GuardPolicy
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
@@ -56,6 +57,11 @@ def record_policy(settings: Settings) -> RecordPolicy:
         failed_checks=settings.otp_limit_failed_checks,
         most_failed_in_a_row=MOST_FAILED_IN_A_ROW,
     )
+
+
+def confirm_policy(settings: Settings) -> ConfirmPolicy:
+    """Say how many hands the worker has; its patience is its own."""
+    return ConfirmPolicy(in_flight=settings.otp_confirmations_in_flight)
 
 
 def guard_policy(settings: Settings) -> GuardPolicy:

@@ -78,7 +78,7 @@ def worker() -> None:
         async with (
             open_redis(settings) as scripts,
             open_twilio(twilio_account(settings)) as twilio,
-            open_worker(scripts, twilio, journal),
+            open_worker(settings, scripts, twilio, journal),
         ):
             await stop.wait()
 

@@ -2,7 +2,7 @@
 
 A 429 or a failed connection is repeated here, at most twice; a send whose fate is unknown never is,
 it stays `unknown` until Twilio's callback speaks. A send that Twilio refuses is taken back, so that
-its code can never be accepted.
+its code can never be accepted. Only so many are under way at once (`OTP_SENDS_IN_FLIGHT`).
 """
 
 import asyncio
@@ -28,6 +28,7 @@ _OURS = frozenset({Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED})
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 1.0  # a caller waits at the other end; a longer Retry-After is handed on to it
 _HOME_TRIES = 5
+_NO_PLACE_RETRY_SECONDS = 5.0  # by then the slowest call to Twilio has ended
 
 
 class MessageRefused(Exception):
@@ -65,6 +66,7 @@ class Sending:
         breaker: Breaker,
         brand: str,
         codes: Codes,
+        most_in_flight: int,
         wake: Callable[[str], None],
         journal: Journal,
     ) -> None:
@@ -73,6 +75,7 @@ class Sending:
         self._breaker = breaker
         self._brand = brand
         self._codes = codes
+        self._places = asyncio.Semaphore(most_in_flight)
         self._wake = wake
         self._journal = journal
 
@@ -134,7 +137,7 @@ class Sending:
         """Send; repeat only what was certainly not sent, with growing, jittered pauses."""
         for tries in range(1, _TRIES + 1):
             try:
-                return await self._sender.send(message)
+                return await self._send_in_turn(message)
             except SendPostponed as postponed:
                 pause = 0.1 * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
                 pause = max(pause, postponed.retry_after_seconds or 0)
@@ -142,6 +145,18 @@ class Sending:
                     raise
                 await asyncio.sleep(pause)
         raise AssertionError("unreachable")  # pragma: no cover
+
+    async def _send_in_turn(self, message: OutgoingMessage) -> AcceptedMessage:
+        """Send as soon as fewer than the most are under way; whoever waits too long for that was not sent."""
+        try:
+            async with asyncio.timeout(_LONGEST_PAUSE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise SendPostponed("no place is free", retry_after_seconds=_NO_PLACE_RETRY_SECONDS) from None
+        try:
+            return await self._sender.send(message)
+        finally:
+            self._places.release()
 
     async def _bring_home(self, verification: Verification, accepted: AcceptedMessage) -> None:
         """Attach the SID; may be repeated. If Redis stays away, Twilio's callback brings it later."""
