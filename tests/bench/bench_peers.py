@@ -8,11 +8,11 @@ out, with a sentence that says so. No result here is a budget. Each peer runs as
 production, in the fastest of the ways that were tried; none sends anything.
 
 django-phone-verify: gunicorn's sync workers (gthread and uvicorn were slower); SQLite with a write-ahead log
-(PostgreSQL over a Unix socket judged a fifth fewer with one worker, and half as many again with two, whose writes
-SQLite lets wait). Left out in its favour: middleware, authentication, the rate limits that its checklist asks for.
-Added: an index, for it looks up (number, session) without one. A check is a SELECT and an UPDATE. It guarantees: codes
-of ten minutes; five failed checks, counted after the comparison; each code once, but read and written apart and
-without a lock: of two checks at the same time both passed, three times in four. The code is stored as it is.
+(PostgreSQL over a Unix socket was a fifth slower). Left out in its favour: middleware, authentication, the rate limits
+that its checklist asks for. Added: an index, for it looks up (number, session) without one. A check is a SELECT and an
+UPDATE. It guarantees: codes of ten minutes; five failed checks, counted after the comparison; each code once, but read
+and written apart and without a lock: of two checks at the same time both passed, three times in four. The code is
+stored as it is.
 
 better-auth: its endpoint `/phone-number/verify` by toNodeHandler on Node, with node:cluster for two processes; codes
 in Redis (its "secondary storage"; in SQLite or PostgreSQL it was half as fast), users in SQLite by node:sqlite. No
