@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+import uvloop
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.twilio_gateway import open_twilio
@@ -82,7 +83,7 @@ def worker() -> None:
         ):
             await stop.wait()
 
-    asyncio.run(work())
+    uvloop.run(work())
 
 
 def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
