@@ -148,15 +148,21 @@ class Sending:
 
     async def _send_in_turn(self, message: OutgoingMessage) -> AcceptedMessage:
         """Send as soon as fewer than the most are under way; whoever waits too long for that was not sent."""
+        await self._take_place()
+        try:
+            return await self._sender.send(message)
+        finally:
+            self._places.release()
+
+    async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()  # at once, and without a timer
+            return
         try:
             async with asyncio.timeout(_LONGEST_PAUSE_SECONDS):
                 await self._places.acquire()
         except TimeoutError:
             raise SendPostponed("no place is free", retry_after_seconds=_NO_PLACE_RETRY_SECONDS) from None
-        try:
-            return await self._sender.send(message)
-        finally:
-            self._places.release()
 
     async def _bring_home(self, verification: Verification, accepted: AcceptedMessage) -> None:
         """Attach the SID; may be repeated. If Redis stays away, Twilio's callback brings it later."""
