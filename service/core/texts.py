@@ -15,6 +15,7 @@ _BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED = frozenset("^{}\\[]~|€\f")  # two septets each
+_ALPHABET = _BASIC | _EXTENDED
 
 _TEXTS: Mapping[str, str] = {
     "en": "Your {brand} code is {code}. Do not share it.",
@@ -29,9 +30,9 @@ LOCALES = tuple(_TEXTS)
 
 def septets(text: str) -> int | None:
     """Count the GSM-7 septets of a text; None when a character is outside the alphabet."""
-    if not all(character in _BASIC or character in _EXTENDED for character in text):
+    if not _ALPHABET.issuperset(text):
         return None
-    return len(text) + sum(character in _EXTENDED for character in text)
+    return len(text) + sum(map(text.count, _EXTENDED))
 
 
 def check_brand(brand: str) -> str:
