@@ -82,14 +82,17 @@ class Multiplexer:
 
         To one node all of them leave together and cost no task each, as so many calls of `run` would.
         """
-        answers = await asyncio.gather(
-            *(self._begin(pack((b"EVALSHA", script.sha, len(keys), *keys, *args)), keys[0]) for keys, args in calls),
-            return_exceptions=True,
-        )
-        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        again = await asyncio.gather(*(self.run(script, *calls[place]) for place in unknown), return_exceptions=True)
-        for place, answer in zip(unknown, again, strict=True):
-            answers[place] = answer
+        head = (b"EVALSHA", script.sha)
+        begun = [self._begin(pack((*head, len(keys), *keys, *args)), keys[0]) for keys, args in calls]
+        try:
+            answers = [await _outcome(one) for one in begun]
+        except asyncio.CancelledError:
+            for one in begun:
+                one.cancel()
+            raise
+        for place, answer in enumerate(answers):
+            if isinstance(answer, NoScriptError):
+                answers[place] = await _outcome(self.run(script, *calls[place]))
         return answers
 
     async def command(self, *words: Word, key: str | None = None) -> Any:
@@ -118,10 +121,10 @@ class Multiplexer:
     def _send(self, packed: bytes, key: str | None) -> Awaitable[Any]:
         return self._nodes.call(packed) if isinstance(self._nodes, Lane) else self._route(self._nodes, packed, key)
 
-    def _begin(self, packed: bytes, key: str) -> Awaitable[Any]:
-        """Send a command whose failure is a part of several answers, even when it fails at once."""
+    def _begin(self, packed: bytes, key: str) -> asyncio.Future[Any]:
+        """Send a command now, whenever its reply is asked for; its failure is the reply, even one at once."""
         try:
-            return self._send(packed, key)
+            return asyncio.ensure_future(self._send(packed, key))
         except RedisError as error:
             failed = self._loop.create_future()
             failed.set_exception(error)
@@ -169,6 +172,14 @@ async def open_multiplexer(url: str, *, timeout_seconds: float = 1.0) -> Multipl
     lane = Lane(sentinels.dial, timeout_seconds=timeout_seconds)
     watch = asyncio.get_running_loop().create_task(sentinels.watch(lane.renew))
     return Multiplexer(lane, timeout_seconds=timeout_seconds, watch=watch)
+
+
+async def _outcome(reply: Awaitable[Any]) -> Any:
+    """Wait for a reply; give the error in place of raising it."""
+    try:
+        return await reply
+    except RedisError as error:
+        return error
 
 
 async def _follow(cluster: Cluster, packed: bytes, key: str | None) -> Any:

@@ -246,6 +246,19 @@ async def test_runs_side_by_side_fail_in_their_places_also_when_they_fail_at_onc
     assert kinds(await redis.run_each(COUNT, [(["a"], []), (["b"], [])])) == {RedisConnectionError}
 
 
+async def test_runs_side_by_side_are_cancelled_together(redis, node):
+    """Whoever gives up waiting for several runs waits for none of them, and the next call has its own reply."""
+    await redis.run(COUNT, ["n"], [])
+    node.freeze()
+    calls = asyncio.create_task(redis.run_each(COUNT, [(["n"], []), (["n"], [])]))
+    await asyncio.sleep(0.05)
+    calls.cancel()
+    assert kinds(await outcomes([calls])) == {asyncio.CancelledError}
+    assert all(call.future.cancelled() for calls in redis._nodes._queues() for call in calls)
+    node.thaw()
+    assert await redis.run(COUNT, ["n"], []) == 4
+
+
 async def test_a_known_script_is_one_command(redis, node):
     """In the steady state a script costs one EVALSHA and nothing else."""
     await redis.run(COUNT, ["n"], [])
