@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.core.breaker import Breaker
 from service.core.keyring import Keyring
@@ -49,6 +50,7 @@ class Guard:
         self._policy = policy
         self._breaker = breaker
         self._test_numbers = test_numbers
+        self._shared_tag = lru_cache(maxsize=1024)(keyring.limit_tag)  # of what many sends have in common
 
     @property
     def requires_client_ip(self) -> bool:
@@ -61,14 +63,14 @@ class Guard:
 
     def reservation(self, *, to: str, country: str, caller: str | None, client_tag: str | None) -> "Reservation":
         """Prepare the limits of one send; nothing is asked yet."""
-        tag = self._keyring.limit_tag
+        tag, shared = self._keyring.limit_tag, self._shared_tag
         units = [
             Unit(Limit.PREFIX, tag(Limit.PREFIX, to[:-4]), self._policy.prefix),
-            Unit(Limit.COUNTRY, tag(Limit.COUNTRY, country), self._policy.country),
-            Unit(Limit.DAY, tag(Limit.DAY, "all"), self._policy.day),
+            Unit(Limit.COUNTRY, shared(Limit.COUNTRY, country), self._policy.country),
+            Unit(Limit.DAY, shared(Limit.DAY, "all"), self._policy.day),
         ]
         if caller is not None:
-            units.append(Unit(Limit.API_KEY, tag(Limit.API_KEY, caller), self._policy.api_key))
+            units.append(Unit(Limit.API_KEY, shared(Limit.API_KEY, caller), self._policy.api_key))
         if client_tag is not None:
             units.append(Unit(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
         breaker = None if to in self._test_numbers else self._breaker  # sent nothing, it needs no Twilio

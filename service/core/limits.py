@@ -7,6 +7,7 @@ at a fixed edge. Counting is the store's work.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -26,15 +27,15 @@ class Limit(StrEnum):
     PEER = "peer"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """Windows that all must hold; no window at all means unlimited."""
 
     windows: tuple[tuple[int, int], ...] = ()  # (most, window in ms)
 
-    @property
+    @cached_property
     def policy(self) -> str:
-        """Write the windows as the scripts read them: `limit:window_ms,…`."""
+        """The windows as the scripts read them: `limit:window_ms,…`."""
         return ",".join(f"{most}:{window_ms}" for most, window_ms in self.windows)
 
     def __bool__(self) -> bool:
