@@ -92,10 +92,10 @@ class IssueBody(_Body):
 
     def to_request(self, caller: str | None, *, owner: str | None = None) -> IssueRequest:
         """Hand the wish to the core; `caller` tells API keys apart, to `owner` the verification will belong."""
-        values: dict[str, Any] = dict(self)
-        if self.web_origin is not None:
-            values["web_origin"] = self.web_origin.removeprefix("https://")
-        return IssueRequest(**values, caller=caller, owner=owner)
+        request = IssueRequest(**vars(self), caller=caller, owner=owner)
+        if self.web_origin is None:
+            return request
+        return request._replace(web_origin=self.web_origin.removeprefix("https://"))
 
 
 class CheckBody(_Body):
