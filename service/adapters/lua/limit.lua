@@ -25,26 +25,32 @@ if ARGV[2] ~= '' then
   return {0, now_ms}
 end
 
-local counts, stale = {}, {}
+local windows = {}  -- by window: what is counted in each of its slices
 local record = redis.call('HGETALL', KEYS[1])
-for i = 1, #record, 2 do counts[record[i]] = tonumber(record[i + 1]) end
+for i = 1, #record, 2 do
+  local window, slice = string.match(record[i], '^(%d+):(%d+)$')
+  windows[window] = windows[window] or {}
+  windows[window][tonumber(slice)] = tonumber(record[i + 1])
+end
 
-local wait_ms, longest_ms, fields = 0, 0, {}
+local wait_ms, longest_ms, fields, stale = 0, 0, {}, {}
 for limit, window in string.gmatch(ARGV[1], '(%d+):(%d+)') do
   local slice_ms = math.ceil(window / SLICES)
   local newest = math.floor(now_ms / slice_ms)
   local oldest = math.floor((now_ms - window) / slice_ms)
-  local sum = 0
-  for slice = oldest, newest do sum = sum + (counts[window .. ':' .. string.format('%d', slice)] or 0) end
+  local counts, sum = windows[window] or {}, 0
+  for slice, count in pairs(counts) do
+    if slice < oldest then
+      stale[#stale + 1] = window .. ':' .. string.format('%d', slice)
+    elseif slice <= newest then
+      sum = sum + count
+    end
+  end
   local slice = oldest
   while sum >= tonumber(limit) and slice <= newest do
-    sum = sum - (counts[window .. ':' .. string.format('%d', slice)] or 0)
+    sum = sum - (counts[slice] or 0)
     slice = slice + 1
     wait_ms = math.max(wait_ms, slice * slice_ms + window - now_ms)
-  end
-  for field in pairs(counts) do
-    local of_window, number = string.match(field, '^(%d+):(%d+)$')
-    if of_window == window and tonumber(number) < oldest then stale[#stale + 1] = field end
   end
   fields[#fields + 1] = slice_field(window, now_ms)
   longest_ms = math.max(longest_ms, tonumber(window) + slice_ms)
