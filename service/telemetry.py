@@ -8,10 +8,12 @@ are the same whichever worker answers.
 import asyncio
 import logging
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TextIO
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -96,7 +98,13 @@ class _Lines:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_second(seconds)}.{microseconds:06d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def metrics_text(totals: Counter[str], gauges: Mapping[str, float]) -> bytes:

@@ -85,7 +85,8 @@ def read_record(keyring: Keyring, verification_id: str, reply: Iterable[Any]) ->
     """Read a script's `now_ms, field, value, …`. Raises `StoreUnavailable` when no key of ours opens the number."""
     answer = iter(reply)
     now_ms = next(answer)
-    record: dict[bytes, bytes] = {**_DEFAULTS, **dict(zip(answer, answer, strict=True))}
+    record = dict(_DEFAULTS)
+    record.update(zip(answer, answer, strict=True))
     optional = record.get
     try:
         to = keyring.unseal(verification_id, record[b"to"]).decode()

@@ -6,6 +6,7 @@ The store names keys, hands policies over and translates answers; what a check c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from service.adapters import redis_keys
@@ -228,9 +229,9 @@ class RedisVerifications:
 
 def _record_and_debts(verification_id: str) -> list[str]:
     partition = partition_of(verification_id)
-    return [
-        redis_keys.verification(verification_id),
-        redis_keys.owed(partition),
-        redis_keys.owed_info(partition),
-        redis_keys.stats(partition),
-    ]
+    return [redis_keys.verification_prefix(partition) + verification_id, *_debts(partition)]
+
+
+@cache
+def _debts(partition: str) -> tuple[str, str, str]:
+    return redis_keys.owed(partition), redis_keys.owed_info(partition), redis_keys.stats(partition)

@@ -5,7 +5,7 @@ that names its length, then one body, in the same turn of the loop. So such a he
 answer (a stream, one that ends the connection, one to HEAD) is written by uvicorn.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -32,8 +32,8 @@ class Exchange(RequestResponseCycle):
         await super().send(message)
 
     def _is_of_a_whole(self, head: HTTPResponseStartEvent) -> bool:
-        names = {name for name, _ in head.get("headers", ())}
-        return b"content-length" in names and b"connection" not in names and self.scope["method"] != "HEAD"
+        headers = dict(head.get("headers", ()))
+        return b"content-length" in headers and b"connection" not in headers and self.scope["method"] != "HEAD"
 
     def _write_whole(self, head: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> bool:
         """Write the answer; False when it is none to be written at once."""
@@ -52,11 +52,12 @@ class Exchange(RequestResponseCycle):
         return True
 
 
-def _head(status: int, headers: Iterable[_Header], *, keep_alive: bool) -> bytes:
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    if not keep_alive:
-        lines.append(b"connection: close\r\n")
-    head = b"".join([STATUS_LINE[status], *lines, b"\r\n"])
-    if head.count(b"\n") != len(lines) + 2:  # what a header smuggled in would be an answer of its own
+def _head(status: int, headers: Collection[_Header], *, keep_alive: bool) -> bytes:
+    parts = [STATUS_LINE[status]]
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    head = b"".join(parts)
+    if head.count(b"\n") != len(headers) + (2 if keep_alive else 3):  # a smuggled one would end the head early
         raise RuntimeError("a header holds a line break")
     return head

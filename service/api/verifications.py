@@ -145,7 +145,7 @@ class VerificationDoors:
             owner=_owner(call),
             idempotency_key=idempotency_key(call),
         )
-        call.log.update(verdict=judgement.verdict, replayed=judgement.replayed or None)
+        call.log |= {"verdict": str(judgement.verdict), "replayed": judgement.replayed or None}
         return self._answers.check(judgement, masked=call.is_front_end)
 
     async def resend(self, call: Call, verification_id: VerificationId) -> Object | Reply:

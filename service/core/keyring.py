@@ -45,14 +45,11 @@ class Keyring:
         if not secret_keys:
             raise ValueError("at least one secret key is needed")
         self._keys = tuple(_derive(secret) for secret in secret_keys)
+        # The first bytes of what our keys have sealed: a record that begins otherwise was written by a newer key.
+        self.key_ids = b"".join(keys.id for keys in self._keys)
         self._number_key = _expand(index_key, b"number")
         self._limit_key = _expand(index_key, b"limit")
         self._idempotency_key = _expand(index_key, b"idempotency")
-
-    @property
-    def key_ids(self) -> bytes:
-        """The first bytes of what our keys have sealed: a record that begins otherwise was written by a newer key."""
-        return b"".join(keys.id for keys in self._keys)
 
     def number_tag(self, number: str) -> str:
         """Name a number without telling it: 128 bits of HMAC, 22 characters."""
@@ -77,7 +74,7 @@ class Keyring:
     def code_digests(self, verification_id: str, code: str) -> tuple[bytes, ...]:
         """Digest a code under every key, newest first; the first is the one to store."""
         message = f"{verification_id}|{code}".encode()
-        return tuple(hmac.digest(keys.code, message, "sha256")[:DIGEST_BYTES] for keys in self._keys)
+        return tuple([hmac.digest(keys.code, message, "sha256")[:DIGEST_BYTES] for keys in self._keys])
 
     def client_token(self, verification_id: str) -> str:
         """Make the token that lets a front end act on one verification and nothing else."""
