@@ -68,14 +68,13 @@ class Multiplexer:
         nobody knows whether it ran, TimeoutError likewise, ResponseError when Redis or the script refused.
         """
         deadline = self._loop.time() + self._timeout_seconds
-        words = (len(keys), *keys, *args)
         key = keys[0] if keys else None
         try:
-            return await self._send(pack((b"EVALSHA", script.sha, *words)), key)
+            return await self._send(pack((b"EVALSHA", script.sha, len(keys), *keys, *args)), key)
         except NoScriptError:
             # EVAL runs the script and keeps it. Not SCRIPT LOAD: of two commands the second can meet a flush again.
             async with self._until(deadline):
-                return await self._send(pack((b"EVAL", script.text, *words)), key)
+                return await self._send(pack((b"EVAL", script.text, len(keys), *keys, *args)), key)
 
     async def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Word]]]) -> list[Any]:
         """Run a script once for each (keys, args), side by side; give every answer, or in its place the error.

@@ -10,8 +10,8 @@ problem, and an unexpected one into a 500 that says nothing, for `api.trail` to 
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
@@ -27,13 +27,12 @@ MOST_BODY_BYTES = 4096
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer that is already written."""
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     media_type: str = JSON
 
 
@@ -138,8 +137,8 @@ async def read_body(call: Call, receive: Receive, *, media_type: str, most_bytes
     given = call.header(b"content-type") or ""
     if given != media_type and given.partition(";")[0].strip().lower() != media_type:
         raise wrong_type(media_type)
-    announced = call.header(b"content-length") or "0"
-    if not announced.isdecimal() or int(announced) > most_bytes:
+    announced = call.headers.get(b"content-length", b"0")
+    if not announced.isdigit() or int(announced) > most_bytes:
         raise too_large(most_bytes)
     body, more = b"", True
     while more:
