@@ -16,19 +16,20 @@ Two letters a field, because a million of them are kept (a listpack of at most 5
 Numbers are sealed, codes are digests; what the fields come to is decided in the scripts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.core.keyring import Keyring, SealBroken
 from service.core.ports import NewVerification, StoreUnavailable
 from service.core.verification import Action, Channel, Delivery, Feedback, Send, Status, Verification
 
-_DEFAULTS = {b"lo": b"en", b"ch": b"sms", b"ac": b"code"}
+_PLACES_OF_A_SEND, _FEEDBACK = 5, 3
 # Looked up by their bytes: to call an enum with a value takes eight times as long, and a record holds seven.
-_CHANNELS = {word.encode(): word for word in Channel}
-_ACTIONS = {word.encode(): word for word in Action}
+# None: what the record leaves out.
+_CHANNELS: Mapping[bytes | None, Channel] = {None: Channel.SMS, **{word.encode(): word for word in Channel}}
+_ACTIONS: Mapping[bytes | None, Action] = {None: Action.CODE, **{word.encode(): word for word in Action}}
 _DELIVERIES = {word.encode(): word for word in Delivery}
-_FEEDBACKS = {word.encode(): word for word in Feedback}
+_FEEDBACKS: Mapping[bytes | None, Feedback] = {None: Feedback.NONE, **{word.encode(): word for word in Feedback}}
 _STATES = {b"locked": Status.MAX_ATTEMPTS_REACHED, **{word.encode(): word for word in Status}}
 
 
@@ -81,59 +82,55 @@ def issued_verification(new: NewVerification, now_ms: int, resend_at_ms: int) ->
     )
 
 
-def read_record(keyring: Keyring, verification_id: str, reply: Iterable[Any]) -> Verification:
-    """Read a script's `now_ms, field, value, …`. Raises `StoreUnavailable` when no key of ours opens the number."""
-    answer = iter(reply)
-    now_ms = next(answer)
-    record = dict(_DEFAULTS)
-    record.update(zip(answer, answer, strict=True))
-    optional = record.get
+def read_record(keyring: Keyring, verification_id: str, shown: Sequence[Any]) -> Verification:
+    """Read what `shown.lua` shows, by place. Raises `StoreUnavailable` when no key of ours opens the number."""
+    now_ms, state, attempts, sends_made, created_ms, resend_at_ms, sealed, ttl, purpose, country, *more = shown
+    code_length, newest, locale, channel_word, action, reference, web_origin, app_hash, client_tag, owner, *rest = more
     try:
-        to = keyring.unseal(verification_id, record[b"to"]).decode()
+        to = keyring.unseal(verification_id, sealed).decode()
     except SealBroken as broken:
         raise StoreUnavailable(str(broken)) from None
-    ttl_seconds, sends_made, channel = int(record[b"tl"]), int(record[b"n"]), _CHANNELS[record[b"ch"]]
-    sends = tuple([_send(record, number, channel) for number in range(1, sends_made + 1)])
-    newest = sends[int(optional(b"lv", sends_made)) - 1]
-    expires_at_ms = newest.sent_at_ms + ttl_seconds * 1000
-    status = _STATES[record[b"st"]]
+    ttl_seconds, channel, status = int(ttl), _CHANNELS[channel_word], _STATES[state]
+    sends = tuple(
+        [
+            _send(place // _PLACES_OF_A_SEND + 1, channel, rest[place : place + _PLACES_OF_A_SEND])
+            for place in range(0, len(rest), _PLACES_OF_A_SEND)
+        ]
+    )
+    expires_at_ms = sends[int(newest or sends_made) - 1].sent_at_ms + ttl_seconds * 1000
     return Verification(
         id=verification_id,
         to=to,
         status=Status.EXPIRED if status is Status.PENDING and now_ms >= expires_at_ms else status,
         channel=channel,
-        action=_ACTIONS[record[b"ac"]],
-        purpose=record[b"pu"].decode(),
-        locale=record[b"lo"].decode(),
-        reference=_text(optional(b"rf")),
-        country=record[b"co"].decode(),
-        code_length=int(record[b"ln"]),
+        action=_ACTIONS[action],
+        purpose=purpose.decode(),
+        locale="en" if locale is None else locale.decode(),
+        reference=reference and reference.decode(),
+        country=country.decode(),
+        code_length=int(code_length),
         ttl_seconds=ttl_seconds,
-        web_origin=_text(optional(b"wo")),
-        app_hash=_text(optional(b"ah")),
-        created_at_ms=int(record[b"cr"]),
+        web_origin=web_origin and web_origin.decode(),
+        app_hash=app_hash and app_hash.decode(),
+        created_at_ms=int(created_ms),
         expires_at_ms=expires_at_ms,
-        attempts=int(record[b"at"]),
-        resend_at_ms=int(record[b"rs"]),
+        attempts=int(attempts),
+        resend_at_ms=int(resend_at_ms),
         sends=sends,
-        client_tag=_text(optional(b"ip")),
-        is_test=optional(b"f:1") == b"none",
-        owner=_text(optional(b"ow")),
+        client_tag=client_tag and client_tag.decode(),
+        is_test=rest[_FEEDBACK] == b"none",
+        owner=owner and owner.decode(),
     )
 
 
-def _send(record: Mapping[bytes, bytes], number: int, channel: Channel) -> Send:
-    error_code = record.get(b"x:%d" % number)
+def _send(number: int, channel: Channel, places: Sequence[bytes | None]) -> Send:
+    sent_ms, delivery, error_code, feedback, request = places
     return Send(
         number=number,
         channel=channel,
-        status=_DELIVERIES[record.get(b"d:%d" % number, b"0unknown")[1:]],
+        status=Delivery.UNKNOWN if delivery is None else _DELIVERIES[delivery[1:]],  # its first digit is its rank
         error_code=None if error_code is None else int(error_code),
-        sent_at_ms=int(record[b"t:%d" % number]),
-        feedback=_FEEDBACKS[record.get(b"f:%d" % number, b"none")],
-        request=_text(record.get(b"k:%d" % number)),
+        sent_at_ms=int(sent_ms or 0),
+        feedback=_FEEDBACKS[feedback],
+        request=None if request is None else request.decode(),
     )
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()

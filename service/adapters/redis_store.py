@@ -107,7 +107,7 @@ class RedisVerifications:
             ],
         )
         if answer == b"sent":
-            return self._verification(verification.id, rest)
+            return self._verification(verification.id, rest[0])
         raise self._not_resent(answer, verification.id, rest)
 
     async def deliver(
@@ -168,7 +168,7 @@ class RedisVerifications:
             raise StoreUnavailable(
                 "judge: written under a key that is not in OTP_SECRET_KEYS; add it on every host first"
             )
-        verdict, owes, replayed, *record = rest
+        verdict, owes, replayed, record = rest
         return Judgement(
             verdict=_VERDICTS[verdict],
             verification=self._verification(check.verification_id, record),
@@ -198,7 +198,7 @@ class RedisVerifications:
     def _known(self, answer: bytes, verification_id: str, rest: Sequence[Any]) -> Verification:
         if answer == b"missing":
             raise UnknownVerification
-        return self._verification(verification_id, rest)
+        return self._verification(verification_id, rest[0])
 
     def _not_resent(self, answer: bytes, verification_id: str, rest: Sequence[Any]) -> Exception:
         match answer:
@@ -207,13 +207,13 @@ class RedisVerifications:
             case b"limited":
                 return self._limited(*rest)
             case b"already":
-                return AlreadySent(self._verification(verification_id, rest))
+                return AlreadySent(self._verification(verification_id, rest[0]))
             case b"exhausted":
                 return SendsExhausted()
             case b"same_code":
                 return SameCode()
             case _:
-                return NotPending(self._verification(verification_id, rest))
+                return NotPending(self._verification(verification_id, rest[0]))
 
     def _limited(self, wait_ms: int, limit: bytes) -> Limited:
         is_number = limit == b"number"

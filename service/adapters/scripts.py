@@ -15,7 +15,7 @@ from service.adapters.multiplexer import Multiplexer, Script
 from service.core.ports import StoreUnavailable
 
 _INCLUDE = "--@include "
-_INCLUDED = frozenset({"clock.lua", "owe.lua", "streak.lua", "windows.lua"})
+_INCLUDED = frozenset({"clock.lua", "owe.lua", "shown.lua", "streak.lua", "windows.lua"})
 
 
 class Scripts:

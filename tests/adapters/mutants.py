@@ -27,8 +27,8 @@ mismatch = judging.test_a_mismatch_is_not_compared
 
 MUTANTS = {
     "judge": [
-        ("  show(field, value)\n", "", judging.test_a_right_code_is_approved_and_its_message_owed),
-        ("show('at', tostring(attempts))", "", judging.test_a_right_code_is_approved_and_its_message_owed),
+        ("  record[field] = value\n", "", judging.test_a_right_code_is_approved_and_its_message_owed),
+        ("record.at = tostring(attempts)", "", judging.test_a_right_code_is_approved_and_its_message_owed),
         (" and state ~= 'failed' then", " then", hard_stop.test_guesses_at_nothing_count_for_nothing),
         (" or owner ~= '' and owner ~= record.ow", "", judging.test_nobody_elses_key_judges),
         ("owner ~= '' and owner ~= record.ow", "owner ~= record.ow", judging.test_nobody_elses_key_judges),
@@ -327,7 +327,7 @@ MUTANTS = {
     ],
     "read": [
         (
-            " and ARGV[1] ~= redis.call('HGET', KEYS[1], 'ow')",
+            " and ARGV[1] ~= record.ow",
             " and false",
             sends.test_nobody_elses_key_reads_or_cancels,
         ),

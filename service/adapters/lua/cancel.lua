@@ -3,9 +3,10 @@
 --
 -- KEYS   1 verification   2 stats
 -- ARGV   1 owner that must match, or ''
--- answer {'read', now_ms, field, value, …} | {'missing'}, also somebody else's
+-- answer {'read', record as shown.lua shows it} | {'missing'}, also somebody else's
 
 --@include clock.lua
+--@include shown.lua
 
 local state, sends, newest, ttl_seconds, owner = unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 'lv', 'tl', 'ow'))
 if not state or ARGV[1] ~= '' and ARGV[1] ~= owner then return {'missing'} end
@@ -14,4 +15,4 @@ if state == 'pending' and now_ms < newest_ms + tonumber(ttl_seconds) * 1000 then
   redis.call('HSET', KEYS[1], 'st', 'canceled')
   count(KEYS[2], 'canceled')
 end
-return {'read', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+return {'read', shown(now_ms, read_record(KEYS[1]))}

@@ -7,7 +7,7 @@
 --        8 most failed checks in a row   9 policy of sends per number   10 idempotency field, or ''
 --        11 fingerprint of the body   12 ids of our keys, one byte each
 --        13 owner that must match, or ''   14… digests of the typed code, newest key first
--- answer {'judged', verdict, owes (0/1), replayed (0/1), now_ms, field, value, …} | {'missing'}, also somebody else's | {'other_body'}
+-- answer {'judged', verdict, owes (0/1), replayed (0/1), record as shown.lua shows it} | {'missing'}, also somebody else's | {'other_body'}
 --        | {'other_key'} written under a key that this process does not have: no attempt is spent on a check it cannot judge
 --
 -- Order matters, because a script that fails half-way is not rolled back:
@@ -31,6 +31,7 @@
 -- and two hundred racing guesses: each raises `at` before it compares; the sixth finds at = 5 and compares nothing.
 
 --@include clock.lua
+--@include shown.lua
 --@include windows.lua
 --@include streak.lua
 --@include owe.lua
@@ -44,30 +45,22 @@ local most_in_a_row, send_policy = tonumber(ARGV[8]), ARGV[9]
 local idempotency_field, fingerprint, key_ids = ARGV[10], ARGV[11], ARGV[12]
 
 -- The whole record is read once: from it everything is decided, and with every change put into it, it is the answer.
-local fields = redis.call('HGETALL', KEYS[1])
-local record = {}
-for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
+local record = read_record(KEYS[1])
 local state, tag, owner = record.st, record.tg, ARGV[13]
 if not state or owner ~= '' and owner ~= record.ow then return {'missing'} end
 if not string.find(key_ids, string.sub(record.to, 1, 1), 1, true) then return {'other_key'} end
 local newest, country, channel = record.lv or record.n, record.co, record.ch or 'sms'
 local number_key = number_prefix .. tag
 
-local function show(field, value)
-  local place = 1
-  while fields[place] and fields[place] ~= field do place = place + 2 end
-  fields[place], fields[place + 1] = field, value
-end
-
 local changes = {}
 local function change(field, value)
   changes[#changes + 1] = field
   changes[#changes + 1] = value
-  show(field, value)
+  record[field] = value
 end
 
 local function answer(verdict, owes, replayed)
-  return {'judged', verdict, owes, replayed, now_ms, unpack(fields)}
+  return {'judged', verdict, owes, replayed, shown(now_ms, record)}
 end
 
 if idempotency_field ~= '' then
@@ -87,7 +80,7 @@ if stopped or tonumber(record.at) >= most_attempts then
 end
 
 local attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
-show('at', tostring(attempts))
+record.at = tostring(attempts)
 
 local function compare()
   if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= record.pu) then

@@ -3,10 +3,11 @@
 --
 -- KEYS   1 verification
 -- ARGV   1 owner that must match, or ''
--- answer {'read', now_ms, field, value, …} | {'missing'}, also somebody else's
+-- answer {'read', record as shown.lua shows it} | {'missing'}, also somebody else's
+
+--@include shown.lua
 
 local time = redis.call('TIME')
-local record = redis.call('HGETALL', KEYS[1])
-if #record == 0 then return {'missing'} end
-if ARGV[1] ~= '' and ARGV[1] ~= redis.call('HGET', KEYS[1], 'ow') then return {'missing'} end
-return {'read', time[1] * 1000 + math.floor(time[2] / 1000), unpack(record)}
+local record = read_record(KEYS[1])
+if not record.st or ARGV[1] ~= '' and ARGV[1] ~= record.ow then return {'missing'} end
+return {'read', shown(time[1] * 1000 + math.floor(time[2] / 1000), record)}

@@ -4,12 +4,13 @@
 -- KEYS   1 verification   2 number   3 stats
 -- ARGV   1 send number   2 Twilio's error code, or ''   3 rank and status of a failed message   4 '1': the fault passes
 --        (busy, unreachable, our own), so a resend leaves no trace
--- answer {'refused', now_ms, field, value, …} | {'missing'}
+-- answer {'refused', record as shown.lua shows it} | {'missing'}
 -- atomic its code can never be accepted; the number's limit gets it back, for nobody was disturbed; the verification fails
 --        when no other send is left to wait for, else `lv` says which of those is the newest, for it is that one's expiry
 --        that counts now.
 
 --@include clock.lua
+--@include shown.lua
 
 local send, passing = ARGV[1], ARGV[4] == '1'
 local state, sends, sent_ms, country, channel =
@@ -55,4 +56,4 @@ if log then
   redis.call('HSET', KEYS[2], 'sends', table.concat(kept, ','))
 end
 count(KEYS[3], 'refused:' .. country .. ':' .. (channel or 'sms'))
-return {'refused', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+return {'refused', shown(now_ms, read_record(KEYS[1]))}

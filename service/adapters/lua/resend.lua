@@ -6,12 +6,13 @@
 --        5 most failed checks in a row   6 tag of the Idempotency-Key that asks, or ''
 --        7 the number, sealed under the newest key   8 '1': a test number, whose code is the same again and is sent to nobody
 --        9… digests of the new code, newest key first
--- answer {'sent', now_ms, field, value, …} | {'missing'} | {'ended', now_ms, field, value, …} | {'exhausted'}
+-- answer {'sent', record as shown.lua shows it} | {'missing'} | {'ended', record} | {'exhausted'}
 --        | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'same_code'} an earlier send carries this code: draw again
---        | {'already', now_ms, field, value, …} this Idempotency-Key has had its send: its request was taken for dead
+--        | {'already', record} this Idempotency-Key has had its send: its request was taken for dead
 -- atomic state, limits and record. Attempts are shared by all sends and never reset (NIST SP 800-63B 3.2.2).
 
 --@include clock.lua
+--@include shown.lua
 --@include windows.lua
 --@include streak.lua
 
@@ -23,14 +24,14 @@ if not state then return {'missing'} end
 if ARGV[6] ~= '' then
   for number = 1, tonumber(sends) do
     if redis.call('HGET', KEYS[1], 'k:' .. number) == ARGV[6] then
-      return {'already', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+      return {'already', shown(now_ms, read_record(KEYS[1]))}
     end
   end
 end
 local newest_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. (newest or sends)))
 local ttl_ms = tonumber(ttl_seconds) * 1000
 if state ~= 'pending' or now_ms >= newest_ms + ttl_ms then
-  return {'ended', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+  return {'ended', shown(now_ms, read_record(KEYS[1]))}
 end
 if tonumber(sends) >= most_sends then return {'exhausted'} end
 if is_stopped(KEYS[2], ARGV[5]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
@@ -58,4 +59,4 @@ redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now
   'rs', string.format('%d', next_free_ms(instants(new_log), policy, now_ms)))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')  -- an earlier send may wait longer for its SID
 count(KEYS[3], 'resent:' .. country .. ':' .. (channel or 'sms'))
-return {'sent', now_ms, unpack(redis.call('HGETALL', KEYS[1]))}
+return {'sent', shown(now_ms, read_record(KEYS[1]))}
