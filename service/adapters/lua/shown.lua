@@ -3,11 +3,6 @@
 -- Not as it lies in the hash: the names of the fields would be half of the answer, and finding them again half of the
 -- reading. What a record does not have is nil in its place.
 
-local PLACES = {
-  'st', 'at', 'n', 'cr', 'rs', 'to', 'tl', 'pu', 'co', 'ln', 'lv', 'lo', 'ch', 'ac', 'rf', 'wo', 'ah', 'ip', 'ow',
-}
-local PLACES_OF_A_SEND = {'t:', 'd:', 'x:', 'f:', 'k:'}
-
 -- The record as a table by field; empty when there is none.
 local function read_record(key)
   local fields, record = redis.call('HGETALL', key), {}
@@ -15,11 +10,16 @@ local function read_record(key)
   return record
 end
 
-local function shown(now_ms, record)
-  local answer = {now_ms}
-  for i, field in ipairs(PLACES) do answer[i + 1] = record[field] or false end
-  for send = 1, tonumber(record.n) do
-    for _, field in ipairs(PLACES_OF_A_SEND) do answer[#answer + 1] = record[field .. send] or false end
+local function shown(now_ms, r)
+  local answer = {
+    now_ms, r.st, r.at, r.n, r.cr, r.rs, r.to, r.tl, r.pu, r.co, r.ln, r.lv or false, r.lo or false, r.ch or false,
+    r.ac or false, r.rf or false, r.wo or false, r.ah or false, r.ip or false, r.ow or false,
+  }
+  for send = 1, tonumber(r.n) do
+    local place = #answer
+    answer[place + 1], answer[place + 2] = r['t:' .. send], r['d:' .. send] or false
+    answer[place + 3], answer[place + 4] = r['x:' .. send] or false, r['f:' .. send] or false
+    answer[place + 5] = r['k:' .. send] or false
   end
   return answer
 end
