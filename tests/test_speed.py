@@ -1,0 +1,26 @@
+"""The promise of speed, as far as a test can hold it: by CPU time, in pairs, beside a reference in the same run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.absent import absent
+
+ROOT = Path(__file__).parent.parent
+BENCH = ROOT / "tests" / "bench"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_check_stays_cheap_beside_a_plain_handler():
+    """With all promises on, a check costs well under half the CPU time of one in a plain FastAPI handler."""
+    if shutil.which("wrk") is None:
+        absent("there is no wrk here")
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{BENCH}"}
+    command = [sys.executable, BENCH / "bench_guard.py"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
