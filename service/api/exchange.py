@@ -16,7 +16,8 @@ _Header = tuple[bytes, bytes]
 class Exchange(RequestResponseCycle):
     """Made by `api.connection` for each request."""
 
-    _waiting: HTTPResponseStartEvent | None = None
+    _waiting: HTTPResponseStartEvent | None = None  # the head that waits for its body
+    _length: bytes | None = None  # what it says the body has
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take one message of the answer."""
@@ -33,17 +34,18 @@ class Exchange(RequestResponseCycle):
 
     def _is_of_a_whole(self, head: HTTPResponseStartEvent) -> bool:
         headers = dict(head.get("headers", ()))
-        return b"content-length" in headers and b"connection" not in headers and self.scope["method"] != "HEAD"
+        self._length = headers.get(b"content-length")
+        return self._length is not None and b"connection" not in headers and self.scope["method"] != "HEAD"
 
     def _write_whole(self, head: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> bool:
         """Write the answer; False when it is none to be written at once."""
         body = message["body"]
-        headers = [*self.default_headers, *head["headers"]]
-        if message.get("more_body") or self.flow.write_paused or (b"content-length", b"%d" % len(body)) not in headers:
+        if message.get("more_body") or self.flow.write_paused or self._length != b"%d" % len(body):
             return False
         if self.disconnected:
             return True
         self.response_started = self.response_complete = True
+        headers = [*self.default_headers, *head["headers"]]
         self.transport.write(_head(head["status"], headers, keep_alive=self.keep_alive) + body)
         self.message_event.set()
         if not self.keep_alive:

@@ -22,7 +22,7 @@ _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
 _SAFE_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _POLICY = b"content-security-policy"
 # For answers that bring no policy of their own, as a page does: data that a browser shows may load and run nothing.
-_DEFAULT_POLICY = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+_DEFAULT_POLICY = ((_POLICY, b"default-src 'none'; frame-ancestors 'none'"),)
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -48,9 +48,8 @@ class Trail:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], *_SAFE_HEADERS, (b"x-request-id", request_id)]
-                if _POLICY not in dict(headers):
-                    headers.append(_DEFAULT_POLICY)
+                policy = () if _POLICY in dict(message["headers"]) else _DEFAULT_POLICY
+                headers = [*message["headers"], *_SAFE_HEADERS, *policy, (b"x-request-id", request_id)]
                 message = {**message, "headers": headers}
             return send(message)
 
