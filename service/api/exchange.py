@@ -60,6 +60,7 @@ def _head(status: int, headers: Collection[_Header], *, keep_alive: bool) -> byt
         parts += (name, b": ", value, b"\r\n")
     parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     head = b"".join(parts)
-    if head.count(b"\n") != len(headers) + (2 if keep_alive else 3):  # a smuggled one would end the head early
+    lines = len(headers) + (2 if keep_alive else 3)
+    if head.count(b"\n") != lines or head.count(b"\r") != lines:  # a smuggled one would end the head early
         raise RuntimeError("a header holds a line break")
     return head

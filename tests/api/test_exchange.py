@@ -36,6 +36,7 @@ ANSWERS = {
     "/too-short": [start(LENGTH), body(b"o")],
     "/too-long": [start(LENGTH), body(b"okay")],
     "/break-in-header": [start(LENGTH, (b"location", b"/\r\nx-smuggled: 1")), body(b"ok")],
+    "/return-in-header": [start(LENGTH, (b"location", b"/\rx-smuggled: 1")), body(b"ok")],
     "/only-a-body": [body(b"ok")],
     "/only-a-head": [start(LENGTH)],
     "/too-much": [start(LENGTH), body(b"ok"), body(b"ok")],
