@@ -13,6 +13,8 @@ import redis
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from results import Budget, save
+
 from service.adapters import redis_keys
 from service.adapters.embedded import embedded_valkey
 from service.core.verification import Delivery
@@ -40,7 +42,7 @@ async def measure(engine):
         plain = await stores.issue("111111", owner="0" * 12)
         report(stores, plain, f"just issued (budget {BUDGET_BYTES})")
         await stores.deliver(plain, status=Delivery.DELIVERED)
-        report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
+        delivered = report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
         await stores.check(plain, "111111")
         report(stores, plain, "approved, its confirmation owed")
         full = await stores.issue(
@@ -55,6 +57,8 @@ async def measure(engine):
             key = stores.keyring.idempotency_tag("k", str(attempt))
             await stores.check(full, f"11111{attempt}", idempotency_key=key, fingerprint=FINGERPRINT)
         report(stores, full, "the same after five idempotent checks")
+    what = "Redis memory of a pending verification with one send, delivered"
+    save("memory", {"bytes": delivered}, [Budget(what=what, measured=delivered, most=BUDGET_BYTES, unit="bytes")])
 
 
 def report(stores, verification, stage):
@@ -62,6 +66,7 @@ def report(stores, verification, stage):
     key = redis_keys.verification(verification.id)
     size, encoding = stores.admin.memory_usage(key, samples=0), stores.admin.object("encoding", key).decode()
     print(f"{size:6} bytes  {encoding:9}  {stage}")
+    return size
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from results import save
+
 from service.adapters.multiplexer import Script, open_multiplexer
 from tests.adapters.servers import cluster, server
 
@@ -38,6 +40,7 @@ def main():
             f"{callers:7} {before[0]:17,.0f} {after[0]:15,.0f} {after[0] / before[0]:7.1f} {sharded[0]:19,.0f}"
             f" {before[1]:13.2f} {after[1]:20.2f}"
         )
+    save("multiplexer", dict(zip(CALLERS, zip(pooled, multiplexed, clustered, strict=True), strict=True)))
 
 
 def measure(kind, url, callers):

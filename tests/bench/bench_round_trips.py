@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import aiohttp
 import redis
 import uvicorn
+from results import Budget, save
 from starlette.routing import Mount
 
 from service.adapters.embedded import embedded_valkey
@@ -118,15 +119,23 @@ async def main(redis_url):
 
 async def walk(http, proxy, monitor, sandbox):
     """Do each step twice (the first loads the scripts) and report the second."""
+    trips = {}
     for report in (False, True):
         parts = {"http": http, "proxy": proxy, "monitor": monitor, "report": report}
         with_key = {"Idempotency-Key": secrets.token_hex(8)}
         body = {"to": "+14155550123", "client_ip": "192.0.2.7"}
         issued = await step("issue", "", body, with_key, **parts)
+        trips["issue"] = proxy.trips
         with_key = {"Idempotency-Key": secrets.token_hex(8)}
         await step("resend", f"/{issued['id']}/resend", None, with_key, **parts)
+        trips["resend"] = proxy.trips
         code = re.findall(r"\b[0-9]{6}\b", sandbox.ledger.messages()[-1].body)[0]
         await step("verify", f"/{issued['id']}/verify", {"code": code}, {}, **parts)
+        trips["verify"] = proxy.trips
+    wanted = [
+        Budget(what=f"Redis round trips of {name}", measured=trips[name], most=most) for name, most in BUDGETS.items()
+    ]
+    save("round_trips", trips, wanted)
 
 
 async def step(name, path, body, headers, *, http, proxy, monitor, report):
