@@ -7,7 +7,7 @@ ARGS ?=
 NO_WHEEL := echo "A package could not be installed. If no wheel of it fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service demo test test-quick fuzz mutants check audit format bench clean
+.PHONY: help install install-service demo test test-quick fuzz mutants check audit format bench bench-peers clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,8 +66,19 @@ format: install ## Format and mend what ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: install ## Measure throughput, round trips and memory
-	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=.:tests/bench $(BIN)/python $$bench || exit 1; done
+# Each saves into tests/bench/results, which git ignores; ARGS=--quick gives an impression in a third of the time.
+BENCHES := verify pairs lag hung growth open_loop start round_trips memory multiplexer
+QUICK_TOO := verify lag hung growth open_loop start
+
+bench: install ## Measure everything beside its reference, in a quarter of an hour (needs wrk; ARGS=--quick for an impression)
+	@command -v wrk >/dev/null || { echo "wrk plays the checks; on Debian: apt-get install wrk"; exit 1; }
+	@$(BIN)/uv sync --locked --inexact --quiet --group bench
+	@for bench in $(BENCHES); do echo "== $$bench"; case " $(QUICK_TOO) " in *" $$bench "*) args="$(ARGS)";; *) args=;; esac; \
+		PYTHONPATH=.:tests/bench $(BIN)/python tests/bench/bench_$$bench.py $$args || exit 1; done
+	@PYTHONPATH=.:tests/bench $(BIN)/python tests/bench/report.py
+
+bench-peers: install ## Measure the check of two peers from their registries beside ours (fetches them)
+	@PYTHONPATH=.:tests/bench $(BIN)/python tests/bench/bench_peers.py $(ARGS)
 
 clean: ## Remove .venv and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants mutants.log

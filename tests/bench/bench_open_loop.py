@@ -22,7 +22,7 @@ from servers import plain, service, valkey
 FRACTIONS = (0.2, 0.4, 0.6, 0.8, 0.9)
 PERCENTILES = (50, 99, 99.9)
 CAPACITY_SECONDS = 2
-MOST_PER_SECOND = 16_000
+MOST_PER_SECOND = 30_000
 
 
 @dataclass(frozen=True)
