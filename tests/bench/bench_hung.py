@@ -101,8 +101,8 @@ def main():
 def capacity(redis_url):
     """Measure what the service can do at most."""
     with service(redis_url, **SETTINGS) as target:
-        run_checks(target, redis_url, seconds=1, most_per_second=16_000)
-        checks = run_checks(target, redis_url, seconds=2, most_per_second=16_000)
+        run_checks(target, redis_url, seconds=1, most_per_second=30_000)
+        checks = run_checks(target, redis_url, seconds=2, most_per_second=30_000)
     print(f"capacity {checks}")
     return checks.per_second
 
