@@ -33,6 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Start the clock: a connection that asks nothing is one that is slow to ask."""
         super().connection_made(transport)
+        self.ws_protocol_class = None  # of no concern here: a request to upgrade is one like any other
         self._arriving_since = self.loop.time()
         self._watch = self.loop.call_later(MOST_SECONDS, self._look)
 

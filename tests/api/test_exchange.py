@@ -58,11 +58,12 @@ async def app(scope, receive, send):
 
 
 @contextlib.asynccontextmanager
-async def serving(protocol, application=app):
+async def serving(protocol, application=app, **options):
     """Serve an application under a protocol; give the port."""
     config = uvicorn.Config(
-        application, port=0, http=protocol, lifespan="off", log_config=None, date_header=False, access_log=False
-    )
+        application, port=0, http=protocol, lifespan="off", log_config=None, date_header=False, access_log=False,
+        **options,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve())
@@ -178,3 +179,19 @@ async def test_a_client_that_has_gone_gets_nothing():
         async with asyncio.timeout(SECONDS):
             while not ended:  # noqa: ASYNC110 - the application tells by this list alone
                 await asyncio.sleep(0.005)
+
+
+async def test_a_request_to_upgrade_is_one_like_any_other():
+    """Where uvicorn knows a WebSocket protocol, a request to upgrade is still answered once, over HTTP."""
+
+    class Never(asyncio.Protocol):
+        def __init__(self, **_):
+            raise AssertionError("nobody upgrades here")
+
+    wish = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13")
+    async with serving(BoundedProtocol, ws=Never) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request("/whole", "GET", "1.1", *wish))
+        async with asyncio.timeout(SECONDS):
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
