@@ -72,15 +72,14 @@ class Multiplexer:
         try:
             return await self._send(pack((b"EVALSHA", script.sha, len(keys), *keys, *args)), key)
         except NoScriptError:
-            # EVAL runs the script and keeps it. Not SCRIPT LOAD: of two commands the second can meet a flush again.
-            async with self._until(deadline):
-                return await self._send(pack((b"EVAL", script.text, len(keys), *keys, *args)), key)
+            return await self._evaluate(script, keys, args, deadline)
 
     async def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Word]]]) -> list[Any]:
         """Run a script once for each (keys, args), side by side; give every answer, or in its place the error.
 
         To one node all of them leave together and cost no task each, as so many calls of `run` would.
         """
+        deadline = self._loop.time() + self._timeout_seconds
         head = (b"EVALSHA", script.sha)
         begun = [self._begin(pack((*head, len(keys), *keys, *args)), keys[0]) for keys, args in calls]
         try:
@@ -89,9 +88,10 @@ class Multiplexer:
             for one in begun:
                 one.cancel()
             raise
-        for place, answer in enumerate(answers):
-            if isinstance(answer, NoScriptError):
-                answers[place] = await _outcome(self.run(script, *calls[place]))
+        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        runs = [_outcome(self._evaluate(script, *calls[place], deadline)) for place in unknown]
+        for place, answer in zip(unknown, await asyncio.gather(*runs), strict=True):
+            answers[place] = answer
         return answers
 
     async def command(self, *words: Word, key: str | None = None) -> Any:
@@ -116,6 +116,14 @@ class Multiplexer:
             self._watch.cancel()
             await asyncio.wait([self._watch])
         await self._nodes.close()
+
+    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Word], deadline: float) -> Any:
+        """Run a script that its node does not know, and let it be kept there.
+
+        By EVAL, not SCRIPT LOAD: of two commands the second can meet a flush again.
+        """
+        async with self._until(deadline):
+            return await self._send(pack((b"EVAL", script.text, len(keys), *keys, *args)), keys[0] if keys else None)
 
     def _send(self, packed: bytes, key: str | None) -> Awaitable[Any]:
         return self._nodes.call(packed) if isinstance(self._nodes, Lane) else self._route(self._nodes, packed, key)
