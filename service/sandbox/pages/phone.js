@@ -122,9 +122,9 @@ function listen() {
 }
 
 async function catchUp() {
+  const isFirst = messages.size === 0; // asked before the wait: news of a message may come in meanwhile
   const known = await ask("messages");
   if (!known) return;
-  const isFirst = messages.size === 0;
   for (const message of known) {
     messages.set(message.sid, message);
     offer(message.to);
