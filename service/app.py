@@ -77,7 +77,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_doors(settings, journal) as doors:
             _stop_with_parent()
-            app.router.routes[:0] = doors  # in front of the docs: `Express` asks them in order
+            app.router.routes[:0] = doors  # for the OpenAPI page, and to tell a wrong method from a wrong address
+            express.hang(doors)
             # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
             gc.collect()
             gc.freeze()
@@ -88,9 +89,10 @@ def create_app(
 
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
     app.router.routes.extend(routes)
-    return Trail(
-        _with_cors(Express(app, app.router.routes, most_in_flight=settings.otp_max_in_flight), settings), journal
-    )
+    express = Express(app, most_in_flight=settings.otp_max_in_flight)
+    if settings.otp_cors_origins:
+        return Trail(_with_cors(express, settings.otp_cors_origins), journal)
+    return Trail(express, journal, express=express)
 
 
 @asynccontextmanager
@@ -187,12 +189,10 @@ def _doors(
     return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
 
 
-def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
-    if not settings.otp_cors_origins:
-        return app
+def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     return CORSMiddleware(
         app,
-        allow_origins=settings.otp_cors_origins,
+        allow_origins=origins,
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
         expose_headers=["location", "retry-after", "x-request-id", "idempotent-replayed"],

@@ -33,27 +33,21 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 _LEVELS = ("info", "warning", "error")
-# What an operator should be woken for, and what deserves a look.
-_ERRORS = frozenset(
-    {
-        "sending_halted",
-        "confirming_halted",
-        "worker_fault",
-        "unexpected_error",
-        "sid_not_attached",
-        "confirmation_fault",
-    }
-)
-_WARNINGS = frozenset(
-    {
-        "confirmation_dead",
-        "answer_not_kept",
-        "send_unknown",
-        "send_postponed",
-        "test_numbers_set",
-        "worker_waits_for_store",
-    }
-)
+# What an operator should be woken for, and what deserves a look; everything else is `info`.
+_LEVEL_OF = {
+    "sending_halted": "error",
+    "confirming_halted": "error",
+    "worker_fault": "error",
+    "unexpected_error": "error",
+    "sid_not_attached": "error",
+    "confirmation_fault": "error",
+    "confirmation_dead": "warning",
+    "answer_not_kept": "warning",
+    "send_unknown": "warning",
+    "send_postponed": "warning",
+    "test_numbers_set": "warning",
+    "worker_waits_for_store": "warning",
+}
 
 
 def open_journal(level: str = "info", *, to: TextIO | None = None) -> Journal:
@@ -66,11 +60,11 @@ def open_journal(level: str = "info", *, to: TextIO | None = None) -> Journal:
     levels = _LEVELS[_LEVELS.index("info" if level == "debug" else level) :]
 
     def write(event: str, /, **fields: object) -> None:
-        level = "error" if event in _ERRORS else "warning" if event in _WARNINGS else "info"
+        level = _LEVEL_OF.get(event, "info")
         if level in levels:
-            line: dict[str, object] = {"event": event, "level": level, "timestamp": _now()}
-            line |= {name: value for name, value in fields.items() if value is not None and name in FIELDS}
-            lines.add(to_json(line).decode())
+            if None in fields.values() or not fields.keys() <= FIELDS:
+                fields = {name: value for name, value in fields.items() if value is not None and name in FIELDS}
+            lines.add(to_json({"event": event, "level": level, "timestamp": _now(), **fields}).decode())
 
     return write
 

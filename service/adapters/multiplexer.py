@@ -89,9 +89,11 @@ class Multiplexer:
                 one.cancel()
             raise
         unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        runs = [_outcome(self._evaluate(script, *calls[place], deadline)) for place in unknown]
-        for place, answer in zip(unknown, await asyncio.gather(*runs), strict=True):
-            answers[place] = answer
+
+        async def evaluate(place: int) -> None:
+            answers[place] = await _outcome(self._evaluate(script, *calls[place], deadline))
+
+        await asyncio.gather(*map(evaluate, unknown))
         return answers
 
     async def command(self, *words: Word, key: str | None = None) -> Any:

@@ -143,10 +143,10 @@ class Authenticator:
 
 def _bearer(call: Call) -> str:
     """Read the credential: `Authorization: Bearer …`, with nothing else around it."""
-    scheme, _, credential = (call.header(b"authorization") or "").partition(" ")
-    if scheme.lower() != "bearer" or not credential:
+    scheme, _, credential = call.headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not credential:
         raise unauthenticated()
-    return credential.strip()
+    return credential.decode("latin-1").strip()
 
 
 def unauthenticated() -> ProblemAnswer:

@@ -1,10 +1,11 @@
-"""A call: one HTTP request as the doors see it, read from the ASGI scope without ceremony."""
+"""A call: one HTTP request as the doors see it, whichever way it came."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +21,42 @@ class Caller:
 class Call:
     """One request, with what became known of it on the way through the doors.
 
-    Of a header that comes twice `headers` has the last one.
+    Of a header that comes twice `headers` has the last one. `receive` brings the body, in ASGI's messages;
+    `whole_body` gives it where it is here already.
     """
 
-    __slots__ = ("_scope", "body", "caller", "headers", "log")
+    path_params: Mapping[str, str] = MappingProxyType({})
+    request_id = b""
+    caller: Caller | None = None
+    body = b""
 
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.log: dict[str, Any] = scope.setdefault("otp.log", {})
-        self.caller: Caller | None = None
-        self.body = b""
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        raw_path: bytes,
+        query: bytes,
+        header_lines: Sequence[tuple[bytes, bytes]],
+        client: tuple[str, int] | None,
+        receive: Callable[[], Awaitable[Any]],
+        whole_body: Callable[[], bytes | None] = lambda: None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.raw_path = raw_path  # as it came, escapes and all
+        self.query = query  # what stands behind the question mark
+        self.header_lines = header_lines
+        self.headers: Mapping[bytes, bytes] = dict(header_lines)
+        self.client = client
+        self.receive = receive
+        self.whole_body = whole_body
+        self.log: dict[str, Any] = {}
 
     def header(self, name: bytes) -> str | None:
         """Read a header, as latin-1; None when absent."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
-
-    @property
-    def raw_path(self) -> bytes:
-        """The path as it came, escapes and all."""
-        raw_path: bytes | None = self._scope.get("raw_path")
-        return raw_path or str(self._scope["path"]).encode()
-
-    @property
-    def query(self) -> bytes:
-        """What stands behind the question mark."""
-        query: bytes = self._scope.get("query_string", b"")
-        return query
 
     @property
     def has_body(self) -> bool:
@@ -64,10 +73,22 @@ class Call:
 
         Everything further left was written by the caller and proves nothing.
         """
-        client = self._scope.get("client")
-        connected = str(client[0]) if client else "unknown"  # a proxy's, when there is one
-        forwarded = b",".join(value for name, value in self._scope["headers"] if name == b"x-forwarded-for")
+        connected = self.client[0] if self.client else "unknown"  # a proxy's, when there is one
+        forwarded = b",".join(value for name, value in self.header_lines if name == b"x-forwarded-for")
         addresses = [part.strip() for part in forwarded.decode("latin-1").split(",")]
         if 0 < trusted_proxies <= len(addresses):
             return addresses[-trusted_proxies] or connected
         return connected
+
+
+def call_of(scope: Scope, receive: Receive) -> Call:
+    """Read a call from what an ASGI server gives."""
+    return Call(
+        scope["method"],
+        scope["path"],
+        raw_path=scope.get("raw_path") or scope["path"].encode(),
+        query=scope.get("query_string", b""),
+        header_lines=scope["headers"],
+        client=scope.get("client"),
+        receive=receive,
+    )

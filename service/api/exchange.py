@@ -3,14 +3,20 @@
 uvicorn writes head and body apart, which costs two system calls, and wakes the client twice. Ours are whole: a head
 that names its length, then one body, in the same turn of the loop. So such a head waits for its body. Every other
 answer (a stream, one that ends the connection, one to HEAD) is written by uvicorn.
+
+A call at a lean door is answered without ASGI between: `answer_at` stands in for the application, and the door's
+answer is written as it is. Limits, pipelines, disconnects and the end of the server are uvicorn's for both.
 """
 
-from collections.abc import Collection
+from functools import lru_cache
 
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-_Header = tuple[bytes, bytes]
+from service.api.call import Call
+from service.api.express import Door
+from service.api.reply import Header, header_bytes
+from service.api.trail import Trail
 
 
 class Exchange(RequestResponseCycle):
@@ -18,6 +24,20 @@ class Exchange(RequestResponseCycle):
 
     _waiting: HTTPResponseStartEvent | None = None  # the head that waits for its body
     _length: bytes | None = None  # what it says the body has
+
+    def whole_body(self) -> bytes | None:
+        """Give the body of the request; None while it is on its way."""
+        return None if self.more_body or self.disconnected else bytes(self.body)
+
+    async def answer_at(self, trail: Trail, call: Call, door: Door) -> None:
+        """Answer a call at a lean door."""
+        reply, lines = await trail.answer(call, door)
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if not self.disconnected:
+            is_last = "connection" in reply.headers
+            self.keep_alive = self.keep_alive and not is_last
+            self._write(reply.status, lines, reply.body, is_told=is_last)
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take one message of the answer."""
@@ -44,23 +64,24 @@ class Exchange(RequestResponseCycle):
             return False
         if self.disconnected:
             return True
+        self.response_started = True  # as uvicorn has it: a header that cannot be written ends the connection
+        self._write(head["status"], header_bytes(list(head["headers"])), body)
+        return True
+
+    def _write(self, status: int, header_lines: bytes, body: bytes, *, is_told: bool = False) -> None:
+        """Write a whole answer; `is_told`: its headers say that the connection ends, where it does."""
         self.response_started = self.response_complete = True
-        headers = [*self.default_headers, *head["headers"]]
-        self.transport.write(_head(head["status"], headers, keep_alive=self.keep_alive) + body)
+        closing = b"" if self.keep_alive or is_told else b"connection: close\r\n"
+        self.transport.write(
+            b"".join((STATUS_LINE[status], _server_lines(*self.default_headers), header_lines, closing, b"\r\n", body))
+        )
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
-        return True
 
 
-def _head(status: int, headers: Collection[_Header], *, keep_alive: bool) -> bytes:
-    parts = [STATUS_LINE[status]]
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-    head = b"".join(parts)
-    lines = len(headers) + (2 if keep_alive else 3)
-    if head.count(b"\n") != lines or head.count(b"\r") != lines:  # a smuggled one would end the head early
-        raise RuntimeError("a header holds a line break")
-    return head
+@lru_cache(maxsize=2)
+def _server_lines(*headers: Header) -> bytes:
+    """Write what uvicorn adds to every answer, such as the date: new once a second."""
+    return header_bytes(headers)

@@ -1,4 +1,4 @@
-"""The express lane: our own routes, reached before FastAPI's middleware and router, as many at once as there is room.
+"""The express lane: our own doors, reached before FastAPI's middleware and router, as many at once as there is room.
 
 Those would cost a check more than judging it does. A `LeanRoute` answers by itself and needs nothing
 of what stands between; FastAPI keeps the same routes for the OpenAPI page, and answers the rest:
@@ -10,37 +10,59 @@ holds its place for as long as Twilio takes is closed earlier (`LeanRoute.room`)
 room when issues would fill it.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.places import Places, overloaded
-from service.api.route import LeanRoute, problem_reply, send_reply
+from service.api.call import Call, call_of
+from service.api.places import Places
+from service.api.problems import ProblemAnswer
+from service.api.reply import Reply, problem_reply, send_reply
+from service.api.route import LeanRoute
+
+Door: TypeAlias = Callable[[Call], Awaitable[Reply]]
 
 
 class Express:
-    """Passes a request to the lean route that fits it, else to the application behind."""
+    """Finds the lean door for a call, and passes what fits none to the application behind."""
 
-    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute], *, most_in_flight: int) -> None:
-        """`routes` is looked at for each request: the doors are hung in it when the service starts."""
+    def __init__(self, app: ASGIApp, *, most_in_flight: int) -> None:
         self._app = app
-        self._routes = routes
         self._places = Places(most_in_flight)
-        self._overloaded = problem_reply(overloaded())
+        self._doors: dict[str, list[tuple[re.Pattern[str], Door]]] = {}
+
+    def hang(self, routes: Sequence[BaseRoute]) -> None:
+        """Hang the doors, in the order in which they are tried; until then there are none."""
+        for route in routes:
+            if isinstance(route, LeanRoute):
+                for method in route.methods or ():
+                    door = partial(route.answer, places=self._places)
+                    self._doors.setdefault(method, []).append((route.path_regex, door))
+
+    def door(self, call: Call) -> Door | None:
+        """Find the door for a call, and read the parameters of its path."""
+        for path, door in self._doors.get(call.method, ()):
+            match = path.match(call.path)
+            if match is not None:
+                call.path_params = match.groupdict()
+                return door
+        return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on."""
+        """Answer over ASGI, or pass on."""
         if scope["type"] == "http":
-            path, method = scope["path"], scope["method"]
-            for route in self._routes:
-                if isinstance(route, LeanRoute) and method in (route.methods or ()):
-                    match = route.path_regex.match(path)
-                    if match is not None:
-                        if not self._places.has_room(route.room):
-                            scope["otp.log"] |= {"route": route.path, "problem": "overloaded"}
-                            return await send_reply(self._overloaded, send)
-                        scope["path_params"] = match.groupdict()
-                        scope["otp.places"] = self._places
-                        return await route.answer(scope, receive, send)
+            call = call_of(scope, receive)
+            door = self.door(call)
+            if door is not None:
+                call.log = scope["otp.log"]
+                try:
+                    reply = await door(call)
+                except Exception:
+                    await send_reply(problem_reply(ProblemAnswer("internal_error")), send)
+                    raise  # for the log
+                return await send_reply(reply, send)
         return await self._app(scope, receive, send)

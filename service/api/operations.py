@@ -20,7 +20,8 @@ from starlette.routing import BaseRoute
 from service.api.auth import Access
 from service.api.call import Call
 from service.api.problems import ProblemAnswer
-from service.api.route import LeanRoute, Reply, problem_reply
+from service.api.reply import Reply, problem_reply
+from service.api.route import LeanRoute
 from service.core.ports import StoreUnavailable
 
 _READY_FOR_SECONDS = 1.0

@@ -6,6 +6,7 @@ it comes back with the answer, whatever that is.
 """
 
 from service.api.problems import ProblemAnswer
+from service.api.reply import problem_reply
 
 _RETRY_SECONDS = 1
 
@@ -16,6 +17,7 @@ class Places:
     def __init__(self, most: int) -> None:
         self._most = most
         self._taken = 0
+        self.refusal = problem_reply(overloaded())  # written once: to refuse must cost little
 
     def has_room(self, share: float | None) -> bool:
         """Tell whether a door that may use this share of all places has one left; None always has."""

@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 
 from service.api.call import Call
 from service.api.problems import ProblemAnswer
-from service.api.route import Reply
+from service.api.reply import Reply
 
 _LONGEST_KEY = 255
 

@@ -1,4 +1,4 @@
-"""The lean route: a FastAPI route in the OpenAPI page, a plain ASGI function on the wire.
+"""The lean route: a FastAPI route in the OpenAPI page, a plain function from call to reply on the wire.
 
 FastAPI solves dependencies, opens exit stacks and validates answers on every request; a check that
 takes one Redis round trip would spend most of its time there. A `LeanRoute` reads its endpoint's
@@ -10,31 +10,19 @@ problem, and an unexpected one into a 500 that says nothing, for `api.trail` to 
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
-from starlette.types import Receive, Scope, Send
 
 from service.api.auth import Access
 from service.api.call import Call
 from service.api.places import Places
-from service.api.problems import MEDIA_TYPE, ProblemAnswer, problem_of
+from service.api.problems import ProblemAnswer, problem_of
+from service.api.reply import JSON, Reply, problem_reply
 
 MOST_BODY_BYTES = 4096
-JSON = "application/json"
-
-
-class Reply(NamedTuple):
-    """An answer that is already written."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = MappingProxyType({})
-    media_type: str = JSON
-
 
 Endpoint = Callable[..., Awaitable[BaseModel | Mapping[str, Any] | Reply]]
 
@@ -70,39 +58,38 @@ class LeanRoute(APIRoute):
         self.most_body_bytes = most_body_bytes
         self.room = room
         self.body_model, self.body_name = _body_of(endpoint)
+        self.takes_body = self.body_model is not None or body_type != JSON
         described.setdefault("response_model", None)
         super().__init__(path, _documentation_of(endpoint), **described)
-        self.app = self.answer
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, the method already matched."""
-        call = Call(scope)
+    async def answer(self, call: Call, places: Places) -> Reply:
+        """Answer one call whose method and path fit. What it cannot explain it raises."""
         call.log["route"] = self.path
+        if not places.has_room(self.room):
+            call.log["problem"] = "overloaded"
+            return places.refusal
         try:
-            reply = await self._reply(call, scope["path_params"], receive, scope.get("otp.places"))
+            return await self._reply(call, places)
         except Exception as failure:
             problem = problem_of(failure)
             if problem is None:
-                await send_reply(problem_reply(ProblemAnswer("internal_error")), send)
-                raise  # for the log
-            call.log |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
-            if call.caller is None or call.is_front_end:
-                problem.limit = None  # a stranger learns nothing by which to walk around it
-            reply = problem_reply(problem)
-        await send_reply(reply, send)
+                raise
+        call.log |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
+        if call.caller is None or call.is_front_end:
+            problem.limit = None  # a stranger learns nothing by which to walk around it
+        return problem_reply(problem)
 
-    async def _reply(self, call: Call, path: Mapping[str, str], receive: Receive, places: Places | None) -> Reply:
+    async def _reply(self, call: Call, places: Places) -> Reply:
         if self.access is not None:
-            await self.access.authorize(call, path)
-        arguments: dict[str, Any] = {**path, "call": call}
-        if self.body_model is not None or self.body_type != JSON:
-            call.body = await read_body(call, receive, media_type=self.body_type, most_bytes=self.most_body_bytes)
+            await self.access.authorize(call, call.path_params)
+        arguments: dict[str, Any] = {**call.path_params, "call": call}
+        if self.takes_body or call.has_body:
+            call.body = await read_body(call, media_type=self.body_type, most_bytes=self.most_body_bytes)
         if self.body_model is not None:
             arguments[self.body_name] = self.body_model.__pydantic_validator__.validate_json(call.body)
-        elif self.body_type == JSON and call.has_body:
-            call.body = await read_body(call, receive, media_type=JSON, most_bytes=self.most_body_bytes)
-            NoFields.model_validate_json(call.body or b"{}")
-        if places is None or self.room is None:  # a probe takes no place
+        elif self.body_type == JSON and call.body:
+            NoFields.model_validate_json(call.body)
+        if self.room is None:  # a probe takes no place
             answer = await self.endpoint_of_call(**arguments)
         else:
             places.take(self.room)
@@ -115,34 +102,26 @@ class LeanRoute(APIRoute):
         return Reply(self.status_code or 200, to_json(answer))
 
 
-def problem_reply(problem: ProblemAnswer) -> Reply:
-    """Write a problem."""
-    return Reply(problem.status, problem.body, problem.all_headers, MEDIA_TYPE)
-
-
-async def send_reply(reply: Reply, send: Send) -> None:
-    """Send an answer in two ASGI messages."""
-    headers = [
-        (b"content-length", b"%d" % len(reply.body)),
-        *((name.encode(), value.encode()) for name, value in reply.headers.items()),
-    ]
-    if reply.body:
-        headers.append((b"content-type", reply.media_type.encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
-
-
-async def read_body(call: Call, receive: Receive, *, media_type: str, most_bytes: int) -> bytes:
+async def read_body(call: Call, *, media_type: str, most_bytes: int) -> bytes:
     """Read a body of the right type; stop at the limit, whatever Content-Length says."""
     given = call.header(b"content-type") or ""
     if given != media_type and given.partition(";")[0].strip().lower() != media_type:
         raise wrong_type(media_type)
+    body = call.whole_body()
+    if body is None:
+        return await _receive_body(call, most_bytes)
+    if len(body) > most_bytes:
+        raise too_large(most_bytes)
+    return body
+
+
+async def _receive_body(call: Call, most_bytes: int) -> bytes:
     announced = call.headers.get(b"content-length", b"0")
     if not announced.isdigit() or int(announced) > most_bytes:
         raise too_large(most_bytes)
     body, more = b"", True
     while more:
-        message = await receive()
+        message = await call.receive()
         if message["type"] == "http.disconnect":
             raise ended_early()
         body += message.get("body", b"")

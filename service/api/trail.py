@@ -3,18 +3,25 @@
 The line has the route's template instead of the path, so that no id of a stranger's making and no
 number reaches the log. A request id is taken from `X-Request-Id` only when it is 16 to 64 hex digits
 or dashes, too long and too plain to be a phone number or a key.
+
+A call at a lean door comes here straight from `serve`'s own protocol (`api.exchange`), everything else,
+and with CORS these calls too, over ASGI. Id, headers and line are the same.
 """
 
 import random
 import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.call import Call
+from service.api.express import Door, Express
 from service.api.problems import ProblemAnswer
-from service.api.route import problem_reply, send_reply
+from service.api.reply import Header, Reply, header_bytes, headers_without_length, problem_reply, send_reply
 from service.core.ports import Journal
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
@@ -27,55 +34,98 @@ _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class Trail:
-    """Wraps the application."""
+    """Wraps the application.
 
-    def __init__(self, app: ASGIApp, journal: Journal, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    `express` is its lane when nothing stands between; None when calls must pass what does, which is ASGI.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        journal: Journal,
+        *,
+        express: Express | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._app = app
         self._journal = journal
+        self._express = express
         self._clock = clock
 
+    def door(self, call: Call) -> Door | None:
+        """Find the door at which `answer` may answer a call."""
+        return None if self._express is None else self._express.door(call)
+
+    async def answer(self, call: Call, door: Door) -> tuple[Reply, bytes]:
+        """Answer a call, and leave its line; give the reply with its headers as lines."""
+        started, request_id, status = self._clock(), _request_id(call.headers.get(b"x-request-id")), 0
+        try:
+            reply = await door(call)
+            status = reply.status
+        except Exception as fault:  # noqa: BLE001 - the last door: nothing may leave it unanswered or unlogged
+            reply = self._fault_reply(fault, request_id, call.log)
+            status = reply.status
+        finally:
+            if call.path not in _QUIET:
+                self._leave_line(call.method, request_id, status, started, call.log)
+        lines = _repeated_lines(reply.media_type if reply.body else None, *reply.headers.items())
+        return reply, b"content-length: %d\r\n%bx-request-id: %b\r\n" % (len(reply.body), lines, request_id)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on, and leave its line."""
+        """Pass one request on over ASGI, and leave its line."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = self._clock()
-        request_id = _request_id(scope)
+        started, request_id, status = self._clock(), _request_id(dict(scope["headers"]).get(b"x-request-id")), 0
         log = scope["otp.log"] = {}
-        status = 0
 
         def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                policy = () if _POLICY in dict(message["headers"]) else _DEFAULT_POLICY
-                headers = [*message["headers"], *_SAFE_HEADERS, *policy, (b"x-request-id", request_id)]
-                message = {**message, "headers": headers}
+                message = {**message, "headers": [*_safe(message["headers"]), (b"x-request-id", request_id)]}
             return send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception as fault:  # noqa: BLE001 - the last door: nothing may leave it unanswered or unlogged
-            self._journal("unexpected_error", request_id=request_id.decode(), **_where(fault))
-            log["problem"] = "internal_error"
+        except Exception as fault:  # noqa: BLE001 - as above
+            reply = self._fault_reply(fault, request_id, log)
             if status == 0:
-                await send_reply(problem_reply(ProblemAnswer("internal_error")), send_with_id)
+                await send_reply(reply, send_with_id)
         finally:
             if scope["path"] not in _QUIET:
-                self._journal(
-                    "request",
-                    request_id=request_id.decode(),
-                    method=scope["method"],
-                    status=status,
-                    duration_ms=round((self._clock() - started) * 1000, 2),
-                    **{"route": "unmatched", **log},
-                )
+                self._leave_line(scope["method"], request_id, status, started, log)
+
+    def _fault_reply(self, fault: Exception, request_id: bytes, log: dict[str, Any]) -> Reply:
+        self._journal("unexpected_error", request_id=request_id.decode(), **_where(fault))
+        log["problem"] = "internal_error"
+        return problem_reply(ProblemAnswer("internal_error"))
+
+    def _leave_line(self, method: str, request_id: bytes, status: int, started: float, log: Mapping[str, Any]) -> None:
+        self._journal(
+            "request",
+            request_id=request_id.decode(),
+            method=method,
+            status=status,
+            duration_ms=round((self._clock() - started) * 1000, 2),
+            **{"route": "unmatched", **log},
+        )
 
 
-def _request_id(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return bytes(value)
+def _safe(headers: Iterable[Header]) -> list[Header]:
+    """Add to headers what no answer may be without."""
+    policy = () if any(name == _POLICY for name, _ in headers) else _DEFAULT_POLICY
+    return [*headers, *_SAFE_HEADERS, *policy]
+
+
+@lru_cache(maxsize=1024)
+def _repeated_lines(media_type: str | None, *headers: tuple[str, str]) -> bytes:
+    return header_bytes(_safe(headers_without_length(media_type, headers)))
+
+
+def _request_id(given: bytes | None) -> bytes:
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
     return b"%016x" % random.getrandbits(64)  # it tells requests apart and opens nothing
 
 

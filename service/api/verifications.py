@@ -11,7 +11,8 @@ from service.api.fields import VerificationId
 from service.api.keys import Scope
 from service.api.problems import ProblemAnswer, problem_of
 from service.api.repeating import describe_same_answer, describe_same_verdict, idempotency_key, pack, unpack
-from service.api.route import LeanRoute, Reply, problem_reply
+from service.api.reply import Reply, problem_reply
+from service.api.route import LeanRoute
 from service.api.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, Object, VerificationAnswer
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
@@ -145,7 +146,9 @@ class VerificationDoors:
             owner=_owner(call),
             idempotency_key=idempotency_key(call),
         )
-        call.log |= {"verdict": str(judgement.verdict), "replayed": judgement.replayed or None}
+        call.log["verdict"] = str(judgement.verdict)
+        if judgement.replayed:
+            call.log["replayed"] = True
         return self._answers.check(judgement, masked=call.is_front_end)
 
     async def resend(self, call: Call, verification_id: VerificationId) -> Object | Reply:

@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute
 from service.api.call import Call
 from service.api.fields import VerificationId
 from service.api.problems import ProblemAnswer
-from service.api.route import LeanRoute, Reply
+from service.api.reply import Reply
+from service.api.route import LeanRoute
 from service.api.schemas import DeliveryStatusForm
 from service.core.delivery import DeliveryReports
 from service.core.ports import CallbackSignature

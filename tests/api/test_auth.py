@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from service.api.auth import SECURITY_SCHEMES, Authenticator
-from service.api.call import Call, Caller
+from service.api.call import Caller, call_of
 from service.api.keys import Scope, key_digest
 from service.api.problems import ProblemAnswer
 from service.core.guard import Guard, GuardPolicy
@@ -56,11 +56,12 @@ def particulars(name, *scopes):
 
 def call_with(credential, scheme="Bearer"):
     """Make a call that shows a credential."""
-    return Call(
+    return call_of(
         {
-            "type": "http", "path": "/", "raw_path": b"/", "client": ("192.0.2.1", 1),
+            "type": "http", "method": "GET", "path": "/", "raw_path": b"/", "client": ("192.0.2.1", 1),
             "headers": [(b"authorization", f"{scheme} {credential}".encode())],
-        }
+        },
+        None,
     )  # fmt: skip
 
 

@@ -2,16 +2,17 @@
 
 import pytest
 
-from service.api.call import Call, Caller
+from service.api.call import Caller, call_of
 
 
 def call(*headers, client=("192.0.2.1", 4711)):
     """Read a call with the given headers."""
-    return Call(
+    return call_of(
         {
-            "type": "http", "path": "/a b", "raw_path": b"/a%20b", "query_string": b"q=1", "client": client,
-            "headers": list(headers),
-        }
+            "type": "http", "method": "GET", "path": "/a b", "raw_path": b"/a%20b", "query_string": b"q=1",
+            "client": client, "headers": list(headers),
+        },
+        None,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ FITTING = MOST_HEAD_BYTES - 2 * KIBIBYTE
 SECONDS = 15  # far more than a refusal takes, far less than an open connection would last
 REFUSAL = b"HTTP/1.1 431 "
 QUICK_SECONDS = 0.3
+IDLE_SECONDS = 1
 LINE = b"X-Filler: " + b"a" * 1012 + b"\r\n"
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -78,7 +79,8 @@ async def port(eventually):
             Route("/long", answer_at_length),
         ]
     )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedProtocol, lifespan="off", log_level="error"))
+    options = {"http": BoundedProtocol, "timeout_keep_alive": IDLE_SECONDS, "lifespan": "off", "log_level": "error"}
+    server = uvicorn.Server(uvicorn.Config(app, port=0, **options))
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve())
     assert await eventually(lambda: server.started, seconds=SECONDS)
@@ -301,3 +303,31 @@ async def test_an_answer_that_nobody_reads_is_given_up(port):
         await asyncio.sleep(4 * QUICK_SECONDS)
         writer.transport.resume_reading()
         assert len(await until_closed(reader)) < 256 * 64 * KIBIBYTE
+
+
+EARLY = b"POST /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize(("beginning", "end"), [(GET, b"\r\n"), (EARLY, b"{}")], ids=["answered", "answered early"])
+async def test_an_idle_connection_is_closed(port, beginning, end):
+    """A connection that asks nothing more after its answer ends in silence, after its time and soon after it."""
+    loop = asyncio.get_running_loop()
+    async with connection(port) as (reader, writer):
+        writer.write(beginning)
+        await asyncio.sleep(QUICK_SECONDS / 3)
+        writer.write(end)
+        await answers(reader, 1)
+        started = loop.time()
+        assert await until_closed(reader) == b""
+        assert IDLE_SECONDS * 0.9 <= loop.time() - started <= IDLE_SECONDS * 2.5
+
+
+async def test_a_connection_in_use_stays_open(port):
+    """What asks again in time is served on, also after more than one look, and while an answer is being made."""
+    async with connection(port) as (reader, writer):
+        for _ in range(5):
+            writer.write(GET + b"\r\n")
+            assert await answers(reader, 1) == [b"0"]
+            await asyncio.sleep(IDLE_SECONDS * 0.6)
+        writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await answers(reader, 1) == [b"late"]

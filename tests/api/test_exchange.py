@@ -8,6 +8,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api.connection import BoundedProtocol
+from service.api.express import Express
+from service.app import create_app
+from tests.conftest import serving as serving_whole
 
 SECONDS = 10
 PLAIN = (b"content-type", b"text/plain")
@@ -195,3 +198,108 @@ async def test_a_request_to_upgrade_is_one_like_any_other():
         async with asyncio.timeout(SECONDS):
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
         writer.close()
+
+
+ISSUE = "/v1/verifications"
+KNOWN_ID = "X-Request-Id: 0123456789abcdef0123"
+JSON = "Content-Type: application/json"
+
+
+def calls(key, one):
+    """List requests at lean doors that come to answers of every kind; `one` is the path of a verification."""
+    bearer = f"Authorization: Bearer {key}"
+
+    def post(path, content, *more):
+        return request(path, "POST", "1.1", bearer, KNOWN_ID, f"Content-Length: {len(content)}", *more) + content
+
+    return {
+        "read": request(one, "GET", "1.1", bearer, KNOWN_ID),
+        "probe": request("/livez", "GET", "1.1", KNOWN_ID),
+        "metrics": request("/metrics", "GET", "1.1", KNOWN_ID),
+        "no body": request("/twilio/status/x/1", "POST", "1.1", KNOWN_ID),
+        "nobody": request(one, "GET", "1.1", KNOWN_ID),
+        "unknown": request(f"{ISSUE}/ve_{'0' * 32}", "GET", "1.1", bearer, KNOWN_ID),
+        "escapes": request(one.replace("v1", "%76%31") + "?a=b", "GET", "1.1", bearer, KNOWN_ID),
+        "not json": post(one + "/verify", b"{", JSON),
+        "not valid": post(one + "/verify", b"{}", JSON),
+        "wrong type": post(one + "/verify", b"{}", "Content-Type: text/plain"),
+        "too large": post(one + "/verify", b" " * 5000, JSON),
+        "expected": post(one + "/verify", b"{}", JSON, "Expect: 100-continue"),
+        "wrong method": request(one, "DELETE", "1.1", bearer, KNOWN_ID),
+        "wrong address": request("/v1/nothing", "GET", "1.1", bearer, KNOWN_ID),
+        "head": request(one, "HEAD", "1.1", bearer, KNOWN_ID),
+        "old": request(one, "GET", "1.0", bearer, KNOWN_ID),
+    }
+
+
+def undated(received):
+    """Leave out the date, and the interim answer that may be left out when the body is there (RFC 9110, 10.1.1)."""
+    received = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return [line for line in received.split(b"\r\n") if not line.startswith(b"date: ")]
+
+
+async def test_a_door_answers_alike_straight_and_over_asgi(running, eventually):
+    """The same request gets the same bytes at a lean door, whether uvicorn's protocol brings it or ours."""
+    issued = await running.issue()
+
+    async def is_delivered():
+        return (await running.read(issued["id"]))["sends"][0]["status"] == "delivered"
+
+    assert await eventually(is_delivered, seconds=SECONDS)  # nothing more changes between two readings
+    app = create_app(running.settings, journal=lambda *_, **__: None)
+    asked = calls(running.key, f"{ISSUE}/{issued['id']}")
+    async with serving_whole(app) as url:
+        for name, once in asked.items():
+            last = once.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n")
+            over_asgi = await talk(int(url.rpartition(":")[2]), last)
+            straight = await talk(int(running.url.rpartition(":")[2]), last)
+            assert undated(straight) == undated(over_asgi), name
+            assert b"x-request-id: 0123456789abcdef0123" in straight, name
+
+
+async def test_a_door_is_reached_straight(running, monkeypatch):
+    """What a lean door answers passes no ASGI, and with CORS between it does."""
+
+    async def never(*_):
+        raise AssertionError("over ASGI")
+
+    issued = await running.issue()
+    monkeypatch.setattr(Express, "__call__", never)
+    assert (await running.verify(issued["id"], *running.codes()))["valid"] is True
+    assert (await running.call("GET", "/nowhere"))[0] == 500
+
+
+async def test_a_pipeline_at_the_doors_is_answered_in_order(running):
+    """Requests written at once are answered one after the other, lean doors and the rest mixed."""
+    bearer = f"Authorization: Bearer {running.key}"
+    one = f"{ISSUE}/{(await running.issue())['id']}"
+    ids = [f"X-Request-Id: {number:016d}" for number in range(9)]
+    paths = ["/livez", one, "/openapi.json"] * 3
+    asked = [request(path, "GET", "1.1", bearer, name) for path, name in zip(paths, ids, strict=True)]
+    asked[-1] = asked[-1].replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n")
+    received = await talk(int(running.url.rpartition(":")[2]), *asked)
+    told = [line for line in received.split(b"\r\n") if line.startswith(b"x-request-id: ")]
+    assert told == [name.lower().encode() for name in ids]
+    assert received.count(b"HTTP/1.1 200 OK") == len(asked)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+async def test_a_body_that_comes_late_is_waited_for(running, seconds):
+    """A body in pieces, or after `100 Continue`, is the same body."""
+    one = f"{ISSUE}/{(await running.issue())['id']}"
+    code = running.codes()[0]
+    content = b'{"code":"%b"}' % code.encode()
+    head = request(
+        one + "/verify", "POST", "1.1", f"Authorization: Bearer {running.key}", JSON,
+        f"Content-Length: {len(content)}", "Expect: 100-continue", LAST,
+    )  # fmt: skip
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(running.url.rpartition(":")[2]))
+    async with asyncio.timeout(SECONDS):
+        writer.write(head)
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for place in range(len(content)):
+            writer.write(content[place : place + 1])
+            await writer.drain()
+            await asyncio.sleep(seconds)
+        assert b'"verdict":"approved"' in await reader.read(-1)
+    writer.close()

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api.call import Call
+from service.api.call import call_of
 from service.api.operations import OperationsDoors, OperationsView
 from service.api.problems import ProblemAnswer
 from service.core.ports import StoreUnavailable
 
-CALL = Call({"type": "http", "path": "/", "headers": []})
+CALL = call_of({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
 
 
 @dataclass
