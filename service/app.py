@@ -90,9 +90,8 @@ def create_app(
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
     app.router.routes.extend(routes)
     express = Express(app, most_in_flight=settings.otp_max_in_flight)
-    if settings.otp_cors_origins:
-        return Trail(_with_cors(express, settings.otp_cors_origins), journal)
-    return Trail(express, journal, express=express)
+    origins = settings.otp_cors_origins
+    return Trail(_with_cors(express, origins) if origins else express, express, journal, looks_at_origins=bool(origins))
 
 
 @asynccontextmanager

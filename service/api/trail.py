@@ -4,8 +4,8 @@ The line has the route's template instead of the path, so that no id of a strang
 number reaches the log. A request id is taken from `X-Request-Id` only when it is 16 to 64 hex digits
 or dashes, too long and too plain to be a phone number or a key.
 
-A call at a lean door comes here straight from `serve`'s own protocol (`api.exchange`), everything else,
-and with CORS these calls too, over ASGI. Id, headers and line are the same.
+A call at a lean door comes here straight from `serve`'s own protocol (`api.exchange`); everything else,
+and what CORS must see, comes over ASGI. Id, headers and line are the same.
 """
 
 import random
@@ -34,27 +34,31 @@ _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class Trail:
-    """Wraps the application.
+    """Wraps the application, whose lean doors are in the `express` lane.
 
-    `express` is its lane when nothing stands between; None when calls must pass what does, which is ASGI.
+    `looks_at_origins`: CORS stands between. It has nothing to say to calls without an Origin.
     """
 
     def __init__(
         self,
         app: ASGIApp,
+        express: Express,
         journal: Journal,
         *,
-        express: Express | None = None,
+        looks_at_origins: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
         self._journal = journal
         self._express = express
+        self._looks_at_origins = looks_at_origins
         self._clock = clock
 
     def door(self, call: Call) -> Door | None:
-        """Find the door at which `answer` may answer a call."""
-        return None if self._express is None else self._express.door(call)
+        """Find the door at which `answer` may answer a call; None when it must come over ASGI."""
+        if self._looks_at_origins and b"origin" in call.headers:
+            return None
+        return self._express.door(call)
 
     async def answer(self, call: Call, door: Door) -> tuple[Reply, bytes]:
         """Answer a call, and leave its line; give the reply with its headers as lines."""
