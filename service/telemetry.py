@@ -116,7 +116,10 @@ class _Snapshot(Collector):
         self._gauges = gauges
 
     def collect(self) -> Iterable[Metric]:
-        """Group `check:<verdict>`, `<event>:<country>:<channel>` and `numbers:<event>`, and pass the gauges on."""
+        """Group `check:<verdict>`, `<event>:<country>:<channel>` and `numbers:<event>`, and pass the gauges on.
+
+        Approvals are counted by country and channel alone: their sum is the verdict's count.
+        """
         checks = CounterMetricFamily("otp_checks", "Checks by verdict.", labels=["verdict"])
         events = CounterMetricFamily(
             "otp_sends",
@@ -132,6 +135,8 @@ class _Snapshot(Collector):
                     numbers.add_metric([event], value)
                 case [event, country, channel]:
                     events.add_metric([event, country, channel], value)
+        approved = sum(value for name, value in self._totals.items() if name.startswith("approved:"))
+        checks.add_metric(["approved"], approved)
         yield checks
         yield events
         yield numbers

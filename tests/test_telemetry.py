@@ -147,10 +147,13 @@ def samples(totals, gauges=GAUGES):
 
 def test_the_counters_of_the_scripts_become_three_families():
     """Checks are told apart by verdict, sends by event, country and channel, numbers by event; gauges stand beside."""
-    totals = {"check:approved": 3, "check:wrong_code": 1, "issued:US:sms": 4, "dead:DE:sms": 1, "numbers:stopped": 2}
+    counted = {"approved:US:sms": 2, "approved:DE:sms": 1, "issued:US:sms": 4, "dead:DE:sms": 1}
+    totals = {**counted, "check:wrong_code": 1, "numbers:stopped": 2}
     assert samples(totals) == {
         ("otp_checks_total", "approved"): 3,
         ("otp_checks_total", "wrong_code"): 1,
+        ("otp_sends_total", "sms", "US", "approved"): 2,
+        ("otp_sends_total", "sms", "DE", "approved"): 1,
         ("otp_sends_total", "sms", "US", "issued"): 4,
         ("otp_sends_total", "sms", "DE", "dead"): 1,
         ("otp_numbers_total", "stopped"): 2,
@@ -160,11 +163,11 @@ def test_the_counters_of_the_scripts_become_three_families():
 
 def test_no_number_yet_is_no_fault():
     """Before the first send the text is whole and has the gauges."""
-    assert samples({}) == {(name,): value for name, value in GAUGES.items()}
+    assert samples({}) == {("otp_checks_total", "approved"): 0, **{(name,): value for name, value in GAUGES.items()}}
 
 
 def test_a_counter_of_another_form_is_left_out():
     """A name that is neither a check nor a send breaks no scrape, and odd characters in labels are escaped."""
     read = samples({"odd": 1, "a:b:c:d": 1, 'issued:"\n\\:sms': 2})
     assert read[("otp_sends_total", "sms", '"\n\\', "issued")] == 2
-    assert len(read) == 1 + len(GAUGES)
+    assert len(read) == 2 + len(GAUGES)

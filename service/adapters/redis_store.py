@@ -148,16 +148,13 @@ class RedisVerifications:
                 int(self._policy.supersede_codes),
                 check.verification_id,
                 redis_keys.number_prefix(partition),
-                "" if check.to is None else self._keyring.number_tag(check.to),
-                check.purpose or "",
                 self._checks_policy,
                 self._policy.most_failed_in_a_row,
                 self._sends_policy,
-                f"i:{check.idempotency_key}" if check.idempotency_key else "",
-                check.fingerprint,
                 self._keyring.key_ids,
                 check.owner or "",
-                *check.digests,
+                b"".join(check.digests),
+                *self._asked(check),
             ],
         )
         if answer == b"missing":
@@ -189,6 +186,17 @@ class RedisVerifications:
         """Read a verification as it stands now."""
         answer, *rest = await self._scripts.run("read", [redis_keys.verification(verification_id)], [owner or ""])
         return self._known(answer, verification_id, rest)
+
+    def _asked(self, check: Check) -> Sequence[str]:
+        """List what few checks ask for; every word costs Redis and us, used or not."""
+        if check.to is None and check.purpose is None and check.idempotency_key is None:
+            return ()
+        return (
+            "" if check.to is None else self._keyring.number_tag(check.to),
+            check.purpose or "",
+            f"i:{check.idempotency_key}" if check.idempotency_key else "",
+            check.fingerprint,
+        )
 
     def _keys_of(self, verification: Verification) -> list[str]:
         partition = partition_of(verification.id)

@@ -90,7 +90,7 @@ MUTANTS = {
             "record.n",
             partial(late_codes.test_a_send_that_was_taken_back_supersedes_nothing, passing=False),
         ),
-        ("for i = 14, #ARGV", "for i = 14, 14", judging.test_a_code_written_under_an_old_key_is_accepted),
+        ("for place = 1, #digests,", "for place = 1, 1,", judging.test_a_code_written_under_an_old_key_is_accepted),
         (
             "tag_asked ~= '' and tag_asked ~= tag",
             "false",

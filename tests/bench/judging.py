@@ -19,5 +19,5 @@ def judge_call(keyring, verification_id, code):
     ]
     [digest] = keyring.code_digests(verification_id, code)
     policies = ["", _MOST_FAILED_IN_A_ROW, ""]
-    args = [5, 0, verification_id, redis_keys.number_prefix(p), "", "", *policies, "", "0", keyring.key_ids, "", digest]
+    args = [5, 0, verification_id, redis_keys.number_prefix(p), *policies, keyring.key_ids, "", digest]
     return keys, args

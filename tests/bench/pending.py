@@ -99,7 +99,8 @@ def approved_count(redis_url):
     """Ask Redis' own counters how many checks have been approved so far."""
     names = [redis_keys.stats(p) for p in "0123456789abcdef"]
     with redis.Redis.from_url(redis_url) as client:
-        return sum(int(client.hget(name, "check:approved") or 0) for name in names)
+        counters = [counter for name in names for counter in client.hgetall(name).items()]
+    return sum(int(count) for name, count in counters if name.startswith(b"approved:"))
 
 
 def forget_all(redis_url):

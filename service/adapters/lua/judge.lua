@@ -3,10 +3,11 @@
 --
 -- KEYS   1 verification   2 owed   3 owed info   4 stats
 -- ARGV   1 most attempts   2 '1': only the newest code counts   3 verification id   4 prefix of number keys (same slot)
---        5 number tag that must match, or ''   6 purpose that must match, or ''   7 policy of failed checks per number
---        8 most failed checks in a row   9 policy of sends per number   10 idempotency field, or ''
---        11 fingerprint of the body   12 ids of our keys, one byte each
---        13 owner that must match, or ''   14… digests of the typed code, newest key first
+--        5 policy of failed checks per number   6 most failed checks in a row   7 policy of sends per number
+--        8 ids of our keys, one byte each   9 owner that must match, or ''
+--        10 digests of the typed code, 16 bytes each, newest key first
+--        only when one of them is asked for: 11 number tag that must match, or ''   12 purpose that must match, or ''
+--        13 idempotency field, or ''   14 fingerprint of the body
 -- answer {'judged', verdict, owes (0/1), replayed (0/1), record as shown.lua shows it} | {'missing'}, also somebody else's | {'other_body'}
 --        | {'other_key'} written under a key that this process does not have: no attempt is spent on a check it cannot judge
 --
@@ -36,17 +37,19 @@
 --@include streak.lua
 --@include owe.lua
 
+local DIGEST_BYTES = 16
 local IDEMPOTENT_MS = 60 * 1000
 local WAITING_MS = 3600 * 1000  -- how long at least a waiting confirmation is kept for its SID
 
 local most_attempts, strict, id, number_prefix = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], ARGV[4]
-local tag_asked, purpose_asked, failure_policy = ARGV[5], ARGV[6], ARGV[7]
-local most_in_a_row, send_policy = tonumber(ARGV[8]), ARGV[9]
-local idempotency_field, fingerprint, key_ids = ARGV[10], ARGV[11], ARGV[12]
+local failure_policy, most_in_a_row, send_policy = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local key_ids, owner, digests = ARGV[8], ARGV[9], ARGV[10]
+local tag_asked, purpose_asked = ARGV[11] or '', ARGV[12] or ''
+local idempotency_field, fingerprint = ARGV[13] or '', ARGV[14]
 
 -- The whole record is read once: from it everything is decided, and with every change put into it, it is the answer.
 local record = read_record(KEYS[1])
-local state, tag, owner = record.st, record.tg, ARGV[13]
+local state, tag = record.st, record.tg
 if not state or owner ~= '' and owner ~= record.ow then return {'missing'} end
 if not string.find(key_ids, string.sub(record.to, 1, 1), 1, true) then return {'other_key'} end
 local newest, country, channel = record.lv or record.n, record.co, record.ch or 'sms'
@@ -86,8 +89,8 @@ local function compare()
   if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= record.pu) then
     return 'mismatch'
   end
-  for i = 14, #ARGV do
-    local send = record['c:' .. ARGV[i]]
+  for place = 1, #digests, DIGEST_BYTES do
+    local send = record['c:' .. string.sub(digests, place, place + DIGEST_BYTES - 1)]
     if send then
       if state == 'approved' then return 'used', send end
       if state == 'canceled' then return 'canceled', send end
@@ -139,9 +142,5 @@ elseif verdict == 'approved' and streak > 0 then
   local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), redis.call('PTTL', KEYS[1]))
   redis.call('PEXPIRE', number_key, rest_ms, 'LT')
 end
-if verdict == 'approved' then
-  count(KEYS[4], 'check:approved', 'approved:' .. country .. ':' .. channel)
-else
-  count(KEYS[4], 'check:' .. verdict)
-end
+count(KEYS[4], verdict == 'approved' and 'approved:' .. country .. ':' .. channel or 'check:' .. verdict)
 return answer(verdict, owes, 0)
