@@ -36,8 +36,8 @@ _SOCKET_PATH = re.compile(
 _WATCH_SECONDS = 0.25  # how often a user looks whether the keeper lives
 _SIGHTINGS = 3  # of other users in a row: one who is just leaving looks like a user for a moment
 _LOG_TAIL_LINES = 8
-# The server in the wheel is built on glibc's allocator. With seven cached blocks of a size this took a fifth of the time
-# of a check, for a script frees more strings than that at once. Other C libraries do not know the variable.
+# The server in the wheel is built on glibc's allocator. With seven cached blocks of a size it took a fifth of a
+# check's time: a script frees more strings than that at once. Other C libraries do not know the variable.
 _ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000:glibc.malloc.mxfast=0"}
 _PASSED_ON = ("PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # of the environment; the rest may hold secrets
 

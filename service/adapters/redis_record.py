@@ -84,20 +84,20 @@ def issued_verification(new: NewVerification, now_ms: int, resend_at_ms: int) ->
 
 def read_record(keyring: Keyring, verification_id: str, shown: Sequence[Any]) -> Verification:
     """Read what `shown.lua` shows, by place. Raises `StoreUnavailable` when no key of ours opens the number."""
-    now_ms, state, attempts, sends_made, created_ms, resend_at_ms, sealed, ttl, purpose, country, *more = shown
+    now_ms, state, attempts, sends_made, created_ms, resend_at_ms, sealed, ttl_seconds, purpose, country, *more = shown
     code_length, newest, locale, channel_word, action, reference, web_origin, app_hash, client_tag, owner, *rest = more
     try:
         to = keyring.unseal(verification_id, sealed).decode()
     except SealBroken as broken:
         raise StoreUnavailable(str(broken)) from None
-    ttl_seconds, channel, status = int(ttl), _CHANNELS[channel_word], _STATES[state]
+    channel, status = _CHANNELS[channel_word], _STATES[state]
     sends = tuple(
         [
             _send(place // _PLACES_OF_A_SEND + 1, channel, rest[place : place + _PLACES_OF_A_SEND])
             for place in range(0, len(rest), _PLACES_OF_A_SEND)
         ]
     )
-    expires_at_ms = sends[int(newest or sends_made) - 1].sent_at_ms + ttl_seconds * 1000
+    expires_at_ms = sends[(newest or sends_made) - 1].sent_at_ms + ttl_seconds * 1000
     # By place, in the order of its fields: named, they would take as long as unsealing the number.
     return Verification._make(
         (
@@ -110,14 +110,14 @@ def read_record(keyring: Keyring, verification_id: str, shown: Sequence[Any]) ->
             "en" if locale is None else locale.decode(),
             reference and reference.decode(),
             country.decode(),
-            int(code_length),
+            code_length,
             ttl_seconds,
             web_origin and web_origin.decode(),
             app_hash and app_hash.decode(),
-            int(created_ms),
+            created_ms,
             expires_at_ms,
-            int(attempts),
-            int(resend_at_ms),
+            attempts,
+            resend_at_ms,
             sends,
             client_tag and client_tag.decode(),
             rest[_FEEDBACK] == b"none",
@@ -126,14 +126,14 @@ def read_record(keyring: Keyring, verification_id: str, shown: Sequence[Any]) ->
     )
 
 
-def _send(number: int, channel: Channel, places: Sequence[bytes | None]) -> Send:
+def _send(number: int, channel: Channel, places: Sequence[Any]) -> Send:
     sent_ms, delivery, error_code, feedback, request = places
     return Send(
         number=number,
         channel=channel,
         status=Delivery.UNKNOWN if delivery is None else _DELIVERIES[delivery[1:]],  # its first digit is its rank
-        error_code=None if error_code is None else int(error_code),
-        sent_at_ms=int(sent_ms or 0),
+        error_code=error_code,
+        sent_at_ms=sent_ms or 0,
         feedback=_FEEDBACKS[feedback],
         request=None if request is None else request.decode(),
     )
