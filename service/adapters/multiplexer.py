@@ -81,9 +81,14 @@ class Multiplexer:
         """
         deadline = self._loop.time() + self._timeout_seconds
         head = (b"EVALSHA", script.sha)
+        answers: list[Any] = []
         begun = [self._begin(pack((*head, len(keys), *keys, *args)), keys[0]) for keys, args in calls]
         try:
-            answers = [await _outcome(one) for one in begun]
+            for one in begun:
+                try:
+                    answers.append(await one)
+                except RedisError as error:
+                    answers.append(error)
         except asyncio.CancelledError:
             for one in begun:
                 one.cancel()
@@ -91,7 +96,10 @@ class Multiplexer:
         unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
 
         async def evaluate(place: int) -> None:
-            answers[place] = await _outcome(self._evaluate(script, *calls[place], deadline))
+            try:
+                answers[place] = await self._evaluate(script, *calls[place], deadline)
+            except RedisError as error:
+                answers[place] = error
 
         await asyncio.gather(*map(evaluate, unknown))
         return answers
@@ -181,14 +189,6 @@ async def open_multiplexer(url: str, *, timeout_seconds: float = 1.0) -> Multipl
     lane = Lane(sentinels.dial, timeout_seconds=timeout_seconds)
     watch = asyncio.get_running_loop().create_task(sentinels.watch(lane.renew))
     return Multiplexer(lane, timeout_seconds=timeout_seconds, watch=watch)
-
-
-async def _outcome(reply: Awaitable[Any]) -> Any:
-    """Wait for a reply; give the error in place of raising it."""
-    try:
-        return await reply
-    except RedisError as error:
-        return error
 
 
 async def _follow(cluster: Cluster, packed: bytes, key: str | None) -> Any:

@@ -4,12 +4,12 @@ Each says the same twice, to pydantic and to the OpenAPI document, so that a cli
 document refuses and accepts what we do.
 """
 
-import ipaddress
 from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from service.core.addresses import read_address
 from service.core.codes import LONGEST, SHORTEST
 from service.core.texts import LOCALES
 from service.core.verification import ID_PATTERN
@@ -25,7 +25,7 @@ def _known_locale(value: str) -> str:
 
 def _address(value: str) -> str:
     try:
-        ip = ipaddress.ip_address(value)
+        ip = read_address(value)
     except ValueError:
         ip = None
     # A zone (`fe80::1%eth0`) means something on one host only; the document's `ipv6` has none.

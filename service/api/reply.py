@@ -29,16 +29,18 @@ def problem_reply(problem: ProblemAnswer) -> Reply:
 
 def headers_of(reply: Reply) -> list[Header]:
     """List the headers of a reply."""
-    return [
-        (b"content-length", b"%d" % len(reply.body)),
-        *headers_without_length(reply.media_type if reply.body else None, tuple(reply.headers.items())),
-    ]
+    media_type = reply.media_type if reply.body else None
+    return [(b"content-length", b"%d" % len(reply.body)), *own_headers(reply), *content_type(media_type)]
 
 
-def headers_without_length(media_type: str | None, headers: tuple[tuple[str, str], ...]) -> list[Header]:
-    """List what most replies have in common."""
-    listed = [(name.encode(), value.encode()) for name, value in headers]
-    return listed if media_type is None else [*listed, (b"content-type", media_type.encode())]
+def own_headers(reply: Reply) -> list[Header]:
+    """List the headers that this reply has and others have not."""
+    return [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+
+
+def content_type(media_type: str | None) -> list[Header]:
+    """Write the header; none where there is no body."""
+    return [] if media_type is None else [(b"content-type", media_type.encode())]
 
 
 def header_bytes(headers: Collection[Header]) -> bytes:

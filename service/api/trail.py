@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.call import Call
 from service.api.express import Door, Express
 from service.api.problems import ProblemAnswer
-from service.api.reply import Header, Reply, header_bytes, headers_without_length, problem_reply, send_reply
+from service.api.reply import Header, Reply, content_type, header_bytes, own_headers, problem_reply, send_reply
 from service.core.ports import Journal
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
@@ -72,8 +72,9 @@ class Trail:
         finally:
             if call.path not in _QUIET:
                 self._leave_line(call.method, request_id, status, started, call.log)
-        lines = _repeated_lines(reply.media_type if reply.body else None, *reply.headers.items())
-        return reply, b"content-length: %d\r\n%bx-request-id: %b\r\n" % (len(reply.body), lines, request_id)
+        own = header_bytes(own_headers(reply)) if reply.headers else b""
+        lines = _repeated_lines(reply.media_type if reply.body else None)
+        return reply, b"content-length: %d\r\n%b%bx-request-id: %b\r\n" % (len(reply.body), own, lines, request_id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on over ASGI, and leave its line."""
@@ -122,9 +123,9 @@ def _safe(headers: Iterable[Header]) -> list[Header]:
     return [*headers, *_SAFE_HEADERS, *policy]
 
 
-@lru_cache(maxsize=1024)
-def _repeated_lines(media_type: str | None, *headers: tuple[str, str]) -> bytes:
-    return header_bytes(_safe(headers_without_length(media_type, headers)))
+@lru_cache(maxsize=16)
+def _repeated_lines(media_type: str | None) -> bytes:
+    return header_bytes(_safe(content_type(media_type)))
 
 
 def _request_id(given: bytes | None) -> bytes:

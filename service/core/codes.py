@@ -5,7 +5,6 @@ than the rarest, and beyond 8 the skew grows, so 8 is the limit. Shorter codes a
 digits, because pyotp itself makes none under 6.
 """
 
-from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from secrets import token_bytes
@@ -23,9 +22,19 @@ def draw_code(length: int) -> str:
     """Draw a code of 4 to 8 digits, zero padded. The secret behind it is thrown away."""
     if not SHORTEST <= length <= LONGEST:
         raise ValueError(f"a code has {SHORTEST} to {LONGEST} digits, not {length}")
-    # Not pyotp's own `random_base32`: it asks the kernel once for each of its 32 letters.
-    secret = b32encode(token_bytes(_SECRET_BYTES)).decode()
-    return pyotp.HOTP(secret, digits=LONGEST).at(0)[-length:]
+    return _Hotp(token_bytes(_SECRET_BYTES)).at(0)[-length:]
+
+
+class _Hotp(pyotp.HOTP):
+    """HOTP whose secret was never text: pyotp would read it from Base32 twice, a letter at a time, for every code."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret_bytes = secret
+        super().__init__("", digits=LONGEST)
+
+    def byte_secret(self) -> bytes:
+        """Give the secret."""
+        return self._secret_bytes
 
 
 @dataclass(frozen=True, slots=True)

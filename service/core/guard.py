@@ -5,19 +5,15 @@ send (`VerificationStore.issue`). A store that does not answer refuses: limits f
 fail closed (OWASP API4:2023). While Twilio fails the breaker refuses a send first, and nothing is counted.
 """
 
-import ipaddress
-import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from service.core.addresses import network_of
 from service.core.breaker import Breaker
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED, Limit, Limits, Unit
 from service.core.ports import Limited, LimitStore, StoreUnavailable
-
-# `[2001:db8::1]:443`, `[2001:db8::1]` and `192.0.2.1:443`, as proxies write them.
-_WITH_PORT = re.compile(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +129,3 @@ class Reservation:
         probe, self._probe = self._probe, None
         if self._breaker is not None and probe is not None:
             self._breaker.give_back(probe)
-
-
-def network_of(address: str) -> str:
-    """Name the network that one limit covers: the IPv4 address itself, of IPv6 the /64.
-
-    A proxy may append the port, or brackets: they say nothing. An IPv4 address in IPv6 clothes
-    (`::ffff:192.0.2.1`) counts as IPv4. All that is no address counts as one, so that nobody slips
-    past a limit by being illegible.
-    """
-    bare = _WITH_PORT.fullmatch(address)
-    try:
-        ip = ipaddress.ip_address(bare[1] or bare[2] if bare else address)
-    except ValueError:
-        return "illegible"
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
-    return str(ip)

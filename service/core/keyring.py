@@ -33,8 +33,8 @@ class SealBroken(Exception):
 class _DerivedKeys:
     """One secret of `OTP_SECRET_KEYS`, split by use."""
 
-    code: HMAC  # begun: keying one anew for each check takes twice as long as the rest of it
-    token: bytes
+    code: HMAC  # begun, as all of them: keying one anew each time takes twice as long as the rest of it
+    token: HMAC
     aead: AESGCM = field(compare=False)
     id: bytes  # one byte in front of sealed values: which key to try
 
@@ -48,29 +48,29 @@ class Keyring:
         self._keys = tuple(_derive(secret) for secret in secret_keys)
         # The first bytes of what our keys have sealed: a record that begins otherwise was written by a newer key.
         self.key_ids = b"".join(keys.id for keys in self._keys)
-        self._number_key = _expand(index_key, b"number")
-        self._limit_key = _expand(index_key, b"limit")
-        self._idempotency_key = _expand(index_key, b"idempotency")
+        self._number_mac = HMAC(_expand(index_key, b"number"), SHA256())
+        self._limit_mac = HMAC(_expand(index_key, b"limit"), SHA256())
+        self._idempotency_mac = HMAC(_expand(index_key, b"idempotency"), SHA256())
 
     def number_tag(self, number: str) -> str:
         """Name a number without telling it: 128 bits of HMAC, 22 characters."""
-        return _text(hmac.digest(self._number_key, number.encode(), "sha256")[:16])
+        return _text(_mac(self._number_mac, number.encode())[:16])
 
     def partition(self, number: str) -> str:
         """Tell which of the 16 partitions a number lives in, as one hex digit."""
-        return hmac.digest(self._number_key, number.encode(), "sha256").hex()[0]
+        return _mac(self._number_mac, number.encode()).hex()[0]
 
     def limit_tag(self, kind: str, value: str) -> str:
         """Name what a limit counts without telling it."""
-        return _text(hmac.digest(self._limit_key, f"{kind}|{value}".encode(), "sha256")[:16])
+        return _text(_mac(self._limit_mac, f"{kind}|{value}".encode())[:16])
 
     def idempotency_tag(self, scope: str, key: str) -> str:
         """Name an Idempotency-Key of one caller and route; stable over rotations, as its 24 h demand."""
-        return _text(hmac.digest(self._idempotency_key, f"{scope}|{key}".encode(), "sha256")[:16])
+        return _text(_mac(self._idempotency_mac, f"{scope}|{key}".encode())[:16])
 
     def fingerprint(self, content: bytes) -> str:
         """Tell two request bodies apart without keeping either: 64 bits in hex."""
-        return hmac.digest(self._idempotency_key, b"body|" + content, "sha256").hex()[:16]
+        return _mac(self._idempotency_mac, b"body|" + content).hex()[:16]
 
     def code_digests(self, verification_id: str, code: str) -> tuple[bytes, ...]:
         """Digest a code under every key, newest first; the first is the one to store."""
@@ -113,7 +113,7 @@ class Keyring:
 def _derive(secret: bytes) -> _DerivedKeys:
     return _DerivedKeys(
         code=HMAC(_expand(secret, b"code digest"), SHA256()),
-        token=_expand(secret, b"client token"),
+        token=HMAC(_expand(secret, b"client token"), SHA256()),
         aead=AESGCM(_expand(secret, b"seal")),
         id=_expand(secret, b"key id")[:1],
     )
@@ -130,7 +130,7 @@ def _mac(begun: HMAC, message: bytes) -> bytes:
 
 
 def _token(keys: _DerivedKeys, verification_id: str) -> str:
-    return _text(hmac.digest(keys.token, verification_id.encode(), "sha256")[:24])
+    return _text(_mac(keys.token, verification_id.encode())[:24])
 
 
 def _text(raw: bytes) -> str:

@@ -1,18 +1,16 @@
 """The promises of `service.core.guard`: which limits are asked, for which value, and what their answers come to."""
 
 import asyncio
-import ipaddress
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from service.core.breaker import SendingHalted
-from service.core.guard import Guard, GuardPolicy, Reservation, network_of
+from service.core.guard import Guard, GuardPolicy, Reservation
 from service.core.keyring import Keyring
 from service.core.limits import Limits, Unit
 from service.core.ports import Limited, Reserved, StoreUnavailable
@@ -24,8 +22,6 @@ PREFIX, COUNTRY, DAY, KEY, IP, PEER = (Limits(((most, 60_000),)) for most in ran
 ALLOWED = dict(zip(KINDS, (PREFIX, COUNTRY, DAY, KEY, IP), strict=True))
 FULL = GuardPolicy(client_ip=IP, api_key=KEY, prefix=PREFIX, country=COUNTRY, day=DAY, peer=PEER)
 KEYRING = Keyring([b"newest" * 6], b"index" * 7)
-addresses6 = st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address)
-addresses4 = st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address)
 ports = st.integers(0, 65_535)
 
 
@@ -293,94 +289,6 @@ def test_the_guard_tells_whether_an_address_is_required(required: bool) -> None:
     """The setting that demands a client address is readable from the guard."""
     policy = GuardPolicy(require_client_ip=required)
     assert Guard(Recorder(), KEYRING, policy).requires_client_ip is required
-
-
-@given(addresses6, st.integers(0, 2**64 - 1))
-def test_a_64_is_one_network(address: ipaddress.IPv6Address, host: int) -> None:
-    """All 2^64 addresses of a /64 have one name, in every spelling."""
-    assume(address.ipv4_mapped is None)
-    neighbour = ipaddress.IPv6Address(int(address) >> 64 << 64 | host)
-    assume(neighbour.ipv4_mapped is None)
-    name = network_of(str(address))
-    assert {network_of(text) for text in (neighbour.compressed, neighbour.exploded, str(neighbour).upper())} == {name}
-    assert address in ipaddress.IPv6Network(name)
-
-
-@given(addresses6, addresses6)
-def test_other_64s_are_other_networks(one: ipaddress.IPv6Address, other: ipaddress.IPv6Address) -> None:
-    """Two addresses share a name only when they share their first 64 bits."""
-    assume(one.ipv4_mapped is None and other.ipv4_mapped is None)
-    assert (network_of(str(one)) == network_of(str(other))) == (int(one) >> 64 == int(other) >> 64)
-
-
-@given(addresses6, st.integers(0, 127))
-def test_only_the_first_64_bits_tell_networks_apart(address: ipaddress.IPv6Address, bit: int) -> None:
-    """Flipping any of the first 64 bits leaves the network, flipping any other stays inside."""
-    flipped = ipaddress.IPv6Address(int(address) ^ 1 << 127 - bit)
-    assume(address.ipv4_mapped is None and flipped.ipv4_mapped is None)
-    assert (network_of(str(address)) != network_of(str(flipped))) == (bit < 64)
-
-
-@given(addresses4)
-def test_ipv4_is_itself_also_in_ipv6_clothes(address: ipaddress.IPv4Address) -> None:
-    """An IPv4 address is one network of its own, however a dual-stack socket writes it."""
-    mapped = ipaddress.IPv6Address(0xFFFF << 32 | int(address))
-    spellings = [str(address), f"::ffff:{address}", f"::FFFF:{address}", mapped.compressed, mapped.exploded]
-    assert {network_of(spelling) for spelling in spellings} == {str(address)}
-
-
-@given(addresses4, ports)
-def test_the_port_that_a_proxy_appends_says_nothing(address: ipaddress.IPv4Address, port: int) -> None:
-    """An IPv4 address with a port is the address: rotating ports makes no new clients."""
-    assert network_of(f"{address}:{port}") == network_of(str(address))
-
-
-@given(addresses6, ports)
-@example(ipaddress.IPv6Address("::ffff:192.0.2.1"), 443)
-def test_brackets_and_port_say_nothing(address: ipaddress.IPv6Address, port: int) -> None:
-    """An IPv6 address in brackets, with a port or without, is the address."""
-    assert network_of(f"[{address}]") == network_of(f"[{address}]:{port}") == network_of(str(address))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "unknown",
-        "_hidden",
-        "192.0.2",
-        "192.0.2.01",
-        "192.0.2.1:",
-        "192.0.2.1:443:443",
-        "192.0.2.1:https",
-        "192.0.2.999:80",
-        "[]",
-        "[]:443",
-        "[2001:db8::1",
-        "[2001:db8::1]443",
-        "[[2001:db8::1]]",
-        "[unknown]",
-        "2001:db8::1/64",
-        " 192.0.2.1",
-        "192.0.2.1\n",
-        "\u0661\u0669\u0662.0.2.1",
-        "192.0.2.\uff11",
-        "192.0.2.1:\uff18\uff10",
-        "3221225985",
-        "/run/peer.sock",
-    ],
-)
-def test_all_that_is_no_address_counts_as_one(text: str) -> None:
-    """Nobody slips past a limit by being illegible: whatever is no address shares one bucket, which is no address."""
-    assert network_of(text) == "illegible"
-
-
-@given(st.text(max_size=45) | st.text("0123456789abcdef:.%/[]", max_size=45))
-def test_every_text_has_a_network(text: str) -> None:
-    """No text raises; what comes out is a network or the bucket of the illegible, so the text itself names nothing."""
-    name = network_of(text)
-    assert name == network_of(text)
-    assert name == "illegible" or ipaddress.ip_network(name)
 
 
 class Halt:
