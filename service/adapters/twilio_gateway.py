@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from twilio.rest import Client  # type: ignore[import-untyped] # the library ships no types
 
 from service.adapters.twilio_errors import TwilioRejected, confirm_failure, send_failure
-from service.adapters.twilio_transport import TwilioTransport
+from service.adapters.twilio_transport import TwilioTransport, form_of
 from service.core.delivery import delivery_of
 from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
 from service.core.verification import is_sid
@@ -71,24 +71,26 @@ class TwilioGateway:
         self._account = account
         self._client = _new_client(account, http)
         self._messages = f"/Accounts/{account.account_sid}/Messages"
-        self._form = _form(account)
+        self._fields_of_all = form_of(_fields_of_all(account)) + b"&"
 
     async def send(self, message: OutgoingMessage) -> AcceptedMessage:
         """Post one message with `ProvideFeedback=true`.
 
         Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
         """
-        form = self._form | {
+        fields: dict[str, str | int] = {
             "To": message.to,
             "Body": message.body,
             "ValidityPeriod": message.validity_seconds,
             "Attempt": message.send_number,
         }
         if self._account.public_url:
-            form["StatusCallback"] = self._status_callback(message, self._account.public_url)
+            fields["StatusCallback"] = self._status_callback(message, self._account.public_url)
         try:
             # Not `messages.create_async`: of what it makes of the answer, dates and all, we read two words.
-            answer = await self._client.api.v2010.request_async("POST", self._messages + ".json", data=form)
+            answer = await self._client.api.v2010.request_async(
+                "POST", self._messages + ".json", data=self._fields_of_all + form_of(fields)
+            )
             created = from_json(answer.text)
         except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
             raise send_failure(fault) from None
@@ -109,7 +111,7 @@ class TwilioGateway:
             await self._client.api.v2010.request_async(
                 "POST",
                 f"{self._messages}/{sid}/Feedback.json",
-                data={"Outcome": "confirmed"},
+                data=b"Outcome=confirmed",
             )
         except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
             raise confirm_failure(fault) from None
@@ -134,7 +136,7 @@ class TwilioGateway:
         return f"{root}/twilio/status/{message.verification_id}/{message.send_number}{_CALLBACK_RETRIES}"
 
 
-def _form(account: TwilioAccount) -> dict[str, str | int]:
+def _fields_of_all(account: TwilioAccount) -> dict[str, str]:
     """Write what every message has in common, in Twilio's words; what is None stays away."""
     form = {
         "MessagingServiceSid": account.messaging_service_sid,

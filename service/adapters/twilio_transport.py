@@ -38,7 +38,7 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
         method: str,
         url: str,
         params: Mapping[str, str] | None = None,
-        data: Mapping[str, str | int] | None = None,
+        data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the library's signature; the session keeps the time
@@ -52,15 +52,18 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
         if auth:
             # Not aiohttp's `auth=`: deprecated there, and gone in aiohttp 4.
             sent_headers["Authorization"] = aiohttp.encode_basic_auth(*auth)
-        # A form as bytes, quoted in C: aiohttp would make one that could be multipart, and quote it letter by letter.
-        form = URL.build(query=data).raw_query_string.encode() if data else None
         async with self._http.request(
-            method, url, params=params, data=form, headers=sent_headers, allow_redirects=False
+            method, url, params=params, data=data, headers=sent_headers, allow_redirects=False
         ) as answer:
             text = await _read(answer)
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             raise TwilioRejected(answer.status, _error_code(text), _retry_after_seconds(answer.headers))
         return Response(answer.status, text, answer.headers)
+
+
+def form_of(fields: Mapping[str, str | int]) -> bytes:
+    """Write a form, quoted in C: aiohttp would make one that could be multipart, and quote it letter by letter."""
+    return URL.build(query=fields).raw_query_string.encode()
 
 
 async def _read(answer: aiohttp.ClientResponse) -> str:
