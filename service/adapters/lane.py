@@ -60,11 +60,12 @@ class Lane:
         """
         if self._closed:
             raise RedisConnectionError("the multiplexer is closed")
-        if len(self._unwritten) + (len(self._wire.pending) if self._wire else 0) >= MOST_CALLS_IN_FLIGHT:
+        loop, unwritten, wire = self._loop, self._unwritten, self._wire
+        if len(unwritten) + (len(wire.pending) if wire is not None else 0) >= MOST_CALLS_IN_FLIGHT:
             raise RedisConnectionError("too many calls in flight")
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._unwritten.append(Call(future, self._loop.time() + self._timeout_seconds, packed))
-        if len(self._unwritten) >= FULL_WRITE and self._wire is not None:
+        future: asyncio.Future[Any] = loop.create_future()
+        unwritten.append(Call(future, loop.time() + self._timeout_seconds, packed))
+        if wire is not None and len(unwritten) >= FULL_WRITE:
             self._flush()
         elif not self._flush_due:
             self._flush_soon()

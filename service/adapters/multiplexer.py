@@ -101,7 +101,8 @@ class Multiplexer:
             except RedisError as error:
                 answers[place] = error
 
-        await asyncio.gather(*map(evaluate, unknown))
+        if unknown:
+            await asyncio.gather(*map(evaluate, unknown))
         return answers
 
     async def command(self, *words: Word, key: str | None = None) -> Any:
@@ -141,7 +142,9 @@ class Multiplexer:
     def _begin(self, packed: bytes, key: str) -> asyncio.Future[Any]:
         """Send a command now, whenever its reply is asked for; its failure is the reply, even one at once."""
         try:
-            return asyncio.ensure_future(self._send(packed, key))
+            if isinstance(self._nodes, Lane):
+                return self._nodes.call(packed)
+            return self._loop.create_task(self._route(self._nodes, packed, key))
         except RedisError as error:
             failed = self._loop.create_future()
             failed.set_exception(error)
