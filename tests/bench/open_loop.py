@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from load import status_of
 
-CONNECTIONS = 96  # redis-py's pool ends at 100, and the plain handler with it
+CONNECTIONS = 96
 LEAD_SECONDS = 0.1
 _PATIENCE_SECONDS = 20
 

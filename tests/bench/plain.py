@@ -22,7 +22,8 @@ class Body(BaseModel):
 
 def create():
     """Build the application."""
-    client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], protocol=2)
+    # A connection for each request under way: with the default of 100 every further one would fail.
+    client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], protocol=2, max_connections=1_000)
     keyring = Keyring([os.environ["OTP_SECRET_KEYS"].encode()], os.environ["OTP_INDEX_KEY"].encode())
 
     @contextlib.asynccontextmanager
