@@ -1,86 +1,157 @@
 """Growth: whether checks stay as fast with a million pending verifications as with a thousand, and what each takes.
 
-    python tests/bench/bench_growth.py [--largest 1000000] [--rounds 4] [--seconds 2] [--quick]
+    python tests/bench/bench_growth.py [--largest 1000000] [--rounds 5] [--quick]
 
-Two Redis side by side, a small and a full one, each with a service of its own that is measured in turn. What fills
-them are verifications like any other, each with the record of its number (pending.py); they live for about an hour.
+Two Redis side by side, each with a service of its own, measured in turn. The small one holds a thousand, whatever is
+done: a batch checks all of them, then they are made anew. The full one grows by tens; a batch checks a thousand drawn
+at random from all that it holds, the oldest too, and as many new ones take their place. Everything else is the same.
 """
 
 import argparse
+import random
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import redis
-from checking import as_rows, run_checks
+from checking import as_rows
 from paired import alternate
-from pending import make_pending
+from pending import approved_count, forget, forget_all, make_pending, verify_requests
 from results import Budget, save
-from servers import service, valkey
+from servers import redis_cpu_seconds, service, valkey
+from wrk import play_whole
 
 from service.adapters import redis_keys
 
 SMALLEST, LARGEST = 1_000, 1_000_000
+BATCH = SMALLEST
 LEAST_RATIO = 0.9
-MOST_PER_SECOND = 30_000
 TELL_EACH = 100_000
+SAMPLE = 1_000
+CONNECTIONS = 128  # a busy worker, as in bench_verify.py
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What some batches came to."""
+
+    per_second: float
+    redis_cpu_us: float
+
+    def __str__(self):
+        return f"{self.per_second:7,.0f} checks/s   Redis {self.redis_cpu_us:3.0f} us a check"
 
 
 def main():
-    """Fill, measure in turn, conclude."""
+    """Fill, measure in turn, fill further; conclude."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--largest", type=int, default=LARGEST)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, default=20, help=f"of {BATCH} checks each, in a reading")
     parser.add_argument("--quick", action="store_true", help="a tenth of it, and fewer rounds: an impression")
     options = parser.parse_args()
     if options.quick:
-        options.largest, options.rounds, options.seconds = options.largest // 10, 2, 1
+        options.largest, options.rounds, options.batches = options.largest // 10, 2, 10
     with ExitStack() as running:
-        targets, held = {}, {}
-        for name, count in (("small", SMALLEST), ("full", options.largest)):
-            redis_url = running.enter_context(valkey())
-            held[name] = fill(redis_url, count)
-            targets[name] = (running.enter_context(service(redis_url)), redis_url)
+        small, full = (Held(running.enter_context(valkey())) for _ in range(2))
+        targets = {held: running.enter_context(service(held.redis_url)) for held in (small, full)}
+        steps = []
+        for size in sizes_up_to(options.largest):
+            full.fill(size)
+            measures = {
+                "small": lambda: measure(targets[small], small.redis_url, options.batches, small.renewed),
+                "full": lambda: measure(targets[full], full.redis_url, options.batches, full.exchanged),
+            }
+            steps.append((full.account(), alternate(measures, rounds=options.rounds, show=str)))
+    conclude(options, steps)
 
-        def measure(name):
-            return lambda: run_checks(*targets[name], seconds=options.seconds, most_per_second=MOST_PER_SECOND)
 
-        compared = alternate({name: measure(name) for name in targets}, rounds=options.rounds, show=str)
-    conclude(options, compared, held)
+def sizes_up_to(largest):
+    """Give ten times the smallest size, ten times that, …, and the largest."""
+    sizes = [largest]
+    while sizes[0] > 10 * SMALLEST:
+        sizes.insert(0, sizes[0] // 10)
+    return sizes
 
 
-def fill(redis_url, count):
-    """Make so many pending verifications; tell what they take."""
-    with redis.Redis.from_url(redis_url) as client:
-        before, started = client.info("memory")["used_memory"], time.monotonic()
+class Held:
+    """One Redis and the verifications that are pending in it."""
+
+    def __init__(self, redis_url):
+        self.redis_url = redis_url
+        self._pending = []
+        self._empty_bytes = self._ask(lambda client: client.info("memory")["used_memory"])
+
+    def fill(self, count):
+        """Grow to so many pending verifications."""
+        held, started = len(self._pending), time.monotonic()
 
         def tell(made):
-            if made % TELL_EACH == 0:
-                print(f"  {made:9,} pending after {time.monotonic() - started:4.0f} s", flush=True)
+            if (held + made) % TELL_EACH == 0:
+                print(f"  {held + made:9,} pending after {time.monotonic() - started:4.0f} s", flush=True)
 
-        [*_, last] = make_pending(redis_url, count, tell=tell)
-        held = {
+        self._pending += make_pending(self.redis_url, count - held, tell=tell)
+
+    def account(self):
+        """Tell what is held and what it takes."""
+        names = [redis_keys.verification(one.id) for one in random.sample(self._pending, SAMPLE)]
+        sizes = self._ask(lambda client: [client.memory_usage(name, samples=0) for name in names])
+        used = self._ask(lambda client: client.info("memory")["used_memory"]) - self._empty_bytes
+        count = len(self._pending)
+        told = {
             "pending": count,
-            "keys": client.dbsize(),
-            "bytes each, number and all": (client.info("memory")["used_memory"] - before) / count,
-            "bytes of one record": client.memory_usage(redis_keys.verification(last.id), samples=0),
+            "keys": self._ask(lambda client: client.dbsize()),
+            "bytes each, number and all": used / count,
+            "bytes of one record, mean": sum(sizes) / SAMPLE,
+            "bytes of one record, most": max(sizes),
         }
-    print(f"  {held}", flush=True)
-    return held
+        print(f"  {told}", flush=True)
+        return told
+
+    def renewed(self):
+        """Forget everything, and give a new batch: all that is held."""
+        forget_all(self.redis_url)
+        return make_pending(self.redis_url, BATCH)
+
+    def exchanged(self):
+        """Give a batch from anywhere in what is held, and put as many new ones in its place."""
+        places = random.sample(range(len(self._pending)), BATCH)
+        batch = [self._pending[place] for place in places]
+        for place, new in zip(places, make_pending(self.redis_url, BATCH), strict=True):
+            self._pending[place] = new
+        return batch
+
+    def _ask(self, question):
+        with redis.Redis.from_url(self.redis_url) as client:
+            return question(client)
 
 
-def conclude(options, compared, held):
+def measure(target, redis_url, batches, next_batch):
+    """Check some batches, each to its end; count only the time in which checks were under way."""
+    seconds = redis_seconds = 0.0
+    for _ in range(batches):
+        made = next_batch()
+        approved, before = approved_count(redis_url), redis_cpu_seconds(redis_url)
+        seconds += play_whole(target.port, verify_requests(made), connections=CONNECTIONS).seconds
+        redis_seconds += redis_cpu_seconds(redis_url) - before
+        if approved_count(redis_url) - approved != BATCH:
+            raise SystemExit(f"{approved_count(redis_url) - approved} of {BATCH} checks were approved")
+        forget(redis_url, made)
+    checks = batches * BATCH
+    return Reading(checks / seconds, redis_seconds / checks * 1e6)
+
+
+def conclude(options, steps):
     """Print and save the ratios."""
-    ratio = compared.ratio("full", "small", lambda checks: checks.per_second)
-    redis_cpu = {name: compared.of(name, lambda checks: checks.redis_cpu_us) for name in held}
-    print(f"throughput, full / small        {ratio}   budget at least {LEAST_RATIO}")
-    print(f"Redis CPU us a check            small {redis_cpu['small']}, full {redis_cpu['full']}")
+    rows, ratio = [], None
+    for account, compared in steps:
+        ratio = compared.ratio("full", "small", lambda reading: reading.per_second)
+        cost = compared.ratio("full", "small", lambda reading: reading.redis_cpu_us)
+        rows.append({"held": account, "readings": as_rows(compared), "throughput": ratio, "Redis CPU": cost})
+        print(f"{account['pending']:9,} pending / {SMALLEST:,}: throughput {ratio}, Redis CPU a check {cost}")
     what = f"verify throughput at {options.largest:,} pending, over that at {SMALLEST:,}"
-    save(
-        "growth",
-        {"options": vars(options), "held": held, "readings": as_rows(compared), "Redis CPU us a check": redis_cpu},
-        [Budget(what=what, measured=ratio.median, spread=(ratio.least, ratio.most), least=LEAST_RATIO, unit="x")],
-    )
+    budget = Budget(what=what, measured=ratio.median, spread=(ratio.least, ratio.most), least=LEAST_RATIO, unit="x")
+    save("growth", {"options": vars(options), "smallest": SMALLEST, "sizes": rows}, [budget])
 
 
 if __name__ == "__main__":

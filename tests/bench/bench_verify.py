@@ -15,6 +15,7 @@ from contextlib import ExitStack
 
 from checking import CONNECTIONS, as_rows, run_checks
 from paired import alternate
+from pending import forget_all
 from results import Budget, save
 from servers import ceiling, plain, service, valkey
 
@@ -47,6 +48,7 @@ def compare(options, makers, *, workers, connections):
         targets = {name: running.enter_context(make(redis_url, workers=workers)) for name, make in makers.items()}
 
         def measure(name):
+            forget_all(redis_url)  # each begins with the same Redis: a million records make it slower (bench_growth.py)
             return run_checks(
                 targets[name],
                 redis_url,

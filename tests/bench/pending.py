@@ -110,6 +110,14 @@ def forget_all(redis_url):
     add_api_key(redis_url)
 
 
+def forget(redis_url, made):
+    """Remove the records of these verifications, and all debts; the records of their numbers stay."""
+    names = [redis_keys.verification(one.id) for one in made]
+    names += [name(p) for p in "0123456789abcdef" for name in (redis_keys.owed, redis_keys.owed_info)]
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(*names)
+
+
 def _drawn():
     return new_id(secrets.choice("0123456789abcdef")), f"{secrets.randbelow(10**6):06d}"
 

@@ -41,16 +41,32 @@ class Run:
 
 def play(port, requests, *, seconds, connections=64, threads=1, token=API_KEY):
     """Send requests, a list of (path, body), for so many whole seconds over keep-alive connections."""
+    options = ["--threads", str(threads), "--connections", str(connections)]
+    return _run(port, requests, options, [token, str(threads)], seconds=seconds)
+
+
+def play_whole(port, requests, *, connections=64, token=API_KEY):
+    """Send every request, over connections that are no more than those; the run ends with its last answer."""
+    options = ["--threads", "1", "--connections", str(connections)]
+    whole = {"WHOLE_OVER": str(connections)}
+    run = _run(port, requests, options, [token, "1"], seconds=_PATIENCE_SECONDS, environment=whole)
+    if run.requests != len(requests):
+        raise SystemExit(f"{len(requests)} requests were given, {run.requests} were answered")
+    return run
+
+
+def _run(port, requests, options, arguments, *, seconds, environment=None):
     with tempfile.NamedTemporaryFile("w", prefix="otp-bench-wrk-") as file:
         file.writelines(f"{path}\t{body}\n" for path, body in requests)
         file.flush()
         command = [
-            _wrk(), "--threads", str(threads), "--connections", str(connections), "--duration", f"{seconds}s",
-            "--timeout", "10s", "--script", str(_SCRIPT), f"http://127.0.0.1:{port}/",
-            "--", file.name, token, str(threads),
+            _wrk(), *options, "--duration", f"{seconds}s", "--timeout", "10s", "--script", str(_SCRIPT),
+            f"http://127.0.0.1:{port}/", "--", file.name, *arguments,
         ]  # fmt: skip
         before = _children_cpu_seconds()
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _PATIENCE_SECONDS, check=False)
+        ran = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=seconds + _PATIENCE_SECONDS, check=False
+        )
         cpu_seconds = _children_cpu_seconds() - before
     return _read(ran, cpu_seconds, f"{len(requests)} requests for {seconds} s")
 
