@@ -113,6 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         exchange.waiting_for_100_continue = call.headers.get(b"expect", b"").lower() == b"100-continue"
         door = None if trail is None else trail.door(call)
         if trail is not None and door is not None:
+            exchange.scope["method"] = method  # uvicorn asks for it when it has to end an exchange
             return lambda *_: exchange.answer_at(trail, call, door)
         exchange.scope = {
             "type": "http",

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.api.connection import BoundedProtocol
 from service.api.express import Express
 from service.app import create_app
+from service.core.verifying import Verifying
 from tests.conftest import serving as serving_whole
 
 SECONDS = 10
@@ -283,3 +284,17 @@ async def test_a_body_that_comes_late_is_waited_for(running, seconds):
             await asyncio.sleep(seconds)
         assert b'"verdict":"approved"' in await reader.read(-1)
     writer.close()
+
+
+async def test_a_door_that_is_cancelled_ends_its_exchange(running, monkeypatch):
+    """When the server's end cuts an answer off, the client gets a whole 500 and the end: nothing hangs."""
+
+    async def cut_off(*_, **__):
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(Verifying, "read", cut_off)
+    one = f"{ISSUE}/{(await running.issue())['id']}"
+    asked = request(one, "GET", "1.1", f"Authorization: Bearer {running.key}")
+    received = await talk(int(running.url.rpartition(":")[2]), asked)
+    assert received.startswith(b"HTTP/1.1 500 ")
+    assert received.endswith(b"Internal Server Error")
