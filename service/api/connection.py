@@ -66,8 +66,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.url, self.headers = b"", []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self.headers.append((name.lower(), value))
+        """Keep a header; not a trailer, which nobody in front of us has looked at."""
+        if self._in_head:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Note that the head is whole, and begin the exchange: at a lean door, else over ASGI.

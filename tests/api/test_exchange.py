@@ -161,6 +161,22 @@ async def test_a_client_that_has_gone_gets_nothing():
                 await asyncio.sleep(0.005)
 
 
+async def test_a_trailer_is_no_header():
+    """What follows a chunked body joins no headers: an address claimed there would pass for a proxy's word."""
+
+    async def told(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        names = b",".join(name for name, _ in scope["headers"])
+        await send(start((b"content-length", b"%d" % len(names))))
+        await send(body(names))
+
+    chunked = request("/", "POST", "1.1", "Transfer-Encoding: chunked", LAST)
+    async with serving(BoundedProtocol, told) as port:
+        received = await talk(port, chunked + b"2\r\n{}\r\n0\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n")
+    assert received.endswith(b"host,transfer-encoding,connection")
+
+
 async def test_a_request_to_upgrade_is_one_like_any_other():
     """Where uvicorn knows a WebSocket protocol, a request to upgrade is still answered once, over HTTP."""
 
