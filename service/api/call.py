@@ -26,7 +26,6 @@ class Call:
     """
 
     path_params: Mapping[str, str] = MappingProxyType({})
-    request_id = b""
     caller: Caller | None = None
     body = b""
 

@@ -4,7 +4,7 @@ Those would cost a check more than judging it does. A `LeanRoute` answers by its
 of what stands between; FastAPI keeps the same routes for the OpenAPI page, and answers the rest:
 the docs, addresses that nobody has, methods that an address does not take.
 
-Overload is met here first, before a credential is looked at: when all places are taken (`places`) one
+Overload is met at the door first, before a credential is looked at: when all places are taken (`places`) one
 more request would only make all of them late, so it is refused at once, 503 `overloaded`. A door that
 holds its place for as long as Twilio takes is closed earlier (`LeanRoute.room`), so that checks find
 room when issues would fill it.

@@ -3,8 +3,8 @@
 FastAPI solves dependencies, opens exit stacks and validates answers on every request; a check that
 takes one Redis round trip would spend most of its time there. A `LeanRoute` reads its endpoint's
 signature once: path parameters are passed as they are, a pydantic model is the JSON body, `call` is
-the request. It authorizes before it reads a byte of the body, turns every expected failure into a
-problem, and an unexpected one into a 500 that says nothing, for `api.trail` to log.
+the request. It refuses when there is no room (`places`), authorizes before it reads a byte of the body,
+and turns every expected failure into a problem; an unexpected one is left to `api.trail`.
 """
 
 import functools
