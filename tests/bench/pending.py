@@ -24,6 +24,7 @@ from service.adapters.redis_store import RecordPolicy, RedisVerifications
 from service.adapters.resp import pack
 from service.adapters.scripts import Scripts
 from service.api.keys import Scope, new_api_key
+from service.core.confirming import PARTITIONS
 from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
 from service.core.ports import NewVerification
 from service.core.verification import Action, Channel, Delivery, new_id, partition_of
@@ -97,7 +98,7 @@ def verify_requests(made):
 
 def approved_count(redis_url):
     """Ask Redis' own counters how many checks have been approved so far."""
-    names = [redis_keys.stats(p) for p in "0123456789abcdef"]
+    names = [redis_keys.stats(p) for p in PARTITIONS]
     with redis.Redis.from_url(redis_url) as client:
         counters = [counter for name in names for counter in client.hgetall(name).items()]
     return sum(int(count) for name, count in counters if name.startswith(b"approved:"))
@@ -113,13 +114,13 @@ def forget_all(redis_url):
 def forget(redis_url, made):
     """Remove the records of these verifications, and all debts; the records of their numbers stay."""
     names = [redis_keys.verification(one.id) for one in made]
-    names += [name(p) for p in "0123456789abcdef" for name in (redis_keys.owed, redis_keys.owed_info)]
+    names += [name(p) for p in PARTITIONS for name in (redis_keys.owed, redis_keys.owed_info)]
     with redis.Redis.from_url(redis_url) as client:
         client.delete(*names)
 
 
 def _drawn():
-    return new_id(secrets.choice("0123456789abcdef")), f"{secrets.randbelow(10**6):06d}"
+    return new_id(secrets.choice(PARTITIONS)), f"{secrets.randbelow(10**6):06d}"
 
 
 async def _issue_one(redis_url, client):
