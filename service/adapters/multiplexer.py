@@ -74,35 +74,22 @@ class Multiplexer:
         except NoScriptError:
             return await self._evaluate(script, keys, args, deadline)
 
-    async def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Word]]]) -> list[Any]:
-        """Run a script once for each (keys, args), side by side; give every answer, or in its place the error.
+    async def run_each(self, script: Script, calls: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
+        """Run a script on several keys, each with its arguments; give every answer, or in its place the error.
 
-        To one node all of them leave together and cost no task each, as so many calls of `run` would.
+        The script takes any number of keys, their arguments one after the other, and answers a list. One node runs it
+        once on all of them; in a cluster, where each key may lie elsewhere, once on each of them, side by side.
         """
-        deadline = self._loop.time() + self._timeout_seconds
-        head = (b"EVALSHA", script.sha)
-        answers: list[Any] = []
-        begun = [self._begin(pack((*head, len(keys), *keys, *args)), keys[0]) for keys, args in calls]
+        if isinstance(self._nodes, Lane):
+            return await self._run_over(script, calls)
+        return [answer for [answer] in await asyncio.gather(*(self._run_over(script, [call]) for call in calls))]
+
+    async def _run_over(self, script: Script, calls: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
+        keys, args = [key for key, _ in calls], [word for _, words in calls for word in words]
         try:
-            for one in begun:
-                try:
-                    answers.append(await one)
-                except RedisError as error:
-                    answers.append(error)
-        except asyncio.CancelledError:
-            for one in begun:
-                one.cancel()
-            raise
-        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-
-        async def evaluate(place: int) -> None:
-            try:
-                answers[place] = await self._evaluate(script, *calls[place], deadline)
-            except RedisError as error:
-                answers[place] = error
-
-        if unknown:
-            await asyncio.gather(*map(evaluate, unknown))
+            answers: list[Any] = await self.run(script, keys, args)
+        except RedisError as error:
+            return [error] * len(calls)
         return answers
 
     async def command(self, *words: Word, key: str | None = None) -> Any:
@@ -138,17 +125,6 @@ class Multiplexer:
 
     def _send(self, packed: bytes, key: str | None) -> Awaitable[Any]:
         return self._nodes.call(packed) if isinstance(self._nodes, Lane) else self._route(self._nodes, packed, key)
-
-    def _begin(self, packed: bytes, key: str) -> asyncio.Future[Any]:
-        """Send a command now, whenever its reply is asked for; its failure is the reply, even one at once."""
-        try:
-            if isinstance(self._nodes, Lane):
-                return self._nodes.call(packed)
-            return self._loop.create_task(self._route(self._nodes, packed, key))
-        except RedisError as error:
-            failed = self._loop.create_future()
-            failed.set_exception(error)
-            return failed
 
     async def _route(self, cluster: Cluster, packed: bytes, key: str | None) -> Any:
         deadline = self._loop.time() + self._timeout_seconds

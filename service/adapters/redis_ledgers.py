@@ -30,9 +30,15 @@ class RedisLimits:
     async def _run(self, steps: Sequence[tuple[Unit, int | str]]) -> list[Reserved | StoreUnavailable]:
         answers = await self._scripts.run_each(
             "limit",
-            [([redis_keys.limit(unit.kind, unit.tag)], [unit.limits.policy, at_ms]) for unit, at_ms in steps],
+            [(redis_keys.limit(unit.kind, unit.tag), (unit.limits.policy, at_ms)) for unit, at_ms in steps],
         )
-        return [answer if isinstance(answer, StoreUnavailable) else Reserved(*answer) for answer in answers]
+        return [_reserved(answer) for answer in answers]
+
+
+def _reserved(answer: Any) -> Reserved | StoreUnavailable:
+    if answer is None:
+        return StoreUnavailable("limit: its key holds something else")
+    return answer if isinstance(answer, StoreUnavailable) else Reserved(*answer)
 
 
 class RedisIdempotency:

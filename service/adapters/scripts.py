@@ -32,10 +32,8 @@ class Scripts:
         except RedisError as failure:
             raise _unavailable(name, failure) from failure
 
-    async def run_each(
-        self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[bytes | str | int]]]
-    ) -> list[Any]:
-        """Run a script once for each (keys, args), in one round trip; a failure stands in its place in the answer."""
+    async def run_each(self, name: str, calls: Sequence[tuple[str, Sequence[bytes | str | int]]]) -> list[Any]:
+        """Run a script on several keys, in one round trip; a failure stands in its place in the answer."""
         answers = await self._multiplexer.run_each(self._scripts[name], calls)
         return [_unavailable(name, answer) if isinstance(answer, RedisError) else answer for answer in answers]
 

@@ -1,10 +1,10 @@
 #!lua
--- Reserve one unit of a limit that counts many (client address, prefix, country, day …), or give one back.
+-- Reserve one unit of each limit that counts many (client address, prefix, country, day …), or give one of each back.
 --
--- KEYS   1 limit
--- ARGV   1 policy 'limit:window_ms,…'   2 '' to reserve, else the instant (ms) of the reservation to give back
--- answer {wait (ms), now_ms}: wait 0 means reserved at now_ms; else nothing is counted
--- atomic all windows are checked before any is counted.
+-- KEYS   the limits, any number of them on one node; each is asked and counted for itself
+-- ARGV   two for each: its policy 'limit:window_ms,…', and '' to reserve, else the instant (ms) of the reservation to give back
+-- answer for each {wait (ms), now_ms}: wait 0 means reserved at now_ms, else nothing is counted; nil for one that cannot be read
+-- atomic all windows of a limit are checked before any is counted.
 --
 -- Each window is cut into 20 slices, field '<window>:<slice>'. Every slice that touches the window counts whole, so no window of
 -- any position holds more than the limit; the price is that a slot may be freed up to a twentieth of the window late.
@@ -17,46 +17,56 @@ local function slice_field(window, at_ms)
   return window .. ':' .. string.format('%d', math.floor(at_ms / math.ceil(window / SLICES)))
 end
 
-if ARGV[2] ~= '' then
-  for window in string.gmatch(ARGV[1], ':(%d+)') do
-    local field = slice_field(window, tonumber(ARGV[2]))
-    if tonumber(redis.call('HGET', KEYS[1], field) or 0) > 0 then redis.call('HINCRBY', KEYS[1], field, -1) end
+local function give_back(key, policy, reserved_at_ms)
+  for window in string.gmatch(policy, ':(%d+)') do
+    local field = slice_field(window, reserved_at_ms)
+    if tonumber(redis.call('HGET', key, field) or 0) > 0 then redis.call('HINCRBY', key, field, -1) end
   end
   return {0, now_ms}
 end
 
-local windows = {}  -- by window: what is counted in each of its slices
-local record = redis.call('HGETALL', KEYS[1])
-for i = 1, #record, 2 do
-  local window, slice = string.match(record[i], '^(%d+):(%d+)$')
-  windows[window] = windows[window] or {}
-  windows[window][tonumber(slice)] = tonumber(record[i + 1])
+local function reserve(key, policy)
+  local record = redis.pcall('HGETALL', key)
+  if record.err then return false end  -- an error here would leave the limits before this one counted, and tell nobody
+  local windows = {}  -- by window: what is counted in each of its slices
+  for i = 1, #record, 2 do
+    local window, slice = string.match(record[i], '^(%d+):(%d+)$')
+    windows[window] = windows[window] or {}
+    windows[window][tonumber(slice)] = tonumber(record[i + 1])
+  end
+
+  local wait_ms, longest_ms, fields, stale = 0, 0, {}, {}
+  for limit, window in string.gmatch(policy, '(%d+):(%d+)') do
+    local slice_ms = math.ceil(window / SLICES)
+    local newest = math.floor(now_ms / slice_ms)
+    local oldest = math.floor((now_ms - window) / slice_ms)
+    local counts, sum = windows[window] or {}, 0
+    for slice, count in pairs(counts) do
+      if slice < oldest then
+        stale[#stale + 1] = window .. ':' .. string.format('%d', slice)
+      elseif slice <= newest then
+        sum = sum + count
+      end
+    end
+    local slice = oldest
+    while sum >= tonumber(limit) and slice <= newest do
+      sum = sum - (counts[slice] or 0)
+      slice = slice + 1
+      wait_ms = math.max(wait_ms, slice * slice_ms + window - now_ms)
+    end
+    fields[#fields + 1] = slice_field(window, now_ms)
+    longest_ms = math.max(longest_ms, tonumber(window) + slice_ms)
+  end
+  if wait_ms > 0 then return {wait_ms, now_ms} end
+  if #stale > 0 then redis.call('HDEL', key, unpack(stale)) end
+  for _, field in ipairs(fields) do redis.call('HINCRBY', key, field, 1) end
+  redis.call('PEXPIRE', key, longest_ms)
+  return {0, now_ms}
 end
 
-local wait_ms, longest_ms, fields, stale = 0, 0, {}, {}
-for limit, window in string.gmatch(ARGV[1], '(%d+):(%d+)') do
-  local slice_ms = math.ceil(window / SLICES)
-  local newest = math.floor(now_ms / slice_ms)
-  local oldest = math.floor((now_ms - window) / slice_ms)
-  local counts, sum = windows[window] or {}, 0
-  for slice, count in pairs(counts) do
-    if slice < oldest then
-      stale[#stale + 1] = window .. ':' .. string.format('%d', slice)
-    elseif slice <= newest then
-      sum = sum + count
-    end
-  end
-  local slice = oldest
-  while sum >= tonumber(limit) and slice <= newest do
-    sum = sum - (counts[slice] or 0)
-    slice = slice + 1
-    wait_ms = math.max(wait_ms, slice * slice_ms + window - now_ms)
-  end
-  fields[#fields + 1] = slice_field(window, now_ms)
-  longest_ms = math.max(longest_ms, tonumber(window) + slice_ms)
+local answers = {}
+for place, key in ipairs(KEYS) do
+  local policy, reserved_at_ms = ARGV[2 * place - 1], tonumber(ARGV[2 * place])
+  answers[place] = reserved_at_ms and give_back(key, policy, reserved_at_ms) or reserve(key, policy)
 end
-if wait_ms > 0 then return {wait_ms, now_ms} end
-if #stale > 0 then redis.call('HDEL', KEYS[1], unpack(stale)) end
-for _, field in ipairs(fields) do redis.call('HINCRBY', KEYS[1], field, 1) end
-redis.call('PEXPIRE', KEYS[1], longest_ms)
-return {0, now_ms}
+return answers
