@@ -71,9 +71,8 @@ def load_scripts() -> dict[str, Script]:
 
 
 def _with_includes(text: str, texts: dict[str, str]) -> str:
-    return "\n".join(
-        texts[line.removeprefix(_INCLUDE)] if line.startswith(_INCLUDE) else line for line in text.splitlines()
-    )
+    lines = [line.partition(_INCLUDE) for line in text.splitlines()]
+    return "\n".join(texts[name] if marker else line for line, marker, name in lines)
 
 
 def _unavailable(step: str, failure: RedisError) -> StoreUnavailable:

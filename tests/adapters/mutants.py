@@ -27,9 +27,9 @@ mismatch = judging.test_a_mismatch_is_not_compared
 
 MUTANTS = {
     "judge": [
-        ("  record[field] = value\n", "", judging.test_a_right_code_is_approved_and_its_message_owed),
+        ("record['f:' .. send] = feedback", "", judging.test_a_right_code_is_approved_and_its_message_owed),
         ("record.at = tostring(attempts)", "", judging.test_a_right_code_is_approved_and_its_message_owed),
-        (" and state ~= 'failed' then", " then", hard_stop.test_guesses_at_nothing_count_for_nothing),
+        (" and state ~= 'failed'\n", "\n", hard_stop.test_guesses_at_nothing_count_for_nothing),
         (" or owner ~= '' and owner ~= record.ow", "", judging.test_nobody_elses_key_judges),
         ("owner ~= '' and owner ~= record.ow", "owner ~= record.ow", judging.test_nobody_elses_key_judges),
         (
@@ -38,7 +38,7 @@ MUTANTS = {
             sends.test_a_number_sealed_under_a_forgotten_key_is_not_readable,
         ),
         (
-            "if is_waiting then",
+            "if feedback == 'waiting' then",
             "if false then",
             sends.test_a_waiting_confirmation_keeps_its_record_for_an_hour,
         ),
@@ -53,8 +53,8 @@ MUTANTS = {
             judging.test_after_the_most_attempts_nothing_is_compared,
         ),
         (
-            "\nlocal function compare()",
-            "\nattempts = attempts - 1\nlocal function compare()",
+            "record.at = tostring(attempts)",
+            "attempts = attempts - 1",
             judging.test_after_the_most_attempts_nothing_is_compared,
         ),
         (
@@ -65,26 +65,26 @@ MUTANTS = {
         ("owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)\n    owes", "owes", _late("expired")),
         ("    owes = 1", "    owes = 0", judging.test_a_right_code_is_approved_and_its_message_owed),
         (
-            "change('st', 'approved')",
-            "change('st', 'pending')",
+            "record.st = 'approved'",
+            "record.st = 'pending'",
             judging.test_a_code_is_accepted_once,
         ),
         (
-            "local owes = 0",
-            "local owes = 0\nif verdict == 'approved' then redis.call('HSET', KEYS[1], 'st', verdict) end",
+            "local owes, feedback",
+            "if verdict == 'approved' then redis.call('HSET', KEYS[1], 'st', verdict) end\nlocal owes, feedback",
             judging.test_consuming_waits_for_the_debt,
         ),
         (
-            "if now_ms >= tonumber(record['t:",
-            "if now_ms < tonumber(record['t:",
+            "now_ms >= tonumber(record['t:",
+            "now_ms < tonumber(record['t:",
             judging.test_a_code_lives_until_its_last_moment,
         ),
         ("record['t:' .. send]", "record['t:1']", judging.test_each_send_has_its_own_expiry),
-        ("return 'expired', send", "return 'expired'", _late("expired")),
-        ("return 'used', send", "return 'used'", _late("after_approval")),
-        ("return 'canceled', send", "return 'canceled'", _late("after_cancel")),
-        ("return 'superseded', send", "return 'superseded'", _late("superseded")),
-        ("if strict and", "if false and", _late("superseded")),
+        ("verdict = 'expired'\n", "verdict, send = 'expired', nil\n", _late("expired")),
+        ("verdict = 'used'\n", "verdict, send = 'used', nil\n", _late("after_approval")),
+        ("verdict = 'canceled'\n", "verdict, send = 'canceled', nil\n", _late("after_cancel")),
+        ("verdict = 'superseded'\n", "verdict, send = 'superseded', nil\n", _late("superseded")),
+        ("elseif strict and", "elseif false and", _late("superseded")),
         (
             "record.lv or record.n",
             "record.n",
@@ -164,13 +164,13 @@ MUTANTS = {
             number_limits.test_the_failed_checks_of_a_number_take_no_more_room_than_their_limit,
         ),
         (
-            "if (verdict == 'wrong_code' or verdict == 'mismatch')",
-            "if verdict == 'wrong_code'",
+            "(verdict == 'wrong_code' or verdict == 'mismatch')",
+            "verdict == 'wrong_code'",
             number_limits.test_a_resend_brings_no_new_guesses,
         ),
         (
-            "if (verdict == 'wrong_code' or verdict == 'mismatch')",
-            "if verdict ~= 'approved'",
+            "(verdict == 'wrong_code' or verdict == 'mismatch')",
+            "verdict ~= 'approved'",
             number_limits.test_only_failed_checks_are_counted_as_failed,
         ),
         (

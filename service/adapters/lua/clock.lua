@@ -12,7 +12,7 @@ local function renew(key, ttl_seconds)
   return redis.call('TTL', key) < ttl_seconds - 60 and redis.call('EXPIRE', key, ttl_seconds) == 1
 end
 
-local function count(stats_key, ...)
-  for _, field in ipairs({...}) do redis.call('HINCRBY', stats_key, field, 1) end
+local function count(stats_key, field)
+  redis.call('HINCRBY', stats_key, field, 1)
   renew(stats_key, STATS_TTL_SECONDS)
 end

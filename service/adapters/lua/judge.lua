@@ -31,9 +31,11 @@
 --
 -- and two hundred racing guesses: each raises `at` before it compares; the sixth finds at = 5 and compares nothing.
 
+-- No functions of its own, and windows.lua only where it is needed: Lua makes every function anew in each run, called or not,
+-- with an object for each local it captures. What this script allocates is a third of what a check costs Redis.
+
 --@include clock.lua
 --@include shown.lua
---@include windows.lua
 --@include streak.lua
 --@include owe.lua
 
@@ -55,22 +57,11 @@ if not string.find(key_ids, string.sub(record.to, 1, 1), 1, true) then return {'
 local newest, country, channel = record.lv or record.n, record.co, record.ch or 'sms'
 local number_key = number_prefix .. tag
 
-local changes = {}
-local function change(field, value)
-  changes[#changes + 1] = field
-  changes[#changes + 1] = value
-  record[field] = value
-end
-
-local function answer(verdict, owes, replayed)
-  return {'judged', verdict, owes, replayed, shown(now_ms, record)}
-end
-
 if idempotency_field ~= '' then
   local at, body, verdict = string.match(record[idempotency_field] or '', '^(%d+)|(%x+)|([%w_]+)$')
   if at and now_ms - tonumber(at) <= IDEMPOTENT_MS then
     if body ~= fingerprint then return {'other_body'} end
-    return answer(verdict, 0, 1)
+    return {'judged', verdict, 0, 1, shown(now_ms, record)}
   end
 end
 
@@ -79,68 +70,74 @@ local stopped, streak = is_stopped(number_key, most_in_a_row)
 if stopped or tonumber(record.at) >= most_attempts then
   local verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
   count(KEYS[4], 'check:' .. verdict)
-  return answer(verdict, 0, 0)
+  return {'judged', verdict, 0, 0, shown(now_ms, record)}
 end
 
 local attempts = redis.call('HINCRBY', KEYS[1], 'at', 1)
 record.at = tostring(attempts)
 
-local function compare()
-  if (tag_asked ~= '' and tag_asked ~= tag) or (purpose_asked ~= '' and purpose_asked ~= record.pu) then
-    return 'mismatch'
-  end
+local verdict, send = 'wrong_code', nil
+if tag_asked ~= '' and tag_asked ~= tag or purpose_asked ~= '' and purpose_asked ~= record.pu then
+  verdict = 'mismatch'
+else
   for place = 1, #digests, DIGEST_BYTES do
-    local send = record['c:' .. string.sub(digests, place, place + DIGEST_BYTES - 1)]
-    if send then
-      if state == 'approved' then return 'used', send end
-      if state == 'canceled' then return 'canceled', send end
-      if state ~= 'pending' then return 'wrong_code' end
-      if now_ms >= tonumber(record['t:' .. send]) + tonumber(record.tl) * 1000 then return 'expired', send end
-      if strict and send ~= newest then return 'superseded', send end
-      return 'approved', send
-    end
+    send = send or record['c:' .. string.sub(digests, place, place + DIGEST_BYTES - 1)]
   end
-  return 'wrong_code'
+end
+if send then
+  if state == 'approved' then verdict = 'used'
+  elseif state == 'canceled' then verdict = 'canceled'
+  elseif state ~= 'pending' then send = nil  -- locked or failed: a code that fits is as wrong as any
+  elseif now_ms >= tonumber(record['t:' .. send]) + tonumber(record.tl) * 1000 then verdict = 'expired'
+  elseif strict and send ~= newest then verdict = 'superseded'
+  else verdict = 'approved' end
 end
 
-local verdict, send = compare()
-local owes = 0
-
 -- The message arrived, whatever the verdict: it is confirmed once (`f:` says whether it was).
+local owes, feedback, changes = 0, nil, {}
 if send and not record['f:' .. send] then
   local sid = record['s:' .. send]
   if sid then
     owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)
     owes = 1
   end
-  change('f:' .. send, sid and 'owed' or 'waiting')
+  feedback = sid and 'owed' or 'waiting'
+  record['f:' .. send] = feedback
+  changes = {'f:' .. send, feedback}
 end
-local is_waiting = changes[2] == 'waiting'
 
 if verdict == 'approved' then
-  change('st', 'approved')
+  record.st = 'approved'
 elseif state == 'pending' and attempts >= most_attempts then
-  change('st', 'locked')
+  record.st = 'locked'
+end
+if record.st ~= state then
+  changes[#changes + 1], changes[#changes + 2] = 'st', record.st
 end
 if idempotency_field ~= '' then
-  change(idempotency_field, string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict)
+  changes[#changes + 1] = idempotency_field
+  changes[#changes + 1] = string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict
 end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
-if is_waiting then redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT') end
+if feedback == 'waiting' then redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT') end
 
 -- A verification whose only message was refused holds no code: who guesses at it guesses at nothing, and must not be able
 -- to close a number with that, for such a verification used up no send of the number either.
-if (verdict == 'wrong_code' or verdict == 'mismatch') and state ~= 'failed' then
-  local failures = instants(redis.call('HGET', number_key, 'failed'))
-  if failure_policy ~= '' then redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms)) end
-  streak = redis.call('HINCRBY', number_key, 'streak', 1)
-  keep_for(number_key, math.max(STREAK_TTL_MS, longest_window_ms(failure_policy)))
-  if streak == most_in_a_row then count(KEYS[4], 'numbers:stopped') end
-elseif verdict == 'approved' and streak > 0 then
-  redis.call('HDEL', number_key, 'streak')
-  -- Nothing that is left needs the year any more: the windows do, and the record of a newer verification at most as long as this.
-  local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), redis.call('PTTL', KEYS[1]))
-  redis.call('PEXPIRE', number_key, rest_ms, 'LT')
+local is_failed_check = (verdict == 'wrong_code' or verdict == 'mismatch') and state ~= 'failed'
+if is_failed_check or verdict == 'approved' and streak > 0 then
+  --@include windows.lua
+  if is_failed_check then
+    local failures = instants(redis.call('HGET', number_key, 'failed'))
+    if failure_policy ~= '' then redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms)) end
+    streak = redis.call('HINCRBY', number_key, 'streak', 1)
+    keep_for(number_key, math.max(STREAK_TTL_MS, longest_window_ms(failure_policy)))
+    if streak == most_in_a_row then count(KEYS[4], 'numbers:stopped') end
+  else
+    redis.call('HDEL', number_key, 'streak')
+    -- Nothing that is left needs the year any more: the windows do, and the record of a newer verification at most as long as this.
+    local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), redis.call('PTTL', KEYS[1]))
+    redis.call('PEXPIRE', number_key, rest_ms, 'LT')
+  end
 end
 count(KEYS[4], verdict == 'approved' and 'approved:' .. country .. ':' .. channel or 'check:' .. verdict)
-return answer(verdict, owes, 0)
+return {'judged', verdict, owes, 0, shown(now_ms, record)}

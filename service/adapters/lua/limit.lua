@@ -1,7 +1,7 @@
 #!lua
 -- Reserve one unit of each limit that counts many (client address, prefix, country, day …), or give one of each back.
 --
--- KEYS   the limits, any number of them on one node; each is asked and counted for itself
+-- KEYS   1 and more: limits that lie on one node; each is asked and counted for itself
 -- ARGV   two for each: its policy 'limit:window_ms,…', and '' to reserve, else the instant (ms) of the reservation to give back
 -- answer for each {wait (ms), now_ms}: wait 0 means reserved at now_ms, else nothing is counted; nil for one that cannot be read
 -- atomic all windows of a limit are checked before any is counted.
