@@ -1,8 +1,9 @@
 #!lua
 -- Reserve one unit of each limit that counts many (client address, prefix, country, day …), or give one of each back.
 --
--- KEYS   1 and more: limits that lie on one node; each is asked and counted for itself
--- ARGV   two for each: its policy 'limit:window_ms,…', and '' to reserve, else the instant (ms) of the reservation to give back
+-- KEYS   1 and more, limits that lie on one node: each is asked and counted for itself
+-- ARGV   1 policy of the first limit, 'limit:window_ms,…'   2 '' to reserve, or the instant (ms) of the reservation to give back
+--        and so two for each limit
 -- answer for each {wait (ms), now_ms}: wait 0 means reserved at now_ms, else nothing is counted; nil for one that cannot be read
 -- atomic all windows of a limit are checked before any is counted.
 --
