@@ -36,10 +36,12 @@ class Reading:
     """What some batches came to."""
 
     per_second: float
+    target_cpu_us: float
     redis_cpu_us: float
 
     def __str__(self):
-        return f"{self.per_second:7,.0f} checks/s   Redis {self.redis_cpu_us:3.0f} us a check"
+        cost = f"target {self.target_cpu_us:4.0f}, Redis {self.redis_cpu_us:3.0f}"
+        return f"{self.per_second:7,.0f} checks/s   CPU us a check: {cost}"
 
 
 def main():
@@ -128,17 +130,18 @@ class Held:
 
 def measure(target, redis_url, batches, next_batch):
     """Check some batches, each to its end; count only the time in which checks were under way."""
-    seconds = redis_seconds = 0.0
+    seconds = target_seconds = redis_seconds = 0.0
     for _ in range(batches):
         made = next_batch()
-        approved, before = approved_count(redis_url), redis_cpu_seconds(redis_url)
+        approved, before = approved_count(redis_url), (target.cpu_seconds(), redis_cpu_seconds(redis_url))
         seconds += play_whole(target.port, verify_requests(made), connections=CONNECTIONS).seconds
-        redis_seconds += redis_cpu_seconds(redis_url) - before
+        target_seconds += target.cpu_seconds() - before[0]
+        redis_seconds += redis_cpu_seconds(redis_url) - before[1]
         if approved_count(redis_url) - approved != BATCH:
             raise SystemExit(f"{approved_count(redis_url) - approved} of {BATCH} checks were approved")
         forget(redis_url, made)
     checks = batches * BATCH
-    return Reading(checks / seconds, redis_seconds / checks * 1e6)
+    return Reading(checks / seconds, target_seconds / checks * 1e6, redis_seconds / checks * 1e6)
 
 
 def conclude(options, steps):
