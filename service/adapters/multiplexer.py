@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from redis.exceptions import AskError, MovedError, NoScriptError, RedisError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, NoScriptError, RedisError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -60,6 +60,7 @@ class Multiplexer:
         self._watch = watch  # of Sentinel, where there is one; ends with the multiplexer
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
+        self._keys_lie_apart = isinstance(nodes, Cluster)
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
         """Run a script where its first key lives and return its answer (bytes, int, None or lists of them).
@@ -75,13 +76,16 @@ class Multiplexer:
             return await self._evaluate(script, keys, args, deadline)
 
     async def run_each(self, script: Script, calls: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
-        """Run a script on several keys, each with its arguments; give every answer, or in its place the error.
+        """Run a script on several keys, each with its arguments; give each its answer, or the error that it met.
 
-        The script takes any number of keys, their arguments one after the other, and answers a list. One node runs it
-        once on all of them; in a cluster, where each key may lie elsewhere, once on each of them, side by side.
+        The script takes any number of keys, their arguments one after the other, and answers a list. One server runs it
+        once on all of them, an error is all of theirs; in a cluster it runs once on each, side by side.
         """
-        if isinstance(self._nodes, Lane):
-            return await self._run_over(script, calls)
+        if not self._keys_lie_apart:
+            answers = await self._run_over(script, calls)
+            if not any(isinstance(answer, ClusterCrossSlotError) for answer in answers):
+                return answers
+            self._keys_lie_apart = True  # a cluster behind one address, as some providers have it; nothing has run
         return [answer for [answer] in await asyncio.gather(*(self._run_over(script, [call]) for call in calls))]
 
     async def _run_over(self, script: Script, calls: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:

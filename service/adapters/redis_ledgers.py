@@ -37,7 +37,7 @@ class RedisLimits:
 
 def _reserved(answer: Any) -> Reserved | StoreUnavailable:
     if answer is None:
-        return StoreUnavailable("limit: its key holds something else")
+        return StoreUnavailable("limit: its key cannot be read")
     return answer if isinstance(answer, StoreUnavailable) else Reserved(*answer)
 
 

@@ -33,7 +33,7 @@ class Scripts:
             raise _unavailable(name, failure) from failure
 
     async def run_each(self, name: str, calls: Sequence[tuple[str, Sequence[bytes | str | int]]]) -> list[Any]:
-        """Run a script on several keys, in one round trip; a failure stands in its place in the answer."""
+        """Run a script on several keys, in one round trip; a failure stands in the place of each key that it hit."""
         answers = await self._multiplexer.run_each(self._scripts[name], calls)
         return [_unavailable(name, answer) if isinstance(answer, RedisError) else answer for answer in answers]
 
@@ -71,8 +71,8 @@ def load_scripts() -> dict[str, Script]:
 
 
 def _with_includes(text: str, texts: dict[str, str]) -> str:
-    lines = [line.partition(_INCLUDE) for line in text.splitlines()]
-    return "\n".join(texts[name] if marker else line for line, marker, name in lines)
+    lines = [(line, line.strip()) for line in text.splitlines()]
+    return "\n".join(texts[bare.removeprefix(_INCLUDE)] if bare.startswith(_INCLUDE) else line for line, bare in lines)
 
 
 def _unavailable(step: str, failure: RedisError) -> StoreUnavailable:

@@ -54,7 +54,7 @@ MUTANTS = {
         ),
         (
             "record.at = tostring(attempts)",
-            "attempts = attempts - 1",
+            "record.at = tostring(attempts)\nattempts = attempts - 1",
             judging.test_after_the_most_attempts_nothing_is_compared,
         ),
         (
@@ -89,6 +89,12 @@ MUTANTS = {
             "record.lv or record.n",
             "record.n",
             partial(late_codes.test_a_send_that_was_taken_back_supersedes_nothing, passing=False),
+        ),
+        ("send = nil  -- locked", "-- locked", judging.test_a_code_of_a_locked_verification_owes_nothing),
+        (
+            "send = send or record['c:' .. string.sub(digests, place, place + DIGEST_BYTES - 1)]",
+            "send = record['c:' .. string.sub(digests, place, place + DIGEST_BYTES - 1)] or send",
+            test_numbers.test_a_resend_to_a_test_number_outlives_a_rotation,
         ),
         ("for place = 1, #digests,", "for place = 1, 1,", judging.test_a_code_written_under_an_old_key_is_accepted),
         (
@@ -477,11 +483,11 @@ MUTANTS = {
         ),
         ("redis.call('PEXPIRE', key, longest_ms)", "", ledgers.test_limits_do_not_meet),
         (
-            "redis.pcall('HGETALL', key)",
-            "redis.call('HGETALL', key)",
-            ledgers.test_units_are_asked_and_given_back_together_each_for_itself,
+            "pcall(reserved_at_ms and give_back or reserve, key, policy, reserved_at_ms)",
+            "true, (reserved_at_ms and give_back or reserve)(key, policy, reserved_at_ms)",
+            partial(ledgers.test_a_limit_that_cannot_be_read_stops_no_other, broken=1),
         ),
-        ("if record.err then", "if false then", ledgers.test_units_are_asked_and_given_back_together_each_for_itself),
         ("ARGV[2 * place - 1]", "ARGV[1]", ledgers.test_units_are_asked_and_given_back_together_each_for_itself),
+        ("ARGV[2 * place])", "ARGV[2])", ledgers.test_units_are_given_back_each_where_it_was_counted),
     ],
 }

@@ -157,6 +157,15 @@ async def test_keys_of_two_slots_are_refused(pair):
             await redis.run(SUM, [KEYS[0], KEYS[1]], [])
 
 
+async def test_a_cluster_behind_one_address_is_found_out(tmp_path):
+    """A script on keys of several slots is refused whole, runs key by key then, and is not tried as one again."""
+    with cluster(tmp_path, (0, 16383)) as (node,):
+        async with opened(f"redis://127.0.0.1:{node.port}") as redis:
+            for expected in (1, 2):
+                assert await redis.run_each(COUNT_EACH, [(key, []) for key in KEYS]) == [expected] * 16
+            assert node.admin.info("errorstats")["errorstat_CROSSSLOT"]["count"] == 1
+
+
 async def test_a_flushed_script_is_invisible_on_every_node(pair):
     """NOSCRIPT is mended where it happens."""
     async with opened(url(pair)) as redis:
@@ -183,9 +192,19 @@ async def test_a_frozen_node_does_not_hold_up_the_others(pair):
         assert time.monotonic() - started < 0.4
         assert all(isinstance(result, RedisError) for result in await stuck)
         assert time.monotonic() - started < 1
+        answers = await redis.run_each(COUNT_EACH, [(key, []) for key in KEYS])
+        assert {key for key, answer in zip(KEYS, answers, strict=True) if isinstance(answer, RedisError)} == set(frozen)
+        given_up = asyncio.create_task(redis.run_each(COUNT_EACH, [(key, []) for key in KEYS]))
+        await asyncio.sleep(0.1)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
         pair[0].thaw()
         await asyncio.sleep(1)
-        assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in frozen)) == [3] * len(frozen)
+        counted = await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS))
+        assert {key: count for key, count in zip(KEYS, counted, strict=True) if key in lively} == dict.fromkeys(
+            lively, 5
+        )
 
 
 async def test_a_cancelled_caller_does_not_take_the_map_from_others(pair):

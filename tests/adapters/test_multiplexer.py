@@ -231,8 +231,8 @@ async def test_a_flushed_script_is_invisible(redis, node):
     assert sorted(await asyncio.gather(*(redis.run(COUNT, ["n"], []) for _ in range(100)))) == list(range(1, 101))
 
 
-async def test_runs_side_by_side_answer_in_order_each_for_itself(redis, node):
-    """A script run on several keys gives each its own answer in one call, and a flushed script is mended."""
+async def test_a_script_on_several_keys_answers_in_order_or_fails_as_a_whole(redis, node):
+    """One call gives each key its answer, a flushed script is mended, an error is the answer in every place."""
     for expected in ([2, 1, 3], [4, 2, 6]):
         node.admin.script_flush()
         assert await redis.run_each(PUT_EACH, [("a", ["xx"]), ("b", ["x"]), ("c", ["xxx"])]) == expected
@@ -243,15 +243,15 @@ async def test_runs_side_by_side_answer_in_order_each_for_itself(redis, node):
     assert is_idle(redis)
 
 
-async def test_runs_side_by_side_fail_in_their_places_also_when_they_fail_at_once(redis):
-    """A multiplexer that takes no more calls raises nothing: each run has its error as its answer."""
+async def test_a_script_on_several_keys_raises_nothing(redis):
+    """A multiplexer that takes no more calls gives each key its error as its answer."""
     await redis.ping()
     await redis.close()
     assert kinds(await redis.run_each(PUT_EACH, [("a", ["x"]), ("b", ["x"])])) == {RedisConnectionError}
 
 
-async def test_runs_side_by_side_are_cancelled_together(redis, node):
-    """Whoever gives up waiting for several runs waits for none of them, and the next call has its own reply."""
+async def test_a_script_on_several_keys_can_be_given_up(redis, node):
+    """Whoever gives up waiting leaves no call behind, and the next call has its own reply."""
     await redis.run(COUNT, ["n"], [])
     node.freeze()
     calls = asyncio.create_task(redis.run_each(PUT_EACH, [("m", ["x"]), ("m", ["x"])]))

@@ -55,6 +55,17 @@ async def test_after_the_most_attempts_nothing_is_compared(stores):
     assert await stores.owed() == []
 
 
+async def test_a_code_of_a_locked_verification_owes_nothing(stores):
+    """Locked stays locked when more attempts are allowed later: its code is as wrong as any, and confirms nothing."""
+    verification = await stores.sent("111111")
+    for _ in range(5):
+        await stores.check(verification, "000000")
+    judgement = await stores.under(max_attempts=10).check(verification, "111111")
+    assert (judgement.verdict, judgement.owes) == (Verdict.WRONG_CODE, False)
+    assert judgement.verification.status is Status.MAX_ATTEMPTS_REACHED
+    assert await stores.owed() == []
+
+
 async def test_parallel_guesses_get_no_more_attempts(stores):
     """Of two hundred guesses at once five are compared."""
     verification = await stores.sent("111111")

@@ -141,21 +141,46 @@ async def test_limits_do_not_meet(stores):
 
 
 async def test_units_are_asked_and_given_back_together_each_for_itself(stores):
-    """Several limits answer in their order, one that refuses stops no other; so does one that cannot be read."""
-    units = [Unit("day", "all", Limits(((most, 60_000),))) for most in (1, 3)]
-    units = [unit._replace(tag=str(place)) for place, unit in enumerate(units)]
+    """Several limits answer in their order, and one that refuses stops no other."""
+    units = [Unit("day", str(place), Limits(((most, 60_000),))) for place, most in enumerate((1, 3))]
     first = await stores.limits.reserve(units)
     again = await stores.limits.reserve(units)
     assert [[answer.wait_ms > 0 for answer in answers] for answers in (first, again)] == [[False] * 2, [True, False]]
     await stores.limits.give_back([(unit, answer.at_ms) for unit, answer in zip(units, first, strict=True)])
     assert [answer.wait_ms for answer in await stores.limits.reserve(units)] == [0, 0]
-    for broken, whole in ((0, 1), (1, 0)):
-        for key in ("otp:limit:day:0", "otp:limit:day:1"):  # one at a time: in a cluster they live in different slots
-            stores.admin.delete(key)
-        stores.admin.set(f"otp:limit:day:{broken}", "no hash", px=60_000)
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+async def test_a_limit_that_cannot_be_read_stops_no_other(stores, broken):
+    """Whatever lies in the place of one limit, the others are asked, counted and given back as ever."""
+    units = [Unit("day", str(place), Limits(((1, 60_000),))) for place in range(2)]
+    key, whole = f"otp:limit:day:{broken}", units[1 - broken]
+    [reserved] = await stores.limits.reserve([units[broken]])
+    [counted] = stores.admin.hkeys(key)
+    for damage in ({"no window": 1}, {counted: "no count"}, None):
+        stores.admin.delete(key)
+        if damage:
+            stores.admin.hset(key, mapping=damage)
+        else:
+            stores.admin.set(key, "no hash")
+        stores.admin.expire(key, 60)
         answers = await stores.limits.reserve(units)
         assert isinstance(answers[broken], StoreUnavailable)
-        assert answers[whole].wait_ms == 0
+        assert answers[1 - broken].wait_ms == 0
+        assert await _wait_ms(stores, whole.kind, whole.tag, whole.limits) > 0
+        await stores.limits.give_back([(units[broken], reserved.at_ms), (whole, answers[1 - broken].at_ms)])
+        assert await _wait_ms(stores, whole.kind, whole.tag, whole.limits) == 0
+        stores.admin.delete(f"otp:limit:day:{whole.tag}")
+
+
+async def test_units_are_given_back_each_where_it_was_counted(stores):
+    """Two units that were counted in different slices leave both of them."""
+    units = [Unit("day", str(place), Limits(((1, 1_000),))) for place in range(2)]
+    [first] = await stores.limits.reserve(units[:1])
+    await asyncio.sleep(0.06)  # a slice has 50 ms
+    [second] = await stores.limits.reserve(units[1:])
+    await stores.limits.give_back([(units[0], first.at_ms), (units[1], second.at_ms)])
+    assert [answer.wait_ms for answer in await stores.limits.reserve(units)] == [0, 0]
 
 
 async def test_a_window_that_refuses_counts_in_no_window(stores):

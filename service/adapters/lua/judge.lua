@@ -49,7 +49,7 @@ local key_ids, owner, digests = ARGV[8], ARGV[9], ARGV[10]
 local tag_asked, purpose_asked = ARGV[11] or '', ARGV[12] or ''
 local idempotency_field, fingerprint = ARGV[13] or '', ARGV[14]
 
--- The whole record is read once: from it everything is decided, and with every change put into it, it is the answer.
+-- The whole record is read once: from it everything is decided, and with every change that is shown put into it, it is the answer.
 local record = read_record(KEYS[1])
 local state, tag = record.st, record.tg
 if not state or owner ~= '' and owner ~= record.ow then return {'missing'} end

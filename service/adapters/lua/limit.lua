@@ -1,7 +1,7 @@
 #!lua
 -- Reserve one unit of each limit that counts many (client address, prefix, country, day …), or give one of each back.
 --
--- KEYS   1 and more, limits that lie on one node: each is asked and counted for itself
+-- KEYS   1 and more limits (in a cluster 1, for each lies in a slot of its own): each is asked and counted for itself
 -- ARGV   1 policy of the first limit, 'limit:window_ms,…'   2 '' to reserve, or the instant (ms) of the reservation to give back
 --        and so two for each limit
 -- answer for each {wait (ms), now_ms}: wait 0 means reserved at now_ms, else nothing is counted; nil for one that cannot be read
@@ -27,8 +27,7 @@ local function give_back(key, policy, reserved_at_ms)
 end
 
 local function reserve(key, policy)
-  local record = redis.pcall('HGETALL', key)
-  if record.err then return false end  -- an error here would leave the limits before this one counted, and tell nobody
+  local record = redis.call('HGETALL', key)
   local windows = {}  -- by window: what is counted in each of its slices
   for i = 1, #record, 2 do
     local window, slice = string.match(record[i], '^(%d+):(%d+)$')
@@ -68,6 +67,8 @@ end
 local answers = {}
 for place, key in ipairs(KEYS) do
   local policy, reserved_at_ms = ARGV[2 * place - 1], tonumber(ARGV[2 * place])
-  answers[place] = reserved_at_ms and give_back(key, policy, reserved_at_ms) or reserve(key, policy)
+  -- An error that ended the script would leave the limits before this one counted, and tell nobody.
+  local is_done, answer = pcall(reserved_at_ms and give_back or reserve, key, policy, reserved_at_ms)
+  answers[place] = is_done and answer
 end
 return answers
