@@ -93,6 +93,12 @@ class Held:
                 print(f"  {held + made:9,} pending after {time.monotonic() - started:4.0f} s", flush=True)
 
         self._pending += make_pending(self.redis_url, count - held, tell=tell)
+        self._age()
+
+    def _age(self):
+        """Put new ones in the place of half of them: the memory of a Redis in use is not in the order of writing."""
+        for _ in range(len(self._pending) // 2 // BATCH):
+            forget(self.redis_url, self.exchanged())
 
     def account(self):
         """Tell what is held and what it takes."""

@@ -1,6 +1,6 @@
 """Does a Twilio that hangs slow the checks down? The p99 of a check while it hangs, over that while it is healthy.
 
-    python tests/bench/bench_hung.py [--rounds 5] [--seconds 4] [--quick]
+    python tests/bench/bench_hung.py [--rounds 9] [--seconds 4] [--quick]
 
 Hung: 200 sends are under way to a Twilio that answers nothing, and 10,000 confirmations are owed that it does not take
 either, 32 of them at any time under way. Each reading is made with a service process of its own, its worker within, at
@@ -64,7 +64,7 @@ class Reading:
 def main():
     """Measure both comparisons."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=3.0, help="at most 4.2: a send gives up after 5")
     parser.add_argument("--quick", action="store_true", help="one pair of each: an impression")
     options = parser.parse_args()

@@ -112,11 +112,15 @@ def forget_all(redis_url):
 
 
 def forget(redis_url, made):
-    """Remove the records of these verifications, and all debts; the records of their numbers stay."""
-    names = [redis_keys.verification(one.id) for one in made]
-    names += [name(p) for p in PARTITIONS for name in (redis_keys.owed, redis_keys.owed_info)]
+    """Remove the records of these verifications and of their numbers, and all debts: Redis is as large as before."""
     with redis.Redis.from_url(redis_url) as client:
-        client.delete(*names)
+        with client.pipeline(transaction=False) as pipeline:
+            for one in made:
+                pipeline.hget(redis_keys.verification(one.id), "tg")
+            tags = [tag.decode() for tag in pipeline.execute()]
+        names = [redis_keys.verification(one.id) for one in made]
+        names += [redis_keys.number(partition_of(one.id), tag) for one, tag in zip(made, tags, strict=True)]
+        client.delete(*names, *(name(p) for p in PARTITIONS for name in (redis_keys.owed, redis_keys.owed_info)))
 
 
 def _drawn():
