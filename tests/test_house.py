@@ -130,6 +130,7 @@ def test_every_script_describes_itself(path):
     assert re.search(r"^-- answer ", header, re.MULTILINE)
     assert ("ARGV[" in text) == ("-- ARGV   1 " in header)
     used = {int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)}
+    assert used or "ipairs(KEYS)" in text, "a script that takes no key belongs to no slot"
     assert used == set(range(1, len(used) + 1))
     described = re.search(r"^-- KEYS(?:[^\n]*)(?:\n--        .*)*", header, re.MULTILINE)[0]
     assert {int(number) for number in re.findall(r"(?<=   )(\d+)(?= )", described)} >= used

@@ -237,6 +237,7 @@ async def test_a_script_on_several_keys_answers_in_order_or_fails_as_a_whole(red
         node.admin.script_flush()
         assert await redis.run_each(PUT_EACH, [("a", ["xx"]), ("b", ["x"]), ("c", ["xxx"])]) == expected
     assert node.admin.info("commandstats")["cmdstat_eval"]["calls"] == 2
+    assert await redis.run_each(PUT_EACH, []) == []
     node.admin.delete("b")
     node.admin.hset("b", "no", "string")
     assert kinds(await redis.run_each(PUT_EACH, [("a", ["x"]), ("b", ["x"])])) == {ResponseError}

@@ -139,10 +139,11 @@ def measure(target, redis_url, batches, next_batch):
     seconds = target_seconds = redis_seconds = 0.0
     for _ in range(batches):
         made = next_batch()
-        approved, before = approved_count(redis_url), (target.cpu_seconds(), redis_cpu_seconds(redis_url))
+        approved = approved_count(redis_url)
+        target_before, redis_before = target.cpu_seconds(), redis_cpu_seconds(redis_url)
         seconds += play_whole(target.port, verify_requests(made), connections=CONNECTIONS).seconds
-        target_seconds += target.cpu_seconds() - before[0]
-        redis_seconds += redis_cpu_seconds(redis_url) - before[1]
+        target_seconds += target.cpu_seconds() - target_before
+        redis_seconds += redis_cpu_seconds(redis_url) - redis_before
         if approved_count(redis_url) - approved != BATCH:
             raise SystemExit(f"{approved_count(redis_url) - approved} of {BATCH} checks were approved")
         forget(redis_url, made)
