@@ -1,0 +1,125 @@
+"""Retrying: go on with one step at the store that has failed, while the caller goes on without it.
+
+For a step that must not be lost because Redis was away for some seconds, after an outside act that cannot be undone.
+Promises: tried with growing, jittered pauses of 5 s at most until it succeeds, its time is over or the process ends; at
+a stop each is tried at once, and then for as long as the stop allows. Only so many wait at once; one that finds no
+place is given up at once. Whoever adds a step hears, exactly once, when it is given up, and says so in the log.
+
+The step must be safe to repeat: one whose answer was lost has been done. It ends normally when there is nothing left to
+do, and raises `StoreUnavailable` to be tried again; anything else it raises ends it. Nothing survives the process.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from service.core.ports import StoreUnavailable
+
+_LONGEST_PAUSE_AT_STOP_SECONDS = 0.5
+
+Step = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How many steps may wait, and how long they pause."""
+
+    most_waiting: int = 1000  # about 3 KiB each
+    first_pause_seconds: float = 0.2
+    longest_pause_seconds: float = 5.0
+
+
+async def keep_trying(
+    step: Step,
+    *,
+    for_seconds: float,
+    first_pause_seconds: float,
+    longest_pause_seconds: float,
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Pause, try, and so on with doubled pauses until `step` succeeds.
+
+    Raises `StoreUnavailable` when the time is over, and whatever else the step raises at once.
+    """
+    deadline = time.monotonic() + for_seconds
+    ceiling = first_pause_seconds
+    while True:
+        rest = deadline - time.monotonic()
+        await pause(min(ceiling * random.uniform(0.5, 1.0), max(rest, 0)))  # noqa: S311 - jitter needs no secrecy
+        try:
+            await step()
+        except StoreUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+        else:
+            return
+        ceiling = min(2 * ceiling, longest_pause_seconds)
+
+
+class Retries:
+    """The steps of one kind that are tried again in the background, each in a task of its own."""
+
+    def __init__(self, policy: RetryPolicy | None = None) -> None:
+        self._policy = policy or RetryPolicy()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self._ends_at = float("inf")
+
+    @property
+    def waiting(self) -> int:
+        """How many steps are not done yet, for the metrics; each process counts its own."""
+        return len(self._tasks)
+
+    def add(self, step: Step, *, for_seconds: float, given_up: Callable[[str], None]) -> None:
+        """Try a step for so long, beginning after a short pause; `given_up` gets the reason when that was in vain."""
+        if len(self._tasks) >= self._policy.most_waiting:
+            given_up(f"{self._policy.most_waiting} steps are waiting already")
+            return
+        task = asyncio.create_task(self._run(step, for_seconds, given_up))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._done, given_up))
+
+    def stop(self, seconds: float) -> None:
+        """Try each step at once, and then for at most so many seconds; `idle` waits for that."""
+        self._ends_at = time.monotonic() + seconds
+        self._stopping.set()
+
+    async def idle(self) -> None:
+        """Wait until no step is left; after `stop` those that are not done in time are given up."""
+        while self._tasks:
+            rest = self._ends_at - time.monotonic()
+            if rest <= 0:
+                for task in self._tasks:
+                    task.cancel()
+            await asyncio.wait(self._tasks, timeout=None if rest <= 0 or rest == float("inf") else rest)
+
+    async def _run(self, step: Step, for_seconds: float, given_up: Callable[[str], None]) -> None:
+        try:
+            await keep_trying(
+                step,
+                for_seconds=for_seconds,
+                first_pause_seconds=self._policy.first_pause_seconds,
+                longest_pause_seconds=self._policy.longest_pause_seconds,
+                pause=self._pause,
+            )
+        except StoreUnavailable as away:
+            given_up(str(away))
+        except Exception as fault:  # noqa: BLE001 - a fault of ours in one step must reach the log, not the event loop
+            given_up(type(fault).__name__)
+
+    def _done(self, given_up: Callable[[str], None], task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # told here, for a task that is cancelled before its first turn runs nothing of its own
+            given_up("the process ends")
+
+    async def _pause(self, seconds: float) -> None:
+        if self._stopping.is_set():
+            await asyncio.sleep(min(seconds, _LONGEST_PAUSE_AT_STOP_SECONDS))
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
