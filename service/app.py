@@ -42,6 +42,7 @@ from service.core.guard import Guard
 from service.core.idempotency import Idempotency
 from service.core.issuing import Issuing
 from service.core.ports import Journal
+from service.core.retrying import Retries
 from service.core.sending import Sending
 from service.core.verifying import Verifying
 from service.policies import (
@@ -100,11 +101,14 @@ async def open_doors(settings: Settings, journal: Journal) -> AsyncIterator[list
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
         twilio = await parts.enter_async_context(open_twilio(twilio_account(settings)))
+        attachments = Retries()
+        parts.push_async_callback(attachments.idle)
         wake: Callable[[str], None] = _wake_nobody
         if settings.otp_worker:
             worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, journal))
             wake = worker.wake
-        yield _doors(settings, scripts, twilio, wake, journal)
+        parts.callback(attachments.stop, _DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
+        yield _doors(settings, scripts, twilio, wake=wake, attachments=attachments, journal=journal)
 
 
 @asynccontextmanager
@@ -136,7 +140,13 @@ async def open_worker(
 
 
 def _doors(
-    settings: Settings, scripts: Scripts, twilio: TwilioGateway, wake: Callable[[str], None], journal: Journal
+    settings: Settings,
+    scripts: Scripts,
+    twilio: TwilioGateway,
+    *,
+    wake: Callable[[str], None],
+    attachments: Retries,
+    journal: Journal,
 ) -> list[BaseRoute]:
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
@@ -154,6 +164,8 @@ def _doors(
             brand=settings.otp_brand,
             codes=codes,
             most_in_flight=settings.otp_sends_in_flight,
+            late_window_seconds=settings.otp_late_window,
+            attachments=attachments,
             wake=wake,
             journal=journal,
         ),
@@ -181,6 +193,7 @@ def _doors(
             queue=RedisConfirmations(scripts).state,
             totals=RedisStats(scripts).totals,
             sending_halted=lambda: breaker.halted,
+            retries_waiting=lambda: {"attach_sid": attachments.waiting},
             metrics_text=metrics_text,
         )
     )

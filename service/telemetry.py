@@ -40,6 +40,7 @@ _LEVEL_OF = {
     "worker_fault": "error",
     "unexpected_error": "error",
     "sid_not_attached": "error",
+    "sid_attached_later": "warning",
     "confirmation_fault": "error",
     "confirmation_dead": "warning",
     "answer_not_kept": "warning",
@@ -118,6 +119,8 @@ class _Snapshot(Collector):
     def collect(self) -> Iterable[Metric]:
         """Group `check:<verdict>`, `<event>:<country>:<channel>` and `numbers:<event>`, and pass the gauges on.
 
+        A gauge is called `<name>` or `<name>:<value of its label>`.
+
         Approvals are counted by country and channel alone: their sum is the verdict's count.
         """
         checks = CounterMetricFamily("otp_checks", "Checks by verdict.", labels=["verdict"])
@@ -140,15 +143,26 @@ class _Snapshot(Collector):
         yield checks
         yield events
         yield numbers
+        yield from self._gauge_families()
+
+    def _gauge_families(self) -> Iterable[Metric]:
+        families: dict[str, GaugeMetricFamily] = {}
         for name, reading in self._gauges.items():
-            yield GaugeMetricFamily(name, _GAUGES[name], reading)
+            family, _, label = name.partition(":")
+            if family not in families:
+                families[family] = GaugeMetricFamily(family, _GAUGES[family], labels=_GAUGE_LABELS.get(family))
+            families[family].add_metric([label] if label else [], reading)
+        return families.values()
 
 
 _GAUGES = {
     "otp_owed": "Confirmations that Twilio has not accepted yet.",
     "otp_owed_oldest_seconds": "How long the oldest confirmation has been owed; an estimate above 100 a partition.",
+    "otp_awaiting_sid": "Confirmations of typed codes that wait for the SID of their message.",
     "otp_dead": "Confirmations given up in the last 14 days.",
     "otp_sending_halted": "1 while Twilio fails and the process that answers hands it no message.",
     "otp_confirming_halted": "1 while Twilio refuses the credentials and no confirmation is posted.",
     "otp_confirming_worked": "1 while some worker is alive.",
+    "otp_retries_waiting": "Steps at Redis that have failed and that the process that answers tries again.",
 }
+_GAUGE_LABELS = {"otp_retries_waiting": ["step"]}

@@ -161,6 +161,18 @@ def test_the_counters_of_the_scripts_become_three_families():
     }
 
 
+def test_a_gauge_may_have_a_label():
+    """Steps that wait for Redis are one family, told apart by step; a name after a colon is the value of the label."""
+    waiting = {"otp_retries_waiting:attach_sid": 3, "otp_retries_waiting:another": 0}
+    read = samples({}, gauges=waiting)
+    assert read == {
+        ("otp_checks_total", "approved"): 0,
+        ("otp_retries_waiting", "attach_sid"): 3,
+        ("otp_retries_waiting", "another"): 0,
+    }
+    assert metrics_text(Counter(), waiting).count(b"# TYPE otp_retries_waiting gauge") == 1
+
+
 def test_no_number_yet_is_no_fault():
     """Before the first send the text is whole and has the gauges."""
     assert samples({}) == {("otp_checks_total", "approved"): 0, **{(name,): value for name, value in GAUGES.items()}}

@@ -41,6 +41,14 @@ def owed_info(partition: str) -> str:
     return f"otp:{{{partition}}}:owed:info"
 
 
+def awaiting_sid(partition: str) -> str:
+    """Name the sends whose code was typed and whose SID is unknown, by when their records expire.
+
+    `judge.lua` and `deliver.lua` make this name themselves: few checks and callbacks need it.
+    """
+    return f"{owed(partition)}:awaiting_sid"
+
+
 def dead(partition: str) -> str:
     """Name the confirmations that were given up: SID by when."""
     return f"otp:{{{partition}}}:dead"

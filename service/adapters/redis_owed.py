@@ -24,6 +24,7 @@ class OwedState:
 
     owed: int
     dead: int
+    awaiting_sid: int  # typed, but the SID of their message is not known
     oldest_seconds: float  # how long the oldest debt has been owed; an estimate when there are many
     halted: str | None  # why posting has stopped, as any worker noted it
     is_worked: bool  # whether some worker was alive within the last minute
@@ -75,14 +76,15 @@ class RedisConfirmations:
     async def state(self) -> OwedState:
         """Look at the whole queue in one pipelined round trip."""
         looks, halted, worker = await asyncio.gather(
-            asyncio.gather(*(self._scripts.run("queue", [*_debt_keys(p), redis_keys.dead(p)]) for p in PARTITIONS)),
+            asyncio.gather(*(self._scripts.run("queue", _queue_keys(p)) for p in PARTITIONS)),
             self._scripts.command("GET", redis_keys.HALTED, key=redis_keys.HALTED),
             self._scripts.command("GET", redis_keys.WORKER, key=redis_keys.WORKER),
         )
-        ages_ms = [now_ms - oldest_ms for now_ms, _, _, oldest_ms in looks if oldest_ms >= 0]
+        ages_ms = [now_ms - oldest_ms for now_ms, _, _, oldest_ms, _ in looks if oldest_ms >= 0]
         return OwedState(
-            owed=sum(owed for _, owed, _, _ in looks),
-            dead=sum(dead for _, _, dead, _ in looks),
+            owed=sum(look[1] for look in looks),
+            dead=sum(look[2] for look in looks),
+            awaiting_sid=sum(look[4] for look in looks),
             oldest_seconds=max(ages_ms, default=0) / 1000,
             halted=None if halted is None else halted.decode(),
             is_worked=worker is not None,
@@ -135,6 +137,10 @@ class RedisConfirmations:
 
 def _debt_keys(partition: str) -> list[str]:
     return [redis_keys.owed(partition), redis_keys.owed_info(partition)]
+
+
+def _queue_keys(partition: str) -> list[str]:
+    return [*_debt_keys(partition), redis_keys.dead(partition), redis_keys.awaiting_sid(partition)]
 
 
 def _text(raw: bytes) -> str:

@@ -3,7 +3,7 @@
 `/livez` depends on nothing: a process whose Redis is away must not be restarted for it. `/readyz`
 asks Redis, at most once a second, and tells beside it what an operator should know. `/metrics` is
 the same whichever worker answers, because its counters live in Redis; only whether sending is halted
-is each process's own knowledge.
+and what waits to be tried again is each process's own knowledge.
 """
 
 import asyncio
@@ -38,6 +38,10 @@ class QueueState(Protocol):
     @property
     def dead(self) -> int:
         """How many were given up."""
+
+    @property
+    def awaiting_sid(self) -> int:
+        """How many have no SID yet, so that they cannot be owed."""
 
     @property
     def oldest_seconds(self) -> float:
@@ -86,6 +90,7 @@ class OperationsView:
     queue: Callable[[], Awaitable[QueueState]]
     totals: Callable[[], Awaitable[Counter[str]]]
     sending_halted: Callable[[], str | None]
+    retries_waiting: Callable[[], Mapping[str, int]]
     metrics_text: Callable[[Counter[str], Mapping[str, float]], bytes]
 
 
@@ -154,16 +159,18 @@ class OperationsDoors:
     async def metrics(self, call: Call) -> Reply:  # noqa: ARG002
         """Show counters and queue in the Prometheus text format.
 
-        They are kept in Redis and the same from every process, but for `otp_sending_halted`, which is each one's own.
+        They are kept in Redis and the same from every process, but for `otp_sending_halted` and `otp_retries_waiting`.
         """
         queue, totals = await asyncio.gather(self._view.queue(), self._view.totals())
         gauges = {
             "otp_owed": queue.owed,
+            "otp_awaiting_sid": queue.awaiting_sid,
             "otp_owed_oldest_seconds": queue.oldest_seconds,
             "otp_dead": queue.dead,
             "otp_sending_halted": 0 if self._view.sending_halted() is None else 1,
             "otp_confirming_halted": 0 if queue.halted is None else 1,
             "otp_confirming_worked": int(queue.is_worked),
+            **{f"otp_retries_waiting:{step}": waiting for step, waiting in self._view.retries_waiting().items()},
         }
         return Reply(200, self._view.metrics_text(totals, gauges), media_type=_TEXT)
 

@@ -20,6 +20,7 @@ from functools import partial
 from service.core.ports import StoreUnavailable
 
 _LONGEST_PAUSE_AT_STOP_SECONDS = 0.5
+_PAUSES_IN_FRONT_SECONDS = (0.1, 0.2, 0.0)  # after each try for which the caller waits
 
 Step = Callable[[], Awaitable[object]]
 
@@ -82,6 +83,30 @@ class Retries:
         task = asyncio.create_task(self._run(step, for_seconds, given_up))
         self._tasks.add(task)
         task.add_done_callback(partial(self._done, given_up))
+
+    async def run(
+        self, step: Step, *, for_seconds: float, delayed: Callable[[str], None], given_up: Callable[[str], None]
+    ) -> None:
+        """Try a step at once and twice more while the caller waits; then `delayed` gets the reason, and it is added.
+
+        So it is when the caller is cancelled meanwhile.
+        """
+        reason = "its caller was cancelled"
+        try:
+            for pause_seconds in _PAUSES_IN_FRONT_SECONDS:
+                try:
+                    await step()
+                except StoreUnavailable as away:
+                    reason = str(away)
+                else:
+                    return
+                await asyncio.sleep(pause_seconds)
+        except asyncio.CancelledError:
+            delayed(reason)
+            self.add(step, for_seconds=for_seconds, given_up=given_up)
+            raise
+        delayed(reason)
+        self.add(step, for_seconds=for_seconds, given_up=given_up)
 
     def stop(self, seconds: float) -> None:
         """Try each step at once, and then for at most so many seconds; `idle` waits for that."""

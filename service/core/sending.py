@@ -3,15 +3,20 @@
 A 429 or a failed connection is repeated here, at most twice; a send whose fate is unknown never is,
 it stays `unknown` until Twilio's callback speaks. A send that Twilio refuses is taken back, so that
 its code can never be accepted. Only so many are under way at once (`OTP_SENDS_IN_FLIGHT`).
+
+What follows an answer of Twilio at the store is tried a few times while the caller waits, then in the
+background for the record's life (`retrying`): a SID that this process knows outlives an outage of Redis.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from service.core.breaker import Breaker
 from service.core.codes import Codes
-from service.core.ports import Journal, StoreUnavailable, UnknownVerification, VerificationStore
+from service.core.ports import Journal, UnknownVerification, VerificationStore
+from service.core.retrying import Retries
 from service.core.sender import (
     AcceptedMessage,
     OutgoingMessage,
@@ -27,7 +32,7 @@ from service.core.verification import Verification, partition_of
 _OURS = frozenset({Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED})
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 1.0  # a caller waits at the other end; a longer Retry-After is handed on to it
-_HOME_TRIES = 5
+_WAITS_FOR_SID_SECONDS = 3600.0  # how long at least a record lives on while its confirmation waits: see judge.lua
 _NO_PLACE_RETRY_SECONDS = 5.0  # by then the slowest call to Twilio has ended
 
 
@@ -67,6 +72,8 @@ class Sending:
         brand: str,
         codes: Codes,
         most_in_flight: int,
+        late_window_seconds: float,
+        attachments: Retries,
         wake: Callable[[str], None],
         journal: Journal,
     ) -> None:
@@ -76,6 +83,8 @@ class Sending:
         self._brand = brand
         self._codes = codes
         self._places = asyncio.Semaphore(most_in_flight)
+        self._late_window_seconds = late_window_seconds
+        self._attachments = attachments
         self._wake = wake
         self._journal = journal
 
@@ -165,19 +174,22 @@ class Sending:
             raise SendPostponed("no place is free", retry_after_seconds=_NO_PLACE_RETRY_SECONDS) from None
 
     async def _bring_home(self, verification: Verification, accepted: AcceptedMessage) -> None:
-        """Attach the SID; may be repeated. If Redis stays away, Twilio's callback brings it later."""
+        """Attach the SID, if need be in the background; Twilio's callback may bring it too, and first."""
+        told = {"verification_id": verification.id, "send": verification.sends[-1].number, "sid": accepted.sid}
+        await self._attachments.run(
+            partial(self._attach, verification, accepted),
+            for_seconds=verification.ttl_seconds + self._late_window_seconds + _WAITS_FOR_SID_SECONDS,
+            delayed=lambda reason: self._journal("sid_attached_later", **told, reason=reason),
+            given_up=lambda reason: self._journal("sid_not_attached", **told, reason=reason),
+        )
+
+    async def _attach(self, verification: Verification, accepted: AcceptedMessage) -> None:
+        """Attach the SID once; may be repeated, and a record that has expired changes nothing."""
         send_number = verification.sends[-1].number
-        for tries in range(_HOME_TRIES):
-            try:
-                owes = await self._store.deliver(verification.id, send_number, sid=accepted.sid, status=accepted.status)
-            except StoreUnavailable:
-                await asyncio.sleep(0.1 * 2**tries)
-                continue
-            self._journal("message_accepted", verification_id=verification.id, send=send_number, sid=accepted.sid)
-            if owes:
-                self._wake(partition_of(verification.id))
-            return
-        self._journal("sid_not_attached", verification_id=verification.id, send=send_number, sid=accepted.sid)
+        owes = await self._store.deliver(verification.id, send_number, sid=accepted.sid, status=accepted.status)
+        self._journal("message_accepted", verification_id=verification.id, send=send_number, sid=accepted.sid)
+        if owes:
+            self._wake(partition_of(verification.id))
 
     async def _refused(self, verification: Verification, refused: SendRefused) -> MessageRefused:
         send_number = verification.sends[-1].number

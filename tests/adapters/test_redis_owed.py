@@ -8,7 +8,7 @@ import pytest
 
 from service.adapters import redis_keys
 from service.core.verification import Feedback, Verdict, partition_of
-from tests.adapters.engines import MINUTE_MS, NUMBER, OTHER_NUMBER, sid_of
+from tests.adapters.engines import CODE_TTL_MS, MINUTE_MS, NUMBER, OTHER_NUMBER, sid_of
 
 LEASE_MS = MINUTE_MS
 HOUR_MS = 60 * MINUTE_MS
@@ -117,6 +117,40 @@ async def test_no_sid_is_owed_twice(stores):
     await stores.deliver(verification)
     assert (await stores.claim(verification)).debts == ()
     assert [debt.tries async for debt in stores.confirmations.owed()] == [1]
+
+
+async def test_what_waits_for_its_sid_is_counted(stores):
+    """A typed code without a SID counts once, until its SID comes or its record has expired; a wrong one never does."""
+
+    async def awaiting():
+        return (await stores.confirmations.state()).awaiting_sid
+
+    lost, found = await stores.issue("111111"), await stores.issue("111111", to=OTHER_NUMBER)
+    await stores.check(found, "222222")
+    assert await awaiting() == 0
+    for verification in (lost, found):
+        for _ in range(2):
+            await stores.check(verification, "111111")
+    assert await awaiting() == 2
+    assert await stores.deliver(found) is True
+    assert await awaiting() == 1
+    stores.time_passes(CODE_TTL_MS + HOUR_MS)
+    assert await awaiting() == 0
+    assert not list(stores.admin.scan_iter("*awaiting_sid"))
+
+
+async def test_what_has_expired_waits_no_longer_and_the_rest_does(stores):
+    """One entry's end does not end the others of its partition, and what has expired is cleared by the next one."""
+    first = await stores.issue("111111")
+    await stores.check(first, "111111")
+    stores.time_passes(CODE_TTL_MS)
+    later = await stores.issue("111111")
+    await stores.check(later, "111111")
+    stores.time_passes(HOUR_MS)  # the first record is gone
+    assert (await stores.confirmations.state()).awaiting_sid == 1
+    await stores.check(await stores.issue("111111"), "111111")
+    key = redis_keys.awaiting_sid(partition_of(first.id))
+    assert (await stores.confirmations.state()).awaiting_sid == stores.admin.zcard(key) == 2
 
 
 async def test_debts_outlive_their_verification(stores):

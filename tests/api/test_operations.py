@@ -22,6 +22,7 @@ class Queue:
 
     owed: int = 0
     dead: int = 0
+    awaiting_sid: int = 0
     oldest_seconds: float = 0.0
     halted: str | None = None
     is_worked: bool = True
@@ -36,6 +37,7 @@ class View:
         self.is_away = self.is_queue_away = False
         self.gauges = {}
         self.sending = None
+        self.retries_waiting = {"attach_sid": 0}
 
     async def ping(self):
         self.pings += 1
@@ -78,6 +80,7 @@ def doors(view, now):
         queue=view.look,
         totals=view.totals,
         sending_halted=lambda: view.sending,
+        retries_waiting=lambda: view.retries_waiting,
         metrics_text=view.metrics_text,
     )
     return OperationsDoors(asked, clock=lambda: now[0])
@@ -161,11 +164,13 @@ async def test_redis_away_is_not_described_to_strangers(doors, view):
 
 async def test_the_gauges_are_those_of_the_queue(doors, view):
     """Each number of the queue is one gauge; a halt and a living worker are 1 or 0."""
-    view.queue = Queue(owed=3, dead=1, oldest_seconds=12.5, halted="401", is_worked=False)
+    view.queue = Queue(owed=3, dead=1, awaiting_sid=2, oldest_seconds=12.5, halted="401", is_worked=False)
+    view.retries_waiting["attach_sid"] = 5
     await doors.metrics(CALL)
     assert view.gauges == {
         "otp_owed": 3, "otp_dead": 1, "otp_owed_oldest_seconds": 12.5, "otp_sending_halted": 0,
-        "otp_confirming_halted": 1, "otp_confirming_worked": 0,
+        "otp_confirming_halted": 1, "otp_confirming_worked": 0, "otp_awaiting_sid": 2,
+        "otp_retries_waiting:attach_sid": 5,
     }  # fmt: skip
     view.queue = Queue()
     await doors.metrics(CALL)

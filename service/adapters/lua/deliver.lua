@@ -23,6 +23,7 @@ if not known_sid then
     owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)
     owes = 1
     changes = {'f:' .. send, 'owed'}
+    redis.pcall('ZREM', KEYS[2] .. ':awaiting_sid', id .. '|' .. send)  -- by pcall: see judge.lua
   end
   changes[#changes + 1] = 's:' .. send
   changes[#changes + 1] = sid

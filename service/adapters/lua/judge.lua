@@ -119,7 +119,16 @@ if idempotency_field ~= '' then
   changes[#changes + 1] = string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict
 end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
-if feedback == 'waiting' then redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT') end
+if feedback == 'waiting' then
+  redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT')
+  -- For the metrics: what waits for its SID, by when its record expires. By pcall: the check stands, whatever becomes of this.
+  local awaiting_key = KEYS[2] .. ':awaiting_sid'
+  local expires_ms = string.format('%d', now_ms + redis.call('PTTL', KEYS[1]))
+  redis.pcall('ZREMRANGEBYSCORE', awaiting_key, '-inf', now_ms)
+  redis.pcall('ZADD', awaiting_key, expires_ms, id .. '|' .. send)
+  redis.pcall('PEXPIREAT', awaiting_key, expires_ms, 'NX')
+  redis.pcall('PEXPIREAT', awaiting_key, expires_ms, 'GT')
+end
 
 -- A verification whose only message was refused holds no code: who guesses at it guesses at nothing, and must not be able
 -- to close a number with that, for such a verification used up no send of the number either.

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Look at the confirmations of a partition.
 --
--- KEYS   1 owed   2 owed info   3 dead
--- answer {now_ms, owed, dead, since when (ms) the oldest debt is owed, or -1}
+-- KEYS   1 owed   2 owed info   3 dead   4 awaiting SID
+-- answer {now_ms, owed, dead, since when (ms) the oldest debt is owed, or -1, awaiting SID}
 --
 -- The oldest is sought among the 50 due first and the 50 due last: a debt that was tried often is due late. With more
 -- than a hundred debts this is an estimate, and never older than the truth.
@@ -19,6 +19,8 @@ if #sample > 0 then
     if since_ms and since_ms > 0 and (oldest_ms < 0 or since_ms < oldest_ms) then oldest_ms = since_ms end
   end
 end
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 return {
-  time[1] * 1000 + math.floor(time[2] / 1000), redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[3]), oldest_ms,
+  now_ms, redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[3]), oldest_ms,
+  redis.call('ZCOUNT', KEYS[4], string.format('%d', now_ms), '+inf'),
 }
