@@ -22,7 +22,7 @@ def verification_prefix(partition: str) -> str:
 
 
 def number(partition: str, number_tag: str) -> str:
-    """Name the record of a phone number: its sends, its failed checks, its newest pending id."""
+    """Name the record of a phone number: its sends and its failed checks."""
     return number_prefix(partition) + number_tag
 
 

@@ -74,7 +74,6 @@ class RedisVerifications:
                 new.ttl_seconds * 1000,
                 self._policy.late_window_seconds * 1000,
                 digest,
-                new.id,
                 f"{new.country}:{new.channel}",
                 self._checks_policy,
                 self._policy.most_failed_in_a_row,

@@ -11,6 +11,7 @@ from tests.adapters import test_redis_numbers as numbers
 from tests.adapters import test_redis_owed as debts
 from tests.adapters import test_redis_sends as sends
 from tests.adapters import test_redis_test_numbers as test_numbers
+from tests.adapters.engines import FORGOTTEN_MS
 
 
 def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_approves_nothing):
@@ -21,6 +22,10 @@ def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_appr
 ended_gets_no_send = sends.test_what_has_ended_gets_no_further_send
 ended_gets_no_send_after_failing = sends.test_a_refused_only_send_fails_the_verification
 unsent_is_free = sends.test_a_message_that_was_not_sent_gives_the_limit_back
+unsent_leaves_nothing = sends.test_a_number_that_nothing_was_sent_to_leaves_no_record
+unsent_goes_soon = partial(
+    sends.test_a_verification_that_twilio_was_too_busy_for_is_kept_for_a_minute, passing=True, seconds=60
+)
 no_end_while_tried = hard_stop.test_a_stop_does_not_end_while_anybody_tries
 nothing_forgotten = hard_stop.test_an_approval_forgets_nothing_that_is_still_needed
 mismatch = judging.test_a_mismatch_is_not_compared
@@ -210,12 +215,12 @@ MUTANTS = {
             number_limits.test_neither_memory_of_a_number_shortens_the_other,
         ),
         (
-            "if is_stopped(KEYS[2], ARGV[8])",
+            "if is_stopped(KEYS[2], ARGV[7])",
             "if false",
             hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
         ),
         ("#list - largest + 2", "#list - largest + 3", number_limits.test_a_burst_gets_no_more_than_the_limit),
-        ("next_free_ms(failures, ARGV[7], now_ms)", "0", number_limits.test_a_closed_number_gets_no_message),
+        ("next_free_ms(failures, ARGV[6], now_ms)", "0", number_limits.test_a_closed_number_gets_no_message),
         ("renew(stats_key, STATS_TTL_SECONDS)", "", sends.test_what_is_issued_is_read_back),
         ("if free_ms > now_ms", "if false", number_limits.test_a_burst_gets_no_more_than_the_limit),
         (
@@ -362,6 +367,13 @@ MUTANTS = {
         ("if log then", "if false then", partial(unsent_is_free, passing=True)),
         ("if log then", "if log and passing then", partial(unsent_is_free, passing=False)),
         ("redis.call('HSET', KEYS[1], 'rs', string.format('%d', now_ms))", "", partial(unsent_is_free, passing=False)),
+        ("if #kept > 0 then", "if true then", partial(unsent_leaves_nothing, passing=True)),
+        ("if passing then redis.call('PEXPIRE'", "if false then redis.call('PEXPIRE'", unsent_goes_soon),
+        (
+            "if passing then redis.call('PEXPIRE'",
+            "if true then redis.call('PEXPIRE'",
+            partial(unsent_goes_soon.func, passing=False, seconds=FORGOTTEN_MS // 1000),
+        ),
     ],
     "number": [
         (
@@ -466,11 +478,17 @@ MUTANTS = {
             ledgers.test_a_window_that_refuses_counts_in_no_window,
         ),
         (
-            "if tonumber(redis.call('HGET', key, field) or 0) > 0 then",
+            "if tonumber(redis.call('HGET', key, field) or 0) > 1 then",
             "if true then",
             ledgers.test_giving_back_revives_no_limit,
         ),
         ("redis.call('HINCRBY', key, field, -1)", "", ledgers.test_a_unit_can_be_given_back),
+        ("redis.call('HDEL', key, field)", "", ledgers.test_a_limit_that_counts_nothing_takes_no_memory),
+        (
+            "redis.call('HDEL', key, field)",
+            "redis.call('HINCRBY', key, field, -1)",
+            ledgers.test_a_limit_that_counts_nothing_takes_no_memory,
+        ),
         (
             "slice_field(window, reserved_at_ms)",
             "slice_field(window, now_ms)",

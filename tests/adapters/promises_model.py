@@ -13,6 +13,7 @@ from tests.adapters.engines import NUMBER, OTHER_NUMBER
 STEP_MS = 250_000
 TTL_MS, LATE_MS, WINDOW_MS, LEASE_MS, DELAY_MS = 600_000, 1_000_000, 1_100_000, 300_000, 100_000
 IDEMPOTENT_MS = 60_000
+FAILED_MS = 60_000  # how long a verification is kept of which Twilio took no message, because it was busy
 WAITING_MS = 3_600_000  # a confirmation that waits for its SID keeps its record for at least as long
 MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED, MOST_IN_A_ROW = 4, 4, 9, 4, 5
 RANKS = {"unknown": 0, "queued": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3, "read": 4}
@@ -54,11 +55,13 @@ class ModelVerification:
         """Give the newest send that was not taken back; when all were, the newest."""
         return next((send for send in reversed(self.sends) if not send.taken_back), self.sends[-1])
 
-    def take_back(self, send, *, passing):
+    def take_back(self, send, *, passing, now):
         """Take back a send that was not sent; a resend that Twilio was only too busy for leaves no trace."""
         send.taken_back, send.status = True, "failed"
         if all(other.taken_back for other in self.sends):
-            self.state = "failed" if self.state == "pending" else self.state
+            if self.state == "pending":
+                self.state = "failed"
+                self.lives_until_ms = min(self.lives_until_ms, now + FAILED_MS) if passing else self.lives_until_ms
         elif passing and send is self.sends[-1]:
             self.sends.pop()
 

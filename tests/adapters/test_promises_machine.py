@@ -166,7 +166,7 @@ class Promises(RuleBasedStateMachine):
                 self.run(step)
             return
         self.run(step)
-        verification.take_back(send, passing=passing)
+        verification.take_back(send, passing=passing, now=self.model.now)
         if send in self.model.sent_to[verification.to]:
             self.model.sent_to[verification.to].remove(send)
 

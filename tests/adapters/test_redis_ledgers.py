@@ -206,6 +206,18 @@ async def test_a_unit_can_be_given_back(stores):
     assert granted.count(0) <= 2
 
 
+async def test_a_limit_that_counts_nothing_takes_no_memory(stores):
+    """Reservations that are all given back leave no key; as long as one is left it alone is counted."""
+    limits = Limits(((5, 60_000), (5, 3_600_000)))
+    reserved = [await _reserve(stores, "day", "all", limits) for _ in range(3)]
+    for number, unit in enumerate(reserved, 1):
+        await stores.limits.give_back([(Unit("day", "all", limits), unit.at_ms)])
+        counts = [int(count) for key in stores.admin.scan_iter() for count in stores.admin.hvals(key)]
+        assert 0 not in counts
+        assert sum(counts) == 2 * (3 - number)
+    assert list(stores.admin.scan_iter()) == []
+
+
 async def test_giving_back_revives_no_limit(stores):
     """A unit of a limit that Redis has forgotten is not given back: nothing is written."""
     limits = Limits(((1, 60_000),))

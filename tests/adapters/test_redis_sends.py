@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from service.adapters import redis_keys
 from service.core.keyring import Keyring
 from service.core.limits import Limits
 from service.core.ports import (
@@ -356,6 +357,27 @@ async def test_a_message_that_was_not_sent_gives_the_limit_back(stores, passing)
     await stores.issue("111111")
     with pytest.raises(Limited):
         await stores.issue("111111")
+
+
+@pytest.mark.parametrize("passing", [True, False])
+async def test_a_number_that_nothing_was_sent_to_leaves_no_record(stores, passing):
+    """When its only send is taken back nothing is remembered of a number, unless a check of it has failed before."""
+    verification = await stores.issue("111111")
+    await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    assert not stores.admin.exists(stores.number_key())
+    verification = await stores.issue("111111")
+    await stores.check(verification, "000000")
+    await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    assert stores.number_record() == {b"streak": b"1"}
+
+
+@pytest.mark.parametrize(("passing", "seconds"), [(True, 60), (False, FORGOTTEN_MS // 1000)])
+async def test_a_verification_that_twilio_was_too_busy_for_is_kept_for_a_minute(stores, passing, seconds):
+    """What a flood can leave while Twilio is busy goes after a minute; what Twilio refused for good stays."""
+    verification = await stores.issue("111111")
+    await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    assert seconds - 20 < stores.admin.ttl(redis_keys.verification(verification.id)) <= seconds
+    assert (await stores.read(verification)).status is Status.FAILED
 
 
 async def test_one_send_taken_back_gives_one_send_back(stores):

@@ -2,9 +2,9 @@
 -- Create a verification with its first send, if the number's limits allow it.
 --
 -- KEYS   1 verification (absent)   2 number   3 stats
--- ARGV   1 number policy   2 ttl of the code (ms)   3 late window (ms)   4 digest of the code   5 verification id
---        6 stats suffix (country:channel)   7 policy of failed checks per number
---        8 most failed checks in a row   9… field, value, … of the new record
+-- ARGV   1 number policy   2 ttl of the code (ms)   3 late window (ms)   4 digest of the code
+--        5 stats suffix (country:channel)   6 policy of failed checks per number
+--        7 most failed checks in a row   8… field, value, … of the new record
 -- answer {'issued', now_ms, resend_at_ms} | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'taken'} the id exists already
 -- atomic limit check, limit count and record: a number never gets more sends than its policy in any window.
 
@@ -14,25 +14,25 @@
 
 local policy, ttl_ms, late_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
-if is_stopped(KEYS[2], ARGV[8]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
+if is_stopped(KEYS[2], ARGV[7]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
 local log = instants(redis.call('HGET', KEYS[2], 'sends'))
 -- Too many failed checks close a number for new codes: whoever guesses gets nothing more to guess at, and who holds a
 -- verification keeps its attempts.
 local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
-local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[7], now_ms))
+local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[6], now_ms))
 if free_ms > now_ms then
   return {'limited', free_ms - now_ms, next_free_ms(log, policy, now_ms) == free_ms and 'number' or 'failed_checks'}
 end
 
 local new_log = append(log, policy, now_ms)
-redis.call('HSET', KEYS[2], 'sends', new_log, 'pending', ARGV[5])
+redis.call('HSET', KEYS[2], 'sends', new_log)
 keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
 
 local now, resend_at_ms = string.format('%d', now_ms), next_free_ms(instants(new_log), policy, now_ms)
 local record = {'st', 'pending', 'at', 0, 'n', 1, 'cr', now, 't:1', now, 'c:' .. ARGV[4], 1,
   'rs', string.format('%d', resend_at_ms)}
-for i = 9, #ARGV do record[#record + 1] = ARGV[i] end
+for i = 8, #ARGV do record[#record + 1] = ARGV[i] end
 redis.call('HSET', KEYS[1], unpack(record))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)
-count(KEYS[3], 'issued:' .. ARGV[6])
+count(KEYS[3], 'issued:' .. ARGV[5])
 return {'issued', now_ms, resend_at_ms}

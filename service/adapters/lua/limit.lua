@@ -21,7 +21,12 @@ end
 local function give_back(key, policy, reserved_at_ms)
   for window in string.gmatch(policy, ':(%d+)') do
     local field = slice_field(window, reserved_at_ms)
-    if tonumber(redis.call('HGET', key, field) or 0) > 0 then redis.call('HINCRBY', key, field, -1) end
+    -- Not down to 0: a hash goes with its last field, and a limit that counts nothing must take no memory.
+    if tonumber(redis.call('HGET', key, field) or 0) > 1 then
+      redis.call('HINCRBY', key, field, -1)
+    else
+      redis.call('HDEL', key, field)
+    end
   end
   return {0, now_ms}
 end

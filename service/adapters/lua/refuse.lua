@@ -12,6 +12,8 @@
 --@include clock.lua
 --@include shown.lua
 
+local FAILED_MS = 60 * 1000
+
 local send, passing = ARGV[1], ARGV[4] == '1'
 local state, sends, sent_ms, country, channel =
   unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 't:' .. send, 'co', 'ch'))
@@ -43,6 +45,8 @@ if newest_other > 0 then
   redis.call('HSET', KEYS[1], 'lv', newest_other)
 elseif state == 'pending' then
   redis.call('HSET', KEYS[1], 'st', 'failed')
+  -- While Twilio is busy a flood of such records would fill Redis: the caller has heard, and may look for a minute.
+  if passing then redis.call('PEXPIRE', KEYS[1], FAILED_MS, 'LT') end
 end
 
 redis.call('HSET', KEYS[1], 'rs', string.format('%d', now_ms))
@@ -53,7 +57,12 @@ if log then
     -- Two sends may share a millisecond: only one is taken back.
     if instant == sent_ms and not dropped then dropped = true else kept[#kept + 1] = instant end
   end
-  redis.call('HSET', KEYS[2], 'sends', table.concat(kept, ','))
+  -- A number that nothing was sent to, and of which nothing else is remembered, leaves no record.
+  if #kept > 0 then
+    redis.call('HSET', KEYS[2], 'sends', table.concat(kept, ','))
+  else
+    redis.call('HDEL', KEYS[2], 'sends')
+  end
 end
 count(KEYS[3], 'refused:' .. country .. ':' .. (channel or 'sms'))
 return {'refused', shown(now_ms, read_record(KEYS[1]))}
