@@ -6,6 +6,7 @@ Two letters a field, because a million of them are kept (a listpack of at most 5
     to sealed number   tg number tag      pu purpose         co country        ln code length   tl TTL (s)
     lo locale, ch channel, ac action, rf reference, wo web origin, ah app hash,
     ip tag of the person's address: only when not the default
+    ky tag of the API key that issued it
     c:<digest> -> send number    the code of each send (the code -> SID map is c: and s: together)
     s:<n> SID   t:<n> sent (ms)   d:<n> rank and delivery   x:<n> error code   f:<n> feedback
         (a test number's is 'none' from the start: nothing is ever owed for what was not sent)
@@ -48,6 +49,7 @@ def new_record(keyring: Keyring, new: NewVerification, number_tag: str) -> list[
         ("wo", new.web_origin, None),
         ("ah", new.app_hash, None),
         ("ip", new.client_tag, None),
+        ("ky", new.key_tag, None),
         ("ow", new.owner, None),
     ):
         if value is not None and value != default:
@@ -77,15 +79,18 @@ def issued_verification(new: NewVerification, now_ms: int, resend_at_ms: int) ->
         resend_at_ms=resend_at_ms,
         sends=(Send(1, new.channel, Delivery.UNKNOWN, None, now_ms, Feedback.NONE),),
         client_tag=new.client_tag,
+        key_tag=new.key_tag,
         is_test=new.is_test,
         owner=new.owner,
     )
 
 
-def read_record(keyring: Keyring, verification_id: str, shown: Sequence[Any]) -> Verification:
+def read_record(
+    keyring: Keyring, verification_id: str, shown: Sequence[Any], limit_tags: Sequence[bytes | None] = (None, None)
+) -> Verification:
     """Read what `shown.lua` shows, by place. Raises `StoreUnavailable` when no key of ours opens the number."""
     now_ms, state, attempts, sends_made, created_ms, resend_at_ms, sealed, ttl_seconds, purpose, country, *more = shown
-    code_length, newest, locale, channel_word, action, reference, web_origin, app_hash, client_tag, owner, *rest = more
+    code_length, newest, locale, channel_word, action, reference, web_origin, app_hash, owner, *rest = more
     try:
         to = keyring.unseal(verification_id, sealed).decode()
     except SealBroken as broken:
@@ -119,7 +124,7 @@ def read_record(keyring: Keyring, verification_id: str, shown: Sequence[Any]) ->
             attempts,
             resend_at_ms,
             sends,
-            client_tag and client_tag.decode(),
+            *[tag and tag.decode() for tag in limit_tags],
             rest[_FEEDBACK] == b"none",
             owner and owner.decode(),
         )

@@ -184,7 +184,10 @@ class RedisVerifications:
     async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """Read a verification as it stands now."""
         answer, *rest = await self._scripts.run("read", [redis_keys.verification(verification_id)], [owner or ""])
-        return self._known(answer, verification_id, rest)
+        if answer == b"missing":
+            raise UnknownVerification
+        shown, *limit_tags = rest
+        return read_record(self._keyring, verification_id, shown, limit_tags)
 
     def _asked(self, check: Check) -> Sequence[str]:
         """List what few checks ask for; every word costs Redis and us, used or not."""

@@ -57,16 +57,22 @@ class Guard:
         """Name what a person's address is counted under; a resend counts under it too."""
         return None if client_ip is None else self._keyring.limit_tag(Limit.CLIENT_IP, network_of(client_ip))
 
-    def reservation(self, *, to: str, country: str, caller: str | None, client_tag: str | None) -> "Reservation":
+    def key_tag(self, caller: str | None) -> str:
+        """Name what an API key is counted under; its verifications' resends by a front end count under it too.
+
+        None: a verification that does not say which key issued it. All of them share one budget.
+        """
+        return self._shared_tag(Limit.API_KEY, caller or "")
+
+    def reservation(self, *, to: str, country: str, key_tag: str, client_tag: str | None) -> "Reservation":
         """Prepare the limits of one send; nothing is asked yet."""
         tag, shared = self._keyring.limit_tag, self._shared_tag
         units = [
             Unit(Limit.PREFIX, tag(Limit.PREFIX, to[:-4]), self._policy.prefix),
             Unit(Limit.COUNTRY, shared(Limit.COUNTRY, country), self._policy.country),
             Unit(Limit.DAY, shared(Limit.DAY, "all"), self._policy.day),
+            Unit(Limit.API_KEY, key_tag, self._policy.api_key),
         ]
-        if caller is not None:
-            units.append(Unit(Limit.API_KEY, shared(Limit.API_KEY, caller), self._policy.api_key))
         if client_tag is not None:
             units.append(Unit(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
         breaker = None if to in self._test_numbers else self._breaker  # sent nothing, it needs no Twilio

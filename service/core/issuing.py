@@ -99,8 +99,9 @@ class Issuing:
             raise ClientIpRequired
         verification_id = new_id(self._keyring.partition(number.e164))
         client_tag = self._guard.client_tag(request.client_ip)
+        key_tag = self._guard.key_tag(request.caller)
         reservation = self._guard.reservation(
-            to=number.e164, country=number.country, caller=request.caller, client_tag=client_tag
+            to=number.e164, country=number.country, key_tag=key_tag, client_tag=client_tag
         )
         abandoned_id, refusal = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, reservation)
@@ -115,7 +116,7 @@ class Issuing:
                 raise refusal
             code = self._policy.codes.draw(number.e164, request.code_length or self._policy.code_length)
             digest = self._keyring.code_digests(verification_id, code)[0]
-            new = self._record(verification_id, number, request, client_tag, code_length=len(code))
+            new = self._record(verification_id, number, request, client_tag, key_tag, code_length=len(code))
             return await self._send(await self._store.issue(new, digest), code, repeatable)
 
     async def resend(
@@ -129,8 +130,10 @@ class Issuing:
         abandoned_id, verification = await self._begin(
             key, verification_id, self._store.read(verification_id, owner=owner)
         )
+        # A front end spends the budget of the key that issued: its own would be a way around it.
+        key_tag = (None if caller else verification.key_tag) or self._guard.key_tag(caller)
         reservation = self._guard.reservation(
-            to=verification.to, country=verification.country, caller=caller, client_tag=verification.client_tag
+            to=verification.to, country=verification.country, key_tag=key_tag, client_tag=verification.client_tag
         )
         async with self._undone_on_failure(key, reservation):
             if abandoned_id and key and key.tag in {send.request for send in verification.sends}:
@@ -228,7 +231,14 @@ class Issuing:
             self._journal("answer_not_kept", reason=str(away))
 
     def _record(
-        self, verification_id: str, number: PhoneNumber, request: IssueRequest, client_tag: str | None, code_length: int
+        self,
+        verification_id: str,
+        number: PhoneNumber,
+        request: IssueRequest,
+        client_tag: str | None,
+        key_tag: str,
+        *,
+        code_length: int,
     ) -> NewVerification:
         return NewVerification(
             id=verification_id,
@@ -244,6 +254,7 @@ class Issuing:
             web_origin=request.web_origin,
             app_hash=request.app_hash,
             client_tag=client_tag,
+            key_tag=key_tag,
             is_test=self._policy.codes.is_fixed(number.e164),
             owner=request.owner,
         )

@@ -35,6 +35,7 @@ class NewVerification(NamedTuple):
     web_origin: str | None
     app_hash: str | None
     client_tag: str | None = None
+    key_tag: str | None = None
     is_test: bool = False  # nothing is sent, so no confirmation is ever owed
     owner: str | None = None  # tag of whose API keys find it
 
@@ -134,7 +135,7 @@ class VerificationStore(Protocol):
         """End a pending verification; one that has ended stays as it is."""
 
     async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
-        """Read a verification as it stands now."""
+        """Read a verification as it stands now, with what its resends are counted under."""
 
 
 class Reserved(NamedTuple):

@@ -110,7 +110,8 @@ class Verification(NamedTuple):
     attempts: int
     resend_at_ms: int
     sends: tuple[Send, ...]
-    client_tag: str | None = None  # what the person's address is counted under
+    client_tag: str | None = None  # what the person's address is counted under; issue and read alone tell it
+    key_tag: str | None = None  # what the API key that issued it is counted under; likewise
     is_test: bool = False  # issued for a test number: its code is fixed, and nothing was sent
     owner: str | None = None  # tag of whose API keys find it
 

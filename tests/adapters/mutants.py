@@ -337,6 +337,8 @@ MUTANTS = {
         ),
     ],
     "read": [
+        ("record.ip or false", "false", partial(sends.test_what_is_issued_is_read_back, asked=sends.EVERYTHING)),
+        ("record.ky or false", "false", partial(sends.test_what_is_issued_is_read_back, asked=sends.EVERYTHING)),
         (
             " and ARGV[1] ~= record.ow",
             " and false",

@@ -24,7 +24,7 @@ STRANGER = "SM" + "f" * 32
 
 EVERYTHING = {
     "locale": "de", "reference": "order 7", "web_origin": "example.com", "code_length": 8, "purpose": "payment",
-    "client_tag": "t" * 22, "owner": "o" * 12, "is_test": True, "ttl_seconds": 30,
+    "client_tag": "t" * 22, "key_tag": "k" * 22, "owner": "o" * 12, "is_test": True, "ttl_seconds": 30,
 }  # fmt: skip
 
 

@@ -39,14 +39,21 @@ def main():
 async def measure(engine):
     """Take one verification by default settings, and one with everything a caller can ask for."""
     async with open_stores(engine) as stores:
-        plain = await stores.issue("111111", owner="0" * 12)
+        plain = await stores.issue("111111", owner="0" * 12, key_tag="k" * 22)
         report(stores, plain, f"just issued (budget {BUDGET_BYTES})")
         await stores.deliver(plain, status=Delivery.DELIVERED)
         delivered = report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
         await stores.check(plain, "111111")
         report(stores, plain, "approved, its confirmation owed")
         full = await stores.issue(
-            "111110", to="+491512345678901", locale="de", reference=LONGEST_REFERENCE, web_origin=LONGEST_ORIGIN
+            "111110",
+            to="+491512345678901",
+            locale="de",
+            reference=LONGEST_REFERENCE,
+            web_origin=LONGEST_ORIGIN,
+            owner="0" * 12,
+            key_tag="k" * 22,
+            client_tag="i" * 22,
         )
         for send in range(1, 6):
             if send > 1:

@@ -68,7 +68,7 @@ def reservation(
 ) -> Reservation:
     """Prepare the limits of one send of one caller."""
     guard = Guard(store, KEYRING, policy)
-    return guard.reservation(to=to, country="US", caller="shop", client_tag=guard.client_tag(client_ip))
+    return guard.reservation(to=to, country="US", key_tag=guard.key_tag("shop"), client_tag=guard.client_tag(client_ip))
 
 
 async def test_a_send_asks_every_limit_for_its_own_value() -> None:
@@ -119,12 +119,12 @@ async def test_without_a_client_address_its_limit_is_not_asked() -> None:
     assert {kind for kind, _, _ in store.asked} == {"prefix", "country", "day", "api_key"}
 
 
-async def test_a_front_end_draws_on_no_api_key() -> None:
-    """A send that no API key asked for counts against none, and against everything else."""
-    store = Recorder()
-    guard = Guard(store, KEYRING, FULL)
-    await guard.reservation(to=NUMBER, country="US", caller=None, client_tag=guard.client_tag(ADDRESS)).ask()
-    assert {kind for kind, _, _ in store.asked} == {"prefix", "country", "day", "client_ip"}
+async def test_a_send_that_names_no_api_key_is_counted_all_the_same() -> None:
+    """Sends of verifications that do not say which API key issued them share one budget, and no key's."""
+    guard = Guard(Recorder(), KEYRING, FULL)
+    unnamed = {guard.key_tag(None), guard.key_tag("")}
+    assert len(unnamed) == 1
+    assert not unnamed & {guard.key_tag("shop"), guard.key_tag("app")}
 
 
 async def test_callers_have_limits_of_their_own() -> None:
@@ -132,7 +132,7 @@ async def test_callers_have_limits_of_their_own() -> None:
     store = Recorder()
     guard = Guard(store, KEYRING, GuardPolicy(api_key=KEY))
     for caller in ("shop", "shop", "app"):
-        await guard.reservation(to=NUMBER, country="US", caller=caller, client_tag=None).ask()
+        await guard.reservation(to=NUMBER, country="US", key_tag=guard.key_tag(caller), client_tag=None).ask()
     first, again, other = (tag for _, tag, _ in store.asked)
     assert first == again != other
 
@@ -142,7 +142,7 @@ async def test_a_resend_counts_under_the_tag_that_the_issue_wrote_down() -> None
     store = Recorder()
     guard = Guard(store, KEYRING, GuardPolicy(client_ip=IP))
     kept = guard.client_tag("2001:db8::1")
-    await guard.reservation(to=NUMBER, country="US", caller=None, client_tag=kept).ask()
+    await guard.reservation(to=NUMBER, country="US", key_tag=guard.key_tag("shop"), client_tag=kept).ask()
     await reservation(store, GuardPolicy(client_ip=IP), client_ip="2001:db8::2").ask()
     assert len(set(store.asked)) == 1
     assert guard.client_tag(None) is None
@@ -311,7 +311,7 @@ class Halt:
 def halted_reservation(store: Recorder, halt: Halt) -> Reservation:
     """Prepare the limits of one send behind a breaker."""
     return Guard(store, KEYRING, FULL, breaker=halt).reservation(
-        to=NUMBER, country="US", caller="shop", client_tag=None
+        to=NUMBER, country="US", key_tag="shop", client_tag=None
     )
 
 

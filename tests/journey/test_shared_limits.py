@@ -139,7 +139,7 @@ async def test_without_an_address_a_resend_counts_under_none(start):
 
 
 async def test_each_api_key_has_its_own_budget(start):
-    """A back end that has used up its key's limit stops alone; its front ends are not counted there."""
+    """A back end that has used up its key's limit stops alone, its front ends with it."""
     running = await start(otp_limit_key="2/1h", otp_index_key="Wd6pN3fV8kQr" * 3)
     other = await start(otp_limit_key="2/1h", otp_index_key="Wd6pN3fV8kQr" * 3)
     _, issued = await issue(running, NEIGHBOURS[0], key=other.key)  # read before the first key: both are known
@@ -147,8 +147,33 @@ async def test_each_api_key_has_its_own_budget(start):
     assert (await issue(running, NEIGHBOURS[2], key=other.key))[0] == 429
     path = f"{PATH}/{issued['id']}/resend"
     assert (await running.call("POST", path, key=other.key))[0] == 429
-    assert (await running.call("POST", path, key=issued["client_token"]))[0] == 200
+    assert (await running.call("POST", path, key=issued["client_token"]))[0] == 429
     assert (await issue(running, NEIGHBOURS[3]))[0] == 201
+
+
+async def test_a_resend_by_a_front_end_counts_under_the_key_that_issued(start, redis):
+    """Ten messages may go out, however many of them are resends with client tokens; other keys are free."""
+    running = await start(otp_limit_key="10/1h", otp_index_key="Wd6pN3fV8kQr" * 3)
+    other = await start(otp_limit_key="10/1h", otp_index_key="Wd6pN3fV8kQr" * 3)
+    issued = [(await issue(running, to))[1] for to in NEIGHBOURS[:6]]
+    seen = []
+    for one in issued * 3:
+        status, _, _ = await running.call("POST", f"{PATH}/{one['id']}/resend", key=one["client_token"])
+        seen.append(status)
+    assert seen == [200] * 4 + [429] * 14
+    assert len(running.sandbox.ledger.messages()) == 10
+    assert (await issue(running, NEIGHBOURS[7]))[0] == 429
+    assert (await issue(running, NEIGHBOURS[7], key=other.key))[0] == 201
+
+
+async def test_a_record_that_names_no_key_is_counted_all_the_same(start, redis):
+    """Front ends of verifications that do not say which key issued them share one budget beside those of the keys."""
+    running = await start(otp_limit_key="2/1h")
+    issued = [(await issue(running, to))[1] for to in NEIGHBOURS[:2]]
+    for one in issued:
+        assert redis.hdel(f"otp:{{{one['id'][3]}}}:v:{one['id']}", "ky") == 1
+    calls = [(f"{PATH}/{one['id']}/resend", one["client_token"]) for one in issued * 2]
+    assert [(await running.call("POST", path, key=token))[0] for path, token in calls] == [200, 200, 429, 429]
 
 
 async def test_a_number_that_is_locked_by_failed_checks_is_sent_nothing(start, wrong):

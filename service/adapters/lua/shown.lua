@@ -14,7 +14,7 @@ local function shown(now_ms, r)
   local answer = {
     now_ms, r.st, tonumber(r.at), tonumber(r.n), tonumber(r.cr), tonumber(r.rs), r.to, tonumber(r.tl), r.pu, r.co,
     tonumber(r.ln), tonumber(r.lv) or false, r.lo or false, r.ch or false, r.ac or false, r.rf or false, r.wo or false,
-    r.ah or false, r.ip or false, r.ow or false,
+    r.ah or false, r.ow or false,
   }
   for send = 1, tonumber(r.n) do
     local place = #answer
