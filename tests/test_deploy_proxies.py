@@ -3,132 +3,27 @@
 The real nginx and Caddy run with the example files; only ports, certificate and log are a test's.
 """
 
-import os
+import asyncio
 import re
-import shutil
-import socket
 import ssl
-import subprocess
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 from fnmatch import fnmatch
-from pathlib import Path
 
 import aiohttp
 import pytest
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
-from tests.absent import absent
-
-DEPLOY = Path(__file__).parent.parent / "deploy"
-PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's nginx is where only root looks
-
-
-@dataclass
-class Proxy:
-    """A proxy that runs with its example: where the doors are, plain and public."""
-
-    name: str
-    plain: str
-    public: str
-
-
-def free_port():
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def replaced(text, changes):
-    """Put in what is a test's own; each pattern must be there, so that a changed example is noticed."""
-    for pattern, new in changes.items():
-        text, count = re.subn(pattern, new, text, flags=re.MULTILINE)
-        assert count, pattern
-    return text
-
-
-def nginx(folder, service, plain, public):
-    """Write nginx's configuration for a test; give the command that runs it."""
-    (folder / "temp").mkdir()
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=otp.example.com", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
-    site = replaced(
-        (DEPLOY / "nginx.conf").read_text("utf-8"),
-        {
-            r"127\.0\.0\.1:8000": f"127.0.0.1:{service}",
-            r"^ *listen \[::\]:.*\n": "",
-            "listen 80;": f"listen 127.0.0.1:{plain};",
-            "listen 443 ssl;": f"listen 127.0.0.1:{public} ssl;",
-            r"/etc/letsencrypt/live/otp\.example\.com/fullchain\.pem": str(folder / "cert.pem"),
-            r"/etc/letsencrypt/live/otp\.example\.com/privkey\.pem": str(folder / "key.pem"),
-        },
-    )
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    own = "".join(f"{kind}_temp_path {folder}/temp/{kind};\n" for kind in kinds)
-    main = folder / "main.conf"
-    main.write_text(
-        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
-        f"events {{}}\nhttp {{ access_log off;\n{own}{site}}}\n"
-    )
-    return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(main)]
-
-
-def caddy(folder, service, plain, public):
-    """Write Caddy's configuration for a test, with no TLS (a certificate comes from outside); give its command."""
-    site = replaced(
-        (DEPLOY / "Caddyfile").read_text("utf-8"),
-        {
-            r"127\.0\.0\.1:8000": f"127.0.0.1:{service}",
-            r"^\{\n": "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n",
-            r"^http://otp\.example\.com": f"http://127.0.0.1:{plain}",
-            r"^otp\.example\.com": f"http://127.0.0.1:{public}",
-        },
-    )
-    (folder / "Caddyfile").write_text(site)
-    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
-
-
-@contextmanager
-def running(command, port, folder):
-    """Run a proxy until the block ends; wait until it listens."""
-    environment = {"PATH": PLACES, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
-    program = shutil.which(command[0], path=PLACES)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, *command[1:]], stdout=log, stderr=log, env=environment)
-    try:
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline and process.poll() is None:
-            with socket.socket() as knock:
-                if knock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
-        else:
-            pytest.fail((folder / "log").read_text())
-        yield
-    finally:
-        process.kill()  # not asked: Caddy would wait for connections that idle
-        process.wait(timeout=15)
+from tests.proxies import DEPLOY, new_proxy, proxy_before
 
 
 @pytest.fixture(params=["nginx", "caddy"])
 async def proxied(request, start, tmp_path):
     """Start a service behind a real proxy: (service, proxy). Client tokens get 3 requests a minute per address."""
-    for needed in (request.param, "openssl"):
-        if shutil.which(needed, path=PLACES) is None:
-            absent(f"there is no {needed} here, so the example for {request.param} is not tried")
-    plain, public = free_port(), free_port()
-    scheme = "https" if request.param == "nginx" else "http"
-    url = f"{scheme}://127.0.0.1:{public}"
-    service = await start(otp_limit_peer="3/1m", otp_trusted_proxies=1, otp_public_url=url)
-    port = int(service.url.rpartition(":")[2])
-    command = {"nginx": nginx, "caddy": caddy}[request.param](tmp_path, port, plain, public)
-    with running(command, public, tmp_path):
-        yield service, Proxy(request.param, f"http://127.0.0.1:{plain}", url)
+    proxy = new_proxy(request.param)
+    service = await start(otp_limit_peer="3/1m", otp_trusted_proxies=1, otp_public_url=proxy.public)
+    with proxy_before(int(service.url.rpartition(":")[2]), proxy, tmp_path):
+        yield service, proxy
 
 
 async def ask(url, method="GET", *, source="127.0.0.1", **options):
@@ -205,6 +100,79 @@ async def test_a_large_body_does_not_reach_the_service(proxied):
     status, text = await ask(f"{proxy.public}/v1/verifications", "POST", data=b"x" * 100_000, headers=key)
     assert status in (413, 502)
     assert '"code"' not in text  # the service's own 413 is a problem with a code
+
+
+@asynccontextmanager
+async def recorded():
+    """Listen as a service would: (port, all requests that arrived, byte for byte); each is answered 204."""
+    arrived, under_way = [], set()
+
+    async def answer(reader, writer):
+        under_way.add(asyncio.current_task())
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                end = await reader.readuntil(b"0\r\n\r\n") if b"chunked" in head else await reader.readexactly(2)
+                arrived.append(head + end)
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], arrived
+        await asyncio.wait(under_way)  # their proxy has ended
+
+
+HOP_BY_HOP = {
+    "Connection": "Upgrade, HTTP2-Settings, close",
+    "Upgrade": "h2c, websocket",
+    "HTTP2-Settings": "AAMAAABk",
+    "Keep-Alive": "timeout=5",
+    "Proxy-Connection": "keep-alive",
+    "Proxy-Authorization": "Basic eA==",
+    "TE": "trailers",
+    "Expect": "100-continue",
+}
+
+
+async def status_through(proxy, lines, body):
+    """Send one request to a proxy; give the status of its response."""
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    tls = trust if proxy.name == "nginx" else None
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.public_port, ssl=tls)
+    writer.write(b"POST /v1/verifications HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Own: 1\r\n" + lines + b"\r\n" + body)
+    status = b"100"
+    while status == b"100":
+        status = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+    writer.close()
+    await writer.wait_closed()
+    return status
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without_connection", [False, True], ids=["named in Connection", "not named there"])
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+async def test_what_concerns_one_connection_does_not_reach_the_service(tmp_path, name, without_connection):
+    """No Upgrade, Connection or other header of the caller's own connection arrives, whatever the body's framing."""
+    proxy = new_proxy(name)
+    named = {key: value for key, value in HOP_BY_HOP.items() if not (without_connection and key == "Connection")}
+    lines = "".join(f"{key}: {value}\r\n" for key, value in named.items()).encode()
+    framings = [
+        (b"Content-Length: 2\r\n", b"{}"),
+        (b"Transfer-Encoding: chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
+    ]
+    async with recorded() as (port, arrived):
+        with proxy_before(port, proxy, tmp_path):
+            for framing, body in framings:
+                assert await status_through(proxy, lines + framing, body) == b"204"
+    assert len(arrived) == len(framings)
+    for request in arrived:
+        lines = request.partition(b"\r\n\r\n")[0].lower().split(b"\r\n")[1:]
+        names = {line.partition(b":")[0].decode() for line in lines}
+        assert {"host", "x-own", "x-forwarded-for"} <= names
+        assert not names & {key.lower() for key in HOP_BY_HOP}
 
 
 async def test_the_examples_know_every_door(running):

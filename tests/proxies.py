@@ -1,0 +1,139 @@
+"""The real nginx and Caddy, run with the example files of deploy/; only ports, certificate and log are a test's."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from tests.absent import absent
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's nginx is where only root looks
+
+
+UNLOCKED = {r"^\s*header_up -.*\n": ""}  # Caddy's example without the lines that drop Upgrade and its like
+
+
+@dataclass
+class Proxy:
+    """A proxy that runs with its example: where the doors are, plain and public, and what is changed in the example."""
+
+    name: str
+    plain_port: int
+    public_port: int
+    changes: dict[str, str]
+
+    @property
+    def plain(self):
+        """Give the address without TLS, where nothing is served."""
+        return f"http://127.0.0.1:{self.plain_port}"
+
+    @property
+    def public(self):
+        """Give the public address. Caddy would fetch its certificate from outside, so here it has no TLS."""
+        return f"{'https' if self.name == 'nginx' else 'http'}://127.0.0.1:{self.public_port}"
+
+
+def new_proxy(name, changes=MappingProxyType({})):
+    """Find ports for a proxy; skip where its program is away."""
+    for needed in (name, "openssl"):
+        if shutil.which(needed, path=PLACES) is None:
+            absent(f"there is no {needed} here, so the example for {name} is not tried")
+    return Proxy(name, free_port(), free_port(), changes)
+
+
+@contextmanager
+def proxy_before(service_port, proxy, folder):
+    """Run a proxy in front of a service until the block ends."""
+    command = {"nginx": nginx, "caddy": caddy}[proxy.name](folder, service_port, proxy)
+    with running(command, proxy.public_port, folder):
+        yield
+
+
+def free_port():
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def replaced(text, changes):
+    """Put in what is a test's own; each pattern must be there, so that a changed example is noticed."""
+    for pattern, new in changes.items():
+        text, count = re.subn(pattern, new, text, flags=re.MULTILINE)
+        assert count, pattern
+    return text
+
+
+def nginx(folder, service, proxy):
+    """Write nginx's configuration for a test; give the command that runs it."""
+    (folder / "temp").mkdir()
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=otp.example.com", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+        check=True, capture_output=True, timeout=30,
+    )  # fmt: skip
+    site = replaced(
+        (DEPLOY / "nginx.conf").read_text("utf-8"),
+        {
+            r"127\.0\.0\.1:8000": f"127.0.0.1:{service}",
+            r"^ *listen \[::\]:.*\n": "",
+            "listen 80;": f"listen 127.0.0.1:{proxy.plain_port};",
+            "listen 443 ssl;": f"listen 127.0.0.1:{proxy.public_port} ssl;",
+            r"/etc/letsencrypt/live/otp\.example\.com/fullchain\.pem": str(folder / "cert.pem"),
+            r"/etc/letsencrypt/live/otp\.example\.com/privkey\.pem": str(folder / "key.pem"),
+        },
+    )
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    own = "".join(f"{kind}_temp_path {folder}/temp/{kind};\n" for kind in kinds)
+    main = folder / "main.conf"
+    main.write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
+        f"events {{}}\nhttp {{ access_log off;\n{own}{site}}}\n"
+    )
+    return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(main)]
+
+
+def caddy(folder, service, proxy):
+    """Write Caddy's configuration for a test, with no TLS (a certificate comes from outside); give its command."""
+    site = replaced(
+        (DEPLOY / "Caddyfile").read_text("utf-8"),
+        {
+            r"127\.0\.0\.1:8000": f"127.0.0.1:{service}",
+            r"^\{\n": "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n",
+            r"^http://otp\.example\.com": f"http://127.0.0.1:{proxy.plain_port}",
+            r"^otp\.example\.com": f"http://127.0.0.1:{proxy.public_port}",
+            **proxy.changes,
+        },
+    )
+    (folder / "Caddyfile").write_text(site)
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+
+
+@contextmanager
+def running(command, port, folder):
+    """Run a proxy until the block ends; wait until it listens."""
+    environment = {"PATH": PLACES, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
+    program = shutil.which(command[0], path=PLACES)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, *command[1:]], stdout=log, stderr=log, env=environment)
+    try:
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline and process.poll() is None:
+            with socket.socket() as knock:
+                if knock.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        else:
+            pytest.fail((folder / "log").read_text())
+        yield
+    finally:
+        process.kill()  # not asked: Caddy would wait for connections that idle
+        process.wait(timeout=15)
