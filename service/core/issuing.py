@@ -98,11 +98,8 @@ class Issuing:
         if self._guard.requires_client_ip and request.client_ip is None:
             raise ClientIpRequired
         verification_id = new_id(self._keyring.partition(number.e164))
-        client_tag = self._guard.client_tag(request.client_ip)
-        key_tag = self._guard.key_tag(request.caller)
-        reservation = self._guard.reservation(
-            to=number.e164, country=number.country, key_tag=key_tag, client_tag=client_tag
-        )
+        client, key = self._guard.client_tag(request.client_ip), self._guard.key_tag(request.caller)
+        reservation = self._guard.reservation(to=number.e164, country=number.country, key_tag=key, client_tag=client)
         abandoned_id, refusal = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, reservation)
         async with self._undone_on_failure(repeatable.key, reservation):
@@ -116,7 +113,7 @@ class Issuing:
                 raise refusal
             code = self._policy.codes.draw(number.e164, request.code_length or self._policy.code_length)
             digest = self._keyring.code_digests(verification_id, code)[0]
-            new = self._record(verification_id, number, request, client_tag, key_tag, code_length=len(code))
+            new = self._record(verification_id, number, request, len(code))._replace(client_tag=client, key_tag=key)
             return await self._send(await self._store.issue(new, digest), code, repeatable)
 
     async def resend(
@@ -230,18 +227,9 @@ class Issuing:
         except StoreUnavailable as away:
             self._journal("answer_not_kept", reason=str(away))
 
-    def _record(
-        self,
-        verification_id: str,
-        number: PhoneNumber,
-        request: IssueRequest,
-        client_tag: str | None,
-        key_tag: str,
-        *,
-        code_length: int,
-    ) -> NewVerification:
+    def _record(self, id_: str, number: PhoneNumber, request: IssueRequest, code_length: int) -> NewVerification:
         return NewVerification(
-            id=verification_id,
+            id=id_,
             to=number.e164,
             country=number.country,
             channel=request.channel,
@@ -253,8 +241,6 @@ class Issuing:
             ttl_seconds=request.ttl_seconds or self._policy.ttl_seconds,
             web_origin=request.web_origin,
             app_hash=request.app_hash,
-            client_tag=client_tag,
-            key_tag=key_tag,
             is_test=self._policy.codes.is_fixed(number.e164),
             owner=request.owner,
         )
