@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from service.adapters import redis_keys
 from service.adapters.scripts import Scripts
-from service.core.confirming import PARTITIONS
+from service.core.claiming import PARTITIONS
 from service.core.ports import Claim, DeadDebt, Debt
 
 _PAGE = 500
@@ -130,7 +130,9 @@ class RedisConfirmations:
         ]
         return bool(
             await self._scripts.run(
-                "settle", keys, [_raw(debt.sid), debt.send_number, outcome, f"{debt.country}:{debt.channel}", reason]
+                "settle",
+                keys,
+                [_raw(debt.sid), debt.send_number, outcome, f"{debt.country}:{debt.channel}", reason, debt.due_ms],
             )
         )
 

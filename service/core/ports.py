@@ -206,7 +206,7 @@ class ConfirmationStore(Protocol):
         """Remove a debt that Twilio has accepted; False when another worker did."""
 
     async def bury(self, debt: Debt, reason: str) -> bool:
-        """Move a debt to the dead; False when another worker has ended it."""
+        """Move a debt to the dead; False when another worker has ended or leased it."""
 
     async def postpone(self, debt: Debt, *, delay_ms: int, was_tried: bool) -> bool:
         """Give a debt back, due later; False when its lease has passed to another worker."""

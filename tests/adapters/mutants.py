@@ -32,6 +32,21 @@ mismatch = judging.test_a_mismatch_is_not_compared
 
 MUTANTS = {
     "judge": [
+        (
+            "redis.pcall('ZADD', awaiting_key, expires_ms, id .. '|' .. send)",
+            "",
+            debts.test_what_waits_for_its_sid_is_counted,
+        ),
+        (
+            "redis.pcall('ZREMRANGEBYSCORE', awaiting_key, '-inf', now_ms)",
+            "",
+            debts.test_what_has_expired_waits_no_longer_and_the_rest_does,
+        ),
+        (
+            "redis.pcall('PEXPIREAT', awaiting_key, expires_ms, 'GT')",
+            "",
+            debts.test_what_has_expired_waits_no_longer_and_the_rest_does,
+        ),
         ("record['f:' .. send] = feedback", "", judging.test_a_right_code_is_approved_and_its_message_owed),
         ("record.at = tostring(attempts)", "", judging.test_a_right_code_is_approved_and_its_message_owed),
         (" and state ~= 'failed'\n", "\n", hard_stop.test_guesses_at_nothing_count_for_nothing),
@@ -315,6 +330,11 @@ MUTANTS = {
         ),
     ],
     "deliver": [
+        (
+            "redis.pcall('ZREM', KEYS[2] .. ':awaiting_sid', id .. '|' .. send)",
+            "",
+            debts.test_what_waits_for_its_sid_is_counted,
+        ),
         ("if rank > known_rank", "if rank >= known_rank", sends.test_deliveries_never_go_back),
         ("known_sid ~= sid", "false", sends.test_strangers_change_nothing),
         ("tonumber(send) < 1 or", "", sends.test_strangers_change_nothing),
@@ -426,9 +446,15 @@ MUTANTS = {
             "then info = info end",
             partial(debts.test_a_poisoned_debt_can_be_buried_and_holds_up_nobody, line="1|2|3"),
         ),
+        (
+            "outcome == 'dead' and tonumber(due_ms) ~= tonumber(ARGV[6])",
+            "false",
+            debts.test_a_dead_worker_is_taken_over,
+        ),
+        ("outcome == 'dead' and", "", debts.test_what_twilio_has_accepted_is_settled_whoever_says_so),
         ("redis.call('EXPIRE', KEYS[5], DEAD_TTL_SECONDS)", "", debts.test_the_queue_at_a_glance),
         (
-            "if not redis.call('ZSCORE', KEYS[1], sid) then return 0 end",
+            "if not due_ms or outcome == 'dead' and tonumber(due_ms) ~= tonumber(ARGV[6]) then return 0 end",
             "",
             debts.test_a_dead_worker_is_taken_over,
         ),

@@ -65,7 +65,7 @@ async def test_what_is_due_first_is_claimed_first(stores):
 
 
 async def test_a_dead_worker_is_taken_over(stores):
-    """When a lease has run out another worker gets the debt; the first one's postponement changes nothing then."""
+    """When a lease has run out another worker gets the debt; the first one can neither postpone nor bury it then."""
     verification = await _owing(stores)
     first = await _claim_one(stores, verification)
     assert (await stores.claim(verification, lease_ms=LEASE_MS)).debts == ()
@@ -73,12 +73,24 @@ async def test_a_dead_worker_is_taken_over(stores):
     second = await _claim_one(stores, verification)
     stale = replace(first, due_ms=first.due_ms - LEASE_MS)
     assert await stores.confirmations.postpone(stale, delay_ms=0, was_tried=True) is False
+    assert await stores.confirmations.bury(stale, "late") is False
+    assert (await stores.owed(), await stores.dead()) == ([second.sid], {})
     assert await stores.confirmations.settle(second) is True
     assert await stores.confirmations.settle(stale) is False
-    assert await stores.confirmations.bury(stale, "late") is False
-    assert await stores.confirmations.postpone(stale, delay_ms=0, was_tried=True) is False
+    assert await stores.confirmations.bury(second, "late") is False
+    assert await stores.confirmations.postpone(second, delay_ms=0, was_tried=True) is False
     assert (await stores.owed(), await stores.dead()) == ([], {})
     assert await stores.feedback(verification) == [Feedback.CONFIRMED]
+
+
+async def test_what_twilio_has_accepted_is_settled_whoever_says_so(stores):
+    """A settlement that comes after the end of its lease removes the debt all the same: Twilio knows."""
+    verification = await _owing(stores)
+    first = await _claim_one(stores, verification)
+    stores.time_passes(LEASE_MS)
+    await _claim_one(stores, verification)
+    assert await stores.confirmations.settle(replace(first, due_ms=first.due_ms - LEASE_MS)) is True
+    assert await stores.owed() == []
 
 
 async def test_a_settled_debt_is_gone_for_good(stores):

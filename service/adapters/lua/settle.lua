@@ -3,7 +3,8 @@
 --
 -- KEYS   1 owed   2 owed info   3 verification   4 stats   5 dead   6 dead info
 -- ARGV   1 SID   2 send number   3 'confirmed' or 'dead'   4 stats suffix (country:channel)   5 reason of the refusal
--- answer 1, or 0 when another worker has ended the debt
+--        6 leased until (ms), as claimed; asked for when it is given up only: what Twilio has accepted is removed whoever says so
+-- answer 1, or 0 when another worker has ended the debt, or has leased one that is to be given up
 -- atomic a debt leaves `owed` once, and with it changes the send's feedback, if its record still lives.
 
 --@include clock.lua
@@ -12,7 +13,8 @@ local DEAD_TTL_SECONDS = 14 * 86400
 local DEAD_FORGOTTEN_AT_ONCE = 100
 
 local sid, send, outcome = ARGV[1], ARGV[2], ARGV[3]
-if not redis.call('ZSCORE', KEYS[1], sid) then return 0 end
+local due_ms = redis.call('ZSCORE', KEYS[1], sid)
+if not due_ms or outcome == 'dead' and tonumber(due_ms) ~= tonumber(ARGV[6]) then return 0 end
 if outcome == 'dead' then
   local info = redis.call('HGET', KEYS[2], sid) or ''
   -- Garbled particulars would make the list of the dead unreadable and this one unreplayable.
