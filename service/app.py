@@ -10,7 +10,7 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from fastapi import FastAPI
@@ -42,7 +42,7 @@ from service.core.guard import Guard
 from service.core.idempotency import Idempotency
 from service.core.issuing import Issuing
 from service.core.ports import Journal
-from service.core.retrying import Retries
+from service.core.retrying import Retries, RetryPolicy
 from service.core.sending import Sending
 from service.core.verifying import Verifying
 from service.policies import (
@@ -59,6 +59,7 @@ from service.telemetry import metrics_text, open_journal
 
 VERSION = "0.1.0"
 _DRAIN_SECONDS = 8.0
+_SETTLEMENT_PAUSE_SECONDS = 2.0  # a settlement has the rest of a lease of 30 s only
 # Objects made and not yet freed, before the collector looks for cycles. Requests make next to none, and what is alive
 # while hundreds are under way is no reason to look: at Python's 700 every tenth check would pay for a walk.
 _COLLECT_AFTER = 10_000
@@ -103,12 +104,11 @@ async def open_doors(settings: Settings, journal: Journal) -> AsyncIterator[list
         twilio = await parts.enter_async_context(open_twilio(twilio_account(settings)))
         attachments = Retries()
         parts.push_async_callback(attachments.idle)
-        wake: Callable[[str], None] = _wake_nobody
+        worker: Confirming | None = None
         if settings.otp_worker:
             worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, journal))
-            wake = worker.wake
         parts.callback(attachments.stop, _DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
-        yield _doors(settings, scripts, twilio, wake=wake, attachments=attachments, journal=journal)
+        yield _doors(settings, scripts, twilio, worker=worker, attachments=attachments, journal=journal)
 
 
 @asynccontextmanager
@@ -126,17 +126,22 @@ async def open_worker(
     settings: Settings, scripts: Scripts, twilio: TwilioGateway, journal: Journal
 ) -> AsyncIterator[Confirming]:
     """Run the worker; at the end let it finish what it holds, for at most 8 s (its leases cover the rest)."""
-    worker = Confirming(RedisConfirmations(scripts), twilio, policy=confirm_policy(settings), journal=journal)
+    settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
+    worker = Confirming(
+        RedisConfirmations(scripts), twilio, policy=confirm_policy(settings), settlements=settlements, journal=journal
+    )
     running = asyncio.create_task(worker.run())
     try:
         yield worker
     finally:
         worker.stop()
+        settlements.stop(_DRAIN_SECONDS)
         _, unfinished = await asyncio.wait({running}, timeout=_DRAIN_SECONDS)
         for task in unfinished:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await settlements.idle()
 
 
 def _doors(
@@ -144,10 +149,11 @@ def _doors(
     scripts: Scripts,
     twilio: TwilioGateway,
     *,
-    wake: Callable[[str], None],
+    worker: Confirming | None,
     attachments: Retries,
     journal: Journal,
 ) -> list[BaseRoute]:
+    wake = _wake_nobody if worker is None else worker.wake
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
     breaker = Breaker(journal=journal)
@@ -187,18 +193,23 @@ def _doors(
         TwilioSignature([token.get_secret_value() for token in settings.twilio_auth_token]),
         public_url=settings.otp_public_url,
     )
-    operations = OperationsDoors(
+    waiting = {"attach_sid": attachments, **({} if worker is None else {"settle": worker.settlements})}
+    operations = _operations(scripts, breaker, waiting)
+    metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
+    return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
+
+
+def _operations(scripts: Scripts, breaker: Breaker, waiting: Mapping[str, Retries]) -> OperationsDoors:
+    return OperationsDoors(
         OperationsView(
             ping=scripts.ping,
             queue=RedisConfirmations(scripts).state,
             totals=RedisStats(scripts).totals,
             sending_halted=lambda: breaker.halted,
-            retries_waiting=lambda: {"attach_sid": attachments.waiting},
+            retries_waiting=lambda: {step: retries.waiting for step, retries in waiting.items()},
             metrics_text=metrics_text,
         )
     )
-    metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
-    return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.adapters import redis_keys
 from service.adapters.scripts import Scripts
-from service.core.confirming import PARTITIONS
+from service.core.claiming import PARTITIONS
 from service.core.limits import Unit
 from service.core.ports import Begun, OtherBody, Reserved, StoreUnavailable
 

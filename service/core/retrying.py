@@ -85,7 +85,12 @@ class Retries:
         task.add_done_callback(partial(self._done, given_up))
 
     async def run(
-        self, step: Step, *, for_seconds: float, delayed: Callable[[str], None], given_up: Callable[[str], None]
+        self,
+        step: Step,
+        *,
+        for_seconds: float,
+        given_up: Callable[[str], None],
+        delayed: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Try a step at once and twice more while the caller waits; then `delayed` gets the reason, and it is added.
 

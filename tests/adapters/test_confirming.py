@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from service.adapters import redis_keys
-from service.core.confirming import PARTITIONS, Confirming, ConfirmPolicy
+from service.core.claiming import PARTITIONS
+from service.core.confirming import Confirming, ConfirmPolicy
 from service.core.ports import ConfirmationStore, StoreUnavailable
+from service.core.retrying import Retries, RetryPolicy
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused
 from service.core.verification import Feedback, Verdict, partition_of
 from tests.adapters.engines import KEYRING, MINUTE_MS, sid_of
@@ -103,6 +105,7 @@ def _worker(stores, twilio, journal, *, clock=None, **policy):
         stores.confirmations,
         twilio,
         policy=ConfirmPolicy(**policy),
+        settlements=Retries(RetryPolicy(first_pause_seconds=0.01, longest_pause_seconds=0.05)),
         journal=lambda event, /, **_: journal.append(event),
         **({} if clock is None else {"clock": clock}),
     )
@@ -397,3 +400,96 @@ async def test_a_living_worker_is_seen(stores, twilio, eventually):
         assert await eventually(is_worked)
     assert 0 < stores.admin.ttl(redis_keys.WORKER) <= 60
     assert partition_of((await _owing(stores)).id) == "0"
+
+
+@dataclass
+class Flaky:
+    """The store, where one kind of step fails so often: done, though nobody is told, or not done at all."""
+
+    debts: ConfirmationStore
+    step: str
+    failures: int
+    is_done: bool = False
+
+    def __getattr__(self, name):
+        real = getattr(self.debts, name)
+        if name != self.step:
+            return real
+
+        async def step(*args, **options):
+            if self.failures == 0:
+                return await real(*args, **options)
+            self.failures -= 1
+            if self.is_done:
+                await real(*args, **options)
+            raise StoreUnavailable("settle: TimeoutError")
+
+        return step
+
+
+@pytest.mark.parametrize("outage", [(1, False), (6, False), (1, True), (6, True)], ids=str)
+@pytest.mark.parametrize(
+    "ending",
+    [("settle", None), ("bury", ConfirmRefused("Twilio answered 404")), ("postpone", ConfirmPostponed("busy"))],
+)
+async def test_what_twilio_has_answered_is_written_down_however_often_redis_fails(
+    stores, twilio, eventually, ending, outage
+):
+    """One post, though its settlement, burial or postponement fails once or for longer: no lease has to run out."""
+    verification = await _owing(stores)
+    step, twilio.otherwise = ending
+    journal = []
+    flaky = Flaky(stores.confirmations, step, *outage)
+    worker = _worker(SimpleNamespace(confirmations=flaky), twilio, journal, shortest_delay_seconds=600)
+    await _step(worker)
+
+    async def tries():
+        return [(debt.sid, debt.tries) async for debt in stores.confirmations.owed()]
+
+    expected = [(sid_of(verification), 1)] if step == "postpone" else []
+    assert await eventually(lambda: _equals(tries, expected))
+    assert await eventually(lambda: flaky.failures == 0)
+    assert twilio.posts == [sid_of(verification)]
+    assert "confirmation_left_to_its_lease" not in journal
+    assert (await stores.dead()).keys() == ({sid_of(verification)} if step == "bury" else set())
+
+
+async def _equals(read, expected):
+    return await read() == expected
+
+
+async def test_what_was_leased_as_a_halt_began_is_given_back_untried(stores, twilio):
+    """Debts whose claim was under way when posting halted are not posted, cost no try, and are due at once."""
+    owing = [await _owing(stores, to) for to in NUMBERS[:5]]
+    store = Meanwhile(stores.confirmations)
+    worker = _worker(SimpleNamespace(confirmations=store), twilio, [])
+
+    async def halt():
+        worker._halt.forbid("Twilio answered 401")
+
+    store.happens = halt
+    assert await _step(worker) == 5
+    assert twilio.posts == []
+    stores.time_passes(1)
+    for verification in owing:
+        assert (await _debt(stores, verification)).tries == 0
+
+
+async def test_a_note_that_could_not_be_taken_back_is_taken_back_later(stores, twilio, eventually):
+    """When Redis fails as posting resumes, the note of the halt goes soon after; a newer halt keeps its own."""
+    clock = Clock()
+    flaky = Flaky(stores.confirmations, "resume", 3)
+    worker = _worker(SimpleNamespace(confirmations=flaky), twilio, [], clock=clock)
+    await _owing(stores)
+    twilio.otherwise = ConfirmForbidden("Twilio answered 401")
+    await _step(worker)
+    assert (await stores.confirmations.state()).halted == "Twilio answered 401"
+    twilio.otherwise = None
+    stores.time_passes(31_000)
+    assert await _step(worker, clock, 31) == 1
+    assert flaky.failures == 2
+
+    async def is_taken_back():
+        return (await stores.confirmations.state()).halted is None
+
+    assert await eventually(is_taken_back)

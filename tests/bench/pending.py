@@ -24,7 +24,7 @@ from service.adapters.redis_store import RecordPolicy, RedisVerifications
 from service.adapters.resp import pack
 from service.adapters.scripts import Scripts
 from service.api.keys import Scope, new_api_key
-from service.core.confirming import PARTITIONS
+from service.core.claiming import PARTITIONS
 from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
 from service.core.ports import NewVerification
 from service.core.verification import Action, Channel, Delivery, new_id, partition_of

@@ -12,6 +12,7 @@ from service.adapters.redis_owed import RedisConfirmations
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.core.confirming import Confirming, ConfirmPolicy
+from service.core.retrying import Retries
 from service.policies import twilio_account
 from service.sandbox import FaultPlan
 
@@ -153,6 +154,7 @@ def working():
                 RedisConfirmations(scripts),
                 twilio,
                 policy=ConfirmPolicy(**quick),
+                settlements=Retries(),
                 journal=lambda event, /, **fields: journal.append((event, fields)),
             )
             task = asyncio.create_task(worker.run())

@@ -1,0 +1,61 @@
+"""Claiming: which partitions may have confirmations that are due, and a lease on them.
+
+A partition is looked at when its next debt is due, when this process has just written one there, and every half second,
+for other processes write too and cannot wake this one. What to do with a debt is decided by `confirming`.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from service.core.ports import Claim, ConfirmationStore
+
+PARTITIONS = "0123456789abcdef"
+
+
+class Claiming:
+    """Knows when to look at each partition next."""
+
+    def __init__(
+        self, store: ConfirmationStore, *, lease_ms: int, poll_seconds: float, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._lease_ms = lease_ms
+        self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._next_look = dict.fromkeys(PARTITIONS, 0.0)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long no partition is due for a look; negative when one is overdue."""
+        return min(self._next_look.values()) - self._clock()
+
+    def look_by(self, partition: str, at: float) -> None:
+        """Look at a partition at this time, unless it is looked at before."""
+        self._next_look[partition] = min(self._next_look[partition], at)
+
+    def due_partitions(self) -> list[str]:
+        """Name the partitions whose next look has come, the longest overdue first."""
+        now = self._clock()
+        return sorted((name for name in PARTITIONS if self._next_look[name] <= now), key=self._next_look.__getitem__)
+
+    async def claim(self, partition: str, most: int) -> Claim:
+        """Lease so many of the partition's due debts at most; 0 only looks. Raises `StoreUnavailable`."""
+        # Before the claim, for whoever owes and wakes us while it is under way wants another look.
+        self._next_look[partition] = self._clock() + self._poll_seconds
+        claim = await self._store.claim(partition, lease_ms=self._lease_ms, most=most)
+        if claim.next_due_ms is not None:
+            self.look_by(partition, self._clock() + max(0, claim.next_due_ms - claim.now_ms) / 1000)
+        return claim
+
+    async def earliest(self, partitions: Sequence[str]) -> str | None:
+        """Look at all these partitions, which keeps their debts alive; name the one whose debt was due first.
+
+        The first of all: a message that is refused alone comes back last, and cannot be every probe.
+        """
+        looks = await asyncio.gather(*(self.claim(name, 0) for name in partitions), return_exceptions=True)
+        due = [
+            (look.next_due_ms, name)
+            for name, look in zip(partitions, looks, strict=True)
+            if isinstance(look, Claim) and look.next_due_ms is not None and look.next_due_ms <= look.now_ms
+        ]
+        return min(due)[1] if due else None
