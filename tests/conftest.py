@@ -22,9 +22,9 @@ import uvicorn
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
-from service.api.connection import BoundedProtocol
 from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
+from service.http_server import HttpProtocol
 from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
 from service.settings import Settings, isolated_settings
 
@@ -232,7 +232,7 @@ async def start(redis, valkey):
             settings = settings_for(url, overrides.pop("redis_url", valkey), sandbox_url, account, **overrides)
             key = await create_key(settings)
             app = create_app(settings, journal=journal or (lambda *_, **__: None))
-            await stack.enter_async_context(serving(app, listener=listener, protocol=BoundedProtocol))
+            await stack.enter_async_context(serving(app, listener=listener, protocol=HttpProtocol))
             http = await stack.enter_async_context(aiohttp.ClientSession(url))
             return Running(url, settings, key, http, stand_in, sandbox_url)
 

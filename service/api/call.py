@@ -37,6 +37,7 @@ class Call:
         raw_path: bytes,
         query: bytes,
         header_lines: Sequence[tuple[bytes, bytes]],
+        headers: Mapping[bytes, bytes],
         client: tuple[str, int] | None,
         receive: Callable[[], Awaitable[Any]],
         whole_body: Callable[[], bytes | None] = lambda: None,
@@ -46,7 +47,7 @@ class Call:
         self.raw_path = raw_path  # as it came, escapes and all
         self.query = query  # what stands behind the question mark
         self.header_lines = header_lines
-        self.headers: Mapping[bytes, bytes] = dict(header_lines)
+        self.headers = headers
         self.client = client
         self.receive = receive
         self.whole_body = whole_body
@@ -88,6 +89,7 @@ def call_of(scope: Scope, receive: Receive) -> Call:
         raw_path=scope.get("raw_path") or scope["path"].encode(),
         query=scope.get("query_string", b""),
         header_lines=scope["headers"],
+        headers=dict(scope["headers"]),
         client=scope.get("client"),
         receive=receive,
     )

@@ -46,7 +46,7 @@ class Express:
     def door(self, call: Call) -> Door | None:
         """Find the door for a call, and read the parameters of its path."""
         for path, door in self._doors.get(call.method, ()):
-            match = path.match(call.path)
+            match = path.fullmatch(call.path)  # not `match`: a `$` matches before a line break at the end too
             if match is not None:
                 call.path_params = match.groupdict()
                 return door

@@ -30,6 +30,7 @@ _TWILIO_RETRY_SECONDS = 5
 
 # Each code with its HTTP status and its title.
 CATALOGUE: Mapping[str, tuple[int, str]] = {
+    "malformed_request": (400, "This is no HTTP/1.1 request that can be served"),
     "malformed_body": (400, "The body cannot be read"),
     "invalid_idempotency_key": (400, "The Idempotency-Key cannot be used"),
     "unauthenticated": (401, "No valid API key or client token"),
@@ -38,6 +39,7 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "not_found": (404, "There is nothing here"),
     "unknown_verification": (404, "No such verification, or it has been forgotten"),
     "method_not_allowed": (405, "This address does not take this method"),
+    "request_timeout": (408, "The request did not arrive in time"),
     "not_pending": (409, "The verification has ended"),
     "max_sends_reached": (409, "The verification has had all its sends"),
     "request_in_progress": (409, "The first request with this Idempotency-Key is still running"),
@@ -53,6 +55,7 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     Refusal.CARRIER_REJECTED: (422, "The message cannot be delivered to this number"),
     Refusal.BLOCKED: (422, "Messages to this number are blocked for now"),
     "rate_limited": (429, "Too many requests"),
+    "headers_too_large": (431, "The head of the request is too large"),
     "internal_error": (500, "Something went wrong on our side"),
     Refusal.SENDER_MISCONFIGURED: (502, "The sender is not set up for this message"),
     Refusal.CREDENTIALS_REFUSED: (502, "Twilio refuses the service's credentials"),
@@ -64,12 +67,14 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
 # What to do about it, for the codes whose problem brings no words of its own. Three say nothing: a used-up limit has
 # its wait, and what became of the store and what went wrong on our side are nobody's business.
 _DETAILS: Mapping[str, str] = {
+    "malformed_request": "Send HTTP/1.1 with one Host, and the length of a body in one way.",
     "malformed_body": "Send one JSON object, in UTF-8.",
     "invalid_idempotency_key": "Send 1 to 255 visible ASCII characters.",
     "unauthenticated": "Send Authorization: Bearer, then an API key, or the client token of this verification.",
     "bad_signature": "X-Twilio-Signature must be made over OTP_PUBLIC_URL and every field of the form.",
     "unknown_verification": "Look at the id, or issue a new verification.",
     "max_sends_reached": "Issue a new verification.",
+    "request_timeout": "Send the whole head of a request within 20 seconds.",
     "request_in_progress": "Repeat the request in a moment, with the same Idempotency-Key.",
     "invalid_request": "What is wrong with which field is in errors.",
     "client_ip_required": "This service limits sends by address: name the person's address, not your own.",
@@ -80,6 +85,7 @@ _DETAILS: Mapping[str, str] = {
     Refusal.NOT_A_MOBILE_NUMBER: "Ask for a mobile number.",
     Refusal.CARRIER_REJECTED: "Ask for another number.",
     Refusal.BLOCKED: "Twilio suspects traffic pumping. Blocks end by themselves within the hour.",
+    "headers_too_large": "Send at most 32 KiB of target and headers.",
     Refusal.SENDER_MISCONFIGURED: "The operator of this service must look at the sender; the log has Twilio's code.",
     Refusal.CREDENTIALS_REFUSED: "The operator of this service must renew its credentials.",
     "twilio_unavailable": "Send the same request again when the wait is over.",

@@ -4,8 +4,8 @@ The line has the route's template instead of the path, so that no id of a strang
 number reaches the log. A request id is taken from `X-Request-Id` only when it is 16 to 64 hex digits
 or dashes, too long and too plain to be a phone number or a key.
 
-A call at a lean door comes here straight from `serve`'s own protocol (`api.exchange`); everything else,
-and what CORS must see, comes over ASGI. Id, headers and line are the same.
+A call at a lean door comes here straight from the server (`http_server.application`); everything else,
+and what CORS must see, comes over ASGI. Id, headers and line are the same, also for what the server itself refuses.
 """
 
 import random
@@ -13,16 +13,19 @@ import re
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.call import Call
 from service.api.express import Door, Express
 from service.api.problems import ProblemAnswer
 from service.api.reply import Header, Reply, content_type, header_bytes, own_headers, problem_reply, send_reply
+from service.api.route import ended_early
 from service.core.ports import Journal
+from service.http_server import Answer, DirectApplication, RequestView
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
 # No answer may be cached or sniffed, whoever wrote it.
@@ -31,9 +34,10 @@ _POLICY = b"content-security-policy"
 # For answers that bring no policy of their own, as a page does: data that a browser shows may load and run nothing.
 _DEFAULT_POLICY = ((_POLICY, b"default-src 'none'; frame-ancestors 'none'"),)
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+_REFUSALS = {400: "malformed_request", 408: "request_timeout", 431: "headers_too_large"}
 
 
-class Trail:
+class Trail(DirectApplication):
     """Wraps the application, whose lean doors are in the `express` lane.
 
     `looks_at_origins`: CORS stands between. It has nothing to say to calls without an Origin.
@@ -54,14 +58,37 @@ class Trail:
         self._looks_at_origins = looks_at_origins
         self._clock = clock
 
+    def direct(self, request: RequestView) -> Callable[[], Awaitable[Answer]] | None:
+        """Give what answers a request without ASGI; None when it must come over ASGI."""
+        head = request.head
+        call = Call(
+            head.method,
+            head.path,
+            raw_path=head.raw_path,
+            query=head.query,
+            header_lines=head.header_lines,
+            headers=head.headers,
+            client=request.client,
+            receive=request.receive,
+            whole_body=request.whole_body,
+        )
+        door = self.door(call)
+        return None if door is None else partial(self.answer, call, door)
+
+    def refusal(self, status: int) -> Answer:
+        """Word a refusal of the server, and leave its line: nothing is known of the request."""
+        request_id, code = _request_id(None), _REFUSALS[status]
+        self._leave_line("unknown", request_id, status, self._clock(), {"problem": code})
+        return _written(problem_reply(ProblemAnswer(code)), request_id)
+
     def door(self, call: Call) -> Door | None:
         """Find the door at which `answer` may answer a call; None when it must come over ASGI."""
         if self._looks_at_origins and b"origin" in call.headers:
             return None
         return self._express.door(call)
 
-    async def answer(self, call: Call, door: Door) -> tuple[Reply, bytes]:
-        """Answer a call, and leave its line; give the reply with its headers as lines."""
+    async def answer(self, call: Call, door: Door) -> Answer:
+        """Answer a call, and leave its line."""
         started, request_id, status = self._clock(), _request_id(call.headers.get(b"x-request-id")), 0
         try:
             reply = await door(call)
@@ -72,9 +99,7 @@ class Trail:
         finally:
             if call.path not in _QUIET:
                 self._leave_line(call.method, request_id, status, started, call.log)
-        own = header_bytes(own_headers(reply)) if reply.headers else b""
-        lines = _repeated_lines(reply.media_type if reply.body else None)
-        return reply, b"content-length: %d\r\n%b%bx-request-id: %b\r\n" % (len(reply.body), own, lines, request_id)
+        return _written(reply, request_id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on over ASGI, and leave its line."""
@@ -93,6 +118,9 @@ class Trail:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:  # no fault of ours: the client left, or its body broke off
+            if status == 0:
+                await send_reply(problem_reply(ended_early()), send_with_id)
         except Exception as fault:  # noqa: BLE001 - as above
             reply = self._fault_reply(fault, request_id, log)
             if status == 0:
@@ -115,6 +143,17 @@ class Trail:
             duration_ms=round((self._clock() - started) * 1000, 2),
             **{"route": "unmatched", **log},
         )
+
+
+def _written(reply: Reply, request_id: bytes) -> Answer:
+    own = header_bytes(own_headers(reply)) if reply.headers else b""
+    lines = _repeated_lines(reply.media_type if reply.body else None)
+    return Answer(
+        reply.status,
+        b"content-length: %d\r\n%b%bx-request-id: %b\r\n" % (len(reply.body), own, lines, request_id),
+        reply.body,
+        "connection" in reply.headers,  # it says `close`: the only thing that a door may say of its connection
+    )
 
 
 def _safe(headers: Iterable[Header]) -> list[Header]:

@@ -11,10 +11,10 @@ import uvloop
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.twilio_gateway import open_twilio
-from service.api.connection import BoundedProtocol
 from service.app import open_redis, open_worker
 from service.cli.console import refuse
 from service.demo import run_demo
+from service.http_server import HttpProtocol
 from service.listening import listen
 from service.policies import twilio_account
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
@@ -57,7 +57,7 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            http=BoundedProtocol,
+            http=HttpProtocol,
             lifespan="on",
             access_log=False,
             log_level="warning",
@@ -96,7 +96,14 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     typer.echo(f"TWILIO_AUTH_TOKEN={account.auth_token}")
     typer.echo(f"TWILIO_FROM={account.pool_number}")
     typer.echo(f"Messages: http://{host}:{port}/_/messages", err=True)
-    uvicorn.run(create_sandbox(account), host=host, port=port, http=DroppingProtocol, log_level="warning")
+    uvicorn.run(
+        create_sandbox(account),
+        host=host,
+        port=port,
+        http=DroppingProtocol,
+        proxy_headers=False,
+        log_level="warning",
+    )
 
 
 def _settings_to_serve() -> Settings:

@@ -95,6 +95,7 @@ async def _serving(
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=3,
         )
     )

@@ -2,8 +2,9 @@
 
 Twilio's own test credentials answer feedback with 403 and send no callbacks, so nothing there can prove that the loop
 closes. This package speaks Twilio's REST on the wire, keeps every message with its ProvideFeedback flag and outcome for
-tests to read, sends signed status callbacks, and plays the faults that tests plan. It imports nothing of the rest of
-`service`: a misunderstanding shared by both sides would hide a fault.
+tests to read, sends signed status callbacks, and plays the faults that tests plan. Of the rest of
+`service` it imports the HTTP server alone, which knows nothing of either side: a misunderstanding shared by both would
+hide a fault.
 
     sandbox = create_sandbox(SandboxSettings())       # an ASGI application: serve it alone, or mount it under a prefix
     sandbox.ledger.messages(to="+15558675310")        # what was recorded, read in the same process

@@ -1,6 +1,6 @@
 """Ends a connection without an answer, which ASGI itself cannot say.
 
-`DroppingProtocol` is uvicorn's HTTP protocol with one ASGI extension added: the application may drop the connection it
+`DroppingProtocol` is our HTTP protocol with one ASGI extension added: the application may drop the connection it
 was called on. Give it to uvicorn as `http=`; it works through any mount or middleware, because it travels in the scope.
 `NoAnswer` is the response that uses it. Under another protocol it starts a 200 and breaks it off: still no usable
 answer, but the client has seen a status line, and the server logs an error.
@@ -8,27 +8,29 @@ answer, but the client has seen a status line, and the server logs an error.
 
 import socket
 import struct
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, MutableMapping
+from typing import Any, cast
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.http_server import HttpProtocol
+from service.http_server.request_parser import Head
 
 _EXTENSION = "service.sandbox.connection"
 _LINGER_ZERO = struct.pack("ii", 1, 0)  # close() then sends RST instead of FIN
 
 
-class DroppingProtocol(HttpToolsProtocol):
-    """Serve HTTP/1.1 as uvicorn does, let the application drop the connection, and cut endless answers at shutdown."""
+class DroppingProtocol(HttpProtocol):
+    """Serve as the service does, let the application drop the connection, and cut endless answers at shutdown."""
 
     _endless = False
 
-    def on_message_begin(self) -> None:
+    def scope_of(self, head: Head) -> MutableMapping[str, Any]:
         """Offer the extension in the scope of every request."""
-        super().on_message_begin()
         self._endless = False
-        self.scope["extensions"] = {_EXTENSION: {"drop": self._drop, "endless": self._mark_endless}}
+        extension = {"drop": self._drop, "endless": self._mark_endless}
+        return {**super().scope_of(head), "extensions": {_EXTENSION: extension}}
 
     def shutdown(self) -> None:
         """Drop what would never end by itself; uvicorn would wait for it as long as the client stays."""

@@ -249,8 +249,8 @@ async def test_the_metrics_key_shows_in_the_document(start):
     assert {"unauthenticated", "insufficient_scope"} <= set(documented_codes(operation))
 
 
-# What the router says of an address has no route to stand at.
-ROUTERS_OWN = {"not_found", "method_not_allowed"}
+# What the router says of an address, and the server of what is no request, has no route to stand at.
+ROUTERS_OWN = {"not_found", "method_not_allowed", "malformed_request", "request_timeout", "headers_too_large"}
 # Which limit, what became of the store, what went wrong on our side: nobody's business.
 SILENT = {"rate_limited", "store_unavailable", "internal_error"}
 

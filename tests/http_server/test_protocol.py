@@ -1,4 +1,4 @@
-"""The promises of `service.api.connection`, over real sockets: too many bytes around a body, or too few, end it."""
+"""The promises of `http_server.protocol`, over real sockets: too many bytes around a body, or too few, end it."""
 
 import asyncio
 import contextlib
@@ -10,8 +10,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from service.api import connection as rules
-from service.api.connection import MOST_HEAD_BYTES, BoundedProtocol
+from service.http_server import HttpProtocol
+from service.http_server import clock as rules
+from service.http_server.request_parser import MOST_HEAD_BYTES
 
 KIBIBYTE = 1024
 TOO_MUCH = MOST_HEAD_BYTES + 8 * KIBIBYTE  # the read that holds the end of a body may hold some of it
@@ -19,6 +20,7 @@ ONE_READ = 256 * KIBIBYTE  # of asyncio, at most
 FITTING = MOST_HEAD_BYTES - 2 * KIBIBYTE
 SECONDS = 15  # far more than a refusal takes, far less than an open connection would last
 REFUSAL = b"HTTP/1.1 431 "
+BROKEN_OFF = b"HTTP/1.1 400 "  # of the application `measure`
 QUICK_SECONDS = 0.3
 IDLE_SECONDS = 1
 LINE = b"X-Filler: " + b"a" * 1012 + b"\r\n"
@@ -30,20 +32,22 @@ ENDLESS = {
     "header lines": (GET, LINE, REFUSAL),
     "one header": (GET + b"X: ", b"a" * KIBIBYTE, REFUSAL),
     "path": (b"GET /", b"a" * KIBIBYTE, REFUSAL),
-    "empty lines": (b"\r\n", b"\r\n" * 512, b""),
-    "trailer lines": (BODY + b"0\r\n", LINE, b""),
-    "one trailer": (BODY + b"0\r\nX: ", b"a" * KIBIBYTE, b""),
-    "chunk extension": (BODY + b"2;x=", b"a" * KIBIBYTE, b""),
-    "chunk extension before a body": (CHUNKED % b"/" + b"2;x=", b"a" * KIBIBYTE, b""),
+    "empty lines": (b"\r\n", b"\r\n" * 512, REFUSAL),
+    "trailer lines": (BODY + b"0\r\n", LINE, BROKEN_OFF),
+    "one trailer": (BODY + b"0\r\nX: ", b"a" * KIBIBYTE, BROKEN_OFF),
+    "chunk extension": (BODY + b"2;x=", b"a" * KIBIBYTE, BROKEN_OFF),
+    "chunk extension before a body": (CHUNKED % b"/" + b"2;x=", b"a" * KIBIBYTE, BROKEN_OFF),
 }
 
 
 async def measure(request):
-    """Answer how many bytes the body has."""
+    """Answer how many bytes the body has, or that it broke off."""
     size = 0
-    with contextlib.suppress(ClientDisconnect):
+    try:
         async for piece in request.stream():
             size += len(piece)
+    except ClientDisconnect:
+        return PlainTextResponse("broken off", 400)
     return PlainTextResponse(str(size))
 
 
@@ -79,7 +83,7 @@ async def port(eventually):
             Route("/long", answer_at_length),
         ]
     )
-    options = {"http": BoundedProtocol, "timeout_keep_alive": IDLE_SECONDS, "lifespan": "off", "log_level": "error"}
+    options = {"http": HttpProtocol, "timeout_keep_alive": IDLE_SECONDS, "lifespan": "off", "log_level": "error"}
     server = uvicorn.Server(uvicorn.Config(app, port=0, **options))
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve())
@@ -133,11 +137,11 @@ async def send(writer, beginning, filler, size, *, at_once):
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "bit by bit"])
 @pytest.mark.parametrize("what", ENDLESS)
 async def test_what_does_not_end_is_cut_off(port, what, at_once):
-    """After 32 KiB and a few bytes a head gets its 431 and the end; what follows a body ends in silence, soon after."""
+    """After 32 KiB and a few bytes a head gets its 431 and the end; around a body they make a body that broke off."""
     beginning, filler, expected = ENDLESS[what]
     async with connection(port) as (reader, writer):
         size = MOST_HEAD_BYTES  # and the beginning; not a byte more, for it would meet a closed door and drown the 431
-        if not expected:
+        if expected != REFUSAL:
             size = TOO_MUCH + ONE_READ * at_once
         await send(writer, beginning, filler, size, at_once=at_once)
         received = await until_closed(reader)
@@ -154,13 +158,14 @@ async def test_an_answer_under_way_gets_no_second_one(port):
         assert await until_closed(reader) == b""
 
 
-async def test_an_answer_still_owed_is_not_replaced_by_a_refusal(port):
-    """A head without end behind a request that waits for its answer ends the connection: a 431 would be that answer."""
+async def test_an_answer_still_owed_comes_before_a_refusal(port):
+    """A head without end behind a request that waits for its answer gets its 431 after that answer."""
     async with connection(port) as (reader, writer):
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await asyncio.sleep(QUICK_SECONDS / 3)  # else one read holds both, and counts for the first
+        await asyncio.sleep(QUICK_SECONDS / 3)  # else one read may hold both
         await send(writer, GET, LINE, MOST_HEAD_BYTES, at_once=True)
-        assert await until_closed(reader) == b""
+        assert await answers(reader, 1) == [b"late"]
+        assert (await until_closed(reader)).startswith(REFUSAL)
 
 
 async def test_after_its_answers_a_connection_gets_its_refusal(port):
@@ -232,18 +237,19 @@ SLOW = {
     "nothing at all": (b"", b"", b""),
     "empty lines": (b"", b"\r\n", b""),
     "a head": (GET + b"X: ", b"a", b"HTTP/1.1 408 "),
-    "a body": (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n", b"a", b""),
-    "chunks": (CHUNKED % b"/", b"1\r\na\r\n", b""),
-    "trailers": (BODY + b"0\r\nX: ", b"a", b""),
+    "a body": (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n", b"a", BROKEN_OFF),
+    "chunks": (CHUNKED % b"/", b"1\r\na\r\n", BROKEN_OFF),
+    "trailers": (BODY + b"0\r\nX: ", b"a", BROKEN_OFF),
 }
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_slow_head_behind_an_answer_still_owed_ends_in_silence(port):
-    """A head that comes too slowly while an answer is being made is no reason for a 408 in place of this answer."""
+async def test_a_slow_head_behind_an_answer_still_owed_is_refused_after_it(port):
+    """A head that comes too slowly while an answer is being made gets its 408 after this answer, never in its place."""
     async with connection(port) as (reader, writer):
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET)
-        assert await until_closed(reader) == b""
+        assert await answers(reader, 1) == [b"late"]
+        assert (await until_closed(reader)).startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.usefixtures("impatient")

@@ -1,0 +1,50 @@
+"""What an application may offer beside ASGI: answers without ASGI between, and the words of the server's own refusals.
+
+ASGI costs a small answer more than it is worth: a scope, two messages, two writes. An application that is a
+`DirectApplication` is asked for each request whether it answers directly; what it gives is written as it is, in
+one piece. And a refusal that no request reaches it for, such as that of a head that is too large, is worded and
+logged where all its answers are.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from service.http_server.request_parser import Head
+
+
+class Answer(NamedTuple):
+    """An answer as it is written: the headers as lines. `closes`: they say `connection: close`."""
+
+    status: int
+    header_lines: bytes
+    body: bytes
+    closes: bool = False
+
+
+class RequestView(Protocol):
+    """A request, as the server shows it to whoever answers directly."""
+
+    head: Head
+    client: tuple[str, int] | None
+
+    async def receive(self) -> Any:
+        """Wait for the next piece of the body, in ASGI's messages."""
+
+    def whole_body(self) -> bytes | None:
+        """Give the body; None while it is on its way."""
+
+
+DirectAnswer: TypeAlias = Callable[[], Awaitable[Answer]]
+
+
+class DirectApplication(ABC):
+    """An application that answers some requests without ASGI."""
+
+    @abstractmethod
+    def direct(self, request: RequestView) -> DirectAnswer | None:
+        """Give what answers a request; None when it must come over ASGI."""
+
+    @abstractmethod
+    def refusal(self, status: int) -> Answer:
+        """Word the refusal of what is no request, 400, 408 or 431; the connection ends with it."""

@@ -1,0 +1,294 @@
+"""One connection: uvicorn's protocol, one request at a time, bounded in bytes and seconds.
+
+The one module that leans on private parts of uvicorn; `tests/http_server/test_uvicorn.py` tells when they change.
+
+One at a time: the bytes behind a request wait unparsed, with reading paused, until it is answered. So a client gets
+the answer to its own request before whatever comes of the next one, and a pipeline costs no more than one request.
+
+A stranger needs no credential to open a connection, so it is bounded here, before the application: in bytes by
+`request_parser`, in seconds by `clock`.
+
+When a body is malformed or too slow its request is answered as what it is, one that broke off: the application receives
+`http.disconnect`, its answer is still sent, and the connection ends.
+"""
+
+import asyncio
+from collections.abc import MutableMapping
+from functools import lru_cache
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from service.http_server.application import Answer, DirectAnswer, DirectApplication
+from service.http_server.clock import Clock
+from service.http_server.request_parser import Head, Refused, RequestParser
+
+_DISCONNECT = {"type": "http.disconnect"}
+_PLAIN = b"content-type: text/plain; charset=utf-8\r\ncontent-length: 0\r\n"
+
+
+class Exchange(RequestResponseCycle):
+    """One request and its answer: uvicorn's own, and the direct way beside ASGI."""
+
+    head: Head
+    client: tuple[str, int] | None
+    has_broken_off = False
+
+    def whole_body(self) -> bytes | None:
+        """Give the body of the request; None while it is on its way."""
+        return None if self.more_body or self.disconnected else bytes(self.body)
+
+    def break_off(self) -> None:
+        """Tell the application that the rest of the body will not come; what it answers is the last answer."""
+        self.has_broken_off = True
+        self.keep_alive = False
+        self.message_event.set()
+
+    async def receive(self) -> Any:
+        """Receive as uvicorn does, and ask (`100 Continue`) only for a body that has not begun to come."""
+        if self.body or not self.more_body:
+            self.waiting_for_100_continue = False
+        message = None if self.has_broken_off else await super().receive()
+        return _DISCONNECT if self.has_broken_off else message
+
+    async def send(self, message: Any) -> None:
+        """Send as uvicorn does."""
+        self._look_at_expectation()
+        await super().send(message)
+
+    async def answer_directly(self, answer_of: DirectAnswer) -> None:
+        """Answer without ASGI. uvicorn writes head and body apart, which costs two system calls, and wakes twice."""
+        answer = await answer_of()
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        self._look_at_expectation()
+        self.response_started = self.response_complete = True
+        if answer.closes:
+            self.keep_alive = False
+        self.transport.write(_written(answer, self.default_headers, says_close=not self.keep_alive))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _look_at_expectation(self) -> None:
+        """End the connection with this answer if the client waits to be asked for its body: it may send it or not."""
+        if self.waiting_for_100_continue and self.more_body and not self.body:
+            self.keep_alive = False
+
+
+class _Flow(FlowControl):
+    """Pauses reading; while bytes behind a request wait, nobody resumes it."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Serves one connection."""
+
+    cycle: Exchange
+    flow: _Flow
+    _held = b""  # bytes behind the request under way, from `_held_from` on
+    _held_from = 0
+    _is_over = False  # nothing more is parsed
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Start the clock: a connection that asks nothing is one that is slow to ask."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
+        self.write = transport.write
+        self._direct = self.app if isinstance(self.app, DirectApplication) else None
+        self._clock = Clock(
+            self.loop,
+            self.timeout_keep_alive,
+            on_unread=transport.abort,  # not `close`: that would wait until all is read
+            on_idle=self._close_once_read,
+            on_late=lambda: self._refuse(408),
+        )
+        self._requests = RequestParser(self._clock.request_begins, self._on_body)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock, and forget what waits."""
+        self._clock.stop()
+        self._is_over = True
+        self._held = b""
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrives, unless it has to wait."""
+        if self._is_over:
+            return
+        if self._held:
+            self._held = self._held[self._held_from :] + data
+            self._held_from = 0
+        else:
+            self._parse(data, 0)
+
+    def _parse(self, data: bytes, start: int) -> None:
+        requests = self._requests
+        try:
+            while start < len(data) and not self.is_closing():
+                if self._waits():
+                    self._hold(data, start)
+                    return
+                if self._clock.arriving_since is None:
+                    self._clock.request_begins()
+                start = requests.feed(data, start)
+                if requests.head is not None:
+                    self._begin(requests.head)
+                if requests.has_ended:
+                    self._end()
+        except Refused as refused:
+            self._refuse(refused.status)
+
+    def _waits(self) -> bool:
+        """Tell whether a request is whole and has no whole answer."""
+        return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+
+    def _hold(self, data: bytes, start: int) -> None:
+        self._held, self._held_from = data, start
+        self.flow.is_held = True
+        self.flow.pause_reading()
+
+    def _begin(self, head: Head) -> None:
+        """Begin the exchange. As uvicorn does, less what is never asked for: WebSockets, a root path, its own limit."""
+        exchange = Exchange(
+            scope={"method": head.method},  # type: ignore[typeddict-item] # the rest is written when it is asked for
+            transport=self,  # type: ignore[arg-type] # it has what is asked of it: write, is_closing, close
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=head.version == "1.1" and head.headers.get(b"expect", b"").lower() == b"100-continue",
+            keep_alive=head.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        exchange.head, exchange.client = head, self.client
+        self.cycle = exchange
+        direct = None if self._direct is None else self._direct.direct(exchange)
+        if direct is None:
+            exchange.scope = self.scope_of(head)  # type: ignore[assignment]
+            self._start_asgi_task(exchange, self.app)
+        else:
+            answer_of = direct
+            self._start_asgi_task(exchange, lambda *_: exchange.answer_directly(answer_of))
+
+    def scope_of(self, head: Head) -> MutableMapping[str, Any]:
+        """Write the ASGI scope of a request."""
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": head.method,
+            "root_path": "",
+            "path": head.path,
+            "raw_path": head.raw_path,
+            "query_string": head.query,
+            "headers": head.header_lines,
+            "state": self.app_state.copy(),
+        }
+
+    def _on_body(self, body: bytes) -> None:
+        exchange = self.cycle
+        if not exchange.response_complete:
+            exchange.body += body
+            if len(exchange.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            exchange.message_event.set()
+
+    def _end(self) -> None:
+        """Stop waiting: the request has arrived."""
+        self._clock.arriving_since = None
+        self.cycle.more_body = False
+        if self.cycle.response_complete:  # it was answered early
+            self._clock.goes_idle()
+        else:
+            self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        """Go on with what waits behind the request, else be idle."""
+        self.server_state.total_requests += 1
+        if self.is_closing():
+            return
+        held, self._held, self.flow.is_held = self._held, b"", False
+        if held:
+            self._parse(held, self._held_from)
+        elif self._clock.arriving_since is None:
+            self._clock.goes_idle()
+        self.flow.resume_reading()
+
+    def pause_writing(self) -> None:
+        """Note that the client leaves our answer unread."""
+        self._clock.goes_unread()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that it reads on; what is left when we close has a time of its own."""
+        self._clock.unread_since = None
+        if self.transport.is_closing():
+            self._clock.goes_unread()
+        super().resume_writing()
+
+    def _close_once_read(self) -> None:
+        self.transport.close()
+        if self._clock.unread_since is None:
+            self._clock.goes_unread()  # it ends when the last of an answer has been read
+
+    def _refuse(self, status: int) -> None:
+        """Parse nothing more. A request whose body broke off gets its own answer; a head is refused; else silence."""
+        self._is_over = True
+        self._clock.arriving_since = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.break_off()
+        elif self._requests.in_head:
+            answer = Answer(status, _PLAIN, b"") if self._direct is None else self._direct.refusal(status)
+            self.write(_written(answer, self.server_state.default_headers, says_close=True))
+            self.close()
+        else:
+            self._close_once_read()
+
+    def is_closing(self) -> bool:
+        """Tell whether no more requests are answered here."""
+        return self._is_over or self.transport.is_closing()
+
+    def close(self) -> None:
+        """End the connection after what is written.
+
+        Not at once while something is, or may be, on its way to us: what is left unread when a connection is closed
+        makes that a reset, which can take the answer away from its client. It is read, and dropped, for a while.
+        """
+        if self.transport.is_closing():
+            return
+        if self._clock.arriving_since is None and not self._held and not self._is_over:
+            self._close_once_read()
+            return
+        self._is_over, self._held = True, b""
+        self._clock.goes_idle()
+        self.flow.is_held = False
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+
+def _written(answer: Answer, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
+    """Write an answer; with `says_close` say that the connection ends, unless the answer does."""
+    close = b"connection: close\r\n" if says_close and not answer.closes else b""
+    server_lines = _lines(*server_headers)
+    return b"".join((STATUS_LINE[answer.status], server_lines, answer.header_lines, close, b"\r\n", answer.body))
+
+
+@lru_cache(maxsize=2)
+def _lines(*headers: tuple[bytes, bytes]) -> bytes:
+    """Write what uvicorn adds to every answer, such as the date: new once a second."""
+    return b"".join(b"%b: %b\r\n" % header for header in headers)

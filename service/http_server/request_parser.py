@@ -1,0 +1,202 @@
+"""Requests out of bytes: httptools, never fed past the end of a request.
+
+httptools parses whatever it is given, and tells nowhere where a request ends. So `feed` cuts: a head, and a chunked
+body with its trailers, end at an empty line, and a body with a length ends by its length. What stands behind
+a request is left unparsed until the caller asks for it: nothing that comes later can change or delay this request.
+
+A request to upgrade is served as if it had not asked (RFC 9110, 7.8). httptools takes such a request to end with its
+head, so its body is parsed by a second parser, which is told of nothing but the length.
+
+Refused, beside what is not HTTP at all: HTTP other than 1.0 and 1.1; no Host, two, or one with strange characters;
+Transfer-Encoding that is anything but one `chunked`, or that comes in HTTP/1.0; more than 32 KiB around a body, that
+is in the head, or in chunk extensions and trailers since the last byte of a body. Trailers are dropped: nobody
+in front of us has looked at them.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import httptools
+
+MOST_HEAD_BYTES = 32_768
+_EMPTY_LINE = b"\r\n\r\n"
+_VERSIONS = frozenset({"1.0", "1.1"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_HOST = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*")
+
+
+class Refused(Exception):
+    """What arrives is no request that can be served; `status` says why."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Head(NamedTuple):
+    """The head of a request. Of a header that comes twice `headers` has the last one."""
+
+    method: str
+    version: str
+    path: str
+    raw_path: bytes  # as it came, escapes and all
+    query: bytes  # what stands behind the question mark
+    header_lines: list[tuple[bytes, bytes]]
+    headers: dict[bytes, bytes]
+    keep_alive: bool
+
+
+class RequestParser:
+    """Parses one connection's requests. `on_begin` is told that a head begins, `on_body` gets the bytes of a body.
+
+    After each `feed`: `head` is the head if it has just become whole, `has_ended` tells whether the request has.
+    """
+
+    def __init__(self, on_begin: Callable[[], None], on_body: Callable[[bytes], None]) -> None:
+        self.head: Head | None = None
+        self.has_ended = False
+        self.in_head = False
+        self.in_body = False
+        self._on_begin = on_begin
+        self._pass_body = on_body
+        self._heads = self._parser = httptools.HttpRequestParser(self)
+        self._is_spent = False  # the parser of heads serves no further request
+        self._head_is_new = False
+        self._keep_alive = False
+        self._url = b""
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._left = 0  # bytes of a body with a length that are still to come
+        self._around = 0  # bytes since the last one of a body
+        self._tail = b""  # the last three bytes: they may begin an empty line
+
+    def feed(self, data: bytes, start: int) -> int:
+        """Parse from `start`, up to the end of a head or of a request at most; give where that is.
+
+        Raises Refused. Nothing may be fed after that.
+        """
+        end = self._end(data, start)
+        piece = data[start:end]
+        self._around += len(piece)
+        if self._around > MOST_HEAD_BYTES and not self.in_body:
+            self.in_head = True  # if only by its size
+            raise Refused(431)
+        self.head, self.has_ended = None, False
+        self._parse(piece)
+        if self._around > MOST_HEAD_BYTES:
+            raise Refused(431)
+        if self._left:
+            self._left -= len(piece)
+        elif self.head is not None and self.in_body:
+            self._left = int(self.head.headers.get(b"content-length", 0))
+        self._tail = b"" if self.has_ended else (self._tail + piece[-3:])[-3:]
+        return end
+
+    def _end(self, data: bytes, start: int) -> int:
+        if self._left:
+            return min(len(data), start + self._left)
+        if self._tail and (at := (self._tail + data[start : start + 3]).find(_EMPTY_LINE)) >= 0:
+            return start + at + len(_EMPTY_LINE) - len(self._tail)
+        at = data.find(_EMPTY_LINE, start)
+        return len(data) if at < 0 else at + len(_EMPTY_LINE)
+
+    def _parse(self, piece: bytes) -> None:
+        asks_to_upgrade = False
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            asks_to_upgrade = True
+        except httptools.HttpParserError as error:
+            raise Refused(400) from error
+        if self._head_is_new:
+            self._head_is_new = False
+            self.head = self._read_head()
+            self.in_head, self.in_body = False, not self.has_ended
+            if asks_to_upgrade:
+                self._parse_body_apart(self.head)
+        if self.has_ended and self._is_spent:
+            self._is_spent = False
+            self._heads = self._parser = httptools.HttpRequestParser(self)
+
+    def _parse_body_apart(self, head: Head) -> None:
+        """Go on, after a head that asks to upgrade, with a parser that is told the body's length and nothing else."""
+        self.has_ended, self.in_body, self._is_spent = False, True, True
+        self._parser = httptools.HttpRequestParser(_BodyEvents(self))
+        framing = [b"%b: %b\r\n" % line for line in head.header_lines if line[0] in _FRAMING]
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+
+    def _read_head(self) -> Head:
+        lines, version = self._lines, self._heads.get_http_version()
+        headers = dict(lines)
+        names = [name for name, _ in lines] if len(headers) < len(lines) else ()
+        host, coding = headers.get(b"host"), headers.get(b"transfer-encoding")
+        if host is None:
+            is_wrong = version != "1.0"
+        else:
+            is_wrong = version not in _VERSIONS or not _HOST.fullmatch(host) or names.count(b"host") > 1
+        if coding is not None:
+            is_wrong |= version != "1.1" or coding.lower() != b"chunked" or names.count(b"transfer-encoding") > 1
+        if is_wrong:
+            raise Refused(400)
+        path, raw_path, query = _read_target(self._url)
+        method = self._heads.get_method().decode("ascii")
+        keep_alive = self._keep_alive and version == "1.1" and method != "CONNECT"
+        return Head(method, version, path, raw_path, query, lines, headers, keep_alive)
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        if self.has_ended:
+            raise RuntimeError("parsed past the end of a request")
+        self.in_head = True
+        self._url, self._lines = b"", []
+        self._on_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Keep the target, or a piece of it."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, but no trailer. One such as `Connection: close` still means something to httptools."""
+        if self.in_head:
+            self._lines.append((name.lower(), value))
+        else:
+            self._is_spent = True
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is whole; it is read when the parser is back."""
+        self._head_is_new = True
+        self._keep_alive = self._heads.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew, the body has a limit of its own, and hand it over."""
+        self._around = 0
+        self._pass_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request has ended."""
+        self.in_body = False
+        self.has_ended = True
+        self._around = 0
+
+
+class _BodyEvents:
+    """What a parser reports that sees a body alone; httptools looks for these two names."""
+
+    def __init__(self, requests: RequestParser) -> None:
+        self.on_body = requests.on_body
+        self.on_message_complete = requests.on_message_complete
+
+
+def _read_target(target: bytes) -> tuple[str, bytes, bytes]:
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserError as error:
+        raise Refused(400) from error
+    raw_path = url.path or b"/"
+    path = plain = raw_path.decode("ascii")
+    if "%" in path:
+        path = unquote(path)
+        if path.endswith("\n"):  # a `$` in a route's pattern matches before it
+            path = plain
+    return path, raw_path, url.query or b""

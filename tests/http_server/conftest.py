@@ -1,0 +1,129 @@
+"""A small application under each way in which requests are served, and raw connections to it."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+import uvicorn
+
+from service.http_server import Answer, DirectApplication, HttpProtocol
+from service.sandbox import DroppingProtocol
+
+SECONDS = 10
+
+
+class Seen:
+    """What an application was asked, request by request."""
+
+    def __init__(self):
+        self.requests = []
+
+    def note(self, method, path, body):
+        """Note a request; give the answer that says so."""
+        self.requests.append((method, path, body))
+        return json.dumps([method, path, body.decode("latin-1")]).encode()
+
+
+def over_asgi(seen):
+    """Make an application that answers with what it was asked, over ASGI."""
+
+    async def application(scope, receive, send):
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                body, more = b"broken off", False
+            else:
+                body += message["body"]
+                more = message["more_body"]
+        content = seen.note(scope["method"], scope["path"], body)
+        length = (b"content-length", b"%d" % len(content))
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": content})
+
+    return application
+
+
+class Direct(DirectApplication):
+    """The same, without ASGI."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    async def __call__(self, _scope, _receive, _send):
+        raise AssertionError("over ASGI")
+
+    def direct(self, request):
+        return lambda: self.answer(request)
+
+    async def answer(self, request):
+        body = b""
+        while request.whole_body() is None:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                body = b"broken off"
+                break
+            body += message["body"]
+            if not message["more_body"]:
+                break
+        else:
+            body = request.whole_body()
+        content = self.seen.note(request.head.method, request.head.path, body)
+        return Answer(200, b"content-length: %d\r\n" % len(content), content)
+
+    def refusal(self, status):
+        return Answer(status, b"content-length: 0\r\nx-refused: directly\r\n", b"")
+
+
+SERVERS = {
+    "asgi": (HttpProtocol, over_asgi),
+    "direct": (HttpProtocol, Direct),
+    "simulator": (DroppingProtocol, over_asgi),
+}
+
+
+@contextlib.asynccontextmanager
+async def serving(protocol, application, **options):
+    """Serve an application under a protocol; give the port."""
+    options = {"lifespan": "off", "log_config": None, "access_log": False, "proxy_headers": False} | options
+    server = uvicorn.Server(uvicorn.Config(application, port=0, http=protocol, **options))
+    server.capture_signals = contextlib.nullcontext
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way
+        await asyncio.sleep(0.005)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+class Server:
+    """One server: what it was asked, and connections to it."""
+
+    def __init__(self, port):
+        self.port = port
+        self.seen = Seen()
+
+    async def talk(self, *pieces, pause=0.0):
+        """Send pieces on a connection of their own, each with a read of its own; give every byte that comes back."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        received = b""
+        async with asyncio.timeout(SECONDS):
+            with contextlib.suppress(ConnectionError):
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(pause)
+                while more := await reader.read(65536):
+                    received += more
+        writer.close()
+        return received
+
+
+@pytest.fixture(params=SERVERS)
+async def server(request):
+    """Serve the application in one of the ways."""
+    protocol, application = SERVERS[request.param]
+    one = Server(0)
+    async with serving(protocol, application(one.seen)) as one.port:
+        yield one

@@ -1,0 +1,178 @@
+"""The promises of `http_server`: one request, one answer, wherever its bytes are cut and whatever stands behind it."""
+
+import pytest
+
+CANARY = b"GET /canary HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+CHUNKS = b"5\r\nGET /\r\n%x\r\n%b\r\n1\r\n\n\r\n0\r\n" % (len(CANARY) - 6, CANARY[5:-1])
+
+
+def post(*lines, body=CANARY, path=b"/post", method=b"POST"):
+    """Write a request with a body that looks like a request."""
+    head = b"\r\n".join([b"%b %b HTTP/1.1" % (method, path), b"Host: x", *lines])
+    return b"%b\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+
+
+def chunked(*lines, chunks=CHUNKS, trailers=b""):
+    """Write the same request with a chunked body."""
+    head = b"\r\n".join([b"POST /post HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked", *lines])
+    return b"%b\r\n\r\n%b%b\r\n" % (head, chunks, trailers)
+
+
+def asking(upgrade, connection=b"Upgrade"):
+    """Write the headers that ask to upgrade."""
+    return b"Connection: %b" % connection, b"Upgrade: %b" % upgrade
+
+
+H2C = (*asking(b"h2c", b"Upgrade, HTTP2-Settings"), b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
+WEBSOCKET = (*asking(b"websocket"), b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b"Sec-WebSocket-Version: 13")
+
+# Each with what the application must see of it: method, path, body.
+SERVED = {
+    "plain": (post(), ("POST", "/post", CANARY)),
+    "h2c": (post(*H2C), ("POST", "/post", CANARY)),
+    "websocket": (post(*WEBSOCKET), ("POST", "/post", CANARY)),
+    "tls": (post(*asking(b"TLS/1.2")), ("POST", "/post", CANARY)),
+    "several": (post(*asking(b"h2c, websocket, TLS/1.2")), ("POST", "/post", CANARY)),
+    "twice": (post(*asking(b"h2c"), *asking(b"websocket")), ("POST", "/post", CANARY)),
+    "odd case": (post(b"cONNECTION: KEEP-alive,uPgRaDe", b"uPGRADE: H2C"), ("POST", "/post", CANARY)),
+    "before the length": (post(*asking(b"h2c")), ("POST", "/post", CANARY)),
+    "upgrade, no body": (post(*H2C, body=b""), ("POST", "/post", b"")),
+    "upgrade, GET": (b"GET /get HTTP/1.1\r\nHost: x\r\n%b\r\n%b\r\n\r\n" % asking(b"h2c"), ("GET", "/get", b"")),
+    "upgrade, GET with a body": (post(*WEBSOCKET, method=b"GET"), ("GET", "/post", CANARY)),
+    "upgrade, chunked": (chunked(*asking(b"h2c")), ("POST", "/post", CANARY)),
+    "upgrade, trailers": (chunked(*asking(b"x"), trailers=b"Host: y\r\nUpgrade: z\r\n"), ("POST", "/post", CANARY)),
+    "upgrade alone": (post(b"Upgrade: h2c"), ("POST", "/post", CANARY)),
+    "chunked": (chunked(), ("POST", "/post", CANARY)),
+    "trailers": (chunked(trailers=b"Host: y\r\nConnection: close\r\n"), ("POST", "/post", CANARY)),
+    "trailers to upgrade": (chunked(trailers=b"\r\n".join([*H2C, b""])), ("POST", "/post", CANARY)),
+    "chunk extensions": (chunked(chunks=b'5;a="b;c"\r\nhello\r\n0;d\r\n'), ("POST", "/post", b"hello")),
+    "empty chunked body": (chunked(chunks=b"0\r\n"), ("POST", "/post", b"")),
+    "empty lines in the body": (post(body=b"\r\n\r\n" * 3), ("POST", "/post", b"\r\n\r\n" * 3)),
+    "empty lines in chunks": (chunked(chunks=b"8\r\n\r\n\r\n\r\n\r\n\r\n0\r\n"), ("POST", "/post", b"\r\n\r\n" * 2)),
+    "empty lines before": (b"\r\n\r\n\r\n" + post(), ("POST", "/post", CANARY)),
+    "GET with a body": (post(method=b"GET"), ("GET", "/post", CANARY)),
+    "a line break in the path": (post(path=b"/livez%0A"), ("POST", "/livez%0A", CANARY)),
+}
+
+
+def cuts(message):
+    """Cut a message in all the ways: whole, in two, byte by byte."""
+    yield [message]
+    yield [message[at : at + 1] for at in range(len(message))]
+    step = max(1, len(message) // 40)
+    yield from ([message[:at], message[at:]] for at in range(1, len(message), step))
+
+
+@pytest.mark.parametrize("name", SERVED)
+async def test_a_request_is_one_request_however_it_is_cut(server, name):
+    """A request, twice on one connection and before a last one, is answered once each time, with its body intact."""
+    message, expected = SERVED[name]
+    for pieces in cuts(message + message):
+        received = await server.talk(*pieces, LAST)
+        assert received.count(b"HTTP/1.1 200 OK") == received.count(b"HTTP/1.1 ") == 3
+        assert server.seen.requests == [expected, expected, ("GET", "/last", b"")]
+        server.seen.requests.clear()
+
+
+async def test_a_body_that_comes_later_is_no_request(server):
+    """The body of a request that asks to upgrade is its body also when it comes in a read of its own."""
+    head, body = post(*H2C).split(b"\r\n\r\n", 1)
+    received = await server.talk(head + b"\r\n\r\n", body, LAST, pause=0.1)
+    assert received.count(b"HTTP/1.1 ") == 2
+    assert server.seen.requests == [("POST", "/post", CANARY), ("GET", "/last", b"")]
+
+
+HOST = b"POST /post HTTP/1.1\r\nHost: x\r\n"
+REFUSED = {
+    "no host": b"GET /get HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /get HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+    "two hosts in HTTP/1.0": b"GET /get HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
+    "a host with a blank": b"GET /get HTTP/1.1\r\nHost: x y\r\n\r\n",
+    "a host with a slash": b"GET /get HTTP/1.1\r\nHost: x/y\r\n\r\n",
+    "two codings": HOST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two codings, the last not chunked": HOST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+    "an identity coding": HOST + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "a coding below": HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "an upgrade's coding": HOST + b"Connection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+    "a coding in HTTP/1.0": b"POST /post HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a coding and a length": HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "a length and a coding": HOST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": HOST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\n",
+    "a list of lengths": HOST + b"Content-Length: 5, 5\r\n\r\n",
+    "a signed length": HOST + b"Content-Length: +5\r\n\r\n",
+    "a folded length": HOST + b"Content-Length:\r\n 5\r\n\r\n",
+    "a blank before the colon": HOST + b"Content-Length : 5\r\n\r\n",
+    "bare line feeds": b"GET /get HTTP/1.1\nHost: x\n\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/2.0 in the form of 1": b"GET /get HTTP/2.0\r\nHost: x\r\n\r\n",
+    "HTTP/0.9": b"GET /get\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "no target": b"GET  HTTP/1.1\r\nHost: x\r\n\r\n",
+    "CONNECT": b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_what_can_be_read_in_two_ways_is_refused(server, name):
+    """It gets 400 and the end of its connection, nothing behind it is read, and nothing of it is executed."""
+    for pieces in ([REFUSED[name] + CANARY], [bytes([byte]) for byte in REFUSED[name] + CANARY]):
+        received = await server.talk(post(), *pieces)
+        assert received.startswith(b"HTTP/1.1 200 OK")
+        assert received.count(b"HTTP/1.1 400 Bad Request") == 1
+        assert received.count(b"HTTP/1.1 ") == 2
+        assert server.seen.requests == [("POST", "/post", CANARY)]
+        server.seen.requests.clear()
+
+
+async def test_a_refusal_waits_for_the_answer_before_it(server):
+    """A valid request with garbage behind it in the same read gets its own answer first, then the 400."""
+    received = await server.talk(b"GET /get HTTP/1.1\r\nHost: x\r\n\r\n" + b"\x00garbage")
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert received.count(b"HTTP/1.1 400 Bad Request") == 1
+    assert server.seen.requests == [("GET", "/get", b"")]
+
+
+@pytest.mark.parametrize(
+    "chunks", [b"5\r\nhell\r\n0\r\n", b"z\r\n", b"5\r\nhelloX", b"-1\r\n", b"5 5\r\nhello\r\n0\r\n"]
+)
+async def test_a_malformed_body_is_one_that_broke_off(server, chunks):
+    """The application hears that the body will not come; its answer is the only one, and the last."""
+    received = await server.talk(chunked(chunks=chunks) + CANARY)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in received
+    assert server.seen.requests == [("POST", "/post", b"broken off")]
+
+
+async def test_connect_is_answered_and_ends_the_connection(server):
+    """CONNECT to an address of ours is a request like any other, and the last one."""
+    received = await server.talk(post(method=b"CONNECT", path=b"http://x/tunnel") + CANARY)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"/canary" not in [path for _, path, _ in server.seen.requests]
+
+
+@pytest.mark.parametrize("size", [33_000, 120_000, 1_000_000])
+async def test_a_large_head_in_one_write_is_refused(server, size):
+    """More than 32 KiB of head are too many also when they come at once, whole."""
+    head = b"GET /get HTTP/1.1\r\nHost: x\r\nX-Filler: %b\r\n\r\n" % (b"a" * size)
+    received = await server.talk(head + CANARY)
+    assert received.startswith(b"HTTP/1.1 431 Request Header Fields Too Large")
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert server.seen.requests == []
+
+
+@pytest.mark.parametrize("expect", [b"100-continue", b"100-Continue"])
+async def test_a_body_is_asked_for_only_while_it_has_not_come(server, expect):
+    """`Expect` gets `100 Continue` when the body waits for it, and none when it is here already."""
+    head, body = post(b"Expect: " + expect).split(b"\r\n\r\n", 1)
+    received = await server.talk(head + b"\r\n\r\n", body + LAST, pause=0.1)
+    assert received.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+    received = await server.talk(head + b"\r\n\r\n" + body + LAST)
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert server.seen.requests == [("POST", "/post", CANARY), ("GET", "/last", b"")] * 2
+
+
+async def test_another_expectation_is_ignored(server):
+    """An expectation that nobody knows changes nothing."""
+    received = await server.talk(post(b"Expect: miracles") + LAST)
+    assert received.count(b"HTTP/1.1 200 OK") == received.count(b"HTTP/1.1 ") == 2
