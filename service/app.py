@@ -44,6 +44,7 @@ from service.core.issuing import Issuing
 from service.core.ports import Journal
 from service.core.retrying import Retries, RetryPolicy
 from service.core.sending import Sending
+from service.core.undoing import Undoing
 from service.core.verifying import Verifying
 from service.policies import (
     confirm_policy,
@@ -102,13 +103,15 @@ async def open_doors(settings: Settings, journal: Journal) -> AsyncIterator[list
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
         twilio = await parts.enter_async_context(open_twilio(twilio_account(settings)))
-        attachments = Retries()
-        parts.push_async_callback(attachments.idle)
+        retries = {step: Retries() for step in ("attach_sid", "undo")}
+        for steps in retries.values():
+            parts.push_async_callback(steps.idle)
         worker: Confirming | None = None
         if settings.otp_worker:
             worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, journal))
-        parts.callback(attachments.stop, _DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
-        yield _doors(settings, scripts, twilio, worker=worker, attachments=attachments, journal=journal)
+        for steps in retries.values():
+            parts.callback(steps.stop, _DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
+        yield _doors(settings, scripts, twilio, worker=worker, retries=retries, journal=journal)
 
 
 @asynccontextmanager
@@ -150,7 +153,7 @@ def _doors(
     twilio: TwilioGateway,
     *,
     worker: Confirming | None,
-    attachments: Retries,
+    retries: Mapping[str, Retries],
     journal: Journal,
 ) -> list[BaseRoute]:
     wake = _wake_nobody if worker is None else worker.wake
@@ -159,7 +162,7 @@ def _doors(
     breaker = Breaker(journal=journal)
     codes = new_codes(settings)
     guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings), breaker=breaker, test_numbers=codes.fixed)
-    idempotency = Idempotency(RedisIdempotency(scripts), keyring)
+    idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], journal=journal)
     auth = Authenticator(RedisApiKeys(scripts), keyring, guard, trusted_proxies=settings.otp_trusted_proxies)
     issuing = Issuing(
         store=store,
@@ -171,12 +174,13 @@ def _doors(
             codes=codes,
             most_in_flight=settings.otp_sends_in_flight,
             late_window_seconds=settings.otp_late_window,
-            attachments=attachments,
+            attachments=retries["attach_sid"],
             wake=wake,
             journal=journal,
         ),
         guard=guard,
         idempotency=idempotency,
+        undoing=Undoing(store, idempotency, retries=retries["undo"], journal=journal),
         keyring=keyring,
         policy=issue_policy(settings, codes),
         journal=journal,
@@ -193,7 +197,7 @@ def _doors(
         TwilioSignature([token.get_secret_value() for token in settings.twilio_auth_token]),
         public_url=settings.otp_public_url,
     )
-    waiting = {"attach_sid": attachments, **({} if worker is None else {"settle": worker.settlements})}
+    waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
     operations = _operations(scripts, breaker, waiting)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]

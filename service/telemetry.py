@@ -44,6 +44,8 @@ _LEVEL_OF = {
     "confirmation_fault": "error",
     "confirmation_dead": "warning",
     "answer_not_kept": "warning",
+    "idempotency_key_not_released": "warning",
+    "send_not_taken_back": "warning",
     "send_unknown": "warning",
     "send_postponed": "warning",
     "test_numbers_set": "warning",

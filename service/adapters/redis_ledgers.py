@@ -47,28 +47,32 @@ class RedisIdempotency:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    async def begin(self, key: str, *, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
+    async def begin(self, key: str, *, fence: str, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
         """Claim a key."""
-        answer, *rest = await self._step(key, "begin", fingerprint, verification_id, lease_ms)
+        answer, *rest = await self._step(key, "begin", fence, fingerprint, verification_id, lease_ms)
         match answer:
             case b"other_body":
                 raise OtherBody
             case b"answer":
                 return Begun(answer=rest[0])
             case b"running":
-                return Begun(running=True)
+                return Begun(running_ms=rest[0])
             case b"abandoned":
                 return Begun(abandoned_id=rest[0].decode())
             case _:
                 return Begun()
 
-    async def finish(self, key: str, *, fingerprint: str, answer: bytes) -> None:
+    async def finish(self, key: str, *, fence: str, answer: bytes) -> None:
         """Keep the sealed answer."""
-        await self._step(key, "finish", fingerprint, answer)
+        await self._step(key, "finish", fence, answer)
 
-    async def release(self, key: str, *, fingerprint: str) -> None:
+    async def release(self, key: str, *, fence: str) -> None:
         """Forget a key without an answer."""
-        await self._step(key, "release", fingerprint)
+        await self._step(key, "release", fence)
+
+    async def withdraw(self, key: str, *, fence: str) -> None:
+        """End a claim that was taken over; forget one that was fresh."""
+        await self._step(key, "withdraw", fence)
 
     async def _step(self, key: str, *words: bytes | str | int) -> list[Any]:
         answer: list[Any] = await self._scripts.run("idempotency", [redis_keys.idempotency(key)], words)

@@ -10,6 +10,7 @@ Two letters a field, because a million of them are kept (a listpack of at most 5
     c:<digest> -> send number    the code of each send (the code -> SID map is c: and s: together)
     s:<n> SID   t:<n> sent (ms)   d:<n> rank and delivery   x:<n> error code   f:<n> feedback
         (a test number's is 'none' from the start: nothing is ever owed for what was not sent)
+    (d: 0unknown is of a send that was handed to Twilio and got no clear answer)
     ow tag of whose API keys find it
     k:<n> tag of the Idempotency-Key that asked for it   lv newest send that was not taken back, when not n
     i:<tag> -> at|fingerprint|verdict   the checks that came with an Idempotency-Key
@@ -86,7 +87,11 @@ def issued_verification(new: NewVerification, now_ms: int, resend_at_ms: int) ->
 
 
 def read_record(
-    keyring: Keyring, verification_id: str, shown: Sequence[Any], limit_tags: Sequence[bytes | None] = (None, None)
+    keyring: Keyring,
+    verification_id: str,
+    shown: Sequence[Any],
+    client_tag: bytes | None = None,
+    key_tag: bytes | None = None,
 ) -> Verification:
     """Read what `shown.lua` shows, by place. Raises `StoreUnavailable` when no key of ours opens the number."""
     now_ms, state, attempts, sends_made, created_ms, resend_at_ms, sealed, ttl_seconds, purpose, country, *more = shown
@@ -124,7 +129,8 @@ def read_record(
             attempts,
             resend_at_ms,
             sends,
-            *[tag and tag.decode() for tag in limit_tags],
+            client_tag and client_tag.decode(),
+            key_tag and key_tag.decode(),
             rest[_FEEDBACK] == b"none",
             owner and owner.decode(),
         )

@@ -18,6 +18,7 @@ from service.core.limits import Limit, Limits
 from service.core.ports import (
     AlreadySent,
     Check,
+    IdTaken,
     Limited,
     NewVerification,
     NotPending,
@@ -26,6 +27,7 @@ from service.core.ports import (
     SendsExhausted,
     StoreUnavailable,
     UnknownVerification,
+    WrittenSend,
 )
 from service.core.verification import (
     Delivery,
@@ -35,6 +37,7 @@ from service.core.verification import (
     partition_of,
 )
 
+_FAILED = f"{RANKS[Delivery.FAILED]}{Delivery.FAILED}"
 _VERDICTS = {word.encode(): word for word in Verdict}
 
 
@@ -64,11 +67,9 @@ class RedisVerifications:
 
     async def issue(self, new: NewVerification, digest: bytes) -> Verification:
         """Write a verification and its first send."""
-        tag = self._keyring.number_tag(new.to)
-        partition = partition_of(new.id)
         answer, *rest = await self._scripts.run(
             "issue",
-            [redis_keys.verification(new.id), redis_keys.number(partition, tag), redis_keys.stats(partition)],
+            self._keys_of(new.id, new.to),
             [
                 self._sends_policy,
                 new.ttl_seconds * 1000,
@@ -77,13 +78,13 @@ class RedisVerifications:
                 f"{new.country}:{new.channel}",
                 self._checks_policy,
                 self._policy.most_failed_in_a_row,
-                *new_record(self._keyring, new, tag),
+                *new_record(self._keyring, new, self._keyring.number_tag(new.to)),
             ],
         )
         if answer == b"limited":
             raise self._limited(*rest)
         if answer == b"taken":
-            raise StoreUnavailable("issue: the id is taken")
+            raise IdTaken
         return issued_verification(new, *rest)
 
     async def resend(
@@ -92,7 +93,7 @@ class RedisVerifications:
         """Write the next send."""
         answer, *rest = await self._scripts.run(
             "resend",
-            [*self._keys_of(verification), redis_keys.stats(partition_of(verification.id))],
+            self._keys_of(verification.id, verification.to),
             [
                 self._sends_policy,
                 self._policy.late_window_seconds * 1000,
@@ -126,15 +127,20 @@ class RedisVerifications:
         """Take back a send that was certainly not sent."""
         answer, *rest = await self._scripts.run(
             "refuse",
-            [*self._keys_of(verification), redis_keys.stats(partition_of(verification.id))],
-            [
-                send_number,
-                "" if error_code is None else error_code,
-                f"{RANKS[Delivery.FAILED]}{Delivery.FAILED}",
-                int(passing),
-            ],
+            self._keys_of(verification.id, verification.to),
+            [send_number, "" if error_code is None else error_code, _FAILED, int(passing)],
         )
         return self._known(answer, verification.id, rest)
+
+    async def take_back(self, send: WrittenSend) -> None:
+        """Take back a send that may have been written, told by its code."""
+        keys = self._keys_of(send.verification_id, send.to)
+        answer, *rest = await self._scripts.run("refuse", keys, ["", "", _FAILED, 1, send.digest, send.after])
+        self._known(answer, send.verification_id, rest)
+
+    async def note_handed(self, verification_id: str, send_number: int) -> None:
+        """Note that a send may have gone out."""
+        await self._scripts.run("hand", [redis_keys.verification(verification_id)], [send_number])
 
     async def judge(self, check: Check) -> Judgement:
         """Judge a check in one round trip."""
@@ -184,10 +190,7 @@ class RedisVerifications:
     async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """Read a verification as it stands now."""
         answer, *rest = await self._scripts.run("read", [redis_keys.verification(verification_id)], [owner or ""])
-        if answer == b"missing":
-            raise UnknownVerification
-        shown, *limit_tags = rest
-        return read_record(self._keyring, verification_id, shown, limit_tags)
+        return self._known(answer, verification_id, rest)
 
     def _asked(self, check: Check) -> Sequence[str]:
         """List what few checks ask for; every word costs Redis and us, used or not."""
@@ -200,15 +203,15 @@ class RedisVerifications:
             check.fingerprint,
         )
 
-    def _keys_of(self, verification: Verification) -> list[str]:
-        partition = partition_of(verification.id)
-        tag = self._keyring.number_tag(verification.to)
-        return [redis_keys.verification(verification.id), redis_keys.number(partition, tag)]
+    def _keys_of(self, verification_id: str, to: str) -> list[str]:
+        partition = partition_of(verification_id)
+        number = redis_keys.number(partition, self._keyring.number_tag(to))
+        return [redis_keys.verification(verification_id), number, redis_keys.stats(partition)]
 
     def _known(self, answer: bytes, verification_id: str, rest: Sequence[Any]) -> Verification:
         if answer == b"missing":
             raise UnknownVerification
-        return self._verification(verification_id, rest[0])
+        return read_record(self._keyring, verification_id, *rest)
 
     def _not_resent(self, answer: bytes, verification_id: str, rest: Sequence[Any]) -> Exception:
         match answer:

@@ -200,7 +200,7 @@ def _failures() -> Mapping[str, Exception]:
         "unknown_verification": UnknownVerification(),
         "not_pending": NotPending(_CANCELED),
         "max_sends_reached": SendsExhausted(),
-        "request_in_progress": StillRunning(),
+        "request_in_progress": StillRunning(23_000),
         "client_ip_required": ClientIpRequired(),
         "idempotency_key_reused": OtherBody(),
         Refusal.INVALID_NUMBER: InvalidNumber("no such number can exist in its country's numbering plan"),

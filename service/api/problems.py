@@ -75,7 +75,7 @@ _DETAILS: Mapping[str, str] = {
     "unknown_verification": "Look at the id, or issue a new verification.",
     "max_sends_reached": "Issue a new verification.",
     "request_timeout": "Send the whole head of a request within 20 seconds.",
-    "request_in_progress": "Repeat the request in a moment, with the same Idempotency-Key.",
+    "request_in_progress": "Repeat it with the same Idempotency-Key; Retry-After is the longest that it can take.",
     "invalid_request": "What is wrong with which field is in errors.",
     "client_ip_required": "This service limits sends by address: name the person's address, not your own.",
     "idempotency_key_reused": "Repeat the first request as it was, or choose a new key.",
@@ -246,5 +246,5 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
     ),
     SendsExhausted: lambda _: ProblemAnswer("max_sends_reached"),
     OtherBody: lambda _: ProblemAnswer("idempotency_key_reused"),
-    StillRunning: lambda _: ProblemAnswer("request_in_progress", retry_after_seconds=1),
+    StillRunning: lambda it: ProblemAnswer("request_in_progress", retry_after_seconds=it.retry_after_ms / 1000),
 }

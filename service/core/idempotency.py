@@ -3,14 +3,18 @@
 A key is claimed before anything else happens, together with the id that the verification will
 have. The first answer is kept 24 h, sealed. When the first request died unanswered (its lease ran
 out), a repeat does not send: it tells what became of the verification, whose send may be `unknown`.
+A claim ends what it began and nothing else: who was taken for dead and goes on changes nothing.
 (IETF draft "The Idempotency-Key HTTP Header Field"; Stripe keeps its answers as long.)
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 from service.core.keyring import Keyring, SealBroken
-from service.core.ports import Begun, IdempotencyStore, StoreUnavailable
+from service.core.ports import Begun, IdempotencyStore, Journal, StoreUnavailable
+from service.core.retrying import Retries
 from service.core.sending import MessageRefused
 from service.core.verification import Verification
 
@@ -19,7 +23,11 @@ LEASE_MS = 30_000
 
 
 class StillRunning(Exception):
-    """The first request with this key has not been answered yet."""
+    """The first request with this key has not been answered yet; its lease ends in `retry_after_ms` at the latest."""
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__(f"still running: {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
 
 
 class KeptAnswer(Exception):
@@ -32,10 +40,11 @@ class KeptAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """One caller's key on one route, with the fingerprint of its body; both without their text."""
+    """One caller's key on one route, with the fingerprint of its body, as one request brings it; without their text."""
 
     tag: str
     fingerprint: str
+    fence: str = field(default_factory=partial(secrets.token_urlsafe, 9), compare=False)  # this request's alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,13 @@ class Repeatable:
 
 
 class Idempotency:
-    """Claims keys, keeps answers."""
+    """Claims keys, keeps answers. What gives a claim back goes on in the background while the store is away."""
 
-    def __init__(self, store: IdempotencyStore, keyring: Keyring) -> None:
+    def __init__(self, store: IdempotencyStore, keyring: Keyring, *, retries: Retries, journal: Journal) -> None:
         self._store = store
         self._keyring = keyring
+        self._retries = retries
+        self._journal = journal
 
     def key(self, *, scope: str, key: str, body: bytes) -> IdempotencyKey:
         """Name a key: `scope` is the caller and the route, so that callers never meet."""
@@ -64,13 +75,21 @@ class Idempotency:
         """
         if key is None:
             return None
-        begun: Begun = await self._store.begin(
-            key.tag, fingerprint=key.fingerprint, verification_id=verification_id, lease_ms=LEASE_MS
-        )
+        try:
+            begun: Begun = await self._store.begin(
+                key.tag,
+                fence=key.fence,
+                fingerprint=key.fingerprint,
+                verification_id=verification_id,
+                lease_ms=LEASE_MS,
+            )
+        except StoreUnavailable:  # the claim may have been made all the same
+            self._give_back_later(partial(self._store.withdraw, key.tag, fence=key.fence))
+            raise
         if begun.answer is not None:
             raise KeptAnswer(self._opened(key, begun.answer))
-        if begun.running:
-            raise StillRunning
+        if begun.running_ms is not None:
+            raise StillRunning(begun.running_ms)
         return begun.abandoned_id
 
     def _opened(self, key: IdempotencyKey, sealed: bytes) -> bytes:
@@ -82,9 +101,27 @@ class Idempotency:
     async def finish(self, key: IdempotencyKey | None, answer: bytes) -> None:
         """Keep the answer for 24 h."""
         if key is not None:
-            await self._store.finish(key.tag, fingerprint=key.fingerprint, answer=self._keyring.seal(key.tag, answer))
+            await self._store.finish(key.tag, fence=key.fence, answer=self._keyring.seal(key.tag, answer))
 
     async def release(self, key: IdempotencyKey | None) -> None:
-        """Forget the key: the request failed in a way that a repeat may mend."""
+        """Forget the key: the request failed in a way that a repeat may mend. Raises nothing."""
         if key is not None:
-            await self._store.release(key.tag, fingerprint=key.fingerprint)
+            await self._give_back(partial(self._store.release, key.tag, fence=key.fence))
+
+    async def withdraw(self, key: IdempotencyKey | None) -> None:
+        """Give the key back as it was found, for it is not known what a dead request has sent. Raises nothing."""
+        if key is not None:
+            await self._give_back(partial(self._store.withdraw, key.tag, fence=key.fence))
+
+    async def _give_back(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except StoreUnavailable:
+            self._give_back_later(step)
+
+    def _give_back_later(self, step: Callable[[], Awaitable[None]]) -> None:
+        self._retries.add(
+            step,
+            for_seconds=LEASE_MS / 1000,  # then a repeat takes the claim over anyhow
+            given_up=lambda reason: self._journal("idempotency_key_not_released", reason=reason),
+        )

@@ -6,8 +6,8 @@ and given back only when certainly nothing was sent.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from service.core.keyring import Keyring
 from service.core.phone import PhoneNumber, parse_number
 from service.core.ports import (
     AlreadySent,
+    IdTaken,
     Journal,
     NewVerification,
     NotPending,
@@ -26,8 +27,10 @@ from service.core.ports import (
     StoreUnavailable,
     UnknownVerification,
     VerificationStore,
+    WrittenSend,
 )
 from service.core.sending import MessageRefused, Sending, TwilioUnavailable
+from service.core.undoing import Taken, Undoing
 from service.core.verification import Action, Channel, Status, Verification, new_id
 
 T = TypeVar("T")
@@ -76,6 +79,7 @@ class Issuing:
         sending: Sending,
         guard: Guard,
         idempotency: Idempotency,
+        undoing: Undoing,
         keyring: Keyring,
         policy: IssuePolicy,
         journal: Journal,
@@ -84,6 +88,7 @@ class Issuing:
         self._sending = sending
         self._guard = guard
         self._idempotency = idempotency
+        self._undoing = undoing
         self._keyring = keyring
         self._policy = policy
         self._journal = journal
@@ -101,8 +106,8 @@ class Issuing:
         client, key = self._guard.client_tag(request.client_ip), self._guard.key_tag(request.caller)
         reservation = self._guard.reservation(to=number.e164, country=number.country, key_tag=key, client_tag=client)
         abandoned_id, refusal = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
-        abandoned = await self._abandoned(abandoned_id, reservation)
-        async with self._undone_on_failure(repeatable.key, reservation):
+        abandoned = await self._abandoned(abandoned_id, repeatable.key, reservation)
+        async with self._undoing.on_failure(repeatable.key, reservation) as taken:
             if abandoned is not None:
                 if abandoned.status is Status.FAILED:  # certainly nothing was sent: the next repeat is fresh
                     raise TwilioUnavailable(abandoned, None)
@@ -114,7 +119,13 @@ class Issuing:
             code = self._policy.codes.draw(number.e164, request.code_length or self._policy.code_length)
             digest = self._keyring.code_digests(verification_id, code)[0]
             new = self._record(verification_id, number, request, len(code))._replace(client_tag=client, key_tag=key)
-            return await self._send(await self._store.issue(new, digest), code, repeatable)
+            taken.send = WrittenSend(verification_id, number.e164, digest, after=0)
+            try:
+                verification = await self._store.issue(new, digest)
+            except IdTaken:  # a repeat took this request for dead, and has issued
+                await reservation.give_back()
+                return await self._store.read(verification_id)
+            return await self._send(verification, code, repeatable)
 
     async def resend(
         self, verification_id: str, repeatable: Repeatable, *, caller: str | None = None, owner: str | None = None
@@ -132,7 +143,7 @@ class Issuing:
         reservation = self._guard.reservation(
             to=verification.to, country=verification.country, key_tag=key_tag, client_tag=verification.client_tag
         )
-        async with self._undone_on_failure(key, reservation):
+        async with self._undoing.on_failure(key, reservation) as taken:
             if abandoned_id and key and key.tag in {send.request for send in verification.sends}:
                 await self._keep(verification, repeatable)
                 return verification
@@ -142,7 +153,7 @@ class Issuing:
             if refusal is not None:
                 raise refusal
             try:
-                verification, code = await self._next_send(verification, key)
+                verification, code = await self._next_send(verification, key, taken)
             except AlreadySent as already:  # a repeat took this request for dead, and has sent
                 await reservation.give_back()
                 return already.verification
@@ -167,30 +178,15 @@ class Issuing:
             raise abandoned_id
         if isinstance(result, BaseException):
             # What an abandoned request has sent is not known yet: a key set free now would send a second message.
-            if abandoned_id is None or not isinstance(result, StoreUnavailable | SendingHalted):
-                await self._idempotency.release(key)
+            is_unknown = abandoned_id is not None and isinstance(result, StoreUnavailable | SendingHalted)
+            await (self._idempotency.withdraw if is_unknown else self._idempotency.release)(key)
             raise result
         return abandoned_id, result
 
-    @asynccontextmanager
-    async def _undone_on_failure(self, key: IdempotencyKey | None, reservation: Reservation) -> AsyncIterator[None]:
-        """Give the key and the limits back when the request fails in a way that a repeat may mend."""
-        try:
-            yield
-        except MessageRefused as refused:
-            with suppress(StoreUnavailable):  # a refusal that is kept has its answer already: this leaves it
-                await self._idempotency.release(key)
-            if refused.is_ours:
-                await reservation.give_back()  # else it stays counted: numbers must not be probed for free
-            raise
-        except Exception:
-            await asyncio.gather(self._idempotency.release(key), reservation.give_back())
-            raise
-        finally:
-            reservation.end_probe()
-
-    async def _abandoned(self, verification_id: str | None, reservation: Reservation) -> Verification | None:
-        """Find what a request that died unanswered has written; a store that fails here leaves its key claimed."""
+    async def _abandoned(
+        self, verification_id: str | None, key: IdempotencyKey | None, reservation: Reservation
+    ) -> Verification | None:
+        """Find what a request that died unanswered has written; a store that fails leaves it to the next repeat."""
         if verification_id is None:
             return None
         try:
@@ -198,17 +194,22 @@ class Issuing:
         except UnknownVerification:
             return None
         except StoreUnavailable:
-            await reservation.give_back()
+            await asyncio.gather(self._idempotency.withdraw(key), reservation.give_back())
             raise
 
-    async def _next_send(self, verification: Verification, key: IdempotencyKey | None) -> tuple[Verification, str]:
+    async def _next_send(
+        self, verification: Verification, key: IdempotencyKey | None, taken: Taken
+    ) -> tuple[Verification, str]:
         codes, request = self._policy.codes, None if key is None else key.tag
         is_test = codes.is_fixed(verification.to)
         for _ in range(_DRAWS):
             code = codes.draw(verification.to, verification.code_length)
             digests = self._keyring.code_digests(verification.id, code)
+            if not is_test:  # its code is that of its other sends: it cannot be told from them
+                taken.send = WrittenSend(verification.id, verification.to, digests[0], after=len(verification.sends))
             with suppress(SameCode):
                 return await self._store.resend(verification, digests, request=request, is_test=is_test), code
+        taken.send = None
         raise StoreUnavailable("no fresh code was found")
 
     async def _send(self, verification: Verification, code: str, repeatable: Repeatable) -> Verification:

@@ -52,6 +52,15 @@ class Check(NamedTuple):
     fingerprint: str = "0"
 
 
+class WrittenSend(NamedTuple):
+    """A send that was written, or may have been, told by its code: it is the newest of those with this digest."""
+
+    verification_id: str
+    to: str
+    digest: bytes
+    after: int  # how many sends there were before
+
+
 class Limited(Exception):
     """A limit is used up: which one, what it allows, and when to come back. Who may hear which is the doors' affair."""
 
@@ -86,6 +95,10 @@ class SendsExhausted(Exception):
     """The verification has had all its sends."""
 
 
+class IdTaken(Exception):
+    """A verification has this id already: another process took this request for dead, and has issued."""
+
+
 class SameCode(Exception):
     """An earlier send of this verification carries the same code; draw again."""
 
@@ -102,7 +115,7 @@ class VerificationStore(Protocol):
     """
 
     async def issue(self, new: NewVerification, digest: bytes) -> Verification:
-        """Write a verification and its first send, before anything is sent. Raises `Limited`."""
+        """Write a verification and its first send, before anything is sent. Raises `Limited`, `IdTaken`."""
 
     async def resend(
         self, verification: Verification, digests: Sequence[bytes], *, request: str | None = None, is_test: bool = False
@@ -126,6 +139,18 @@ class VerificationStore(Protocol):
         """Take back a send that was certainly not sent.
 
         The number's limit gets it back. `passing`: a resend leaves no trace. Otherwise it stays, as failed.
+        """
+
+    async def take_back(self, send: WrittenSend) -> None:
+        """Take back a send that was never handed to Twilio, as if it were `passing`.
+
+        Raises `UnknownVerification` also when there is no such send.
+        """
+
+    async def note_handed(self, verification_id: str, send_number: int) -> None:
+        """Note that a send was handed to Twilio, which gave no clear answer: it may have gone out. May be repeated.
+
+        An unknown verification or send changes nothing, nor does one of which Twilio has spoken.
         """
 
     async def judge(self, check: Check) -> Judgement:
@@ -229,21 +254,28 @@ class Begun:
     """What claiming an Idempotency-Key came to: one of the three, or none of them when the key is fresh."""
 
     answer: bytes | None = None
-    running: bool = False
+    running_ms: int | None = None  # what is left of the lease of the request that runs
     abandoned_id: str | None = None
 
 
 class IdempotencyStore(Protocol):
-    """Keeps the first answer of each Idempotency-Key, sealed. All raise `StoreUnavailable`."""
+    """Keeps the first answer of each Idempotency-Key, sealed. All raise `StoreUnavailable`.
 
-    async def begin(self, key: str, *, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
+    `fence` is a random text that one claim has and no other: once it has been taken over, or has an answer, it changes
+    nothing any more. Each step may be repeated.
+    """
+
+    async def begin(self, key: str, *, fence: str, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
         """Claim a key. Raises `OtherBody`."""
 
-    async def finish(self, key: str, *, fingerprint: str, answer: bytes) -> None:
-        """Keep the sealed answer; a key that has one already, or is gone, stays as it is."""
+    async def finish(self, key: str, *, fence: str, answer: bytes) -> None:
+        """Keep the sealed answer."""
 
-    async def release(self, key: str, *, fingerprint: str) -> None:
-        """Forget a key without an answer, so that the caller may try again."""
+    async def release(self, key: str, *, fence: str) -> None:
+        """Forget a key without an answer: nothing was sent, and the next request is fresh."""
+
+    async def withdraw(self, key: str, *, fence: str) -> None:
+        """Give a claim back as it was found: abandoned, for the next request to take over at once, or never made."""
 
 
 class ApiKeyStore(Protocol):

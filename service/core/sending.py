@@ -101,12 +101,12 @@ class Sending:
         if accepted is not None:
             newest = verification.sends[-1]._replace(status=accepted.status)
             verification = verification._replace(sends=(*verification.sends[:-1], newest))
-        if accepted is not None and keep is not None:
-            await asyncio.gather(self._bring_home(verification, accepted), keep(verification))
-        elif accepted is not None:
-            await self._bring_home(verification, accepted)
-        elif keep is not None:
-            await keep(verification)
+        steps = [] if keep is None else [keep(verification)]
+        if accepted is not None:
+            steps.append(self._bring_home(verification, accepted))
+        elif not self._codes.is_fixed(verification.to):
+            steps.append(self._note_handed(verification))
+        await asyncio.gather(*steps)
         return verification
 
     async def _accepted(self, verification: Verification, code: str) -> AcceptedMessage | None:
@@ -181,6 +181,16 @@ class Sending:
             for_seconds=verification.ttl_seconds + self._late_window_seconds + _WAITS_FOR_SID_SECONDS,
             delayed=lambda reason: self._journal("sid_attached_later", **told, reason=reason),
             given_up=lambda reason: self._journal("sid_not_attached", **told, reason=reason),
+        )
+
+    async def _note_handed(self, verification: Verification) -> None:
+        """Note a send that may have gone out: earlier codes are superseded by it (`OTP_SUPERSEDE_CODES`)."""
+        told = {"verification_id": verification.id, "send": verification.sends[-1].number}
+        await self._attachments.run(
+            partial(self._store.note_handed, verification.id, verification.sends[-1].number),
+            for_seconds=verification.ttl_seconds,
+            delayed=lambda reason: self._journal("send_noted_later", **told, reason=reason),
+            given_up=lambda reason: self._journal("send_not_noted", **told, reason=reason),
         )
 
     async def _attach(self, verification: Verification, accepted: AcceptedMessage) -> None:

@@ -26,6 +26,9 @@ unsent_leaves_nothing = sends.test_a_number_that_nothing_was_sent_to_leaves_no_r
 unsent_goes_soon = partial(
     sends.test_a_verification_that_twilio_was_too_busy_for_is_kept_for_a_minute, passing=True, seconds=60
 )
+taken_over_is_safe = partial(ledgers.test_who_was_taken_for_dead_ends_nothing, step=ledgers._release)
+handed_supersedes = partial(late_codes.test_a_send_that_was_handed_to_twilio_supersedes_all_before_it, told_by="Twilio")
+unhanded_is_nothing = late_codes.test_a_send_that_was_not_handed_to_twilio_supersedes_nothing
 no_end_while_tried = hard_stop.test_a_stop_does_not_end_while_anybody_tries
 nothing_forgotten = hard_stop.test_an_approval_forgets_nothing_that_is_still_needed
 mismatch = judging.test_a_mismatch_is_not_compared
@@ -103,12 +106,26 @@ MUTANTS = {
         ("verdict = 'expired'\n", "verdict, send = 'expired', nil\n", _late("expired")),
         ("verdict = 'used'\n", "verdict, send = 'used', nil\n", _late("after_approval")),
         ("verdict = 'canceled'\n", "verdict, send = 'canceled', nil\n", _late("after_cancel")),
-        ("verdict = 'superseded'\n", "verdict, send = 'superseded', nil\n", _late("superseded")),
-        ("elseif strict and", "elseif false and", _late("superseded")),
+        ("verdict = 'superseded' end", "verdict, send = 'superseded', nil end", _late("superseded")),
+        ("strict and tonumber(record.n) or 0", "0", _late("superseded")),
         (
-            "record.lv or record.n",
-            "record.n",
+            "strict and tonumber(record.n) or 0",
+            "tonumber(record.n)",
+            late_codes.test_without_the_switch_a_later_send_supersedes_nothing,
+        ),
+        ("tonumber(send) + 1, strict", "tonumber(send), strict", handed_supersedes),
+        ("strict and tonumber(record.n)", "strict and tonumber(send) + 1", handed_supersedes),
+        ("if record['s:' .. later] or", "if true or", partial(unhanded_is_nothing, code="111111")),
+        ("if record['s:' .. later] or", "if", handed_supersedes),
+        (
+            "record['d:' .. later] == '0unknown' then",
+            "record['d:' .. later] then",
             partial(late_codes.test_a_send_that_was_taken_back_supersedes_nothing, passing=False),
+        ),
+        (
+            " or record['d:' .. later] == '0unknown' then",
+            " then",
+            partial(handed_supersedes.func, told_by="its silence"),
         ),
         ("send = nil  -- locked", "-- locked", judging.test_a_code_of_a_locked_verification_owes_nothing),
         (
@@ -375,7 +392,21 @@ MUTANTS = {
         ),
         ("if state == 'pending' and", "if", partial(ended_gets_no_send, end="approved")),
     ],
+    "hand": [
+        (
+            "if redis.call('HEXISTS', KEYS[1], 't:' .. ARGV[1]) == 0 then return 0 end",
+            "",
+            late_codes.test_noting_a_handed_send_changes_nothing_else,
+        ),
+        ("'HSETNX'", "'HSET'", late_codes.test_noting_a_handed_send_changes_nothing_else),
+    ],
     "refuse": [
+        (" or tonumber(send) <= tonumber(ARGV[6])", "", sends.test_a_send_that_was_there_before_is_not_taken_back),
+        (
+            "tonumber(send) <= tonumber(ARGV[6])",
+            "tonumber(send) <= tonumber(ARGV[6]) + 1",
+            sends.test_a_send_is_taken_back_by_its_code,
+        ),
         ("redis.call('HDEL', KEYS[1], record[i])", "", sends.test_a_refused_resend_leaves_the_earlier_code),
         ("\nif newest_other > 0", "\nif false", sends.test_a_refused_resend_leaves_the_earlier_code),
         (
@@ -469,11 +500,30 @@ MUTANTS = {
         ("redis.call('HDEL', KEYS[2], sid)", "", debts.test_a_buried_debt_can_be_replayed),
     ],
     "idempotency": [
-        ("if known ~= fingerprint or answer", "if answer", ledgers.test_an_expired_key_is_not_brought_back),
+        ("if holder ~= fence or answer", "if answer", ledgers.test_an_expired_key_is_not_brought_back),
+        ("if holder ~= fence or answer", "if not known or answer", taken_over_is_safe),
+        ("if holder ~= fence or answer", "if holder ~= fence", ledgers.test_the_first_answer_is_kept),
         (
-            "if known ~= fingerprint or answer",
-            "if known ~= fingerprint",
-            ledgers.test_the_first_answer_is_kept,
+            "if step == 'withdraw' and was_taken_over then",
+            "if false then",
+            ledgers.test_a_claim_that_was_taken_over_is_withdrawn_as_it_was_found,
+        ),
+        (
+            "if step == 'withdraw' and was_taken_over then",
+            "if was_taken_over then",
+            ledgers.test_a_claim_that_was_taken_over_is_withdrawn_as_it_was_found,
+        ),
+        (
+            "if step == 'withdraw' and was_taken_over then",
+            "if step == 'withdraw' then",
+            partial(ledgers.test_a_key_that_is_given_back_is_fresh_again, give_back=ledgers._withdraw),
+        ),
+        (", 'over', 1)", ")", ledgers.test_a_claim_that_was_taken_over_is_withdrawn_as_it_was_found),
+        ("'until', lease_ms, 'by', fence, 'over'", "'until', lease_ms, 'over'", taken_over_is_safe),
+        (
+            "return {'running', tonumber(until_ms) - now_ms}",
+            "return {'running', tonumber(until_ms)}",
+            ledgers.test_a_repeat_is_told_what_is_left_of_the_lease,
         ),
         (
             "if known ~= fingerprint then return {'other_body'} end",
@@ -481,7 +531,7 @@ MUTANTS = {
             partial(ledgers.test_a_key_stands_for_one_body, finished=False),
         ),
         (
-            "redis.call('HSET', KEYS[1], 'until', lease_ms)\nreturn",
+            "redis.call('HSET', KEYS[1], 'until', lease_ms, 'by', fence, 'over', 1)\nreturn",
             "return",
             ledgers.test_an_abandoned_request_is_taken_over_by_one,
         ),

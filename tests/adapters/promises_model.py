@@ -30,6 +30,12 @@ class ModelSend:
     feedback: str = "none"
     status: str = "unknown"
     taken_back: bool = False
+    is_noted: bool = False  # as handed to Twilio without a clear answer
+
+    @property
+    def was_handed(self):
+        """Tell whether Twilio has the message, or may have it."""
+        return self.sid is not None or self.is_noted
 
 
 @dataclass(eq=False)
@@ -109,7 +115,7 @@ class Model:
             return {"approved": "used", "canceled": "canceled"}[verification.state]
         if self.now >= send.sent_ms + TTL_MS:
             return "expired"
-        later = [other for other in verification.sends[send.number :] if not other.taken_back]
+        later = [other for other in verification.sends[send.number :] if other.was_handed]
         return "superseded" if self.strict and later else "approved"
 
     def count_check(self, verification, verdict, send):

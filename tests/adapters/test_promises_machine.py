@@ -82,7 +82,7 @@ return dump
 
 has_verifications = precondition(lambda self: self.model.all)
 recent = st.sampled_from((0, 0, 0, 1, 1, 2))  # how many verifications came after the one that is meant
-outcomes = st.sampled_from(("takes it", "takes it", "takes it", "is silent", "is silent", "refuses", "is busy"))
+outcomes = st.sampled_from(("takes it", "takes it", "takes it", "is silent", "is not asked", "refuses", "is busy"))
 keys = st.sampled_from((None, None, None, "k1", "k2"))
 asked = st.sampled_from(
     ((None, None),) * 6 + ((NUMBER, None), (OTHER_NUMBER, None), (None, "login"), (None, "payment"))
@@ -147,16 +147,19 @@ class Promises(RuleBasedStateMachine):
             send.sid, send.status = sid_of(verification, send.number), "queued"
             self.model.send_of[send.sid] = send
             assert self.run(self.stores.deliver(verification, send.number)) is False
-        elif twilio != "is silent":
+        elif twilio == "is silent":
+            self.run(self.stores.verifications.note_handed(verification.id, send.number))
+            send.is_noted = True
+        elif twilio != "is not asked":
             self.take_back(verification, send, passing=twilio == "is busy")
 
     @has_verifications
     @rule(which=recent, passing=st.booleans())
     def twilio_refuses_late(self, which, passing):
-        """Take the newest send back after other things have happened, as only is done while it has no SID."""
+        """Take the newest send back after other things have happened, as only is done while Twilio cannot have it."""
         verification = self.recent(which)
         send = verification.sends[-1]
-        if not send.sid and not send.taken_back:
+        if not send.was_handed and not send.taken_back:
             self.take_back(verification, send, passing=passing)
 
     def take_back(self, verification, send, *, passing):
@@ -377,7 +380,7 @@ class Promises(RuleBasedStateMachine):
             told = {name: record.get(f"{name}:{send.number}".encode(), b"").decode() for name in "sfd"}
             assert told["s"] == (send.sid or "")
             assert told["f"] == ("" if send.feedback == "none" else send.feedback)
-            assert told["d"][1:] == ("" if send.status == "unknown" else send.status)
+            assert told["d"][1:] == (("unknown" if send.is_noted else "") if send.status == "unknown" else send.status)
 
     @invariant()
     def every_debt_has_its_place(self):

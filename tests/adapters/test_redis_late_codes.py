@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core.verification import Feedback, Status, Verdict
+from service.core.verification import Delivery, Feedback, Status, Verdict
 from tests.adapters.engines import CODE_TTL_MS, sid_of
 
 
@@ -16,6 +16,7 @@ async def _superseded(stores):
     stores = stores.under(supersede_codes=True)
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
+    await stores.verifications.note_handed(verification.id, 2)
     return stores, verification
 
 
@@ -116,6 +117,57 @@ async def test_the_newest_code_counts_under_the_strict_switch(stores):
 @pytest.mark.parametrize("passing", [True, False])
 async def test_a_send_that_was_taken_back_supersedes_nothing(stores, passing):
     """Under the strict switch the newest code is that of the newest message which may have gone out."""
-    stores, verification = await _superseded(stores)
-    await stores.verifications.refuse(await stores.read(verification), 2, error_code=None, passing=passing)
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    resent = await stores.resend(verification, "222222")
+    await stores.verifications.refuse(resent, 2, error_code=None, passing=passing)
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("code", ["111111", "222222"])
+async def test_a_send_that_was_not_handed_to_twilio_supersedes_nothing(stores, code):
+    """A resend whose process died before it called Twilio leaves the code in hand as good as it was."""
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    assert await stores.verdict(verification, code) is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("told_by", ["Twilio", "its silence", "a callback after its silence"])
+async def test_a_send_that_was_handed_to_twilio_supersedes_all_before_it(stores, told_by):
+    """A message that Twilio took, or may have taken, supersedes every earlier code, whatever was not handed between."""
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    for code in ("222222", "333333", "444444"):
+        await stores.resend(verification, code)
+    if told_by != "Twilio":
+        for _ in range(2):
+            await stores.verifications.note_handed(verification.id, 3)
+    if told_by != "its silence":
+        await stores.deliver(verification, 3, status=Delivery.DELIVERED)
+    assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
+    assert await stores.verdict(verification, "222222") is Verdict.SUPERSEDED
+    assert (await stores.read(verification)).sends[2].status is (
+        Delivery.UNKNOWN if told_by == "its silence" else Delivery.DELIVERED
+    )
+    assert await stores.verdict(verification, "333333" if told_by == "Twilio" else "444444") is Verdict.APPROVED
+
+
+async def test_without_the_switch_a_later_send_supersedes_nothing(stores):
+    """By default every unexpired code is accepted, also when a later message was handed to Twilio."""
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_noting_a_handed_send_changes_nothing_else(stores):
+    """What Twilio has said of a message stays, and neither a send nor a record that is not there is made."""
+    verification = await stores.sent("111111")
+    await stores.deliver(verification, status=Delivery.DELIVERED)
+    before = stores.record(verification)
+    for number in (0, 1, 2):
+        await stores.verifications.note_handed(verification.id, number)
+    await stores.verifications.note_handed(stores.new().id, 1)
+    assert stores.record(verification) == before
+    assert len(list(stores.admin.scan_iter("otp:{*}:v:*"))) == 1

@@ -236,28 +236,51 @@ async def _wait_ms(stores, kind, tag, limits):
     return (await _reserve(stores, kind, tag, limits)).wait_ms
 
 
-async def _begin(stores, key="k1", fingerprint="ab", verification_id="ve_1"):
+async def _begin(stores, fence="f1", *, fingerprint="ab", verification_id="ve_1"):
     return await stores.idempotency.begin(
-        key, fingerprint=fingerprint, verification_id=verification_id, lease_ms=LEASE_MS
+        "k1", fence=fence, fingerprint=fingerprint, verification_id=verification_id, lease_ms=LEASE_MS
     )
 
 
+async def _finish(stores, fence="f1", *, answer=b"first"):
+    await stores.idempotency.finish("k1", fence=fence, answer=answer)
+
+
+async def _release(stores, fence="f1"):
+    await stores.idempotency.release("k1", fence=fence)
+
+
+async def _withdraw(stores, fence="f1"):
+    await stores.idempotency.withdraw("k1", fence=fence)
+
+
 async def test_of_equal_requests_one_is_fresh(stores):
-    """Of fifty claims of one Idempotency-Key one is fresh, and the others are told that it runs."""
-    claims = await asyncio.gather(*(_begin(stores) for _ in range(50)))
-    assert Counter(claims) == {Begun(): 1, Begun(running=True): 49}
+    """Of fifty claims of one Idempotency-Key one is fresh, and the others are told how long its lease is."""
+    claims = await asyncio.gather(*(_begin(stores, f"f{place}") for place in range(50)))
+    assert claims.count(Begun()) == 1
+    waits = [claim.running_ms for claim in claims if claim != Begun()]
+    assert len(waits) == 49
+    assert all(LEASE_MS - 5000 < wait_ms <= LEASE_MS for wait_ms in waits)
+
+
+async def test_a_repeat_is_told_what_is_left_of_the_lease(stores):
+    """The later a repeat comes, the less it is told to wait, down to the end of the lease."""
+    await _begin(stores)
+    stores.time_passes(LEASE_MS - 7000)
+    assert 2000 < (await _begin(stores, "f2")).running_ms <= 7000
 
 
 async def test_the_first_answer_is_kept(stores):
     """A finished key gives its first answer again, byte for byte; later answers and releases change nothing."""
     await _begin(stores)
     answer = bytes(range(256))
-    await stores.idempotency.finish("k1", fingerprint="ab", answer=answer)
-    await stores.idempotency.finish("k1", fingerprint="ab", answer=b"another")
-    await stores.idempotency.release("k1", fingerprint="ab")
-    assert (await _begin(stores)).answer == answer
+    await _finish(stores, answer=answer)
+    await _finish(stores, answer=b"another")
+    await _release(stores)
+    await _withdraw(stores)
+    assert (await _begin(stores, "f2")).answer == answer
     stores.time_passes(LEASE_MS)
-    assert (await _begin(stores)).answer == answer
+    assert (await _begin(stores, "f2")).answer == answer
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -265,36 +288,80 @@ async def test_a_key_stands_for_one_body(stores, finished):
     """The same key with another body is refused, and cannot end the first one's request."""
     await _begin(stores)
     if finished:
-        await stores.idempotency.finish("k1", fingerprint="ab", answer=b"first")
+        await _finish(stores)
     with pytest.raises(OtherBody):
-        await _begin(stores, fingerprint="cd")
-    await stores.idempotency.finish("k1", fingerprint="cd", answer=b"second")
-    await stores.idempotency.release("k1", fingerprint="cd")
-    begun = await _begin(stores)
-    assert begun.answer == b"first" if finished else begun.running
+        await _begin(stores, "f2", fingerprint="cd")
+    await _finish(stores, "f2", answer=b"second")
+    await _release(stores, "f2")
+    await _withdraw(stores, "f2")
+    begun = await _begin(stores, "f3")
+    assert begun.answer == b"first" if finished else begun.running_ms
 
 
-async def test_a_released_key_is_fresh_again(stores):
-    """A request that failed gives its key back, and the next one may have another body."""
+@pytest.mark.parametrize("give_back", [_release, _withdraw])
+async def test_a_key_that_is_given_back_is_fresh_again(stores, give_back):
+    """A request that failed gives its key back, whole, and the next one may have another body."""
     await _begin(stores)
-    await stores.idempotency.release("k1", fingerprint="ab")
-    assert await _begin(stores, fingerprint="cd") == Begun()
+    await give_back(stores)
+    assert list(stores.admin.scan_iter()) == []
+    assert await _begin(stores, "f2", fingerprint="cd") == Begun()
 
 
 async def test_an_abandoned_request_is_taken_over_by_one(stores):
     """When the first request died unanswered one repeat learns its verification; the others wait for that one."""
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
-    claims = await asyncio.gather(*(_begin(stores, verification_id="ve_later") for _ in range(10)))
-    assert Counter(claims) == {Begun(abandoned_id="ve_first"): 1, Begun(running=True): 9}
+    claims = await asyncio.gather(*(_begin(stores, f"g{place}", verification_id="ve_later") for place in range(10)))
+    assert Counter((claim.abandoned_id, claim.running_ms is not None) for claim in claims) == {
+        ("ve_first", False): 1,
+        (None, True): 9,
+    }
+
+
+@pytest.mark.parametrize("step", [_release, _withdraw, _finish])
+async def test_who_was_taken_for_dead_ends_nothing(stores, step):
+    """A request that outlived its lease changes nothing of the claim that was taken over: not open, not answered."""
+    await _begin(stores, verification_id="ve_first")
+    stores.time_passes(LEASE_MS)
+    assert (await _begin(stores, "f2")).abandoned_id == "ve_first"
+    [key] = stores.admin.scan_iter()
+    before = stores.admin.hgetall(key)
+    await step(stores)
+    assert stores.admin.hgetall(key) == before
+    assert (await _begin(stores, "f3")).running_ms
+    await _finish(stores, "f2", answer=b"of the second")
+    await step(stores)
+    assert (await _begin(stores, "f3")).answer == b"of the second"
+
+
+async def test_who_was_late_but_not_taken_for_dead_ends_its_claim(stores):
+    """A request that outlived its lease while nobody asked keeps its answer."""
+    await _begin(stores)
+    stores.time_passes(LEASE_MS)
+    await _finish(stores)
+    assert (await _begin(stores, "f2")).answer == b"first"
+
+
+async def test_a_claim_that_was_taken_over_is_withdrawn_as_it_was_found(stores):
+    """A withdrawn takeover is abandoned again, at once and under the same id; another body is still refused."""
+    await _begin(stores, verification_id="ve_first")
+    stores.time_passes(LEASE_MS)
+    for fence in ("f2", "f3"):
+        assert (await _begin(stores, fence, verification_id="ve_later")).abandoned_id == "ve_first"
+        await _withdraw(stores, fence)
+    with pytest.raises(OtherBody):
+        await _begin(stores, "f4", fingerprint="cd")
+    assert (await _begin(stores, "f4")).abandoned_id == "ve_first"
+    await _release(stores, "f4")
+    assert await _begin(stores, "f5") == Begun()
 
 
 async def test_an_expired_key_is_not_brought_back(stores):
-    """Finishing or releasing a key that Redis has forgotten writes nothing."""
+    """Finishing, releasing or withdrawing a key that Redis has forgotten writes nothing."""
     await _begin(stores)
     stores.time_passes(24 * 3_600_000)
-    await stores.idempotency.finish("k1", fingerprint="ab", answer=b"late")
-    await stores.idempotency.release("k1", fingerprint="ab")
+    for step in (_finish, _release, _withdraw):
+        await step(stores)
     assert list(stores.admin.scan_iter()) == []
 
 

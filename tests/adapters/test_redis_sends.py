@@ -9,12 +9,14 @@ from service.core.keyring import Keyring
 from service.core.limits import Limits
 from service.core.ports import (
     AlreadySent,
+    IdTaken,
     Limited,
     NotPending,
     SameCode,
     SendsExhausted,
     StoreUnavailable,
     UnknownVerification,
+    WrittenSend,
 )
 from service.core.verification import Delivery, Feedback, Status, Verdict
 from tests.adapters.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, ROTATED, sid_of
@@ -63,7 +65,7 @@ async def test_an_id_is_never_taken_twice(stores):
     """A second verification with the same id is refused, and the first one stays."""
     new = stores.new()
     await stores.verifications.issue(new, stores.keyring.code_digests(new.id, "111111")[0])
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(IdTaken):
         await stores.verifications.issue(new, b"x" * 16)
     assert await stores.verdict(new, "111111") is Verdict.APPROVED
 
@@ -281,6 +283,7 @@ async def test_a_resend_after_a_refused_one_is_the_newest(stores):
     await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
     stores.time_passes(MINUTE_MS)
     resent = await stores.resend(verification, "333333")
+    await stores.deliver(verification, 3)
     assert resent.expires_at_ms == resent.sends[2].sent_at_ms + CODE_TTL_MS
     assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
     assert await stores.verdict(verification, "333333") is Verdict.APPROVED
@@ -340,6 +343,7 @@ async def test_a_resend_shortens_no_waiting(stores):
     stores = stores.under(late_window_seconds=0, supersede_codes=True)
     verification = await stores.issue("111111")
     await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
     assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
     await stores.resend(verification, "333333")
     stores.time_passes(59 * MINUTE_MS)
@@ -378,6 +382,45 @@ async def test_a_verification_that_twilio_was_too_busy_for_is_kept_for_a_minute(
     await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
     assert seconds - 20 < stores.admin.ttl(redis_keys.verification(verification.id)) <= seconds
     assert (await stores.read(verification)).status is Status.FAILED
+
+
+def _written(stores, verification, code, *, after):
+    return WrittenSend(verification.id, verification.to, stores.keyring.code_digests(verification.id, code)[0], after)
+
+
+async def test_a_send_is_taken_back_by_its_code(stores):
+    """A resend of which only the code is known leaves no trace, at the record and at the number, however often."""
+    stores = stores.under(number=Limits(((2, CODE_TTL_MS),)))
+    verification = await stores.sent("111111")
+    before, number_before = await stores.read(verification), stores.number_record()
+    await stores.resend(verification, "222222")
+    await stores.verifications.take_back(_written(stores, verification, "222222", after=1))
+    assert (await stores.read(verification))._replace(resend_at_ms=0) == before._replace(resend_at_ms=0)
+    assert stores.number_record() == number_before
+    with pytest.raises(UnknownVerification):
+        await stores.verifications.take_back(_written(stores, verification, "222222", after=1))
+    assert await stores.verdict(verification, "222222") is Verdict.WRONG_CODE
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_a_send_that_was_there_before_is_not_taken_back(stores):
+    """Who drew the code of an earlier send, and did not hear that it was refused, takes nothing away."""
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    before = stores.record(verification)
+    for code, after in (("111111", 2), ("222222", 2), ("333333", 1), ("333333", 2)):
+        with pytest.raises(UnknownVerification):
+            await stores.verifications.take_back(_written(stores, verification, code, after=after))
+    assert stores.record(verification) == before
+
+
+async def test_an_issue_is_taken_back_by_its_code(stores):
+    """An only send that was never handed to Twilio fails its verification, which goes within a minute."""
+    verification = await stores.issue("111111")
+    await stores.verifications.take_back(_written(stores, verification, "111111", after=0))
+    assert (await stores.read(verification)).status is Status.FAILED
+    assert 0 < stores.admin.ttl(redis_keys.verification(verification.id)) <= 60
+    assert not stores.admin.exists(stores.number_key())
 
 
 async def test_one_send_taken_back_gives_one_send_back(stores):

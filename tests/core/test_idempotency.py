@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from service.core.idempotency import LEASE_MS, Idempotency, IdempotencyKey, KeptAnswer, StillRunning
 from service.core.keyring import Keyring
 from service.core.ports import Begun, OtherBody, StoreUnavailable
+from service.core.retrying import Retries, RetryPolicy
 
 KEYRING = Keyring([b"newest" * 6], b"index" * 7)
 ID = "ve_3" + "a" * 31
@@ -22,23 +23,43 @@ class Recorder:
     begun: Begun = field(default_factory=Begun)
     failure: Exception | None = None
     given: list[tuple[object, ...]] = field(default_factory=list)
+    away: int = 0  # so often giving back fails
 
-    async def begin(self, key: str, *, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
-        self.given.append(("begin", key, fingerprint, verification_id, lease_ms))
+    async def begin(self, key: str, *, fence: str, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
+        self.given.append(("begin", key, fence, fingerprint, verification_id, lease_ms))
         if self.failure is not None:
             raise self.failure
         return self.begun
 
-    async def finish(self, key: str, *, fingerprint: str, answer: bytes) -> None:
-        self.given.append(("finish", key, fingerprint))
+    async def finish(self, key: str, *, fence: str, answer: bytes) -> None:
+        self.given.append(("finish", key, fence))
         self.begun = Begun(answer=answer)
 
-    async def release(self, key: str, *, fingerprint: str) -> None:
-        self.given.append(("release", key, fingerprint))
+    async def release(self, key: str, *, fence: str) -> None:
+        self.given.append(("release", key, fence))
+        self.fail()
+
+    async def withdraw(self, key: str, *, fence: str) -> None:
+        self.given.append(("withdraw", key, fence))
+        self.fail()
+
+    def fail(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise StoreUnavailable("away")
+
+
+def silent(_: str, /, **__: object) -> None:
+    """Write no event."""
+
+
+def quick_retries() -> Retries:
+    """Make retries that pause for a moment only."""
+    return Retries(RetryPolicy(first_pause_seconds=0.001, longest_pause_seconds=0.002))
 
 
 def named(store: Recorder) -> tuple[Idempotency, IdempotencyKey]:
-    idempotency = Idempotency(store, KEYRING)
+    idempotency = Idempotency(store, KEYRING, retries=quick_retries(), journal=silent)
     return idempotency, idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", body=b"{}")
 
 
@@ -47,7 +68,7 @@ async def test_a_fresh_key_goes_ahead() -> None:
     store = Recorder()
     idempotency, key = named(store)
     assert await idempotency.begin(key, ID) is None
-    assert store.given == [("begin", key.tag, key.fingerprint, ID, LEASE_MS)]
+    assert store.given == [("begin", key.tag, key.fence, key.fingerprint, ID, LEASE_MS)]
 
 
 async def test_a_kept_answer_is_given_again() -> None:
@@ -82,10 +103,11 @@ async def test_an_answer_belongs_to_its_key() -> None:
 
 async def test_a_running_request_is_not_run_twice() -> None:
     """While the first request runs its repeat is refused, and neither keeps nor forgets anything."""
-    store = Recorder(begun=Begun(running=True))
+    store = Recorder(begun=Begun(running_ms=17_000))
     idempotency, key = named(store)
-    with pytest.raises(StillRunning):
+    with pytest.raises(StillRunning) as running:
         await idempotency.begin(key, ID)
+    assert running.value.retry_after_ms == 17_000
     assert [step for step, *_ in store.given] == ["begin"]
 
 
@@ -115,19 +137,55 @@ async def test_another_body_is_refused() -> None:
 async def test_without_a_key_nothing_is_stored() -> None:
     """A request without an Idempotency-Key costs the store nothing."""
     store = Recorder()
-    idempotency = Idempotency(store, KEYRING)
+    idempotency = Idempotency(store, KEYRING, retries=quick_retries(), journal=silent)
     assert await idempotency.begin(None, ID) is None
     await idempotency.finish(None, ANSWER)
     await idempotency.release(None)
     assert store.given == []
 
 
-async def test_a_released_key_is_released_with_its_body() -> None:
-    """A failure that a repeat may mend forgets this key with this fingerprint, and no other."""
-    store = Recorder()
+@pytest.mark.parametrize("step", ["release", "withdraw"])
+@pytest.mark.parametrize("away", [0, 1, 5])
+async def test_a_key_is_given_back_by_who_claimed_it_and_until_it_is(step: str, away: int) -> None:
+    """Each try names this request's own claim; while the store is away it goes on in the background."""
+    store = Recorder(away=away)
     idempotency, key = named(store)
-    await idempotency.release(key)
-    assert store.given == [("release", key.tag, key.fingerprint)]
+    await getattr(idempotency, step)(key)
+    assert store.given == [(step, key.tag, key.fence)]
+    await idempotency._retries.idle()
+    assert store.given == [(step, key.tag, key.fence)] * (away + 1)
+
+
+async def test_a_claim_whose_answer_was_lost_is_withdrawn() -> None:
+    """A claim that failed may have been made: it is given back in the background, and the caller hears of it."""
+    store = Recorder(failure=StoreUnavailable("away"), away=2)
+    idempotency, key = named(store)
+    with pytest.raises(StoreUnavailable):
+        await idempotency.begin(key, ID)
+    await idempotency._retries.idle()
+    assert store.given[1:] == [("withdraw", key.tag, key.fence)] * 3
+
+
+async def test_a_key_that_cannot_be_given_back_is_told() -> None:
+    """When there is no place to wait any more, the log says that the key stays claimed until its lease ends."""
+    told: list[str] = []
+    idempotency = Idempotency(
+        Recorder(away=1),
+        KEYRING,
+        retries=Retries(RetryPolicy(most_waiting=0)),
+        journal=lambda event, /, **_: told.append(event),
+    )
+    await idempotency.release(idempotency.key(scope="s", key="k", body=b""))
+    assert told == ["idempotency_key_not_released"]
+
+
+def test_every_request_has_a_claim_of_its_own() -> None:
+    """Two requests with the same key and body have one name, and each a fence that nobody else can guess."""
+    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
+    keys = [idempotency.key(scope="s", key="k", body=b"{}") for _ in range(100)]
+    assert len(set(keys)) == 1
+    assert len({key.fence for key in keys}) == 100
+    assert all(len(key.fence) >= 12 for key in keys)
 
 
 scopes = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|"), max_size=40)
@@ -136,7 +194,7 @@ scopes = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|"
 @given(scopes, scopes, st.text(max_size=40), st.text(max_size=40))
 def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: str) -> None:
     """Two keys share a tag only when caller, route and key are the same."""
-    idempotency = Idempotency(Recorder(), KEYRING)
+    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
     one = idempotency.key(scope=scope, key=key, body=b"{}")
     other = idempotency.key(scope=other_scope, key=other_key, body=b"{}")
     assert (one.tag == other.tag) == ((scope, key) == (other_scope, other_key))
@@ -145,14 +203,16 @@ def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: s
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_bodies_are_told_apart(body: bytes, other: bytes) -> None:
     """A body has the same fingerprint each time, another body another one."""
-    idempotency = Idempotency(Recorder(), KEYRING)
+    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
     one, two = (idempotency.key(scope="s", key="k", body=content) for content in (body, other))
     assert (one == two) == (body == other)
 
 
 def test_a_key_hides_what_the_caller_wrote() -> None:
     """Neither the key nor the body can be read from what is stored."""
-    key = Idempotency(Recorder(), KEYRING).key(scope="caller", key="order-7", body=b"+14155552671")
+    key = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent).key(
+        scope="caller", key="order-7", body=b"+14155552671"
+    )
     assert "order-7" not in repr(key)
     assert "4155552671" not in repr(key)
 

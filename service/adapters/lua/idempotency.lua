@@ -2,38 +2,55 @@
 -- Claim an Idempotency-Key, keep its answer, or give it back.
 --
 -- KEYS   1 idempotency record
--- ARGV   1 'begin' | 'finish' | 'release'   2 fingerprint of the body   3 begin: verification id, finish: sealed answer
---        4 begin: lease (ms), longer than any request runs
--- answer begin: {'fresh'} | {'answer', sealed answer} | {'other_body'} | {'running'}
+-- ARGV   1 'begin' | 'finish' | 'release' | 'withdraw'   2 fence: a random text that this claim alone has
+--        begin: 3 fingerprint of the body   4 verification id   5 lease (ms), longer than any request runs
+--        finish: 3 sealed answer
+-- answer begin: {'fresh'} | {'answer', sealed answer} | {'other_body'} | {'running', what is left of its lease (ms)}
 --               | {'abandoned', verification id} the first request died unanswered; this one has its lease now
---        finish, release: {'kept' | 'released' | 'gone'}
--- atomic of any number of equal requests one is fresh.
+--        else: {'kept' | 'released' | 'gone'}, gone: answered, or another claim's by now, and nothing was changed
+-- atomic of any number of equal requests one is fresh; only the newest claim can end what it began.
+--
+-- Process A is frozen for longer than its lease of 30 s:
+--
+--   0 s   A begins: fresh, fence a
+--   1 s   A stops
+--   31 s  B begins: abandoned, fence b, leased until 61 s
+--   32 s  A goes on, fails, releases with fence a: gone, for the claim is B's. So a third request does not begin beside B.
+--   33 s  B finishes with fence b: kept
+--
+-- A claim that was taken over is withdrawn, not released, by who does not know what the dead request has sent: its lease
+-- ends, so that a repeat may look at once, and that looks for the same verification. A fresh one is forgotten either way.
 
 --@include clock.lua
 
 local KEEP_SECONDS = 24 * 3600
 
-local step, fingerprint = ARGV[1], ARGV[2]
-local known, answer, until_ms, id = unpack(redis.call('HMGET', KEYS[1], 'fp', 'answer', 'until', 'id'))
+local step, fence = ARGV[1], ARGV[2]
+local known, answer, until_ms, id, holder, was_taken_over =
+  unpack(redis.call('HMGET', KEYS[1], 'fp', 'answer', 'until', 'id', 'by', 'over'))
 
 if step ~= 'begin' then
-  if known ~= fingerprint or answer then return {'gone'} end
-  if step == 'release' then
-    redis.call('DEL', KEYS[1])
-    return {'released'}
+  if holder ~= fence or answer then return {'gone'} end
+  if step == 'finish' then
+    redis.call('HSET', KEYS[1], 'answer', ARGV[3])
+    return {'kept'}
   end
-  redis.call('HSET', KEYS[1], 'answer', ARGV[3])
-  return {'kept'}
+  if step == 'withdraw' and was_taken_over then
+    redis.call('HSET', KEYS[1], 'until', string.format('%d', now_ms))
+  else
+    redis.call('DEL', KEYS[1])
+  end
+  return {'released'}
 end
 
-local lease_ms = string.format('%d', now_ms + tonumber(ARGV[4]))
+local fingerprint, lease_ms = ARGV[3], string.format('%d', now_ms + tonumber(ARGV[5]))
 if not known then
-  redis.call('HSET', KEYS[1], 'fp', fingerprint, 'id', ARGV[3], 'until', lease_ms)
+  redis.call('HSET', KEYS[1], 'fp', fingerprint, 'id', ARGV[4], 'until', lease_ms, 'by', fence)
   redis.call('EXPIRE', KEYS[1], KEEP_SECONDS)
   return {'fresh'}
 end
 if known ~= fingerprint then return {'other_body'} end
 if answer then return {'answer', answer} end
-if tonumber(until_ms) > now_ms then return {'running'} end
-redis.call('HSET', KEYS[1], 'until', lease_ms)
+if tonumber(until_ms) > now_ms then return {'running', tonumber(until_ms) - now_ms} end
+redis.call('HSET', KEYS[1], 'until', lease_ms, 'by', fence, 'over', 1)
 return {'abandoned', id}

@@ -54,7 +54,7 @@ local record = read_record(KEYS[1])
 local state, tag = record.st, record.tg
 if not state or owner ~= '' and owner ~= record.ow then return {'missing'} end
 if not string.find(key_ids, string.sub(record.to, 1, 1), 1, true) then return {'other_key'} end
-local newest, country, channel = record.lv or record.n, record.co, record.ch or 'sms'
+local country, channel = record.co, record.ch or 'sms'
 local number_key = number_prefix .. tag
 
 if idempotency_field ~= '' then
@@ -89,8 +89,13 @@ if send then
   elseif state == 'canceled' then verdict = 'canceled'
   elseif state ~= 'pending' then send = nil  -- locked or failed: a code that fits is as wrong as any
   elseif now_ms >= tonumber(record['t:' .. send]) + tonumber(record.tl) * 1000 then verdict = 'expired'
-  elseif strict and send ~= newest then verdict = 'superseded'
-  else verdict = 'approved' end
+  else
+    verdict = 'approved'
+    -- Only what was handed to Twilio supersedes: a later send that has a SID, or is known to have got no clear answer.
+    for later = tonumber(send) + 1, strict and tonumber(record.n) or 0 do
+      if record['s:' .. later] or record['d:' .. later] == '0unknown' then verdict = 'superseded' end
+    end
+  end
 end
 
 -- The message arrived, whatever the verdict: it is confirmed once (`f:` says whether it was).

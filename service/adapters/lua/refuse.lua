@@ -2,8 +2,9 @@
 -- Take back a send that certainly was not sent.
 --
 -- KEYS   1 verification   2 number   3 stats
--- ARGV   1 send number   2 Twilio's error code, or ''   3 rank and status of a failed message   4 '1': the fault passes
+-- ARGV   1 send number, or '' for the send that carries a code   2 Twilio's error code, or ''   3 rank and status of a failed message   4 '1': the fault passes
 --        (busy, unreachable, our own), so a resend leaves no trace
+--        only for a send that is told by its code: 5 digest of the code   6 how many sends there were before it
 -- answer {'refused', record as shown.lua shows it} | {'missing'}
 -- atomic its code can never be accepted; the number's limit gets it back, for nobody was disturbed; the verification fails
 --        when no other send is left to wait for, else `lv` says which of those is the newest, for it is that one's expiry
@@ -15,6 +16,10 @@
 local FAILED_MS = 60 * 1000
 
 local send, passing = ARGV[1], ARGV[4] == '1'
+if send == '' then
+  send = redis.call('HGET', KEYS[1], 'c:' .. ARGV[5])
+  if not send or tonumber(send) <= tonumber(ARGV[6]) then return {'missing'} end
+end
 local state, sends, sent_ms, country, channel =
   unpack(redis.call('HMGET', KEYS[1], 'st', 'n', 't:' .. send, 'co', 'ch'))
 if not state or not sent_ms then return {'missing'} end

@@ -1,0 +1,87 @@
+"""Undoing: a request that fails gives back what it took: its limits, its send, its Idempotency-Key.
+
+Promises: what certainly sent nothing costs nothing. When Redis is away in the middle, the send and the key are given
+back in the background (`retrying`), while the caller has its 503. The key is set free when the send has been taken
+back: a repeat must not meet a send that nobody made. What another request has taken over by then stays as it is.
+A process that is killed gives nothing back: what it took ends with its lease, its window or its record.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from service.core.guard import Reservation
+from service.core.idempotency import LEASE_MS, Idempotency, IdempotencyKey
+from service.core.ports import Journal, StoreUnavailable, UnknownVerification, VerificationStore, WrittenSend
+from service.core.retrying import Retries
+from service.core.sending import MessageRefused
+
+_LOOKS = 2  # a step whose answer did not come may still be carried out
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a request has taken so far beside its key and its limits: a send that the store may have written."""
+
+    send: WrittenSend | None = None
+
+
+class Undoing:
+    """Gives back what failed requests took."""
+
+    def __init__(
+        self, store: VerificationStore, idempotency: Idempotency, *, retries: Retries, journal: Journal
+    ) -> None:
+        self._store = store
+        self._idempotency = idempotency
+        self._retries = retries
+        self._journal = journal
+
+    @asynccontextmanager
+    async def on_failure(self, key: IdempotencyKey | None, reservation: Reservation) -> AsyncIterator[Taken]:
+        """Run the rest of a request; give back what it took when it fails in a way that a repeat may mend."""
+        taken = Taken()
+        try:
+            yield taken
+        except MessageRefused as refused:
+            await self._idempotency.release(key)  # a refusal that is kept has its answer already: this leaves it
+            if refused.is_ours:
+                await reservation.give_back()  # else it stays counted: numbers must not be probed for free
+            raise
+        except StoreUnavailable:
+            await asyncio.gather(self._take_back(taken.send, key), reservation.give_back())
+            raise
+        except Exception:
+            await asyncio.gather(self._idempotency.release(key), reservation.give_back())
+            raise
+        finally:
+            reservation.end_probe()
+
+    async def _take_back(self, send: WrittenSend | None, key: IdempotencyKey | None) -> None:
+        """Take a send back that was not handed to Twilio, if it was written; then release the key."""
+        if send is None:
+            await self._idempotency.release(key)
+            return
+        step = partial(self._look_and_take_back, send, key, iter(range(1, _LOOKS)))
+        try:
+            await step()
+        except StoreUnavailable:
+            self._retries.add(
+                step,
+                for_seconds=LEASE_MS / 1000,
+                given_up=lambda reason: self._journal(
+                    "send_not_taken_back", verification_id=send.verification_id, reason=reason
+                ),
+            )
+
+    async def _look_and_take_back(
+        self, send: WrittenSend, key: IdempotencyKey | None, more_looks: Iterator[int]
+    ) -> None:
+        try:
+            await self._store.take_back(send)
+        except UnknownVerification:
+            if next(more_looks, None) is not None:
+                raise StoreUnavailable("the send is not written, or not yet") from None
+        await self._idempotency.release(key)
