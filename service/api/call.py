@@ -61,7 +61,7 @@ class Call:
     @property
     def has_body(self) -> bool:
         """Tell whether the request announces a body."""
-        return self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
+        return self.headers.get(b"content-length", b"").strip(b"0") != b"" or b"transfer-encoding" in self.headers
 
     @property
     def is_front_end(self) -> bool:

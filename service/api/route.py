@@ -84,7 +84,7 @@ class LeanRoute(APIRoute):
             await self.access.authorize(call, call.path_params)
         arguments: dict[str, Any] = {**call.path_params, "call": call}
         if self.takes_body or call.has_body:
-            call.body = await read_body(call, media_type=self.body_type, most_bytes=self.most_body_bytes)
+            call.body = await self._read_body(call)
         if self.body_model is not None:
             arguments[self.body_name] = self.body_model.__pydantic_validator__.validate_json(call.body)
         elif self.body_type == JSON and call.body:
@@ -101,18 +101,23 @@ class LeanRoute(APIRoute):
             return answer
         return Reply(self.status_code or 200, to_json(answer))
 
+    async def _read_body(self, call: Call) -> bytes:
+        """Read a body of the right type; stop at the limit, whatever Content-Length says.
 
-async def read_body(call: Call, *, media_type: str, most_bytes: int) -> bytes:
-    """Read a body of the right type; stop at the limit, whatever Content-Length says."""
-    given = call.header(b"content-type") or ""
-    if given != media_type and given.partition(";")[0].strip().lower() != media_type:
-        raise wrong_type(media_type)
-    body = call.whole_body()
-    if body is None:
-        return await _receive_body(call, most_bytes)
-    if len(body) > most_bytes:
-        raise too_large(most_bytes)
-    return body
+        Where none is taken, one without a byte is none, and has no type: only its end tells when it is chunked.
+        """
+        given = call.header(b"content-type") or ""
+        is_wrong = given != self.body_type and given.partition(";")[0].strip().lower() != self.body_type
+        if is_wrong and (self.takes_body or b"transfer-encoding" not in call.headers):
+            raise wrong_type(self.body_type)
+        body = call.whole_body()
+        if body is None:
+            body = await _receive_body(call, self.most_body_bytes)
+        elif len(body) > self.most_body_bytes:
+            raise too_large(self.most_body_bytes)
+        if is_wrong and body:
+            raise wrong_type(self.body_type)
+        return body
 
 
 async def _receive_body(call: Call, most_bytes: int) -> bytes:
