@@ -68,6 +68,8 @@ class Exchange(RequestResponseCycle):
         self.response_started = self.response_complete = True
         if answer.closes:
             self.keep_alive = False
+        if self.head.method == "HEAD":
+            answer = answer._replace(body=b"")
         self.transport.write(_written(answer, self.default_headers, says_close=not self.keep_alive))
         self.message_event.set()
         if not self.keep_alive:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -42,7 +42,7 @@ class Sandbox:
         inspection = Inspection(self.ledger, self.faults, self._carrier, traffic)
         self._app = Starlette(
             routes=[*api.routes(), *inspection.routes(), *phone_routes()],
-            exception_handlers={HTTPException: _refuse},
+            exception_handlers={HTTPException: _refuse, ClientDisconnect: _end},
             lifespan=self._lifespan,
             max_body_size=_BODY_LIMIT,
         )
@@ -75,3 +75,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     """Answer a path or method that does not exist as Twilio does."""
     is_method = isinstance(error, HTTPException) and error.status_code == 405  # noqa: PLR2004 - a word of the protocol
     return TwilioError(20004 if is_method else 20404, request.url.path).response()
+
+
+async def _end(_: Request, __: Exception) -> Response:
+    """Answer a request whose body broke off, if anybody is left to read it."""
+    return Response(status_code=400)

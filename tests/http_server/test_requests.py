@@ -176,3 +176,12 @@ async def test_another_expectation_is_ignored(server):
     """An expectation that nobody knows changes nothing."""
     received = await server.talk(post(b"Expect: miracles") + LAST)
     assert received.count(b"HTTP/1.1 200 OK") == received.count(b"HTTP/1.1 ") == 2
+
+
+async def test_a_head_is_asked_for_alone(server):
+    """HEAD has the headers of its answer and no body: what follows is the next answer."""
+    received = await server.talk(b"HEAD /get HTTP/1.1\r\nHost: x\r\n\r\n" + LAST)
+    first, second, body = received.split(b"\r\n\r\n")
+    assert b"content-length: " in first
+    assert second.startswith(b"HTTP/1.1 200 OK")
+    assert body == b'["GET", "/last", ""]'

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import aiohttp
+import pytest
 from twilio.base.exceptions import TwilioRestException
 
 from service.sandbox import SandboxSettings, create_sandbox
@@ -130,3 +131,20 @@ def test_a_feedback_post_is_recorded_before_it_is_answered():
     ledger.open_feedback("SM2", None)
     ledger.close_feedback(first, 200)
     assert [(post.sid, post.status) for post in ledger.feedback()] == [("SM2", None)]
+
+
+@pytest.mark.parametrize("path", ["/2010-04-01/Accounts/x/Messages.json", "/_/faults"])
+async def test_a_body_that_breaks_off_alarms_nobody(live, caplog, path):
+    """A client that leaves in the middle of a body, or sends a malformed one, leaves no traceback."""
+    port = int(live.url.rpartition(":")[2])
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n".encode()
+    _, gone = await asyncio.open_connection("127.0.0.1", port)
+    gone.write(head + b"Content-Length: 9\r\n\r\nTo")
+    await gone.drain()
+    gone.transport.abort()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head + b"Transfer-Encoding: chunked\r\n\r\nz\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+    assert await live.read("messages") == []
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
