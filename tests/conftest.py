@@ -219,11 +219,11 @@ async def create_key(settings, *scopes, name="test"):
 async def start(redis, valkey):
     """Give a function that starts a service with settings of the test's choice; all end with the test.
 
-    `start(sandbox={...}, journal=..., **settings)`: the stand-in answers callbacks at once (20 ms).
+    `start(sandbox={...}, journal=..., protocol=..., **settings)`: the stand-in answers callbacks at once (20 ms).
     """
     async with AsyncExitStack() as stack:
 
-        async def start_one(*, sandbox=None, journal=None, **overrides):
+        async def start_one(*, sandbox=None, journal=None, protocol=HttpProtocol, **overrides):
             account = SandboxSettings(**{"delivery_seconds": 0.02, **(sandbox or {})})
             stand_in = create_sandbox(account)
             sandbox_url = await stack.enter_async_context(serving(stand_in, protocol=DroppingProtocol))
@@ -232,7 +232,7 @@ async def start(redis, valkey):
             settings = settings_for(url, overrides.pop("redis_url", valkey), sandbox_url, account, **overrides)
             key = await create_key(settings)
             app = create_app(settings, journal=journal or (lambda *_, **__: None))
-            await stack.enter_async_context(serving(app, listener=listener, protocol=HttpProtocol))
+            await stack.enter_async_context(serving(app, listener=listener, protocol=protocol))
             http = await stack.enter_async_context(aiohttp.ClientSession(url))
             return Running(url, settings, key, http, stand_in, sandbox_url)
 

@@ -8,19 +8,18 @@ A claim ends what it began and nothing else: who was taken for dead and goes on 
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from service.core.keyring import Keyring, SealBroken
 from service.core.ports import Begun, IdempotencyStore, Journal, StoreUnavailable
-from service.core.retrying import Retries, Step
+from service.core.retrying import Retries
 from service.core.sending import MessageRefused
 from service.core.verification import Verification
 
 # Longer than any request runs: three tries at Twilio of 5 s, pauses between, Redis on both sides.
 LEASE_MS = 30_000
-_NOT_RELEASED = "idempotency_key_not_released"
 
 
 class StillRunning(Exception):
@@ -85,7 +84,7 @@ class Idempotency:
                 lease_ms=LEASE_MS,
             )
         except StoreUnavailable:  # the claim may have been made all the same
-            self._do_later(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
+            self._give_back_later(partial(self._store.withdraw, key.tag, fence=key.fence))
             raise
         if begun.answer is not None:
             raise KeptAnswer(self._opened(key, begun.answer))
@@ -100,30 +99,29 @@ class Idempotency:
             raise StoreUnavailable(str(broken)) from None
 
     async def finish(self, key: IdempotencyKey | None, answer: bytes) -> None:
-        """Keep the answer for 24 h, in the background when the store is away. Raises nothing."""
+        """Keep the answer for 24 h."""
         if key is not None:
-            sealed = self._keyring.seal(key.tag, answer)
-            await self._do(partial(self._store.finish, key.tag, fence=key.fence, answer=sealed), "answer_not_kept")
+            await self._store.finish(key.tag, fence=key.fence, answer=self._keyring.seal(key.tag, answer))
 
     async def release(self, key: IdempotencyKey | None) -> None:
         """Forget the key: the request failed in a way that a repeat may mend. Raises nothing."""
         if key is not None:
-            await self._do(partial(self._store.release, key.tag, fence=key.fence), _NOT_RELEASED)
+            await self._give_back(partial(self._store.release, key.tag, fence=key.fence))
 
     async def withdraw(self, key: IdempotencyKey | None) -> None:
         """Give the key back as it was found, for it is not known what a dead request has sent. Raises nothing."""
         if key is not None:
-            await self._do(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
+            await self._give_back(partial(self._store.withdraw, key.tag, fence=key.fence))
 
-    async def _do(self, step: Step, event: str) -> None:
+    async def _give_back(self, step: Callable[[], Awaitable[None]]) -> None:
         try:
             await step()
         except StoreUnavailable:
-            self._do_later(step, event)
+            self._give_back_later(step)
 
-    def _do_later(self, step: Step, event: str) -> None:
+    def _give_back_later(self, step: Callable[[], Awaitable[None]]) -> None:
         self._retries.add(
             step,
             for_seconds=LEASE_MS / 1000,  # then a repeat takes the claim over anyhow
-            given_up=lambda reason: self._journal(event, reason=reason),
+            given_up=lambda reason: self._journal("idempotency_key_not_released", reason=reason),
         )
