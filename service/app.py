@@ -183,7 +183,6 @@ def _doors(
         undoing=Undoing(store, idempotency, retries=retries["undo"], journal=journal),
         keyring=keyring,
         policy=issue_policy(settings, codes),
-        journal=journal,
     )
     verifications = VerificationDoors(
         issuing=issuing,

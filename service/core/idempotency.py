@@ -8,18 +8,19 @@ A claim ends what it began and nothing else: who was taken for dead and goes on 
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from service.core.keyring import Keyring, SealBroken
 from service.core.ports import Begun, IdempotencyStore, Journal, StoreUnavailable
-from service.core.retrying import Retries
+from service.core.retrying import Retries, Step
 from service.core.sending import MessageRefused
 from service.core.verification import Verification
 
 # Longer than any request runs: three tries at Twilio of 5 s, pauses between, Redis on both sides.
 LEASE_MS = 30_000
+_NOT_RELEASED = "idempotency_key_not_released"
 
 
 class StillRunning(Exception):
@@ -84,7 +85,7 @@ class Idempotency:
                 lease_ms=LEASE_MS,
             )
         except StoreUnavailable:  # the claim may have been made all the same
-            self._give_back_later(partial(self._store.withdraw, key.tag, fence=key.fence))
+            self._do_later(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
             raise
         if begun.answer is not None:
             raise KeptAnswer(self._opened(key, begun.answer))
@@ -99,29 +100,30 @@ class Idempotency:
             raise StoreUnavailable(str(broken)) from None
 
     async def finish(self, key: IdempotencyKey | None, answer: bytes) -> None:
-        """Keep the answer for 24 h."""
+        """Keep the answer for 24 h, in the background when the store is away. Raises nothing."""
         if key is not None:
-            await self._store.finish(key.tag, fence=key.fence, answer=self._keyring.seal(key.tag, answer))
+            sealed = self._keyring.seal(key.tag, answer)
+            await self._do(partial(self._store.finish, key.tag, fence=key.fence, answer=sealed), "answer_not_kept")
 
     async def release(self, key: IdempotencyKey | None) -> None:
         """Forget the key: the request failed in a way that a repeat may mend. Raises nothing."""
         if key is not None:
-            await self._give_back(partial(self._store.release, key.tag, fence=key.fence))
+            await self._do(partial(self._store.release, key.tag, fence=key.fence), _NOT_RELEASED)
 
     async def withdraw(self, key: IdempotencyKey | None) -> None:
         """Give the key back as it was found, for it is not known what a dead request has sent. Raises nothing."""
         if key is not None:
-            await self._give_back(partial(self._store.withdraw, key.tag, fence=key.fence))
+            await self._do(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
 
-    async def _give_back(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _do(self, step: Step, event: str) -> None:
         try:
             await step()
         except StoreUnavailable:
-            self._give_back_later(step)
+            self._do_later(step, event)
 
-    def _give_back_later(self, step: Callable[[], Awaitable[None]]) -> None:
+    def _do_later(self, step: Step, event: str) -> None:
         self._retries.add(
             step,
             for_seconds=LEASE_MS / 1000,  # then a repeat takes the claim over anyhow
-            given_up=lambda reason: self._journal("idempotency_key_not_released", reason=reason),
+            given_up=lambda reason: self._journal(event, reason=reason),
         )

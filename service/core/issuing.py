@@ -20,7 +20,6 @@ from service.core.phone import PhoneNumber, parse_number
 from service.core.ports import (
     AlreadySent,
     IdTaken,
-    Journal,
     NewVerification,
     NotPending,
     SameCode,
@@ -82,7 +81,6 @@ class Issuing:
         undoing: Undoing,
         keyring: Keyring,
         policy: IssuePolicy,
-        journal: Journal,
     ) -> None:
         self._store = store
         self._sending = sending
@@ -91,7 +89,6 @@ class Issuing:
         self._undoing = undoing
         self._keyring = keyring
         self._policy = policy
-        self._journal = journal
 
     async def issue(self, request: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
@@ -222,11 +219,7 @@ class Issuing:
             raise
 
     async def _keep(self, outcome: Verification | MessageRefused, repeatable: Repeatable) -> None:
-        """Keep the answer; a store that fails here must not change it: the key's lease sees to a repeat."""
-        try:
-            await self._idempotency.finish(repeatable.key, repeatable.write(outcome))
-        except StoreUnavailable as away:
-            self._journal("answer_not_kept", reason=str(away))
+        await self._idempotency.finish(repeatable.key, repeatable.write(outcome))
 
     def _record(self, id_: str, number: PhoneNumber, request: IssueRequest, code_length: int) -> NewVerification:
         return NewVerification(

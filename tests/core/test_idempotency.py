@@ -33,6 +33,7 @@ class Recorder:
 
     async def finish(self, key: str, *, fence: str, answer: bytes) -> None:
         self.given.append(("finish", key, fence))
+        self.fail()
         self.begun = Begun(answer=answer)
 
     async def release(self, key: str, *, fence: str) -> None:
@@ -109,6 +110,18 @@ async def test_a_running_request_is_not_run_twice() -> None:
         await idempotency.begin(key, ID)
     assert running.value.retry_after_ms == 17_000
     assert [step for step, *_ in store.given] == ["begin"]
+
+
+async def test_an_answer_that_could_not_be_kept_at_once_is_kept_later() -> None:
+    """A store that is away when the answer must be kept fails no caller, and has the answer soon after."""
+    store, retries = Recorder(away=3), quick_retries()
+    idempotency = Idempotency(store, KEYRING, retries=retries, journal=silent)
+    key = idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", body=b"{}")
+    await idempotency.finish(key, ANSWER)
+    await retries.idle()
+    with pytest.raises(KeptAnswer) as kept:
+        await idempotency.begin(key, ID)
+    assert kept.value.answer == ANSWER
 
 
 async def test_an_empty_answer_is_an_answer() -> None:
