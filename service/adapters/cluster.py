@@ -19,6 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from service.adapters.dial import Address
 from service.adapters.lane import Lane
 from service.adapters.resp import pack
+from service.adapters.unreachable import SlotsNotServed
 
 _CLUSTER_SLOTS = pack((b"CLUSTER", b"SLOTS"))
 _SHORTEST_BREAK_SECONDS = 0.2
@@ -61,7 +62,7 @@ class Cluster:
         owner = self.known_owner_of(key)
         if owner is None:
             self.doubt()
-            raise RedisConnectionError("no node of the cluster holds this slot")
+            raise SlotsNotServed("no node of the cluster holds this slot")
         return owner
 
     async def primaries(self) -> list[Lane]:
@@ -105,7 +106,7 @@ class Cluster:
         # Shielded: a caller that gives up must not take the question away from the others.
         failure = await asyncio.shield(self._asking or self._ask())
         if failure is not None:
-            raise RedisConnectionError(f"no node of the cluster gives its slot map: {failure}")
+            raise RedisConnectionError(f"no node of the cluster gives its slot map: {failure}") from failure
 
     def _ask(self) -> asyncio.Task[RedisError | None]:
         if self._closed:
@@ -161,5 +162,5 @@ def _owners(ranges: Any, *, asked_host: str) -> list[Address | None]:
     except (TypeError, ValueError, AttributeError) as error:
         raise RedisConnectionError("the slot map is not understood") from error
     if not any(owners):
-        raise RedisConnectionError("the node knows no slots")
+        raise SlotsNotServed("the node knows no slots")
     return owners

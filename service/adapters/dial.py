@@ -10,6 +10,7 @@ comes out is ready for commands and has answered once; what goes wrong is Connec
 """
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from service.adapters.tls_mismatch import Silences
 
 Address = tuple[str, int]
 Options = dict[str, Any]
@@ -40,6 +43,7 @@ class Target:
     sentinel_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     addresses: tuple[Address, ...] = ()
     service: str = ""
+    silences: Silences = field(default_factory=Silences, repr=False, compare=False)
 
 
 def read_url(url: str, *, timeout_seconds: float) -> Target:
@@ -62,9 +66,19 @@ async def dial_server(target: Target, address: Address | None = None) -> asyncio
     options = dict(target.options)
     if address is not None:
         options["host"], options["port"] = address
-    async with session(options) as connection:
+    async with told_why(target, options), session(options) as connection:
         await greet(connection)
         return take_stream(connection)
+
+
+@asynccontextmanager
+async def told_why(target: Target, options: Mapping[str, Any]) -> AsyncIterator[None]:
+    """Look for the reason when a server of the target keeps ending connections without a word."""
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        raise await target.silences.explain(options, error)  # noqa: B904 - the same error, with its cause
+    target.silences.forget(options)
 
 
 @asynccontextmanager
@@ -88,7 +102,9 @@ async def session(options: Mapping[str, Any]) -> AsyncIterator[AbstractConnectio
 
 async def greet(connection: AbstractConnection) -> None:
     """Wait for a first answer: a frozen server still accepts connections, in the kernel, and never answers."""
-    await ask(connection, "CLIENT", "SETNAME", _CLIENT_NAME)
+    refusal = await ask(connection, "CLIENT", "SETNAME", _CLIENT_NAME)
+    if isinstance(refusal, ResponseError) and str(refusal).startswith("DENIED"):
+        raise RedisConnectionError("Redis refuses connections from elsewhere") from refusal
 
 
 async def ask(connection: AbstractConnection, *words: str) -> Any:
@@ -180,6 +196,9 @@ _NOT_UNDERSTOOD = (
 
 
 def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    for name in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
+        if name in options and not os.access(options[name], os.R_OK):
+            raise ValueError(f"the Redis URL names a file in {name} that is not there or cannot be read")
     try:
         _new_connection(options)
     except (TypeError, ValueError, RedisError):

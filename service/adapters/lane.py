@@ -21,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from service.adapters.unreachable import TooManyCalls
 from service.adapters.wire import Call, Wire
 
 Dial = Callable[[], Awaitable[asyncio.StreamWriter]]
@@ -62,7 +63,7 @@ class Lane:
             raise RedisConnectionError("the multiplexer is closed")
         loop, unwritten, wire = self._loop, self._unwritten, self._wire
         if len(unwritten) + (len(wire.pending) if wire is not None else 0) >= MOST_CALLS_IN_FLIGHT:
-            raise RedisConnectionError("too many calls in flight")
+            raise TooManyCalls("too many calls in flight")
         future: asyncio.Future[Any] = loop.create_future()
         unwritten.append(Call(future, loop.time() + self._timeout_seconds, packed))
         if wire is not None and len(unwritten) >= FULL_WRITE:
@@ -166,7 +167,9 @@ class Lane:
         while self._unwritten:
             future = self._unwritten.popleft().future
             if not future.done():
-                future.set_exception(type(error)(*error.args))  # one each: a raised exception gathers its own trace
+                own = type(error)(*error.args)  # one each: a raised exception gathers its own trace
+                own.__cause__ = error
+                future.set_exception(own)
 
     def _sweep_later(self) -> None:
         self._sweep_timer = self._loop.call_later(self._timeout_seconds / 20, self._sweep)

@@ -19,7 +19,6 @@ from functools import cached_property, partial
 from typing import Any
 
 from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, NoScriptError, RedisError, TryAgainError
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.adapters.cluster import Cluster
@@ -27,6 +26,7 @@ from service.adapters.dial import dial_server, read_url
 from service.adapters.lane import Lane
 from service.adapters.resp import Word, pack
 from service.adapters.sentinel import Sentinels
+from service.adapters.unreachable import SlotsNotServed
 
 _ASKING = pack((b"ASKING",))
 _MOST_REDIRECTIONS = 8
@@ -198,7 +198,7 @@ async def _follow(cluster: Cluster, packed: bytes, key: str | None) -> Any:
         except RedisError as error:
             cluster.doubt(error)
             raise
-    raise RedisConnectionError("the cluster sends the command from node to node")
+    raise SlotsNotServed("the cluster sends the command from node to node")
 
 
 def _ask(lane: Lane, packed: bytes) -> asyncio.Future[Any]:

@@ -59,6 +59,11 @@ def dead_info(partition: str) -> str:
     return f"otp:{{{partition}}}:dead:info"
 
 
+def health(partition: str) -> str:
+    """Name what a look at the health of a partition writes, and takes away again."""
+    return f"otp:{{{partition}}}:health"
+
+
 def stats(partition: str) -> str:
     """Name the counters of a partition."""
     return f"otp:{{{partition}}}:stats"

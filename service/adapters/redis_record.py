@@ -23,6 +23,7 @@ from typing import Any
 
 from service.core.keyring import Keyring, SealBroken
 from service.core.ports import NewVerification, StoreUnavailable
+from service.core.store_health import UNREADABLE
 from service.core.verification import Action, Channel, Delivery, Feedback, Send, Status, Verification
 
 _PLACES_OF_A_SEND, _FEEDBACK = 5, 3
@@ -99,7 +100,7 @@ def read_record(
     try:
         to = keyring.unseal(verification_id, sealed).decode()
     except SealBroken as broken:
-        raise StoreUnavailable(str(broken)) from None
+        raise StoreUnavailable(str(broken), UNREADABLE) from None
     channel, status = _CHANNELS[channel_word], _STATES[state]
     sends = tuple(
         [

@@ -29,6 +29,7 @@ from service.core.ports import (
     UnknownVerification,
     WrittenSend,
 )
+from service.core.store_health import UNREADABLE
 from service.core.verification import (
     Delivery,
     Judgement,
@@ -168,7 +169,7 @@ class RedisVerifications:
             raise OtherBody
         if answer == b"other_key":
             raise StoreUnavailable(
-                "judge: written under a key that is not in OTP_SECRET_KEYS; add it on every host first"
+                "judge: written under a key that is not in OTP_SECRET_KEYS; add it on every host first", UNREADABLE
             )
         verdict, owes, replayed, record = rest
         return Judgement(

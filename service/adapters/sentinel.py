@@ -13,7 +13,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.adapters.dial import Address, Target, ask, greet, session, take_stream
+from service.adapters.dial import Address, Target, ask, greet, session, take_stream, told_why
+from service.adapters.unreachable import NoPrimary
 
 _LOOK_EVERY_SECONDS = 1.0
 
@@ -28,12 +29,13 @@ class Sentinels:
     async def dial(self) -> asyncio.StreamWriter:
         """Connect to the primary and hand over the stream; raise ConnectionError or TimeoutError."""
         host, port = address = await self._find()
-        async with session({**self._target.options, "host": host, "port": port}) as connection:
+        options = {**self._target.options, "host": host, "port": port}
+        async with told_why(self._target, options), session(options) as connection:
             await greet(connection)
             # Sentinel may name the old primary for a moment longer: its guide for clients asks to check the role.
             role = await ask(connection, "ROLE")
             if isinstance(role, list) and role[0] != b"master":
-                raise RedisConnectionError("Sentinel names a node that is not the primary")
+                raise NoPrimary("Sentinel names a node that is not the primary")
             self._primary = address
             return take_stream(connection)
 
@@ -56,7 +58,7 @@ class Sentinels:
         addresses = self._target.addresses
         share_seconds = self._target.options["socket_timeout"] / len(addresses)
         times = {"socket_timeout": share_seconds, "socket_connect_timeout": share_seconds}
-        failure: object = None
+        failure: RedisError | None = None
         for host, port in addresses:
             options = {**self._target.sentinel_options, **times, "host": host, "port": port}
             try:
@@ -67,5 +69,7 @@ class Sentinels:
             except (RedisConnectionError, RedisTimeoutError) as error:
                 failure = error
             else:
-                failure = answer or "unknown service"
-        raise RedisConnectionError(f"no Sentinel names a primary for {self._target.service!r}: {failure}")
+                failure = answer
+        raise NoPrimary(
+            f"no Sentinel names a primary for {self._target.service!r}: {failure or 'unknown service'}"
+        ) from failure

@@ -94,7 +94,7 @@ class Wire(asyncio.Protocol):
         if not self.pending:
             self.drop("the connection is no longer used")
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: str, cause: Exception | None = None) -> None:
         """Close at once; what was written and not answered fails, for nobody knows whether Redis ran it."""
         if self._dropped:
             return
@@ -102,7 +102,9 @@ class Wire(asyncio.Protocol):
         self._transport.abort()
         for call in self.pending:
             if not call.future.done():
-                call.future.set_exception(RedisConnectionError(reason))
+                error = RedisConnectionError(reason)
+                error.__cause__ = cause
+                call.future.set_exception(error)
         self.pending.clear()
         self._on_lost(self)
 
@@ -114,7 +116,7 @@ class Wire(asyncio.Protocol):
         try:
             replies = self._parser.feed(data)
         except ProtocolError as error:
-            self.drop(str(error))
+            self.drop(str(error), error)
             return
         for reply in replies:
             if not self.pending:

@@ -16,6 +16,7 @@ from service.api.problems import ProblemAnswer
 from service.core.guard import Guard
 from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
 from service.core.ports import ApiKeyStore, StoreUnavailable
+from service.core.store_health import UNKNOWN
 
 SECURITY_SCHEMES = {
     "apiKey": {
@@ -73,6 +74,7 @@ class Authenticator:
         self._clock = clock
         self._keys: dict[str, _Known] = {}
         self._read_at = self._asked_at = -_OLDEST_SECONDS
+        self._fault = UNKNOWN  # why the last reading failed
         self._reading = asyncio.Lock()
 
     def key(self, scope: Scope) -> Access:
@@ -125,14 +127,14 @@ class Authenticator:
             if self._clock() - self._asked_at >= _PAUSE_SECONDS:  # else another caller has just asked
                 await self._read()
             elif self._read_at != self._asked_at:  # and got no answer: whoever stood in line need not wait for it too
-                raise StoreUnavailable("the API keys could not be read")
+                raise StoreUnavailable("the API keys could not be read", self._fault)
         return self._keys.get(digest)
 
     async def _read(self) -> None:
         try:
             stored = await self._store.api_keys()
-        except StoreUnavailable:
-            self._asked_at = self._clock()
+        except StoreUnavailable as away:
+            self._asked_at, self._fault = self._clock(), away.fault
             raise
         self._keys = {
             digest: _Known(key.scopes, Caller(scope_id=digest, name=key.name, owner=key.owner_tag))

@@ -16,6 +16,7 @@ from service.core.keyring import Keyring, SealBroken
 from service.core.ports import Begun, IdempotencyStore, Journal, StoreUnavailable
 from service.core.retrying import Retries, Step
 from service.core.sending import MessageRefused
+from service.core.store_health import UNREADABLE
 from service.core.verification import Verification
 
 # Longer than any request runs: three tries at Twilio of 5 s, pauses between, Redis on both sides.
@@ -97,7 +98,7 @@ class Idempotency:
         try:
             return self._keyring.unseal(key.tag, sealed)
         except SealBroken as broken:
-            raise StoreUnavailable(str(broken)) from None
+            raise StoreUnavailable(str(broken), UNREADABLE) from None
 
     async def finish(self, key: IdempotencyKey | None, answer: bytes) -> None:
         """Keep the answer for 24 h, in the background when the store is away. Raises nothing."""

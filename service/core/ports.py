@@ -9,11 +9,21 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from service.core.limits import Limit, Limits, Unit
+from service.core.store_health import UNKNOWN, StoreCause, StoreFault
 from service.core.verification import Action, Channel, Delivery, Judgement, Verification
 
 
 class StoreUnavailable(Exception):
     """Redis did not answer in time or refused a write; nothing may be assumed about the step."""
+
+    def __init__(self, what: str = "", fault: StoreFault = UNKNOWN) -> None:
+        super().__init__(what)
+        self.fault = fault
+
+    @property
+    def cause(self) -> StoreCause:
+        """Why: one word of a closed set."""
+        return self.fault.cause
 
 
 # --- Verifications --------------------------------------------------------------------------------

@@ -93,11 +93,11 @@ def server(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iter
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, *slots: tuple[int, int]) -> Iterator[list[Server]]:
+def cluster(folder: Path, *slots: tuple[int, int], arguments: tuple[str, ...] = ()) -> Iterator[list[Server]]:
     """Run one node for each range of slots, joined to a cluster that is ready."""
     with contextlib.ExitStack() as stack:
         nodes = [
-            stack.enter_context(server(folder / f"node{number}", "--cluster-enabled", "yes"))
+            stack.enter_context(server(folder / f"node{number}", "--cluster-enabled", "yes", *arguments))
             for number in range(len(slots))
         ]
         for node, (first, last) in zip(nodes, slots, strict=True):

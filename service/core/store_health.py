@@ -1,0 +1,92 @@
+"""Why Redis does not do its work, and which partitions can: what the probes, `check`, the log and the metrics say.
+
+Health is a question about the work: a partition is well when an issue and a check could be written there. Asking is
+the adapter's part, and so is what each cause means for an operator.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class StoreCause(StrEnum):
+    """Why a step could not be done: a closed set, the same word in probes, log lines and metrics."""
+
+    REFUSED = "refused"
+    UNKNOWN_HOST = "unknown_host"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    OVERLOADED = "overloaded"
+    NOT_REDIS = "not_redis"
+    TLS_NEEDED = "tls_needed"
+    TLS_NOT_SPOKEN = "tls_not_spoken"
+    TLS_UNKNOWN_CA = "tls_unknown_ca"
+    TLS_HOST_NAME = "tls_host_name"
+    TLS_EXPIRED = "tls_expired"
+    TLS_CLIENT_CERTIFICATE = "tls_client_certificate"
+    TLS = "tls"
+    PASSWORD_MISSING = "password_missing"  # noqa: S105 - the name of a cause
+    PASSWORD_WRONG = "password_wrong"  # noqa: S105
+    PROTECTED_MODE = "protected_mode"
+    TOO_MANY_CLIENTS = "too_many_clients"
+    DATABASE = "database"
+    NO_PERMISSION = "no_permission"
+    UNKNOWN_COMMAND = "unknown_command"
+    REPLICA = "replica"
+    PRIMARY_DOWN = "primary_down"
+    NO_PRIMARY = "no_primary"
+    TOO_FEW_REPLICAS = "too_few_replicas"
+    MOVED = "moved"
+    CROSS_SLOT = "cross_slot"
+    NOT_A_CLUSTER = "not_a_cluster"
+    CLUSTER_DOWN = "cluster_down"
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK = "disk"
+    LOADING = "loading"
+    BUSY_SCRIPT = "busy_script"
+    UNREADABLE = "unreadable"
+    UNKNOWN = "unknown"
+
+
+class StoreFault(NamedTuple):
+    """One cause with the fix in a sentence, and what exactly is missing where the store says so."""
+
+    cause: StoreCause
+    fix: str
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The fix, with what is missing."""
+        return f"{self.fix} Missing: {self.detail}." if self.detail else self.fix
+
+
+UNKNOWN = StoreFault(StoreCause.UNKNOWN, "See the logs of the service and of Redis.")
+UNREADABLE = StoreFault(
+    StoreCause.UNREADABLE, "A record cannot be read: the key that wrote it is missing from OTP_SECRET_KEYS."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """Which partitions could not write an issue and a check at the last look, and whether the API keys can be read."""
+
+    partitions: tuple[str, ...]
+    faults: Mapping[str, StoreFault]  # by partition; one that is not here works
+    api_keys: StoreFault | None = None
+    lacking: tuple[str, ...] = ()  # commands that other steps need, such as those of the worker, and may not run
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether any partition does the work."""
+        return len(self.faults) < len(self.partitions)
+
+    def by_fault(self) -> dict[StoreFault, list[str]]:
+        """Group the partitions that do not work by what is wrong with them."""
+        grouped: dict[StoreFault, list[str]] = {}
+        for partition in self.partitions:
+            if partition in self.faults:
+                grouped.setdefault(self.faults[partition], []).append(partition)
+        return grouped
