@@ -1,8 +1,8 @@
 """The composition root: builds every part, joins them, opens and closes them in order.
 
-Read it top to bottom and you have seen the whole service. Opening goes Redis, Twilio, worker, doors.
-Closing goes backwards: the server has answered its last request by then; the worker claims no more,
-finishes what it holds and settles it; only then do the connections to Twilio and Redis close.
+Read it top to bottom and you have seen the whole service. Opening goes Redis, Twilio, worker, doors. Closing goes
+backwards: the server has answered its last request by then; the worker claims no more, finishes what it holds and
+settles it; only then do the connections to Twilio and Redis close.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from starlette.types import ASGIApp
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.multiplexer import open_multiplexer
+from service.adapters.redis_error_counts import ErrorCounts, counted_errors
+from service.adapters.redis_health import RedisHealth
 from service.adapters.redis_ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
 from service.adapters.redis_owed import RedisConfirmations
 from service.adapters.redis_store import RedisVerifications
@@ -102,6 +104,7 @@ async def open_doors(settings: Settings, journal: Journal) -> AsyncIterator[list
     """Open the whole service, the worker with it unless `OTP_WORKER` is off; give its routes."""
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
+        errors = await parts.enter_async_context(counted_errors(scripts))
         twilio = await parts.enter_async_context(open_twilio(twilio_account(settings)))
         retries = {step: Retries() for step in ("attach_sid", "undo")}
         for steps in retries.values():
@@ -111,7 +114,7 @@ async def open_doors(settings: Settings, journal: Journal) -> AsyncIterator[list
             worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, journal))
         for steps in retries.values():
             parts.callback(steps.stop, _DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
-        yield _doors(settings, scripts, twilio, worker=worker, retries=retries, journal=journal)
+        yield _doors(settings, scripts, twilio, worker=worker, retries=retries, errors=errors, journal=journal)
 
 
 @asynccontextmanager
@@ -154,9 +157,10 @@ def _doors(
     *,
     worker: Confirming | None,
     retries: Mapping[str, Retries],
+    errors: ErrorCounts,
     journal: Journal,
 ) -> list[BaseRoute]:
-    wake = _wake_nobody if worker is None else worker.wake
+    wake = (lambda _: None) if worker is None else worker.wake  # one that runs elsewhere polls
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
     breaker = Breaker(journal=journal)
@@ -197,19 +201,22 @@ def _doors(
         public_url=settings.otp_public_url,
     )
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
-    operations = _operations(scripts, breaker, waiting)
+    operations = _operations(scripts, breaker, waiting, errors)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
 
 
-def _operations(scripts: Scripts, breaker: Breaker, waiting: Mapping[str, Retries]) -> OperationsDoors:
+def _operations(
+    scripts: Scripts, breaker: Breaker, waiting: Mapping[str, Retries], errors: ErrorCounts
+) -> OperationsDoors:
     return OperationsDoors(
         OperationsView(
-            ping=scripts.ping,
+            health=RedisHealth(scripts).look,
             queue=RedisConfirmations(scripts).state,
             totals=RedisStats(scripts).totals,
             sending_halted=lambda: breaker.halted,
             retries_waiting=lambda: {step: retries.waiting for step, retries in waiting.items()},
+            errors_unwritten=lambda: errors.unwritten,
             metrics_text=metrics_text,
         )
     )
@@ -237,7 +244,3 @@ def _stop_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
         loop.add_reader(parent.sentinel, stop)
-
-
-def _wake_nobody(_: str) -> None:
-    """Do nothing: the worker runs elsewhere and polls."""

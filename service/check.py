@@ -1,21 +1,29 @@
 """`otp-service check`: what is wrong with the settings, Redis and Twilio, and how to mend it.
 
-It sends no message and changes nothing, but that it starts the embedded server where none runs. An
-`error` keeps the service from doing its work; a `warn` is a choice that an operator should have made
-on purpose.
+It sends no message and changes nothing, but that it starts the embedded server where none runs; what it
+writes to Redis it takes away again. An `error` keeps the service from doing its work; a `warn` is a choice
+that an operator should have made on purpose.
 """
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from service.adapters.redis_health import RedisHealth
 from service.adapters.scripts import Scripts
+from service.adapters.store_faults import lacking
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
+from service.core.claiming import PARTITIONS
 from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreCause
 from service.policies import twilio_account
 from service.settings import Settings, missing_to_serve
 
 _OLDEST_REDIS = 7
+_MORE_LOOKS = 2
+_PAUSE_SECONDS = 0.2
 _EXAMPLE_BRAND = Settings.model_fields["otp_brand"].default
 
 
@@ -35,7 +43,7 @@ async def examine(settings: Settings) -> list[Finding]:
     try:
         async with open_redis(settings) as scripts:
             findings += await _redis(scripts, is_embedded=settings.redis_url is None)
-    except (StoreUnavailable, RuntimeError, ValueError) as away:
+    except (RuntimeError, ValueError) as away:
         findings.append(Finding("error", f"Redis: {away}. Set REDIS_URL to a server that this machine can reach."))
     if not missing:
         findings.append(await _twilio(settings))
@@ -68,8 +76,47 @@ def _choices(settings: Settings) -> list[Finding]:
 
 
 async def _redis(scripts: Scripts, *, is_embedded: bool) -> list[Finding]:
-    """Look at every primary: one that evicts, or forgets, is enough to harm."""
-    infos = [_fields(info) for info in await scripts.everywhere("INFO")]
+    """Look whether Redis does the work, and then how it is set up."""
+    findings = await _work(scripts)
+    try:
+        infos = [_fields(info) for info in await scripts.everywhere("INFO")]
+    except StoreUnavailable as away:
+        # What keeps Redis from working is said already, partition by partition.
+        if away.cause is StoreCause.NO_PERMISSION or not findings:
+            findings.append(Finding("warn", f"Redis: its setup is not looked at, INFO fails: {away.fault.sentence}"))
+        return findings
+    return findings + _setup(infos, is_embedded=is_embedded)
+
+
+async def _work(scripts: Scripts) -> list[Finding]:
+    """Write as an issue and a check do in every partition; a silence is met again, until its reason is known."""
+    look = RedisHealth(scripts)
+    health = await look.look()
+    for _ in range(_MORE_LOOKS):
+        if not {fault.cause for fault in health.faults.values()} & {StoreCause.TIMEOUT, StoreCause.CONNECTION_LOST}:
+            break
+        await asyncio.sleep(_PAUSE_SECONDS)  # a failure to connect is believed for a moment
+        health = await look.look()
+    findings = [
+        Finding("error", f"Redis, {_named(partitions)}: {fault.cause}. {fault.sentence}")
+        for fault, partitions in health.by_fault().items()
+    ]
+    if findings:
+        return findings
+    if apart := health.api_keys or await look.look_apart():
+        findings.append(Finding("error", f"Redis, API keys and limits: {apart.cause}. {apart.sentence}"))
+    if health.lacking:
+        fault = lacking(health.lacking)
+        findings.append(Finding("error", f"Redis, the worker and the commands: {fault.cause}. {fault.sentence}"))
+    return findings
+
+
+def _named(partitions: Sequence[str]) -> str:
+    return "all partitions" if len(partitions) == len(PARTITIONS) else f"partitions {' '.join(partitions)}"
+
+
+def _setup(infos: Sequence[Mapping[str, str]], *, is_embedded: bool) -> list[Finding]:
+    """Judge the setup of every primary: one that evicts, or forgets, is enough to harm."""
     versions = {info.get("valkey_version") or info.get("redis_version", "0") for info in infos}
     findings = [
         Finding("error", f"Redis {version} is too old: use Redis 7 or Valkey.")

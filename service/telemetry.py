@@ -104,8 +104,8 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def metrics_text(totals: Counter[str], gauges: Mapping[str, float]) -> bytes:
-    """Write the counters of the scripts and the gauges of the queue in the Prometheus text format."""
+def metrics_text(totals: Counter[str] | None, gauges: Mapping[str, float]) -> bytes:
+    """Write counters, unless they are unknown, and gauges in the Prometheus text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(totals, gauges))
     return generate_latest(registry)
@@ -114,14 +114,18 @@ def metrics_text(totals: Counter[str], gauges: Mapping[str, float]) -> bytes:
 class _Snapshot(Collector):
     """One reading of the counters, in the shape the library asks for."""
 
-    def __init__(self, totals: Counter[str], gauges: Mapping[str, float]) -> None:
+    def __init__(self, totals: Counter[str] | None, gauges: Mapping[str, float]) -> None:
         self._totals = totals
         self._gauges = gauges
 
     def collect(self) -> Iterable[Metric]:
-        """Group `check:<verdict>`, `<event>:<country>:<channel>` and `numbers:<event>`, and pass the gauges on.
+        """Give the counters, unless they are unknown, and pass the gauges on."""
+        if self._totals is not None:
+            yield from self._counter_families(self._totals)
+        yield from self._gauge_families()
 
-        A gauge is called `<name>` or `<name>:<value of its label>`.
+    def _counter_families(self, totals: Counter[str]) -> Iterable[Metric]:
+        """Group `check:<verdict>`, `<event>:<country>:<channel>`, `numbers:<event>` and `store_error:<cause>`.
 
         Approvals are counted by country and channel alone: their sum is the verdict's count.
         """
@@ -132,22 +136,26 @@ class _Snapshot(Collector):
             labels=["event", "country", "channel"],
         )
         numbers = CounterMetricFamily("otp_numbers", "Numbers by what befell them: stopped.", labels=["event"])
-        for name, value in sorted(self._totals.items()):
+        errors = CounterMetricFamily("otp_store_errors", "Calls to Redis that failed, by cause.", labels=["cause"])
+        for name, value in sorted(totals.items()):
             match name.split(":"):
                 case ["check", verdict]:
                     checks.add_metric([verdict], value)
                 case ["numbers", event]:
                     numbers.add_metric([event], value)
+                case ["store_error", cause]:
+                    errors.add_metric([cause], value)
                 case [event, country, channel]:
                     events.add_metric([event, country, channel], value)
-        approved = sum(value for name, value in self._totals.items() if name.startswith("approved:"))
+        approved = sum(value for name, value in totals.items() if name.startswith("approved:"))
         checks.add_metric(["approved"], approved)
         yield checks
         yield events
         yield numbers
-        yield from self._gauge_families()
+        yield errors
 
     def _gauge_families(self) -> Iterable[Metric]:
+        """Group the gauges, called `<name>` or `<name>:<value of its label>`."""
         families: dict[str, GaugeMetricFamily] = {}
         for name, reading in self._gauges.items():
             family, _, label = name.partition(":")
@@ -166,5 +174,11 @@ _GAUGES = {
     "otp_confirming_halted": "1 while only probes are posted: Twilio refuses the credentials, or many in a row failed.",
     "otp_confirming_worked": "1 while some worker is alive.",
     "otp_retries_waiting": "Steps at Redis that have failed and that the process that answers tries again.",
+    "otp_partitions_unavailable": "Partitions of 16 where this process could write no issue and check, by cause.",
+    "otp_store_errors_unwritten": "Failed calls of this process that otp_store_errors does not hold yet, by cause.",
 }
-_GAUGE_LABELS = {"otp_retries_waiting": ["step"]}
+_GAUGE_LABELS = {
+    "otp_retries_waiting": ["step"],
+    "otp_partitions_unavailable": ["cause"],
+    "otp_store_errors_unwritten": ["cause"],
+}

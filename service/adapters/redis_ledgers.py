@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -101,10 +102,15 @@ class RedisApiKeys:
 
 
 class RedisStats:
-    """Reads the counters that the scripts keep."""
+    """Reads the counters that the scripts keep, and adds to them what a process has counted by itself."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
+
+    async def add(self, counts: Mapping[str, int]) -> None:
+        """Add to counters, in any partition: the totals are sums over all of them."""
+        args = [word for pair in counts.items() for word in pair]
+        await self._scripts.run("count", [redis_keys.stats(random.choice(PARTITIONS))], args)  # noqa: S311 - no secret
 
     async def totals(self) -> Counter[str]:
         """Sum the counters of all partitions; the names are those of the scripts, such as `approved:US:sms`."""

@@ -168,9 +168,7 @@ class RedisVerifications:
         if answer == b"other_body":
             raise OtherBody
         if answer == b"other_key":
-            raise StoreUnavailable(
-                "judge: written under a key that is not in OTP_SECRET_KEYS; add it on every host first", UNREADABLE
-            )
+            raise StoreUnavailable("judge: written under a key that must first be added on every host", UNREADABLE)
         verdict, owes, replayed, record = rest
         return Judgement(
             verdict=_VERDICTS[verdict],

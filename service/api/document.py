@@ -149,7 +149,7 @@ def _problems(route: LeanRoute) -> Iterator[ProblemAnswer]:
         else:
             yield ended_early()
     for code in route.problems:
-        yield problem_example(code)
+        yield code if isinstance(code, ProblemAnswer) else problem_example(code)
 
 
 def _invalid(route: LeanRoute) -> ProblemAnswer:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.api.operations import AliveAnswer, ReadyAnswer
+from service.api.operations import AliveAnswer
 from service.api.problems import ProblemAnswer, problem_of
+from service.api.readiness import ReadyAnswer, StoreTrouble
 from service.api.schemas import Answers, CheckBody, IssueBody
 from service.core.idempotency import StillRunning
 from service.core.issuing import ClientIpRequired
@@ -175,6 +176,9 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
         "readLiveness": {"alive": Example("Alive", AliveAnswer().model_dump())},
         "readReadiness": {
             "ready": Example("All is well", _ready("ok", owed=2)),
+            "partly": Example(
+                "Some partitions cannot write", _ready("ok", owed=2) | {"store": "partly", "unavailable": [_TROUBLE]}
+            ),
             "halted": Example(
                 "Ready, while Twilio refuses the credentials",
                 _ready("halted: Twilio answered 401, error 20003", owed=117),
@@ -215,5 +219,14 @@ def _sent(model: type[IssueBody | CheckBody], **fields: Any) -> dict[str, Any]:
     return model.model_validate(fields).model_dump(mode="json", exclude_unset=True)
 
 
+_TROUBLE = StoreTrouble(
+    partitions=["1", "5", "9", "d"],
+    cause="refused",
+    fix="Nothing listens where REDIS_URL points: start Redis there, or correct the host, port or path.",
+).model_dump()
+
+
 def _ready(confirming: str, *, owed: int, sending: str = "ok") -> dict[str, Any]:
-    return ReadyAnswer(sending=sending, confirming=confirming, owed=owed, dead=0).model_dump()
+    return ReadyAnswer(store="ok", api_keys="ok", sending=sending, confirming=confirming, owed=owed, dead=0).model_dump(
+        exclude_none=True
+    )

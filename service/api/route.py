@@ -45,7 +45,7 @@ class LeanRoute(APIRoute):
         endpoint: Endpoint,
         *,
         access: Access | None,
-        problems: Sequence[str] = (),
+        problems: Sequence[str | ProblemAnswer] = (),
         body_type: str = JSON,
         most_body_bytes: int = MOST_BODY_BYTES,
         room: float | None = 1.0,

@@ -24,7 +24,9 @@ def main() -> None:
     """Run a command; an expected failure is one sentence on standard error, never a traceback."""
     try:
         app()
-    except (SettingsRefused, EmbeddedUnavailable, StoreUnavailable, ValueError, OSError) as failure:
+    except StoreUnavailable as away:
+        refuse(f"Redis: {away}. {away.fault.sentence}")
+    except (SettingsRefused, EmbeddedUnavailable, ValueError, OSError) as failure:
         refuse(str(failure))
 
 

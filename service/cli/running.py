@@ -10,6 +10,7 @@ import uvicorn
 import uvloop
 
 from service.adapters.embedded import embedded_valkey
+from service.adapters.redis_error_counts import counted_errors
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis, open_worker
 from service.cli.console import refuse
@@ -78,6 +79,7 @@ def worker() -> None:
         journal = open_journal(settings.otp_log_level)
         async with (
             open_redis(settings) as scripts,
+            counted_errors(scripts),
             open_twilio(twilio_account(settings)) as twilio,
             open_worker(settings, scripts, twilio, journal),
         ):

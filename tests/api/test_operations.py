@@ -10,9 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.call import call_of
 from service.api.operations import OperationsDoors, OperationsView
-from service.api.problems import ProblemAnswer
+from service.core.claiming import PARTITIONS
 from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreCause, StoreFault, StoreHealth
 
+REFUSED = StoreFault(StoreCause.REFUSED, "Start Redis.")
 CALL = call_of({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
 
 
@@ -32,18 +34,19 @@ class View:
     """What the doors may ask, counted."""
 
     def __init__(self):
-        self.pings = self.looks = 0
+        self.tries = self.looks = 0
+        self.faults = {}
+        self.unwritten = {}
         self.queue = Queue()
         self.is_away = self.is_queue_away = False
         self.gauges = {}
         self.sending = None
         self.retries_waiting = {"attach_sid": 0}
 
-    async def ping(self):
-        self.pings += 1
+    async def health(self):
+        self.tries += 1
         await asyncio.sleep(0)
-        if self.is_away:
-            raise StoreUnavailable("PING: secret.host")
+        return StoreHealth(PARTITIONS, dict.fromkeys(PARTITIONS, REFUSED) if self.is_away else self.faults)
 
     async def look(self):
         self.looks += 1
@@ -53,10 +56,12 @@ class View:
         return self.queue
 
     async def totals(self):
+        if self.is_away:
+            raise StoreUnavailable("HGETALL: secret.host")
         return Counter()
 
-    def metrics_text(self, _totals, gauges):
-        self.gauges = gauges
+    def metrics_text(self, totals, gauges):
+        self.gauges, self.shown = gauges, totals
         return b"text"
 
 
@@ -76,11 +81,12 @@ def view():
 def doors(view, now):
     """Give the doors over that view and clock."""
     asked = OperationsView(
-        ping=view.ping,
+        health=view.health,
         queue=view.look,
         totals=view.totals,
         sending_halted=lambda: view.sending,
         retries_waiting=lambda: view.retries_waiting,
+        errors_unwritten=lambda: view.unwritten,
         metrics_text=view.metrics_text,
     )
     return OperationsDoors(asked, clock=lambda: now[0])
@@ -96,20 +102,20 @@ async def ready(doors):
 async def test_readiness_asks_redis_at_most_once_a_second(doors, view, now):
     """However many probes come, at once or one by one, Redis is asked once a second."""
     answers = await asyncio.gather(*(doors.readyz(CALL) for _ in range(100)))
-    assert ({answer.status for answer in answers}, view.pings, view.looks) == ({200}, 1, 1)
+    assert ({answer.status for answer in answers}, view.tries, view.looks) == ({200}, 1, 1)
     now[0] += 0.9
     await doors.readyz(CALL)
-    assert (view.pings, view.looks) == (1, 1)
+    assert (view.tries, view.looks) == (1, 1)
     now[0] += 0.1
     await doors.readyz(CALL)
-    assert (view.pings, view.looks) == (2, 2)
+    assert (view.tries, view.looks) == (2, 2)
 
 
 async def test_redis_away_is_asked_no_more_often(doors, view, now):
     """While Redis is away the probes share one look a second too, and turn to ready within one second of its return."""
     view.is_away = True
     answers = await asyncio.gather(*(doors.readyz(CALL) for _ in range(50)))
-    assert ({answer.status for answer in answers}, view.pings, view.looks) == ({503}, 1, 0)
+    assert ({answer.status for answer in answers}, view.tries, view.looks) == ({503}, 1, 1)
     view.is_away = False
     now[0] += 1.0
     assert (await doors.readyz(CALL)).status == 200
@@ -119,7 +125,8 @@ async def test_a_halted_worker_does_not_make_the_service_unready(doors, view):
     """Refused credentials stop confirmations, not checks: readiness stays 200 and says what is wrong."""
     view.queue = Queue(owed=3, dead=1, halted="401 (20003)")
     assert await ready(doors) == {
-        "status": "ready", "store": "ok", "sending": "ok", "confirming": "halted: 401 (20003)", "owed": 3, "dead": 1,
+        "status": "ready", "store": "ok", "api_keys": "ok",
+        "sending": "ok", "confirming": "halted: 401 (20003)", "owed": 3, "dead": 1,
     }  # fmt: skip
 
 
@@ -144,22 +151,42 @@ async def test_a_halt_is_said_even_when_no_worker_is_left_to_end_it(doors, view)
 
 
 async def test_a_part_of_the_queue_that_is_away_makes_nobody_unready(doors, view, now):
-    """When PING answers and the queue does not, readiness is 200 without numbers, and they come back by themselves."""
+    """When the queue alone does not answer, readiness is 200 without numbers, and they come back by themselves."""
     view.is_queue_away = True
     assert await ready(doors) == {
-        "status": "ready", "store": "ok", "sending": "ok", "confirming": "unknown: part of the queue does not answer",
+        "status": "ready", "store": "ok", "api_keys": "ok",
+        "sending": "ok", "confirming": "unknown: part of the queue does not answer",
     }  # fmt: skip
     view.is_queue_away = False
     now[0] += 1.0
     assert (await ready(doors))["owed"] == 0
 
 
-async def test_redis_away_is_not_described_to_strangers(doors, view):
-    """The 503 of a probe has its wait, and no word of where Redis is."""
+async def test_redis_away_is_told_without_its_address(doors, view):
+    """The 503 of a probe has its wait, the partitions, the cause and the fix, and no word of where Redis is."""
     view.is_away = True
     answer = await doors.readyz(CALL)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert answer.body == ProblemAnswer("store_unavailable", retry_after_seconds=1).body
+    told = json.loads(answer.body)
+    assert told["code"] == "store_unavailable"
+    assert told["detail"] == "Partitions 0 1 2 3 4 5 6 7 8 9 a b c d e f: refused. Start Redis."
+
+
+async def test_one_partition_that_works_is_enough(doors, view):
+    """Fifteen partitions away: 200, and each of them is named with its cause and fix, those of one cause together."""
+    lacking = StoreFault(StoreCause.NO_PERMISSION, "Give the right.", "+hset")
+    view.faults = dict.fromkeys(PARTITIONS[:14], REFUSED) | {"f": lacking}
+    told = await ready(doors)
+    assert told["store"] == "partly"
+    assert told["unavailable"] == [
+        {"partitions": list(PARTITIONS[:14]), "cause": "refused", "fix": "Start Redis."},
+        {"partitions": ["f"], "cause": "no_permission", "fix": "Give the right. Missing: +hset."},
+    ]
+    await doors.metrics(CALL)
+    gauges = {name: value for name, value in view.gauges.items() if name.startswith("otp_partitions")}
+    assert gauges == {
+        "otp_partitions_unavailable:refused": 14, "otp_partitions_unavailable:no_permission": 1,
+    }  # fmt: skip
 
 
 async def test_the_gauges_are_those_of_the_queue(doors, view):
@@ -177,11 +204,19 @@ async def test_the_gauges_are_those_of_the_queue(doors, view):
     assert (view.gauges["otp_confirming_halted"], view.gauges["otp_confirming_worked"]) == (0, 1)
 
 
-async def test_numbers_that_cannot_be_read_are_not_made_up(doors, view):
-    """A scrape while part of the queue is away fails, instead of showing zeros."""
-    view.is_queue_away = True
-    with pytest.raises(StoreUnavailable):
-        await doors.metrics(CALL)
+async def test_numbers_that_cannot_be_read_are_left_out(doors, view):
+    """A scrape while Redis is away shows what the process knows itself, and nothing in place of the rest, nor 0."""
+    view.is_away = True
+    view.unwritten = {"refused": 7}
+    assert (await doors.metrics(CALL)).status == 200
+    assert view.shown is None
+    assert view.gauges == {
+        "otp_sending_halted": 0, "otp_retries_waiting:attach_sid": 0, "otp_partitions_unavailable:refused": 16,
+        "otp_store_errors_unwritten:refused": 7,
+    }  # fmt: skip
+    view.is_away, view.is_queue_away = False, True
+    await doors.metrics(CALL)
+    assert (view.shown, "otp_owed" in view.gauges) == (Counter(), False)
 
 
 async def test_over_http_alive_means_alive_and_ready_means_redis(start, gate, expect, eventually):

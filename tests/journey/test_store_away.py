@@ -78,7 +78,6 @@ async def every_door(running, verification_id, token):
         "cancel": ("POST", f"{one}/cancel", None, None),
         "read": ("GET", one, None, None),
         "ready": ("GET", "/readyz", None, None),
-        "metrics": ("GET", "/metrics", None, None),
     }
 
     async def knock(door, method, path, body, headers):

@@ -1,0 +1,118 @@
+"""What /readyz says: where an issue and a check can be written, where not and why, and how the rest goes."""
+
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, Field
+
+from service.api.problems import ProblemAnswer
+from service.core.store_health import StoreCause, StoreFault, StoreHealth
+
+RETRY_AFTER_SECONDS = 1.0
+_REFUSED = StoreFault(
+    StoreCause.REFUSED, "Nothing listens where REDIS_URL points: start Redis there, or correct the host, port or path."
+)
+_PARTITIONS = tuple("0123456789abcdef")
+_ALL_REFUSED = StoreHealth(_PARTITIONS, dict.fromkeys(_PARTITIONS, _REFUSED))
+
+
+class QueueState(Protocol):
+    """The confirmations at a glance."""
+
+    @property
+    def owed(self) -> int:
+        """How many are owed."""
+
+    @property
+    def dead(self) -> int:
+        """How many were given up."""
+
+    @property
+    def awaiting_sid(self) -> int:
+        """How many have no SID yet, so that they cannot be owed."""
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the oldest one has been owed."""
+
+    @property
+    def halted(self) -> str | None:
+        """Why posting has stopped."""
+
+    @property
+    def is_worked(self) -> bool:
+        """Whether some worker is alive."""
+
+
+class StoreTrouble(BaseModel):
+    """Partitions that do not work for one and the same reason."""
+
+    partitions: list[str] = Field(
+        description="The first hex digits, after `ve_`, of the verifications concerned.", examples=[["0", "5"]]
+    )
+    cause: str = Field(
+        description="Why, in one word.",
+        examples=["moved"],
+        json_schema_extra={"enum": [cause.value for cause in StoreCause]},
+    )
+    fix: str = Field(
+        description="What an operator should do.", examples=["REDIS_URL names one node of a cluster: write …"]
+    )
+
+
+class ReadyAnswer(BaseModel):
+    """An issue and a check can be written, in some partition at least; and what an operator should know beside."""
+
+    status: Literal["ready"] = "ready"
+    store: Literal["ok", "partly"] = Field(
+        description="`partly` when some partitions cannot write an issue and a check; a number belongs to one for good."
+    )
+    unavailable: list[StoreTrouble] | None = Field(
+        default=None, description="The partitions that cannot, and why; absent when all can."
+    )
+    api_keys: str = Field(
+        description="`ok`, or why the API keys cannot be read: then known ones work for 30 s, and new ones do not.",
+        examples=["ok"],
+    )
+    sending: str = Field(
+        description="`ok`, or why this process hands no message to Twilio; verifying goes on all the same.",
+        examples=["ok"],
+    )
+    confirming: str = Field(
+        description="`ok`, or why Twilio is not being told; verifying goes on all the same.", examples=["ok"]
+    )
+    owed: int | None = Field(
+        default=None, description="Confirmations that Twilio has not taken yet; absent when unknown."
+    )
+    dead: int | None = Field(
+        default=None, description="Confirmations given up in the last 14 days; absent when unknown."
+    )
+
+
+def ready_answer(health: StoreHealth, queue: QueueState | None, *, sending: str) -> ReadyAnswer:
+    """Say what works; a part of the queue that does not answer keeps nobody from verifying."""
+    answer = ReadyAnswer(
+        store="partly" if health.faults else "ok",
+        unavailable=_troubles(health) or None,
+        api_keys="ok" if health.api_keys is None else health.api_keys.cause.value,
+        sending=sending,
+        confirming="unknown: part of the queue does not answer",
+    )
+    if queue is not None:
+        answer.owed, answer.dead = queue.owed, queue.dead
+        answer.confirming = "ok" if queue.is_worked else "no worker is alive"
+        if queue.halted is not None:
+            answer.confirming = f"halted: {queue.halted}"
+    return answer
+
+
+def unready_answer(health: StoreHealth = _ALL_REFUSED) -> ProblemAnswer:
+    """Say why nothing works: to operators, since no proxy should let anybody else ask."""
+    told = [f"Partitions {' '.join(one.partitions)}: {one.cause}. {one.fix}" for one in _troubles(health)]
+    return ProblemAnswer("store_unavailable", " ".join(told), retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+def _troubles(health: StoreHealth) -> list[StoreTrouble]:
+    return [
+        StoreTrouble(partitions=partitions, cause=fault.cause.value, fix=fault.sentence)
+        for fault, partitions in health.by_fault().items()
+    ]
