@@ -190,7 +190,7 @@ async def test_a_server_that_loses_its_place_is_noticed(naive_target):
 
 
 async def test_rows_notice_a_server_that_loses_its_place(naive_target):
-    """Control: random rows find within two seconds what the table finds."""
+    """Control: random rows find within two seconds that requests to upgrade go wrong."""
     rows = random_rows(messages(naive_target), random.Random(SEED), seconds=2)
     faults = await faults_of(naive_target, rows)
-    assert any("a canary was executed" in fault for fault in faults)
+    assert any("upgrade" in fault for fault in faults)
