@@ -7,7 +7,7 @@ ARGS ?=
 NO_WHEEL := echo "A package could not be installed. If no wheel of it fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service demo test test-quick fuzz desync mutants check audit format bench bench-peers clean
+.PHONY: help install install-service demo test test-quick fuzz desync chaos mutants check audit format bench bench-peers clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ fuzz: install ## Play requests drawn from the OpenAPI document for ten minutes (
 
 desync: install ## Play odd messages, cut at random places, to the servers and through the proxies for ten minutes (or DESYNC_SECONDS)
 	@DESYNC_SECONDS=$${DESYNC_SECONDS:-600} $(BIN)/pytest tests/attacks/test_desync.py tests/attacks/test_desync_proxies.py $(ARGS)
+
+chaos: install ## Kill and freeze servers, Redis and Twilio under load for ten minutes (or CHAOS_SECONDS; CHAOS_SEED replays a round)
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} $(BIN)/pytest tests/chaos/test_chaos.py -s -k no_fault_breaks $(ARGS)
 
 mutants: install ## Break codes, phone, guard, verifying and auth in every way, and see the tests notice (half an hour at most)
 	@$(BIN)/uv sync --locked --inexact --quiet --group mutants

@@ -43,7 +43,7 @@ class Server:
         self.folder.mkdir(exist_ok=True)
         common = ["--save", "", "--appendonly", "no", "--dir", str(self.folder), "--bind", "127.0.0.1"]
         common += ["--repl-diskless-sync-delay", "0"]
-        command = [SERVER, *self.program, *self.arguments, *common, "--logfile", str(self.folder / "log")]
+        command = [SERVER, *self.program, *common, *self.arguments, "--logfile", str(self.folder / "log")]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and self.process.poll() is None:

@@ -61,6 +61,14 @@ class Process:
         self.child.kill()
         self.child.wait()
 
+    def freeze(self):
+        """Stop the process where it is (SIGSTOP)."""
+        self.child.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Let a frozen process go on."""
+        self.child.send_signal(signal.SIGCONT)
+
     async def stop(self, *, seconds=20):
         """Ask the process to end (SIGTERM); give its exit code."""
         self.child.send_signal(signal.SIGTERM)

@@ -1,0 +1,206 @@
+"""What is known after a run: every call with its response, what the faults really did, and what is left everywhere.
+
+A call without a response may or may not have happened; so may one whose response says no more than that the store did
+not answer. Nothing here judges (`invariants` does).
+"""
+
+import asyncio
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+import aiohttp
+
+_CALLBACK = re.compile(r"//[^/]+:(\d+)/twilio/status/(ve_[0-9a-f]{32})/(\d+)")
+TOLD = ("code", "verdict", "status", "attempts_remaining")  # of a response, in a history
+_CODE = re.compile(r"\b\d{6}\b")
+
+
+@dataclass
+class Call:
+    """One request and its response; calls that repeat one another under one Idempotency-Key share their `group`."""
+
+    operation: str
+    group: str
+    server: int
+    began: float
+    key: str | None = None
+    verification_id: str | None = None
+    code: str | None = None
+    ended: float | None = None
+    status: int | None = None  # None: no response
+    body: dict | None = None
+    is_replay: bool = False
+
+    @property
+    def is_done(self):
+        """Tell whether the response says that it was done."""
+        return self.status is not None and self.status < 300
+
+    @property
+    def problem(self):
+        """Name the problem that the response is, if it is one."""
+        return None if self.is_done or not self.body else self.body.get("code")
+
+    @property
+    def is_open(self):
+        """Tell whether nobody knows if it happened."""
+        return self.status is None or self.problem == "store_unavailable" or self.status in {500, 502, 504}
+
+    @property
+    def verdict(self):
+        """Give the verdict of a check that was answered."""
+        return self.body["verdict"] if self.operation == "check" and self.is_done else None
+
+    def __str__(self):
+        told = {name: (self.body or {}).get(name) for name in TOLD}
+        shown = " ".join(f"{name}={value}" for name, value in told.items() if value is not None)
+        sends = [f"{send['number']}:{send['status']}/{send['feedback']}" for send in (self.body or {}).get("sends", ())]
+        lasted = "no response" if self.status is None else f"{self.status}{' replayed' if self.is_replay else ''}"
+        return (
+            f"{self.began:.3f} +{(self.ended or self.began) - self.began:.3f} s  {self.operation:6} {self.group}"
+            f"{' keyed' if self.key else ''} server {self.server} code {self.code}: {lasted} {shown} {' '.join(sends)}"
+        )
+
+
+@dataclass(frozen=True)
+class Struck:
+    """A fault as it really was: from when to when."""
+
+    target: str | int
+    kind: str
+    began: float
+    ended: float
+
+    def __str__(self):
+        return f"{self.began:.3f} +{self.ended - self.began:.3f} s  {self.kind} of {self.target}"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message that the simulator accepted, and the send that it carried."""
+
+    sid: str
+    verification_id: str
+    send: int
+    code: str
+    number: str
+    server_port: int
+    accepted_at: float
+    outcome: str | None
+
+    @classmethod
+    def of(cls, row):
+        """Read a row of /_/messages."""
+        port, verification_id, send = _CALLBACK.search(row["status_callback"]).groups()
+        return cls(
+            row["sid"], verification_id, int(send), _CODE.search(row["body"])[0], row["to"], int(port),
+            moment(row["created_at"]), row["outcome"],
+        )  # fmt: skip
+
+    def __str__(self):
+        return f"{self.accepted_at:.3f}  message {self.sid} of send {self.send}, code {self.code}: {self.outcome}"
+
+
+@dataclass
+class Evidence:
+    """All that one run has left behind."""
+
+    settings: dict
+    ports: list[int]
+    calls: list[Call] = field(default_factory=list)
+    struck: list[Struck] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    feedback: list[dict] = field(default_factory=list)
+    callbacks: list[dict] = field(default_factory=list)
+    read: dict[str, dict | None] = field(default_factory=dict)  # each verification as it stands at the end
+    outbox: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    awaiting_sid: list[str] = field(default_factory=list)  # id|send, as the metrics count them
+    immortal: list[str] = field(default_factory=list)
+
+    async def collect(self, twilio_url, service_url, key, redis):
+        """Read what is left, once the faults are over."""
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as http:
+            self.messages = [Message.of(row) for row in await _get(http, f"{twilio_url}/_/messages")]
+            self.feedback = await _get(http, f"{twilio_url}/_/feedback")
+            self.callbacks = await _get(http, f"{twilio_url}/_/callbacks")
+            known = {message.verification_id for message in self.messages}
+            known |= {call.verification_id for call in self.calls if call.verification_id}
+            reads = (_get(http, f"{service_url}/v1/verifications/{name}", may_miss=True) for name in sorted(known))
+            self.read = dict(zip(sorted(known), await asyncio.gather(*reads), strict=True))
+        keys = [key.decode() for key in redis.scan_iter(count=1000)]
+        self.immortal = [key for key in keys if redis.ttl(key) == -1 and key != "otp:keys"]
+        self.outbox, self.given_up, self.awaiting_sid = (
+            [member.decode() for key in keys if key.endswith(suffix) for member in redis.zrange(key, 0, -1)]
+            for suffix in (":owed", ":dead", ":awaiting_sid")
+        )
+        for name in ("of_verification", "by_group", "sent"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def of_verification(self):
+        """Give the calls about each verification, in the order in which they began."""
+        return _grouped(self.calls, lambda call: call.verification_id)
+
+    @cached_property
+    def by_group(self):
+        """Give the calls of each group, in the order in which they began."""
+        return _grouped(self.calls, lambda call: call.group)
+
+    @cached_property
+    def sent(self):
+        """Give the messages of each verification, in the order of their sends."""
+        in_order = sorted(self.messages, key=lambda message: message.send)
+        return _grouped(in_order, lambda message: message.verification_id)
+
+    def carried(self, call):
+        """Give the message whose code a check has typed; None when it was a wrong code."""
+        return next((one for one in self.sent.get(call.verification_id, ()) if one.code == call.code), None)
+
+    def is_struck(self, target, since, until, kinds=("kill",)):
+        """Tell whether a fault of these kinds hit a target between two instants."""
+        return any(
+            fault.target == target and fault.kind in kinds and fault.began <= until and fault.ended >= since
+            for fault in self.struck
+        )
+
+    def outages(self, at):
+        """Give the faults of Redis that an instant falls into."""
+        return [fault for fault in self.struck if fault.target == "redis" and fault.began <= at <= fault.ended]
+
+    def story(self, verification_id):
+        """Write what happened to one verification, line by line."""
+        calls = self.of_verification.get(verification_id, [])
+        groups = {call.group for call in calls}
+        calls = [call for call in self.calls if call.group in groups]
+        lines = [*calls, *self.sent.get(verification_id, [])]
+        sids = {message.sid for message in self.sent.get(verification_id, [])}
+        if calls:
+            since, until = calls[0].began - 5, max(call.ended or call.began for call in calls) + 15
+            lines += [fault for fault in self.struck if fault.began <= until and fault.ended >= since]
+        told = [f"{moment(post['at']):.3f}  feedback {post}" for post in self.feedback if post["sid"] in sids]
+        told += [f"{moment(post['at']):.3f}  callback {post}" for post in self.callbacks if post["sid"] in sids]
+        return "\n".join(sorted([*map(str, lines), *told])) + f"\nat the end: {self.read.get(verification_id)}"
+
+
+def moment(text):
+    """Read an instant as seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _grouped(things, name):
+    grouped = defaultdict(list)
+    for thing in things:
+        grouped[name(thing)].append(thing)
+    return dict(grouped)
+
+
+async def _get(http, url, *, may_miss=False):
+    async with http.get(url) as answer:
+        if may_miss and answer.status == 404:
+            return None
+        assert answer.status == 200, (url, answer.status)
+        return await answer.json()

@@ -1,0 +1,142 @@
+"""What a chaos run does, drawn from its seed alone: which fault strikes when, and what each caller tries.
+
+The same seed gives the same plan. What the processes make of it depends on the machine, so a replay meets the same
+faults at the same times, not the same interleaving of every call.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+LEASE_MS = 10_000  # of Idempotency-Keys and of confirmations, in the servers of a run (`inside`)
+PAST_LEASE_SECONDS = LEASE_MS / 1000 + 1.5
+CALM_SECONDS = 3.0  # no server is stopped or killed so close to the end: the quiet period would have to wait for it
+# What the seed begins with. Where no server is hurt nothing excuses a lost SID or a second confirmation.
+THEMES = ("everything", "redis", "servers")
+
+# How long each kind lasts, in seconds; for a kill: until the process is started again.
+SERVER_FAULTS = {"kill": (0.0, 0.8), "freeze": (0.5, 3.0), "freeze_past_lease": (PAST_LEASE_SECONDS,) * 2}
+REDIS_FAULTS = {"kill": (0.1, 1.0), "kill_for_long": (3.5, 4.5), "freeze": (0.5, 3.0)}  # a failover takes as long
+SERVER_DECKS = (("kill", "freeze_past_lease", "kill"), ("kill", "freeze", "kill", "freeze", "kill"))
+REDIS_DECK = ("kill", "kill_for_long", "freeze", "freeze")
+# As the simulator's /_/faults takes them. Feedback is never answered later than the service waits (5 s): such an
+# answer would be lost, and the second POST that follows would be no fault of the service.
+TWILIO_FAULTS = (
+    {"endpoint": "messages", "kind": "500", "count": 2},
+    {"endpoint": "messages", "kind": "503", "count": 1},
+    {"endpoint": "messages", "kind": "lost_answer", "count": 3},
+    {"endpoint": "messages", "kind": "slow", "count": 2, "seconds": 6},  # accepted when the service has given up
+    {"endpoint": "messages", "kind": "slow", "count": 20, "seconds": 0.4},
+    {"endpoint": "messages", "kind": "slow", "count": 10, "seconds": 0.9},
+    {"endpoint": "messages", "kind": "hang", "count": 1, "seconds": 6},
+    {"endpoint": "messages", "kind": "reset", "count": 2},
+    {"endpoint": "messages", "kind": "garbage", "count": 2},
+    {"endpoint": "messages", "kind": "429", "count": 3, "seconds": 1},
+    {"endpoint": "messages", "kind": "429", "count": 2, "seconds": 3},
+    {"endpoint": "feedback", "kind": "500", "count": 6},
+    {"endpoint": "feedback", "kind": "429", "count": 4, "seconds": 2},
+    {"endpoint": "feedback", "kind": "lost_answer", "count": 4},
+    {"endpoint": "feedback", "kind": "slow", "count": 3, "seconds": 1},
+    {"endpoint": "feedback", "kind": "hang", "count": 2, "seconds": 6},
+    {"endpoint": "callbacks", "kind": "drop", "count": 10},
+    {"endpoint": "callbacks", "kind": "late", "count": 6, "seconds": 3},
+    {"endpoint": "callbacks", "kind": "double", "count": 6},
+    {"endpoint": "callbacks", "kind": "out_of_order", "count": 6},
+    {"endpoint": "callbacks", "kind": "before", "count": 4},
+)
+
+STEPS = {  # what a storyline does after its issue, and how often each is drawn
+    "right": 6, "right_race": 4, "right_repeated": 3, "first_code": 4, "wrong": 5, "wrong_race": 3, "mismatch": 1,
+    "resend": 6, "resend_race": 2, "cancel": 1, "cancel_race": 2, "read": 2,
+}  # fmt: skip
+BUSY_NUMBERS = 4  # shared by all callers, so that they meet the limits of a number
+FRESH_NUMBERS = 9_000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One planned fault: when it begins, what it hits (a server by its place, "redis", "twilio"), how long it lasts."""
+
+    at: float
+    target: str | int
+    kind: str
+    seconds: float = 0.0
+    twilio: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a storyline: `times` calls at once, `keyed` with an Idempotency-Key, after a pause."""
+
+    kind: str
+    times: int
+    keyed: bool
+    pause: float
+
+
+@dataclass(frozen=True)
+class Storyline:
+    """What one caller does with one verification."""
+
+    number: str
+    issues: int  # at once, each with a key of its own
+    keyed: bool
+    repeated: bool  # the issue is repeated with its key although it has been answered
+    steps: tuple[Step, ...]
+    seed: str
+
+
+def storyline(seed, caller, place):
+    """Draw the storyline that a caller plays at this place in its row."""
+    name = f"{seed}/{caller}/{place}"
+    draw = random.Random(name)
+    is_busy = draw.random() < 0.15
+    number = f"+1415555{draw.randrange(BUSY_NUMBERS) if is_busy else BUSY_NUMBERS + draw.randrange(FRESH_NUMBERS):04d}"
+    kinds = draw.choices(list(STEPS), list(STEPS.values()), k=draw.randint(2, 6))
+    steps = tuple(
+        Step(kind, _times(kind, draw), keyed=draw.random() < 0.5, pause=draw.choice((0, 0, 0.02, 0.3)))
+        for kind in kinds
+    )
+    issues = draw.randint(2, 5) if is_busy else 1
+    return Storyline(number, issues, draw.random() < 0.7, draw.random() < 0.3, steps, name)
+
+
+def _times(kind, draw):
+    if kind == "wrong_race":
+        return draw.randint(4, 8)
+    return draw.randint(2, 4) if kind.endswith("race") else 1
+
+
+def settings_of(seed):
+    """Draw what differs between rounds in the settings of the servers."""
+    return {"OTP_SUPERSEDE_CODES": "true"} if random.Random(f"{seed}/settings").random() < 0.5 else {}
+
+
+def faults(seed, seconds):
+    """Draw the faults of a run; those that hit one target never overlap."""
+    draw = random.Random(f"{seed}/faults")
+    theme = seed.partition("-")[0]
+    decks = list(SERVER_DECKS)
+    draw.shuffle(decks)
+    planned = []
+    for place, deck in enumerate(decks):
+        if theme != "redis":
+            planned += _timeline(draw, place, deck, SERVER_FAULTS, seconds - CALM_SECONDS)
+    if theme != "servers":
+        planned += _timeline(draw, "redis", REDIS_DECK, REDIS_FAULTS, seconds)
+    at = 0.5
+    while at < seconds - 1:
+        planned.append(Fault(at, "twilio", "plan", twilio=draw.choice(TWILIO_FAULTS)))
+        at += draw.uniform(0.4, 1.4)
+    return sorted(planned, key=lambda fault: fault.at)
+
+
+def _timeline(draw, target, deck, lengths, seconds):
+    """Shuffle the deck and play it through, and again, until the time is over."""
+    timeline, at = [], draw.uniform(1, 3)
+    while True:
+        for kind in draw.sample(deck, len(deck)):
+            length = draw.uniform(*lengths[kind])
+            if at + length > seconds:
+                return timeline
+            timeline.append(Fault(at, target, kind, length))
+            at += length + draw.uniform(2.5, 5)

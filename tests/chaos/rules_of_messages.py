@@ -1,0 +1,174 @@
+"""The rules about messages: which were sent, confirmed and confirmed again, and what is left of them."""
+
+import json
+import re
+from itertools import pairwise
+
+from tests.chaos.evidence import moment
+from tests.chaos.plan import SERVER_FAULTS
+from tests.chaos.rules_of_checks import answered_groups, checks_of
+
+COMPARED = {"approved", "expired", "superseded", "used", "canceled"}  # the code was found right
+SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SETTLEMENT_SECONDS = 2.0  # Twilio's answer may take one of them
+HOMECOMING_SECONDS = 15.0  # by then a process that lives has written a SID that it knows, through any planned outage
+
+
+def confirmed_exactly(evidence):
+    """Confirm the messages whose codes were found right, and no others."""
+    ids = {message.sid for message in evidence.messages}
+    for post in evidence.feedback:
+        if post["outcome"] != "confirmed" or post["sid"] not in ids:
+            yield f"feedback {post['outcome']} for {post['sid']}", None
+    for message in evidence.messages:
+        name = message.verification_id
+        typed = [call for call in checks_of(evidence, name) if call.code == message.code]
+        is_confirmed = message.outcome == "confirmed"
+        if is_confirmed and not any(call.is_open or call.verdict in COMPARED for call in typed):
+            yield f"confirmed {message.sid}, whose code no check found right", name
+        feedback = (_send(evidence, message) or {}).get("feedback")
+        if not is_confirmed and feedback != "waiting" and any(_was_compared(call) for call in typed):
+            yield f"not confirmed {message.sid}, whose code was found right; feedback is {feedback}", name
+        if is_confirmed and feedback not in {"confirmed", None}:
+            yield f"confirmed {message.sid}, but its feedback is {feedback}", name
+        if not is_confirmed and feedback == "confirmed":
+            yield f"feedback of {message.sid} is confirmed, but nobody has told Twilio", name
+
+
+def doubles_explained(evidence):
+    """Post a confirmation twice only where a server was killed or frozen between the post and its settlement."""
+    for name, first, second in doubles(evidence):
+        posted_at = moment(first["at"])
+        settled_by = posted_at + SETTLEMENT_SECONDS
+        # While Redis is away a settlement waits for it.
+        settled_by = max([settled_by, *(one.ended + SETTLEMENT_SECONDS for one in evidence.outages(settled_by))])
+        servers = range(len(evidence.ports))
+        if not any(evidence.is_struck(one, posted_at - 0.5, settled_by, SERVER_FAULTS) for one in servers):
+            waited = moment(second["at"]) - posted_at
+            yield f"{first['sid']} was confirmed again after {waited:.1f} s, and no server was hurt meanwhile", name
+
+
+def doubles(evidence):
+    """List what was confirmed again although Twilio had said yes: verification, first post and second."""
+    accepted = {}
+    for post in evidence.feedback:
+        if post["status"] == 200:
+            accepted.setdefault(post["sid"], []).append(post)
+    names = {message.sid: message.verification_id for message in evidence.messages}
+    return [(names.get(sid), *pair) for sid, posts in accepted.items() for pair in pairwise(posts)]
+
+
+def one_key_one_message(evidence):
+    """Send one message for one request, repeated or not, and none for a request that was refused each time."""
+    of_request = {}
+    for name, messages in evidence.sent.items():
+        reference = (evidence.read.get(name) or {}).get("reference")
+        of_request.setdefault(reference, []).extend(one for one in messages if one.send == 1)
+        if len({message.send for message in messages}) < len(messages):
+            yield "one send, two messages", name
+        if len({message.code for message in messages}) < len(messages):
+            yield "two sends carry the same code", name
+        resends = {call.group for call in evidence.of_verification.get(name, ()) if call.operation == "resend"}
+        asked = sum(not _is_refused(evidence.by_group[group]) for group in resends)
+        if sum(message.send > 1 for message in messages) > asked:
+            yield f"{asked} resends were asked for and not refused, more messages went out", name
+    for group, messages in of_request.items():
+        if group is None:  # no record: `limits_kept` says so
+            continue
+        if len(messages) > 1:
+            yield f"request {group} sent {len(messages)} messages", messages[0].verification_id
+        if messages and _is_refused(evidence.by_group[group]):
+            yield f"request {group} was refused each time, and a message went out", messages[0].verification_id
+
+
+def one_key_one_answer(evidence):
+    """Give a repeat the answer of the first request, to the byte where it could be kept."""
+    for calls in (*answered_groups(evidence, "issue"), *answered_groups(evidence, "resend")):
+        if len({_essence(call) for call in calls}) > 1:
+            yield "one key, two different answers", calls[0].verification_id
+        kept = {json.dumps(call.body, sort_keys=True) for call in calls if call.is_replay or not evidence.struck}
+        if len(kept) > 1:
+            yield "one key, two different kept answers", calls[0].verification_id
+
+
+def limits_kept(evidence):
+    """Send a number no more than its policy allows in any window, and a verification no more than its most."""
+    most = int(evidence.settings["OTP_MAX_SENDS"])
+    instants = {}
+    for name, messages in evidence.sent.items():
+        if len(messages) > most:
+            yield f"{len(messages)} messages, {most} are allowed", name
+        sends = {send["number"]: send for send in (evidence.read.get(name) or {}).get("sends", ())}
+        for message in messages:
+            if message.send not in sends:
+                yield f"a message went out for send {message.send}, which has no record", name
+            else:
+                sent_at = moment(sends[message.send]["sent_at"])
+                instants.setdefault(message.number, []).append((sent_at, name))
+    for limit in evidence.settings["OTP_LIMIT_NUMBER"].split(","):
+        count, seconds, unit = re.fullmatch(r"(\d+)/(\d+)([smhd])", limit).groups()
+        window = int(seconds) * SPANS[unit]
+        for sent in instants.values():
+            ordered = sorted(sent)
+            for (since, _), (until, name) in zip(ordered, ordered[int(count) :], strict=False):
+                if until - since < window - 0.0005:
+                    yield f"over {limit}: {int(count) + 1} sends in {until - since:.3f} s", name
+
+
+def nothing_left(evidence):
+    """Leave no confirmation in the outbox, none given up, and no send without its SID where that has come."""
+    for sid in (*evidence.outbox, *evidence.given_up):
+        yield f"{sid} is left in the outbox", next((m.verification_id for m in evidence.messages if m.sid == sid), None)
+    for member in evidence.awaiting_sid:
+        name, number = member.split("|")
+        sends = (evidence.read.get(name) or {}).get("sends", ())
+        if not any((send["number"], send["feedback"]) == (int(number), "waiting") for send in sends):
+            yield f"send {number} is counted among those that await a SID, and does not", name
+    for message in evidence.messages:
+        send = _send(evidence, message)
+        if send is None or (send["status"] != "unknown" and send["feedback"] != "waiting"):
+            continue
+        name = message.verification_id
+        if any(post["sid"] == message.sid and post["result"] == 204 for post in evidence.callbacks):
+            yield f"send {message.send} has no SID, though a callback has brought it", name
+        server = evidence.ports.index(message.server_port)
+        is_lost = evidence.is_struck(server, message.accepted_at, message.accepted_at + HOMECOMING_SECONDS)
+        if not is_lost and any(_knows(call, message.send) for call in evidence.of_verification.get(name, ())):
+            yield f"send {message.send} has no SID, though Twilio's answer had come", name
+
+
+def keys_expire(evidence):
+    """Give every Redis key a TTL, API keys excepted."""
+    for key in evidence.immortal:
+        yield f"{key} would live for ever", None
+
+
+def _is_refused(calls):
+    """Tell whether each call of a group was answered, and none was done."""
+    return not any(call.is_done or call.status is None for call in calls)
+
+
+def _was_compared(call):
+    """Tell whether a check has certainly found its code right."""
+    # Without attempts left nothing is compared, and what has ended says how it ended.
+    if call.verdict in {"used", "canceled"}:
+        return call.body["attempts_remaining"] > 0
+    return call.verdict in COMPARED
+
+
+def _send(evidence, message):
+    """Give the send of a message as its verification shows it at the end."""
+    sends = (evidence.read.get(message.verification_id) or {}).get("sends", ())
+    return next((send for send in sends if send["number"] == message.send), None)
+
+
+def _essence(call):
+    """Give what a repeat must have in common with the first answer, even when that could not be kept."""
+    sends = [(send["number"], send["sent_at"]) for send in call.body["sends"]]
+    return json.dumps([call.body["id"], call.body["created_at"], sends[: 1 if call.operation == "issue" else 2]])
+
+
+def _knows(call, send):
+    """Tell whether a response says that Twilio has answered for a send."""
+    sends = call.body.get("sends", ()) if call.is_done and call.operation in {"issue", "resend"} else ()
+    return any(one["number"] == send and one["status"] != "unknown" for one in sends)

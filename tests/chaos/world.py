@@ -1,0 +1,169 @@
+"""The processes of a chaos run: a Redis that keeps what it has acknowledged, the simulator, and two servers.
+
+All are real processes on ports of their own, started and ended by id. Redis writes each command to its append-only file
+before it answers (`appendfsync always`), so that a SIGKILL loses nothing that anybody was told.
+"""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import socket
+import sys
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from service.api.keys import Scope, new_api_key
+from service.sandbox import SandboxSettings
+from tests.adapters.servers import Server
+from tests.attacks.processes import LIMITS, ROOT, START_SECONDS, Process
+
+SERVERS = 2
+ACCOUNT = SandboxSettings()  # what `otp-service sandbox` takes
+SETTINGS = {
+    "OTP_CODE_TTL": "10m",  # longer than any run: nothing expires
+    "OTP_MAX_ATTEMPTS": "5",
+    "OTP_MAX_SENDS": "3",
+    "OTP_LIMIT_NUMBER": "4/2s,8/8s",
+}
+SETUP = "import tests.chaos.inside\n"
+
+
+@dataclass
+class Surroundings:
+    """What servers need: Redis and the simulator, which outlive them."""
+
+    folder: Path
+    redis: Server
+    twilio: Process
+    twilio_url: str
+
+    async def forget(self):
+        """Empty both, for the next run."""
+        self.redis.admin.flushall()
+        async with aiohttp.ClientSession(self.twilio_url) as http:
+            for path in ("/_/faults", "/_/messages"):
+                async with http.delete(path) as answer:
+                    assert answer.status == 204
+
+
+@dataclass
+class World:
+    """Two servers in their surroundings, and an API key for both."""
+
+    surroundings: Surroundings
+    settings: dict
+    servers: list[Process]
+    key: str
+    ports: list[int] = field(init=False)
+
+    def __post_init__(self):
+        self.ports = [process.port for process in self.servers]
+
+    def url(self, place):
+        """Give the address of a server."""
+        return f"http://127.0.0.1:{self.ports[place]}"
+
+
+@contextmanager
+def open_surroundings(folder):
+    """Run Redis and the simulator until the block ends."""
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(SETUP)
+    port, redis_port = _steady_port(), _steady_port()
+    command = [sys.executable, "-m", "service", "sandbox", "--port", str(port)]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    twilio = Process(command, environment, folder / "simulator.log")
+    durable = ["--port", str(redis_port), "--appendonly", "yes", "--appendfsync", "always"]
+    redis = Server(folder / "redis", redis_port, durable)
+    with ExitStack() as stack:
+        stack.callback(redis.stop)
+        stack.callback(lambda: twilio.end() if hasattr(twilio, "child") else None)
+        redis.start()
+        yield Surroundings(folder, redis, twilio, f"http://127.0.0.1:{port}")
+
+
+@asynccontextmanager
+async def open_world(surroundings, *, mutant=None, **settings):
+    """Run two servers, on an empty Redis and a simulator that has forgotten everything."""
+    if not hasattr(surroundings.twilio, "child"):
+        await surroundings.twilio.start()
+        await _answers(f"{surroundings.twilio_url}/_/stats")
+    await surroundings.forget()
+    key, kept = new_api_key("chaos", list(Scope))
+    surroundings.redis.admin.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
+    settings = SETTINGS | settings
+    shared = _environment(surroundings, settings, mutant)
+    processes = [_server(surroundings, place, shared) for place in range(SERVERS)]
+    try:
+        await asyncio.gather(*(bring_up(process) for process in processes))
+        yield World(surroundings, settings, processes, key)
+    finally:
+        for process in processes:
+            if hasattr(process, "child"):
+                process.end()
+
+
+async def bring_up(process):
+    """Start a process that was killed, again and again while what it needs is away, as a supervisor does."""
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    while True:
+        try:
+            await process.start()
+        except AssertionError:
+            process.end()
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+def _environment(surroundings, settings, mutant):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([str(surroundings.folder / "site"), str(ROOT)]),
+        "PYTHONUNBUFFERED": "1",
+        "REDIS_URL": surroundings.redis.url,
+        "TWILIO_ACCOUNT_SID": ACCOUNT.account_sid,
+        "TWILIO_AUTH_TOKEN": ACCOUNT.auth_token,
+        "TWILIO_FROM": ACCOUNT.pool_number,
+        "TWILIO_BASE_URL": surroundings.twilio_url,
+        "OTP_SECRET_KEYS": secrets.token_urlsafe(32),
+        "OTP_INDEX_KEY": secrets.token_urlsafe(32),
+        **{f"OTP_LIMIT_{name}": "" for name in LIMITS},
+        **settings,
+    }
+    return environment | ({"CHAOS_MUTANT": json.dumps(mutant)} if mutant else {})
+
+
+def _server(surroundings, place, shared):
+    port = _steady_port()
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
+    environment = shared | {"OTP_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    return Process(command, environment, surroundings.folder / f"server-{port}-{place}.log", port)
+
+
+def _steady_port():
+    """Return a free port that no outgoing connection takes while its process is down."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # below those that Linux gives to connections
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+async def _answers(url):
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    async with aiohttp.ClientSession() as http:
+        while True:
+            try:
+                async with http.get(url):
+                    return
+            except aiohttp.ClientError:
+                assert asyncio.get_running_loop().time() < deadline, url
+                await asyncio.sleep(0.05)
