@@ -37,6 +37,16 @@ from service.api.schemas import Answers
 from service.api.trail import Trail
 from service.api.verifications import VerificationDoors
 from service.api.webhooks import WebhookDoors
+from service.config.policies import (
+    confirm_policy,
+    guard_policy,
+    issue_policy,
+    new_codes,
+    new_keyring,
+    record_policy,
+    twilio_account,
+)
+from service.config.settings import Settings, load_settings
 from service.core.breaker import Breaker
 from service.core.confirming import Confirming
 from service.core.delivery import DeliveryReports
@@ -48,16 +58,6 @@ from service.core.retrying import Retries, RetryPolicy
 from service.core.sending import Sending
 from service.core.undoing import Undoing
 from service.core.verifying import Verifying
-from service.policies import (
-    confirm_policy,
-    guard_policy,
-    issue_policy,
-    new_codes,
-    new_keyring,
-    record_policy,
-    twilio_account,
-)
-from service.settings import Settings, load_settings
 from service.telemetry import metrics_text, open_journal
 
 VERSION = "0.1.0"

@@ -15,11 +15,11 @@ from service.adapters.scripts import Scripts
 from service.adapters.store_faults import lacking
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
+from service.config.policies import twilio_account
+from service.config.settings import Settings, missing_to_serve
 from service.core.claiming import PARTITIONS
 from service.core.ports import StoreUnavailable
 from service.core.store_health import StoreCause
-from service.policies import twilio_account
-from service.settings import Settings, missing_to_serve
 
 _OLDEST_REDIS = 7
 _MORE_LOOKS = 2

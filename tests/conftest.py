@@ -24,9 +24,9 @@ from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
+from service.config.settings import Settings, isolated_settings
 from service.http_server import HttpProtocol
 from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
-from service.settings import Settings, isolated_settings
 
 NUMBER = "+14155550123"
 ENVIRONMENT = re.compile("^(TWILIO_|OTP_|REDIS_URL)")

@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from service.check import examine
-from service.settings import isolated_settings
+from service.config.settings import isolated_settings
 
 
 def texts(findings, level):

@@ -28,7 +28,7 @@ from service.app import _DRAIN_SECONDS
 from service.check import examine
 from service.cli import app as cli
 from service.cli.running import GRACE_SECONDS
-from service.settings import Settings, load_settings, weak_secrets
+from service.config.settings import Settings, load_settings, weak_secrets
 from tests.absent import absent
 
 ROOT = Path(__file__).parent.parent

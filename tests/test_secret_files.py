@@ -1,4 +1,4 @@
-"""The promises of `service.secret_files`: a secret in a file counts, and one that cannot count stops the start."""
+"""The promises of `config.secret_files`: a secret in a file counts, and one that cannot count stops the start."""
 
 import os
 import secrets
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service import secret_files
-from service.settings import SettingsRefused, isolated_settings, load_settings
+from service.config import secret_files
+from service.config.settings import SettingsRefused, isolated_settings, load_settings
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The promises of `service.settings`: one list in three places, contradictions refused in sentences without a value."""
+"""The promises of `config.settings`: one list in three places, contradictions refused in sentences without a value."""
 
 import base64
 import random
@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.limits import UNLIMITED, Limits
-from service.settings import (
+from service.config.settings import (
     Settings,
     SettingsRefused,
     isolated_settings,
@@ -17,6 +16,7 @@ from service.settings import (
     missing_to_serve,
     weak_secrets,
 )
+from service.core.limits import UNLIMITED, Limits
 
 ROOT = Path(__file__).parent.parent
 NAMES = {name.upper() for name in Settings.model_fields}

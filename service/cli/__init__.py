@@ -12,8 +12,8 @@ from service import check as diagnosis
 from service.adapters.embedded import EmbeddedUnavailable
 from service.cli import keys, numbers, owed, running
 from service.cli.console import refuse
+from service.config.settings import SettingsRefused, load_settings
 from service.core.ports import StoreUnavailable
-from service.settings import SettingsRefused, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (running.demo, running.serve, running.worker, running.sandbox):

@@ -11,7 +11,7 @@ from service.api.keys import API_KEY_PREFIX, Scope, new_api_key, read_api_keys
 from service.app import open_redis
 from service.cli.audit import audited
 from service.cli.console import refuse
-from service.settings import load_settings
+from service.config.settings import load_settings
 
 commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 

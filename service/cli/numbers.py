@@ -15,11 +15,11 @@ from service.adapters.redis_numbers import RedisNumbers
 from service.app import open_redis
 from service.cli.audit import audited
 from service.cli.console import refuse
+from service.config.policies import new_keyring, record_policy
+from service.config.settings import load_settings, weak_secrets
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
 from service.core.phone import is_canonical
-from service.policies import new_keyring, record_policy
-from service.settings import load_settings, weak_secrets
 
 commands = typer.Typer(no_args_is_help=True, help="See what is held about a number, lift its locks, erase it.")
 

@@ -10,8 +10,8 @@ from service.adapters.redis_owed import RedisConfirmations
 from service.api.schemas import instant
 from service.app import open_redis
 from service.cli.console import refuse
+from service.config.settings import load_settings
 from service.core.ports import Debt
-from service.settings import load_settings
 
 commands = typer.Typer(no_args_is_help=True, help="Look at the confirmations owed to Twilio, and revive dead ones.")
 

@@ -14,12 +14,12 @@ from service.adapters.redis_error_counts import counted_errors
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis, open_worker
 from service.cli.console import refuse
+from service.config.policies import twilio_account
+from service.config.settings import Settings, load_settings, missing_to_serve
 from service.demo import run_demo
 from service.http_server import HttpProtocol
 from service.listening import listen
-from service.policies import twilio_account
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
-from service.settings import Settings, load_settings, missing_to_serve
 from service.telemetry import open_journal
 
 GRACE_SECONDS = 10

@@ -21,12 +21,12 @@ from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
+from service.config.settings import Settings, isolated_settings
 from service.demo.login import LoginSite
 from service.demo.walk import say, walk
 from service.demo.window import Window
 from service.listening import base_url, listen
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
-from service.settings import Settings, isolated_settings
 
 # Slow enough for the eye, and as Twilio is: it answers in about 100 ms.
 _ANSWER_SECONDS = 0.12

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from service.settings import isolated_settings
+from service.config.settings import isolated_settings
 
 NUMBER = "+14155550123"
 

@@ -25,8 +25,8 @@ from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.api.auth import key_digest
 from service.app import create_app, open_redis
+from service.config.settings import load_settings
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
-from service.settings import load_settings
 
 KEY = "otp_sk_" + secrets.token_urlsafe(32)
 PROXY_PORT, SERVICE_PORT = 8961, 8962

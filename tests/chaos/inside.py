@@ -9,9 +9,9 @@ import json
 import os
 from dataclasses import replace
 
-from service import policies
 from service.adapters import scripts
 from service.adapters.multiplexer import Script
+from service.config import policies
 from service.core import idempotency
 from tests.chaos.plan import LEASE_MS
 

@@ -11,9 +11,9 @@ from twilio.request_validator import RequestValidator
 from service.adapters.redis_owed import RedisConfirmations
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
+from service.config.policies import twilio_account
 from service.core.confirming import Confirming, ConfirmPolicy
 from service.core.retrying import Retries
-from service.policies import twilio_account
 from service.sandbox import FaultPlan
 
 

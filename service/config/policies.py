@@ -5,13 +5,13 @@ No part reads the settings itself: each receives what concerns it, frozen and in
 
 from service.adapters.redis_store import RecordPolicy
 from service.adapters.twilio_gateway import TwilioAccount
+from service.config.settings import Settings
 from service.core.codes import Codes
 from service.core.confirming import ConfirmPolicy
 from service.core.guard import GuardPolicy
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
 from service.core.limits import MOST_FAILED_IN_A_ROW
-from service.settings import Settings
 
 
 def new_keyring(settings: Settings) -> Keyring:

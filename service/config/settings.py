@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.config.forms import LimitSpec, Optional, OptionalSecret, Proxies, Secrets, Span, TestNumbers, Words
+from service.config.secret_files import SecretFilesRefused, read_secret_files
 from service.core.codes import LONGEST, SHORTEST
 from service.core.limits import parse_limits
 from service.core.phone import CountryNotAllowed, InvalidNumber, parse_number
 from service.core.texts import check_brand
-from service.secret_files import SecretFilesRefused, read_secret_files
-from service.setting_forms import LimitSpec, Optional, OptionalSecret, Proxies, Secrets, Span, TestNumbers, Words
 
 _LEAST_SECRET_CHARACTERS = 32
 _LEAST_DISTINCT_CHARACTERS = 8
