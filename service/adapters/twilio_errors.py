@@ -31,19 +31,26 @@ _PASSING: dict[int, float | None] = {
     30001: 60.0,  # queue overflow
     30017: 60.0,  # carrier congestion
     30022: 10.0,  # 10DLC rate
+    # Caps of a day, most of them of a rolling one: an hour is when to look again.
+    30023: 3600.0,  # of a 10DLC campaign
+    30027: 3600.0,  # of T-Mobile
+    30454: 3600.0,  # of a trial account
     63017: 1.0,  # over 2000 messages/s
+    63018: 1.0,  # the rate of a channel
+    63038: 3600.0,  # of the account
 }
 
 _PERMANENT: dict[Refusal, tuple[int, ...]] = {
-    Refusal.INVALID_NUMBER: (21211, 21214, 21217, 21266),
+    Refusal.INVALID_NUMBER: (21211, 21214, 21217, 21266, 63024),
     Refusal.COUNTRY_NOT_ALLOWED: (21215, 21408, 60605),
     Refusal.RECIPIENT_OPTED_OUT: (21610,),
     # ... or a short code, a premium-rate number, a landline
     Refusal.NOT_A_MOBILE_NUMBER: (21614, 21265, 21268, 21635),
-    # 21612 is about the pair of To and From, so anybody's odd number can cause it: not the operator's alarm.
-    Refusal.CARRIER_REJECTED: (21612, 21618),
-    # SMS pumping, Verify's fraud guard, the compliance toolkit
-    Refusal.BLOCKED: (21216, 30450, 30610, 30640, 60410),
+    # 21606, 21612, 21659 and 21703 are about the pair of To and sender, so anybody's odd number, or one country, can
+    # cause them: not the operator's alarm. The compliance toolkit's 30610 (quiet hours) and 30640 are the number's.
+    Refusal.CARRIER_REJECTED: (21606, 21612, 21618, 21659, 21703, 30610, 30640),
+    # SMS pumping, Verify's fraud guard
+    Refusal.BLOCKED: (21216, 30450, 30453, 60410),
     Refusal.CREDENTIALS_REFUSED: (20003, 20005, 20006, 20008, 20403, 30002, 70051),
     # In the 30xxx range, yet about our sender and its registration, not about the carrier.
     Refusal.SENDER_MISCONFIGURED: (

@@ -206,6 +206,7 @@ async def test_status_words(twilio, gateway, word, delivery):
         (400, 30006, Refusal.CARRIER_REJECTED),
         (400, 30007, Refusal.CARRIER_REJECTED),
         (403, 30450, Refusal.BLOCKED),
+        (403, 30453, Refusal.BLOCKED),
         (403, 60410, Refusal.BLOCKED),
         (401, 20003, Refusal.CREDENTIALS_REFUSED),
         (400, 20005, Refusal.CREDENTIALS_REFUSED),
@@ -213,12 +214,18 @@ async def test_status_words(twilio, gateway, word, delivery):
         (403, 20403, Refusal.CREDENTIALS_REFUSED),
         (404, 20404, Refusal.SENDER_MISCONFIGURED),
         (400, 21212, Refusal.SENDER_MISCONFIGURED),
-        (400, 21606, Refusal.SENDER_MISCONFIGURED),
+        # Of the pair of recipient and sender: one country can cause them, so they are not the operator's alarm.
+        (400, 21606, Refusal.CARRIER_REJECTED),
+        (400, 21659, Refusal.CARRIER_REJECTED),
+        (400, 21703, Refusal.CARRIER_REJECTED),
+        (400, 30610, Refusal.CARRIER_REJECTED),
+        (400, 30640, Refusal.CARRIER_REJECTED),
+        (400, 63024, Refusal.INVALID_NUMBER),
         (400, 21608, Refusal.SENDER_MISCONFIGURED),
+        (400, 21664, Refusal.SENDER_MISCONFIGURED),
         (400, 21609, Refusal.SENDER_MISCONFIGURED),
         (400, 21617, Refusal.SENDER_MISCONFIGURED),
         (404, 21701, Refusal.SENDER_MISCONFIGURED),
-        (400, 21703, Refusal.SENDER_MISCONFIGURED),
         (400, 30034, Refusal.SENDER_MISCONFIGURED),
         (400, 63007, Refusal.SENDER_MISCONFIGURED),
         # Codes that Twilio has not invented yet: permanent, by their range and then by the HTTP status.
@@ -259,7 +266,12 @@ async def test_problem_body(twilio, gateway):
 
 @pytest.mark.parametrize(
     ("status", "code", "pause_seconds"),
-    [(429, 20429, None), (429, 99999, None), (400, 14107, 30), (400, 21611, 600), (400, 21730, 60), (429, 63017, 1)],
+    [
+        *((429, 20429, None), (429, 99999, None), (400, 14107, 30), (400, 21611, 600), (400, 21730, 60)),
+        *((429, 63017, 1), (429, 63018, 1)),
+        # Caps of a day: of the account, of a trial account, of a 10DLC campaign, of T-Mobile.
+        *((429, 63038, 3600), (400, 30454, 3600), (400, 30023, 3600), (400, 30027, 3600)),
+    ],
 )
 async def test_passing_refusals(twilio, gateway, status, code, pause_seconds):
     """What Twilio did not take, but will take later, is postponed by its code's pause, after one POST."""

@@ -122,7 +122,7 @@ async def test_a_missing_client_address_is_asked_for(start, expect):
         (21408, 422, "country_not_allowed"),
         (21610, 422, "recipient_opted_out"),
         (21614, 422, "not_a_mobile_number"),
-        (21606, 502, "sender_misconfigured"),
+        (21212, 502, "sender_misconfigured"),
     ],
 )
 async def test_a_refusal_of_twilio_names_the_verification_that_failed(start, expect, code, status, problem):

@@ -8,7 +8,7 @@ import pytest
 PATH = "/v1/verifications"
 OURS = [
     pytest.param("unauthorized", {}, "credentials_refused", id="401"),
-    pytest.param("refuse", {"code": 21606}, "sender_misconfigured", id="21606"),
+    pytest.param("refuse", {"code": 21212}, "sender_misconfigured", id="21212"),
 ]
 LIMITS = ("number", "ip", "prefix", "country", "day", "key")
 
