@@ -77,8 +77,16 @@ _OF_THE_WAY = frozenset({HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.RE
 # Refusals of this report for good; any other 4xx may be a proxy's, and is tried for a day before it costs a report.
 _OF_THE_REPORT = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
+
+class NotConnected(aiohttp.ClientConnectionError):
+    """The connection ended while it was being made, before anything of the request was written."""
+
+
 # No byte of the request was written. Some are TimeoutErrors or ClientOSErrors too, whose other kinds are ambiguous.
-_NOT_WRITTEN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+NOT_WRITTEN = (
+    *(aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError),
+    NotConnected,
+)
 
 
 class TwilioRejected(Exception):
@@ -132,7 +140,7 @@ def send_failure(fault: Exception) -> SendRefused | SendPostponed | SendUnknown:
             return SendPostponed(str(fault), retry_after_seconds=fault.pause_seconds)
         refusal = fault.refusal
         return SendUnknown(str(fault)) if refusal is None else SendRefused(refusal, fault.error_code)
-    if isinstance(fault, _NOT_WRITTEN):
+    if isinstance(fault, NOT_WRITTEN):
         return SendPostponed("unreachable", is_unreachable=True)
     return SendUnknown(f"no clear answer ({type(fault).__name__})")
 
@@ -146,6 +154,6 @@ def confirm_failure(fault: Exception) -> ConfirmRefused | ConfirmForbidden | Con
         if fault.refusal is not None and fault.status in _OF_THE_REPORT:
             return ConfirmRefused(str(fault))
         return ConfirmPostponed(str(fault), retry_after_seconds=fault.pause_seconds)
-    if isinstance(fault, _NOT_WRITTEN):
+    if isinstance(fault, NOT_WRITTEN):
         return ConfirmPostponed("unreachable")
     return ConfirmPostponed(f"no clear answer ({type(fault).__name__})")

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from twilio.rest import Client  # type: ignore[import-untyped] # the library ships no types
 
 from service.adapters.twilio_errors import TwilioRejected, confirm_failure, send_failure
-from service.adapters.twilio_transport import TwilioTransport, form_of
+from service.adapters.twilio_transport import TwilioConnector, TwilioTransport, form_of
 from service.core.delivery import delivery_of
 from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
 from service.core.verification import is_sid
@@ -54,9 +54,8 @@ async def open_twilio(account: TwilioAccount) -> AsyncIterator["TwilioGateway"]:
     """Open the session that all calls to Twilio share, and close it at the end."""
     timeout = aiohttp.ClientTimeout(total=account.total_timeout_seconds, connect=account.connect_timeout_seconds)
     # Not `trust_env`: it also reads .netrc, whose entries collide with our Authorization, anew for each request.
-    # As many connections as calls: doors and worker bound those, and a queue here would look like no connection.
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=TwilioConnector(),
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=_proxy_to(account.base_url or _TWILIO),

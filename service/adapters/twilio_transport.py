@@ -14,16 +14,43 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
 from twilio.http import AsyncHttpClient  # type: ignore[import-untyped] # the library ships no types
 from twilio.http.response import Response  # type: ignore[import-untyped] # as above
 from yarl import URL
 
-from service.adapters.twilio_errors import TwilioRejected
+from service.adapters.twilio_errors import NOT_WRITTEN, NotConnected, TwilioRejected
 
 _LONGEST_PAUSE_SECONDS = 3600.0
 _CODES = range(10_000, 1_000_000)  # Twilio's have five digits; a longer number might be somebody's
+
+
+class TwilioConnector(aiohttp.TCPConnector):
+    """Makes as many connections as are asked for, and names what failed before one stood (`NOT_WRITTEN`).
+
+    aiohttp raises the same errors when a proxy closes at CONNECT as when Twilio closes after our request.
+    """
+
+    def __init__(self) -> None:
+        # Doors and worker bound the calls, and a queue here would look like no connection.
+        super().__init__(limit=0)
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's signature
+    ) -> Connection:
+        """Give a connection on which nothing of this request is written yet. Raises one of `NOT_WRITTEN`."""
+        try:
+            return await super().connect(req, traces, timeout)
+        except NOT_WRITTEN:
+            raise
+        except (aiohttp.ClientError, OSError) as fault:
+            raise NotConnected(type(fault).__name__) from fault
 
 
 class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is untyped

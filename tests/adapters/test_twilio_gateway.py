@@ -576,9 +576,9 @@ async def test_environment_of_the_library(twilio, monkeypatch):
 
 
 @asynccontextmanager
-async def behind_a_proxy(monkeypatch, *, user="", scheme="http://"):
+async def behind_a_proxy(monkeypatch, *, user="", scheme="http://", **manner):
     """Set up a proxy that lets nobody through, as the environment's proxy for https."""
-    async with refusing_proxy() as (address, heads):
+    async with refusing_proxy(**manner) as (address, heads):
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.setenv("https_proxy", f"{scheme}{user}{address}")
@@ -616,6 +616,21 @@ async def test_proxy_with_a_password(monkeypatch, scheme):
     ):
         await failure_of(gateway.send(MESSAGE))
     assert "Proxy-Authorization: Basic " + b64encode(b"me:secret").decode() in heads[0]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", None, b"HTTP/1.1 200", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\ngarbage"],
+    ids=["closed", "reset", "cut off", "no HTTP", "closed after 200", "no TLS after 200"],
+)
+async def test_a_proxy_that_ends_the_connection_has_sent_nothing(monkeypatch, answer):
+    """Whatever a proxy does to CONNECT, our request was not written: the send is postponed, not unknown."""
+    async with behind_a_proxy(monkeypatch, answer=answer) as heads, open_twilio(account(None)) as gateway:
+        for call, kind in ((gateway.send(MESSAGE), SendPostponed), (gateway.confirm(SID), ConfirmPostponed)):
+            postponed = await failure_of(call)
+            assert (type(postponed), str(postponed)) == (kind, "unreachable")
+        assert "gave no answer" in await gateway.check_credentials()
+    assert len(heads) == 3
 
 
 async def test_no_proxy(monkeypatch):

@@ -72,13 +72,19 @@ async def recording():
 
 
 @asynccontextmanager
-async def refusing_proxy():
-    """Serve as an HTTP proxy that answers each CONNECT with 502; yield its URL and the heads of what came."""
+async def refusing_proxy(answer=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"):
+    """Serve as an HTTP proxy that gives each CONNECT one answer and closes; yield its URL and the heads of what came.
+
+    Without an answer (b"") it closes in silence, with None it resets the connection.
+    """
     heads = []
 
     async def take(reader, writer):
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        if answer is None:
+            writer.transport.abort()
+            return
+        writer.write(answer)
         writer.close()
         await writer.wait_closed()
 
