@@ -9,6 +9,7 @@ Two letters a field, because a million of them are kept (a listpack of at most 5
     ky tag of the API key that issued it
     c:<digest> -> send number    the code of each send (the code -> SID map is c: and s: together)
     s:<n> SID   t:<n> sent (ms)   d:<n> rank and delivery   x:<n> error code   f:<n> feedback
+    fr:<n> sender that carried it, as the callbacks say; nothing reads it yet
         (a test number's is 'none' from the start: nothing is ever owed for what was not sent)
     (d: 0unknown is of a send that was handed to Twilio and got no clear answer)
     ow tag of whose API keys find it

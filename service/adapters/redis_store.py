@@ -112,13 +112,27 @@ class RedisVerifications:
         raise self._not_resent(answer, verification.id, rest)
 
     async def deliver(
-        self, verification_id: str, send_number: int, *, sid: str, status: Delivery, error_code: int | None = None
+        self,
+        verification_id: str,
+        send_number: int,
+        *,
+        sid: str,
+        status: Delivery,
+        error_code: int | None = None,
+        sender: str | None = None,
     ) -> bool:
         """Record the SID and status of a send; tell whether a waiting confirmation became owed."""
         answer = await self._scripts.run(
             "deliver",
             _record_and_debts(verification_id),
-            [verification_id, send_number, sid, f"{RANKS[status]}{status}", "" if error_code is None else error_code],
+            [
+                verification_id,
+                send_number,
+                sid,
+                f"{RANKS[status]}{status}",
+                "" if error_code is None else error_code,
+                sender or "",
+            ],
         )
         return bool(answer[0] == b"recorded" and answer[1])
 

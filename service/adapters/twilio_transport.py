@@ -23,9 +23,9 @@ from twilio.http.response import Response  # type: ignore[import-untyped] # as a
 from yarl import URL
 
 from service.adapters.twilio_errors import NOT_WRITTEN, NotConnected, TwilioRejected
+from service.core.delivery import ERROR_CODES
 
 _LONGEST_PAUSE_SECONDS = 3600.0
-_CODES = range(10_000, 1_000_000)  # Twilio's have five digits; a longer number might be somebody's
 
 
 class TwilioConnector(aiohttp.TCPConnector):
@@ -107,7 +107,7 @@ def _error_code(text: str) -> int | None:
     except (ValueError, RecursionError):
         return None
     code = body.get("code") if isinstance(body, dict) else None
-    return code if isinstance(code, int) and code in _CODES else None
+    return code if isinstance(code, int) and code in ERROR_CODES else None
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:

@@ -122,7 +122,8 @@ class DeliveryStatusForm(BaseModel):
     MessageStatus: str = Field(
         description="`queued`, `sent`, `delivered`, `undelivered`, `failed`, `read` …; any other word changes nothing."
     )
-    ErrorCode: str = Field("", description="Twilio's error code, when it failed.", pattern="^[0-9]*$")
+    ErrorCode: str = Field("", description="Twilio's error code, when it failed.", pattern="^([0-9]{5,6})?$")
+    From: str = Field("", description="The sender that carried the message.")
 
 
 class SendAnswer(BaseModel):

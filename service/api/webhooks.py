@@ -19,7 +19,7 @@ from service.api.problems import ProblemAnswer
 from service.api.reply import Reply
 from service.api.route import LeanRoute
 from service.api.schemas import DeliveryStatusForm
-from service.core.delivery import DeliveryReports
+from service.core.delivery import DeliveryReports, error_code_of, sender_of
 from service.core.ports import CallbackSignature
 from service.core.verification import is_id, is_sid
 
@@ -70,13 +70,13 @@ class WebhookDoors:
         call.log["verification_id"] = verification_id
         sid = _first(fields, "MessageSid")
         if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and is_sid(sid):
-            error_code = _first(fields, "ErrorCode")
             await self._reports.record(
                 verification_id,
                 int(send_number),
                 sid=sid,
                 word=_first(fields, "MessageStatus"),
-                error_code=int(error_code) if error_code.isdecimal() and error_code.isascii() else None,
+                error_code=error_code_of(_first(fields, "ErrorCode")),
+                sender=sender_of(_first(fields, "From")),
             )
         return Reply(204)
 

@@ -5,6 +5,7 @@ the Message SID, so one that arrives after a lost answer brings the SID home and
 confirmation leave. (Twilio: "Track the Message Status of Outbound Messages".)
 """
 
+import re
 from collections.abc import Callable
 
 from service.core.ports import Journal, VerificationStore
@@ -25,6 +26,11 @@ _WORDS = {
     "read": Delivery.READ,
 }
 
+# Twilio's have five digits; a longer number might be somebody's.
+ERROR_CODES = range(10_000, 1_000_000)
+
+_SENDER = re.compile(r"[A-Za-z0-9 +_&:.-]{1,64}")
+
 # A status replaces one of a lower rank only; the three ends of a message are peers, the first one stays.
 RANKS = {
     Delivery.UNKNOWN: 0,
@@ -43,6 +49,16 @@ def delivery_of(word: str) -> Delivery:
     return _WORDS.get(word, Delivery.UNKNOWN)
 
 
+def error_code_of(text: str) -> int | None:
+    """Read an ErrorCode; None when it cannot be one of Twilio's."""
+    return int(text) if re.fullmatch("[0-9]{5,6}", text) and int(text) in ERROR_CODES else None
+
+
+def sender_of(text: str) -> str | None:
+    """Read a From: a number, a short code, a name or a channel's address; None when it is none of them, or too long."""
+    return text if _SENDER.fullmatch(text) else None
+
+
 class DeliveryReports:
     """Takes in what the signed status callbacks say."""
 
@@ -52,11 +68,20 @@ class DeliveryReports:
         self._journal = journal
 
     async def record(
-        self, verification_id: str, send_number: int, *, sid: str, word: str, error_code: int | None
+        self,
+        verification_id: str,
+        send_number: int,
+        *,
+        sid: str,
+        word: str,
+        error_code: int | None,
+        sender: str | None = None,
     ) -> None:
         """Record one callback; wake the worker when it freed a waiting confirmation. May be repeated."""
         status = delivery_of(word)
-        owes = await self._store.deliver(verification_id, send_number, sid=sid, status=status, error_code=error_code)
+        owes = await self._store.deliver(
+            verification_id, send_number, sid=sid, status=status, error_code=error_code, sender=sender
+        )
         self._journal(
             "delivery_reported",
             verification_id=verification_id,

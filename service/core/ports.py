@@ -136,9 +136,16 @@ class VerificationStore(Protocol):
         """
 
     async def deliver(
-        self, verification_id: str, send_number: int, *, sid: str, status: Delivery, error_code: int | None = None
+        self,
+        verification_id: str,
+        send_number: int,
+        *,
+        sid: str,
+        status: Delivery,
+        error_code: int | None = None,
+        sender: str | None = None,
     ) -> bool:
-        """Record the SID and status of a send; tell whether a waiting confirmation became owed.
+        """Record the SID, status and sender of a send; tell whether a waiting confirmation became owed.
 
         May be repeated. An unknown verification or send, or another SID, changes nothing.
         """

@@ -146,11 +146,10 @@ class Stores:
         """Judge a typed code; give the verdict alone."""
         return (await self.check(verification, code, **fields)).verdict
 
-    async def deliver(self, verification, send=1, *, sid=None, status=Delivery.QUEUED, error_code=None):
+    async def deliver(self, verification, send=1, *, sid=None, status=Delivery.QUEUED, **more):
         """Record what Twilio says of a send; its own SID unless another is given."""
-        return await self.verifications.deliver(
-            verification.id, send, sid=sid or sid_of(verification, send), status=status, error_code=error_code
-        )
+        sid = sid or sid_of(verification, send)
+        return await self.verifications.deliver(verification.id, send, sid=sid, status=status, **more)
 
     async def sent(self, code="111111", **fields):
         """Issue a verification and bring the SID of its first send home."""

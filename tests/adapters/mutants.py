@@ -353,6 +353,12 @@ MUTANTS = {
             debts.test_what_waits_for_its_sid_is_counted,
         ),
         ("if rank > known_rank", "if rank >= known_rank", sends.test_deliveries_never_go_back),
+        (
+            "(rank > known_rank or not known_sender)",
+            "true",
+            sends.test_the_sender_of_the_latest_stage_is_kept,
+        ),
+        ("or not known_sender", "", sends.test_the_sender_of_the_latest_stage_is_kept),
         ("known_sid ~= sid", "false", sends.test_strangers_change_nothing),
         ("tonumber(send) < 1 or", "", sends.test_strangers_change_nothing),
         (

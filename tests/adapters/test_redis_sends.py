@@ -214,6 +214,22 @@ async def test_the_reason_of_a_failed_delivery_is_kept(stores):
     assert (send.status, send.error_code) == (Delivery.UNDELIVERED, 30003)
 
 
+async def test_the_sender_of_the_latest_stage_is_kept(stores):
+    """The sender is that of the highest stage, in whatever order the callbacks come; the first one known stays."""
+    verification = await stores.sent("111111")
+
+    async def told(status, sender):
+        await stores.deliver(verification, 1, status=status, sender=sender)
+        kept = stores.admin.hget(redis_keys.verification(verification.id), "fr:1")
+        return kept and kept.decode()
+
+    assert await told(Delivery.UNKNOWN, None) is None
+    assert await told(Delivery.QUEUED, "rcs:acme") == "rcs:acme"
+    assert await told(Delivery.DELIVERED, "+15005550006") == "+15005550006"
+    assert await told(Delivery.SENT, "rcs:acme") == "+15005550006"
+    assert await told(Delivery.READ, None) == "+15005550006"
+
+
 async def test_a_refused_only_send_fails_the_verification(stores):
     """When Twilio refuses the only send for good the verification has failed and its code is worth nothing."""
     verification = await stores.issue("111111")

@@ -23,6 +23,7 @@ from tests.adapters.engines import Engine, open_stores
 BUDGET_BYTES = 512
 LONGEST_REFERENCE = "r" * 64
 LONGEST_ORIGIN = "w" * 60 + ".com"
+LONGEST_SENDER = "s" * 64
 FINGERPRINT = "f" * 16
 
 
@@ -41,7 +42,7 @@ async def measure(engine):
     async with open_stores(engine) as stores:
         plain = await stores.issue("111111", owner="0" * 12, key_tag="k" * 22)
         report(stores, plain, f"just issued (budget {BUDGET_BYTES})")
-        await stores.deliver(plain, status=Delivery.DELIVERED)
+        await stores.deliver(plain, status=Delivery.DELIVERED, sender="+15005550006")
         delivered = report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
         await stores.check(plain, "111111")
         report(stores, plain, "approved, its confirmation owed")
@@ -58,7 +59,7 @@ async def measure(engine):
         for send in range(1, 6):
             if send > 1:
                 await stores.resend(full, f"11111{send}")
-            await stores.deliver(full, send, status=Delivery.UNDELIVERED, error_code=30008)
+            await stores.deliver(full, send, status=Delivery.UNDELIVERED, error_code=30008, sender=LONGEST_SENDER)
         report(stores, full, "all fields, five sends undelivered")
         for attempt in range(5):
             key = stores.keyring.idempotency_tag("k", str(attempt))

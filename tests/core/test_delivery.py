@@ -127,10 +127,10 @@ async def test_a_freed_confirmation_wakes_its_worker(owes: bool) -> None:  # noq
 
 @pytest.mark.parametrize(("word", "status"), [("delivered", Delivery.DELIVERED), ("teleported", Delivery.UNKNOWN)])
 async def test_the_sid_comes_home_whatever_the_word(word: str, status: Delivery) -> None:
-    """The store gets SID, status and error of every callback, an unfamiliar word included."""
+    """The store gets SID, status, error and sender of every callback, an unfamiliar word included."""
     store = Recorder()
-    await reports(store, Witness()).record(ID, 3, sid=SID, word=word, error_code=30_003)
-    assert store.given == [(ID, 3, {"sid": SID, "status": status, "error_code": 30_003})]
+    await reports(store, Witness()).record(ID, 3, sid=SID, word=word, error_code=30_003, sender="72345")
+    assert store.given == [(ID, 3, {"sid": SID, "status": status, "error_code": 30_003, "sender": "72345"})]
 
 
 async def test_a_callback_is_journalled_once() -> None:

@@ -152,6 +152,40 @@ async def test_a_genuine_callback_about_nothing_we_know_changes_nothing(quiet, c
     assert (await first_send(quiet, issued["id"]))["error_code"] is None
 
 
+@pytest.mark.parametrize("written", ["9" * 5000, "9" * 30, "9" * 19, "1000000", "9999", "0", "-30003", "\u0663" * 5])
+async def test_what_cannot_be_a_code_of_twilio_is_no_code(quiet, call_back, written):
+    """An ErrorCode of any other length than Twilio's is left out; the status that came with it counts."""
+    issued = await quiet.issue()
+    fields = form(quiet.messages()[0].sid, "failed", ErrorCode=written)
+    assert await call_back(quiet, path_of(issued["id"]), fields) == 204
+    send = await first_send(quiet, issued["id"])
+    assert (send["status"], send["error_code"]) == ("failed", None)
+
+
+async def test_the_sender_that_carried_a_send_is_kept(quiet, call_back, record):
+    """`From` of a callback is kept as the send's sender, bounded, and shown to nobody; a blank one says nothing."""
+    issued = await quiet.issue()
+    path, sid = path_of(issued["id"]), quiet.messages()[0].sid
+    for word, sender, kept in (
+        ("queued", "", None),
+        ("sent", "+15005550006", "+15005550006"),
+        ("delivered", "x" * 65, "+15005550006"),
+        ("read", "bad\x00\u00e9", "+15005550006"),
+    ):
+        assert await call_back(quiet, path, form(sid, word, From=sender)) == 204
+        assert (word, record(issued["id"]).get("fr:1")) == (word, kept)
+    assert "+15005550006" not in str(await quiet.read(issued["id"]))
+
+
+@pytest.mark.parametrize("sender", ["+15005550006", "72345", "Acme & Co-1_", "rcs:acme_agent", "whatsapp:+15005550006"])
+async def test_every_kind_of_sender_is_kept_as_it_is(quiet, call_back, record, sender):
+    """A number, a short code, a name and a channel's address are kept as Twilio writes them."""
+    issued = await quiet.issue()
+    fields = form(quiet.messages()[0].sid, "sent", From=sender)
+    assert await call_back(quiet, path_of(issued["id"]), fields) == 204
+    assert record(issued["id"])["fr:1"] == sender
+
+
 async def test_blank_fields_and_a_query_are_part_of_what_is_signed(quiet, call_back):
     """Twilio signs blanks and the query; both must survive on the way in."""
     issued = await quiet.issue()

@@ -2,7 +2,7 @@
 -- Record what Twilio says of one send: its SID (from Twilio's answer, or from the callback when that answer was lost) and its status.
 --
 -- KEYS   1 verification   2 owed   3 owed info   4 stats
--- ARGV   1 verification id   2 send number   3 SID   4 rank and status, such as '3delivered'   5 error code, or ''
+-- ARGV   1 verification id   2 send number   3 SID   4 rank and status, such as '3delivered'   5 error code, or ''   6 sender, or ''
 -- answer {'recorded', owes (0/1)} | {'missing'} | {'stranger'} the send is unknown or has another SID
 -- atomic a waiting confirmation becomes owed in the step that brings the SID. Ranks never go back; doubles change nothing.
 -- An expired record is not brought back: every write follows the look at `n`.
@@ -10,9 +10,9 @@
 --@include clock.lua
 --@include owe.lua
 
-local id, send, sid, status, error_code = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local sends, known_sid, feedback, known_status, country, channel =
-  unpack(redis.call('HMGET', KEYS[1], 'n', 's:' .. send, 'f:' .. send, 'd:' .. send, 'co', 'ch'))
+local id, send, sid, status, error_code, sender = unpack(ARGV)
+local sends, known_sid, feedback, known_status, known_sender, country, channel =
+  unpack(redis.call('HMGET', KEYS[1], 'n', 's:' .. send, 'f:' .. send, 'd:' .. send, 'fr:' .. send, 'co', 'ch'))
 if not sends then return {'missing'} end
 if tonumber(send) < 1 or tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
 channel = channel or 'sms'
@@ -30,6 +30,11 @@ if not known_sid then
   count(KEYS[4], 'accepted:' .. country .. ':' .. channel)
 end
 local rank, known_rank = tonumber(string.sub(status, 1, 1)), tonumber(string.sub(known_status or '0', 1, 1))
+-- With a Messaging Service the first callbacks may name none yet, or one that gave the message on (RCS, then SMS).
+if sender ~= '' and (rank > known_rank or not known_sender) then
+  changes[#changes + 1] = 'fr:' .. send
+  changes[#changes + 1] = sender
+end
 if rank > known_rank then
   changes[#changes + 1] = 'd:' .. send
   changes[#changes + 1] = status
