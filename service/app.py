@@ -7,9 +7,7 @@ settles it; only then do the connections to Twilio and Redis close.
 
 import asyncio
 import gc
-import multiprocessing
 import os
-import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -39,9 +37,11 @@ from service.api.verifications import VerificationDoors
 from service.api.webhooks import WebhookDoors
 from service.config.policies import (
     confirm_policy,
+    descriptor_shares,
     guard_policy,
     issue_policy,
     new_codes,
+    new_connections,
     new_keyring,
     record_policy,
     twilio_account,
@@ -58,6 +58,7 @@ from service.core.retrying import Retries, RetryPolicy
 from service.core.sending import Sending
 from service.core.undoing import Undoing
 from service.core.verifying import Verifying
+from service.http_server import Connections
 from service.telemetry import metrics_text, open_journal
 
 VERSION = "0.1.0"
@@ -70,7 +71,7 @@ _COLLECT_AFTER = 10_000
 
 def create_app(
     settings: Settings | None = None, *, journal: Journal | None = None, routes: Sequence[BaseRoute] = ()
-) -> ASGIApp:
+) -> Trail:
     """Build the ASGI application; its parts are opened when the server starts it.
 
     `routes` are foreign ones, for the demo; `serve` gives none.
@@ -80,8 +81,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_doors(settings, journal) as doors:
-            _stop_with_parent()
+        async with open_doors(settings, journal, connections) as doors:
             app.router.routes[:0] = doors  # for the OpenAPI page, and to tell a wrong method from a wrong address
             express.hang(doors)
             # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
@@ -95,12 +95,19 @@ def create_app(
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
     app.router.routes.extend(routes)
     express = Express(app, most_in_flight=settings.otp_max_in_flight)
+    connections = new_connections(settings, journal)
     origins = settings.otp_cors_origins
-    return Trail(_with_cors(express, origins) if origins else express, express, journal, looks_at_origins=bool(origins))
+    return Trail(
+        _with_cors(express, origins) if origins else express,
+        express,
+        journal,
+        connections=connections,
+        looks_at_origins=bool(origins),
+    )
 
 
 @asynccontextmanager
-async def open_doors(settings: Settings, journal: Journal) -> AsyncIterator[list[BaseRoute]]:
+async def open_doors(settings: Settings, journal: Journal, connections: Connections) -> AsyncIterator[list[BaseRoute]]:
     """Open the whole service, the worker with it unless `OTP_WORKER` is off; give its routes."""
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
@@ -114,7 +121,16 @@ async def open_doors(settings: Settings, journal: Journal) -> AsyncIterator[list
             worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, journal))
         for steps in retries.values():
             parts.callback(steps.stop, _DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
-        yield _doors(settings, scripts, twilio, worker=worker, retries=retries, errors=errors, journal=journal)
+        yield _doors(
+            settings,
+            scripts,
+            twilio,
+            worker=worker,
+            retries=retries,
+            errors=errors,
+            journal=journal,
+            connections=connections,
+        )
 
 
 @asynccontextmanager
@@ -159,6 +175,7 @@ def _doors(
     retries: Mapping[str, Retries],
     errors: ErrorCounts,
     journal: Journal,
+    connections: Connections,
 ) -> list[BaseRoute]:
     wake = (lambda _: None) if worker is None else worker.wake  # one that runs elsewhere polls
     keyring = new_keyring(settings)
@@ -176,7 +193,7 @@ def _doors(
             breaker=breaker,
             brand=settings.otp_brand,
             codes=codes,
-            most_in_flight=settings.otp_sends_in_flight,
+            most_in_flight=descriptor_shares(settings).sends,
             late_window_seconds=settings.otp_late_window,
             attachments=retries["attach_sid"],
             wake=wake,
@@ -201,13 +218,13 @@ def _doors(
         public_url=settings.otp_public_url,
     )
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
-    operations = _operations(scripts, breaker, waiting, errors)
+    operations = _operations(scripts, breaker, waiting, errors, connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
 
 
 def _operations(
-    scripts: Scripts, breaker: Breaker, waiting: Mapping[str, Retries], errors: ErrorCounts
+    scripts: Scripts, breaker: Breaker, waiting: Mapping[str, Retries], errors: ErrorCounts, connections: Connections
 ) -> OperationsDoors:
     return OperationsDoors(
         OperationsView(
@@ -215,6 +232,7 @@ def _operations(
             queue=RedisConfirmations(scripts).state,
             totals=RedisStats(scripts).totals,
             sending_halted=lambda: breaker.halted,
+            is_draining=lambda: connections.is_draining,
             retries_waiting=lambda: {step: retries.waiting for step, retries in waiting.items()},
             errors_unwritten=lambda: errors.unwritten,
             metrics_text=metrics_text,
@@ -231,16 +249,3 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         expose_headers=["location", "retry-after", "x-request-id", "idempotent-replayed"],
         max_age=600,
     )
-
-
-def _stop_with_parent() -> None:
-    """End this worker of `serve --workers` when its parent dies, even by kill -9; else it would keep the port."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        loop = asyncio.get_running_loop()
-
-        def stop() -> None:
-            loop.remove_reader(parent.sentinel)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-        loop.add_reader(parent.sentinel, stop)

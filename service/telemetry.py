@@ -29,7 +29,7 @@ FIELDS = frozenset(
         "request_id", "method", "route", "status", "duration_ms", "problem", "api_key",
         "verification_id", "send", "sid", "delivery", "error_code", "verdict", "reason", "limit", "replayed",
         "owes", "tries", "waited_ms", "delay_ms", "pid", "version", "exception", "where",
-        "operation", "operator", "number_tag", "outcome",
+        "operation", "operator", "number_tag", "outcome", "connections", "descriptors",
     }
 )  # fmt: skip
 _LEVELS = ("info", "warning", "error")
@@ -49,6 +49,11 @@ _LEVEL_OF = {
     "send_unknown": "warning",
     "send_postponed": "warning",
     "test_numbers_set": "warning",
+    "connections_at_limit": "warning",
+    "few_descriptors": "warning",
+    "process_lost": "warning",
+    "process_hung": "error",
+    "reload_failed": "error",
     "worker_waits_for_store": "warning",
 }
 

@@ -85,6 +85,7 @@ class Running:
     http: aiohttp.ClientSession
     sandbox: Sandbox
     sandbox_url: str
+    connections: object = None  # of the service
 
     async def call(self, method, path, body=None, *, key=None, headers=None, **options):
         """Make one call; give (status, JSON or None, headers)."""
@@ -234,7 +235,7 @@ async def start(redis, valkey):
             app = create_app(settings, journal=journal or (lambda *_, **__: None))
             await stack.enter_async_context(serving(app, listener=listener, protocol=protocol))
             http = await stack.enter_async_context(aiohttp.ClientSession(url))
-            return Running(url, settings, key, http, stand_in, sandbox_url)
+            return Running(url, settings, key, http, stand_in, sandbox_url, app.connections)
 
         yield start_one
 

@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute
 
 from service.api.auth import Access
 from service.api.call import Call
-from service.api.readiness import RETRY_AFTER_SECONDS, QueueState, ReadyAnswer, ready_answer, unready_answer
+from service.api.readiness import RETRY_AFTER_SECONDS, QueueState, ReadyAnswer, draining, ready_answer, unready_answer
 from service.api.reply import Reply, problem_reply
 from service.api.route import LeanRoute
 from service.core.ports import StoreUnavailable
@@ -47,6 +47,7 @@ class OperationsView:
     sending_halted: Callable[[], str | None]
     retries_waiting: Callable[[], Mapping[str, int]]
     errors_unwritten: Callable[[], Mapping[str, int]]
+    is_draining: Callable[[], bool]
     metrics_text: Callable[[Counter[str] | None, Mapping[str, float]], bytes]
 
 
@@ -80,7 +81,7 @@ class OperationsDoors:
                 access=None,
                 response_model=ReadyAnswer,
                 response_description="An issue and a check can be written.",
-                problems=(unready_answer(),),
+                problems=(unready_answer(), draining()),
                 tags=["operations"],
                 summary="Ready?",
             ),
@@ -104,8 +105,11 @@ class OperationsDoors:
     async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
         """Say whether an issue and a check can be written, and where not; beside it how sending and confirming go.
 
-        Tried by a small script in each of the 16 partitions, at most once a second. With none at work it is a 503.
+        Tried by a small script in each of the 16 partitions, at most once a second. With none at work it is a 503,
+        and while the process drains.
         """
+        if self._view.is_draining():
+            return problem_reply(draining())
         health, queue = await asyncio.gather(self._health(), self._queue())
         if not health.is_ready:
             return problem_reply(unready_answer(health))

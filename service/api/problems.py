@@ -1,8 +1,7 @@
 """Problems: every error of the API as RFC 9457 `application/problem+json`, from one table.
 
-A problem has a stable `type` (a URN) with a short `code`; texts may be reworded, codes may not. No
-problem repeats what the caller sent: not a code, not a number, not the name of an unknown field
-that could be one.
+A problem has a stable `type` (a URN) with a short `code`; texts may be reworded, codes may not. No problem repeats what
+the caller sent: not a code, not a number, not the name of an unknown field that could be one.
 """
 
 import math
@@ -62,10 +61,11 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "store_unavailable": (503, "The store is unavailable"),
     "twilio_unavailable": (503, "Twilio is unavailable; the message was not sent"),
     "overloaded": (503, "Too many requests are under way"),
+    "draining": (503, "This process is about to end; send new requests to another one"),
 }
 
-# What to do about it, for the codes whose problem brings no words of its own. Three say nothing: a used-up limit has
-# its wait, and what became of the store and what went wrong on our side are nobody's business.
+# What to do about it, for the codes whose problem brings no words of its own. Four say nothing: the title of a draining
+# process says it, a used-up limit has its wait, and the store's fate and what went wrong with us are nobody's business.
 _DETAILS: Mapping[str, str] = {
     "malformed_request": "Send HTTP/1.1 with one Host, and the length of a body in one way.",
     "malformed_body": "Send one JSON object, in UTF-8.",

@@ -116,3 +116,8 @@ def _troubles(health: StoreHealth) -> list[StoreTrouble]:
         StoreTrouble(partitions=partitions, cause=fault.cause.value, fix=fault.sentence)
         for fault, partitions in health.by_fault().items()
     ]
+
+
+def draining() -> ProblemAnswer:
+    """Make the answer of a process that is about to end."""
+    return ProblemAnswer("draining", retry_after_seconds=RETRY_AFTER_SECONDS)

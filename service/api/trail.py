@@ -25,7 +25,7 @@ from service.api.problems import ProblemAnswer
 from service.api.reply import Header, Reply, content_type, header_bytes, own_headers, problem_reply, send_reply
 from service.api.route import ended_early
 from service.core.ports import Journal
-from service.http_server import Answer, DirectApplication, RequestView
+from service.http_server import Answer, Connections, DirectApplication, RequestView
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
 # No answer may be cached or sniffed, whoever wrote it.
@@ -49,10 +49,12 @@ class Trail(DirectApplication):
         express: Express,
         journal: Journal,
         *,
+        connections: Connections,
         looks_at_origins: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
+        self.connections = connections  # for the protocol
         self._journal = journal
         self._express = express
         self._looks_at_origins = looks_at_origins

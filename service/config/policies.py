@@ -6,12 +6,16 @@ No part reads the settings itself: each receives what concerns it, frozen and in
 from service.adapters.redis_store import RecordPolicy
 from service.adapters.twilio_gateway import TwilioAccount
 from service.config.settings import Settings
+from service.core.addresses import network_of
 from service.core.codes import Codes
 from service.core.confirming import ConfirmPolicy
 from service.core.guard import GuardPolicy
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
 from service.core.limits import MOST_FAILED_IN_A_ROW
+from service.core.ports import Journal
+from service.descriptors import Shares, descriptor_limit, share_out
+from service.http_server import Connections
 
 
 def new_keyring(settings: Settings) -> Keyring:
@@ -61,7 +65,17 @@ def record_policy(settings: Settings) -> RecordPolicy:
 
 def confirm_policy(settings: Settings) -> ConfirmPolicy:
     """Say how many hands the worker has; its patience is its own."""
-    return ConfirmPolicy(in_flight=settings.otp_confirmations_in_flight)
+    return ConfirmPolicy(in_flight=descriptor_shares(settings).confirmations)
+
+
+def descriptor_shares(settings: Settings) -> Shares:
+    """Say how many descriptors of this process each part may use."""
+    return share_out(
+        descriptor_limit(),
+        connections=settings.otp_max_connections,
+        sends=settings.otp_sends_in_flight,
+        confirmations=settings.otp_confirmations_in_flight,
+    )
 
 
 def guard_policy(settings: Settings) -> GuardPolicy:
@@ -89,4 +103,16 @@ def issue_policy(settings: Settings, codes: Codes) -> IssuePolicy:
         ttl_seconds=settings.otp_code_ttl,
         codes=codes,
         allowed_countries=frozenset(settings.otp_countries),
+    )
+
+
+def new_connections(settings: Settings, journal: Journal) -> Connections:
+    """Bound the connections of this process. Behind proxies all come from these, so a peer may have all."""
+    most = descriptor_shares(settings).connections
+    default = most if settings.otp_trusted_proxies else most // 2
+    return Connections(
+        most,
+        settings.otp_max_connections_per_peer or default,
+        peer_of=network_of,
+        on_limit=lambda limit, bound: journal("connections_at_limit", limit=limit, connections=bound),
     )

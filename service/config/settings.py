@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.config.forms import LimitSpec, Optional, OptionalSecret, Proxies, Secrets, Span, TestNumbers, Words
+from service.config.forms import Count, LimitSpec, Optional, OptionalSecret, Proxies, Secrets, Span, TestNumbers, Words
 from service.config.secret_files import SecretFilesRefused, read_secret_files
 from service.core.codes import LONGEST, SHORTEST
 from service.core.limits import parse_limits
@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     otp_max_in_flight: int = Field(256, ge=2, le=10_000)  # 256 checks of 0.07 ms: whoever gets in waits about 18 ms
     otp_sends_in_flight: int = Field(128, ge=1, le=10_000)
     otp_confirmations_in_flight: int = Field(32, ge=1, le=10_000)
+    otp_max_connections: Count = Field(None, ge=8, le=60_000)
+    otp_max_connections_per_peer: Count = Field(None, ge=4, le=60_000)
+    otp_drain_seconds: Span = Field(4, ge=0, le=300)  # over 3 s, after which the proxies of deploy/ close idle ones
     otp_cors_origins: Words = ()
     otp_risk_check: Optional = Field("enable", pattern="^(enable|disable)$")
     otp_content_retention: Optional = Field(None, pattern="^(retain|discard)$")

@@ -6,7 +6,8 @@ One at a time: the bytes behind a request wait unparsed, with reading paused, un
 the answer to its own request before whatever comes of the next one, and a pipeline costs no more than one request.
 
 A stranger needs no credential to open a connection, so it is bounded here, before the application: in bytes by
-`request_parser`, in seconds by `clock`.
+`request_parser`, in seconds by `clock`, and in number by the application's `connections`, which also say that all
+connections are to end.
 
 When a body is malformed or too slow its request is answered as what it is, one that broke off: the application receives
 `http.disconnect`, its answer is still sent, and the connection ends.
@@ -22,9 +23,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.http_server.application import Answer, DirectAnswer, DirectApplication
 from service.http_server.clock import Clock
+from service.http_server.connections import Connections
 from service.http_server.request_parser import Head, Refused, RequestParser
 
 _DISCONNECT = {"type": "http.disconnect"}
+_NO_PLACE = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_LAST_SECONDS = 1.0  # for a request that is on its way when the server ends
 _PLAIN = b"content-type: text/plain; charset=utf-8\r\ncontent-length: 0\r\n"
 
 
@@ -100,6 +104,8 @@ class HttpProtocol(HttpToolsProtocol):
     _held = b""  # bytes behind the request under way, from `_held_from` on
     _held_from = 0
     _is_over = False  # nothing more is parsed
+    _has_asked = False  # a request was whole
+    _connections: Connections | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Start the clock: a connection that asks nothing is one that is slow to ask."""
@@ -115,10 +121,16 @@ class HttpProtocol(HttpToolsProtocol):
             on_late=lambda: self._refuse(408),
         )
         self._requests = RequestParser(self._clock.request_begins, self._on_body)
+        self._connections = getattr(self.app, "connections", None)
+        if self._connections is not None and not self._connections.opened(self, self.client[0] if self.client else ""):
+            transport.write(_NO_PLACE)
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, and forget what waits."""
         self._clock.stop()
+        if self._connections is not None:
+            self._connections.closed(self)
         self._is_over = True
         self._held = b""
         super().connection_lost(exc)
@@ -171,7 +183,7 @@ class HttpProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=head.version == "1.1" and head.headers.get(b"expect", b"").lower() == b"100-continue",
-            keep_alive=head.keep_alive,
+            keep_alive=head.keep_alive and not (self._connections is not None and self._connections.is_ending),
             on_response=self.on_response_complete,
         )
         exchange.head, exchange.client = head, self.client
@@ -213,6 +225,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _end(self) -> None:
         """Stop waiting: the request has arrived."""
         self._clock.arriving_since = None
+        if self._connections is not None and not self._has_asked:
+            self._has_asked = True
+            self._connections.asked(self)
         self.cycle.more_body = False
         if self.cycle.response_complete:  # it was answered early
             self._clock.goes_idle()
@@ -242,6 +257,34 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._clock.goes_unread()
         super().resume_writing()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When we began to wait for the client; None while it waits for our answer."""
+        clock = self._clock
+        if clock.unread_since is not None:
+            return clock.unread_since
+        if self._waits():
+            return None
+        return clock.idle_since if clock.arriving_since is None else clock.arriving_since
+
+    def make_room(self) -> None:
+        """Close at once, for another connection's sake."""
+        self.transport.abort()
+
+    def take_leave(self) -> None:
+        """Let the answer that is under way be the last one, unless requests wait behind it: then one of those is."""
+        if self.cycle is not None and not self.cycle.response_complete and not self._held:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """End with the answer that is under way; a request that is on its way may still arrive."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.take_leave()
+        elif self._clock.arriving_since is not None:
+            self.loop.call_later(_LAST_SECONDS, super().shutdown)
+        else:
+            self.transport.close()
 
     def _close_once_read(self) -> None:
         self.transport.close()

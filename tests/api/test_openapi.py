@@ -252,7 +252,7 @@ async def test_the_metrics_key_shows_in_the_document(start):
 # What the router says of an address, and the server of what is no request, has no route to stand at.
 ROUTERS_OWN = {"not_found", "method_not_allowed", "malformed_request", "request_timeout", "headers_too_large"}
 # Which limit, what became of the store, what went wrong on our side: nobody's business.
-SILENT = {"rate_limited", "store_unavailable", "internal_error"}
+SILENT = {"rate_limited", "draining", "store_unavailable", "internal_error"}
 
 
 def test_every_problem_is_documented_with_an_example(operations):
@@ -287,7 +287,7 @@ CAN_ANSWER = {
     "receiveDeliveryStatus": {"bad_signature", "body_too_large", "malformed_body", "unsupported_media_type"}
     | {"store_unavailable", "internal_error", "overloaded"},
     "readLiveness": {"internal_error"},
-    "readReadiness": {"store_unavailable", "internal_error"},
+    "readReadiness": {"store_unavailable", "draining", "internal_error"},
     "readMetrics": {"internal_error"},
 }
 

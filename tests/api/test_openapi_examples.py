@@ -292,6 +292,8 @@ async def our_own_faults(start, gate, monkeypatch):
     yield "store_unavailable", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
     yield "store_unavailable", ("get", "/readyz"), await service.call("GET", "/readyz")
     await gate.open()
+    service.connections.drain()
+    yield "draining", ("get", "/readyz"), await service.call("GET", "/readyz")
 
 
 @pytest.fixture

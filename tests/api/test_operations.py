@@ -41,6 +41,7 @@ class View:
         self.is_away = self.is_queue_away = False
         self.gauges = {}
         self.sending = None
+        self.is_draining = False
         self.retries_waiting = {"attach_sid": 0}
 
     async def health(self):
@@ -85,6 +86,7 @@ def doors(view, now):
         queue=view.look,
         totals=view.totals,
         sending_halted=lambda: view.sending,
+        is_draining=lambda: view.is_draining,
         retries_waiting=lambda: view.retries_waiting,
         errors_unwritten=lambda: view.unwritten,
         metrics_text=view.metrics_text,
@@ -97,6 +99,15 @@ async def ready(doors):
     answer = await doors.readyz(CALL)
     assert answer.status == 200
     return json.loads(answer.body)
+
+
+async def test_a_draining_process_is_not_ready_at_once(doors, view):
+    """What Redis said within the last second is forgotten when the process begins to drain, and Redis is not asked."""
+    await ready(doors)
+    view.is_draining = True
+    answer = await doors.readyz(CALL)
+    assert (answer.status, json.loads(answer.body)["code"]) == (503, "draining")
+    assert view.pings == 1
 
 
 async def test_readiness_asks_redis_at_most_once_a_second(doors, view, now):

@@ -86,11 +86,11 @@ async def launcher(folder):
     """Give `launch(running, command="serve", **environment)`, which starts one process; all end with the block."""
     async with AsyncExitStack() as stack:
 
-        async def launch(running, command="serve", *, arguments=(), python_path=(), **environment):
+        async def launch(running, command="serve", *, arguments=(), python_path=(), descriptors=None, **environment):
             port = free_port() if command == "serve" else None
             words = [*command.split(), *(["--port", str(port)] if port else []), *arguments]
             process = Process(
-                [sys.executable, "-m", "service", *words],
+                [*_limited(descriptors), sys.executable, "-m", "service", *words],
                 environment_of(running.settings, port, python_path) | environment,
                 folder / f"{command.split()[0]}-{port or os.urandom(4).hex()}.log",
                 port,
@@ -108,6 +108,11 @@ async def launcher(folder):
         yield launch
 
 
+def _limited(descriptors):
+    """Begin a command that may open so many files and no more; None: as many as we may."""
+    return [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh"]
+
+
 def environment_of(settings, port, python_path=()):
     """Write settings as the environment of a process: limits off, callbacks to its own port, nothing inherited."""
     environment = {
@@ -121,6 +126,7 @@ def environment_of(settings, port, python_path=()):
         "TWILIO_BASE_URL": settings.twilio_base_url,
         "OTP_SECRET_KEYS": ",".join(key.get_secret_value() for key in settings.otp_secret_keys),
         "OTP_INDEX_KEY": settings.otp_index_key.get_secret_value(),
+        "OTP_DRAIN_SECONDS": "0",
         **{f"OTP_LIMIT_{name}": "" for name in LIMITS},
     }
     return environment | ({"OTP_PUBLIC_URL": f"http://127.0.0.1:{port}"} if port else {})

@@ -1,0 +1,126 @@
+"""The promises of `service.http_server.connections`: who gives way to a newcomer, and what the protocol makes of it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from service.core.addresses import network_of
+from service.http_server.connections import Connections
+from service.sandbox import FaultPlan
+from tests.serving.callers import connection, exchange
+
+
+class Client:
+    """A connection, as far as `Connections` looks at it."""
+
+    def __init__(self, connections, address="192.0.2.1", *, waiting_since=None):
+        self.connections, self.waiting_since, self.is_open = connections, waiting_since, True
+        self.was_taken_in = connections.opened(self, address)
+
+    def ask(self, *, waiting_since=None):
+        """Complete a request; the client waits for us, or we for it since a time."""
+        self.connections.asked(self)
+        self.waiting_since = waiting_since
+        return self
+
+    def make_room(self):
+        self.is_open = False
+        self.connections.closed(self)  # as the protocol does, a little later
+
+
+@pytest.fixture
+def said():
+    """Collect what is written to the log."""
+    return []
+
+
+@pytest.fixture
+def connections(said):
+    """Make bounds of four, three of them for one peer, and a clock that stands still."""
+    return Connections(4, 3, peer_of=network_of, on_limit=lambda *limit: said.append(limit), clock=lambda: 100.0)
+
+
+def test_the_oldest_that_never_asked_gives_way(connections):
+    """At the bound a newcomer takes the place of the oldest connection without a request, of whomever it is."""
+    asked = Client(connections, "192.0.2.1").ask(waiting_since=1.0)
+    silent = [Client(connections, f"192.0.2.{number}") for number in (2, 3, 4)]
+    newcomer = Client(connections, "192.0.2.9")
+    assert newcomer.was_taken_in
+    assert [one.is_open for one in (asked, *silent)] == [True, False, True, True]
+    assert len(connections) == 4
+
+
+def test_a_peer_at_its_bound_displaces_its_own(connections):
+    """A peer that opens one more loses one of its own, though another's is older; networks of IPv6 are one peer."""
+    other = Client(connections, "2001:db8:0:2::1")
+    own = [Client(connections, f"2001:db8:0:1::{number}") for number in (1, 2, 3)]
+    assert Client(connections, "2001:db8:0:1::4").was_taken_in
+    assert [one.is_open for one in (other, *own)] == [True, False, True, True]
+
+
+def test_then_those_that_we_wait_for_longest_give_way(connections):
+    """Where all have asked, the one whose client has been silent for longest gives way; never one at work."""
+    addresses = iter(("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"))
+    at_work = Client(connections, next(addresses)).ask()
+    idle = [Client(connections, next(addresses)).ask(waiting_since=since) for since in (3.0, 1.0, 2.0)]
+    assert Client(connections, "192.0.2.9").ask().was_taken_in
+    assert [one.is_open for one in (at_work, *idle)] == [True, True, False, True]
+
+
+def test_when_all_are_at_work_a_newcomer_is_refused(connections):
+    """Nobody who waits for an answer is cut off; a connection that ends makes room again."""
+    at_work = [Client(connections, f"192.0.2.{number}").ask() for number in range(4)]
+    refused = Client(connections, "192.0.2.9")
+    assert not refused.was_taken_in
+    assert all(one.is_open for one in at_work)
+    connections.closed(refused)  # the protocol tells the end of every connection
+    connections.closed(at_work[0])
+    assert Client(connections, "192.0.2.9").was_taken_in
+    assert len(connections) == 4
+
+
+def test_one_line_a_minute_says_that_a_bound_is_met(connections, said):
+    """A flood leaves one line for each bound that it meets, with the bound and without an address."""
+    for _ in range(50):
+        Client(connections)
+    for number in range(50):
+        Client(connections, f"198.51.100.{number}")
+    assert said == [("connections_per_peer", 3), ("connections", 4)]
+
+
+def test_nothing_is_kept_of_connections_that_have_ended(connections):
+    """After ten thousand connections of as many peers nothing is left."""
+    for number in range(10_000):
+        connections.closed(Client(connections, f"10.0.{number >> 8}.{number & 255}"))
+    assert (len(connections), connections._peers, connections._all.members) == (0, {}, {})
+
+
+async def test_beyond_the_bound_a_caller_is_served_and_a_stranger_is_closed(start):
+    """Over real sockets: silent ones are closed for callers, kept ones too; with all at work the answer is a 503."""
+    service = await start(otp_max_connections=8)
+    port = int(service.url.rsplit(":", 1)[1])
+    async with AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(connection(port)) for _ in range(20)]
+        for _ in range(8):
+            lane = await stack.enter_async_context(connection(port))
+            assert (await exchange(*lane))[0] == 200
+        async with asyncio.timeout(5):
+            assert [await reader.read() for reader, _ in silent] == [b""] * 20
+        assert (await exchange(*await stack.enter_async_context(connection(port))))[0] == 200
+
+
+async def test_when_all_are_at_work_the_answer_is_a_503(start, eventually):
+    """A connection for which there is no place is told so at once, with the time to wait, and closed."""
+    service = await start(otp_max_connections=8, otp_max_connections_per_peer=4)
+    port = int(service.url.rsplit(":", 1)[1])
+    service.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="slow", seconds=30, count=4))
+    numbers = [f"+1415555010{number}" for number in range(4)]
+    issues = [asyncio.create_task(service.call("POST", "/v1/verifications", {"to": number})) for number in numbers]
+    assert await eventually(lambda: not service.sandbox.faults.planned())
+    async with connection(port) as (reader, _), asyncio.timeout(5):
+        told = await reader.read()
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in told
+    service.sandbox.faults.end()
+    assert {status for status, _, _ in await asyncio.gather(*issues)} == {201}
