@@ -97,13 +97,8 @@ def create_app(
     express = Express(app, most_in_flight=settings.otp_max_in_flight)
     connections = new_connections(settings, journal)
     origins = settings.otp_cors_origins
-    return Trail(
-        _with_cors(express, origins) if origins else express,
-        express,
-        journal,
-        connections=connections,
-        looks_at_origins=bool(origins),
-    )
+    wrapped = _with_cors(express, origins) if origins else express
+    return Trail(wrapped, express, journal, connections=connections, looks_at_origins=bool(origins))
 
 
 @asynccontextmanager

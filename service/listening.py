@@ -1,4 +1,7 @@
-"""Listening: bind a port before anything starts, so that a taken one is a sentence and not a traceback."""
+"""Listening: bind a port before anything starts, so that a taken one is a sentence and not a traceback.
+
+A bound port that nobody listens on yet refuses connections; it listens from when a server is ready.
+"""
 
 import socket
 

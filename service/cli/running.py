@@ -2,27 +2,30 @@
 
 import asyncio
 import signal
+import sys
 from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 import uvicorn
 import uvloop
+from uvicorn.config import STARTUP_FAILURE
 
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_error_counts import counted_errors
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis, open_worker
 from service.cli.console import refuse
-from service.config.policies import twilio_account
+from service.config.policies import descriptor_shares, twilio_account
 from service.config.settings import Settings, load_settings, missing_to_serve
+from service.core.ports import Journal
 from service.demo import run_demo
-from service.http_server import HttpProtocol
+from service.descriptors import descriptor_limit, raise_limit
 from service.listening import listen
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
+from service.serving.alone import serve_alone
+from service.serving.supervisor import Supervisor
 from service.telemetry import open_journal
-
-GRACE_SECONDS = 10
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -36,6 +39,7 @@ def demo(
 ) -> None:
     """Walk the loop in the terminal against a stand-in for Twilio, then go on serving. Needs no account."""
     _end_with_zero_when_stopped()
+    raise_limit()
     raise typer.Exit(asyncio.run(run_demo(host=host, port=port, once=once)))
 
 
@@ -43,34 +47,29 @@ def serve(
     *, host: Host = "127.0.0.1", port: Port = 8000, workers: Annotated[int, typer.Option(min=1, max=64)] = 1
 ) -> None:
     """Serve the API, with the worker that pays the confirmations unless OTP_WORKER=false."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))  # until the server takes them
+    signal.signal(signal.SIGHUP, lambda *_: None)
     settings = _settings_to_serve()
-    listen(host, port).close()  # a taken port is a sentence of ours, not three of uvicorn's
-    _end_with_zero_when_stopped()
-    if settings.otp_test_numbers:
-        journal = open_journal(settings.otp_log_level)
-        journal("test_numbers_set")  # here, not in the app: once for all workers
+    raise_limit()
+    journal = open_journal(settings.otp_log_level)
+    _warn(settings, journal)
     with ExitStack() as held:
+        listeners = [held.enter_context(listen(host, port))]
         if settings.redis_url is None:
             held.enter_context(embedded_valkey(settings.otp_data_dir))  # started once, before the workers race for it
-        uvicorn.run(
-            "service.app:create_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            http=HttpProtocol,
-            lifespan="on",
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        if workers == 1:
+            has_served = uvloop.run(serve_alone(settings, listeners, journal))
+        else:
+            drain_seconds = settings.otp_drain_seconds
+            has_served = uvloop.run(Supervisor(listeners, workers, drain_seconds=drain_seconds, journal=journal).run())
+    raise typer.Exit(0 if has_served else STARTUP_FAILURE)
 
 
 def worker() -> None:
     """Pay confirmations, without the API. Any number may run."""
     settings = _settings_to_serve()
+    raise_limit()
 
     async def work() -> None:
         stop = asyncio.Event()
@@ -90,6 +89,7 @@ def worker() -> None:
 
 def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     """Serve the stand-in for Twilio alone."""
+    raise_limit()
     listen(host, port).close()
     _end_with_zero_when_stopped()
     account = SandboxSettings()
@@ -106,6 +106,15 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
         proxy_headers=False,
         log_level="warning",
     )
+
+
+def _warn(settings: Settings, journal: Journal) -> None:
+    """Warn here, not in the application: once for all workers."""
+    if settings.otp_test_numbers:
+        journal("test_numbers_set")
+    shares = descriptor_shares(settings)
+    if not shares.is_enough:
+        journal("few_descriptors", descriptors=descriptor_limit(), connections=shares.connections)
 
 
 def _settings_to_serve() -> Settings:

@@ -107,7 +107,7 @@ async def test_a_draining_process_is_not_ready_at_once(doors, view):
     view.is_draining = True
     answer = await doors.readyz(CALL)
     assert (answer.status, json.loads(answer.body)["code"]) == (503, "draining")
-    assert view.pings == 1
+    assert view.tries == 1
 
 
 async def test_readiness_asks_redis_at_most_once_a_second(doors, view, now):

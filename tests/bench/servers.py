@@ -152,6 +152,7 @@ def environment_of(redis_url):
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "TWILIO_FROM": FROM,
         "TWILIO_BASE_URL": NOBODY,
+        "OTP_DRAIN_SECONDS": "0",
     }
 
 

@@ -244,6 +244,7 @@ def environment(tmp_path):
         "PYTHONPATH": str(ROOT),
         "TERM": "dumb",
         "OTP_DATA_DIR": str(tmp_path / "data"),
+        "OTP_DRAIN_SECONDS": "0",
         "OTP_SECRET_KEYS": secrets.token_urlsafe(32),
         "OTP_INDEX_KEY": secrets.token_urlsafe(32),
     }
@@ -374,7 +375,7 @@ def test_workers_do_not_outlive_their_parent(environment, tmp_path, valkey, redi
 def workers_of(parent):
     """Name the worker processes of a `serve`; what else multiprocessing starts is none."""
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text("ascii").split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if b"service.serving" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def is_running(pid):

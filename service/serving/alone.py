@@ -1,0 +1,41 @@
+"""Serving with one worker, in this process; on SIGHUP a child takes over, and this process becomes its parent."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Sequence
+
+from service.config.settings import Settings
+from service.core.ports import Journal
+from service.serving.server import Server, run_server
+from service.serving.supervisor import Supervisor, new_settings
+
+
+async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], journal: Journal) -> bool:
+    """Serve until SIGTERM or SIGINT. False when a process could not start."""
+    server = Server(settings, journal, is_alone=True, held=listeners)
+    supervisor = Supervisor(listeners, 1, drain_seconds=settings.otp_drain_seconds, journal=journal)
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    serving = asyncio.create_task(run_server(server, [listener.dup() for listener in listeners]))
+    handing_over = asyncio.create_task(_hand_over(server, supervisor, asked, journal))
+    await serving
+    handing_over.cancel()
+    if not supervisor.has_started:
+        return True
+    if server.is_stopping:
+        supervisor.stop()
+    return await supervisor.run()
+
+
+async def _hand_over(server: Server, supervisor: Supervisor, asked: asyncio.Event, journal: Journal) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        if new_settings(journal) is None:
+            continue
+        if await supervisor.start():
+            server.retire()
+            journal("reload_done")
+            return
+        journal("reload_failed", reason="a new process cannot serve; this one stays")

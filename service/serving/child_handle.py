@@ -1,0 +1,77 @@
+"""A process of `serve --workers` as its parent has it: started, watched, told to retire or to end."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from service.serving.child import READY, RETIRE, STOP
+
+_START_SECONDS = 60.0
+_SILENCES, _SILENCE_SECONDS = 15, 2.0  # counted, not measured: when we were stopped ourselves, that is one silence
+
+
+class Child:
+    """A process that serves."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reports: asyncio.StreamReader, orders: asyncio.StreamWriter
+    ) -> None:
+        self._process, self._reports, self._orders = process, reports, orders
+        self.pid = process.pid
+
+    @classmethod
+    async def start(cls, listeners: Sequence[socket.socket]) -> "Child":
+        """Start a process; it is not ready yet."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            numbers = [theirs.fileno(), *(listener.fileno() for listener in listeners)]
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "service.serving.child", *map(str, numbers), pass_fds=numbers
+            )
+        return cls(process, *await asyncio.open_unix_connection(sock=ours))
+
+    async def is_ready(self) -> bool:
+        """Wait until it serves; False when it ended, or takes too long."""
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_START_SECONDS):
+                return await self._reports.readuntil() == READY
+        return False
+
+    async def watch(self) -> bool:
+        """Wait until it ends, or is silent for too long; False then."""
+        silences = 0
+        while silences < _SILENCES:
+            try:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    report = await self._reports.readline()
+            except TimeoutError:
+                silences += 1
+            except OSError:
+                report = b""
+            else:
+                silences = 0
+                if not report:
+                    await self._process.wait()
+                    return True
+        return False
+
+    def retire(self) -> None:
+        """Tell it that another process has taken its place."""
+        self._orders.write(RETIRE)
+
+    def stop(self) -> None:
+        """Tell it to end, with all others."""
+        self._orders.write(STOP)
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def ended(self) -> int:
+        """Wait until it has ended; give its exit status."""
+        status = await self._process.wait()
+        self._orders.close()
+        return status

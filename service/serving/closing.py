@@ -1,0 +1,50 @@
+"""Closing a listening socket without a reset.
+
+Whoever has connected by the time a listening socket is closed, and was not accepted, is reset. Accepting all who wait
+and then closing leaves an instant between the two, in which the machine may do something else. So Linux is told to
+drop the packets that begin a connection: their senders try again a second later, and are refused, or find the next
+process. Those that have begun are completed, and accepted.
+"""
+
+import asyncio
+import ctypes
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+_SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
+_HANDSHAKE_SECONDS = 0.1
+# A program of the classic BPF, which sees a packet from its TCP header on: (code, jump if true, jump if false, value).
+_DROP_SYN = (
+    (0x30, 0, 0, 13),  # load the byte of the flags
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # SYN alone?
+    (0x06, 0, 0, 0),  # drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # take all else
+)
+
+
+async def accept_the_last(listeners: Sequence[socket.socket]) -> list[socket.socket]:
+    """Let no new connection begin; give those that wait to be accepted. Close the listeners before anything else."""
+    for listener in listeners:
+        _begin_no_more(listener)
+    await asyncio.sleep(_HANDSHAKE_SECONDS)
+    return [connection for listener in listeners for connection in _accepted(listener)]
+
+
+def _begin_no_more(listener: socket.socket) -> None:
+    program = b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    with suppress(OSError):  # not Linux, or closed already
+        listener.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(_DROP_SYN), ctypes.addressof(buffer))
+        )
+
+
+def _accepted(listener: socket.socket) -> Iterator[socket.socket]:
+    with suppress(OSError):  # nobody waits, or it is closed already
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection

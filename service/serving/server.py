@@ -1,0 +1,170 @@
+"""The HTTP server of one process, on sockets that are bound already.
+
+It promises that its end fails no request: while it drains it serves on, and each response is its connection's last;
+before it closes its listening sockets it accepts all who have connected; and it answers what is under way, for at most
+GRACE_SECONDS. A second signal ends the process at once: what was promised to Redis by then is kept.
+
+Of uvicorn's `Server` it overrides `capture_signals`, `handle_exit`, `startup`, `on_tick` and `shutdown`, and uses
+`servers`, `server_state`, `lifespan` and the arguments of a protocol class: no documented interface, so
+`pyproject.toml` has an upper bound.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from service.app import create_app
+from service.config.settings import Settings
+from service.core.ports import Journal
+from service.http_server import HttpProtocol
+from service.serving.closing import accept_the_last
+
+GRACE_SECONDS = 10
+_BACKLOG = 2048
+_TICKS = 10  # of uvicorn, in a second
+# A replaced process keeps its connections for a while: clients whose connection is idle find out by its time-out.
+_LEAST_RETIREMENT_SECONDS = 6.0
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which drains before it stops.
+
+    `is_alone`: no other process serves on the same sockets, and signals are for this one. `ready` is called when it
+    serves, `beat` once a second. `held` are sockets to close with its own when it stops, and to leave open when it
+    retires.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        *,
+        is_alone: bool,
+        ready: Callable[[], None] = lambda: None,
+        beat: Callable[[], None] = lambda: None,
+        held: Sequence[socket.socket] = (),
+    ) -> None:
+        app = create_app(settings, journal=journal)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=HttpProtocol,
+                lifespan="on",
+                backlog=_BACKLOG,
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._connections = app.connections
+        self._drain_seconds = settings.otp_drain_seconds
+        self._journal = journal
+        self._is_alone = self._closes_port = is_alone
+        self._ready, self._beat, self._held = ready, beat, held
+        self.is_stopping = False
+        self._stop_at: float | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that end the process; afterwards they are not raised again, as uvicorn would."""
+        signals = (signal.SIGINT, signal.SIGTERM) if self._is_alone else (signal.SIGTERM,)
+        before = {number: signal.signal(number, self.handle_exit) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as uvicorn has it
+        """Begin to drain; asked again, end at once, whatever the event loop is doing.
+
+        With a parent it is the parent that counts: a signal to the whole process group comes from both.
+        """
+        if self._is_alone and self.is_stopping:
+            signal.signal(sig, signal.SIG_DFL)
+            os.kill(os.getpid(), sig)
+        self.stop()
+
+    def stop(self, *, closes_port: bool = False) -> None:
+        """Begin to drain. `closes_port`: all others that listen on the same sockets end too."""
+        self._closes_port |= closes_port
+        if not self.is_stopping:
+            self.is_stopping = True
+            self._stop_at = time.monotonic() + self._drain_seconds
+        if not self.started or self._drain_seconds == 0:
+            self.should_exit = True
+
+    def stop_without_draining(self) -> None:
+        """Close the listening sockets now, answer what is under way, and end."""
+        self.is_stopping = self.should_exit = True
+
+    def retire(self) -> None:
+        """Accept no more, since another process listens on the same sockets; end when the connections have ended."""
+        self._connections.is_ending = True
+        for server in self.servers:
+            server.close()
+        self._take_leave()
+        self._stop_at = time.monotonic() + max(self._drain_seconds, _LEAST_RETIREMENT_SECONDS)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is due."""
+        if counter % _TICKS == 0:
+            self._beat()
+        if self.is_stopping and not self._connections.is_draining:
+            self._connections.drain()
+            self._take_leave()
+            self._journal("draining", pid=os.getpid())
+        is_alone = self._connections.is_ending and not self._connections.is_draining and not len(self._connections)
+        if self._stop_at is not None and (is_alone or time.monotonic() >= self._stop_at):
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept all who have connected already, for closing the sockets would reset them; then end as uvicorn does."""
+        self._connections.is_ending = True
+        loop = asyncio.get_running_loop()
+        waiting = await accept_the_last(sockets or []) if self.is_stopping and self._closes_port else []
+        if self.is_stopping:
+            for listener in self._held:
+                listener.close()
+        for server in self.servers:
+            server.close()
+        for one in waiting:
+            with suppress(OSError):  # it has gone meanwhile
+                await loop.connect_accepted_socket(self._new_protocol, one)
+        await super().shutdown(sockets)
+
+    def _take_leave(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol):
+                connection.take_leave()
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        return HttpProtocol(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+
+
+async def run_server(server: Server, listeners: Sequence[socket.socket]) -> None:
+    """Serve until it is stopped, and close the listeners. Exits with 3 when it could not start."""
+    await server.serve(sockets=list(listeners))
+    if not server.started:
+        raise SystemExit(STARTUP_FAILURE)

@@ -1,0 +1,105 @@
+"""The parent of `serve`: SIGHUP replaces every process without a failed call, and a lost one is replaced."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tests.serving.callers import calling
+from tests.serving.test_stopping import both, children_of, is_ready, lives
+
+
+def reloaded(process, times=1):
+    """Tell whether so many reloads have been finished."""
+    return process.log.count('"reload_done"') == times
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@both
+async def test_a_reload_fails_no_call_at_all(start, launch, eventually, arguments):
+    """SIGHUP under load: every process is a new one, the parent is the same, and not one call fails or is refused."""
+    process = await launch(await start(otp_worker=False), arguments=arguments)
+    before = children_of(process)
+    async with calling(process.port) as counts:
+        for times in (1, 2):
+            await asyncio.sleep(0.3)
+            process.child.send_signal(signal.SIGHUP)
+            assert await eventually(lambda times=times: reloaded(process, times), seconds=60), process.log
+            assert await is_ready(process.port) == 200
+    assert set(counts) == {200}, counts
+    assert counts[200] > 500
+    after = children_of(process)
+    assert len(after) == int(arguments[1])
+    assert not before & after
+    assert await process.stop() == 0
+    assert process.log.count("service_started") == process.log.count("service_stopped")
+
+
+@both
+async def test_a_reload_reads_settings_and_secrets_anew(start, launch, eventually, tmp_path, arguments):
+    """A new value in `.env`, and a new secret in a file, are those of the new processes."""
+    running = await start(otp_worker=False)
+    (tmp_path / "secrets").mkdir()
+    process = await launch(running, arguments=arguments, OTP_SECRETS_DIR=str(tmp_path / "secrets"))
+    status, _, _ = await process.client.call("GET", "/docs")
+    assert status == 200
+    (tmp_path / ".env").write_text("OTP_DOCS=false\n")
+    (tmp_path / "secrets" / "otp_limit_key").write_text("1/1d")
+    process.child.send_signal(signal.SIGHUP)
+    assert await eventually(lambda: reloaded(process), seconds=60), process.log
+    status, _, _ = await process.client.call("GET", "/docs")
+    assert status == 404
+    await process.client.issue("+14155550123")
+    status, _, _ = await process.client.call("POST", "/v1/verifications", {"to": "+14155550124"})
+    assert status == 429
+
+
+@pytest.mark.slow
+@both
+async def test_settings_that_cannot_be_used_replace_nothing(start, launch, eventually, tmp_path, arguments):
+    """A reload with a wrong setting leaves the old processes at work, and a line that names the setting."""
+    process = await launch(await start(otp_worker=False), arguments=arguments)
+    before = children_of(process)
+    (tmp_path / ".env").write_text("OTP_CODE_LENGTH=99\n")
+    process.child.send_signal(signal.SIGHUP)
+    assert await eventually(lambda: '"reload_failed"' in process.log)
+    assert "OTP_CODE_LENGTH" in process.log
+    assert children_of(process) == before
+    assert await is_ready(process.port) == 200
+
+
+@pytest.mark.slow
+async def test_a_stop_during_a_reload_is_heard(start, launch, eventually):
+    """SIGTERM right behind SIGHUP ends everything in order."""
+    process = await launch(await start(otp_worker=False), arguments=["--workers", "2"], OTP_DRAIN_SECONDS="0")
+    process.child.send_signal(signal.SIGHUP)
+    assert await eventually(lambda: len(children_of(process)) == 3)
+    children = children_of(process)
+    assert await process.stop() == 0
+    assert [pid for pid in children if lives(pid)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "told to end"])
+async def test_a_lost_process_is_replaced(start, launch, eventually, number):
+    """A process that dies, or that somebody ends, is replaced, and said to be lost; the others serve on."""
+    process = await launch(await start(otp_worker=False), arguments=["--workers", "2"], OTP_DRAIN_SECONDS="0")
+    lost, kept = children_of(process)
+    os.kill(lost, number)
+    assert await eventually(lambda: len(children_of(process) - {lost}) == 2, seconds=20)
+    assert kept in children_of(process)
+    assert '"process_lost","level":"warning"' in process.log
+    assert await is_ready(process.port) == 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_process_that_stands_still_is_replaced(start, launch, eventually):
+    """A frozen process is killed and replaced after half a minute of silence."""
+    process = await launch(await start(otp_worker=False), arguments=["--workers", "2"], OTP_DRAIN_SECONDS="0")
+    frozen = min(children_of(process))
+    os.kill(frozen, signal.SIGSTOP)
+    assert await eventually(lambda: '"process_hung"' in process.log, seconds=60)
+    assert await eventually(lambda: len(children_of(process) - {frozen}) == 2, seconds=20)
