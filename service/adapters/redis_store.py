@@ -30,13 +30,7 @@ from service.core.ports import (
     WrittenSend,
 )
 from service.core.store_health import UNREADABLE
-from service.core.verification import (
-    Delivery,
-    Judgement,
-    Verdict,
-    Verification,
-    partition_of,
-)
+from service.core.verification import Delivery, Judgement, Verdict, Verification, partition_of
 
 _FAILED = f"{RANKS[Delivery.FAILED]}{Delivery.FAILED}"
 _VERDICTS = {word.encode(): word for word in Verdict}
@@ -125,14 +119,7 @@ class RedisVerifications:
         answer = await self._scripts.run(
             "deliver",
             _record_and_debts(verification_id),
-            [
-                verification_id,
-                send_number,
-                sid,
-                f"{RANKS[status]}{status}",
-                "" if error_code is None else error_code,
-                sender or "",
-            ],
+            [verification_id, send_number, sid, f"{RANKS[status]}{status}", error_code or "", sender or ""],
         )
         return bool(answer[0] == b"recorded" and answer[1])
 

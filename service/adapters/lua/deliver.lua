@@ -10,7 +10,7 @@
 --@include clock.lua
 --@include owe.lua
 
-local id, send, sid, status, error_code, sender = unpack(ARGV)
+local id, send, sid, status, error_code, sender = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local sends, known_sid, feedback, known_status, known_sender, country, channel =
   unpack(redis.call('HMGET', KEYS[1], 'n', 's:' .. send, 'f:' .. send, 'd:' .. send, 'fr:' .. send, 'co', 'ch'))
 if not sends then return {'missing'} end
