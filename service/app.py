@@ -5,11 +5,10 @@ backwards: the server has answered its last request by then; the worker claims n
 settles it; only then do the connections to Twilio and Redis close.
 """
 
-import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -20,9 +19,8 @@ from service.adapters.embedded import embedded_valkey
 from service.adapters.multiplexer import open_multiplexer
 from service.adapters.redis_error_counts import ErrorCounts, counted_errors
 from service.adapters.redis_health import RedisHealth
-from service.adapters.redis_ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
+from service.adapters.redis_ledgers import RedisApiKeys, RedisStats
 from service.adapters.redis_owed import RedisConfirmations
-from service.adapters.redis_store import RedisVerifications
 from service.adapters.scripts import Scripts
 from service.adapters.twilio_gateway import TwilioGateway, open_twilio
 from service.adapters.twilio_signature import TwilioSignature
@@ -36,34 +34,20 @@ from service.api.trail import Trail
 from service.api.verifications import VerificationDoors
 from service.api.webhooks import WebhookDoors
 from service.config.policies import (
-    confirm_policy,
-    descriptor_shares,
-    guard_policy,
-    issue_policy,
-    new_codes,
     new_connections,
-    new_keyring,
-    record_policy,
     twilio_account,
 )
 from service.config.settings import Settings, load_settings
 from service.core.breaker import Breaker
 from service.core.confirming import Confirming
 from service.core.delivery import DeliveryReports
-from service.core.guard import Guard
-from service.core.idempotency import Idempotency
-from service.core.issuing import Issuing
 from service.core.ports import Journal
-from service.core.retrying import Retries, RetryPolicy
-from service.core.sending import Sending
-from service.core.undoing import Undoing
-from service.core.verifying import Verifying
+from service.core.retrying import Retries
 from service.http_server import Connections
+from service.parts import DRAIN_SECONDS, new_rules, open_worker
 from service.telemetry import metrics_text, open_journal
 
 VERSION = "0.1.0"
-_DRAIN_SECONDS = 8.0
-_SETTLEMENT_PAUSE_SECONDS = 2.0  # a settlement has the rest of a lease of 30 s only
 # Objects made and not yet freed, before the collector looks for cycles. Requests make next to none, and what is alive
 # while hundreds are under way is no reason to look: at Python's 700 every tenth check would pay for a walk.
 _COLLECT_AFTER = 10_000
@@ -115,7 +99,7 @@ async def open_doors(settings: Settings, journal: Journal, connections: Connecti
         if settings.otp_worker:
             worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, journal))
         for steps in retries.values():
-            parts.callback(steps.stop, _DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
+            parts.callback(steps.stop, DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
         yield _doors(
             settings,
             scripts,
@@ -138,29 +122,6 @@ async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
         yield Scripts(multiplexer)
 
 
-@asynccontextmanager
-async def open_worker(
-    settings: Settings, scripts: Scripts, twilio: TwilioGateway, journal: Journal
-) -> AsyncIterator[Confirming]:
-    """Run the worker; at the end let it finish what it holds, for at most 8 s (its leases cover the rest)."""
-    settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
-    worker = Confirming(
-        RedisConfirmations(scripts), twilio, policy=confirm_policy(settings), settlements=settlements, journal=journal
-    )
-    running = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        settlements.stop(_DRAIN_SECONDS)
-        _, unfinished = await asyncio.wait({running}, timeout=_DRAIN_SECONDS)
-        for task in unfinished:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await settlements.idle()
-
-
 def _doors(
     settings: Settings,
     scripts: Scripts,
@@ -173,47 +134,24 @@ def _doors(
     connections: Connections,
 ) -> list[BaseRoute]:
     wake = (lambda _: None) if worker is None else worker.wake  # one that runs elsewhere polls
-    keyring = new_keyring(settings)
-    store = RedisVerifications(scripts, keyring, record_policy(settings))
-    breaker = Breaker(journal=journal)
-    codes = new_codes(settings)
-    guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings), breaker=breaker, test_numbers=codes.fixed)
-    idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], journal=journal)
-    auth = Authenticator(RedisApiKeys(scripts), keyring, guard, trusted_proxies=settings.otp_trusted_proxies)
-    issuing = Issuing(
-        store=store,
-        sending=Sending(
-            store,
-            twilio,
-            breaker=breaker,
-            brand=settings.otp_brand,
-            codes=codes,
-            most_in_flight=descriptor_shares(settings).sends,
-            late_window_seconds=settings.otp_late_window,
-            attachments=retries["attach_sid"],
-            wake=wake,
-            journal=journal,
-        ),
-        guard=guard,
-        idempotency=idempotency,
-        undoing=Undoing(store, idempotency, retries=retries["undo"], journal=journal),
-        keyring=keyring,
-        policy=issue_policy(settings, codes),
+    rules = new_rules(settings, scripts, twilio, retries=retries, wake=wake, journal=journal)
+    auth = Authenticator(
+        RedisApiKeys(scripts), rules.keyring, rules.guard, trusted_proxies=settings.otp_trusted_proxies
     )
     verifications = VerificationDoors(
-        issuing=issuing,
-        verifying=Verifying(store, keyring, wake=wake, journal=journal),
-        idempotency=idempotency,
-        keyring=keyring,
+        issuing=rules.issuing,
+        verifying=rules.verifying,
+        idempotency=rules.idempotency,
+        keyring=rules.keyring,
         answers=Answers(max_attempts=settings.otp_max_attempts, max_sends=settings.otp_max_sends),
     )
     webhooks = WebhookDoors(
-        DeliveryReports(store, wake=wake, journal=journal),
+        DeliveryReports(rules.store, wake=wake, journal=journal),
         TwilioSignature([token.get_secret_value() for token in settings.twilio_auth_token]),
         public_url=settings.otp_public_url,
     )
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
-    operations = _operations(scripts, breaker, waiting, errors, connections)
+    operations = _operations(scripts, rules.breaker, waiting, errors, connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
 

@@ -54,6 +54,8 @@ _LEVEL_OF = {
     "process_lost": "warning",
     "process_hung": "error",
     "reload_failed": "error",
+    "lookup_failed": "warning",
+    "lost_message_not_found": "warning",
     "worker_waits_for_store": "warning",
 }
 
@@ -130,7 +132,7 @@ class _Snapshot(Collector):
         yield from self._gauge_families()
 
     def _counter_families(self, totals: Counter[str]) -> Iterable[Metric]:
-        """Group `check:<verdict>`, `<event>:<country>:<channel>`, `numbers:<event>` and `store_error:<cause>`.
+        """Group `check:<verdict>`, `<event>:<country>:<channel>`, and `numbers:`, `lookup:` and `store_error:<what>`.
 
         Approvals are counted by country and channel alone: their sum is the verdict's count.
         """
@@ -141,6 +143,9 @@ class _Snapshot(Collector):
             labels=["event", "country", "channel"],
         )
         numbers = CounterMetricFamily("otp_numbers", "Numbers by what befell them: stopped.", labels=["event"])
+        lookups = CounterMetricFamily(
+            "otp_lookups", "Looks at Twilio for lost messages: found, not_found, failed.", labels=["outcome"]
+        )
         errors = CounterMetricFamily("otp_store_errors", "Calls to Redis that failed, by cause.", labels=["cause"])
         for name, value in sorted(totals.items()):
             match name.split(":"):
@@ -148,6 +153,8 @@ class _Snapshot(Collector):
                     checks.add_metric([verdict], value)
                 case ["numbers", event]:
                     numbers.add_metric([event], value)
+                case ["lookup", outcome]:
+                    lookups.add_metric([outcome], value)
                 case ["store_error", cause]:
                     errors.add_metric([cause], value)
                 case [event, country, channel]:
@@ -157,6 +164,7 @@ class _Snapshot(Collector):
         yield checks
         yield events
         yield numbers
+        yield lookups
         yield errors
 
     def _gauge_families(self) -> Iterable[Metric]:

@@ -24,10 +24,10 @@ import yaml
 from typer.testing import CliRunner
 
 from service.adapters.embedded import _binary
-from service.app import _DRAIN_SECONDS
 from service.check import examine
 from service.cli import app as cli
 from service.config.settings import Settings, load_settings, weak_secrets
+from service.parts import DRAIN_SECONDS as WORKER_SECONDS
 from service.serving.server import GRACE_SECONDS
 from tests.absent import absent
 
@@ -36,7 +36,7 @@ DEPLOY = ROOT / "deploy"
 NAMES = set(Settings.model_fields)
 OURS = ("otp", "worker")
 DRAIN_SECONDS = 10  # what README and .env.example allow for without a change here
-STOP_SECONDS = DRAIN_SECONDS + GRACE_SECONDS + _DRAIN_SECONDS
+STOP_SECONDS = DRAIN_SECONDS + GRACE_SECONDS + WORKER_SECONDS
 NO_SETTING = {"redis_users"}  # the secret of Redis itself
 
 

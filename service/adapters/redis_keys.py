@@ -49,6 +49,11 @@ def awaiting_sid(partition: str) -> str:
     return f"{owed(partition)}:awaiting_sid"
 
 
+def lookups(partition: str) -> str:
+    """Name the same sends, by when they are next looked for at Twilio; made by the same scripts."""
+    return f"{owed(partition)}:lookups"
+
+
 def dead(partition: str) -> str:
     """Name the confirmations that were given up: SID by when."""
     return f"otp:{{{partition}}}:dead"

@@ -13,6 +13,7 @@ Two letters a field, because a million of them are kept (a listpack of at most 5
         (a test number's is 'none' from the start: nothing is ever owed for what was not sent)
     (d: 0unknown is of a send that was handed to Twilio and got no clear answer)
     ow tag of whose API keys find it
+    l:<n> how often the message was looked for at Twilio, because its code was typed and its SID is unknown
     k:<n> tag of the Idempotency-Key that asked for it   lv newest send that was not taken back, when not n
     i:<tag> -> at|fingerprint|verdict   the checks that came with an Idempotency-Key
 

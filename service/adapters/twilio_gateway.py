@@ -7,9 +7,10 @@ one session that all calls share. The library reads nothing from the environment
 (https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource)
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -18,8 +19,10 @@ from pydantic_core import from_json
 from twilio.rest import Client  # type: ignore[import-untyped] # the library ships no types
 
 from service.adapters.twilio_errors import TwilioRejected, confirm_failure, send_failure
+from service.adapters.twilio_messages import list_messages
 from service.adapters.twilio_transport import TwilioConnector, TwilioTransport, form_of
 from service.core.delivery import delivery_of
+from service.core.lost_messages import ListedMessage
 from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
 from service.core.verification import is_sid
 
@@ -114,6 +117,13 @@ class TwilioGateway:
             )
         except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
             raise confirm_failure(fault) from None
+
+    async def messages_to(self, number: str, *, since: date) -> Sequence[ListedMessage]:
+        """List messages that we sent to a number on this day (UTC) or later, newest first; two pages at most.
+
+        Raises `LookupFailed`, and nothing else.
+        """
+        return await list_messages(self._client.api.v2010.request_async, self._messages, number, since)
 
     async def check_credentials(self) -> str | None:
         """Ask Twilio whether it takes our credentials: None, or a sentence that says what to mend. Sends nothing.

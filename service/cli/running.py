@@ -14,7 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_error_counts import counted_errors
 from service.adapters.twilio_gateway import open_twilio
-from service.app import open_redis, open_worker
+from service.app import open_redis
 from service.cli.console import refuse
 from service.config.policies import descriptor_shares, twilio_account
 from service.config.settings import Settings, load_settings, missing_to_serve
@@ -22,6 +22,7 @@ from service.core.ports import Journal
 from service.demo import run_demo
 from service.descriptors import descriptor_limit, raise_limit
 from service.listening import listen
+from service.parts import open_worker
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.serving.alone import serve_alone
 from service.serving.supervisor import Supervisor

@@ -13,6 +13,7 @@ from service.core.guard import GuardPolicy
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
 from service.core.limits import MOST_FAILED_IN_A_ROW
+from service.core.lost_messages import LookupPolicy
 from service.core.ports import Journal
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
@@ -76,6 +77,12 @@ def descriptor_shares(settings: Settings) -> Shares:
         sends=settings.otp_sends_in_flight,
         confirmations=settings.otp_confirmations_in_flight,
     )
+
+
+def lookup_policy(settings: Settings) -> LookupPolicy | None:
+    """Say how lost messages are looked for; None where Twilio keeps no text, or no number, to know them by."""
+    keeps_all = settings.otp_content_retention != "discard" and settings.otp_address_retention != "obfuscate"
+    return LookupPolicy() if keeps_all else None
 
 
 def guard_policy(settings: Settings) -> GuardPolicy:

@@ -24,6 +24,7 @@ if not known_sid then
     owes = 1
     changes = {'f:' .. send, 'owed'}
     redis.pcall('ZREM', KEYS[2] .. ':awaiting_sid', id .. '|' .. send)  -- by pcall: see judge.lua
+    redis.pcall('ZREM', KEYS[2] .. ':lookups', id .. '|' .. send)
   end
   changes[#changes + 1] = 's:' .. send
   changes[#changes + 1] = sid

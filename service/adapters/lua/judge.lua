@@ -133,6 +133,11 @@ if feedback == 'waiting' then
   redis.pcall('ZADD', awaiting_key, expires_ms, id .. '|' .. send)
   redis.pcall('PEXPIREAT', awaiting_key, expires_ms, 'NX')
   redis.pcall('PEXPIREAT', awaiting_key, expires_ms, 'GT')
+  -- For the worker: should neither Twilio's answer nor a callback bring the SID within a minute, it looks for the message.
+  local lookups_key = KEYS[2] .. ':lookups'
+  redis.pcall('ZADD', lookups_key, 'NX', string.format('%d', now_ms + 60 * 1000), id .. '|' .. send)
+  redis.pcall('PEXPIREAT', lookups_key, expires_ms, 'NX')
+  redis.pcall('PEXPIREAT', lookups_key, expires_ms, 'GT')
 end
 
 -- A verification whose only message was refused holds no code: who guesses at it guesses at nothing, and must not be able

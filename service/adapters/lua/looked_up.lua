@@ -1,0 +1,20 @@
+#!lua
+-- Count what a look at Twilio came to; one that failed is given back.
+--
+-- KEYS   1 lookups   2 verification   3 stats
+-- ARGV   1 verification id   2 send number   3 claimed until (ms), as claimed   4 'found', 'not_found' or 'failed'
+--        5 when it failed: due again in (ms)
+-- answer 1, or 0 when the look has passed to another process, or is needed no more: then it is only counted
+-- atomic a look that is given back costs none of the send's looks. An expired record is not brought back.
+
+--@include clock.lua
+
+local member, looks = ARGV[1] .. '|' .. ARGV[2], 'l:' .. ARGV[2]
+count(KEYS[3], 'lookup:' .. ARGV[4])
+local due_ms = redis.call('ZSCORE', KEYS[1], member)
+if not due_ms or tonumber(due_ms) ~= tonumber(ARGV[3]) then return 0 end
+if ARGV[4] == 'failed' and redis.call('HEXISTS', KEYS[2], looks) == 1 then
+  redis.call('ZADD', KEYS[1], 'XX', string.format('%d', now_ms + tonumber(ARGV[5])), member)
+  redis.call('HINCRBY', KEYS[2], looks, -1)
+end
+return 1

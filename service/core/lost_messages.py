@@ -1,0 +1,224 @@
+"""Lost messages: look at Twilio for the SID of a message whose answer and callbacks were all lost.
+
+Only for sends whose code was typed: their confirmations wait for the SID, and nothing else needs it. The messages to
+the number since the day of the send are listed, and the codes in their texts are digested as the issued one was.
+Another verification of the number may have been sent the same digits, so the message must also have been created when
+the send was made; when two fit, neither is taken. A message that is found is recorded as its callback would have been,
+and the confirmation leaves. Nothing is ever sent.
+
+Bounds: two looks at a send, ten minutes apart; one look at a time in each process, and one in two seconds. Whoever
+claims a look pushes the next one away in the same step, so several workers do not make the same look, and one that dies
+with its process is only lost. Twilio's failures cost no look; a Retry-After holds for all looks of this process.
+
+It cannot work, and is not tried, where Twilio forgets texts or numbers (`OTP_CONTENT_RETENTION=discard`,
+`OTP_ADDRESS_RETENTION=obfuscate`). (https://www.twilio.com/docs/messaging/api/message-resource: list messages)
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Protocol
+
+from service.core.claiming import PARTITIONS
+from service.core.codes import LONGEST, SHORTEST
+from service.core.keyring import Keyring
+from service.core.ports import Journal, StoreUnavailable, VerificationStore
+from service.core.retrying import Retries
+from service.core.verification import Delivery, partition_of
+
+_CODES = re.compile(rf"(?<![0-9])[0-9]{{{SHORTEST},{LONGEST}}}(?![0-9])")
+_MOST_CODES_IN_A_TEXT = 8
+# When Twilio created the message, against when our record was written: two clocks, and three tries of 5 s.
+_EARLIEST_MS, _LATEST_MS = -60_000, 90_000
+_FAILED_PAUSE_SECONDS, _FORBIDDEN_PAUSE_SECONDS = 60.0, 600.0
+_KEPT_TRYING_SECONDS = 3600.0  # at the store, with a SID that was found: as long as the record waits for it
+
+
+class LookupFailed(Exception):
+    """Twilio did not list its messages. `is_forbidden`: it refuses our credentials, or forbids them to list."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float | None = None, is_forbidden: bool = False) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
+        self.is_forbidden = is_forbidden
+
+
+class LookupOutcome(StrEnum):
+    """What one look came to; the values stand in the metrics."""
+
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    FAILED = "failed"  # Twilio did not answer the question: another look is made in its place
+
+
+@dataclass(frozen=True, slots=True)
+class LostMessage:
+    """A send whose code was typed and whose SID is unknown, claimed for one look."""
+
+    verification_id: str
+    send_number: int
+    to: str = field(repr=False)
+    sent_at_ms: int
+    digests: frozenset[bytes] = field(repr=False)  # of the code that it carried
+    claimed_until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMessage:
+    """One message as Twilio lists it."""
+
+    sid: str
+    body: str = field(repr=False)
+    created_at_ms: int
+    status: Delivery
+    error_code: int | None
+    sender: str | None
+
+
+class LostMessageStore(Protocol):
+    """Says what is to be looked for. Both steps are atomic and raise `StoreUnavailable`."""
+
+    async def claim(self, partition: str) -> LostMessage | None:
+        """Claim one send that is due for a look, and push its next look away; None when none is due."""
+
+    async def looked_up(self, lost: LostMessage, outcome: LookupOutcome, *, again_in_ms: int = 0) -> None:
+        """Count what a look came to; one that failed is due again, unless somebody else has claimed it meanwhile."""
+
+
+class MessageList(Protocol):
+    """Twilio's list of the messages that we have sent."""
+
+    async def messages_to(self, number: str, *, since: date) -> Sequence[ListedMessage]:
+        """List messages that we sent to a number on this day (UTC) or later, newest first; two pages at most.
+
+        Raises `LookupFailed`, and nothing else.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LookupPolicy:
+    """How often this process looks."""
+
+    poll_seconds: float = 10.0
+    pause_seconds: float = 2.0  # between two looks
+
+
+class LostMessages:
+    """Looks for lost messages; one instance in each process that runs the worker."""
+
+    def __init__(
+        self,
+        lost: LostMessageStore,
+        verifications: VerificationStore,
+        messages: MessageList,
+        keyring: Keyring,
+        *,
+        policy: LookupPolicy,
+        retries: Retries,
+        wake: Callable[[str], None],
+        journal: Journal,
+    ) -> None:
+        self._lost = lost
+        self._verifications = verifications
+        self._messages = messages
+        self._keyring = keyring
+        self._policy = policy
+        self._retries = retries
+        self._wake = wake
+        self._journal = journal
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin no more looks; `run` returns when the one under way has ended."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Look until `stop`; Redis away, or a fault in one look, ends nothing."""
+        while not self._stopping.is_set():
+            try:
+                await self._look_everywhere()
+            except StoreUnavailable as away:
+                self._journal("worker_waits_for_store", reason=str(away))
+            except Exception as fault:  # noqa: BLE001 - it would end all looks, in silence
+                self._journal("worker_fault", reason=type(fault).__name__)
+            await self._pause(self._policy.poll_seconds)
+
+    async def look_up(self, lost: LostMessage) -> float:
+        """Make one look that was claimed; return how long to wait before the next one."""
+        since = datetime.fromtimestamp((lost.sent_at_ms + _EARLIEST_MS) / 1000, UTC).date()
+        try:
+            listed = await self._messages.messages_to(lost.to, since=since)
+        except LookupFailed as failed:
+            return await self._failed(lost, failed)
+        fitting = [message for message in listed if self._fits(lost, message)]
+        if len(fitting) == 1:
+            await self._found(lost, fitting[0])
+        else:
+            told = {"verification_id": lost.verification_id, "send": lost.send_number}
+            self._journal("lost_message_not_found", **told, reason="several fit" if fitting else "none fits")
+            await self._lost.looked_up(lost, LookupOutcome.NOT_FOUND)
+        return self._policy.pause_seconds
+
+    async def _look_everywhere(self) -> None:
+        for partition in PARTITIONS:
+            lost = None if self._stopping.is_set() else await self._lost.claim(partition)
+            if lost is not None:
+                await self._pause(await self.look_up(lost))
+
+    def _fits(self, lost: LostMessage, message: ListedMessage) -> bool:
+        """Tell whether a message was created when the send was made, and carries its code."""
+        if not _EARLIEST_MS <= message.created_at_ms - lost.sent_at_ms <= _LATEST_MS:
+            return False
+        codes = dict.fromkeys(_CODES.findall(message.body))
+        return any(
+            not lost.digests.isdisjoint(self._keyring.code_digests(lost.verification_id, code))
+            for code in list(codes)[:_MOST_CODES_IN_A_TEXT]
+        )
+
+    async def _found(self, lost: LostMessage, message: ListedMessage) -> None:
+        """Record the SID as its callback would have, if need be in the background."""
+        told = {"verification_id": lost.verification_id, "send": lost.send_number, "sid": message.sid}
+        self._journal("lost_message_found", **told, delivery=message.status)
+        await self._retries.run(
+            partial(self._record, lost, message),
+            for_seconds=_KEPT_TRYING_SECONDS,
+            given_up=lambda reason: self._journal("sid_not_attached", **told, reason=reason),
+        )
+
+    async def _record(self, lost: LostMessage, message: ListedMessage) -> None:
+        owes = await self._verifications.deliver(
+            lost.verification_id,
+            lost.send_number,
+            sid=message.sid,
+            status=message.status,
+            error_code=message.error_code,
+            sender=message.sender,
+        )
+        if owes:
+            self._wake(partition_of(lost.verification_id))
+        await self._lost.looked_up(lost, LookupOutcome.FOUND)
+
+    async def _failed(self, lost: LostMessage, failed: LookupFailed) -> float:
+        """Give the look back; Twilio is left alone meanwhile."""
+        pause_seconds = _FORBIDDEN_PAUSE_SECONDS if failed.is_forbidden else _FAILED_PAUSE_SECONDS
+        pause_seconds = max(pause_seconds, failed.retry_after_seconds or 0)
+        delay_ms = int(pause_seconds * 1000)
+        self._journal(
+            "lookup_failed",
+            verification_id=lost.verification_id,
+            send=lost.send_number,
+            reason=str(failed),
+            delay_ms=delay_ms,
+        )
+        await self._lost.looked_up(lost, LookupOutcome.FAILED, again_in_ms=delay_ms)
+        return pause_seconds
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()

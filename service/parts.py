@@ -1,0 +1,138 @@
+"""What the API and the commands are both made of: the rules with their adapters, and the worker beside them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from service.adapters.redis_ledgers import RedisIdempotency, RedisLimits
+from service.adapters.redis_lost_messages import RedisLostMessages
+from service.adapters.redis_owed import RedisConfirmations
+from service.adapters.redis_store import RedisVerifications
+from service.adapters.scripts import Scripts
+from service.adapters.twilio_gateway import TwilioGateway
+from service.config.policies import (
+    confirm_policy,
+    descriptor_shares,
+    guard_policy,
+    issue_policy,
+    lookup_policy,
+    new_codes,
+    new_keyring,
+    record_policy,
+)
+from service.config.settings import Settings
+from service.core.breaker import Breaker
+from service.core.confirming import Confirming
+from service.core.guard import Guard
+from service.core.idempotency import Idempotency
+from service.core.issuing import Issuing
+from service.core.keyring import Keyring
+from service.core.lost_messages import LostMessages
+from service.core.ports import Journal, VerificationStore
+from service.core.retrying import Retries, RetryPolicy
+from service.core.sending import Sending
+from service.core.undoing import Undoing
+from service.core.verifying import Verifying
+
+DRAIN_SECONDS = 8.0
+_SETTLEMENT_PAUSE_SECONDS = 2.0  # a settlement has the rest of a lease of 30 s only
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of issuing and checking, joined with Redis and Twilio."""
+
+    store: VerificationStore
+    keyring: Keyring
+    breaker: Breaker
+    guard: Guard
+    idempotency: Idempotency
+    issuing: Issuing
+    verifying: Verifying
+
+
+def new_rules(
+    settings: Settings,
+    scripts: Scripts,
+    twilio: TwilioGateway,
+    *,
+    retries: Mapping[str, Retries],
+    wake: Callable[[str], None],
+    journal: Journal,
+) -> Rules:
+    """Join the rules; `retries` has one for `attach_sid` and one for `undo`."""
+    keyring = new_keyring(settings)
+    store = RedisVerifications(scripts, keyring, record_policy(settings))
+    breaker = Breaker(journal=journal)
+    codes = new_codes(settings)
+    guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings), breaker=breaker, test_numbers=codes.fixed)
+    idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], journal=journal)
+    sending = Sending(
+        store,
+        twilio,
+        breaker=breaker,
+        brand=settings.otp_brand,
+        codes=codes,
+        most_in_flight=descriptor_shares(settings).sends,
+        late_window_seconds=settings.otp_late_window,
+        attachments=retries["attach_sid"],
+        wake=wake,
+        journal=journal,
+    )
+    issuing = Issuing(
+        store=store,
+        sending=sending,
+        guard=guard,
+        idempotency=idempotency,
+        undoing=Undoing(store, idempotency, retries=retries["undo"], journal=journal),
+        keyring=keyring,
+        policy=issue_policy(settings, codes),
+    )
+    verifying = Verifying(store, keyring, wake=wake, journal=journal)
+    return Rules(store, keyring, breaker, guard, idempotency, issuing, verifying)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, scripts: Scripts, twilio: TwilioGateway, journal: Journal
+) -> AsyncIterator[Confirming]:
+    """Run the worker; at the end let it finish what it holds, for at most 8 s (its leases cover the rest)."""
+    settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
+    worker = Confirming(
+        RedisConfirmations(scripts), twilio, policy=confirm_policy(settings), settlements=settlements, journal=journal
+    )
+    lost_messages = _lost_messages(settings, scripts, twilio, worker, journal)
+    running = {asyncio.create_task(part.run()) for part in (worker, lost_messages) if part is not None}
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        if lost_messages is not None:
+            lost_messages.stop()
+        settlements.stop(DRAIN_SECONDS)
+        _, unfinished = await asyncio.wait(running, timeout=DRAIN_SECONDS)
+        for task in unfinished:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await settlements.idle()
+
+
+def _lost_messages(
+    settings: Settings, scripts: Scripts, twilio: TwilioGateway, worker: Confirming, journal: Journal
+) -> LostMessages | None:
+    policy = lookup_policy(settings)
+    if policy is None:
+        return None
+    keyring = new_keyring(settings)
+    return LostMessages(
+        RedisLostMessages(scripts, keyring),
+        RedisVerifications(scripts, keyring, record_policy(settings)),
+        twilio,
+        keyring,
+        policy=policy,
+        retries=worker.settlements,
+        wake=worker.wake,
+        journal=journal,
+    )

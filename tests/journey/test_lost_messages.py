@@ -1,0 +1,314 @@
+"""A message whose answer and callbacks were lost is found in Twilio's list, and confirmed: that one and no other."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from service import parts
+from service.adapters.redis_lost_messages import RedisLostMessages
+from service.adapters.redis_owed import RedisConfirmations
+from service.adapters.redis_store import RedisVerifications
+from service.adapters.twilio_gateway import open_twilio
+from service.app import open_redis
+from service.config.policies import new_keyring, record_policy, twilio_account
+from service.core.lost_messages import LookupPolicy, LostMessages
+from service.core.retrying import Retries
+
+TEXT = "Your Acme code is {}. Do not share it."
+
+
+@dataclass
+class Lost:
+    """A verification whose code was typed and whose SID never came. Its service has no worker: the test looks."""
+
+    running: object
+    admin: object
+    store: RedisLostMessages
+    lost_messages: LostMessages
+    id: str
+    code: str
+    log: list = field(default_factory=list)
+
+    @property
+    def key(self):
+        """Name the record."""
+        return f"otp:{{{self.id[3]}}}:v:{self.id}"
+
+    @property
+    def lookups(self):
+        """Name the sends of its partition that are looked for."""
+        return f"otp:{{{self.id[3]}}}:owed:lookups"
+
+    @property
+    def message(self):
+        """Give the message as Twilio has it."""
+        return self.running.messages()[-1]
+
+    @property
+    def events(self):
+        """Name what was logged."""
+        return [event for event, _ in self.log]
+
+    def due(self):
+        """Let the look be due, as if its time had come; tell whether there is one."""
+        return bool(self.admin.zadd(self.lookups, {f"{self.id}|1": 1}, xx=True, ch=True))
+
+    async def look(self):
+        """Look once, if a look is due; give the pause that it asks for."""
+        lost = await self.store.claim(self.id[3])
+        return None if lost is None else await self.lost_messages.look_up(lost)
+
+    def change(self, message=None, **fields):
+        """Change a message in Twilio's record."""
+        message = message or self.message
+        self.running.sandbox.ledger._messages[message.sid] = replace(message, **fields)
+
+    async def feedback(self):
+        """Give the feedback of the send, as the API shows it."""
+        return (await self.running.read(self.id))["sends"][0]["feedback"]
+
+    async def counted(self):
+        """Read how often each outcome of a look was counted."""
+        async with self.running.http.get("/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return {line.split('"')[1]: float(line.split()[-1]) for line in lines if line.startswith("otp_lookups_total{")}
+
+
+@pytest.fixture
+def lose(fault, code_in, eventually):
+    """Give `lose(running)`: issue a verification whose answer and callbacks are lost; give its id and the code."""
+
+    async def issue(running, **fields):
+        fault(running, "callbacks", "drop", count=1)
+        fault(running, "messages", "lost_answer", count=1)
+        issued = await running.issue(**fields)
+        assert await eventually(lambda: running.messages()[-1].status == "delivered")
+        return issued["id"], code_in(running.messages()[-1])
+
+    return issue
+
+
+@pytest.fixture
+async def lost(start, redis, lose):
+    """Give a lost message whose code was typed."""
+    running = await start(otp_worker=False)
+    verification_id, code = await lose(running)
+    assert (await running.verify(verification_id, code))["verdict"] == "approved"
+    settings, log = running.settings, []
+    keyring = new_keyring(settings)
+    async with open_redis(settings) as scripts, open_twilio(twilio_account(settings)) as twilio:
+        store = RedisLostMessages(scripts, keyring)
+        lost_messages = LostMessages(
+            store,
+            RedisVerifications(scripts, keyring, record_policy(settings)),
+            twilio,
+            keyring,
+            policy=LookupPolicy(),
+            retries=Retries(),
+            wake=lambda _: None,
+            journal=lambda event, /, **fields: log.append((event, fields)),
+        )
+        yield Lost(running, redis, store, lost_messages, verification_id, code, log)
+
+
+def hurry(admin):
+    """Let every look be due; name the sends."""
+    keys = list(admin.scan_iter("otp:{*}:owed:lookups"))
+    members = [(key, member) for key in keys for member in admin.zrange(key, 0, -1)]
+    for key, member in members:
+        admin.zadd(key, {member: 1})
+    return [member.decode() for _, member in members]
+
+
+@pytest.fixture
+async def quick(start, monkeypatch):
+    """Start a service whose worker looks many times a second; give it and what it logs."""
+    monkeypatch.setattr(parts, "lookup_policy", lambda _: LookupPolicy(poll_seconds=0.02, pause_seconds=0.02))
+    logged = []
+    return await start(journal=lambda event, /, **fields: logged.append((event, fields))), logged
+
+
+async def test_a_lost_message_is_found_and_confirmed(quick, lose, redis, eventually):
+    """The service's own worker finds the message by its code, and Twilio is told about exactly that one, once."""
+    running, logged = quick
+    other = await running.issue()
+    lost_id, code = await lose(running)
+    assert (await running.verify(lost_id, code))["sends"][0]["feedback"] == "waiting"
+    assert hurry(redis) == [f"{lost_id}|1"]
+    bystander, lost = running.messages()
+    assert await eventually(running.confirmed) == {lost.sid}
+    assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:owed")))
+    assert running.sandbox.ledger.message(lost.sid).feedback_posts == 1
+    assert running.sandbox.ledger.message(bystander.sid).feedback_posts == 0
+    [send] = (await running.read(lost_id))["sends"]
+    assert (send["status"], send["feedback"]) == ("delivered", "confirmed")
+    assert (await running.read(other["id"]))["sends"][0]["feedback"] == "none"
+    assert len(running.messages()) == 2, "looking sends nothing"
+    [told] = [fields for event, fields in logged if event == "lost_message_found"]
+    assert (told["verification_id"], told["send"], told["sid"]) == (lost_id, 1, lost.sid)
+    assert code not in str(logged)
+    assert "4155550123" not in str(logged)
+
+
+async def test_what_was_not_typed_is_not_looked_for(running, lose, redis):
+    """Nobody needs the SID of a message whose code was never typed: Twilio is not asked."""
+    await lose(running)
+    assert hurry(redis) == []
+
+
+async def test_a_sid_that_came_home_ends_the_look(lost, call_back):
+    """A callback that comes before the look leaves nothing to look for."""
+    path = f"/twilio/status/{lost.id}/1"
+    fields = {"MessageSid": lost.message.sid, "MessageStatus": "delivered"}
+    assert await call_back(lost.running, path, fields) == 204
+    assert not lost.due()
+
+
+async def test_a_look_is_due_after_a_minute(lost, redis):
+    """At once nobody looks: Twilio's answer or a callback may still be on its way."""
+    assert await lost.look() is None
+    due_ms = redis.zscore(lost.lookups, f"{lost.id}|1")
+    assert 50 < due_ms / 1000 - redis.time()[0] <= 61
+
+
+async def test_a_message_with_another_code_is_never_taken(lost, posts):
+    """When no text carries the code of the send nothing is confirmed; after two looks nobody looks any more."""
+    code = lost.code
+    wrong = f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
+    for body in (TEXT.format(wrong), TEXT.format(code + "7"), TEXT.format("7" + code)):
+        lost.change(body=body)
+        lost.due()
+        await lost.look()
+    assert [fields["reason"] for _, fields in lost.log] == ["none fits"] * 2
+    assert await posts(lost.running, "reads") == 2
+    assert not lost.due()
+    assert await lost.feedback() == "waiting"
+    assert lost.running.confirmed() == set()
+    assert await lost.counted() == {"not_found": 2.0}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"to": "+14155550124"}, {"created": -120}, {"created": 120}, {"body": "583 is no code"}],
+    ids=["another number", "made before", "made after", "no code"],
+)
+async def test_only_the_message_of_this_send_fits(lost, fields):
+    """Another number's message, or one made before or after the send, is not taken though it carries the code."""
+    created_at = lost.message.created_at + timedelta(seconds=fields.get("created", 0))
+    lost.change(created_at=created_at, **{name: value for name, value in fields.items() if name != "created"})
+    lost.due()
+    await lost.look()
+    assert [told.get("reason") for _, told in lost.log] == ["none fits"]
+    assert await lost.feedback() == "waiting"
+
+
+async def test_of_two_that_fit_neither_is_taken(lost, eventually):
+    """Another verification of the number may be sent the same digits in the same minute: then nobody can know."""
+    message, other = lost.message, await lost.running.issue()
+    assert await eventually(lambda: lost.message.status == "delivered")
+    lost.change(body=TEXT.format(lost.code))
+    lost.due()
+    await lost.look()
+    assert [fields["reason"] for _, fields in lost.log] == ["several fit"]
+    assert await lost.feedback() == "waiting"
+    assert (await lost.running.read(other["id"]))["sends"][0]["feedback"] == "none"
+    assert lost.message.sid != message.sid
+
+
+async def test_a_message_on_the_second_page_is_found_and_one_beyond_is_not(lost, posts):
+    """Two pages of fifty are read, and no third."""
+    ledger, message = lost.running.sandbox.ledger, lost.message
+    for number in range(100):
+        ledger.add(replace(message, sid=f"SM{number:032x}", body="Hello"))
+    lost.due()
+    await lost.look()
+    assert lost.events == ["lost_message_not_found"]
+    assert await posts(lost.running, "reads") == 2
+    ledger._messages.popitem()
+    lost.due()
+    await lost.look()
+    assert lost.events[1:] == ["lost_message_found"]
+    assert await posts(lost.running, "reads") == 4
+
+
+async def test_midnight_between_making_and_sending_hides_nothing(lost, redis):
+    """A message made before midnight (UTC) and sent after it is found: the day after is listed too."""
+    midnight = lost.message.created_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    made = midnight - timedelta(seconds=2)
+    lost.change(created_at=made, sent_at=midnight + timedelta(seconds=1))
+    redis.hset(lost.key, "t:1", int(made.timestamp() * 1000))
+    lost.due()
+    await lost.look()
+    assert lost.events == ["lost_message_found"]
+
+
+async def test_several_workers_make_one_look(lost, posts):
+    """A look that is due is claimed by one of ten that ask at once."""
+    lost.due()
+    pauses = await asyncio.gather(*(lost.look() for _ in range(10)))
+    assert sum(pause is not None for pause in pauses) == 1
+    assert await posts(lost.running, "reads") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [("429", 300), ("503", 60), ("reset", 60), ("garbage", 60), ("unauthorized", 600)]
+)
+async def test_a_failure_of_twilio_costs_no_look(lost, fault, redis, kind, seconds):
+    """Twilio is busy, broken or refuses: its Retry-After, or a minute or ten, is waited, and both looks are left."""
+    for _ in range(3):
+        fault(lost.running, "reads", kind, **({"seconds": seconds} if kind == "429" else {}))
+        lost.due()
+        assert await lost.look() == seconds
+        lost.running.sandbox.faults.end()  # not `count=1`: aiohttp repeats a GET that was reset
+        wait_seconds = redis.zscore(lost.lookups, f"{lost.id}|1") / 1000 - redis.time()[0]
+        assert seconds - 10 < wait_seconds <= seconds + 1
+    lost.due()
+    await lost.look()
+    assert lost.events == ["lookup_failed"] * 3 + ["lost_message_found"]
+    assert "4155550123" not in str(lost.log)
+    assert await lost.counted() == {"failed": 3.0, "found": 1.0}
+
+
+@pytest.mark.parametrize("setting", [{"otp_content_retention": "discard"}, {"otp_address_retention": "obfuscate"}])
+async def test_where_twilio_forgets_nobody_looks(setting, start, redis, eventually):
+    """Without texts or numbers at Twilio there is nothing to know a message by: nothing that looks is running."""
+    settings = (await start(**setting)).settings
+    assert await eventually(lambda: redis.exists("otp:worker"))
+    assert parts.lookup_policy(settings) is None
+    running = [str(task.get_coro()) for task in asyncio.all_tasks()]
+    assert [name for name in running if "Confirming.run" in name]
+    assert not [name for name in running if "LostMessages.run" in name]
+
+
+async def test_a_look_given_back_late_changes_nothing(lost, redis):
+    """Who was slow, and whose look another process has claimed since, does not bring the look forward."""
+    lost.due()
+    slow = await lost.store.claim(lost.id[3])
+    lost.due()
+    await asyncio.sleep(0.002)  # the fence is an instant in milliseconds
+    other = await lost.store.claim(lost.id[3])
+    await lost.store.looked_up(slow, "failed", again_in_ms=0)
+    assert redis.zscore(lost.lookups, f"{lost.id}|1") == other.claimed_until_ms > slow.claimed_until_ms
+    assert await lost.store.claim(lost.id[3]) is None
+
+
+async def test_an_erased_record_is_not_brought_back(lost, redis):
+    """A look whose record is gone writes nothing of it, neither when it is given back nor when it is claimed."""
+    lost.due()
+    claimed = await lost.store.claim(lost.id[3])
+    redis.delete(lost.key)
+    await lost.store.looked_up(claimed, "failed", again_in_ms=0)
+    lost.due()
+    assert await lost.store.claim(lost.id[3]) is None
+    assert not redis.exists(lost.key, lost.lookups)
+
+
+async def test_a_look_keeps_what_waits_visible(lost):
+    """What was looked for in vain still waits for its SID, as the metrics say."""
+    lost.change(body="Hello")
+    lost.due()
+    await lost.look()
+    async with open_redis(lost.running.settings) as scripts:
+        assert (await RedisConfirmations(scripts).state()).awaiting_sid == 1
