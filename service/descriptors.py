@@ -12,7 +12,7 @@ from dataclasses import dataclass
 # For Redis (one connection a node), the log, listeners, name lookups, the event loop and the embedded server's locks.
 RESERVED = 48
 _ENOUGH = 65_536  # more are of no use, and macOS takes no such number
-_MOST_CONNECTIONS = 4096  # a connection that has sent half a request holds up to 100 KB
+_MOST_CONNECTIONS = 4096  # each of them holds 9 KB of memory, with most of a head 39 KB
 _LEAST_CONNECTIONS = 512  # with fewer a start deserves a warning
 
 
@@ -53,3 +53,8 @@ def share_out(limit: int, *, connections: int | None, sends: int, confirmations:
         confirmations=to_confirm,
         is_enough=to_twilio == sends + confirmations and shares >= (connections or _LEAST_CONNECTIONS),
     )
+
+
+def sandbox_connections() -> int:
+    """Say how many connections the simulator may hold: as many may be needed for its callbacks."""
+    return max((descriptor_limit() - RESERVED) // 2, 1)

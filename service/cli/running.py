@@ -20,7 +20,8 @@ from service.config.policies import descriptor_shares, twilio_account
 from service.config.settings import Settings, load_settings, missing_to_serve
 from service.core.ports import Journal
 from service.demo import run_demo
-from service.descriptors import descriptor_limit, raise_limit
+from service.descriptors import descriptor_limit, raise_limit, sandbox_connections
+from service.http_server import Connections
 from service.listening import listen
 from service.parts import open_worker
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
@@ -100,7 +101,7 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     typer.echo(f"TWILIO_FROM={account.pool_number}")
     typer.echo(f"Messages: http://{host}:{port}/_/messages", err=True)
     uvicorn.run(
-        create_sandbox(account),
+        create_sandbox(account, Connections(sandbox_connections())),
         host=host,
         port=port,
         http=DroppingProtocol,

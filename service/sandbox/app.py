@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.http_server import Connections
 from service.sandbox.callbacks import Callbacks
 from service.sandbox.carrier import Carrier
 from service.sandbox.door import Door, Traffic
@@ -28,10 +29,11 @@ class Sandbox:
 
     Threads other than its server's may read and plan, but not end faults. It opens by itself with its first callback.
     Its own server closes it (ASGI lifespan); a parent that mounts it, and so keeps its lifespan to itself, calls
-    `aclose`.
+    `aclose`. `connections` bounds those of that server.
     """
 
-    def __init__(self, settings: SandboxSettings) -> None:
+    def __init__(self, settings: SandboxSettings, connections: Connections | None = None) -> None:
+        self.connections = connections
         self.settings = settings
         self.ledger = Ledger(settings.keep_messages)
         self.faults = Faults()
@@ -66,9 +68,9 @@ class Sandbox:
             await self.aclose()
 
 
-def create_sandbox(settings: SandboxSettings | None = None) -> Sandbox:
+def create_sandbox(settings: SandboxSettings | None = None, connections: Connections | None = None) -> Sandbox:
     """Return a new sandbox with nothing recorded and no fault planned."""
-    return Sandbox(settings or SandboxSettings())
+    return Sandbox(settings or SandboxSettings(), connections)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

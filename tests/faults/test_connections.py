@@ -7,8 +7,10 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager, suppress
 
+import aiohttp
 import pytest
 
+from tests.adapters.servers import free_port
 from tests.attacks.test_overload import journey
 from tests.serving.callers import connection
 
@@ -81,6 +83,26 @@ async def test_redis_is_reached_again_while_strangers_come(start, launch, own_re
             return (await process.client.call("POST", "/v1/verifications", {"to": "+14155550102"}))[0] == 201
 
         assert await eventually(works, seconds=20)
+
+
+async def test_idle_connections_keep_nobody_away_from_the_simulator(start, launch, eventually):
+    """With 128 descriptors and 300 idle connections the simulator alone, too, goes on answering."""
+    running = await start(otp_worker=False)
+    port = free_port()
+    await launch(running, "sandbox", arguments=["--port", str(port)], descriptors=FEW)
+
+    async def answers():
+        async with aiohttp.ClientSession() as http:
+            try:
+                async with http.get(f"http://127.0.0.1:{port}/_/messages") as answer:
+                    return answer.status == 200
+            except aiohttp.ClientError:
+                return False
+
+    assert await eventually(answers, seconds=30)
+    async with strangers(port, address="127.0.0.1", come_back=False):
+        for _ in range(20):
+            assert await answers()
 
 
 def test_the_limit_is_raised_as_far_as_it_goes():
