@@ -48,3 +48,16 @@ class DirectApplication(ABC):
     @abstractmethod
     def refusal(self, status: int) -> Answer:
         """Word the refusal of what is no request, 400, 408 or 431; the connection ends with it."""
+
+
+class ServerLines:
+    """What the server adds to every answer, such as the date, as lines: written once for each list of headers."""
+
+    _headers: list[tuple[bytes, bytes]] | None = None
+    _lines = b""
+
+    def of(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Write the headers; uvicorn makes a new list once a second."""
+        if headers is not self._headers:
+            self._headers, self._lines = headers, b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._lines

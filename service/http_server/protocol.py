@@ -15,17 +15,17 @@ When a body is malformed or too slow its request is answered as what it is, one 
 
 import asyncio
 from collections.abc import MutableMapping
-from functools import lru_cache
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from service.http_server.application import Answer, DirectAnswer, DirectApplication
+from service.http_server.application import Answer, DirectAnswer, DirectApplication, ServerLines
 from service.http_server.clock import Clock
 from service.http_server.connections import Connections
 from service.http_server.request_parser import Head, Refused, RequestParser
 
+_SERVER_LINES = ServerLines()
 _DISCONNECT = {"type": "http.disconnect"}
 _NO_PLACE = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _LAST_SECONDS = 1.0  # for a request that is on its way when the server ends
@@ -58,7 +58,8 @@ class Exchange(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         """Send as uvicorn does."""
-        self._look_at_expectation()
+        if self.waiting_for_100_continue:
+            self._look_at_expectation()
         await super().send(message)
 
     async def answer_directly(self, answer_of: DirectAnswer) -> None:
@@ -68,7 +69,8 @@ class Exchange(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             return
-        self._look_at_expectation()
+        if self.waiting_for_100_continue:
+            self._look_at_expectation()
         self.response_started = self.response_complete = True
         if answer.closes:
             self.keep_alive = False
@@ -82,7 +84,7 @@ class Exchange(RequestResponseCycle):
 
     def _look_at_expectation(self) -> None:
         """End the connection with this answer if the client waits to be asked for its body: it may send it or not."""
-        if self.waiting_for_100_continue and self.more_body and not self.body:
+        if self.more_body and not self.body:
             self.keep_alive = False
 
 
@@ -136,8 +138,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrives, unless it has to wait."""
-        if self._is_over:
+        """Parse what arrives, unless it has to wait for its turn."""
+        if self.is_closing():
             return
         if self._held:
             self._held = self._held[self._held_from :] + data
@@ -148,23 +150,23 @@ class HttpProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes, start: int) -> None:
         requests = self._requests
         try:
-            while start < len(data) and not self.is_closing():
+            while start < len(data):
                 if self._waits():
                     self._hold(data, start)
                     return
-                if self._clock.arriving_since is None:
-                    self._clock.request_begins()
                 start = requests.feed(data, start)
                 if requests.head is not None:
                     self._begin(requests.head)
                 if requests.has_ended:
                     self._end()
+                elif self._clock.arriving_since is None:  # lines before a request, and nothing in them
+                    self._clock.request_begins()
         except Refused as refused:
             self._refuse(refused.status)
 
     def _waits(self) -> bool:
         """Tell whether a request is whole and has no whole answer."""
-        return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+        return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
 
     def _hold(self, data: bytes, start: int) -> None:
         self._held, self._held_from = data, start
@@ -193,7 +195,7 @@ class HttpProtocol(HttpToolsProtocol):
             exchange.scope = self.scope_of(head)  # type: ignore[assignment]
             self._start_asgi_task(exchange, self.app)
         else:
-            answer_of = direct
+            answer_of = direct  # not kept by the exchange, which it knows: such circles are freed late
             self._start_asgi_task(exchange, lambda *_: exchange.answer_directly(answer_of))
 
     def scope_of(self, head: Head) -> MutableMapping[str, Any]:
@@ -329,11 +331,5 @@ class HttpProtocol(HttpToolsProtocol):
 def _written(answer: Answer, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
     """Write an answer; with `says_close` say that the connection ends, unless the answer does."""
     close = b"connection: close\r\n" if says_close and not answer.closes else b""
-    server_lines = _lines(*server_headers)
+    server_lines = _SERVER_LINES.of(server_headers)
     return b"".join((STATUS_LINE[answer.status], server_lines, answer.header_lines, close, b"\r\n", answer.body))
-
-
-@lru_cache(maxsize=2)
-def _lines(*headers: tuple[bytes, bytes]) -> bytes:
-    """Write what uvicorn adds to every answer, such as the date: new once a second."""
-    return b"".join(b"%b: %b\r\n" % header for header in headers)

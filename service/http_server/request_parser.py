@@ -65,6 +65,7 @@ class RequestParser:
         self._is_spent = False  # the parser of heads serves no further request
         self._head_is_new = False
         self._keep_alive = False
+        self._known_host: bytes | None = None
         self._url = b""
         self._lines: list[tuple[bytes, bytes]] = []
         self._left = 0  # bytes of a body with a length that are still to come
@@ -76,52 +77,54 @@ class RequestParser:
 
         Raises Refused. Nothing may be fed after that.
         """
-        end = self._end(data, start)
+        self.head, self.has_ended = None, False
+        if self._left:
+            piece = data[start : start + self._left]
+            self._left -= len(piece)
+            self._parse(piece)
+            return start + len(piece)
+        end = self._end_of_lines(data, start)
         piece = data[start:end]
         self._around += len(piece)
         if self._around > MOST_HEAD_BYTES and not self.in_body:
             self.in_head = True  # if only by its size
             raise Refused(431)
-        self.head, self.has_ended = None, False
         self._parse(piece)
         if self._around > MOST_HEAD_BYTES:
             raise Refused(431)
-        if self._left:
-            self._left -= len(piece)
-        elif self.head is not None and self.in_body:
-            self._left = int(self.head.headers.get(b"content-length", 0))
-        self._tail = b"" if self.has_ended else (self._tail + piece[-3:])[-3:]
+        if self.has_ended or self._left:
+            self._tail = b""
+        else:
+            self._tail = (self._tail + piece[-3:])[-3:]
         return end
 
-    def _end(self, data: bytes, start: int) -> int:
-        if self._left:
-            return min(len(data), start + self._left)
+    def _end_of_lines(self, data: bytes, start: int) -> int:
         if self._tail and (at := (self._tail + data[start : start + 3]).find(_EMPTY_LINE)) >= 0:
             return start + at + len(_EMPTY_LINE) - len(self._tail)
         at = data.find(_EMPTY_LINE, start)
         return len(data) if at < 0 else at + len(_EMPTY_LINE)
 
     def _parse(self, piece: bytes) -> None:
-        asks_to_upgrade = False
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            asks_to_upgrade = True
+            self.has_ended, self._is_spent = False, True
         except httptools.HttpParserError as error:
             raise Refused(400) from error
         if self._head_is_new:
             self._head_is_new = False
-            self.head = self._read_head()
+            self.head = head = self._read_head()
             self.in_head, self.in_body = False, not self.has_ended
-            if asks_to_upgrade:
-                self._parse_body_apart(self.head)
+            if self.in_body:
+                self._left = int(head.headers.get(b"content-length", 0))
+            if self._is_spent:
+                self._parse_body_apart(head)
         if self.has_ended and self._is_spent:
             self._is_spent = False
             self._heads = self._parser = httptools.HttpRequestParser(self)
 
     def _parse_body_apart(self, head: Head) -> None:
         """Go on, after a head that asks to upgrade, with a parser that is told the body's length and nothing else."""
-        self.has_ended, self.in_body, self._is_spent = False, True, True
         self._parser = httptools.HttpRequestParser(_BodyEvents(self))
         framing = [b"%b: %b\r\n" % line for line in head.header_lines if line[0] in _FRAMING]
         self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
@@ -134,11 +137,13 @@ class RequestParser:
         if host is None:
             is_wrong = version != "1.0"
         else:
-            is_wrong = version not in _VERSIONS or not _HOST.fullmatch(host) or names.count(b"host") > 1
+            is_known = host == self._known_host or _HOST.fullmatch(host) is not None
+            is_wrong = version not in _VERSIONS or not is_known or names.count(b"host") > 1
         if coding is not None:
             is_wrong |= version != "1.1" or coding.lower() != b"chunked" or names.count(b"transfer-encoding") > 1
         if is_wrong:
             raise Refused(400)
+        self._known_host = host
         path, raw_path, query = _read_target(self._url)
         method = self._heads.get_method().decode("ascii")
         keep_alive = self._keep_alive and version == "1.1" and method != "CONNECT"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 
 import pytest
 import uvicorn
@@ -11,6 +12,7 @@ from service.api.express import Express
 from service.app import create_app
 from service.core.verifying import Verifying
 from service.http_server import HttpProtocol
+from service.http_server.protocol import Exchange
 from tests.conftest import serving as serving_whole
 
 SECONDS = 10
@@ -317,3 +319,18 @@ async def test_a_door_that_is_cancelled_ends_its_exchange(running, monkeypatch):
     received = await talk(int(running.url.rpartition(":")[2]), asked)
     assert received.startswith(b"HTTP/1.1 500 ")
     assert received.endswith(b"Internal Server Error")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/openapi.json"])
+async def test_an_exchange_is_freed_with_its_answer(running, path):
+    """No exchange waits for the collector of circles, which walks through all that is alive: each is freed at once."""
+    port = int(running.url.rpartition(":")[2])
+    gc.collect()
+    gc.disable()
+    try:
+        received = await talk(port, *[request(path)] * 100, request(path, "GET", "1.1", LAST))
+        left = [one for one in gc.get_objects() if isinstance(one, Exchange)]
+    finally:
+        gc.enable()
+    assert received.count(b"HTTP/1.1 200 OK") == 101
+    assert len(left) < 20
