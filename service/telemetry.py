@@ -183,7 +183,7 @@ _GAUGES = {
     "otp_owed_oldest_seconds": "How long the oldest confirmation has been owed; an estimate above 100 a partition.",
     "otp_awaiting_sid": "Confirmations of typed codes that wait for the SID of their message.",
     "otp_dead": "Confirmations given up in the last 14 days.",
-    "otp_sending_halted": "1 while Twilio fails and the process that answers hands it no message.",
+    "otp_sending_halted": "1 while the process that answers hands Twilio no message: it fails or refuses us.",
     "otp_confirming_halted": "1 while only probes are posted: Twilio refuses the credentials, or many in a row failed.",
     "otp_confirming_worked": "1 while some worker is alive.",
     "otp_retries_waiting": "Steps at Redis that have failed and that the process that answers tries again.",

@@ -12,6 +12,7 @@ import socket
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -20,11 +21,13 @@ import redis as redis_py
 import redis.asyncio
 import uvicorn
 
+from service import parts
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_ledgers import RedisApiKeys
 from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
 from service.config.settings import Settings, isolated_settings
+from service.core.breaker import Breaker, BreakerPolicy
 from service.http_server import HttpProtocol
 from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
 
@@ -217,6 +220,12 @@ async def create_key(settings, *scopes, name="test"):
 
 
 @pytest.fixture
+def no_pause_between_probes(monkeypatch):
+    """Let each send be a probe while sending is halted: refused credentials are then met anew by each."""
+    monkeypatch.setattr(parts, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=0)))
+
+
+@pytest.fixture
 async def start(redis, valkey):
     """Give a function that starts a service with settings of the test's choice; all end with the test.
 
@@ -232,10 +241,10 @@ async def start(redis, valkey):
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             settings = settings_for(url, overrides.pop("redis_url", valkey), sandbox_url, account, **overrides)
             key = await create_key(settings)
-            app = create_app(settings, journal=journal or (lambda *_, **__: None))
-            await stack.enter_async_context(serving(app, listener=listener, protocol=protocol))
+            service = create_app(settings, journal=journal or (lambda *_, **__: None))
+            await stack.enter_async_context(serving(service, listener=listener, protocol=protocol))
             http = await stack.enter_async_context(aiohttp.ClientSession(url))
-            return Running(url, settings, key, http, stand_in, sandbox_url, app.connections)
+            return Running(url, settings, key, http, stand_in, sandbox_url, service.connections)
 
         yield start_one
 

@@ -118,6 +118,11 @@ class TwilioRejected(Exception):
         return Refusal.CREDENTIALS_REFUSED if self.status in _UNAUTHORIZED else Refusal.SENDER_MISCONFIGURED
 
     @property
+    def is_of_credentials(self) -> bool:
+        """Tell whether Twilio refused our credentials for everything; a 403 may be of the one message."""
+        return self.refusal is Refusal.CREDENTIALS_REFUSED and self.status != HTTPStatus.FORBIDDEN
+
+    @property
     def pause_seconds(self) -> float | None:
         """Say how long to wait: Twilio's Retry-After, or else our own guess for this code."""
         if self.retry_after_seconds is not None or self.error_code is None:
@@ -139,7 +144,9 @@ def send_failure(fault: Exception) -> SendRefused | SendPostponed | SendUnknown:
         if fault.passing:
             return SendPostponed(str(fault), retry_after_seconds=fault.pause_seconds)
         refusal = fault.refusal
-        return SendUnknown(str(fault)) if refusal is None else SendRefused(refusal, fault.error_code)
+        if refusal is None:
+            return SendUnknown(str(fault))
+        return SendRefused(refusal, fault.error_code, is_of_credentials=fault.is_of_credentials)
     if isinstance(fault, NOT_WRITTEN):
         return SendPostponed("unreachable", is_unreachable=True)
     return SendUnknown(f"no clear answer ({type(fault).__name__})")
@@ -150,7 +157,7 @@ def confirm_failure(fault: Exception) -> ConfirmRefused | ConfirmForbidden | Con
     if isinstance(fault, TwilioRejected):
         # 401 and 403 stop all posting whatever their code: one report too many stopped is mended, one buried is lost.
         if fault.refusal is Refusal.CREDENTIALS_REFUSED or fault.status in _UNAUTHORIZED:
-            return ConfirmForbidden(str(fault), is_of_credentials=fault.status != HTTPStatus.FORBIDDEN)
+            return ConfirmForbidden(str(fault), is_of_credentials=fault.is_of_credentials)
         if fault.refusal is not None and fault.status in _OF_THE_REPORT:
             return ConfirmRefused(str(fault))
         return ConfirmPostponed(str(fault), retry_after_seconds=fault.pause_seconds)

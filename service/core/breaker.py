@@ -1,9 +1,12 @@
-"""The breaker: while Twilio fails, no more messages are handed to it, and callers hear so at once.
+"""The breaker: while Twilio fails or refuses us, no more messages are handed to it, and callers hear so at once.
 
 Failing is no clear answer (5xx, time-out, garbage) and no connection, for five sends in a row within 10 s. A send
 counts once, by how the last of its tries ends. A refusal is an answer, and shows that Twilio works; a 429 is neither:
 Twilio works and asks for patience, which `sending` hands on. One clear answer in between starts the count anew, so
 that a rare fault among many sends stops nothing.
+
+A refusal of our credentials would meet every send. A 401 halts at once, as it halts confirmations; a 403, which may be
+of one message, when it is the third in a row. What Twilio refuses for the sake of one sender or country halts nothing.
 
 Then sending halts: a send is refused before a limit or a record is written, and an Idempotency-Key that it has claimed
 is given back. After each pause one real send is let through to see; an answer to it ends the halt. Verifying never asks
@@ -17,11 +20,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from service.core.ports import Journal
-from service.core.sender import AcceptedMessage, SendPostponed, SendRefused, SendUnknown
+from service.core.sender import AcceptedMessage, Refusal, SendPostponed, SendRefused, SendUnknown
+
+_REFUSED = "Twilio refuses the credentials"
 
 
 class SendingHalted(Exception):
-    """Twilio has been failing, so nothing was begun; `retry_after_seconds` is when the next send is let through."""
+    """Twilio fails or refuses us, so nothing was begun; `retry_after_seconds` is when the next send is let through."""
 
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__("sending is halted")
@@ -34,6 +39,7 @@ class BreakerPolicy:
 
     failures: int = 5
     within_seconds: float = 10.0
+    refusals: int = 3  # of our credentials by 403, in a row
     pause_seconds: float = 10.0  # longer than a failing send takes with its repeats, so that one probe is under way
 
 
@@ -51,12 +57,9 @@ class Breaker:
         self._policy = policy or BreakerPolicy()
         self._clock = clock
         self._failed_at: deque[float] = deque(maxlen=self._policy.failures)
+        self._refusals = 0  # of our credentials, since Twilio last gave another answer
         self._next_probe_at: float | None = None  # None: not halted
-
-    @property
-    def halted(self) -> str | None:
-        """Say why nothing is sent; None while sends pass."""
-        return None if self._next_probe_at is None else f"Twilio failed {self._policy.failures} times in a row"
+        self.halted: str | None = None  # why nothing is sent; None while sends pass
 
     def admit(self) -> float | None:
         """Let a send begin; give the name of the probe when it is one, to be given back at its end.
@@ -80,8 +83,11 @@ class Breaker:
         """Wait for one send with all its tries, and learn from what becomes of it; whatever it raises is passed on."""
         try:
             accepted = await sending
-        except SendRefused:
-            self._answered()
+        except SendRefused as refused:
+            if refused.refusal is Refusal.CREDENTIALS_REFUSED:
+                self._refused(is_certain=refused.is_of_credentials)
+            else:
+                self._answered()
             raise
         except SendPostponed as postponed:
             if postponed.is_unreachable:
@@ -95,18 +101,32 @@ class Breaker:
 
     def _answered(self) -> None:
         self._failed_at.clear()
-        if self._next_probe_at is not None:
-            self._next_probe_at = None
+        self._refusals = 0
+        if self.halted is not None:
+            self._next_probe_at = self.halted = None
             self._journal("sending_resumed")
+
+    def _refused(self, *, is_certain: bool) -> None:
+        self._failed_at.clear()  # an answer all the same
+        self._refusals += 1
+        if is_certain or self._refusals >= self._policy.refusals:
+            self._halt(_REFUSED)
+        elif self.halted is not None:
+            self._halt(self.halted)
 
     def _failed(self) -> None:
         now = self._clock()
         self._failed_at.append(now)
-        is_halted = self._next_probe_at is not None
-        is_failing = (
-            len(self._failed_at) == self._policy.failures and now - self._failed_at[0] <= self._policy.within_seconds
-        )
-        if is_halted or is_failing:  # what began before a halt and fails in it prolongs it
-            self._next_probe_at = now + self._policy.pause_seconds
-        if is_failing and not is_halted:
-            self._journal("sending_halted", reason=self.halted)
+        most = self._policy.failures
+        is_failing = len(self._failed_at) == most and now - self._failed_at[0] <= self._policy.within_seconds
+        if self.halted is not None:  # what began before a halt and fails in it prolongs it
+            self._halt(self.halted)
+        elif is_failing:
+            self._halt(f"Twilio failed {most} times in a row")
+
+    def _halt(self, reason: str) -> None:
+        """Begin a halt, or prolong one; a new reason is told."""
+        is_news, self.halted = reason != self.halted, reason
+        self._next_probe_at = self._clock() + self._policy.pause_seconds
+        if is_news:
+            self._journal("sending_halted", reason=reason)

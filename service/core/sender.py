@@ -25,12 +25,16 @@ class Refusal(StrEnum):
 
 
 class SendRefused(Exception):
-    """Permanent: Twilio refused the message and it was not sent."""
+    """Permanent: Twilio refused the message and it was not sent.
 
-    def __init__(self, refusal: Refusal, error_code: int | None) -> None:
+    `is_of_credentials`: it says nothing about the one message, every other would meet the same.
+    """
+
+    def __init__(self, refusal: Refusal, error_code: int | None, *, is_of_credentials: bool = False) -> None:
         super().__init__(f"{refusal} ({error_code})")
         self.refusal = refusal
         self.error_code = error_code
+        self.is_of_credentials = is_of_credentials
 
 
 class SendPostponed(Exception):

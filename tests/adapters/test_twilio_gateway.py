@@ -243,6 +243,8 @@ async def test_refusals(twilio, gateway, status, code, refusal):
     twilio.answers(status, envelope(code, status))
     refused = await failure_of(gateway.send(MESSAGE))
     assert (type(refused), refused.refusal, refused.error_code) == (SendRefused, refusal, code)
+    # As with confirmations: a 403 may be of the one message.
+    assert refused.is_of_credentials is (refusal is Refusal.CREDENTIALS_REFUSED and status != 403)
     assert len(twilio.requests) == 1
 
 

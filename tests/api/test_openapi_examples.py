@@ -214,7 +214,7 @@ async def refusals(service):
     """Provoke each of Twilio's refusals; give (code, door, answer)."""
     codes = {
         "recipient_opted_out": 21610, "not_a_mobile_number": 21614, "carrier_rejected": 21612, "blocked": 30450,
-        "sender_misconfigured": 21212, "credentials_refused": 20003,
+        "sender_misconfigured": 21212, "credentials_refused": 20403,
     }  # fmt: skip
     for refusal, error_code in codes.items():
         await plan_fault(service, {"endpoint": "messages", "kind": "refuse", "code": error_code, "count": 1})

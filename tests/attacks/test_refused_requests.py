@@ -231,6 +231,7 @@ async def test_a_refused_request_leaves_nothing(start, redis, refusal):
     assert all(size <= MOST_PEER_BYTES for size in peers.values())
 
 
+@pytest.mark.usefixtures("no_pause_between_probes")
 @pytest.mark.parametrize("kind", ["429", "unauthorized"])
 async def test_a_message_that_twilio_did_not_take_leaves_its_record_for_a_minute(start, redis, kind):
     """Twilio busy, or our credentials refused: an issue leaves its verification for a minute, and nothing else."""

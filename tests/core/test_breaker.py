@@ -17,6 +17,10 @@ UNKNOWN = SendUnknown("no clear answer")
 UNREACHABLE = SendPostponed("unreachable", is_unreachable=True)
 BUSY = SendPostponed("Twilio answered 429")
 REFUSED = SendRefused(Refusal.INVALID_NUMBER, 21211)
+WRONG_SENDER = SendRefused(Refusal.SENDER_MISCONFIGURED, 21212)
+UNAUTHORIZED = SendRefused(Refusal.CREDENTIALS_REFUSED, 20003, is_of_credentials=True)
+FORBIDDEN = SendRefused(Refusal.CREDENTIALS_REFUSED, 20403)
+NO_CREDENTIALS = "Twilio refuses the credentials"
 
 
 class Twilio:
@@ -87,6 +91,48 @@ async def test_a_clear_answer_starts_the_count_anew(scene, answer):
         await scene.meet(*[UNKNOWN] * 4, answer)
     assert scene.breaker.admit() is None
     assert scene.events == []
+
+
+async def test_credentials_that_twilio_refuses_halt_sending_at_once(scene):
+    """A 401 is about every send: the first one halts, with one error in the log; more of them are silent."""
+    await scene.meet(UNAUTHORIZED, every=0)
+    assert (scene.refusal(), scene.breaker.halted) == (10, NO_CREDENTIALS)
+    for _ in range(3):
+        scene.now += 10
+        assert scene.breaker.admit() is not None
+        await scene.meet(UNAUTHORIZED, every=0)
+        assert scene.refusal() == 10
+    assert scene.events == [("sending_halted", {"reason": NO_CREDENTIALS})]
+    await scene.meet(ACCEPTED)
+    assert (scene.breaker.admit(), scene.breaker.halted) == (None, None)
+    assert [event for event, _ in scene.events] == ["sending_halted", "sending_resumed"]
+
+
+async def test_a_403_may_be_of_one_message(scene):
+    """Two 403 halt nothing, however far apart, if another answer follows; the third in a row does."""
+    for _ in range(4):
+        await scene.meet(FORBIDDEN, FORBIDDEN, ACCEPTED, FORBIDDEN, REFUSED, every=100)
+    assert (scene.breaker.admit(), scene.events) == (None, [])
+    await scene.meet(FORBIDDEN, UNKNOWN, FORBIDDEN, BUSY, every=100)
+    assert scene.breaker.admit() is None
+    await scene.meet(FORBIDDEN)
+    assert scene.events == [("sending_halted", {"reason": NO_CREDENTIALS})]
+
+
+async def test_a_sender_that_one_country_refuses_is_no_alarm(scene):
+    """What Twilio refuses for the sender's sake halts nothing, however often: other countries may take it."""
+    await scene.meet(*[WRONG_SENDER] * 50)
+    assert (scene.breaker.admit(), scene.breaker.halted, scene.events) == (None, None, [])
+
+
+async def test_a_halt_tells_its_newest_reason(scene):
+    """A probe that meets refused credentials says so in a halt of a failing Twilio; a 403 alone prolongs it only."""
+    await scene.meet(*[UNKNOWN] * 5, every=0)
+    await scene.meet(FORBIDDEN, every=0)
+    assert (scene.refusal(), scene.breaker.halted) == (10, "Twilio failed 5 times in a row")
+    await scene.meet(UNAUTHORIZED, UNKNOWN, every=0)
+    assert (scene.refusal(), scene.breaker.halted) == (10, NO_CREDENTIALS)
+    assert [fields["reason"] for _, fields in scene.events] == ["Twilio failed 5 times in a row", NO_CREDENTIALS]
 
 
 async def test_failures_far_apart_halt_nothing(scene):

@@ -28,10 +28,10 @@ SEND_FAULTS = [
     ({"kind": "redirect"}, 201, "unknown", 0),
     ({"kind": "garbage"}, 201, "unknown", 1),
     ({"kind": "lost_answer"}, 201, "unknown", 1),
-    ({"kind": "unauthorized"}, 502, "credentials_refused", 0),
     ({"kind": "not_found"}, 502, "sender_misconfigured", 0),
     ({"kind": "refuse", "code": 21610}, 422, "recipient_opted_out", 0),
     ({"kind": "refuse", "code": 21211}, 422, "invalid_number", 0),
+    ({"kind": "unauthorized"}, 502, "credentials_refused", 0),  # the last one: it halts sending
 ]
 
 

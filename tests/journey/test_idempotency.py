@@ -107,6 +107,7 @@ async def test_a_refusal_for_good_is_kept(running, fault, posts):
     assert await posts(running) == 1
 
 
+@pytest.mark.usefixtures("no_pause_between_probes")
 async def test_a_refusal_that_the_operator_can_mend_is_not_kept(running, fault):
     """Wrong credentials are mended by the operator: the same key may send afterwards."""
     fault(running, "messages", "unauthorized", count=1)

@@ -5,6 +5,8 @@ The operator mends it; until then callers get a 502, and afterwards as many mess
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("no_pause_between_probes")
+
 PATH = "/v1/verifications"
 OURS = [
     pytest.param("unauthorized", {}, "credentials_refused", id="401"),

@@ -108,14 +108,14 @@ REFUSALS = {
     30640: (422, "carrier_rejected"),
     30450: (422, "blocked"),
     30453: (422, "blocked"),
-    20003: (502, "credentials_refused"),
-    20005: (502, "credentials_refused"),
-    20403: (502, "credentials_refused"),
     21212: (502, "sender_misconfigured"),
     21608: (502, "sender_misconfigured"),
     21999: (502, "sender_misconfigured"),
     30034: (502, "sender_misconfigured"),
     63007: (502, "sender_misconfigured"),
+    20005: (502, "credentials_refused"),
+    20403: (502, "credentials_refused"),
+    20003: (502, "credentials_refused"),  # the last one: it halts sending
 }
 
 
