@@ -11,7 +11,8 @@ for exactly that SID.
   `core.sender` what the rules need from outside; `core.numbers` is the operator's hand on one number.
 - `adapters` is the world: Redis (`multiplexer`, `redis_store`, `lua/`), Twilio, the embedded server.
 - `api` is the doors: HTTP in and out, no rules.
-- `app` joins the parts; `serving` runs them in one process or several, and ends them; `cli` has the commands; `config`
-  reads the settings and says what they come to for each part; `telemetry` writes the log.
+- `app` and `parts` join all of it; `first_message` follows one real message for an operator; `serving` runs them in
+  one process or several, and ends them; `cli` has the commands; `config` reads the settings and says what they come
+  to for each part; `telemetry` writes the log.
 - `sandbox` is a stand-in for Twilio and a stranger to the rest; `demo` shows the loop with it.
 """

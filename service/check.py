@@ -1,8 +1,8 @@
 """`otp-service check`: what is wrong with the settings, Redis and Twilio, and how to mend it.
 
-It sends no message and changes nothing, but that it starts the embedded server where none runs; what it
-writes to Redis it takes away again. An `error` keeps the service from doing its work; a `warn` is a choice
-that an operator should have made on purpose.
+It sends no message (`first_message` does) and changes nothing, but that it starts the embedded server where none runs;
+what it writes to Redis it takes away again. An `error` keeps the service from doing its work; a `warn` is a choice that
+an operator should have made on purpose.
 """
 
 import asyncio

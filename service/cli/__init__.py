@@ -5,12 +5,13 @@ cannot. Exit status: 0 done, 1 something is wrong (`check`, `demo --once`), 2 it
 """
 
 import asyncio
+from typing import Annotated
 
 import typer
 
 from service import check as diagnosis
 from service.adapters.embedded import EmbeddedUnavailable
-from service.cli import keys, numbers, owed, running
+from service.cli import first_message, keys, numbers, owed, running
 from service.cli.console import refuse
 from service.config.settings import SettingsRefused, load_settings
 from service.core.ports import StoreUnavailable
@@ -31,12 +32,27 @@ def main() -> None:
 
 
 @app.command()
-def check() -> None:
+def check(
+    *,
+    send_to: Annotated[
+        str | None, typer.Option(help="Also send one real message to this number (E.164), and follow it to its end.")
+    ] = None,
+    timeout: Annotated[int, typer.Option(min=1, max=600, help="Seconds to wait for the code to be typed.")] = 300,
+) -> None:
     """Say what is wrong with the settings, Redis and the Twilio credentials, and how to mend it."""
-    findings = asyncio.run(diagnosis.examine(load_settings()))
+    if send_to is not None:
+        first_message.refuse_without_terminal()
+    settings = load_settings()
+    findings = asyncio.run(diagnosis.examine(settings))
     for finding in findings:
         typer.echo(f"{finding.level.upper():5} {finding.text}")
-    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+    if any(finding.level == "error" for finding in findings):
+        if send_to is not None:
+            typer.echo("\nNothing was sent: mend the errors first.")
+        raise typer.Exit(1)
+    if send_to is not None:
+        typer.echo()
+        raise typer.Exit(0 if first_message.send_first_message(settings, send_to, timeout) else 1)
 
 
 app.add_typer(keys.commands, name="keys")

@@ -1,0 +1,109 @@
+"""Why a step of the first message failed, in a sentence that says what to do, without number, code or credential."""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from service.core.breaker import SendingHalted
+from service.core.phone import CountryNotAllowed, InvalidNumber
+from service.core.ports import Limited, StoreUnavailable
+from service.core.sender import Refusal
+from service.core.sending import MessageRefused, TwilioUnavailable
+
+_PROBE_SECONDS = 5.0
+_ERROR_PAGE = "https://www.twilio.com/docs/api/errors/{}"
+
+_REMEDIES: Mapping[Refusal, str] = {
+    Refusal.INVALID_NUMBER: "write another number",
+    Refusal.COUNTRY_NOT_ALLOWED: "tick its country in Twilio's Console (Messaging, Settings, Geo permissions)",
+    Refusal.RECIPIENT_OPTED_OUT: "text START to the sender from this phone",
+    Refusal.NOT_A_MOBILE_NUMBER: "write the number of a mobile phone",
+    Refusal.CARRIER_REJECTED: "try another sender, or another number",
+    Refusal.BLOCKED: "Twilio suspects traffic pumping: wait an hour, or put the number on the Global Safe List",
+    Refusal.SENDER_MISCONFIGURED: "look at TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, and at what is registered",
+    Refusal.CREDENTIALS_REFUSED: "look at TWILIO_ACCOUNT_SID, the Auth Token or API key, and the state of the account",
+}
+
+
+class StepFailed(Exception):
+    """A step of the loop failed; the text is a sentence that says why, and what to do."""
+
+
+def with_error_code(code: int | None) -> str:
+    """Name Twilio's error and its page; nothing when there is none."""
+    return "" if code is None else f" (error {code}, {_ERROR_PAGE.format(code)})"
+
+
+def issue_failure(failure: Exception) -> StepFailed | None:
+    """Say why nothing was sent; None for what nobody expected."""
+    explain = _ISSUE_FAILURES.get(type(failure))
+    return None if explain is None else StepFailed(f"Nothing was sent: {explain(failure)}.")
+
+
+_ISSUE_FAILURES: Mapping[type[Exception], Callable[[Any], str]] = {
+    InvalidNumber: str,
+    CountryNotAllowed: lambda _: "the number's country is not in OTP_COUNTRIES; add it, or write another number",
+    Limited: lambda limited: (
+        f"the limit {limited.limit} is used up, as it would be for anybody; "
+        f"try again in {-(-limited.retry_after_ms // 1000)} s, or look at the OTP_LIMIT_… settings"
+    ),
+    SendingHalted: lambda halted: f"Twilio has been failing; try again in {halted.retry_after_seconds:.0f} s",
+    MessageRefused: lambda refused: (
+        f"Twilio refuses the message{with_error_code(refused.error_code)}; {_REMEDIES[refused.refusal]}"
+    ),
+    TwilioUnavailable: lambda _: (
+        "Twilio is busy or cannot be reached; look at the network and the proxy, and try again"
+    ),
+    StoreUnavailable: lambda away: f"Redis: {away}. {away.fault.sentence.rstrip('.')}",
+}
+
+
+async def why_no_callback(public_url: str | None) -> str:
+    """Say why Twilio's status callbacks do not arrive: by the setting, or by calling the address as Twilio would."""
+    if public_url is None:
+        return "OTP_PUBLIC_URL is not set, so Twilio was not asked to report. Set it to the address Twilio can reach."
+    host = urlsplit(public_url).hostname or ""
+    if _is_of_this_machine(host):
+        return f"OTP_PUBLIC_URL names this machine ({host}), where Twilio cannot call. Set it to a public address."
+    if not public_url.startswith("https://"):
+        return "OTP_PUBLIC_URL is plain http, which Twilio does not call. Serve it by https."
+    return await _probe(public_url)
+
+
+async def _probe(public_url: str) -> str:
+    """Call the address of a callback without a signature; the service answers 403 with `bad_signature`."""
+    url = f"{public_url}/twilio/status/probe/1"
+    try:
+        timeout = aiohttp.ClientTimeout(total=_PROBE_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=True) as http,
+            http.post(url, data={"probe": ""}, allow_redirects=False) as answer,
+        ):
+            text = await answer.text(errors="replace")
+    except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+        return (
+            f"{url} gives no answer ({type(fault).__name__}). "
+            "Look at DNS, the certificate and the proxy, and whether the service runs (otp-service serve)."
+        )
+    if answer.status != 403 or "bad_signature" not in text:  # noqa: PLR2004 - a word of the protocol
+        return (
+            f"{url} answers {answer.status} where the service answers 403 with bad_signature. "
+            "Let the proxy pass /twilio/ to the service, unchanged."
+        )
+    return (
+        f"{public_url} answers, so either Twilio cannot reach it from outside, or its signature is refused. "
+        "Look for status 403 at /twilio/status/ in the service's log: then TWILIO_AUTH_TOKEN is not the account's "
+        "primary token, or OTP_PUBLIC_URL is not the address that Twilio calls. Else look at the Console's error log."
+    )
+
+
+def _is_of_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,193 @@
+"""The steps of the first message: issue, delivery report, code, check, confirmation.
+
+Everything goes the way of every other message: the same limits count, the same record is written, the same worker
+confirms. Where no worker is alive this process is one meanwhile. What is shown is read from Redis: a delivery report
+that is seen here came to the service through `OTP_PUBLIC_URL`. Neither the code nor the whole number is ever shown.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from service.adapters.redis_owed import RedisConfirmations
+from service.adapters.twilio_gateway import open_twilio
+from service.app import open_redis
+from service.config.policies import twilio_account
+from service.config.settings import Settings
+from service.core.codes import CODE_PATTERN
+from service.core.idempotency import Repeatable
+from service.core.issuing import IssueRequest
+from service.core.phone import mask
+from service.core.ports import StoreUnavailable
+from service.core.retrying import Retries
+from service.core.verification import Delivery, Feedback, Send, Verdict, Verification
+from service.first_message.failures import StepFailed, issue_failure, why_no_callback, with_error_code
+from service.parts import Rules, new_rules, open_worker
+
+_PURPOSE = "check"
+_OWN_ADDRESS = "127.0.0.1"
+_POLL_SECONDS = 0.2
+_DELIVERY_SECONDS = 20.0
+_FEEDBACK_SECONDS = 30.0
+_REPORTED = frozenset(Delivery) - {Delivery.UNKNOWN, Delivery.QUEUED}
+_ARRIVED = frozenset({Delivery.DELIVERED, Delivery.READ})
+_NOT_ARRIVED = frozenset({Delivery.UNDELIVERED, Delivery.FAILED, Delivery.CANCELED})
+
+Say = Callable[[str, str], None]
+Ask = Callable[[str, float], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    rules: Rules
+    confirmations: RedisConfirmations
+
+
+class FirstMessage:
+    """Sends one message and follows it; `say` shows a step, `ask` has the operator type a line within some seconds."""
+
+    def __init__(self, settings: Settings, *, say: Say, ask: Ask, timeout_seconds: float) -> None:
+        self._settings = settings
+        self._say = say
+        self._ask = ask
+        self._timeout_seconds = timeout_seconds
+        self._told: dict[str, dict[str, object]] = {}  # the newest event of each name
+        self._shown: Delivery | None = None
+
+    async def run(self, number: str) -> None:
+        """Go through the loop. Raises `StepFailed` at the step that does not work."""
+        if number in dict(self._settings.otp_test_numbers):
+            raise StepFailed("Nothing was sent: this is one of OTP_TEST_NUMBERS. Write the number of a phone.")
+        try:
+            async with self._open() as opened:
+                verification = await self._issue(opened.rules, number)
+                send = await self._delivery(opened.rules, verification.id, self._seconds(_DELIVERY_SECONDS))
+                no_callback = None if send.status in _REPORTED else await why_no_callback(self._settings.otp_public_url)
+                if no_callback is not None:
+                    self._say("no callback", no_callback)
+                await self._check(opened.rules, verification)
+                await self._confirmation(opened, verification.id)
+                if no_callback is not None:
+                    send = await self._delivery(opened.rules, verification.id, 0)
+                    if send.status not in _REPORTED:
+                        raise StepFailed(f"Twilio was told, but no delivery report came. {no_callback}")
+        except StoreUnavailable as away:
+            raise StepFailed(f"Redis: {away}. {away.fault.sentence}") from None
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[_Opened]:
+        async with AsyncExitStack() as parts:
+            scripts = await parts.enter_async_context(open_redis(self._settings))
+            twilio = await parts.enter_async_context(open_twilio(twilio_account(self._settings)))
+            retries = {step: Retries() for step in ("attach_sid", "undo")}
+            for steps in retries.values():
+                parts.push_async_callback(steps.idle)
+                parts.callback(steps.stop, 1.0)
+            confirmations = RedisConfirmations(scripts)
+            wake: Callable[[str], None] = lambda _: None  # noqa: E731 - a worker elsewhere polls
+            if not (await confirmations.state()).is_worked:
+                self._say(
+                    "worker", "None is alive: this command confirms by itself. Start otp-service serve or worker."
+                )
+                worker = await parts.enter_async_context(open_worker(self._settings, scripts, twilio, self._journal))
+                wake = worker.wake
+            rules = new_rules(self._settings, scripts, twilio, retries=retries, wake=wake, journal=self._journal)
+            yield _Opened(rules, confirmations)
+
+    def _journal(self, event: str, /, **fields: object) -> None:
+        self._told[event] = fields
+
+    def _seconds(self, most: float) -> float:
+        return min(most, self._timeout_seconds)
+
+    async def _issue(self, rules: Rules, number: str) -> Verification:
+        client_ip = _OWN_ADDRESS if rules.guard.requires_client_ip else None
+        try:
+            verification = await rules.issuing.issue(
+                IssueRequest(to=number, purpose=_PURPOSE, client_ip=client_ip), Repeatable(None, lambda _: b"")
+            )
+        except Exception as failure:
+            explained = issue_failure(failure)
+            if explained is None:
+                raise
+            raise explained from None
+        if "message_accepted" in self._told:
+            sid = self._told["message_accepted"]["sid"]
+            self._say("accepted", f"Twilio took the message to {mask(verification.to)}: {sid}")
+        else:
+            reason = self._told.get("send_unknown", {}).get("reason", "no answer")
+            self._say("unknown", f"Twilio gave no clear answer ({reason}); the message may be on its way all the same.")
+        return verification
+
+    async def _delivery(self, rules: Rules, verification_id: str, seconds: float) -> Send:
+        """Wait until the message has arrived, and show each status that a callback brings."""
+        deadline = time.monotonic() + seconds
+        while True:
+            send = (await rules.verifying.read(verification_id)).sends[0]
+            if send.status in _REPORTED and send.status is not self._shown:
+                self._shown = send.status
+                self._say("callback", f"Twilio reports: {send.status}{with_error_code(send.error_code)}")
+            if send.status in _NOT_ARRIVED:
+                raise StepFailed(
+                    f"The message did not arrive: {send.status}{with_error_code(send.error_code)}. "
+                    "That page says why; the sender's registration is the usual cause."
+                )
+            if send.status in _ARRIVED or time.monotonic() >= deadline:
+                return send
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _check(self, rules: Rules, verification: Verification) -> None:
+        """Have the operator type the code until it is approved."""
+        seconds = min(self._timeout_seconds, verification.ttl_seconds)
+        deadline = time.monotonic() + seconds
+        while True:
+            typed = await self._ask("Type the code that arrived", max(deadline - time.monotonic(), 0))
+            if typed is None:
+                raise StepFailed(
+                    f"No code was typed within {seconds:.0f} s. If none arrived, look at the message in Twilio's "
+                    "Console (Monitor, Logs, Messaging)."
+                )
+            if re.fullmatch(CODE_PATTERN, typed.strip()) is None:
+                self._say("not a code", "A code has 4 to 8 digits; nothing was checked.")
+                continue
+            judgement = await rules.verifying.check(verification.id, typed.strip())
+            if judgement.valid:
+                self._say("approved", "The code is right: it was used up, and the confirmation written, in one step.")
+                return
+            left = self._settings.otp_max_attempts - judgement.verification.attempts
+            if judgement.verdict is not Verdict.WRONG_CODE or left <= 0:
+                raise StepFailed(
+                    f"The code was not approved: {judgement.verdict}. Run the command again for a new one."
+                )
+            self._say("wrong code", f"{left} attempts are left.")
+
+    async def _confirmation(self, opened: _Opened, verification_id: str) -> None:
+        """Wait until Twilio has been told."""
+        deadline = time.monotonic() + self._seconds(_FEEDBACK_SECONDS)
+        while (feedback := (await self._send(opened, verification_id)).feedback) is not Feedback.CONFIRMED:
+            if feedback is Feedback.DEAD:
+                raise StepFailed("Twilio refuses the confirmation: otp-service owed dead says why.")
+            if time.monotonic() >= deadline:
+                raise StepFailed(await self._why_not_confirmed(opened, feedback))
+            await asyncio.sleep(_POLL_SECONDS)
+        self._say("confirmed", "Twilio was told: Outcome=confirmed for this message.")
+
+    async def _send(self, opened: _Opened, verification_id: str) -> Send:
+        return (await opened.rules.verifying.read(verification_id)).sends[0]
+
+    async def _why_not_confirmed(self, opened: _Opened, feedback: Feedback) -> str:
+        if feedback is Feedback.WAITING:
+            return (
+                "The message cannot be confirmed yet: its SID is not known, for Twilio's answer was lost and no "
+                "callback came. The worker looks for it at Twilio within the hour; run the command again meanwhile."
+            )
+        halted = (await opened.confirmations.state()).halted
+        reason = halted or self._told.get("confirmation_postponed", {}).get("reason")
+        if reason is not None:
+            return f"Twilio does not take the confirmation: {reason}. It is tried again for a day; see /readyz."
+        return (
+            "No worker has posted the confirmation yet: see that one runs (otp-service serve or worker), and its log."
+        )

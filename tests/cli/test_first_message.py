@@ -1,0 +1,271 @@
+"""`check --send-to`: one real message through the whole loop, on a terminal; each failure is named with its fix."""
+
+import asyncio
+import os
+import pty
+import re
+import sys
+
+import pytest
+
+from service.cli import first_message
+from service.core.phone import mask
+from service.first_message import failures
+from service.sandbox import FaultPlan
+from tests.conftest import NUMBER, eventually, serving
+from tests.journey.conftest import code_in as _code_in  # noqa: F401 - a fixture
+from tests.journey.conftest import wrong as _wrong  # noqa: F401 - likewise
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Give a terminal for the command: what is written to it, the operator types."""
+    keyboard, screen = pty.openpty()
+    with os.fdopen(screen, "r") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield keyboard
+    os.close(keyboard)
+
+
+@pytest.fixture
+def send_to(cli, terminal, environment_of):
+    """Give `send_to(running, typed=…, …)`: run the command, type what `typed` says of the code; give status, output."""
+
+    async def run(running, *arguments, number=NUMBER, typed=lambda code: [code], **environment):
+        command = asyncio.create_task(
+            asyncio.to_thread(
+                cli,
+                "check",
+                "--send-to",
+                number,
+                *arguments,
+                **environment_of(running.settings)
+                | {"OTP_PUBLIC_URL": running.settings.otp_public_url or ""}
+                | environment,
+            )
+        )
+        sent = len(running.messages())
+        if await eventually(lambda: command.done() or len(running.messages()) > sent) and not command.done():
+            for line in typed(running.codes()[-1]):
+                os.write(terminal, line.encode() + b"\n")
+        status, out, err = await command
+        assert NUMBER not in out + err
+        for code in running.codes():
+            assert code not in out + err
+        return status, out
+
+    return run
+
+
+@pytest.fixture
+def environment_of():
+    """Give `environment_of(settings)`: the environment that makes them."""
+    from tests.cli.test_commands import environment_of
+
+    return environment_of
+
+
+def steps(out):
+    """Name the steps that were shown, in order."""
+    shown = re.sub(r"\nType the code that arrived \(\d+ s\): ", "", out.partition("\n\n")[2])  # Enter's line is echoed
+    return re.findall(r"^ *([A-Za-z][A-Za-z ]*?)  (?=\S)", shown, re.MULTILINE)
+
+
+async def test_the_loop_closes_step_by_step(start, send_to):
+    """Accepted, reported, typed, approved, confirmed: exit 0, and Twilio was told about exactly this message."""
+    running = await start()
+    status, out = await send_to(running)
+    [message] = running.messages()
+    assert status == 0, out
+    assert steps(out) == ["accepted", "callback", "approved", "confirmed", "closed"] or steps(out) == [
+        "accepted", "callback", "callback", "approved", "confirmed", "closed",
+    ]  # fmt: skip
+    assert message.sid in out
+    assert mask(NUMBER) in out
+    assert running.confirmed() == {message.sid}
+    assert running.sandbox.ledger.message(message.sid).feedback_posts == 1
+
+
+async def test_without_a_worker_the_command_confirms_by_itself(start, send_to):
+    """Where no worker is alive this process is one, and says so."""
+    running = await start(otp_worker=False)
+    status, out = await send_to(running)
+    assert status == 0, out
+    assert steps(out)[0] == "worker"
+    assert running.confirmed() == {running.messages()[0].sid}
+
+
+async def test_wrong_codes_cost_attempts_and_other_lines_cost_none(start, send_to, redis):
+    """A typing error may be repeated; what is no code is not checked; the right code still closes the loop."""
+    running = await start()
+    status, out = await send_to(
+        running, typed=lambda code: ["hello", f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}", f" {code} "]
+    )
+    assert status == 0, out
+    assert [step for step in steps(out) if step in {"not a code", "wrong code", "approved"}] == [
+        "not a code", "wrong code", "approved",
+    ]  # fmt: skip
+    assert "4 attempts are left" in out
+    [key] = redis.scan_iter("otp:{*}:v:*")
+    assert (redis.hget(key, "at"), redis.hget(key, "pu")) == (b"2", b"check")
+
+
+async def test_used_up_attempts_end_it(start, send_to):
+    """Five wrong codes are five: the command fails as every check would."""
+    running = await start()
+    wrong = lambda code: [f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"] * 5  # noqa: E731
+    status, out = await send_to(running, typed=wrong)
+    assert (status, steps(out)[-1]) == (1, "FAILED")
+    assert running.confirmed() == set()
+
+
+async def test_nobody_types(start, send_to):
+    """When the time is over the command fails, and says where to look."""
+    running = await start()
+    status, out = await send_to(running, "--timeout", "1", typed=lambda _: [])
+    assert status == 1
+    assert "No code was typed within 1 s" in out
+
+
+async def test_without_a_terminal_nothing_is_sent(start, cli, environment_of, monkeypatch):
+    """A pipe cannot type what arrives: it is refused with a sentence and 2 before anything is done."""
+    running = await start()
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        status, out, err = await asyncio.to_thread(
+            cli, "check", "--send-to", NUMBER, **environment_of(running.settings)
+        )
+    assert (status, out) == (2, "")
+    assert "terminal" in err
+    assert running.messages() == []
+
+
+async def test_errors_of_check_come_first(start, send_to):
+    """With an error in the settings nothing is sent."""
+    running = await start()
+    status, out = await send_to(running, TWILIO_AUTH_TOKEN="wrong-token")
+    assert status == 1
+    assert "Nothing was sent: mend the errors first." in out
+    assert running.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "number", "said"),
+    [
+        ({}, "+1415555012", "Nothing was sent: "),
+        ({"OTP_COUNTRIES": "DE"}, NUMBER, "OTP_COUNTRIES"),
+        ({"OTP_LIMIT_NUMBER": "", "OTP_LIMIT_DAY": "1/1d"}, NUMBER, "the limit day is used up"),
+        ({"OTP_TEST_NUMBERS": f"{NUMBER}:493027"}, NUMBER, "OTP_TEST_NUMBERS"),
+    ],
+    ids=["no number", "country", "limit", "test number"],
+)
+async def test_what_is_refused_before_sending_is_named(start, send_to, settings, number, said):
+    """A number, a country and a limit say no to the operator as to anybody, and the fix is named."""
+    running = await start(otp_limit_day="1/1d")
+    await running.issue()
+    before = len(running.messages())
+    status, out = await send_to(running, number=number, **settings)
+    assert (status, steps(out)) == (1, ["FAILED"])
+    assert said in out
+    assert len(running.messages()) == before
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"endpoint": "messages", "kind": "refuse", "code": 21608}, "error 21608"),
+        ({"endpoint": "messages", "kind": "unauthorized"}, "TWILIO_ACCOUNT_SID"),
+        ({"endpoint": "callbacks", "kind": "fail", "code": 30034}, "error 30034"),
+        ({"endpoint": "feedback", "kind": "503"}, "Twilio does not take the confirmation"),
+        ({"endpoint": "feedback", "kind": "not_found"}, "owed dead"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value['endpoint']} {value['kind']}",
+)
+async def test_what_twilio_refuses_is_named(start, send_to, plan, said):
+    """A message refused, a message that fails, a confirmation not taken: each is said, and the exit status is 1."""
+    running = await start(otp_worker=False)
+    running.sandbox.faults.plan(FaultPlan(**plan))
+    status, out = await send_to(running, "--timeout", "3")
+    assert (status, steps(out)[-1]) == (1, "FAILED")
+    assert said in out.rpartition("FAILED")[2]
+
+
+async def test_without_a_delivery_report_the_loop_is_not_closed(start, send_to):
+    """The confirmation is posted, and yet the command fails: no callback came, and it says why."""
+    running = await start(otp_public_url="")
+    status, out = await send_to(running, "--timeout", "2")
+    assert status == 1
+    assert steps(out) == ["accepted", "no callback", "approved", "confirmed", "FAILED"]
+    assert "OTP_PUBLIC_URL is not set" in out
+    assert running.confirmed() == {running.messages()[0].sid}
+
+
+async def test_a_message_whose_answer_and_callbacks_are_lost_is_named(start, send_to):
+    """Nobody knows the SID: the command says so, and who still looks for it."""
+    running = await start()
+    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="lost_answer"))
+    running.sandbox.faults.plan(FaultPlan(endpoint="callbacks", kind="drop"))
+    status, out = await send_to(running, "--timeout", "2")
+    assert status == 1
+    assert steps(out) == ["unknown", "no callback", "approved", "FAILED"]
+    assert "its SID is not known" in out
+
+
+async def test_it_is_in_the_audit_line(start, send_to, cli):
+    """Who had a message sent is written down, with the number's tag and without the number."""
+    await send_to(await start())
+    [line] = cli.audited
+    assert (line["operation"], line["outcome"], len(line["number_tag"])) == ("check send-to", "done", 8)
+
+
+async def answer_with(status, text):
+    """Give an application that answers everything so."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            for word in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{word}.complete"})
+            return
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": text})
+
+    return app
+
+
+async def test_the_public_address_is_tried_out(running):
+    """Nobody there, somebody else there, the service there: three different fixes."""
+    assert "answers 404" in await probe_of(404, b"not here")
+    assert "answers 403 where" in await probe_of(403, b"forbidden by the proxy")
+    assert "signature" in await failures._probe(running.url)
+    assert "gives no answer" in await failures._probe("http://127.0.0.1:1")
+
+
+async def probe_of(status, text):
+    """Probe an address where everything is answered so."""
+    async with serving(await answer_with(status, text)) as url:
+        return await failures._probe(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (None, "is not set"),
+        ("http://localhost:8000", "names this machine"),
+        ("https://127.0.0.1", "names this machine"),
+        ("http://otp.example.com", "plain http"),
+    ],
+)
+async def test_an_address_that_twilio_cannot_call_is_said_to_be(url, said):
+    """Unset, of this machine, without TLS: nothing is tried, the setting is named."""
+    text = await failures.why_no_callback(url)
+    assert said in text
+    assert "OTP_PUBLIC_URL" in text
+
+
+def test_the_prompt_ends_when_the_terminal_is_closed(terminal):
+    """An operator who goes away ends the question at once."""
+    os.write(terminal, b"\x04")  # end of input, as Ctrl-D
+    assert asyncio.run(first_message._ask("Type", 5)) is None
