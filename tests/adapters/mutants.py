@@ -6,6 +6,7 @@ from tests.adapters import test_redis_hard_stop as hard_stop
 from tests.adapters import test_redis_judge as judging
 from tests.adapters import test_redis_late_codes as late_codes
 from tests.adapters import test_redis_ledgers as ledgers
+from tests.adapters import test_redis_lost_messages as lost
 from tests.adapters import test_redis_number_limits as number_limits
 from tests.adapters import test_redis_numbers as numbers
 from tests.adapters import test_redis_owed as debts
@@ -352,6 +353,11 @@ MUTANTS = {
             "",
             debts.test_what_waits_for_its_sid_is_counted,
         ),
+        (
+            "redis.pcall('ZREM', KEYS[2] .. ':lookups', id .. '|' .. send)",
+            "",
+            lost.test_a_sid_ends_the_look,
+        ),
         ("if rank > known_rank", "if rank >= known_rank", sends.test_deliveries_never_go_back),
         (
             "(rank > known_rank or not known_sender)",
@@ -457,6 +463,32 @@ MUTANTS = {
             "",
             debts.test_debts_live_a_day_after_they_were_last_touched,
         ),
+    ],
+    "look_up": [
+        (
+            "'-inf', now_ms, 'LIMIT'",
+            "'-inf', '+inf', 'LIMIT'",
+            lost.test_a_look_is_due_a_minute_after_the_code_was_typed,
+        ),
+        ("and value == send", "", lost.test_a_look_is_due_a_minute_after_the_code_was_typed),
+        (
+            "or tonumber(record['l:' .. send] or 0) >= tonumber(ARGV[4])",
+            "",
+            lost.test_two_looks_ten_minutes_apart_and_no_third,
+        ),
+        ("'XX', until_ms, member", "'XX', now_ms, member", lost.test_two_looks_ten_minutes_apart_and_no_third),
+        (
+            "string.find(ARGV[2], string.sub(record.to, 1, 1), 1, true)",
+            "true",
+            lost.test_a_process_without_the_key_leaves_the_look_to_others,
+        ),
+        ("not id or record['f:' .. send] ~= 'waiting'", "not id", lost.test_what_is_gone_is_forgotten_on_the_way),
+    ],
+    "looked_up": [
+        ("or tonumber(due_ms) ~= tonumber(ARGV[3])", "", lost.test_who_was_overtaken_gives_nothing_back),
+        ("ARGV[4] == 'failed' and", "", lost.test_a_look_that_found_nothing_is_not_given_back),
+        ("redis.call('HINCRBY', KEYS[2], looks, -1)", "", lost.test_a_failed_look_is_given_back),
+        ("count(KEYS[3], 'lookup:' .. ARGV[4])", "", lost.test_a_failed_look_is_given_back),
     ],
     "postpone": [
         ("or tonumber(due_ms) ~= tonumber(ARGV[2])", "", debts.test_a_dead_worker_is_taken_over),
