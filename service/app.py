@@ -33,10 +33,7 @@ from service.api.schemas import Answers
 from service.api.trail import Trail
 from service.api.verifications import VerificationDoors
 from service.api.webhooks import WebhookDoors
-from service.config.policies import (
-    new_connections,
-    twilio_account,
-)
+from service.config.policies import new_connections, signing_secrets, twilio_account
 from service.config.settings import Settings, load_settings
 from service.core.breaker import Breaker
 from service.core.confirming import Confirming
@@ -147,7 +144,7 @@ def _doors(
     )
     webhooks = WebhookDoors(
         DeliveryReports(rules.store, wake=wake, journal=journal),
-        TwilioSignature([token.get_secret_value() for token in settings.twilio_auth_token]),
+        TwilioSignature(*signing_secrets(settings)),
         public_url=settings.otp_public_url,
     )
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}

@@ -248,8 +248,9 @@ def test_callbacks_need_the_auth_token():
     """An API key cannot prove callbacks, so `OTP_PUBLIC_URL` asks for the Auth Token beside it."""
     by_key = {"twilio_api_key": "SK" + "5a" * 16, "twilio_api_secret": "s", "otp_public_url": "https://a.example"}
     [sentence] = missing_to_serve(complete(twilio_auth_token="", **by_key))
-    assert sentence.startswith("Set TWILIO_AUTH_TOKEN too")
+    assert sentence.startswith("Set TWILIO_AUTH_TOKEN too, or TWILIO_WEBHOOK_KEYS")
     assert missing_to_serve(complete(**by_key)) == []
+    assert missing_to_serve(complete(twilio_auth_token="", twilio_webhook_keys="shared", **by_key)) == []
 
 
 @pytest.mark.parametrize(

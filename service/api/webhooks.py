@@ -91,9 +91,17 @@ class WebhookDoors:
         url = self._public_url + call.raw_path.decode("latin-1")
         if call.query:
             url += "?" + call.query.decode("latin-1")
-        if not self._signature.is_genuine(url, fields, signature):
-            raise ProblemAnswer("bad_signature")
+        settings = call.header(b"x-twilio-webhooks-signature-settings") or ""
+        if not self._signature.is_genuine(url, fields, signature, settings):
+            raise ProblemAnswer("bad_signature", reason=self._remedy if settings else None)
         return fields
+
+    @property
+    def _remedy(self) -> str:
+        """Say in the log why a SharedKey's signature is not taken: an account may begin to use them at any time."""
+        if self._signature.has_shared_keys:
+            return "signed with a SharedKey that TWILIO_WEBHOOK_KEYS does not hold"
+        return "signed with a SharedKey: set TWILIO_WEBHOOK_KEYS"
 
 
 def _first(fields: dict[str, list[str]], name: str) -> str:
@@ -110,5 +118,13 @@ def _form_and_signature() -> dict[str, Any]:
         "description": "Base64 of HMAC-SHA1, keyed with the Auth Token, over the public URL and every field.",
         "example": "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
     }
+    settings = {
+        "in": "header",
+        "name": "X-Twilio-Webhooks-Signature-Settings",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "Names the SharedKey that signs in place of the Auth Token, and its algorithm; "
+        "for example `key=webhooks_sharedkey_01k4,algorithm=HMAC_SHA256`.",
+    }
     form = {"required": True, "content": {_FORM: {"schema": DeliveryStatusForm.model_json_schema()}}}
-    return {"parameters": [signature], "requestBody": form}
+    return {"parameters": [signature, settings], "requestBody": form}

@@ -51,6 +51,12 @@ def twilio_account(settings: Settings) -> TwilioAccount:
     )
 
 
+def signing_secrets(settings: Settings) -> tuple[list[str], list[str]]:
+    """Give what Twilio may sign its callbacks with: the Auth Tokens and the SharedKeys."""
+    tokens, keys = settings.twilio_auth_token, settings.twilio_webhook_keys
+    return [token.get_secret_value() for token in tokens], [key.get_secret_value() for key in keys]
+
+
 def record_policy(settings: Settings) -> RecordPolicy:
     """Say how records live and what a check may cost."""
     return RecordPolicy(

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
 
     twilio_account_sid: Optional = None
     twilio_auth_token: Secrets = ()
+    twilio_webhook_keys: Secrets = ()
     twilio_api_key: Optional = None
     twilio_api_secret: OptionalSecret = None
     twilio_messaging_service_sid: Optional = None
@@ -200,8 +201,8 @@ def missing_to_serve(settings: Settings) -> list[str]:
         missing.append("Set TWILIO_MESSAGING_SERVICE_SID to the service's SID (MG and 32 hex digits).")
     if settings.twilio_from and not _SENDER.fullmatch(settings.twilio_from):
         missing.append("Set TWILIO_FROM to an E.164 number, a short code or a sender name of at most 11 characters.")
-    if settings.otp_public_url and not settings.twilio_auth_token:
-        missing.append("Set TWILIO_AUTH_TOKEN too: OTP_PUBLIC_URL asks for callbacks, and only the token proves them.")
+    if settings.otp_public_url and not (settings.twilio_auth_token or settings.twilio_webhook_keys):
+        missing.append("Set TWILIO_AUTH_TOKEN too, or TWILIO_WEBHOOK_KEYS: they prove the callbacks to OTP_PUBLIC_URL.")
     return missing + weak_secrets(settings)
 
 

@@ -308,8 +308,10 @@ class ApiKeyStore(Protocol):
 class CallbackSignature(Protocol):
     """Knows how Twilio signs its callbacks."""
 
-    def is_genuine(self, url: str, fields: Mapping[str, Sequence[str]], signature: str) -> bool:
-        """Tell whether Twilio signed these form fields, blanks included, for this public URL."""
+    has_shared_keys: bool  # which sign in place of the Auth Token
+
+    def is_genuine(self, url: str, fields: Mapping[str, Sequence[str]], signature: str, settings: str = "") -> bool:
+        """Tell whether Twilio signed these form fields, blanks included, for this public URL; by `settings`, if any."""
 
 
 class Journal(Protocol):

@@ -21,7 +21,7 @@ What it does not imitate: calls (their faults can be planned, but there is no su
 WhatsApp and other channels, media, inbound messages and STOP, scheduling, cancelling, redacting and deleting,
 ContentRetention's and AddressRetention's effects (recorded only), prices, rates and queues, ValidityPeriod running out,
 SMS Pumping Protection, sub-accounts, restricted API keys, numbers that Twilio would tidy up (`(555) 867-5310`), public
-certificates on callbacks, callback status `sending` and `read`, webhooks signed with shared keys, and RFC 9457 error
+certificates on callbacks, callback status `sending` and `read`, and RFC 9457 error
 bodies.
 """
 

@@ -55,12 +55,13 @@ class Callbacks:
             _log.warning("no status callback is sent: its host is not loopback, and allow_public_callbacks is off")
             self._record(message, url, "not_loopback")
             return
-        overrides = _read_overrides(fragment)
+        # A SharedKey comes with a Webhook Setting, whose connection settings replace the fragment's.
+        overrides = _Overrides() if self._settings.shared_key else _read_overrides(fragment)
         form = self._form(message)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
             "User-Agent": "TwilioProxy/1.1",
-            "X-Twilio-Signature": sign(self._settings.auth_token, url, form),
+            **self._signature(url, form),
             "I-Twilio-Idempotency-Token": str(uuid.uuid4()),  # the same on every try
         }
         for _ in range(1 + overrides.tries_more):
@@ -75,6 +76,15 @@ class Callbacks:
         if self._http is not None:
             await self._http.close()
             self._http = None
+
+    def _signature(self, url: str, form: Mapping[str, str]) -> dict[str, str]:
+        known = self._settings
+        if not known.shared_key:
+            return {"X-Twilio-Signature": sign(known.auth_token, url, form)}
+        return {
+            "X-Twilio-Signature": sign(known.shared_key, url, form, "sha256"),
+            "X-Twilio-Webhooks-Signature-Settings": f"key={known.shared_key_id},algorithm=HMAC_SHA256",
+        }
 
     def _form(self, message: Message) -> dict[str, str]:
         """Return the fields in Twilio's names. ErrorCode may be blank: signatures must survive blanks."""

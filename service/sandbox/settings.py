@@ -19,6 +19,12 @@ class SandboxSettings:
     api_key: str = "SK" + "5a" * 16
     api_secret: str = field(default="sandbox-api-secret", repr=False)
 
+    shared_key: str = field(default="", repr=False)
+    """The secret of a SharedKey: when there is one it signs callbacks in place of the auth token."""
+
+    shared_key_id: str = "webhooks_sharedkey_" + "5a" * 13
+    """Its name in the header."""
+
     require_provide_feedback: bool = False
     """Feedback for a message sent without ProvideFeedback: True answers 400, False accepts. Twilio does not say."""
 

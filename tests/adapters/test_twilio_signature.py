@@ -5,6 +5,7 @@ import hashlib
 import hmac
 
 import pytest
+from twilio.request_validator import RequestValidator
 
 from service.adapters.twilio_signature import TwilioSignature
 
@@ -109,3 +110,56 @@ def test_no_token(tokens):
 def test_own_token_stays_hidden():
     """No token shows in the text of the object that holds it."""
     assert "tok3n" not in repr(TwilioSignature(["tok3n"]))
+
+
+# --- SharedKeys -----------------------------------------------------------------------------------
+
+
+SETTINGS = "key=webhooks_sharedkey_01k4,algorithm=HMAC_SHA256"
+
+
+def shared(secret, algorithm="sha256"):
+    text = URL + "ErrorCode" + "MessageSid" + FIELDS["MessageSid"][0] + "MessageStatusdelivered"
+    return base64.b64encode(hmac.new(secret.encode(), text.encode(), algorithm).digest()).decode()
+
+
+def test_the_library_signs_alike():
+    """Our vector of a SharedKey is what Twilio's own library makes of the same key, URL and fields."""
+    plain = {name: values[0] for name, values in FIELDS.items()}
+    assert RequestValidator("k1").compute_signature(URL, plain, "HMAC_SHA256") == shared("k1")
+
+
+@pytest.mark.parametrize("secret", ["new", "old"])
+def test_shared_keys_in_rotation(secret):
+    """A signature by any SharedKey that is set is genuine, under SHA-256 or SHA-1, whatever the order of its words."""
+    signature = TwilioSignature(["token"], ["new", "old"])
+    assert signature.is_genuine(URL, FIELDS, shared(secret), SETTINGS)
+    assert signature.is_genuine(URL, FIELDS, shared(secret), "algorithm=HMAC_SHA256, key=other")
+    assert signature.is_genuine(URL, FIELDS, shared(secret, "sha1"), "key=k,algorithm=HMAC_SHA1")
+
+
+@pytest.mark.parametrize(
+    ("secret", "settings"),
+    [
+        ("third", SETTINGS),
+        ("token", SETTINGS),  # the Auth Token is no SharedKey
+        ("new", ""),  # nor the other way round
+        ("new", "key=k,algorithm=HMAC_SHA512"),
+        ("new", "key=k,algorithm=hmac_sha256\x00"),
+        ("new", "key=k"),  # no algorithm is SHA-1
+        ("new", "," * 5000),
+        ("new", "\ud800"),
+    ],
+)
+def test_what_no_shared_key_signed(secret, settings):
+    """Unknown keys and algorithms, and a key of the other kind, make nothing genuine, without an exception."""
+    assert TwilioSignature(["token"], ["new", "old"]).is_genuine(URL, FIELDS, shared(secret), settings) is False
+
+
+def test_no_shared_key():
+    """Without a SharedKey nothing that names one is genuine, not even what an empty key or the token would sign."""
+    for keys in ([], [""]):
+        signature = TwilioSignature(["token"], keys)
+        assert signature.has_shared_keys is False
+        for secret in ("", "token"):
+            assert not signature.is_genuine(URL, FIELDS, shared(secret), SETTINGS)

@@ -90,7 +90,8 @@ class Canary:
     def secrets(self):
         """Give what may stand nowhere at all."""
         settings = self.client.settings
-        given = (*settings.otp_secret_keys, settings.otp_index_key, *settings.twilio_auth_token)
+        signing = (*settings.twilio_auth_token, *settings.twilio_webhook_keys)
+        given = (*settings.otp_secret_keys, settings.otp_index_key, *signing)
         planted = [self.key, *self.tokens, WRONG_KEY, WRONG_TOKEN, SIGNATURE, IDEMPOTENCY_KEY, CLIENT_IP]
         return [*planted, *(secret.get_secret_value() for secret in given)]
 

@@ -231,6 +231,50 @@ async def test_while_the_auth_token_rotates_both_sign(start, fault, call_back):
     assert await call_back(running, path, form(sid, "read"), token="the-next-token,the-old-token") == 403
 
 
+async def test_callbacks_signed_with_a_shared_key_are_taken(start, eventually):
+    """An account whose Webhook Rule signs with a SharedKey is heard once its secret is set, and loses no SID."""
+    running = await start(sandbox={"shared_key": "the-shared-secret"}, twilio_webhook_keys="next,the-shared-secret")
+    issued = await running.issue()
+
+    async def delivered():
+        return (await first_send(running, issued["id"]))["status"] == "delivered"
+
+    assert await eventually(delivered)
+    assert {post.result for post in running.sandbox.ledger.callbacks()} == {204}
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ("", "signed with a SharedKey: set TWILIO_WEBHOOK_KEYS"),
+        ("other", "signed with a SharedKey that TWILIO_WEBHOOK_KEYS does not hold"),
+    ],
+)
+async def test_a_shared_key_that_is_not_set_is_named_in_the_log(start, eventually, keys, reason):
+    """Callbacks that a SharedKey signs are 403 without it, and the log names the setting that is missing."""
+    events = []
+    running = await start(
+        sandbox={"shared_key": "the-shared-secret"},
+        twilio_webhook_keys=keys,
+        journal=lambda _, /, **fields: events.append(fields),
+    )
+    await running.issue()
+    assert await eventually(lambda: [post.result for post in running.sandbox.ledger.callbacks()] == [403, 403])
+    reasons = {fields["reason"] for fields in events if fields.get("problem") == "bad_signature"}
+    assert reasons == {reason}
+
+
+async def test_beside_shared_keys_the_auth_token_signs_as_before(start, fault, call_back):
+    """SHA-1 by the Auth Token stays; under the header of a SharedKey it proves nothing."""
+    running = await start(twilio_webhook_keys="the-shared-secret")
+    fault(running, "callbacks", "drop")
+    issued = await running.issue()
+    path, fields = path_of(issued["id"]), form(running.messages()[0].sid, "sent")
+    header = {"X-Twilio-Webhooks-Signature-Settings": "key=k,algorithm=HMAC_SHA1"}
+    assert await call_back(running, path, fields, headers=header) == 403
+    assert await call_back(running, path, fields) == 204
+
+
 async def test_a_status_never_goes_back(quiet, call_back):
     """Callbacks in any order, twice or late leave the highest rank; of two ends the first stays."""
     issued = await quiet.issue()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import aiohttp
 import pytest
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import RequestValidator, get_signature_algorithm
 
 from service.sandbox import SandboxSettings, create_sandbox
 from service.sandbox.signing import sign
@@ -45,6 +45,26 @@ async def test_sent_and_delivered_are_reported_in_order_and_signed(live, receive
     assert "RawDlrDoneDate" not in posts[0].form
     assert len(posts[1].form["RawDlrDoneDate"]) == 10
     assert posts[0].headers["I-Twilio-Idempotency-Token"] != posts[1].headers["I-Twilio-Idempotency-Token"]
+
+
+async def test_a_shared_key_signs_in_place_of_the_auth_token(serve_application, connect, receiver):
+    """With a SharedKey the header names key and algorithm, Twilio's library accepts it, and the fragment is ignored."""
+    settings = SandboxSettings(delivery_seconds=0, shared_key="the-shared-secret")
+    server = serve_application(create_sandbox(settings))
+    receiver.answers = [500]
+    async with aiohttp.ClientSession() as http:
+        live = connect(server.url, settings, http)
+        await live.send(status_callback=f"{receiver.url}/x#rc=3&rp=5xx")
+        posts = await receiver.until(2)
+        rows = await live.until("callbacks", lambda rows: len(rows) == 2)
+    server.stop()
+    assert [row["result"] for row in rows] == [500, 204]
+    for post in posts:
+        algorithm = get_signature_algorithm(post.headers["X-Twilio-Webhooks-Signature-Settings"])
+        assert algorithm == "HMAC_SHA256"
+        signature = post.headers["X-Twilio-Signature"]
+        assert RequestValidator("the-shared-secret").validate(f"{receiver.url}/x", post.form, signature, algorithm)
+        assert not RequestValidator(settings.auth_token).validate(f"{receiver.url}/x", post.form, signature)
 
 
 async def test_a_callback_of_a_messaging_service_names_it(live, receiver, judge):
