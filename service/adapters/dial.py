@@ -16,8 +16,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -131,6 +138,8 @@ def _read_sentinel(transport: str, rest: str, timeout_seconds: float) -> Target:
     service, _, database = path.partition("/")
     if not service:
         raise ValueError("the Redis URL names no Sentinel service: redis+sentinel://host:26379/service")
+    if re.fullmatch(r"[A-Za-z0-9._-]+", service) is None:  # sentinel.conf: "the valid charset is …"
+        raise ValueError("the Redis URL names a service that no Sentinel can have: letters, digits, dots, - and _")
     urls = [f"{transport}://{user}{host}/{database}{query}" for host in hosts]
     options, addresses = _read_many(urls, _SENTINEL_PORT, timeout_seconds)
     own = {name.removeprefix("sentinel_"): options.pop(name) for name in list(options) if name.startswith("sentinel_")}
@@ -173,9 +182,14 @@ def _read_server(url: str, timeout_seconds: float) -> Options:
     except ValueError:
         # The library's sentence can quote a piece of the password when that holds a slash or a hash.
         raise ValueError(_NOT_UNDERSTOOD) from None
-    is_socket = options.get("connection_class") is UnixDomainSocketConnection
-    path = url.partition("://")[2].partition("?")[0].partition("/")[2]
-    if "#" in url or (not is_socket and not re.fullmatch("[0-9]*", path)) or (is_socket and not options.get("path")):
+    parts = urlsplit(url)
+    if options.get("connection_class") is UnixDomainSocketConnection:
+        # `unix://run/redis.sock` would be a host, which nobody asks, and /redis.sock.
+        is_understood = bool(options.get("path")) and not parts.hostname
+    else:
+        host_is_one = re.fullmatch(r"[^\s,]*", str(options.get("host", ""))) is not None
+        is_understood = host_is_one and parts.port != 0 and re.fullmatch("/?[0-9]*", parts.path) is not None
+    if not is_understood or "#" in url or not url.isprintable():  # urlsplit drops line breaks without a word
         raise ValueError(_NOT_UNDERSTOOD)
     return options | {
         "protocol": 2,
@@ -191,7 +205,8 @@ def _read_server(url: str, timeout_seconds: float) -> Options:
 
 _NOT_UNDERSTOOD = (
     "the Redis URL is not understood: it begins with redis://, rediss://, unix://, redis+sentinel:// or "
-    "redis+cluster://, port and database are whole numbers, and special characters of the password are written as %xx"
+    "redis+cluster://, port and database are whole numbers, unix:// has three slashes before its path, "
+    "and special characters of the password are written as %xx"
 )
 
 
@@ -200,7 +215,11 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
         if name in options and not os.access(options[name], os.R_OK):
             raise ValueError(f"the Redis URL names a file in {name} that is not there or cannot be read")
     try:
-        _new_connection(options)
+        connection = _new_connection(options)
+        if isinstance(connection, SSLConnection):
+            connection.ssl_context.get()  # reads the certificates, over which every connection would stumble
+    except OSError:
+        raise ValueError("the Redis URL names a TLS file that holds no certificate or key that fits") from None
     except (TypeError, ValueError, RedisError):
         raise ValueError("the Redis URL has an option that redis-py's Connection does not know or accept") from None
 
