@@ -41,7 +41,7 @@ class TwilioAccount:
     password: str = field(repr=False)
     messaging_service_sid: str | None = None  # it chooses the sender; without one, `from_number` is the sender
     from_number: str | None = None
-    base_url: str | None = None  # None: the real Twilio, at this edge and in this region
+    base_url: str | None = None  # None: the real Twilio, at this edge and in this region; a region needs its edge
     edge: str | None = None
     region: str | None = None
     public_url: str | None = None  # where Twilio finds us; None: no status callbacks
@@ -50,6 +50,16 @@ class TwilioAccount:
     address_retention: str | None = None  # "retain" or "obfuscate"
     total_timeout_seconds: float = 5.0
     connect_timeout_seconds: float = 2.0
+
+    @property
+    def address(self) -> str:
+        """Say where requests go: `base_url`, or the host of the edge and the region."""
+        if self.base_url is not None:
+            return self.base_url
+        if self.edge is None and self.region is None:
+            return _TWILIO
+        place = ".".join(part for part in (self.edge, self.region or "us1") if part)
+        return f"https://api.{place}.twilio.com"
 
 
 @asynccontextmanager
@@ -61,7 +71,7 @@ async def open_twilio(account: TwilioAccount) -> AsyncIterator["TwilioGateway"]:
         connector=TwilioConnector(),
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
-        proxy=_proxy_to(account.base_url or _TWILIO),
+        proxy=_proxy_to(account.address),
     ) as http:
         yield TwilioGateway(account, http)
 
@@ -130,12 +140,12 @@ class TwilioGateway:
 
         Lists one message rather than reading the account, which Twilio forbids to Standard API keys.
         """
+        place = self._account.address
         try:
             await self._client.api.v2010.request_async("GET", self._messages + ".json", params={"PageSize": "1"})
         except TwilioRejected as rejected:
-            return f"{rejected}: {_remedy(rejected)}."
+            return f"{rejected}: {_remedy(rejected)}. It was asked at {place}."
         except (aiohttp.ClientError, OSError, ValueError) as fault:
-            place = self._account.base_url or _TWILIO
             return f"{place} gave no answer ({type(fault).__name__}): look at the network, the proxy and the base URL."
         return None
 
@@ -170,19 +180,15 @@ def _proxy_to(base_url: str) -> str | None:
 
 def _new_client(account: TwilioAccount, http: aiohttp.ClientSession) -> Client:
     """Build the library's client; its lazy imports happen here, not in the first request."""
-    is_real = account.base_url is None
     client = Client(
         account.username,
         account.password,
         account.account_sid,
         http_client=TwilioTransport(http),
-        # The library would cut any other host to pieces to squeeze these in.
-        edge=account.edge if is_real else None,
-        region=account.region if is_real else None,
         environment={"_": ""},  # an empty one would mean os.environ
     )
-    if account.base_url is not None:
-        client.api.base_url = account.base_url
+    # Edge and region stand in the address: the library would cut any other host to pieces to squeeze them in.
+    client.api.base_url = account.address
     _ = client.api.v2010
     return client
 
@@ -194,5 +200,5 @@ def _remedy(rejected: TwilioRejected) -> str:
             "that the account is active, and that a key is of its region and may read messages"
         )
     if rejected.refusal is not None:
-        return "check that TWILIO_ACCOUNT_SID and TWILIO_BASE_URL are right"
+        return "check that TWILIO_ACCOUNT_SID and TWILIO_BASE_URL are right, or TWILIO_EDGE and TWILIO_REGION"
     return "this passes by itself; try again later"

@@ -563,6 +563,27 @@ async def test_silence(twilio, gateway, caplog):
     ] == []
 
 
+async def test_the_check_names_the_host_that_it_asked(twilio, monkeypatch):
+    """At an edge and region, and anywhere else, the sentence names the host that was called, not api.twilio.com."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("https_proxy", NO_PORT)
+    async with open_twilio(account(None, edge="sydney", region="au1")) as gateway:
+        assert (await gateway.check_credentials()).startswith("https://api.sydney.au1.twilio.com gave no answer (")
+    twilio.answers(401, '{"code": 20003}')
+    async with open_twilio(account(twilio.url)) as gateway:
+        assert (await gateway.check_credentials()).endswith(f" It was asked at {twilio.url}.")
+
+
+async def test_a_host_of_an_edge_may_go_past_the_proxy(monkeypatch):
+    """NO_PROXY is asked about the host that is called, at its edge and region."""
+    async with behind_a_proxy(monkeypatch) as heads:
+        monkeypatch.setenv("no_proxy", "api.invalid.zz9.twilio.com")
+        async with open_twilio(account(None, edge="invalid", region="zz9", total_timeout_seconds=1)) as gateway:
+            await gateway.check_credentials()
+    assert heads == []
+
+
 # --- Where Twilio is ------------------------------------------------------------------------------
 
 
@@ -593,7 +614,7 @@ async def behind_a_proxy(monkeypatch, *, user="", scheme="http://", **manner):
         (None, None, "api.twilio.com"),
         ("sydney", "au1", "api.sydney.au1.twilio.com"),
         ("sydney", None, "api.sydney.us1.twilio.com"),
-        (None, "ie1", "api.ie1.twilio.com"),
+        ("dublin", "ie1", "api.dublin.ie1.twilio.com"),
     ],
 )
 async def test_real_host_through_a_proxy(monkeypatch, edge, region, host):
