@@ -45,6 +45,8 @@ from service.parts import DRAIN_SECONDS, new_rules, open_worker
 from service.telemetry import metrics_text, open_journal
 
 VERSION = "0.1.0"
+_OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
+_TRACE_HEADERS = ("traceparent", "tracestate", "baggage", "sentry-trace")  # a page's tracing adds them to each request
 # Objects made and not yet freed, before the collector looks for cycles. Requests make next to none, and what is alive
 # while hundreds are under way is no reason to look: at Python's 700 every tenth check would pay for a walk.
 _COLLECT_AFTER = 10_000
@@ -175,7 +177,7 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         app,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
+        allow_headers=[*_OWN_HEADERS, *_TRACE_HEADERS],
         expose_headers=["location", "retry-after", "x-request-id", "idempotent-replayed"],
         max_age=600,
     )

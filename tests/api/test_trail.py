@@ -181,7 +181,8 @@ async def preflight(service, origin, *, method="POST", asked="authorization,cont
 async def test_an_allowed_origin_may_call(start):
     """A listed origin passes the preflight and sees the answer, the headers it needs, and problems too."""
     service = await start(otp_cors_origins=f"https://other.example,{ORIGIN}")
-    status, headers = await preflight(service, ORIGIN, asked="authorization,content-type,idempotency-key")
+    asked = "authorization,content-type,idempotency-key,traceparent,tracestate,baggage,sentry-trace"
+    status, headers = await preflight(service, ORIGIN, asked=asked)
     assert (status, headers["Access-Control-Allow-Origin"]) == (200, ORIGIN)
     assert "Access-Control-Allow-Credentials" not in headers
     for path in (UNKNOWN, "/nothing"):
@@ -190,6 +191,13 @@ async def test_an_allowed_origin_may_call(start):
         assert "Origin" in headers["Vary"]
         exposed = {name.strip() for name in headers["Access-Control-Expose-Headers"].lower().split(",")}
         assert {"location", "retry-after", "x-request-id"} <= exposed
+
+
+async def test_an_origin_is_meant_however_it_is_written(start):
+    """A slash at the end, the scheme's own port and capitals in the setting keep no browser out."""
+    service = await start(otp_cors_origins=f"{ORIGIN.upper()}:443/")
+    status, headers = await preflight(service, ORIGIN)
+    assert (status, headers["Access-Control-Allow-Origin"]) == (200, ORIGIN)
 
 
 async def test_another_origin_may_not(start):
