@@ -17,6 +17,7 @@ from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.config.policies import twilio_account
 from service.config.settings import Settings, missing_to_serve
+from service.config.web_addresses import is_for_development
 from service.core.claiming import PARTITIONS
 from service.core.ports import StoreUnavailable
 from service.core.store_health import StoreCause
@@ -35,11 +36,14 @@ class Finding:
     text: str
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Look at everything; the findings come in the order in which they should be mended."""
+async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Finding]:
+    """Look at everything; the findings come in the order in which they should be mended.
+
+    `unread` are sentences about names that look like settings and are not.
+    """
     missing = missing_to_serve(settings)
     findings = [Finding("error", sentence) for sentence in missing] or [Finding("ok", "The settings are complete.")]
-    findings += _choices(settings)
+    findings += [Finding("warn", sentence) for sentence in unread] + _choices(settings)
     try:
         async with open_redis(settings) as scripts:
             findings += await _redis(scripts, is_embedded=settings.redis_url is None)
@@ -71,6 +75,12 @@ def _choices(settings: Settings) -> list[Finding]:
             bool(settings.otp_test_numbers)
         ),
         "OTP_LIMIT_DAY is empty: nothing caps the bill of a day.": not settings.otp_limit_day,
+        "OTP_PUBLIC_URL is plain http or no public host: for development only, Twilio will not call it.": (
+            not settings.is_twilio_played and is_for_development(settings.otp_public_url)
+        ),
+        "TWILIO_BASE_URL is set: TWILIO_EDGE and TWILIO_REGION count for nothing beside it.": (
+            settings.twilio_base_url is not None and bool(settings.twilio_edge or settings.twilio_region)
+        ),
     }
     return [Finding("warn", text) for text, is_so in warnings.items() if is_so]
 

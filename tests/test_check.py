@@ -1,7 +1,6 @@
 """The promises of `service.check`: what is wrong comes out with how to mend it, and nothing is changed or sent."""
 
 import pytest
-from pydantic import SecretStr
 
 from service.check import examine
 from service.config.settings import isolated_settings
@@ -82,22 +81,6 @@ async def test_front_ends_behind_a_proxy_are_warned_of(warned_of):
     origins = ("https://app.example",)
     assert await warned_of(**chosen, otp_cors_origins=origins) == {"OTP_CORS_ORIGINS"}
     assert await warned_of(**chosen, otp_cors_origins=origins, otp_trusted_proxies=1) == set()
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"twilio_api_key": "SKxxxx", "twilio_api_secret": SecretStr("s")}, "Set TWILIO_API_KEY to the key's SID"),
-        ({"twilio_from": "+1 415 555 0100"}, "Set TWILIO_FROM to an E.164 number"),
-        ({"twilio_from": None, "twilio_messaging_service_sid": "MGxxxx"}, "Set TWILIO_MESSAGING_SERVICE_SID to the"),
-    ],
-)
-async def test_a_credential_of_the_wrong_form_is_said_before_twilio_is_asked(changed, wrong, sentence):
-    """What cannot be a SID or a sender is one error with the form that it has, and Twilio is left alone."""
-    findings = await changed(**wrong)
-    [error] = texts(findings, "error")
-    assert error.startswith(sentence)
-    assert not [text for text in texts(findings, "ok") if "credentials" in text]
 
 
 async def test_redis_away_is_an_error_with_the_setting(changed):

@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 from service.adapters.embedded import _binary
 from service.check import examine
 from service.cli import app as cli
-from service.config.settings import Settings, load_settings, weak_secrets
+from service.config.settings import Settings, load_settings, missing_secrets
 from service.parts import DRAIN_SECONDS as WORKER_SECONDS
 from service.serving.server import GRACE_SECONDS
 from tests.absent import absent
@@ -303,7 +303,7 @@ def test_what_the_script_makes_is_accepted(made, monkeypatch):
     """The keys are strong enough to serve with, and differ; only Twilio's side is missing then."""
     monkeypatch.chdir(made.parent)
     settings = load_settings(otp_secrets_dir=str(made))
-    assert weak_secrets(settings) == []
+    assert missing_secrets(settings) == []
     assert re.fullmatch(r"redis://otp:[0-9a-f]{64}@redis:6379/0", settings.redis_url)
     assert settings.twilio_auth_token == ()
 

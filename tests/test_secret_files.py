@@ -11,6 +11,8 @@ import pytest
 from service.config import secret_files
 from service.config.settings import SettingsRefused, isolated_settings, load_settings
 
+NEW, OLD = "4f9c1d7e" * 4 + "-new", "4f9c1d7e" * 4 + "-old"
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -44,16 +46,16 @@ def refusal(**values):
 def test_every_kind_of_setting_can_stand_in_a_file(folder):
     """Secrets, lists of them, addresses, spans and switches are read from files named in either case, trimmed."""
     for name, text in {
-        "otp_index_key": "an index key of sufficient length\n",
-        "OTP_SECRET_KEYS": "new,old\r\n",
+        "otp_index_key": "an index key of a length that will do\n",
+        "OTP_SECRET_KEYS": f"{NEW},{OLD}\r\n",
         "redis_url": "redis://otp:pass@redis:6379/0\n",
         "otp_code_ttl": " 90s",
         "otp_docs": "false\n",
     }.items():
         (folder / name).write_text(text, "utf-8")
     got = load_settings()
-    assert got.otp_index_key.get_secret_value() == "an index key of sufficient length"
-    assert [key.get_secret_value() for key in got.otp_secret_keys] == ["new", "old"]
+    assert got.otp_index_key.get_secret_value() == "an index key of a length that will do"
+    assert [key.get_secret_value() for key in got.otp_secret_keys] == [NEW, OLD]
     assert (got.redis_url, got.otp_code_ttl, got.otp_docs) == ("redis://otp:pass@redis:6379/0", 90, False)
 
 
@@ -81,11 +83,11 @@ def test_links_are_followed_as_kubernetes_lays_them(folder):
 
 def test_an_empty_line_does_not_hide_a_file(folder, monkeypatch):
     """A copied `.env` says `OTP_INDEX_KEY=` and a container may say so too: the file counts all the same."""
-    (folder / "otp_index_key").write_text("k" * 40)
+    (folder / "otp_index_key").write_text(NEW)
     (folder.parent / ".env").write_text("OTP_INDEX_KEY=\n")
-    assert load_settings().otp_index_key.get_secret_value() == "k" * 40
+    assert load_settings().otp_index_key.get_secret_value() == NEW
     monkeypatch.setenv("OTP_INDEX_KEY", "")
-    assert load_settings().otp_index_key.get_secret_value() == "k" * 40
+    assert load_settings().otp_index_key.get_secret_value() == NEW
 
 
 @pytest.mark.parametrize("place", ["environment", ".env"])
@@ -195,7 +197,7 @@ def test_the_demo_hears_nothing_of_files(folder):
 
 def test_printed_settings_show_no_secret_of_a_file(folder):
     """Where a secret came from makes no difference: its text is in no print of the settings."""
-    hidden = {name: secrets.token_hex(20) for name in ("otp_index_key", "otp_secret_keys", "redis_url")}
+    hidden = {name: secrets.token_hex(20) for name in ("otp_index_key", "otp_secret_keys", "twilio_auth_token")}
     for name, text in hidden.items():
         (folder / name).write_text(text)
     shown = repr(load_settings()) + str(load_settings())

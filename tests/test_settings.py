@@ -13,8 +13,8 @@ from service.config.settings import (
     SettingsRefused,
     isolated_settings,
     load_settings,
+    missing_secrets,
     missing_to_serve,
-    weak_secrets,
 )
 from service.core.limits import UNLIMITED, Limits
 
@@ -175,10 +175,10 @@ def test_a_secret_in_the_wrong_place_is_not_shown(name):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"twilio_api_key": "SK1"}, "TWILIO_API_KEY and TWILIO_API_SECRET belong together"),
+        ({"twilio_api_key": "SK" + "5a" * 16}, "TWILIO_API_KEY and TWILIO_API_SECRET belong together"),
         ({"twilio_api_secret": "s"}, "TWILIO_API_KEY and TWILIO_API_SECRET belong together"),
         (
-            {"twilio_messaging_service_sid": "MG1", "twilio_from": "+14155550100"},
+            {"twilio_messaging_service_sid": "MG" + "5a" * 16, "twilio_from": "+14155550100"},
             "set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, not both",
         ),
         ({"otp_cors_origins": "*,https://app.example"}, "OTP_CORS_ORIGINS is * or a list of origins, not both"),
@@ -216,32 +216,17 @@ def test_nothing_is_missing_when_all_is_set():
     ("values", "named"),
     [
         ({"twilio_account_sid": ""}, "TWILIO_ACCOUNT_SID"),
-        ({"twilio_account_sid": "ACxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}, "TWILIO_ACCOUNT_SID"),
         ({"twilio_auth_token": ""}, "TWILIO_AUTH_TOKEN"),
         ({"twilio_from": ""}, "TWILIO_FROM"),
-        ({"twilio_account_sid": "MG" + "5a" * 16}, "TWILIO_ACCOUNT_SID"),
-        ({"twilio_account_sid": SID + "\n"}, "TWILIO_ACCOUNT_SID"),
-        ({"twilio_api_key": "SK1", "twilio_api_secret": "hush-hush"}, "TWILIO_API_KEY"),
-        ({"twilio_api_key": "AC" + "5a" * 16, "twilio_api_secret": "hush-hush"}, "TWILIO_API_KEY"),
-        ({"twilio_from": "", "twilio_messaging_service_sid": "MG1"}, "TWILIO_MESSAGING_SERVICE_SID"),
-        ({"twilio_from": "", "twilio_messaging_service_sid": "AC" + "5a" * 16}, "TWILIO_MESSAGING_SERVICE_SID"),
         ({"otp_secret_keys": ""}, "OTP_SECRET_KEYS"),
-        ({"otp_secret_keys": "short"}, "OTP_SECRET_KEYS"),
-        ({"otp_secret_keys": "a" * 64}, "OTP_SECRET_KEYS"),
-        ({"otp_secret_keys": "change-me-change-me-change-me-1234"}, "OTP_SECRET_KEYS"),
-        ({"otp_secret_keys": "<paste the output of openssl here>"}, "OTP_SECRET_KEYS"),
-        ({"otp_secret_keys": secrets.token_urlsafe(32) + ",short"}, "OTP_SECRET_KEYS"),
         ({"otp_index_key": ""}, "OTP_INDEX_KEY"),
-        ({"otp_index_key": "your-index-key-of-32-characters!"}, "OTP_INDEX_KEY"),
     ],
 )
 def test_what_is_missing_is_said_with_how_to_mend_it(values, named):
-    """An absent, malformed or placeholder value is one sentence that names the setting, not the value."""
+    """An absent value is one sentence that names the setting."""
     [sentence] = missing_to_serve(complete(**values))
     assert named in sentence
     assert sentence.endswith((".", "openssl rand -base64 32"))
-    for value in values.values():
-        assert not value or value not in sentence
 
 
 def test_callbacks_need_the_auth_token():
@@ -254,7 +239,8 @@ def test_callbacks_need_the_auth_token():
 
 
 @pytest.mark.parametrize(
-    "sender", ["+14155550100", "+4915112345678", "12345", "32665", "Rooster", "Rooster 2", "A", "3M Shop"]
+    "sender",
+    ["+14155550100", "+4915112345678", "12345", "32665", "Rooster", "Rooster 2", "A", "3M Shop", "A-B+C_D & E"],
 )
 def test_each_kind_of_sender_is_one(sender):
     """A number in E.164, a short code and a sender name with a letter are senders."""
@@ -268,8 +254,8 @@ def test_each_kind_of_sender_is_one(sender):
 )  # fmt: skip
 def test_what_is_no_sender_is_said_to_be_none(sender):
     """What Twilio would refuse at each message is refused once, at the start, in a sentence without the value."""
-    [sentence] = missing_to_serve(complete(twilio_from=sender))
-    assert sentence.startswith("Set TWILIO_FROM to an E.164 number")
+    sentence = refused(twilio_from=sender)
+    assert sentence.startswith("TWILIO_FROM: write an E.164 number")
     assert sender not in sentence
 
 
@@ -299,22 +285,21 @@ def test_no_random_key_is_taken_for_a_placeholder():
     writers = (base64.b64encode, base64.urlsafe_b64encode)
     keys = [write(draw.randbytes(32)).decode() for write in writers for _ in range(10_000)]
     assert len(set(keys)) == 20_000
-    assert weak_secrets(settings(otp_secret_keys=",".join(keys[1:]), otp_index_key=keys[0])) == []
+    assert missing_secrets(settings(otp_secret_keys=",".join(keys[1:]), otp_index_key=keys[0])) == []
 
 
 def test_the_index_key_is_not_one_of_those_that_rotate():
     """The same text in both places would move every number at the next rotation: it is refused."""
     key = secrets.token_urlsafe(32)
-    [sentence] = weak_secrets(complete(otp_secret_keys=key, otp_index_key=key))
-    assert sentence.startswith("OTP_INDEX_KEY must differ from OTP_SECRET_KEYS")
+    assert refused(otp_secret_keys=key, otp_index_key=key).startswith("OTP_INDEX_KEY must differ from OTP_SECRET_KEYS")
 
 
 def test_secrets_are_not_shown():
     """Printed settings hold no token, key or password, that of the Redis URL included."""
     hidden = [secrets.token_urlsafe(32) for _ in range(5)]
     got = settings(
-        twilio_auth_token=hidden[0], twilio_api_key="SK1", twilio_api_secret=hidden[1], otp_secret_keys=hidden[2],
-        otp_index_key=hidden[3], redis_url=f"redis://user:{hidden[4]}@localhost",
+        twilio_auth_token=hidden[0], twilio_api_key="SK" + "5a" * 16, twilio_api_secret=hidden[1],
+        otp_secret_keys=hidden[2], otp_index_key=hidden[3], redis_url=f"redis://user:{hidden[4]}@localhost",
     )  # fmt: skip
     for text in (repr(got), str(got)):
         assert not [secret for secret in hidden if secret in text]

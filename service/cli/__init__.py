@@ -13,7 +13,8 @@ from service import check as diagnosis
 from service.adapters.embedded import EmbeddedUnavailable
 from service.cli import first_message, keys, numbers, owed, running
 from service.cli.console import refuse
-from service.config.settings import SettingsRefused, load_settings
+from service.config.env_file import unread_names
+from service.config.settings import SETTINGS, SettingsRefused, load_settings
 from service.core.ports import StoreUnavailable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -43,7 +44,8 @@ def check(
     if send_to is not None:
         first_message.refuse_without_terminal()
     settings = load_settings()
-    findings = asyncio.run(diagnosis.examine(settings))
+    unread = unread_names(SETTINGS, secrets_dir=settings.otp_secrets_dir)
+    findings = asyncio.run(diagnosis.examine(settings, unread=unread))
     for finding in findings:
         typer.echo(f"{finding.level.upper():5} {finding.text}")
     if any(finding.level == "error" for finding in findings):

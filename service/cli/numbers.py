@@ -16,7 +16,7 @@ from service.app import open_redis
 from service.cli.audit import audited
 from service.cli.console import refuse
 from service.config.policies import new_keyring, record_policy
-from service.config.settings import load_settings, weak_secrets
+from service.config.settings import load_settings, missing_secrets
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
 from service.core.phone import is_canonical
@@ -75,8 +75,8 @@ def erase_number(number: Number) -> None:
 
 def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Awaitable[str]]) -> None:
     settings = load_settings()
-    if weak_secrets(settings):
-        refuse("\n".join(weak_secrets(settings)))  # under another index key nothing would be found, and nothing said
+    if missing_secrets(settings):
+        refuse("\n".join(missing_secrets(settings)))  # under another index key nothing would be found, and nothing said
     if number == "-":
         number = sys.stdin.readline().strip()
     if not is_canonical(number):

@@ -1,21 +1,51 @@
-"""The forms in which a setting is written: spans, lists, limits, proxies, test numbers, and nothing at all.
+"""The forms in which a setting is written: spans, lists, limits, switches, secrets, SIDs, and nothing at all.
 
-An operator writes text; each form here says what text means which value, and refuses other text in a sentence. An
-empty text is no value for what is optional, an empty list, and a limit that is off. A form may meet a value of its
-own type instead, when settings are made from values; it lets that pass.
+An operator writes text; each form here says what text means which value, and refuses other text in a sentence that
+does not repeat it. An empty text is no value for what is optional, an empty list, and a limit that is off. A form may
+meet a value of its own type instead, when settings are made from values; it lets that pass.
 """
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from service.config.web_addresses import read_base_url, read_origin, read_public_url
 from service.core.codes import CODE_PATTERN
 from service.core.limits import Limits, parse_limits
-from service.core.phone import is_canonical
+from service.core.phone import REGIONS, is_canonical
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_LEAST_SECRET_CHARACTERS = 32
+_LEAST_DISTINCT_CHARACTERS = 8
+# Long words only: a random key must not be taken for a placeholder by chance.
+_PLACEHOLDER = re.compile(r"change|example|placeholder|secret|your[-_ ]|<|>", re.IGNORECASE)
+# A number, a short code, or a name with a letter in it: Twilio's own alphabet for those.
+_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 +\-_&]{1,11}")
+# What people write for a region, where its code is another one.
+_LIKELY = {
+    "UK": "GB", "EN": "GB", "GBR": "GB", "USA": "US", "EL": "GR", "GRC": "GR", "DEU": "DE", "GER": "DE", "AUT": "AT",
+    "CHE": "CH", "SUI": "CH", "FRA": "FR", "ESP": "ES", "ITA": "IT", "NLD": "NL", "NED": "NL", "BEL": "BE", "IRL": "IE",
+    "AUS": "AU", "NZL": "NZ", "CAN": "CA", "PRT": "PT", "POR": "PT", "POL": "PL", "SWE": "SE", "NOR": "NO", "DNK": "DK",
+    "DEN": "DK", "FIN": "FI", "MEX": "MX", "BRA": "BR", "IND": "IN", "JPN": "JP", "JAP": "JP", "JA": "JP", "CHN": "CN",
+    "UAE": "AE", "KSA": "SA", "RSA": "ZA", "ZAF": "ZA", "UKR": "UA", "TUR": "TR", "ISR": "IL", "SGP": "SG", "HKG": "HK",
+    "KOR": "KR", "PRI": "PR", "SU": "RU", "YU": "RS", "AN": "CW", "ZR": "CD", "TP": "TL", "BU": "MM",
+}  # fmt: skip
+NEW_SECRET = "Make one with: openssl rand -base64 32"  # noqa: S105 - how to make one
+
+
+def bare(value: Any) -> Any:
+    """Drop white space around a text, and the byte order mark that editors put before it."""
+    return value.strip().removeprefix("\ufeff").strip() if isinstance(value, str) else value
+
+
+def is_sid(kind: str, text: str) -> bool:
+    """Tell whether a text has the form of a Twilio SID of this kind."""
+    return re.fullmatch(f"{kind}[0-9a-fA-F]{{32}}", text) is not None
 
 
 def _parse_span(value: Any) -> Any:
@@ -27,11 +57,18 @@ def _parse_span(value: Any) -> Any:
 
 
 def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return tuple(bare(part) for part in value.split(",") if bare(part)) if isinstance(value, str) else value
 
 
 def _parse_limits(value: Any) -> Any:
     return parse_limits(value) if isinstance(value, str) else value
+
+
+def _parse_switch(value: Any) -> Any:
+    switch = _SWITCH.get(value.lower()) if isinstance(value, str) else value
+    if switch is None:
+        raise ValueError("write true or false")
+    return switch
 
 
 def _parse_proxies(value: Any) -> Any:
@@ -60,12 +97,113 @@ def _parse_test_numbers(value: Any) -> Any:
     return tuple(pairs)
 
 
+def _read_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(read_origin(origin) for origin in origins))
+
+
+def _read_folder(value: Any) -> Any:
+    if isinstance(value, str) and not (value and value.isprintable()):
+        raise ValueError("write the path of a folder")
+    return value
+
+
+def _check_countries(countries: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [country for country in countries if country not in REGIONS]
+    # A few letters hold no secret, and an operator wants to know which of twenty was wrong.
+    named = [country for country in unknown if re.fullmatch("[A-Za-z]{2,3}", country)]
+    likely = [f"{country}: write {_LIKELY.get(country.upper(), country.upper())}" for country in named
+              if country.upper() in _LIKELY or country.upper() in REGIONS]  # fmt: skip
+    if unknown:
+        which = f" ({', '.join(likely or named)})" if named else ""
+        raise ValueError(
+            f"it holds what is no region{which}; write two-letter regions such as US,CA,DE, "
+            "or leave it empty to allow every country"
+        )
+    return countries
+
+
+def _check_place(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", text.lower()) is None:
+        raise ValueError("write a name as Twilio gives it: small letters, digits and hyphens")
+    return text.lower()
+
+
+def _check_sender(text: str) -> str:
+    if _SENDER.fullmatch(text) is None:
+        raise ValueError(
+            "write an E.164 number, a short code, or a sender name of at most 11 letters, digits, blanks and - + _ & "
+            "with a letter among them"
+        )
+    return text
+
+
+def _check_token(token: SecretStr) -> SecretStr:
+    """Refuse what no Twilio token holds: a blank or line break among its characters, or the quotes around it."""
+    if re.fullmatch(r"[!#-&(-~]+", token.get_secret_value()) is None:
+        raise ValueError("a token holds no blank, line break or quote; several stand with commas between them")
+    return token
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if len(text) < _LEAST_SECRET_CHARACTERS or len(set(text)) < _LEAST_DISTINCT_CHARACTERS or _PLACEHOLDER.search(text):
+        raise ValueError(f"it holds a placeholder, or a key under {_LEAST_SECRET_CHARACTERS} characters. {NEW_SECRET}")
+    if not text.isprintable():
+        raise ValueError("a key stands on one line; several keys stand with commas between them")
+    if text[0] == text[-1] and text[0] in "\"'":
+        raise ValueError("it stands in quotes, which would be a part of the key; leave them out")
+    return key
+
+
+def _optional(check: Callable[[Any], Any]) -> AfterValidator:
+    return AfterValidator(lambda value: None if value is None else check(value))
+
+
+def _each(check: Callable[[Any], Any]) -> AfterValidator:
+    return AfterValidator(lambda values: tuple(check(value) for value in values))
+
+
+def _sid(kind: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not is_sid(kind, text):
+            raise ValueError(f"write a SID: {kind} and 32 hex digits")
+        return text
+
+    return _optional(check)
+
+
+def one_of(*words: str) -> AfterValidator:
+    """Accept one of some words, in either case."""
+
+    def check(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"write {' or '.join(words)}")
+        return text.lower()
+
+    return _optional(check)
+
+
+_IF_ANY = BeforeValidator(_none_if_empty)
+
 Proxies = Annotated[int, BeforeValidator(_parse_proxies)]
 Span = Annotated[int, BeforeValidator(_parse_span)]
+Switch = Annotated[bool, BeforeValidator(_parse_switch)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Countries = Annotated[Words, AfterValidator(_check_countries)]
+Folder = Annotated[Path, BeforeValidator(_read_folder)]
+Origins = Annotated[Words, AfterValidator(_read_origins)]
+Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), _each(_check_key)]
+Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), _each(_check_token)]
 TestNumbers = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_parse_test_numbers)]
 LimitSpec = Annotated[Limits, NoDecode, BeforeValidator(_parse_limits)]
-Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
-Count = Annotated[int | None, BeforeValidator(_none_if_empty)]
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
+Optional = Annotated[str | None, _IF_ANY]
+Count = Annotated[int | None, _IF_ANY]
+OptionalKey = Annotated[SecretStr | None, _IF_ANY, _optional(_check_key)]
+OptionalToken = Annotated[SecretStr | None, _IF_ANY, _optional(_check_token)]
+AccountSid = Annotated[str | None, _IF_ANY, _sid("AC")]
+ApiKeySid = Annotated[str | None, _IF_ANY, _sid("SK")]
+MessagingServiceSid = Annotated[str | None, _IF_ANY, _sid("MG")]
+Sender = Annotated[str | None, _IF_ANY, _optional(_check_sender)]
+TwilioPlace = Annotated[str | None, _IF_ANY, _optional(_check_place)]
+PublicUrl = Annotated[str | None, _IF_ANY, _optional(read_public_url)]
+BaseUrl = Annotated[str | None, _IF_ANY, _optional(read_base_url)]

@@ -5,7 +5,7 @@ No part reads the settings itself: each receives what concerns it, frozen and in
 
 from service.adapters.redis_store import RecordPolicy
 from service.adapters.twilio_gateway import TwilioAccount
-from service.config.settings import Settings
+from service.config.settings import EDGES, Settings
 from service.core.addresses import network_of
 from service.core.codes import Codes
 from service.core.confirming import ConfirmPolicy
@@ -20,7 +20,7 @@ from service.http_server import Connections
 
 
 def new_keyring(settings: Settings) -> Keyring:
-    """Derive all keys. The settings must have both secrets (`settings.weak_secrets` says so in sentences)."""
+    """Derive all keys. The settings must have both secrets (`settings.missing_secrets` says so in sentences)."""
     if settings.otp_index_key is None:
         raise ValueError("OTP_INDEX_KEY is not set")
     return Keyring(
@@ -42,7 +42,7 @@ def twilio_account(settings: Settings) -> TwilioAccount:
         messaging_service_sid=settings.twilio_messaging_service_sid,
         from_number=settings.twilio_from,
         base_url=settings.twilio_base_url,
-        edge=settings.twilio_edge,
+        edge=settings.twilio_edge or EDGES.get(settings.twilio_region or ""),
         region=settings.twilio_region,
         public_url=settings.otp_public_url,
         risk_check=settings.otp_risk_check,

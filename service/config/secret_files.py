@@ -1,6 +1,7 @@
 """Settings from files: one file per setting in a folder, as Docker, Kubernetes and systemd hand secrets over.
 
-A file is named like its setting, in either case, and holds its value; white space around it is none of it. Other
+A file is named like its setting, in either case, and holds its value; white space around it, and a byte order mark
+before it, is none of it. Other
 files are left alone, and an empty one sets nothing. Where a setting has a value in a file and another one in the
 environment or `.env`, nobody can know which was meant (a rotated key that changes nothing is the worst guess): that
 stops the start. So does a file that cannot be read; pydantic-settings' own source would warn and go on without it.
@@ -10,6 +11,8 @@ No sentence from here holds a value.
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+from service.config.forms import bare
 
 USUAL_FOLDER = Path("/run/secrets")  # where Docker and Kubernetes put secrets
 
@@ -31,7 +34,7 @@ def read_secret_files(named: str, *, settings: Collection[str], elsewhere: Mappi
         if name in found:
             raise SecretFilesRefused(f"{name.upper()}: two files in {path.parent} have this name. Keep one.")
         value = _read(path)
-        if value and str(elsewhere.get(name) or value).strip() != value:
+        if value and bare(str(elsewhere.get(name) or value)) != value:
             raise SecretFilesRefused(
                 f"{name.upper()}: {path} holds one value and the environment or .env another. Keep one."
             )
@@ -55,7 +58,7 @@ def _files(named: str) -> list[Path]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8").strip()
+        return str(bare(path.read_text("utf-8")))
     except OSError as failure:
         reason = failure.strerror
     except UnicodeDecodeError:

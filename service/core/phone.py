@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import phonenumbers
 
 E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
+REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2, and XK
 _E164 = re.compile(E164_PATTERN)
 _NON_GEOGRAPHIC = "001"
 _REFUSED_KINDS = frozenset(

@@ -148,7 +148,7 @@ def test_a_password_in_a_broken_address_is_not_shown(cli):
     """A REDIS_URL that is not understood is refused without a piece of it."""
     status, _, err = cli("keys", "list", REDIS_URL="redis://user:p4ssw0rd/x#y@host:port")
     assert status == 2
-    assert err.startswith("the Redis URL is not understood")
+    assert err.startswith("REDIS_URL: the Redis URL is not understood")
     assert "p4ssw0rd" not in err
 
 
@@ -162,12 +162,76 @@ def test_without_credentials_the_demo_is_named(cli, command):
     assert err.endswith("To try the service without an account, run: otp-service demo\n")
 
 
-def test_a_wrong_setting_stops_every_command(cli):
-    """A setting that cannot be stops a command with the setting's name, before anything is touched."""
-    for command in (["serve"], ["worker"], ["check"], ["keys", "list"], ["owed", "list"]):
-        status, out, err = cli(*command, OTP_CODE_LENGTH="99")
-        assert (status, out) == (2, "")
-        assert err.startswith("OTP_CODE_LENGTH: ")
+READING = (
+    ["serve"], ["serve", "--workers", "2"], ["worker"], ["check"], ["keys", "list"], ["keys", "create", "shop"],
+    ["keys", "revoke", "shop"], ["owed", "list"], ["owed", "dead"], ["owed", "replay", "--all"],
+    ["numbers", "show", "+14155550123"], ["numbers", "release", "+14155550123"], ["numbers", "erase", "+14155550123"],
+)  # fmt: skip
+# One of each kind, with what its refusal names; `tests/config/test_values.py` has them all.
+NEVER = {
+    "OTP_CODE_LENGTH": "99", "REDIS_URL": "foo://:p4ssw0rd@x", "OTP_PUBLIC_URL": "https://u:p4ssw0rd@otp.example",
+    "OTP_CORS_ORIGINS": "null", "OTP_COUNTRIES": "UK", "TWILIO_FROM": "Rooster!", "TWILIO_REGION": "br1",
+    "TWILIO_ACCOUNT_SID": "ACxxxx", "TWILIO_AUTH_TOKEN": "p4ssw0rd x", "OTP_SECRET_KEYS": "p4ssw0rd",
+    "OTP_SECRETS_DIR": __file__, "OTP_WORKER": "maybe", "TWILIO_API_SECRET": "p4ssw0rd",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+@pytest.mark.parametrize("name", NEVER)
+def test_a_setting_that_never_works_stops_every_command(cli, command, name):
+    """Every command that reads settings ends with 2 and one sentence that names the setting, and touches nothing."""
+    status, out, err = cli(*command, **{name: NEVER[name]})
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert name in err
+    assert "p4ssw0rd" not in err
+    assert cli.audited == []
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_an_env_file_that_cannot_be_read_stops_every_command(cli, command, tmp_path):
+    """A `.env` in UTF-16 is a sentence that names it and exit status 2, not a traceback and not a default."""
+    (tmp_path / ".env").write_bytes("OTP_BRAND=Rooster".encode("utf-16"))
+    assert cli(*command) == (2, "", ".env is written in UTF-16. Save it as UTF-8.\n")
+
+
+def test_check_names_what_nothing_reads(cli, store, tmp_path):
+    """`check` warns of a misspelt setting wherever it stands, names the likely one, and leaves others' names alone."""
+    (tmp_path / ".env").write_text("OTP_LIMIT_NUMBERS=1/1d\nPORT=80\n", "utf-8")
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "twilio_token").write_text("hush-hush")
+    (folder / "otp_brand").write_text("Rooster")
+    _, out, _ = cli(
+        "check", OTP_TRUSTED_PROXY="1", OTP_SERVICE_HOST="10.0.0.1", OTP_PORT_8000_TCP_ADDR="10.0.0.1",
+        OTP_SECRETS_DIR=str(folder),
+    )  # fmt: skip
+    assert re.findall(r"^WARN  (\S+) in (.+?) is no setting: nothing reads it\.(.*)$", out, re.MULTILINE) == [
+        ("OTP_TRUSTED_PROXY", "the environment", " Did you mean OTP_TRUSTED_PROXIES?"),
+        ("OTP_LIMIT_NUMBERS", ".env", " Did you mean OTP_LIMIT_NUMBER?"),
+        ("TWILIO_TOKEN", "the folder of secrets", " Did you mean TWILIO_AUTH_TOKEN?"),
+    ]
+    assert "hush-hush" not in out
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ({"OTP_PUBLIC_URL": "http://otp.example.com"}, True),
+        ({"OTP_PUBLIC_URL": "https://localhost:8443"}, True),
+        ({"OTP_PUBLIC_URL": "https://otp.example.com"}, False),
+        ({"OTP_PUBLIC_URL": "http://127.0.0.1:8000", "TWILIO_BASE_URL": "http://127.0.0.1:8001"}, False),
+    ],
+)
+def test_check_says_what_twilio_will_not_call(cli, store, values, warned):
+    """Plain http and hosts of one's own are for development: with the real Twilio `check` warns of them."""
+    _, out, _ = cli("check", **values)
+    assert ("OTP_PUBLIC_URL is plain http or no public host" in out) is warned
+
+
+def test_check_says_that_edge_and_region_count_for_nothing(cli, store):
+    """Beside TWILIO_BASE_URL neither is used, so `check` warns of them."""
+    _, out, _ = cli("check", TWILIO_BASE_URL="http://127.0.0.1:8001", TWILIO_REGION="au1")
+    assert "WARN  TWILIO_BASE_URL is set: TWILIO_EDGE and TWILIO_REGION count for nothing beside it." in out
 
 
 def test_the_settings_may_stand_in_a_file(cli, store, tmp_path):
@@ -424,3 +488,28 @@ def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
         ended.stderr == f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another with --port\n"
     )
     assert ended.stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["serve"], ["serve", "--workers", "2"], ["worker"], ["check"]], ids=" ".join)
+def test_a_process_that_cannot_start_ends_with_2(environment, tmp_path, command):
+    """An address of Redis that never works is one sentence and exit status 2, on which the systemd unit relies."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "service", *command], cwd=tmp_path, capture_output=True, text=True, timeout=30,
+        env={**environment, **twilio_at(free_port()), "REDIS_URL": "foo://x"}, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(r"REDIS_URL: the Redis URL is not understood: .*\.\n", ended.stderr)
+
+
+@pytest.mark.slow
+def test_what_reads_no_settings_refuses_none(service_process, environment, tmp_path):
+    """`demo` and `sandbox` read no settings, so that a half-written environment keeps nobody from trying them."""
+    port = free_port()
+    with service_process("sandbox", "--port", str(port), **NEVER):
+        wait_for(lambda: request(f"http://127.0.0.1:{port}/_/messages"))
+    command = [sys.executable, "-m", "service", "demo", "--once", "--port", str(free_port())]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env={**environment, **NEVER}, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert ended.returncode == 0, ended.stderr

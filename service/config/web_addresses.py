@@ -1,0 +1,144 @@
+"""Addresses as settings write them: one spelling for each, or a refusal that says what is wrong with it.
+
+An origin is compared with what a browser writes, and Twilio calls and signs the public address as it was given. So
+both get the one spelling that these two use: lower case, names in ASCII, no port where it is the scheme's own, no
+slash at the end. What neither of them could ever use is a `ValueError` whose sentence repeats nothing of the text:
+it may hold a password.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+import idna
+
+_PORTS = {"http": 80, "https": 443}
+# Pages of hybrid apps and of browser extensions have origins too.
+_APP_SCHEMES = frozenset({"capacitor", "ionic", "tauri", "chrome-extension", "moz-extension", "safari-web-extension"})
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_MOST_IN_A_NAME = 253
+_NOT_PUBLIC = re.compile(r"[^.]+|.*\.(?:localhost|local|internal|test|invalid|home\.arpa)")
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """The parts of an address that count, each in its one spelling."""
+
+    scheme: str
+    host: str  # without the brackets of IPv6
+    port: int | None  # None: the scheme's own
+    path: str  # without a slash at the end
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{'' if self.port is None else f':{self.port}'}{self.path}"
+
+
+def read_web_address(text: str) -> WebAddress:
+    """Read an address that may have a path, but no user, query or fragment. Raises `ValueError`."""
+    # urlsplit would drop line breaks without a word.
+    if not text.isprintable() or any(letter.isspace() or letter == "\\" for letter in text):
+        raise ValueError("it holds a blank, a backslash or an invisible character")
+    if "://" not in text:
+        raise ValueError("begin it with https://")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("its host or port is not understood; a port is a number from 1 to 65535") from None
+    _refuse_odd_parts(text, parts)
+    return WebAddress(
+        parts.scheme, _host(parts.hostname or ""), None if port == _PORTS.get(parts.scheme) else port,
+        parts.path.rstrip("/"),
+    )  # fmt: skip
+
+
+def read_public_url(text: str) -> str:
+    """Read the address at which Twilio reaches the service."""
+    address = read_web_address(text)
+    if address.scheme not in _PORTS:
+        raise ValueError("write the address Twilio reaches this service at, such as https://otp.example.com")
+    if "_" in address.host:
+        raise ValueError("Twilio calls no host with an underscore (error 21609); give it another name")
+    return str(address)
+
+
+def read_base_url(text: str) -> str:
+    """Read the address that stands in for Twilio's: credentials go there, so TLS unless it never leaves the machine."""
+    address = read_web_address(text)
+    if address.scheme == "https" or (address.scheme == "http" and is_loopback(address.host)):
+        return str(address)
+    raise ValueError("use https, or http on a loopback address")
+
+
+def read_origin(text: str) -> str:
+    """Read a web origin into what a browser sends: scheme, host, and a port that is not the scheme's own."""
+    if text == "*":
+        return text
+    if "*" in text or text == "null":
+        raise ValueError(
+            "write each origin in full, or * alone for all; no browser's origin is matched by a part of it"
+        )
+    address = read_web_address(text)
+    if address.scheme not in _PORTS.keys() | _APP_SCHEMES:
+        raise ValueError("an origin begins with https:// or http://, such as https://app.example.com")
+    if address.path:
+        raise ValueError("an origin has no path; write such as https://app.example.com")
+    return str(address)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def is_for_development(public_url: str | None) -> bool:
+    """Tell whether Twilio will not call this address: plain http, or a host that the world does not reach."""
+    if public_url is None:
+        return False
+    address = read_web_address(public_url)
+    try:
+        is_public = ipaddress.ip_address(address.host).is_global
+    except ValueError:
+        is_public = _NOT_PUBLIC.fullmatch(address.host) is None
+    return address.scheme != "https" or not is_public
+
+
+def _refuse_odd_parts(text: str, parts: SplitResult) -> None:
+    if "@" in parts.netloc:
+        raise ValueError("it holds a user or a password; leave both out")
+    if "?" in text or "#" in text:
+        raise ValueError("it has a query or a fragment; leave both out")
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    if parts.netloc.endswith(":") or parts.port == 0:
+        raise ValueError("its port is not understood; a port is a number from 1 to 65535")
+    if _PATH.fullmatch(parts.path) is None:
+        raise ValueError("its path is not understood; write it in ASCII, without empty parts")
+
+
+def _host(name: str) -> str:
+    if ":" in name:
+        if "%" in name:
+            raise ValueError("its host is an address of one network card only")
+        return str(ipaddress.IPv6Address(name))
+    try:
+        ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        raise ValueError("its host is no name that can be written in ASCII") from None
+    labels = ascii_name.split(".")
+    if labels[-1].isdecimal() or labels[-1].startswith("0x"):  # a browser takes it for an IPv4 address, and so do we
+        try:
+            return str(ipaddress.IPv4Address(ascii_name))
+        except ValueError:
+            raise ValueError("its host is not understood: an IPv4 address has four numbers") from None
+    if len(ascii_name) > _MOST_IN_A_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("its host is no name that DNS could know")
+    return ascii_name
