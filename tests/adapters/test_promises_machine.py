@@ -276,11 +276,13 @@ class Promises(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 9), refused=st.booleans())
     def twilio_took_it(self, which, refused):
-        """Settle or bury a debt that some worker once held: also one that was ended, or leased anew, since."""
+        """Settle or bury a debt that some worker once held; only the holder of the lease may bury it."""
         debt = self.held[which % len(self.held)]
         step = self.stores.confirmations.bury(debt, "404") if refused else self.stores.confirmations.settle(debt)
-        assert self.run(step) is (debt.sid in self.model.owed)
-        if debt.sid in self.model.owed:
+        is_holder = self.model.leases.get(debt.sid) == debt.due_ms
+        ends = debt.sid in self.model.owed and (is_holder or not refused)
+        assert self.run(step) is ends
+        if ends:
             del self.model.owed[debt.sid]
             self.model.send_of[debt.sid].feedback = "dead" if refused else "confirmed"
             (self.model.dead if refused else self.model.confirmed).add(debt.sid)
