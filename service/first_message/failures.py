@@ -1,12 +1,12 @@
 """Why a step of the first message failed, in a sentence that says what to do, without number, code or credential."""
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from service.config.settings import Settings
+from service.config.web_addresses import is_for_development
 from service.core.breaker import SendingHalted
 from service.core.phone import CountryNotAllowed, InvalidNumber
 from service.core.ports import Limited, StoreUnavailable
@@ -61,16 +61,14 @@ _ISSUE_FAILURES: Mapping[type[Exception], Callable[[Any], str]] = {
 }
 
 
-async def why_no_callback(public_url: str | None) -> str:
+async def why_no_callback(settings: Settings) -> str:
     """Say why Twilio's status callbacks do not arrive: by the setting, or by calling the address as Twilio would."""
-    if public_url is None:
+    url = settings.otp_public_url
+    if url is None:
         return "OTP_PUBLIC_URL is not set, so Twilio was not asked to report. Set it to the address Twilio can reach."
-    host = urlsplit(public_url).hostname or ""
-    if _is_of_this_machine(host):
-        return f"OTP_PUBLIC_URL names this machine ({host}), where Twilio cannot call. Set it to a public address."
-    if not public_url.startswith("https://"):
-        return "OTP_PUBLIC_URL is plain http, which Twilio does not call. Serve it by https."
-    return await _probe(public_url)
+    if not settings.is_twilio_played and is_for_development(url):
+        return f"OTP_PUBLIC_URL is {url}: Twilio calls neither plain http nor a host that is not public."
+    return await _probe(url)
 
 
 async def _probe(public_url: str) -> str:
@@ -96,14 +94,6 @@ async def _probe(public_url: str) -> str:
     return (
         f"{public_url} answers, so either Twilio cannot reach it from outside, or its signature is refused. "
         "Look for status 403 at /twilio/status/ in the service's log: then TWILIO_AUTH_TOKEN is not the account's "
-        "primary token, or OTP_PUBLIC_URL is not the address that Twilio calls. Else look at the Console's error log."
+        "primary token, a Webhook Rule signs with a key that TWILIO_WEBHOOK_KEYS does not list, or OTP_PUBLIC_URL is "
+        "not the address that Twilio calls. Else look at the Console's error log."
     )
-
-
-def _is_of_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

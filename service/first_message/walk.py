@@ -65,7 +65,7 @@ class FirstMessage:
             async with self._open() as opened:
                 verification = await self._issue(opened.rules, number)
                 send = await self._delivery(opened.rules, verification.id, self._seconds(_DELIVERY_SECONDS))
-                no_callback = None if send.status in _REPORTED else await why_no_callback(self._settings.otp_public_url)
+                no_callback = None if send.status in _REPORTED else await why_no_callback(self._settings)
                 if no_callback is not None:
                     self._say("no callback", no_callback)
                 await self._check(opened.rules, verification)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from service.cli import first_message
+from service.config.settings import isolated_settings
 from service.core.phone import mask
 from service.first_message import failures
 from service.sandbox import FaultPlan
@@ -253,14 +254,14 @@ async def probe_of(status, text):
     ("url", "said"),
     [
         (None, "is not set"),
-        ("http://localhost:8000", "names this machine"),
-        ("https://127.0.0.1", "names this machine"),
+        ("http://localhost:8000", "not public"),
+        ("https://127.0.0.1", "not public"),
         ("http://otp.example.com", "plain http"),
     ],
 )
 async def test_an_address_that_twilio_cannot_call_is_said_to_be(url, said):
     """Unset, of this machine, without TLS: nothing is tried, the setting is named."""
-    text = await failures.why_no_callback(url)
+    text = await failures.why_no_callback(isolated_settings(otp_public_url=url))
     assert said in text
     assert "OTP_PUBLIC_URL" in text
 
