@@ -20,8 +20,8 @@ The demo borrows its ways with pages and streams (`page_routes`, `end_at_shutdow
 What it does not imitate: calls (their faults can be planned, but there is no such endpoint yet), Verify, Lookup,
 WhatsApp and other channels, media, inbound messages and STOP, scheduling, cancelling, redacting and deleting,
 ContentRetention's and AddressRetention's effects (recorded only), prices, rates and queues, ValidityPeriod running out,
-SMS Pumping Protection, sub-accounts, restricted API keys, numbers that Twilio would tidy up (`(555) 867-5310`), public
-certificates on callbacks, callback status `sending` and `read`, and RFC 9457 error
+SMS Pumping Protection, sub-accounts, restricted API keys, numbers that Twilio would tidy up (`(555) 867-5310`), senders
+that a country does not take, public certificates on callbacks, callback status `sending` and `read`, and RFC 9457 error
 bodies.
 """
 

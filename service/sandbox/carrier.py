@@ -1,8 +1,9 @@
 """Carries each message from queued over sent to its end, and reports each step to its StatusCallback.
 
-Without a fault the reports come in order, the second after the first was answered; there is none for the initial
-status, as at Twilio. A message's status moves on time even when its reports are late or lost. Faults of the endpoint
-`callbacks` change what is described in `faults`; each message takes at most one.
+Without a fault the reports come in order, each after the one before was answered; there is none for the initial
+status, as at Twilio, so `queued` is reported with a Messaging Service alone. A message's status moves on time even
+when its reports are late or lost. Faults of the endpoint `callbacks` change what is described in `faults`; each
+message takes at most one.
 """
 
 import asyncio
@@ -30,10 +31,10 @@ class Carrier:
     async def accept(self, message: Message) -> None:
         """Start carrying; return at once, but under the fault `before` only when the first report was posted."""
         fault = self._faults.take("callbacks")
-        early = fault is not None and fault.kind == "before"
-        if early:
-            await self._report(self._send(message.sid), fault)
-        self._start(self._carry(message.sid, fault, sent=early))
+        steps = ["queued", "sent"] if message.status == "accepted" else ["sent"]
+        if fault is not None and fault.kind == "before":
+            await self._report(self._move(message.sid, steps.pop(0)), fault)
+        self._start(self._carry(message.sid, fault, steps))
 
     def stop(self) -> None:
         """Drop every message under way where it is."""
@@ -45,25 +46,28 @@ class Carrier:
         self.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _carry(self, sid: str, fault: FaultPlan | None, *, sent: bool) -> None:
-        """Move the message to its end and start a report of each step; the second in line waits for the first."""
+    async def _carry(self, sid: str, fault: FaultPlan | None, steps: list[str]) -> None:
+        """Move the message over these steps to its end and start a report of each, which waits for the one before."""
         kind = fault.kind if fault else None
-        first: asyncio.Task[None] | None = None
-        message = None
-        if not sent:
-            await asyncio.sleep(self._settings.delivery_seconds)
-            message = self._send(sid)
-            if kind != "out_of_order":
-                first = self._start(self._report(message, fault))
+        last: asyncio.Task[None] | None = None
+        held = None
+        for status in steps:
+            if status == "sent":
+                await asyncio.sleep(self._settings.delivery_seconds)
+            message = self._move(sid, status)
+            if status == "sent" and kind == "out_of_order":
+                held = message
+            else:
+                last = self._start(self._report(message, fault, after=last))
         await asyncio.sleep(self._settings.delivery_seconds)
         code = (fault.code or _UNREACHABLE) if fault and kind == "fail" else None
         end = self._ledger.move(sid, status="undelivered" if code else "delivered", error_code=code)
-        last = self._start(self._report(end, fault, after=first))
-        if kind == "out_of_order":
-            self._start(self._report(message, fault, after=last))
+        last = self._start(self._report(end, fault, after=last))
+        if held is not None:
+            self._start(self._report(held, fault, after=last))
 
-    def _send(self, sid: str) -> Message | None:
-        return self._ledger.move(sid, status="sent", sender=self._settings.pool_number)
+    def _move(self, sid: str, status: str) -> Message | None:
+        return self._ledger.move(sid, status=status, sender=self._settings.pool_number)
 
     async def _report(
         self, message: Message | None, fault: FaultPlan | None, after: asyncio.Task[None] | None = None

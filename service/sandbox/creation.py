@@ -5,6 +5,7 @@ those of Twilio's test credentials (https://www.twilio.com/docs/iam/test-credent
 as Twilio does.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,6 +18,7 @@ from service.sandbox.ledger import Message
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
+_CONTENT = re.compile(r"HX[0-9a-fA-F]{32}")
 _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _URL_TEXT = re.compile(r"[!-~]+")  # printable ASCII without blanks
 _BODY_LIMIT = 1600  # characters
@@ -62,7 +64,7 @@ def read_message(form: Mapping[str, str], *, sid: str, now: datetime) -> Message
         content_retention=_one_of(form, "ContentRetention", "retain", "discard"),
         address_retention=_one_of(form, "AddressRetention", "retain", "obfuscate"),
         content_sid=content_sid,
-        content_variables=form.get("ContentVariables") or None,
+        content_variables=_content_variables(form, content_sid),
     )
 
 
@@ -79,9 +81,28 @@ def _check_ends(to: str, sender: str | None, service: str | None) -> None:
         raise TwilioError(21212, sender)
     if service and not _SERVICE.fullmatch(service):
         raise TwilioError(21705, service)
+    if sender == to:
+        raise TwilioError(21266, to)
     for number, magic in ((sender, _MAGIC_FROM), (to, _MAGIC_TO)):
         if number in magic:
             raise TwilioError(magic[number], number)
+
+
+def _content_variables(form: Mapping[str, str], content_sid: str | None) -> str | None:
+    if content_sid and not _CONTENT.fullmatch(content_sid):
+        raise TwilioError(21655, content_sid)
+    variables = form.get("ContentVariables") or None
+    if variables is None:
+        return None
+    if content_sid is None:
+        raise TwilioError(21654)
+    try:
+        is_object = isinstance(json.loads(variables), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise TwilioError(21656)
+    return variables
 
 
 def _one_of(form: Mapping[str, str], name: str, *allowed: str) -> str | None:

@@ -20,6 +20,7 @@ _KNOWN = {
     20503: (503, "Service Unavailable"),
     21211: (400, "The 'To' number is not a valid phone number"),
     21212: (400, "The 'From' number is not a valid phone number, short code or alphanumeric sender"),
+    21266: (400, "'To' and 'From' number cannot be the same"),
     21408: (400, "Sending to the region of the 'To' number is not permitted for this account"),
     21602: (400, "Message body is required"),
     21603: (400, "A 'From' number or a Messaging Service is required"),
@@ -34,12 +35,33 @@ _KNOWN = {
     21617: (400, "The message body is longer than 1600 characters"),
     21618: (400, "The message body was filtered by every carrier"),
     21624: (400, "The 'ValidityPeriod' is not a number of seconds from 1 to 36000"),
+    21654: (400, "ContentVariables require a ContentSid"),
+    21655: (400, "The ContentSid is invalid"),
+    21656: (400, "The ContentVariables are no JSON object"),
     21701: (404, "The Messaging Service does not exist"),
     21703: (400, "The Messaging Service has no sender that can reach the 'To' number"),
     21704: (400, "The Messaging Service has no sender"),
     21705: (400, "The 'MessagingServiceSid' is invalid"),
     63017: (429, "The account's message rate is exceeded"),
 }
+
+# What became of a message: never without a sentence where there is a code.
+_DELIVERY = {
+    30001: "Queue overflow",
+    30003: "Unreachable destination handset",
+    30004: "Message blocked",
+    30005: "Unknown destination handset",
+    30006: "Landline or unreachable carrier",
+    30007: "Message filtered",
+    30008: "Unknown error",
+    30036: "Validity period expired",
+    30450: "Message delivery blocked",
+}
+
+
+def delivery_error(code: int) -> str:
+    """Say in words why a message did not arrive."""
+    return _DELIVERY.get(code, "The message was not delivered")
 
 
 class TwilioError(Exception):

@@ -111,7 +111,7 @@ class Ledger:
         message = self._messages.get(sid)
         if message is None:
             return None
-        sent_at = message.sent_at or now
+        sent_at = message.sent_at or (None if status == "queued" else now)
         message = replace(message, status=status, error_code=error_code, sent_at=sent_at, updated_at=now)
         self._messages[sid] = message = replace(message, sender=message.sender or sender)
         self._tell(("status", message))

@@ -6,6 +6,7 @@ Shapes: https://www.twilio.com/docs/messaging/api/message-resource and .../messa
 from datetime import datetime
 from email.utils import format_datetime
 
+from service.sandbox.errors import delivery_error
 from service.sandbox.ledger import Message
 from service.sandbox.segments import count_segments
 
@@ -13,7 +14,7 @@ API_VERSION = "2010-04-01"
 
 
 def message_resource(message: Message, account_sid: str) -> dict[str, object]:
-    """Return the Message resource; `num_segments` is "0" with a Messaging Service, whose sender comes later."""
+    """Return the Message resource; `num_segments` is "0" until a Messaging Service has queued it."""
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{message.sid}"
     return {
         "account_sid": account_sid,
@@ -24,13 +25,13 @@ def message_resource(message: Message, account_sid: str) -> dict[str, object]:
         "date_updated": _rfc2822(message.updated_at),
         "direction": "outbound-api",
         "error_code": message.error_code,
-        "error_message": None,
+        "error_message": None if message.error_code is None else delivery_error(message.error_code),
         "from": message.sender,
         "messaging_service_sid": message.messaging_service_sid,
         "num_media": "0",
-        "num_segments": "0" if message.messaging_service_sid else str(count_segments(message.body)),
+        "num_segments": "0" if message.status == "accepted" else str(count_segments(message.body)),
         "price": None,
-        "price_unit": "USD",
+        "price_unit": "USD" if message.sent_at else None,
         "sid": message.sid,
         "status": message.status,
         "subresource_uris": {"media": f"{uri}/Media.json", "feedback": f"{uri}/Feedback.json"},

@@ -7,7 +7,7 @@ the door, which has dealt with faults and credentials before.
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -124,7 +124,8 @@ def _natural(text: str, otherwise: int) -> int:
 def _filters(query: Mapping[str, str]) -> list[Callable[[Message], bool]]:
     """Return one test per filter. A date means midnight UTC, except in `DateSent=`, where it means the whole day.
 
-    A message that has not been sent yet has no DateSent and fits no such filter.
+    Every SDK writes a date as midnight UTC, so that instant means the day, too. A message that has not been sent yet
+    has no DateSent and fits no such filter.
     """
     tests: list[Callable[[Message], bool]] = []
     if to := query.get("To"):
@@ -133,7 +134,7 @@ def _filters(query: Mapping[str, str]) -> list[Callable[[Message], bool]]:
         tests.append(lambda message: message.sender == sender)
     if on := query.get("DateSent"):
         moment = _moment(on)
-        whole_day = "T" not in on
+        whole_day = moment.timetz() == time(tzinfo=UTC)
         tests.append(
             lambda message: message.sent_at is not None and _same(message.sent_at, moment, whole_day=whole_day)
         )

@@ -68,12 +68,37 @@ async def test_a_shared_key_signs_in_place_of_the_auth_token(serve_application, 
 
 
 async def test_a_callback_of_a_messaging_service_names_it(live, receiver, judge):
-    """The callback carries the service and the sender that it picked."""
+    """With a service `queued` is reported too; each callback carries the service and the sender that it picked."""
     service = "MG" + "b" * 32
     await live.send(from_=None, messaging_service_sid=service, status_callback=receiver.url + "/")
-    [post, _] = await receiver.until(2)
-    assert (post.form["MessagingServiceSid"], post.form["From"]) == (service, live.settings.pool_number)
-    assert judge.validate(receiver.url + "/", post.form, post.headers["X-Twilio-Signature"])
+    for post in await receiver.until(3):
+        assert (post.form["MessagingServiceSid"], post.form["From"]) == (service, live.settings.pool_number)
+        assert judge.validate(receiver.url + "/", post.form, post.headers["X-Twilio-Signature"])
+    assert receiver.statuses() == ["queued", "sent", "delivered"]
+    [message] = await live.twilio().messages.list_async()
+    assert message.date_sent is not None
+
+
+async def test_a_queued_message_has_its_sender_and_was_not_sent(serve_application, connect, receiver):
+    """A Messaging Service picks the sender when it queues; there is no DateSent yet, and segments are counted."""
+    server = serve_application(create_sandbox(SandboxSettings(delivery_seconds=30)))
+    async with aiohttp.ClientSession() as http:
+        live = connect(server.url, SandboxSettings(), http)
+        await live.plan("callbacks", "before", count=1)
+        sid = (await live.send(from_=None, messaging_service_sid="MG" + "b" * 32, status_callback=receiver.url)).sid
+        assert receiver.statuses() == ["queued"]
+        message = await live.twilio().messages(sid).fetch_async()
+        await asyncio.to_thread(server.stop)
+    assert (message.status, message.from_, message.num_segments) == ("queued", SandboxSettings().pool_number, "1")
+    assert (message.date_sent, message.price_unit) == (None, None)
+
+
+async def test_out_of_order_of_a_messaging_service(live, receiver):
+    """Under `out_of_order` only `sent` comes too late; `queued` comes first as ever."""
+    await live.plan("callbacks", "out_of_order", count=1)
+    await live.send(from_=None, messaging_service_sid="MG" + "b" * 32, status_callback=receiver.url)
+    await receiver.until(3)
+    assert receiver.statuses() == ["queued", "delivered", "sent"]
 
 
 async def test_fail_ends_undelivered_with_its_code(live, receiver):
@@ -85,7 +110,7 @@ async def test_fail_ends_undelivered_with_its_code(live, receiver):
     assert receiver.statuses() == ["sent", "undelivered"]
     assert [post.form["ErrorCode"] for post in posts] == ["", "30007"]
     message = await live.twilio().messages(sid).fetch_async()
-    assert (message.status, message.error_code) == ("undelivered", 30007)
+    assert (message.status, message.error_code, message.error_message) == ("undelivered", 30007, "Message filtered")
 
     await live.send(status_callback=receiver.url)
     assert (await receiver.until(4))[3].form["ErrorCode"] == "30003"

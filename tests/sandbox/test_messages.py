@@ -23,12 +23,14 @@ async def test_a_created_message_answers_like_twilio(live):
 
 
 async def test_a_messaging_service_accepts_without_naming_its_sender(live):
-    """With a Messaging Service the status is accepted, the segments are "0" and the sender comes with `sent`."""
+    """With a Messaging Service the status is accepted, the segments are "0" and the sender comes with `queued`."""
     message = await live.send(from_=None, messaging_service_sid=SERVICE)
     assert (message.status, message.num_segments, message.from_) == ("accepted", "0", None)
 
     [row] = await live.until("messages", lambda rows: rows[0]["status"] == "delivered")
     assert (row["from"], row["messaging_service_sid"]) == (live.settings.pool_number, SERVICE)
+    later = await live.twilio().messages(message.sid).fetch_async()
+    assert (later.num_segments, later.from_) == ("1", live.settings.pool_number)
 
 
 async def test_the_raw_answer_is_201_with_rfc_2822_dates_and_twilios_headers(live):
@@ -41,6 +43,7 @@ async def test_the_raw_answer_is_201_with_rfc_2822_dates_and_twilios_headers(liv
     assert answer.status == 201
     assert parsedate_to_datetime(body["date_created"]).tzinfo is not None
     assert (body["date_sent"], body["direction"], body["num_media"]) == (None, "outbound-api", "0")
+    assert (body["price"], body["price_unit"], body["error_code"], body["error_message"]) == (None, None, None, None)
     assert answer.headers["Twilio-Concurrent-Requests"] == "1"
     assert re.fullmatch(r"RQ[0-9a-f]{32}", answer.headers["Twilio-Request-Id"])
     assert float(answer.headers["Twilio-Request-Duration"]) < 5
@@ -124,6 +127,11 @@ GOOD = {"To": "+15558675310", "From": "+15005550006", "Body": "hello"}
         ({"ContentRetention": "keep"}, 20422),
         ({"AddressRetention": "hide"}, 20422),
         ({"Attempt": "0"}, 20422),
+        ({"From": "+15558675310"}, 21266),
+        ({"ContentSid": "HX1", "Body": ""}, 21655),
+        ({"ContentVariables": "{}"}, 21654),
+        ({"ContentSid": "HX" + "0a" * 16, "ContentVariables": "1: x"}, 21656),
+        ({"ContentSid": "HX" + "0a" * 16, "ContentVariables": "[]"}, 21656),
         ({"To": "+15005550001"}, 21211),
         ({"To": "+15005550002"}, 21612),
         ({"To": "+15005550003"}, 21408),
@@ -155,7 +163,8 @@ async def test_a_wrong_create_is_refused_with_twilios_code(live, changes, code):
         {"Unheard": "of"},
         {"StatusCallback": "https://otp.example.com:8443/a?b=c#rc=2"},
         {"StatusCallback": "http://[::1]:9/"},
-        {"ContentSid": "HX1", "Body": ""},
+        {"ContentSid": "HX" + "0a" * 16, "Body": ""},
+        {"ContentSid": "HX" + "0a" * 16, "ContentVariables": '{"1": "x"}', "Body": ""},
     ],
 )
 async def test_the_limits_themselves_are_accepted(live, changes):
@@ -200,7 +209,7 @@ async def test_a_fetched_message_has_moved_on(live):
     sid = (await live.send()).sid
     await live.until("messages", lambda rows: rows[0]["status"] == "delivered")
     message = await live.twilio().messages(sid).fetch_async()
-    assert (message.sid, message.status) == (sid, "delivered")
+    assert (message.sid, message.status, message.price_unit) == (sid, "delivered", "USD")
     assert message.date_sent >= message.date_created
 
 
@@ -224,6 +233,11 @@ async def test_the_list_is_newest_first_and_filters(live):
     assert await listed(date_sent_before=now + hour) == sids[::-1]
     assert await listed(date_sent_before=now - hour) == []
     assert await listed(date_sent=now - 48 * hour) == []
+    # A date goes out as midnight UTC, from every SDK, and means the whole day.
+    days = {row["created_at"][:10] for row in await live.read("messages")} | {now.date().isoformat()}
+    found = [await listed(date_sent=datetime.fromisoformat(f"{day}T00:00:00+00:00")) for day in sorted(days)]
+    assert sorted(sid for day in found for sid in day) == sorted(sids)
+    assert await listed(date_sent=datetime(2020, 1, 1, tzinfo=UTC)) == []
 
     await live.plan("callbacks", "late")
     fresh = (await live.send(to="+447700900999")).sid
