@@ -152,7 +152,7 @@ def _read_overrides(fragment: str) -> _Overrides:
 
     def number(name: str, low: int, high: int, otherwise: int) -> int:
         text = asked.get(name, "")
-        return min(max(int(text), low), high) if text.isascii() and text.isdigit() else otherwise
+        return min(max(int(text[:9]), low), high) if text.isascii() and text.isdigit() else otherwise
 
     return _Overrides(
         tries_more=number("rc", 0, 5, default.tries_more),

@@ -42,6 +42,7 @@ _KNOWN = {
     21703: (400, "The Messaging Service has no sender that can reach the 'To' number"),
     21704: (400, "The Messaging Service has no sender"),
     21705: (400, "The 'MessagingServiceSid' is invalid"),
+    63038: (429, "The account exceeded its messages of a day"),
     63017: (429, "The account's message rate is exceeded"),
 }
 

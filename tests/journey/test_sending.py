@@ -196,11 +196,12 @@ async def test_a_long_retry_after_is_handed_on_to_the_caller(running, fault, pos
     assert await posts(running) == 1
 
 
-async def test_a_full_queue_at_twilio_passes_too(running, fault, posts):
-    """21611, a sender with a full queue, is a 503 and no refusal: nothing was sent, and it passes."""
-    fault(running, "messages", "refuse", code=21611, count=1)
+@pytest.mark.parametrize(("code", "wait"), [(21611, "600"), (63038, "3600"), (30023, "3600")])
+async def test_what_twilio_takes_later_is_no_refusal(running, fault, posts, code, wait):
+    """A sender with a full queue and the caps of a day are a 503 with a long wait: nothing was sent, and it passes."""
+    fault(running, "messages", "refuse", code=code, count=1)
     status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
-    assert (status, problem["code"], headers["Retry-After"]) == (503, "twilio_unavailable", "600")
+    assert (status, problem["code"], headers["Retry-After"]) == (503, "twilio_unavailable", wait)
     assert await posts(running) == 1
 
 

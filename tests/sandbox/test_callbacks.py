@@ -196,6 +196,7 @@ async def test_a_message_whose_answer_was_lost_is_reported(live, receiver):
         ("#rc=3&rp=ct,4xx", [404, 500], [404, 500]),
         ("#rc=2&rp=all", [302, 400, 204], [302, 400, 204]),
         ("#rc=many&rp=5xx", [500, 500, 204], [500, 500]),
+        pytest.param(f"#rc={'9' * 5000}&rp=5xx", [500, 500, 204], [500, 500, 204], id="thousands of digits"),
         ("#rc=0&rp=5xx", [500, 204], [500]),
         ("#rc=5&rp=all", [200], [200]),
     ],
