@@ -33,6 +33,8 @@ _SAFE_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"
 _POLICY = b"content-security-policy"
 # For answers that bring no policy of their own, as a page does: data that a browser shows may load and run nothing.
 _DEFAULT_POLICY = ((_POLICY, b"default-src 'none'; frame-ancestors 'none'"),)
+_SAFE_NAMES = frozenset(name for name, _ in _SAFE_HEADERS)
+_DECIDED = _SAFE_NAMES | {_POLICY}  # names of which an answer has exactly one
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 _REFUSALS = {400: "malformed_request", 408: "request_timeout", 431: "headers_too_large"}
 
@@ -148,20 +150,26 @@ class Trail(DirectApplication):
 
 
 def _written(reply: Reply, request_id: bytes) -> Answer:
-    own = header_bytes(own_headers(reply)) if reply.headers else b""
-    lines = _repeated_lines(reply.media_type if reply.body else None)
+    media_type = reply.media_type if reply.body else None
+    if not reply.headers:
+        lines = _repeated_lines(media_type)
+    elif _DECIDED.isdisjoint(name.lower().encode() for name in reply.headers):
+        lines = header_bytes(own_headers(reply)) + _repeated_lines(media_type)
+    else:
+        lines = header_bytes(_safe([*own_headers(reply), *content_type(media_type)]))
     return Answer(
         reply.status,
-        b"content-length: %d\r\n%b%bx-request-id: %b\r\n" % (len(reply.body), own, lines, request_id),
+        b"content-length: %d\r\n%bx-request-id: %b\r\n" % (len(reply.body), lines, request_id),
         reply.body,
         "connection" in reply.headers,  # it says `close`: the only thing that a door may say of its connection
     )
 
 
 def _safe(headers: Iterable[Header]) -> list[Header]:
-    """Add to headers what no answer may be without."""
-    policy = () if any(name == _POLICY for name, _ in headers) else _DEFAULT_POLICY
-    return [*headers, *_SAFE_HEADERS, *policy]
+    """Add to headers what no answer may be without; what they say of caching and sniffing themselves does not count."""
+    own = [header for header in headers if header[0].lower() not in _SAFE_NAMES]
+    policy = () if any(name.lower() == _POLICY for name, _ in own) else _DEFAULT_POLICY
+    return [*own, *_SAFE_HEADERS, *policy]
 
 
 @lru_cache(maxsize=16)

@@ -5,7 +5,12 @@ import re
 
 import pytest
 
+from service.api.call import Call
+from service.api.express import Express
+from service.api.reply import Reply, send_reply
+from service.api.trail import Trail
 from service.core.verifying import Verifying
+from service.http_server import Connections
 from service.telemetry import FIELDS, open_journal
 
 ISSUE = "/v1/verifications"
@@ -165,6 +170,36 @@ async def test_no_answer_may_be_cached_or_sniffed(running):
         assert headers.getall("X-Content-Type-Options") == ["nosniff"], path
         assert len(headers.getall("X-Request-ID")) == 1
         assert "Server" not in headers
+
+
+OWN = {"Content-Security-Policy": "sandbox", "Cache-Control": "public", "X-Content-Type-Options": "sniff"}
+
+
+async def test_what_a_response_says_itself_leaves_once_either_way(lines):
+    """Its own Content-Security-Policy stands alone, and no response says of itself that it may be cached or sniffed."""
+
+    async def page(_):
+        return Reply(200, b"{}", OWN)
+
+    async def app(_scope, _receive, send):
+        await send_reply(Reply(200, b"{}", OWN), send)
+
+    trail = Trail(app, Express(app, most_in_flight=2), lines, connections=Connections(8))
+    call = Call("GET", "/", raw_path=b"/", query=b"", header_lines=(), headers={}, client=None, receive=None)
+    direct = (await trail.answer(call, page)).header_lines.decode().lower().splitlines()
+    messages = []
+
+    async def keep(message):
+        messages.append(message)
+
+    await trail({"type": "http", "method": "GET", "path": "/", "headers": ()}, None, keep)
+    over_asgi = [f"{name.decode()}: {value.decode()}".lower() for name, value in messages[0]["headers"]]
+    for sent in (direct, over_asgi):
+        assert [line for line in sent if not line.startswith(("content-length", "content-type:", "x-request-id"))] == [
+            "content-security-policy: sandbox",
+            "cache-control: no-store",
+            "x-content-type-options: nosniff",
+        ]
 
 
 async def preflight(service, origin, *, method="POST", asked="authorization,content-type"):
