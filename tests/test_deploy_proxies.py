@@ -14,6 +14,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
+from service.config.settings import Settings
 from tests.proxies import DEPLOY, new_proxy, proxy_before
 
 
@@ -36,6 +37,16 @@ async def ask(url, method="GET", *, source="127.0.0.1", **options):
         http.request(method, url, allow_redirects=False, **options) as answer,
     ):
         return answer.status, await answer.text()
+
+
+def test_the_proxies_let_go_of_idle_connections_first():
+    """Neither example keeps an idle connection as long as the service does, also while that drains."""
+    kept = [
+        int(re.search(r"keepalive_timeout ([0-9]+)s;", (DEPLOY / "nginx.conf").read_text("utf-8"))[1]),
+        int(re.search(r"\skeepalive ([0-9]+)s\n", (DEPLOY / "Caddyfile").read_text("utf-8"))[1]),
+    ]
+    fields = Settings.model_fields
+    assert max(kept) < min(fields["otp_keep_alive"].default, fields["otp_drain_seconds"].default)
 
 
 @pytest.mark.slow

@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     otp_max_connections: Count = Field(None, ge=8, le=60_000)
     otp_max_connections_per_peer: Count = Field(None, ge=4, le=60_000)
     otp_drain_seconds: Span = Field(4, ge=0, le=300)  # over 3 s, after which the proxies of deploy/ close idle ones
+    otp_keep_alive: Span = Field(75, ge=5, le=3600)  # over the 60 s of the usual load balancers
     otp_cors_origins: forms.Origins = ()
     otp_risk_check: Annotated[Optional, forms.one_of("enable", "disable")] = "enable"
     otp_content_retention: Annotated[Optional, forms.one_of("retain", "discard")] = None

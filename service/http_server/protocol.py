@@ -322,7 +322,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._close_once_read()
             return
         self._is_over, self._held = True, b""
-        self._clock.goes_idle()
+        self._clock.lingers()
         self.flow.is_held = False
         self.flow.resume_reading()
         self.transport.write_eof()

@@ -30,8 +30,7 @@ from service.serving.closing import accept_the_last
 GRACE_SECONDS = 10
 _BACKLOG = 2048
 _TICKS = 10  # of uvicorn, in a second
-# A replaced process keeps its connections for a while: clients whose connection is idle find out by its time-out.
-_LEAST_RETIREMENT_SECONDS = 6.0
+_LOOK_SECONDS = 6.0  # a connection that is idle for too long ends up to so much later
 
 
 class Server(uvicorn.Server):
@@ -63,11 +62,14 @@ class Server(uvicorn.Server):
                 log_level="warning",
                 server_header=False,
                 proxy_headers=False,
+                timeout_keep_alive=settings.otp_keep_alive,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
         self._connections = app.connections
         self._drain_seconds = settings.otp_drain_seconds
+        # A replaced process keeps idle connections until their time-out. Ended sooner, they could meet a request.
+        self._retirement_seconds = max(self._drain_seconds, settings.otp_keep_alive + _LOOK_SECONDS)
         self._journal = journal
         self._is_alone = self._closes_port = is_alone
         self._ready, self._beat, self._held = ready, beat, held
@@ -114,7 +116,7 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         self._take_leave()
-        self._stop_at = time.monotonic() + max(self._drain_seconds, _LEAST_RETIREMENT_SECONDS)
+        self._stop_at = time.monotonic() + self._retirement_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""

@@ -75,6 +75,21 @@ async def answer_early(_):
 @pytest.fixture
 async def port(eventually):
     """Serve a small application behind the limit; give its port."""
+    async with serving(eventually, IDLE_SECONDS) as port:
+        yield port
+
+
+@pytest.fixture
+async def patient_port(eventually, monkeypatch):
+    """Serve the same with idle connections kept for an hour, looking after them often; give its port."""
+    monkeypatch.setattr(rules, "_LOOK_SECONDS", QUICK_SECONDS)
+    async with serving(eventually, 3600) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def serving(eventually, idle_seconds):
+    """Serve the application for the block; give its port."""
     app = Starlette(
         routes=[
             Route("/", measure, methods=["GET", "POST"]),
@@ -83,14 +98,16 @@ async def port(eventually):
             Route("/long", answer_at_length),
         ]
     )
-    options = {"http": HttpProtocol, "timeout_keep_alive": IDLE_SECONDS, "lifespan": "off", "log_level": "error"}
+    options = {"http": HttpProtocol, "timeout_keep_alive": idle_seconds, "lifespan": "off", "log_level": "error"}
     server = uvicorn.Server(uvicorn.Config(app, port=0, **options))
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve())
     assert await eventually(lambda: server.started, seconds=SECONDS)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await task
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
 
 
 @contextlib.asynccontextmanager
@@ -326,6 +343,30 @@ async def test_an_idle_connection_is_closed(port, beginning, end):
         started = loop.time()
         assert await until_closed(reader) == b""
         assert IDLE_SECONDS * 0.9 <= loop.time() - started <= IDLE_SECONDS * 2.5
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_long_keep_alive_makes_nothing_else_last_longer(patient_port):
+    """However long idle connections are kept, a later request that comes too slowly ends in its time."""
+    async with connection(patient_port) as (reader, writer):
+        writer.write(GET + b"\r\n")
+        assert await answers(reader, 1) == [b"0"]
+        await asyncio.sleep(2 * QUICK_SECONDS)  # it is kept meanwhile
+        writer.write(GET)
+        assert (await until_closed(reader)).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_long_keep_alive_keeps_no_connection_that_was_refused(patient_port):
+    """After a refusal what still comes is dropped for one look, not for as long as an idle connection is kept."""
+    async with connection(patient_port) as (reader, writer):
+        writer.write(b"no request\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+        assert await reader.read() == b""
+        with pytest.raises(ConnectionError):  # noqa: PT012 - a reset is seen by the second write
+            for _ in range(SECONDS * 10):
+                writer.write(b"more")
+                await writer.drain()
+                await asyncio.sleep(0.1)
 
 
 async def test_a_connection_in_use_stays_open(port):

@@ -6,6 +6,7 @@ import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.config.settings import isolated_settings
 from service.serving.server import Server
 
 OVERRIDDEN = ("capture_signals", "handle_exit", "startup", "on_tick", "shutdown")
@@ -26,6 +27,16 @@ def test_the_server_looks_ten_times_a_second_and_ends_by_its_flag():
     steps = ("self.startup(sockets=sockets)", "self.main_loop()", "self.shutdown(sockets=sockets)")
     source = inspect.getsource(uvicorn.Server._serve)
     assert sorted(steps, key=source.index) == list(steps)
+
+
+def test_idle_connections_are_kept_longer_than_a_balancer_keeps_them():
+    """`OTP_KEEP_ALIVE` is the server's; by default it is over the 60 s of the usual balancers."""
+
+    def kept(**settings):
+        return Server(isolated_settings(**settings), lambda *_, **__: None, is_alone=True).config.timeout_keep_alive
+
+    assert kept() > 60
+    assert kept(otp_keep_alive=620) == 620
 
 
 def test_a_protocol_is_made_of_the_same_parts():

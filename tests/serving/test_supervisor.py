@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.serving.callers import calling
+from tests.serving.callers import calling, connection, exchange
 from tests.serving.test_stopping import both, children_of, is_ready, lives
 
 
@@ -35,6 +35,20 @@ async def test_a_reload_fails_no_call_at_all(start, launch, eventually, argument
     assert not before & after
     assert await process.stop() == 0
     assert process.log.count("service_started") == process.log.count("service_stopped")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+async def test_a_replaced_process_keeps_idle_connections_until_their_time(start, launch, eventually):
+    """A connection that is idle when its process is replaced is answered once more, when it asks again in time."""
+    process = await launch(await start(otp_worker=False), OTP_KEEP_ALIVE="20", OTP_DRAIN_SECONDS="0")
+    async with connection(process.port) as idle:
+        assert (await exchange(*idle))[::2] == (200, True)
+        process.child.send_signal(signal.SIGHUP)
+        assert await eventually(lambda: reloaded(process), seconds=30), process.log
+        await asyncio.sleep(8)
+        assert (await exchange(*idle))[::2] == (200, False)
+    assert await process.stop() == 0
 
 
 @both
@@ -90,7 +104,7 @@ async def test_a_lost_process_is_replaced(start, launch, eventually, number):
     os.kill(lost, number)
     assert await eventually(lambda: len(children_of(process) - {lost}) == 2, seconds=20)
     assert kept in children_of(process)
-    assert '"process_lost","level":"warning"' in process.log
+    assert await eventually(lambda: '"process_lost","level":"warning"' in process.log)
     assert await is_ready(process.port) == 200
 
 
