@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from service.adapters.embedded import EmbeddedUnavailable
 from service.adapters.redis_health import RedisHealth
 from service.adapters.scripts import Scripts
 from service.adapters.store_faults import lacking
@@ -47,6 +48,8 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     try:
         async with open_redis(settings) as scripts:
             findings += await _redis(scripts, is_embedded=settings.redis_url is None)
+    except EmbeddedUnavailable as unavailable:
+        findings.append(Finding("error", str(unavailable)))
     except (RuntimeError, ValueError) as away:
         findings.append(Finding("error", f"Redis: {away}. Set REDIS_URL to a server that this machine can reach."))
     if not missing:

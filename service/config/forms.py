@@ -177,7 +177,7 @@ def one_of(*words: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if text.lower() not in words:
-            raise ValueError(f"write {' or '.join(words)}")
+            raise ValueError(f"write {', '.join(words[:-1])} or {words[-1]}")
         return text.lower()
 
     return _optional(check)

@@ -206,7 +206,16 @@ def missing_secrets(settings: Settings) -> list[str]:
     return missing
 
 
+# What pydantic finds wrong with a number, in the words of the other refusals.
+_NUMBERS = {
+    "int_parsing": "write a whole number",
+    "greater_than_equal": "write a number of at least {ge}",
+    "less_than_equal": "write a number of at most {le}",
+}
+
+
 def _sentence(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"][:1]).upper()
-    text = error["msg"].removeprefix("Value error, ").removesuffix(".")
+    text = _NUMBERS.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]
+    text = text.removeprefix("Value error, ").removesuffix(".")
     return f"{name}: {text}." if name else f"{text}."

@@ -194,6 +194,19 @@ def test_an_env_file_that_cannot_be_read_stops_every_command(cli, command, tmp_p
     assert cli(*command) == (2, "", ".env is written in UTF-16. Save it as UTF-8.\n")
 
 
+def test_a_data_folder_that_cannot_be_is_said_once(cli):
+    """A file in the place of OTP_DATA_DIR stops a command with 2, and `check` says in the same words what to set."""
+    exists = re.escape(f"File exists: '{__file__}'")
+    sentence = rf"The data folder cannot be made \(.*{exists}\): set OTP_DATA_DIR, or REDIS_URL\.\n"
+    for command in (["keys", "list"], ["owed", "list"]):
+        status, out, err = cli(*command, OTP_DATA_DIR=__file__, REDIS_URL="")
+        assert (status, out) == (2, "")
+        assert re.fullmatch(sentence, err)
+    status, out, _ = cli("check", OTP_DATA_DIR=__file__, REDIS_URL="")
+    assert status == 1
+    assert re.search(rf"^ERROR {sentence}", out, re.MULTILINE)
+
+
 def test_check_names_what_nothing_reads(cli, store, tmp_path):
     """`check` warns of a misspelt setting wherever it stands, names the likely one, and leaves others' names alone."""
     (tmp_path / ".env").write_text("OTP_LIMIT_NUMBERS=1/1d\nPORT=80\n", "utf-8")

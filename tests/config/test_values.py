@@ -155,6 +155,23 @@ def test_a_value_is_read_or_refused_by_name(name, value, read):
 
 
 @pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"otp_max_sends": "many"}, "OTP_MAX_SENDS: write a whole number."),
+        ({"otp_max_sends": "0"}, "OTP_MAX_SENDS: write a number of at least 1."),
+        ({"otp_code_length": "9"}, "OTP_CODE_LENGTH: write a number of at most 8."),
+        ({"otp_docs": "maybe"}, "OTP_DOCS: write true or false."),
+        ({"otp_log_level": "loud"}, "OTP_LOG_LEVEL: write debug, info, warning or error."),
+    ],
+)
+def test_a_refusal_says_what_to_write(values, sentence):
+    """Whatever judges a value, its refusal names the fix in plain words."""
+    with pytest.raises(SettingsRefused) as refusal:
+        load_settings(_env_file=None, **values)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(
     ("written", "meant"), [("UK", "GB"), ("USA", "US"), ("GER", "DE"), ("us", "US"), ("EL", "GR"), ("IRL", "IE")]
 )
 def test_a_region_that_is_called_otherwise_is_named(written, meant):
