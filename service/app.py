@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from service.adapters.embedded import embedded_valkey
+from service.adapters.embedded import embedded_valkey_beside
 from service.adapters.multiplexer import open_multiplexer
 from service.adapters.redis_error_counts import ErrorCounts, counted_errors
 from service.adapters.redis_health import RedisHealth
@@ -40,9 +40,11 @@ from service.core.confirming import Confirming
 from service.core.delivery import DeliveryReports
 from service.core.ports import Journal
 from service.core.retrying import Retries
+from service.dropped_lines import counting_dropped_lines
 from service.http_server import Connections
 from service.parts import DRAIN_SECONDS, new_rules, open_worker
 from service.telemetry import metrics_text, open_journal
+from service.tracebacks import kind_and_place
 
 VERSION = "0.1.0"
 _OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
@@ -64,15 +66,19 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_doors(settings, journal, connections) as doors:
-            app.router.routes[:0] = doors  # for the OpenAPI page, and to tell a wrong method from a wrong address
-            express.hang(doors)
-            # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(_COLLECT_AFTER)
-            journal("service_started", version=VERSION, pid=os.getpid())
-            yield
+        try:
+            async with open_doors(settings, journal, connections) as doors:
+                app.router.routes[:0] = doors  # for the OpenAPI page, and to tell a wrong method from a wrong address
+                express.hang(doors)
+                # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(_COLLECT_AFTER)
+                journal("service_started", version=VERSION, pid=os.getpid())
+                yield
+        except Exception as fault:
+            journal("service_failed", pid=os.getpid(), **kind_and_place(fault))
+            raise
         journal("service_stopped", pid=os.getpid())
 
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
@@ -89,6 +95,7 @@ async def open_doors(settings: Settings, journal: Journal, connections: Connecti
     """Open the whole service, the worker with it unless `OTP_WORKER` is off; give its routes."""
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
+        await parts.enter_async_context(counting_dropped_lines(RedisStats(scripts).add))
         errors = await parts.enter_async_context(counted_errors(scripts))
         twilio = await parts.enter_async_context(open_twilio(twilio_account(settings)))
         retries = {step: Retries() for step in ("attach_sid", "undo")}
@@ -115,7 +122,9 @@ async def open_doors(settings: Settings, journal: Journal, connections: Connecti
 async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
     """Open the way to Redis: `REDIS_URL`, or the embedded server of `OTP_DATA_DIR`. Nothing is asked yet."""
     async with AsyncExitStack() as parts:
-        url = settings.redis_url or parts.enter_context(embedded_valkey(settings.otp_data_dir))
+        url = settings.redis_url
+        if url is None:
+            url = await parts.enter_async_context(embedded_valkey_beside(settings.otp_data_dir))
         multiplexer = await open_multiplexer(url)
         parts.push_async_callback(multiplexer.close)
         yield Scripts(multiplexer)

@@ -5,16 +5,12 @@ tokens have no way into a line. Business counters are read from Redis at each sc
 are the same whichever worker answers.
 """
 
-import asyncio
 import logging
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TextIO
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
@@ -22,6 +18,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from pydantic_core import to_json
 
 from service.core.ports import Journal
+from service.log_writer import writer_to
 
 FIELDS = frozenset(
     {
@@ -29,6 +26,7 @@ FIELDS = frozenset(
         "request_id", "method", "route", "status", "duration_ms", "problem", "api_key",
         "verification_id", "send", "sid", "delivery", "error_code", "verdict", "reason", "limit", "replayed",
         "owes", "tries", "waited_ms", "delay_ms", "pid", "version", "exception", "where",
+        "logger", "lines",
         "operation", "operator", "number_tag", "outcome", "connections", "descriptors",
     }
 )  # fmt: skip
@@ -42,6 +40,10 @@ _LEVEL_OF = {
     "sid_not_attached": "error",
     "sid_attached_later": "warning",
     "confirmation_fault": "error",
+    "service_failed": "error",
+    "uncaught_exception": "error",
+    "library_error": "error",
+    "library_warning": "warning",
     "confirmation_dead": "warning",
     "answer_not_kept": "warning",
     "idempotency_key_not_released": "warning",
@@ -60,13 +62,14 @@ _LEVEL_OF = {
 }
 
 
-def open_journal(level: str = "info", *, to: TextIO | None = None) -> Journal:
+def open_journal(level: str = "info", *, to: Callable[[bytes, bool], object] | None = None) -> Journal:
     """Return the way to write events, to standard output or elsewhere; quiet the libraries that log requests.
 
+    `to` gets each line, and whether it is more than `info`. Nobody waits for standard output: `log_writer` says how.
     No logging library: every request comes by here, and one dictionary made into one line is all there is to do.
     """
     logging.getLogger("twilio").setLevel(logging.WARNING)
-    lines = _Lines(to or sys.stdout)
+    add = log_to(1) if to is None else to
     levels = _LEVELS[_LEVELS.index("info" if level == "debug" else level) :]
 
     def write(event: str, /, **fields: object) -> None:
@@ -74,31 +77,20 @@ def open_journal(level: str = "info", *, to: TextIO | None = None) -> Journal:
         if level in levels:
             if None in fields.values() or not fields.keys() <= FIELDS:
                 fields = {name: value for name, value in fields.items() if value is not None and name in FIELDS}
-            lines.add(to_json({"event": event, "level": level, "timestamp": _now(), **fields}).decode())
+            add(_line(event, level, fields), level != "info")
 
     return write
 
 
-class _Lines:
-    """Writes lines: those of one turn of the event loop together, at its end; without a loop each at once."""
+def log_to(descriptor: int) -> Callable[[bytes, bool], None]:
+    """Give the way of lines to a descriptor; where lines had to be dropped, one says how many."""
+    writer = writer_to(descriptor)
+    writer.notice = lambda count: _line("log_lines_dropped", "warning", {"lines": count})
+    return writer.add
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._waiting: list[str] = []
 
-    def add(self, line: str) -> None:
-        self._waiting.append(line)
-        if len(self._waiting) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self._write)
-            except RuntimeError:
-                self._write()
-
-    def _write(self) -> None:
-        text, self._waiting = "\n".join([*self._waiting, ""]), []
-        with suppress(OSError, ValueError):  # a log that nobody reads (closed pipe, full disk) must stop no work
-            self._stream.write(text)
-            self._stream.flush()
+def _line(event: str, level: str, fields: Mapping[str, object]) -> bytes:
+    return to_json({"event": event, "level": level, "timestamp": _now(), **fields}) + b"\n"
 
 
 def _now() -> str:
@@ -132,7 +124,7 @@ class _Snapshot(Collector):
         yield from self._gauge_families()
 
     def _counter_families(self, totals: Counter[str]) -> Iterable[Metric]:
-        """Group `check:<verdict>`, `<event>:<country>:<channel>`, and `numbers:`, `lookup:` and `store_error:<what>`.
+        """Group the counters by what stands before the first colon; sends are `<event>:<country>:<channel>`.
 
         Approvals are counted by country and channel alone: their sum is the verdict's count.
         """
@@ -142,6 +134,8 @@ class _Snapshot(Collector):
             "Sends by what became of them: issued, resent, accepted, sent, delivered, approved, confirmed, …",
             labels=["event", "country", "channel"],
         )
+        dropped = CounterMetricFamily("otp_log_lines_dropped", "Log lines that nobody read in time.")
+        dropped.add_metric([], totals["log:dropped"])
         numbers = CounterMetricFamily("otp_numbers", "Numbers by what befell them: stopped.", labels=["event"])
         lookups = CounterMetricFamily(
             "otp_lookups", "Looks at Twilio for lost messages: found, not_found, failed.", labels=["outcome"]
@@ -166,6 +160,7 @@ class _Snapshot(Collector):
         yield numbers
         yield lookups
         yield errors
+        yield dropped
 
     def _gauge_families(self) -> Iterable[Metric]:
         """Group the gauges, called `<name>` or `<name>:<value of its label>`."""

@@ -1,7 +1,5 @@
 """The promises of `service.telemetry`: listed fields only, levels that wake the right people, a harmless log."""
 
-import asyncio
-import io
 import json
 import re
 from collections import Counter
@@ -21,25 +19,40 @@ GAUGES = {
 }  # fmt: skip
 
 
-def written(capsys):
-    """Read the lines that were written."""
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+@pytest.fixture
+def lines():
+    """Give `lines`, to which `open_journal(to=lines)` writes: what each one says, and which are for alarms."""
+    return Lines()
 
 
-def test_an_event_is_one_line_of_json(capsys):
+class Lines(list):
+    """What was written, and the events that came as alarms."""
+
+    def __init__(self):
+        super().__init__()
+        self.alarms = []
+
+    def __call__(self, line, is_alarm):
+        assert line.endswith(b"\n")
+        self.extend(json.loads(text) for text in line.splitlines())
+        self.alarms += [self[-1]["event"]] if is_alarm else []
+
+
+def test_an_event_is_one_line_of_json(lines):
     """Each event is one line with its name, level and UTC time, even when a value has line breaks."""
-    open_journal()("confirmation_dead", sid="SM1", reason="one\ntwo")
-    [line] = written(capsys)
+    open_journal(to=lines)("confirmation_dead", sid="SM1", reason="one\ntwo")
+    [line] = lines
     assert (line["event"], line["level"], line["sid"], line["reason"]) == (
         "confirmation_dead", "warning", "SM1", "one\ntwo",
     )  # fmt: skip
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", line["timestamp"])
 
 
-def test_a_field_that_is_not_listed_is_not_written(capsys):
+def test_a_field_that_is_not_listed_is_not_written(lines):
     """Whatever a caller passes, numbers, codes, keys, tokens and bodies have no way into a line."""
-    open_journal()("request", to="+14155550123", code="123456", token="vt_x", body=b"b", exc_info=True, status=200)
-    [line] = written(capsys)
+    journal = open_journal(to=lines)
+    journal("request", to="+14155550123", code="123456", token="vt_x", body=b"b", exc_info=True, status=200)
+    [line] = lines
     assert set(line) == {"event", "level", "timestamp", "status"}
 
 
@@ -48,10 +61,10 @@ def test_the_list_has_no_field_for_a_secret():
     assert not {"to", "number", "phone", "code", "key", "token", "body", "path", "url", "peer", "message"} & FIELDS
 
 
-def test_a_field_without_a_value_is_left_out(capsys):
+def test_a_field_without_a_value_is_left_out(lines):
     """None says nothing, so it is not written; 0 and False are."""
-    open_journal()("request", verdict=None, duration_ms=0, owes=False)
-    [line] = written(capsys)
+    open_journal(to=lines)("request", verdict=None, duration_ms=0, owes=False)
+    [line] = lines
     assert {name: line.get(name, "absent") for name in ("verdict", "duration_ms", "owes")} == {
         "verdict": "absent", "duration_ms": 0, "owes": False,
     }  # fmt: skip
@@ -66,55 +79,20 @@ def test_a_field_without_a_value_is_left_out(capsys):
         ("error", ["error"]),
     ],
 )
-def test_the_level_decides_what_is_written(capsys, level, expected):
+def test_the_level_decides_what_is_written(lines, level, expected):
     """Below `OTP_LOG_LEVEL` nothing is written: halted confirmations are errors, buried ones warnings."""
-    journal = open_journal(level)
+    journal = open_journal(level, to=lines)
     for event in ("request", "confirmation_dead", "confirming_halted"):
         journal(event)
-    assert [line["level"] for line in written(capsys)] == expected
+    assert [line["level"] for line in lines] == expected
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch):
-    """With its reader gone the log is lost, and the work that it speaks of goes on."""
-
-    class Broken(io.StringIO):
-        def write(self, _):
-            raise BrokenPipeError
-
-    monkeypatch.setattr("sys.stdout", Broken())
-    assert open_journal()("confirmation_settled", sid="SM1") is None
-
-
-class Writes(io.StringIO):
-    """A stream that keeps each write apart."""
-
-    def __init__(self):
-        super().__init__()
-        self.all = []
-
-    def write(self, text):
-        self.all.append([json.loads(line)["sid"] for line in text.splitlines()])
-        return len(text)
-
-
-async def test_lines_of_one_turn_are_one_write_in_their_order():
-    """What happens in one turn of the event loop is written at its end, in order, and the next turn apart from it."""
-    stream = Writes()
-    journal = open_journal(to=stream)
-    journal("confirmation_settled", sid="SM1")
-    journal("confirmation_settled", sid="SM2")
-    assert stream.all == []
-    await asyncio.sleep(0)
-    journal("confirmation_settled", sid="SM3")
-    await asyncio.sleep(0)
-    assert stream.all == [["SM1", "SM2"], ["SM3"]]
-
-
-def test_without_a_loop_each_line_is_written_at_once():
-    """A command that ends after its line has written it."""
-    stream = Writes()
-    open_journal(to=stream)("confirmation_settled", sid="SM1")
-    assert stream.all == [["SM1"]]
+def test_what_is_more_than_info_comes_as_an_alarm(lines):
+    """Warnings and errors are told from the lines of requests, for which there is less room when nobody reads."""
+    journal = open_journal(to=lines)
+    for event in ("request", "confirmation_dead", "confirming_halted"):
+        journal(event)
+    assert lines.alarms == ["confirmation_dead", "confirming_halted"]
 
 
 def test_every_event_of_the_service_passes_listed_fields_only():
@@ -144,10 +122,10 @@ def samples(totals, gauges=GAUGES):
     }
 
 
-def test_the_counters_of_the_scripts_become_three_families():
+def test_the_counters_become_four_families():
     """Checks are told apart by verdict, sends by event, country and channel, numbers by event; gauges stand beside."""
     counted = {"approved:US:sms": 2, "approved:DE:sms": 1, "issued:US:sms": 4, "dead:DE:sms": 1}
-    totals = {**counted, "check:wrong_code": 1, "numbers:stopped": 2}
+    totals = {**counted, "check:wrong_code": 1, "numbers:stopped": 2, "log:dropped": 7}
     assert samples(totals) == {
         ("otp_checks_total", "approved"): 3,
         ("otp_checks_total", "wrong_code"): 1,
@@ -156,6 +134,7 @@ def test_the_counters_of_the_scripts_become_three_families():
         ("otp_sends_total", "sms", "US", "issued"): 4,
         ("otp_sends_total", "sms", "DE", "dead"): 1,
         ("otp_numbers_total", "stopped"): 2,
+        ("otp_log_lines_dropped_total",): 7,
         **{(name,): value for name, value in GAUGES.items()},
     }
 
@@ -166,6 +145,7 @@ def test_a_gauge_may_have_a_label():
     read = samples({}, gauges=waiting)
     assert read == {
         ("otp_checks_total", "approved"): 0,
+        ("otp_log_lines_dropped_total",): 0,
         ("otp_retries_waiting", "attach_sid"): 3,
         ("otp_retries_waiting", "another"): 0,
     }
@@ -174,11 +154,12 @@ def test_a_gauge_may_have_a_label():
 
 def test_no_number_yet_is_no_fault():
     """Before the first send the text is whole and has the gauges."""
-    assert samples({}) == {("otp_checks_total", "approved"): 0, **{(name,): value for name, value in GAUGES.items()}}
+    nothing = {("otp_checks_total", "approved"): 0, ("otp_log_lines_dropped_total",): 0}
+    assert samples({}) == nothing | {(name,): value for name, value in GAUGES.items()}
 
 
 def test_a_counter_of_another_form_is_left_out():
     """A name that is neither a check nor a send breaks no scrape, and odd characters in labels are escaped."""
     read = samples({"odd": 1, "a:b:c:d": 1, 'issued:"\n\\:sms': 2})
     assert read[("otp_sends_total", "sms", '"\n\\', "issued")] == 2
-    assert len(read) == 2 + len(GAUGES)
+    assert len(read) == 3 + len(GAUGES)

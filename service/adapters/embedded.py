@@ -9,6 +9,7 @@ Running the server is left to the keeper (`embedded_keeper.py` explains the lock
 and watches over the keeper: who finds `keeper.lock` free hands it to a new one. Connecting is left to redis-py.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
@@ -20,15 +21,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.adapters import embedded_keeper as keeper
 from service.adapters.embedded_keeper import EmbeddedUnavailable
 
-__all__ = ["EmbeddedUnavailable", "embedded_valkey"]
+__all__ = ["EmbeddedUnavailable", "embedded_valkey", "embedded_valkey_beside"]
 
 _SOCKET_PATH = re.compile(
     r"[A-Za-z0-9/._-]{1,100}"
@@ -64,6 +65,17 @@ def embedded_valkey(data_dir: Path) -> Iterator[str]:
                 _leave(users, place)
     finally:
         os.close(users)
+
+
+@asynccontextmanager
+async def embedded_valkey_beside(data_dir: Path) -> AsyncIterator[str]:
+    """Give the same beside an event loop, which goes on while a server starts and ends."""
+    embedded = embedded_valkey(data_dir)
+    url = await asyncio.to_thread(embedded.__enter__)
+    try:
+        yield url
+    finally:
+        await asyncio.to_thread(embedded.__exit__, None, None, None)
 
 
 @dataclass(frozen=True)

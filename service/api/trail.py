@@ -11,7 +11,6 @@ and what CORS must see, comes over ASGI. Id, headers and line are the same, also
 import random
 import re
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
@@ -26,6 +25,7 @@ from service.api.reply import Header, Reply, content_type, header_bytes, own_hea
 from service.api.route import ended_early
 from service.core.ports import Journal
 from service.http_server import Answer, Connections, DirectApplication, RequestView
+from service.tracebacks import kind_and_place
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
 # No answer may be cached or sniffed, whoever wrote it.
@@ -134,7 +134,7 @@ class Trail(DirectApplication):
                 self._leave_line(scope["method"], request_id, status, started, log)
 
     def _fault_reply(self, fault: Exception, request_id: bytes, log: dict[str, Any]) -> Reply:
-        self._journal("unexpected_error", request_id=request_id.decode(), **_where(fault))
+        self._journal("unexpected_error", request_id=request_id.decode(), **kind_and_place(fault))
         log["problem"] = "internal_error"
         return problem_reply(ProblemAnswer("internal_error"))
 
@@ -181,12 +181,3 @@ def _request_id(given: bytes | None) -> bytes:
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
     return b"%016x" % random.getrandbits(64)  # it tells requests apart and opens nothing
-
-
-def _where(fault: Exception) -> dict[str, str]:
-    """Name the kind and place of a fault; its message may hold what must not be logged."""
-    frames = traceback.extract_tb(fault.__traceback__)
-    return {
-        "exception": type(fault).__name__,
-        "where": " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-4:])),
-    }

@@ -11,8 +11,10 @@ import uvicorn
 import uvloop
 from uvicorn.config import STARTUP_FAILURE
 
+from service.adapters.dial import read_url
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_error_counts import counted_errors
+from service.adapters.redis_ledgers import RedisStats
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.cli.console import refuse
@@ -21,7 +23,9 @@ from service.config.settings import Settings, load_settings, missing_to_serve
 from service.core.ports import Journal
 from service.demo import run_demo
 from service.descriptors import descriptor_limit, raise_limit, sandbox_connections
+from service.dropped_lines import counting_dropped_lines
 from service.http_server import Connections
+from service.library_log import take_over_output
 from service.listening import listen
 from service.parts import open_worker
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
@@ -42,6 +46,7 @@ def demo(
     """Walk the loop in the terminal against a stand-in for Twilio, then go on serving. Needs no account."""
     _end_with_zero_when_stopped()
     raise_limit()
+    take_over_output("warning")
     raise typer.Exit(asyncio.run(run_demo(host=host, port=port, once=once)))
 
 
@@ -54,6 +59,7 @@ def serve(
     signal.signal(signal.SIGHUP, lambda *_: None)
     settings = _settings_to_serve()
     raise_limit()
+    take_over_output(settings.otp_log_level)
     journal = open_journal(settings.otp_log_level)
     _warn(settings, journal)
     with ExitStack() as held:
@@ -72,6 +78,7 @@ def worker() -> None:
     """Pay confirmations, without the API. Any number may run."""
     settings = _settings_to_serve()
     raise_limit()
+    take_over_output(settings.otp_log_level)
 
     async def work() -> None:
         stop = asyncio.Event()
@@ -80,6 +87,7 @@ def worker() -> None:
         journal = open_journal(settings.otp_log_level)
         async with (
             open_redis(settings) as scripts,
+            counting_dropped_lines(RedisStats(scripts).add),
             counted_errors(scripts),
             open_twilio(twilio_account(settings)) as twilio,
             open_worker(settings, scripts, twilio, journal),
@@ -95,6 +103,7 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     listen(host, port).close()
     _end_with_zero_when_stopped()
     account = SandboxSettings()
+    take_over_output("warning", descriptor=2)
     typer.echo(f"TWILIO_BASE_URL=http://{host}:{port}")
     typer.echo(f"TWILIO_ACCOUNT_SID={account.account_sid}")
     typer.echo(f"TWILIO_AUTH_TOKEN={account.auth_token}")
@@ -106,7 +115,9 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
         port=port,
         http=DroppingProtocol,
         proxy_headers=False,
+        access_log=False,
         log_level="warning",
+        log_config=None,
     )
 
 
@@ -124,6 +135,8 @@ def _settings_to_serve() -> Settings:
     missing = missing_to_serve(settings)
     if missing:
         refuse("\n".join([*missing, "To try the service without an account, run: otp-service demo"]))
+    if settings.redis_url:
+        read_url(settings.redis_url, timeout_seconds=1)  # not understood: a sentence, before anything starts
     return settings
 
 

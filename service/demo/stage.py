@@ -93,6 +93,7 @@ async def _serving(
             http=DroppingProtocol,
             lifespan="on",
             log_level="warning",
+            log_config=None,  # what it says goes where the command has `logging` go
             access_log=False,
             server_header=False,
             proxy_headers=False,

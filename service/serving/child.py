@@ -14,6 +14,7 @@ import uvloop
 
 from service.config.settings import load_settings
 from service.descriptors import raise_limit
+from service.library_log import take_over_output
 from service.serving.server import Server, run_server
 from service.telemetry import open_journal
 
@@ -28,6 +29,7 @@ async def _serve(channel: socket.socket, listeners: list[socket.socket]) -> None
             parent.write(line)
 
     settings = load_settings()
+    take_over_output(settings.otp_log_level)
     server = Server(
         settings,
         open_journal(settings.otp_log_level),

@@ -60,6 +60,7 @@ class Server(uvicorn.Server):
                 backlog=_BACKLOG,
                 access_log=False,
                 log_level="warning",
+                log_config=None,  # what it says goes where this process has `logging` go
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=settings.otp_keep_alive,

@@ -75,9 +75,10 @@ async def test_a_line_tells_who_called_and_what_came_of_it(watched, lines):
     assert 0 < line["duration_ms"] < 60_000
 
 
-async def test_nothing_that_is_secret_reaches_the_log(capsys, start, eventually):
+async def test_nothing_that_is_secret_reaches_the_log(start, eventually):
     """In the real log no line holds the number, a code, a key, a token, or a field that is not on the list."""
-    service = await start(journal=open_journal())
+    lines = []
+    service = await start(journal=open_journal(to=lambda line, _: lines.append(line.decode())))
     issued = await service.issue(reference="order-1", client_ip="192.0.2.77")
     one = f"{ISSUE}/{issued['id']}"
     [code] = service.codes()
@@ -86,7 +87,7 @@ async def test_nothing_that_is_secret_reaches_the_log(capsys, start, eventually)
     await service.call("POST", one + "/verify?code=" + code, {"code": [code]}, key="otp_sk_" + "z" * 40)
     await service.call("GET", "/+14155550123", headers={"X-Request-ID": "+14155550123", "User-Agent": code})
     assert await eventually(service.confirmed)
-    written = capsys.readouterr().out
+    written = "".join(lines)
     parsed = [json.loads(line) for line in written.splitlines()]
     requests = [line for line in parsed if line["event"] == "request" and not line["route"].startswith("/twilio/")]
     assert [line["status"] for line in requests] == [201, 200, 200, 401, 404]
@@ -152,11 +153,12 @@ async def test_a_503_tells_the_log_its_reason_and_the_caller_nothing(start, gate
     await gate.open()
 
 
-async def test_other_problems_need_no_reason(capsys, start):
+async def test_other_problems_need_no_reason(start):
     """A refusal that its code explains has no reason in the written line."""
-    service = await start(journal=open_journal())
+    lines = []
+    service = await start(journal=open_journal(to=lambda line, _: lines.append(line.decode())))
     await service.call("GET", UNKNOWN)
-    [line] = [json.loads(text) for text in capsys.readouterr().out.splitlines() if '"event":"request"' in text]
+    [line] = [json.loads(text) for text in lines if '"event":"request"' in text]
     assert (line["problem"], "reason" in line) == ("unknown_verification", False)
 
 

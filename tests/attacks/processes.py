@@ -32,6 +32,7 @@ class Process:
     log_file: Path
     port: int | None = None
     client: object = None
+    outputs: dict = field(default_factory=dict)  # `stdout` and `stderr`, where they shall not go into the log file
     child: subprocess.Popen = field(init=False)
 
     @property
@@ -43,7 +44,10 @@ class Process:
         """Start, or start again on the same port; a server has answered when this returns."""
         with self.log_file.open("ab") as log:
             self.child = subprocess.Popen(  # noqa: ASYNC220 - a fork of a few milliseconds; it must outlive this call
-                self.command, env=self.environment, cwd=self.log_file.parent, stdout=log, stderr=log
+                self.command,
+                env=self.environment,
+                cwd=self.log_file.parent,
+                **({"stdout": log, "stderr": log} | self.outputs),
             )
         return await self.ready()
 
@@ -86,14 +90,17 @@ async def launcher(folder):
     """Give `launch(running, command="serve", **environment)`, which starts one process; all end with the block."""
     async with AsyncExitStack() as stack:
 
-        async def launch(running, command="serve", *, arguments=(), python_path=(), descriptors=None, **environment):
-            port = free_port() if command == "serve" else None
+        async def launch(
+            running, command="serve", *, arguments=(), python_path=(), descriptors=None, outputs=None, **environment
+        ):
+            port = free_port() if command in {"serve", "demo"} else None
             words = [*command.split(), *(["--port", str(port)] if port else []), *arguments]
             process = Process(
                 [*_limited(descriptors), sys.executable, "-m", "service", *words],
                 environment_of(running.settings, port, python_path) | environment,
                 folder / f"{command.split()[0]}-{port or os.urandom(4).hex()}.log",
                 port,
+                outputs=outputs or {},
             )
             if port:
                 http = aiohttp.ClientSession(

@@ -9,7 +9,7 @@ from service.cli import main
 
 
 @pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
+def cli(monkeypatch, capfd, tmp_path):
     """Give a function that runs a command in this process: (exit status, output, errors).
 
     The audit lines among the errors are put aside, in `audited`.
@@ -19,14 +19,14 @@ def cli(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments, **environment):
-        capsys.readouterr()
+        capfd.readouterr()
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["otp-service", *arguments])
             for name, value in environment.items():
                 patch.setenv(name, value)
             with pytest.raises(SystemExit) as end:
                 main()
-        written = capsys.readouterr()
+        written = capfd.readouterr()
         assert "Traceback" not in written.err
         lines = written.err.splitlines(keepends=True)
         audit = [line for line in lines if line.startswith('{"') and json.loads(line)["event"] == "audit"]

@@ -145,7 +145,11 @@ def test_redis_away_is_a_sentence(cli):
 
 
 def test_a_password_in_a_broken_address_is_not_shown(cli):
-    """A REDIS_URL that is not understood is refused without a piece of it."""
+    """A REDIS_URL that is not understood is refused without a piece of it, by those that serve before they start."""
+    keys = {name: secrets.token_urlsafe(32) for name in ("OTP_SECRET_KEYS", "OTP_INDEX_KEY")}
+    for command in ("serve", "worker"):
+        status, _, err = cli(command, **twilio_at(1), **keys, REDIS_URL="redis://user:p4ssw0rd/x#y@host:port")
+        assert (status, "the Redis URL is not understood" in err, "p4ss" in err) == (2, True, False)
     status, _, err = cli("keys", "list", REDIS_URL="redis://user:p4ssw0rd/x#y@host:port")
     assert status == 2
     assert err.startswith("REDIS_URL: the Redis URL is not understood")

@@ -1,0 +1,183 @@
+"""Output that waits for nobody: a bounded buffer and one daemon thread for each place that the process writes to.
+
+Whoever adds a line returns at once, whatever becomes of it: a pipe that nobody reads, a stopped terminal, a full disk.
+When the buffer is full the newest lines are dropped: what is in it leads up to the trouble, and the gap lies in one
+place, where one line says how many are missing. Lines for alarms may use as much room again. At the end of the process
+what is left has one second. That lines stay whole beside those of other processes is left to `shared_output`.
+"""
+
+import atexit
+import io
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from service.shared_output import occupy_closed_descriptors, piece_bytes, write_all
+
+MOST_LINES = 10_000
+MOST_BYTES = 4 * 1024 * 1024
+_GATHER_SECONDS = 0.01  # lines of this time are written together: each write costs the event loop a change of threads
+_LAST_SECONDS = 1.0
+
+
+class LogWriter:
+    """Writes to one descriptor. Its thread starts with the first line, so in each process after its start."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.notice: Callable[[int], bytes] | None = None  # writes the line about dropped lines
+        self.dropped = 0
+        self._told = 0
+        self._descriptor = descriptor
+        self._piece_bytes = piece_bytes(descriptor)
+        # A lock that its holder may take again: destructors run at any moment, and may warn.
+        self._lock = threading.RLock()
+        self._buffer = bytearray()
+        self._lines = 0
+        self._in_hand = 0  # lines that the thread has taken out of the buffer and not yet written
+        self._is_idle = True
+        self._wake = threading.Semaphore(0)
+        self._is_torn = False  # the last write ended within a line
+        self._has_thread = False
+        self._end_at: float | None = None
+
+    def add(self, text: bytes, is_alarm: bool = False, lines: int = 1) -> None:  # noqa: FBT001, FBT002 - for every line
+        """Take some whole lines, or count them as dropped."""
+        share = 2 if is_alarm else 1
+        with self._lock:
+            if self._lines >= MOST_LINES * share or len(self._buffer) >= MOST_BYTES * share:
+                self.dropped += lines
+                return
+            self._buffer += text
+            self._lines += lines
+            if not self._is_idle:
+                return
+            self._is_idle = False
+            if not self._has_thread:
+                self._start()
+        self._wake.release()
+
+    @property
+    def unwritten(self) -> int:
+        """How many lines wait."""
+        return self._lines + self._in_hand
+
+    def end(self) -> None:
+        """Wait until what was added is written, until one second after the first such call at most."""
+        if self._end_at is None:
+            self._end_at = time.monotonic() + _LAST_SECONDS
+        while not self._is_idle and time.monotonic() < self._end_at:
+            time.sleep(_GATHER_SECONDS / 2)
+
+    def _start(self) -> None:
+        self._has_thread = True
+        with suppress(RuntimeError):  # which a process that is ending already raises
+            threading.Thread(target=self._run, name=f"log-{self._descriptor}", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.acquire()
+            while not self._is_idle:
+                if self._end_at is None:
+                    time.sleep(_GATHER_SECONDS)
+                # What was dropped by now came after all that is in the buffer, and before all that comes next.
+                with self._lock:
+                    text, self._buffer = self._buffer, bytearray()
+                    self._in_hand, self._lines, dropped = self._lines, 0, self.dropped
+                for piece in _pieces(bytes(text), self._piece_bytes):
+                    self._write_or_drop(piece)
+                self._tell(dropped)
+                with self._lock:
+                    self._in_hand = 0
+                    self._is_idle = not self._buffer
+
+    def _write_or_drop(self, piece: bytes) -> None:
+        lines = piece.count(b"\n")
+        if not self._write(piece):
+            with self._lock:
+                self.dropped += lines
+        self._in_hand -= lines
+
+    def _tell(self, dropped: int) -> None:
+        """Say in one line how many were dropped since it was last said."""
+        if dropped > self._told and self.notice is not None and self._write(self.notice(dropped - self._told)):
+            self._told = dropped
+
+    def _write(self, text: bytes) -> bool:
+        """Write; tell whether it could be."""
+        try:
+            write_all(self._descriptor, b"\n" + text if self._is_torn else text)
+        except OSError as failure:
+            self._is_torn = self._is_torn or getattr(failure, "written", 0) > 0
+            return False
+        self._is_torn = False
+        return True
+
+
+def _pieces(text: bytes, most: int) -> Iterator[bytes]:
+    """Cut after lines, as many in each piece as fit; a longer line is alone."""
+    start = 0
+    while start < len(text):
+        end = len(text)
+        if end - start > most:
+            end = text.rfind(b"\n", start, start + most) + 1 or text.find(b"\n", start) + 1 or end
+        yield text[start:end]
+        start = end
+
+
+_writers: dict[tuple[int, int], LogWriter] = {}
+
+
+def writer_to(descriptor: int) -> LogWriter:
+    """Give the one writer of this process to what a descriptor leads to: standard output and error may be one pipe."""
+    occupy_closed_descriptors()
+    place = os.fstat(descriptor)
+    return _writers.setdefault((place.st_dev, place.st_ino), LogWriter(descriptor))
+
+
+def dropped_lines(*, at_end: bool = False) -> int:
+    """Count the lines that this process has dropped; at its end also those that nobody has read."""
+    return sum(writer.dropped + (writer.unwritten if at_end else 0) for writer in _writers.values())
+
+
+@atexit.register
+def end_output() -> None:
+    """Give what is queued its last second."""
+    for writer in _writers.values():
+        writer.end()
+
+
+class _Queued(io.RawIOBase):
+    """A standard stream whose text goes through a writer."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._writer = writer_to(descriptor)
+
+    def writable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def fileno(self) -> int:
+        """Give the descriptor itself."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Tell whether somebody sees it."""
+        return os.isatty(self._descriptor)
+
+    def write(self, text: Any, /) -> int:
+        """Queue it."""
+        content = bytes(text)
+        self._writer.add(content, lines=content.count(b"\n"))
+        return len(content)
+
+
+def queue_standard_streams() -> None:
+    """Let nothing that prints wait: neither a line of ours nor one of a library."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        raw = io.BufferedWriter(_Queued(descriptor))
+        setattr(sys, name, io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", line_buffering=True))
