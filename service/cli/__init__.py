@@ -11,11 +11,12 @@ import typer
 
 from service import check as diagnosis
 from service.adapters.embedded import EmbeddedUnavailable
-from service.cli import first_message, keys, numbers, owed, running
+from service.cli import audit, first_message, keys, numbers, owed, running
 from service.cli.console import refuse
 from service.config.env_file import unread_names
 from service.config.settings import SETTINGS, SettingsRefused, load_settings
 from service.core.ports import StoreUnavailable
+from service.shared_output import occupy_closed_descriptors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (running.demo, running.serve, running.worker, running.sandbox):
@@ -24,8 +25,13 @@ for command in (running.demo, running.serve, running.worker, running.sandbox):
 
 def main() -> None:
     """Run a command; an expected failure is one sentence on standard error, never a traceback."""
+    occupy_closed_descriptors()
     try:
         app()
+    except SystemExit as end:
+        if audit.unwritten and not end.code:
+            refuse(f"Done, but its audit line could not be written: {audit.unwritten[0]}")
+        raise
     except StoreUnavailable as away:
         refuse(f"Redis: {away}. {away.fault.sentence}")
     except (SettingsRefused, EmbeddedUnavailable, ValueError, OSError) as failure:

@@ -11,7 +11,6 @@ import uvicorn
 import uvloop
 from uvicorn.config import STARTUP_FAILURE
 
-from service.adapters.dial import read_url
 from service.adapters.embedded import embedded_valkey
 from service.adapters.redis_error_counts import counted_errors
 from service.adapters.redis_ledgers import RedisStats
@@ -135,8 +134,6 @@ def _settings_to_serve() -> Settings:
     missing = missing_to_serve(settings)
     if missing:
         refuse("\n".join([*missing, "To try the service without an account, run: otp-service demo"]))
-    if settings.redis_url:
-        read_url(settings.redis_url, timeout_seconds=1)  # not understood: a sentence, before anything starts
     return settings
 
 

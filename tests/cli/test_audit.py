@@ -1,12 +1,14 @@
 """The promises of `service.cli.audit`: one line per command on a key or a number, with who and what, and no secret."""
 
 import asyncio
-import io
 import json
 import os
 import pwd
 import secrets
+import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import typer
@@ -14,6 +16,7 @@ import typer
 from service.cli.audit import audited
 from service.core.keyring import Keyring
 
+ROOT = Path(__file__).parents[2]
 NUMBER = "+14155550123"
 WHO = pwd.getpwuid(os.getuid()).pw_name
 
@@ -68,13 +71,11 @@ def test_the_line_is_written_at_every_log_level(cli, store, level):
 
 
 @pytest.mark.parametrize("end", [ValueError, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
-def test_a_deed_that_breaks_off_has_its_line(end, monkeypatch):
+def test_a_deed_that_breaks_off_has_its_line(end, capfd):
     """However an operation ends, it has left one line, which says that it failed."""
-    written = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", written)
     with pytest.raises(end), audited("keys create", api_key="shop"):
         raise end
-    [line] = written.getvalue().splitlines()
+    [line] = capfd.readouterr().err.splitlines()
     assert (json.loads(line)["event"], json.loads(line)["outcome"]) == ("audit", "failed")
 
 
@@ -99,6 +100,47 @@ def test_what_was_done_is_done_though_nobody_listens(cli, store, monkeypatch):
         monkeypatch.setattr(typer, "echo", break_off)
         assert cli(*command, **keys)[0] != 0
     assert [line["outcome"] for line in cli.audited] == ["done"] * len(COMMANDS)
+
+
+def run_with_errors_at(stderr, valkey, tmp_path):
+    """Start `keys list` in a process of its own, with a descriptor as its standard error."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": valkey}
+    environment |= {name: secrets.token_urlsafe(32) for name in ("OTP_SECRET_KEYS", "OTP_INDEX_KEY")}
+    command = [sys.executable, "-m", "service", "keys", "list"]
+    return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=stderr)
+
+
+def test_a_line_waits_for_its_reader(store, valkey, tmp_path):
+    """On a pipe that is full, and does not block, the command waits, and the line is written: none is dropped."""
+    reader, end = os.pipe()
+    os.set_blocking(end, False)
+    filled = 0
+    with suppress(BlockingIOError):
+        while True:
+            filled += os.write(end, b"x" * 4096)
+    with run_with_errors_at(end, valkey, tmp_path) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3)
+        os.close(end)
+        with os.fdopen(reader, "rb") as read:
+            line = read.read()[filled:]
+        assert (json.loads(line)["event"], process.wait(20)) == ("audit", 0)
+
+
+def test_a_line_that_cannot_be_written_is_an_exit_status(store, valkey, tmp_path):
+    """With nobody left to read its standard error the command does its work, and ends with 2 and not with 0."""
+    reader, end = os.pipe()
+    os.close(reader)
+    with run_with_errors_at(end, valkey, tmp_path) as process:
+        os.close(end)
+        assert process.wait(20) == 2
+
+
+def test_no_audit_line_goes_through_a_log_that_drops():
+    """Audit lines are written by the commands on keys and numbers alone, through `cli.audit`, which waits."""
+    audits = [path.name for path in (ROOT / "service").rglob("*.py") if '"audit"' in path.read_text("utf-8")]
+    users = {path.name for path in (ROOT / "service").rglob("*.py") if "audited(" in path.read_text("utf-8")}
+    assert (audits, users) == (["audit.py"], {"audit.py", "keys.py", "numbers.py"})
 
 
 def test_no_line_stands_among_what_was_asked_for(cli, store, monkeypatch):
