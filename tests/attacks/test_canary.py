@@ -93,7 +93,7 @@ async def test_a_fault_of_ours_is_a_problem_that_says_nothing(faulty, eventually
 
 TALKATIVE = """
 from service.api import trail
-trail._where = lambda fault: {"where": str(fault)}
+trail.kind_and_place = lambda fault: {"where": str(fault)}
 """
 
 
