@@ -15,6 +15,7 @@ import uvloop
 from service.config.settings import load_settings
 from service.descriptors import raise_limit
 from service.library_log import take_over_output
+from service.log_writer import end_output
 from service.serving.server import Server, run_server
 from service.telemetry import open_journal
 
@@ -38,7 +39,10 @@ async def _serve(channel: socket.socket, listeners: list[socket.socket]) -> None
         beat=lambda: report(ALIVE),
     )
     obeying = asyncio.create_task(_obey(orders, server))
-    await run_server(server, listeners)
+    try:
+        await run_server(server, listeners)
+    finally:
+        end_output()  # before the channel ends, at which a parent that waits for READY kills us
     obeying.cancel()
 
 

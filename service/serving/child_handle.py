@@ -34,7 +34,7 @@ class Child:
 
     async def is_ready(self) -> bool:
         """Wait until it serves; False when it ended, or takes too long."""
-        with suppress(OSError, TimeoutError):
+        with suppress(OSError, EOFError, TimeoutError):
             async with asyncio.timeout(_START_SECONDS):
                 return await self._reports.readuntil() == READY
         return False

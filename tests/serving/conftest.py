@@ -12,7 +12,9 @@ async def launch(tmp_path, eventually):
 
         async def launch_all(running, *, arguments=("--workers", "1"), **environment):
             process = await start_process(running, arguments=arguments, **environment)
-            assert await eventually(lambda: process.log.count("service_started") == int(arguments[1]), seconds=30)
+            workers = int(arguments[1])
+            has_started = await eventually(lambda: process.log.count("service_started") == workers, seconds=30)
+            assert has_started, process.log
             return process
 
         yield launch_all
