@@ -10,7 +10,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from service.core.addresses import read_address
-from service.core.codes import LONGEST, SHORTEST
+from service.core.codes import LONGEST, LONGEST_TYPED, SHORTEST, TYPED_PATTERN, read_code
 from service.core.texts import LOCALES
 from service.core.verification import ID_PATTERN
 
@@ -47,6 +47,11 @@ VerificationId = Annotated[
 ]
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Locale = Annotated[str, AfterValidator(_known_locale)]
+TypedCode = Annotated[
+    str,
+    AfterValidator(read_code),
+    Field(json_schema_extra={"pattern": TYPED_PATTERN, "minLength": SHORTEST, "maxLength": LONGEST_TYPED}),
+]
 CodeLength = Annotated[int, Field(ge=SHORTEST, le=LONGEST), BeforeValidator(_whole)]
 Lifetime = Annotated[int, Field(ge=30, le=600), BeforeValidator(_whole)]
 Address = Annotated[

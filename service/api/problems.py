@@ -193,8 +193,10 @@ def _invalid(failure: ValidationError) -> ProblemAnswer:
     errors = failure.errors(include_url=False, include_input=False, include_context=True)
     if errors[0]["type"] == "json_invalid":
         return ProblemAnswer("malformed_body")
+    typed = [error for error in errors if error["loc"] == ("code",) and error["type"] == "value_error"]
     return ProblemAnswer(
         "invalid_request",
+        _sentence(typed[0]) if typed else None,
         errors=[{"pointer": _pointer(error["loc"]), "detail": _sentence(error)} for error in errors],
     )
 

@@ -1,6 +1,6 @@
 """Schemas: what the API takes and gives, strict on the way in.
 
-Unknown fields are refused, nothing is coerced, every pattern is ASCII. These models are also the
+Unknown fields are refused, nothing is coerced; what people type is folded (`core.folding`). These models are also the
 OpenAPI page, so each field says what it is for. Answers are described by models and written by
 `Answers`.
 """
@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.api.fields import HOST_PATTERN, Address, CodeLength, Instant, Lifetime, Locale, Purpose
-from service.core.codes import CODE_PATTERN
+from service.api.fields import HOST_PATTERN, Address, CodeLength, Instant, Lifetime, Locale, Purpose, TypedCode
 from service.core.issuing import IssueRequest
 from service.core.phone import E164_PATTERN, mask
 from service.core.texts import LOCALES
@@ -101,7 +100,11 @@ class IssueBody(_Body):
 class CheckBody(_Body):
     """What the person typed."""
 
-    code: str = Field(pattern=CODE_PATTERN, description="The code, as a string of ASCII digits.", examples=["123456"])
+    code: TypedCode = Field(
+        description="The code as it was typed, 4 to 8 digits of any script. Blanks, dashes and marks that nobody sees "
+        "are taken out before it is looked at: `123 456`, `123-456` and `١٢٣٤٥٦` are the code 123456.",
+        examples=["123456"],
+    )
     to: str | None = Field(
         None,
         max_length=32,

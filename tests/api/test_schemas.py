@@ -108,14 +108,19 @@ def test_a_whole_number_may_be_written_with_a_point():
 
 @pytest.mark.parametrize("code", ["1234", "00000000", "123456"])
 def test_a_code_is_a_string_of_4_to_8_digits(code):
-    """Codes keep their leading zeros, and have 4 to 8 ASCII digits."""
+    """Codes keep their leading zeros, and have 4 to 8 digits."""
     assert check(code=code).code == code
 
 
 @pytest.mark.parametrize(
-    "code",
-    ["", "123", "123456789", "12 34", "-1234", "+1234", "1234\n", "\uff11\uff12\uff13\uff14", 1234, None, ["1234"]],
+    "code", ["12 34", "12-34", "1234\n", "\uff11\uff12\uff13\uff14", "\u200f\u0661\u0662\u0663\u0664"]
 )
+def test_a_code_is_folded_before_anything_looks_at_it(code):
+    """However 1234 is typed, what is handed on is 1234."""
+    assert check(code=code).code == "1234"
+
+
+@pytest.mark.parametrize("code", ["", "123", "123456789", "1234 56789", "+1234", "12.34", "123²", 1234, None, ["1234"]])
 def test_anything_else_is_no_code(code):
     """What is no code is refused before it costs an attempt."""
     with pytest.raises(ValidationError):

@@ -20,7 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from service.core.codes import CODE_PATTERN, LONGEST, SHORTEST, Codes, draw_code
+from service.core.codes import (
+    CODE_PATTERN,
+    LONGEST,
+    LONGEST_TYPED,
+    SHORTEST,
+    TYPED_PATTERN,
+    Codes,
+    draw_code,
+    read_code,
+)
 
 SCHEMA = TypeAdapter(Annotated[str, Field(pattern=CODE_PATTERN)])
 DRAWS = 100_000
@@ -35,7 +44,7 @@ FOREIGN_ZEROS = (0x660, 0x6F0, 0x966, 0xFF10, 0x1D7CE)  # Arabic, Persian, Devan
 
 
 def is_code(text: str) -> bool:
-    """Ask the door: the pattern as the published schema applies it is the one judge of a code's form."""
+    """Tell whether a text is a code as it is drawn, stored and listed for test numbers."""
     try:
         SCHEMA.validate_python(text)
     except ValidationError:
@@ -182,51 +191,57 @@ def test_texts_of_another_length_are_no_code(length: int) -> None:
 
 
 @given(st.sampled_from(FOREIGN_ZEROS), st.text("0123456789", min_size=4, max_size=8), st.data())
-def test_foreign_digits_are_no_code(zero: int, code: str, data: st.DataObject) -> None:
-    """One digit of another script is enough to refuse a code, though `int` would read it."""
-    at = data.draw(st.integers(0, len(code) - 1))
-    disguised = code[:at] + chr(zero + int(code[at])) + code[at + 1 :]
-    assert int(disguised) == int(code)
-    assert not is_code(disguised)
+def test_digits_of_every_script_are_a_code(zero: int, code: str, data: st.DataObject) -> None:
+    """A digit of another script, alone among ASCII ones or not, is read as the digit that it is."""
+    at = data.draw(st.integers(0, len(code)))
+    disguised = code[:at] + "".join(chr(zero + int(digit)) for digit in code[at:])
+    assert read_code(disguised) == code
+
+
+BETWEEN = " -\t\n\r\u00a0\u202f\u2009\u200f\u202a\u2011\u2013\u2212\ufeff\u00ad\ufe0f"
+
+
+@given(st.text("0123456789", min_size=4, max_size=8), st.data())
+def test_what_stands_between_digits_is_left_out(code: str, data: st.DataObject) -> None:
+    """Blanks, dashes and invisible marks before, between and behind the digits change nothing of the code."""
+    between = st.text(BETWEEN, max_size=3)
+    assert read_code("".join(data.draw(between) + digit for digit in code) + data.draw(between)) == code
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["583 092", "583-092", "583\u00a0092", "\u200f583092", "٥٨٣٠٩٢", "५८३०९२", "\uff15\uff18\uff13\uff10\uff19\uff12"],
+)
+def test_what_people_type_is_their_code(typed: str) -> None:
+    """The same code in the ways in which phones show it and keyboards write it."""
+    assert read_code(typed) == "583092"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "123456\n",
-        "\n123456",
-        " 123456",
-        "123456 ",
-        "123 456",
-        "12345\0",
-        "+12345",
-        "-12345",
-        "1e5",
-        "0x1234",
-        "1_000",
-        "123456\u2028",
-        "\ufeff123456",
-        "12345\u00b2",
-        "\u2167" * 6,
-        "nan",
-        "null",
-        "[123456]",
-        "123456,123456",
-        "1234.5",
+        "", " ", "12 3", "1-2-3", "123456789", "1234 5678 9", "12345\0", "+12345", "1e5", "0x1234", "1_000", "nan",
+        "null", "[123456]", "123456,123456", "1234.5", "12345\u00b2", "\u2167" * 6, "\u2460" * 6, "12345O", "code 12345",
+        "1" * 9, "\u0661" * 9, "123456" + " " * LONGEST_TYPED, "\u200b" * 64,
     ],
-)
+)  # fmt: skip
 def test_nearly_codes_are_no_code(text: str) -> None:
-    """Blanks, line ends, signs and number formats are not tolerated around or inside a code."""
-    assert not is_code(text)
+    """Fewer than 4 digits, more than 8, or anything beside digits, blanks and dashes is refused in one sentence."""
+    with pytest.raises(ValueError, match=r"^The code has 4 to 8 digits\.$"):
+        read_code(text)
 
 
-@given(st.text(max_size=10) | st.text("0123456789\n \uff11\u0661", max_size=10))
-def test_the_schema_and_the_rule_agree(text: str) -> None:
-    """What the published pattern lets in is what the rule calls a code."""
-    if re.fullmatch("[0-9]{4,8}", text) is None:
-        assert not is_code(text)
+@given(st.text(max_size=70) | st.text(f"0123456789{BETWEEN}\uff11\u0661x+", max_size=14))
+def test_the_published_pattern_stops_nobody(text: str) -> None:
+    """What is a code passes the pattern that callers see; of ASCII texts the two agree to the letter."""
+    fits = re.search(TYPED_PATTERN, text) is not None and SHORTEST <= len(text) <= LONGEST_TYPED
+    try:
+        code = read_code(text)
+    except ValueError:
+        assert not (fits and text.isascii())
     else:
-        assert is_code(text)
+        assert fits
+        assert is_code(code)
 
 
 numbers = st.from_regex(r"\A\+[1-9][0-9]{6,14}\Z")

@@ -37,6 +37,18 @@ async def test_a_right_code_is_approved_once_and_used_afterwards(running, settle
     assert await settled(running) == [("confirmed", 1)]
 
 
+async def test_a_code_counts_however_it_is_typed(running):
+    """Blanks, dashes, invisible marks and another script's digits are the same code: compared, approved, repeated."""
+    issued = await running.issue()
+    [code] = running.codes()
+    arabic = "".join(chr(0x660 + int(digit)) for digit in code)
+    path, key = f"{PATH}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
+    spellings = (f"{code[:3]}\u00a0{code[3:]}", code, f"\u200f{arabic}", f"{code[:3]}-{code[3:]}\n")
+    answers = [await running.call("POST", path, {"code": typed}, headers=key) for typed in spellings]
+    assert [(status, body["verdict"]) for status, body, _ in answers] == [(200, "approved")] * 4
+    assert (await running.verify(issued["id"], arabic))["verdict"] == "used"
+
+
 async def test_of_many_checks_at_once_one_is_approved(running, settled):
     """Whatever number of right codes arrive together, one of them is approved and one report is posted (promise 1)."""
     issued = await running.issue()

@@ -85,6 +85,14 @@ def test_a_whole_message_may_be_pasted(visitor, end, text):
     expect(visitor.page.locator('[data-step="typed"]')).to_contain_text("1 attempt counted")
 
 
+def test_a_code_may_be_typed_in_any_digits(visitor):
+    """Arabic digits, with the marks that copying brings along, are the code, and are checked at once."""
+    visitor.sign_in_form(number(118))
+    [code] = visitor.codes(number(118))
+    visitor.code_field.fill("\u200f" + "".join(chr(0x660 + int(digit)) for digit in code) + "\u200e")
+    visitor.is_signed_in()
+
+
 def test_the_fields_tell_phones_what_they_are_for(visitor):
     """The number is a telephone number, the code a one-time code on a numeric keyboard."""
     visitor.sign_in_form(number(102))
@@ -342,8 +350,9 @@ def test_the_loop_shows_nobody_elses_verification(visitor, demo, complaints):
 
 
 def test_numbers_are_understood_as_people_write_them(visitor):
-    """Blanks, hyphens of every kind, slashes, brackets and the zero in brackets are no part of a number."""
-    visitor.sign_in_form("+49 (0)171\u2011392/00 .02")
+    """Blanks, hyphens of every kind, slashes, brackets and the zero in them are no part of a number; any digits do."""
+    visitor.sign_in_form("\u202a\uff0b49 (0)171\u2011392/\u0660\u0660 .02\u202c")
+    expect(visitor.page.locator("#status")).to_contain_text("We sent a message to +491713920002.")
     assert len(visitor.messages("+491713920002")) == 1
 
 

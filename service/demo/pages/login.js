@@ -88,7 +88,7 @@ async function begin() {
   announce("login:began", { to, reference: asked.key });
   try {
     const verification = await call("/demo/login", { body: { to, ttl_seconds: ttl }, key: asked.key });
-    login = { to, verification, token: verification.client_token };
+    login = { to: verification.to, verification, token: verification.client_token };
   } catch (problem) {
     announce("login:failed", {});
     const isRefused = problem.status < 500 && ![409, 429].includes(problem.status);
@@ -97,12 +97,12 @@ async function begin() {
   }
   asked = null;
   showForm("code-form");
-  sent(`We sent a message to ${to}.`);
+  sent(`We sent a message to ${login.to}.`);
 }
 
-/** Take off what people write into numbers: blanks, dashes of all kinds, brackets, slashes, a zero in brackets, 00 for +. */
+/** Take off what people write into numbers, as the service does, and beside it slashes, and 00 for the plus sign. */
 function numberIn(text) {
-  return text.replace(/\(0\)/, "").replace(/[\s\p{Pd}().\/]/gu, "").replace(/^00/, "+");
+  return folded(text).replace(/[\s\p{Pd}().\/]/gu, "").replace(/^00|^\uFF0B/, "+");
 }
 
 function sent(sentence) {
@@ -189,9 +189,21 @@ async function judge() {
 /** Find the code in what was typed or pasted: a run of just so many digits, or all digits when they are just so many. */
 function codeIn(text) {
   const length = login.verification.code_length;
-  const runs = text.match(/[0-9]+/g) ?? [];
+  const runs = folded(text).match(/[0-9]+/g) ?? [];
   const all = runs.join("");
   return runs.find((run) => run.length === length) ?? (all.length === length ? all : null);
+}
+
+/** Write every script's digits as 0 to 9, and drop the invisible marks that copying brings along, as the service does. */
+function folded(text) {
+  return text.replace(/[\p{Cf}\uFE0F]/gu, "").replace(/\p{Nd}/gu, (digit) => String(digitsBefore(digit.codePointAt(0)) % 10));
+}
+
+/** Count the digits in front of one: Unicode has them in tens, from zero to nine. */
+function digitsBefore(point) {
+  let count = 0;
+  while (/\p{Nd}/u.test(String.fromCodePoint(point - count - 1))) count += 1;
+  return count;
 }
 
 function refusal({ verdict, status, attempts_remaining: left }) {
