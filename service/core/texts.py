@@ -5,10 +5,12 @@ would turn it into two messages of 70. With `web_origin` the last line is origin
 "Origin-bound one-time codes": `@host #code`); with `app_hash` it ends as Android's SMS Retriever asks.
 """
 
+import re
 from collections.abc import Mapping
 
 MOST_SEPTETS = 160
 LONGEST_BRAND = 30
+_LIKE_A_CODE = re.compile(r"(?:[0-9][ -]?){4}")  # a phone that looks for the code would fill this in
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -41,6 +43,8 @@ def check_brand(brand: str) -> str:
         raise ValueError(
             f"the brand must be 1 to {LONGEST_BRAND} characters of the SMS alphabet (GSM-7), no @, # or line break"
         )
+    if _LIKE_A_CODE.search(brand):
+        raise ValueError("the brand must not hold four digits in a row: phones would take them for the code")
     return brand
 
 

@@ -261,3 +261,16 @@ def test_a_brand_is_no_template(brand: str) -> None:
     """Braces in a brand are printed, not filled in."""
     text = message_text(brand=check_brand(brand), code="123456", locale="en", web_origin=None, app_hash=None)
     assert text == f"Your {brand} code is 123456. Do not share it."
+
+
+@pytest.mark.parametrize("brand", ["Bank 1234", "Expo 2026", "12 34 Club", "4-4-4-4", "Acme 583092", "1234"])
+def test_a_brand_that_a_phone_may_take_for_the_code_is_refused(brand):
+    """Four digits in a row, blanks and hyphens between them or not, would be filled in instead of the code."""
+    with pytest.raises(ValueError, match="four digits in a row"):
+        check_brand(brand)
+
+
+@pytest.mark.parametrize("brand", ["Studio 54", "Forever 21", "7-Eleven", "24/7 Help", "3M", "Route 66 Bar 1"])
+def test_a_brand_may_have_a_number(brand):
+    """Up to three digits in a row are no code of any length."""
+    assert check_brand(brand) == brand
