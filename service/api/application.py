@@ -52,4 +52,6 @@ async def _stranger(_: Request, refusal: Exception) -> Response:
     status = refusal.status_code if isinstance(refusal, HTTPException) else 500
     problem = ProblemAnswer(_CODES.get(status, "internal_error"))
     headers = dict(refusal.headers or {}) if isinstance(refusal, HTTPException) else {}
+    if headers.get("Allow") == "GET":  # as the framework knows our routes
+        headers["Allow"] = "GET, HEAD"
     return Response(problem.body, problem.status, headers, MEDIA_TYPE)

@@ -22,7 +22,7 @@ from service.api.call import Call, call_of
 from service.api.places import Places
 from service.api.problems import ProblemAnswer
 from service.api.reply import Reply, problem_reply, send_reply
-from service.api.route import LeanRoute
+from service.api.route import LeanRoute, answered_methods
 
 Door: TypeAlias = Callable[[Call], Awaitable[Reply]]
 
@@ -39,7 +39,7 @@ class Express:
         """Hang the doors, in the order in which they are tried; until then there are none."""
         for route in routes:
             if isinstance(route, LeanRoute):
-                for method in route.methods or ():
+                for method in answered_methods(route):
                     door = partial(route.answer, places=self._places)
                     self._doors.setdefault(method, []).append((route.path_regex, door))
 

@@ -7,6 +7,7 @@ the request. It refuses when there is no room (`places`), authorizes before it r
 and turns every expected failure into a problem; an unexpected one is left to `api.trail`.
 """
 
+import codecs
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from service.api.problems import ProblemAnswer, problem_of
 from service.api.reply import JSON, Reply, problem_reply
 
 MOST_BODY_BYTES = 4096
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 Endpoint = Callable[..., Awaitable[BaseModel | Mapping[str, Any] | Reply]]
 
@@ -74,6 +76,8 @@ class LeanRoute(APIRoute):
             problem = problem_of(failure)
             if problem is None:
                 raise
+        if problem.code == "malformed_body" and call.body.startswith(_BYTE_ORDER_MARKS):
+            problem.detail = "Send the JSON without a byte order mark (BOM) in front, in UTF-8."
         call.log |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
         if call.caller is None or call.is_front_end:
             problem.limit = None  # a stranger learns nothing by which to walk around it
@@ -118,6 +122,12 @@ class LeanRoute(APIRoute):
         if is_wrong and body:
             raise wrong_type(self.body_type)
         return body
+
+
+def answered_methods(route: APIRoute) -> set[str]:
+    """List the methods of a route: where there is GET there is HEAD, whose body the server leaves out."""
+    methods = set(route.methods or ())
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 async def _receive_body(call: Call, most_bytes: int) -> bytes:

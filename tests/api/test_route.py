@@ -145,6 +145,35 @@ async def test_another_method_is_told_the_right_one(running, expect):
     assert (status, body, headers["Allow"]) == (405, None, "POST")
 
 
+ONE = f"{ISSUE}/{{id}}"
+HEADED = ["/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json", ONE]
+
+
+@pytest.mark.parametrize("path", HEADED)
+async def test_where_there_is_get_there_is_head(running, path):
+    """HEAD answers as GET does, status and headers, without the body, also to a probe that knows nothing else."""
+    issued = await running.issue()
+    asked = {"headers": {"Authorization": f"Bearer {running.key}"}}
+    got = await running.http.get(path.format(id=issued["id"]), **asked)
+    head = await running.http.head(path.format(id=issued["id"]), **asked)
+    assert (got.status, head.status, await head.read()) == (200, 200, b"")
+    fresh = {"DATE", "X-REQUEST-ID"}  # for each answer
+    if path in ("/metrics", ONE):  # what they tell changes meanwhile
+        fresh.add("CONTENT-LENGTH")
+    assert head.headers.keys() == got.headers.keys()
+    assert {name.upper() for name in head.headers if head.headers[name] != got.headers[name]} <= fresh
+
+
+async def test_head_asks_for_the_credential_that_get_asks_for(running, expect):
+    """HEAD opens no door: a verification's is closed to strangers, and its number stays untold."""
+    issued = await running.issue()
+    status, body, _ = await running.call("HEAD", f"{ISSUE}/{issued['id']}", key="otp_sk_unknown")
+    assert (status, body) == (401, None)
+    answer = await running.call("DELETE", f"{ISSUE}/{issued['id']}")
+    expect(answer, 405, "method_not_allowed")
+    assert answer[2]["Allow"] == "GET, HEAD"
+
+
 async def test_a_malformed_id_is_an_unknown_verification(running, expect):
     """An id of the wrong form is 404 like one that never was, on every door that takes an id."""
     for verification_id in ("x", "ve_", "ve_" + "0" * 31, "ve_" + "G" * 32, "VE_" + "0" * 32, "ve_" + "0" * 33, "%7B0"):
