@@ -8,7 +8,10 @@ an operator should have made on purpose.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Literal
+
+import phonenumbers
 
 from service.adapters.embedded import EmbeddedUnavailable
 from service.adapters.redis_health import RedisHealth
@@ -26,6 +29,8 @@ from service.core.store_health import StoreCause
 _OLDEST_REDIS = 7
 _MORE_LOOKS = 2
 _PAUSE_SECONDS = 0.2
+_PLANS_VERSION, _PLANS_OF = "9.0.43", date(2026, 11, 6)  # as in uv.lock
+_OLDEST_PLANS_DAYS = 180  # a new version comes every two weeks
 _EXAMPLE_BRAND = Settings.model_fields["otp_brand"].default
 
 
@@ -45,6 +50,7 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     missing = missing_to_serve(settings)
     findings = [Finding("error", sentence) for sentence in missing] or [Finding("ok", "The settings are complete.")]
     findings += [Finding("warn", sentence) for sentence in unread] + _choices(settings)
+    findings.append(numbering_plans(datetime.now(UTC).date()))
     try:
         async with open_redis(settings) as scripts:
             findings += await _redis(scripts, is_embedded=settings.redis_url is None)
@@ -86,6 +92,18 @@ def _choices(settings: Settings) -> list[Finding]:
         ),
     }
     return [Finding("warn", text) for text, is_so in warnings.items() if is_so]
+
+
+def numbering_plans(today: date, version: str = phonenumbers.__version__) -> Finding:
+    """Tell how old the library's numbering plans are: it holds no date, so what is known is that of our release."""
+    plans = f"The numbering plans are those of phonenumbers {version}"
+    if version != _PLANS_VERSION:
+        return Finding("ok", f"{plans}; this release was made with {_PLANS_VERSION}, of {_PLANS_OF}.")
+    days = (today - _PLANS_OF).days
+    if days <= _OLDEST_PLANS_DAYS:
+        return Finding("ok", f"{plans}, of {_PLANS_OF}.")
+    advice = "Upgrade, or name new prefixes in OTP_EXTRA_PREFIXES"
+    return Finding("warn", f"{plans}, {days} days old: numbers that are newer are refused. {advice}.")
 
 
 async def _redis(scripts: Scripts, *, is_embedded: bool) -> list[Finding]:

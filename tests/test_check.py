@@ -1,9 +1,15 @@
 """The promises of `service.check`: what is wrong comes out with how to mend it, and nothing is changed or sent."""
 
+import re
+from datetime import date
+from pathlib import Path
+
 import pytest
 
-from service.check import examine
+from service.check import examine, numbering_plans
 from service.config.settings import isolated_settings
+
+LOCK = (Path(__file__).parent.parent / "uv.lock").read_text("utf-8")
 
 
 def texts(findings, level):
@@ -128,3 +134,28 @@ async def test_missing_settings_come_first_and_twilio_is_not_asked(changed, runn
     assert findings[1].text.startswith("Set OTP_INDEX_KEY")
     assert not [finding for finding in findings if "credentials" in finding.text]
     assert running.messages() == []
+
+
+def test_the_numbering_plans_tell_their_age():
+    """Plans of half a year and more are warned of, with what to do; another version than ours is named beside ours."""
+    fresh, old = numbering_plans(date(2027, 1, 1), "9.0.43"), numbering_plans(date(2027, 6, 1), "9.0.43")
+    assert (fresh.level, old.level) == ("ok", "warn")
+    assert "of 2026-11-06" in fresh.text
+    assert "207 days old" in old.text
+    assert "OTP_EXTRA_PREFIXES" in old.text
+    other = numbering_plans(date(2030, 1, 1), "10.0.1")
+    assert (other.level, "10.0.1" in other.text, "9.0.43" in other.text) == ("ok", True, True)
+
+
+async def test_check_tells_the_age_of_the_numbering_plans(changed):
+    """It is one of the lines of every check."""
+    assert [text for text in texts(await changed(), "ok") if text.startswith("The numbering plans are those of")]
+
+
+def test_the_date_of_the_numbering_plans_is_that_of_the_locked_version():
+    """The date is kept by hand, so it is held against the lock file: whoever upgrades the one must change the other."""
+    [locked] = re.findall(
+        r'name = "phonenumbers"\nversion = "([^"]+)".*?\nsdist = .*?upload-time = "([0-9-]+)T', LOCK, re.DOTALL
+    )
+    finding = numbering_plans(date.fromisoformat(locked[1]), locked[0])
+    assert finding.text == f"The numbering plans are those of phonenumbers {locked[0]}, of {locked[1]}."

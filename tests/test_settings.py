@@ -17,6 +17,7 @@ from service.config.settings import (
     missing_to_serve,
 )
 from service.core.limits import UNLIMITED, Limits
+from service.core.phone import LineType, NumberPolicy
 
 ROOT = Path(__file__).parent.parent
 NAMES = {name.upper() for name in Settings.model_fields}
@@ -329,7 +330,7 @@ def test_test_numbers_are_refused_with_the_real_twilio_unless_asked_for_by_name(
     [
         "+14155550100", "+14155550100:", "4155550100:493027", "+14155550100:493", "+14155550100:493027018",
         "+14155550100:49302a", "+14155550100:493027:1", "+14155550100:\uff14\uff19\uff13\uff10",
-        "+14155550100:493027,+14155550100:111111", "+14155550100 493027", "+1415 5550100:493027",
+        "+14155550100:493027,+14155550100:111111", "+14155550100 493027", "+1415x5550100:493027",
     ],
 )  # fmt: skip
 def test_a_test_number_that_is_none_is_refused_unsaid(text):
@@ -342,20 +343,53 @@ def test_a_test_number_that_is_none_is_refused_unsaid(text):
 @pytest.mark.parametrize(
     ("text", "countries", "reason"),
     [
-        ("+4407911123456:493027", "", "write numbers in E.164"),  # with a national zero
-        ("+114155550100:493027", "", "write numbers in E.164"),
-        ("+15558675310:493027", "", "no code is issued for: no such number can exist"),
-        ("+19002345678:493027", "", "no code is issued for: premium"),
+        ("+447911123456:493027,+44 07911 123456:1234", "", "names a number twice"),
+        ("+15558675310:493027", "", "no code is issued for: Check the number"),
+        ("+19002345678:493027", "", "no code is issued for: Codes are not sent to premium"),
         (TEST_NUMBERS, "US", "no code is issued for: codes are not sent to this number's country"),
         ("+4915112345678:493027", "US,GB", "no code is issued for: codes are not sent to this number's country"),
     ],
 )
 def test_a_test_number_that_an_issue_would_refuse_is_refused_at_the_start(text, countries, reason):
-    """What is not canonical, cannot exist or lies outside OTP_COUNTRIES would be a test number that never works."""
+    """What stands twice, is unknown or lies outside OTP_COUNTRIES would be a test number that never works."""
     sentence = refused(otp_test_numbers=text, otp_countries=countries, otp_allow_test_numbers=True)
     assert "OTP_TEST_NUMBERS" in sentence
     assert reason in sentence
     assert not [part for part in re.findall(r"\d{4,}", text) if part in sentence.split("such as")[0]]
+
+
+def test_a_test_number_is_known_by_its_identity():
+    """However it is written in the settings, it is the number that an issue comes to."""
+    got = settings(
+        otp_test_numbers="+1 (415) 555-0100:493027,+5215512345678:1234", otp_countries="", otp_allow_test_numbers=True
+    )
+    assert got.otp_test_numbers == (("+14155550100", "493027"), ("+525512345678", "1234"))
+
+
+def test_line_types_and_extra_prefixes_come_to_the_rules():
+    """Both settings are read as lists; by default no prefix is extra, and every kind of line is sent to."""
+    assert settings().numbers == NumberPolicy(frozenset(settings().otp_countries))
+    got = settings(otp_line_types="mobile, landline", otp_extra_prefixes="+1621:US, +1732:US", otp_countries="US")
+    assert got.numbers == NumberPolicy(
+        frozenset({"US"}), frozenset({LineType.MOBILE, LineType.LANDLINE}), {"+1621": "US", "+1732": "US"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("otp_line_types", "mobile,pager", "mobile,landline,voip,toll_free"),
+        ("otp_extra_prefixes", "+1621", "such as +1621:US"),
+        ("otp_extra_prefixes", "+1:US", "more digits"),
+        ("otp_extra_prefixes", "+1868:US", "numbers of TT"),
+        ("otp_extra_prefixes", "+1621:US,+1622:XX", "no region"),
+    ],
+)
+def test_what_can_be_no_line_type_or_prefix_is_refused(name, text, reason):
+    """What no number could ever fit, or would take numbers from another region, stops the start with a sentence."""
+    sentence = refused(**{name: text})
+    assert sentence.startswith(name.upper())
+    assert reason in sentence
 
 
 def test_fixed_codes_are_not_shown():

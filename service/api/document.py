@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from service.api.auth import SECURITY_SCHEMES, lacking, unauthenticated
+from service.api.catalogue import CATALOGUE
 from service.api.examples import Example, answer_examples, problem_example, request_examples
 from service.api.places import overloaded
-from service.api.problems import CATALOGUE, MEDIA_TYPE, Problem, ProblemAnswer, problem_of
+from service.api.problems import MEDIA_TYPE, Problem, ProblemAnswer, problem_of
 from service.api.reply import JSON
 from service.api.route import LeanRoute, NoFields, ended_early, too_large, wrong_type
 from service.api.words import MEANINGS, explained

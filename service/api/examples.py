@@ -16,7 +16,7 @@ from service.api.schemas import Answers, CheckBody, IssueBody
 from service.core.idempotency import StillRunning
 from service.core.issuing import ClientIpRequired
 from service.core.limits import Limit, parse_limits
-from service.core.phone import CountryNotAllowed, InvalidNumber
+from service.core.phone import UNKNOWN_FORM, CountryNotAllowed, InvalidNumber
 from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, TwilioUnavailable
@@ -207,7 +207,7 @@ def _failures() -> Mapping[str, Exception]:
         "request_in_progress": StillRunning(23_000),
         "client_ip_required": ClientIpRequired(),
         "idempotency_key_reused": OtherBody(),
-        Refusal.INVALID_NUMBER: InvalidNumber("no such number can exist in its country's numbering plan"),
+        Refusal.INVALID_NUMBER: InvalidNumber(UNKNOWN_FORM),
         Refusal.COUNTRY_NOT_ALLOWED: CountryNotAllowed(),
         "rate_limited": Limited(23_000, Limit.CLIENT_IP, parse_limits("30/10m,200/1d")),
         "store_unavailable": StoreUnavailable("an example"),

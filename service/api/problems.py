@@ -13,11 +13,12 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
 
+from service.api.catalogue import CATALOGUE, DETAILS, ENDED
 from service.core.breaker import SendingHalted
 from service.core.idempotency import StillRunning
 from service.core.issuing import ClientIpRequired
 from service.core.limits import UNLIMITED, Limit, Limits
-from service.core.phone import CountryNotAllowed, InvalidNumber
+from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
 from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, TwilioUnavailable
@@ -26,71 +27,6 @@ MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:otp-service:problem:"
 _STORE_RETRY_SECONDS = 1
 _TWILIO_RETRY_SECONDS = 5
-
-# Each code with its HTTP status and its title.
-CATALOGUE: Mapping[str, tuple[int, str]] = {
-    "malformed_request": (400, "This is no HTTP/1.1 request that can be served"),
-    "malformed_body": (400, "The body cannot be read"),
-    "invalid_idempotency_key": (400, "The Idempotency-Key cannot be used"),
-    "unauthenticated": (401, "No valid API key or client token"),
-    "insufficient_scope": (403, "This credential may not do this"),
-    "bad_signature": (403, "The request is not signed by Twilio"),
-    "not_found": (404, "There is nothing here"),
-    "unknown_verification": (404, "No such verification, or it has been forgotten"),
-    "method_not_allowed": (405, "This address does not take this method"),
-    "request_timeout": (408, "The request did not arrive in time"),
-    "not_pending": (409, "The verification has ended"),
-    "max_sends_reached": (409, "The verification has had all its sends"),
-    "request_in_progress": (409, "The first request with this Idempotency-Key is still running"),
-    "body_too_large": (413, "The body is too large"),
-    "unsupported_media_type": (415, "The body is of a type that is not taken here"),
-    "invalid_request": (422, "The request is not valid"),
-    "client_ip_required": (422, "The request must name the person's client_ip"),
-    "idempotency_key_reused": (422, "The Idempotency-Key was used with another request"),
-    Refusal.INVALID_NUMBER: (422, "The number cannot receive a code"),
-    Refusal.COUNTRY_NOT_ALLOWED: (422, "Codes are not sent to this country"),
-    Refusal.RECIPIENT_OPTED_OUT: (422, "The recipient has opted out of messages"),
-    Refusal.NOT_A_MOBILE_NUMBER: (422, "The number is not a mobile number"),
-    Refusal.CARRIER_REJECTED: (422, "The message cannot be delivered to this number"),
-    Refusal.BLOCKED: (422, "Messages to this number are blocked for now"),
-    "rate_limited": (429, "Too many requests"),
-    "headers_too_large": (431, "The head of the request is too large"),
-    "internal_error": (500, "Something went wrong on our side"),
-    Refusal.SENDER_MISCONFIGURED: (502, "The sender is not set up for this message"),
-    Refusal.CREDENTIALS_REFUSED: (502, "Twilio refuses the service's credentials"),
-    "store_unavailable": (503, "The store is unavailable"),
-    "twilio_unavailable": (503, "Twilio is unavailable; the message was not sent"),
-    "overloaded": (503, "Too many requests are under way"),
-    "draining": (503, "This process is about to end; send new requests to another one"),
-}
-
-# What to do about it, for the codes whose problem brings no words of its own. Four say nothing: the title of a draining
-# process says it, a used-up limit has its wait, and the store's fate and what went wrong with us are nobody's business.
-_DETAILS: Mapping[str, str] = {
-    "malformed_request": "Send HTTP/1.1 with one Host, and the length of a body in one way.",
-    "malformed_body": "Send one JSON object, in UTF-8.",
-    "invalid_idempotency_key": "Send 1 to 255 visible ASCII characters.",
-    "unauthenticated": "Send Authorization: Bearer, then an API key, or the client token of this verification.",
-    "bad_signature": "X-Twilio-Signature must be made over OTP_PUBLIC_URL and every field of the form.",
-    "unknown_verification": "Look at the id, or issue a new verification.",
-    "max_sends_reached": "Issue a new verification.",
-    "request_timeout": "Send the whole head of a request within 20 seconds.",
-    "request_in_progress": "Repeat it with the same Idempotency-Key; Retry-After is the longest that it can take.",
-    "invalid_request": "What is wrong with which field is in errors.",
-    "client_ip_required": "This service limits sends by address: name the person's address, not your own.",
-    "idempotency_key_reused": "Repeat the first request as it was, or choose a new key.",
-    Refusal.INVALID_NUMBER: "Ask for another number.",
-    Refusal.COUNTRY_NOT_ALLOWED: "The operator of this service decides which countries codes are sent to.",
-    Refusal.RECIPIENT_OPTED_OUT: "The person must text START to the sender before messages are delivered again.",
-    Refusal.NOT_A_MOBILE_NUMBER: "Ask for a mobile number.",
-    Refusal.CARRIER_REJECTED: "Ask for another number.",
-    Refusal.BLOCKED: "Twilio suspects traffic pumping. Blocks end by themselves within the hour.",
-    "headers_too_large": "Send at most 32 KiB of target and headers.",
-    Refusal.SENDER_MISCONFIGURED: "The operator of this service must look at the sender; the log has Twilio's code.",
-    Refusal.CREDENTIALS_REFUSED: "The operator of this service must renew its credentials.",
-    "twilio_unavailable": "Send the same request again when the wait is over.",
-    "overloaded": "Nothing was done. Send the same request again when the wait is over.",
-}
 
 
 class Problem(BaseModel):
@@ -108,7 +44,11 @@ class Problem(BaseModel):
     )
     title: str = Field(description="The problem in words; may be reworded.", examples=["Too many requests"])
     status: int = Field(description="The HTTP status.", examples=[429])
-    detail: str | None = Field(None, description="What to do about it; may be reworded.")
+    detail: str | None = Field(
+        None,
+        description="What to do about it; may be reworded. Where a form can meet the problem (a number, a code, a "
+        "limit, an end, an outage) it is a sentence for the person in front of it.",
+    )
     retry_after: int | None = Field(
         None, description="Seconds; also in the header Retry-After.", json_schema_extra={"minimum": 1}
     )
@@ -156,7 +96,7 @@ class ProblemAnswer(Exception):
             "code": str(self.code),
             "title": CATALOGUE[self.code][1],
             "status": self.status,
-            "detail": self.detail or _DETAILS.get(self.code),
+            "detail": self.detail or DETAILS.get(self.code),
             "retry_after": self._retry_after,
             "limit": self.limit,
             "verification_id": self.verification_id,
@@ -233,6 +173,7 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
     ),
     InvalidNumber: lambda invalid: ProblemAnswer(Refusal.INVALID_NUMBER, str(invalid)),
     CountryNotAllowed: lambda _: ProblemAnswer(Refusal.COUNTRY_NOT_ALLOWED),
+    LineTypeNotAllowed: lambda _: ProblemAnswer(Refusal.NOT_A_MOBILE_NUMBER),
     ClientIpRequired: lambda _: ProblemAnswer("client_ip_required"),
     MessageRefused: lambda refused: ProblemAnswer(refused.refusal, verification_id=refused.verification.id),
     TwilioUnavailable: lambda away: ProblemAnswer(
@@ -244,7 +185,7 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
         "twilio_unavailable", retry_after_seconds=halted.retry_after_seconds, reason="sending is halted"
     ),
     NotPending: lambda ended: ProblemAnswer(
-        "not_pending", f"It is {ended.verification.status}.", verification_id=ended.verification.id
+        "not_pending", ENDED.get(ended.verification.status), verification_id=ended.verification.id
     ),
     SendsExhausted: lambda _: ProblemAnswer("max_sends_reached"),
     OtherBody: lambda _: ProblemAnswer("idempotency_key_reused"),

@@ -39,13 +39,13 @@ def unpack(kept: bytes) -> Reply:
 def describe_same_answer(status: str) -> dict[str, Any]:
     """Describe the key of a request whose answer is kept, and the header by which a kept answer can be told."""
     replayed = {"headers": {"Idempotent-Replayed": {"$ref": "#/components/headers/Idempotent-Replayed"}}}
-    promise = "The same key and body get the first answer again for 24 hours, and no second message is sent."
+    promise = "The same key and request get the first answer again for 24 hours, and no second message is sent."
     return {"parameters": [_parameter(promise)], "responses": {status: replayed}}
 
 
 def describe_same_verdict() -> dict[str, Any]:
     """Describe the key of a check."""
-    promise = "The same key and body get the same verdict again for 60 seconds: a lost answer costs no attempt."
+    promise = "The same key and request get the same verdict again for 60 seconds: a lost answer costs no attempt."
     return {"parameters": [_parameter(promise)]}
 
 

@@ -11,10 +11,20 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.api.fields import HOST_PATTERN, Address, CodeLength, Instant, Lifetime, Locale, Purpose, TypedCode
+from service.api.fields import (
+    Address,
+    CodeLength,
+    Host,
+    Instant,
+    Lifetime,
+    Locale,
+    Purpose,
+    Region,
+    TypedCode,
+    TypedNumber,
+)
 from service.core.issuing import IssueRequest
-from service.core.phone import E164_PATTERN, mask
-from service.core.texts import LOCALES
+from service.core.phone import PhoneNumber, mask
 from service.core.verification import (
     ID_PATTERN,
     Action,
@@ -48,25 +58,30 @@ class IssueBody(_Body):
 
     model_config = ConfigDict(json_schema_extra=_ONE_LAST_LINE)
 
-    to: str = Field(
-        max_length=32,
-        description="The number, exact E.164: a plus sign, country code, number; no blanks.",
+    to: TypedNumber = Field(
+        description="The number as a person writes it: a plus sign, country code, number. Blanks, dashes, dots, "
+        "parentheses and marks that nobody sees are taken out, digits may be of any script. Answers show it as E.164, "
+        "which is one for each number.",
         examples=["+14155550123"],
-        json_schema_extra={"pattern": E164_PATTERN},
     )
-    channel: Channel = Field(Channel.SMS, description="How the message travels.")
-    action: Action = Field(Action.CODE, description="What the person does that proves receipt.")
-    purpose: Purpose = "login"
-    locale: Locale = Field("en", description="Language of the message.", json_schema_extra={"enum": list(LOCALES)})
+    country: Region | None = Field(
+        None,
+        description="Region (ISO 3166-1 alpha-2) in which a number without a plus sign is read as a national one.",
+        examples=["US"],
+    )
+    channel: Channel | None = Field(None, description=f"How the message travels; default `{Channel.SMS}`.")
+    action: Action | None = Field(
+        None, description=f"What the person does that proves receipt; default `{Action.CODE}`."
+    )
+    purpose: Purpose | None = Field(None, description="What the proof is for; default `login`.", examples=["login"])
+    locale: Locale | None = Field(None, description="Language of the message; default `en`.")
     code_length: CodeLength | None = Field(None, description="Digits; default OTP_CODE_LENGTH.")
     ttl_seconds: Lifetime | None = Field(None, description="Life of a code; default OTP_CODE_TTL.")
     client_ip: Address | None = Field(
         None, description="The person's address, IPv4 or IPv6, for the limits by address.", examples=["192.0.2.7"]
     )
-    web_origin: str | None = Field(
+    web_origin: Host | None = Field(
         None,
-        pattern=HOST_PATTERN,
-        max_length=72,
         description="Host that the browser may fill the code in at (WebOTP). Not together with `app_hash`.",
         examples=["login.example.com"],
     )
@@ -89,12 +104,13 @@ class IssueBody(_Body):
             raise ValueError("give web_origin or app_hash: each wants the last line of the message")
         return self
 
-    def to_request(self, caller: str | None, *, owner: str | None = None) -> IssueRequest:
-        """Hand the wish to the core; `caller` tells API keys apart, to `owner` the verification will belong."""
-        request = IssueRequest(**vars(self), caller=caller, owner=owner)
-        if self.web_origin is None:
-            return request
-        return request._replace(web_origin=self.web_origin.removeprefix("https://"))
+    def to_request(self, number: PhoneNumber, caller: str | None, *, owner: str | None = None) -> IssueRequest:
+        """Hand the wish to the core, with the number that it has read from `to`; null is as good as absent.
+
+        `caller` tells API keys apart, to `owner` the verification will belong.
+        """
+        given = {name: value for name, value in self if value is not None and name not in ("to", "country")}
+        return IssueRequest(number, **given, caller=caller, owner=owner)
 
 
 class CheckBody(_Body):
@@ -105,28 +121,14 @@ class CheckBody(_Body):
         "are taken out before it is looked at: `123 456`, `123-456` and `١٢٣٤٥٦` are the code 123456.",
         examples=["123456"],
     )
-    to: str | None = Field(
+    to: TypedNumber | None = Field(
         None,
-        max_length=32,
-        description="Must be the verification's number, or the verdict is `mismatch`.",
+        description="Must be the verification's number, with its country code, or the verdict is `mismatch`.",
         examples=["+14155550123"],
     )
     purpose: Purpose | None = Field(
         None, description="Must be the verification's purpose, or the verdict is `mismatch`.", examples=["login"]
     )
-
-
-class DeliveryStatusForm(BaseModel):
-    """What Twilio tells of a message. More fields come with it; all are signed, these are read."""
-
-    model_config = ConfigDict(extra="allow")
-
-    MessageSid: str = Field(description="The message.", pattern="^(SM|MM)[0-9a-fA-F]{32}$")
-    MessageStatus: str = Field(
-        description="`queued`, `sent`, `delivered`, `undelivered`, `failed`, `read` …; any other word changes nothing."
-    )
-    ErrorCode: str = Field("", description="Twilio's error code, when it failed.", pattern="^([0-9]{5,6})?$")
-    From: str = Field("", description="The sender that carried the message.")
 
 
 class SendAnswer(BaseModel):

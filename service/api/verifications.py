@@ -123,9 +123,12 @@ class VerificationDoors:
         is `failed`. When Twilio has not answered in time, the answer is a 201 whose send has the status `unknown`:
         nothing is sent again by itself, and the code is accepted if it did arrive.
         """
-        repeatable = Repeatable(self._key(call, "issue"), lambda outcome: pack(self._issued(outcome)))
+        number = self._issuing.number(body.to, country=body.country)
+        request = body.to_request(number, _back_end(call), owner=_owner(call))
+        key = self._key(call, "issue", content=request.content)
+        repeatable = Repeatable(key, lambda outcome: pack(self._issued(outcome)))
         try:
-            verification = await self._issuing.issue(body.to_request(_back_end(call), owner=_owner(call)), repeatable)
+            verification = await self._issuing.issue(request, repeatable)
         except KeptAnswer as kept:
             return unpack(kept.answer)
         call.log["verification_id"] = verification.id
@@ -200,11 +203,11 @@ class VerificationDoors:
             return _refused(outcome)
         return Reply(200, to_json(self._answers.verification(outcome, masked=masked)))
 
-    def _key(self, call: Call, route: str) -> IdempotencyKey | None:
+    def _key(self, call: Call, route: str, *, content: bytes = b"") -> IdempotencyKey | None:
         key = idempotency_key(call)
         if key is None or call.caller is None:
             return None
-        return self._idempotency.key(scope=f"{call.caller.scope_id} {route}", key=key, body=call.body)
+        return self._idempotency.key(scope=f"{call.caller.scope_id} {route}", key=key, content=content)
 
 
 def _known_form(verification_id: str) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
 from service.api.call import Call
@@ -18,7 +19,6 @@ from service.api.fields import VerificationId
 from service.api.problems import ProblemAnswer
 from service.api.reply import Reply
 from service.api.route import LeanRoute
-from service.api.schemas import DeliveryStatusForm
 from service.core.delivery import DeliveryReports, error_code_of, sender_of
 from service.core.ports import CallbackSignature
 from service.core.verification import is_id, is_sid
@@ -31,6 +31,19 @@ _SEND_NUMBER = re.compile(r"[1-9][0-9]?")
 SendNumber = Annotated[
     str, Path(description="Which send of the verification.", pattern="^[1-9][0-9]?$", examples=["1"])
 ]
+
+
+class DeliveryStatusForm(BaseModel):
+    """What Twilio tells of a message. More fields come with it; all are signed, these are read."""
+
+    model_config = ConfigDict(extra="allow")
+
+    MessageSid: str = Field(description="The message.", pattern="^(SM|MM)[0-9a-fA-F]{32}$")
+    MessageStatus: str = Field(
+        description="`queued`, `sent`, `delivered`, `undelivered`, `failed`, `read` …; any other word changes nothing."
+    )
+    ErrorCode: str = Field("", description="Twilio's error code, when it failed.", pattern="^([0-9]{5,6})?$")
+    From: str = Field("", description="The sender that carried the message.")
 
 
 class WebhookDoors:

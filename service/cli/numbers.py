@@ -19,11 +19,14 @@ from service.config.policies import new_keyring, record_policy
 from service.config.settings import load_settings, missing_secrets
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
-from service.core.phone import is_canonical
+from service.core.phone import InvalidNumber, canonical_number
 
 commands = typer.Typer(no_args_is_help=True, help="See what is held about a number, lift its locks, erase it.")
 
-_HELP = "In E.164, or - to read it from standard input: other users of this machine see what a command is called with."
+_HELP = (
+    "As it is dialled from abroad, such as +14155550123, or - to read it from standard input: "
+    "other users of this machine see what a command is called with."
+)
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 Number = Annotated[str, typer.Argument(help=_HELP)]
@@ -79,11 +82,10 @@ def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Aw
         refuse("\n".join(missing_secrets(settings)))  # under another index key nothing would be found, and nothing said
     if number == "-":
         number = sys.stdin.readline().strip()
-    if not is_canonical(number):
-        refuse(
-            "write the number in E.164, as it is dialled from abroad: "
-            "a plus sign, then 7 to 15 digits, such as +14155550123"
-        )
+    try:
+        number = canonical_number(number)
+    except InvalidNumber as refusal:
+        refuse(str(refusal))
     keyring = new_keyring(settings)
 
     async def run() -> str:

@@ -14,9 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from service.config.web_addresses import read_base_url, read_origin, read_public_url
-from service.core.codes import CODE_PATTERN
 from service.core.limits import Limits, parse_limits
-from service.core.phone import REGIONS, is_canonical
+from service.core.phone import REGIONS
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -83,18 +82,6 @@ def _parse_proxies(value: Any) -> Any:
 
 def _none_if_empty(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
-
-
-def _parse_test_numbers(value: Any) -> Any:
-    """Read `number:code,number:code`; what is wrong is said without repeating a number or a code."""
-    if not isinstance(value, str):
-        return value
-    pairs = [tuple(part.strip().split(":")) for part in value.split(",") if part.strip()]
-    if any(len(pair) != 2 or not is_canonical(pair[0]) or not re.fullmatch(CODE_PATTERN, pair[1]) for pair in pairs):  # noqa: PLR2004 - a number and a code
-        raise ValueError("write numbers in E.164 with codes of 4 to 8 digits, such as +14155550100:493027")
-    if len({number for number, _ in pairs}) != len(pairs):
-        raise ValueError("it names a number twice; one code per number")
-    return tuple(pairs)
 
 
 def _read_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -194,7 +181,6 @@ Folder = Annotated[Path, BeforeValidator(_read_folder)]
 Origins = Annotated[Words, AfterValidator(_read_origins)]
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), _each(_check_key)]
 Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), _each(_check_token)]
-TestNumbers = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_parse_test_numbers)]
 LimitSpec = Annotated[Limits, NoDecode, BeforeValidator(_parse_limits)]
 Optional = Annotated[str | None, _IF_ANY]
 Count = Annotated[int | None, _IF_ANY]

@@ -115,7 +115,7 @@ def issue_policy(settings: Settings, codes: Codes) -> IssuePolicy:
         code_length=settings.otp_code_length,
         ttl_seconds=settings.otp_code_ttl,
         codes=codes,
-        allowed_countries=frozenset(settings.otp_countries),
+        numbers=settings.numbers,
     )
 
 

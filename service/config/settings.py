@@ -13,14 +13,21 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.adapters.dial import read_url
-from service.config import forms
+from service.config import forms, number_forms
 from service.config.env_file import ENV_ENCODING, ENV_FILE, EnvFileRefused, refuse_unreadable
 from service.config.forms import Count, LimitSpec, Optional, Span, Switch
 from service.config.secret_files import SecretFilesRefused, read_secret_files
 from service.config.web_addresses import is_loopback
 from service.core.codes import LONGEST, SHORTEST
 from service.core.limits import parse_limits
-from service.core.phone import CountryNotAllowed, InvalidNumber, parse_number
+from service.core.phone import (
+    CountryNotAllowed,
+    InvalidNumber,
+    LineType,
+    LineTypeNotAllowed,
+    NumberPolicy,
+    parse_number,
+)
 from service.core.texts import check_brand
 
 # A region's address holds its edge: the one without ended on 2026-04-28 (API Domain Migration Guide).
@@ -63,6 +70,8 @@ class Settings(BaseSettings):
     otp_countries: forms.Countries = (
         "US", "CA", "GB", "IE", "DE", "AT", "CH", "FR", "ES", "IT", "NL", "BE", "AU", "NZ",
     )  # fmt: skip
+    otp_extra_prefixes: number_forms.ExtraPrefixes = ()
+    otp_line_types: number_forms.LineTypes = tuple(LineType)
     otp_limit_number: LimitSpec = parse_limits("1/30s,5/10m,10/1d")
     otp_limit_failed_checks: LimitSpec = parse_limits("20/1d")
     otp_limit_ip: LimitSpec = parse_limits("30/10m,200/1d")
@@ -72,7 +81,7 @@ class Settings(BaseSettings):
     otp_limit_key: LimitSpec = parse_limits("10000/1h")
     otp_limit_peer: LimitSpec = parse_limits("60/1m")
     otp_require_client_ip: Switch = False
-    otp_test_numbers: forms.TestNumbers = Field((), repr=False)
+    otp_test_numbers: number_forms.TestNumbers = Field((), repr=False)
     otp_allow_test_numbers: Switch = False
     otp_trusted_proxies: forms.Proxies = Field(0, ge=0, le=10)
     otp_max_in_flight: int = Field(256, ge=2, le=10_000)  # 256 checks of 0.07 ms: whoever gets in waits about 18 ms
@@ -97,6 +106,13 @@ class Settings(BaseSettings):
     def is_twilio_played(self) -> bool:
         """Tell whether messages go to a simulator on this machine."""
         return is_loopback(urlsplit(self.twilio_base_url or "").hostname)
+
+    @property
+    def numbers(self) -> NumberPolicy:
+        """Which numbers codes are sent to."""
+        return NumberPolicy(
+            frozenset(self.otp_countries), frozenset(self.otp_line_types), dict(self.otp_extra_prefixes)
+        )
 
     @classmethod
     def settings_customise_sources(  # the names are the library's
@@ -153,8 +169,8 @@ class Settings(BaseSettings):
             )
         for number, _ in self.otp_test_numbers:
             try:
-                parse_number(number, frozenset(self.otp_countries))
-            except (InvalidNumber, CountryNotAllowed) as refusal:
+                parse_number(number, self.numbers)
+            except (InvalidNumber, CountryNotAllowed, LineTypeNotAllowed) as refusal:
                 raise ValueError(f"OTP_TEST_NUMBERS has a number that no code is issued for: {refusal}") from None
         return self
 

@@ -20,7 +20,7 @@ LONGEST = 8
 # [0-9], not \d: \d also takes full-width and Arabic digits.
 CODE_PATTERN = rf"^[0-9]{{{SHORTEST},{LONGEST}}}$"
 LONGEST_TYPED = 64
-_BLANKS = "\\t\\n\\r "
+_BLANKS = r"\t\n\r "
 # What may be typed for a code, for callers who look before they send: exact for ASCII. Of other scripts it lets pass
 # whatever has no foreign ASCII beside it, because no two dialects of patterns spell "any decimal digit" alike.
 TYPED_PATTERN = (

@@ -1,4 +1,4 @@
-"""Idempotency: the same Idempotency-Key and body get the first answer again, and no second SMS.
+"""Idempotency: the same Idempotency-Key and request get the first answer again, and no second SMS.
 
 A key is claimed before anything else happens, together with the id that the verification will
 have. The first answer is kept 24 h, sealed. When the first request died unanswered (its lease ran
@@ -42,7 +42,7 @@ class KeptAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """One caller's key on one route, with the fingerprint of its body, as one request brings it; without their text."""
+    """One caller's key on one route, with the fingerprint of what is asked, for one request; without their text."""
 
     tag: str
     fingerprint: str
@@ -66,9 +66,9 @@ class Idempotency:
         self._retries = retries
         self._journal = journal
 
-    def key(self, *, scope: str, key: str, body: bytes) -> IdempotencyKey:
-        """Name a key: `scope` is the caller and the route, so that callers never meet."""
-        return IdempotencyKey(self._keyring.idempotency_tag(scope, key), self._keyring.fingerprint(body))
+    def key(self, *, scope: str, key: str, content: bytes) -> IdempotencyKey:
+        """Name a key: `scope` is the caller and the route, so that callers never meet; `content` is what is asked."""
+        return IdempotencyKey(self._keyring.idempotency_tag(scope, key), self._keyring.fingerprint(content))
 
     async def begin(self, key: IdempotencyKey | None, verification_id: str) -> str | None:
         """Claim a key; return the id of a verification whose first request died unanswered, or None when fresh.

@@ -6,6 +6,7 @@ and given back only when certainly nothing was sent.
 """
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from service.core.codes import Codes
 from service.core.guard import Guard, Reservation
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
 from service.core.keyring import Keyring
-from service.core.phone import PhoneNumber, parse_number
+from service.core.phone import NumberPolicy, PhoneNumber, parse_number
 from service.core.ports import (
     AlreadySent,
     IdTaken,
@@ -47,13 +48,13 @@ class IssuePolicy:
     code_length: int
     ttl_seconds: int
     codes: Codes
-    allowed_countries: frozenset[str]
+    numbers: NumberPolicy
 
 
 class IssueRequest(NamedTuple):
     """What the caller asked for, already of the right form."""
 
-    to: str
+    number: PhoneNumber
     channel: Channel = Channel.SMS
     action: Action = Action.CODE
     purpose: str = "login"
@@ -66,6 +67,12 @@ class IssueRequest(NamedTuple):
     reference: str | None = None
     caller: str | None = None  # tells API keys apart, for their limit
     owner: str | None = None  # to whom the verification will belong: nobody else's API key finds it
+
+    @property
+    def content(self) -> bytes:
+        """What is asked for, in one spelling however it was written: two requests with the same content are one."""
+        asked = self._replace(caller=None, owner=None)._asdict() | {"number": self.number.e164}
+        return json.dumps({name: value for name, value in asked.items() if value is not None}, sort_keys=True).encode()
 
 
 class Issuing:
@@ -90,13 +97,16 @@ class Issuing:
         self._keyring = keyring
         self._policy = policy
 
+    def number(self, typed: str, *, country: str | None = None) -> PhoneNumber:
+        """Read a number that codes may be sent to; raises what `parse_number` raises."""
+        return parse_number(typed, self._policy.numbers, country=country)
+
     async def issue(self, request: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
 
-        Raises `InvalidNumber`, `CountryNotAllowed`, `ClientIpRequired`, `SendingHalted`, `Limited`,
-        `MessageRefused`, `TwilioUnavailable`, `StoreUnavailable`, and what `Idempotency.begin` raises.
+        Raises `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
-        number = parse_number(request.to, self._policy.allowed_countries)
+        number = request.number
         if self._guard.requires_client_ip and request.client_ip is None:
             raise ClientIpRequired
         verification_id = new_id(self._keyring.partition(number.e164))

@@ -1,37 +1,89 @@
-"""Phone numbers: strict E.164 in, or a precise refusal.
+"""Phone numbers: what people write goes in, the one canonical E.164 number comes out, or a precise refusal.
 
-What a caller sends is the number that is limited, sealed and dialled: nothing is normalised, so
-there is no second spelling of the same number (blanks, full-width digits and extensions all parse
-leniently elsewhere). Countries are allowed by region, not by dial prefix: +1 is also the Caribbean.
+A text is folded (`core.folding`), and blanks, dashes, dots and parentheses are taken out; letters, extensions and all
+else are refused. A national number is read in the region that comes with it. What comes out is what is limited, sealed
+and dialled, so a number has one identity however it is written:
+
+- a national trunk digit behind the country code (`+44 07911 …`, `+7 8 916 …`) goes; in Italy it belongs to the number;
+- Argentina: a line without the 9 of mobiles gets it, since messages reach mobiles alone (`+54 11 …` is `+54 9 11 …`);
+- Mexico: the 1 that mobiles had until 2019 goes, and so do the prefixes of that time (`+52 1 55 …` is `+52 55 …`).
+
+Digits are never made up: a number from before its country added some is refused, and told the present form. Countries
+are allowed by region, not by dial prefix: +1 is also the Caribbean.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import phonenumbers
+from phonenumbers import PhoneNumberType
 
-E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
+from service.core.folding import fold
+
+LONGEST_TYPED = 64
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2, and XK
-_E164 = re.compile(E164_PATTERN)
+FORM = "Write the number with a plus sign and the country code, such as +1 415 555 0123."
+UNKNOWN_FORM = "Check the number, the country code included: it has none of the forms that we know in its country."
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_WRITTEN = re.compile(r"\+?[0-9]{4,19}")  # with trunk digits
+_BETWEEN_DIGITS = str.maketrans("", "", "\t\n\r -.()")
+_BLANKS = r"\t\n\r .()\-"
+# What may be written for a number, for callers who look before they send: for ASCII as strict as `_WRITTEN`.
+TYPED_PATTERN = (
+    rf"^(?:[{_BLANKS}]*\+?[{_BLANKS}]*(?:[0-9][{_BLANKS}]*){{4,19}}"
+    rf"|[{_BLANKS}+0-9]*[^\u0000-\u007f](?:[{_BLANKS}+0-9]|[^\u0000-\u007f])*)$"
+)
 _NON_GEOGRAPHIC = "001"
-_REFUSED_KINDS = frozenset(
-    {
-        phonenumbers.PhoneNumberType.PREMIUM_RATE,
-        phonenumbers.PhoneNumberType.SHARED_COST,
-        phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
-        phonenumbers.PhoneNumberType.PAGER,
-        phonenumbers.PhoneNumberType.VOICEMAIL,
-        phonenumbers.PhoneNumberType.UAN,
-    }
+_ARGENTINE_LINE = re.compile(r"\+54(?!9)([0-9]{10})")
+_OLD_MEXICAN = re.compile(r"\+52(?:1|01|044|045)([0-9]{10})")
+# What a country's numbers were before it added digits, and what to say about it.
+_OLD_FORMS = (
+    (re.compile(r"\+55[1-9]{2}[6-9][0-9]{7}"), "Mobile numbers in Brazil have a 9 behind the area code: +55 11 9…"),
+    (re.compile(r"\+225[0-9]{8}"), "Numbers in Côte d'Ivoire have ten digits: 01, 05 or 07, then the old number."),
+    (re.compile(r"\+229[0-9]{8}"), "Numbers in Benin have ten digits: 01, then the old number."),
 )
 
 
+class LineType(StrEnum):
+    """What kind of line a number belongs to, as far as its country's plan tells."""
+
+    MOBILE = "mobile"
+    LANDLINE = "landline"
+    VOIP = "voip"
+    TOLL_FREE = "toll_free"
+
+
+# Of premium, shared-cost, personal, pager, voicemail and company-wide numbers none is ever sent to.
+_LINE_TYPES: Mapping[int, frozenset[LineType]] = {
+    PhoneNumberType.MOBILE: frozenset({LineType.MOBILE}),
+    PhoneNumberType.FIXED_LINE: frozenset({LineType.LANDLINE}),
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: frozenset({LineType.MOBILE, LineType.LANDLINE}),
+    PhoneNumberType.VOIP: frozenset({LineType.VOIP}),
+    PhoneNumberType.TOLL_FREE: frozenset({LineType.TOLL_FREE}),
+}
+
+
 class InvalidNumber(Exception):
-    """The text is not an E.164 number that a person can hold. Carries the reason, never the number."""
+    """The text is no number that a person can hold. Carries a sentence for that person, never the number."""
 
 
 class CountryNotAllowed(Exception):
     """The number's country is not in `OTP_COUNTRIES`."""
+
+
+class LineTypeNotAllowed(Exception):
+    """The number's kind of line is not in `OTP_LINE_TYPES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPolicy:
+    """Which numbers are sent to. No country listed allows every one."""
+
+    countries: frozenset[str] = frozenset()
+    line_types: frozenset[LineType] = frozenset(LineType)
+    extra_prefixes: Mapping[str, str] = field(default_factory=dict)  # to its region: newer than the library's plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +94,31 @@ class PhoneNumber:
     country: str
 
 
-def parse_number(text: str, allowed_countries: frozenset[str]) -> PhoneNumber:
-    """Accept an exact E.164 number of an allowed country; an empty set allows every country.
+def parse_number(typed: str, policy: NumberPolicy, *, country: str | None = None) -> PhoneNumber:
+    """Accept a number that may be sent to; without a plus sign it is read as a national number of `country`.
 
-    Raises `InvalidNumber` or `CountryNotAllowed`.
+    Raises `InvalidNumber`, `CountryNotAllowed` or `LineTypeNotAllowed`.
     """
-    number = _read(text)
+    e164, number = _canonical(typed, country)
     kind = phonenumbers.number_type(number)
-    if kind == phonenumbers.PhoneNumberType.UNKNOWN:  # all that `is_valid_number` says, without finding it out twice
-        raise InvalidNumber("no such number can exist in its country's numbering plan")
-    if kind in _REFUSED_KINDS:
-        raise InvalidNumber("premium, shared-cost, personal, pager and voicemail numbers receive no codes")
-    country = phonenumbers.region_code_for_number(number)
-    if country is None or country == _NON_GEOGRAPHIC or (allowed_countries and country not in allowed_countries):
+    if kind == PhoneNumberType.UNKNOWN:  # all that `is_valid_number` says, without finding it out twice
+        region: str | None = _extra_region(e164, number, policy.extra_prefixes)
+        kind = PhoneNumberType.FIXED_LINE_OR_MOBILE
+    else:
+        region = phonenumbers.region_code_for_number(number)
+    line_types = _LINE_TYPES.get(kind)
+    if line_types is None:
+        raise InvalidNumber("Codes are not sent to premium, shared-cost, personal, pager and voicemail numbers.")
+    if region is None or region == _NON_GEOGRAPHIC or (policy.countries and region not in policy.countries):
         raise CountryNotAllowed("codes are not sent to this number's country")
-    return PhoneNumber(text, country)
+    if not line_types & policy.line_types:
+        raise LineTypeNotAllowed("codes are not sent to this kind of line")
+    return PhoneNumber(e164, region)
 
 
-def is_canonical(text: str) -> bool:
-    """Tell whether a text is the one spelling of a number; the number need not exist, nor be one that is sent to."""
-    try:
-        _read(text)
-    except InvalidNumber:
-        return False
-    return True
+def canonical_number(typed: str, country: str | None = None) -> str:
+    """Give the one spelling of a number; it need not exist, nor be one that is sent to. Raises `InvalidNumber`."""
+    return _canonical(typed, country)[0]
 
 
 def mask(number: str) -> str:
@@ -73,13 +126,46 @@ def mask(number: str) -> str:
     return "•" * (len(number) - 2) + number[-2:]
 
 
-def _read(text: str) -> phonenumbers.PhoneNumber:
-    if _E164.fullmatch(text) is None:
-        raise InvalidNumber("write the number in E.164: a plus sign, then 7 to 15 ASCII digits, and nothing else")
+def _canonical(typed: str, country: str | None) -> tuple[str, phonenumbers.PhoneNumber]:
+    written = fold(typed).translate(_BETWEEN_DIGITS) if len(typed) <= LONGEST_TYPED else ""
+    if _WRITTEN.fullmatch(written) is None or (country is None and written[0] != "+"):
+        raise InvalidNumber(FORM)
+    number = _parsed(written, country)
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if e164.startswith(("+54", "+52")):
+        e164, number = _with_present_mobile_prefix(e164, number)
+    if _E164.fullmatch(e164) is None:
+        raise InvalidNumber(FORM)
+    for old, sentence in _OLD_FORMS:
+        if old.fullmatch(e164):
+            raise InvalidNumber(sentence)
+    return e164, number
+
+
+def _parsed(text: str, country: str | None) -> phonenumbers.PhoneNumber:
     try:
-        number = phonenumbers.parse(text)
+        return phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
-        raise InvalidNumber("the number has no known country code") from None
-    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != text:
-        raise InvalidNumber("the number is not in its canonical E.164 form")
-    return number
+        raise InvalidNumber("Check the country code: we know none like it.") from None
+
+
+def _with_present_mobile_prefix(e164: str, number: phonenumbers.PhoneNumber) -> tuple[str, phonenumbers.PhoneNumber]:
+    """Write an Argentine line as a mobile, and an old Mexican mobile as it is today."""
+    if match := _ARGENTINE_LINE.fullmatch(e164):
+        present = f"+549{match[1]}"
+    elif match := _OLD_MEXICAN.fullmatch(e164):
+        present = f"+52{match[1]}"
+    else:
+        return e164, number
+    mobile = _parsed(present, None)
+    is_same = phonenumbers.number_type(mobile) in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    return (present, mobile) if is_same else (e164, number)
+
+
+def _extra_region(e164: str, number: phonenumbers.PhoneNumber, prefixes: Mapping[str, str]) -> str:
+    """Find the region of a number that the library does not know, by the operator's prefixes."""
+    is_of_length = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+    for prefix, region in prefixes.items():
+        if e164.startswith(prefix) and is_of_length:
+            return region
+    raise InvalidNumber(UNKNOWN_FORM)

@@ -8,6 +8,7 @@ never asked: verifying works as fast when Twilio is down.
 from collections.abc import Callable
 
 from service.core.keyring import Keyring
+from service.core.phone import InvalidNumber, canonical_number
 from service.core.ports import Check, Journal, VerificationStore
 from service.core.verification import Judgement, Verification, partition_of
 
@@ -41,6 +42,7 @@ class Verifying:
         The same `idempotency_key` within 60 s gets the same verdict and costs no attempt.
         Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.
         """
+        to = None if to is None else _one_spelling(to)
         check = Check(
             verification_id=verification_id,
             digests=self._keyring.code_digests(verification_id, code),
@@ -67,3 +69,11 @@ class Verifying:
     async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """Read a verification as it stands now."""
         return await self._store.read(verification_id, owner=owner)
+
+
+def _one_spelling(to: str) -> str:
+    """Write a number as that of a verification is written; what is no number is that of none."""
+    try:
+        return canonical_number(to)
+    except InvalidNumber:
+        return to

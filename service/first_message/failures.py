@@ -8,7 +8,7 @@ import aiohttp
 from service.config.settings import Settings
 from service.config.web_addresses import is_for_development
 from service.core.breaker import SendingHalted
-from service.core.phone import CountryNotAllowed, InvalidNumber
+from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
 from service.core.ports import Limited, StoreUnavailable
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, TwilioUnavailable
@@ -46,6 +46,7 @@ def issue_failure(failure: Exception) -> StepFailed | None:
 _ISSUE_FAILURES: Mapping[type[Exception], Callable[[Any], str]] = {
     InvalidNumber: str,
     CountryNotAllowed: lambda _: "the number's country is not in OTP_COUNTRIES; add it, or write another number",
+    LineTypeNotAllowed: lambda _: "the number's kind of line is not in OTP_LINE_TYPES; add it, or write another number",
     Limited: lambda limited: (
         f"the limit {limited.limit} is used up, as it would be for anybody; "
         f"try again in {-(-limited.retry_after_ms // 1000)} s, or look at the OTP_LIMIT_… settings"

@@ -106,9 +106,8 @@ class FirstMessage:
     async def _issue(self, rules: Rules, number: str) -> Verification:
         client_ip = _OWN_ADDRESS if rules.guard.requires_client_ip else None
         try:
-            verification = await rules.issuing.issue(
-                IssueRequest(to=number, purpose=_PURPOSE, client_ip=client_ip), Repeatable(None, lambda _: b"")
-            )
+            request = IssueRequest(rules.issuing.number(number), purpose=_PURPOSE, client_ip=client_ip)
+            verification = await rules.issuing.issue(request, Repeatable(None, lambda _: b""))
         except Exception as failure:
             explained = issue_failure(failure)
             if explained is None:

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.api.problems import CATALOGUE, Problem
+from service.api.catalogue import CATALOGUE
+from service.api.problems import Problem
 
 
 @pytest.fixture

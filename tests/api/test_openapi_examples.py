@@ -9,8 +9,8 @@ import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from twilio.request_validator import RequestValidator
 
+from service.api.catalogue import CATALOGUE
 from service.api.keys import Scope
-from service.api.problems import CATALOGUE
 from service.core.sender import Refusal
 from service.core.verifying import Verifying
 from tests.conftest import NUMBER, create_key

@@ -1,11 +1,16 @@
 """The promises of `service.api.problems`: each error is one RFC 9457 problem, which repeats nothing it was sent."""
 
+import json
+import re
+
 import pytest
 
-from service.api.problems import CATALOGUE, problem_of
+from service.api.catalogue import CATALOGUE, DETAILS, ENDED, FOR_THE_FORM
+from service.api.problems import problem_of
 from service.core.limits import Limit, parse_limits
 from service.core.ports import Limited, StoreUnavailable
 from service.core.sender import Refusal
+from service.core.verification import Status
 from service.core.verifying import Verifying
 
 UNKNOWN = "/v1/verifications/ve_" + "0" * 32
@@ -40,7 +45,7 @@ async def test_what_has_ended_is_a_conflict(running, expect):
     issued = await running.issue()
     await running.call("POST", f"{ISSUE}/{issued['id']}/cancel")
     body = expect(await running.call("POST", f"{ISSUE}/{issued['id']}/resend"), 409, "not_pending")
-    assert (body["detail"], body["verification_id"]) == ("It is canceled.", issued["id"])
+    assert (body["detail"], body["verification_id"]) == ("This verification was canceled. Start again.", issued["id"])
 
 
 async def test_the_last_send_is_said_to_be_the_last(start, expect):
@@ -56,7 +61,7 @@ async def test_a_used_up_limit_says_when_to_come_back(start, expect):
     await service.issue()
     body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 429, "rate_limited")
     assert 25 <= body["retry_after"] <= 30
-    assert set(body) == {"type", "code", "title", "status", "retry_after", "limit"}
+    assert set(body) == {"type", "code", "title", "status", "detail", "retry_after", "limit"}
 
 
 SPOKEN = {
@@ -103,7 +108,7 @@ async def test_a_client_token_hears_no_more_than_its_wait(start, expect, setting
     for _ in range(2):
         answer = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
     problem = expect(answer, 429, "rate_limited")
-    assert set(problem) == {"type", "code", "title", "status", "retry_after"}
+    assert set(problem) == {"type", "code", "title", "status", "detail", "retry_after"}
     assert not [name for name in answer[2] if name.lower().startswith("ratelimit")]
     assert events[-1][1]["limit"] == setting.removeprefix("otp_limit_")
 
@@ -182,7 +187,7 @@ async def test_a_refused_request_repeats_nothing(running, expect):
         {"code": {"918273": "918273"}},
         {"code": "918273", "to": 14155559999},
         {"code": "918273", "purpose": "hunter2 hunter2"},
-        {"code": "918273", "to": "+14155559999" * 4},
+        {"code": "918273", "to": "+14155559999" * 6},
         ["918273"],
     ]
     for body in bodies:
@@ -244,6 +249,33 @@ async def test_of_doubled_keys_one_is_judged(running, post_raw):
     body = f'{{"code":"{code}","code":"{wrong}"}}'.encode()
     status, checked, _ = await post_raw(running, f"{ISSUE}/{issued['id']}/verify", body)
     assert (status, checked["verdict"], checked["attempts_remaining"]) == (200, "wrong_code", 4)
+
+
+@pytest.mark.parametrize("code", sorted(FOR_THE_FORM))
+def test_what_a_form_can_meet_is_said_in_a_sentence_for_it(code):
+    """A front end may show the `detail`: it ends with a full stop, and names no field, header, setting or pattern."""
+    said = [DETAILS[code]] if code != "not_pending" else list(ENDED.values())
+    assert set(ENDED) == set(Status) - {Status.PENDING}
+    for sentence in said:
+        assert re.fullmatch(r"[A-Z][A-Za-z,:' ]*\. ?([A-Z][A-Za-z, ]*\.)?", sentence), sentence
+        for word in ("Idempotency", "Retry", "JSON", "field", "errors", "Twilio", "Redis", "request", "id,", "API"):
+            assert word not in sentence
+
+
+async def test_a_byte_order_mark_is_named(running, expect, post_raw):
+    """A body that begins with a BOM is refused with the reason, which no editor shows."""
+    body = json.dumps({"to": "+14155550123"})
+    for raw in (body.encode("utf-8-sig"), body.encode("utf-16"), b"\xfe\xff" + body.encode("utf-16-be")):
+        problem = expect(await post_raw(running, ISSUE, raw), 400, "malformed_body")
+        assert "byte order mark" in problem["detail"]
+    assert "byte order mark" not in expect(await post_raw(running, ISSUE, b"{"), 400, "malformed_body")["detail"]
+
+
+async def test_a_kind_of_line_that_gets_no_codes_is_a_problem_of_its_own(start, expect):
+    """With `OTP_LINE_TYPES` a landline is refused as Twilio would refuse it, before anything is sent or counted."""
+    running = await start(otp_line_types="mobile")
+    expect(await running.call("POST", ISSUE, {"to": "+442079460123"}), 422, "not_a_mobile_number")
+    assert running.messages("+442079460123") == []
 
 
 def test_every_code_has_an_error_status_and_its_own_title():

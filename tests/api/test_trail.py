@@ -144,7 +144,7 @@ async def test_a_503_tells_the_log_its_reason_and_the_caller_nothing(start, gate
     await gate.shut()
     path = f"{ISSUE}/{issued['id']}"
     body = expect(await service.call("POST", path + "/verify", {"code": "000000"}), 503, "store_unavailable")
-    assert set(body) == {"type", "code", "title", "status", "retry_after"}
+    assert set(body) == {"type", "code", "title", "status", "detail", "retry_after"}
     line = lines.requests()[-1]
     assert (line["status"], line["problem"]) == (503, "store_unavailable")
     assert line["reason"]

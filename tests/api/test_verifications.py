@@ -107,6 +107,44 @@ async def test_an_idempotency_key_belongs_to_one_body(running, expect):
     assert len(running.messages()) == 1
 
 
+SAME_REQUEST = [
+    '{"to": "+14155550123", "ttl_seconds": 600, "client_ip": "2001:db8::1"}',
+    ' {"client_ip":"2001:db8::1","ttl_seconds":600,"to":"+14155550123"}\n',
+    '{"to": "+1 (415) 555-0123", "ttl_seconds": 600.0, "client_ip": "2001:DB8:0::1"}',
+    '{"to": "415 555 0123", "country": "US", "ttl_seconds": 6e2, "client_ip": "2001:db8::1", "reference": null}',
+    '{"to": "\\u002b14155550123", "ttl_seconds": 600, "client_ip": "2001:db8::1", "channel": "sms", "locale": "en"}',
+]
+
+
+async def test_an_idempotency_key_belongs_to_values_not_to_bytes(running, post_raw):
+    """Order, blanks, escapes, null for absent, a default said aloud, another spelling: the same request, sent once."""
+    key = {"Idempotency-Key": "order-1"}
+    answers = [await post_raw(running, ISSUE, body.encode(), **key) for body in SAME_REQUEST]
+    assert [status for status, _, _ in answers] == [201] * len(SAME_REQUEST)
+    assert len({body["id"] for _, body, _ in answers}) == len(running.messages()) == 1
+    other = SAME_REQUEST[0].replace("600", "599")
+    assert (await post_raw(running, ISSUE, other.encode(), **key))[1]["code"] == "idempotency_key_reused"
+
+
+async def test_an_idempotency_key_of_a_resend_takes_nothing_for_an_empty_object(running, post_raw):
+    """No body and `{}` are the same resend."""
+    issued = await running.issue()
+    path, key = f"{ISSUE}/{issued['id']}/resend", {"Idempotency-Key": "again"}
+    answers = [await post_raw(running, path, body, **key) for body in (b"", b"{}", b" { }")]
+    assert [(status, len(body["sends"])) for status, body, _ in answers] == [(200, 2)] * 3
+
+
+async def test_a_number_is_answered_in_its_one_form(running, expect):
+    """However `to` was written, answers show E.164; a check may name it in any spelling, and not another number."""
+    status, issued, _ = await running.call("POST", ISSUE, {"to": "(415) 555\u20110123", "country": "US"})
+    assert (status, issued["to"], issued["country"]) == (201, "+14155550123", "US")
+    [code] = running.codes()
+    assert (await running.verify(issued["id"], code, to="+1 415 555 0124"))["verdict"] == "mismatch"
+    assert (await running.verify(issued["id"], code, to="\u202a+1 415 555 0123\u202c"))["verdict"] == "approved"
+    refused = await running.call("POST", ISSUE, {"to": "(415) 555-0123"})
+    assert "a plus sign and the country code" in expect(refused, 422, "invalid_number")["detail"]
+
+
 async def test_at_the_same_moment_one_of_the_repeats_sends(running, expect):
     """Of ten simultaneous issues with one key one sends; the others get its answer, or 409 while it runs."""
     key = {"Idempotency-Key": "order-1"}

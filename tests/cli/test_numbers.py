@@ -147,13 +147,13 @@ async def test_a_number_may_be_read_from_standard_input(start, numbers, monkeypa
     assert (status, out.splitlines()[0]) == (0, "Erased: 1 verification, and its sends and failed checks.")
 
 
-@pytest.mark.parametrize("text", ["", "2025550145", "+1 202 555 0145", "+1202555014\u0663", "ve_0", "+4407911123456"])
+@pytest.mark.parametrize("text", ["", "2025550145", "+1 202 555 0145 ext 2", "+1202555014²", "ve_0", "+999123456"])
 async def test_what_is_no_number_is_refused_without_repeating_it(start, numbers, cli, text):
     """A spelling under which nothing can be held is told to be one, so that `nothing is held` can be believed."""
     running = await start()
     status, out, err = await numbers(running, "show", text)
     assert (status, out) == (2, "")
-    assert err.startswith("write the number in E.164")
+    assert err.startswith(("Write the number with a plus sign", "Check the country code"))
     assert not text or text not in err
     assert cli.audited == []
 

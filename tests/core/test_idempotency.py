@@ -61,7 +61,7 @@ def quick_retries() -> Retries:
 
 def named(store: Recorder) -> tuple[Idempotency, IdempotencyKey]:
     idempotency = Idempotency(store, KEYRING, retries=quick_retries(), journal=silent)
-    return idempotency, idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", body=b"{}")
+    return idempotency, idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", content=b"{}")
 
 
 async def test_a_fresh_key_goes_ahead() -> None:
@@ -97,7 +97,7 @@ async def test_an_answer_belongs_to_its_key() -> None:
     store = Recorder()
     idempotency, key = named(store)
     await idempotency.finish(key, ANSWER)
-    other = idempotency.key(scope="key-2 POST /v1/verifications", key="order-7", body=b"{}")
+    other = idempotency.key(scope="key-2 POST /v1/verifications", key="order-7", content=b"{}")
     with pytest.raises(StoreUnavailable):
         await idempotency.begin(other, ID)
 
@@ -116,7 +116,7 @@ async def test_an_answer_that_could_not_be_kept_at_once_is_kept_later() -> None:
     """A store that is away when the answer must be kept fails no caller, and has the answer soon after."""
     store, retries = Recorder(away=3), quick_retries()
     idempotency = Idempotency(store, KEYRING, retries=retries, journal=silent)
-    key = idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", body=b"{}")
+    key = idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", content=b"{}")
     await idempotency.finish(key, ANSWER)
     await retries.idle()
     with pytest.raises(KeptAnswer) as kept:
@@ -188,14 +188,14 @@ async def test_a_key_that_cannot_be_given_back_is_told() -> None:
         retries=Retries(RetryPolicy(most_waiting=0)),
         journal=lambda event, /, **_: told.append(event),
     )
-    await idempotency.release(idempotency.key(scope="s", key="k", body=b""))
+    await idempotency.release(idempotency.key(scope="s", key="k", content=b""))
     assert told == ["idempotency_key_not_released"]
 
 
 def test_every_request_has_a_claim_of_its_own() -> None:
     """Two requests with the same key and body have one name, and each a fence that nobody else can guess."""
     idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
-    keys = [idempotency.key(scope="s", key="k", body=b"{}") for _ in range(100)]
+    keys = [idempotency.key(scope="s", key="k", content=b"{}") for _ in range(100)]
     assert len(set(keys)) == 1
     assert len({key.fence for key in keys}) == 100
     assert all(len(key.fence) >= 12 for key in keys)
@@ -208,8 +208,8 @@ scopes = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|"
 def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: str) -> None:
     """Two keys share a tag only when caller, route and key are the same."""
     idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
-    one = idempotency.key(scope=scope, key=key, body=b"{}")
-    other = idempotency.key(scope=other_scope, key=other_key, body=b"{}")
+    one = idempotency.key(scope=scope, key=key, content=b"{}")
+    other = idempotency.key(scope=other_scope, key=other_key, content=b"{}")
     assert (one.tag == other.tag) == ((scope, key) == (other_scope, other_key))
 
 
@@ -217,14 +217,14 @@ def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: s
 def test_bodies_are_told_apart(body: bytes, other: bytes) -> None:
     """A body has the same fingerprint each time, another body another one."""
     idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
-    one, two = (idempotency.key(scope="s", key="k", body=content) for content in (body, other))
+    one, two = (idempotency.key(scope="s", key="k", content=content) for content in (body, other))
     assert (one == two) == (body == other)
 
 
 def test_a_key_hides_what_the_caller_wrote() -> None:
     """Neither the key nor the body can be read from what is stored."""
     key = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent).key(
-        scope="caller", key="order-7", body=b"+14155552671"
+        scope="caller", key="order-7", content=b"+14155552671"
     )
     assert "order-7" not in repr(key)
     assert "4155552671" not in repr(key)

@@ -112,13 +112,3 @@ async def test_a_body_that_would_be_ignored_is_refused(running, step):
         assert (await post(running, path, body.encode(), "application/json"))[0] == 200
     assert (await running.call("POST", path))[0] == 200
     assert len(running.messages()) == (4 if step == "resend" else 1)
-
-
-async def test_an_idempotency_key_stands_for_no_body_too(running):
-    """Nothing and `{}` under one key are two bodies: the second one is refused, and sends no second message."""
-    issued = await running.issue()
-    path, keyed = f"{PATH}/{issued['id']}/resend", {"Idempotency-Key": "a"}
-    assert (await running.call("POST", path, headers=keyed))[0] == 200
-    status, problem, _ = await running.call("POST", path, {}, headers=keyed)
-    assert (status, problem["code"]) == (422, "idempotency_key_reused")
-    assert len(running.messages()) == 2
