@@ -193,6 +193,8 @@ async def _follow(cluster: Cluster, packed: bytes, key: str | None) -> Any:
             if not is_asking:
                 cluster.moved(error.slot_id, address)
         except TryAgainError:
+            # The slot is on the move and its keys lie on both nodes: how long that lasts only the call's time bounds.
+            redirections = 0
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
             address, is_asking = await cluster.owner_of(key), False
         except RedisError as error:

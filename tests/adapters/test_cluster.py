@@ -7,6 +7,7 @@ import pytest
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.adapters.multiplexer import Script, open_multiplexer
 from service.core.numbers import Erased
@@ -18,6 +19,7 @@ COUNT_EACH = Script(
     "count_each",
     "#!lua\nlocal all = {}\nfor i, key in ipairs(KEYS) do all[i] = redis.call('INCR', key) end\nreturn all",
 )
+COUNT_BOTH = Script("count_both", "#!lua\nreturn redis.call('INCR', KEYS[1]) + redis.call('INCR', KEYS[2])")
 SUM = Script("sum", "#!lua\nreturn redis.call('GET', KEYS[1]) + redis.call('GET', KEYS[2])")
 KEYS = [f"otp:{{{partition:x}}}:n" for partition in range(16)]
 
@@ -148,6 +150,49 @@ async def test_a_slot_on_the_move_is_asked_for(pair):
             source.admin.flushall()
             for node in pair:
                 node.admin.execute_command("CLUSTER SETSLOT", slot, "STABLE")
+
+
+async def test_a_slow_move_of_a_slot_costs_time_and_no_error(pair):
+    """A key that has gone and one that is nowhere are sent to and fro (ASK, TRYAGAIN) for as long as the slot moves."""
+    source, target = pair
+    slot = key_slot(b"{x}")
+    source, target = (source, target) if slot < 8192 else (target, source)
+    async with opened(url(pair), timeout_seconds=5) as redis:
+        await redis.command("SET", "{x}gone", 1, key="{x}gone")
+        target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", node_id(source))
+        source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", node_id(target))
+        try:
+            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, "{x}gone", 0, 5000)
+            moving = asyncio.create_task(redis.run(COUNT_BOTH, ["{x}gone", "{x}new"], []))
+            await asyncio.wait([moving], timeout=0.6)
+            assert not moving.done(), moving.exception()
+            give_slot(slot, source, target)
+            assert await moving == 3
+        finally:
+            target.admin.flushall()
+            give_slot(slot, target, source)
+
+
+async def test_a_move_that_outlasts_the_time_of_a_call_ends_in_it(pair):
+    """The time of the call bounds how often it is tried again: then it is an error, and has not run."""
+    source, target = pair
+    slot = key_slot(b"{x}")
+    source, target = (source, target) if slot < 8192 else (target, source)
+    async with opened(url(pair), timeout_seconds=0.5) as redis:
+        await redis.command("SET", "{x}gone", 1, key="{x}gone")
+        target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", node_id(source))
+        source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", node_id(target))
+        try:
+            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, "{x}gone", 0, 5000)
+            started = time.monotonic()
+            with pytest.raises(RedisTimeoutError):
+                await redis.run(COUNT_BOTH, ["{x}gone", "{x}new"], [])
+            assert time.monotonic() - started < 1.5
+            give_slot(slot, source, target)
+            assert await redis.run(COUNT_BOTH, ["{x}gone", "{x}new"], []) == 3
+        finally:
+            target.admin.flushall()
+            give_slot(slot, target, source)
 
 
 async def test_keys_of_two_slots_are_refused(pair):
