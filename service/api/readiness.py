@@ -70,7 +70,7 @@ class ReadyAnswer(BaseModel):
         default=None, description="The partitions that cannot, and why; absent when all can."
     )
     api_keys: str = Field(
-        description="`ok`, or why the API keys cannot be read: then known ones work for 30 s, and new ones do not.",
+        description="`ok`, or why the API keys cannot be read: then known ones work for 10 min, and new ones do not.",
         examples=["ok"],
     )
     sending: str = Field(

@@ -26,10 +26,16 @@ class Ledger:
         self.kept = {key_digest(name): particulars(name) for name in names}
         self.lookups = 0
         self.is_away = False
+        self.silence = None  # until it is set nothing is answered
+        self.is_asked = asyncio.Event()
 
     async def api_keys(self):
         self.lookups += 1
-        await asyncio.sleep(0)
+        if self.silence is None:
+            await asyncio.sleep(0)
+        else:
+            self.is_asked.set()
+            await self.silence.wait()
         if self.is_away:
             raise StoreUnavailable("HGETALL")
         return dict(self.kept)
@@ -145,20 +151,57 @@ async def test_unknown_keys_cause_at_most_one_look_up_a_second(build, now):
     assert 9 <= ledger.lookups - 1 <= 10
 
 
-async def test_with_redis_away_a_known_key_works_for_30_seconds(build, now):
-    """The copy carries known callers for 30 s; then they get 503, never a silent yes or no."""
+async def test_with_redis_away_a_known_key_works_for_ten_minutes(build, now):
+    """The copy carries known callers for 10 min, and nobody else; then they get 503, never a silent yes or no."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     assert await refusal(access, "a") is None
     ledger.is_away = True
-    now[0] += 29.9
-    assert await refusal(access, "a") is None
-    now[0] += 0.1
+    for age in (29.9, 30.0, 31.0, 599.9):
+        now[0] = 1000.0 + age
+        assert await refusal(access, "a") is None
+        with pytest.raises(StoreUnavailable):
+            await refusal(access, "unknown")
+    now[0] = 1600.0
     with pytest.raises(StoreUnavailable):
         await refusal(access, "a")
     ledger.is_away = False
     now[0] += 1.0
     assert await refusal(access, "a") is None
+
+
+async def test_a_key_revoked_while_redis_was_away_is_refused_a_second_after_it_answers(build, now):
+    """While Redis is away it is asked once a second, so that what was revoked ends as soon as it answers."""
+    ledger = Ledger("a")
+    access = build(ledger)[0].key(Scope.VERIFICATIONS)
+    assert await refusal(access, "a") is None
+    ledger.is_away = True
+    for now[0] in (1100.0, 1100.5, 1101.0):
+        assert await refusal(access, "a") is None
+    assert ledger.lookups == 1 + 2
+    ledger.kept.clear()
+    ledger.is_away = False
+    now[0] += 1.0
+    assert await refusal(access, "a") == "unauthenticated"
+
+
+async def test_with_redis_silent_known_callers_do_not_wait_for_the_one_who_asks(build, now):
+    """Once Redis is known to be away, one caller a second waits for it; the others with a known key go on at once."""
+    ledger = Ledger("a")
+    access = build(ledger)[0].key(Scope.VERIFICATIONS)
+    assert await refusal(access, "a") is None
+    ledger.is_away = True
+    now[0] += 30.0
+    assert await refusal(access, "a") is None
+    now[0] += 1.0
+    ledger.silence = asyncio.Event()
+    asking = asyncio.create_task(refusal(access, "a"))
+    async with asyncio.timeout(5):
+        await ledger.is_asked.wait()
+        assert await asyncio.gather(*(refusal(access, "a") for _ in range(10))) == [None] * 10
+    assert not asking.done()
+    ledger.silence.set()
+    assert await asking is None
 
 
 async def test_with_redis_away_callers_do_not_queue_for_their_turn_to_fail(build):
