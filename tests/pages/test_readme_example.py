@@ -12,8 +12,8 @@ pytestmark = pytest.mark.slow
 [EXAMPLE] = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
-def test_the_example_checks_codes_with_the_client_token_alone(page, demo):
-    """A wrong code comes out as its verdict with the attempts left, the right one as approved."""
+def test_the_example_checks_codes_with_the_client_token_alone(page, demo, complaints):
+    """What is no code comes out as a sentence, a wrong one as its verdict, the right one, with a blank, as approved."""
     headers = {"Authorization": f"Bearer {demo.key}"}
     login = requests.post(f"{demo.url}/v1/verifications", json={"to": NUMBER}, headers=headers, timeout=10).json()
     [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": NUMBER}, timeout=5).json()
@@ -22,5 +22,7 @@ def test_the_example_checks_codes_with_the_client_token_alone(page, demo):
     page.goto(f"{demo.url}/sandbox/phone")  # any page of the same origin
     run = f"async ([login, code]) => {{ const OTP_URL = location.origin; {EXAMPLE}; return check(login, code); }}"
     login = {name: login[name] for name in ("id", "client_token")}
+    assert page.evaluate(run, [login, "12"]) == "The code has 4 to 8 digits."
+    assert "422" in complaints.pop()  # the browser's own line about it
     assert page.evaluate(run, [login, wrong]) == "wrong_code, 4 attempts left"
-    assert page.evaluate(run, [login, code]) == "approved"
+    assert page.evaluate(run, [login, f"{code[:3]} {code[3:]}"]) == "approved"
