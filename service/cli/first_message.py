@@ -10,6 +10,7 @@ from service.cli.audit import audited
 from service.cli.console import refuse
 from service.config.policies import new_keyring
 from service.config.settings import Settings
+from service.core.phone import InvalidNumber, canonical_number
 from service.demo.walk import say
 from service.first_message import FirstMessage, StepFailed
 
@@ -27,6 +28,10 @@ def refuse_without_terminal() -> None:
 
 def send_first_message(settings: Settings, number: str, timeout_seconds: float) -> bool:
     """Send one message and follow it; tell whether the loop closed."""
+    try:
+        number = canonical_number(number)
+    except InvalidNumber as refusal:
+        refuse(str(refusal))
     walk = FirstMessage(settings, say=say, ask=_ask, timeout_seconds=timeout_seconds)
     try:
         with audited("check send-to", number_tag=new_keyring(settings).number_tag(number)):

@@ -43,8 +43,12 @@ def issue_failure(failure: Exception) -> StepFailed | None:
     return None if explain is None else StepFailed(f"Nothing was sent: {explain(failure)}.")
 
 
+def _said(refusal: Exception) -> str:
+    return str(refusal).rstrip(".")
+
+
 _ISSUE_FAILURES: Mapping[type[Exception], Callable[[Any], str]] = {
-    InvalidNumber: str,
+    InvalidNumber: _said,
     CountryNotAllowed: lambda _: "the number's country is not in OTP_COUNTRIES; add it, or write another number",
     LineTypeNotAllowed: lambda _: "the number's kind of line is not in OTP_LINE_TYPES; add it, or write another number",
     Limited: lambda limited: (

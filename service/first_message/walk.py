@@ -6,7 +6,6 @@ that is seen here came to the service through `OTP_PUBLIC_URL`. Neither the code
 """
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +16,7 @@ from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.config.policies import twilio_account
 from service.config.settings import Settings
-from service.core.codes import CODE_PATTERN
+from service.core.codes import read_code
 from service.core.idempotency import Repeatable
 from service.core.issuing import IssueRequest
 from service.core.phone import mask
@@ -149,10 +148,12 @@ class FirstMessage:
                     f"No code was typed within {seconds:.0f} s. If none arrived, look at the message in Twilio's "
                     "Console (Monitor, Logs, Messaging)."
                 )
-            if re.fullmatch(CODE_PATTERN, typed.strip()) is None:
-                self._say("not a code", "A code has 4 to 8 digits; nothing was checked.")
+            try:
+                code = read_code(typed.strip())
+            except ValueError as sentence:
+                self._say("not a code", f"{sentence} Nothing was checked.")
                 continue
-            judgement = await rules.verifying.check(verification.id, typed.strip())
+            judgement = await rules.verifying.check(verification.id, code)
             if judgement.valid:
                 self._say("approved", "The code is right: it was used up, and the confirmation written, in one step.")
                 return

@@ -270,3 +270,11 @@ def test_the_prompt_ends_when_the_terminal_is_closed(terminal):
     """An operator who goes away ends the question at once."""
     os.write(terminal, b"\x04")  # end of input, as Ctrl-D
     assert asyncio.run(first_message._ask("Type", 5)) is None
+
+
+async def test_number_and_code_are_read_as_everywhere(start, send_to):
+    """Blanks, dashes and parentheses of an operator are those of everybody: one number, one code."""
+    running = await start()
+    status, out = await send_to(running, number="+1 (415) 555-0123", typed=lambda code: [f"{code[:3]} {code[3:]}"])
+    assert status == 0, out
+    assert len(running.messages(NUMBER)) == 1
