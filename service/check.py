@@ -6,6 +6,7 @@ an operator should have made on purpose.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ from typing import Literal
 import phonenumbers
 
 from service.adapters.embedded import EmbeddedUnavailable
+from service.adapters.redis_clocks import Clock, primary_clocks, replica_clocks
 from service.adapters.redis_health import RedisHealth
 from service.adapters.scripts import Scripts
 from service.adapters.store_faults import lacking
@@ -27,6 +29,8 @@ from service.core.ports import StoreUnavailable
 from service.core.store_health import StoreCause
 
 _OLDEST_REDIS = 7
+_CLOSE_SECONDS = 1.0  # clocks that NTP keeps are closer
+_APART_SECONDS = 30.0  # a person notices: codes are issued for a minute at least
 _MORE_LOOKS = 2
 _PAUSE_SECONDS = 0.2
 _PLANS_VERSION, _PLANS_OF = "9.0.43", date(2026, 11, 6)  # as in uv.lock
@@ -53,7 +57,7 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     findings.append(numbering_plans(datetime.now(UTC).date()))
     try:
         async with open_redis(settings) as scripts:
-            findings += await _redis(scripts, is_embedded=settings.redis_url is None)
+            findings += await _redis(scripts, settings.redis_url)
     except EmbeddedUnavailable as unavailable:
         findings.append(Finding("error", str(unavailable)))
     except (RuntimeError, ValueError) as away:
@@ -106,9 +110,10 @@ def numbering_plans(today: date, version: str = phonenumbers.__version__) -> Fin
     return Finding("warn", f"{plans}, {days} days old: numbers that are newer are refused. {advice}.")
 
 
-async def _redis(scripts: Scripts, *, is_embedded: bool) -> list[Finding]:
+async def _redis(scripts: Scripts, url: str | None) -> list[Finding]:
     """Look whether Redis does the work, and then how it is set up."""
     findings = await _work(scripts)
+    asked_at = time.time()
     try:
         infos = [_fields(info) for info in await scripts.everywhere("INFO")]
     except StoreUnavailable as away:
@@ -116,7 +121,32 @@ async def _redis(scripts: Scripts, *, is_embedded: bool) -> list[Finding]:
         if away.cause is StoreCause.NO_PERMISSION or not findings:
             findings.append(Finding("warn", f"Redis: its setup is not looked at, INFO fails: {away.fault.sentence}"))
         return findings
-    return findings + _setup(infos, is_embedded=is_embedded)
+    clocks = primary_clocks(infos, asked_at=asked_at)
+    replicas, silent = ([], []) if url is None else await replica_clocks(url, infos)
+    findings += [Finding("warn", f"Redis: {name} does not answer, so its clock is not looked at.") for name in silent]
+    return findings + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
+
+
+def _clocks(clocks: Sequence[Clock]) -> list[Finding]:
+    """Compare the clocks of all nodes with each other, and with this machine's."""
+    findings = []
+    fast, slow = (pick(clocks, key=lambda clock: clock.lead_seconds) for pick in (max, min))
+    apart = fast.lead_seconds - slow.lead_seconds - fast.within_seconds - slow.within_seconds
+    if apart > _CLOSE_SECONDS:
+        text = (
+            f"Redis: the clock of {fast.node} is {apart:.0f} s ahead of that of {slow.node}. After a failover to the "
+            "one ahead, codes on their way expire so much earlier; to the one behind, numbers stay closed and "
+            "confirmations wait for so much longer. Keep all nodes by NTP."
+        )
+        findings.append(Finding("error" if apart > _APART_SECONDS else "warn", text))
+    off = min(abs(clock.lead_seconds) - clock.within_seconds for clock in clocks)
+    if off > _CLOSE_SECONDS:
+        text = (
+            f"The clock of this machine is {off:.0f} s off Redis's, by which all is timed: no code or limit suffers, "
+            "but the times in the log do, and certificates may be refused. Keep both by NTP."
+        )
+        findings.append(Finding("warn", text))
+    return findings
 
 
 async def _work(scripts: Scripts) -> list[Finding]:

@@ -1,0 +1,84 @@
+"""`check` compares the clocks: of all nodes of Redis, replicas included, and of its own machine."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from service.adapters import redis_clocks
+from service.check import examine
+from tests.absent import absent
+from tests.adapters import servers
+from tests.adapters.servers import eventually, free_port, server
+
+
+@pytest.fixture
+def replica_of(tmp_path, monkeypatch):
+    """Give a function that runs a replica whose clock is so far ahead: a Valkey, whose allocator bears libfaketime."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        absent("there is no libfaketime here, so no clock of Redis is set wrong")
+    with ExitStack() as stack:
+
+        def run(primary, seconds):
+            faked = {"LD_PRELOAD": library, "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+            with monkeypatch.context() as around:
+                around.setattr(servers, "SERVER", str(servers.VALKEY))
+                for name, value in faked.items():
+                    around.setenv(name, str(value))
+                replica = stack.enter_context(server(tmp_path / "replica"))
+            replica.admin.replicaof("127.0.0.1", primary.port)
+            eventually(lambda: replica.admin.info("replication")["master_link_status"] == "up")
+            eventually(lambda: primary.admin.info("replication")["slave0"]["state"] == "online")
+            return replica
+
+        yield run
+
+
+async def about_clocks(service):
+    """Run `check`; give (level, sentence) of what it says of clocks."""
+    findings = await examine(service.settings)
+    return [(one.level, one.text) for one in findings if "clock" in one.text]
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(0, None), (10, "warn"), (600, "error"), (-600, "error")])
+async def test_a_replica_with_a_wrong_clock_is_found_before_it_takes_over(start, own_redis, replica_of, seconds, level):
+    """Ten seconds are a warning, ten minutes an error, ahead or behind, with what a failover would do."""
+    service = await start(redis_url=own_redis.url, otp_worker=False)
+    replica = replica_of(own_redis, seconds)
+    assert abs(replica.admin.time()[0] - time.time() - seconds) < 5, "the control: its clock is so far off"
+    said = await about_clocks(service)
+    if level is None:
+        assert said == []
+        return
+    [(told, sentence)] = said
+    assert told == level
+    nodes = [f"the replica 127.0.0.1:{replica.port}", f"the primary with port {own_redis.port}"]
+    fast, slow = nodes if seconds > 0 else reversed(nodes)
+    assert f"the clock of {fast} is " in sentence
+    assert f" s ahead of that of {slow}. After a failover" in sentence
+
+
+async def test_a_wrong_clock_of_its_own_machine_is_warned_of(running, monkeypatch):
+    """An hour between this machine and Redis is one warning, and no error: Redis's clock is what counts."""
+    assert await about_clocks(running) == []
+    monkeypatch.setattr(redis_clocks, "time", SimpleNamespace(time=lambda: time.time() + 3600))
+    monkeypatch.setattr("service.check.time", SimpleNamespace(time=lambda: time.time() + 3600))
+    [(level, sentence)] = await about_clocks(running)
+    assert level == "warn"
+    assert sentence.startswith("The clock of this machine is 3600 s off Redis's")
+
+
+async def test_a_replica_that_does_not_answer_is_named(start, own_redis, tmp_path):
+    """A replica that this machine cannot reach is one warning, and keeps nothing else from being looked at."""
+    service = await start(redis_url=own_redis.url, otp_worker=False)
+    away = free_port()
+    with server(tmp_path / "replica", "--replica-announce-port", str(away)) as replica:
+        replica.admin.replicaof("127.0.0.1", own_redis.port)
+        eventually(lambda: own_redis.admin.info("replication").get("slave0", {}).get("state") == "online")
+        [(level, sentence)] = await about_clocks(service)
+    assert (level, sentence) == (
+        "warn", f"Redis: the replica 127.0.0.1:{away} does not answer, so its clock is not looked at.",
+    )  # fmt: skip
