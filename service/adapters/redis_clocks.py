@@ -37,7 +37,7 @@ def primary_clocks(infos: Sequence[Mapping[str, str]], *, asked_at: float) -> li
 
 
 async def replica_clocks(url: str, infos: Sequence[Mapping[str, str]]) -> tuple[list[Clock], list[str]]:
-    """Read the clocks of the replicas that INFO of the primaries names; give also the names of those that are silent."""
+    """Read the clocks of the replicas that INFO of the primaries names; give the names of silent ones beside."""
     target = read_url(url, timeout_seconds=_TIMEOUT_SECONDS)
     found = [
         _REPLICA.search(value) for info in infos for name, value in info.items() if re.fullmatch(r"slave\d+", name)
