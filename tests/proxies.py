@@ -14,6 +14,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.absent import absent
+from tests.free_ports import free_port
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's nginx is where only root looks
@@ -56,12 +57,6 @@ def proxy_before(service_port, proxy, folder):
     command = {"nginx": nginx, "caddy": caddy}[proxy.name](folder, service_port, proxy)
     with running(command, proxy.public_port, folder):
         yield
-
-
-def free_port():
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def replaced(text, changes):

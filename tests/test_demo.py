@@ -15,15 +15,9 @@ import pytest
 from service.demo import stage, walk
 from service.sandbox import create_sandbox
 from service.sandbox.faults import FaultPlan
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).parent.parent
-
-
-def free_port():
-    """Find a port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from service.config.settings import Settings, load_settings, missing_secrets
 from service.parts import DRAIN_SECONDS as WORKER_SECONDS
 from service.serving.server import GRACE_SECONDS
 from tests.absent import absent
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -93,12 +94,6 @@ def own_address():
         except OSError:
             return None
         return asking.getsockname()[0]
-
-
-def free_port():
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def test_a_command_that_does_not_exist_would_be_noticed():

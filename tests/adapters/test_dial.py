@@ -18,7 +18,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from service.adapters.dial import dial_server, read_url
 from service.adapters.multiplexer import open_multiplexer
 from tests.adapters.proxy import Proxy
-from tests.adapters.servers import free_port, opened, server
+from tests.adapters.servers import opened, server
+from tests.free_ports import free_port
 
 SECRET = "s3cret"
 

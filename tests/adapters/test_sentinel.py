@@ -11,7 +11,8 @@ from redis.exceptions import RedisError, ResponseError
 from service.adapters.dial import read_url
 from service.adapters.multiplexer import Script
 from service.adapters.sentinel import Sentinels
-from tests.adapters.servers import eventually, free_port, opened, server
+from tests.adapters.servers import eventually, opened, server
+from tests.free_ports import free_port
 
 COUNT = Script("count", "#!lua\nreturn redis.call('INCR', KEYS[1])")
 

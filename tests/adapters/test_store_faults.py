@@ -19,7 +19,8 @@ from service.core.store_health import StoreCause
 from tests.absent import absent
 from tests.adapters import servers
 from tests.adapters.proxy import Proxy
-from tests.adapters.servers import cluster, eventually, free_port, opened, server
+from tests.adapters.servers import cluster, eventually, opened, server
+from tests.free_ports import free_port
 
 HERE = "127.0.0.1"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.adapters.servers import free_port
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LIMITS = ("NUMBER", "FAILED_CHECKS", "IP", "PREFIX", "COUNTRY", "DAY", "PEER")

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from tests.adapters.servers import free_port
 from tests.attacks.processes import ROOT, Process
 from tests.attacks.racing import Racer, race
+from tests.free_ports import free_port
 
 QUICK = 3
 

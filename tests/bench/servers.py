@@ -25,7 +25,7 @@ from redis.retry import Retry
 
 from service.adapters.embedded import embedded_valkey
 from service.core.keyring import Keyring
-from tests.adapters.servers import free_port
+from tests.free_ports import free_port
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parents[1]

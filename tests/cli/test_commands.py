@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import app
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
@@ -353,13 +354,6 @@ def service_process(environment, tmp_path):
                     process.kill()
 
     return run
-
-
-def free_port():
-    """Find a port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def request(url, body=None, *, key=None):

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 import pytest
 
-from tests.adapters.servers import free_port
 from tests.attacks.test_overload import journey
+from tests.free_ports import free_port
 from tests.serving.callers import connection
 
 FEW = 128

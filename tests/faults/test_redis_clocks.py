@@ -11,7 +11,8 @@ from service.adapters import redis_clocks
 from service.check import examine
 from tests.absent import absent
 from tests.adapters import servers
-from tests.adapters.servers import eventually, free_port, server
+from tests.adapters.servers import eventually, server
+from tests.free_ports import free_port
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.adapters.servers import free_port
+from tests.free_ports import free_port
 
 REQUESTS = 1500  # a pipe takes the lines of 300
 END_SECONDS = 8  # one for the log; the rest because this machine has others to serve
