@@ -36,6 +36,7 @@ ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 NAMES = set(Settings.model_fields)
 OURS = ("otp", "worker")
+UNITS = ("otp-service", "otp-worker")
 DRAIN_SECONDS = 10  # what README and .env.example allow for without a change here
 STOP_SECONDS = DRAIN_SECONDS + GRACE_SECONDS + WORKER_SECONDS
 NO_SETTING = {"redis_users"}  # the secret of Redis itself
@@ -63,15 +64,15 @@ def arguments(instruction):
     return [argument for name, argument in dockerfile() if name == instruction]
 
 
-def unit():
-    """Read the systemd unit: (name, value) of each line."""
-    lines = (DEPLOY / "otp-service.service").read_text("utf-8").splitlines()
+def unit(name="otp-service"):
+    """Read a systemd unit: (name, value) of each line."""
+    lines = (DEPLOY / f"{name}.service").read_text("utf-8").splitlines()
     return [tuple(line.split("=", 1)) for line in lines if re.match("[A-Z]", line)]
 
 
-def values(name):
-    """List the values of one name in the unit."""
-    return [value for found, value in unit() if found == name]
+def values(name, of="otp-service"):
+    """List the values of one name in a unit."""
+    return [value for found, value in unit(of) if found == name]
 
 
 def seconds(span):
@@ -406,31 +407,43 @@ def test_the_units_head_can_be_followed(tmp_path):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 
-def test_the_unit_starts_a_command_that_exists():
+@pytest.mark.parametrize("name", UNITS)
+def test_the_unit_starts_a_command_that_exists(name):
     """ExecStart is a command of ours with options that it has."""
-    program, *words = shlex.split(values("ExecStart")[0])
+    program, *words = shlex.split(values("ExecStart", name)[0])
     assert Path(program).name == "otp-service"
     accept(words)
 
 
-def test_the_unit_hands_over_every_secret_that_serving_needs():
+@pytest.mark.parametrize("name", UNITS)
+def test_the_unit_hands_over_every_secret_that_serving_needs(name):
     """LoadCredential names settings, the three that cannot be missing among them, and the service reads that folder."""
-    loaded = dict(value.split(":", 1) for value in values("LoadCredential"))
+    loaded = dict(value.split(":", 1) for value in values("LoadCredential", name))
     assert {"otp_secret_keys", "otp_index_key", "twilio_auth_token"} <= set(loaded) <= NAMES
-    assert all(Path(path).name == name for name, path in loaded.items())
-    environment = dict(value.split("=", 1) for value in values("Environment"))
+    assert all(Path(path).name == setting for setting, path in loaded.items())
+    environment = dict(value.split("=", 1) for value in values("Environment", name))
     assert environment["OTP_SECRETS_DIR"] == "%d"
-    assert {name.lower() for name in environment} <= NAMES
+    assert {setting.lower() for setting in environment} <= NAMES
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+def test_the_unit_of_the_worker_is_closed_in_as_the_services():
+    """What closes in the service closes in its worker: the units differ only in what serving alone needs."""
+    serving = {"StateDirectory", "StateDirectoryMode", "ExecReload", "KillMode", "LimitNOFILE"}
+    own = {"Description", "ExecStart", "TimeoutStopSec", "MemoryMax", "TasksMax"}
+    kept = [line for line in unit() if line[0] not in serving | own]
+    assert [line for line in unit("otp-worker") if line[0] not in own] == kept
+    assert int(values("TimeoutStopSec", "otp-worker")[0]) > WORKER_SECONDS
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path, name):
     """`systemd-analyze verify` is silent, and the unit is exposed to 1.5 of 10 at most."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze here; in CI neither, perhaps: a container may have no systemd")
-    copy = tmp_path / "otp-service.service"
+    copy = tmp_path / f"{name}.service"
     program = Path(sys.executable).parent / "otp-service"
-    text = (DEPLOY / "otp-service.service").read_text("utf-8")
+    text = (DEPLOY / f"{name}.service").read_text("utf-8")
     copy.write_text(text.replace("/opt/otp-service/.venv/bin/otp-service", str(program)), "utf-8")
     for command in (["verify", str(copy)], ["security", "--offline=yes", "--threshold=15", str(copy)]):
         told = subprocess.run([analyze, *command], capture_output=True, text=True, check=False, timeout=50)
