@@ -4,7 +4,17 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 ARGS ?=
-NO_WHEEL := echo "A package could not be installed. If no wheel of it fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
+# uv trusts the certificates that it brings along, unless told otherwise: none of them has signed what a proxy that inspects TLS shows.
+export UV_SYSTEM_CERTS ?= true
+# pip reads its own configuration and uv does not, so what pip is told of certificates and of a proxy, uv hears from here; what the
+# environment says goes first. The index stays as uv.lock has it: with another, `--locked` would refuse the lock.
+PIP_VALUE = sed -nE "s/^:env:\.$(1)='(.*)'$$/1\1/p; s/^install\.$(1)='(.*)'$$/2\1/p; s/^global\.$(1)='(.*)'$$/3\1/p" | sort | sed -n '1s/^.//p'
+UV_SYNC = told=$$($(BIN)/python -m pip config list 2>/dev/null); \
+	cert=$$(echo "$$told" | $(call PIP_VALUE,cert)); proxy=$$(echo "$$told" | $(call PIP_VALUE,proxy)); \
+	[ -z "$$cert" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
+	[ -z "$$proxy" ] || export ALL_PROXY="$${ALL_PROXY:-$$proxy}"; \
+	$(BIN)/uv sync --locked --inexact
+NOT_INSTALLED := echo "A package could not be fetched or installed. Behind a proxy: HTTPS_PROXY names it, and where it inspects TLS (UnknownIssuer) its certificate belongs to the system's, or into the file that SSL_CERT_FILE names. If no wheel fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-service demo test test-quick fuzz desync chaos mutants check audit format bench bench-peers clean
@@ -24,11 +34,11 @@ install: .venv/installed ## Make .venv with all locked dependencies
 
 # What the service needs: enough for the demo, and half as much to fetch as the tools of its developers.
 .venv/service: pyproject.toml uv.lock | .venv/uv
-	@$(BIN)/uv sync --locked --inexact --no-dev || { $(NO_WHEEL); exit 1; }
+	@$(UV_SYNC) --no-dev || { $(NOT_INSTALLED); exit 1; }
 	@touch $@
 
 .venv/installed: .venv/service
-	@$(BIN)/uv sync --locked --inexact || { $(NO_WHEEL); exit 1; }
+	@$(UV_SYNC) || { $(NOT_INSTALLED); exit 1; }
 	@touch $@
 
 install-service: .venv/service ## Make .venv with what the service needs, without its developers' tools
@@ -55,7 +65,7 @@ chaos: install ## Kill and freeze servers, Redis and Twilio under load for ten m
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} $(BIN)/pytest tests/chaos/test_chaos.py -s -k no_fault_breaks $(ARGS)
 
 mutants: install ## Break codes, phone, guard, verifying and auth in every way, and see the tests notice (half an hour at most)
-	@$(BIN)/uv sync --locked --inexact --quiet --group mutants
+	@$(UV_SYNC) --quiet --group mutants
 	@timeout 1800 nice $(BIN)/mutmut run --max-children 1 >mutants.log; $(BIN)/python .ci/mutants.py $$?
 
 check: install ## Lint, types, import contracts
@@ -78,7 +88,7 @@ QUICK_TOO := verify lag hung growth open_loop start
 
 bench: install ## Measure everything beside its reference, in a quarter of an hour (needs wrk; ARGS=--quick for an impression)
 	@command -v wrk >/dev/null || { echo "wrk plays the checks; on Debian: apt-get install wrk"; exit 1; }
-	@$(BIN)/uv sync --locked --inexact --quiet --group bench
+	@$(UV_SYNC) --quiet --group bench
 	@for bench in $(BENCHES); do echo "== $$bench"; case " $(QUICK_TOO) " in *" $$bench "*) args="$(ARGS)";; *) args=;; esac; \
 		PYTHONPATH=.:tests/bench $(BIN)/python tests/bench/bench_$$bench.py $$args || exit 1; done
 	@PYTHONPATH=.:tests/bench $(BIN)/python tests/bench/report.py

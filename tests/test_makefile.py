@@ -1,11 +1,22 @@
 """The promises of the `Makefile`: what it cannot work with, it says in one sentence; what fails, it does not hide."""
 
+import os
 import shutil
+import ssl
 import subprocess
 import sys
+import threading
+import zipfile
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 MAKEFILE = Path(__file__).parent.parent / "Makefile"
 
@@ -65,9 +76,11 @@ def installed(tmp_path):
         script(tools / tool, "exit 0")
     script(tools / "python", f'exec {sys.executable} "$@"')
 
-    def run(target):
+    def run(target, **environment):
         command = ["make", "--no-print-directory", target]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment or None, capture_output=True, text=True, check=False, timeout=60
+        )
 
     run.tools = tools
     return run
@@ -88,3 +101,115 @@ def test_mutants_are_judged_with_the_end_of_the_run(installed):
     script(installed.tools / "mutmut", "exit 3")
     told = installed("mutants")
     assert (told.returncode != 0, told.stdout) == (True, "mutmut failed with status 3: see mutants.log\n")
+
+
+@pytest.fixture
+def bare(installed, tmp_path):
+    """Give a function that installs the service in an environment of PATH, HOME and what is given."""
+    for done in ("service", "installed"):
+        (installed.tools.parent / done).unlink()
+
+    def run(pip_configuration="", **environment):
+        (tmp_path / "pip.conf").write_text(pip_configuration)
+        known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+        return installed("install-service", **known, **environment)
+
+    run.tools = installed.tools
+    return run
+
+
+def test_uv_trusts_the_certificates_of_the_system(bare, tmp_path):
+    """An environment that says nothing makes uv trust what the system trusts; one that says otherwise is heard."""
+    script(bare.tools / "uv", f'echo "$UV_SYSTEM_CERTS" >>{tmp_path}/heard; exit 1')
+    for environment in ({}, {"UV_SYSTEM_CERTS": "false"}):
+        assert bare(**environment).returncode != 0
+    assert (tmp_path / "heard").read_text().split() == ["true", "false"]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "environment", "heard"),
+    [
+        ("[global]\ncert = /a.pem\nproxy = http://p:1\n", {}, "/a.pem http://p:1"),
+        ("[global]\ncert = /a.pem\nproxy = o:1\n[install]\ncert = /b.pem\nproxy = p:1\n", {}, "/b.pem p:1"),
+        ("[install]\ncert = /b.pem\nproxy = p:1\n", {"PIP_CERT": "/c.pem"}, "/c.pem p:1"),
+        ("[global]\ncert = /a.pem\nproxy = p:1\n", {"SSL_CERT_FILE": "/d.pem", "ALL_PROXY": "q:1"}, "/d.pem q:1"),
+    ],
+)
+def test_uv_hears_what_pip_is_told_of_certificates_and_proxy(bare, tmp_path, configuration, environment, heard):
+    """What pip is configured to reaches uv, in pip's order of precedence, unless the environment has told uv."""
+    script(bare.tools / "uv", f'echo "${{SSL_CERT_FILE:--}} ${{ALL_PROXY:--}}" >{tmp_path}/heard')
+    assert bare(configuration, **environment).returncode == 0
+    assert (tmp_path / "heard").read_text().strip() == heard
+
+
+def test_a_package_that_cannot_be_fetched_names_the_proxy(bare):
+    """The last line says what to do behind a proxy that inspects TLS, before it blames wheels."""
+    script(bare.tools / "uv", "exit 2")
+    last = bare().stdout.splitlines()[-1]
+    assert 0 < last.index("proxy") < last.index("UnknownIssuer") < last.index("SSL_CERT_FILE") < last.index("wheel")
+
+
+@pytest.fixture
+def index(tmp_path):
+    """Serve an index with one package over TLS, under a certificate that no store has; give its address and CA file."""
+    served = tmp_path / "served"
+    (served / "simple" / "tiny").mkdir(parents=True)
+    wheel = "tiny-1-py3-none-any.whl"
+    with zipfile.ZipFile(served / wheel, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr("tiny-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+        archive.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.dist-info/RECORD", "")
+    (served / "simple" / "tiny" / "index.html").write_text(f'<a href="/{wheel}">{wheel}</a>')
+    certificate = own_certificate(tmp_path)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=served))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    yield f"https://127.0.0.1:{server.server_port}/simple", certificate
+    server.shutdown()
+    serving.join()
+    server.server_close()
+
+
+def own_certificate(folder):
+    """Write a key and a certificate for 127.0.0.1 that signs itself, as a CA of one's own does."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "own")]),
+    )
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "own.pem").write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return folder / "own.pem"
+
+
+def test_a_certificate_that_pip_trusts_is_trusted_by_uv(bare, index, tmp_path):
+    """The real uv fetches from an index whose certificate only pip's configuration knows."""
+    url, certificate = index
+    project = '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["tiny"]\n'
+    own_index = f'[tool.uv]\npackage = false\n[[tool.uv.index]]\nurl = "{url}"\ndefault = true\n'
+    (tmp_path / "pyproject.toml").write_text(project + own_index)
+    (tmp_path / "uv.lock").unlink()
+    shutil.rmtree(bare.tools)
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / ".venv"], check=True, timeout=60)
+    uv = Path(sys.executable).parent / "uv"
+    (bare.tools / "uv").symlink_to(uv)
+    trusting = {**os.environ, "SSL_CERT_FILE": str(certificate)}
+    subprocess.run([uv, "lock", "--no-cache"], cwd=tmp_path, env=trusting, check=True, capture_output=True, timeout=60)
+    untold = bare(UV_NO_CACHE="1", SSL_CERT_FILE="/etc/ssl/certs/ca-certificates.crt")
+    assert (untold.returncode != 0, "UnknownIssuer" in untold.stderr) == (True, True), untold
+    told = bare(f"[install]\ncert = {certificate}\n", UV_NO_CACHE="1")
+    assert told.returncode == 0, told
+    assert list(tmp_path.glob(".venv/lib/python*/site-packages/tiny.py"))
