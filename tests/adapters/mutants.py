@@ -151,7 +151,7 @@ MUTANTS = {
             hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
         ),
         (
-            "redis.call('PEXPIRE', number_key, STREAK_TTL_MS)\n  return true",
+            "redis.call('PEXPIRE', number_key, STOP_TTL_MS)\n  return true",
             "return true",
             partial(no_end_while_tried, tried="check"),
         ),
@@ -181,14 +181,24 @@ MUTANTS = {
             hard_stop.test_only_an_approval_ends_the_row,
         ),
         (
-            "math.max(STREAK_TTL_MS, longest_window_ms(failure_policy))",
+            "math.max(math.ceil(STOP_TTL_MS * streak / most_in_a_row), longest_window_ms(failure_policy))",
             "longest_window_ms(failure_policy)",
             hard_stop.test_the_row_outlives_every_window_and_record,
         ),
         (
+            "* streak / most_in_a_row",
+            "/ most_in_a_row",
+            hard_stop.test_the_row_outlives_every_window_and_record,
+        ),
+        (
+            "* streak / most_in_a_row",
+            "",
+            hard_stop.test_a_row_is_remembered_in_proportion_to_its_length,
+        ),
+        (
             "redis.call('PEXPIRE', number_key, rest_ms, 'LT')",
             "",
-            hard_stop.test_a_mistyped_code_is_not_remembered_for_a_year,
+            hard_stop.test_a_mistyped_code_is_forgotten_after_an_approval,
         ),
         ("longest_window_ms(send_policy), ", "", partial(nothing_forgotten, remembered="number")),
         (

@@ -101,14 +101,35 @@ async def test_a_repeated_check_is_counted_once(stores):
 
 
 async def test_the_row_outlives_every_window_and_record(stores):
-    """Failed checks in a row are remembered for a year after the last of them, not for a day."""
+    """Three failed checks of six in a row are remembered for half a year, five for five sixths, and not for a day."""
     stores = stores.under(most_failed_in_a_row=6, failed_checks=Limits(((3, DAY_MS),)))
-    for count in (3, 2):
+    for count, remembered_ms in ((3, YEAR_MS // 2), (2, YEAR_MS * 5 // 6)):
         await fail(stores, count)
-        stores.time_passes(YEAR_MS - MINUTE_MS)
+        stores.time_passes(remembered_ms - MINUTE_MS)
     await fail(stores, 1)
     with pytest.raises(Limited):
         await stores.issue("111111")
+
+
+async def test_a_row_is_remembered_in_proportion_to_its_length(stores):
+    """Each failed check adds its share of the year, and the row is forgotten when that has passed."""
+    stores = stores.under(most_failed_in_a_row=100)
+    for failed in (1, 2, 5):
+        await fail(stores, failed)
+        share_ms = YEAR_MS * failed // 100
+        assert share_ms - MINUTE_MS < stores.admin.pttl(stores.number_key()) <= share_ms
+        stores.time_passes(share_ms)
+        assert not stores.admin.exists(stores.number_key())
+
+
+async def test_waiting_buys_no_more_guesses_than_the_stop_allows_in_a_year(stores):
+    """However guesses are divided and rows waited for, a year holds no more of them than the stop allows."""
+    stores = stores.under(most_failed_in_a_row=20)
+    for row in (1, 5, 10, 19):
+        await fail(stores, row)
+        waited_ms = stores.admin.pttl(stores.number_key())
+        assert row * YEAR_MS / (waited_ms + MINUTE_MS) <= 20
+        stores.time_passes(waited_ms)
 
 
 @pytest.mark.parametrize("tried", ["issue", "resend", "check"])
@@ -129,12 +150,12 @@ async def test_a_stop_does_not_end_while_anybody_tries(stores, tried):
     await stores.issue("111111")
 
 
-async def test_a_mistyped_code_is_not_remembered_for_a_year(stores):
+async def test_a_mistyped_code_is_forgotten_after_an_approval(stores):
     """Once a code is approved the number is forgotten when its windows and its verification have passed."""
     stores = stores.under(number=Limits(((9, HOUR_MS),)), failed_checks=Limits(((9, DAY_MS),)))
     verification = await stores.sent("111111")
     await stores.check(verification, "000000")
-    assert stores.admin.pttl(stores.number_key()) > YEAR_MS - MINUTE_MS
+    assert stores.admin.pttl(stores.number_key()) > YEAR_MS // 100 - MINUTE_MS
     await stores.check(verification, "111111")
     assert DAY_MS - MINUTE_MS < stores.admin.pttl(stores.number_key()) <= DAY_MS
 

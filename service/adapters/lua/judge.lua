@@ -149,11 +149,11 @@ if is_failed_check or verdict == 'approved' and streak > 0 then
     local failures = instants(redis.call('HGET', number_key, 'failed'))
     if failure_policy ~= '' then redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms)) end
     streak = redis.call('HINCRBY', number_key, 'streak', 1)
-    keep_for(number_key, math.max(STREAK_TTL_MS, longest_window_ms(failure_policy)))
+    keep_for(number_key, math.max(math.ceil(STOP_TTL_MS * streak / most_in_a_row), longest_window_ms(failure_policy)))
     if streak == most_in_a_row then count(KEYS[4], 'numbers:stopped') end
   else
     redis.call('HDEL', number_key, 'streak')
-    -- Nothing that is left needs the year any more: the windows do, and the record of a newer verification at most as long as this.
+    -- Nothing that is left needs the time of failed checks in a row any more: the windows do, and the record of a newer verification at most as long as this.
     local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), redis.call('PTTL', KEYS[1]))
     redis.call('PEXPIRE', number_key, rest_ms, 'LT')
   end
