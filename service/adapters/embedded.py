@@ -37,6 +37,7 @@ _SOCKET_PATH = re.compile(
 _WATCH_SECONDS = 0.25  # how often a user looks whether the keeper lives
 _SIGHTINGS = 3  # of other users in a row: one who is just leaving looks like a user for a moment
 _LOG_TAIL_LINES = 8
+_NAMES_A_PROGRAM = "valkey-check-aof"  # in the last words of a server that cannot read its file; the wheel lacks it
 # The server in the wheel is built on glibc's allocator. With seven cached blocks of a size it took a fifth of a
 # check's time: a script frees more strings than that at once. Other C libraries do not know the variable.
 _ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000:glibc.malloc.mxfast=0"}
@@ -139,6 +140,11 @@ def _reasons(place: _Place) -> Iterator[None]:
         with contextlib.suppress(OSError):
             log = place.data_dir / keeper.LOG
             lines += [f"The end of {log}:", *log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]]
+            if _NAMES_A_PROGRAM in lines[-1]:
+                lines.append(
+                    f"That program is not part of this installation. Restore a backup of {place.data_dir}, or move it "
+                    "away to start with nothing: codes live for minutes, API keys must then be created anew."
+                )
         raise EmbeddedUnavailable("\n".join(lines)) from error
 
 
@@ -185,8 +191,11 @@ def _start_keeper(place: _Place, lock: int) -> None:
     except subprocess.TimeoutExpired as error:
         raise EmbeddedUnavailable("The keeper of the embedded Valkey does not answer: set REDIS_URL.") from error
     report = told.stdout.decode(errors="replace").strip()
-    if report not in {keeper.READY, ""}:  # a keeper that was killed says nothing: whoever waits starts the next one
+    first, _, warning = report.partition("\n")
+    if first not in {keeper.READY, ""}:  # a keeper that was killed says nothing: whoever waits starts the next one
         raise EmbeddedUnavailable(report)
+    if warning:
+        sys.stderr.write(f"WARNING: {warning}\n")
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 `service.adapters.embedded` runs this file as a script and hands it the locked `keeper.lock`. It promises one server per
 folder, a new one on the same append-only file within a second of a crash, that file on the disk every second, and a
-clean end when the last user has gone, however that user went. It imports the standard library alone: it starts in
-0.05 s whatever the user's `sys.path`.
+clean end when the last user has gone, however that user went. A power loss can leave zeros at the end of the file,
+which valkey-server refuses; they are cut off, and a copy of the file is kept. It imports the standard library alone: it
+starts in 0.05 s whatever the user's `sys.path`.
 
 The locks (flock) lie in the data folder and the kernel releases them with their process, so nothing is ever stale:
 
@@ -40,6 +41,7 @@ _POLL_SECONDS = 0.05  # how often the keeper looks for its server and its users
 _TEND_SECONDS = 1.0  # what a crash of the whole machine may cost
 _RESTART_PAUSE_SECONDS = 0.5  # between two starts, so that a server which cannot live does not burn a core
 _LOG_BYTES = 1 << 20  # the log moves to valkey.log.1 beyond this, so both take 2 MiB at most
+_BLOCK_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -101,8 +103,14 @@ def wait_ready(socket_path: Path, look: Callable[[], object]) -> bool:
 def keep(*, binary: str, socket_path: Path, report: Callable[[str], None]) -> None:
     """Serve the working directory until its users have gone; `report` READY, or raise when the first start fails."""
     users = open_lock(Path(USERS_LOCK))
-    server = _start_server(binary, socket_path)
-    report(READY)
+    said = [READY]
+
+    def say(sentence: str) -> None:
+        _write_to_log(sentence)
+        said.append(sentence)
+
+    server = _start_server(binary, socket_path, say)
+    report("\n".join(said))
     started = tended = time.monotonic()
     # A user's lock and this one exclude each other, and this one is held until the server is dead and this process
     # has ended. So a newcomer either holds his lock first, and the keeper stays, or he waits and starts afresh:
@@ -122,12 +130,57 @@ def keep(*, binary: str, socket_path: Path, report: Callable[[str], None]) -> No
                 _kill(server, socket_path)
                 started = time.monotonic()
                 with contextlib.suppress(OSError, EmbeddedUnavailable):  # the log says why; the next round tries again
-                    server = _start_server(binary, socket_path)
+                    server = _start_server(binary, socket_path, _write_to_log)
     finally:
         _stop_server(server, socket_path)
 
 
-def _start_server(binary: str, socket_path: Path) -> subprocess.Popen[bytes]:
+def _start_server(binary: str, socket_path: Path, say: Callable[[str], None]) -> subprocess.Popen[bytes]:
+    """Start the server; where that fails, once more without the zeros at the end of its file, if there are any."""
+    try:
+        return _try_server(binary, socket_path)
+    except EmbeddedUnavailable:
+        file = max(Path("appendonlydir").glob("*.incr.aof"), key=lambda file: int(file.suffixes[-3][1:]), default=None)
+        size, kept = (0, 0) if file is None else (file.stat().st_size, _length_without_zeros(file))
+        if file is None or size == kept:
+            raise
+    copy = _copy(file)
+    os.truncate(file, kept)
+    try:
+        server = _try_server(binary, socket_path)
+    except BaseException:
+        copy.replace(file)  # the damage is elsewhere too: that is nothing to decide here
+        raise
+    say(
+        f"The append-only file ended in {size - kept} bytes of zeros, as after a power loss. They were cut off, with "
+        f"the command that they broke: the last second before it may be lost. A copy of the file: {copy.resolve()}"
+    )
+    return server
+
+
+def _length_without_zeros(file: Path) -> int:
+    with file.open("rb") as content:
+        end = content.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - _BLOCK_BYTES)
+            content.seek(start)
+            if block := content.read(end - start).rstrip(b"\0"):
+                return start + len(block)
+            end = start
+    return 0
+
+
+def _copy(file: Path) -> Path:
+    copy = Path(time.strftime(f"damaged-%Y%m%dT%H%M%S-{os.getpid()}-{file.name}", time.gmtime()))
+    with file.open("rb") as content, copy.open("xb") as copied:
+        while block := content.read(_BLOCK_BYTES):
+            copied.write(block)
+        copied.flush()
+        os.fsync(copied.fileno())
+    return copy
+
+
+def _try_server(binary: str, socket_path: Path) -> subprocess.Popen[bytes]:
     private_folder(socket_path.parent)
     lock = _free_folder(socket_path)
     try:
@@ -245,6 +298,11 @@ def _main(data_dir: str, socket_path: str, binary: str) -> None:
         keep(binary=binary, socket_path=Path(socket_path), report=_report)
     except (OSError, EmbeddedUnavailable) as error:
         _report(str(error))
+
+
+def _write_to_log(sentence: str) -> None:
+    with Path(LOG).open("a", encoding="utf-8") as log:
+        log.write(f"{sentence}\n")
 
 
 def _report(sentence: str) -> None:

@@ -343,6 +343,49 @@ def test_broken_file_is_refused_with_the_servers_words(data_dir):
     assert time.monotonic() - began < embedded_keeper.SILENCE_SECONDS
 
 
+@pytest.mark.parametrize(("half", "zeros"), [(0, 1), (0, 3 << 20), (20, 3 << 20)])
+def test_zeros_of_a_power_loss_are_cut_off(data_dir, capfd, half, zeros):
+    """A file that ends in zeros loads up to there; a copy of the whole file stays, standard error and log say so."""
+    with client_of(data_dir) as client:
+        client.set("whole", "yes")
+        client.set("last", "x" * 100)
+    [file] = (data_dir / "appendonlydir").glob("*.incr.aof")
+    os.truncate(file, file.stat().st_size - half)
+    os.truncate(file, file.stat().st_size + zeros)
+    damaged = file.read_bytes()
+    with client_of(data_dir) as client:
+        assert client.get("whole") == "yes"
+        assert (client.get("last") is None) == bool(half)
+        assert client.set("after", "yes")
+    [copy] = data_dir.glob("damaged-*")
+    assert (copy.read_bytes(), stat.S_IMODE(copy.stat().st_mode)) == (damaged, 0o600)
+    said = capfd.readouterr().err
+    assert said.startswith("WARNING: ")
+    assert f"{zeros} bytes" in said
+    assert copy.name in said
+    assert copy.name in (data_dir / "valkey.log").read_text()
+    with client_of(data_dir) as client:
+        assert client.get("after") == "yes"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_damaged_before_its_end_is_left_as_it_is(data_dir):
+    """Zeros at the end with damage before them: nothing is cut off, no copy is made, and the error says what helps."""
+    with client_of(data_dir) as client:
+        client.set("one", "1")
+    [file] = (data_dir / "appendonlydir").glob("*.incr.aof")
+    content = file.read_bytes()
+    damaged = content[:20] + b"\0" * 10 + content[30:] + b"\0" * 100
+    file.write_bytes(damaged)
+    with (
+        pytest.raises(EmbeddedUnavailable, match=r"(?s)Restore a backup of .*data, or move it away"),
+        embedded_valkey(data_dir),
+    ):
+        pass
+    assert file.read_bytes() == damaged
+    assert list(data_dir.glob("damaged-*")) == []
+
+
 def test_users_who_fail_together_all_hear_why(data_dir, start_users):
     """When the server cannot start, every one of the waiting users fails, and none waits for ever."""
     with client_of(data_dir) as client:
