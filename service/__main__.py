@@ -1,5 +1,25 @@
-"""`python -m service` is `otp-service`."""
+"""`otp-service`, also as `python -m service`: takes the signals that end it before all else is loaded.
 
-from service.cli import main
+Loading takes half a second. As the first process of a container it would not hear a signal in that time: the kernel
+gives such a process only the signals that it has asked for.
+"""
 
-main()
+import os
+import signal
+import sys
+
+_RUNNING = {"demo", "serve", "worker", "sandbox"}  # until they are stopped: then they have done their work
+
+
+def main() -> None:
+    """Run a command."""
+    if _RUNNING.intersection(sys.argv[1:2]):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: os._exit(0))
+    from service.cli import main as run  # noqa: PLC0415 - not before the signals are taken
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,7 @@
 """Listening: bind a port before anything starts, so that a taken one is a sentence and not a traceback.
 
+`::` takes IPv4 as well, whatever the machine's default is: all commands and any number of workers answer alike.
+
 A bound port that nobody listens on yet refuses connections; it listens from when a server is ready.
 """
 
@@ -12,6 +14,8 @@ def listen(host: str, port: int) -> socket.socket:
     # With the protocol named, asyncio sets TCP_NODELAY; without it every answer waits 40 ms for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     try:
         listener.bind((host, port))
     except OSError as failure:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -29,7 +30,7 @@ from service.listening import listen
 from service.parts import open_worker
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.serving.alone import serve_alone
-from service.serving.supervisor import Supervisor
+from service.serving.supervisor import Supervisor, new_settings
 from service.telemetry import open_journal
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -43,18 +44,17 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the walk; exit 0 only if the loop closed.")] = False,
 ) -> None:
     """Walk the loop in the terminal against a stand-in for Twilio, then go on serving. Needs no account."""
-    _end_with_zero_when_stopped()
+    _end_in_order()
     raise_limit()
     take_over_output("warning")
-    raise typer.Exit(asyncio.run(run_demo(host=host, port=port, once=once)))
+    raise typer.Exit(asyncio.run(_until_stopped(run_demo(host=host, port=port, once=once), stopped=int(once))))
 
 
 def serve(
     *, host: Host = "127.0.0.1", port: Port = 8000, workers: Annotated[int, typer.Option(min=1, max=64)] = 1
 ) -> None:
     """Serve the API, with the worker that pays the confirmations unless OTP_WORKER=false."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(0))  # until the server takes them
+    _end_in_order()
     signal.signal(signal.SIGHUP, lambda *_: None)
     settings = _settings_to_serve()
     raise_limit()
@@ -75,15 +75,26 @@ def serve(
 
 def worker() -> None:
     """Pay confirmations, without the API. Any number may run."""
+    _end_in_order()
+    signal.signal(signal.SIGHUP, lambda *_: None)
     settings = _settings_to_serve()
     raise_limit()
     take_over_output(settings.otp_log_level)
+    with ExitStack() as held:
+        if settings.redis_url is None:
+            held.enter_context(embedded_valkey(settings.otp_data_dir))  # here, where a signal ends the wait for it
+        uvloop.run(_work(settings))
 
-    async def work() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+async def _work(settings: Settings | None) -> None:
+    """Pay confirmations until SIGTERM or SIGINT; on SIGHUP begin anew with the settings of then."""
+    orders: asyncio.Queue[Settings | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, orders.put_nowait, None)
+    while settings is not None:
         journal = open_journal(settings.otp_log_level)
+        loop.add_signal_handler(signal.SIGHUP, _reload, orders, journal)
         async with (
             open_redis(settings) as scripts,
             counting_dropped_lines(RedisStats(scripts).add),
@@ -91,16 +102,22 @@ def worker() -> None:
             open_twilio(twilio_account(settings)) as twilio,
             open_worker(settings, scripts, twilio, journal),
         ):
-            await stop.wait()
+            settings = await orders.get()
+        if settings is not None:
+            journal("reload_done")
 
-    uvloop.run(work())
+
+def _reload(orders: "asyncio.Queue[Settings | None]", journal: Journal) -> None:
+    settings = new_settings(journal)
+    if settings is not None:
+        orders.put_nowait(settings)
 
 
 def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     """Serve the stand-in for Twilio alone."""
+    _end_in_order()
     raise_limit()
-    listen(host, port).close()
-    _end_with_zero_when_stopped()
+    listener = listen(host, port)
     account = SandboxSettings()
     take_over_output("warning", descriptor=2)
     typer.echo(f"TWILIO_BASE_URL=http://{host}:{port}")
@@ -108,16 +125,15 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     typer.echo(f"TWILIO_AUTH_TOKEN={account.auth_token}")
     typer.echo(f"TWILIO_FROM={account.pool_number}")
     typer.echo(f"Messages: http://{host}:{port}/_/messages", err=True)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_sandbox(account, Connections(sandbox_connections())),
-        host=host,
-        port=port,
         http=DroppingProtocol,
         proxy_headers=False,
         access_log=False,
         log_level="warning",
         log_config=None,
     )
+    uvicorn.Server(config).run(sockets=[listener])  # it raises the signal again that ends it
 
 
 def _warn(settings: Settings, journal: Journal) -> None:
@@ -137,7 +153,18 @@ def _settings_to_serve() -> Settings:
     return settings
 
 
-def _end_with_zero_when_stopped() -> None:
-    """Keep the exit status of a graceful stop: uvicorn raises the signal again after it, and that would end us."""
+def _end_in_order() -> None:
+    """End with 0, and leave nothing behind, on a signal that comes before the server or the worker takes it."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+async def _until_stopped(work: Coroutine[None, None, int], *, stopped: int) -> int:
+    """Do the work and give its exit status; told to end, let it tidy up, and give `stopped`."""
+    task = asyncio.create_task(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return stopped

@@ -8,8 +8,8 @@ import asyncio
 import secrets
 import socket
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -57,7 +57,8 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
                 closed = await _walk(own_url, key, window)
                 if closed and not once:
                     _invite(base_url(host, port), key)
-                    await asyncio.wait({serving})
+                    with suppress(asyncio.CancelledError):  # told to end
+                        await asyncio.wait({serving})
     typer.echo("\nStopped, in this order: HTTP, the worker, Valkey.")
     return 0 if closed else 1
 
@@ -83,11 +84,18 @@ def _invite(url: str, key: str) -> None:
     )
 
 
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take no signals: they end the demo as a whole, in the middle of its walk too."""
+        yield
+
+
 @asynccontextmanager
 async def _serving(
     settings: Settings, routes: list[BaseRoute], listeners: list[socket.socket]
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             create_app(settings, routes=routes),
             http=DroppingProtocol,

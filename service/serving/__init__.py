@@ -7,6 +7,6 @@ the one that takes its place, and becomes its parent.
 
     SIGTERM, SIGINT   OTP_DRAIN_SECONDS long /readyz is 503, and each response is its connection's last; then the
                       listening sockets close, requests under way are answered, and the process ends with 0
-    the same again    ends at once
+    the same again    ends at once; so does the first one before anything is served, with 0
     SIGHUP            reads settings and secrets anew: a new process serves before an old one stops accepting
 """
