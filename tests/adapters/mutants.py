@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from tests.adapters import test_redis_clock_steps as clock_steps
 from tests.adapters import test_redis_hard_stop as hard_stop
 from tests.adapters import test_redis_judge as judging
 from tests.adapters import test_redis_late_codes as late_codes
@@ -99,9 +100,15 @@ MUTANTS = {
             judging.test_consuming_waits_for_the_debt,
         ),
         (
-            "now_ms >= tonumber(record['t:",
-            "now_ms < tonumber(record['t:",
+            "now_ms >= sent_ms + ",
+            "now_ms < sent_ms + ",
             judging.test_a_code_lives_until_its_last_moment,
+        ),
+        (" or now_ms < sent_ms - STEP_MS", "", clock_steps.test_a_code_from_before_the_step_has_expired),
+        (
+            "math.abs(now_ms - tonumber(at))",
+            "now_ms - tonumber(at)",
+            clock_steps.test_a_replayed_check_is_forgotten_in_its_time,
         ),
         ("record['t:' .. send]", "record['t:1']", judging.test_each_send_has_its_own_expiry),
         ("verdict = 'expired'\n", "verdict, send = 'expired', nil\n", _late("expired")),
@@ -253,6 +260,16 @@ MUTANTS = {
     ],
     "issue": [
         (
+            "redis.call('HSET', number_key, field, table.concat(kept, ','))",
+            "",
+            clock_steps.test_a_number_is_closed_for_no_longer_than_its_window,
+        ),
+        (
+            "math.min(tonumber(instant), at_ms)",
+            "tonumber(instant)",
+            clock_steps.test_failed_checks_close_a_number_for_no_longer_than_their_window,
+        ),
+        (
             "if redis.call('PTTL', number_key) < ttl_ms",
             "if true",
             number_limits.test_neither_memory_of_a_number_shortens_the_other,
@@ -295,6 +312,7 @@ MUTANTS = {
         ),
     ],
     "resend": [
+        (" or now_ms < newest_ms - STEP_MS", "", clock_steps.test_a_code_from_before_the_step_has_expired),
         (
             "if ARGV[8] == '0' and redis",
             "if redis",
@@ -456,7 +474,7 @@ MUTANTS = {
             "",
             numbers.test_nothing_is_held_about_a_number_that_was_never_seen,
         ),
-        ("next_free_ms(instants(sends), ARGV[1], now_ms)", "0", numbers.test_everything_that_is_held_is_shown),
+        ("next_free_ms(instants(sends, now_ms), ARGV[1], now_ms)", "0", numbers.test_everything_that_is_held_is_shown),
         ("free_ms - now_ms", "free_ms", numbers.test_everything_that_is_held_is_shown),
         ("tonumber(streak or 0)", "0", numbers.test_looking_prolongs_nothing),
     ],
@@ -548,6 +566,11 @@ MUTANTS = {
         ("redis.call('HDEL', KEYS[2], sid)", "", debts.test_a_buried_debt_can_be_replayed),
     ],
     "idempotency": [
+        (
+            "if tonumber(until_ms) > tonumber(lease_ms) then",
+            "if false then",
+            clock_steps.test_an_idempotency_key_is_held_for_no_longer_than_a_lease,
+        ),
         ("if holder ~= fence or answer", "if answer", ledgers.test_an_expired_key_is_not_brought_back),
         ("if holder ~= fence or answer", "if not known or answer", taken_over_is_safe),
         ("if holder ~= fence or answer", "if holder ~= fence", ledgers.test_the_first_answer_is_kept),
@@ -616,16 +639,17 @@ MUTANTS = {
             ledgers.test_a_limit_that_counts_nothing_takes_no_memory,
         ),
         (
-            "slice_field(window, reserved_at_ms)",
+            "slice_field(window, math.min(reserved_at_ms, now_ms))",
             "slice_field(window, now_ms)",
             ledgers.test_a_unit_is_given_back_where_it_was_counted,
         ),
         (
-            "slice_field(window, reserved_at_ms)",
+            "slice_field(window, math.min(reserved_at_ms, now_ms))",
             "slice_field(string.match(policy, ':(%d+)'), reserved_at_ms)",
             ledgers.test_a_unit_is_given_back_where_it_was_counted,
         ),
         ("redis.call('PEXPIRE', key, longest_ms)", "", ledgers.test_limits_do_not_meet),
+        ("if ahead > 0 then", "if false then", clock_steps.test_a_shared_limit_neither_forgets_nor_closes_for_longer),
         (
             "pcall(reserved_at_ms and give_back or reserve, key, policy, reserved_at_ms)",
             "true, (reserved_at_ms and give_back or reserve)(key, policy, reserved_at_ms)",

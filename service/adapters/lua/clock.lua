@@ -3,6 +3,10 @@
 local STATS_TTL_SECONDS = 35 * 86400  -- since the last count: totals, which go only when a partition falls silent
 local DEBT_TTL_SECONDS = 25 * 3600  -- sliding: renewed by every write and by every look of a worker
 
+-- A code that was sent further in the future than this was sent before Redis' clock stepped back, nobody knows how long
+-- ago: it has expired. A smaller step lengthens a code's life by no more.
+local STEP_MS = 5000
+
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 

@@ -51,6 +51,10 @@ if not known then
 end
 if known ~= fingerprint then return {'other_body'} end
 if answer then return {'answer', answer} end
+if tonumber(until_ms) > tonumber(lease_ms) then  -- leased before Redis' clock stepped back: for one lease from now
+  until_ms = lease_ms
+  redis.call('HSET', KEYS[1], 'until', lease_ms)
+end
 if tonumber(until_ms) > now_ms then return {'running', tonumber(until_ms) - now_ms} end
 redis.call('HSET', KEYS[1], 'until', lease_ms, 'by', fence, 'over', 1)
 return {'abandoned', id}

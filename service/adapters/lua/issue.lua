@@ -15,10 +15,10 @@
 local policy, ttl_ms, late_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
 if is_stopped(KEYS[2], ARGV[7]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
-local log = instants(redis.call('HGET', KEYS[2], 'sends'))
+local log = settled_instants(KEYS[2], 'sends', now_ms)
 -- Too many failed checks close a number for new codes: whoever guesses gets nothing more to guess at, and who holds a
 -- verification keeps its attempts.
-local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
+local failures = settled_instants(KEYS[2], 'failed', now_ms)
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[6], now_ms))
 if free_ms > now_ms then
   return {'limited', free_ms - now_ms, next_free_ms(log, policy, now_ms) == free_ms and 'number' or 'failed_checks'}
@@ -28,7 +28,7 @@ local new_log = append(log, policy, now_ms)
 redis.call('HSET', KEYS[2], 'sends', new_log)
 keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
 
-local now, resend_at_ms = string.format('%d', now_ms), next_free_ms(instants(new_log), policy, now_ms)
+local now, resend_at_ms = string.format('%d', now_ms), next_free_ms(instants(new_log, now_ms), policy, now_ms)
 local record = {'st', 'pending', 'at', 0, 'n', 1, 'cr', now, 't:1', now, 'c:' .. ARGV[4], 1,
   'rs', string.format('%d', resend_at_ms)}
 for i = 8, #ARGV do record[#record + 1] = ARGV[i] end

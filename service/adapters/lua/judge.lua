@@ -59,7 +59,7 @@ local number_key = number_prefix .. tag
 
 if idempotency_field ~= '' then
   local at, body, verdict = string.match(record[idempotency_field] or '', '^(%d+)|(%x+)|([%w_]+)$')
-  if at and now_ms - tonumber(at) <= IDEMPOTENT_MS then
+  if at and math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS then
     if body ~= fingerprint then return {'other_body'} end
     return {'judged', verdict, 0, 1, shown(now_ms, record)}
   end
@@ -85,10 +85,11 @@ else
   end
 end
 if send then
+  local sent_ms = tonumber(record['t:' .. send])
   if state == 'approved' then verdict = 'used'
   elseif state == 'canceled' then verdict = 'canceled'
   elseif state ~= 'pending' then send = nil  -- locked or failed: a code that fits is as wrong as any
-  elseif now_ms >= tonumber(record['t:' .. send]) + tonumber(record.tl) * 1000 then verdict = 'expired'
+  elseif now_ms >= sent_ms + tonumber(record.tl) * 1000 or now_ms < sent_ms - STEP_MS then verdict = 'expired'
   else
     verdict = 'approved'
     -- Only what was handed to Twilio supersedes: a later send that has a SID, or is known to have got no clear answer.
@@ -146,7 +147,7 @@ local is_failed_check = (verdict == 'wrong_code' or verdict == 'mismatch') and s
 if is_failed_check or verdict == 'approved' and streak > 0 then
   --@include windows.lua
   if is_failed_check then
-    local failures = instants(redis.call('HGET', number_key, 'failed'))
+    local failures = instants(redis.call('HGET', number_key, 'failed'), now_ms)
     if failure_policy ~= '' then redis.call('HSET', number_key, 'failed', append(failures, failure_policy, now_ms)) end
     streak = redis.call('HINCRBY', number_key, 'streak', 1)
     keep_for(number_key, math.max(math.ceil(STOP_TTL_MS * streak / most_in_a_row), longest_window_ms(failure_policy)))

@@ -9,6 +9,7 @@
 --
 -- Each window is cut into 20 slices, field '<window>:<slice>'. Every slice that touches the window counts whole, so no window of
 -- any position holds more than the limit; the price is that a slot may be freed up to a twentieth of the window late.
+-- What was counted in the future, before Redis' clock stepped back, counts as now: it closes nothing for longer than its window.
 
 --@include clock.lua
 
@@ -20,7 +21,7 @@ end
 
 local function give_back(key, policy, reserved_at_ms)
   for window in string.gmatch(policy, ':(%d+)') do
-    local field = slice_field(window, reserved_at_ms)
+    local field = slice_field(window, math.min(reserved_at_ms, now_ms))
     -- Not down to 0: a hash goes with its last field, and a limit that counts nothing must take no memory.
     if tonumber(redis.call('HGET', key, field) or 0) > 1 then
       redis.call('HINCRBY', key, field, -1)
@@ -45,13 +46,21 @@ local function reserve(key, policy)
     local slice_ms = math.ceil(window / SLICES)
     local newest = math.floor(now_ms / slice_ms)
     local oldest = math.floor((now_ms - window) / slice_ms)
-    local counts, sum = windows[window] or {}, 0
+    local counts, sum, ahead, ahead_fields = windows[window] or {}, 0, 0, {}
     for slice, count in pairs(counts) do
       if slice < oldest then
         stale[#stale + 1] = window .. ':' .. string.format('%d', slice)
       elseif slice <= newest then
         sum = sum + count
+      else
+        ahead = ahead + count
+        ahead_fields[#ahead_fields + 1] = window .. ':' .. string.format('%d', slice)
       end
+    end
+    if ahead > 0 then
+      redis.call('HINCRBY', key, slice_field(window, now_ms), ahead)
+      redis.call('HDEL', key, unpack(ahead_fields))
+      counts[newest], sum = (counts[newest] or 0) + ahead, sum + ahead
     end
     local slice = oldest
     while sum >= tonumber(limit) and slice <= newest do

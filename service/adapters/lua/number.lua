@@ -12,5 +12,5 @@
 local ttl_ms = redis.call('PTTL', KEYS[1])
 if ttl_ms < 0 then return {'nothing'} end
 local sends, failed, streak = unpack(redis.call('HMGET', KEYS[1], 'sends', 'failed', 'streak'))
-local free_ms = math.max(next_free_ms(instants(sends), ARGV[1], now_ms), next_free_ms(instants(failed), ARGV[2], now_ms))
+local free_ms = math.max(next_free_ms(instants(sends, now_ms), ARGV[1], now_ms), next_free_ms(instants(failed, now_ms), ARGV[2], now_ms))
 return {'held', now_ms, ttl_ms, free_ms - now_ms, tonumber(streak or 0), sends or '', failed or ''}

@@ -30,13 +30,13 @@ if ARGV[6] ~= '' then
 end
 local newest_ms = tonumber(redis.call('HGET', KEYS[1], 't:' .. (newest or sends)))
 local ttl_ms = tonumber(ttl_seconds) * 1000
-if state ~= 'pending' or now_ms >= newest_ms + ttl_ms then
+if state ~= 'pending' or now_ms >= newest_ms + ttl_ms or now_ms < newest_ms - STEP_MS then
   return {'ended', shown(now_ms, read_record(KEYS[1]))}
 end
 if tonumber(sends) >= most_sends then return {'exhausted'} end
 if is_stopped(KEYS[2], ARGV[5]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
-local log = instants(redis.call('HGET', KEYS[2], 'sends'))
-local failures = instants(redis.call('HGET', KEYS[2], 'failed'))
+local log = settled_instants(KEYS[2], 'sends', now_ms)
+local failures = settled_instants(KEYS[2], 'failed', now_ms)
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[4], now_ms))
 if free_ms > now_ms then
   return {'limited', free_ms - now_ms, next_free_ms(log, policy, now_ms) == free_ms and 'number' or 'failed_checks'}
@@ -56,7 +56,7 @@ if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'k:' .. number, ARGV[6]) end
 redis.call('HSET', KEYS[1], 'n', number, 't:' .. number, string.format('%d', now_ms), 'c:' .. ARGV[9], number,
   -- Sealed anew with the code: a host that lacks the newest key must see that it cannot judge this record.
   'to', ARGV[7],
-  'rs', string.format('%d', next_free_ms(instants(new_log), policy, now_ms)))
+  'rs', string.format('%d', next_free_ms(instants(new_log, now_ms), policy, now_ms)))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')  -- an earlier send may wait longer for its SID
 count(KEYS[3], 'resent:' .. country .. ':' .. (channel or 'sms'))
 return {'sent', shown(now_ms, read_record(KEYS[1]))}

@@ -3,10 +3,14 @@
 -- A log is a comma-separated list of instants (ms), oldest first; a policy is 'limit:window_ms,limit:window_ms'.
 -- The longest window and the largest limit bound the log: what no window can need is dropped whenever it is written.
 
-local function instants(log)
-  local list = {}
-  for instant in string.gmatch(log or '', '%d+') do list[#list + 1] = tonumber(instant) end
-  return list
+-- An instant in the future was written before Redis' clock stepped back: it counts as now. Tells whether there was one.
+local function instants(log, at_ms)
+  local list, is_ahead = {}, false
+  for instant in string.gmatch(log or '', '%d+') do
+    list[#list + 1] = math.min(tonumber(instant), at_ms)
+    is_ahead = is_ahead or tonumber(instant) > at_ms
+  end
+  return list, is_ahead
 end
 
 local function longest_window_ms(policy)
@@ -34,6 +38,18 @@ local function append(list, policy, at_ms)
   end
   kept[#kept + 1] = string.format('%d', at_ms)
   return table.concat(kept, ',')
+end
+
+-- The instants of a log. Those in the future are written down as now: else each look would move them along, and a number
+-- would be closed for as long as the clock stepped back, not for a window.
+local function settled_instants(number_key, field, at_ms)
+  local list, is_ahead = instants(redis.call('HGET', number_key, field), at_ms)
+  if is_ahead then
+    local kept = {}
+    for place, instant in ipairs(list) do kept[place] = string.format('%d', instant) end
+    redis.call('HSET', number_key, field, table.concat(kept, ','))
+  end
+  return list
 end
 
 -- A write may lengthen a number's memory, never shorten it.
