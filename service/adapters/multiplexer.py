@@ -26,10 +26,9 @@ from service.adapters.dial import dial_server, read_url
 from service.adapters.lane import Lane
 from service.adapters.resp import Word, pack
 from service.adapters.sentinel import Sentinels
-from service.adapters.unreachable import SlotsNotServed
 
 _ASKING = pack((b"ASKING",))
-_MOST_REDIRECTIONS = 8
+_REDIRECTIONS_AT_ONCE = 4  # a slot that moves on while we follow it; more are two nodes that do not agree yet
 _TRY_AGAIN_SECONDS = 0.02
 
 
@@ -177,11 +176,14 @@ async def open_multiplexer(url: str, *, timeout_seconds: float = 1.0) -> Multipl
 async def _follow(cluster: Cluster, packed: bytes, key: str | None) -> Any:
     """Send a command to the node that holds the key, and on to where the cluster says it went.
 
-    Each of the replies that lead on means that the node has not run the command: sending it again is safe.
+    Each of the replies that lead on means that the node has not run the command: sending it again is safe. How often
+    is bounded by the time of the call alone.
     """
     address, is_asking = await cluster.owner_of(key), False
     redirections = 0
-    while redirections < _MOST_REDIRECTIONS:
+    while True:
+        if redirections > _REDIRECTIONS_AT_ONCE:
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
         lane = cluster.lane_at(address)
         try:
             return await (_ask(lane, packed) if is_asking else lane.call(packed))
@@ -193,14 +195,13 @@ async def _follow(cluster: Cluster, packed: bytes, key: str | None) -> Any:
             if not is_asking:
                 cluster.moved(error.slot_id, address)
         except TryAgainError:
-            # The slot is on the move and its keys lie on both nodes: how long that lasts only the call's time bounds.
+            # The slot is on the move and its keys lie on both nodes.
             redirections = 0
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
             address, is_asking = await cluster.owner_of(key), False
         except RedisError as error:
             cluster.doubt(error)
             raise
-    raise SlotsNotServed("the cluster sends the command from node to node")
 
 
 def _ask(lane: Lane, packed: bytes) -> asyncio.Future[Any]:

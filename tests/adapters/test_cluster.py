@@ -43,6 +43,10 @@ def calls_of(node, command):
     return node.admin.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"]
 
 
+def redirections_of(node):
+    return node.admin.info("errorstats").get("errorstat_MOVED", {"count": 0})["count"]
+
+
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     with cluster(tmp_path_factory.mktemp("pair"), (0, 8191), (8192, 16383)) as nodes:
@@ -191,6 +195,26 @@ async def test_a_move_that_outlasts_the_time_of_a_call_ends_in_it(pair):
             assert time.monotonic() - started < 1.5
             give_slot(slot, source, target)
             assert await redis.run(COUNT_BOTH, ["{x}gone", "{x}new"], []) == 3
+        finally:
+            target.admin.flushall()
+            give_slot(slot, target, source)
+
+
+async def test_two_nodes_that_each_name_the_other_are_asked_until_they_agree(pair):
+    """After a slot has moved its nodes may disagree for a moment: that costs time, but no error and few commands."""
+    source, target = pair
+    slot = key_slot(b"{x}")
+    source, target = (source, target) if slot < 8192 else (target, source)
+    async with opened(url(pair), timeout_seconds=5) as redis:
+        await redis.ping()
+        try:
+            source.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", node_id(target))
+            counting = asyncio.create_task(redis.run(COUNT, ["{x}"], []))
+            await asyncio.wait([counting], timeout=0.5)
+            assert not counting.done(), counting.exception()
+            assert 0 < redirections_of(source) + redirections_of(target) < 100
+            give_slot(slot, source, target)
+            assert await counting == 1
         finally:
             target.admin.flushall()
             give_slot(slot, target, source)
