@@ -207,6 +207,8 @@ def _watching(place: _Place) -> Iterator[None]:
         while not left.wait(_WATCH_SECONDS):
             with contextlib.suppress(OSError, EmbeddedUnavailable):
                 _replace_missing_keeper(place)
+            if os.getpid() == 1:
+                _bury_orphans()
 
     watcher = threading.Thread(target=watch, name="embedded-valkey", daemon=True)
     watcher.start()
@@ -215,6 +217,18 @@ def _watching(place: _Place) -> Iterator[None]:
     finally:
         left.set()
         watcher.join(keeper.SILENCE_SECONDS)
+
+
+def _bury_orphans() -> None:
+    """As a container's first process, take leave of ended keepers and servers: they are ours, and nobody else will.
+
+    They live in sessions of their own. Who ended in our session was started by somebody here, who waits for it.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+            if os.getsid(ended.si_pid) == os.getsid(0):
+                break
+            os.waitpid(ended.si_pid, os.WNOHANG)
 
 
 def _leave(users: int, place: _Place) -> None:

@@ -58,9 +58,19 @@ def takes(pid, number):
     return bool(int(line.split()[1], 16) >> (number - 1) & 1)
 
 
+def children_of(pid):
+    """Give the processes that another one has started, or that were left to it."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def child_of(pid):
-    """Give the process that another one has started; 0 when there is none yet."""
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text() or 0)
+    """Give the newest process that another one has started; 0 when there is none yet."""
+    return [0, *children_of(pid)][-1]
+
+
+def state_of(pid):
+    """Give the state of a process, as the kernel names it; Z is one that nobody has buried."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def can_unshare():
@@ -114,6 +124,19 @@ async def test_the_first_process_of_a_container_hears_it_too(begin, eventually, 
     await asyncio.to_thread(process.wait, SECONDS)
     said = (tmp_path / "log").read_text()
     assert process.returncode == 0, said
+
+
+async def test_the_first_process_of_a_container_leaves_no_dead_ones(begin, eventually, tmp_path):
+    """As process 1, `serve` buries a keeper of the embedded server that was killed, and its server."""
+    if not can_unshare():
+        absent("No process namespace can be made here.")
+    process = begin("serve", before=["unshare", "--pid", "--fork", "--kill-child"], REDIS_URL="")
+    assert await eventually(lambda: "service_started" in (tmp_path / "log").read_text(), seconds=SECONDS)
+    first = child_of(process.pid)
+    keeper = child_of(first)
+    os.kill(keeper, signal.SIGKILL)
+    assert await eventually(lambda: child_of(first) not in {0, keeper}, seconds=SECONDS)
+    assert await eventually(lambda: [state_of(pid) for pid in children_of(first)] == ["S"], seconds=SECONDS)
 
 
 @pytest.mark.parametrize("command", ["serve", "serve --workers 2", "sandbox"])
