@@ -1,6 +1,6 @@
-"""The catalogue of problems: each code with its status and title, and what to do about it in a sentence.
+"""The catalogue of problems: each code with its status, its title and a sentence that says what to do.
 
-The codes are the contract; the words may change. How a problem is made and written is said in `api.problems`.
+The codes are the contract; the texts may change. `api.problems` makes and writes the problems.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from service.core.verification import Status
 
 # Each code with its HTTP status and its title.
 CATALOGUE: Mapping[str, tuple[int, str]] = {
-    "malformed_request": (400, "This is no HTTP/1.1 request that can be served"),
+    "malformed_request": (400, "The request is not valid HTTP/1.1"),
     "malformed_body": (400, "The body cannot be read"),
     "invalid_idempotency_key": (400, "The Idempotency-Key cannot be used"),
     "unauthenticated": (401, "No valid API key or client token"),
@@ -42,14 +42,14 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "store_unavailable": (503, "The store is unavailable"),
     "twilio_unavailable": (503, "Twilio is unavailable; the message was not sent"),
     "overloaded": (503, "Too many requests are under way"),
-    "draining": (503, "This process is about to end; send new requests to another one"),
+    "draining": (503, "This process is stopping; send new requests to another one"),
 }
 
-# What to do about it, for the codes whose problem brings no words of its own. What a well-made request can meet
-# (`FOR_THE_FORM`) is a sentence that a login form may show; the rest is for developers. Two say nothing: the title of a
-# draining process says it, and what went wrong with us is nobody's business.
+# What to do, for the codes whose problem has no `detail` of its own. The texts of `FOR_THE_FORM` are sentences that a
+# login form may show; the others are for developers. Two codes have no text: the title of `draining` is enough, and
+# `internal_error` must reveal nothing.
 DETAILS: Mapping[str, str] = {
-    "malformed_request": "Send HTTP/1.1 with one Host, and the length of a body in one way.",
+    "malformed_request": "Send HTTP/1.1 with one Host header, and either Content-Length or Transfer-Encoding.",
     "malformed_body": "Send one JSON object, in UTF-8.",
     "invalid_idempotency_key": "Send 1 to 255 visible ASCII characters.",
     "unauthenticated": "Send Authorization: Bearer, then an API key, or the client token of this verification.",
@@ -57,30 +57,30 @@ DETAILS: Mapping[str, str] = {
     "unknown_verification": "This verification is over. Start again.",
     "max_sends_reached": "No more codes are sent for this verification. Start again.",
     "request_timeout": "Send the whole head of a request within 20 seconds.",
-    "request_in_progress": "This is still being done. Try again in a moment.",
+    "request_in_progress": "We are still working on this. Try again in a moment.",
     "invalid_request": "What is wrong with which field is in errors.",
     "client_ip_required": "This service limits sends by address: name the person's address, not your own.",
     "idempotency_key_reused": "Repeat the first request as it was, or choose a new key.",
     Refusal.INVALID_NUMBER: "Check the number, or use another one.",
     Refusal.COUNTRY_NOT_ALLOWED: "Codes are not sent to the country of this number.",
     Refusal.RECIPIENT_OPTED_OUT: "This number has opted out. Text START to the sender of our messages, then try again.",
-    Refusal.NOT_A_MOBILE_NUMBER: "This number gets no codes. Use a mobile number.",
+    Refusal.NOT_A_MOBILE_NUMBER: "This number cannot receive codes. Use a mobile number.",
     Refusal.CARRIER_REJECTED: "The message could not be delivered. Use another number.",
-    Refusal.BLOCKED: "No messages go to this number for now. Use another one, or try again in an hour.",
+    Refusal.BLOCKED: "We cannot send messages to this number right now. Use another one, or try again in an hour.",
     "headers_too_large": "Send at most 32 KiB of target and headers.",
-    Refusal.SENDER_MISCONFIGURED: "No code can be sent until the operator of this service has looked at its log.",
-    Refusal.CREDENTIALS_REFUSED: "No code can be sent until the operator of this service has renewed its credentials.",
-    "rate_limited": "That was too often. Wait a while, then try again.",
-    "twilio_unavailable": "The code could not be sent. Try again in a moment.",
+    Refusal.SENDER_MISCONFIGURED: "No codes can be sent until the operator of this service has fixed its sender.",
+    Refusal.CREDENTIALS_REFUSED: "No codes can be sent until the operator of this service has renewed its credentials.",
+    "rate_limited": "Too many tries. Wait a while, then try again.",
+    "twilio_unavailable": "We could not send the code. Try again in a moment.",
     "store_unavailable": "We cannot do this right now. Try again in a moment.",
     "overloaded": "We cannot do this right now. Try again in a moment.",
 }
 ENDED: Mapping[Status, str] = {
-    Status.APPROVED: "This number is verified already.",
+    Status.APPROVED: "This number is already verified.",
     Status.EXPIRED: "The code is too old. Start again.",
     Status.MAX_ATTEMPTS_REACHED: "Too many wrong codes. Start again.",
     Status.CANCELED: "This verification was canceled. Start again.",
-    Status.FAILED: "The message could not be sent. Start again.",
+    Status.FAILED: "We could not send the message. Start again.",
 }
 FOR_THE_FORM = frozenset(
     {
