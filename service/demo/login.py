@@ -4,14 +4,17 @@
 hands the browser the client token. The browser then lets the service judge what the person types.
 `POST /demo/session` believes nothing the browser says: it reads the verification itself, and signs
 in once, for a login that this very browser began. Both may be asked again when their answer was lost.
+
+What `own_pages` and the cookies are for is said where they stand; a login of your own needs all of it.
 """
 
 import secrets
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
@@ -19,15 +22,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from service.demo.own_pages import own_pages_only
 from service.sandbox import page_routes
 
-_COOKIE = "demo_browser"
-_MOST_LOGINS = 1000  # kept at once; the oldest goes first
+_LOGIN_COOKIE = "demo_login_"  # and the verification: two tabs sign in beside each other
+_SESSION_COOKIE = "demo_session"
+_LOGIN_SECONDS = 900  # longer than any code lives
+_MOST_LOGINS = 1000  # kept at once, and as many sessions; the oldest goes first
 _PURPOSE = "login"
 _REPEAT_SECONDS = 60.0  # as long as the service repeats a verdict
 _PASSED_ON = ("Retry-After", "Idempotent-Replayed")
 
-Login = tuple[str, str]  # the browser, by its cookie, and the verification that it began
+
+@dataclass(slots=True)
+class _Login:
+    """A login that a browser began: what its cookie must say, and when it was signed in."""
+
+    secret: str
+    first_at: float | None = None  # not yet
+    session: str | None = None
 
 
 class _Wish(BaseModel):
@@ -49,7 +62,8 @@ class LoginSite:
     def __init__(self, service_url: str, api_key: str) -> None:
         self._service_url = service_url
         self._api_key = api_key
-        self._signed_in_at: OrderedDict[Login, float | None] = OrderedDict()  # None: not yet
+        self._logins: OrderedDict[str, _Login] = OrderedDict()  # by their verification
+        self._sessions: OrderedDict[str, str] = OrderedDict()  # who is signed in
 
     async def __aenter__(self) -> Self:
         """Open the connection to the service."""
@@ -62,11 +76,12 @@ class LoginSite:
         await self._service.close()
 
     def routes(self) -> list[BaseRoute]:
-        """List the page, its files and the two steps."""
+        """List the page, its files, the two steps, and who is signed in."""
         return [
             *page_routes("/", Path(__file__).parent / "pages" / "login.html", files="/demo/pages"),
-            Route("/demo/login", self.begin, methods=["POST"]),
-            Route("/demo/session", self.finish, methods=["POST"]),
+            Route("/demo/login", own_pages_only(self.begin), methods=["POST"]),
+            Route("/demo/session", own_pages_only(self.finish), methods=["POST"]),
+            Route("/demo/session", self.who, methods=["GET"]),
         ]
 
     async def begin(self, request: Request) -> Response:
@@ -90,29 +105,85 @@ class LoginSite:
     async def finish(self, request: Request) -> Response:
         """Sign in, once, when the service itself says that this browser's verification is approved."""
         try:
-            login = (request.cookies.get(_COOKIE, ""), _Claim.model_validate_json(await request.body()).id)
+            verification_id = _Claim.model_validate_json(await request.body()).id
         except ValidationError:
             return JSONResponse({"detail": "Send the verification as `id`."}, 422)
-        verification = await self._read(login[1]) if login in self._signed_in_at else {}
+        login = self._begun(request, verification_id)
+        verification = await self._read(verification_id) if login else {}
         is_approved = verification.get("status") == "approved" and verification.get("purpose") == _PURPOSE
-        if not is_approved or not self._may_sign_in(login):
+        if login is None or not is_approved or not _may_sign_in(login):
             return JSONResponse({"signed_in": False}, 403)
-        return JSONResponse({"signed_in": True, "as": verification["to"]})
+        answer = JSONResponse({"signed_in": True, "as": verification["to"]})
+        self._start_session(request, answer, login, verification["to"])
+        return answer
 
-    def _may_sign_in(self, login: Login) -> bool:
-        """Tell whether this is the first time, or its repetition."""
-        now = time.monotonic()
-        first = self._signed_in_at.get(login) or now
-        self._signed_in_at[login] = first
-        return now - first < _REPEAT_SECONDS
+    async def who(self, request: Request) -> Response:
+        """Tell who is signed in: what any page behind the login would ask."""
+        person = self._sessions.get(request.cookies.get(_cookie(request, _SESSION_COOKIE), ""))
+        return JSONResponse({"signed_in": person is not None, "as": person}, 200 if person else 401)
+
+    def _begun(self, request: Request, verification_id: str) -> _Login | None:
+        """Find the login that this browser began."""
+        login = self._logins.get(verification_id)
+        shown = request.cookies.get(_cookie(request, _LOGIN_COOKIE + verification_id), "")
+        return login if login and secrets.compare_digest(login.secret.encode(), shown.encode()) else None
+
+    def _start_session(self, request: Request, answer: Response, login: _Login, person: str) -> None:
+        """Give the browser a session that nobody can have known before, and end the one that it had.
+
+        A session that was there before the sign-in may be one that somebody else put there, to be signed in with it.
+        """
+        for old in (request.cookies.get(_cookie(request, _SESSION_COOKIE), ""), login.session):
+            self._sessions.pop(old or "", None)
+        login.session = secrets.token_urlsafe(32)
+        _keep_newest(self._sessions, login.session, person)
+        # lax: a link from elsewhere still finds the person signed in. What changes something looks at Origin.
+        _set_cookie(request, answer, _SESSION_COOKIE, login.session, samesite="lax")
 
     async def _read(self, verification_id: str) -> dict[str, Any]:
         async with self._service.get(f"/v1/verifications/{verification_id}") as answered:
             return dict(await answered.json()) if answered.ok else {}
 
     def _remember(self, request: Request, answer: Response, verification_id: str) -> None:
-        browser = request.cookies.get(_COOKIE) or secrets.token_urlsafe(32)
-        self._signed_in_at.setdefault((browser, verification_id), None)
-        if len(self._signed_in_at) > _MOST_LOGINS:
-            self._signed_in_at.popitem(last=False)
-        answer.set_cookie(_COOKIE, browser, httponly=True, samesite="strict")
+        # Always drawn here, whatever cookie the browser brings: one that somebody else put there proves nothing.
+        # When the wish is repeated because its answer was lost, the newest answer's cookie counts.
+        login = self._logins.setdefault(verification_id, _Login(""))
+        login.secret = secrets.token_urlsafe(32)
+        _keep_newest(self._logins, verification_id, login)
+        name = _LOGIN_COOKIE + verification_id
+        _set_cookie(request, answer, name, login.secret, samesite="strict", seconds=_LOGIN_SECONDS)
+
+
+def _may_sign_in(login: _Login) -> bool:
+    """Tell whether this is the first time, or its repetition."""
+    now = time.monotonic()
+    login.first_at = login.first_at or now
+    return now - login.first_at < _REPEAT_SECONDS
+
+
+def _keep_newest(kept: OrderedDict[str, Any], name: str, value: object) -> None:
+    kept[name] = value
+    if len(kept) > _MOST_LOGINS:
+        kept.popitem(last=False)
+
+
+def _cookie(request: Request, name: str) -> str:
+    """Name a cookie: under https with `__Host-`, for then no other host of the domain can set it.
+
+    Browsers refuse that prefix without https, and the demo speaks plain http on the visitor's own machine.
+    """
+    return f"__Host-{name}" if request.url.scheme == "https" else name
+
+
+def _set_cookie(
+    request: Request,
+    answer: Response,
+    name: str,
+    value: str,
+    *,
+    samesite: Literal["strict", "lax"],
+    seconds: int | None = None,
+) -> None:
+    """Set a cookie that no script reads; without `seconds` it ends with the browser."""
+    is_https = request.url.scheme == "https"
+    answer.set_cookie(_cookie(request, name), value, max_age=seconds, secure=is_https, httponly=True, samesite=samesite)

@@ -23,6 +23,7 @@ from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
 from service.config.settings import Settings, isolated_settings
 from service.demo.login import LoginSite
+from service.demo.own_pages import under_own_names
 from service.demo.walk import say, walk
 from service.demo.window import Window
 from service.listening import base_url, listen
@@ -52,7 +53,10 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
             LoginSite(own_url, key) as site,
             Window(redis_url, sandbox.ledger) as window,
         ):
-            routes: list[BaseRoute] = [Mount("/sandbox", sandbox), *site.routes(), *window.routes()]
+            # The API needs a key, and no browser sends one along by itself; what stands here needs none.
+            routes = under_own_names(
+                [Mount("/sandbox", sandbox), *site.routes(), *window.routes()], {"localhost", host.lower()}
+            )
             async with _serving(settings, routes, listeners) as serving:
                 closed = await _walk(own_url, key, window)
                 if closed and not once:

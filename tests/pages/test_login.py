@@ -361,19 +361,21 @@ def test_the_back_end_signs_nobody_in_on_the_browsers_word(visitor):
     with visitor.page.expect_response("**/demo/login") as begun:
         visitor.sign_in_form(number(115))
     claim, session = {"id": begun.value.json()["id"]}, f"{visitor.url}/demo/session"
-    assert visitor.page.request.post(session, data=claim).status == 403
+    own = {"Origin": visitor.url, "Content-Type": "application/json"}
+    assert visitor.page.request.post(session, data=claim, headers=own).status == 403
     visitor.code_field.fill(visitor.codes(number(115))[0])
     visitor.is_signed_in()
-    assert visitor.page.request.post(session, data=claim).status == 200, "its repetition, for a minute"
-    assert requests.post(session, json=claim, cookies={"demo_browser": "x"}, timeout=5).status_code == 403
-    assert requests.post(session, json=claim, timeout=5).status_code == 403
-    assert requests.post(session, data="[]", timeout=5).status_code == 422
+    assert visitor.page.request.post(session, data=claim, headers=own).status == 200, "its repetition, for a minute"
+    for cookies in ({}, {f"demo_login_{claim['id']}": "x"}):
+        assert requests.post(session, json=claim, cookies=cookies, headers=own, timeout=5).status_code == 403
+    assert requests.post(session, data="[]", headers=own, timeout=5).status_code == 422
 
 
 def test_the_back_end_refuses_what_is_no_wish(demo):
     """A body without a number is a 422, and no fault of the server."""
+    own = {"Origin": demo.url, "Content-Type": "application/json"}
     for body in ("", "[]", '{"to": 7}', "{}"):
-        assert requests.post(f"{demo.url}/demo/login", data=body, timeout=5).status_code == 422
+        assert requests.post(f"{demo.url}/demo/login", data=body, headers=own, timeout=5).status_code == 422
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere(demo):

@@ -1,0 +1,165 @@
+"""The promises of the demo's login as a model: whom it answers, and which cookies it gives and believes."""
+
+import asyncio
+import re
+import time
+from types import SimpleNamespace
+
+import aiohttp
+import pytest
+
+from service.demo import login, stage
+from service.demo.login import LoginSite
+from tests.test_demo import free_port
+
+NUMBER = "+14155550177"
+
+
+class Browser:
+    """A browser on one page of the demo, whose cookies the test sends."""
+
+    def __init__(self, url):
+        self.url = url
+        self._headers = {"Content-Type": "application/json", "Origin": url, "Sec-Fetch-Site": "same-origin"}
+        self._client = aiohttp.ClientSession(url, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def status(self, path="/demo/login", data="[]", *, method="POST", **headers):
+        """Ask with other headers, written with `_` for `-`, or without those that are None; give the status."""
+        changed = {**self._headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        kept = {name: value for name, value in changed.items() if value is not None}
+        async with self._client.request(
+            method, path, data=data, headers=kept, skip_auto_headers=["Content-Type"]
+        ) as answer:
+            return answer.status
+
+    async def post(self, path, content, **headers):
+        """Post as the page does; give status, body and the cookies that are set, each as it stands in its header."""
+        async with self._client.post(path, json=content, headers={**self._headers, **headers}) as answer:
+            return answer.status, await answer.json(), answer.headers.getall("Set-Cookie", [])
+
+    async def who(self, cookie=None):
+        """Ask who is signed in, with a cookie instead of the browser's own."""
+        headers = {} if cookie is None else {"Cookie": cookie}
+        async with aiohttp.request("GET", f"{self.url}/demo/session", headers=headers) as answer:
+            return answer.status, (await answer.json())["as"]
+
+    async def begin(self, to=NUMBER, key=None, **headers):
+        """Ask for a code; give the verification's id, and the login cookie."""
+        headers |= {"Idempotency-Key": key} if key else {}
+        status, verification, [cookie] = await self.post("/demo/login", {"to": to}, **headers)
+        assert status == 201, verification
+        return verification, cookie
+
+    async def approve(self, verification):
+        """Type the code that was sent."""
+        async with self._client.get("/sandbox/_/messages") as answer:
+            text = next(row["body"] for row in await answer.json() if row["to"] == verification["to"])
+        headers = {"Authorization": f"Bearer {verification['client_token']}"}
+        code = {"code": re.search(r"\b[0-9]{6}\b", text)[0]}
+        _, judged, _ = await self.post(f"/v1/verifications/{verification['id']}/verify", code, **headers)
+        assert judged["verdict"] == "approved"
+
+    async def close(self):
+        """Close its connections."""
+        await self._client.close()
+
+
+@pytest.fixture
+async def browser(monkeypatch):
+    """Open a browser on a demo whose walk waits for the end of the test."""
+    opened, done = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    async def walk(url, _key, _window):
+        opened.set_result(Browser(url))
+        await done.wait()
+        return True
+
+    monkeypatch.setattr(stage, "walk", walk)
+    demo = asyncio.create_task(stage.run_demo(host="127.0.0.1", port=free_port(), once=True))
+    visitor = await asyncio.wait_for(opened, 30)
+    yield visitor
+    await visitor.close()
+    done.set()
+    assert await demo == 0
+
+
+@pytest.mark.parametrize("path", ["/demo/login", "/demo/session"])
+async def test_only_json_of_an_own_page_is_listened_to(browser, path):
+    """What a form or a script of another site, another port or nobody's page can send is refused before it is read."""
+    assert await browser.status(path) == 422
+    assert await browser.status(path, Content_Type="application/json; charset=utf-8") == 422
+    for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None):
+        assert await browser.status(path, Content_Type=media_type) == 415
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:1", browser.url.replace("http", "https")):
+        assert await browser.status(path, Origin=origin, Sec_Fetch_Site=None) == 403
+    for site in ("cross-site", "same-site", "none"):
+        assert await browser.status(path, Sec_Fetch_Site=site) == 403
+    assert await browser.status(path, Origin=None) == 422
+    assert await browser.status(path, Sec_Fetch_Site=None) == 422
+    assert await browser.status(path, Origin=None, Sec_Fetch_Site=None) == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/demo/session", "/demo/window", "/sandbox/phone", "/sandbox/_/messages"])
+async def test_a_name_that_is_not_ours_is_answered_nothing(browser, path):
+    """Whoever lets a name of his own point here sees no page, no record and no message; addresses and localhost do."""
+    for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "1", "[x]"):
+        assert await browser.status(path, None, method="GET", Host=host) == 421
+    if path != "/demo/window":  # a stream that does not end by itself
+        for host in ("localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "192.168.1.2"):
+            assert await browser.status(path, None, method="GET", Host=host) != 421
+
+
+async def test_a_name_that_is_not_ours_cannot_sign_in(browser):
+    """A page that calls itself of the same origin by another name's right is refused."""
+    evil = {"Host": "evil.example:8000", "Origin": "http://evil.example:8000"}
+    assert await browser.status("/demo/login", **evil) == 421
+    assert await browser.status("/demo/session", **evil) == 421
+
+
+async def test_a_sign_in_gives_a_session_that_nobody_can_know(browser):
+    """Neither a login cookie nor a session that was there before is kept: both are drawn anew and closed to scripts."""
+    planted = "demo_session=planted; demo_login=planted"
+    verification, cookie = await browser.begin(Cookie=planted)
+    name, secret = cookie.split(";")[0].split("=")
+    assert (name, "planted" in secret) == (f"demo_login_{verification['id']}", False)
+    assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
+    await browser.approve(verification)
+    claim = {"id": verification["id"]}
+    for others in ("", planted, f"{name}=planted"):
+        assert (await browser.post("/demo/session", claim, Cookie=others))[0] == 403
+    sessions = []
+    for _ in range(2):  # the second is the repetition, when an answer was lost
+        status, _, [session] = await browser.post(
+            "/demo/session", claim, Cookie=f"{name}={secret}; demo_session=planted"
+        )
+        assert status == 200
+        assert {"HttpOnly", "SameSite=lax"} <= set(session.split("; "))
+        sessions.append(session.split(";")[0])
+    assert await browser.who(sessions[1]) == (200, NUMBER)
+    for ended in (sessions[0], "demo_session=planted", None):
+        assert await browser.who(ended) == (401, None)
+
+
+async def test_a_repeated_wish_signs_in_no_second_time(browser, monkeypatch):
+    """The wish asked again brings the cookie again, of which the newest counts, and no new time to sign in."""
+    verification, first = await browser.begin(key="k" * 32)
+    await browser.approve(verification)
+    again, second = await browser.begin(key="k" * 32)
+    assert again["id"] == verification["id"]
+    claim, newest = {"id": verification["id"]}, second.split(";")[0]
+    assert (await browser.post("/demo/session", claim, Cookie=first.split(";")[0]))[0] == 403
+    assert (await browser.post("/demo/session", claim, Cookie=newest))[0] == 200
+    _, third = await browser.begin(key="k" * 32)
+    a_minute_later = SimpleNamespace(monotonic=lambda: time.monotonic() + login._REPEAT_SECONDS)
+    monkeypatch.setattr(login, "time", a_minute_later)
+    assert (await browser.post("/demo/session", claim, Cookie=third.split(";")[0]))[0] == 403
+
+
+def test_under_https_cookies_have_the_prefix_that_neighbours_cannot_set():
+    """`__Host-` and `Secure` under https; neither under http, where browsers would drop the cookie."""
+    for scheme, begins, is_secure in (("https", "__Host-demo_session=", True), ("http", "demo_session=", False)):
+        request = login.Request({"type": "http", "scheme": scheme, "path": "/", "headers": [], "server": ("a", 1)})
+        answer, signed_in = login.Response(), login._Login("x")
+        LoginSite("http://127.0.0.1", "")._start_session(request, answer, signed_in, NUMBER)
+        cookie = answer.headers["Set-Cookie"]
+        assert (cookie.startswith(begins), "Secure" in cookie, "Path=/" in cookie) == (True, is_secure, True)
