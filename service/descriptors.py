@@ -1,8 +1,8 @@
-"""File descriptors: raises the limit as far as it goes, and says how many each part of one process may use.
+"""File descriptors: raises the limit as far as allowed, and divides the descriptors among the parts of a process.
 
-Every connection takes one, a stranger's like those to Redis and Twilio, and the kernel has a limit for each process
-(RLIMIT_NOFILE). Where strangers could take them all, Redis could not be reached any more. So each part has its share:
-what Redis, the log and other files need is kept back first, then what the calls to Twilio need; clients get the rest.
+Every connection needs one, and the kernel limits them for each process (RLIMIT_NOFILE). If clients could use them all,
+the process could not reach Redis. So Redis, the log and other files get their share first, then calls to Twilio;
+clients get the rest.
 """
 
 import contextlib

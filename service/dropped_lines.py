@@ -1,4 +1,4 @@
-"""Counts the dropped lines of the log in Redis, where the other counters are: any process answers `/metrics`."""
+"""Adds the number of dropped log lines to the counters in Redis, so that any process can answer `/metrics`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,7 +12,7 @@ _PAUSE_SECONDS = 5.0
 
 @asynccontextmanager
 async def counting_dropped_lines(add: Callable[[Mapping[str, int]], Awaitable[None]]) -> AsyncIterator[None]:
-    """Count every few seconds what was dropped since, and at the end also what nobody has read by then."""
+    """Count dropped lines every few seconds; at the end, also count lines that were not written."""
     counted = 0
 
     async def count_new(lines: int) -> None:

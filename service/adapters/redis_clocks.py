@@ -1,7 +1,7 @@
-"""The clocks of Redis's nodes, replicas included, beside the clock of this machine.
+"""Compares the clocks of Redis's nodes, replicas included, with the clock of this machine.
 
-The scripts read the clock of the node that they run on, so a replica's clock counts from the moment at which it takes
-over: to be known before. Each reading says how exact it is; what a difference means is not judged here.
+Scripts use the clock of the node that they run on. After a failover that is a replica's clock, so replicas are
+compared too. Each reading says how exact it is. The caller decides what a difference means.
 """
 
 import asyncio

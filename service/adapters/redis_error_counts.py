@@ -1,7 +1,7 @@
 """Store errors by cause: counted in the process, and written to the counters in Redis when that answers.
 
-They are counted when Redis is the thing that is away, so a process keeps them until it can write them, for as long
-as it lives. A write whose answer is lost is repeated: after an outage a count may be too high by what was in it.
+Redis is often down when they are counted, so the process keeps them until it can write them. A write whose response
+is lost is repeated, so after an outage a count may be too high.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 
 
 class ErrorCounts:
-    """Keeps what is not written yet. It costs a call that succeeds nothing."""
+    """Keeps what is not written yet. Calls that succeed cost nothing."""
 
     def __init__(self, stats: RedisStats) -> None:
         self.unwritten: Counter[str] = Counter()

@@ -1,7 +1,7 @@
-"""Health as the work sees it: one small script that writes, in every partition; and which rights the user lacks.
+"""Health check: one small script that writes in every partition, and finds which permissions the Redis user lacks.
 
-On one server the script runs once for all partitions, in a cluster once for each, side by side. All end within the
-store's time, however many nodes are away.
+On one server the script runs once for all partitions; in a cluster it runs once for each, in parallel. All of them end
+within the time-out of the store, however many nodes are down.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ def commands_of(*names: str) -> set[str]:
 
 
 class RedisHealth:
-    """Looks whether partitions do the work."""
+    """Tests each partition with a write."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
@@ -33,7 +33,7 @@ class RedisHealth:
         self._asked = " ".join(sorted(commands_of(*load_scripts()) | _PLAIN))
 
     async def look(self) -> StoreHealth:
-        """Try every partition and the API keys, side by side."""
+        """Try every partition and the API keys, in parallel."""
         calls = [(redis_keys.health(partition), (self._asked,)) for partition in PARTITIONS]
         answers, api_keys = await asyncio.gather(self._scripts.run_each("health", calls), self._api_keys())
         looks = [(self._fault(answer), _refused(answer)) for answer in answers]

@@ -1,4 +1,4 @@
-"""Lost messages in Redis: `lookups`, a sorted set per partition of the sends that are due for a look at Twilio.
+"""Lost messages in Redis: `lookups`, a sorted set per partition of the sends to look up at Twilio.
 
 The score of a send is when its next look is due (ms). `judge.lua` puts it there when a code is typed whose SID is
 unknown, `deliver.lua` takes it away when the SID comes, `look_up.lua` claims it.

@@ -1,7 +1,7 @@
-"""From an error of Redis, TLS or the network to its cause, and the fix in one sentence: the one place that knows both.
+"""Maps an error of Redis, TLS or the network to its cause and to a fix in one sentence.
 
-An error comes wrapped: redis-py's ConnectionError around the socket's, ours around that. The innermost that says
-something decides. Nothing of what a server wrote goes on but the names of commands: it may quote a key or an address.
+Errors are nested: ours wraps redis-py's ConnectionError, which wraps the socket's. The innermost one with a known cause
+decides. Of a server's message only command names are kept, because it may quote a key or an address.
 
 Source of the codes: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors, and the servers.
 """
@@ -200,7 +200,7 @@ def _answer(error: RedisError) -> str:
 
 
 def _detail(error: BaseException) -> str:
-    """Name what a NOPERM misses: the commands where the server names them, else the keys."""
+    """Name what a NOPERM error lacks: the commands if the server names them, else the keys."""
     if found := re.search(r"run the '([a-z|]+)'", str(error)):
         return f"+{found[1]}"
     return "~otp:*" if "key" in str(error) else ""

@@ -1,6 +1,6 @@
-"""Why a connection ended, or hung, before Redis said anything: one side alone speaks TLS, or it wants a certificate.
+"""Finds out why Redis closed a connection or stayed silent: only one side uses TLS, or a client certificate is missing.
 
-Such a server gives no reason on the connection that it drops, so this asks on one of its own. It sends no credential
+The server gives no reason on the connection that it drops, so this module opens another one. It sends no credential
 and no command but PING.
 """
 
@@ -25,7 +25,7 @@ _SILENCES = {
 
 
 class Silences:
-    """What is known of the servers that end connections without a word: looked for at the second time in a row."""
+    """Servers that close connections without a response; examined the second time in a row."""
 
     def __init__(self) -> None:
         # By address: when it was looked for, and what was found.
@@ -66,7 +66,7 @@ async def _look(options: Mapping[str, Any], error: RedisError) -> Exception | No
 
 
 def _says_nothing(error: BaseException | None) -> bool:
-    """Tell whether an error is one of silence, and no answer of a server and no refusal of TLS or the network."""
+    """Tell whether the server said nothing: the error is no response, TLS failure or network refusal."""
     while error is not None:
         if type(error) not in _SILENCES:
             return False
@@ -75,7 +75,7 @@ def _says_nothing(error: BaseException | None) -> bool:
 
 
 async def _look_over_tls(options: Mapping[str, Any]) -> Exception | None:
-    """Ask a server that we took for one with TLS: without TLS, and over TLS without a word."""
+    """Test a server that should use TLS: without TLS, then over TLS without sending anything."""
     reader, writer = await asyncio.open_connection(*_address(options))
     try:
         writer.write(b"PING\r\n")
@@ -96,7 +96,7 @@ async def _look_over_tls(options: Mapping[str, Any]) -> Exception | None:
 
 
 async def _look_plainly(options: Mapping[str, Any]) -> Exception | None:
-    """Ask a server that we took for one without TLS whether it has a certificate."""
+    """Test whether a server that should not use TLS does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Nothing is sent, so it does not matter whose certificate it is.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

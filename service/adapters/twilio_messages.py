@@ -1,8 +1,8 @@
 """Twilio's list of messages, read page by page, two pages at most.
 
-Asked for by number and by the day from which on they were sent (UTC): the day after comes with it, for a message may be
-made before midnight and leave after it. Only what the API was asked to send counts. A page names the next one; it is
-followed within our own messages alone, for our credentials go along.
+The query has the number and the first day (UTC) of sending; later days are included, since a message may be created
+before midnight and sent after it. Only messages that were sent through the API count. The link to the next page is
+followed only within our own messages, because the request carries our credentials.
 """
 
 from collections.abc import Awaitable, Callable

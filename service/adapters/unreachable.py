@@ -1,14 +1,14 @@
-"""What our own client finds out about a Redis that it cannot use, each a kind of redis-py's ConnectionError."""
+"""Errors that our own Redis client raises; each is a subclass of redis-py's ConnectionError."""
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 class TooManyCalls(RedisConnectionError):
-    """So many calls wait for a node that one more would only eat memory."""
+    """Too many calls already wait for this node."""
 
 
 class SlotsNotServed(RedisConnectionError):
-    """No node of the cluster holds the slot, or they send the call from one to the other."""
+    """No node of the cluster serves the slot, or the nodes redirect to each other."""
 
 
 class NoPrimary(RedisConnectionError):

@@ -1,4 +1,4 @@
-"""What /readyz says: where an issue and a check can be written, where not and why, and how the rest goes."""
+"""The responses of /readyz: which partitions work, why others do not, and the state of sending and confirming."""
 
 from typing import Literal, Protocol
 
@@ -16,7 +16,7 @@ _ALL_REFUSED = StoreHealth(_PARTITIONS, dict.fromkeys(_PARTITIONS, _REFUSED))
 
 
 class QueueState(Protocol):
-    """The confirmations at a glance."""
+    """The state of the confirmations."""
 
     @property
     def owed(self) -> int:
@@ -44,7 +44,7 @@ class QueueState(Protocol):
 
 
 class StoreTrouble(BaseModel):
-    """Partitions that do not work for one and the same reason."""
+    """Partitions that do not work, all for the same reason."""
 
     partitions: list[str] = Field(
         description="The first hex digits, after `ve_`, of the verifications concerned.", examples=[["0", "5"]]
@@ -60,26 +60,24 @@ class StoreTrouble(BaseModel):
 
 
 class ReadyAnswer(BaseModel):
-    """An issue and a check can be written, in some partition at least; and what an operator should know beside."""
+    """At least one partition can issue and check codes."""
 
     status: Literal["ready"] = "ready"
     store: Literal["ok", "partly"] = Field(
-        description="`partly` when some partitions cannot write an issue and a check; a number belongs to one for good."
+        description="`partly` if some partitions cannot issue and check codes. A number never changes its partition."
     )
     unavailable: list[StoreTrouble] | None = Field(
-        default=None, description="The partitions that cannot, and why; absent when all can."
+        default=None, description="The partitions that do not work, and why; absent when all work."
     )
     api_keys: str = Field(
-        description="`ok`, or why the API keys cannot be read: then known ones work for 10 min, and new ones do not.",
+        description="`ok`, or why the API keys cannot be read. Known keys then work for 10 minutes; new ones do not.",
         examples=["ok"],
     )
     sending: str = Field(
-        description="`ok`, or why this process hands no message to Twilio; verifying goes on all the same.",
+        description="`ok`, or why this process sends no messages. Checks continue.",
         examples=["ok"],
     )
-    confirming: str = Field(
-        description="`ok`, or why Twilio is not being told; verifying goes on all the same.", examples=["ok"]
-    )
+    confirming: str = Field(description="`ok`, or why confirmations are not posted. Checks continue.", examples=["ok"])
     owed: int | None = Field(
         default=None, description="Confirmations that Twilio has not taken yet; absent when unknown."
     )
@@ -89,7 +87,7 @@ class ReadyAnswer(BaseModel):
 
 
 def ready_answer(health: StoreHealth, queue: QueueState | None, *, sending: str) -> ReadyAnswer:
-    """Say what works; a part of the queue that does not answer keeps nobody from verifying."""
+    """Say what works. The response is 200 even if part of the queue does not answer, since checks do not need it."""
     answer = ReadyAnswer(
         store="partly" if health.faults else "ok",
         unavailable=_troubles(health) or None,
@@ -106,7 +104,7 @@ def ready_answer(health: StoreHealth, queue: QueueState | None, *, sending: str)
 
 
 def unready_answer(health: StoreHealth = _ALL_REFUSED) -> ProblemAnswer:
-    """Say why nothing works: to operators, since no proxy should let anybody else ask."""
+    """Say why nothing works. The text is for operators: proxies should not expose /readyz."""
     told = [f"Partitions {' '.join(one.partitions)}: {one.cause}. {one.fix}" for one in _troubles(health)]
     return ProblemAnswer("store_unavailable", " ".join(told), retry_after_seconds=RETRY_AFTER_SECONDS)
 
@@ -119,5 +117,5 @@ def _troubles(health: StoreHealth) -> list[StoreTrouble]:
 
 
 def draining() -> ProblemAnswer:
-    """Make the answer of a process that is about to end."""
+    """Make the response of a process that is stopping."""
     return ProblemAnswer("draining", retry_after_seconds=RETRY_AFTER_SECONDS)

@@ -1,4 +1,4 @@
-"""`otp-service check --send-to`: the terminal's side of the first message, which shows the steps and reads the code."""
+"""`otp-service check --send-to`: shows the steps of the first message in the terminal, and reads the code."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ _MOST_BYTES = 1024
 
 
 def refuse_without_terminal() -> None:
-    """End the command when nobody can type the code: before anything is sent."""
+    """End the command before anything is sent if there is no terminal to type the code in."""
     if not sys.stdin.isatty():
         refuse(
             "check --send-to asks for the code that arrives, and standard input is no terminal: "

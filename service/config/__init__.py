@@ -1,5 +1,5 @@
 """The settings: read once, checked together, and handed to each part as a small policy.
 
-`settings` lists them all, `forms` says how each is written, `secret_files` reads those that stand in files, and
-`policies` makes from them what the parts receive.
+`settings` lists all settings, `forms` parses them, `secret_files` reads those that are in files, and `policies` turns
+them into the policy of each part.
 """

@@ -1,7 +1,7 @@
-"""The file `.env` and the names in it: what keeps it from being read, and which names nothing reads.
+"""Checks the file `.env`: whether it can be read, and which of its names are not settings.
 
-A file in UTF-16, as some editors save it, or one that this user may not read stops the start with a sentence. A
-misspelt name cannot stop it: other programs have settings too. `check` warns of those that look like ours.
+A file in UTF-16, as some editors save it, or without read permission stops the start with a sentence. A misspelt name
+does not, because other programs have settings too. `check` warns of names that look like ours.
 """
 
 import codecs
@@ -43,7 +43,7 @@ def refuse_unreadable(path: Path | None) -> None:
 
 
 def unread_names(settings: Collection[str], *, secrets_dir: str | None, env_file: Path = ENV_FILE) -> list[str]:
-    """Say, in sentences, which names in the environment, `.env` and the folder of secrets look like ours and are not.
+    """List, in sentences, names in the environment, `.env` and the secrets folder that look like settings but are not.
 
     `settings` are the names that are read, in upper case.
     """

@@ -1,8 +1,7 @@
-"""The forms in which a setting is written: spans, lists, limits, switches, secrets, SIDs, and nothing at all.
+"""Parses the text of settings: spans, lists, limits, switches, secrets and SIDs.
 
-An operator writes text; each form here says what text means which value, and refuses other text in a sentence that
-does not repeat it. An empty text is no value for what is optional, an empty list, and a limit that is off. A form may
-meet a value of its own type instead, when settings are made from values; it lets that pass.
+Each form refuses invalid text with a sentence that does not repeat it. Empty text means no value for an optional
+setting, an empty list, or a limit that is off. Values that already have the right type pass unchanged.
 """
 
 import re
@@ -71,7 +70,7 @@ def _parse_switch(value: Any) -> Any:
 
 
 def _parse_proxies(value: Any) -> Any:
-    """Read a number of proxies; no name, network or `*`, by which a caller could pass for one of them."""
+    """Read the number of proxies. Names, networks and `*` are refused: a caller could pass for a proxy."""
     if re.fullmatch("[0-9]{1,2}", str(value).strip()) is None:
         raise ValueError(
             "write how many proxies append to X-Forwarded-For, such as 1; it takes no address and no *, "
@@ -125,7 +124,7 @@ def _check_sender(text: str) -> str:
 
 
 def _check_token(token: SecretStr) -> SecretStr:
-    """Refuse what no Twilio token holds: a blank or line break among its characters, or the quotes around it."""
+    """Refuse what no Twilio token has: spaces or line breaks inside, or quotes around it."""
     if re.fullmatch(r"[!#-&(-~]+", token.get_secret_value()) is None:
         raise ValueError("a token holds no blank, line break or quote; several stand with commas between them")
     return token

@@ -1,4 +1,4 @@
-"""Number forms: how the settings that speak of phone numbers are written."""
+"""Parses the settings about phone numbers."""
 
 import re
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _parse_test_numbers(value: Any) -> Any:
-    """Read `number:code,number:code`; what is wrong is said without repeating a number or a code."""
+    """Read `number:code,number:code`; errors repeat neither a number nor a code."""
     if not isinstance(value, str):
         return value
     pairs = [part.split(":") for part in _parts(value)]

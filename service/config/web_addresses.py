@@ -1,9 +1,8 @@
-"""Addresses as settings write them: one spelling for each, or a refusal that says what is wrong with it.
+"""Normalizes the web addresses in settings, or says what is wrong with them.
 
-An origin is compared with what a browser writes, and Twilio calls and signs the public address as it was given. So
-both get the one spelling that these two use: lower case, names in ASCII, no port where it is the scheme's own, no
-slash at the end. What neither of them could ever use is a `ValueError` whose sentence repeats nothing of the text:
-it may hold a password.
+Origins are compared with what browsers send, and Twilio calls and signs the public address as it was given. So both are
+written as browsers and Twilio write them: lower case, host names in ASCII, no default port, no trailing slash. An
+address that cannot work is a `ValueError`; its text does not repeat the address, which may contain a password.
 """
 
 import ipaddress
@@ -24,7 +23,7 @@ _NOT_PUBLIC = re.compile(r"[^.]+|.*\.(?:localhost|local|internal|test|invalid|ho
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """The parts of an address that count, each in its one spelling."""
+    """The normalized parts of an address."""
 
     scheme: str
     host: str  # without the brackets of IPv6
@@ -100,7 +99,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def is_for_development(public_url: str | None) -> bool:
-    """Tell whether Twilio will not call this address: plain http, or a host that the world does not reach."""
+    """Tell whether Twilio cannot call this address: plain http, or a host that is not public."""
     if public_url is None:
         return False
     address = read_web_address(public_url)

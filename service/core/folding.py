@@ -1,8 +1,8 @@
-"""Folding: what people type or paste, written in plain ASCII before anything looks at it.
+"""Folding: converts what people type or paste to plain ASCII before it is validated.
 
-Decimal digits of every script become 0 to 9, blanks and dashes of every kind one of each, full-width signs their
-ASCII twins; marks that nobody sees are dropped. Nothing else changes, so that what is wrong stays wrong: ² is no
-decimal digit, and a letter is a letter. `core.codes` and `core.phone` say which of it they accept.
+Decimal digits of any script become 0 to 9. Every kind of space and dash becomes the ASCII one, and full-width
+characters their ASCII equivalents. Invisible characters are removed. Nothing else changes: ² is not a decimal digit,
+and letters stay letters. `core.codes` and `core.phone` decide what they accept.
 """
 
 import unicodedata
@@ -14,7 +14,7 @@ _INVISIBLE = {*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE
 
 
 def fold(text: str) -> str:
-    """Write a text in ASCII as far as it has a twin there."""
+    """Convert the characters of a text that have an ASCII equivalent."""
     return text if text.isascii() else "".join(map(_folded, text))
 
 

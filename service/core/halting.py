@@ -1,11 +1,11 @@
 """Halting: whether confirmations are posted now: all that are due, a single probe from time to time, or none.
 
-Posting halts when Twilio refuses our credentials, and when several different confirmations have failed one after the
-other (5xx, time-out, no connection, 429): what is broken then is not one message. While it is halted one confirmation
-is posted after each pause, and the first answer, be it a refusal of that message, ends the halt. A Retry-After, given
-to one confirmation, holds for all of them, but never for longer than a minute: then one is posted to see.
+Posting halts when Twilio refuses our credentials, and when several different confirmations fail in a row (5xx,
+time-out, no connection, 429), since the cause is then not one message. During a halt one confirmation is posted after
+each pause. The first answer ends the halt, even if it refuses that message. A Retry-After holds for all confirmations,
+for at most a minute; then one is posted as a test.
 
-Each process judges by its own posts, as `breaker` does for sends; there the caller hears of a halt, here nobody waits.
+Each process decides by its own posts, as `breaker` does for sends.
 """
 
 import time
@@ -26,7 +26,7 @@ class HaltPolicy:
 
 
 class Halt:
-    """Learns from what becomes of each post, and says when the next one may be made."""
+    """Tracks the result of each post, and decides when the next one may be made."""
 
     def __init__(self, policy: HaltPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         self._policy = policy
@@ -55,7 +55,7 @@ class Halt:
         return is_news
 
     def fail(self, sid: str, reason: str, retry_after_seconds: float | None) -> bool:
-        """Take in that Twilio did not take a confirmation for now; tell whether that begins a halt."""
+        """Note that Twilio did not accept a confirmation for now; tell whether that begins a halt."""
         self._failed.add(sid)
         wait_seconds = min(retry_after_seconds or 0.0, self._policy.longest_wait_seconds)
         self._wait_until = max(self._wait_until, self._clock() + wait_seconds)
@@ -65,7 +65,7 @@ class Halt:
         return True
 
     def answered(self, sid: str) -> bool:
-        """Take in that Twilio has dealt with a confirmation; tell whether that ends a halt."""
+        """Note that Twilio answered a confirmation; tell whether that ends a halt."""
         self._answers += 1
         self._forbidden.pop(sid, None)
         self._failed.clear()

@@ -1,16 +1,16 @@
-"""Lost messages: look at Twilio for the SID of a message whose answer and callbacks were all lost.
+"""Lost messages: finds the SID of a message in Twilio's list when Twilio's response and all callbacks were lost.
 
-Only for sends whose code was typed: their confirmations wait for the SID, and nothing else needs it. The messages to
-the number since the day of the send are listed, and the codes in their texts are digested as the issued one was.
-Another verification of the number may have been sent the same digits, so the message must also have been created when
-the send was made; when two fit, neither is taken. A message that is found is recorded as its callback would have been,
-and the confirmation leaves. Nothing is ever sent.
+Only sends whose code was typed are looked up: their confirmations wait for the SID. The lookup lists the messages to
+the number since the day of the send, and compares the digests of the codes in their texts with the digest of the issued
+code. Another verification may have sent the same code to the number, so the message must also have been created when
+the send was made. If two messages match, neither is taken. A message that is found is recorded as its callback would
+have been, and its confirmation is posted. A lookup never sends a message.
 
-Bounds: two looks at a send, ten minutes apart; one look at a time in each process, and one in two seconds. Whoever
-claims a look pushes the next one away in the same step, so several workers do not make the same look, and one that dies
-with its process is only lost. Twilio's failures cost no look; a Retry-After holds for all looks of this process.
+Bounds: two lookups for each send, ten minutes apart; one at a time in each process, and one in two seconds. A claim
+sets the time of the next lookup in the same step, so two workers never do the same one; if a process dies, only its
+current lookup is lost. Failures of Twilio do not count as lookups; a Retry-After holds for all lookups of this process.
 
-It cannot work, and is not tried, where Twilio forgets texts or numbers (`OTP_CONTENT_RETENTION=discard`,
+Lookups cannot work, and are not tried, if Twilio does not keep texts or numbers (`OTP_CONTENT_RETENTION=discard`,
 `OTP_ADDRESS_RETENTION=obfuscate`). (https://www.twilio.com/docs/messaging/api/message-resource: list messages)
 """
 

@@ -1,8 +1,8 @@
-"""Numbering plans move faster than the library that knows them: what an operator may add to it (`OTP_EXTRA_PREFIXES`).
+"""Prefixes that the `phonenumbers` library does not know yet, and that an operator adds (`OTP_EXTRA_PREFIXES`).
 
-A prefix is taken when it is longer than its region's calling code, and when the library gives none of its numbers to
-another region. Regions that share a calling code are told apart by the first six digits behind it at most, so all
-ways to complete a prefix to six digits are tried.
+A prefix is accepted if it is longer than its region's calling code, and if the library assigns none of its numbers to
+another region. At most the first six digits after a shared calling code identify the region, so every completion of the
+prefix to six digits is tried.
 """
 
 import re

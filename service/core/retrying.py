@@ -1,12 +1,13 @@
-"""Retrying: go on with one step at the store that has failed, while the caller goes on without it.
+"""Retrying: repeats a failed write to Redis in the background, so that the caller does not wait for it.
 
-For a step that must not be lost because Redis was away for some seconds, after an outside act that cannot be undone.
-Promises: tried with growing, jittered pauses of 5 s at most until it succeeds, its time is over or the process ends; at
-a stop each is tried at once, and then for as long as the stop allows. Only so many wait at once; one that finds no
-place is given up at once. Whoever adds a step hears, exactly once, when it is given up, and says so in the log.
+For writes that follow an outside act which cannot be undone, and that must not be lost if Redis is down for some
+seconds. Promises: a step is repeated with growing, jittered pauses of at most 5 s until it succeeds, its time is over
+or the process ends. At a stop each step is tried at once, and then for as long as the stop allows. The number of
+waiting steps is limited; one too many is given up at once. The caller is told exactly once if a step is given up, and
+logs it.
 
-The step must be safe to repeat: one whose answer was lost has been done. It ends normally when there is nothing left to
-do, and raises `StoreUnavailable` to be tried again; anything else it raises ends it. Nothing survives the process.
+A step must be safe to repeat, because a step whose response was lost has been done. It raises `StoreUnavailable` to be
+tried again; any other exception ends it. Nothing survives the process.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ async def keep_trying(
     longest_pause_seconds: float,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
-    """Pause, try, and so on with doubled pauses until `step` succeeds.
+    """Try `step` again after growing pauses until it succeeds.
 
     Raises `StoreUnavailable` when the time is over, and whatever else the step raises at once.
     """
@@ -76,7 +77,7 @@ class Retries:
         return len(self._tasks)
 
     def add(self, step: Step, *, for_seconds: float, given_up: Callable[[str], None]) -> None:
-        """Try a step for so long, beginning after a short pause; `given_up` gets the reason when that was in vain."""
+        """Try a step for this long, after a short pause; `given_up` gets the reason if it does not succeed."""
         if len(self._tasks) >= self._policy.most_waiting:
             given_up(f"{self._policy.most_waiting} steps are waiting already")
             return
@@ -94,7 +95,7 @@ class Retries:
     ) -> None:
         """Try a step at once and twice more while the caller waits; then `delayed` gets the reason, and it is added.
 
-        So it is when the caller is cancelled meanwhile.
+        It is also added if the caller is cancelled meanwhile.
         """
         reason = "its caller was cancelled"
         try:

@@ -1,7 +1,7 @@
-"""Why Redis does not do its work, and which partitions can: what the probes, `check`, the log and the metrics say.
+"""Which partitions of Redis work, and why the others do not, for `/readyz`, `check`, the log and the metrics.
 
-Health is a question about the work: a partition is well when an issue and a check could be written there. Asking is
-the adapter's part, and so is what each cause means for an operator.
+A partition is healthy if an issue and a check can be written there. The adapter makes the test, and knows the fix for
+each cause.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class StoreCause(StrEnum):
-    """Why a step could not be done: a closed set, the same word in probes, log lines and metrics."""
+    """Why a step failed. `/readyz`, the log and the metrics use the same words."""
 
     REFUSED = "refused"
     UNKNOWN_HOST = "unknown_host"

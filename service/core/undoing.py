@@ -1,9 +1,9 @@
 """Undoing: a request that fails gives back what it took: its limits, its send, its Idempotency-Key.
 
-Promises: what certainly sent nothing costs nothing. When Redis is away in the middle, the send and the key are given
-back in the background (`retrying`), while the caller has its 503. The key is set free when the send has been taken
-back: a repeat must not meet a send that nobody made. What another request has taken over by then stays as it is.
-A process that is killed gives nothing back: what it took ends with its lease, its window or its record.
+Promises: a request that certainly sent nothing costs nothing. If Redis fails during the request, the caller gets 503,
+and the send and the key are given back in the background (`retrying`). The key is released only after the send is taken
+back: a repeat must not find a send that was never made. What another request has taken over stays as it is. If the
+process is killed nothing is given back, and what was taken expires with its lease, its window or its record.
 """
 
 import asyncio

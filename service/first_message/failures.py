@@ -33,12 +33,12 @@ class StepFailed(Exception):
 
 
 def with_error_code(code: int | None) -> str:
-    """Name Twilio's error and its page; nothing when there is none."""
+    """Name Twilio's error and its documentation page, if there is one."""
     return "" if code is None else f" (error {code}, {_ERROR_PAGE.format(code)})"
 
 
 def issue_failure(failure: Exception) -> StepFailed | None:
-    """Say why nothing was sent; None for what nobody expected."""
+    """Say why nothing was sent; None if the error is unexpected."""
     explain = _ISSUE_FAILURES.get(type(failure))
     return None if explain is None else StepFailed(f"Nothing was sent: {explain(failure)}.")
 
@@ -67,7 +67,7 @@ _ISSUE_FAILURES: Mapping[type[Exception], Callable[[Any], str]] = {
 
 
 async def why_no_callback(settings: Settings) -> str:
-    """Say why Twilio's status callbacks do not arrive: by the setting, or by calling the address as Twilio would."""
+    """Say why Twilio's status callbacks do not arrive: check the setting, then call the address as Twilio would."""
     url = settings.otp_public_url
     if url is None:
         return "OTP_PUBLIC_URL is not set, so Twilio was not asked to report. Set it to the address Twilio can reach."

@@ -1,8 +1,8 @@
 """The steps of the first message: issue, delivery report, code, check, confirmation.
 
-Everything goes the way of every other message: the same limits count, the same record is written, the same worker
-confirms. Where no worker is alive this process is one meanwhile. What is shown is read from Redis: a delivery report
-that is seen here came to the service through `OTP_PUBLIC_URL`. Neither the code nor the whole number is ever shown.
+The message is sent like any other: it counts towards the limits, and the usual worker confirms it. If no worker is
+alive, this process runs one. All that is shown is read from Redis, so a delivery report proves that callbacks reach the
+service through `OTP_PUBLIC_URL`. Neither the code nor the whole number is ever shown.
 """
 
 import asyncio
