@@ -1,8 +1,8 @@
-"""What libraries and the interpreter have to say, as lines of the event log; and output that nobody waits for.
+"""Turns what libraries and Python itself log into events of the log, and makes output non-blocking.
 
-uvicorn, asyncio, aiohttp and others write through `logging`, Python writes warnings and tracebacks: text on standard
-error, which may hold a secret and may block. Here each becomes one event with the logger's name, the kind and place of
-an exception, and a text only when it is one of `_TEXTS`: what else a library writes may quote anything.
+uvicorn, asyncio, aiohttp and others use `logging`; Python writes warnings and tracebacks. Their text may contain a
+secret, and writing it may block. Here each becomes one event with the logger's name and the type and place of an
+exception. Text is kept only if it is one of `_TEXTS`, because any other text may quote anything.
 """
 
 import logging

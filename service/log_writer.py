@@ -1,9 +1,9 @@
-"""Output that waits for nobody: a bounded buffer and one daemon thread for each place that the process writes to.
+"""Non-blocking output: a bounded buffer and one daemon thread for each file or pipe that the process writes to.
 
-Whoever adds a line returns at once, whatever becomes of it: a pipe that nobody reads, a stopped terminal, a full disk.
-When the buffer is full the newest lines are dropped: what is in it leads up to the trouble, and the gap lies in one
-place, where one line says how many are missing. Lines for alarms may use as much room again. At the end of the process
-what is left has one second. That lines stay whole beside those of other processes is left to `shared_output`.
+Adding a line returns at once, even if nobody reads the pipe, the terminal is stopped or the disk is full. When the
+buffer is full, new lines are dropped: the older ones show what led to the problem. One line then says how many are
+missing. Warnings and errors may use twice the room. At the end of the process, the rest has one second to be written.
+`shared_output` keeps lines whole beside those of other processes.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""What the API and the commands are both made of: the rules with their adapters, and the worker beside them."""
+"""What the API and the commands share: the rules with their adapters, and the worker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -97,7 +97,7 @@ def new_rules(
 async def open_worker(
     settings: Settings, scripts: Scripts, twilio: TwilioGateway, journal: Journal
 ) -> AsyncIterator[Confirming]:
-    """Run the worker; at the end let it finish what it holds, for at most 8 s (its leases cover the rest)."""
+    """Run the worker. At the end it has 8 s to finish what it has claimed; the leases cover the rest."""
     settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
     worker = Confirming(
         RedisConfirmations(scripts), twilio, policy=confirm_policy(settings), settlements=settlements, journal=journal

@@ -1,7 +1,7 @@
-"""Writing to standard output and error, which a process shares with others: whole lines, blocking, never O_NONBLOCK.
+"""Writes whole lines to standard output and error, which a process shares with others; blocking, never O_NONBLOCK.
 
-That flag would be the other processes' too. Lines of several processes stay apart, and whole also when a process dies
-while nobody reads, because each write is one that the kernel keeps in one piece.
+That flag would apply to the other processes too. Lines of several processes are never mixed or cut, even if a process
+dies while nobody reads, because the kernel keeps each write in one piece.
 """
 
 import os

@@ -1,11 +1,11 @@
-"""The HTTP/1.1 server of `serve`, of the demo and of the simulator: uvicorn's, with promises of its own.
+"""The HTTP/1.1 server of `serve`, the demo and the simulator: uvicorn with limits on requests and connections.
 
     protocol        one connection: uvicorn's protocol, one request at a time.
-                    The one module that leans on private parts of uvicorn
-    connections     how many there may be, who gives way to a newcomer, and that all shall end
-    clock           what a client may take its time for, and for how long
-    request_parser  requests out of bytes: httptools, never fed past the end of a request
-    application     what an application may offer beside ASGI: direct answers, and the server's refusals
+                    The only module that uses private parts of uvicorn
+    connections     how many may be open, which one is closed for a new one, and draining
+    clock           time-outs of one connection
+    request_parser  parses requests with httptools, never past the end of a request
+    application     what an application may offer besides ASGI: direct responses, and error responses
 
 It knows nothing of the service. Give `HttpProtocol` to uvicorn as `http=`.
 """

@@ -1,9 +1,8 @@
-"""What an application may offer beside ASGI: answers without ASGI between, and the words of the server's own refusals.
+"""What an application may offer besides ASGI: direct responses, and the responses to requests that the server refuses.
 
-ASGI costs a small answer more than it is worth: a scope, two messages, two writes. An application that is a
-`DirectApplication` is asked for each request whether it answers directly; what it gives is written as it is, in
-one piece. And a refusal that no request reaches it for, such as that of a head that is too large, is worded and
-logged where all its answers are.
+ASGI is expensive for a small response: a scope, two messages, two writes. For each request the server asks a
+`DirectApplication` whether it responds directly; such a response is written in one piece. The application also writes
+and logs the responses to requests that never reach it, such as one whose head is too large.
 """
 
 from abc import ABC, abstractmethod

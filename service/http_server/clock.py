@@ -1,9 +1,9 @@
-"""The clock of one connection: what a client may take its time for, and for how long.
+"""The time-outs of one connection.
 
-A request arrives within 20 s of its first byte, the first one begins within 20 s, and an answer that waits to be read
-is read on within 20 s. A connection idle between two requests ends after `idle_seconds`. The making of an answer is
-left to the application. One timer looks after all of this, every 5 s or more often: one a request would cost more than
-its credential. So a wait may end up to 5 s late.
+The first request must begin within 20 s, a request must arrive within 20 s of its first byte, and a client must not
+stop reading a response for more than 20 s. An idle connection ends after `idle_seconds`. The time to make a response is
+left to the application. One timer per connection checks all of this, at least every 5 s, since one per request would be
+too expensive. So a time-out may be up to 5 s late.
 """
 
 import asyncio

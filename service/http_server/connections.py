@@ -1,10 +1,10 @@
-"""The connections of one process: how many there may be, whom to close for a newcomer, and whether all shall end.
+"""The connections of one process: how many may be open, which one to close for a new one, and draining.
 
-A stranger needs no credential to open a connection, and each costs a descriptor and memory. So there is a bound for
-the process and one for each peer; which addresses are one peer, `peer_of` says. Where a bound is met, a newcomer takes
-the place of the connection that is worth least: the oldest one that has never completed a request, else those whose
-clients we have waited for longest. Only when all clients wait for us is the newcomer refused. So whoever holds
-connections open keeps nobody out, and a peer at its bound displaces its own connections, not those of others.
+Opening a connection needs no credential, and each one costs a descriptor and memory. So there is a limit for the
+process and one for each peer; `peer_of` says which addresses are one peer. At a limit, a new connection replaces the
+oldest one that has never completed a request, else those that have waited for their clients the longest. It is refused
+only if all clients wait for us. So open connections keep nobody out, and a peer at its limit loses its own connections
+only.
 
 The protocol tells what happens (`opened`, `asked`, `closed`); this module never looks at a request.
 """

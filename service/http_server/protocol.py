@@ -1,16 +1,15 @@
-"""One connection: uvicorn's protocol, one request at a time, bounded in bytes and seconds.
+"""One connection: uvicorn's protocol, one request at a time, with limits on bytes and time.
 
-The one module that leans on private parts of uvicorn; `tests/http_server/test_uvicorn.py` tells when they change.
+The only module that uses private parts of uvicorn; `tests/http_server/test_uvicorn.py` fails when they change.
 
-One at a time: the bytes behind a request wait unparsed, with reading paused, until it is answered. So a client gets
-the answer to its own request before whatever comes of the next one, and a pipeline costs no more than one request.
+The bytes after a request stay unparsed, with reading paused, until the request is answered. So each response is
+complete before the next request is looked at, and pipelined requests cost no more than one request at a time.
 
-A stranger needs no credential to open a connection, so it is bounded here, before the application: in bytes by
-`request_parser`, in seconds by `clock`, and in number by the application's `connections`, which also say that all
-connections are to end.
+Opening a connection needs no credential, so its limits apply before the application runs: `request_parser` limits
+bytes, `clock` limits time, and the application's `connections` limit the number of connections and drain them.
 
-When a body is malformed or too slow its request is answered as what it is, one that broke off: the application receives
-`http.disconnect`, its answer is still sent, and the connection ends.
+If a body is malformed or too slow, the application receives `http.disconnect`, its response is still sent, and the
+connection ends.
 """
 
 import asyncio

@@ -1,11 +1,11 @@
-"""Requests out of bytes: httptools, never fed past the end of a request.
+"""Parses requests with httptools, never past the end of a request.
 
-httptools parses whatever it is given, and tells nowhere where a request ends. So `feed` cuts: a head, and a chunked
-body with its trailers, end at an empty line, and a body with a length ends by its length. What stands behind
-a request is left unparsed until the caller asks for it: nothing that comes later can change or delay this request.
+httptools parses all that it is given, and does not report where a request ends. So `feed` cuts the bytes: a head, and a
+chunked body with its trailers, end at an empty line; a body with a length ends by its length. Bytes after a request
+stay unparsed until the caller asks for them, so they cannot change or delay this request.
 
-A request to upgrade is served as if it had not asked (RFC 9110, 7.8). httptools takes such a request to end with its
-head, so its body is parsed by a second parser, which is told of nothing but the length.
+The header Upgrade is ignored (RFC 9110, 7.8). httptools ends such a request after its head, so a second parser, which
+is given only the length, parses the body.
 
 Refused, beside what is not HTTP at all: HTTP other than 1.0 and 1.1; no Host, two, or one with strange characters;
 Transfer-Encoding that is anything but one `chunked`, or that comes in HTTP/1.0; more than 32 KiB around a body, that

@@ -1,4 +1,4 @@
-"""Serving with one worker, in this process; on SIGHUP a child takes over, and this process becomes its parent."""
+"""Serves with one worker, in this process. On SIGHUP a child takes over, and this process becomes its parent."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A process of `serve --workers` as its parent has it: started, watched, told to retire or to end."""
+"""The parent's view of a process of `serve --workers`: starts it, watches it, tells it to retire or to stop."""
 
 import asyncio
 import socket

@@ -1,9 +1,8 @@
-"""Closing a listening socket without a reset.
+"""Closes a listening socket without resetting connections.
 
-Whoever has connected by the time a listening socket is closed, and was not accepted, is reset. Accepting all who wait
-and then closing leaves an instant between the two, in which the machine may do something else. So Linux is told to
-drop the packets that begin a connection: their senders try again a second later, and are refused, or find the next
-process. Those that have begun are completed, and accepted.
+Closing a listening socket resets the connections that were not accepted yet. Accepting all of them first is not enough,
+because new ones may arrive before the close. So Linux is told to drop the packets that open a connection: clients retry
+a second later, and are refused or reach the next process. Connections that have begun are completed and accepted.
 """
 
 import asyncio

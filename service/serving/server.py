@@ -1,8 +1,8 @@
 """The HTTP server of one process, on sockets that are bound already.
 
-It promises that its end fails no request: while it drains it serves on, and each response is its connection's last;
-before it closes its listening sockets it accepts all who have connected; and it answers what is under way, for at most
-GRACE_SECONDS. A second signal ends the process at once: what was promised to Redis by then is kept.
+It promises that a stop fails no request. While it drains, it serves requests, and each response is the last of its
+connection. Before it closes its listening sockets it accepts all waiting connections. Then it answers open requests,
+for at most GRACE_SECONDS. A second signal ends the process at once; what is written to Redis by then is kept.
 
 Of uvicorn's `Server` it overrides `capture_signals`, `handle_exit`, `startup`, `on_tick` and `shutdown`, and uses
 `servers`, `server_state`, `lifespan` and the arguments of a protocol class: no documented interface, so

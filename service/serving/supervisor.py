@@ -1,9 +1,9 @@
-"""The parent of `serve --workers`: keeps so many processes serving on the same listening sockets.
+"""The parent of `serve --workers`: keeps several processes serving on the same listening sockets.
 
-It promises: a process that ends, or whose event loop stands still, is replaced; SIGHUP replaces all, one after the
-other, and each new one serves before an old one stops accepting, so no call fails; new settings that cannot be used
-replace nothing. When it is told to end it closes its own listening sockets first: they are closed for good as soon as
-the last process has closed its own, and no client is left connected to a socket at which nobody accepts.
+It promises: a process that dies or hangs is replaced. SIGHUP replaces all processes one by one; each new one serves
+before an old one stops accepting, so no request fails. Invalid new settings replace nothing. At a stop the parent
+closes its own listening sockets first, so that they are closed as soon as the last process has closed its own, and no
+client stays connected to a socket that nobody accepts from.
 """
 
 import asyncio
