@@ -16,6 +16,7 @@ def main() -> None:
     if _RUNNING.intersection(sys.argv[1:2]):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: os._exit(0))
+        signal.signal(signal.SIGHUP, lambda *_: None)  # it asks for fresh settings, and they are read in a moment
     from service.cli import main as run  # noqa: PLC0415 - not before the signals are taken
 
     run()

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from service.adapters import embedded_keeper as keeper
 from service.adapters.embedded_keeper import EmbeddedUnavailable
+from service.adapters.orphans import reap_orphans
 
 __all__ = ["EmbeddedUnavailable", "embedded_valkey", "embedded_valkey_beside"]
 
@@ -208,7 +209,7 @@ def _watching(place: _Place) -> Iterator[None]:
             with contextlib.suppress(OSError, EmbeddedUnavailable):
                 _replace_missing_keeper(place)
             if os.getpid() == 1:
-                _bury_orphans()
+                reap_orphans()
 
     watcher = threading.Thread(target=watch, name="embedded-valkey", daemon=True)
     watcher.start()
@@ -217,18 +218,6 @@ def _watching(place: _Place) -> Iterator[None]:
     finally:
         left.set()
         watcher.join(keeper.SILENCE_SECONDS)
-
-
-def _bury_orphans() -> None:
-    """As a container's first process, take leave of ended keepers and servers: they are ours, and nobody else will.
-
-    They live in sessions of their own. Who ended in our session was started by somebody here, who waits for it.
-    """
-    with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
-            if os.getsid(ended.si_pid) == os.getsid(0):
-                break
-            os.waitpid(ended.si_pid, os.WNOHANG)
 
 
 def _leave(users: int, place: _Place) -> None:

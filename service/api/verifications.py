@@ -147,6 +147,7 @@ class VerificationDoors:
             to=body.to,
             purpose=body.purpose,
             owner=_owner(call),
+            caller="" if call.caller is None else call.caller.scope_id,
             idempotency_key=idempotency_key(call),
         )
         call.log["verdict"] = str(judgement.verdict)

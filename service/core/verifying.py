@@ -32,6 +32,7 @@ class Verifying:
         to: str | None = None,
         purpose: str | None = None,
         owner: str | None = None,
+        caller: str = "",
         idempotency_key: str | None = None,
     ) -> Judgement:
         """Judge one code.
@@ -39,7 +40,7 @@ class Verifying:
         `to` and `purpose`, when given, must be those of the verification, or the verdict is
         `mismatch` and nothing is compared: an approval for one thing cannot be swapped for another.
         With `owner`, a verification of anybody else is unknown, and its attempts stay.
-        The same `idempotency_key` within 60 s gets the same verdict and costs no attempt.
+        The same `idempotency_key` of the same `caller` within 60 s gets the same verdict and costs no attempt.
         Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.
         """
         to = None if to is None else _one_spelling(to)
@@ -52,7 +53,7 @@ class Verifying:
         )
         if idempotency_key is not None:
             check = check._replace(
-                idempotency_key=self._keyring.idempotency_tag(verification_id, idempotency_key),
+                idempotency_key=self._keyring.idempotency_tag(f"{verification_id} {caller}", idempotency_key),
                 fingerprint=self._keyring.fingerprint(f"{verification_id}|{code}|{to}|{purpose}".encode()),
             )
         judgement = await self._store.judge(check)

@@ -8,9 +8,9 @@ The header Upgrade is ignored (RFC 9110, 7.8). httptools ends such a request aft
 is given only the length, parses the body.
 
 Refused, beside what is not HTTP at all: HTTP other than 1.0 and 1.1; no Host, two, or one with strange characters;
-Transfer-Encoding that is anything but one `chunked`, or that comes in HTTP/1.0; more than 32 KiB around a body, that
-is in the head, or in chunk extensions and trailers since the last byte of a body. Trailers are dropped: nobody
-in front of us has looked at them.
+Transfer-Encoding that is anything but one `chunked`, or that comes in HTTP/1.0; more than 100 headers; more than 32 KiB
+around a body, that is in the head, or in chunk extensions and trailers since the last byte of a body. Trailers are
+dropped: nobody in front of us has looked at them.
 """
 
 import re
@@ -21,6 +21,7 @@ from urllib.parse import unquote
 import httptools
 
 MOST_HEAD_BYTES = 32_768
+MOST_HEADERS = 100  # each costs 150 bytes of memory, however short it is
 _EMPTY_LINE = b"\r\n\r\n"
 _VERSIONS = frozenset({"1.0", "1.1"})
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
@@ -90,6 +91,9 @@ class RequestParser:
             self.in_head = True  # if only by its size
             raise Refused(431)
         self._parse(piece)
+        if len(self._lines) > MOST_HEADERS:
+            self.in_head = True  # it may be whole by now, and is refused all the same
+            raise Refused(431)
         if self._around > MOST_HEAD_BYTES:
             raise Refused(431)
         if self.has_ended or self._left:

@@ -161,6 +161,17 @@ async def test_a_large_head_in_one_write_is_refused(server, size):
     assert server.seen.requests == []
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_too_many_headers_are_refused(server, is_whole):
+    """A hundred headers at most: a head of very short ones would take twenty times the memory of its bytes."""
+    lines = b"".join(b"a%d:\r\n" % number for number in range(101))
+    received = await server.talk(b"GET /get HTTP/1.1\r\nHost: x\r\n" + lines + (b"\r\n" if is_whole else b""))
+    assert received.startswith(b"HTTP/1.1 431 Request Header Fields Too Large")
+    assert server.seen.requests == []
+    most = b"".join(b"a%d:\r\n" % number for number in range(99))
+    assert (await server.talk(b"GET /get HTTP/1.1\r\nHost: x\r\n" + most + b"\r\n")).startswith(b"HTTP/1.1 200 OK")
+
+
 @pytest.mark.parametrize("expect", [b"100-continue", b"100-Continue"])
 async def test_a_body_is_asked_for_only_while_it_has_not_come(server, expect):
     """`Expect` gets `100 Continue` when the body waits for it, and none when it is here already."""

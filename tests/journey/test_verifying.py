@@ -49,6 +49,16 @@ async def test_a_code_counts_however_it_is_typed(running):
     assert (await running.verify(issued["id"], arabic))["verdict"] == "used"
 
 
+async def test_an_idempotency_key_repeats_the_verdict_for_its_own_caller_alone(running):
+    """An approval is repeated for whoever was told it: another credential with the same key is told `used`."""
+    issued = await running.issue()
+    [code] = running.codes()
+    path, key = f"{PATH}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
+    token = {"Authorization": f"Bearer {issued['client_token']}"}
+    answers = [await running.call("POST", path, {"code": code}, headers=key | more) for more in ({}, token, {})]
+    assert [body["verdict"] for _, body, _ in answers] == ["approved", "used", "approved"]
+
+
 async def test_of_many_checks_at_once_one_is_approved(running, settled):
     """Whatever number of right codes arrive together, one of them is approved and one report is posted (promise 1)."""
     issued = await running.issue()

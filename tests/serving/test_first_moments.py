@@ -94,6 +94,19 @@ async def test_a_signal_in_the_first_moments_ends_with_0(begin, eventually, tmp_
 
 
 @pytest.mark.parametrize("command", ["serve", "serve --workers 2", "worker"])
+async def test_a_reload_in_the_first_moments_ends_nothing(begin, eventually, tmp_path, command):
+    """SIGHUP while the process is still starting is ignored: it reads its settings in a moment anyway."""
+    process = begin(command, REDIS_URL="")
+    assert await eventually(lambda: takes(process.pid, signal.SIGHUP))
+    for _ in range(3):
+        process.send_signal(signal.SIGHUP)
+        await asyncio.sleep(0.1)
+    said = await eventually(lambda: "worker_started" in (tmp_path / "log").read_text(), seconds=SECONDS)
+    assert said, (tmp_path / "log").read_text()
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("command", ["serve", "serve --workers 2", "worker"])
 async def test_a_signal_while_the_embedded_server_loads_is_heard(begin, eventually, tmp_path, command):
     """While Valkey reads a long file (here one that lets it sleep) SIGTERM ends the process with 0, at once."""
     with embedded_valkey(tmp_path / "data"):
