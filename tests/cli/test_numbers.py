@@ -51,7 +51,7 @@ async def test_what_is_held_is_said_with_its_ages(start, numbers):
     assert re.fullmatch(
         rf"Remembered: 1 send, the last {AGE} ago\.\nRemembered: 1 failed check, the last {AGE} ago\.\n"
         rf"Failed checks in a row, without an approval: 1 of at most 100\.\nIts own limits allow a new code now\.\n"
-        rf"All this is forgotten in 364 d 23 h, unless it is used again\.",
+        rf"All this is forgotten in 3 d 15 h, unless it is used again\.",
         record,
     )
     assert re.fullmatch(

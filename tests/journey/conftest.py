@@ -122,7 +122,7 @@ def settled(redis, eventually):
     """Give `settled(running)`: wait until nothing is owed; give each message's outcome and number of posts."""
 
     async def wait(running):
-        assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:owed")))
+        assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:owed")), seconds=20)
         return [(message.outcome, message.feedback_posts) for message in running.messages()]
 
     return wait
