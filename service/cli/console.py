@@ -1,9 +1,20 @@
 """What the commands have in common to say: a refusal is one sentence on standard error, and exit status 2."""
 
+import errno
+import os
 import sys
 from typing import NoReturn
 
 import typer
+
+from service.shared_output import write_all
+
+
+def show_alone(text: str) -> None:
+    """Write what is shown this once to standard output. Raises `OSError` when it cannot be written."""
+    if sys.stdout is None:  # it was closed when the command began
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    write_all(1, f"{text}\n".encode())  # not by `sys.stdout`, which would try once more at the end
 
 
 def refuse(sentence: str) -> NoReturn:

@@ -10,7 +10,7 @@ from service.adapters.redis_ledgers import RedisApiKeys
 from service.api.keys import API_KEY_PREFIX, Scope, new_api_key, read_api_keys
 from service.app import open_redis
 from service.cli.audit import audited
-from service.cli.console import refuse
+from service.cli.console import refuse, show_alone
 from service.config.settings import load_settings
 
 commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
@@ -35,9 +35,14 @@ def create_key(
         if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
             refuse(f"there is a key called {name!r} already; revoke it or choose another name")
         await store.add(kept.digest, kept.particulars)
-        return key
+        try:
+            show_alone(key)
+        except OSError as failure:
+            await store.revoke(kept.digest)  # nobody has seen it
+            refuse(f"the key could not be shown, so it was not kept: standard output: {failure.strerror}")
+        return ""
 
-    typer.echo(_with_keys("keys create", create, name=name))
+    _with_keys("keys create", create, name=name)
 
 
 @commands.command("list")

@@ -15,6 +15,7 @@ import typer
 
 from service.cli.audit import audited
 from service.core.keyring import Keyring
+from tests.absent import absent
 
 ROOT = Path(__file__).parents[2]
 NUMBER = "+14155550123"
@@ -80,14 +81,15 @@ def test_a_deed_that_breaks_off_has_its_line(end, capfd):
 
 
 COMMANDS = (
-    ["keys", "create", "shop"], ["keys", "list"], ["keys", "revoke", "shop"],
+    ["keys", "list"], ["keys", "revoke", "shop"],
     ["numbers", "show", NUMBER], ["numbers", "release", NUMBER], ["numbers", "erase", NUMBER],
 )  # fmt: skip
 
 
 def test_what_was_done_is_done_though_nobody_listens(cli, store, monkeypatch):
-    """When the answer cannot be printed (closed pipe), the line still says `done`: the key is made or revoked."""
+    """When the answer cannot be printed (closed pipe), the line still says `done`: the key was revoked."""
     keys = {"OTP_SECRET_KEYS": secrets.token_urlsafe(32), "OTP_INDEX_KEY": secrets.token_urlsafe(32)}
+    assert cli("keys", "create", "shop", **keys)[0] == 0
     echo = typer.echo
     for command in COMMANDS:
         first = iter([BrokenPipeError])
@@ -99,7 +101,7 @@ def test_what_was_done_is_done_though_nobody_listens(cli, store, monkeypatch):
 
         monkeypatch.setattr(typer, "echo", break_off)
         assert cli(*command, **keys)[0] != 0
-    assert [line["outcome"] for line in cli.audited] == ["done"] * len(COMMANDS)
+    assert [line["outcome"] for line in cli.audited] == ["done"] * (1 + len(COMMANDS))
 
 
 def run_with_errors_at(stderr, valkey, tmp_path):
@@ -159,3 +161,17 @@ def test_who_is_asked_of_the_system(cli, store, monkeypatch):
     monkeypatch.setattr("os.getuid", lambda: 987654)
     cli("keys", "list")
     assert [line["operator"] for line in cli.audited] == [WHO, "uid 987654"]
+
+
+@pytest.mark.parametrize("end", [">&-", ">/dev/full"])
+def test_a_key_that_cannot_be_shown_is_not_kept(store, valkey, tmp_path, end):
+    """With standard output closed or its disk full `keys create` ends with 2 and a sentence, and leaves no key."""
+    if not Path("/dev/full").exists():
+        absent("This system has no /dev/full.")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": valkey}
+    environment |= {name: secrets.token_urlsafe(32) for name in ("OTP_SECRET_KEYS", "OTP_INDEX_KEY")}
+    command = f"'{sys.executable}' -m service keys create unseen {end}"
+    ended = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert b"it was not kept: standard output: " in ended.stderr
+    assert store.hlen("otp:keys") == 0
