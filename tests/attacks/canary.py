@@ -4,6 +4,7 @@ What is planted may stand in the text message and, where the caller has a right 
 for each as it is; for codes and numbers, of which there are few, also in base64, in hex and as a digest without a key.
 """
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -140,6 +141,10 @@ class Canary:
             await self.plan(endpoint="messages", count=3 if fault["kind"] == "429" else 1, **fault)
             await self.issue(f"+1415555018{len(self.numbers)}"[:12])
             await self.end_faults()
+        for _ in range(30):  # refused credentials have halted sending: a probe after ten seconds ends that
+            if "id" in await self.issue("+14155550192"):
+                break
+            await asyncio.sleep(1)
         assert (await self.issue("+14155550190"))["code"] == "internal_error"
         assert (await self.issue("+14155550191", wish={"purpose": "store-fault"}))["code"] == "internal_error"
 
