@@ -29,77 +29,87 @@ class LogWriter:
 
     def __init__(self, descriptor: int) -> None:
         self.notice: Callable[[int], bytes] | None = None  # writes the line about dropped lines
-        self.dropped = 0
-        self._told = 0
         self._descriptor = descriptor
         self._piece_bytes = piece_bytes(descriptor)
-        # A lock that its holder may take again: destructors run at any moment, and may warn.
-        self._lock = threading.RLock()
-        self._buffer = bytearray()
-        self._lines = 0
+        # Without a lock, which would cost a line more than all else here: each step on the list is one of the
+        # interpreter's own, and each number is changed by one side alone.
+        self._buffer: list[bytes] = []
+        self._added_bytes = self._taken_bytes = 0
+        self._refused = 0  # lines that found no room
+        self._failed = 0  # lines that could not be written
+        self._told = 0
         self._in_hand = 0  # lines that the thread has taken out of the buffer and not yet written
         self._is_idle = True
         self._wake = threading.Semaphore(0)
         self._is_torn = False  # the last write ended within a line
+        self._starting = threading.RLock()  # destructors run at any moment, and may warn
         self._has_thread = False
         self._end_at: float | None = None
 
     def add(self, text: bytes, is_alarm: bool = False, lines: int = 1) -> None:  # noqa: FBT001, FBT002 - for every line
         """Take some whole lines, or count them as dropped."""
         share = 2 if is_alarm else 1
-        with self._lock:
-            if self._lines >= MOST_LINES * share or len(self._buffer) >= MOST_BYTES * share:
-                self.dropped += lines
-                return
-            self._buffer += text
-            self._lines += lines
-            if not self._is_idle:
-                return
-            self._is_idle = False
-            if not self._has_thread:
-                self._start()
-        self._wake.release()
+        if len(self._buffer) >= MOST_LINES * share or self._added_bytes - self._taken_bytes >= MOST_BYTES * share:
+            self._refused += lines
+            return
+        self._buffer.append(text)
+        self._added_bytes += len(text)
+        if self._is_idle:
+            self._rouse()
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were dropped."""
+        return self._refused + self._failed
 
     @property
     def unwritten(self) -> int:
         """How many lines wait."""
-        return self._lines + self._in_hand
+        return len(self._buffer) + self._in_hand
 
     def end(self) -> None:
         """Wait until what was added is written, until one second after the first such call at most."""
         if self._end_at is None:
             self._end_at = time.monotonic() + _LAST_SECONDS
-        while not self._is_idle and time.monotonic() < self._end_at:
+        while (self._buffer or not self._is_idle) and time.monotonic() < self._end_at:
             time.sleep(_GATHER_SECONDS / 2)
 
-    def _start(self) -> None:
-        self._has_thread = True
-        with suppress(RuntimeError):  # which a process that is ending already raises
-            threading.Thread(target=self._run, name=f"log-{self._descriptor}", daemon=True).start()
+    def _rouse(self) -> None:
+        self._is_idle = False
+        if not self._has_thread:
+            with self._starting, suppress(RuntimeError):  # which a process that is ending already raises
+                if not self._has_thread:
+                    self._has_thread = True
+                    threading.Thread(target=self._run, name=f"log-{self._descriptor}", daemon=True).start()
+        self._wake.release()
 
     def _run(self) -> None:
         while True:
             self._wake.acquire()
-            while not self._is_idle:
+            while self._buffer:
                 if self._end_at is None:
                     time.sleep(_GATHER_SECONDS)
-                # What was dropped by now came after all that is in the buffer, and before all that comes next.
-                with self._lock:
-                    text, self._buffer = self._buffer, bytearray()
-                    self._in_hand, self._lines, dropped = self._lines, 0, self.dropped
-                for piece in _pieces(bytes(text), self._piece_bytes):
-                    self._write_or_drop(piece)
-                self._tell(dropped)
-                with self._lock:
-                    self._in_hand = 0
-                    self._is_idle = not self._buffer
+                self._write_what_waits()
+            self._is_idle = True
+            if self._buffer:  # added just before; whoever adds from here on wakes us
+                self._rouse()
 
-    def _write_or_drop(self, piece: bytes) -> None:
-        lines = piece.count(b"\n")
-        if not self._write(piece):
-            with self._lock:
-                self.dropped += lines
-        self._in_hand -= lines
+    def _write_what_waits(self) -> None:
+        # In this order: what was refused by now came after all that waits, and before all that comes next.
+        count = len(self._buffer)
+        refused = self._refused
+        text = b"".join(self._buffer[:count])
+        del self._buffer[:count]
+        self._taken_bytes += len(text)
+        if not self._buffer:
+            self._taken_bytes = self._added_bytes  # threads that add at the same moment may lose a few
+        self._in_hand = text.count(b"\n")
+        for piece in _pieces(text, self._piece_bytes):
+            lines = piece.count(b"\n")
+            if not self._write(piece):
+                self._failed += lines
+            self._in_hand -= lines
+        self._tell(refused + self._failed)
 
     def _tell(self, dropped: int) -> None:
         """Say in one line how many were dropped since it was last said."""

@@ -108,7 +108,7 @@ def test_bytes_are_bounded_too(pipe):
     for _ in range(40):
         writer.add(b"x" * 500_000 + b"\n")
     assert writer.dropped > 20
-    assert len(writer._buffer) <= log_writer.MOST_BYTES + 500_001
+    assert sum(map(len, writer._buffer)) <= log_writer.MOST_BYTES + 500_001
 
 
 def test_alarms_find_room_when_requests_do_not(pipe):
@@ -178,6 +178,31 @@ writer.add(b"again\\n"); idle()
 """
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=30)
     assert (tmp_path / "log").read_text() == "0123456789\n0123\nagain\ngap 1\n"
+
+
+def test_no_line_is_lost_between_threads(pipe):
+    """Several threads that add at the same moment, each with pauses in which the writer falls idle, lose nothing."""
+    reader, end = pipe
+    writer = writer_to(end)
+
+    def add(by):
+        for number in range(1000):
+            writer.add(b"%d %d\n" % (by, number))
+            if number % 50 == 0:
+                time.sleep(0.012)
+
+    threads = [threading.Thread(target=add, args=(by,)) for by in range(4)]
+    for thread in threads:
+        thread.start()
+    read = b""
+    while read.count(b"\n") < 4000:
+        read += os.read(reader, 65_536)
+    for by in range(4):
+        assert [line for line in read.splitlines() if line.startswith(b"%d " % by)] == [
+            b"%d %d" % (by, number) for number in range(1000)
+        ]
+    for thread in threads:
+        thread.join(10)
 
 
 def test_the_end_takes_a_second_at_most(pipe):
