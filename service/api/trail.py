@@ -11,7 +11,7 @@ and what CORS must see, comes over ASGI. Id, headers and line are the same, also
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -138,14 +138,15 @@ class Trail(DirectApplication):
         log["problem"] = "internal_error"
         return problem_reply(ProblemAnswer("internal_error"))
 
-    def _leave_line(self, method: str, request_id: bytes, status: int, started: float, log: Mapping[str, Any]) -> None:
+    def _leave_line(self, method: str, request_id: bytes, status: int, started: float, log: dict[str, Any]) -> None:
+        log.setdefault("route", "unmatched")
         self._journal(
             "request",
             request_id=request_id.decode(),
             method=method,
             status=status,
             duration_ms=round((self._clock() - started) * 1000, 2),
-            **{"route": "unmatched", **log},
+            **log,
         )
 
 

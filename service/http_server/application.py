@@ -7,12 +7,14 @@ and logs the responses to requests that never reach it, such as one whose head i
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
 from service.http_server.request_parser import Head
 
 
-class Answer(NamedTuple):
+@dataclass(slots=True)
+class Answer:
     """An answer as it is written: the headers as lines. `closes`: they say `connection: close`."""
 
     status: int

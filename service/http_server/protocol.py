@@ -14,6 +14,8 @@ connection ends.
 
 import asyncio
 from collections.abc import MutableMapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
@@ -61,7 +63,7 @@ class Exchange(RequestResponseCycle):
             self._look_at_expectation()
         await super().send(message)
 
-    async def answer_directly(self, answer_of: DirectAnswer) -> None:
+    async def answer_directly(self, answer_of: DirectAnswer, *_asgi: object) -> None:
         """Answer without ASGI. uvicorn writes head and body apart, which costs two system calls, and wakes twice."""
         answer = await answer_of()
         if self.flow.write_paused and not self.disconnected:
@@ -74,7 +76,7 @@ class Exchange(RequestResponseCycle):
         if answer.closes:
             self.keep_alive = False
         if self.head.method == "HEAD":
-            answer = answer._replace(body=b"")
+            answer = replace(answer, body=b"")
         self.transport.write(_written(answer, self.default_headers, says_close=not self.keep_alive))
         self.message_event.set()
         if not self.keep_alive:
@@ -138,7 +140,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrives, unless it has to wait for its turn."""
-        if self.is_closing():
+        if self._is_over or self.transport.is_closing():
             return
         if self._held:
             self._held = self._held[self._held_from :] + data
@@ -156,6 +158,8 @@ class HttpProtocol(HttpToolsProtocol):
                 start = requests.feed(data, start)
                 if requests.head is not None:
                     self._begin(requests.head)
+                    if start < len(data) and not requests.has_ended:
+                        start = requests.feed(data, start)  # the body has come with its head, as a rule
                 if requests.has_ended:
                     self._end()
                 elif self._clock.arriving_since is None:  # lines before a request, and nothing in them
@@ -183,7 +187,7 @@ class HttpProtocol(HttpToolsProtocol):
             access_log=False,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=head.version == "1.1" and head.headers.get(b"expect", b"").lower() == b"100-continue",
+            expect_100_continue=head.headers.get(b"expect", b"").lower() == b"100-continue" and head.version == "1.1",
             keep_alive=head.keep_alive and not (self._connections is not None and self._connections.is_ending),
             on_response=self.on_response_complete,
         )
@@ -194,8 +198,8 @@ class HttpProtocol(HttpToolsProtocol):
             exchange.scope = self.scope_of(head)  # type: ignore[assignment]
             self._start_asgi_task(exchange, self.app)
         else:
-            answer_of = direct  # not kept by the exchange, which it knows: such circles are freed late
-            self._start_asgi_task(exchange, lambda *_: exchange.answer_directly(answer_of))
+            # Not kept by the exchange, which it knows: such circles are freed late.
+            self._start_asgi_task(exchange, partial(exchange.answer_directly, direct))
 
     def scope_of(self, head: Head) -> MutableMapping[str, Any]:
         """Write the ASGI scope of a request."""
@@ -226,7 +230,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _end(self) -> None:
         """Stop waiting: the request has arrived."""
         self._clock.arriving_since = None
-        if self._connections is not None and not self._has_asked:
+        if not self._has_asked and self._connections is not None:
             self._has_asked = True
             self._connections.asked(self)
         self.cycle.more_body = False
@@ -238,14 +242,15 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with what waits behind the request, else be idle."""
         self.server_state.total_requests += 1
-        if self.is_closing():
+        if self._is_over or self.transport.is_closing():
             return
-        held, self._held, self.flow.is_held = self._held, b"", False
-        if held:
+        if self._held:
+            held, self._held, self.flow.is_held = self._held, b"", False
             self._parse(held, self._held_from)
         elif self._clock.arriving_since is None:
             self._clock.goes_idle()
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
 
     def pause_writing(self) -> None:
         """Note that the client leaves our answer unread."""

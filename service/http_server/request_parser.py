@@ -15,7 +15,7 @@ dropped: nobody in front of us has looked at them.
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 import httptools
@@ -36,7 +36,8 @@ class Refused(Exception):
         self.status = status
 
 
-class Head(NamedTuple):
+@dataclass(slots=True)
+class Head:
     """The head of a request. Of a header that comes twice `headers` has the last one."""
 
     method: str
@@ -66,7 +67,7 @@ class RequestParser:
         self._is_spent = False  # the parser of heads serves no further request
         self._head_is_new = False
         self._keep_alive = False
-        self._known_host: bytes | None = None
+        self._known_host: bytes | None = None  # one that has passed; a connection's requests have the same, as a rule
         self._url = b""
         self._lines: list[tuple[bytes, bytes]] = []
         self._left = 0  # bytes of a body with a length that are still to come
@@ -84,7 +85,10 @@ class RequestParser:
             self._left -= len(piece)
             self._parse(piece)
             return start + len(piece)
-        end = self._end_of_lines(data, start)
+        at = data.find(_EMPTY_LINE, start)
+        end = len(data) if at < 0 else at + len(_EMPTY_LINE)
+        if self._tail:
+            end = self._end_over_tail(data, start, end)
         piece = data[start:end]
         self._around += len(piece)
         if self._around > MOST_HEAD_BYTES and not self.in_body:
@@ -94,19 +98,17 @@ class RequestParser:
         if len(self._lines) > MOST_HEADERS:
             self.in_head = True  # it may be whole by now, and is refused all the same
             raise Refused(431)
-        if self._around > MOST_HEAD_BYTES:
-            raise Refused(431)
         if self.has_ended or self._left:
             self._tail = b""
+        elif self._around > MOST_HEAD_BYTES:
+            raise Refused(431)
         else:
             self._tail = (self._tail + piece[-3:])[-3:]
         return end
 
-    def _end_of_lines(self, data: bytes, start: int) -> int:
-        if self._tail and (at := (self._tail + data[start : start + 3]).find(_EMPTY_LINE)) >= 0:
-            return start + at + len(_EMPTY_LINE) - len(self._tail)
-        at = data.find(_EMPTY_LINE, start)
-        return len(data) if at < 0 else at + len(_EMPTY_LINE)
+    def _end_over_tail(self, data: bytes, start: int, end: int) -> int:
+        at = (self._tail + data[start : start + 3]).find(_EMPTY_LINE)
+        return end if at < 0 else start + at + len(_EMPTY_LINE) - len(self._tail)
 
     def _parse(self, piece: bytes) -> None:
         try:
@@ -136,22 +138,26 @@ class RequestParser:
     def _read_head(self) -> Head:
         lines, version = self._lines, self._heads.get_http_version()
         headers = dict(lines)
-        names = [name for name, _ in lines] if len(headers) < len(lines) else ()
-        host, coding = headers.get(b"host"), headers.get(b"transfer-encoding")
-        if host is None:
-            is_wrong = version != "1.0"
-        else:
-            is_known = host == self._known_host or _HOST.fullmatch(host) is not None
-            is_wrong = version not in _VERSIONS or not is_known or names.count(b"host") > 1
-        if coding is not None:
-            is_wrong |= version != "1.1" or coding.lower() != b"chunked" or names.count(b"transfer-encoding") > 1
-        if is_wrong:
-            raise Refused(400)
-        self._known_host = host
+        host = headers.get(b"host")
+        has_known_host = host is not None and host == self._known_host and len(headers) == len(lines)
+        if not has_known_host or version != "1.1" or b"transfer-encoding" in headers:
+            self._look_closely(version, headers)
+            self._known_host = host
         path, raw_path, query = _read_target(self._url)
         method = self._heads.get_method().decode("ascii")
         keep_alive = self._keep_alive and version == "1.1" and method != "CONNECT"
         return Head(method, version, path, raw_path, query, lines, headers, keep_alive)
+
+    def _look_closely(self, version: str, headers: dict[bytes, bytes]) -> None:
+        host, coding, names = headers.get(b"host"), headers.get(b"transfer-encoding"), [name for name, _ in self._lines]
+        if host is None:
+            is_wrong = version != "1.0"
+        else:
+            is_wrong = version not in _VERSIONS or _HOST.fullmatch(host) is None or names.count(b"host") > 1
+        if coding is not None:
+            is_wrong |= version != "1.1" or coding.lower() != b"chunked" or names.count(b"transfer-encoding") > 1
+        if is_wrong:
+            raise Refused(400)
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
