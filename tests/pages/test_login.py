@@ -87,8 +87,8 @@ def test_a_whole_message_may_be_pasted(visitor, end, text):
 
 def test_a_code_may_be_typed_in_any_digits(visitor):
     """Arabic digits, with the marks that copying brings along, are the code, and are checked at once."""
-    visitor.sign_in_form(number(118))
-    [code] = visitor.codes(number(118))
+    visitor.sign_in_form(number(146))
+    [code] = visitor.codes(number(146))
     visitor.code_field.fill("\u200f" + "".join(chr(0x660 + int(digit)) for digit in code) + "\u200e")
     visitor.is_signed_in()
 
