@@ -142,7 +142,7 @@ async def test_a_failed_verification_sends_nothing_more(running, fault):
     _, problem, _ = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
     status, ended, _ = await running.call("POST", f"/v1/verifications/{problem['verification_id']}/resend")
     assert (status, ended["code"]) == (409, "not_pending")
-    assert ended["detail"] == "The message could not be sent. Start again."
+    assert ended["detail"] == "We could not send the message. Start again."
     assert running.messages(NUMBERS[0]) == []
 
 
