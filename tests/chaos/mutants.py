@@ -22,7 +22,7 @@ MUTANTS = {
         "attempts_counted",
     ),
     "forgets the repeat of a check": (
-        "judge", "if at and now_ms - tonumber(at) <= IDEMPOTENT_MS then", "if false then", "approved_once",
+        "judge", "if at and math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS then", "if false then", "approved_once",
     ),
     "forgets an Idempotency-Key": (
         "idempotency", "redis.call('EXPIRE', KEYS[1], KEEP_SECONDS)", "redis.call('DEL', KEYS[1])",
