@@ -29,6 +29,7 @@ def run(program, *words, folder):
     quiet = {
         "npm_config_cache": str(folder / "cache"), "npm_config_update_notifier": "false",
         "npm_config_fetch_retries": "1", "npm_config_fetch_timeout": "30000",
+        "NODE_USE_SYSTEM_CA": "1",  # as uv does: behind a proxy that inspects TLS only the system knows its certificate
         "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
     }  # fmt: skip
     return program(
