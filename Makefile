@@ -17,7 +17,7 @@ UV_SYNC = told=$$($(BIN)/python -m pip config list 2>/dev/null); \
 NOT_INSTALLED := echo "A package could not be fetched or installed. Behind a proxy: HTTPS_PROXY names it, and where it inspects TLS (UnknownIssuer) its certificate belongs to the system's, or into the file that SSL_CERT_FILE names. If no wheel fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service demo test test-quick fuzz desync chaos mutants check audit format bench bench-peers clean
+.PHONY: help install install-service demo test test-quick fuzz desync chaos mutants check audit format bench bench-peers screenshot clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,9 @@ bench: install ## Measure everything beside its reference, in a quarter of an ho
 
 bench-peers: install ## Measure the check of two peers from their registries beside ours (fetches them)
 	@PYTHONPATH=.:tests/bench $(BIN)/python tests/bench/bench_peers.py $(ARGS)
+
+screenshot: install ## Take the picture of the demo in README.md again (needs Chromium)
+	@PYTHONPATH=. $(BIN)/python docs/screenshot.py
 
 clean: ## Remove .venv and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants mutants.log
