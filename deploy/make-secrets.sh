@@ -2,7 +2,7 @@
 # Make the secrets that the service needs, one file per setting, in a folder that is closed to everybody but you.
 #
 #   sh deploy/make-secrets.sh            for docker-compose.yml: in deploy/secrets, with those of its Redis
-#   sh deploy/make-secrets.sh FOLDER     for anything else, such as the systemd unit
+#   sh deploy/make-secrets.sh FOLDER     for the systemd unit, or by hand with OTP_SECRETS_DIR=FOLDER
 #
 # Nothing that is there is changed: a new otp_index_key would reset every limit.
 set -eu
