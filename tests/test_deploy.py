@@ -37,7 +37,7 @@ DEPLOY = ROOT / "deploy"
 NAMES = set(Settings.model_fields)
 OURS = ("otp", "worker")
 UNITS = ("otp-service", "otp-worker")
-DRAIN_SECONDS = 10  # what README and .env.example allow for without a change here
+DRAIN_SECONDS = 10  # what docs/operations.md and .env.example allow for without a change here
 STOP_SECONDS = DRAIN_SECONDS + GRACE_SECONDS + WORKER_SECONDS
 NO_SETTING = {"redis_users"}  # the secret of Redis itself
 

@@ -97,7 +97,7 @@ async def test_a_callback_keeps_the_address_that_twilio_signed(proxied):
     assert (await ask(URL(url, encoded=True), "POST", **sent))[0] == 204
     assert (await ask(URL(url + "x", encoded=True), "POST", **sent))[0] == 403
     assert (await service.read(issued["id"]))["sends"][0]["status"] == "delivered"
-    # The README's probe: curl --data ""
+    # The probe of docs/production.md: curl --data ""
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     status, text = await ask(f"{proxy.public}/twilio/status/probe/1", "POST", data=b"", headers=form)
     assert (status, "bad_signature" in text) == (403, True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.absent import absent
+from tests.documents import PAGES
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "service").rglob("*.py"))
@@ -140,7 +141,7 @@ def test_every_script_describes_itself(path):
 def test_the_text_of_the_house_is_of_the_house():
     """No source, test or document holds a path of somebody's machine or a leftover TODO."""
     foreign = re.compile(r"/(?:home|Users|work|root)/\w|\b(?:TODO|FIXME|XXX)\b")
-    documents = [ROOT / name for name in ("README.md", ".env.example", "Makefile", "pyproject.toml")]
+    documents = [*PAGES, *(ROOT / name for name in (".env.example", "Makefile", "pyproject.toml"))]
     found = [
         f"{name_of(path)}:{number}"
         for path in [*MODULES, *TESTS, *SCRIPTS, *(path for path in documents if path.exists())]

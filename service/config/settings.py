@@ -1,6 +1,6 @@
 """Settings: the environment, `.env` and secret files, read once and validated together.
 
-Every setting is a field here, a line in `.env.example` and a row in the README; a test keeps the
+Every setting is a field here, a line in `.env.example` and a row in `docs/settings.md`; a test keeps the
 three in step. Contradictions and placeholder secrets stop the start with a sentence that says what
 to set. The rules receive small policies made from this, never the settings themselves.
 """

@@ -5,11 +5,11 @@ import re
 import pytest
 import requests
 
-from tests.pages.conftest import ROOT
+from tests.documents import README, blocks
 
 NUMBER = "+17735550100"
 pytestmark = pytest.mark.slow
-[EXAMPLE] = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+[EXAMPLE] = blocks(README, "js")
 
 
 def test_the_example_checks_codes_with_the_client_token_alone(page, demo, complaints):

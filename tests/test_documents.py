@@ -1,0 +1,117 @@
+"""The documents hold together: what they name exists, their links lead somewhere, and they use the standard terms."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from urllib.parse import unquote
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app as cli
+from service.config.settings import load_settings, missing_secrets, missing_to_serve
+from tests.documents import PAGES, README, ROOT, anchors, blocks, name_of, prose
+
+# The glossary in docs/architecture.md has the terms to use instead. SECURITY.md and CHANGELOG.md are to follow.
+OLD_WORDS = re.compile(
+    r"\b(doors?|debts?|ow(?:e|es|ed)|mend(?:s|ed|ing)?|judg(?:e|es|ed|ing)|trails?|bur(?:y|ies|ied)|wish(?:es)?|stand-ins?)\b",
+    re.IGNORECASE,
+)
+REWORDED = [page for page in PAGES if page.name not in ("SECURITY.md", "CHANGELOG.md")]
+IN_CODE = re.compile(r"`([^`\n]+)`")
+FILE = re.compile(r"(?:service|deploy|docs|tests)/[\w./-]*|\.ci/\w+|\.env\.example|[\w-]+\.(?:md|toml|yml)")
+COMMAND = re.compile(r"otp-service (?!…)([a-z][^`#\n|)]*)")
+
+
+def is_command(text):
+    """Tell whether a command of ours has this name and these options; values may be left out, as in a sentence."""
+    words = shlex.split(text.strip(" ,;:."))
+    first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    told = CliRunner().invoke(cli, [*words[:first], "--help"], env={"COLUMNS": "200"})
+    return told.exit_code == 0 and all(word in told.output for word in words if word.startswith("-"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page):
+    """A link to a file of the project names one that exists, and a heading in it that exists."""
+    text = page.read_text("utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$|<img src=\"([^\"]+)\"", text, re.MULTILINE)
+    broken = []
+    for link in map("".join, links):
+        path, _, anchor = unquote(link).partition("#")
+        if path.startswith(("http://", "https://")):
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_is_linked_from_the_readme():
+    """Whoever starts at the README finds every page."""
+    linked = {(ROOT / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)\)", README.read_text("utf-8"))}
+    assert [name_of(page) for page in PAGES if page != README and page not in linked] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_that_a_page_names_exists(page):
+    """A path in backticks is that of a file or a folder."""
+    named = [code for code in IN_CODE.findall(page.read_text("utf-8")) if FILE.fullmatch(code)]
+    assert [name for name in named if not any((base / name).exists() for base in (ROOT, page.parent))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_target_that_a_page_names_exists(page):
+    """`make …` in a code span or a code block is a target of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    code = "\n".join([*IN_CODE.findall(page.read_text("utf-8")), *blocks(page, "sh")])
+    for target in set(re.findall(r"(?:^|&& )make ([a-z-]+)\b", code, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_that_a_page_names_exists(page):
+    """`otp-service …` in a code span or a code block is a command with these options."""
+    code = "\n".join([*IN_CODE.findall(page.read_text("utf-8")), *blocks(page, "sh")])
+    assert [command for command in COMMAND.findall(code) if not is_command(command)] == []
+
+
+def test_a_command_that_does_not_exist_would_be_noticed():
+    """An unknown command and an unknown option are found in a text and refused."""
+    for text in ("`otp-service sreve`", "`otp-service serve --wrokers 2`", "`otp-service keys make x`"):
+        [command] = COMMAND.findall(text)
+        assert not is_command(command)
+    assert is_command("keys create NEW --owner OLD")
+
+
+@pytest.mark.parametrize("page", REWORDED, ids=name_of)
+def test_every_page_uses_the_standard_terms(page):
+    """Outside of code, none of the words is used that the glossary replaces."""
+    assert OLD_WORDS.findall(prose(page)) == []
+
+
+def test_the_path_by_hand_works_as_printed(tmp_path, monkeypatch):
+    """Its commands up to `check` leave secrets that the service reads; then only Twilio's values are missing."""
+    page = ROOT / "docs" / "production.md"
+    text = page.read_text("utf-8")
+    text = text[text.index("### By hand") :]
+    [commands] = re.findall(r"```sh\n(.*?)```", text[: text.index("## 3.")], re.DOTALL)
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("secrets"))
+    install, *steps, check, serve = commands.splitlines()
+    assert (install, check.split("#")[0].strip(), serve.split()[1]) == (
+        "make install-service", ".venv/bin/otp-service check", "serve",
+    )  # fmt: skip
+    for step in steps:
+        subprocess.run(["sh", "-c", step], cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    filled = re.findall(r"with (OTP_SECRETS_DIR)=(\w+)", commands)
+    env = tmp_path / ".env"
+    for name, value in filled:
+        env.write_text(env.read_text("utf-8").replace(f"{name}=\n", f"{name}={value}\n"), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert missing_secrets(settings) == []
+    assert settings.redis_url is None
+    assert all("TWILIO_" in sentence for sentence in missing_to_serve(settings))
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
