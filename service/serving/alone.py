@@ -21,6 +21,7 @@ async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], jo
     handing_over = asyncio.create_task(_hand_over(server, supervisor, asked, journal))
     await serving
     handing_over.cancel()
+    await asyncio.wait([handing_over])  # it may have just started a process
     if not supervisor.has_started:
         return True
     if server.is_stopping:

@@ -1,6 +1,7 @@
 """The parent's view of a process of `serve --workers`: starts it, watches it, tells it to retire or to stop."""
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -23,14 +24,23 @@ class Child:
 
     @classmethod
     async def start(cls, listeners: Sequence[socket.socket]) -> "Child":
-        """Start a process; it is not ready yet."""
+        """Start a process; it is not ready yet. When this is cancelled, no process is left."""
         ours, theirs = socket.socketpair()
         with theirs:
+            reports, orders = await asyncio.open_unix_connection(sock=ours)
             numbers = [theirs.fileno(), *(listener.fileno() for listener in listeners)]
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "service.serving.child", *map(str, numbers), pass_fds=numbers
-            )
-        return cls(process, *await asyncio.open_unix_connection(sock=ours))
+            command = [sys.executable, "-m", "service.serving.child", *map(str, (os.getpid(), *numbers))]
+            starting = asyncio.create_task(asyncio.create_subprocess_exec(*command, pass_fds=numbers))
+            try:
+                process = await asyncio.shield(starting)
+            except BaseException:
+                orders.close()
+                with suppress(OSError):  # it could not be started
+                    process = await starting
+                    process.kill()
+                    await process.wait()
+                raise
+        return cls(process, reports, orders)
 
     async def is_ready(self) -> bool:
         """Wait until it serves; False when it ended, or takes too long."""

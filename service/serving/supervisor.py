@@ -1,9 +1,9 @@
 """The parent of `serve --workers`: keeps several processes serving on the same listening sockets.
 
-It promises: a process that dies or hangs is replaced. SIGHUP replaces all processes one by one; each new one serves
-before an old one stops accepting, so no request fails. Invalid new settings replace nothing. At a stop the parent
-closes its own listening sockets first, so that they are closed as soon as the last process has closed its own, and no
-client stays connected to a socket that nobody accepts from.
+It promises: a process that dies or hangs is replaced, and none outlives the parent. SIGHUP replaces all processes one
+by one; each new one serves before an old one stops accepting, so no request fails. Invalid new settings replace
+nothing. At a stop the parent closes its own listening sockets first, so that they are closed as soon as the last
+process has closed its own, and no client stays connected to a socket that nobody accepts from.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from service.serving.server import GRACE_SECONDS
 
 _PAUSE_SECONDS = 1.0  # before a process that is lost is replaced, so that one which cannot live does not burn a core
 _CLOSING_SECONDS = 12.0  # for a worker's confirmations and the connections, when requests have been answered
+_KILLING_SECONDS = 5.0  # a killed process ends at once, but for one that waits in the kernel
 
 
 class Supervisor:
@@ -55,8 +56,7 @@ class Supervisor:
         if not self.has_started:
             self._spawn(self._begin())
         await self._stopping.wait()
-        for task in self._tasks:
-            task.cancel()
+        await self._cancel_tasks()
         await self._end_all()
         return not self._has_failed
 
@@ -134,6 +134,13 @@ class Supervisor:
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
 
+    async def _cancel_tasks(self) -> None:
+        """Start nothing more; from here on `_all` has every process."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _end_all(self) -> None:
         for listener in self._listeners:
             listener.close()
@@ -142,7 +149,8 @@ class Supervisor:
         ends = [asyncio.create_task(child.ended()) for child in self._all]
         if ends:
             await asyncio.wait(ends, timeout=self._drain_seconds + GRACE_SECONDS + _CLOSING_SECONDS)
-        self._kill_all()
+            self._kill_all()
+            await asyncio.wait(ends, timeout=_KILLING_SECONDS)
 
     def _kill_all(self) -> None:
         for child in self._all:

@@ -3,11 +3,15 @@
 import asyncio
 import os
 import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from tests.absent import absent
 from tests.serving.callers import calling, connection, exchange
-from tests.serving.test_stopping import both, children_of, is_ready, lives
+from tests.serving.test_stopping import both, children_of, is_ready
 
 
 def reloaded(process, times=1):
@@ -84,15 +88,42 @@ async def test_settings_that_cannot_be_used_replace_nothing(start, launch, event
     assert await is_ready(process.port) == 200
 
 
+def started_by(process):
+    """Name the processes that a `serve` has started and that live, also when it has ended."""
+    words = f"service.serving.child\0{process.child.pid}\0".encode()
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if words in (folder / "cmdline").read_bytes():
+                found.add(int(folder.name))
+    return found
+
+
 @pytest.mark.slow
-async def test_a_stop_during_a_reload_is_heard(start, launch, eventually):
-    """SIGTERM right behind SIGHUP ends everything in order."""
-    process = await launch(await start(otp_worker=False), arguments=["--workers", "2"], OTP_DRAIN_SECONDS="0")
+@both
+@pytest.mark.parametrize("pause", [0.0, 0.02, 0.1, 1.0])
+async def test_a_stop_during_a_reload_is_heard(start, launch, arguments, pause):
+    """SIGTERM right behind SIGHUP, at whatever step of a new process's start, ends everything in order."""
+    process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="0")
     process.child.send_signal(signal.SIGHUP)
-    assert await eventually(lambda: len(children_of(process)) == 3)
-    children = children_of(process)
+    await asyncio.sleep(pause)
     assert await process.stop() == 0
-    assert [pid for pid in children if lives(pid)] == []
+    assert started_by(process) == set()
+
+
+@pytest.mark.slow
+@both
+@pytest.mark.parametrize("pause", [0.0, 0.1, 1.0])
+async def test_no_process_outlives_a_killed_parent(start, launch, eventually, arguments, pause):
+    """After kill -9 in the middle of a reload no process is left that keeps the port."""
+    if sys.platform != "linux":
+        absent("Elsewhere the kernel does not tie a process to its parent.")
+    process = await launch(await start(otp_worker=False), arguments=arguments)
+    process.child.send_signal(signal.SIGHUP)
+    await asyncio.sleep(pause)
+    process.kill()
+    assert await eventually(lambda: started_by(process) == set(), seconds=2)
+    assert await is_ready(process.port) is None
 
 
 @pytest.mark.slow

@@ -1,0 +1,62 @@
+"""The server of a process of `serve --workers`, and what it and its parent tell each other.
+
+Over the channel it tells its parent that it is ready, and then once a second that its event loop turns. It reads there
+that another process has taken its place (RETIRE), or that all are to end (STOP). At the end of the channel, which is
+the end of the parent, it ends too. It reads settings and secrets by itself.
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+import uvloop
+
+from service.config.settings import load_settings
+from service.descriptors import raise_limit
+from service.library_log import take_over_output
+from service.log_writer import end_output
+from service.serving.child import ALIVE, READY, RETIRE
+from service.serving.server import Server, run_server
+from service.telemetry import open_journal
+
+
+def run_child(numbers: Sequence[int]) -> None:
+    """Serve until it is told to end; `numbers` are those of the channel and of the listening sockets."""
+    raise_limit()
+    channel, *listeners = (socket.socket(fileno=number) for number in numbers)
+    uvloop.run(_serve(channel, listeners))
+
+
+async def _serve(channel: socket.socket, listeners: list[socket.socket]) -> None:
+    orders, parent = await asyncio.open_unix_connection(sock=channel)
+
+    def report(line: bytes) -> None:
+        if not parent.is_closing():
+            parent.write(line)
+
+    settings = load_settings()
+    take_over_output(settings.otp_log_level)
+    server = Server(
+        settings,
+        open_journal(settings.otp_log_level),
+        is_alone=False,
+        ready=lambda: report(READY),
+        beat=lambda: report(ALIVE),
+    )
+    obeying = asyncio.create_task(_obey(orders, server))
+    try:
+        await run_server(server, listeners)
+    finally:
+        end_output()  # before the channel ends, at which a parent that waits for READY kills us
+    obeying.cancel()
+
+
+async def _obey(orders: asyncio.StreamReader, server: Server) -> None:
+    with suppress(OSError):  # the channel is reset if its parent has died and left a report unread
+        while order := await orders.readline():
+            if order == RETIRE:
+                server.retire()
+            else:
+                server.stop(closes_port=True)
+    server.stop_without_draining()
