@@ -18,10 +18,12 @@ _NUMBER = "+1 415 555 0123"  # reserved for fiction
 _PICTURE = ROOT / "docs" / "images" / "demo.png"
 _WIDTH, _HEIGHT = 1220, 820
 _CODE = re.compile(r"\b\d{6}\b")
+_PATIENCE_MS = 20_000  # a busy machine may be slow
 
 
 def main() -> None:
     """Start the demo, sign in and save what the page shows."""
+    expect.set_options(timeout=_PATIENCE_MS)
     picture = Path(sys.argv[1]) if sys.argv[1:] else _PICTURE
     port = free_port()
     command = [sys.executable, "-m", "service", "demo", "--port", str(port)]
