@@ -1,4 +1,6 @@
-"""Checks the file `.env`: whether it can be read, and which of its names are not settings.
+"""Reads the file `.env`, and says whether it can be read and which of its names are not settings.
+
+Values are taken as they are written: `${NAME}` in one stands for itself, since a secret may contain it.
 
 A file in UTF-16, as some editors save it, or without read permission stops the start with a sentence. A misspelt name
 does not, because other programs have settings too. `check` warns of names that look like ours.
@@ -26,7 +28,16 @@ class EnvFileRefused(Exception):
     """The file `.env` cannot be read; the text is a sentence that says why."""
 
 
-def refuse_unreadable(path: Path | None) -> None:
+def read_env_file(path: Path | None) -> dict[str, str]:
+    """Give the values in the file by name, in lower case. Raises `EnvFileRefused` when it cannot be read."""
+    _refuse_unreadable(path)
+    if path is None or not path.exists() or path.is_dir():
+        return {}
+    values = dotenv_values(path, encoding=ENV_ENCODING, interpolate=False)
+    return {name.lower(): value for name, value in values.items() if value is not None}
+
+
+def _refuse_unreadable(path: Path | None) -> None:
     """Raise `EnvFileRefused` when there is a file that cannot be read as UTF-8."""
     if path is None or not path.exists() or path.is_fifo():
         return

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from service.adapters.dial import read_url
 from service.config import forms, number_forms
-from service.config.env_file import ENV_ENCODING, ENV_FILE, EnvFileRefused, refuse_unreadable
+from service.config.env_file import ENV_FILE, EnvFileRefused, read_env_file
 from service.config.forms import Count, LimitSpec, Optional, Span, Switch
 from service.config.secret_files import SecretFilesRefused, read_secret_files
 from service.config.web_addresses import is_loopback
@@ -33,6 +33,8 @@ from service.core.texts import check_brand
 # A region's address holds its edge: the one without ended on 2026-04-28 (API Domain Migration Guide).
 EDGES = {"us1": "ashburn", "ie1": "dublin", "au1": "sydney"}
 
+_IN_ENV_FILE = "in_env_file"  # the values of `.env`, handed over like a setting and ignored as one
+
 
 class SettingsRefused(Exception):
     """The settings cannot be used; each line of the text says what to set."""
@@ -41,7 +43,7 @@ class SettingsRefused(Exception):
 class Settings(BaseSettings):
     """Everything an operator can set."""
 
-    model_config = SettingsConfigDict(env_file=ENV_FILE, env_file_encoding=ENV_ENCODING, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
     is_isolated: ClassVar[bool] = False  # hears neither the environment nor a file
 
     redis_url: Optional = Field(None, repr=False)  # may hold a password
@@ -120,16 +122,18 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `env_file` says why not this one
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `secret_files` says why not this one
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Prefer what the caller gives, then files, then the environment, then `.env`."""
         if cls.is_isolated:
             return (init_settings,)
-        said = {**dotenv_settings(), **env_settings()}
+        in_env_file = init_settings().get(_IN_ENV_FILE, {})
+        said = {**in_env_file, **env_settings()}
         folder = forms.bare({**said, **init_settings()}.get("otp_secrets_dir") or "")
         files = read_secret_files(folder, settings=cls.model_fields.keys() - {"otp_secrets_dir"}, elsewhere=said)
-        return (init_settings, InitSettingsSource(settings_cls, files), env_settings, dotenv_settings)
+        of_files, of_env_file = (InitSettingsSource(settings_cls, values) for values in (files, in_env_file))
+        return (init_settings, of_files, env_settings, of_env_file)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -190,7 +194,7 @@ def isolated_settings(**values: Any) -> Settings:
 def load_settings(**overrides: Any) -> Settings:
     """Read files, environment and `.env`. Raises `SettingsRefused` naming each wrong setting, never its value."""
     try:
-        refuse_unreadable(overrides.get("_env_file", ENV_FILE))
+        overrides[_IN_ENV_FILE] = read_env_file(overrides.pop("_env_file", ENV_FILE))
         return Settings(**overrides)
     except (SecretFilesRefused, EnvFileRefused) as refusal:
         raise SettingsRefused(str(refusal)) from None

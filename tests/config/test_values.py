@@ -276,6 +276,17 @@ def test_an_env_file_that_is_none_is_named(tmp_path, monkeypatch):
         load_settings()
 
 
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_an_env_file_is_not_expanded(tmp_path, monkeypatch, quote):
+    """A secret with `${NAME}` or `$` in it is read as it is written, whatever the environment holds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/elsewhere")
+    secret = f"${{HOME}}$HOME${{X:-y}}{KEY}"
+    (tmp_path / ".env").write_text(f"TWILIO_AUTH_TOKEN={quote}{secret}{quote}\n", "utf-8")
+    [token] = load_settings().twilio_auth_token
+    assert token.get_secret_value() == secret
+
+
 def test_a_byte_order_mark_hides_no_setting(tmp_path, monkeypatch):
     """The first line of a `.env` that begins with a byte order mark counts like the others."""
     monkeypatch.chdir(tmp_path)
