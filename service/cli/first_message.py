@@ -44,7 +44,7 @@ def send_first_message(settings: Settings, number: str, timeout_seconds: float) 
 
 
 async def _ask(question: str, seconds: float) -> str | None:
-    """Read one line from the terminal; None when the time is over, or when it was closed."""
+    """Read one line from the terminal; None when the time is over. Raises `EOFError` when no line will come."""
     typer.echo(f"\n{question} ({seconds:.0f} s): ", nl=False)
     descriptor, loop = sys.stdin.fileno(), asyncio.get_running_loop()
     readable = asyncio.Event()
@@ -57,5 +57,11 @@ async def _ask(question: str, seconds: float) -> str | None:
         return None
     finally:
         loop.remove_reader(descriptor)
-    line = os.read(descriptor, _MOST_BYTES)  # a terminal gives one line at a time, when it is ready
-    return line.decode(errors="replace") if line else None
+    try:
+        line = os.read(descriptor, _MOST_BYTES)  # a terminal gives one line at a time, when it is ready
+    except OSError:  # the terminal is gone
+        line = b""
+    if not line:  # Ctrl-D
+        typer.echo()
+        raise EOFError
+    return line.decode(errors="replace")

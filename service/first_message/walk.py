@@ -46,7 +46,10 @@ class _Opened:
 
 
 class FirstMessage:
-    """Sends one message and follows it; `say` shows a step, `ask` has the operator type a line within some seconds."""
+    """Sends one message and follows it; `say` shows a step, `ask` has the operator type a line within some seconds.
+
+    `ask` gives None when they are over, and raises `EOFError` when the input is closed.
+    """
 
     def __init__(self, settings: Settings, *, say: Say, ask: Ask, timeout_seconds: float) -> None:
         self._settings = settings
@@ -142,7 +145,12 @@ class FirstMessage:
         seconds = min(self._timeout_seconds, verification.ttl_seconds)
         deadline = time.monotonic() + seconds
         while True:
-            typed = await self._ask("Type the code that arrived", max(deadline - time.monotonic(), 0))
+            try:
+                typed = await self._ask("Type the code that arrived", max(deadline - time.monotonic(), 0))
+            except EOFError:
+                raise StepFailed(
+                    "The input was closed (Ctrl-D) before the code was typed. Run the command again for a new one."
+                ) from None
             if typed is None:
                 raise StepFailed(
                     f"No code was typed within {seconds:.0f} s. If none arrived, look at the message in Twilio's "

@@ -128,6 +128,15 @@ async def test_nobody_types(start, send_to):
     assert "No code was typed within 1 s" in out
 
 
+async def test_a_closed_input_is_named(start, send_to, terminal):
+    """Ctrl-D at the prompt ends the command at once, and is not taken for a time-out."""
+    running = await start()
+    status, out = await send_to(running, typed=lambda _: os.write(terminal, b"\x04") and [])
+    assert status == 1
+    assert "The input was closed (Ctrl-D)" in out
+    assert "No code was typed" not in out
+
+
 async def test_without_a_terminal_nothing_is_sent(start, cli, environment_of, monkeypatch):
     """A pipe cannot type what arrives: it is refused with a sentence and 2 before anything is done."""
     running = await start()
