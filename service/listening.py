@@ -5,11 +5,14 @@
 A bound port that nobody listens on yet refuses connections; it listens from when a server is ready.
 """
 
+import errno
 import socket
+
+_PORT_ERRORS = {errno.EADDRINUSE, errno.EACCES, errno.EPERM}  # what else goes wrong is the address
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind a port. Raises `OSError` with a sentence when it is taken."""
+    """Bind a port. Raises `OSError` with a sentence when it is taken, or when the address is none of this machine."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio sets TCP_NODELAY; without it every answer waits 40 ms for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -18,9 +21,11 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     try:
         listener.bind((host, port))
-    except OSError as failure:
+    except (OSError, TypeError, UnicodeError) as failure:  # the last two: the host cannot even be looked up
         listener.close()
-        raise OSError(f"{host}:{port} cannot be listened on ({failure.strerror}); choose another with --port") from None
+        reason = failure.strerror if isinstance(failure, OSError) else "no name of a host"
+        option = "--port" if getattr(failure, "errno", None) in _PORT_ERRORS else "--host"
+        raise OSError(f"{host}:{port} cannot be listened on ({reason}); choose another with {option}") from None
     return listener
 
 

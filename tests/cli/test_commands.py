@@ -501,6 +501,15 @@ def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
     assert ended.stdout == ""
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "203.0.113.9", "::zz", "a..b", "ä" * 80])
+def test_an_address_of_another_machine_is_a_sentence(cli, host):
+    """A host that is unknown or not of this machine is said to be, with the option that names it, and status 2."""
+    status, out, err = cli("sandbox", "--host", host, "--port", str(free_port()))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"{host}:")
+    assert err.endswith("; choose another with --host\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["serve"], ["serve", "--workers", "2"], ["worker"], ["check"]], ids=" ".join)
 def test_a_process_that_cannot_start_ends_with_2(environment, tmp_path, command):
