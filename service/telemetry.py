@@ -134,7 +134,9 @@ class _Snapshot(Collector):
             "Sends by what became of them: issued, resent, accepted, sent, delivered, approved, confirmed, …",
             labels=["event", "country", "channel"],
         )
-        dropped = CounterMetricFamily("otp_log_lines_dropped", "Log lines that nobody read in time.")
+        dropped = CounterMetricFamily(
+            "otp_log_lines_dropped", "Log lines that could not be written, or that nobody read in time."
+        )
         dropped.add_metric([], totals["log:dropped"])
         numbers = CounterMetricFamily("otp_numbers", "Numbers by what befell them: stopped.", labels=["event"])
         lookups = CounterMetricFamily(
