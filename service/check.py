@@ -21,12 +21,13 @@ from service.adapters.scripts import Scripts
 from service.adapters.store_faults import lacking
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
-from service.config.policies import twilio_account
+from service.config.policies import few_descriptors, twilio_account
 from service.config.settings import Settings, missing_to_serve
 from service.config.web_addresses import is_for_development
 from service.core.claiming import PARTITIONS
 from service.core.ports import StoreUnavailable
 from service.core.store_health import StoreCause
+from service.descriptors import raise_limit
 
 _OLDEST_REDIS = 7
 _CLOSE_SECONDS = 1.0  # clocks that NTP keeps are closer
@@ -54,6 +55,7 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     missing = missing_to_serve(settings)
     findings = [Finding("error", sentence) for sentence in missing] or [Finding("ok", "The settings are complete.")]
     findings += [Finding("warn", sentence) for sentence in unread] + _choices(settings)
+    findings += _descriptors(settings)
     findings.append(numbering_plans(datetime.now(UTC).date()))
     try:
         async with open_redis(settings) as scripts:
@@ -96,6 +98,19 @@ def _choices(settings: Settings) -> list[Finding]:
         ),
     }
     return [Finding("warn", text) for text, is_so in warnings.items() if is_so]
+
+
+def _descriptors(settings: Settings) -> list[Finding]:
+    """Look at the limit of this process, which is that of `serve` when both are started alike."""
+    raise_limit()
+    few = few_descriptors(settings)
+    if few is None:
+        return []
+    text = (
+        f"A process may open {few.descriptors} files, too few for these settings: only {few.connections} connections. "
+        "Raise the limit (ulimit -n, LimitNOFILE in systemd, ulimits in Compose)."
+    )
+    return [Finding("warn", text)]
 
 
 def numbering_plans(today: date, version: str = phonenumbers.__version__) -> Finding:

@@ -89,6 +89,12 @@ async def test_front_ends_behind_a_proxy_are_warned_of(warned_of):
     assert await warned_of(**chosen, otp_cors_origins=origins, otp_trusted_proxies=1) == set()
 
 
+async def test_too_few_descriptors_are_warned_of(changed):
+    """Settings that ask for more connections than this process may open are warned of, as `serve` does."""
+    [warning] = [text for text in texts(await changed(otp_max_connections=60_000), "warn") if "files" in text]
+    assert "LimitNOFILE" in warning
+
+
 async def test_redis_away_is_an_error_with_the_setting(changed):
     """A Redis that does not answer is an error naming REDIS_URL; Twilio is looked at all the same."""
     findings = await changed(redis_url="redis://user:p4ssw0rd@127.0.0.1:1")

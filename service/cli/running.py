@@ -18,11 +18,11 @@ from service.adapters.redis_ledgers import RedisStats
 from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.cli.console import refuse
-from service.config.policies import descriptor_shares, twilio_account
+from service.config.policies import few_descriptors, twilio_account
 from service.config.settings import Settings, load_settings, missing_to_serve
 from service.core.ports import Journal
 from service.demo import run_demo
-from service.descriptors import descriptor_limit, raise_limit, sandbox_connections
+from service.descriptors import raise_limit, sandbox_connections
 from service.dropped_lines import counting_dropped_lines
 from service.http_server import Connections
 from service.library_log import take_over_output
@@ -140,9 +140,9 @@ def _warn(settings: Settings, journal: Journal) -> None:
     """Warn here, not in the application: once for all workers."""
     if settings.otp_test_numbers:
         journal("test_numbers_set")
-    shares = descriptor_shares(settings)
-    if not shares.is_enough:
-        journal("few_descriptors", descriptors=descriptor_limit(), connections=shares.connections)
+    few = few_descriptors(settings)
+    if few is not None:
+        journal("few_descriptors", **few._asdict())
 
 
 def _settings_to_serve() -> Settings:

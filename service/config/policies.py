@@ -3,6 +3,8 @@
 No part reads the settings itself: each receives what concerns it, frozen and in its own words.
 """
 
+from typing import NamedTuple
+
 from service.adapters.redis_store import RecordPolicy
 from service.adapters.twilio_gateway import TwilioAccount
 from service.config.settings import EDGES, Settings
@@ -17,6 +19,13 @@ from service.core.lost_messages import LookupPolicy
 from service.core.ports import Journal
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
+
+
+class FewDescriptors(NamedTuple):
+    """Too few file descriptors for what the settings ask for."""
+
+    descriptors: int
+    connections: int
 
 
 def new_keyring(settings: Settings) -> Keyring:
@@ -83,6 +92,12 @@ def descriptor_shares(settings: Settings) -> Shares:
         sends=settings.otp_sends_in_flight,
         confirmations=settings.otp_confirmations_in_flight,
     )
+
+
+def few_descriptors(settings: Settings) -> FewDescriptors | None:
+    """Say how many descriptors there are, and for how many connections, if that is too few."""
+    shares = descriptor_shares(settings)
+    return None if shares.is_enough else FewDescriptors(descriptor_limit(), shares.connections)
 
 
 def lookup_policy(settings: Settings) -> LookupPolicy | None:
