@@ -278,7 +278,8 @@ async def test_an_address_that_twilio_cannot_call_is_said_to_be(url, said):
 def test_the_prompt_ends_when_the_terminal_is_closed(terminal):
     """An operator who goes away ends the question at once."""
     os.write(terminal, b"\x04")  # end of input, as Ctrl-D
-    assert asyncio.run(first_message._ask("Type", 5)) is None
+    with pytest.raises(EOFError):
+        asyncio.run(first_message._ask("Type", 5))
 
 
 async def test_number_and_code_are_read_as_everywhere(start, send_to):
