@@ -28,7 +28,7 @@ from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
 from service.config.settings import Settings, isolated_settings
 from service.core.breaker import Breaker, BreakerPolicy
-from service.http_server import HttpProtocol
+from service.http_server import HttpProtocol, Server
 from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
 
 NUMBER = "+14155550123"
@@ -157,7 +157,7 @@ async def serving(app, *, listener=None, protocol="httptools"):
         app, http=protocol, lifespan="on", log_level="error", access_log=False,
         server_header=False, proxy_headers=False, timeout_graceful_shutdown=2,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = Server(config)
     server.capture_signals = _no_signals  # the test runner keeps its own
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:

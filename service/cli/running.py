@@ -24,7 +24,7 @@ from service.core.ports import Journal
 from service.demo import run_demo
 from service.descriptors import raise_limit, sandbox_connections
 from service.dropped_lines import counting_dropped_lines
-from service.http_server import Connections
+from service.http_server import Connections, Server
 from service.library_log import take_over_output
 from service.listening import listen
 from service.parts import open_worker
@@ -133,7 +133,7 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
         log_level="warning",
         log_config=None,
     )
-    uvicorn.Server(config).run(sockets=[listener])  # it raises the signal again that ends it
+    Server(config).run(sockets=[listener])  # it raises the signal again that ends it
 
 
 def _warn(settings: Settings, journal: Journal) -> None:

@@ -26,6 +26,7 @@ from service.demo.login import LoginSite
 from service.demo.own_pages import under_own_names
 from service.demo.walk import say, walk
 from service.demo.window import Window
+from service.http_server import Server
 from service.listening import base_url, listen
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 
@@ -88,7 +89,7 @@ def _invite(url: str, key: str) -> None:
     )
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take no signals: they end the demo as a whole, in the middle of its walk too."""

@@ -4,18 +4,16 @@ It promises that a stop fails no request. While it drains, it serves requests, a
 connection. Before it closes its listening sockets it accepts all waiting connections. Then it answers open requests,
 for at most GRACE_SECONDS. A second signal ends the process at once; what is written to Redis by then is kept.
 
-Of uvicorn's `Server` it overrides `capture_signals`, `handle_exit`, `startup`, `on_tick` and `shutdown`, and uses
-`servers`, `server_state`, `lifespan` and the arguments of a protocol class: no documented interface, so
-`pyproject.toml` has an upper bound.
+Of uvicorn's `Server` it overrides `capture_signals`, `handle_exit` and `on_tick` too, which is no documented interface
+either.
 """
 
-import asyncio
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -25,6 +23,7 @@ from service.app import create_app
 from service.config.settings import Settings
 from service.core.ports import Journal
 from service.http_server import HttpProtocol
+from service.http_server import Server as HttpServer
 from service.serving.closing import accept_the_last
 
 GRACE_SECONDS = 10
@@ -33,8 +32,8 @@ _TICKS = 10  # of uvicorn, in a second
 _LOOK_SECONDS = 6.0  # a connection that is idle for too long ends up to so much later
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, which drains before it stops.
+class Server(HttpServer):
+    """Our HTTP server, which drains before it stops.
 
     `is_alone`: no other process serves on the same sockets, and signals are for this one. `ready` is called when it
     serves, `beat` once a second. `held` are sockets to close with its own when it stops, and to leave open when it
@@ -138,9 +137,8 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept all who have connected already, for closing the sockets would reset them; then end as uvicorn does."""
+        """Accept all who have connected already, for closing the sockets would reset them; then answer and end."""
         self._connections.is_ending = True
-        loop = asyncio.get_running_loop()
         waiting = await accept_the_last(sockets or []) if self.is_stopping and self._closes_port else []
         if self.is_stopping:
             for listener in self._held:
@@ -148,22 +146,13 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         for one in waiting:
-            with suppress(OSError):  # it has gone meanwhile
-                await loop.connect_accepted_socket(self._new_protocol, one)
+            self.servers[0].connect(one)
         await super().shutdown(sockets)
 
     def _take_leave(self) -> None:
         for connection in list(self.server_state.connections):
             if isinstance(connection, HttpProtocol):
                 connection.take_leave()
-
-    def _new_protocol(self) -> asyncio.Protocol:
-        return HttpProtocol(
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-            _loop=asyncio.get_running_loop(),
-        )
 
 
 async def run_server(server: Server, listeners: Sequence[socket.socket]) -> None:

@@ -1,5 +1,8 @@
 """The promises of `http_server`: one request, one answer, wherever its bytes are cut and whatever stands behind it."""
 
+import asyncio
+from itertools import pairwise
+
 import pytest
 
 CANARY = b"GET /canary HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -196,3 +199,19 @@ async def test_a_head_is_asked_for_alone(server):
     assert b"content-length: " in first
     assert second.startswith(b"HTTP/1.1 200 OK")
     assert body == b'["GET", "/last", ""]'
+
+
+async def test_pipelined_requests_take_turns(server):
+    """One turn of the event loop begins one request of a connection at most, so that others come in between."""
+    loop, counts = asyncio.get_running_loop(), []
+
+    def count():
+        nonlocal counting
+        counts.append(len(server.seen.requests))
+        counting = loop.call_soon(count)
+
+    counting = loop.call_soon(count)
+    await server.talk(CANARY * 50 + LAST)
+    counting.cancel()
+    assert counts[-1] == 51
+    assert max(after - before for before, after in pairwise(counts)) == 1

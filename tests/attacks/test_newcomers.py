@@ -1,0 +1,98 @@
+"""Newcomers under a flood: strangers who pipeline requests keep nobody who connects from being served."""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.attacks.processes import ROOT
+from tests.free_ports import free_port
+from tests.serving.callers import connection, exchange
+
+SAMPLES = 7
+CONNECTIONS = 200
+# A newcomer waits for five turns of the loop, a kept connection for two; with one accepted per turn it was 35 times.
+MOST_TIMES = 8
+SLACK_SECONDS = 0.05
+SECONDS = 60
+
+SERVERS = {  # command, its arguments, an address that it answers at once
+    "serve": ("serve", (), "/livez"),
+    "two workers": ("serve", ("--workers", "2", "--host", "::"), "/livez"),
+    "demo": ("demo", (), "/livez"),
+    "simulator": ("sandbox", (), "/_/faults"),
+}
+
+
+@asynccontextmanager
+async def flooded(port, path):
+    """Flood a port from a process of its own."""
+    words = ["-m", "tests.attacks.flooding", str(port), str(CONNECTIONS), path]
+    flood = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        assert await flood.stdout.readline() == b"flooding\n"
+        yield
+        assert flood.returncode is None
+    finally:
+        flood.kill()
+        await flood.wait()
+
+
+async def seconds_of(lane, path):
+    """Ask on a connection; give how long that took."""
+    began = time.perf_counter()
+    assert (await exchange(*lane, path))[0] == 200
+    return time.perf_counter() - began
+
+
+async def seconds_of_a_newcomer(port, path):
+    """Connect and ask; give how long both took."""
+    began = time.perf_counter()
+    async with connection(port) as lane:
+        await seconds_of(lane, path)
+    return time.perf_counter() - began
+
+
+async def waits(port, path, flooded_path):
+    """Ask in turn on a kept connection and on new ones, under a flood; give the middle of each."""
+    async with asyncio.timeout(SECONDS), connection(port) as kept:
+        await seconds_of(kept, path)
+        async with flooded(port, flooded_path):
+            pairs = [(await seconds_of(kept, path), await seconds_of_a_newcomer(port, path)) for _ in range(SAMPLES)]
+    return tuple(statistics.median(seconds) for seconds in zip(*pairs, strict=True))
+
+
+@pytest.fixture(params=SERVERS)
+async def server(request, start, launch, eventually):
+    """Run one of the servers; give its port, and the address that it answers at once."""
+    command, arguments, path = SERVERS[request.param]
+    running = await start()
+    if command == "sandbox":
+        port = free_port()
+        process = await launch(running, command, arguments=("--port", str(port)))
+        process.port = port
+        assert await eventually(lambda: accepts(port), seconds=20), process.log
+        return port, path
+    process = await launch(running, command, arguments=arguments)
+    return process.port, path
+
+
+async def accepts(port):
+    """Tell whether somebody listens on a port."""
+    try:
+        async with connection(port):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+async def test_a_newcomer_waits_little_longer_than_a_kept_connection(server):
+    """While 200 strangers pipeline 4 KiB each and come again, a new connection is answered soon."""
+    port, path = server
+    kept, newcomer = await waits(port, path, path)
+    assert newcomer < MOST_TIMES * kept + SLACK_SECONDS, (kept, newcomer)
