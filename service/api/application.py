@@ -4,16 +4,20 @@
 does not take, is a problem like every other.
 """
 
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Lifespan
 
 from service.api.document import TAGS, complete, flow
 from service.api.pages import docs_routes
 from service.api.problems import MEDIA_TYPE, ProblemAnswer
+from service.api.reply import JSON
 from service.api.route import LeanRoute
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -29,7 +33,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/", "description": "The service that serves this document"}],
         openapi_tags=TAGS,
-        openapi_url="/openapi.json" if with_docs else None,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         routes=docs_routes() if with_docs else [],
@@ -45,7 +49,19 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
         return plain()
 
     app.openapi = openapi  # type: ignore[method-assign] # the way FastAPI documents for extending the schema
+    if with_docs:
+        app.router.routes.append(_document_route(app))
     return app
+
+
+def _document_route(app: FastAPI) -> Route:
+    """Serve the OpenAPI document. FastAPI would write it anew for every request, which takes milliseconds."""
+    written = cache(lambda: to_json(app.openapi()))
+
+    async def show(_: Request) -> Response:
+        return Response(written(), media_type=JSON)
+
+    return Route("/openapi.json", show)
 
 
 async def _stranger(_: Request, refusal: Exception) -> Response:

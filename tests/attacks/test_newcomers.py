@@ -96,3 +96,12 @@ async def test_a_newcomer_waits_little_longer_than_a_kept_connection(server):
     port, path = server
     kept, newcomer = await waits(port, path, path)
     assert newcomer < MOST_TIMES * kept + SLACK_SECONDS, (kept, newcomer)
+
+
+@pytest.mark.slow
+async def test_the_openapi_document_costs_others_what_a_refusal_costs(running, launch):
+    """A flood for the largest response, which is written once, holds others up little longer than one for nothing."""
+    process = await launch(running)
+    refused, _ = await waits(process.port, "/livez", "/x")
+    written, _ = await waits(process.port, "/livez", "/openapi.json")
+    assert written < 4 * refused + SLACK_SECONDS, (refused, written)
