@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from service.http_server import Connections
@@ -22,6 +23,7 @@ from service.sandbox.settings import SandboxSettings
 from service.sandbox.twilio_api import TwilioApi
 
 _BODY_LIMIT = 65_536  # bytes of any request; the longest body of a message takes a third of it
+_CODES = {404: 20404, 405: 20004}
 
 
 class Sandbox:
@@ -74,9 +76,12 @@ def create_sandbox(settings: SandboxSettings | None = None, connections: Connect
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    """Answer a path or method that does not exist as Twilio does."""
-    is_method = isinstance(error, HTTPException) and error.status_code == 405  # noqa: PLR2004 - a word of the protocol
-    return TwilioError(20004 if is_method else 20404, request.url.path).response()
+    """Answer a path or method that does not exist as Twilio does, and a body that is too large in plain words."""
+    refusal = cast("HTTPException", error)  # the handler is for these
+    code = _CODES.get(refusal.status_code)
+    if code is None:
+        return PlainTextResponse(refusal.detail, refusal.status_code, refusal.headers)
+    return TwilioError(code, request.url.path).response()
 
 
 async def _end(_: Request, __: Exception) -> Response:

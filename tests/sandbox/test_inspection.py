@@ -148,3 +148,21 @@ async def test_a_body_that_breaks_off_alarms_nobody(live, caplog, path):
     writer.close()
     assert await live.read("messages") == []
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("path", ["/2010-04-01/Accounts/x/Messages.json", "/_/faults"])
+@pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "announced"])
+async def test_a_body_that_is_too_large_is_refused_as_such(live, path, is_chunked):
+    """A body of 70,000 bytes gets 413 wherever it is read, whether its length was announced or not."""
+    port = int(live.url.rpartition(":")[2])
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n".encode()
+    body = b"x" * 70_000
+    if is_chunked:
+        sent = b"%bTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body)
+    else:
+        sent = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.transport.abort()
