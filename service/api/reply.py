@@ -9,6 +9,7 @@ from starlette.types import Send
 from service.api.problems import MEDIA_TYPE, ProblemAnswer
 
 JSON = "application/json"
+_WITHOUT_LENGTH = frozenset({*range(100, 200), 204, 304})
 
 Header: TypeAlias = tuple[bytes, bytes]
 
@@ -30,7 +31,13 @@ def problem_reply(problem: ProblemAnswer) -> Reply:
 def headers_of(reply: Reply) -> list[Header]:
     """List the headers of a reply."""
     media_type = reply.media_type if reply.body else None
-    return [(b"content-length", b"%d" % len(reply.body)), *own_headers(reply), *content_type(media_type)]
+    length = [(b"content-length", b"%d" % len(reply.body))] if has_length(reply.status) else []
+    return [*length, *own_headers(reply), *content_type(media_type)]
+
+
+def has_length(status: int) -> bool:
+    """Tell whether a response with this status may say Content-Length (RFC 9110, 8.6)."""
+    return status not in _WITHOUT_LENGTH
 
 
 def own_headers(reply: Reply) -> list[Header]:

@@ -21,7 +21,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.call import Call
 from service.api.express import Door, Express
 from service.api.problems import ProblemAnswer
-from service.api.reply import Header, Reply, content_type, header_bytes, own_headers, problem_reply, send_reply
+from service.api.reply import (
+    Header,
+    Reply,
+    content_type,
+    has_length,
+    header_bytes,
+    own_headers,
+    problem_reply,
+    send_reply,
+)
 from service.api.route import ended_early
 from service.core.ports import Journal
 from service.http_server import Answer, Connections, DirectApplication, RequestView
@@ -158,9 +167,10 @@ def _written(reply: Reply, request_id: bytes) -> Answer:
         lines = header_bytes(own_headers(reply)) + _repeated_lines(media_type)
     else:
         lines = header_bytes(_safe([*own_headers(reply), *content_type(media_type)]))
+    length = b"content-length: %d\r\n" % len(reply.body) if has_length(reply.status) else b""
     return Answer(
         reply.status,
-        b"content-length: %d\r\n%bx-request-id: %b\r\n" % (len(reply.body), lines, request_id),
+        b"%b%bx-request-id: %b\r\n" % (length, lines, request_id),
         reply.body,
         "connection" in reply.headers,  # it says `close`: the only thing that a door may say of its connection
     )

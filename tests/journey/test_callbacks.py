@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from twilio.request_validator import RequestValidator
 
+from service.http_server import HttpProtocol
+
 STRANGER = "SM" + "0f" * 16
 
 
@@ -91,6 +93,23 @@ async def test_a_signature_covers_every_field(quiet, call_back, record):
     assert record(issued["id"]) == before
     assert await call_back(quiet, path, fields) == 204
     assert record(issued["id"]) != before
+
+
+@pytest.mark.parametrize("protocol", [HttpProtocol, "httptools"])
+async def test_a_response_without_content_tells_no_length(start, fault, protocol):
+    """No server says Content-Length with 204 (RFC 9110, 8.6): not straight, not over ASGI, and not the simulator."""
+    running = await start(protocol=protocol)
+    fault(running, "callbacks", "drop")
+    issued = await running.issue()
+    path, fields = path_of(issued["id"]), form(running.messages()[0].sid, "sent")
+    signature = RequestValidator("sandbox-auth-token").compute_signature(running.url + path, fields)
+    calls = [
+        running.http.post(path, data=fields, headers={"X-Twilio-Signature": signature}),
+        running.http.delete(f"{running.sandbox_url}/_/messages"),
+    ]
+    for call in calls:
+        async with call as answer:
+            assert (answer.status, answer.headers.get("Content-Length"), await answer.read()) == (204, None, b"")
 
 
 async def send_forged(running, path, signed, sent):
