@@ -1,6 +1,7 @@
 """The HTTP/1.1 server of `serve`, the demo and the simulator: uvicorn with limits on requests and connections.
 
     protocol        one connection: uvicorn's protocol, one request at a time
+    exchange        one request and its response
     server          uvicorn's server, accepting connections in our way
     acceptor        accepts the connections of one listening socket
     connections     how many may be open, which one is closed for a new one, and draining

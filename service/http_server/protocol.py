@@ -1,6 +1,6 @@
 """One connection: uvicorn's protocol, one request at a time, with limits on bytes and time.
 
-The only module that uses private parts of uvicorn; `tests/http_server/test_uvicorn.py` fails when they change.
+It uses private parts of uvicorn; `tests/http_server/test_uvicorn.py` fails when they change.
 
 The bytes after a request stay unparsed, with reading paused, until the request is answered. So each response is
 complete before the next request is looked at, and pipelined requests cost no more than one request at a time.
@@ -14,96 +14,28 @@ connection ends.
 
 import asyncio
 from collections.abc import MutableMapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.http_server.application import Answer, DirectAnswer, DirectApplication, ServerLines
+from service.http_server.application import Answer, DirectApplication
 from service.http_server.clock import Clock
 from service.http_server.connections import Connections
+from service.http_server.exchange import Exchange, Flow, scope_of, written
 from service.http_server.request_parser import Head, Refused, RequestParser
 
-_SERVER_LINES = ServerLines()
-_DISCONNECT = {"type": "http.disconnect"}
 _NO_PLACE = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _LAST_SECONDS = 1.0  # for a request that is on its way when the server ends
 _PLAIN = b"content-type: text/plain; charset=utf-8\r\ncontent-length: 0\r\n"
-
-
-class Exchange(RequestResponseCycle):
-    """One request and its answer: uvicorn's own, and the direct way beside ASGI."""
-
-    head: Head
-    client: tuple[str, int] | None
-    has_broken_off = False
-
-    def whole_body(self) -> bytes | None:
-        """Give the body of the request; None while it is on its way."""
-        return None if self.more_body or self.disconnected else bytes(self.body)
-
-    def break_off(self) -> None:
-        """Tell the application that the rest of the body will not come; what it answers is the last answer."""
-        self.has_broken_off = True
-        self.keep_alive = False
-        self.message_event.set()
-
-    async def receive(self) -> Any:
-        """Receive as uvicorn does, and ask (`100 Continue`) only for a body that has not begun to come."""
-        if self.body or not self.more_body:
-            self.waiting_for_100_continue = False
-        message = None if self.has_broken_off else await super().receive()
-        return _DISCONNECT if self.has_broken_off else message
-
-    async def send(self, message: Any) -> None:
-        """Send as uvicorn does."""
-        if self.waiting_for_100_continue:
-            self._look_at_expectation()
-        await super().send(message)
-
-    async def answer_directly(self, answer_of: DirectAnswer, *_asgi: object) -> None:
-        """Answer without ASGI. uvicorn writes head and body apart, which costs two system calls, and wakes twice."""
-        answer = await answer_of()
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if self.waiting_for_100_continue:
-            self._look_at_expectation()
-        self.response_started = self.response_complete = True
-        if answer.closes:
-            self.keep_alive = False
-        if self.head.method == "HEAD":
-            answer = replace(answer, body=b"")
-        self.transport.write(_written(answer, self.default_headers, says_close=not self.keep_alive))
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
-
-    def _look_at_expectation(self) -> None:
-        """End the connection with this answer if the client waits to be asked for its body: it may send it or not."""
-        if self.more_body and not self.body:
-            self.keep_alive = False
-
-
-class _Flow(FlowControl):
-    """Pauses reading; while bytes behind a request wait, nobody resumes it."""
-
-    is_held = False
-
-    def resume_reading(self) -> None:
-        if not self.is_held:
-            super().resume_reading()
 
 
 class HttpProtocol(HttpToolsProtocol):
     """Serves one connection."""
 
     cycle: Exchange
-    flow: _Flow
+    flow: Flow
     _held = b""  # bytes behind the request under way, from `_held_from` on
     _held_from = 0
     _is_over = False  # nothing more is parsed
@@ -113,7 +45,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Start the clock: a connection that asks nothing is one that is slow to ask."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = Flow(transport)
         self.write = transport.write
         self._direct = self.app if isinstance(self.app, DirectApplication) else None
         self._clock = Clock(
@@ -178,21 +110,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin(self, head: Head) -> None:
         """Begin the exchange. As uvicorn does, less what is never asked for: WebSockets, a root path, its own limit."""
-        exchange = Exchange(
-            scope={"method": head.method},  # type: ignore[typeddict-item] # the rest is written when it is asked for
-            transport=self,  # type: ignore[arg-type] # it has what is asked of it: write, is_closing, close
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=head.headers.get(b"expect", b"").lower() == b"100-continue" and head.version == "1.1",
-            keep_alive=head.keep_alive and not (self._connections is not None and self._connections.is_ending),
-            on_response=self.on_response_complete,
-        )
-        exchange.head, exchange.client = head, self.client
-        self.cycle = exchange
+        is_last = not head.keep_alive or (self._connections is not None and self._connections.is_ending)
+        self.cycle = exchange = Exchange(self, head, is_last=is_last)
         direct = None if self._direct is None else self._direct.direct(exchange)
         if direct is None:
             exchange.scope = self.scope_of(head)  # type: ignore[assignment]
@@ -203,21 +122,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def scope_of(self, head: Head) -> MutableMapping[str, Any]:
         """Write the ASGI scope of a request."""
-        return {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": head.version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme or "http",
-            "method": head.method,
-            "root_path": "",
-            "path": head.path,
-            "raw_path": head.raw_path,
-            "query_string": head.query,
-            "headers": head.header_lines,
-            "state": self.app_state.copy(),
-        }
+        return scope_of(self, head)
 
     def _on_body(self, body: bytes) -> None:
         exchange = self.cycle
@@ -305,7 +210,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.break_off()
         elif self._requests.in_head:
             answer = Answer(status, _PLAIN, b"") if self._direct is None else self._direct.refusal(status)
-            self.write(_written(answer, self.server_state.default_headers, says_close=True))
+            self.write(written(answer, self.server_state.default_headers, says_close=True))
             self.close()
         else:
             self._close_once_read()
@@ -330,10 +235,3 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.is_held = False
         self.flow.resume_reading()
         self.transport.write_eof()
-
-
-def _written(answer: Answer, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
-    """Write an answer; with `says_close` say that the connection ends, unless the answer does."""
-    close = b"connection: close\r\n" if says_close and not answer.closes else b""
-    server_lines = _SERVER_LINES.of(server_headers)
-    return b"".join((STATUS_LINE[answer.status], server_lines, answer.header_lines, close, b"\r\n", answer.body))

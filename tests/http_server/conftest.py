@@ -8,7 +8,9 @@ import pytest
 import uvicorn
 
 from service.http_server import Answer, DirectApplication, HttpProtocol
+from service.http_server import Server as HttpServer
 from service.sandbox import DroppingProtocol
+from tests.conftest import free_listener
 
 SECONDS = 10
 
@@ -85,16 +87,20 @@ SERVERS = {
 
 @contextlib.asynccontextmanager
 async def serving(protocol, application, **options):
-    """Serve an application under a protocol; give the port."""
-    options = {"lifespan": "off", "log_config": None, "access_log": False, "proxy_headers": False} | options
-    server = uvicorn.Server(uvicorn.Config(application, port=0, http=protocol, **options))
+    """Serve an application under a protocol in this event loop; give the port."""
+    quiet = {"lifespan": "off", "log_config": None, "access_log": False, "proxy_headers": False, "date_header": False}
+    listener = free_listener()
+    port = listener.getsockname()[1]
+    server = HttpServer(uvicorn.Config(application, http=protocol, **(quiet | options)))
     server.capture_signals = contextlib.nullcontext
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way
         await asyncio.sleep(0.005)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await task
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        await task
 
 
 class Server:

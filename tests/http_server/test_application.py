@@ -5,15 +5,15 @@ import contextlib
 import gc
 
 import pytest
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api.express import Express
 from service.app import create_app
 from service.core.verifying import Verifying
 from service.http_server import HttpProtocol
-from service.http_server.protocol import Exchange
+from service.http_server.exchange import Exchange
 from tests.conftest import serving as serving_whole
+from tests.http_server.conftest import serving
 
 SECONDS = 10
 PLAIN = (b"content-type", b"text/plain")
@@ -63,23 +63,6 @@ async def app(scope, receive, send):
         await send(message)
 
 
-@contextlib.asynccontextmanager
-async def serving(protocol, application=app, **options):
-    """Serve an application under a protocol; give the port."""
-    config = uvicorn.Config(
-        application, port=0, http=protocol, lifespan="off", log_config=None, date_header=False, access_log=False,
-        **options,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way
-        await asyncio.sleep(0.005)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await task
-
-
 async def talk(port, *requests):
     """Send requests in one write, then the end; give every byte that comes back."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -112,7 +95,7 @@ async def test_every_form_of_answer_has_uvicorns_bytes(path, method):
         [request(path, method), request("/whole", "GET", "1.1", LAST)],
         [request(path, "POST", "1.1", LAST, "Content-Length: 2", "Expect: 100-continue") + b"{}"],
     ]
-    async with serving(HttpToolsProtocol) as theirs, serving(HttpProtocol) as ours:
+    async with serving(HttpToolsProtocol, app) as theirs, serving(HttpProtocol, app) as ours:
         for requests in sent:
             expected, received = await talk(theirs, *requests), await talk(ours, *requests)
             assert received == expected.removeprefix(CONTINUE), requests
@@ -190,7 +173,7 @@ async def test_a_request_to_upgrade_is_one_like_any_other():
             raise AssertionError("nobody upgrades here")
 
     wish = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13")
-    async with serving(HttpProtocol, ws=Never) as port:
+    async with serving(HttpProtocol, app, ws=Never) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request("/whole", "GET", "1.1", *wish))
         async with asyncio.timeout(SECONDS):

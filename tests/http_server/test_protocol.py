@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -13,6 +12,7 @@ from starlette.routing import Route
 from service.http_server import HttpProtocol
 from service.http_server import clock as rules
 from service.http_server.request_parser import MOST_HEAD_BYTES
+from tests.http_server.conftest import serving
 
 KIBIBYTE = 1024
 TOO_MUCH = MOST_HEAD_BYTES + 8 * KIBIBYTE  # the read that holds the end of a body may hold some of it
@@ -73,23 +73,22 @@ async def answer_early(_):
 
 
 @pytest.fixture
-async def port(eventually):
+async def port():
     """Serve a small application behind the limit; give its port."""
-    async with serving(eventually, IDLE_SECONDS) as port:
+    async with serving_for(IDLE_SECONDS) as port:
         yield port
 
 
 @pytest.fixture
-async def patient_port(eventually, monkeypatch):
+async def patient_port(monkeypatch):
     """Serve the same with idle connections kept for an hour, looking after them often; give its port."""
     monkeypatch.setattr(rules, "_LOOK_SECONDS", QUICK_SECONDS)
-    async with serving(eventually, 3600) as port:
+    async with serving_for(3600) as port:
         yield port
 
 
-@contextlib.asynccontextmanager
-async def serving(eventually, idle_seconds):
-    """Serve the application for the block; give its port."""
+def serving_for(idle_seconds):
+    """Serve the application, with so long a keep-alive."""
     app = Starlette(
         routes=[
             Route("/", measure, methods=["GET", "POST"]),
@@ -98,16 +97,7 @@ async def serving(eventually, idle_seconds):
             Route("/long", answer_at_length),
         ]
     )
-    options = {"http": HttpProtocol, "timeout_keep_alive": idle_seconds, "lifespan": "off", "log_level": "error"}
-    server = uvicorn.Server(uvicorn.Config(app, port=0, **options))
-    server.capture_signals = contextlib.nullcontext
-    task = asyncio.create_task(server.serve())
-    assert await eventually(lambda: server.started, seconds=SECONDS)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await task
+    return serving(HttpProtocol, app, timeout_keep_alive=idle_seconds)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,127 @@
+"""One request and its response: uvicorn's cycle, a direct way beside ASGI, and how a response is written.
+
+It uses private parts of uvicorn; `tests/http_server/test_uvicorn.py` fails when they change. When a request begins,
+which connection it came on and what follows it are left to `protocol`.
+"""
+
+import asyncio
+from collections.abc import MutableMapping
+from dataclasses import replace
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from service.http_server.application import Answer, DirectAnswer, ServerLines
+from service.http_server.request_parser import Head
+
+_SERVER_LINES = ServerLines()
+_DISCONNECT = {"type": "http.disconnect"}
+
+
+class Exchange(RequestResponseCycle):
+    """One request and its answer: uvicorn's own, and the direct way beside ASGI."""
+
+    has_broken_off = False
+
+    def __init__(self, connection: HttpToolsProtocol, head: Head, *, is_last: bool) -> None:
+        """Begin; `is_last`: the connection ends with it."""
+        super().__init__(
+            scope={"method": head.method},  # type: ignore[typeddict-item] # the rest is written when it is asked for
+            transport=connection,  # type: ignore[arg-type] # it has what is asked of it: write, is_closing, close
+            flow=connection.flow,
+            logger=connection.logger,
+            access_logger=connection.access_logger,
+            access_log=False,
+            default_headers=connection.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=head.headers.get(b"expect", b"").lower() == b"100-continue" and head.version == "1.1",
+            keep_alive=not is_last,
+            on_response=connection.on_response_complete,
+        )
+        self.head, self.client = head, connection.client
+
+    def whole_body(self) -> bytes | None:
+        """Give the body of the request; None while it is on its way."""
+        return None if self.more_body or self.disconnected else bytes(self.body)
+
+    def break_off(self) -> None:
+        """Tell the application that the rest of the body will not come; what it answers is the last answer."""
+        self.has_broken_off = True
+        self.keep_alive = False
+        self.message_event.set()
+
+    async def receive(self) -> Any:
+        """Receive as uvicorn does, and ask (`100 Continue`) only for a body that has not begun to come."""
+        if self.body or not self.more_body:
+            self.waiting_for_100_continue = False
+        message = None if self.has_broken_off else await super().receive()
+        return _DISCONNECT if self.has_broken_off else message
+
+    async def send(self, message: Any) -> None:
+        """Send as uvicorn does."""
+        if self.waiting_for_100_continue:
+            self._look_at_expectation()
+        await super().send(message)
+
+    async def answer_directly(self, answer_of: DirectAnswer, *_asgi: object) -> None:
+        """Answer without ASGI. uvicorn writes head and body apart, which costs two system calls, and wakes twice."""
+        answer = await answer_of()
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if self.waiting_for_100_continue:
+            self._look_at_expectation()
+        self.response_started = self.response_complete = True
+        if answer.closes:
+            self.keep_alive = False
+        if self.head.method == "HEAD":
+            answer = replace(answer, body=b"")
+        self.transport.write(written(answer, self.default_headers, says_close=not self.keep_alive))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _look_at_expectation(self) -> None:
+        """End the connection with this answer if the client waits to be asked for its body: it may send it or not."""
+        if self.more_body and not self.body:
+            self.keep_alive = False
+
+
+class Flow(FlowControl):
+    """Pauses reading; while bytes behind a request wait (`is_held`), nobody resumes it."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        """Resume, unless bytes wait."""
+        if not self.is_held:
+            super().resume_reading()
+
+
+def scope_of(connection: HttpToolsProtocol, head: Head) -> MutableMapping[str, Any]:
+    """Write the ASGI scope of a request."""
+    return {
+        "type": "http",
+        "asgi": {"version": connection.asgi_version, "spec_version": "2.3"},
+        "http_version": head.version,
+        "server": connection.server,
+        "client": connection.client,
+        "scheme": connection.scheme or "http",
+        "method": head.method,
+        "root_path": "",
+        "path": head.path,
+        "raw_path": head.raw_path,
+        "query_string": head.query,
+        "headers": head.header_lines,
+        "state": connection.app_state.copy(),
+    }
+
+
+def written(answer: Answer, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
+    """Write an answer; with `says_close` say that the connection ends, unless the answer does."""
+    close = b"connection: close\r\n" if says_close and not answer.closes else b""
+    server_lines = _SERVER_LINES.of(server_headers)
+    return b"".join((STATUS_LINE[answer.status], server_lines, answer.header_lines, close, b"\r\n", answer.body))
