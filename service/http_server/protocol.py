@@ -25,6 +25,7 @@ from service.http_server.clock import Clock
 from service.http_server.connections import Connections
 from service.http_server.exchange import Exchange, Flow, scope_of, written
 from service.http_server.request_parser import Head, Refused, RequestParser
+from service.http_server.unread import unread_bytes
 
 _NO_PLACE = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _LAST_SECONDS = 1.0  # for a request that is on its way when the server ends
@@ -52,8 +53,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop,
             self.timeout_keep_alive,
             on_unread=transport.abort,  # not `close`: that would wait until all is read
-            on_idle=self._close_once_read,
-            on_late=lambda: self._refuse(408),
+            on_idle=self._end_idle,
+            on_late=lambda: self._refuse(408) if self.cycle or self._requests.in_head else self._end_idle(),
         )
         self._requests = RequestParser(self._clock.request_begins, self._on_body)
         self._connections = getattr(self.app, "connections", None)
@@ -194,8 +195,18 @@ class HttpProtocol(HttpToolsProtocol):
             self.take_leave()
         elif self._clock.arriving_since is not None:
             self.loop.call_later(_LAST_SECONDS, super().shutdown)
-        else:
-            self.transport.close()
+        elif not self.transport.is_closing():
+            self._end_idle()
+            self.loop.call_later(_LAST_SECONDS, self.shutdown)
+
+    def _end_idle(self) -> None:
+        """End an idle connection, unless a request has arrived. One on its way reads the end, and never a reset."""
+        if self._is_over:
+            self._close_once_read()
+        elif not unread_bytes(self.transport):
+            self._is_over = True
+            self._clock.lingers()
+            self.transport.write_eof()
 
     def _close_once_read(self) -> None:
         self.transport.close()

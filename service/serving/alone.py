@@ -26,6 +26,8 @@ async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], jo
         return True
     if server.is_stopping:
         supervisor.stop()
+    elif asked.is_set():  # while this process retired
+        supervisor.reload()
     return await supervisor.run()
 
 

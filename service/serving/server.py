@@ -29,7 +29,7 @@ from service.serving.closing import accept_the_last
 GRACE_SECONDS = 10
 _BACKLOG = 2048
 _TICKS = 10  # of uvicorn, in a second
-_LOOK_SECONDS = 6.0  # a connection that is idle for too long ends up to so much later
+_RETIRING_SECONDS = 5.0  # whoever calls more often than that is told by a response that its connection ends
 
 
 class Server(HttpServer):
@@ -68,8 +68,6 @@ class Server(HttpServer):
         )
         self._connections = app.connections
         self._drain_seconds = settings.otp_drain_seconds
-        # A replaced process keeps idle connections until their time-out. Ended sooner, they could meet a request.
-        self._retirement_seconds = max(self._drain_seconds, settings.otp_keep_alive + _LOOK_SECONDS)
         self._journal = journal
         self._is_alone = self._closes_port = is_alone
         self._ready, self._beat, self._held = ready, beat, held
@@ -111,12 +109,16 @@ class Server(HttpServer):
         self.is_stopping = self.should_exit = True
 
     def retire(self) -> None:
-        """Accept no more, since another process listens on the same sockets; end when the connections have ended."""
+        """Accept no more, since another process listens on the same sockets; end when the connections have ended.
+
+        Each response is its connection's last. Connections that stay idle for some seconds are closed then.
+        """
         self._connections.is_ending = True
         for server in self.servers:
             server.close()
         self._take_leave()
-        self._stop_at = time.monotonic() + self._retirement_seconds
+        self._stop_at = time.monotonic() + max(self._drain_seconds, _RETIRING_SECONDS)
+        self._drain_seconds = 0  # a stop from here on need not wait for anybody to notice
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""

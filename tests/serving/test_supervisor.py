@@ -43,16 +43,42 @@ async def test_a_reload_fails_no_call_at_all(start, launch, eventually, argument
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
-async def test_a_replaced_process_keeps_idle_connections_until_their_time(start, launch, eventually):
-    """A connection that is idle when its process is replaced is answered once more, when it asks again in time."""
-    process = await launch(await start(otp_worker=False), OTP_KEEP_ALIVE="20", OTP_DRAIN_SECONDS="0")
-    async with connection(process.port) as idle:
-        assert (await exchange(*idle))[::2] == (200, True)
+@both
+async def test_a_replaced_process_ends_idle_connections_in_order(start, launch, eventually, arguments):
+    """An idle connection is answered once more when it asks in time; one that does not ask ends without a reset."""
+    process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="0")
+    async with connection(process.port) as asking, connection(process.port) as silent:
+        for one in (asking, silent):
+            assert (await exchange(*one))[::2] == (200, True)
+        before = children_of(process)
         process.child.send_signal(signal.SIGHUP)
+        assert await eventually(lambda: children_of(process) - before, seconds=20)
+        if len(before) == 0:  # the process that is replaced is the parent: await what the new one says
+            assert await eventually(lambda: process.log.count('"service_started"') == 2, seconds=20)
+            assert (await exchange(*asking))[::2] == (200, False)
+        async with asyncio.timeout(30):
+            assert await silent[0].read() == b""
+        silent[1].write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await silent[0].read() == b""
         assert await eventually(lambda: reloaded(process), seconds=30), process.log
-        await asyncio.sleep(8)
-        assert (await exchange(*idle))[::2] == (200, False)
     assert await process.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+@both
+async def test_a_reload_during_a_reload_follows_it(start, launch, eventually, arguments):
+    """SIGHUP while a replaced process waits for an idle connection is obeyed when the first reload has ended."""
+    process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="0")
+    async with connection(process.port) as idle:
+        assert (await exchange(*idle))[0] == 200
+        process.child.send_signal(signal.SIGHUP)
+        started = int(arguments[1]) + 1
+        assert await eventually(lambda: process.log.count('"service_started"') == started, seconds=20)
+        process.child.send_signal(signal.SIGHUP)
+        assert await eventually(lambda: reloaded(process, 2), seconds=60), process.log
+    assert await process.stop() == 0
+    assert started_by(process) == set()
 
 
 @both

@@ -1,0 +1,12 @@
+"""Tells how much has arrived on a connection that the event loop has not read yet."""
+
+import asyncio
+import fcntl
+import sys
+import termios
+
+
+def unread_bytes(transport: asyncio.Transport) -> int:
+    """Ask the kernel."""
+    count = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
