@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,14 +45,19 @@ _ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000:glibc.malloc.mxf
 _PASSED_ON = ("PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # of the environment; the rest may hold secrets
 
 
+def _warn(sentence: str) -> None:
+    sys.stderr.write(f"WARNING: {sentence}\n")
+
+
 @contextmanager
-def embedded_valkey(data_dir: Path) -> Iterator[str]:
+def embedded_valkey(data_dir: Path, *, warn: Callable[[str], object] = _warn) -> Iterator[str]:
     """Yield the URL (`unix://…`) of the one server on `data_dir`, ready for commands; start it when nobody has.
 
     Entering takes 0.1 s. A server that is silent for 10 s, or loading for two minutes, ends in EmbeddedUnavailable.
-    The last user to leave waits until the server has ended, at most 6 s: then the folder is at rest.
+    The last user to leave waits until the server has ended, at most 6 s: then the folder is at rest. `warn` gets the
+    sentence about a damaged file that was cut.
     """
-    place = _Place(data_dir=_data_folder(data_dir), binary=_binary())
+    place = _Place(data_dir=_data_folder(data_dir), binary=_binary(), warn=warn)
     with _reasons(place):
         users = keeper.open_lock(place.data_dir / keeper.USERS_LOCK)
     try:
@@ -84,6 +89,7 @@ async def embedded_valkey_beside(data_dir: Path) -> AsyncIterator[str]:
 class _Place:
     data_dir: Path
     binary: Path
+    warn: Callable[[str], object] = _warn
 
     @property
     def socket_path(self) -> Path:
@@ -196,7 +202,7 @@ def _start_keeper(place: _Place, lock: int) -> None:
     if first not in {keeper.READY, ""}:  # a keeper that was killed says nothing: whoever waits starts the next one
         raise EmbeddedUnavailable(report)
     if warning:
-        sys.stderr.write(f"WARNING: {warning}\n")
+        place.warn(warning)
 
 
 @contextmanager

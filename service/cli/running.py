@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Annotated
 
 import typer
@@ -64,7 +64,7 @@ def serve(
     with ExitStack() as held:
         listeners = [held.enter_context(listen(host, port))]
         if settings.redis_url is None:
-            held.enter_context(embedded_valkey(settings.otp_data_dir))  # started once, before the workers race for it
+            held.enter_context(_embedded(settings, journal))  # started once, before the workers race for it
         if workers == 1:
             has_served = uvloop.run(serve_alone(settings, listeners, journal))
         else:
@@ -82,7 +82,8 @@ def worker() -> None:
     take_over_output(settings.otp_log_level)
     with ExitStack() as held:
         if settings.redis_url is None:
-            held.enter_context(embedded_valkey(settings.otp_data_dir))  # here, where a signal ends the wait for it
+            journal = open_journal(settings.otp_log_level)
+            held.enter_context(_embedded(settings, journal))  # here, where a signal ends the wait for it
         uvloop.run(_work(settings))
 
 
@@ -143,6 +144,13 @@ def _warn(settings: Settings, journal: Journal) -> None:
     few = few_descriptors(settings)
     if few is not None:
         journal("few_descriptors", **few._asdict())
+
+
+def _embedded(settings: Settings, journal: Journal) -> AbstractContextManager[str]:
+    def warn(sentence: str) -> None:
+        journal("append_only_file_cut", reason=sentence)
+
+    return embedded_valkey(settings.otp_data_dir, warn=warn)
 
 
 def _settings_to_serve() -> Settings:

@@ -7,21 +7,32 @@ for other processes write too and cannot wake this one. What to do with a debt i
 import asyncio
 from collections.abc import Callable, Sequence
 
-from service.core.ports import Claim, ConfirmationStore
+from service.core.ports import Claim, ConfirmationStore, Journal
 
 PARTITIONS = "0123456789abcdef"
+_STEP_MS = 1000  # claims that cross each other differ by less
+_QUIET_SECONDS = 60.0
 
 
 class Claiming:
     """Knows when to look at each partition next."""
 
     def __init__(
-        self, store: ConfirmationStore, *, lease_ms: int, poll_seconds: float, clock: Callable[[], float]
+        self,
+        store: ConfirmationStore,
+        lease_ms: int,
+        poll_seconds: float,
+        *,
+        clock: Callable[[], float],
+        journal: Journal,
     ) -> None:
         self._store = store
         self._lease_ms = lease_ms
         self._poll_seconds = poll_seconds
         self._clock = clock
+        self._journal = journal
+        self._latest_ms: dict[str, int] = {}  # the store's time at each partition's last claim
+        self._quiet_until = 0.0
         self._next_look = dict.fromkeys(PARTITIONS, 0.0)
 
     @property
@@ -43,9 +54,18 @@ class Claiming:
         # Before the claim, for whoever owes and wakes us while it is under way wants another look.
         self._next_look[partition] = self._clock() + self._poll_seconds
         claim = await self._store.claim(partition, lease_ms=self._lease_ms, most=most)
+        self._compare_clock(partition, claim.now_ms)
         if claim.next_due_ms is not None:
             self.look_by(partition, self._clock() + max(0, claim.next_due_ms - claim.now_ms) / 1000)
         return claim
+
+    def _compare_clock(self, partition: str, now_ms: int) -> None:
+        """Warn when the store's time is earlier than it was: a step, or a failover to a node whose clock is behind."""
+        back_ms = self._latest_ms.get(partition, now_ms) - now_ms
+        self._latest_ms[partition] = now_ms
+        if back_ms >= _STEP_MS and self._clock() >= self._quiet_until:  # one line for all partitions of a node
+            self._quiet_until = self._clock() + _QUIET_SECONDS
+            self._journal("store_clock_stepped_back", delay_ms=back_ms)
 
     async def earliest(self, partitions: Sequence[str]) -> str | None:
         """Look at all these partitions, which keeps their debts alive; name the one whose debt was due first.

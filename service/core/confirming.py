@@ -65,7 +65,7 @@ class Confirming:
         self._wake_up = asyncio.Event()
         self._stopping = False
         self._posting: set[asyncio.Task[None]] = set()
-        self._claiming = Claiming(store, lease_ms=policy.lease_ms, poll_seconds=policy.poll_seconds, clock=clock)
+        self._claiming = Claiming(store, policy.lease_ms, policy.poll_seconds, clock=clock, journal=journal)
         self._next_beat = 0.0
         self._halt = Halt(policy, clock)
 

@@ -165,3 +165,17 @@ async def test_all_addresses_are_those_of_ipv4_too(begin, eventually, valkey, co
                 return True
 
         assert await eventually(is_reached, seconds=SECONDS), host
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+async def test_a_damaged_file_is_an_event(begin, eventually, tmp_path, command):
+    """When zeros of a power loss were cut off the append-only file, the log has a warning that names the copy."""
+    with embedded_valkey(tmp_path / "data"):
+        pass
+    [file] = (tmp_path / "data" / "appendonlydir").glob("*.incr.aof")
+    with file.open("ab") as content:
+        content.write(bytes(100))
+    begin(command, REDIS_URL="")
+    log = tmp_path / "log"
+    assert await eventually(lambda: '"append_only_file_cut","level":"warning"' in log.read_text(), seconds=SECONDS)
+    assert "damaged-" in log.read_text()
