@@ -20,23 +20,39 @@ REDIS_SERVER = shutil.which("redis-server")
 
 @pytest.fixture(scope="session", params=["valkey", "redis", "cluster"])
 def engine(request):
-    """Run one engine for all the tests that ask for it."""
-    if request.param == "valkey":
-        url = request.getfixturevalue("valkey")
-        with redis_py.Redis.from_url(url) as admin:
-            yield Engine("valkey", url, admin)
-        return
-    # A short folder: a socket's path holds about a hundred bytes.
+    """Give one engine after the other; each is started once."""
+    return request.getfixturevalue(f"{request.param}_engine")
+
+
+@pytest.fixture(scope="session")
+def valkey_engine(valkey):
+    """Reach the Valkey that all tests share."""
+    with redis_py.Redis.from_url(valkey) as admin:
+        yield Engine("valkey", valkey, admin)
+
+
+@pytest.fixture(scope="session")
+def redis_engine(engine_folder):
+    """Run the system's Redis, on a socket."""
+    if REDIS_SERVER is None:
+        absent("there is no redis-server here, so the stores are not tried on Redis itself")
+    socket_path = engine_folder / "x.sock"
+    with server(engine_folder / "redis", "--unixsocket", str(socket_path)) as node:
+        yield Engine("redis", f"unix://{socket_path}", node.admin)
+
+
+@pytest.fixture(scope="session")
+def cluster_engine(engine_folder):
+    """Run a cluster of one node, which takes two seconds to be ready."""
+    with cluster(engine_folder, (0, 16383)) as (node,):
+        yield Engine("cluster", f"redis+cluster://127.0.0.1:{node.port}", node.admin)
+
+
+@pytest.fixture(scope="session")
+def engine_folder():
+    """Give a folder of a short name: a socket's path holds about a hundred bytes."""
     with tempfile.TemporaryDirectory(prefix="otp-engine-") as folder:
-        if request.param == "cluster":
-            with cluster(Path(folder), (0, 16383)) as (node,):
-                yield Engine("cluster", f"redis+cluster://127.0.0.1:{node.port}", node.admin)
-            return
-        if REDIS_SERVER is None:
-            absent("there is no redis-server here, so the stores are not tried on Redis itself")
-        socket_path = f"{folder}/x.sock"
-        with server(Path(folder) / "redis", "--unixsocket", socket_path) as node:
-            yield Engine("redis", f"unix://{socket_path}", node.admin)
+        yield Path(folder)
 
 
 @pytest.fixture
