@@ -17,7 +17,7 @@ UV_SYNC = told=$$($(BIN)/python -m pip config list 2>/dev/null); \
 NOT_INSTALLED := echo "A package could not be fetched or installed. Behind a proxy: HTTPS_PROXY names it, and where it inspects TLS (UnknownIssuer) its certificate belongs to the system's, or into the file that SSL_CERT_FILE names. If no wheel fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service demo test test-quick fuzz desync chaos mutants check audit format bench bench-peers screenshot clean
+.PHONY: help install install-service demo test test-quick fuzz desync chaos promises mutants check audit format bench bench-peers screenshot clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ desync: install ## Play odd messages, cut at random places, to the servers and t
 
 chaos: install ## Kill and freeze servers, Redis and Twilio under load for ten minutes (or CHAOS_SECONDS; CHAOS_SEED replays a round)
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} $(BIN)/pytest tests/chaos/test_chaos.py -s -k no_fault_breaks $(ARGS)
+
+promises: install ## Try two thousand orders of issues, checks, deliveries and confirmations (or PROMISES_RUNS)
+	@PROMISES_RUNS=$${PROMISES_RUNS:-2000} $(BIN)/pytest tests/adapters/test_promises_machine.py $(ARGS)
 
 mutants: install ## Break codes, phone, guard, verifying and auth in every way, and see the tests notice (half an hour at most)
 	@$(UV_SYNC) --quiet --group mutants
