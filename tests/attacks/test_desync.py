@@ -1,8 +1,9 @@
 """The promises of one connection (promise 14): one request, one response, and no byte of a body is a request.
 
 Some hundred odd messages go to `serve`'s application, with and without an Origin, and to the simulator: whole, in two
-at every byte, and byte by byte, then in random rows cut at random places. `make desync` plays the rows longer. The
-control is uvicorn's own protocol, which takes what follows a request to upgrade for the next request.
+at many places, and byte by byte, then in random rows cut at random places. `make desync` cuts at every byte and plays
+the rows longer. The control is uvicorn's own protocol, which takes what follows a request to upgrade for the next
+request.
 """
 
 import random

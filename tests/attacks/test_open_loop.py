@@ -55,7 +55,7 @@ async def client(start, launch):
     return process.client
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 async def test_three_times_too_many_issues_cost_no_check_its_answer(client):
     """F15: of issues at thrice what Twilio allows as many as ever are sent, the rest is shed at once; checks go on."""
     pending = [await client.issue(f"+1415556{number:04d}") for number in range(10)]

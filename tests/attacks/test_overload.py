@@ -95,7 +95,7 @@ async def test_a_large_body_is_refused_unread(process):
     assert resident_bytes(process) < 2 * before
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 async def test_all_of_it_at_once_slows_nobody_down(process):
     """A15: under slow sockets, large bodies, deep JSON and endless headers 99 of 100 requests take under a second.
 

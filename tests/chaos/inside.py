@@ -1,13 +1,15 @@
-"""What is different inside the server processes of a chaos run: shorter leases, and one broken script when asked for.
+"""What is different inside the server processes of a chaos run: shorter leases, and a broken script while asked for.
 
 Each process imports this before it serves (`sitecustomize`, see `world`); the tests themselves never do. Leases are cut
-so that a frozen process outlives them within seconds; whatever holds with short leases holds with long ones. A mutant
-whose text is no longer in its script stops the process, so a control cannot pass by doing nothing.
+so that a frozen process outlives them within seconds; whatever holds with short leases holds with long ones. Which
+script is broken stands in a file, so that the same processes can run one mutant after the other.
 """
 
 import json
 import os
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 from service.adapters import scripts
 from service.adapters.multiplexer import Script
@@ -23,17 +25,30 @@ def _shorten_leases():
     policies.confirm_policy = lambda settings: replace(confirm_policy(settings), lease_ms=LEASE_MS)
 
 
-def _break_script(name, found, instead):
+class _Breakable(dict):
+    """The scripts by name; the one that the mutant names is broken."""
+
+    def __init__(self, loaded, mutant):
+        super().__init__(loaded)
+        self._mutant = mutant
+
+    def __getitem__(self, name):
+        if self._mutant.exists():
+            broken, found, instead = json.loads(self._mutant.read_text("utf-8"))
+            if name == broken:
+                return _broken(super().__getitem__(name), found, instead)
+        return super().__getitem__(name)
+
+
+@cache
+def _broken(script, found, instead):
+    return Script(script.name, script.text.replace(found, instead))
+
+
+def _let_scripts_be_broken(mutant):
     load = scripts.load_scripts
-
-    def load_broken():
-        loaded = load()
-        assert loaded[name].text.count(found) == 1, "the mutant no longer fits its script"
-        return loaded | {name: Script(name, loaded[name].text.replace(found, instead))}
-
-    scripts.load_scripts = load_broken
+    scripts.load_scripts = lambda: _Breakable(load(), mutant)
 
 
 _shorten_leases()
-if "CHAOS_MUTANT" in os.environ:
-    _break_script(*json.loads(os.environ["CHAOS_MUTANT"]))
+_let_scripts_be_broken(Path(os.environ["CHAOS_MUTANT"]))

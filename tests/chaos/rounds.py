@@ -49,26 +49,32 @@ class Verdict:
         return "\n".join(parts)
 
 
-async def play(surroundings, seed, seconds, *, with_faults=True, mutant=None, quiet_seconds=QUIET_SECONDS, at_once=12):
+async def play(surroundings, seed, seconds):
     """Play one round in a world of its own."""
-    async with open_world(surroundings, mutant=mutant, **settings_of(seed)) as world:
-        evidence = Evidence(world.settings, world.ports)
-        began = time.time()
-        async with Phone().listening(surroundings.twilio_url) as phone:
-            callers = [Caller(f"c{place}", seed, world, phone, evidence.calls) for place in range(CALLERS)]
-            planned = faults(seed, seconds) if with_faults else []
-            await asyncio.gather(
-                *(caller.play(began + seconds, at_once=at_once) for caller in callers),
-                *(_strike_all(target, planned, world, evidence, began) for target in {one.target for one in planned}),
-            )
-        await _end_twilio_faults(surroundings)
-        found = await _judge_when_quiet(surroundings, world, evidence, quiet_seconds)
+    async with open_world(surroundings, **settings_of(seed)) as world:
+        return await play_in(world, seed, seconds)
+
+
+async def play_in(world, seed, seconds, *, with_faults=True, quiet_seconds=QUIET_SECONDS, at_once=12):
+    """Play one round in a world that has forgotten the one before."""
+    await world.renew()
+    evidence = Evidence(world.settings, world.ports)
+    began = time.time()
+    async with Phone().listening(world.surroundings.twilio_url) as phone:
+        callers = [Caller(f"c{place}", seed, world, phone, evidence.calls) for place in range(CALLERS)]
+        planned = faults(seed, seconds) if with_faults else []
+        await asyncio.gather(
+            *(caller.play(began + seconds, at_once=at_once) for caller in callers),
+            *(_strike_all(target, planned, world, evidence, began) for target in {one.target for one in planned}),
+        )
+    await _end_twilio_faults(world.surroundings)
+    found = await _judge_when_quiet(world, evidence, quiet_seconds)
     return Verdict(seed, evidence, found)
 
 
-async def _judge_when_quiet(surroundings, world, evidence, seconds):
+async def _judge_when_quiet(world, evidence, seconds):
     """Judge when nothing is under way any more, or when that has lasted too long."""
-    ends_at = time.time() + seconds
+    surroundings, ends_at = world.surroundings, time.time() + seconds
     while True:
         await evidence.collect(surroundings.twilio_url, world.url(0), world.key, surroundings.redis.admin)
         found = findings(evidence)

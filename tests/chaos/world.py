@@ -42,6 +42,11 @@ class Surroundings:
     twilio: Process
     twilio_url: str
 
+    @property
+    def mutant(self):
+        """The file that names the script which the servers break, and how."""
+        return self.folder / "mutant"
+
     async def forget(self):
         """Empty both, for the next run."""
         self.redis.admin.flushall()
@@ -53,16 +58,22 @@ class Surroundings:
 
 @dataclass
 class World:
-    """Two servers in their surroundings, and an API key for both."""
+    """Two servers in their surroundings, and an API key for both, once it was renewed."""
 
     surroundings: Surroundings
     settings: dict
     servers: list[Process]
-    key: str
     ports: list[int] = field(init=False)
+    key: str = field(init=False)
 
     def __post_init__(self):
         self.ports = [process.port for process in self.servers]
+
+    async def renew(self):
+        """Forget all that was played, and add an API key that both servers take."""
+        await self.surroundings.forget()
+        self.key, kept = new_api_key("chaos", list(Scope))
+        self.surroundings.redis.admin.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
 
     def url(self, place):
         """Give the address of a server."""
@@ -88,20 +99,17 @@ def open_surroundings(folder):
 
 
 @asynccontextmanager
-async def open_world(surroundings, *, mutant=None, **settings):
-    """Run two servers, on an empty Redis and a simulator that has forgotten everything."""
+async def open_world(surroundings, **settings):
+    """Run two servers until the block ends."""
     if not hasattr(surroundings.twilio, "child"):
         await surroundings.twilio.start()
         await _answers(f"{surroundings.twilio_url}/_/stats")
-    await surroundings.forget()
-    key, kept = new_api_key("chaos", list(Scope))
-    surroundings.redis.admin.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
     settings = SETTINGS | settings
-    shared = _environment(surroundings, settings, mutant)
+    shared = _environment(surroundings, settings)
     processes = [_server(surroundings, place, shared) for place in range(SERVERS)]
     try:
         await asyncio.gather(*(bring_up(process) for process in processes))
-        yield World(surroundings, settings, processes, key)
+        yield World(surroundings, settings, processes)
     finally:
         for process in processes:
             if hasattr(process, "child"):
@@ -123,8 +131,8 @@ async def bring_up(process):
             return
 
 
-def _environment(surroundings, settings, mutant):
-    environment = {
+def _environment(surroundings, settings):
+    return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join([str(surroundings.folder / "site"), str(ROOT)]),
         "PYTHONUNBUFFERED": "1",
@@ -135,10 +143,10 @@ def _environment(surroundings, settings, mutant):
         "TWILIO_BASE_URL": surroundings.twilio_url,
         "OTP_SECRET_KEYS": secrets.token_urlsafe(32),
         "OTP_INDEX_KEY": secrets.token_urlsafe(32),
+        "CHAOS_MUTANT": str(surroundings.mutant),
         **{f"OTP_LIMIT_{name}": "" for name in LIMITS},
         **settings,
     }
-    return environment | ({"CHAOS_MUTANT": json.dumps(mutant)} if mutant else {})
 
 
 def _server(surroundings, place, shared):

@@ -79,7 +79,7 @@ def can_unshare():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("pause", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize("pause", [0.0, *(pytest.param(pause, marks=pytest.mark.slow) for pause in (0.3, 0.8))])
 async def test_a_signal_in_the_first_moments_ends_with_0(begin, eventually, tmp_path, command, pause):
     """From when the process can take a signal at all, whatever it has loaded by then, SIGTERM ends it with 0."""
     process = begin(command)

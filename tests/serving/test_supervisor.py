@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from service.serving import child_handle
 from tests.absent import absent
 from tests.serving.callers import calling, connection, exchange
 from tests.serving.test_stopping import both, children_of, is_ready
@@ -166,10 +167,14 @@ async def test_a_lost_process_is_replaced(start, launch, eventually, number):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
-async def test_a_process_that_stands_still_is_replaced(start, launch, eventually):
-    """A frozen process is killed and replaced after half a minute of silence."""
-    process = await launch(await start(otp_worker=False), arguments=["--workers", "2"], OTP_DRAIN_SECONDS="0")
+async def test_a_process_that_stands_still_is_replaced(start, launch, eventually, tmp_path):
+    """A frozen process is killed and replaced after fifteen silences, which last half a minute but for this test."""
+    assert (child_handle._SILENCES, child_handle._SILENCE_SECONDS) == (15, 2.0)
+    shorter = "import service.serving.child_handle as handle; handle._SILENCE_SECONDS = 0.5\n"
+    (tmp_path / "sitecustomize.py").write_text(shorter)
+    process = await launch(
+        await start(otp_worker=False), arguments=["--workers", "2"], python_path=[tmp_path], OTP_DRAIN_SECONDS="0"
+    )
     frozen = min(children_of(process))
     os.kill(frozen, signal.SIGSTOP)
     assert await eventually(lambda: '"process_hung"' in process.log, seconds=60)
