@@ -68,7 +68,7 @@ races: install ## Race guesses and right codes on two processes for two hundred 
 	@RACE_ROUNDS=$${RACE_ROUNDS:-200} $(BIN)/pytest tests/attacks/test_races.py -m slow $(ARGS)
 
 promises: install ## Try two thousand orders of issues, checks, deliveries and confirmations (or PROMISES_RUNS)
-	@PROMISES_RUNS=$${PROMISES_RUNS:-2000} $(BIN)/pytest tests/adapters/test_promises_machine.py $(ARGS)
+	@PROMISES_RUNS=$${PROMISES_RUNS:-2000} $(BIN)/pytest tests/store/test_promises_machine.py $(ARGS)
 
 mutants: install ## Break codes, phone, guard, verifying and auth in every way, and see the tests notice (half an hour at most)
 	@$(UV_SYNC) --quiet --group mutants
@@ -84,7 +84,7 @@ audit: install ## Look for known vulnerabilities in what is locked, and for dang
 	@$(BIN)/bandit -q -c pyproject.toml -r service
 	@$(BIN)/python .ci/audit.py
 
-format: install ## Format and mend what ruff can
+format: install ## Format and fix what ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

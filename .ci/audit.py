@@ -25,13 +25,13 @@ def main() -> int:
         ran = subprocess.run(
             [_BIN / "pip-audit", *audit, "--progress-spinner=off"], check=False, capture_output=True, text=True
         )
-    status, lines = judge(ran.stdout, ran.stderr)
+    status, lines = check(ran.stdout, ran.stderr)
     print(*lines, sep="\n")
     return status
 
 
-def judge(report: str, complaints: str) -> tuple[int, list[str]]:
-    """Judge pip-audit's JSON and its complaints: (exit status, what to say)."""
+def check(report: str, complaints: str) -> tuple[int, list[str]]:
+    """Check pip-audit's JSON and its complaints: (exit status, what to say)."""
     try:
         packages = json.loads(report)["dependencies"]
     except (ValueError, KeyError):
@@ -40,7 +40,7 @@ def judge(report: str, complaints: str) -> tuple[int, list[str]]:
             return 0, ["NOT AUDITED: the advisories cannot be reached from here.", *said]
         return 1, ["pip-audit failed.", *said]
     found = [
-        f"{package['name']} {package['version']}: {vulnerability['id']}, mended in "
+        f"{package['name']} {package['version']}: {vulnerability['id']}, fixed in "
         f"{', '.join(vulnerability['fix_versions']) or 'no release yet'}"
         for package in packages
         for vulnerability in package.get("vulns", ())

@@ -1,7 +1,7 @@
 """Say how many mutants the tests noticed, module by module: `make mutants` runs it after mutmut, with its exit status.
 
 Each module that `only_mutate` names must have mutants, and notice nine of ten. A mutant that time did not suffice for
-counts as not noticed, so a run that `timeout` ended is judged like any other; any other end of mutmut is a failure.
+counts as not noticed, so a run that `timeout` ended is checked like any other; any other end of mutmut is a failure.
 """
 
 import json
@@ -17,13 +17,13 @@ _RAN, _RAN_OUT_OF_TIME = 0, 124  # the second is `timeout`'s
 def main() -> int:
     """Print what the run in this folder came to, and give the exit status."""
     project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))
-    status, lines = judge(int(sys.argv[1]), Path("mutants"), project["tool"]["mutmut"]["only_mutate"])
+    status, lines = check(int(sys.argv[1]), Path("mutants"), project["tool"]["mutmut"]["only_mutate"])
     print(*lines, sep="\n")
     return status
 
 
-def judge(ended: int, folder: Path, modules: list[str]) -> tuple[int, list[str]]:
-    """Judge how mutmut ended and what it left for each module: (exit status, what to say)."""
+def check(ended: int, folder: Path, modules: list[str]) -> tuple[int, list[str]]:
+    """Check how mutmut ended and what it left for each module: (exit status, what to say)."""
     if ended not in (_RAN, _RAN_OUT_OF_TIME):
         return 1, [f"mutmut failed with status {ended}: see mutants.log"]
     failed, lines = not modules, []
@@ -35,7 +35,7 @@ def judge(ended: int, folder: Path, modules: list[str]) -> tuple[int, list[str]]
 
 
 def judge_module(module: str, meta: Path) -> tuple[bool, list[str]]:
-    """Judge one module by what mutmut noted of it: (whether enough was noticed, what to say)."""
+    """Check one module by what mutmut noted of it: (whether enough was noticed, what to say)."""
     ended: dict[str, int | None] = json.loads(meta.read_text("utf-8"))["exit_code_by_key"] if meta.exists() else {}
     if not ended:
         return False, [f"{module}\tno mutants"]

@@ -1,6 +1,6 @@
 """The composition root: builds every part, joins them, opens and closes them in order.
 
-Read it top to bottom and you have seen the whole service. Opening goes Redis, Twilio, worker, doors. Closing goes
+Read it top to bottom and you have seen the whole service. Opening goes Redis, Twilio, worker, endpoints. Closing goes
 backwards: the server has answered its last request by then; the worker claims no more, finishes what it holds and
 settles it; only then do the connections to Twilio and Redis close.
 """
@@ -15,36 +15,37 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from service.adapters.embedded import embedded_valkey_beside
-from service.adapters.multiplexer import open_multiplexer
-from service.adapters.redis_error_counts import ErrorCounts, counted_errors
-from service.adapters.redis_health import RedisHealth
-from service.adapters.redis_ledgers import RedisApiKeys, RedisStats
-from service.adapters.redis_owed import RedisConfirmations
-from service.adapters.scripts import Scripts
-from service.adapters.twilio_gateway import TwilioGateway, open_twilio
-from service.adapters.twilio_signature import TwilioSignature
 from service.api.application import new_application
-from service.api.auth import Authenticator
-from service.api.express import Express
-from service.api.keys import Scope
-from service.api.operations import OperationsDoors, OperationsView
-from service.api.schemas import Answers
-from service.api.trail import Trail
-from service.api.verifications import VerificationDoors
-from service.api.webhooks import WebhookDoors
+from service.api.operations import OperationsEndpoints, OperationsView
+from service.api.twilio.status_callbacks import StatusCallbackEndpoint
+from service.api.v1.schemas import Answers
+from service.api.v1.verifications import VerificationEndpoints
 from service.config.policies import new_connections, signing_secrets, twilio_account
 from service.config.settings import Settings, load_settings
+from service.core.api_keys import Scope
 from service.core.breaker import Breaker
 from service.core.confirming import Confirming
 from service.core.delivery import DeliveryReports
-from service.core.ports import Journal
+from service.core.ports import EventLog
 from service.core.retrying import Retries
-from service.dropped_lines import counting_dropped_lines
+from service.embedded.server import embedded_valkey_beside
+from service.http.authentication import Authenticator
+from service.http.direct_router import DirectRouter
+from service.http.request_log import RequestLog
 from service.http_server import Connections
+from service.logs.dropped_lines import counting_dropped_lines
+from service.logs.event_log import open_event_log
+from service.logs.tracebacks import kind_and_place
+from service.metrics import metrics_text
 from service.parts import DRAIN_SECONDS, new_rules, open_worker
-from service.telemetry import metrics_text, open_journal
-from service.tracebacks import kind_and_place
+from service.providers.twilio.gateway import TwilioGateway, open_twilio
+from service.providers.twilio.signature import TwilioSignature
+from service.redis_client.client import open_multiplexer
+from service.store.error_counts import ErrorCounts, counted_errors
+from service.store.health import RedisHealth
+from service.store.ledgers import RedisApiKeys, RedisStats
+from service.store.outbox import RedisConfirmations
+from service.store.scripts import Scripts
 
 VERSION = "0.1.0"
 _OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
@@ -55,43 +56,47 @@ _COLLECT_AFTER = 10_000
 
 
 def create_app(
-    settings: Settings | None = None, *, journal: Journal | None = None, routes: Sequence[BaseRoute] = ()
-) -> Trail:
+    settings: Settings | None = None, *, event_log: EventLog | None = None, routes: Sequence[BaseRoute] = ()
+) -> RequestLog:
     """Build the ASGI application; its parts are opened when the server starts it.
 
     `routes` are foreign ones, for the demo; `serve` gives none.
     """
     settings = settings or load_settings()
-    journal = journal or open_journal(settings.otp_log_level)
+    event_log = event_log or open_event_log(settings.otp_log_level)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            async with open_doors(settings, journal, connections) as doors:
-                app.router.routes[:0] = doors  # for the OpenAPI page, and to tell a wrong method from a wrong address
-                express.hang(doors)
+            async with open_endpoints(settings, event_log, connections) as endpoints:
+                app.router.routes[:0] = (
+                    endpoints  # for the OpenAPI page, and to tell a wrong method from a wrong address
+                )
+                router.hang(endpoints)
                 # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(_COLLECT_AFTER)
-                journal("service_started", version=VERSION, pid=os.getpid())
+                event_log("service_started", version=VERSION, pid=os.getpid())
                 yield
         except Exception as fault:
-            journal("service_failed", pid=os.getpid(), **kind_and_place(fault))
+            event_log("service_failed", pid=os.getpid(), **kind_and_place(fault))
             raise
-        journal("service_stopped", pid=os.getpid())
+        event_log("service_stopped", pid=os.getpid())
 
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
     app.router.routes.extend(routes)
-    express = Express(app, most_in_flight=settings.otp_max_in_flight)
-    connections = new_connections(settings, journal)
+    router = DirectRouter(app, most_in_flight=settings.otp_max_in_flight)
+    connections = new_connections(settings, event_log)
     origins = settings.otp_cors_origins
-    wrapped = _with_cors(express, origins) if origins else express
-    return Trail(wrapped, express, journal, connections=connections, looks_at_origins=bool(origins))
+    wrapped = _with_cors(router, origins) if origins else router
+    return RequestLog(wrapped, router, event_log, connections=connections, looks_at_origins=bool(origins))
 
 
 @asynccontextmanager
-async def open_doors(settings: Settings, journal: Journal, connections: Connections) -> AsyncIterator[list[BaseRoute]]:
+async def open_endpoints(
+    settings: Settings, event_log: EventLog, connections: Connections
+) -> AsyncIterator[list[BaseRoute]]:
     """Open the whole service, the worker with it unless `OTP_WORKER` is off; give its routes."""
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
@@ -103,17 +108,17 @@ async def open_doors(settings: Settings, journal: Journal, connections: Connecti
             parts.push_async_callback(steps.idle)
         worker: Confirming | None = None
         if settings.otp_worker:
-            worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, journal))
+            worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, event_log))
         for steps in retries.values():
             parts.callback(steps.stop, DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
-        yield _doors(
+        yield _endpoints(
             settings,
             scripts,
             twilio,
             worker=worker,
             retries=retries,
             errors=errors,
-            journal=journal,
+            event_log=event_log,
             connections=connections,
         )
 
@@ -130,7 +135,7 @@ async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
         yield Scripts(multiplexer)
 
 
-def _doors(
+def _endpoints(
     settings: Settings,
     scripts: Scripts,
     twilio: TwilioGateway,
@@ -138,23 +143,23 @@ def _doors(
     worker: Confirming | None,
     retries: Mapping[str, Retries],
     errors: ErrorCounts,
-    journal: Journal,
+    event_log: EventLog,
     connections: Connections,
 ) -> list[BaseRoute]:
     wake = (lambda _: None) if worker is None else worker.wake  # one that runs elsewhere polls
-    rules = new_rules(settings, scripts, twilio, retries=retries, wake=wake, journal=journal)
+    rules = new_rules(settings, scripts, twilio, retries=retries, wake=wake, event_log=event_log)
     auth = Authenticator(
-        RedisApiKeys(scripts), rules.keyring, rules.guard, trusted_proxies=settings.otp_trusted_proxies
+        RedisApiKeys(scripts), rules.keyring, rules.limiter, trusted_proxies=settings.otp_trusted_proxies
     )
-    verifications = VerificationDoors(
+    verifications = VerificationEndpoints(
         issuing=rules.issuing,
-        verifying=rules.verifying,
+        checking=rules.checking,
         idempotency=rules.idempotency,
         keyring=rules.keyring,
         answers=Answers(max_attempts=settings.otp_max_attempts, max_sends=settings.otp_max_sends),
     )
-    webhooks = WebhookDoors(
-        DeliveryReports(rules.store, wake=wake, journal=journal),
+    webhooks = StatusCallbackEndpoint(
+        DeliveryReports(rules.store, wake=wake, event_log=event_log),
         TwilioSignature(*signing_secrets(settings)),
         public_url=settings.otp_public_url,
     )
@@ -166,8 +171,8 @@ def _doors(
 
 def _operations(
     scripts: Scripts, breaker: Breaker, waiting: Mapping[str, Retries], errors: ErrorCounts, connections: Connections
-) -> OperationsDoors:
-    return OperationsDoors(
+) -> OperationsEndpoints:
+    return OperationsEndpoints(
         OperationsView(
             health=RedisHealth(scripts).look,
             queue=RedisConfirmations(scripts).state,

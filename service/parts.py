@@ -5,17 +5,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from service.adapters.redis_ledgers import RedisIdempotency, RedisLimits
-from service.adapters.redis_lost_messages import RedisLostMessages
-from service.adapters.redis_owed import RedisConfirmations
-from service.adapters.redis_store import RedisVerifications
-from service.adapters.scripts import Scripts
-from service.adapters.twilio_gateway import TwilioGateway
 from service.config.policies import (
     confirm_policy,
     descriptor_shares,
-    guard_policy,
     issue_policy,
+    limit_policy,
     lookup_policy,
     new_codes,
     new_keyring,
@@ -23,17 +17,23 @@ from service.config.policies import (
 )
 from service.config.settings import Settings
 from service.core.breaker import Breaker
+from service.core.checking import Checking
 from service.core.confirming import Confirming
-from service.core.guard import Guard
 from service.core.idempotency import Idempotency
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
+from service.core.limiter import Limiter
 from service.core.lost_messages import LostMessages
-from service.core.ports import Journal, VerificationStore
+from service.core.ports import EventLog, VerificationStore
 from service.core.retrying import Retries, RetryPolicy
 from service.core.sending import Sending
 from service.core.undoing import Undoing
-from service.core.verifying import Verifying
+from service.providers.twilio.gateway import TwilioGateway
+from service.store.ledgers import RedisIdempotency, RedisLimits
+from service.store.lost_messages import RedisLostMessages
+from service.store.outbox import RedisConfirmations
+from service.store.scripts import Scripts
+from service.store.verifications import RedisVerifications
 
 DRAIN_SECONDS = 8.0
 _SETTLEMENT_PAUSE_SECONDS = 2.0  # a settlement has the rest of a lease of 30 s only
@@ -46,10 +46,10 @@ class Rules:
     store: VerificationStore
     keyring: Keyring
     breaker: Breaker
-    guard: Guard
+    limiter: Limiter
     idempotency: Idempotency
     issuing: Issuing
-    verifying: Verifying
+    checking: Checking
 
 
 def new_rules(
@@ -59,15 +59,15 @@ def new_rules(
     *,
     retries: Mapping[str, Retries],
     wake: Callable[[str], None],
-    journal: Journal,
+    event_log: EventLog,
 ) -> Rules:
     """Join the rules; `retries` has one for `attach_sid` and one for `undo`."""
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
-    breaker = Breaker(journal=journal)
+    breaker = Breaker(event_log=event_log)
     codes = new_codes(settings)
-    guard = Guard(RedisLimits(scripts), keyring, guard_policy(settings), breaker=breaker, test_numbers=codes.fixed)
-    idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], journal=journal)
+    limiter = Limiter(RedisLimits(scripts), keyring, limit_policy(settings), breaker=breaker, test_numbers=codes.fixed)
+    idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], event_log=event_log)
     sending = Sending(
         store,
         twilio,
@@ -78,31 +78,35 @@ def new_rules(
         late_window_seconds=settings.otp_late_window,
         attachments=retries["attach_sid"],
         wake=wake,
-        journal=journal,
+        event_log=event_log,
     )
     issuing = Issuing(
         store=store,
         sending=sending,
-        guard=guard,
+        limiter=limiter,
         idempotency=idempotency,
-        undoing=Undoing(store, idempotency, retries=retries["undo"], journal=journal),
+        undoing=Undoing(store, idempotency, retries=retries["undo"], event_log=event_log),
         keyring=keyring,
         policy=issue_policy(settings, codes),
     )
-    verifying = Verifying(store, keyring, wake=wake, journal=journal)
-    return Rules(store, keyring, breaker, guard, idempotency, issuing, verifying)
+    checking = Checking(store, keyring, wake=wake, event_log=event_log)
+    return Rules(store, keyring, breaker, limiter, idempotency, issuing, checking)
 
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, scripts: Scripts, twilio: TwilioGateway, journal: Journal
+    settings: Settings, scripts: Scripts, twilio: TwilioGateway, event_log: EventLog
 ) -> AsyncIterator[Confirming]:
     """Run the worker. At the end it has 8 s to finish what it has claimed; the leases cover the rest."""
     settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
     worker = Confirming(
-        RedisConfirmations(scripts), twilio, policy=confirm_policy(settings), settlements=settlements, journal=journal
+        RedisConfirmations(scripts),
+        twilio,
+        policy=confirm_policy(settings),
+        settlements=settlements,
+        event_log=event_log,
     )
-    lost_messages = _lost_messages(settings, scripts, twilio, worker, journal)
+    lost_messages = _lost_messages(settings, scripts, twilio, worker, event_log)
     running = {asyncio.create_task(part.run()) for part in (worker, lost_messages) if part is not None}
     try:
         yield worker
@@ -120,7 +124,7 @@ async def open_worker(
 
 
 def _lost_messages(
-    settings: Settings, scripts: Scripts, twilio: TwilioGateway, worker: Confirming, journal: Journal
+    settings: Settings, scripts: Scripts, twilio: TwilioGateway, worker: Confirming, event_log: EventLog
 ) -> LostMessages | None:
     policy = lookup_policy(settings)
     if policy is None:
@@ -134,5 +138,5 @@ def _lost_messages(
         policy=policy,
         retries=worker.settlements,
         wake=worker.wake,
-        journal=journal,
+        event_log=event_log,
     )

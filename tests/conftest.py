@@ -1,4 +1,4 @@
-"""The parts every suite shares: a real Valkey, the stand-in and the service over real HTTP, in this event loop.
+"""The parts every suite shares: a real Valkey, the simulator and the service over real HTTP, in this event loop.
 
 `start` opens a service with settings of a test's choice. When a test ends, every Redis key that it
 left must have a TTL, API keys excepted (promise 9): the check is part of each journey.
@@ -22,14 +22,14 @@ import redis.asyncio
 import uvicorn
 
 from service import parts
-from service.adapters.embedded import embedded_valkey
-from service.adapters.redis_ledgers import RedisApiKeys
-from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
 from service.config.settings import Settings, isolated_settings
+from service.core.api_keys import Scope, new_api_key
 from service.core.breaker import Breaker, BreakerPolicy
+from service.embedded.server import embedded_valkey
 from service.http_server import HttpProtocol, Server
 from service.sandbox import DroppingProtocol, Sandbox, SandboxSettings, create_sandbox
+from service.store.ledgers import RedisApiKeys
 
 NUMBER = "+14155550123"
 ENVIRONMENT = re.compile("^(TWILIO_|OTP_|REDIS_URL)")
@@ -87,7 +87,7 @@ def redis(valkey):
 
 @dataclass
 class Running:
-    """A service under test, its stand-in, and a client that holds an API key."""
+    """A service under test, its simulator, and a client that holds an API key."""
 
     url: str
     settings: Settings
@@ -126,7 +126,7 @@ class Running:
         return body
 
     def messages(self, to=NUMBER):
-        """Give what the stand-in recorded for a number, oldest first."""
+        """Give what the simulator recorded for a number, oldest first."""
         return self.sandbox.ledger.messages(to=to)
 
     def codes(self, to=NUMBER):
@@ -194,7 +194,7 @@ def free_listener():
 
 
 def settings_for(url, redis_url, sandbox_url, account, **overrides):
-    """Make settings for a test: the stand-in as Twilio, every limit off unless the test sets it."""
+    """Make settings for a test: the simulator as Twilio, every limit off unless the test sets it."""
     return isolated_settings(
         **{
             "redis_url": redis_url,
@@ -236,22 +236,22 @@ def no_pause_between_probes(monkeypatch):
 async def start(redis, valkey):
     """Give a function that starts a service with settings of the test's choice; all end with the test.
 
-    `start(sandbox={...}, journal=..., protocol=..., **settings)`: the stand-in answers callbacks at once (20 ms).
+    `start(sandbox={...}, event log=..., protocol=..., **settings)`: the simulator answers callbacks at once (20 ms).
     """
     async with AsyncExitStack() as stack:
 
-        async def start_one(*, sandbox=None, journal=None, protocol=HttpProtocol, **overrides):
+        async def start_one(*, sandbox=None, event_log=None, protocol=HttpProtocol, **overrides):
             account = SandboxSettings(**{"delivery_seconds": 0.02, **(sandbox or {})})
-            stand_in = create_sandbox(account)
-            sandbox_url = await stack.enter_async_context(serving(stand_in, protocol=DroppingProtocol))
+            simulated_twilio = create_sandbox(account)
+            sandbox_url = await stack.enter_async_context(serving(simulated_twilio, protocol=DroppingProtocol))
             listener = free_listener()
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             settings = settings_for(url, overrides.pop("redis_url", valkey), sandbox_url, account, **overrides)
             key = await create_key(settings)
-            service = create_app(settings, journal=journal or (lambda *_, **__: None))
+            service = create_app(settings, event_log=event_log or (lambda *_, **__: None))
             await stack.enter_async_context(serving(service, listener=listener, protocol=protocol))
             http = await stack.enter_async_context(aiohttp.ClientSession(url))
-            return Running(url, settings, key, http, stand_in, sandbox_url, service.connections)
+            return Running(url, settings, key, http, simulated_twilio, sandbox_url, service.connections)
 
         yield start_one
 

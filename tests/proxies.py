@@ -23,7 +23,7 @@ UNLOCKED = {r"^\s*header_up -.*\n": ""}  # Caddy's example without the lines tha
 
 @dataclass
 class Proxy:
-    """A proxy that runs with its example: where the doors are, plain and public, and what is changed in the example."""
+    """A proxy that runs with its example: its plain and public address, and what is changed in the example."""
 
     name: str
     plain_port: int

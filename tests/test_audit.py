@@ -8,13 +8,13 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def judge():
-    """Give the judgement of the script, which is no module of the service."""
+def check():
+    """Give the result of the script, which is no module of the service."""
     path = Path(__file__).parent.parent / ".ci" / "audit.py"
     spec = importlib.util.spec_from_file_location("audit", path)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    return script.judge
+    return script.check
 
 
 CLEAN = {"name": "sound", "version": "1.0", "vulns": []}
@@ -26,18 +26,18 @@ SKIPPED = {"name": "unasked", "skip_reason": "not found"}
     ("packages", "status", "said"),
     [
         ([CLEAN], 0, "No known vulnerability in 1 packages."),
-        ([CLEAN, BAD], 1, "broken 2.0: CVE-2026-1, mended in 2.1"),
+        ([CLEAN, BAD], 1, "broken 2.0: CVE-2026-1, fixed in 2.1"),
         ([CLEAN, SKIPPED], 0, "NOT AUDITED: 1 of 2 packages; the index here has no advisories."),
     ],
 )
-def test_a_finding_fails_and_a_gap_is_said(judge, packages, status, said):
+def test_a_finding_fails_and_a_gap_is_said(check, packages, status, said):
     """A vulnerability is named with its cure and fails; packages nobody could be asked about are counted aloud."""
-    assert judge(json.dumps({"dependencies": packages}), "") == (status, [said])
+    assert check(json.dumps({"dependencies": packages}), "") == (status, [said])
 
 
-def test_a_gap_hides_no_finding(judge):
+def test_a_gap_hides_no_finding(check):
     """With one package vulnerable and another unasked, the run fails and both are said."""
-    status, said = judge(json.dumps({"dependencies": [SKIPPED, BAD]}), "")
+    status, said = check(json.dumps({"dependencies": [SKIPPED, BAD]}), "")
     assert (status, len(said)) == (1, 2)
 
 
@@ -45,10 +45,10 @@ def test_a_gap_hides_no_finding(judge):
     ("complaints", "status"),
     [("…\nrequests.exceptions.ConnectionError: Max retries exceeded", 0), ("…\nKeyError: 'info'", 1), ("", 1)],
 )
-def test_only_the_network_is_forgiven(judge, complaints, status):
+def test_only_the_network_is_forgiven(check, complaints, status):
     """Without a report the run fails, but where the complaint is that nobody answers; either way it is said."""
-    assert judge("", complaints)[0] == status
-    assert judge("", complaints)[1][0] in (
+    assert check("", complaints)[0] == status
+    assert check("", complaints)[1][0] in (
         "NOT AUDITED: the advisories cannot be reached from here.",
         "pip-audit failed.",
     )

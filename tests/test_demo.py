@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def faulty(monkeypatch):
-    """Give a function that plans a fault in the stand-in of the next demo; it returns the demo's stand-ins."""
+    """Give a function that plans a fault in the simulator of the next demo; it returns the demo's simulators."""
 
     def plan(**fault):
         made = []

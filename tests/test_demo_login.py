@@ -56,8 +56,8 @@ class Browser:
             text = next(row["body"] for row in await answer.json() if row["to"] == verification["to"])
         headers = {"Authorization": f"Bearer {verification['client_token']}"}
         code = {"code": re.search(r"\b[0-9]{6}\b", text)[0]}
-        _, judged, _ = await self.post(f"/v1/verifications/{verification['id']}/verify", code, **headers)
-        assert judged["verdict"] == "approved"
+        _, checked, _ = await self.post(f"/v1/verifications/{verification['id']}/verify", code, **headers)
+        assert checked["verdict"] == "approved"
 
     async def close(self):
         """Close its connections."""
@@ -140,8 +140,8 @@ async def test_a_sign_in_gives_a_session_that_nobody_can_know(browser):
         assert await browser.who(ended) == (401, None)
 
 
-async def test_a_repeated_wish_signs_in_no_second_time(browser, monkeypatch):
-    """The wish asked again brings the cookie again, of which the newest counts, and no new time to sign in."""
+async def test_a_repeated_request_signs_in_no_second_time(browser, monkeypatch):
+    """The request asked again brings the cookie again, of which the newest counts, and no new time to sign in."""
     verification, first = await browser.begin(key="k" * 32)
     await browser.approve(verification)
     again, second = await browser.begin(key="k" * 32)

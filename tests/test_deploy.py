@@ -22,10 +22,10 @@ import redis as redis_py
 import yaml
 from typer.testing import CliRunner
 
-from service.adapters.embedded import _binary
-from service.check import examine
 from service.cli import app as cli
 from service.config.settings import Settings, load_settings, missing_secrets
+from service.diagnosis import examine
+from service.embedded.server import _binary
 from service.parts import DRAIN_SECONDS as WORKER_SECONDS
 from service.serving.server import GRACE_SECONDS
 from tests.absent import absent
@@ -97,7 +97,7 @@ def own_address():
 
 
 def test_a_command_that_does_not_exist_would_be_noticed():
-    """The judge of commands in this file refuses an unknown command, and an unknown option of a known one."""
+    """The check of commands in this file refuses an unknown command, and an unknown option of a known one."""
     for words in (["sreve"], ["serve", "--wrokers", "2"], ["keys", "make", "x"]):
         with pytest.raises(pytest.fail.Exception):
             accept(words)

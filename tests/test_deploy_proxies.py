@@ -186,8 +186,8 @@ async def test_what_concerns_one_connection_does_not_reach_the_service(tmp_path,
         assert not names & {key.lower() for key in HOP_BY_HOP}
 
 
-async def test_the_examples_know_every_door(running):
-    """Both examples let in what the API document lists, the operators' doors excepted: a new door is not forgotten."""
+async def test_the_examples_know_every_endpoint(running):
+    """Both examples let in what the API document lists, but for the operators': a new route is not forgotten."""
     [pattern] = re.findall(r"location ~ (\S+) {", (DEPLOY / "nginx.conf").read_text("utf-8"))
     [globs] = re.findall(r"@public path (.+)", (DEPLOY / "Caddyfile").read_text("utf-8"))
     _, document, _ = await running.call("GET", "/openapi.json")

@@ -12,21 +12,21 @@ from tests.documents import PAGES
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "service").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
-SCRIPTS = sorted((ROOT / "service" / "adapters" / "lua").glob("*.lua"))
+SCRIPTS = sorted((ROOT / "service" / "store" / "lua").glob("*.lua"))
 MOST_MODULE_LINES = 250
 MOST_FUNCTION_LINES = 60
 
 # Modules that may be longer, each with its reason. The number is the most that it may have.
 LONG_MODULES = {
-    "adapters/embedded_keeper.py": (325, "runs alone, from its file and without site-packages: it cannot be divided"),
+    "embedded/keeper.py": (325, "runs alone, from its file and without site-packages: it cannot be divided"),
     "core/ports.py": (330, "the whole contract with Redis, the webhooks and the log, on one page"),
 }
 # Tests that are skipped even in CI, one in each file, each with its reason.
 SKIPPING = {
     "tests/absent.py": "skips outside of CI only",
-    "tests/adapters/test_embedded.py": "a promise that only Linux can keep",
+    "tests/embedded/test_embedded.py": "a promise that only Linux can keep",
     "tests/cli/test_commands.py": "reads /proc, which only Linux has",
-    "tests/test_log_writer.py": "/dev/full, which only Linux has",
+    "tests/logs/test_writer.py": "/dev/full, which only Linux has",
     "tests/test_deploy.py": "systemd-analyze: a container may have no systemd",
 }
 FORBIDDEN_NAMES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)")

@@ -94,7 +94,7 @@ def test_a_check_that_fails_fails_them_all(installed, tool):
     assert installed("check").returncode != 0
 
 
-def test_mutants_are_judged_with_the_end_of_the_run(installed):
+def test_mutants_are_checked_with_the_end_of_the_run(installed):
     """A mutmut that fails is named as the cause; one that leaves nothing is no success either."""
     told = installed("mutants")
     assert (told.returncode != 0, "service/core/codes.py\tno mutants" in told.stdout) == (True, True)

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-MODULES = ["service/core/codes.py", "service/api/auth.py"]
+MODULES = ["service/core/codes.py", "service/http/authentication.py"]
 SURVIVED, NOTICED, UNTRIED = 0, 1, None
 RAN, RAN_OUT_OF_TIME = 0, 124
 
 
 @pytest.fixture(scope="module")
-def judge():
-    """Give the judgement of the script, which is no module of the service."""
+def check():
+    """Give the result of the script, which is no module of the service."""
     path = Path(__file__).parent.parent / ".ci" / "mutants.py"
     spec = importlib.util.spec_from_file_location("mutants", path)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    return script.judge
+    return script.check
 
 
 @pytest.fixture
@@ -34,36 +34,36 @@ def note(tmp_path):
 
 
 @pytest.mark.parametrize("ended", [RAN, RAN_OUT_OF_TIME])
-def test_nine_of_ten_suffice_in_every_module(judge, note, tmp_path, ended):
+def test_nine_of_ten_suffice_in_every_module(check, note, tmp_path, ended):
     """A module with one survivor in ten passes, with two it does not, and what was not tried counts as a survivor."""
     for module in MODULES:
         note(module, *[NOTICED] * 9, SURVIVED)
-    assert judge(ended, tmp_path, MODULES)[0] == 0
+    assert check(ended, tmp_path, MODULES)[0] == 0
     note(MODULES[1], *[NOTICED] * 8, SURVIVED, UNTRIED)
-    assert judge(ended, tmp_path, MODULES) == (
+    assert check(ended, tmp_path, MODULES) == (
         1,
         [
             *("service/core/codes.py\t9 of 10\t90%", "    survived: mutant_9"),
-            *("service/api/auth.py\t8 of 10\t80%", "    survived: mutant_8", "    not tried: 1"),
+            *("service/http/authentication.py\t8 of 10\t80%", "    survived: mutant_8", "    not tried: 1"),
         ],
     )
 
 
-def test_a_module_without_mutants_fails_by_name(judge, note, tmp_path):
+def test_a_module_without_mutants_fails_by_name(check, note, tmp_path):
     """An empty folder, a module that mutmut passed over and one without a mutant fail, and are named."""
     missing = [f"{module}\tno mutants" for module in MODULES]
-    assert judge(RAN, tmp_path, MODULES) == (1, missing)
+    assert check(RAN, tmp_path, MODULES) == (1, missing)
     note(MODULES[0], NOTICED)
-    assert judge(RAN, tmp_path, MODULES)[1][1:] == missing[1:]
+    assert check(RAN, tmp_path, MODULES)[1][1:] == missing[1:]
     note(MODULES[1])
-    status, said = judge(RAN, tmp_path, MODULES)
+    status, said = check(RAN, tmp_path, MODULES)
     assert (status, said[1:]) == (1, missing[1:])
-    assert judge(RAN, tmp_path, [])[0] == 1
+    assert check(RAN, tmp_path, [])[0] == 1
 
 
-def test_a_mutmut_that_fails_fails_the_run(judge, note, tmp_path):
+def test_a_mutmut_that_fails_fails_the_run(check, note, tmp_path):
     """What an earlier run has left is no answer when this one came to nothing; only `timeout` may end it."""
     for module in MODULES:
         note(module, NOTICED)
     for ended in (1, 2, 125, 137):
-        assert judge(ended, tmp_path, MODULES) == (1, [f"mutmut failed with status {ended}: see mutants.log"])
+        assert check(ended, tmp_path, MODULES) == (1, [f"mutmut failed with status {ended}: see mutants.log"])

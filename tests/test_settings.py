@@ -192,7 +192,7 @@ def test_a_contradiction_is_refused(values, sentence):
 
 
 def test_all_that_is_wrong_is_said_at_once():
-    """Each wrong setting has its line, so that nobody mends them one start at a time."""
+    """Each wrong setting has its line, so that nobody fixes them one start at a time."""
     lines = refused(otp_code_length=99, otp_code_ttl="soon", otp_countries="nowhere").splitlines()
     assert [line.partition(":")[0] for line in lines] == ["OTP_CODE_LENGTH", "OTP_CODE_TTL", "OTP_COUNTRIES"]
 
@@ -224,7 +224,7 @@ def test_nothing_is_missing_when_all_is_set():
         ({"otp_index_key": ""}, "OTP_INDEX_KEY"),
     ],
 )
-def test_what_is_missing_is_said_with_how_to_mend_it(values, named):
+def test_what_is_missing_is_said_with_how_to_fix_it(values, named):
     """An absent value is one sentence that names the setting."""
     [sentence] = missing_to_serve(complete(**values))
     assert named in sentence
@@ -317,7 +317,7 @@ TEST_NUMBERS = "+14155550100:493027, +442079460000:1234"
 
 
 def test_test_numbers_are_refused_with_the_real_twilio_unless_asked_for_by_name():
-    """Fixed codes beside the real account need a second setting; beside a stand-in on loopback they do not."""
+    """Fixed codes beside the real account need a second setting; beside a simulator on loopback they do not."""
     for real in ({}, {"twilio_base_url": "https://api.twilio.example"}):
         assert "OTP_ALLOW_TEST_NUMBERS=true" in refused(otp_test_numbers=TEST_NUMBERS, **real)
         assert settings(otp_test_numbers=TEST_NUMBERS, otp_allow_test_numbers=True, **real).otp_test_numbers

@@ -1,1 +1,1 @@
-"""The doors: HTTP in and out, and no rules. Each request becomes one call of the core, each outcome one answer."""
+"""The endpoints: HTTP in and out, and no rules. Each request becomes one call of the core, each outcome one answer."""

@@ -1,4 +1,4 @@
-"""The FastAPI application before any door is hung in it: the docs pages, the OpenAPI document, problems for strangers.
+"""The FastAPI application without its routes: the docs pages, the OpenAPI document, problems for strangers.
 
 `OTP_DOCS=false` leaves the pages out, with `/openapi.json`. An address nobody has, or a method it
 does not take, is a problem like every other.
@@ -14,11 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from service.api.document import TAGS, complete, flow
+from service.api.openapi import TAGS, complete, flow
 from service.api.pages import docs_routes
-from service.api.problems import MEDIA_TYPE, ProblemAnswer
-from service.api.reply import JSON
-from service.api.route import LeanRoute
+from service.http.problems import MEDIA_TYPE, ProblemAnswer
+from service.http.response import JSON
+from service.http.route import DirectRoute
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -28,7 +28,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
     app = FastAPI(
         title="otp-service",
         version=version,
-        summary="Sends one-time codes, judges what people type, and tells Twilio which messages arrived.",
+        summary="Sends one-time codes, decides what people type, and tells Twilio which messages arrived.",
         description=flow(),
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/", "description": "The service that serves this document"}],
@@ -45,7 +45,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            complete(plain(), [route for route in app.routes if isinstance(route, LeanRoute)])
+            complete(plain(), [route for route in app.routes if isinstance(route, DirectRoute)])
         return plain()
 
     app.openapi = openapi  # type: ignore[method-assign] # the way FastAPI documents for extending the schema

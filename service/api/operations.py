@@ -1,4 +1,4 @@
-"""The operators' doors: alive, ready, metrics.
+"""The operators' endpoints: alive, ready, metrics.
 
 `/livez` depends on nothing: a process whose Redis is away must not be restarted for it. `/readyz`
 looks whether an issue and a check could be written, at most once a second, and tells beside it what an
@@ -19,13 +19,13 @@ from pydantic import BaseModel
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 
-from service.api.auth import Access
-from service.api.call import Call
 from service.api.readiness import RETRY_AFTER_SECONDS, QueueState, ReadyAnswer, draining, ready_answer, unready_answer
-from service.api.reply import Reply, problem_reply
-from service.api.route import LeanRoute
 from service.core.ports import StoreUnavailable
 from service.core.store_health import StoreHealth
+from service.http.authentication import Access
+from service.http.request import Call
+from service.http.response import Reply, problem_reply
+from service.http.route import DirectRoute
 
 _T = TypeVar("_T")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,7 +39,7 @@ class AliveAnswer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class OperationsView:
-    """What the operators' doors may ask."""
+    """What the operators' endpoints may ask."""
 
     health: Callable[[], Awaitable[StoreHealth]]
     queue: Callable[[], Awaitable[QueueState]]
@@ -51,7 +51,7 @@ class OperationsView:
     metrics_text: Callable[[Counter[str] | None, Mapping[str, float]], bytes]
 
 
-class OperationsDoors:
+class OperationsEndpoints:
     """Answers probes and scrapes."""
 
     def __init__(self, view: OperationsView, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,7 +62,7 @@ class OperationsDoors:
     def routes(self, metrics_access: Access | None) -> list[BaseRoute]:
         """List the routes; `metrics_access` None leaves the numbers open to whoever reaches the port."""
         return [
-            LeanRoute(
+            DirectRoute(
                 "/livez",
                 self.livez,
                 room=None,
@@ -73,7 +73,7 @@ class OperationsDoors:
                 tags=["operations"],
                 summary="Alive?",
             ),
-            LeanRoute(
+            DirectRoute(
                 "/readyz",
                 self.readyz,
                 room=None,
@@ -85,7 +85,7 @@ class OperationsDoors:
                 tags=["operations"],
                 summary="Ready?",
             ),
-            LeanRoute(
+            DirectRoute(
                 "/metrics",
                 self.metrics,
                 room=None,
@@ -99,7 +99,7 @@ class OperationsDoors:
         ]
 
     async def livez(self, call: Call) -> AliveAnswer:  # noqa: ARG002 - every endpoint takes the call
-        """Say that the process answers. Nothing else is asked: a restart mends no Redis."""
+        """Say that the process answers. Nothing else is asked: a restart fixes no Redis."""
         return AliveAnswer()
 
     async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
@@ -129,10 +129,10 @@ class OperationsDoors:
         gauges: dict[str, float] = {"otp_sending_halted": 0 if self._view.sending_halted() is None else 1}
         if queue is not None:
             gauges |= {
-                "otp_owed": queue.owed,
+                "otp_outbox_pending": queue.pending,
                 "otp_awaiting_sid": queue.awaiting_sid,
-                "otp_owed_oldest_seconds": queue.oldest_seconds,
-                "otp_dead": queue.dead,
+                "otp_outbox_oldest_seconds": queue.oldest_seconds,
+                "otp_outbox_failed": queue.failed,
                 "otp_confirming_halted": 0 if queue.halted is None else 1,
                 "otp_confirming_worked": int(queue.is_worked),
             }

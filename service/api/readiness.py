@@ -4,8 +4,8 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, Field
 
-from service.api.problems import ProblemAnswer
 from service.core.store_health import StoreCause, StoreFault, StoreHealth
+from service.http.problems import ProblemAnswer
 
 RETRY_AFTER_SECONDS = 1.0
 _REFUSED = StoreFault(
@@ -19,20 +19,20 @@ class QueueState(Protocol):
     """The state of the confirmations."""
 
     @property
-    def owed(self) -> int:
-        """How many are owed."""
+    def pending(self) -> int:
+        """How many are pending."""
 
     @property
-    def dead(self) -> int:
+    def failed(self) -> int:
         """How many were given up."""
 
     @property
     def awaiting_sid(self) -> int:
-        """How many have no SID yet, so that they cannot be owed."""
+        """How many have no SID yet, so that they cannot be pending."""
 
     @property
     def oldest_seconds(self) -> float:
-        """How long the oldest one has been owed."""
+        """How long the oldest one has been pending."""
 
     @property
     def halted(self) -> str | None:
@@ -78,10 +78,10 @@ class ReadyAnswer(BaseModel):
         examples=["ok"],
     )
     confirming: str = Field(description="`ok`, or why confirmations are not posted. Checks continue.", examples=["ok"])
-    owed: int | None = Field(
+    outbox_pending: int | None = Field(
         default=None, description="Confirmations that Twilio has not taken yet; absent when unknown."
     )
-    dead: int | None = Field(
+    outbox_failed: int | None = Field(
         default=None, description="Confirmations given up in the last 14 days; absent when unknown."
     )
 
@@ -96,7 +96,7 @@ def ready_answer(health: StoreHealth, queue: QueueState | None, *, sending: str)
         confirming="unknown: part of the queue does not answer",
     )
     if queue is not None:
-        answer.owed, answer.dead = queue.owed, queue.dead
+        answer.outbox_pending, answer.outbox_failed = queue.pending, queue.failed
         answer.confirming = "ok" if queue.is_worked else "no worker is alive"
         if queue.halted is not None:
             answer.confirming = f"halted: {queue.halted}"

@@ -1,4 +1,4 @@
-"""The commands: `otp-service demo | serve | worker | sandbox | check | keys | numbers | owed`.
+"""The commands: `otp-service demo | serve | worker | sandbox | check | keys | numbers | outbox`.
 
 Each command reads the settings, opens what it needs and says in a sentence what is wrong when it
 cannot. Exit status: 0 done, 1 something is wrong (`check`, `demo --once`), 2 it cannot start.
@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from service import check as diagnosis
-from service.adapters.embedded import EmbeddedUnavailable
-from service.cli import audit, first_message, keys, numbers, owed, running
+from service import diagnosis as diagnosis
+from service.cli import audit, first_message, keys, numbers, outbox, running
 from service.cli.console import refuse
 from service.config.env_file import unread_names
 from service.config.settings import SETTINGS, SettingsRefused, load_settings
 from service.core.ports import StoreUnavailable
-from service.shared_output import occupy_closed_descriptors
+from service.embedded.server import EmbeddedUnavailable
+from service.logs.shared_output import occupy_closed_descriptors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (running.demo, running.serve, running.worker, running.sandbox):
@@ -46,7 +46,7 @@ def check(
     ] = None,
     timeout: Annotated[int, typer.Option(min=1, max=600, help="Seconds to wait for the code to be typed.")] = 300,
 ) -> None:
-    """Say what is wrong with the settings, Redis and the Twilio credentials, and how to mend it."""
+    """Say what is wrong with the settings, Redis and the Twilio credentials, and how to fix it."""
     if send_to is not None:
         first_message.refuse_without_terminal()
     settings = load_settings()
@@ -56,7 +56,7 @@ def check(
         typer.echo(f"{finding.level.upper():5} {finding.text}")
     if any(finding.level == "error" for finding in findings):
         if send_to is not None:
-            typer.echo("\nNothing was sent: mend the errors first.")
+            typer.echo("\nNothing was sent: fix the errors first.")
         raise typer.Exit(1)
     if send_to is not None:
         typer.echo()
@@ -65,4 +65,4 @@ def check(
 
 app.add_typer(keys.commands, name="keys")
 app.add_typer(numbers.commands, name="numbers")
-app.add_typer(owed.commands, name="owed")
+app.add_typer(outbox.commands, name="outbox")

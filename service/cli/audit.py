@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.shared_output import write_all
-from service.telemetry import open_journal
+from service.logs.event_log import open_event_log
+from service.logs.shared_output import write_all
 
 unwritten: list[OSError] = []  # why lines of this process are missing
 
@@ -27,13 +27,13 @@ def audited(operation: str, *, api_key: str | None = None, number_tag: str | Non
 
     What the block has done it must not print itself: a reader who is gone would make it a failure.
     """
-    journal = open_journal(to=_write)
+    event_log = open_event_log(to=_write)
     outcome = "failed"
     try:
         yield
         outcome = "done"
     finally:
-        journal(
+        event_log(
             "audit",
             operation=operation,
             operator=_operator(),
@@ -43,7 +43,7 @@ def audited(operation: str, *, api_key: str | None = None, number_tag: str | Non
         )
 
 
-def _write(line: bytes, _: bool) -> None:  # noqa: FBT001 - as `open_journal` calls it
+def _write(line: bytes, _: bool) -> None:  # noqa: FBT001 - as `open_event_log` calls it
     if sys.stderr is None:  # closed at the start
         return
     try:

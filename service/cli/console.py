@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from service.shared_output import write_all
+from service.logs.shared_output import write_all
 
 
 def show_alone(text: str) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from service.adapters.redis_ledgers import RedisApiKeys
-from service.api.keys import API_KEY_PREFIX, Scope, new_api_key, read_api_keys
 from service.app import open_redis
 from service.cli.audit import audited
 from service.cli.console import refuse, show_alone
 from service.config.settings import load_settings
+from service.core.api_keys import API_KEY_PREFIX, Scope, new_api_key, read_api_keys
+from service.store.ledgers import RedisApiKeys
 
 commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from service.adapters.redis_numbers import RedisNumbers
 from service.app import open_redis
 from service.cli.audit import audited
 from service.cli.console import refuse
@@ -20,6 +19,7 @@ from service.config.settings import load_settings, missing_secrets
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
 from service.core.phone import InvalidNumber, canonical_number
+from service.store.numbers import RedisNumbers
 
 commands = typer.Typer(no_args_is_help=True, help="See what is held about a number, lift its locks, erase it.")
 
@@ -69,7 +69,7 @@ def erase_number(number: Number) -> None:
         record = "its sends and failed checks" if erased.record else "no sends or failed checks"
         return (
             f"Erased: {_count(erased.verifications, 'verification')}, and {record}.\n"
-            "Left: Message SIDs of confirmations owed or dead (14 days at most), encrypted answers of Idempotency-Keys "
+            "Left: Message SIDs of confirmations pending or dead (14 days at most), sealed answers of Idempotency-Keys "
             "(24 hours at most), and what Twilio keeps of its messages."
         )
 

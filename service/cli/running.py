@@ -12,26 +12,26 @@ import uvicorn
 import uvloop
 from uvicorn.config import STARTUP_FAILURE
 
-from service.adapters.embedded import embedded_valkey
-from service.adapters.redis_error_counts import counted_errors
-from service.adapters.redis_ledgers import RedisStats
-from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.cli.console import refuse
 from service.config.policies import few_descriptors, twilio_account
 from service.config.settings import Settings, load_settings, missing_to_serve
-from service.core.ports import Journal
+from service.core.ports import EventLog
 from service.demo import run_demo
 from service.descriptors import raise_limit, sandbox_connections
-from service.dropped_lines import counting_dropped_lines
+from service.embedded.server import embedded_valkey
 from service.http_server import Connections, Server
-from service.library_log import take_over_output
 from service.listening import listen
+from service.logs.dropped_lines import counting_dropped_lines
+from service.logs.event_log import open_event_log
+from service.logs.library_log import take_over_output
 from service.parts import open_worker
+from service.providers.twilio.gateway import open_twilio
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.serving.alone import serve_alone
 from service.serving.supervisor import Supervisor, new_settings
-from service.telemetry import open_journal
+from service.store.error_counts import counted_errors
+from service.store.ledgers import RedisStats
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -43,7 +43,7 @@ def demo(
     port: Port = 8000,
     once: Annotated[bool, typer.Option("--once", help="End after the walk; exit 0 only if the loop closed.")] = False,
 ) -> None:
-    """Walk the loop in the terminal against a stand-in for Twilio, then go on serving. Needs no account."""
+    """Walk the loop in the terminal against a simulator for Twilio, then go on serving. Needs no account."""
     _end_in_order()
     raise_limit()
     take_over_output("warning")
@@ -59,17 +59,19 @@ def serve(
     settings = _settings_to_serve()
     raise_limit()
     take_over_output(settings.otp_log_level)
-    journal = open_journal(settings.otp_log_level)
-    _warn(settings, journal)
+    event_log = open_event_log(settings.otp_log_level)
+    _warn(settings, event_log)
     with ExitStack() as held:
         listeners = [held.enter_context(listen(host, port))]
         if settings.redis_url is None:
-            held.enter_context(_embedded(settings, journal))  # started once, before the workers race for it
+            held.enter_context(_embedded(settings, event_log))  # started once, before the workers race for it
         if workers == 1:
-            has_served = uvloop.run(serve_alone(settings, listeners, journal))
+            has_served = uvloop.run(serve_alone(settings, listeners, event_log))
         else:
             drain_seconds = settings.otp_drain_seconds
-            has_served = uvloop.run(Supervisor(listeners, workers, drain_seconds=drain_seconds, journal=journal).run())
+            has_served = uvloop.run(
+                Supervisor(listeners, workers, drain_seconds=drain_seconds, event_log=event_log).run()
+            )
     raise typer.Exit(0 if has_served else STARTUP_FAILURE)
 
 
@@ -82,8 +84,8 @@ def worker() -> None:
     take_over_output(settings.otp_log_level)
     with ExitStack() as held:
         if settings.redis_url is None:
-            journal = open_journal(settings.otp_log_level)
-            held.enter_context(_embedded(settings, journal))  # here, where a signal ends the wait for it
+            event_log = open_event_log(settings.otp_log_level)
+            held.enter_context(_embedded(settings, event_log))  # here, where a signal ends the wait for it
         uvloop.run(_work(settings))
 
 
@@ -94,28 +96,28 @@ async def _work(settings: Settings | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, orders.put_nowait, None)
     while settings is not None:
-        journal = open_journal(settings.otp_log_level)
-        loop.add_signal_handler(signal.SIGHUP, _reload, orders, journal)
+        event_log = open_event_log(settings.otp_log_level)
+        loop.add_signal_handler(signal.SIGHUP, _reload, orders, event_log)
         async with (
             open_redis(settings) as scripts,
             counting_dropped_lines(RedisStats(scripts).add),
             counted_errors(scripts),
             open_twilio(twilio_account(settings)) as twilio,
-            open_worker(settings, scripts, twilio, journal),
+            open_worker(settings, scripts, twilio, event_log),
         ):
             settings = await orders.get()
         if settings is not None:
-            journal("reload_done")
+            event_log("reload_done")
 
 
-def _reload(orders: "asyncio.Queue[Settings | None]", journal: Journal) -> None:
-    settings = new_settings(journal)
+def _reload(orders: "asyncio.Queue[Settings | None]", event_log: EventLog) -> None:
+    settings = new_settings(event_log)
     if settings is not None:
         orders.put_nowait(settings)
 
 
 def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
-    """Serve the stand-in for Twilio alone."""
+    """Serve the simulator for Twilio alone."""
     _end_in_order()
     raise_limit()
     listener = listen(host, port)
@@ -137,18 +139,18 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     Server(config).run(sockets=[listener])  # it raises the signal again that ends it
 
 
-def _warn(settings: Settings, journal: Journal) -> None:
+def _warn(settings: Settings, event_log: EventLog) -> None:
     """Warn here, not in the application: once for all workers."""
     if settings.otp_test_numbers:
-        journal("test_numbers_set")
+        event_log("test_numbers_set")
     few = few_descriptors(settings)
     if few is not None:
-        journal("few_descriptors", **few._asdict())
+        event_log("few_descriptors", **few._asdict())
 
 
-def _embedded(settings: Settings, journal: Journal) -> AbstractContextManager[str]:
+def _embedded(settings: Settings, event_log: EventLog) -> AbstractContextManager[str]:
     def warn(sentence: str) -> None:
-        journal("append_only_file_cut", reason=sentence)
+        event_log("append_only_file_cut", reason=sentence)
 
     return embedded_valkey(settings.otp_data_dir, warn=warn)
 

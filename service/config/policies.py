@@ -5,20 +5,20 @@ No part reads the settings itself: each receives what concerns it, frozen and in
 
 from typing import NamedTuple
 
-from service.adapters.redis_store import RecordPolicy
-from service.adapters.twilio_gateway import TwilioAccount
 from service.config.settings import EDGES, Settings
 from service.core.addresses import network_of
 from service.core.codes import Codes
 from service.core.confirming import ConfirmPolicy
-from service.core.guard import GuardPolicy
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
+from service.core.limiter import LimitPolicy
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.lost_messages import LookupPolicy
-from service.core.ports import Journal
+from service.core.ports import EventLog
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
+from service.providers.twilio.gateway import TwilioAccount
+from service.store.verifications import RecordPolicy
 
 
 class FewDescriptors(NamedTuple):
@@ -106,9 +106,9 @@ def lookup_policy(settings: Settings) -> LookupPolicy | None:
     return LookupPolicy() if keeps_all else None
 
 
-def guard_policy(settings: Settings) -> GuardPolicy:
+def limit_policy(settings: Settings) -> LimitPolicy:
     """Say which limits are shared."""
-    return GuardPolicy(
+    return LimitPolicy(
         client_ip=settings.otp_limit_ip,
         api_key=settings.otp_limit_key,
         prefix=settings.otp_limit_prefix,
@@ -134,7 +134,7 @@ def issue_policy(settings: Settings, codes: Codes) -> IssuePolicy:
     )
 
 
-def new_connections(settings: Settings, journal: Journal) -> Connections:
+def new_connections(settings: Settings, event_log: EventLog) -> Connections:
     """Bound the connections of this process. Behind proxies all come from these, so a peer may have all."""
     most = descriptor_shares(settings).connections
     default = most if settings.otp_trusted_proxies else most // 2
@@ -142,5 +142,5 @@ def new_connections(settings: Settings, journal: Journal) -> Connections:
         most,
         settings.otp_max_connections_per_peer or default,
         peer_of=network_of,
-        on_limit=lambda limit, bound: journal("connections_at_limit", limit=limit, connections=bound),
+        on_limit=lambda limit, bound: event_log("connections_at_limit", limit=limit, connections=bound),
     )

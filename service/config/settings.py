@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.adapters.dial import read_url
 from service.config import forms, number_forms
 from service.config.env_file import ENV_FILE, EnvFileRefused, read_env_file
 from service.config.forms import Count, LimitSpec, Optional, Span, Switch
@@ -29,6 +28,7 @@ from service.core.phone import (
     parse_number,
 )
 from service.core.texts import check_brand
+from service.redis_client.connecting import read_url
 
 # A region's address holds its edge: the one without ended on 2026-04-28 (API Domain Migration Guide).
 EDGES = {"us1": "ashburn", "ie1": "dublin", "au1": "sydney"}

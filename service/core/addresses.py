@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
-@lru_cache(maxsize=64)  # one request has its address read by the door, and again for its limit
+@lru_cache(maxsize=64)  # one request has its address read by the endpoint, and again for its limit
 def read_address(text: str) -> IPv4Address | IPv6Address:
     """Read an address. Raises `ValueError`."""
     return ip_address(text)

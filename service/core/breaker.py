@@ -10,7 +10,7 @@ of one message, when it is the third in a row. What Twilio refuses for the sake 
 
 Then sending halts: a send is refused before a limit or a record is written, and an Idempotency-Key that it has claimed
 is given back. After each pause one real send is let through to see; an answer to it ends the halt. Verifying never asks
-here, and confirmations have a halt of their own (`confirming`). Each process judges by its own sends and asks nobody.
+here, and confirmations have a halt of their own (`confirming`). Each process decides by its own sends and asks nobody.
 (Nygard, "Release It!": circuit breaker.)
 """
 
@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from service.core.ports import Journal
+from service.core.ports import EventLog
 from service.core.sender import AcceptedMessage, Refusal, SendPostponed, SendRefused, SendUnknown
 
 _REFUSED = "Twilio refuses the credentials"
@@ -49,11 +49,11 @@ class Breaker:
     def __init__(
         self,
         *,
-        journal: Journal,
+        event_log: EventLog,
         policy: BreakerPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._journal = journal
+        self._event_log = event_log
         self._policy = policy or BreakerPolicy()
         self._clock = clock
         self._failed_at: deque[float] = deque(maxlen=self._policy.failures)
@@ -104,7 +104,7 @@ class Breaker:
         self._refusals = 0
         if self.halted is not None:
             self._next_probe_at = self.halted = None
-            self._journal("sending_resumed")
+            self._event_log("sending_resumed")
 
     def _refused(self, *, is_certain: bool) -> None:
         self._failed_at.clear()  # an answer all the same
@@ -129,4 +129,4 @@ class Breaker:
         is_news, self.halted = reason != self.halted, reason
         self._next_probe_at = self._clock() + self._policy.pause_seconds
         if is_news:
-            self._journal("sending_halted", reason=reason)
+            self._event_log("sending_halted", reason=reason)

@@ -1,13 +1,13 @@
 """Claiming: which partitions may have confirmations that are due, and a lease on them.
 
-A partition is looked at when its next debt is due, when this process has just written one there, and every half second,
-for other processes write too and cannot wake this one. What to do with a debt is decided by `confirming`.
+A partition is looked at when its next entry is due, when this process has just written one there, and twice a second,
+for other processes write too and cannot wake this one. What to do with an entry is decided by `confirming`.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from service.core.ports import Claim, ConfirmationStore, Journal
+from service.core.ports import Claim, ConfirmationStore, EventLog
 
 PARTITIONS = "0123456789abcdef"
 _STEP_MS = 1000  # claims that cross each other differ by less
@@ -24,13 +24,13 @@ class Claiming:
         poll_seconds: float,
         *,
         clock: Callable[[], float],
-        journal: Journal,
+        event_log: EventLog,
     ) -> None:
         self._store = store
         self._lease_ms = lease_ms
         self._poll_seconds = poll_seconds
         self._clock = clock
-        self._journal = journal
+        self._event_log = event_log
         self._latest_ms: dict[str, int] = {}  # the store's time at each partition's last claim
         self._quiet_until = 0.0
         self._next_look = dict.fromkeys(PARTITIONS, 0.0)
@@ -50,8 +50,8 @@ class Claiming:
         return sorted((name for name in PARTITIONS if self._next_look[name] <= now), key=self._next_look.__getitem__)
 
     async def claim(self, partition: str, most: int) -> Claim:
-        """Lease so many of the partition's due debts at most; 0 only looks. Raises `StoreUnavailable`."""
-        # Before the claim, for whoever owes and wakes us while it is under way wants another look.
+        """Lease so many of the partition's due entries at most; 0 only looks. Raises `StoreUnavailable`."""
+        # Before the claim, for whoever enqueued and wakes us while it is under way wants another look.
         self._next_look[partition] = self._clock() + self._poll_seconds
         claim = await self._store.claim(partition, lease_ms=self._lease_ms, most=most)
         self._compare_clock(partition, claim.now_ms)
@@ -65,10 +65,10 @@ class Claiming:
         self._latest_ms[partition] = now_ms
         if back_ms >= _STEP_MS and self._clock() >= self._quiet_until:  # one line for all partitions of a node
             self._quiet_until = self._clock() + _QUIET_SECONDS
-            self._journal("store_clock_stepped_back", delay_ms=back_ms)
+            self._event_log("store_clock_stepped_back", delay_ms=back_ms)
 
     async def earliest(self, partitions: Sequence[str]) -> str | None:
-        """Look at all these partitions, which keeps their debts alive; name the one whose debt was due first.
+        """Look at all these partitions, which keeps their entries alive; name the one whose entry was due first.
 
         The first of all: a message that is refused alone comes back last, and cannot be every probe.
         """

@@ -1,8 +1,8 @@
-"""Confirming: the worker that tells Twilio, for each SID owed, that its code came back.
+"""Confirming: the worker that tells Twilio, for each SID pending, that its code came back.
 
-At least once, and with no fault exactly once: a debt is leased, posted, settled. Whoever dies in
+At least once, and with no fault exactly once: an entry is leased, posted, settled. Whoever dies in
 between leaves a lease that runs out (30 s), and another worker takes over; a settlement that Redis
-does not take is repeated for most of the lease. A debt is never given up while Twilio may still take
+does not take is repeated for most of the lease. An entry is never given up while Twilio may still take
 it: busy, broken or silent answers are tried for 24 h. When many fail, or the credentials are refused,
 posting halts but for probes (`halting`). (Twilio: Message Feedback.)
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from service.core.claiming import Claiming
 from service.core.halting import Halt, HaltPolicy
-from service.core.ports import Claim, ConfirmationStore, Debt, Journal, StoreUnavailable
+from service.core.ports import Claim, ConfirmationStore, EventLog, OutboxEntry, StoreUnavailable
 from service.core.retrying import Retries
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused, Sender
 from service.core.settling import Settling
@@ -37,7 +37,7 @@ class ConfirmPolicy(HaltPolicy):
     shortest_delay_seconds: float = 1.0
     longest_delay_seconds: float = 300.0
     give_up_ms: int = 24 * 3_600_000
-    least_tries: int = 20  # a debt may have grown old while nothing was posted at all
+    least_tries: int = 20  # an entry may have grown old while nothing was posted at all
 
 
 class Confirming:
@@ -50,7 +50,7 @@ class Confirming:
         *,
         policy: ConfirmPolicy,
         settlements: Retries,
-        journal: Journal,
+        event_log: EventLog,
         jitter: Callable[[float, float], float] = random.uniform,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,19 +58,19 @@ class Confirming:
         self._sender = sender
         self._policy = policy
         self.settlements = settlements
-        self._settling = Settling(store, settlements, lease_ms=policy.lease_ms, journal=journal)
-        self._journal = journal
+        self._settling = Settling(store, settlements, lease_ms=policy.lease_ms, event_log=event_log)
+        self._event_log = event_log
         self._jitter = jitter
         self._clock = clock
         self._wake_up = asyncio.Event()
         self._stopping = False
         self._posting: set[asyncio.Task[None]] = set()
-        self._claiming = Claiming(store, policy.lease_ms, policy.poll_seconds, clock=clock, journal=journal)
+        self._claiming = Claiming(store, policy.lease_ms, policy.poll_seconds, clock=clock, event_log=event_log)
         self._next_beat = 0.0
         self._halt = Halt(policy, clock)
 
     def wake(self, partition: str) -> None:
-        """Look at a partition now: this process has just written a debt there."""
+        """Look at a partition now: this process has just written an entry there."""
         self._claiming.look_by(partition, self._clock())
         self._wake_up.set()
 
@@ -80,18 +80,18 @@ class Confirming:
         self._wake_up.set()
 
     async def run(self) -> None:
-        """Work until `stop`; Redis away or a poisoned debt ends nothing."""
-        self._journal("worker_started")
+        """Work until `stop`; Redis away or a poisoned entry ends nothing."""
+        self._event_log("worker_started")
         while not self._stopping:
             self._wake_up.clear()  # first: whoever wakes us from here on cuts the pause
             try:
                 await self.step()
                 pause_seconds = self._pause_seconds()
             except StoreUnavailable as away:
-                self._journal("worker_waits_for_store", reason=str(away))
+                self._event_log("worker_waits_for_store", reason=str(away))
                 pause_seconds = 1.0
-            except Exception as fault:  # noqa: BLE001 - a worker that died would leave every debt unpaid, in silence
-                self._journal("worker_fault", reason=type(fault).__name__)
+            except Exception as fault:  # noqa: BLE001 - a worker that died would leave every entry unpaid, in silence
+                self._event_log("worker_fault", reason=type(fault).__name__)
                 pause_seconds = 1.0
             await self._pause(pause_seconds)
         try:
@@ -99,7 +99,7 @@ class Confirming:
         finally:  # when the time for that is over: what Twilio has answered by now is settled in the background
             for task in self._posting:
                 task.cancel()
-        self._journal("worker_stopped")
+        self._event_log("worker_stopped")
 
     async def step(self) -> int:
         """Claim what is due, as far as there are free hands, and start posting it; return how many."""
@@ -119,46 +119,46 @@ class Confirming:
         while self._posting:
             await asyncio.wait(self._posting)
 
-    async def post(self, debt: Debt, *, now_ms: int) -> None:
-        """Post one claimed confirmation and settle, postpone or bury the debt by Twilio's answer."""
-        if not debt.legible or not is_sid(debt.sid):
-            await self._settling.bury(debt, "illegible")
+    async def post(self, entry: OutboxEntry, *, now_ms: int) -> None:
+        """Post one claimed confirmation and settle, postpone or fail the entry by Twilio's answer."""
+        if not entry.legible or not is_sid(entry.sid):
+            await self._settling.fail(entry, "illegible")
             return
         try:
-            await self._sender.confirm(debt.sid)
+            await self._sender.confirm(entry.sid)
         except ConfirmForbidden as forbidden:
-            await self._forbid(debt, forbidden)
+            await self._forbid(entry, forbidden)
         except ConfirmPostponed as postponed:
-            await self._try_later(debt, postponed, now_ms)
+            await self._try_later(entry, postponed, now_ms)
         except ConfirmRefused as refused:
-            await self._resume(debt)
-            await self._settling.bury(debt, str(refused))
+            await self._resume(entry)
+            await self._settling.fail(entry, str(refused))
         else:
-            await self._resume(debt)
-            await self._settling.settle(debt, waited_ms=now_ms - debt.since_ms)
+            await self._resume(entry)
+            await self._settling.settle(entry, waited_ms=now_ms - entry.since_ms)
 
     async def _beat(self) -> None:
         """Say that a worker is alive, so that its absence can be seen."""
         if self._clock() >= self._next_beat:
             self._next_beat = self._clock() + _BEAT_SECONDS
-            with suppress(StoreUnavailable):  # a note: the node that keeps it may be away, and the debts elsewhere
+            with suppress(StoreUnavailable):  # a note: the node that keeps it may be away, and the entries elsewhere
                 await self._store.beat(_BEAT_LASTS_SECONDS)
 
     async def _claim_all(self, most: Mapping[str, int], *, is_probe: bool = False) -> int:
         """Claim from several partitions in one round trip; what one of them fails to give stops none of the others."""
         claims = await asyncio.gather(*map(self._claiming.claim, most, most.values()), return_exceptions=True)
-        debts = [(debt, claim.now_ms) for claim in claims if isinstance(claim, Claim) for debt in claim.debts]
-        for debt, now_ms in debts:
-            task = asyncio.create_task(self._post_guarded(debt, now_ms, is_probe=is_probe))
+        entries = [(entry, claim.now_ms) for claim in claims if isinstance(claim, Claim) for entry in claim.entries]
+        for entry, now_ms in entries:
+            task = asyncio.create_task(self._post_guarded(entry, now_ms, is_probe=is_probe))
             self._posting.add(task)
             task.add_done_callback(self._done)
         for claim in claims:
             if isinstance(claim, BaseException):
                 raise claim  # only now: what other partitions gave is leased to us, whichever node is away
-        return len(debts)
+        return len(entries)
 
     async def _probe(self, partitions: Sequence[str]) -> int:
-        """Post a single debt, to learn whether Twilio takes it; look at all, which keeps them alive."""
+        """Post a single entry, to learn whether Twilio takes it; look at all, which keeps them alive."""
         self._halt.begin_probe()
         partition = await self._claiming.earliest(partitions)
         if partition is None:
@@ -170,36 +170,36 @@ class Confirming:
         self._posting.discard(task)
         self._wake_up.set()
 
-    async def _post_guarded(self, debt: Debt, now_ms: int, *, is_probe: bool) -> None:
-        """Post a debt without letting its failure reach the others; what was leased as a halt began is given back."""
+    async def _post_guarded(self, entry: OutboxEntry, now_ms: int, *, is_probe: bool) -> None:
+        """Post an entry without letting its failure reach the others; what was leased as a halt began is given back."""
         if self._halt.seconds_left > 0 and not is_probe:
-            await self._settling.postpone(debt, delay_ms=0, was_tried=False)
+            await self._settling.postpone(entry, delay_ms=0, was_tried=False)
             return
         try:
-            await self.post(debt, now_ms=now_ms)
-        except Exception as fault:  # noqa: BLE001 - a fault of ours in one debt must hold up nobody
-            self._journal("confirmation_fault", sid=debt.sid, reason=type(fault).__name__)
-            await self._settling.postpone(debt, delay_ms=self._delay_ms(debt, None), was_tried=True)
+            await self.post(entry, now_ms=now_ms)
+        except Exception as fault:  # noqa: BLE001 - a fault of ours in one entry must hold up nobody
+            self._event_log("confirmation_fault", sid=entry.sid, reason=type(fault).__name__)
+            await self._settling.postpone(entry, delay_ms=self._delay_ms(entry, None), was_tried=True)
 
-    async def _forbid(self, debt: Debt, forbidden: ConfirmForbidden) -> None:
+    async def _forbid(self, entry: OutboxEntry, forbidden: ConfirmForbidden) -> None:
         """Stop posting, unless Twilio accepted others between several refusals of this one message."""
-        if not forbidden.is_of_credentials and self._halt.is_forbidden_alone(debt.sid):
-            await self._settling.bury(debt, f"{forbidden}, for this message alone")
+        if not forbidden.is_of_credentials and self._halt.is_forbidden_alone(entry.sid):
+            await self._settling.fail(entry, f"{forbidden}, for this message alone")
             return
         if self._halt.forbid(str(forbidden)):
             await self._note_halt(is_new=True)
-        await self._settling.postpone(debt, delay_ms=int(self._policy.probe_seconds * 1000), was_tried=False)
+        await self._settling.postpone(entry, delay_ms=int(self._policy.probe_seconds * 1000), was_tried=False)
 
     async def _note_halt(self, *, is_new: bool) -> None:
         if is_new:
-            self._journal("confirming_halted", reason=self._halt.reason)
+            self._event_log("confirming_halted", reason=self._halt.reason)
         with suppress(StoreUnavailable):  # the next probe notes it again
             await self._store.halt(self._halt.reason or "", ttl_seconds=_NOTE_LASTS_SECONDS)
 
-    async def _resume(self, debt: Debt) -> None:
+    async def _resume(self, entry: OutboxEntry) -> None:
         """Take up full speed again: Twilio has answered."""
-        if self._halt.answered(debt.sid):
-            self._journal("confirming_resumed")
+        if self._halt.answered(entry.sid):
+            self._event_log("confirming_resumed")
             self._wake_up.set()
             try:
                 await self._clear_note()
@@ -210,27 +210,27 @@ class Confirming:
         if self._halt.reason is None:
             await self._store.resume()
 
-    async def _try_later(self, debt: Debt, postponed: ConfirmPostponed, now_ms: int) -> None:
-        if self._halt.fail(debt.sid, str(postponed), postponed.retry_after_seconds):
+    async def _try_later(self, entry: OutboxEntry, postponed: ConfirmPostponed, now_ms: int) -> None:
+        if self._halt.fail(entry.sid, str(postponed), postponed.retry_after_seconds):
             await self._note_halt(is_new=True)
-        if now_ms - debt.since_ms >= self._policy.give_up_ms and debt.tries >= self._policy.least_tries:
-            await self._settling.bury(debt, f"given up after {self._policy.give_up_ms // 3_600_000} h: {postponed}")
+        if now_ms - entry.since_ms >= self._policy.give_up_ms and entry.tries >= self._policy.least_tries:
+            await self._settling.fail(entry, f"given up after {self._policy.give_up_ms // 3_600_000} h: {postponed}")
             return
-        delay_ms = self._delay_ms(debt, postponed.retry_after_seconds)
-        await self._settling.postpone(debt, delay_ms=delay_ms, was_tried=True)
-        self._journal(
-            "confirmation_postponed", sid=debt.sid, reason=str(postponed), tries=debt.tries + 1, delay_ms=delay_ms
+        delay_ms = self._delay_ms(entry, postponed.retry_after_seconds)
+        await self._settling.postpone(entry, delay_ms=delay_ms, was_tried=True)
+        self._event_log(
+            "confirmation_postponed", sid=entry.sid, reason=str(postponed), tries=entry.tries + 1, delay_ms=delay_ms
         )
 
-    def _delay_ms(self, debt: Debt, retry_after_seconds: float | None) -> int:
+    def _delay_ms(self, entry: OutboxEntry, retry_after_seconds: float | None) -> int:
         """Full jitter under a doubling ceiling; Twilio's own Retry-After, when longer, is kept.
 
-        While posting is halted no debt waits longer than a probe, so that all leave when Twilio works again.
+        While posting is halted no entry waits longer than a probe, so that all leave when Twilio works again.
         """
         shortest, longest = self._policy.shortest_delay_seconds, self._policy.longest_delay_seconds
         if self._halt.reason is not None:
             longest = max(shortest, min(longest, self._halt.pause_seconds))
-        ceiling = min(longest, shortest * 2 ** min(debt.tries + 1, 20))
+        ceiling = min(longest, shortest * 2 ** min(entry.tries + 1, 20))
         return int(1000 * max(self._jitter(shortest, ceiling), retry_after_seconds or 0))
 
     def _pause_seconds(self) -> float:

@@ -8,7 +8,7 @@ confirmation leave. (Twilio: "Track the Message Status of Outbound Messages".)
 import re
 from collections.abc import Callable
 
-from service.core.ports import Journal, VerificationStore
+from service.core.ports import EventLog, VerificationStore
 from service.core.verification import Delivery, partition_of
 
 # Twilio's words on the left; new ones may appear without notice and say nothing to us.
@@ -62,10 +62,10 @@ def sender_of(text: str) -> str | None:
 class DeliveryReports:
     """Takes in what the signed status callbacks say."""
 
-    def __init__(self, store: VerificationStore, *, wake: Callable[[str], None], journal: Journal) -> None:
+    def __init__(self, store: VerificationStore, *, wake: Callable[[str], None], event_log: EventLog) -> None:
         self._store = store
         self._wake = wake
-        self._journal = journal
+        self._event_log = event_log
 
     async def record(
         self,
@@ -79,16 +79,16 @@ class DeliveryReports:
     ) -> None:
         """Record one callback; wake the worker when it freed a waiting confirmation. May be repeated."""
         status = delivery_of(word)
-        owes = await self._store.deliver(
+        enqueued = await self._store.deliver(
             verification_id, send_number, sid=sid, status=status, error_code=error_code, sender=sender
         )
-        self._journal(
+        self._event_log(
             "delivery_reported",
             verification_id=verification_id,
             send=send_number,
             delivery=status,
             error_code=error_code,
-            owes=owes,
+            enqueued=enqueued,
         )
-        if owes:
+        if enqueued:
             self._wake(partition_of(verification_id))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from service.core.keyring import Keyring, SealBroken
-from service.core.ports import Begun, IdempotencyStore, Journal, StoreUnavailable
+from service.core.ports import Begun, EventLog, IdempotencyStore, StoreUnavailable
 from service.core.retrying import Retries, Step
 from service.core.sending import MessageRefused
 from service.core.store_health import UNREADABLE
@@ -60,11 +60,11 @@ class Repeatable:
 class Idempotency:
     """Claims keys, keeps answers. What gives a claim back goes on in the background while the store is away."""
 
-    def __init__(self, store: IdempotencyStore, keyring: Keyring, *, retries: Retries, journal: Journal) -> None:
+    def __init__(self, store: IdempotencyStore, keyring: Keyring, *, retries: Retries, event_log: EventLog) -> None:
         self._store = store
         self._keyring = keyring
         self._retries = retries
-        self._journal = journal
+        self._event_log = event_log
 
     def key(self, *, scope: str, key: str, content: bytes) -> IdempotencyKey:
         """Name a key: `scope` is the caller and the route, so that callers never meet; `content` is what is asked."""
@@ -107,7 +107,7 @@ class Idempotency:
             await self._do(partial(self._store.finish, key.tag, fence=key.fence, answer=sealed), "answer_not_kept")
 
     async def release(self, key: IdempotencyKey | None) -> None:
-        """Forget the key: the request failed in a way that a repeat may mend. Raises nothing."""
+        """Forget the key: the request failed in a way that a repeat may fix. Raises nothing."""
         if key is not None:
             await self._do(partial(self._store.release, key.tag, fence=key.fence), _NOT_RELEASED)
 
@@ -126,5 +126,5 @@ class Idempotency:
         self._retries.add(
             step,
             for_seconds=LEASE_MS / 1000,  # then a repeat takes the claim over anyhow
-            given_up=lambda reason: self._journal(event, reason=reason),
+            given_up=lambda reason: self._event_log(event, reason=reason),
         )

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from service.core.breaker import SendingHalted
 from service.core.codes import Codes
-from service.core.guard import Guard, Reservation
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
 from service.core.keyring import Keyring
+from service.core.limiter import Limiter, Reservation
 from service.core.phone import NumberPolicy, PhoneNumber, parse_number
 from service.core.ports import (
     AlreadySent,
@@ -83,7 +83,7 @@ class Issuing:
         *,
         store: VerificationStore,
         sending: Sending,
-        guard: Guard,
+        limiter: Limiter,
         idempotency: Idempotency,
         undoing: Undoing,
         keyring: Keyring,
@@ -91,7 +91,7 @@ class Issuing:
     ) -> None:
         self._store = store
         self._sending = sending
-        self._guard = guard
+        self._limiter = limiter
         self._idempotency = idempotency
         self._undoing = undoing
         self._keyring = keyring
@@ -107,11 +107,11 @@ class Issuing:
         Raises `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
         number = request.number
-        if self._guard.requires_client_ip and request.client_ip is None:
+        if self._limiter.requires_client_ip and request.client_ip is None:
             raise ClientIpRequired
         verification_id = new_id(self._keyring.partition(number.e164))
-        client, key = self._guard.client_tag(request.client_ip), self._guard.key_tag(request.caller)
-        reservation = self._guard.reservation(to=number.e164, country=number.country, key_tag=key, client_tag=client)
+        client, key = self._limiter.client_tag(request.client_ip), self._limiter.key_tag(request.caller)
+        reservation = self._limiter.reservation(to=number.e164, country=number.country, key_tag=key, client_tag=client)
         abandoned_id, refusal = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, repeatable.key, reservation)
         async with self._undoing.on_failure(repeatable.key, reservation) as taken:
@@ -146,8 +146,8 @@ class Issuing:
             key, verification_id, self._store.read(verification_id, owner=owner)
         )
         # A front end spends the budget of the key that issued: its own would be a way around it.
-        key_tag = (None if caller else verification.key_tag) or self._guard.key_tag(caller)
-        reservation = self._guard.reservation(
+        key_tag = (None if caller else verification.key_tag) or self._limiter.key_tag(caller)
+        reservation = self._limiter.reservation(
             to=verification.to, country=verification.country, key_tag=key_tag, client_tag=verification.client_tag
         )
         async with self._undoing.on_failure(key, reservation) as taken:

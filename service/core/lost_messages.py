@@ -27,7 +27,7 @@ from typing import Protocol
 from service.core.claiming import PARTITIONS
 from service.core.codes import LONGEST, SHORTEST
 from service.core.keyring import Keyring
-from service.core.ports import Journal, StoreUnavailable, VerificationStore
+from service.core.ports import EventLog, StoreUnavailable, VerificationStore
 from service.core.retrying import Retries
 from service.core.verification import Delivery, partition_of
 
@@ -121,7 +121,7 @@ class LostMessages:
         policy: LookupPolicy,
         retries: Retries,
         wake: Callable[[str], None],
-        journal: Journal,
+        event_log: EventLog,
     ) -> None:
         self._lost = lost
         self._verifications = verifications
@@ -130,7 +130,7 @@ class LostMessages:
         self._policy = policy
         self._retries = retries
         self._wake = wake
-        self._journal = journal
+        self._event_log = event_log
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -143,9 +143,9 @@ class LostMessages:
             try:
                 await self._look_everywhere()
             except StoreUnavailable as away:
-                self._journal("worker_waits_for_store", reason=str(away))
+                self._event_log("worker_waits_for_store", reason=str(away))
             except Exception as fault:  # noqa: BLE001 - it would end all looks, in silence
-                self._journal("worker_fault", reason=type(fault).__name__)
+                self._event_log("worker_fault", reason=type(fault).__name__)
             await self._pause(self._policy.poll_seconds)
 
     async def look_up(self, lost: LostMessage) -> float:
@@ -160,7 +160,7 @@ class LostMessages:
             await self._found(lost, fitting[0])
         else:
             told = {"verification_id": lost.verification_id, "send": lost.send_number}
-            self._journal("lost_message_not_found", **told, reason="several fit" if fitting else "none fits")
+            self._event_log("lost_message_not_found", **told, reason="several fit" if fitting else "none fits")
             await self._lost.looked_up(lost, LookupOutcome.NOT_FOUND)
         return self._policy.pause_seconds
 
@@ -183,15 +183,15 @@ class LostMessages:
     async def _found(self, lost: LostMessage, message: ListedMessage) -> None:
         """Record the SID as its callback would have, if need be in the background."""
         told = {"verification_id": lost.verification_id, "send": lost.send_number, "sid": message.sid}
-        self._journal("lost_message_found", **told, delivery=message.status)
+        self._event_log("lost_message_found", **told, delivery=message.status)
         await self._retries.run(
             partial(self._record, lost, message),
             for_seconds=_KEPT_TRYING_SECONDS,
-            given_up=lambda reason: self._journal("sid_not_attached", **told, reason=reason),
+            given_up=lambda reason: self._event_log("sid_not_attached", **told, reason=reason),
         )
 
     async def _record(self, lost: LostMessage, message: ListedMessage) -> None:
-        owes = await self._verifications.deliver(
+        enqueued = await self._verifications.deliver(
             lost.verification_id,
             lost.send_number,
             sid=message.sid,
@@ -199,7 +199,7 @@ class LostMessages:
             error_code=message.error_code,
             sender=message.sender,
         )
-        if owes:
+        if enqueued:
             self._wake(partition_of(lost.verification_id))
         await self._lost.looked_up(lost, LookupOutcome.FOUND)
 
@@ -208,7 +208,7 @@ class LostMessages:
         pause_seconds = _FORBIDDEN_PAUSE_SECONDS if failed.is_forbidden else _FAILED_PAUSE_SECONDS
         pause_seconds = max(pause_seconds, failed.retry_after_seconds or 0)
         delay_ms = int(pause_seconds * 1000)
-        self._journal(
+        self._event_log(
             "lookup_failed",
             verification_id=lost.verification_id,
             send=lost.send_number,

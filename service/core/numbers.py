@@ -5,7 +5,7 @@ a verification has used up stays used up (a new one brings new attempts), and so
 with others.
 
 *Erase* forgets every verification of the number too (GDPR, article 17). What is left holds no
-number, or cannot be found by one: confirmations owed or dead (a Message SID; 14 days at most), kept answers of
+number, or cannot be found by one: confirmations pending or dead (a Message SID; 14 days at most), kept answers of
 Idempotency-Keys (encrypted, named by a digest of the key; 24 hours), limits and counters (of many). A confirmation
 that still waits for its SID goes with its record.
 """

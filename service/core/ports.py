@@ -1,6 +1,6 @@
 """What the rules need from Redis, the webhooks and the log, as Protocols: the docstrings are the contract.
 
-Each has one implementation, in `service.adapters` or `service.telemetry`, which translates and
+Each has one implementation, in `service.store` or `service.logs.event_log`, which translates and
 decides nothing. No error carries a number, a code or a credential. The way to Twilio is in `sender`.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from service.core.limits import Limit, Limits, Unit
 from service.core.store_health import UNKNOWN, StoreCause, StoreFault
-from service.core.verification import Action, Channel, Delivery, Judgement, Verification
+from service.core.verification import Action, Channel, CheckResult, Delivery, Verification
 
 
 class StoreUnavailable(Exception):
@@ -46,7 +46,7 @@ class NewVerification(NamedTuple):
     app_hash: str | None
     client_tag: str | None = None
     key_tag: str | None = None
-    is_test: bool = False  # nothing is sent, so no confirmation is ever owed
+    is_test: bool = False  # nothing is sent, so no confirmation is ever pending
     owner: str | None = None  # tag of whose API keys find it
 
 
@@ -72,7 +72,7 @@ class WrittenSend(NamedTuple):
 
 
 class Limited(Exception):
-    """A limit is used up: which one, what it allows, and when to come back. Who may hear which is the doors' affair."""
+    """A limit is used up: which one, its windows, and when to come back. The HTTP routes decide who is told which."""
 
     def __init__(self, retry_after_ms: int, limit: Limit, limits: Limits) -> None:
         super().__init__(f"{limit}: retry after {retry_after_ms} ms")
@@ -106,7 +106,7 @@ class SendsExhausted(Exception):
 
 
 class IdTaken(Exception):
-    """A verification has this id already: another process took this request for dead, and has issued."""
+    """A verification has this id already: another process took this request for failed, and has issued."""
 
 
 class SameCode(Exception):
@@ -145,7 +145,7 @@ class VerificationStore(Protocol):
         error_code: int | None = None,
         sender: str | None = None,
     ) -> bool:
-        """Record the SID, status and sender of a send; tell whether a waiting confirmation became owed.
+        """Record the SID, status and sender of a send; tell whether a waiting confirmation became pending.
 
         May be repeated. An unknown verification or send, or another SID, changes nothing.
         """
@@ -170,8 +170,8 @@ class VerificationStore(Protocol):
         An unknown verification or send changes nothing, nor does one of which Twilio has spoken.
         """
 
-    async def judge(self, check: Check) -> Judgement:
-        """Judge a check: count, compare, consume once, owe. Raises `OtherBody`."""
+    async def check(self, check: Check) -> CheckResult:
+        """Check a check: count, compare, consume once, enqueue. Raises `OtherBody`."""
 
     async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """End a pending verification; one that has ended stays as it is."""
@@ -201,8 +201,8 @@ class LimitStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Debt:
-    """One confirmation owed to Twilio."""
+class OutboxEntry:
+    """One confirmation pending to Twilio."""
 
     partition: str
     sid: str
@@ -216,42 +216,42 @@ class Debt:
 
     @property
     def legible(self) -> bool:
-        """Tell whether the particulars of this debt could be read."""
+        """Tell whether the particulars of this entry could be read."""
         return self.since_ms > 0
 
 
 @dataclass(frozen=True, slots=True)
-class DeadDebt:
-    """A confirmation that was given up, kept 14 days for `owed replay`."""
+class FailedEntry:
+    """A confirmation that was given up, kept 14 days for `outbox retry`."""
 
-    debt: Debt
-    died_at_ms: int
+    entry: OutboxEntry
+    failed_at_ms: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim brought: leased debts, and when the partition's next debt is due."""
+    """What one claim brought: leased entries, and when the partition's next entry is due."""
 
-    debts: tuple[Debt, ...]
+    entries: tuple[OutboxEntry, ...]
     now_ms: int
     next_due_ms: int | None
 
 
 class ConfirmationStore(Protocol):
-    """Keeps the debts. Every method is one atomic step; all raise `StoreUnavailable`."""
+    """Keeps the entries. Every method is one atomic step; all raise `StoreUnavailable`."""
 
     async def claim(self, partition: str, *, lease_ms: int, most: int) -> Claim:
-        """Lease the due debts of a partition, oldest first."""
+        """Lease the due entries of a partition, oldest first."""
 
-    async def settle(self, debt: Debt) -> bool:
-        """Remove a debt that Twilio has accepted; False when another worker did."""
+    async def settle(self, entry: OutboxEntry) -> bool:
+        """Remove an entry that Twilio has accepted; False when another worker did."""
 
-    async def bury(self, debt: Debt, reason: str) -> bool:
-        """Move a debt to the dead; False when another worker has ended or leased it."""
+    async def fail(self, entry: OutboxEntry, reason: str) -> bool:
+        """Move an entry to the failed; False when another worker has ended or leased it."""
 
-    async def postpone(self, debt: Debt, *, delay_ms: int, was_tried: bool) -> bool:
-        """Give a debt back, due later; False when its lease has passed to another worker."""
+    async def postpone(self, entry: OutboxEntry, *, delay_ms: int, was_tried: bool) -> bool:
+        """Give an entry back, due later; False when its lease has passed to another worker."""
 
     async def halt(self, reason: str, ttl_seconds: int) -> None:
         """Note for every process that posting has stopped."""
@@ -314,7 +314,7 @@ class CallbackSignature(Protocol):
         """Tell whether Twilio signed these form fields, blanks included, for this public URL; by `settings`, if any."""
 
 
-class Journal(Protocol):
+class EventLog(Protocol):
     """Writes one event with its fields; what is not on the list of known fields is not written."""
 
     def __call__(self, event: str, /, **fields: object) -> None:

@@ -1,7 +1,7 @@
 """What the rules need from Twilio, as a Protocol: the docstrings are the contract.
 
 Whether a failure is permanent, passing or ambiguous is in its type, never in its text; no error
-carries a number, a code or a credential. The one implementation is `adapters.twilio_gateway`.
+carries a number, a code or a credential. The one implementation is `providers.twilio.gateway`.
 """
 
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ class ConfirmRefused(Exception):
 
 
 class ConfirmForbidden(Exception):
-    """Our credentials are refused (401, 403): no confirmation can be posted until they are mended.
+    """Our credentials are refused (401, 403): no confirmation can be posted until they are fixed.
 
     `is_of_credentials`: it says nothing about the one message; otherwise (403) that may be the cause.
     """

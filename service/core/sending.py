@@ -15,7 +15,7 @@ from functools import partial
 
 from service.core.breaker import Breaker
 from service.core.codes import Codes
-from service.core.ports import Journal, UnknownVerification, VerificationStore
+from service.core.ports import EventLog, UnknownVerification, VerificationStore
 from service.core.retrying import Retries
 from service.core.sender import (
     AcceptedMessage,
@@ -32,7 +32,7 @@ from service.core.verification import Verification, partition_of
 _OURS = frozenset({Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED})
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 1.0  # a caller waits at the other end; a longer Retry-After is handed on to it
-_WAITS_FOR_SID_SECONDS = 3600.0  # how long at least a record lives on while its confirmation waits: see judge.lua
+_WAITS_FOR_SID_SECONDS = 3600.0  # how long at least a record lives on while its confirmation waits: see check.lua
 _NO_PLACE_RETRY_SECONDS = 5.0  # by then the slowest call to Twilio has ended
 
 
@@ -47,7 +47,7 @@ class MessageRefused(Exception):
 
     @property
     def is_ours(self) -> bool:
-        """Tell whether the operator, not the recipient, is the cause: mending it makes a repeat worth while."""
+        """Tell whether the operator, not the recipient, is the cause: fixing it makes a repeat worth while."""
         return self.refusal in _OURS
 
 
@@ -75,7 +75,7 @@ class Sending:
         late_window_seconds: float,
         attachments: Retries,
         wake: Callable[[str], None],
-        journal: Journal,
+        event_log: EventLog,
     ) -> None:
         self._store = store
         self._sender = sender
@@ -86,7 +86,7 @@ class Sending:
         self._late_window_seconds = late_window_seconds
         self._attachments = attachments
         self._wake = wake
-        self._journal = journal
+        self._event_log = event_log
 
     async def send(
         self, verification: Verification, code: str, *, keep: Callable[[Verification], Awaitable[object]] | None
@@ -113,18 +113,18 @@ class Sending:
         """Post the newest send; None when Twilio says nothing of it."""
         send = verification.sends[-1]
         if self._codes.is_fixed(verification.to):
-            self._journal("test_number_not_sent_to", verification_id=verification.id, send=send.number)
+            self._event_log("test_number_not_sent_to", verification_id=verification.id, send=send.number)
             return None
         try:
             return await self._breaker.watch(self._post(self._message(verification, code)))
         except SendRefused as refused:
             raise await self._refused(verification, refused) from None
         except SendPostponed as postponed:
-            self._journal("send_postponed", verification_id=verification.id, send=send.number, reason=str(postponed))
+            self._event_log("send_postponed", verification_id=verification.id, send=send.number, reason=str(postponed))
             verification = await self._take_back(verification, error_code=None, passing=True)
             raise TwilioUnavailable(verification, postponed.retry_after_seconds) from None
         except SendUnknown as unknown:
-            self._journal("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
+            self._event_log("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
             return None
 
     def _message(self, verification: Verification, code: str) -> OutgoingMessage:
@@ -179,8 +179,8 @@ class Sending:
         await self._attachments.run(
             partial(self._attach, verification, accepted),
             for_seconds=verification.ttl_seconds + self._late_window_seconds + _WAITS_FOR_SID_SECONDS,
-            delayed=lambda reason: self._journal("sid_attached_later", **told, reason=reason),
-            given_up=lambda reason: self._journal("sid_not_attached", **told, reason=reason),
+            delayed=lambda reason: self._event_log("sid_attached_later", **told, reason=reason),
+            given_up=lambda reason: self._event_log("sid_not_attached", **told, reason=reason),
         )
 
     async def _note_handed(self, verification: Verification) -> None:
@@ -189,21 +189,21 @@ class Sending:
         await self._attachments.run(
             partial(self._store.note_handed, verification.id, verification.sends[-1].number),
             for_seconds=verification.ttl_seconds,
-            delayed=lambda reason: self._journal("send_noted_later", **told, reason=reason),
-            given_up=lambda reason: self._journal("send_not_noted", **told, reason=reason),
+            delayed=lambda reason: self._event_log("send_noted_later", **told, reason=reason),
+            given_up=lambda reason: self._event_log("send_not_noted", **told, reason=reason),
         )
 
     async def _attach(self, verification: Verification, accepted: AcceptedMessage) -> None:
         """Attach the SID once; may be repeated, and a record that has expired changes nothing."""
         send_number = verification.sends[-1].number
-        owes = await self._store.deliver(verification.id, send_number, sid=accepted.sid, status=accepted.status)
-        self._journal("message_accepted", verification_id=verification.id, send=send_number, sid=accepted.sid)
-        if owes:
+        enqueued = await self._store.deliver(verification.id, send_number, sid=accepted.sid, status=accepted.status)
+        self._event_log("message_accepted", verification_id=verification.id, send=send_number, sid=accepted.sid)
+        if enqueued:
             self._wake(partition_of(verification.id))
 
     async def _refused(self, verification: Verification, refused: SendRefused) -> MessageRefused:
         send_number = verification.sends[-1].number
-        self._journal(
+        self._event_log(
             "message_refused",
             verification_id=verification.id,
             send=send_number,

@@ -1,60 +1,62 @@
 """Settling: have the store learn what became of a confirmation, though Redis may be away for a moment.
 
-Twilio has answered by then, and a debt that stays as it is would be posted again when its lease runs out. So each step
+Twilio has answered by then, and an entry that stays as it is would be posted again when its lease runs out. Each step
 is tried at once, then in the background for most of the lease (`retrying`). Repeating is safe: what Twilio has accepted
-is removed whoever does it, and burying and postponing change nothing when the lease has passed to another worker.
+is removed whoever does it, and failing and postponing change nothing when the lease has passed to another worker.
 """
 
 from functools import partial
 
-from service.core.ports import ConfirmationStore, Debt, Journal
+from service.core.ports import ConfirmationStore, EventLog, OutboxEntry
 from service.core.retrying import Retries, Step
 
-# Of the lease, after the post (5 s) and the tries in front (3 s): later it has run out, and the debt is posted again.
+# Of the lease, after the post (5 s) and the tries in front (3 s): later it has run out, and the entry is posted again.
 _TRIED_FOR = 0.6
 
 
 class Settling:
-    """Settles, buries and postpones what one worker has claimed."""
+    """Settles, fails and postpones what one worker has claimed."""
 
-    def __init__(self, store: ConfirmationStore, retries: Retries, *, lease_ms: int, journal: Journal) -> None:
+    def __init__(self, store: ConfirmationStore, retries: Retries, *, lease_ms: int, event_log: EventLog) -> None:
         self._store = store
         self._retries = retries
         self._tried_for_seconds = _TRIED_FOR * lease_ms / 1000
-        self._journal = journal
+        self._event_log = event_log
 
-    async def settle(self, debt: Debt, *, waited_ms: int) -> None:
-        """Remove a debt that Twilio has accepted."""
+    async def settle(self, entry: OutboxEntry, *, waited_ms: int) -> None:
+        """Remove an entry that Twilio has accepted."""
 
         async def settle() -> None:
-            if await self._store.settle(debt):
-                self._journal(
+            if await self._store.settle(entry):
+                self._event_log(
                     "confirmation_settled",
-                    verification_id=debt.verification_id,
-                    send=debt.send_number,
-                    sid=debt.sid,
-                    tries=debt.tries + 1,
+                    verification_id=entry.verification_id,
+                    send=entry.send_number,
+                    sid=entry.sid,
+                    tries=entry.tries + 1,
                     waited_ms=waited_ms,
                 )
 
-        await self._until_done(debt, settle)
+        await self._until_done(entry, settle)
 
-    async def bury(self, debt: Debt, reason: str) -> None:
-        """Move a debt that Twilio will never accept to the dead."""
+    async def fail(self, entry: OutboxEntry, reason: str) -> None:
+        """Move an entry that Twilio will never accept to the dead."""
 
-        async def bury() -> None:
-            if await self._store.bury(debt, reason):
-                self._journal("confirmation_dead", verification_id=debt.verification_id, sid=debt.sid, reason=reason)
+        async def fail() -> None:
+            if await self._store.fail(entry, reason):
+                self._event_log(
+                    "confirmation_failed", verification_id=entry.verification_id, sid=entry.sid, reason=reason
+                )
 
-        await self._until_done(debt, bury)
+        await self._until_done(entry, fail)
 
-    async def postpone(self, debt: Debt, *, delay_ms: int, was_tried: bool) -> None:
-        """Give a debt back, due later."""
-        await self._until_done(debt, partial(self._store.postpone, debt, delay_ms=delay_ms, was_tried=was_tried))
+    async def postpone(self, entry: OutboxEntry, *, delay_ms: int, was_tried: bool) -> None:
+        """Give an entry back, due later."""
+        await self._until_done(entry, partial(self._store.postpone, entry, delay_ms=delay_ms, was_tried=was_tried))
 
-    async def _until_done(self, debt: Debt, step: Step) -> None:
+    async def _until_done(self, entry: OutboxEntry, step: Step) -> None:
         await self._retries.run(
             step,
             for_seconds=self._tried_for_seconds,
-            given_up=lambda reason: self._journal("confirmation_left_to_its_lease", sid=debt.sid, reason=reason),
+            given_up=lambda reason: self._event_log("confirmation_left_to_its_lease", sid=entry.sid, reason=reason),
         )

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from service.core.guard import Reservation
 from service.core.idempotency import LEASE_MS, Idempotency, IdempotencyKey
-from service.core.ports import Journal, StoreUnavailable, UnknownVerification, VerificationStore, WrittenSend
+from service.core.limiter import Reservation
+from service.core.ports import EventLog, StoreUnavailable, UnknownVerification, VerificationStore, WrittenSend
 from service.core.retrying import Retries
 from service.core.sending import MessageRefused
 
@@ -32,16 +32,16 @@ class Undoing:
     """Gives back what failed requests took."""
 
     def __init__(
-        self, store: VerificationStore, idempotency: Idempotency, *, retries: Retries, journal: Journal
+        self, store: VerificationStore, idempotency: Idempotency, *, retries: Retries, event_log: EventLog
     ) -> None:
         self._store = store
         self._idempotency = idempotency
         self._retries = retries
-        self._journal = journal
+        self._event_log = event_log
 
     @asynccontextmanager
     async def on_failure(self, key: IdempotencyKey | None, reservation: Reservation) -> AsyncIterator[Taken]:
-        """Run the rest of a request; give back what it took when it fails in a way that a repeat may mend."""
+        """Run the rest of a request; give back what it took when it fails in a way that a repeat may fix."""
         taken = Taken()
         try:
             yield taken
@@ -71,7 +71,7 @@ class Undoing:
             self._retries.add(
                 step,
                 for_seconds=LEASE_MS / 1000,
-                given_up=lambda reason: self._journal(
+                given_up=lambda reason: self._event_log(
                     "send_not_taken_back", verification_id=send.verification_id, reason=reason
                 ),
             )

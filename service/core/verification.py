@@ -58,10 +58,10 @@ class Feedback(StrEnum):
     """What became of the confirmation of one send."""
 
     NONE = "none"
-    WAITING = "waiting"  # for the SID
-    OWED = "owed"
+    AWAITING_SID = "awaiting_sid"  # for the SID
+    PENDING = "pending"
     CONFIRMED = "confirmed"
-    DEAD = "dead"
+    FAILED = "failed"
 
 
 class Delivery(StrEnum):
@@ -116,13 +116,13 @@ class Verification(NamedTuple):
     owner: str | None = None  # tag of whose API keys find it
 
 
-class Judgement(NamedTuple):
+class CheckResult(NamedTuple):
     """The answer to one check."""
 
     verdict: Verdict
     verification: Verification
-    replayed: bool = False  # the same Idempotency-Key within 60 s: nothing was judged anew
-    owes: bool = False  # a confirmation became due: the worker may start at once
+    replayed: bool = False  # the same Idempotency-Key within 60 s: nothing was checked anew
+    enqueued: bool = False  # a confirmation became due: the worker may start at once
 
     @property
     def valid(self) -> bool:

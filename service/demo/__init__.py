@@ -1,6 +1,6 @@
 """`otp-service demo`: the whole loop on one port, without an account, a container or a network.
 
-    stage   opens the parts in order and closes them backwards: Valkey, the stand-in, the API with its worker
+    stage   opens the parts in order and closes them backwards: Valkey, the simulator, the API with its worker
     walk    the loop once, in the terminal, over real HTTP
     login   the back end of a sample site: the only part that holds the API key
     own_pages  what the sample site answers to: its own pages, under its own names

@@ -1,7 +1,7 @@
 """The back end of a sample site: what a login does with the service, in two steps.
 
 `POST /demo/login` asks the service for a code, with the API key that only a back end holds, and
-hands the browser the client token. The browser then lets the service judge what the person types.
+hands the browser the client token. The browser then lets the service check what the person types.
 `POST /demo/session` believes nothing the browser says: it reads the verification itself, and signs
 in once, for a login that this very browser began. Both may be asked again when their answer was lost.
 
@@ -43,15 +43,15 @@ class _Login:
     session: str | None = None
 
 
-class _Wish(BaseModel):
-    """Who wants to sign in; the service judges the number."""
+class _CodeRequest(BaseModel):
+    """Who wants to sign in; the service decides the number."""
 
     to: str
     ttl_seconds: int | None = None  # so that a visitor can see a late code without waiting for ten minutes
 
 
 class _Claim(BaseModel):
-    """Which verification is said to be approved; the service judges that."""
+    """Which verification is said to be approved; the service decides that."""
 
     id: str
 
@@ -87,11 +87,11 @@ class LoginSite:
     async def begin(self, request: Request) -> Response:
         """Ask for a code; pass the service's answer, or its problem, on to the browser."""
         try:
-            wish = _Wish.model_validate_json(await request.body())
+            body = _CodeRequest.model_validate_json(await request.body())
         except ValidationError:
             return JSONResponse({"detail": "Send the number as `to`."}, 422)
         # Behind a proxy the address would come from X-Forwarded-For; it is for the limits by address.
-        asked = {**dict(wish), "purpose": _PURPOSE, "client_ip": request.client.host if request.client else None}
+        asked = {**dict(body), "purpose": _PURPOSE, "client_ip": request.client.host if request.client else None}
         once = {name: request.headers[name] for name in ("Idempotency-Key",) if name in request.headers}
         if once:
             asked["reference"] = once["Idempotency-Key"][:64]  # by which the page knows its own in Redis
@@ -146,7 +146,7 @@ class LoginSite:
 
     def _remember(self, request: Request, answer: Response, verification_id: str) -> None:
         # Always drawn here, whatever cookie the browser brings: one that somebody else put there proves nothing.
-        # When the wish is repeated because its answer was lost, the newest answer's cookie counts.
+        # When the request is repeated because its answer was lost, the newest answer's cookie counts.
         login = self._logins.setdefault(verification_id, _Login(""))
         login.secret = secrets.token_urlsafe(32)
         _keep_newest(self._logins, verification_id, login)

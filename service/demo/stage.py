@@ -17,18 +17,18 @@ import typer
 import uvicorn
 from starlette.routing import BaseRoute, Mount
 
-from service.adapters.embedded import embedded_valkey
-from service.adapters.redis_ledgers import RedisApiKeys
-from service.api.keys import Scope, new_api_key
 from service.app import create_app, open_redis
 from service.config.settings import Settings, isolated_settings
+from service.core.api_keys import Scope, new_api_key
 from service.demo.login import LoginSite
 from service.demo.own_pages import under_own_names
 from service.demo.walk import say, walk
 from service.demo.window import Window
+from service.embedded.server import embedded_valkey
 from service.http_server import Server
 from service.listening import base_url, listen
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
+from service.store.ledgers import RedisApiKeys
 
 # Slow enough for the eye, and as Twilio is: it answers in about 100 ms.
 _ANSWER_SECONDS = 0.12
@@ -45,7 +45,7 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
     listeners = [listen(host, port), listen("127.0.0.1", 0)]
     own_url = base_url("127.0.0.1", listeners[1].getsockname()[1])
     account = SandboxSettings(answer_seconds=_ANSWER_SECONDS, delivery_seconds=_DELIVERY_SECONDS)
-    typer.echo("The API, its worker, Valkey and a stand-in for Twilio, in one process. Nothing leaves this machine.\n")
+    typer.echo("The API, its worker, Valkey and a simulator for Twilio, in one process. Nothing leaves this machine.\n")
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
         settings = _settings(own_url, redis_url, account)
         key = await _create_key(settings)

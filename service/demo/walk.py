@@ -1,6 +1,6 @@
 """The walk: the loop once, in the terminal, with the values that were really sent.
 
-It goes over real HTTP, as a login back end and a person would, and believes only what the stand-in
+It goes over real HTTP, as a login back end and a person would, and believes only what the simulator
 has recorded.
 """
 
@@ -67,7 +67,7 @@ def say(step: str, what: str) -> None:
 
 
 async def _confirmed_sids(http: aiohttp.ClientSession) -> list[str]:
-    """Wait until the stand-in has recorded a confirmation; give all it has."""
+    """Wait until the simulator has recorded a confirmation; give all it has."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         confirmed = [row["sid"] for row in await _messages(http) if row["outcome"] == "confirmed"]

@@ -1,8 +1,8 @@
 """The window: what Redis and “Twilio” hold at this moment, for a reader who wants to see the loop happen.
 
 `GET /demo/window` streams server-sent events. `record`: the hash of a verification, whenever a
-script has changed it, told by Redis itself (keyspace notifications). `owed`: the confirmations owed
-in its partition. `message`: a message as the stand-in has it. What is binary in Redis, digests and
+script has changed it, told by Redis itself (keyspace notifications). `outbox`: the confirmations pending
+in its partition. `message`: a message as the simulator has it. What is binary in Redis, digests and
 sealed numbers, is shown in hex. A service never shows its records; this is a demo with drawn keys.
 """
 
@@ -18,16 +18,16 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from service.adapters import redis_keys
 from service.core.verification import is_id, partition_of
 from service.sandbox import Ledger, end_at_shutdown, message_row
+from service.store import keys as redis_keys
 
 _CHANNEL = b"__keyspace@0__:"
 _EVENTS = "Khz"  # keyspace channel; changes of hashes and of sorted sets
 
 
 class Window:
-    """Looks into one Redis, with connections of its own, and listens to one stand-in."""
+    """Looks into one Redis, with connections of its own, and listens to one simulator."""
 
     def __init__(self, redis_url: str, ledger: Ledger) -> None:
         self._redis: Any = Redis.from_url(redis_url, protocol=2)  # its types leave open whether replies are text
@@ -62,7 +62,7 @@ class Window:
             yield b": open\n\n"
             if first is not None:
                 yield await self._record_event(first)
-                yield await self._owed_event(partition_of(first))
+                yield await self._pending_event(partition_of(first))
             while True:
                 change = await changes.get()
                 if change is None:
@@ -70,7 +70,7 @@ class Window:
                 yield change if isinstance(change, bytes) else await self._event_of(*change)
 
     async def _event_of(self, kind: str, name: str) -> bytes:
-        return await (self._record_event(name) if kind == "v" else self._owed_event(name))
+        return await (self._record_event(name) if kind == "v" else self._pending_event(name))
 
     async def _record_event(self, verification_id: str) -> bytes:
         key = redis_keys.verification(verification_id)
@@ -78,16 +78,16 @@ class Window:
         fields = await self.record(verification_id)
         return _event("record", {"id": verification_id, "key": key, "ttl_seconds": ttl_seconds, "fields": fields})
 
-    async def _owed_event(self, partition: str) -> bytes:
-        sids = await self._redis.zrange(redis_keys.owed(partition), 0, -1)
-        return _event("owed", {"partition": partition, "sids": [sid.decode() for sid in sids]})
+    async def _pending_event(self, partition: str) -> bytes:
+        sids = await self._redis.zrange(redis_keys.outbox(partition), 0, -1)
+        return _event("pending", {"partition": partition, "sids": [sid.decode() for sid in sids]})
 
     @asynccontextmanager
     async def _changes(self) -> AsyncIterator["asyncio.Queue[Any]"]:
         """Gather changes of both sides in one queue: finished events, or `kind, name` of what to read; None ends."""
         changes: asyncio.Queue[Any] = asyncio.Queue()
         async with self._redis.pubsub() as pubsub:
-            await pubsub.psubscribe("__keyspace@0__:otp:*:v:*", "__keyspace@0__:otp:*:owed")
+            await pubsub.psubscribe("__keyspace@0__:otp:*:v:*", "__keyspace@0__:otp:*:outbox")
             tasks = [asyncio.create_task(_listen_to_redis(pubsub, changes)), asyncio.create_task(self._listen(changes))]
             for task in tasks:  # whichever ends, or fails, ends the stream: the page then opens it again
                 task.add_done_callback(lambda _: changes.put_nowait(None))

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from service.adapters.redis_owed import RedisConfirmations
-from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.config.policies import twilio_account
 from service.config.settings import Settings
@@ -25,6 +23,8 @@ from service.core.retrying import Retries
 from service.core.verification import Delivery, Feedback, Send, Verdict, Verification
 from service.first_message.failures import StepFailed, issue_failure, why_no_callback, with_error_code
 from service.parts import Rules, new_rules, open_worker
+from service.providers.twilio.gateway import open_twilio
+from service.store.outbox import RedisConfirmations
 
 _PURPOSE = "check"
 _OWN_ADDRESS = "127.0.0.1"
@@ -94,19 +94,19 @@ class FirstMessage:
                 self._say(
                     "worker", "None is alive: this command confirms by itself. Start otp-service serve or worker."
                 )
-                worker = await parts.enter_async_context(open_worker(self._settings, scripts, twilio, self._journal))
+                worker = await parts.enter_async_context(open_worker(self._settings, scripts, twilio, self._event_log))
                 wake = worker.wake
-            rules = new_rules(self._settings, scripts, twilio, retries=retries, wake=wake, journal=self._journal)
+            rules = new_rules(self._settings, scripts, twilio, retries=retries, wake=wake, event_log=self._event_log)
             yield _Opened(rules, confirmations)
 
-    def _journal(self, event: str, /, **fields: object) -> None:
+    def _event_log(self, event: str, /, **fields: object) -> None:
         self._told[event] = fields
 
     def _seconds(self, most: float) -> float:
         return min(most, self._timeout_seconds)
 
     async def _issue(self, rules: Rules, number: str) -> Verification:
-        client_ip = _OWN_ADDRESS if rules.guard.requires_client_ip else None
+        client_ip = _OWN_ADDRESS if rules.limiter.requires_client_ip else None
         try:
             request = IssueRequest(rules.issuing.number(number), purpose=_PURPOSE, client_ip=client_ip)
             verification = await rules.issuing.issue(request, Repeatable(None, lambda _: b""))
@@ -127,7 +127,7 @@ class FirstMessage:
         """Wait until the message has arrived, and show each status that a callback brings."""
         deadline = time.monotonic() + seconds
         while True:
-            send = (await rules.verifying.read(verification_id)).sends[0]
+            send = (await rules.checking.read(verification_id)).sends[0]
             if send.status in _REPORTED and send.status is not self._shown:
                 self._shown = send.status
                 self._say("callback", f"Twilio reports: {send.status}{with_error_code(send.error_code)}")
@@ -161,33 +161,31 @@ class FirstMessage:
             except ValueError as sentence:
                 self._say("not a code", f"{sentence} Nothing was checked.")
                 continue
-            judgement = await rules.verifying.check(verification.id, code)
-            if judgement.valid:
+            result = await rules.checking.check(verification.id, code)
+            if result.valid:
                 self._say("approved", "The code is right: it was used up, and the confirmation written, in one step.")
                 return
-            left = self._settings.otp_max_attempts - judgement.verification.attempts
-            if judgement.verdict is not Verdict.WRONG_CODE or left <= 0:
-                raise StepFailed(
-                    f"The code was not approved: {judgement.verdict}. Run the command again for a new one."
-                )
+            left = self._settings.otp_max_attempts - result.verification.attempts
+            if result.verdict is not Verdict.WRONG_CODE or left <= 0:
+                raise StepFailed(f"The code was not approved: {result.verdict}. Run the command again for a new one.")
             self._say("wrong code", f"{left} attempts are left.")
 
     async def _confirmation(self, opened: _Opened, verification_id: str) -> None:
         """Wait until Twilio has been told."""
         deadline = time.monotonic() + self._seconds(_FEEDBACK_SECONDS)
         while (feedback := (await self._send(opened, verification_id)).feedback) is not Feedback.CONFIRMED:
-            if feedback is Feedback.DEAD:
-                raise StepFailed("Twilio refuses the confirmation: otp-service owed dead says why.")
+            if feedback is Feedback.FAILED:
+                raise StepFailed("Twilio refuses the confirmation: otp-service outbox failed says why.")
             if time.monotonic() >= deadline:
                 raise StepFailed(await self._why_not_confirmed(opened, feedback))
             await asyncio.sleep(_POLL_SECONDS)
         self._say("confirmed", "Twilio was told: Outcome=confirmed for this message.")
 
     async def _send(self, opened: _Opened, verification_id: str) -> Send:
-        return (await opened.rules.verifying.read(verification_id)).sends[0]
+        return (await opened.rules.checking.read(verification_id)).sends[0]
 
     async def _why_not_confirmed(self, opened: _Opened, feedback: Feedback) -> str:
-        if feedback is Feedback.WAITING:
+        if feedback is Feedback.AWAITING_SID:
             return (
                 "The message cannot be confirmed yet: its SID is not known, for Twilio's answer was lost and no "
                 "callback came. The worker looks for it at Twilio within the hour; run the command again meanwhile."

@@ -1,4 +1,4 @@
-"""A stand-in for Twilio's Messages API that covers Message Feedback: send, deliver, report back, and fail on request.
+"""A simulator for Twilio's Messages API that covers Message Feedback: send, deliver, report back, and fail on request.
 
 Twilio's own test credentials answer feedback with 403 and send no callbacks, so nothing there can prove that the loop
 closes. This package speaks Twilio's REST on the wire, keeps every message with its ProvideFeedback flag and outcome for

@@ -13,7 +13,6 @@ from starlette.types import Receive, Scope, Send
 from service.http_server import Connections
 from service.sandbox.callbacks import Callbacks
 from service.sandbox.carrier import Carrier
-from service.sandbox.door import Door, Traffic
 from service.sandbox.errors import TwilioError
 from service.sandbox.faults import Faults
 from service.sandbox.inspection import Inspection
@@ -21,13 +20,14 @@ from service.sandbox.ledger import Ledger
 from service.sandbox.phone import phone_routes
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.twilio_api import TwilioApi
+from service.sandbox.twilio_endpoint import Handler, Traffic
 
 _BODY_LIMIT = 65_536  # bytes of any request; the longest body of a message takes a third of it
 _CODES = {404: 20404, 405: 20004}
 
 
 class Sandbox:
-    """One stand-in for Twilio: an ASGI application whose `ledger` and `faults` can be used in the same process.
+    """One simulator for Twilio: an ASGI application whose `ledger` and `faults` can be used in the same process.
 
     Threads other than its server's may read and plan, but not end faults. It opens by itself with its first callback.
     Its own server closes it (ASGI lifespan); a parent that mounts it, and so keeps its lifespan to itself, calls
@@ -42,7 +42,7 @@ class Sandbox:
         self._callbacks = Callbacks(settings, self.ledger)
         self._carrier = Carrier(settings, self.ledger, self.faults, self._callbacks)
         traffic = Traffic()
-        api = TwilioApi(settings, self.ledger, self._carrier, Door(settings, self.faults, traffic))
+        api = TwilioApi(settings, self.ledger, self._carrier, Handler(settings, self.faults, traffic))
         inspection = Inspection(self.ledger, self.faults, self._carrier, traffic)
         self._app = Starlette(
             routes=[*api.routes(), *inspection.routes(), *phone_routes()],

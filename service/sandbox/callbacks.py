@@ -136,7 +136,7 @@ class Callbacks:
 
 
 def _is_loopback(host: str | None) -> bool:
-    """Judge the written host; names but localhost are not resolved, because they could resolve differently later."""
+    """Check the written host; names but localhost are not resolved, because they could resolve differently later."""
     if host == "localhost":
         return True
     try:

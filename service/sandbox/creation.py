@@ -1,4 +1,4 @@
-"""Judges the form of POST Messages.json in Twilio's order and turns it into a message.
+"""Decides the form of POST Messages.json in Twilio's order and turns it into a message.
 
 Strict where Twilio is: `ProvideFeedback` must be exactly `true` or `false`, numbers must be E.164. Magic numbers are
 those of Twilio's test credentials (https://www.twilio.com/docs/iam/test-credentials). Unknown parameters are ignored,

@@ -2,7 +2,7 @@
 
 A plan names one endpoint and one kind. With `count` it strikes the next `count` calls, without it every call until the
 plans are ended; plans for the same endpoint queue in the order they were made. What a fault does is the business of
-`door` (HTTP) and `carrier` (callbacks).
+`endpoint` (HTTP) and `carrier` (callbacks).
 
 HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: the two GETs, `calls`: accepted, no endpoint yet):
     429 (with Retry-After: `seconds`), 500, 503, unauthorized (401), forbidden (403), not_found (404), redirect (302 to

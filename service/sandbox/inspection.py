@@ -23,9 +23,9 @@ from starlette.routing import Route
 
 from service.sandbox.carrier import Carrier
 from service.sandbox.connection import end_at_shutdown
-from service.sandbox.door import Traffic
 from service.sandbox.faults import FaultPlan, Faults
 from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message
+from service.sandbox.twilio_endpoint import Traffic
 
 _FIRST_KEYS = (
     "sid",

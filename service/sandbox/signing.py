@@ -1,6 +1,6 @@
 """Signs webhooks as Twilio documents it (https://www.twilio.com/docs/usage/security#validating-requests).
 
-Written from that page and not with Twilio's library, so that the library's validator can judge it. A SharedKey signs
+Written from that page and not with Twilio's library, so that the library's validator can check it. A SharedKey signs
 the same text under SHA-256 (https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys).
 """
 

@@ -1,7 +1,7 @@
 """Twilio's endpoints: create, fetch and list messages, and post feedback.
 
 https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource. Each call comes through
-the door, which has dealt with faults and credentials before.
+the endpoint, which has dealt with faults and credentials before.
 """
 
 import re
@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from service.sandbox.carrier import Carrier
 from service.sandbox.creation import read_message
-from service.sandbox.door import Door, read_form
 from service.sandbox.errors import TwilioError
 from service.sandbox.ledger import Ledger, Message
 from service.sandbox.resources import API_VERSION, feedback_resource, message_resource
 from service.sandbox.settings import SandboxSettings
+from service.sandbox.twilio_endpoint import Handler, read_form
 
 _SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
 _PAGE_SIZE, _PAGE_LIMIT = 50, 1000
@@ -29,11 +29,11 @@ _PAGE_SIZE, _PAGE_LIMIT = 50, 1000
 class TwilioApi:
     """The endpoints of one sandbox."""
 
-    def __init__(self, settings: SandboxSettings, ledger: Ledger, carrier: Carrier, door: Door) -> None:
+    def __init__(self, settings: SandboxSettings, ledger: Ledger, carrier: Carrier, endpoint: Handler) -> None:
         self._settings = settings
         self._ledger = ledger
         self._carrier = carrier
-        self._door = door
+        self._endpoint = endpoint
 
     def routes(self) -> list[Route]:
         """Return where each endpoint lives."""
@@ -47,20 +47,20 @@ class TwilioApi:
 
     async def create_message(self, request: Request) -> Response:
         """Accept a message: 201 with the status it has at that moment."""
-        return await self._door.enter(request, "messages", self._create)
+        return await self._endpoint.enter(request, "messages", self._create)
 
     async def list_messages(self, request: Request) -> Response:
         """List messages, newest first, by To, From and DateSent (also `DateSent<` and `DateSent>`), in pages."""
-        return await self._door.enter(request, "reads", self._list)
+        return await self._endpoint.enter(request, "reads", self._list)
 
     async def fetch_message(self, request: Request) -> Response:
         """Answer one message."""
-        return await self._door.enter(request, "reads", self._fetch)
+        return await self._endpoint.enter(request, "reads", self._fetch)
 
     async def post_feedback(self, request: Request) -> Response:
         """Take an outcome; every post is recorded as it arrives, whatever becomes of it."""
         number = self._ledger.open_feedback(request.path_params["sid"], (await read_form(request)).get("Outcome"))
-        answer = await self._door.enter(request, "feedback", self._feedback)
+        answer = await self._endpoint.enter(request, "feedback", self._feedback)
         if answer.status_code:
             self._ledger.close_feedback(number, answer.status_code)
         return answer

@@ -6,19 +6,19 @@ import socket
 from collections.abc import Sequence
 
 from service.config.settings import Settings
-from service.core.ports import Journal
+from service.core.ports import EventLog
 from service.serving.server import Server, run_server
 from service.serving.supervisor import Supervisor, new_settings
 
 
-async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], journal: Journal) -> bool:
+async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], event_log: EventLog) -> bool:
     """Serve until SIGTERM or SIGINT. False when a process could not start."""
-    server = Server(settings, journal, is_alone=True, held=listeners)
-    supervisor = Supervisor(listeners, 1, drain_seconds=settings.otp_drain_seconds, journal=journal)
+    server = Server(settings, event_log, is_alone=True, held=listeners)
+    supervisor = Supervisor(listeners, 1, drain_seconds=settings.otp_drain_seconds, event_log=event_log)
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     serving = asyncio.create_task(run_server(server, [listener.dup() for listener in listeners]))
-    handing_over = asyncio.create_task(_hand_over(server, supervisor, asked, journal))
+    handing_over = asyncio.create_task(_hand_over(server, supervisor, asked, event_log))
     await serving
     handing_over.cancel()
     await asyncio.wait([handing_over])  # it may have just started a process
@@ -31,14 +31,14 @@ async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], jo
     return await supervisor.run()
 
 
-async def _hand_over(server: Server, supervisor: Supervisor, asked: asyncio.Event, journal: Journal) -> None:
+async def _hand_over(server: Server, supervisor: Supervisor, asked: asyncio.Event, event_log: EventLog) -> None:
     while True:
         await asked.wait()
         asked.clear()
-        if new_settings(journal) is None:
+        if new_settings(event_log) is None:
             continue
         if await supervisor.start():
             server.retire()
-            journal("reload_done")
+            event_log("reload_done")
             return
-        journal("reload_failed", reason="a new process cannot serve; this one stays")
+        event_log("reload_failed", reason="a new process cannot serve; this one stays")

@@ -14,11 +14,11 @@ import uvloop
 
 from service.config.settings import load_settings
 from service.descriptors import raise_limit
-from service.library_log import take_over_output
-from service.log_writer import end_output
+from service.logs.event_log import open_event_log
+from service.logs.library_log import take_over_output
+from service.logs.writer import end_output
 from service.serving.child import ALIVE, READY, RETIRE
 from service.serving.server import Server, run_server
-from service.telemetry import open_journal
 
 
 def run_child(numbers: Sequence[int]) -> None:
@@ -39,7 +39,7 @@ async def _serve(channel: socket.socket, listeners: list[socket.socket]) -> None
     take_over_output(settings.otp_log_level)
     server = Server(
         settings,
-        open_journal(settings.otp_log_level),
+        open_event_log(settings.otp_log_level),
         is_alone=False,
         ready=lambda: report(READY),
         beat=lambda: report(ALIVE),

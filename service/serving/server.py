@@ -21,7 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from service.app import create_app
 from service.config.settings import Settings
-from service.core.ports import Journal
+from service.core.ports import EventLog
 from service.http_server import HttpProtocol
 from service.http_server import Server as HttpServer
 from service.serving.closing import accept_the_last
@@ -43,14 +43,14 @@ class Server(HttpServer):
     def __init__(
         self,
         settings: Settings,
-        journal: Journal,
+        event_log: EventLog,
         *,
         is_alone: bool,
         ready: Callable[[], None] = lambda: None,
         beat: Callable[[], None] = lambda: None,
         held: Sequence[socket.socket] = (),
     ) -> None:
-        app = create_app(settings, journal=journal)
+        app = create_app(settings, event_log=event_log)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -68,7 +68,7 @@ class Server(HttpServer):
         )
         self._connections = app.connections
         self._drain_seconds = settings.otp_drain_seconds
-        self._journal = journal
+        self._event_log = event_log
         self._is_alone = self._closes_port = is_alone
         self._ready, self._beat, self._held = ready, beat, held
         self.is_stopping = False
@@ -132,7 +132,7 @@ class Server(HttpServer):
         if self.is_stopping and not self._connections.is_draining:
             self._connections.drain()
             self._take_leave()
-            self._journal("draining", pid=os.getpid())
+            self._event_log("draining", pid=os.getpid())
         is_alone = self._connections.is_ending and not self._connections.is_draining and not len(self._connections)
         if self._stop_at is not None and (is_alone or time.monotonic() >= self._stop_at):
             self.should_exit = True

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Coroutine, Sequence
 
 from service.config.settings import Settings, SettingsRefused, load_settings, missing_to_serve
-from service.core.ports import Journal
+from service.core.ports import EventLog
 from service.serving.child_handle import Child
 from service.serving.server import GRACE_SECONDS
 
@@ -25,9 +25,9 @@ class Supervisor:
     """Keeps `count` processes; `drain_seconds` is how long each goes on serving when it is told to end."""
 
     def __init__(
-        self, listeners: Sequence[socket.socket], count: int, *, drain_seconds: float, journal: Journal
+        self, listeners: Sequence[socket.socket], count: int, *, drain_seconds: float, event_log: EventLog
     ) -> None:
-        self._listeners, self._count, self._journal = listeners, count, journal
+        self._listeners, self._count, self._event_log = listeners, count, event_log
         self._drain_seconds = drain_seconds
         self._serving: set[Child] = set()
         self._all: set[Child] = set()  # those too that start, or have been replaced
@@ -81,16 +81,16 @@ class Supervisor:
     async def _reload(self) -> None:
         while self._reload_again:
             self._reload_again = False
-            settings = new_settings(self._journal)
+            settings = new_settings(self._event_log)
             if settings is None:
                 continue
             self._drain_seconds = max(self._drain_seconds, settings.otp_drain_seconds)  # some have the old one still
             for old in list(self._serving):
                 if not await self._replace(old):
-                    self._journal("reload_failed", reason="a new process cannot serve; the old ones stay")
+                    self._event_log("reload_failed", reason="a new process cannot serve; the old ones stay")
                     break
             else:
-                self._journal("reload_done")
+                self._event_log("reload_done")
 
     async def _replace(self, old: Child) -> bool:
         if old not in self._serving:  # lost meanwhile, and replaced
@@ -119,13 +119,13 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         """Wait for a process's end; replace it unless somebody wanted that."""
         if not await child.watch():
-            self._journal("process_hung", pid=child.pid)
+            self._event_log("process_hung", pid=child.pid)
             child.kill()
         status = await child.ended()
         self._all.discard(child)
         if child in self._serving:
             self._serving.discard(child)
-            self._journal("process_lost", pid=child.pid, status=status)
+            self._event_log("process_lost", pid=child.pid, status=status)
             await self._replace_lost()
 
     async def _replace_lost(self) -> None:
@@ -163,7 +163,7 @@ class Supervisor:
         return task
 
 
-def new_settings(journal: Journal) -> Settings | None:
+def new_settings(event_log: EventLog) -> Settings | None:
     """Read the settings anew; None, and a line in the log, when they cannot be used."""
     try:
         settings = load_settings()
@@ -171,6 +171,6 @@ def new_settings(journal: Journal) -> Settings | None:
     except SettingsRefused as refusal:
         missing = [str(refusal)]
     if missing:
-        journal("reload_failed", reason=" ".join(missing))
+        event_log("reload_failed", reason=" ".join(missing))
         return None
     return settings

@@ -1,4 +1,4 @@
-"""What the doors' tests share: problems looked at, the document, raw bytes, and a Redis that can be taken away."""
+"""What the endpoints' tests share: problems looked at, the document, raw bytes, and a Redis that can be taken away."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.api.catalogue import CATALOGUE
-from service.api.problems import Problem
+from service.http.problem_catalogue import CATALOGUE
+from service.http.problems import Problem
 
 
 @pytest.fixture

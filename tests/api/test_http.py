@@ -47,7 +47,7 @@ REFUSED = {
 async def test_what_the_server_refuses_is_a_problem_with_its_line(start, lines, on_the_wire, name):
     """A refusal before any address is looked at has a problem's body, safe headers, an id, and one line in the log."""
     sent, status, code = REFUSED[name]
-    service = await start(journal=lines)
+    service = await start(event_log=lines)
     received = await on_the_wire(service, sent)
     head, _, body = received.partition(b"\r\n\r\n")
     headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
@@ -132,7 +132,7 @@ async def test_expect_is_answered_alike_with_and_without_an_origin(start, key, e
 
 async def test_a_body_that_breaks_off_is_told_so_in_every_way(start, lines, on_the_wire):
     """A malformed body gets one answer, 400, over ASGI too, and is no fault of ours."""
-    service = await start(journal=lines, otp_cors_origins=ORIGIN)
+    service = await start(event_log=lines, otp_cors_origins=ORIGIN)
     for origin in (b"", b"origin: %b\r\n" % ORIGIN.encode()):
         head = b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\n%b" % (
             ISSUE.encode(), service.key.encode(), origin,
@@ -148,7 +148,7 @@ async def test_a_body_that_breaks_off_is_told_so_in_every_way(start, lines, on_t
 @pytest.mark.parametrize("path", [b"/livez", b"/x", b"/openapi.json", b"/docs"])
 async def test_a_client_that_leaves_in_the_middle_of_a_pipeline_alarms_nobody(start, lines, caplog, eventually, path):
     """Requests by the thousand, and away, with and without an answer read: no traceback, no `unexpected_error`."""
-    service = await start(journal=lines, otp_cors_origins=ORIGIN)
+    service = await start(event_log=lines, otp_cors_origins=ORIGIN)
     port = int(service.url.rpartition(":")[2])
     for reads in (0, 1, 100_000):
         for origin in (b"", b"origin: %b\r\n" % ORIGIN.encode()):

@@ -1,4 +1,4 @@
-"""The promises of `service.api.document`: a sound OpenAPI document that leaves no reader to guess."""
+"""The promises of `service.api.openapi`: a sound OpenAPI document that leaves no reader to guess."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import ValidationError
 
-from service.api.catalogue import CATALOGUE
-from service.api.problems import Problem
-from service.api.schemas import CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
-from service.api.words import MEANINGS
+from service.api.v1.schemas import CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
+from service.api.v1.words import MEANINGS
 from service.core.keyring import CLIENT_TOKEN_PREFIX
 from service.core.phone import InvalidNumber, NumberPolicy, parse_number
 from service.core.sender import Refusal
+from service.http.problem_catalogue import CATALOGUE
+from service.http.problems import Problem
 
 MEDIA_TYPE = "application/problem+json"
 ONE = "/v1/verifications/{verification_id}"
@@ -92,14 +92,14 @@ def test_the_document_says_what_the_service_is(document):
     assert (info["title"], info["license"]["identifier"]) == ("otp-service", "MIT")
     assert re.fullmatch(r"\d+\.\d+\.\d+", info["version"])
     assert [server["url"] for server in document["servers"]] == ["/"]
-    story = re.split(r"issues|types|judges|sees `approved` itself|tells Twilio", info["description"])
+    story = re.split(r"issues|types|decides|sees `approved` itself|tells Twilio", info["description"])
     assert len(story) >= 6
     for word in ("client_token", "purpose", "Idempotency-Key", "Retry-After", "RFC 9457", "X-Request-Id"):
         assert word in info["description"]
 
 
-def test_every_door_is_described(operations, document):
-    """The document lists exactly the doors there are, each with a name for a method, a summary, a text and one tag."""
+def test_every_endpoint_is_described(operations, document):
+    """The document lists exactly the routes there are, each with a method's name, a summary, a text and one tag."""
     assert {(method, path): operation["operationId"] for method, path, operation in operations} == IDS
     tags = [tag["name"] for tag in document["tags"]]
     assert all(tag["description"] for tag in document["tags"])
@@ -214,7 +214,7 @@ def test_a_request_shows_its_limits(document, operations):
         ({"code_length": 9.0}, False),
     ],
 )
-def test_the_document_and_the_door_agree(document, fields, is_valid):
+def test_the_document_and_the_endpoint_agree(document, fields, is_valid):
     """What a generated client checks by the document is what the service checks: they refuse and accept the same."""
     agree(document, IssueBody, {"to": "+14155550123", **fields}, is_valid=is_valid)
 
@@ -228,8 +228,8 @@ def test_the_document_and_the_door_agree(document, fields, is_valid):
         ("12345x", False), ("+12345", False), ("123.456", False), ("", False), ("1" * 65, False), (583092, False),
     ],
 )  # fmt: skip
-def test_the_document_and_the_door_agree_on_codes(document, code, is_valid):
-    """A typed code is judged alike by whoever goes by the document and by the service."""
+def test_the_document_and_the_endpoint_agree_on_codes(document, code, is_valid):
+    """A typed code is checked alike by whoever goes by the document and by the service."""
     agree(document, CheckBody, {"code": code}, is_valid=is_valid)
 
 
@@ -242,7 +242,7 @@ def test_a_request_has_no_default_in_the_document(document):
 
 
 def agree(document, model, body, *, is_valid):
-    """Judge a body by the document and at the door."""
+    """Check a body by the document and at the endpoint."""
     schema = {**document, "$ref": f"#/components/schemas/{model.__name__}"}
     assert OAS31Validator(schema, format_checker=oas31_format_checker).is_valid(body) is is_valid
     with nullcontext() if is_valid else pytest.raises((ValidationError, InvalidNumber)):
@@ -251,8 +251,8 @@ def agree(document, model, body, *, is_valid):
             parse_number(read.to, NumberPolicy(), country=read.country)
 
 
-async def test_every_door_takes_exactly_the_credentials_that_it_names(operations, running):
-    """No credential, a client token, a key without the scope: each door answers what its `security` promises."""
+async def test_every_endpoint_takes_exactly_the_credentials_that_it_names(operations, running):
+    """No credential, a client token, a key without the scope: each endpoint answers what its `security` promises."""
     issued = await running.issue()
     assert issued["client_token"].startswith(CLIENT_TOKEN_PREFIX)
     for method, path, operation in operations:
@@ -297,7 +297,7 @@ SILENT = {"draining", "internal_error"}
 
 
 def test_every_problem_is_documented_with_an_example(operations):
-    """Each code of the catalogue stands under its status at a door, with an example that says what to do about it."""
+    """Each code of the catalogue stands under its status at an route, with an example that says what to do about it."""
     seen = set()
     for _, _, operation in operations:
         for status, response in operation["responses"].items():
@@ -333,8 +333,8 @@ CAN_ANSWER = {
 
 
 @pytest.mark.parametrize("name", CAN_ANSWER)
-def test_each_door_documents_what_it_can_answer(operations, name):
-    """Each door lists exactly the problems that it can answer, neither fewer nor more, lower statuses first."""
+def test_each_endpoint_documents_what_it_can_answer(operations, name):
+    """Each endpoint lists exactly the problems that it can answer, neither fewer nor more, lower statuses first."""
     [operation] = [operation for _, _, operation in operations if operation["operationId"] == name]
     assert set(documented_codes(operation)) == CAN_ANSWER[name]
     assert list(operation["responses"]) == sorted(operation["responses"])

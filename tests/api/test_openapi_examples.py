@@ -1,4 +1,4 @@
-"""The promises of `service.api.examples`: what the document shows is what the service takes, and what it answers."""
+"""The promises of `service.api.v1.examples`: what the document shows is what the service takes, and what it answers."""
 
 import asyncio
 import copy
@@ -9,10 +9,10 @@ import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from twilio.request_validator import RequestValidator
 
-from service.api.catalogue import CATALOGUE
-from service.api.keys import Scope
+from service.core.api_keys import Scope
+from service.core.checking import Checking
 from service.core.sender import Refusal
-from service.core.verifying import Verifying
+from service.http.problem_catalogue import CATALOGUE
 from tests.conftest import NUMBER, create_key
 
 PROBLEM = "application/problem+json"
@@ -45,7 +45,7 @@ def example(document):
 
 
 def requests(operations):
-    """List (method, path, operation, media type, body) for each example of a request, and for each door without one."""
+    """List (method, path, operation, media type, body) for each example of a request and each route without one."""
     for method, path, operation in operations:
         content = operation.get("requestBody", {}).get("content", {None: {"examples": {None: {"value": None}}}})
         for media_type, shown in content.items():
@@ -54,7 +54,7 @@ def requests(operations):
 
 
 async def send(running, method, path, media_type, body):
-    """Send an example as its door takes it: with the API key, or form-encoded and signed as Twilio does."""
+    """Send an example as its endpoint takes it: with the API key, or form-encoded and signed as Twilio does."""
     if media_type == FORM:
         signature = RequestValidator("sandbox-auth-token").compute_signature(running.url + path, body)
         async with running.http.post(path, data=body, headers={"X-Twilio-Signature": signature}) as answer:
@@ -196,7 +196,7 @@ async def test_the_examples_for_operators_are_real(running, example):
     _, alive, _ = await running.call("GET", "/livez")
     assert alive == example("get", "/livez", 200, "alive")
     _, ready, _ = await running.call("GET", "/readyz")
-    assert {**ready, "owed": 2} == example("get", "/readyz", 200, "ready")
+    assert {**ready, "outbox_pending": 2} == example("get", "/readyz", 200, "ready")
     await running.verify((await running.issue())["id"], running.codes()[0])
     async with running.http.get("/metrics") as answer:
         real = await answer.text()
@@ -205,13 +205,13 @@ async def test_the_examples_for_operators_are_real(running, example):
 
 
 async def plan_fault(service, plan):
-    """Plan a fault of the stand-in, over its own HTTP."""
+    """Plan a fault of the simulator, over its own HTTP."""
     async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
         assert answer.status < 300, await answer.text()
 
 
 async def refusals(service):
-    """Provoke each of Twilio's refusals; give (code, door, answer)."""
+    """Provoke each of Twilio's refusals; give (code, endpoint, answer)."""
     codes = {
         "recipient_opted_out": 21610, "not_a_mobile_number": 21614, "carrier_rejected": 21612, "blocked": 30450,
         "sender_misconfigured": 21212, "credentials_refused": 20403,
@@ -227,7 +227,7 @@ async def refusals(service):
 
 
 async def no_room(start):
-    """Provoke the refusal of what comes while too much is under way; give (code, door, answer)."""
+    """Provoke the refusal of what comes while too much is under way; give (code, endpoint, answer)."""
     service = await start(otp_max_in_flight=2)
     await plan_fault(service, {"endpoint": "messages", "kind": "slow", "seconds": 0.5, "count": 1})
     first = asyncio.create_task(service.issue())
@@ -237,14 +237,14 @@ async def no_room(start):
 
 
 async def refused_requests(service, post_raw):
-    """Provoke what is wrong with a request itself; give (code, door, answer)."""
-    verify, door = UNKNOWN + "/verify", ("post", f"{ONE}/verify")
+    """Provoke what is wrong with a request itself; give (code, endpoint, answer)."""
+    verify, endpoint = UNKNOWN + "/verify", ("post", f"{ONE}/verify")
     weak = await create_key(service.settings, Scope.REPORTS, name="weak")
-    yield "malformed_body", door, await post_raw(service, verify, b"{")
-    yield "body_too_large", door, await post_raw(service, verify, b" " * 5000)
-    yield "unsupported_media_type", door, await post_raw(service, verify, b"{}", "text/plain")
-    for path, schema_door in ((ISSUE, ISSUE), (verify, f"{ONE}/verify"), (UNKNOWN + "/resend", f"{ONE}/resend")):
-        yield "invalid_request", ("post", schema_door), await service.call("POST", path, {"unknown": 1})
+    yield "malformed_body", endpoint, await post_raw(service, verify, b"{")
+    yield "body_too_large", endpoint, await post_raw(service, verify, b" " * 5000)
+    yield "unsupported_media_type", endpoint, await post_raw(service, verify, b"{}", "text/plain")
+    for path, schema_endpoint in ((ISSUE, ISSUE), (verify, f"{ONE}/verify"), (UNKNOWN + "/resend", f"{ONE}/resend")):
+        yield "invalid_request", ("post", schema_endpoint), await service.call("POST", path, {"unknown": 1})
     yield "unauthenticated", ("get", ONE), await service.call("GET", UNKNOWN, key="otp_sk_unknown")
     yield "insufficient_scope", ("get", ONE), await service.call("GET", UNKNOWN, key=weak)
     yield "unknown_verification", ("get", ONE), await service.call("GET", UNKNOWN)
@@ -257,7 +257,7 @@ async def refused_requests(service, post_raw):
 
 
 async def refused_states(start):
-    """Provoke what cannot be done now; give (code, door, answer)."""
+    """Provoke what cannot be done now; give (code, endpoint, answer)."""
     service = await start(otp_max_sends=1, otp_require_client_ip=True, otp_limit_ip="3/1h")
     body = {"to": NUMBER, "client_ip": "192.0.2.7"}
     issued = await service.issue(client_ip="192.0.2.7")
@@ -279,14 +279,14 @@ async def refused_states(start):
 
 
 async def our_own_faults(start, gate, monkeypatch):
-    """Provoke what is nobody's fault but ours; give (code, door, answer)."""
+    """Provoke what is nobody's fault but ours; give (code, endpoint, answer)."""
 
     async def fail(*_):
         raise RuntimeError("on purpose")
 
     service = await start(redis_url=gate.url)
     issued = await service.issue()
-    monkeypatch.setattr(Verifying, "read", fail)
+    monkeypatch.setattr(Checking, "read", fail)
     yield "internal_error", ("get", ONE), await service.call("GET", f"{ISSUE}/{issued['id']}")
     await gate.shut()
     yield "store_unavailable", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
@@ -298,7 +298,7 @@ async def our_own_faults(start, gate, monkeypatch):
 
 @pytest.fixture
 def provoked(start, gate, monkeypatch, post_raw):
-    """Give `provoked()`: one documented problem after the other, each as (code, door, answer)."""
+    """Give `provoked()`: one documented problem after the other, each as (code, endpoint, answer)."""
 
     async def provoke():
         service = await start()

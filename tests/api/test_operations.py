@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api.call import call_of
-from service.api.operations import OperationsDoors, OperationsView
+from service.api.operations import OperationsEndpoints, OperationsView
 from service.core.claiming import PARTITIONS
 from service.core.ports import StoreUnavailable
 from service.core.store_health import StoreCause, StoreFault, StoreHealth
+from service.http.request import call_of
 
 REFUSED = StoreFault(StoreCause.REFUSED, "Start Redis.")
 CALL = call_of({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
@@ -22,8 +22,8 @@ CALL = call_of({"type": "http", "method": "GET", "path": "/", "headers": []}, No
 class Queue:
     """A queue at a glance."""
 
-    owed: int = 0
-    dead: int = 0
+    pending: int = 0
+    failed: int = 0
     awaiting_sid: int = 0
     oldest_seconds: float = 0.0
     halted: str | None = None
@@ -31,7 +31,7 @@ class Queue:
 
 
 class View:
-    """What the doors may ask, counted."""
+    """What the endpoints may ask, counted."""
 
     def __init__(self):
         self.tries = self.looks = 0
@@ -79,8 +79,8 @@ def view():
 
 
 @pytest.fixture
-def doors(view, now):
-    """Give the doors over that view and clock."""
+def endpoints(view, now):
+    """Give the endpoints over that view and clock."""
     asked = OperationsView(
         health=view.health,
         queue=view.look,
@@ -91,143 +91,143 @@ def doors(view, now):
         errors_unwritten=lambda: view.unwritten,
         metrics_text=view.metrics_text,
     )
-    return OperationsDoors(asked, clock=lambda: now[0])
+    return OperationsEndpoints(asked, clock=lambda: now[0])
 
 
-async def ready(doors):
+async def ready(endpoints):
     """Ask for readiness, which must be a 200; give what it says."""
-    answer = await doors.readyz(CALL)
+    answer = await endpoints.readyz(CALL)
     assert answer.status == 200
     return json.loads(answer.body)
 
 
-async def test_a_draining_process_is_not_ready_at_once(doors, view):
+async def test_a_draining_process_is_not_ready_at_once(endpoints, view):
     """What Redis said within the last second is forgotten when the process begins to drain, and Redis is not asked."""
-    await ready(doors)
+    await ready(endpoints)
     view.is_draining = True
-    answer = await doors.readyz(CALL)
+    answer = await endpoints.readyz(CALL)
     assert (answer.status, json.loads(answer.body)["code"]) == (503, "draining")
     assert view.tries == 1
 
 
-async def test_readiness_asks_redis_at_most_once_a_second(doors, view, now):
+async def test_readiness_asks_redis_at_most_once_a_second(endpoints, view, now):
     """However many probes come, at once or one by one, Redis is asked once a second."""
-    answers = await asyncio.gather(*(doors.readyz(CALL) for _ in range(100)))
+    answers = await asyncio.gather(*(endpoints.readyz(CALL) for _ in range(100)))
     assert ({answer.status for answer in answers}, view.tries, view.looks) == ({200}, 1, 1)
     now[0] += 0.9
-    await doors.readyz(CALL)
+    await endpoints.readyz(CALL)
     assert (view.tries, view.looks) == (1, 1)
     now[0] += 0.1
-    await doors.readyz(CALL)
+    await endpoints.readyz(CALL)
     assert (view.tries, view.looks) == (2, 2)
 
 
-async def test_redis_away_is_asked_no_more_often(doors, view, now):
+async def test_redis_away_is_asked_no_more_often(endpoints, view, now):
     """While Redis is away the probes share one look a second too, and turn to ready within one second of its return."""
     view.is_away = True
-    answers = await asyncio.gather(*(doors.readyz(CALL) for _ in range(50)))
+    answers = await asyncio.gather(*(endpoints.readyz(CALL) for _ in range(50)))
     assert ({answer.status for answer in answers}, view.tries, view.looks) == ({503}, 1, 1)
     view.is_away = False
     now[0] += 1.0
-    assert (await doors.readyz(CALL)).status == 200
+    assert (await endpoints.readyz(CALL)).status == 200
 
 
-async def test_a_halted_worker_does_not_make_the_service_unready(doors, view):
+async def test_a_halted_worker_does_not_make_the_service_unready(endpoints, view):
     """Refused credentials stop confirmations, not checks: readiness stays 200 and says what is wrong."""
-    view.queue = Queue(owed=3, dead=1, halted="401 (20003)")
-    assert await ready(doors) == {
+    view.queue = Queue(pending=3, failed=1, halted="401 (20003)")
+    assert await ready(endpoints) == {
         "status": "ready", "store": "ok", "api_keys": "ok",
-        "sending": "ok", "confirming": "halted: 401 (20003)", "owed": 3, "dead": 1,
+        "sending": "ok", "confirming": "halted: 401 (20003)", "outbox_pending": 3, "outbox_failed": 1,
     }  # fmt: skip
 
 
-async def test_halted_sending_does_not_make_the_service_unready(doors, view):
-    """While Twilio fails codes are judged all the same: readiness stays 200, says why, and the gauge is 1."""
+async def test_halted_sending_does_not_make_the_service_unready(endpoints, view):
+    """While Twilio fails codes are checked all the same: readiness stays 200, says why, and the gauge is 1."""
     view.sending = "Twilio failed 5 times in a row"
-    assert (await ready(doors))["sending"] == "halted: Twilio failed 5 times in a row"
-    await doors.metrics(CALL)
+    assert (await ready(endpoints))["sending"] == "halted: Twilio failed 5 times in a row"
+    await endpoints.metrics(CALL)
     assert view.gauges["otp_sending_halted"] == 1
 
 
-async def test_a_service_without_a_worker_is_ready_and_says_so(doors, view):
-    """With no worker alive nobody is told of anything, but codes are judged: 200, with the word that one is missing."""
-    view.queue = Queue(owed=7, is_worked=False)
-    assert (await ready(doors))["confirming"] == "no worker is alive"
+async def test_a_service_without_a_worker_is_ready_and_says_so(endpoints, view):
+    """With no worker alive nobody is told of anything, but codes are checked: 200, and it says that one is missing."""
+    view.queue = Queue(pending=7, is_worked=False)
+    assert (await ready(endpoints))["confirming"] == "no worker is alive"
 
 
-async def test_a_halt_is_said_even_when_no_worker_is_left_to_end_it(doors, view):
-    """Of two faults the one that an operator must mend first is named: the refused credentials."""
+async def test_a_halt_is_said_even_when_no_worker_is_left_to_end_it(endpoints, view):
+    """Of two faults the one that an operator must fix first is named: the refused credentials."""
     view.queue = Queue(halted="401 (20003)", is_worked=False)
-    assert (await ready(doors))["confirming"] == "halted: 401 (20003)"
+    assert (await ready(endpoints))["confirming"] == "halted: 401 (20003)"
 
 
-async def test_a_part_of_the_queue_that_is_away_makes_nobody_unready(doors, view, now):
+async def test_a_part_of_the_queue_that_is_away_makes_nobody_unready(endpoints, view, now):
     """When the queue alone does not answer, readiness is 200 without numbers, and they come back by themselves."""
     view.is_queue_away = True
-    assert await ready(doors) == {
+    assert await ready(endpoints) == {
         "status": "ready", "store": "ok", "api_keys": "ok",
         "sending": "ok", "confirming": "unknown: part of the queue does not answer",
     }  # fmt: skip
     view.is_queue_away = False
     now[0] += 1.0
-    assert (await ready(doors))["owed"] == 0
+    assert (await ready(endpoints))["outbox_pending"] == 0
 
 
-async def test_redis_away_is_told_without_its_address(doors, view):
+async def test_redis_away_is_told_without_its_address(endpoints, view):
     """The 503 of a probe has its wait, the partitions, the cause and the fix, and no word of where Redis is."""
     view.is_away = True
-    answer = await doors.readyz(CALL)
+    answer = await endpoints.readyz(CALL)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     told = json.loads(answer.body)
     assert told["code"] == "store_unavailable"
     assert told["detail"] == "Partitions 0 1 2 3 4 5 6 7 8 9 a b c d e f: refused. Start Redis."
 
 
-async def test_one_partition_that_works_is_enough(doors, view):
+async def test_one_partition_that_works_is_enough(endpoints, view):
     """Fifteen partitions away: 200, and each of them is named with its cause and fix, those of one cause together."""
     lacking = StoreFault(StoreCause.NO_PERMISSION, "Give the right.", "+hset")
     view.faults = dict.fromkeys(PARTITIONS[:14], REFUSED) | {"f": lacking}
-    told = await ready(doors)
+    told = await ready(endpoints)
     assert told["store"] == "partly"
     assert told["unavailable"] == [
         {"partitions": list(PARTITIONS[:14]), "cause": "refused", "fix": "Start Redis."},
         {"partitions": ["f"], "cause": "no_permission", "fix": "Give the right. Missing: +hset."},
     ]
-    await doors.metrics(CALL)
+    await endpoints.metrics(CALL)
     gauges = {name: value for name, value in view.gauges.items() if name.startswith("otp_partitions")}
     assert gauges == {
         "otp_partitions_unavailable:refused": 14, "otp_partitions_unavailable:no_permission": 1,
     }  # fmt: skip
 
 
-async def test_the_gauges_are_those_of_the_queue(doors, view):
+async def test_the_gauges_are_those_of_the_queue(endpoints, view):
     """Each number of the queue is one gauge; a halt and a living worker are 1 or 0."""
-    view.queue = Queue(owed=3, dead=1, awaiting_sid=2, oldest_seconds=12.5, halted="401", is_worked=False)
+    view.queue = Queue(pending=3, failed=1, awaiting_sid=2, oldest_seconds=12.5, halted="401", is_worked=False)
     view.retries_waiting["attach_sid"] = 5
-    await doors.metrics(CALL)
+    await endpoints.metrics(CALL)
     assert view.gauges == {
-        "otp_owed": 3, "otp_dead": 1, "otp_owed_oldest_seconds": 12.5, "otp_sending_halted": 0,
+        "otp_outbox_pending": 3, "otp_outbox_failed": 1, "otp_outbox_oldest_seconds": 12.5, "otp_sending_halted": 0,
         "otp_confirming_halted": 1, "otp_confirming_worked": 0, "otp_awaiting_sid": 2,
         "otp_retries_waiting:attach_sid": 5,
     }  # fmt: skip
     view.queue = Queue()
-    await doors.metrics(CALL)
+    await endpoints.metrics(CALL)
     assert (view.gauges["otp_confirming_halted"], view.gauges["otp_confirming_worked"]) == (0, 1)
 
 
-async def test_numbers_that_cannot_be_read_are_left_out(doors, view):
+async def test_numbers_that_cannot_be_read_are_left_out(endpoints, view):
     """A scrape while Redis is away shows what the process knows itself, and nothing in place of the rest, nor 0."""
     view.is_away = True
     view.unwritten = {"refused": 7}
-    assert (await doors.metrics(CALL)).status == 200
+    assert (await endpoints.metrics(CALL)).status == 200
     assert view.shown is None
     assert view.gauges == {
         "otp_sending_halted": 0, "otp_retries_waiting:attach_sid": 0, "otp_partitions_unavailable:refused": 16,
         "otp_store_errors_unwritten:refused": 7,
     }  # fmt: skip
     view.is_away, view.is_queue_away = False, True
-    await doors.metrics(CALL)
-    assert (view.shown, "otp_owed" in view.gauges) == (Counter(), False)
+    await endpoints.metrics(CALL)
+    assert (view.shown, "otp_outbox_pending" in view.gauges) == (Counter(), False)
 
 
 async def test_over_http_alive_means_alive_and_ready_means_redis(start, gate, expect, eventually):
@@ -274,7 +274,11 @@ async def test_the_funnel_is_counted(start, eventually):
     for event in ("issued", "resent", "approved", "confirmed"):
         assert numbers[("otp_sends_total", "sms", "US", event)] == 1, event
     assert numbers[("otp_checks_total", "wrong_code")] == numbers[("otp_checks_total", "approved")] == 1
-    assert (numbers[("otp_owed",)], numbers[("otp_dead",)], numbers[("otp_confirming_halted",)]) == (0, 0, 0)
+    assert (numbers[("otp_outbox_pending",)], numbers[("otp_outbox_failed",)], numbers[("otp_confirming_halted",)]) == (
+        0,
+        0,
+        0,
+    )
 
 
 async def test_two_services_on_one_redis_show_the_same_numbers(start):
@@ -286,21 +290,21 @@ async def test_two_services_on_one_redis_show_the_same_numbers(start):
     assert [numbers[("otp_sends_total", "sms", "US", "issued")] for numbers in seen] == [2, 2]
 
 
-async def test_an_unpaid_debt_shows(start, eventually):
-    """While Twilio does not take a confirmation, the gauges say how many are owed, how long, and that nobody works."""
+async def test_an_unpaid_entry_shows(start, eventually):
+    """While Twilio takes no confirmation, the gauges say how many are pending, how long, and that nobody works."""
     service = await start(otp_worker=False)
     issued = await service.issue()
     await service.verify(issued["id"], service.codes()[0])
     numbers = await metrics(service)
-    assert (numbers[("otp_owed",)], numbers[("otp_confirming_worked",)]) == (1, 0)
-    assert 0 <= numbers[("otp_owed_oldest_seconds",)] < 60
+    assert (numbers[("otp_outbox_pending",)], numbers[("otp_confirming_worked",)]) == (1, 0)
+    assert 0 <= numbers[("otp_outbox_oldest_seconds",)] < 60
 
     async def older():
-        return (await metrics(service))[("otp_owed_oldest_seconds",)] >= 0.05
+        return (await metrics(service))[("otp_outbox_oldest_seconds",)] >= 0.05
 
     assert await eventually(older)
     status, said, _ = await service.call("GET", "/readyz")
-    assert (status, said["confirming"], said["owed"]) == (200, "no worker is alive", 1)
+    assert (status, said["confirming"], said["outbox_pending"]) == (200, "no worker is alive", 1)
 
 
 async def test_a_worker_anywhere_shows_everywhere(start, eventually):
@@ -315,9 +319,9 @@ async def test_a_worker_anywhere_shows_everywhere(start, eventually):
     assert await eventually(worked)
 
 
-async def test_no_debt_is_no_age(running):
-    """With nothing owed the age of the oldest debt is 0."""
-    assert (await metrics(running))[("otp_owed_oldest_seconds",)] == 0
+async def test_no_entry_is_no_age(running):
+    """With nothing pending the age of the oldest entry is 0."""
+    assert (await metrics(running))[("otp_outbox_oldest_seconds",)] == 0
 
 
 async def test_the_numbers_can_be_locked(start, expect):

@@ -1,23 +1,23 @@
-"""The promises of `service.api.problems`: each error is one RFC 9457 problem, which repeats nothing it was sent."""
+"""The promises of `service.http.problems`: each error is one RFC 9457 problem, which repeats nothing it was sent."""
 
 import json
 import re
 
 import pytest
 
-from service.api.catalogue import CATALOGUE, DETAILS, ENDED, FOR_THE_FORM
-from service.api.problems import problem_of
+from service.core.checking import Checking
 from service.core.limits import Limit, parse_limits
 from service.core.ports import Limited, StoreUnavailable
 from service.core.sender import Refusal
 from service.core.verification import Status
-from service.core.verifying import Verifying
+from service.http.problem_catalogue import CATALOGUE, DETAILS, ENDED, FOR_THE_FORM
+from service.http.problems import problem_of
 
 UNKNOWN = "/v1/verifications/ve_" + "0" * 32
 ISSUE = "/v1/verifications"
 
 
-async def test_each_refusal_at_the_door_is_its_own_problem(running, expect, post_raw):
+async def test_each_refusal_at_the_endpoint_is_its_own_problem(running, expect, post_raw):
     """What can be wrong with a request has one status, one code and one title, and no other."""
     expect(await post_raw(running, ISSUE, b"{"), 400, "malformed_body")
     expect(await running.call("POST", ISSUE, {"to": "+14155550123"}, key="otp_sk_unknown"), 401, "unauthenticated")
@@ -75,7 +75,7 @@ async def test_a_back_end_hears_which_limit_spoke(start, expect, limit):
     """To an API key a 429 names the limit, in `limit` and in the RateLimit headers of the IETF draft; the log too."""
     events = []
     service = await start(
-        **{SPOKEN[limit]: "1/1h,9/1d"}, journal=lambda event, /, **fields: events.append((event, fields))
+        **{SPOKEN[limit]: "1/1h,9/1d"}, event_log=lambda event, /, **fields: events.append((event, fields))
     )
     issued = await service.issue(client_ip="192.0.2.7")
     again = {"to": "+14155550123", "client_ip": "192.0.2.7"}
@@ -103,7 +103,7 @@ async def test_failed_checks_are_a_limit_of_their_own(start, expect):
 async def test_a_client_token_hears_no_more_than_its_wait(start, expect, setting):
     """A front end may be anybody's: no limit is named to it and no header says what a limit allows; the log knows."""
     events = []
-    service = await start(**{setting: "1/1h"}, journal=lambda event, /, **fields: events.append((event, fields)))
+    service = await start(**{setting: "1/1h"}, event_log=lambda event, /, **fields: events.append((event, fields)))
     issued = await service.issue()
     for _ in range(2):
         answer = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
@@ -146,7 +146,7 @@ async def test_busy_twilio_is_a_503_with_its_wait(start, expect):
     assert body["retry_after"] == 30
 
 
-async def test_without_redis_each_door_answers_503(start, gate, expect):
+async def test_without_redis_each_endpoint_answers_503(start, gate, expect):
     """With Redis away, to issue, verify, resend, cancel and read all answer 503 `store_unavailable`, never 500."""
     service = await start(redis_url=gate.url)
     issued = await service.issue()
@@ -166,7 +166,7 @@ async def test_an_unexpected_fault_says_nothing(start, expect, monkeypatch):
     async def fail(*_):
         raise RuntimeError("leaked +14155550123 code 424242")
 
-    monkeypatch.setattr(Verifying, "read", fail)
+    monkeypatch.setattr(Checking, "read", fail)
     service = await start(otp_cors_origins="https://app.example")
     answer = await service.call("GET", UNKNOWN, headers={"Origin": "https://app.example"})
     body = expect(answer, 500, "internal_error")
@@ -241,7 +241,7 @@ async def test_no_body_however_broken_is_our_fault(running, post_raw):
     assert running.messages() == []
 
 
-async def test_of_doubled_keys_one_is_judged(running, post_raw):
+async def test_of_doubled_keys_one_is_checked(running, post_raw):
     """A body that names `code` twice costs one attempt and gets one verdict."""
     issued = await running.issue()
     [code] = running.codes()
@@ -296,12 +296,12 @@ def test_a_wait_is_whole_seconds_and_never_none():
 
 
 def test_an_unexpected_exception_is_no_problem_of_ours():
-    """Only failures in the table become problems; others are left to the trail, which logs them."""
+    """Only failures in the table become problems; others are left to the request log, which logs them."""
     assert problem_of(RuntimeError("x")) is None
     assert problem_of(KeyError("x")) is None
 
 
 async def plan_fault(service, plan):
-    """Plan a fault of the stand-in, over its own HTTP."""
+    """Plan a fault of the simulator, over its own HTTP."""
     async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
         assert answer.status < 300, await answer.text()

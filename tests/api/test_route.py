@@ -1,4 +1,4 @@
-"""The promises of `service.api.route`: bodies are bounded and of the right type, and addresses are exact."""
+"""The promises of `service.http.route`: bodies are bounded and of the right type, and addresses are exact."""
 
 import json
 
@@ -67,21 +67,21 @@ async def test_the_media_type_may_name_its_charset(running, post_raw):
 BODYLESS = ("resend", "cancel")
 
 
-@pytest.mark.parametrize("door", BODYLESS)
-async def test_a_door_that_takes_no_body_takes_nothing_or_an_empty_object(running, post_raw, door):
+@pytest.mark.parametrize("endpoint", BODYLESS)
+async def test_an_endpoint_that_takes_no_body_takes_nothing_or_an_empty_object(running, post_raw, endpoint):
     """No body, `{}`, an empty chunked body: all mean the same where there is nothing to say."""
     for body in (b"", b"{}", b" {\n} ", no_chunks()):
         issued = await running.issue()
-        assert (await post_raw(running, f"{ISSUE}/{issued['id']}/{door}", body))[0] == 200
+        assert (await post_raw(running, f"{ISSUE}/{issued['id']}/{endpoint}", body))[0] == 200
     issued = await running.issue()
-    assert (await post_raw(running, f"{ISSUE}/{issued['id']}/{door}", None, None))[0] == 200
+    assert (await post_raw(running, f"{ISSUE}/{issued['id']}/{endpoint}", None, None))[0] == 200
 
 
-@pytest.mark.parametrize("door", BODYLESS)
-async def test_what_a_door_would_ignore_it_refuses(running, post_raw, expect, door):
+@pytest.mark.parametrize("endpoint", BODYLESS)
+async def test_what_an_endpoint_would_ignore_it_refuses(running, post_raw, expect, endpoint):
     """A field that means nothing here (`channel` at the resend) is refused by name, and nothing is done."""
     issued = await running.issue()
-    one = f"{ISSUE}/{issued['id']}/{door}"
+    one = f"{ISSUE}/{issued['id']}/{endpoint}"
     problem = expect(await post_raw(running, one, b'{"channel": "call"}'), 422, "invalid_request")
     assert problem["errors"] == [{"pointer": "/channel", "detail": "This field is not known."}]
     for body, status, code in (
@@ -97,7 +97,7 @@ async def test_what_a_door_would_ignore_it_refuses(running, post_raw, expect, do
     assert (now["status"], len(now["sends"])) == ("pending", 1)
 
 
-async def test_a_stranger_learns_nothing_of_a_bodyless_door(running, expect):
+async def test_a_stranger_learns_nothing_of_a_bodyless_endpoint(running, expect):
     """Who may not call is refused before the body is looked at, here too."""
     answer = await running.call("POST", f"{ISSUE}/x/cancel", {"channel": "call"}, key="otp_sk_unknown")
     expect(answer, 401, "unauthenticated")
@@ -165,7 +165,7 @@ async def test_where_there_is_get_there_is_head(running, path):
 
 
 async def test_head_asks_for_the_credential_that_get_asks_for(running, expect):
-    """HEAD opens no door: a verification's is closed to strangers, and its number stays untold."""
+    """HEAD opens no endpoint: a verification's is closed to strangers, and its number stays untold."""
     issued = await running.issue()
     status, body, _ = await running.call("HEAD", f"{ISSUE}/{issued['id']}", key="otp_sk_unknown")
     assert (status, body) == (401, None)
@@ -175,7 +175,7 @@ async def test_head_asks_for_the_credential_that_get_asks_for(running, expect):
 
 
 async def test_a_malformed_id_is_an_unknown_verification(running, expect):
-    """An id of the wrong form is 404 like one that never was, on every door that takes an id."""
+    """An id of the wrong form is 404 like one that never was, on every endpoint that takes an id."""
     for verification_id in ("x", "ve_", "ve_" + "0" * 31, "ve_" + "G" * 32, "VE_" + "0" * 32, "ve_" + "0" * 33, "%7B0"):
         one = f"{ISSUE}/{verification_id}"
         expect(await running.call("GET", one), 404, "unknown_verification")

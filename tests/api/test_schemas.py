@@ -1,4 +1,4 @@
-"""The promises of `service.api.schemas`: strict on the way in, complete and masked where it must be on the way out."""
+"""Promises of `service.api.v1.schemas`: strict on the way in, complete and masked where it must be on the way out."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from service.api.schemas import (
+from service.api.v1.schemas import (
     Answers,
     CheckAnswer,
     CheckBody,
@@ -20,9 +20,9 @@ from service.core.phone import PhoneNumber
 from service.core.verification import (
     Action,
     Channel,
+    CheckResult,
     Delivery,
     Feedback,
-    Judgement,
     Send,
     Status,
     Verdict,
@@ -33,7 +33,7 @@ ID = "ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"
 
 
 def issue(**fields):
-    """Read an issue from JSON, as the door does."""
+    """Read an issue from JSON, as the endpoint does."""
     return IssueBody.model_validate_json(json.dumps({"to": "+14155550123", **fields}))
 
 
@@ -43,7 +43,7 @@ def request_of(body, caller=None):
 
 
 def check(**fields):
-    """Read a check from JSON, as the door does."""
+    """Read a check from JSON, as the endpoint does."""
     return CheckBody.model_validate_json(json.dumps(fields))
 
 
@@ -182,7 +182,7 @@ def left(shown):
         (VerificationAnswer, ANSWERS.verification(verification(), masked=False)),
         (VerificationAnswer, ANSWERS.verification(verification(reference="r", status=Status.FAILED), masked=True)),
         (IssuedAnswer, ANSWERS.issued(verification(), "vt_x")),
-        (CheckAnswer, ANSWERS.check(Judgement(verdict=Verdict.EXPIRED, verification=verification()), masked=False)),
+        (CheckAnswer, ANSWERS.check(CheckResult(verdict=Verdict.EXPIRED, verification=verification()), masked=False)),
     ],
 )
 def test_an_answer_is_what_its_model_describes(model, shown):
@@ -210,16 +210,16 @@ def test_what_has_ended_cannot_be_sent_again(status):
 def test_a_front_end_sees_two_digits_of_the_number():
     """Masked answers show the last two digits and the length of the number, and the back end's show all of it."""
     assert ANSWERS.verification(verification(), masked=True)["to"] == "••••••••••23"
-    judged = Judgement(verdict=Verdict.WRONG_CODE, verification=verification())
-    assert ANSWERS.check(judged, masked=True)["to"] == "••••••••••23"
+    checked = CheckResult(verdict=Verdict.WRONG_CODE, verification=verification())
+    assert ANSWERS.check(checked, masked=True)["to"] == "••••••••••23"
     assert ANSWERS.issued(verification(), "vt_x")["to"] == "+14155550123"
 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_only_approved_is_valid(verdict):
     """`valid` is true for the verdict `approved` and for no other."""
-    judged = Judgement(verdict=verdict, verification=verification())
-    assert ANSWERS.check(judged, masked=False)["valid"] == (verdict is Verdict.APPROVED)
+    checked = CheckResult(verdict=verdict, verification=verification())
+    assert ANSWERS.check(checked, masked=False)["valid"] == (verdict is Verdict.APPROVED)
 
 
 def test_no_answer_holds_what_is_ours():

@@ -1,4 +1,4 @@
-"""The promises of `service.api.verifications`: what the main doors take, answer and repeat."""
+"""The promises of `service.api.v1.verifications`: what the main endpoints take, answer and repeat."""
 
 import asyncio
 import re
@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from service.api.keys import key_digest
+from service.core.api_keys import key_digest
 
 ISSUE = "/v1/verifications"
 NUMBER = "+14155550123"
@@ -37,7 +37,7 @@ async def test_an_issue_answers_201_with_the_address_of_what_was_made(running):
     assert (status, read["id"]) == (200, issued["id"])
 
 
-async def test_an_issue_is_as_the_caller_wished(running):
+async def test_an_issue_is_as_the_caller_asked(running):
     """Length, life, purpose and language of a code are the request's where it names them."""
     issued = await running.issue(code_length=8, ttl_seconds=60, purpose="sign-up", locale="de")
     assert (issued["code_length"], issued["purpose"]) == (8, "sign-up")
@@ -205,7 +205,7 @@ async def test_two_front_ends_may_use_the_same_idempotency_key(running):
 
 
 async def test_an_idempotency_key_is_visible_ascii(running, expect):
-    """A key that could be cut or changed on its way is refused before anything is sent or judged."""
+    """A key that could be cut or changed on its way is refused before anything is sent or checked."""
     verify = f"{ISSUE}/ve_{'0' * 32}/verify"
     for key in ("", "x" * 256, "two words", "ümlaut", "tab\tkey"):
         headers = {"Idempotency-Key": key}
@@ -278,14 +278,14 @@ async def test_what_is_refused_or_repeated_counts_nowhere(start, redis):
     """A repeat, another body, a used-up number, a used-up day, an ended verification: each gives its limits back."""
     service = await start(**EVERY_LIMIT | {"otp_limit_number": "1/1h"})
     key = {"Idempotency-Key": "order-1"}
-    wish = {"to": NUMBER, "client_ip": "192.0.2.7"}
-    status, issued, _ = await service.call("POST", ISSUE, wish, headers=key)
+    request = {"to": NUMBER, "client_ip": "192.0.2.7"}
+    status, issued, _ = await service.call("POST", ISSUE, request, headers=key)
     one = f"{ISSUE}/{issued['id']}"
     assert status == 201
     refused = [
-        await service.call("POST", ISSUE, wish, headers=key),
-        await service.call("POST", ISSUE, {**wish, "locale": "de"}, headers=key),
-        await service.call("POST", ISSUE, wish),
+        await service.call("POST", ISSUE, request, headers=key),
+        await service.call("POST", ISSUE, {**request, "locale": "de"}, headers=key),
+        await service.call("POST", ISSUE, request),
         await service.call("POST", f"{one}/resend"),
         await service.call("POST", f"{one}/cancel"),
         await service.call("POST", f"{one}/resend"),
@@ -312,8 +312,8 @@ async def test_what_twilio_did_not_take_for_now_counts_nowhere(start, redis, fau
 async def test_simultaneous_issues_under_a_days_limit_count_what_was_sent(start, redis):
     """Of 30 issues at once under a day's limit of 5, five send, and no other limit has counted a sixth."""
     service = await start(**EVERY_LIMIT | {"otp_limit_day": "5/1d"})
-    wishes = [{"to": f"+1415555{number:04d}", "client_ip": "192.0.2.7"} for number in range(100, 130)]
-    answers = await asyncio.gather(*(service.call("POST", ISSUE, wish) for wish in wishes))
+    requests = [{"to": f"+1415555{number:04d}", "client_ip": "192.0.2.7"} for number in range(100, 130)]
+    answers = await asyncio.gather(*(service.call("POST", ISSUE, request) for request in requests))
     assert sorted(status for status, _, _ in answers) == [201] * 5 + [429] * 25
     assert len(service.sandbox.ledger.messages()) == 5
     assert counted(redis) == dict.fromkeys(ONE_OF_EACH, 5)

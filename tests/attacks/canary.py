@@ -14,11 +14,11 @@ import aiohttp
 
 # Faults of our own making, one a layer, whose messages hold what must not get out: numbers, a code, a whole message.
 FAULTS = """
-from service.adapters.redis_store import RedisVerifications
-from service.adapters.twilio_gateway import TwilioGateway
-from service.core.verifying import Verifying
+from service.store.verifications import RedisVerifications
+from service.providers.twilio.gateway import TwilioGateway
+from service.core.checking import Checking
 
-judge, keep, send, confirm = Verifying.check, RedisVerifications.issue, TwilioGateway.send, TwilioGateway.confirm
+decide, keep, send, confirm = Checking.check, RedisVerifications.issue, TwilioGateway.send, TwilioGateway.confirm
 faults = iter([True])
 
 async def cancel(self, verification_id, **whose):
@@ -27,7 +27,7 @@ async def cancel(self, verification_id, **whose):
 async def check(self, verification_id, code, **claims):
     if claims["purpose"] == "explode":
         raise RuntimeError(f"cannot check {code}")
-    return await judge(self, verification_id, code, **claims)
+    return await decide(self, verification_id, code, **claims)
 
 async def issue(self, new, digest):
     if new.purpose == "store-fault":
@@ -44,7 +44,7 @@ async def confirm_it(self, sid):
         raise RuntimeError(f"cannot confirm with {self._account}")
     await confirm(self, sid)
 
-Verifying.cancel, Verifying.check = cancel, check
+Checking.cancel, Checking.check = cancel, check
 RedisVerifications.issue, TwilioGateway.send, TwilioGateway.confirm = issue, send_it, confirm_it
 """
 
@@ -73,10 +73,10 @@ class Canary:
             self.answers.append((key or self.key, f"{answer.status} {dict(answer.headers)} {text}"))
             return answer.status, json.loads(text) if "json" in answer.content_type and text else text
 
-    async def issue(self, number, *, wish=None, **headers):
+    async def issue(self, number, *, request=None, **headers):
         """Issue a verification to a number that nobody else has; give the answer."""
         self.numbers.append(number)
-        asked = {"to": number, "code_length": 8, "client_ip": CLIENT_IP, **(wish or {})}
+        asked = {"to": number, "code_length": 8, "client_ip": CLIENT_IP, **(request or {})}
         status, body = await self.call("POST", _PATH, asked, **headers)
         self.tokens += [body["client_token"]] if status == 201 else []
         return body
@@ -100,7 +100,7 @@ class Canary:
         """Walk every path a caller can take: right, wrong, replayed, limited, refused, lost, faulty."""
         first = await self.issue("+14155550171", **{"Idempotency-Key": IDEMPOTENCY_KEY})
         await self.issue("+14155550171", **{"Idempotency-Key": IDEMPOTENCY_KEY})
-        await self.issue("+14155550171", wish={"purpose": "other"}, **{"Idempotency-Key": IDEMPOTENCY_KEY})
+        await self.issue("+14155550171", request={"purpose": "other"}, **{"Idempotency-Key": IDEMPOTENCY_KEY})
         one = f"{_PATH}/{first['id']}"
         await self._check_in_every_way(one)
         await self._ask_for_what_is_not_there(one)
@@ -146,7 +146,7 @@ class Canary:
                 break
             await asyncio.sleep(1)
         assert (await self.issue("+14155550190"))["code"] == "internal_error"
-        assert (await self.issue("+14155550191", wish={"purpose": "store-fault"}))["code"] == "internal_error"
+        assert (await self.issue("+14155550191", request={"purpose": "store-fault"}))["code"] == "internal_error"
 
     async def _call_back(self, first):
         form = {"To": self.numbers[0], "Body": self.codes[0], "MessageSid": "SM" + "ab" * 16}
@@ -155,14 +155,14 @@ class Canary:
             await self.call("POST", path + query, form=form, **{"X-Twilio-Signature": SIGNATURE})
 
     async def approve_one(self, number):
-        """Issue one more verification and approve it, so that its confirmation is owed."""
+        """Issue one more verification and approve it, so that its confirmation is pending."""
         issued = await self.issue(number)
-        status, judged = await self.call("POST", f"{_PATH}/{issued['id']}/verify", {"code": self.codes[-1]})
-        assert (status, judged["verdict"]) == (200, "approved")
+        status, checked = await self.call("POST", f"{_PATH}/{issued['id']}/verify", {"code": self.codes[-1]})
+        assert (status, checked["verdict"]) == (200, "approved")
         return issued
 
     async def plan(self, **plan):
-        """Plan a fault at the stand-in."""
+        """Plan a fault at the simulator."""
         async with aiohttp.ClientSession(self.client.sandbox_url) as http, http.post("/_/faults", json=plan) as answer:
             assert answer.status == 201, await answer.text()
 

@@ -15,7 +15,7 @@ MOST_SENDS = 10
 
 
 async def app(scope, receive, send):
-    """Judge one guess for the verification named in the path."""
+    """Check one guess for the verification named in the path."""
     if scope["type"] != "http":
         return
     body = b""
@@ -29,13 +29,13 @@ async def app(scope, receive, send):
         async with redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True) as store:
             name = scope["path"].rsplit("/", 1)[1]
             asks_to_send = name == "verifications"
-            verdict = await (count(store) if asks_to_send else judge(store, name, json.loads(body)["code"]))
+            verdict = await (count(store) if asks_to_send else check(store, name, json.loads(body)["code"]))
     answer = json.dumps({"verdict": verdict}).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
     await send({"type": "http.response.body", "body": answer})
 
 
-async def judge(store, name, code):
+async def check(store, name, code):
     """Read, compare, delete: three steps, and room for others between them."""
     attempts = int(await store.get(f"naive:{name}:attempts") or 0)
     if attempts >= MOST_ATTEMPTS:

@@ -1,7 +1,7 @@
 """Service processes for tests: `otp-service` as operators start it, on a port of its own, ended by its id.
 
 A process takes its Redis, its secrets and its Twilio from a `Running` service of the same test, so that both
-judge the same codes and accept the same API key. Its log stands in one file, standard error included.
+check the same codes and accept the same API key. Its log stands in one file, standard error included.
 """
 
 import asyncio

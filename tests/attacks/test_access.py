@@ -5,9 +5,9 @@ import json
 import secrets
 import time
 
-from service.api import auth
-from service.api.auth import key_digest
-from service.api.keys import Scope, new_api_key
+from service.core.api_keys import Scope, new_api_key
+from service.http import authentication as auth
+from service.http.authentication import key_digest
 from tests.attacks.watching import monitored
 
 OPEN = {"/livez", "/readyz", "/metrics", "/twilio/status/{verification_id}/{send_number}"}
@@ -32,7 +32,7 @@ async def test_every_route_that_is_not_open_asks_for_a_credential(running):
     """A14: of all documented routes only probes, metrics and Twilio's callback answer a stranger otherwise than 401."""
     async with running.http.get("/openapi.json") as answer:
         paths = (await answer.json())["paths"]
-    closed = [(path, method) for path, doors in paths.items() for method in doors if path not in OPEN]
+    closed = [(path, method) for path, endpoints in paths.items() for method in endpoints if path not in OPEN]
     assert len(closed) >= 5
     for path, method in closed:
         filled = path.replace("{verification_id}", "ve_" + "0" * 32)
@@ -65,8 +65,8 @@ async def test_a_key_does_what_its_scopes_say(running, redis, eventually):
     path = f"/v1/verifications/{issued['id']}"
     for key in [add_key(redis, scope, name=scope) for scope in ("reports", "operate")]:
         assert await eventually(lambda key=key: is_refused(running, key, path))
-        for method, door, body in (("POST", "/verify", {"code": "123456"}), ("POST", "/resend", None)):
-            assert (await running.call(method, path + door, body, key=key))[0] == 403
+        for method, endpoint, body in (("POST", "/verify", {"code": "123456"}), ("POST", "/resend", None)):
+            assert (await running.call(method, path + endpoint, body, key=key))[0] == 403
         assert (await running.call("POST", "/v1/verifications", {"to": "+12025550123"}, key=key))[0] == 403
     assert (await running.read(issued["id"]))["attempts_remaining"] == 5
     assert len(running.sandbox.ledger.messages()) == 1
@@ -85,8 +85,8 @@ async def test_a_client_token_opens_its_verification_and_nothing_else(running):
     for wrong in altered:
         status, _, _ = await running.call("GET", f"/v1/verifications/{mine['id']}", key=wrong)
         assert status == 401, wrong
-    for door in ("verify", "resend"):
-        path = f"/v1/verifications/{other['id']}/{door}"
+    for endpoint in ("verify", "resend"):
+        path = f"/v1/verifications/{other['id']}/{endpoint}"
         assert (await running.call("POST", path, {"code": "123456"}, key=token))[0] == 401
     assert (await running.call("POST", f"/v1/verifications/{mine['id']}/cancel", key=token))[0] == 403
     assert (await running.call("POST", "/v1/verifications", {"to": "+12025550123"}, key=token))[0] == 403

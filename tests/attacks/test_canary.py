@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from service.api.auth import key_digest
+from service.http.authentication import key_digest
 from tests.attacks.canary import FAULTS, Canary
 from tests.attacks.watching import dump, monitored
 
@@ -29,7 +29,7 @@ async def owe_in_every_way(canary, process, eventually):
     """Have confirmations fail in each way; wait until the worker has said so."""
     seen = lambda event: eventually(lambda: f'"{event}"' in process.log, seconds=10)  # noqa: E731
     assert await seen("confirmation_fault")
-    for kind, event in (("not_found", "confirmation_dead"), ("unauthorized", "confirming_halted")):
+    for kind, event in (("not_found", "confirmation_failed"), ("unauthorized", "confirming_halted")):
         await canary.plan(endpoint="feedback", kind=kind)
         await canary.approve_one("+14155550195" if kind == "not_found" else "+14155550196")
         assert await seen(event)
@@ -46,9 +46,9 @@ async def meet_a_broken_record(canary, redis):
 
 
 async def run_commands(launch, process):
-    """Run the commands that look at keys and debts; give what they wrote, by name, and the key that one made."""
+    """Run the commands that look at keys and entries; give what they wrote, by name, and the key that one made."""
     written = {}
-    for command in ("check", "keys list", "owed list", "owed dead", "keys create made-by-hand"):
+    for command in ("check", "keys list", "outbox list", "outbox failed", "keys create made-by-hand"):
         _, written[command] = await run_command(launch, process.client, command)
     [made] = re.findall(r"^otp_sk_\S+$", written.pop("keys create made-by-hand"), re.MULTILINE)
     for command in ("keys revoke", "keys create"):  # the key itself, pasted for its name
@@ -74,7 +74,7 @@ async def test_no_canary_is_found_outside_its_cage(faulty, launch, redis, eventu
     assert key_digest(canary.key) in stored  # the dump does reach the values
     assert "made-by-hand" in stored
     for place, text in places.items():
-        assert text or place.startswith("owed"), place
+        assert text or place.startswith("outbox"), place
         assert canary.found_in(text) == [], place
         assert made not in text, place
     assert list(canary.found_in_answers()) == []
@@ -92,8 +92,8 @@ async def test_a_fault_of_ours_is_a_problem_that_says_nothing(faulty, eventually
 
 
 TALKATIVE = """
-from service.api import trail
-trail.kind_and_place = lambda fault: {"where": str(fault)}
+from service.http import request_log
+request_log.kind_and_place = lambda fault: {"where": str(fault)}
 """
 
 

@@ -54,7 +54,7 @@ class RequestLog:
 async def service_target(start, *, lines=b"Host: x\r\n", **options):
     """Start the service; give it, and itself as a target."""
     log = RequestLog()
-    service = await start(otp_worker=False, journal=log, **options)
+    service = await start(otp_worker=False, event_log=log, **options)
     return service, target_of(service, lines, log.take)
 
 

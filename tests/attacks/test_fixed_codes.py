@@ -46,7 +46,7 @@ async def test_neither_test_number_nor_code_is_logged(start):
     """The log says that nothing was sent, and for which verification, and no more."""
     lines = []
     settings = {"otp_test_numbers": f"{TEST_NUMBER}:{CODE}"}
-    running = await start(journal=lambda event, **fields: lines.append((event, fields)), **settings)
+    running = await start(event_log=lambda event, **fields: lines.append((event, fields)), **settings)
     issued = await running.issue(TEST_NUMBER)
     await running.verify(issued["id"], CODE)
     assert ("test_number_not_sent_to", {"verification_id": issued["id"], "send": 1}) in lines

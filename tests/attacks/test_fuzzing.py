@@ -1,7 +1,7 @@
 """What the OpenAPI document allows, and what it forbids (A9, A14): schemathesis plays both against a real process.
 
 It checks that there is no 5xx, that every answer has a status, headers and a body that the document names, that
-what is valid is accepted and what is not is refused, and that no door opens without its credential (`ignored_auth`).
+what is valid is accepted and what is not is refused, and that no route opens without its credential (`ignored_auth`).
 `make fuzz` plays longer.
 """
 
@@ -38,13 +38,15 @@ async def test_requests_drawn_from_the_document_find_no_fault(start, launch, tmp
     status, written = await schemathesis(process.client.url, tmp_path, key=process.client.key)
     assert status == 0, written
     assert "unexpected_error" not in process.log
-    assert len({message.to for message in process.client.sandbox.ledger.messages()}) > 1  # the key did open the doors
+    assert (
+        len({message.to for message in process.client.sandbox.ledger.messages()}) > 1
+    )  # the key did open the endpoints
 
 
-# Doors that ask for a key or a token, with the lock taken out.
-OPEN_DOORS = """
+# Endpoints that ask for a key or a token, with the lock taken out.
+OPEN_ENDPOINTS = """
 from dataclasses import replace
-from service.api.auth import Authenticator
+from service.http.authentication import Authenticator
 
 key_or_token = Authenticator.key_or_token
 
@@ -57,9 +59,9 @@ Authenticator.key_or_token = lambda self, scope: replace(key_or_token(self, scop
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-async def test_schemathesis_notices_a_door_without_a_lock(start, launch, tmp_path):
+async def test_schemathesis_notices_an_endpoint_without_a_lock(start, launch, tmp_path):
     """Control of A14: the same run fails where verify, resend and read are open to strangers, and says why."""
-    (tmp_path / "sitecustomize.py").write_text(OPEN_DOORS)
+    (tmp_path / "sitecustomize.py").write_text(OPEN_ENDPOINTS)
     process = await launch(await start(otp_worker=False), python_path=[tmp_path])
     status, written = await schemathesis(process.client.url, tmp_path, key=process.client.key, seconds=5)
     assert status == 1

@@ -50,7 +50,7 @@ async def refusal_of_issue(running, to=NUMBER):
 
 
 async def test_failed_checks_close_a_number_for_new_guesses(start):
-    """A3: the failed checks of a number outlive its verifications; at the limit it gets no new code, by either door."""
+    """A3: the failed checks of a number outlive its verifications; at the limit it gets no new code by any route."""
     running = await start(otp_limit_failed_checks="7/1d")
     for _ in range(2):
         issued = await running.issue()
@@ -233,18 +233,18 @@ async def test_no_odd_body_is_a_fault_or_costs_an_attempt(running):
 
 
 async def test_unknown_ids_of_any_form_are_one_404(running):
-    """A9: malformed, foreign and never issued ids get the same answer from every door."""
+    """A9: malformed, foreign and never issued ids get the same answer from every endpoint."""
     issued = await running.issue()
     never = "ve_" + "0" * 32
     odd = [never, issued["id"].upper(), issued["id"] + "%0a", "ve_..%2f..", "%00", issued["id"][:-1], "ve_" + "g" * 32]
     seen = set()
     for name in odd:
-        for method, door, body in (
+        for method, endpoint, body in (
             ("GET", "", None),
             ("POST", "/verify", {"code": "123456"}),
             ("POST", "/resend", None),
         ):
-            status, problem, _ = await running.call(method, f"/v1/verifications/{name}{door}", body)
+            status, problem, _ = await running.call(method, f"/v1/verifications/{name}{endpoint}", body)
             seen.add((status, problem["code"]))
     assert seen <= {(404, "unknown_verification"), (404, "not_found")}
     assert CLIENT_TOKEN_PREFIX not in str(seen)

@@ -85,8 +85,8 @@ async def test_the_client_ip_of_an_issue_is_limited_by_network(start):
     numbers = [f"+1415555{number:04d}" for number in range(6)]
     statuses = []
     for place, (number, forged) in enumerate(zip(numbers, forged_headers(6), strict=True)):
-        wish = {"to": number, "client_ip": f"2001:db8::{place + 1:x}"}
-        statuses.append((await running.call("POST", "/v1/verifications", wish, headers=forged))[0])
+        request = {"to": number, "client_ip": f"2001:db8::{place + 1:x}"}
+        statuses.append((await running.call("POST", "/v1/verifications", request, headers=forged))[0])
     assert statuses == [201] * 3 + [429] * 3
 
 
@@ -198,13 +198,13 @@ async def test_resends_of_an_ended_verification_use_up_nobody_elses_budget(start
     assert await issue_statuses(running, ["+14155550124"]) == [201]
 
 
-@pytest.mark.parametrize("door", ["issue", "resend"])
-async def test_a_limited_number_uses_up_nobody_elses_budget(start, door):
+@pytest.mark.parametrize("endpoint", ["issue", "resend"])
+async def test_a_limited_number_uses_up_nobody_elses_budget(start, endpoint):
     """A8: repeats that the number's own limit refuses send nothing, so they must not block its neighbours."""
     running = await start(otp_limit_number="1/1h", otp_limit_prefix="5/1h")
     issued = await running.issue()
     for _ in range(6):
-        if door == "issue":
+        if endpoint == "issue":
             assert await issue_statuses(running, [NUMBER]) == [429]
         else:
             path = f"/v1/verifications/{issued['id']}/resend"

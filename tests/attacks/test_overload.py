@@ -99,7 +99,7 @@ async def test_a_large_body_is_refused_unread(process):
 async def test_all_of_it_at_once_slows_nobody_down(process):
     """A15: under slow sockets, large bodies, deep JSON and endless headers 99 of 100 requests take under a second.
 
-    The slow sockets are a stranger's, at the one door that reads a body before it knows who sends it: Twilio's.
+    The slow sockets are a stranger's, at the one endpoint that reads a body before it knows who sends it: Twilio's.
     """
     client = process.client
     await journey(client, "+14155550101")
@@ -164,7 +164,7 @@ async def test_odd_heads_are_no_fault_of_ours(process):
 
 
 async def test_a_flood_of_checks_does_not_slow_an_issue_down_for_ever(start, launch):
-    """A15: with 300 checks at once, and places for all, every one is judged, and an issue beside them is sent."""
+    """A15: with 300 checks at once, and places for all, every one is checked, and an issue beside them is sent."""
     process = await launch(await start(otp_worker=False), OTP_WORKER="false", OTP_MAX_IN_FLIGHT="1000")
     client = process.client
     issued = await client.issue("+14155550101")

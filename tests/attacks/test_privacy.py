@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from service.adapters.redis_store import RedisVerifications
+from service.store.verifications import RedisVerifications
 
 NUMBER = "+14155550123"
 PAIRS = 400

@@ -35,9 +35,9 @@ def verdicts(answers):
     return [body["verdict"] for _, body in answers]
 
 
-def debts(redis):
-    """Count what is owed to Twilio."""
-    return sum(redis.zcard(f"otp:{{{partition:x}}}:owed") for partition in range(16))
+def entries(redis):
+    """Count what is pending to Twilio."""
+    return sum(redis.zcard(f"otp:{{{partition:x}}}:outbox") for partition in range(16))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def guess_rounds(pair, rounds):
 async def test_of_two_hundred_racing_guesses_five_are_compared(pair, redis):
     """A1: 200 guesses that start at once on two processes are counted before they are compared: five, no more."""
     await guess_rounds(pair, QUICK)
-    assert debts(redis) == 0
+    assert entries(redis) == 0
 
 
 @pytest.mark.slow
@@ -97,11 +97,11 @@ async def test_of_two_hundred_racing_guesses_five_are_compared(pair, redis):
 async def test_no_round_compares_a_sixth_guess(pair, redis):
     """A1 at length: in many rounds of 200 guesses there is no sixth comparison."""
     await guess_rounds(pair, ROUNDS)
-    assert debts(redis) == 0
+    assert entries(redis) == 0
 
 
 async def test_a_right_code_among_racing_guesses_is_found_by_five_comparisons_or_not_at_all(pair, redis):
-    """A1: with the right code in the crowd at most five are compared, at most one is approved, and one SID is owed."""
+    """A1: with the right code in the crowd at most five are compared, at most one is approved, one SID is pending."""
     client = pair[0].client
     for number in range(QUICK):
         to = f"+1415555{number:04d}"
@@ -109,11 +109,11 @@ async def test_a_right_code_among_racing_guesses_is_found_by_five_comparisons_or
         [right] = client.codes(to)
         crowd = [right, *(f"{guess:06d}" for guess in random.sample(range(1_000_000), 99))]
         random.shuffle(crowd)
-        owed_before = debts(redis)
+        owed_before = entries(redis)
         seen = verdicts(await race(racers(pair, issued, crowd)))
         assert seen.count("wrong_code") + seen.count("approved") <= 5
         assert seen.count("approved") <= 1
-        assert debts(redis) - owed_before == seen.count("approved")
+        assert entries(redis) - owed_before == seen.count("approved")
 
 
 async def right_rounds(pair, redis, rounds):
@@ -123,23 +123,23 @@ async def right_rounds(pair, redis, rounds):
         issued = await client.issue(to)
         seen = verdicts(await race(racers(pair, issued, client.codes(to) * 100)))
         assert (seen.count("approved"), seen.count("used")) == (1, 99)
-        assert debts(redis) == number + 1
+        assert entries(redis) == number + 1
 
 
-async def test_of_a_hundred_racing_right_codes_one_is_approved_and_owed(pair, redis):
-    """A2: the right code a hundred times at once is approved once, and one confirmation is owed (promises 1 and 2)."""
+async def test_of_a_hundred_racing_right_codes_one_is_approved_and_pending(pair, redis):
+    """A2: the right code a hundred times at once is approved once, one confirmation is pending (promises 1 and 2)."""
     await right_rounds(pair, redis, QUICK)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 3 * ROUNDS)
 async def test_no_round_approves_a_code_twice(pair, redis):
-    """A2 at length: in many rounds of 100 right codes none is approved twice and no debt is missing."""
+    """A2 at length: in many rounds of 100 right codes none is approved twice and no entry is missing."""
     await right_rounds(pair, redis, ROUNDS)
 
 
 async def test_two_codes_of_one_verification_are_approved_once_together(pair, redis):
-    """A2: two sends' right codes racing approve once; both messages arrived, so both SIDs are owed, once each."""
+    """A2: two sends' right codes racing approve once; both messages arrived, so both SIDs are pending, once each."""
     client = pair[0].client
     issued = await client.issue()
     assert (await client.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 200
@@ -147,20 +147,20 @@ async def test_two_codes_of_one_verification_are_approved_once_together(pair, re
     # One check each may cost an attempt before the other send's first check: five attempts are shared.
     seen = verdicts(await race(racers(pair, issued, [first, second])))
     assert sorted(seen) == ["approved", "used"]
-    assert debts(redis) == 2
+    assert entries(redis) == 2
 
 
 async def test_fifty_issues_with_one_idempotency_key_send_one_message(pair):
     """A17: one Idempotency-Key fifty times at once on two processes is one SMS; another body with it is refused."""
     client = pair[0].client
     headers = {"Authorization": f"Bearer {client.key}", "Idempotency-Key": secrets.token_hex(8)}
-    wish = {"to": "+14155550123"}
-    crowd = [Racer(pair[i % 2].client.url, "/v1/verifications", wish, headers) for i in range(50)]
+    request = {"to": "+14155550123"}
+    crowd = [Racer(pair[i % 2].client.url, "/v1/verifications", request, headers) for i in range(50)]
     answers = await race(crowd)
     assert len(client.messages()) == 1
     assert {status for status, _ in answers} <= {201, 409}
     assert len({body["id"] for status, body in answers if status == 201}) == 1
-    again = await client.call("POST", "/v1/verifications", wish, headers=headers)
+    again = await client.call("POST", "/v1/verifications", request, headers=headers)
     assert (again[0], again[2]["Idempotent-Replayed"]) == (201, "true")
     other = await client.call("POST", "/v1/verifications", {"to": "+12025550123"}, headers=headers)
     assert (other[0], other[1]["code"]) == (422, "idempotency_key_reused")

@@ -145,7 +145,7 @@ async def test_a_hostile_sid_leads_nowhere(start):
             assert issued["sends"][0]["status"] == "unknown"
             code = seen[-1][3].partition("code+is+")[2][:6]
             checked = await running.verify(issued["id"], code)
-            assert (checked["verdict"], checked["sends"][0]["feedback"]) == ("approved", "waiting")
+            assert (checked["verdict"], checked["sends"][0]["feedback"]) == ("approved", "awaiting_sid")
             assert (await running.issue(f"+1415556{number:04d}"))["sends"][0]["status"] == "queued"
     path = f"/2010-04-01/Accounts/{running.settings.twilio_account_sid}/Messages.json"
     assert {(method, raw_path) for method, raw_path, _, _ in seen} == {("POST", path)}
@@ -167,8 +167,8 @@ async def test_no_redirect_takes_our_credentials_elsewhere(start):
     assert stolen == []
 
 
-async def test_a_redirected_confirmation_stays_owed(start, redis, eventually):
-    """A13: a redirect in answer to a confirmation is no 2xx: the debt stays, and goes to Twilio's own address later."""
+async def test_a_redirected_confirmation_stays_pending(start, redis, eventually):
+    """A13: a redirect in answer to a confirmation is no 2xx: the entry stays, and goes to Twilio's address later."""
     async with recorder(lambda _: web.Response()) as (elsewhere, stolen):
 
         def answer(request):
@@ -182,7 +182,7 @@ async def test_a_redirected_confirmation_stays_owed(start, redis, eventually):
             await running.verify(issued["id"], seen[0][3].partition("code+is+")[2][:6])
             assert await eventually(lambda: len(seen) > 1)
             assert seen[1][1].endswith(f"/Messages/{SID}/Feedback.json")
-            key = f"otp:{{{issued['id'][3]}}}:owed"
+            key = f"otp:{{{issued['id'][3]}}}:outbox"
             assert await eventually(lambda: (redis.hget(key + ":info", SID) or b"").startswith(b"1|"))
             assert redis.zscore(key, SID) is not None
     assert stolen == []

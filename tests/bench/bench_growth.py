@@ -21,7 +21,7 @@ from results import Budget, save
 from servers import redis_cpu_seconds, service, valkey
 from wrk import play_whole
 
-from service.adapters import redis_keys
+from service.store import keys as redis_keys
 
 SMALLEST, LARGEST = 1_000, 1_000_000
 BATCH = SMALLEST

@@ -2,12 +2,12 @@
 
     python tests/bench/bench_hung.py [--rounds 9] [--seconds 4] [--quick]
 
-Hung: 200 sends are under way to a Twilio that answers nothing, and 10,000 confirmations are owed that it does not take
+Hung: 200 sends are under way to a Twilio that answers nothing, and 10,000 confirmations are pending
 either, 32 of them at any time under way. Each reading is made with a service process of its own, its worker within, at
 the same open-loop rate; the two take turns. Two comparisons:
 
-    alone    the checks owe nothing new, and when healthy nothing is owed: all that differs is the hang. The budget's.
-    everyday every check owes; healthy, they are paid at once to a Twilio that takes all. That is work too, which the
+    alone    the checks enqueue nothing new, and when healthy nothing is pending: only the hang differs. The budget's.
+    everyday every check enqueued; healthy, they are posted at once. That is work too, which the
              hang keeps from being done, so this ratio may well be under 1.
 """
 
@@ -25,10 +25,10 @@ from paired import alternate
 from pending import API_KEY, approve, forget_all, make_pending, verify_requests
 from results import Budget, save
 from servers import fast_twilio, sandbox, service, valkey
-from stand_in import hanging, under_way
+from simulated_twilio import hanging, under_way
 
 MOST_RATIO = 1.1
-SENDS, DEBTS, POSTING = 200, 10_000, 32
+SENDS, ENTRIES, POSTING = 200, 10_000, 32
 FRACTION = 0.4  # of the capacity
 EVERYDAY_PER_SECOND = 500  # a check with its confirmation costs several times one without
 WARM_UP_SECONDS = 1
@@ -75,10 +75,10 @@ def main():
     with valkey() as redis_url, sandbox() as hung, fast_twilio() as healthy:
         bench = Bench(redis_url, hung, healthy, options.seconds)
         per_second = FRACTION * capacity(redis_url)
-        print("alone: the checks owe nothing new")
-        alone = bench.compare(per_second, owing=False, rounds=options.rounds)
-        print("everyday: every check owes, and is paid when Twilio is healthy")
-        everyday = bench.compare(EVERYDAY_PER_SECOND, owing=True, rounds=(options.rounds + 1) // 2)
+        print("alone: the checks enqueue nothing new")
+        alone = bench.compare(per_second, enqueueing=False, rounds=options.rounds)
+        print("everyday: every check enqueued, and is paid when Twilio is healthy")
+        everyday = bench.compare(EVERYDAY_PER_SECOND, enqueueing=True, rounds=(options.rounds + 1) // 2)
     ratios = {
         name: pairs.ratio("hung", "healthy", p99_ms) for name, pairs in (("alone", alone), ("everyday", everyday))
     }
@@ -89,7 +89,7 @@ def main():
         {"options": vars(options), "alone": alone.readings, "everyday": everyday.readings, "ratios": ratios},
         [
             Budget(
-                what=f"verify p99, Twilio hung ({SENDS} sends, {DEBTS:,} owed), over healthy",
+                what=f"verify p99, Twilio hung ({SENDS} sends, {ENTRIES:,} pending), over healthy",
                 measured=ratios["alone"].median,
                 spread=(ratios["alone"].least, ratios["alone"].most),
                 most=MOST_RATIO,
@@ -114,22 +114,22 @@ class Bench:
     def __init__(self, redis_url, hung, healthy, seconds):
         self._redis_url, self._hung, self._healthy, self._seconds = redis_url, hung, healthy, seconds
 
-    def compare(self, per_second, *, owing, rounds):
+    def compare(self, per_second, *, enqueueing, rounds):
         """Alternate healthy and hung."""
         measures = {
-            "healthy": lambda: self._read(per_second, owing=owing, is_hung=False),
-            "hung": lambda: self._read(per_second, owing=owing, is_hung=True),
+            "healthy": lambda: self._read(per_second, enqueueing=enqueueing, is_hung=False),
+            "hung": lambda: self._read(per_second, enqueueing=enqueueing, is_hung=True),
         }
         # Each reading warms up its own process.
         return alternate(measures, rounds=rounds, show=str, warm_up=0, is_sound=lambda reading: reading.is_sound)
 
-    def _read(self, per_second, *, owing, is_hung):
+    def _read(self, per_second, *, enqueueing, is_hung):
         forget_all(self._redis_url)
         twilio = self._hung if is_hung else self._healthy
-        warming = self._requests(int(per_second * WARM_UP_SECONDS), owing=owing)
-        requests = self._requests(int(per_second * self._seconds), owing=owing)
+        warming = self._requests(int(per_second * WARM_UP_SECONDS), enqueueing=enqueueing)
+        requests = self._requests(int(per_second * self._seconds), enqueueing=enqueueing)
         # The same writes in both: what the disk still has to take is no matter of Twilio's.
-        approve(self._redis_url, make_pending(self._redis_url, DEBTS, owing=is_hung))
+        approve(self._redis_url, make_pending(self._redis_url, ENTRIES, enqueueing=is_hung))
         with (
             hanging(twilio, "messages", "feedback") if is_hung else nullcontext(),
             service(
@@ -153,8 +153,8 @@ class Bench:
             writer.close()
         return answered
 
-    def _requests(self, count, *, owing):
-        made = make_pending(self._redis_url, count, owing=owing)
+    def _requests(self, count, *, enqueueing):
+        made = make_pending(self._redis_url, count, enqueueing=enqueueing)
         return [post(path, body, token=API_KEY) for path, body in verify_requests(made)]
 
 

@@ -1,10 +1,10 @@
-"""How soon Twilio is told: from a check's answer to its confirmation, and when a dead worker's debts are taken over.
+"""How soon Twilio is told: from a check's answer to its confirmation, and when a dead worker's entries are taken over.
 
     python tests/bench/bench_lag.py [--checks 600] [--per-second 100] [--quick]
 
-Lag: codes are asked for and typed over the whole path, at a steady rate; the stand-in notes when each report arrives,
+Lag: codes are asked for and typed over the whole path, at a steady rate; the simulator notes when each report arrives,
 by the same machine's clock. Once with the worker inside the service, which wakes itself, once with a worker apart,
-which polls. Takeover: a worker has claimed debts and hangs at Twilio when it is killed; then Twilio is mended, and
+which polls. Takeover: a worker has claimed entries and hangs at Twilio when it is killed; then Twilio is fixed, and
 another worker pays them when the leases have run out.
 """
 
@@ -20,10 +20,10 @@ from paired import spread
 from pending import API_KEY, add_api_key
 from results import Budget, save
 from servers import sandbox, service, valkey, worker
-from stand_in import call, hanging
+from simulated_twilio import call, hanging
 
 MOST_LAG_SECONDS, MOST_TAKEOVER_SECONDS = 1.0, 60.0
-DEBTS = 24  # one worker has hands for 32
+ENTRIES = 24  # one worker has hands for 32
 PATIENCE_SECONDS = 90
 # Everybody asks from one place and prefix here.
 SETTINGS = {f"OTP_LIMIT_{name}": "" for name in ("PREFIX", "COUNTRY", "KEY", "DAY")}
@@ -51,8 +51,8 @@ def main():
         )
     if not options.quick:
         seconds = rows["takeover seconds"] = takeover()
-        print(f"takeover: {DEBTS} debts of a killed worker were paid after {seconds:.1f} s")
-        what = "a dead worker's debts taken over and paid"
+        print(f"takeover: {ENTRIES} entries of a killed worker were paid after {seconds:.1f} s")
+        what = "a dead worker's entries taken over and paid"
         budgets.append(Budget(what=what, measured=seconds, most=MOST_TAKEOVER_SECONDS, unit="s"))
     save("lag", rows, budgets)
 
@@ -73,20 +73,20 @@ def lag(options, *, apart):
 
 
 def takeover():
-    """Kill a worker that holds debts; give the seconds until another has paid them all."""
+    """Kill a worker that holds entries; give the seconds until another has paid them all."""
     with valkey() as redis_url, sandbox() as twilio, ExitStack() as stack:
         where = {"TWILIO_BASE_URL": f"http://127.0.0.1:{twilio.port}", **SETTINGS}
         with service(redis_url, **where) as target:
             add_api_key(redis_url)
-            asyncio.run(log_in(target, twilio, DEBTS, per_second=100))
+            asyncio.run(log_in(target, twilio, ENTRIES, per_second=100))
         with hanging(twilio, "feedback"):
             doomed = stack.enter_context(worker(redis_url, name="worker", **where))
-            wait(lambda: call(twilio, "GET", "/_/stats")["concurrent_now"] == DEBTS)
+            wait(lambda: call(twilio, "GET", "/_/stats")["concurrent_now"] == ENTRIES)
             stack.enter_context(worker(redis_url, name="worker", **where))
             doomed.process.kill()
             doomed.process.wait()
             killed_at = time.time()
-        told_at(twilio, DEBTS)
+        told_at(twilio, ENTRIES)
         return time.time() - killed_at
 
 

@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from results import Budget, save
 
-from service.adapters import redis_keys
-from service.adapters.embedded import embedded_valkey
 from service.core.verification import Delivery
-from tests.adapters.engines import Engine, open_stores
+from service.embedded.server import embedded_valkey
+from service.store import keys as redis_keys
+from tests.store.engines import Engine, open_stores
 
 BUDGET_BYTES = 512
 LONGEST_REFERENCE = "r" * 64
@@ -45,7 +45,7 @@ async def measure(engine):
         await stores.deliver(plain, status=Delivery.DELIVERED, sender="+15005550006")
         delivered = report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
         await stores.check(plain, "111111")
-        report(stores, plain, "approved, its confirmation owed")
+        report(stores, plain, "approved, its confirmation pending")
         full = await stores.issue(
             "111110",
             to="+491512345678901",

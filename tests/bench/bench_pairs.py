@@ -5,7 +5,7 @@
 A pair is an issue, its code typed and approved, and the report at Twilio. Twilio answers at once (fast_twilio.py, in
 a process of its own, whose capacity is measured first), so what is measured is us. In each round, in turn: the library
 alone (its asynchronous client); the service without its worker (issues, then checks); `otp-service worker`
-on the debts that these left; the service with its worker, in one process and in two. Each service has its own Redis.
+on the entries that these left; the service with its worker, in one process and in two. Each service has its own Redis.
 CPU time is read from /proc, so it holds although all share the machine; who was busy stands with every rate.
 """
 
@@ -93,7 +93,7 @@ class Stage:
         return self._measure(count, service=self._service, play=to_the_end)
 
     def drain(self, count):
-        """Have a worker pay so many debts; what it did before it said that it had started is not counted."""
+        """Have a worker pay so many entries; what it did before it said that it had started is not counted."""
         told = totals(self._twilio)[1] + count
         with servers.worker(self.redis_url, **self.environment) as worker:
             left = told - totals(self._twilio)[1]
@@ -110,7 +110,7 @@ class Stage:
 
 
 def totals(twilio):
-    """Ask the stand-in: messages, posts of feedback, SIDs that have feedback."""
+    """Ask the simulator: messages, posts of feedback, SIDs that have feedback."""
     connection = http.client.HTTPConnection("127.0.0.1", twilio.port, timeout=5)
     connection.request("GET", "/totals")
     taken = json.loads(connection.getresponse().read())
@@ -119,7 +119,7 @@ def totals(twilio):
 
 
 def wait_until_told(twilio, posts):
-    """Wait until the stand-in has had so many posts of feedback."""
+    """Wait until the simulator has had so many posts of feedback."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while totals(twilio)[1] < posts:
         if time.monotonic() > deadline:
@@ -128,7 +128,7 @@ def wait_until_told(twilio, posts):
 
 
 def capacity(twilio):
-    """Find out what the stand-in can take, by wrk: (requests a second, its CPU microseconds a request)."""
+    """Find out what the simulator can take, by wrk: (requests a second, its CPU microseconds a request)."""
     body = "To=%2B14155550123&Body=Your+Acme+code+is+123456.+Do+not+share+it.&From=%2B15005550006&ProvideFeedback=true"
     requests = [("/2010-04-01/Accounts/AC/Messages.json", body)] * CAPACITY_REQUESTS
     before = twilio.cpu_seconds()
@@ -160,9 +160,9 @@ def play_round(options, twilio, apart, pairs):
     }
     told["issue"] = apart.issues(options.people)
     told["issue with key"] = apart.issues(options.people // 4, with_key=True)
-    debts = options.people + options.people // 4
-    told["check"] = apart.checks(debts)
-    told["drain"] = apart.drain(debts)
+    entries = options.people + options.people // 4
+    told["check"] = apart.checks(entries)
+    told["drain"] = apart.drain(entries)
     for name, stage in pairs.items():
         told[name] = stage.logins(options.people)
     return told
@@ -200,7 +200,7 @@ def main():
         command = [sys.executable, str(servers.BENCH / "fast_twilio.py")]
         twilio = parts.enter_context(servers._run("twilio", lambda port: [*command, str(port)], {}, times=0))
         most, cost_us = capacity(twilio)
-        print(f"stand-in for Twilio: {most:.0f} requests/s at most, {cost_us:.0f} us CPU each")
+        print(f"simulator for Twilio: {most:.0f} requests/s at most, {cost_us:.0f} us CPU each")
         apart = Stage(parts, twilio, runner, options.at_once, worker=False)
         pairs = {
             name: Stage(parts, twilio, runner, options.at_once, worker=True, workers=workers)
@@ -215,7 +215,7 @@ def main():
         if posts != distinct:
             raise SystemExit(f"Twilio took {posts} reports of {distinct} messages: some were told twice")
         print(f"Twilio took {messages} messages, and {posts} reports, no two of the same message")
-    save("pairs", {"stand-in per second": most, "stand-in CPU us": cost_us, **rows, "rounds": rounds})
+    save("pairs", {"simulator per second": most, "simulator CPU us": cost_us, **rows, "rounds": rounds})
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     PYTHONPATH=.:tests/bench python tests/bench/bench_peers.py [--workers 1 2] [--rounds 3] [--seconds 3]
 
-Each judges right codes, each a code of its own, over HTTP: closed loop by wrk, 64 connections, in turn with our
+Each decides right codes, each a code of its own, over HTTP: closed loop by wrk, 64 connections, in turn with our
 service and the plain reference, on the same machine. Peers come from their registries; one that cannot be had is left
 out, with a sentence that says so. No result here is a budget. Each peer runs as its documentation wants it in
 production, in the fastest of the ways that were tried; none sends anything.
@@ -25,7 +25,7 @@ better-auth consume: its server-only call `consumePhoneNumberOTP` in the shortes
 it: GET and GETDEL. No credentials, no log, and of an approval nothing is kept but the answer.
 
 Our service, on every check: an API key, the HMAC of the code, one script that counts, compares, consumes, and writes
-the debt to Twilio, the statistics and the record that answers later questions; and a line of log.
+the entry to Twilio, the statistics and the record that answers later questions; and a line of log.
 """
 
 import argparse
@@ -48,7 +48,7 @@ PEERS = {
     "better-auth consume": better_auth_consume,
 }
 WARM_UP_ROUNDS = 2  # Node goes on compiling in the second
-# More than any of them can judge: a list that runs out ends the bench.
+# More than any of them can check: a list that runs out ends the bench.
 MOST_PER_SECOND = {
     "service": 20_000,
     "plain": 10_000,

@@ -21,12 +21,12 @@ import uvicorn
 from results import Budget, save
 from starlette.routing import Mount
 
-from service.adapters.embedded import embedded_valkey
-from service.adapters.redis_ledgers import RedisApiKeys
-from service.api.auth import key_digest
 from service.app import create_app, open_redis
 from service.config.settings import load_settings
+from service.embedded.server import embedded_valkey
+from service.http.authentication import key_digest
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
+from service.store.ledgers import RedisApiKeys
 
 KEY = "otp_sk_" + secrets.token_urlsafe(32)
 PROXY_PORT, SERVICE_PORT = 8961, 8962

@@ -2,11 +2,11 @@
 
     python tests/bench/bench_verify.py [--rounds 5] [--seconds 3] [--quick]
 
-Closed loop by wrk; every check approves and owes. Generator, Redis and target share the machine, so beside each
+Closed loop by wrk; every check approves and enqueued. Generator, Redis and target share the machine, so beside each
 throughput stands what one check cost each of them in CPU time: who used a whole core was the bottleneck. The ratio of
 the targets' CPU times is the ratio of what one busy worker could do on a machine with cores to spare.
 
-The budget is judged with 128 connections, which keep a worker busy. With 64, measured too, all that are under way fit
+The budget is checked with 128 connections, which keep a worker busy. With 64, measured too, all that are under way fit
 into a few writes, so that on two cores target and Redis wait for each other.
 """
 
@@ -21,7 +21,7 @@ from servers import ceiling, plain, service, valkey
 
 LEAST_RATIO = 4.0
 FEW, MANY = CONNECTIONS, 2 * CONNECTIONS
-# More than any target here can judge: a list that runs out ends the bench.
+# More than any target here can check: a list that runs out ends the bench.
 MOST_PER_SECOND = {"service": 30_000, "plain": 12_000, "ceiling": 30_000}
 
 

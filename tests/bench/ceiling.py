@@ -1,4 +1,4 @@
-"""The ceiling: what one Python process could do at most. A bare ASGI application that judges a code and says so.
+"""The ceiling: what one Python process could do at most. A bare ASGI application that decides a code and says so.
 
 It reads the body, digests the code, runs the same script through the service's own multiplexer and answers a small
 JSON. No framework, no credentials, no log, no checks of what it is given: nothing that the service promises.
@@ -7,10 +7,10 @@ JSON. No framework, no credentials, no log, no checks of what it is given: nothi
 import json
 import os
 
-from judging import SCRIPT, judge_call
+from checking import SCRIPT, judge_call
 
-from service.adapters.multiplexer import open_multiplexer
 from service.core.keyring import Keyring
+from service.redis_client.client import open_multiplexer
 
 _HEADERS = [(b"content-type", b"application/json")]
 
@@ -30,11 +30,11 @@ def create():
             await multiplexer.close()
             await send({"type": "lifespan.shutdown.complete"})
         elif scope["method"] == "POST":
-            await judge(scope, receive, send)
+            await check(scope, receive, send)
         else:
             await answer(send, 404, b"{}")
 
-    async def judge(scope, receive, send):
+    async def check(scope, receive, send):
         content = (await receive())["body"]
         verification_id = scope["path"].split("/")[3]
         keys, args = judge_call(keyring, verification_id, json.loads(content)["code"])

@@ -1,6 +1,6 @@
 """One measured run of checks against one target: throughput, latency, and what a check cost each process.
 
-Every check is the right code of a pending verification of its own, so every one approves and owes. Redis counts the
+Every check is the right code of a pending verification of its own, so every one approves and enqueued. Redis counts the
 approvals too: a run whose answers are not approvals cannot pass for a fast one.
 """
 

@@ -4,7 +4,7 @@
 
 Every message gets a SID of its own and the answer that Twilio documents; feedback is counted by SID. `GET /codes` is
 the phone: a stream with a line `number code` for each message, written before the message is answered. `GET /totals`
-says what was taken. It believes whatever it is sent and forgets nothing while it runs; `service/sandbox` judges.
+says what was taken. It believes whatever it is sent and forgets nothing while it runs; `service/sandbox` decides.
 """
 
 import asyncio

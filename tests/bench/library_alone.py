@@ -18,8 +18,8 @@ from servers import ACCOUNT_SID, AUTH_TOKEN, FROM
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
 
-from service.adapters.twilio_gateway import TwilioAccount, open_twilio
 from service.core.sender import OutgoingMessage
+from service.providers.twilio.gateway import TwilioAccount, open_twilio
 
 RUN = secrets.token_hex(8)  # no two runs confirm the same SID
 BODY = "Your Acme code is 123456. Do not share it."

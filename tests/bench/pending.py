@@ -14,20 +14,20 @@ import secrets
 from dataclasses import dataclass
 
 import redis
-from judging import SCRIPT, judge_call
+from checking import SCRIPT, judge_call
 from servers import KEYRING
 
-from service.adapters import redis_keys
-from service.adapters.multiplexer import open_multiplexer
-from service.adapters.redis_ledgers import RedisApiKeys
-from service.adapters.redis_store import RecordPolicy, RedisVerifications
-from service.adapters.resp import pack
-from service.adapters.scripts import Scripts
-from service.api.keys import Scope, new_api_key
+from service.core.api_keys import Scope, new_api_key
 from service.core.claiming import PARTITIONS
 from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
 from service.core.ports import NewVerification
 from service.core.verification import Action, Channel, Delivery, new_id, partition_of
+from service.redis_client.client import open_multiplexer
+from service.redis_client.resp import pack
+from service.store import keys as redis_keys
+from service.store.ledgers import RedisApiKeys
+from service.store.scripts import Scripts
+from service.store.verifications import RecordPolicy, RedisVerifications
 
 API_KEY, _KEPT = new_api_key("bench", [Scope.VERIFICATIONS])
 _DEFAULTS = RecordPolicy(3600, 5, 5, False, parse_limits("1/30s,5/10m,10/1d"), UNLIMITED, MOST_FAILED_IN_A_ROW)
@@ -53,14 +53,14 @@ class _Original:
     number_ttl_ms: int
 
 
-def make_pending(redis_url, count, *, owing=True, tell=None):
+def make_pending(redis_url, count, *, enqueueing=True, tell=None):
     """Write so many pending verifications, each to a number of its own; `tell` is called with how many there are.
 
-    Not `owing`: their approval owes Twilio nothing, as that of a test number (whose record differs in just this).
+    Not `enqueueing`: their approval enqueues nothing, as that of a test number (whose record differs in just this).
     """
     with redis.Redis.from_url(redis_url) as client:
         original = asyncio.run(_issue_one(redis_url, client))
-        if not owing:
+        if not enqueueing:
             original.record[b"f:1"] = b"none"
         made = []
         while len(made) < count:
@@ -73,7 +73,7 @@ def make_pending(redis_url, count, *, owing=True, tell=None):
 
 
 def approve(redis_url, made):
-    """Approve verifications by the script itself: so many debts at once, which no service was needed for."""
+    """Approve verifications by the script itself: so many entries at once, which no service was needed for."""
     with redis.Redis.from_url(redis_url) as client:
         client.script_load(SCRIPT.text)
         for start in range(0, len(made), _PIECE):
@@ -112,7 +112,7 @@ def forget_all(redis_url):
 
 
 def forget(redis_url, made):
-    """Remove the records of these verifications and of their numbers, and all debts: Redis is as large as before."""
+    """Remove the records of these verifications and of their numbers, and all entries: Redis is as large as before."""
     with redis.Redis.from_url(redis_url) as client:
         with client.pipeline(transaction=False) as pipeline:
             for one in made:
@@ -120,7 +120,7 @@ def forget(redis_url, made):
             tags = [tag.decode() for tag in pipeline.execute()]
         names = [redis_keys.verification(one.id) for one in made]
         names += [redis_keys.number(partition_of(one.id), tag) for one, tag in zip(made, tags, strict=True)]
-        client.delete(*names, *(name(p) for p in PARTITIONS for name in (redis_keys.owed, redis_keys.owed_info)))
+        client.delete(*names, *(name(p) for p in PARTITIONS for name in (redis_keys.outbox, redis_keys.outbox_info)))
 
 
 def _drawn():

@@ -17,7 +17,7 @@ from pending import API_KEY
 
 _PATIENCE_SECONDS = 60
 _PREFIXES = [f"+1415{exchange}" for exchange in range(201, 990) if exchange % 100 != 11]
-_wishes = itertools.count(secrets.randbelow(1_000_000))
+_requests = itertools.count(secrets.randbelow(1_000_000))
 
 
 class Crowd:
@@ -119,9 +119,9 @@ class _Phone(asyncio.Protocol):
 
 
 async def _ask(line, *, with_key):
-    wish = next(_wishes)
-    number = f"{_PREFIXES[wish % len(_PREFIXES)]}{wish // len(_PREFIXES) % 10_000:04d}"
-    address = ".".join(map(str, (10, wish >> 16 & 255, wish >> 8 & 255, wish & 255)))
+    request = next(_requests)
+    number = f"{_PREFIXES[request % len(_PREFIXES)]}{request // len(_PREFIXES) % 10_000:04d}"
+    address = ".".join(map(str, (10, request >> 16 & 255, request >> 8 & 255, request & 255)))
     body = f'{{"to":"{number}","purpose":"login","client_ip":"{address}"}}'
     more = f"Idempotency-Key: {secrets.token_hex(16)}\r\n" if with_key else ""
     status, answer = await line.ask(_post("/v1/verifications", body, more))

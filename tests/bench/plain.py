@@ -7,8 +7,8 @@ import contextlib
 import os
 
 import redis.asyncio
+from checking import SCRIPT, judge_call
 from fastapi import FastAPI
-from judging import SCRIPT, judge_call
 from pydantic import BaseModel
 
 from service.core.keyring import Keyring

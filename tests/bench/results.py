@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from service.adapters.embedded import _binary
+from service.embedded.server import _binary
 
 FOLDER = Path(__file__).with_name("results")
 

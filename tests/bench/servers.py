@@ -5,7 +5,7 @@
 
 `service` is the real command with all its promises on: credentials, log at info level into a file. `plain` is the
 reference (plain.py), `ceiling` what Python could do at most (ceiling.py). All share one Redis and one set of keys,
-so that each can judge the same verifications. What a process costs is read from /proc: benches run on Linux.
+so that each can check the same verifications. What a process costs is read from /proc: benches run on Linux.
 """
 
 import contextlib
@@ -23,15 +23,15 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from service.adapters.embedded import embedded_valkey
 from service.core.keyring import Keyring
+from service.embedded.server import embedded_valkey
 from tests.free_ports import free_port
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parents[1]
 SECRET_KEY, INDEX_KEY = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 KEYRING = Keyring([SECRET_KEY.encode()], INDEX_KEY.encode())
-ACCOUNT_SID, AUTH_TOKEN, FROM = "AC" + "5a" * 16, "sandbox-auth-token", "+15005550006"  # the stand-in's
+ACCOUNT_SID, AUTH_TOKEN, FROM = "AC" + "5a" * 16, "sandbox-auth-token", "+15005550006"  # the simulator's
 NOBODY = "http://127.0.0.1:9"  # a Twilio that refuses every connection
 
 _START_SECONDS = 30
@@ -113,7 +113,7 @@ def worker(redis_url, *, name="worker", **env):
 
 
 def sandbox():
-    """Run `otp-service sandbox`, the stand-in for Twilio."""
+    """Run `otp-service sandbox`, the simulator for Twilio."""
     return _run("sandbox", lambda port: [_installed("otp-service"), "sandbox", "--port", str(port)], {}, times=0)
 
 

@@ -1,7 +1,7 @@
 """What is known after a run: every call with its response, what the faults really did, and what is left everywhere.
 
 A call without a response may or may not have happened; so may one whose response says no more than that the store did
-not answer. Nothing here judges (`invariants` does).
+not answer. Nothing here decides (`invariants` does).
 """
 
 import asyncio
@@ -135,7 +135,7 @@ class Evidence:
         self.immortal = [key for key in keys if redis.ttl(key) == -1 and key != "otp:keys"]
         self.outbox, self.given_up, self.awaiting_sid = (
             [member.decode() for key in keys if key.endswith(suffix) for member in redis.zrange(key, 0, -1)]
-            for suffix in (":owed", ":dead", ":awaiting_sid")
+            for suffix in (":outbox", ":failed", ":awaiting_sid")
         )
         for name in ("of_verification", "by_group", "sent"):
             self.__dict__.pop(name, None)

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from service.adapters import scripts
-from service.adapters.multiplexer import Script
 from service.config import policies
 from service.core import idempotency
+from service.redis_client.client import Script
+from service.store import scripts
 from tests.chaos.plan import LEASE_MS
 
 

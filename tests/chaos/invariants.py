@@ -35,5 +35,5 @@ class Finding:
 
 
 def findings(evidence):
-    """Judge the evidence by every rule."""
+    """Check the evidence by every rule."""
     return [Finding(rule.__name__, *finding) for rule in RULES for finding in rule(evidence)]

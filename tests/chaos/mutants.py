@@ -5,24 +5,24 @@ A text is looked for in the script with its includes filled in, and must stand t
 
 MUTANTS = {
     "approves without consuming": (
-        "judge", "record.st = 'approved'", "record.st = 'pending'", "approved_once",
+        "check", "record.st = 'approved'", "record.st = 'pending'", "approved_once",
     ),
     "consumes without writing the confirmation": (
-        "judge", "owe(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)\n    owes", "owes",
+        "check", "enqueue(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)\n    enqueued", "enqueued",
         "confirmed_exactly",
     ),
     "confirms the SID of another send": (
-        "judge", "local sid = record['s:' .. send]", "local sid = record['s:' .. record.n]", "confirmed_exactly",
+        "check", "local sid = record['s:' .. send]", "local sid = record['s:' .. record.n]", "confirmed_exactly",
     ),
     "counts no attempt": (
-        "judge", "redis.call('HINCRBY', KEYS[1], 'at', 1)", "record.at + 1", "attempts_counted",
+        "check", "redis.call('HINCRBY', KEYS[1], 'at', 1)", "record.at + 1", "attempts_counted",
     ),
     "compares once more than allowed": (
-        "judge", "tonumber(record.at) >= most_attempts then", "tonumber(record.at) > most_attempts then",
+        "check", "tonumber(record.at) >= most_attempts then", "tonumber(record.at) > most_attempts then",
         "attempts_counted",
     ),
     "forgets the repeat of a check": (
-        "judge", "if at and math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS then", "if false then", "approved_once",
+        "check", "if at and math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS then", "if false then", "approved_once",
     ),
     "forgets an Idempotency-Key": (
         "idempotency", "redis.call('EXPIRE', KEYS[1], KEEP_SECONDS)", "redis.call('DEL', KEYS[1])",

@@ -68,12 +68,12 @@ async def play_in(world, seed, seconds, *, with_faults=True, quiet_seconds=QUIET
             *(_strike_all(target, planned, world, evidence, began) for target in {one.target for one in planned}),
         )
     await _end_twilio_faults(world.surroundings)
-    found = await _judge_when_quiet(world, evidence, quiet_seconds)
+    found = await _check_when_quiet(world, evidence, quiet_seconds)
     return Verdict(seed, evidence, found)
 
 
-async def _judge_when_quiet(world, evidence, seconds):
-    """Judge when nothing is under way any more, or when that has lasted too long."""
+async def _check_when_quiet(world, evidence, seconds):
+    """Check when nothing is under way any more, or when that has lasted too long."""
     surroundings, ends_at = world.surroundings, time.time() + seconds
     while True:
         await evidence.collect(surroundings.twilio_url, world.url(0), world.key, surroundings.redis.admin)

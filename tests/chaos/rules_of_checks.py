@@ -21,19 +21,19 @@ def approved_once(evidence):
 
 
 def attempts_counted(evidence):
-    """Count each check once: no more than were made, no fewer than were judged, and never over the most."""
+    """Count each check once: no more than were made, no fewer than were checked, and never over the most."""
     most = int(evidence.settings["OTP_MAX_ATTEMPTS"])
     for name, read in evidence.read.items():
         groups = _check_groups(evidence, name)
         counted = sum(any(call.verdict in COUNTED for call in calls) for calls in groups)
         maybe = sum(any(call.is_open or call.verdict in {"used", "canceled"} for call in calls) for calls in groups)
         if counted > most:
-            yield f"{counted} checks were judged, {most} are allowed", name
+            yield f"{counted} checks were checked, {most} are allowed", name
         if read is None:
             continue
         used = most - read["attempts_remaining"]
         if not min(counted, most) <= used <= counted + maybe:
-            yield f"{used} attempts are used up; {counted} were judged, {maybe} more perhaps", name
+            yield f"{used} attempts are used up; {counted} were checked, {maybe} more perhaps", name
 
 
 def ends_explained(evidence):

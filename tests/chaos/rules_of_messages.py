@@ -27,7 +27,7 @@ def confirmed_exactly(evidence):
         if is_confirmed and not any(call.is_open or call.verdict in COMPARED for call in typed):
             yield f"confirmed {message.sid}, whose code no check found right", name
         feedback = (_send(evidence, message) or {}).get("feedback")
-        if not is_confirmed and feedback != "waiting" and any(_was_compared(call) for call in typed):
+        if not is_confirmed and feedback != "awaiting_sid" and any(_was_compared(call) for call in typed):
             yield f"not confirmed {message.sid}, whose code was found right; feedback is {feedback}", name
         if is_confirmed and feedback not in {"confirmed", None}:
             yield f"confirmed {message.sid}, but its feedback is {feedback}", name
@@ -122,11 +122,11 @@ def nothing_left(evidence):
     for member in evidence.awaiting_sid:
         name, number = member.split("|")
         sends = (evidence.read.get(name) or {}).get("sends", ())
-        if not any((send["number"], send["feedback"]) == (int(number), "waiting") for send in sends):
+        if not any((send["number"], send["feedback"]) == (int(number), "awaiting_sid") for send in sends):
             yield f"send {number} is counted among those that await a SID, and does not", name
     for message in evidence.messages:
         send = _send(evidence, message)
-        if send is None or (send["status"] != "unknown" and send["feedback"] != "waiting"):
+        if send is None or (send["status"] != "unknown" and send["feedback"] != "awaiting_sid"):
             continue
         name = message.verification_id
         if any(post["sid"] == message.sid and post["result"] == 204 for post in evidence.callbacks):

@@ -14,7 +14,7 @@ from itertools import cycle, islice
 import pytest
 import pytest_asyncio
 
-from service.adapters.scripts import load_scripts
+from service.store.scripts import load_scripts
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.plan import THEMES, settings_of
 from tests.chaos.rounds import play, play_in

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import aiohttp
 
-from service.api.keys import Scope, new_api_key
+from service.core.api_keys import Scope, new_api_key
 from service.sandbox import SandboxSettings
-from tests.adapters.servers import Server
 from tests.attacks.processes import LIMITS, ROOT, START_SECONDS, Process
+from tests.redis_client.servers import Server
 
 SERVERS = 2
 ACCOUNT = SandboxSettings()  # what `otp-service sandbox` takes

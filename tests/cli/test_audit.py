@@ -59,8 +59,8 @@ def test_every_number_operation_has_its_line(cli, store):
 
 def test_what_only_looks_at_the_service_has_no_line(cli, store):
     """Commands that touch neither keys nor numbers write none."""
-    cli("owed", "list")
-    cli("owed", "dead")
+    cli("outbox", "list")
+    cli("outbox", "failed")
     assert cli.audited == []
 
 

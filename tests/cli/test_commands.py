@@ -26,8 +26,9 @@ from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["keys"], ["numbers"], ["owed"],
-    ["keys", "create"], ["keys", "list"], ["keys", "revoke"], ["owed", "list"], ["owed", "dead"], ["owed", "replay"],
+    ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["keys"], ["numbers"], ["outbox"],
+    ["keys", "create"], ["keys", "list"], ["keys", "revoke"],
+    ["outbox", "list"], ["outbox", "failed"], ["outbox", "retry"],
     ["numbers", "show"], ["numbers", "release"], ["numbers", "erase"],
 )  # fmt: skip
 
@@ -139,7 +140,7 @@ def test_a_revoked_key_is_gone_and_an_unknown_one_is_said_to_be(cli, store):
 
 def test_redis_away_is_a_sentence(cli):
     """A command that cannot reach Redis says so and ends with 2."""
-    for command in (["keys", "list"], ["keys", "create", "x"], ["owed", "list"], ["owed", "dead"]):
+    for command in (["keys", "list"], ["keys", "create", "x"], ["outbox", "list"], ["outbox", "failed"]):
         status, out, err = cli(*command, REDIS_URL="redis://127.0.0.1:1")
         assert (status, out, len(err.splitlines())) == (2, "", 1)
         assert "refused. Nothing listens where REDIS_URL points" in err
@@ -169,7 +170,7 @@ def test_without_credentials_the_demo_is_named(cli, command):
 
 READING = (
     ["serve"], ["serve", "--workers", "2"], ["worker"], ["check"], ["keys", "list"], ["keys", "create", "shop"],
-    ["keys", "revoke", "shop"], ["owed", "list"], ["owed", "dead"], ["owed", "replay", "--all"],
+    ["keys", "revoke", "shop"], ["outbox", "list"], ["outbox", "failed"], ["outbox", "retry", "--all"],
     ["numbers", "show", "+14155550123"], ["numbers", "release", "+14155550123"], ["numbers", "erase", "+14155550123"],
 )  # fmt: skip
 # One of each kind, with what its refusal names; `tests/config/test_values.py` has them all.
@@ -203,7 +204,7 @@ def test_a_data_folder_that_cannot_be_is_said_once(cli):
     """A file in the place of OTP_DATA_DIR stops a command with 2, and `check` says in the same words what to set."""
     exists = re.escape(f"File exists: '{__file__}'")
     sentence = rf"The data folder cannot be made \(.*{exists}\): set OTP_DATA_DIR, or REDIS_URL\.\n"
-    for command in (["keys", "list"], ["owed", "list"]):
+    for command in (["keys", "list"], ["outbox", "list"]):
         status, out, err = cli(*command, OTP_DATA_DIR=__file__, REDIS_URL="")
         assert (status, out) == (2, "")
         assert re.fullmatch(sentence, err)
@@ -274,21 +275,21 @@ async def test_check_tells_good_credentials_from_bad_ones(start, cli):
     assert service.messages() == []
 
 
-async def test_owed_confirmations_can_be_listed(start, cli, valkey):
-    """`owed list` has a line per debt with SID, verification, send, tries and times, and nothing of the person."""
+async def test_pending_confirmations_can_be_listed(start, cli, valkey):
+    """`outbox list` has a line per entry with SID, verification, send, tries and times, and nothing of the person."""
     service = await start(otp_worker=False)
     issued = await service.issue()
     await service.verify(issued["id"], service.codes()[0])
     [message] = service.messages()
-    status, out, _ = await asyncio.to_thread(cli, "owed", "list", REDIS_URL=valkey)
+    status, out, _ = await asyncio.to_thread(cli, "outbox", "list", REDIS_URL=valkey)
     assert status == 0
     assert re.fullmatch(rf"{message.sid}\t{issued['id']}\tsend 1\ttries 0\tsince \S+Z\tdue \S+Z\n", out)
     assert "4155550123" not in out
-    assert (await asyncio.to_thread(cli, "owed", "dead", REDIS_URL=valkey))[:2] == (0, "")
+    assert (await asyncio.to_thread(cli, "outbox", "failed", REDIS_URL=valkey))[:2] == (0, "")
 
 
-async def test_a_dead_confirmation_can_be_owed_again(start, cli, valkey, redis, eventually):
-    """What Twilio refused is listed as dead with the reason; replayed, it is paid like any other."""
+async def test_a_dead_confirmation_can_be_pending_again(start, cli, valkey, redis, eventually):
+    """What Twilio refused is listed as failed with the reason; replayed, it is paid like any other."""
     service = await start()
     plan = {"endpoint": "feedback", "kind": "not_found"}
     async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
@@ -296,22 +297,22 @@ async def test_a_dead_confirmation_can_be_owed_again(start, cli, valkey, redis, 
     issued = await service.issue()
     await service.verify(issued["id"], service.codes()[0])
     [message] = service.messages()
-    assert await eventually(lambda: [key for key in redis.scan_iter("otp:*:dead") if redis.zcard(key)])
-    status, out, _ = await asyncio.to_thread(cli, "owed", "dead", REDIS_URL=valkey)
+    assert await eventually(lambda: [key for key in redis.scan_iter("otp:*:failed") if redis.zcard(key)])
+    status, out, _ = await asyncio.to_thread(cli, "outbox", "failed", REDIS_URL=valkey)
     assert status == 0
     assert re.fullmatch(rf"{message.sid}\t{issued['id']}\tsend 1\t\S+Z\t.*404.*\n", out)
     service.sandbox.faults.end()
     stranger = "SM" + "0" * 32
-    status, _, err = await asyncio.to_thread(cli, "owed", "replay", message.sid, stranger, REDIS_URL=valkey)
-    assert (status, err) == (2, f"1 owed again.\nnot among the dead: {stranger}\n")
+    status, _, err = await asyncio.to_thread(cli, "outbox", "retry", message.sid, stranger, REDIS_URL=valkey)
+    assert (status, err) == (2, f"1 pending again.\nnot among the failed: {stranger}\n")
     assert await eventually(service.confirmed) == {message.sid}
-    assert await asyncio.to_thread(cli, "owed", "replay", "--all", REDIS_URL=valkey) == (0, "", "0 owed again.\n")
+    assert await asyncio.to_thread(cli, "outbox", "retry", "--all", REDIS_URL=valkey) == (0, "", "0 pending again.\n")
 
 
 def test_a_replay_names_what_it_means(cli, store):
     """Neither nothing nor both: a replay wants SIDs or `--all`."""
     for arguments in ([], ["--all", "SM" + "0" * 32]):
-        assert cli("owed", "replay", *arguments) == (2, "", "name the SIDs to replay, or --all\n")
+        assert cli("outbox", "retry", *arguments) == (2, "", "name the SIDs to replay, or --all\n")
 
 
 # --- As processes -----------------------------------------------------------------------------------
@@ -380,7 +381,7 @@ def wait_for(condition, *, seconds=30):
 
 
 def twilio_at(port):
-    """Say that the stand-in on this port is Twilio, as `otp-service sandbox` prints it."""
+    """Say that the simulator on this port is Twilio, as `otp-service sandbox` prints it."""
     return {
         "TWILIO_BASE_URL": f"http://127.0.0.1:{port}",
         "TWILIO_ACCOUNT_SID": "AC" + "5a" * 16,
@@ -454,7 +455,7 @@ def workers_of(parent):
 
 
 def is_running(pid):
-    """Tell whether a process lives; one that only waits to be buried does not."""
+    """Tell whether a process lives; one that only waits to be failed does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
@@ -469,7 +470,7 @@ def test_a_worker_alone_pays_and_ends_with_0(service_process, valkey, redis):
 
 
 @pytest.mark.slow
-def test_the_stand_in_says_how_to_use_it(service_process, tmp_path):
+def test_the_simulator_says_how_to_use_it(service_process, tmp_path):
     """`sandbox` prints the settings with which the service takes it for Twilio, and serves."""
     port = free_port()
     with service_process("sandbox", "--port", str(port)):

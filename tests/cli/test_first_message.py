@@ -157,7 +157,7 @@ async def test_errors_of_check_come_first(start, send_to):
     running = await start()
     status, out = await send_to(running, TWILIO_AUTH_TOKEN="wrong-token")
     assert status == 1
-    assert "Nothing was sent: mend the errors first." in out
+    assert "Nothing was sent: fix the errors first." in out
     assert running.messages() == []
 
 
@@ -189,7 +189,7 @@ async def test_what_is_refused_before_sending_is_named(start, send_to, settings,
         ({"endpoint": "messages", "kind": "unauthorized"}, "TWILIO_ACCOUNT_SID"),
         ({"endpoint": "callbacks", "kind": "fail", "code": 30034}, "error 30034"),
         ({"endpoint": "feedback", "kind": "503"}, "Twilio does not take the confirmation"),
-        ({"endpoint": "feedback", "kind": "not_found"}, "owed dead"),
+        ({"endpoint": "feedback", "kind": "not_found"}, "outbox failed"),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value['endpoint']} {value['kind']}",
 )

@@ -124,7 +124,7 @@ async def test_an_erased_number_is_unknown_and_its_codes_are_worth_nothing(start
     assert (await running.call("GET", path))[0] == 404
     assert await numbers(running, "show", NUMBER) == (0, "Nothing is held about this number.\n", "")
     assert (await running.verify(other["id"], *running.codes(OTHER_NUMBER)))["verdict"] == "approved"
-    assert sum(redis.zcard(key) for key in redis.scan_iter("otp:*:owed")) == 2
+    assert sum(redis.zcard(key) for key in redis.scan_iter("otp:*:outbox")) == 2
 
 
 async def test_nothing_held_is_a_sentence(start, numbers):

@@ -165,7 +165,7 @@ def test_a_value_is_read_or_refused_by_name(name, value, read):
     ],
 )
 def test_a_refusal_says_what_to_write(values, sentence):
-    """Whatever judges a value, its refusal names the fix in plain words."""
+    """Whatever decides a value, its refusal names the fix in plain words."""
     with pytest.raises(SettingsRefused) as refusal:
         load_settings(_env_file=None, **values)
     assert str(refusal.value) == sentence

@@ -36,14 +36,14 @@ class Twilio:
 
 
 class Scene:
-    """A breaker with its clock, its Twilio and its journal."""
+    """A breaker with its clock, its Twilio and its event log."""
 
     def __init__(self):
         self.now = 100.0
         self.twilio = Twilio()
         self.events = []
         self.breaker = Breaker(
-            journal=lambda event, /, **fields: self.events.append((event, fields)),
+            event_log=lambda event, /, **fields: self.events.append((event, fields)),
             clock=lambda: self.now,
         )
 

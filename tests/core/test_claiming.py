@@ -30,7 +30,7 @@ async def test_a_step_back_of_the_clock_is_told(times_ms, told):
     """A second or more is one event with its size; time that passes, even fast, is none."""
     events = []
     claiming = Claiming(
-        Times(*times_ms), 1000, 0.5, clock=lambda: 0.0, journal=lambda event, **fields: events.append((event, fields))
+        Times(*times_ms), 1000, 0.5, clock=lambda: 0.0, event_log=lambda event, **fields: events.append((event, fields))
     )
     for _ in times_ms:
         await claiming.claim("0", 1)

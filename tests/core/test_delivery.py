@@ -23,7 +23,7 @@ TWILIO_WORDS = {word for name, word in vars(MessageInstance.Status).items() if n
 class Recorder:
     """A store that answers as told and remembers what it was given."""
 
-    owes: bool = False
+    enqueued: bool = False
     failure: Exception | None = None
     given: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)
 
@@ -31,22 +31,22 @@ class Recorder:
         self.given.append((verification_id, send_number, particulars))
         if self.failure is not None:
             raise self.failure
-        return self.owes
+        return self.enqueued
 
 
 @dataclass
 class Witness:
-    """Remembers which partitions were woken and what was journalled."""
+    """Remembers which partitions were woken and what was logged."""
 
     woken: list[str] = field(default_factory=list)
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
-    def journal(self, event: str, /, **fields: object) -> None:
+    def event_log(self, event: str, /, **fields: object) -> None:
         self.events.append((event, fields))
 
 
 def reports(store: Recorder, witness: Witness) -> DeliveryReports:
-    return DeliveryReports(cast("VerificationStore", store), wake=witness.woken.append, journal=witness.journal)
+    return DeliveryReports(cast("VerificationStore", store), wake=witness.woken.append, event_log=witness.event_log)
 
 
 def last_standing(statuses: Iterable[Delivery]) -> Delivery:
@@ -117,12 +117,12 @@ def test_the_first_end_stays(end: Delivery, rival: Delivery) -> None:
     assert last_standing([Delivery.QUEUED, end, rival]) is end
 
 
-@pytest.mark.parametrize("owes", [True, False])
-async def test_a_freed_confirmation_wakes_its_worker(owes: bool) -> None:  # noqa: FBT001 - parametrized
+@pytest.mark.parametrize("enqueued", [True, False])
+async def test_a_freed_confirmation_wakes_its_worker(enqueued: bool) -> None:  # noqa: FBT001 - parametrized
     """A callback that frees a waiting confirmation wakes the worker of that partition; any other wakes nobody."""
     witness = Witness()
-    await reports(Recorder(owes=owes), witness).record(ID, 2, sid=SID, word="sent", error_code=None)
-    assert witness.woken == (["b"] if owes else [])
+    await reports(Recorder(enqueued=enqueued), witness).record(ID, 2, sid=SID, word="sent", error_code=None)
+    assert witness.woken == (["b"] if enqueued else [])
 
 
 @pytest.mark.parametrize(("word", "status"), [("delivered", Delivery.DELIVERED), ("teleported", Delivery.UNKNOWN)])
@@ -133,7 +133,7 @@ async def test_the_sid_comes_home_whatever_the_word(word: str, status: Delivery)
     assert store.given == [(ID, 3, {"sid": SID, "status": status, "error_code": 30_003, "sender": "72345"})]
 
 
-async def test_a_callback_is_journalled_once() -> None:
+async def test_a_callback_is_logged_once() -> None:
     """One callback is one event, with our word for what happened."""
     witness = Witness()
     await reports(Recorder(), witness).record(ID, 1, sid=SID, word="undelivered", error_code=30_005)

@@ -60,7 +60,7 @@ def quick_retries() -> Retries:
 
 
 def named(store: Recorder) -> tuple[Idempotency, IdempotencyKey]:
-    idempotency = Idempotency(store, KEYRING, retries=quick_retries(), journal=silent)
+    idempotency = Idempotency(store, KEYRING, retries=quick_retries(), event_log=silent)
     return idempotency, idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", content=b"{}")
 
 
@@ -115,7 +115,7 @@ async def test_a_running_request_is_not_run_twice() -> None:
 async def test_an_answer_that_could_not_be_kept_at_once_is_kept_later() -> None:
     """A store that is away when the answer must be kept fails no caller, and has the answer soon after."""
     store, retries = Recorder(away=3), quick_retries()
-    idempotency = Idempotency(store, KEYRING, retries=retries, journal=silent)
+    idempotency = Idempotency(store, KEYRING, retries=retries, event_log=silent)
     key = idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", content=b"{}")
     await idempotency.finish(key, ANSWER)
     await retries.idle()
@@ -150,7 +150,7 @@ async def test_another_body_is_refused() -> None:
 async def test_without_a_key_nothing_is_stored() -> None:
     """A request without an Idempotency-Key costs the store nothing."""
     store = Recorder()
-    idempotency = Idempotency(store, KEYRING, retries=quick_retries(), journal=silent)
+    idempotency = Idempotency(store, KEYRING, retries=quick_retries(), event_log=silent)
     assert await idempotency.begin(None, ID) is None
     await idempotency.finish(None, ANSWER)
     await idempotency.release(None)
@@ -186,7 +186,7 @@ async def test_a_key_that_cannot_be_given_back_is_told() -> None:
         Recorder(away=1),
         KEYRING,
         retries=Retries(RetryPolicy(most_waiting=0)),
-        journal=lambda event, /, **_: told.append(event),
+        event_log=lambda event, /, **_: told.append(event),
     )
     await idempotency.release(idempotency.key(scope="s", key="k", content=b""))
     assert told == ["idempotency_key_not_released"]
@@ -194,7 +194,7 @@ async def test_a_key_that_cannot_be_given_back_is_told() -> None:
 
 def test_every_request_has_a_claim_of_its_own() -> None:
     """Two requests with the same key and body have one name, and each a fence that nobody else can guess."""
-    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
+    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent)
     keys = [idempotency.key(scope="s", key="k", content=b"{}") for _ in range(100)]
     assert len(set(keys)) == 1
     assert len({key.fence for key in keys}) == 100
@@ -207,7 +207,7 @@ scopes = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|"
 @given(scopes, scopes, st.text(max_size=40), st.text(max_size=40))
 def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: str) -> None:
     """Two keys share a tag only when caller, route and key are the same."""
-    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
+    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent)
     one = idempotency.key(scope=scope, key=key, content=b"{}")
     other = idempotency.key(scope=other_scope, key=other_key, content=b"{}")
     assert (one.tag == other.tag) == ((scope, key) == (other_scope, other_key))
@@ -216,14 +216,14 @@ def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: s
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_bodies_are_told_apart(body: bytes, other: bytes) -> None:
     """A body has the same fingerprint each time, another body another one."""
-    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent)
+    idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent)
     one, two = (idempotency.key(scope="s", key="k", content=content) for content in (body, other))
     assert (one == two) == (body == other)
 
 
 def test_a_key_hides_what_the_caller_wrote() -> None:
     """Neither the key nor the body can be read from what is stored."""
-    key = Idempotency(Recorder(), KEYRING, retries=quick_retries(), journal=silent).key(
+    key = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent).key(
         scope="caller", key="order-7", content=b"+14155552671"
     )
     assert "order-7" not in repr(key)

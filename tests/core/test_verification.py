@@ -12,9 +12,9 @@ from service.core.verification import (
     ID_PATTERN,
     Action,
     Channel,
+    CheckResult,
     Delivery,
     Feedback,
-    Judgement,
     Send,
     Status,
     Verdict,
@@ -129,7 +129,7 @@ def test_the_schema_and_the_rule_agree(text: str) -> None:
 @pytest.mark.parametrize("verdict", Verdict)
 def test_only_approved_proves_anything(verdict: Verdict) -> None:
     """A check is valid when it approved, and for no other verdict."""
-    assert Judgement(verdict, VERIFICATION).valid is (verdict == "approved")
+    assert CheckResult(verdict, VERIFICATION).valid is (verdict == "approved")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_only_approved_proves_anything(verdict: Verdict) -> None:
         (Action, "code"),
         (Status, "pending approved expired canceled max_attempts_reached failed"),
         (Verdict, "approved wrong_code expired superseded used locked canceled mismatch"),
-        (Feedback, "none waiting owed confirmed dead"),
+        (Feedback, "none awaiting_sid pending confirmed failed"),
         (Delivery, "unknown queued sent delivered undelivered failed canceled read"),
     ],
 )
@@ -149,7 +149,7 @@ def test_the_words_on_the_wire_stay(words: type, expected: str) -> None:
     assert {member.value for member in words} == set(expected.split())  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("value", [SEND, VERIFICATION, Judgement(Verdict.USED, VERIFICATION)])
+@pytest.mark.parametrize("value", [SEND, VERIFICATION, CheckResult(Verdict.USED, VERIFICATION)])
 def test_values_do_not_change(value: object) -> None:
     """A value that was handed out cannot be changed behind its holder's back."""
     name = value._fields[0]  # type: ignore[attr-defined]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.adapters.servers import server
 from tests.attacks.processes import launcher
+from tests.redis_client.servers import server
 
 
 @pytest.fixture
@@ -21,27 +21,27 @@ def own_redis(tmp_path):
 
 
 @pytest.fixture
-def owed(redis):
-    """Give `Owed`: what the shared Redis says is owed to Twilio."""
+def pending(redis):
+    """Give `Pending`: what the shared Redis says is pending to Twilio."""
     return Owed(redis)
 
 
 class Owed:
-    """The debts of all partitions."""
+    """The entries of all partitions."""
 
     def __init__(self, redis):
         self._redis = redis
 
     def __call__(self):
-        """Read what is owed: SID -> due time (ms), the end of its lease when it is leased."""
+        """Read what is pending: SID -> due time (ms), the end of its lease when it is leased."""
         return {sid: int(due) for _, sid, due in self._entries()}
 
     def end_leases(self):
-        """Make every debt due now, as when its lease had run out."""
+        """Make every entry due now, as when its lease had run out."""
         for key, sid, _ in self._entries():
             self._redis.zadd(key, {sid: 1}, xx=True)
 
     def _entries(self):
-        for key in self._redis.scan_iter("otp:*:owed"):
+        for key in self._redis.scan_iter("otp:*:outbox"):
             for sid, due in self._redis.zrange(key, 0, -1, withscores=True):
                 yield key, sid.decode(), due

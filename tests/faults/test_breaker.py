@@ -1,4 +1,4 @@
-"""Twilio fails for a while (F10): sends are refused at once and for free, codes are judged, one send finds it again."""
+"""Twilio fails for a while (F10): sends are refused at once and for free, checks go on, one send finds it again."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ async def failing(start, monkeypatch, events):
     brisk = partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS))
     monkeypatch.setattr(parts, "Breaker", brisk)
     running = await start(
-        journal=lambda event, /, **fields: events.append((event, fields)),
+        event_log=lambda event, /, **fields: events.append((event, fields)),
         otp_test_numbers=f"{TEST_NUMBER}:{CODE}",
         **LIMITS,
     )
@@ -52,7 +52,7 @@ def footprint(redis):
     return {
         key: redis.hgetall(key) if b":limit:" in key or b":to:" in key else None
         for key in redis.scan_iter()
-        if b":owed" not in key
+        if b":outbox" not in key
     }
 
 
@@ -65,7 +65,7 @@ async def try_issue(running, number, **more):
 async def test_a_send_that_is_tried_again_counts_once(start, unused_tcp_port, events):
     """Without a connection each send has three tries; four such sends halt nothing, the fifth does."""
     nowhere = f"http://127.0.0.1:{unused_tcp_port}"
-    running = await start(journal=lambda event, /, **_: events.append(event), twilio_base_url=nowhere, **LIMITS)
+    running = await start(event_log=lambda event, /, **_: events.append(event), twilio_base_url=nowhere, **LIMITS)
     for numbers, halts in ((NUMBERS[:4], 0), (NUMBERS[4:5], 1)):
         answers = await asyncio.gather(*(try_issue(running, number) for number in numbers))
         assert {(status, code) for status, code, _ in answers} == {(503, "twilio_unavailable")}
@@ -100,7 +100,7 @@ async def test_a_repeated_request_gets_its_answer_while_sending_is_halted(failin
 
 
 async def test_verifying_goes_on_while_sending_is_halted(failing, eventually):
-    """Codes are judged, verifications read, and Twilio is told of every message, as if nothing had happened."""
+    """Codes are checked, verifications read, and Twilio is told of every message, as if nothing had happened."""
     for issued, number in zip(failing.issued, [NUMBERS[10], *NUMBERS[:4]], strict=True):
         assert (await failing.verify(issued["id"], *failing.codes(number)))["verdict"] == "approved"
         assert (await failing.read(issued["id"]))["status"] == "approved"
@@ -135,7 +135,7 @@ async def test_a_halt_can_be_seen(failing, events):
 async def test_refused_credentials_can_be_seen(start, monkeypatch, events, redis):
     """A 401 is answered 502; then sends are refused for free, and log, /readyz and gauge say why until one is taken."""
     monkeypatch.setattr(parts, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS)))
-    running = await start(journal=lambda event, /, **fields: events.append((event, fields)), **LIMITS)
+    running = await start(event_log=lambda event, /, **fields: events.append((event, fields)), **LIMITS)
     plan(running, "unauthorized")
     assert (await try_issue(running, NUMBERS[0]))[:2] == (502, "credentials_refused")
     before = footprint(redis)

@@ -23,12 +23,12 @@ LONGEST_LEASE_MS = 60_000
 
 
 def plan(running, endpoint, kind, **more):
-    """Plan a fault at the stand-in."""
+    """Plan a fault at the simulator."""
     running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **more))
 
 
 def is_taken(running):
-    """Tell whether every planned fault has struck: its call is at the stand-in now."""
+    """Tell whether every planned fault has struck: its call is at the simulator now."""
     return not running.sandbox.faults.planned()
 
 
@@ -104,13 +104,13 @@ async def test_the_callback_brings_home_the_sid_that_a_dead_process_never_learnt
     assert len(lost.running.messages()) == 1
 
 
-async def test_a_code_typed_before_its_sid_is_known_waits_and_is_confirmed(orphan, eventually, owed):
-    """(i) Typed before the callback the confirmation waits, owed to nobody; the callback sends it to its SID."""
+async def test_a_code_typed_before_its_sid_is_known_waits_and_is_confirmed(orphan, eventually, pending):
+    """(i) Typed before the callback the confirmation waits, pending to nobody; the callback sends it to its SID."""
     lost = await orphan()
     lost.accept(reports=False)
     sid = await lost.approved(eventually)
-    assert await feedback(lost.process.client, lost.id) == "waiting"
-    assert owed() == {}
+    assert await feedback(lost.process.client, lost.id) == "awaiting_sid"
+    assert pending() == {}
     await lost.report(eventually)
     assert await eventually(lost.running.confirmed) == {sid}
 
@@ -125,21 +125,21 @@ async def test_a_repeat_after_the_crash_sends_nothing_and_says_unknown(orphan, r
     """(i) The same Idempotency-Key is 409 while the dead request's lease runs, then 201 `unknown`; no second SMS."""
     headers = {"Idempotency-Key": "after-the-crash"}
     lost = await orphan(**headers)
-    wish = {"to": NUMBER}
-    status, body, _ = await lost.process.client.call("POST", "/v1/verifications", wish, headers=headers)
+    request = {"to": NUMBER}
+    status, body, _ = await lost.process.client.call("POST", "/v1/verifications", request, headers=headers)
     assert (status, body["code"]) == (409, "request_in_progress")
     [record] = redis.keys("otp:idem:*")
     redis.hset(record, "until", 1)
-    status, body, _ = await lost.process.client.call("POST", "/v1/verifications", wish, headers=headers)
+    status, body, _ = await lost.process.client.call("POST", "/v1/verifications", request, headers=headers)
     assert (status, body["id"], body["sends"][0]["status"]) == (201, lost.id, "unknown")
-    status, again, answered = await lost.process.client.call("POST", "/v1/verifications", wish, headers=headers)
+    status, again, answered = await lost.process.client.call("POST", "/v1/verifications", request, headers=headers)
     assert (status, again["id"], answered["Idempotent-Replayed"]) == (201, lost.id, "true")
     assert lost.running.messages() == []
     lost.accept(reports=True)
 
 
-async def test_a_debt_whose_worker_died_is_paid_by_the_next_one(start, launch, redis, eventually, owed):
-    """(ii) A worker dies between POST and settlement: the debt stays leased under 60 s, then another worker pays it."""
+async def test_an_entry_whose_worker_died_is_paid_by_the_next_one(start, launch, redis, eventually, pending):
+    """(ii) A worker dies between POST and settlement: the entry is leased under 60 s, then another worker posts it."""
     running = await start(otp_worker=False)
     process = await launch(running)
     plan(running, "feedback", "slow", seconds=3600, count=1)
@@ -147,21 +147,21 @@ async def test_a_debt_whose_worker_died_is_paid_by_the_next_one(start, launch, r
     assert await check(process.client, issued["id"], *running.codes()) == "approved"
     assert await eventually(lambda: is_taken(running))
     process.kill()
-    [(sid, due_ms)] = owed().items()
+    [(sid, due_ms)] = pending().items()
     now_ms = int(redis.time()[0] * 1000)
     assert now_ms < due_ms <= now_ms + LONGEST_LEASE_MS
     await launch(running, "worker")
-    owed.end_leases()
-    assert await eventually(lambda: owed() == {}, seconds=20)
+    pending.end_leases()
+    assert await eventually(lambda: pending() == {}, seconds=20)
     running.sandbox.faults.end()  # the dead worker's own POST reaches Twilio last
     assert running.confirmed() == {sid}
     assert await feedback(running, issued["id"]) == "confirmed"
     assert running.messages()[0].feedback_posts <= 2
 
 
-def owed_or_confirmed(running, owed):
+def owed_or_confirmed(running, pending):
     """Give the SIDs that Twilio has been told about, or will be."""
-    return running.confirmed() | set(owed())
+    return running.confirmed() | set(pending())
 
 
 async def some(tasks, count):
@@ -172,7 +172,7 @@ async def some(tasks, count):
         done |= more
 
 
-async def kill_under_load(start, launch, owed, count, kills):
+async def kill_under_load(start, launch, pending, count, kills):
     running = await start(otp_worker=False)
     process = await launch(running, OTP_WORKER="false", OTP_MAX_IN_FLIGHT="1000")  # room for all checks at once
     numbers = [f"+1415555{number:04d}" for number in range(count)]
@@ -193,20 +193,20 @@ async def kill_under_load(start, launch, owed, count, kills):
             approvals[verification_id] += verdict == "approved"
             answered[verification_id] += verdict is not None
         approved = {sids[verification_id] for verification_id, times in approvals.items() if times}
-        assert approved <= owed_or_confirmed(running, owed)
+        assert approved <= owed_or_confirmed(running, pending)
         unanswered = [one for one in unanswered if not answered[one[0]]]
         if round_number < kills:
             await process.start()
     assert max(approvals.values()) == 1
     for verification_id in sids:
         assert (await running.read(verification_id))["status"] == "approved"
-    assert owed_or_confirmed(running, owed) == set(sids.values())
+    assert owed_or_confirmed(running, pending) == set(sids.values())
     return running, sids
 
 
-async def test_no_approval_is_lost_or_doubled_when_the_process_is_killed_under_load(start, launch, owed, eventually):
-    """F1: whatever was answered `approved` before kill -9 is owed, nothing is approved twice, and all is paid later."""
-    running, sids = await kill_under_load(start, launch, owed, 40, 1)
+async def test_no_approval_is_lost_or_doubled_when_the_process_is_killed_under_load(start, launch, pending, eventually):
+    """F1: what was answered `approved` before kill -9 is pending, nothing is approved twice, all is posted later."""
+    running, sids = await kill_under_load(start, launch, pending, 40, 1)
     await launch(running, "worker")
     assert await eventually(lambda: running.confirmed() == set(sids.values()), seconds=20)
     assert all(message.feedback_posts == 1 for message in running.sandbox.ledger.messages())
@@ -214,15 +214,15 @@ async def test_no_approval_is_lost_or_doubled_when_the_process_is_killed_under_l
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_five_kills_under_load_lose_and_double_nothing(start, launch, owed):
+async def test_five_kills_under_load_lose_and_double_nothing(start, launch, pending):
     """F1 at length: 300 verifications, five kills."""
-    await kill_under_load(start, launch, owed, 300, 5)
+    await kill_under_load(start, launch, pending, 300, 5)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_workers_killed_every_second_pay_every_debt(start, launch, redis, eventually, owed):
-    """F2: with the worker killed every second, all debts are paid; doubles only for what was in flight at a kill."""
+async def test_workers_killed_every_second_pay_every_entry(start, launch, redis, eventually, pending):
+    """F2: with the worker killed every second, all entries are paid; doubles only for what was in flight at a kill."""
     running = await start(otp_worker=False)
     sids = set()
     for number in range(400):
@@ -233,15 +233,15 @@ async def test_workers_killed_every_second_pay_every_debt(start, launch, redis, 
     plan(running, "feedback", "slow", seconds=0.3)
     kills = 0
     worker = await launch(running, "worker")
-    while left := len(owed()):
-        assert await eventually(lambda left=left: len(owed()) < left, seconds=30)
+    while left := len(pending()):
+        assert await eventually(lambda left=left: len(pending()) < left, seconds=30)
         await asyncio.sleep(1)
         worker.kill()
         kills += 1
-        owed.end_leases()
+        pending.end_leases()
         await worker.start()
     assert kills >= 2
-    assert await eventually(lambda: owed() == {}, seconds=30)
+    assert await eventually(lambda: pending() == {}, seconds=30)
     assert running.confirmed() == sids
     posts = [message.feedback_posts for message in running.sandbox.ledger.messages()]
     assert sum(posts) - len(sids) <= kills * 32
@@ -280,7 +280,7 @@ async def test_a_killed_embedded_server_comes_back_with_all_it_acknowledged(star
     assert await process.stop() == 0
 
 
-async def test_a_stop_under_load_fails_no_request_and_leaves_no_lease(start, launch, redis, eventually, owed):
+async def test_a_stop_under_load_fails_no_request_and_leaves_no_lease(start, launch, redis, eventually, pending):
     """F13: SIGTERM under load: what was taken is answered, the exit code is 0, and every approval is settled or due."""
     running = await start(otp_worker=False)
     process = await launch(running)
@@ -307,6 +307,6 @@ async def test_a_stop_under_load_fails_no_request_and_leaves_no_lease(start, lau
     assert set(seen.values()) <= {"approved", None}
     for verification_id in (one for one, verdict in seen.items() if verdict is None):  # came too late to be taken
         assert (await running.read(verification_id))["attempts_remaining"] == 5
-    assert owed_or_confirmed(running, owed) == approved
+    assert owed_or_confirmed(running, pending) == approved
     seconds, microseconds = redis.time()
-    assert max(owed().values(), default=0) <= seconds * 1000 + microseconds // 1000
+    assert max(pending().values(), default=0) <= seconds * 1000 + microseconds // 1000

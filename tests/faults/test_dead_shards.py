@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from redis.crc import key_slot
 
-from service.api import auth
-from tests.adapters.servers import cluster
+from service.http import authentication as auth
+from tests.redis_client.servers import cluster
 
 NUMBERS = [f"+1415555{number:04d}" for number in range(20)]
 

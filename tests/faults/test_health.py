@@ -9,11 +9,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis.crc import key_slot
 
-from service.check import examine
 from service.core.store_health import StoreCause
+from service.diagnosis import examine
 from tests.absent import absent
-from tests.adapters import servers
-from tests.adapters.servers import cluster
+from tests.redis_client import servers
+from tests.redis_client.servers import cluster
 
 PARTITIONS = "0123456789abcdef"
 PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text("utf-8")
@@ -90,11 +90,11 @@ def alone(node):
     ids=lambda fault: fault[0].__name__,
 )
 async def test_a_redis_that_answers_and_does_not_work_is_not_ready(start, own_redis, eventually, fault):
-    """PING answers, issues are 503: so is /readyz; `check` and the metrics name the cause; mended, all is well."""
+    """PING answers, issues are 503: so is /readyz; `check` and the metrics name the cause; fixed, all is well."""
     break_it, cause, fix = fault
     service = await start(redis_url=own_redis.url, otp_worker=False)
     assert (await readiness(service))[0] == 200
-    mend = break_it(own_redis)
+    undo = break_it(own_redis)
     assert set(await statuses(service, 4)) == {503}
 
     async def is_unready():
@@ -108,7 +108,7 @@ async def test_a_redis_that_answers_and_does_not_work_is_not_ready(start, own_re
     assert complaint.startswith(f"Redis, all partitions: {cause}. ")
     assert fix in complaint
     assert (await metrics(service))[("otp_partitions_unavailable", cause)] == 16
-    mend()
+    undo()
 
     async def is_ready():
         return (await readiness(service))[0] == 200
@@ -178,7 +178,7 @@ async def test_a_user_without_info_works(start, own_redis):
 
 
 async def test_a_right_that_only_the_worker_needs(start, own_redis):
-    """Without ZRANGEBYSCORE codes are judged, so it is ready; nothing would ever be confirmed, so `check` fails."""
+    """Without ZRANGEBYSCORE codes are checked, so it is ready; nothing would ever be confirmed, so `check` fails."""
     service = await start(redis_url=own_redis.url, otp_worker=False)
     own_redis.admin.execute_command("ACL", "SETUSER", "default", "-zrangebyscore")
     assert (await readiness(service))[0] == 200
@@ -207,7 +207,7 @@ async def test_probes_do_not_slow_each_other(start, own_redis):
 async def test_the_log_names_the_cause(start, own_redis):
     """A request that meets a broken Redis leaves a line with the cause, and so does the worker."""
     lines = []
-    service = await start(redis_url=own_redis.url, journal=lambda event, **fields: lines.append((event, fields)))
+    service = await start(redis_url=own_redis.url, event_log=lambda event, **fields: lines.append((event, fields)))
     own_redis.admin.config_set("maxmemory", 1)
     assert await statuses(service, 1) == [503]
     reasons = [str(fields["reason"]) for _, fields in lines if fields.get("reason")]

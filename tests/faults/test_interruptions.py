@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 import redis as redis_py
 
-from tests.adapters.servers import cluster, server
-from tests.adapters.servers import eventually as wait_for
+from tests.redis_client.servers import cluster, server
+from tests.redis_client.servers import eventually as wait_for
 
 NUMBERS = [f"+1415555{number:04d}" for number in range(24)]
 SOON_SECONDS = 5  # a third of a second in truth; the rest is for a busy machine

@@ -38,7 +38,7 @@ async def test_a_sid_outlives_an_outage_of_redis(start, own_redis, eventually):
     """Redis refuses writes for 4 s when the SID must be written: the caller waits for no more than the quick tries."""
     events = []
     running = await start(
-        redis_url=own_redis.url, otp_public_url=None, journal=lambda event, /, **_: events.append(event)
+        redis_url=own_redis.url, otp_public_url=None, event_log=lambda event, /, **_: events.append(event)
     )
     full_after_message(running, own_redis.admin)
     clock = asyncio.get_running_loop().time

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.adapters import redis_clocks
-from service.check import examine
+from service.diagnosis import examine
+from service.store import clocks as redis_clocks
 from tests.absent import absent
-from tests.adapters import servers
-from tests.adapters.servers import eventually, server
 from tests.free_ports import free_port
+from tests.redis_client import servers
+from tests.redis_client.servers import eventually, server
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_a_wrong_clock_of_its_own_machine_is_warned_of(running, monkeypatc
     """An hour between this machine and Redis is one warning, and no error: Redis's clock is what counts."""
     assert await about_clocks(running) == []
     monkeypatch.setattr(redis_clocks, "time", SimpleNamespace(time=lambda: time.time() + 3600))
-    monkeypatch.setattr("service.check.time", SimpleNamespace(time=lambda: time.time() + 3600))
+    monkeypatch.setattr("service.diagnosis.time", SimpleNamespace(time=lambda: time.time() + 3600))
     [(level, sentence)] = await about_clocks(running)
     assert level == "warn"
     assert sentence.startswith("The clock of this machine is 3600 s off Redis's")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.adapters.proxy import Proxy
+from tests.redis_client.proxy import Proxy
 
 NUMBER = "+14155550123"
 LONGEST_ANSWER_SECONDS = 5.0  # a call to Redis ends after 1 s; the rest is for a busy machine
@@ -91,18 +91,18 @@ async def test_a_freeze_within_a_load_is_a_503_at_worst(start, own_redis):
 
 @pytest.mark.parametrize("fault", ["deaf", "cut"])
 async def test_a_redis_behind_a_broken_wire_is_a_503(start, own_redis, eventually, fault):
-    """F5: answers swallowed or connections reset: all doors say 503 in time, never approved; then it recovers."""
+    """F5: answers swallowed or connections reset: all endpoints say 503 in time, never approved; then it recovers."""
     async with Proxy(own_redis.port) as wire:
         running = await start(redis_url=wire.url)
         issued = await running.issue()
         [code] = running.codes()
         one = f"/v1/verifications/{issued['id']}"
-        doors = [
+        endpoints = [
             ("GET", one, None), ("POST", one + "/verify", {"code": code}), ("POST", one + "/resend", None),
             ("POST", one + "/cancel", None), ("POST", "/v1/verifications", {"to": "+12025550123"}),
         ]  # fmt: skip
         wire.deaf = True
-        calls = [asyncio.create_task(timed(running.call(*door))) for door in doors]
+        calls = [asyncio.create_task(timed(running.call(*endpoint))) for endpoint in endpoints]
         if fault == "cut":
             await asyncio.sleep(0.05)
             wire.cut()
@@ -121,22 +121,22 @@ async def test_a_redis_behind_a_broken_wire_is_a_503(start, own_redis, eventuall
 
 
 async def test_a_full_redis_refuses_before_the_first_step(start, own_redis):
-    """F9: out of memory under noeviction every writing door is 503 and changes not a byte; reading goes on."""
+    """F9: out of memory under noeviction every writing endpoint is 503 and changes not a byte; reading goes on."""
     running = await start(redis_url=own_redis.url, otp_worker=False)
     issued = await running.issue()
     [code] = running.codes()
     one = f"/v1/verifications/{issued['id']}"
-    doors = [
+    endpoints = [
         (one + "/verify", {"code": code}), (one + "/verify", {"code": "000000"}), (one + "/resend", None),
         (one + "/cancel", None), ("/v1/verifications", {"to": "+12025550123"}),
     ]  # fmt: skip
-    for path, body in doors[1:2] + doors[4:]:  # each script has run once, so that memory alone is the cause
+    for path, body in endpoints[1:2] + endpoints[4:]:  # each script has run once, so that memory alone is the cause
         await running.call("POST", path, body)
     before = everything(own_redis.admin)
     sent = len(running.sandbox.ledger.messages())
     own_redis.admin.config_set("maxmemory-policy", "noeviction")
     own_redis.admin.config_set("maxmemory", 1)
-    for path, body in doors:
+    for path, body in endpoints:
         assert (await timed(running.call("POST", path, body)))[0] == 503, path
     assert (await running.call("GET", one))[0] == 200
     assert everything(own_redis.admin) == before

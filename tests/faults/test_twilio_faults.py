@@ -1,4 +1,4 @@
-"""Twilio at fault (F10): no fault makes two messages or loses a confirmation. Poisoned debts hold nobody up (F12)."""
+"""Twilio at fault (F10): no fault makes two messages or loses a confirmation. Poisoned entries hold nobody up (F12)."""
 
 import asyncio
 import subprocess
@@ -14,7 +14,7 @@ SID = "SM" + "0d" * 16
 
 
 def plan(running, endpoint, kind, **more):
-    """Plan a fault at the stand-in."""
+    """Plan a fault at the simulator."""
     running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **more))
 
 
@@ -73,8 +73,8 @@ async def test_a_silent_twilio_ends_in_unknown_and_one_message_at_most(running):
     assert (await running.verify(issued["id"], *running.codes()))["verdict"] == "approved"
 
 
-async def test_no_fault_of_a_confirmation_loses_it(running, eventually, owed):
-    """F10: whatever becomes of the first Feedback POST, Twilio has heard in the end and nothing is owed."""
+async def test_no_fault_of_a_confirmation_loses_it(running, eventually, pending):
+    """F10: whatever becomes of the first Feedback POST, Twilio has heard in the end and nothing is pending."""
     faults = ["429", "500", "reset", "garbage", "lost_answer"]
     for place, fault in enumerate(faults):
         plan(running, "feedback", fault, seconds=0, count=1)
@@ -83,16 +83,16 @@ async def test_no_fault_of_a_confirmation_loses_it(running, eventually, owed):
         assert await eventually(lambda: not running.sandbox.faults.planned())
 
     async def is_settled():
-        owed.end_leases()  # the next try comes after a second at least: move it up
-        return owed() == {}
+        pending.end_leases()  # the next try comes after a second at least: move it up
+        return pending() == {}
 
     assert await eventually(is_settled, seconds=15)
     assert running.confirmed() == {message.sid for message in running.sandbox.ledger.messages()}
     assert len(running.confirmed()) == len(faults)
 
 
-async def test_refused_credentials_stop_posting_and_bury_nothing(running, eventually, owed, redis):
-    """F10: 401 costs no try and no debt: posting halts, /readyz says so, verifying goes on."""
+async def test_refused_credentials_stop_posting_and_fail_nothing(running, eventually, pending, redis):
+    """F10: 401 costs no try and no entry: posting halts, /readyz says so, verifying goes on."""
     plan(running, "feedback", "unauthorized")
     for number in range(5):
         to = f"+1415555{number:04d}"
@@ -103,20 +103,20 @@ async def test_refused_credentials_stop_posting_and_bury_nothing(running, eventu
         return (await running.call("GET", "/readyz"))[1]["confirming"].startswith("halted")
 
     assert await eventually(is_halted)
-    assert len(owed()) == 5
-    assert redis.keys("otp:*:dead") == []
-    tries = [line.split(b"|")[0] for key in redis.scan_iter("otp:*:owed:info") for line in redis.hvals(key)]
+    assert len(pending()) == 5
+    assert redis.keys("otp:*:failed") == []
+    tries = [line.split(b"|")[0] for key in redis.scan_iter("otp:*:outbox:info") for line in redis.hvals(key)]
     assert tries == [b"0"] * 5
 
 
-async def test_a_poisoned_debt_is_buried_and_holds_up_nobody(running, redis, eventually, owed):
-    """F12: illegible debts and those that Twilio does not know die with a reason; the others are paid meanwhile."""
+async def test_a_poisoned_entry_is_failed_and_holds_up_nobody(running, redis, eventually, pending):
+    """F12: illegible entries and those that Twilio does not know die with a reason; the others are paid meanwhile."""
     poisons = {"not a sid": "0|1|ve_x|1|US|sms", SID: "???", SID[:-1] + "e": f"0|1|ve_{'0' * 32}|1|US|sms", "": ""}
     for sid, info in poisons.items():
-        redis.hset("otp:{0}:owed:info", sid, info)
-        redis.zadd("otp:{0}:owed", {sid: 1})
-    redis.zadd("otp:{0}:owed", {SID[:-1] + "f": 1})  # a debt without particulars
-    for key in ("otp:{0}:owed", "otp:{0}:owed:info"):
+        redis.hset("otp:{0}:outbox:info", sid, info)
+        redis.zadd("otp:{0}:outbox", {sid: 1})
+    redis.zadd("otp:{0}:outbox", {SID[:-1] + "f": 1})  # an entry without particulars
+    for key in ("otp:{0}:outbox", "otp:{0}:outbox:info"):
         redis.expire(key, 600)
     sids = set()
     for number in range(20):
@@ -125,12 +125,12 @@ async def test_a_poisoned_debt_is_buried_and_holds_up_nobody(running, redis, eve
         await running.verify(issued["id"], *running.codes(to))
         sids.add(running.messages(to)[0].sid)
     assert await eventually(lambda: running.confirmed() == sids)
-    assert await eventually(lambda: owed() == {})
-    assert (await running.call("GET", "/readyz"))[1]["dead"] == len(poisons) + 1
+    assert await eventually(lambda: pending() == {})
+    assert (await running.call("GET", "/readyz"))[1]["outbox_failed"] == len(poisons) + 1
 
 
 async def test_a_dead_confirmation_is_replayed_by_hand(running, redis, eventually, tmp_path):
-    """F12: `otp-service owed replay` owes a dead confirmation again, and it is paid like any other."""
+    """F12: `otp-service outbox retry` enqueued a failed confirmation again, and it is paid like any other."""
     plan(running, "feedback", "not_found", count=1)
     issued = await running.issue()
     await running.verify(issued["id"], *running.codes())
@@ -139,16 +139,16 @@ async def test_a_dead_confirmation_is_replayed_by_hand(running, redis, eventuall
     async def feedback_is(word):
         return (await running.read(issued["id"]))["sends"][0]["feedback"] == word
 
-    assert await eventually(lambda: feedback_is("dead"))
+    assert await eventually(lambda: feedback_is("failed"))
     replayed = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "service", "owed", "replay", message.sid],
+        [sys.executable, "-m", "service", "outbox", "retry", message.sid],
         env=environment_of(running.settings, None),
         cwd=tmp_path,
         check=True,
         capture_output=True,
         text=True,
     )
-    assert "1 owed again" in replayed.stderr
+    assert "1 pending again" in replayed.stderr
     assert await eventually(lambda: feedback_is("confirmed"))
     assert running.confirmed() == {message.sid}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service.adapters.redis_ledgers import RedisIdempotency
-from service.adapters.redis_store import RedisVerifications
 from service.core.ports import StoreUnavailable
 from service.sandbox import FaultPlan
+from service.store.ledgers import RedisIdempotency
+from service.store.verifications import RedisVerifications
 
 PATH = "/v1/verifications"
 NUMBER, OTHER = "+14155550123", "+12025550145"
@@ -194,7 +194,7 @@ async def test_until_a_key_is_set_free_a_repeat_is_told_the_rest_of_its_lease(st
 
 STOPS_ITSELF = """
 import os, signal
-from service.adapters.{module} import {store}
+from service.store.{module} import {store}
 step = {store}.{name}
 async def frozen(*given, **named):
     os.kill(os.getpid(), signal.SIGSTOP)
@@ -202,8 +202,8 @@ async def frozen(*given, **named):
 {store}.{name} = frozen
 """
 STOPS = {
-    "before its record": ({"module": "redis_store", "store": "RedisVerifications", "name": "issue"}, 201),
-    "before it gives its key back": ({"module": "redis_ledgers", "store": "RedisIdempotency", "name": "release"}, 429),
+    "before its record": ({"module": "verifications", "store": "RedisVerifications", "name": "issue"}, 201),
+    "before it gives its key back": ({"module": "ledgers", "store": "RedisIdempotency", "name": "release"}, 429),
 }
 
 

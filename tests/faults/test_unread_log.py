@@ -123,7 +123,7 @@ async def test_the_other_commands_go_on_though_nobody_reads(start, launch, unrea
 
 async def test_what_is_dropped_is_counted_and_said(start, launch, unread, tmp_path):
     """Another process's /metrics counts the lines that one has dropped; the log says it when it is read again."""
-    (tmp_path / "sitecustomize.py").write_text("import service.log_writer as w; w.MOST_LINES = 50\n")
+    (tmp_path / "sitecustomize.py").write_text("import service.logs.writer as w; w.MOST_LINES = 50\n")
     running, output = await start(), unread()
     process = await launch(running, outputs=output.outputs, python_path=[tmp_path])
     await request_often(process)

@@ -7,9 +7,9 @@ import gc
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.api.express import Express
 from service.app import create_app
-from service.core.verifying import Verifying
+from service.core.checking import Checking
+from service.http.direct_router import DirectRouter
 from service.http_server import HttpProtocol
 from service.http_server.exchange import Exchange
 from tests.conftest import serving as serving_whole
@@ -114,8 +114,8 @@ class Pieces(asyncio.Protocol):
         self.pieces.append(data)
 
 
-async def test_the_answer_of_a_door_comes_in_one_piece(running, eventually):
-    """Head and body of what a lean door answers reach the client together, each time."""
+async def test_the_answer_of_an_endpoint_comes_in_one_piece(running, eventually):
+    """Head and body of what a direct route answers reach the client together, each time."""
     port = int(running.url.rpartition(":")[2])
     transport, client = await asyncio.get_running_loop().create_connection(Pieces, "127.0.0.1", port)
     for count in range(1, 51):
@@ -172,10 +172,10 @@ async def test_a_request_to_upgrade_is_one_like_any_other():
         def __init__(self, **_):
             raise AssertionError("nobody upgrades here")
 
-    wish = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13")
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13")
     async with serving(HttpProtocol, app, ws=Never) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request("/whole", "GET", "1.1", *wish))
+        writer.write(request("/whole", "GET", "1.1", *upgrade))
         async with asyncio.timeout(SECONDS):
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
         writer.close()
@@ -187,7 +187,7 @@ JSON = "Content-Type: application/json"
 
 
 def calls(key, one):
-    """List requests at lean doors that come to answers of every kind; `one` is the path of a verification."""
+    """List requests at direct routes that come to answers of every kind; `one` is the path of a verification."""
     bearer = f"Authorization: Bearer {key}"
 
     def post(path, content, *more):
@@ -219,15 +219,15 @@ def undated(received):
     return [line for line in received.split(b"\r\n") if not line.startswith(b"date: ")]
 
 
-async def test_a_door_answers_alike_straight_and_over_asgi(running, eventually):
-    """The same request gets the same bytes at a lean door, whether uvicorn's protocol brings it or ours."""
+async def test_an_endpoint_answers_alike_straight_and_over_asgi(running, eventually):
+    """The same request gets the same bytes at a direct route, whether uvicorn's protocol brings it or ours."""
     issued = await running.issue()
 
     async def is_delivered():
         return (await running.read(issued["id"]))["sends"][0]["status"] == "delivered"
 
     assert await eventually(is_delivered, seconds=SECONDS)  # nothing more changes between two readings
-    app = create_app(running.settings, journal=lambda *_, **__: None)
+    app = create_app(running.settings, event_log=lambda *_, **__: None)
     asked = calls(running.key, f"{ISSUE}/{issued['id']}")
     async with serving_whole(app) as url:
         for name, once in asked.items():
@@ -238,15 +238,15 @@ async def test_a_door_answers_alike_straight_and_over_asgi(running, eventually):
             assert b"x-request-id: 0123456789abcdef0123" in straight, name
 
 
-async def test_a_door_is_reached_straight(start, monkeypatch):
-    """What a lean door answers passes no ASGI; only calls with an Origin do, where CORS has to see them."""
+async def test_an_endpoint_is_reached_straight(start, monkeypatch):
+    """What a direct route answers passes no ASGI; only calls with an Origin do, where CORS has to see them."""
     straight, with_cors = await start(), await start(otp_cors_origins="https://app.example")
     from_page = {"Origin": "https://app.example"}
 
     async def never(*_):
         raise AssertionError("over ASGI")
 
-    monkeypatch.setattr(Express, "__call__", never)
+    monkeypatch.setattr(DirectRouter, "__call__", never)
     for service, headers, expected in [
         (straight, {}, 200), (straight, from_page, 200), (with_cors, {}, 200), (with_cors, from_page, 500),
     ]:  # fmt: skip
@@ -254,8 +254,8 @@ async def test_a_door_is_reached_straight(start, monkeypatch):
     assert (await straight.call("GET", "/nowhere"))[0] == 500
 
 
-async def test_a_pipeline_at_the_doors_is_answered_in_order(running):
-    """Requests written at once are answered one after the other, lean doors and the rest mixed."""
+async def test_a_pipeline_at_the_endpoints_is_answered_in_order(running):
+    """Requests written at once are answered one after the other, direct routes and the rest mixed."""
     bearer = f"Authorization: Bearer {running.key}"
     one = f"{ISSUE}/{(await running.issue())['id']}"
     ids = [f"X-Request-Id: {number:016d}" for number in range(9)]
@@ -290,13 +290,13 @@ async def test_a_body_that_comes_late_is_waited_for(running, seconds):
     writer.close()
 
 
-async def test_a_door_that_is_cancelled_ends_its_exchange(running, monkeypatch):
+async def test_an_endpoint_that_is_cancelled_ends_its_exchange(running, monkeypatch):
     """When the server's end cuts an answer off, the client gets a whole 500 and the end: nothing hangs."""
 
     async def cut_off(*_, **__):
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(Verifying, "read", cut_off)
+    monkeypatch.setattr(Checking, "read", cut_off)
     one = f"{ISSUE}/{(await running.issue())['id']}"
     asked = request(one, "GET", "1.1", f"Authorization: Bearer {running.key}")
     received = await talk(int(running.url.rpartition(":")[2]), asked)

@@ -147,7 +147,9 @@ async def test_what_does_not_end_is_cut_off(port, what, at_once):
     """After 32 KiB and a few bytes a head gets its 431 and the end; around a body they make a body that broke off."""
     beginning, filler, expected = ENDLESS[what]
     async with connection(port) as (reader, writer):
-        size = MOST_HEAD_BYTES  # and the beginning; not a byte more, for it would meet a closed door and drown the 431
+        size = (
+            MOST_HEAD_BYTES  # and the beginning; not a byte more, for it would meet a closed endpoint and drown the 431
+        )
         if expected != REFUSAL:
             size = TOO_MUCH + ONE_READ * at_once
         await send(writer, beginning, filler, size, at_once=at_once)
@@ -165,7 +167,7 @@ async def test_an_answer_under_way_gets_no_second_one(port):
         assert await until_closed(reader) == b""
 
 
-async def test_an_answer_still_owed_comes_before_a_refusal(port):
+async def test_an_answer_still_pending_comes_before_a_refusal(port):
     """A head without end behind a request that waits for its answer gets its 431 after that answer."""
     async with connection(port) as (reader, writer):
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -251,7 +253,7 @@ SLOW = {
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_slow_head_behind_an_answer_still_owed_is_refused_after_it(port):
+async def test_a_slow_head_behind_an_answer_still_pending_is_refused_after_it(port):
     """A head that comes too slowly while an answer is being made gets its 408 after this answer, never in its place."""
     async with connection(port) as (reader, writer):
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET)

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 import pytest
 from twilio.request_validator import RequestValidator
 
-from service.adapters.redis_owed import RedisConfirmations
-from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.config.policies import twilio_account
 from service.core.confirming import Confirming, ConfirmPolicy
 from service.core.retrying import Retries
+from service.providers.twilio.gateway import open_twilio
 from service.sandbox import FaultPlan
+from service.store.outbox import RedisConfirmations
 
 
 @pytest.fixture
 def fault():
-    """Give `fault(running, endpoint, kind, **particulars)`: plan a fault at the stand-in."""
+    """Give `fault(running, endpoint, kind, **particulars)`: plan a fault at the simulator."""
 
     def plan(running, endpoint, kind, **particulars):
         running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **particulars))
@@ -29,7 +29,7 @@ def fault():
 
 @pytest.fixture
 def posts():
-    """Give `posts(running, endpoint)`: how many calls the stand-in has finished there, refused and broken ones too."""
+    """Give `posts(running, endpoint)`: how many calls the simulator has finished there, refused and broken ones too."""
 
     async def count(running, endpoint="messages"):
         async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
@@ -48,7 +48,7 @@ class Held:
 
 @pytest.fixture
 def hold(monkeypatch):
-    """Give `hold(running)`: from now on the stand-in accepts, but carries and answers only when the events are set."""
+    """Give `hold(running)`: from now on the simulator accepts, but carries and answers only when the events are set."""
     holds = []
 
     def hold_answers(running):
@@ -119,10 +119,10 @@ def feedback():
 
 @pytest.fixture
 def settled(redis, eventually):
-    """Give `settled(running)`: wait until nothing is owed; give each message's outcome and number of posts."""
+    """Give `settled(running)`: wait until nothing is pending; give each message's outcome and number of posts."""
 
     async def wait(running):
-        assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:owed")), seconds=20)
+        assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:outbox")), seconds=20)
         return [(message.outcome, message.feedback_posts) for message in running.messages()]
 
     return wait
@@ -148,18 +148,18 @@ def working():
     @asynccontextmanager
     async def work(running, **policy):
         quick = {"poll_seconds": 0.02, "shortest_delay_seconds": 0.02, "longest_delay_seconds": 0.1, **policy}
-        journal = []
+        event_log = []
         async with open_redis(running.settings) as scripts, open_twilio(twilio_account(running.settings)) as twilio:
             worker = Confirming(
                 RedisConfirmations(scripts),
                 twilio,
                 policy=ConfirmPolicy(**quick),
                 settlements=Retries(),
-                journal=lambda event, /, **fields: journal.append((event, fields)),
+                event_log=lambda event, /, **fields: event_log.append((event, fields)),
             )
             task = asyncio.create_task(worker.run())
             try:
-                yield journal
+                yield event_log
             finally:
                 worker.stop()
                 await task

@@ -27,7 +27,7 @@ async def first_send(running, verification_id):
 
 @pytest.fixture
 async def quiet(start, fault):
-    """Start a service whose stand-in sends no callbacks: the test sends them by hand."""
+    """Start a service whose simulator sends no callbacks: the test sends them by hand."""
     running = await start()
     fault(running, "callbacks", "drop")
     return running
@@ -275,7 +275,7 @@ async def test_a_shared_key_that_is_not_set_is_named_in_the_log(start, eventuall
     running = await start(
         sandbox={"shared_key": "the-shared-secret"},
         twilio_webhook_keys=keys,
-        journal=lambda _, /, **fields: events.append(fields),
+        event_log=lambda _, /, **fields: events.append(fields),
     )
     await running.issue()
     assert await eventually(lambda: [post.result for post in running.sandbox.ledger.callbacks()] == [403, 403])
@@ -331,7 +331,7 @@ async def test_a_callback_brings_a_lost_sid_home_and_a_waiting_confirmation_leav
     issued = await quiet.issue()
     [message], path = quiet.messages(), path_of(issued["id"])
     assert (await quiet.verify(issued["id"], quiet.codes()[0]))["verdict"] == "approved"
-    assert (await first_send(quiet, issued["id"]))["feedback"] == "waiting"
+    assert (await first_send(quiet, issued["id"]))["feedback"] == "awaiting_sid"
     assert quiet.confirmed() == set()
     statuses = await asyncio.gather(*(call_back(quiet, path, form(message.sid, "sent")) for _ in range(5)))
     assert set(statuses) == {204}
@@ -343,7 +343,7 @@ async def test_a_callback_brings_a_lost_sid_home_and_a_waiting_confirmation_leav
 
 
 async def test_a_callback_faster_than_twilios_answer_frees_the_confirmation(running, hold, eventually, settled):
-    """While Twilio's answer is outstanding its callback frees the confirmation; the answer then owes no second."""
+    """While Twilio's answer is outstanding its callback frees the confirmation; the answer then enqueued no second."""
     held = hold(running)
     issuing = asyncio.create_task(running.issue())
     [message] = await eventually(running.messages)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from service.adapters.redis_owed import RedisConfirmations
 from service.app import open_redis
+from service.store.outbox import RedisConfirmations
 
 NUMBERS = [f"+1415555{n:04}" for n in range(3000, 3100)]
 
@@ -42,7 +42,7 @@ async def test_confirmations_leave_by_themselves_one_post_each(running, settled,
     await settled(running)
     assert outcomes(running) == [("confirmed", 1)] * 10
     assert len(running.sandbox.ledger.feedback()) == 10
-    assert not list(redis.scan_iter("otp:{*}:owed*"))
+    assert not list(redis.scan_iter("otp:{*}:outbox*"))
 
 
 @pytest.mark.parametrize("kinds", [("500", "503", "reset", "429", "redirect"), ("garbage", "lost_answer", "slow")])
@@ -75,17 +75,17 @@ async def test_twilios_retry_after_is_kept(start, fault, working, redis, eventua
     running = await start(otp_worker=False)
     fault(running, "feedback", "429", count=1, seconds=60)
     verification_id = await approve(running, NUMBERS[0])
-    owed = f"otp:{{{verification_id[3]}}}:owed"
-    async with working(running) as journal:
-        assert await eventually(lambda: [name for name, _ in journal if name == "confirmation_postponed"])
-    [(_, due_ms)] = redis.zrange(owed, 0, -1, withscores=True)
+    pending = f"otp:{{{verification_id[3]}}}:outbox"
+    async with working(running) as event_log:
+        assert await eventually(lambda: [name for name, _ in event_log if name == "confirmation_postponed"])
+    [(_, due_ms)] = redis.zrange(pending, 0, -1, withscores=True)
     seconds, microseconds = redis.time()
     assert 50_000 < due_ms - (seconds * 1000 + microseconds // 1000) <= 60_000
-    assert (await running.read(verification_id))["sends"][0]["feedback"] == "owed"
+    assert (await running.read(verification_id))["sends"][0]["feedback"] == "pending"
 
 
 async def test_a_report_that_twilio_rejects_is_dead_and_can_be_replayed(start, fault, working, eventually):
-    """404 and 400 bury a confirmation with its reason; it is shown, counted, and owed again on request."""
+    """404 and 400 fail a confirmation with its reason; it is shown, counted, and pending again on request."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:2]]
     fault(running, "feedback", "not_found", count=1)
@@ -95,26 +95,26 @@ async def test_a_report_that_twilio_rejects_is_dead_and_can_be_replayed(start, f
         return [(await running.read(each))["sends"][0]["feedback"] for each in ids] == [expected] * 2
 
     async with working(running), open_redis(running.settings) as scripts:
-        assert await eventually(lambda: each_is("dead"))
-        assert await metric(running, "otp_dead") == 2
-        assert await metric(running, "otp_owed") == 0
+        assert await eventually(lambda: each_is("failed"))
+        assert await metric(running, "otp_outbox_failed") == 2
+        assert await metric(running, "otp_outbox_pending") == 0
         confirmations = RedisConfirmations(scripts)
-        dead = [each async for each in confirmations.dead()]
-        assert sorted(each.reason for each in dead) == [
+        failed = [each async for each in confirmations.failed()]
+        assert sorted(each.reason for each in failed) == [
             "Twilio answered 400, error 20422", "Twilio answered 404, error 20404",
         ]  # fmt: skip
-        assert {each.debt.verification_id for each in dead} == set(ids)
-        assert [await confirmations.replay(each.debt) for each in dead] == [True, True]
-        assert [await confirmations.replay(each.debt) for each in dead] == [False, False]
+        assert {each.entry.verification_id for each in failed} == set(ids)
+        assert [await confirmations.replay(each.entry) for each in failed] == [True, True]
+        assert [await confirmations.replay(each.entry) for each in failed] == [False, False]
         assert await eventually(lambda: each_is("confirmed"))
-    assert await metric(running, "otp_dead") == 0
+    assert await metric(running, "otp_outbox_failed") == 0
     assert outcomes(running) == [("confirmed", 1)] * 2
 
 
-async def test_refused_credentials_stop_posting_and_cost_no_try_until_they_are_mended(
+async def test_refused_credentials_stop_posting_and_cost_no_try_until_they_are_fixed(
     start, fault, working, eventually, redis
 ):
-    """401 halts all posts, /readyz and /metrics say so, no try is counted; mended, everything leaves by itself."""
+    """401 halts all posts, /readyz and /metrics say so, no try is counted; fixed, everything leaves by itself."""
     running = await start(otp_worker=False)
     for to in NUMBERS[:20]:
         await approve(running, to)
@@ -123,20 +123,20 @@ async def test_refused_credentials_stop_posting_and_cost_no_try_until_they_are_m
     async def halted():
         return "halted" in (await readiness(running))[1]["confirming"]
 
-    async with working(running, probe_seconds=0.5) as journal:
+    async with working(running, probe_seconds=0.5) as event_log:
         assert await eventually(halted)
         status, body = await readiness(running)
         assert (status, "401" in body["confirming"]) == (200, True)
         assert await metric(running, "otp_confirming_halted") == 1
-        assert await metric(running, "otp_owed") == 20
-        infos = [info for key in redis.scan_iter("otp:{*}:owed:info") for info in redis.hvals(key)]
+        assert await metric(running, "otp_outbox_pending") == 20
+        infos = [info for key in redis.scan_iter("otp:{*}:outbox:info") for info in redis.hvals(key)]
         assert {info.split(b"|")[0] for info in infos} == {b"0"}
         posted = len(running.sandbox.ledger.feedback())
         await asyncio.sleep(0.3)
         assert len(running.sandbox.ledger.feedback()) - posted <= 5  # of the twenty: probes alone
         running.sandbox.faults.end()
         assert await eventually(lambda: len(running.confirmed()) == 20, seconds=15)
-        assert await eventually(lambda: ("confirming_resumed", {}) in journal)
+        assert await eventually(lambda: ("confirming_resumed", {}) in event_log)
     assert outcomes(running) == [("confirmed", 1)] * 20
     assert await metric(running, "otp_confirming_halted") == 0
 
@@ -157,15 +157,15 @@ POISONS = {
 }
 
 
-async def test_a_poisoned_debt_holds_up_nobody(start, redis, working, eventually):
-    """Debts that nobody could have written are set aside; those before and behind them are confirmed."""
+async def test_a_poisoned_entry_holds_up_nobody(start, redis, working, eventually):
+    """Entries that nobody could have written are set aside; those before and behind them are confirmed."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:5]]
     for partition in {each[3] for each in ids}:
         for sid, info in POISONS.values():
-            redis.zadd(f"otp:{{{partition}}}:owed", {sid: 1})
+            redis.zadd(f"otp:{{{partition}}}:outbox", {sid: 1})
             if info is not None:
-                redis.hset(f"otp:{{{partition}}}:owed:info", sid, info)
+                redis.hset(f"otp:{{{partition}}}:outbox:info", sid, info)
     async with working(running):
         assert await eventually(lambda: len(running.confirmed()) == 5)
         await asyncio.sleep(0.1)
@@ -176,10 +176,10 @@ async def test_a_poisoned_debt_holds_up_nobody(start, redis, working, eventually
 
 
 async def test_a_partition_that_is_away_holds_up_no_other(start, redis, working, eventually):
-    """While one partition cannot be claimed, the debts of all others are posted."""
+    """While one partition cannot be claimed, the entries of all others are posted."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:10]]
-    away = f"otp:{{{ids[0][3]}}}:owed"
+    away = f"otp:{{{ids[0][3]}}}:outbox"
     redis.set(away, "no sorted set", ex=60)
     others = {to for each, to in zip(ids, NUMBERS, strict=False) if each[3] != ids[0][3]}
     async with working(running):
@@ -187,32 +187,32 @@ async def test_a_partition_that_is_away_holds_up_no_other(start, redis, working,
     assert {running.sandbox.ledger.message(sid).to for sid in running.confirmed()} == others
 
 
-async def test_an_operator_can_look_at_poisoned_debts_and_replay_them(start, redis, working, eventually):
+async def test_an_operator_can_look_at_poisoned_entries_and_replay_them(start, redis, working, eventually):
     """What was set aside as illegible is listed with its reason, and a replay of it ends nothing."""
     running = await start(otp_worker=False)
     for sid, info in POISONS.values():
-        redis.zadd("otp:{5}:owed", {sid: 1})
+        redis.zadd("otp:{5}:outbox", {sid: 1})
         if info is not None:
-            redis.hset("otp:{5}:owed:info", sid, info)
+            redis.hset("otp:{5}:outbox:info", sid, info)
     async with open_redis(running.settings) as scripts:
         confirmations = RedisConfirmations(scripts)
-        assert len([debt async for debt in confirmations.owed()]) == len(POISONS)
+        assert len([entry async for entry in confirmations.pending()]) == len(POISONS)
         async with working(running):
-            assert await eventually(lambda: not redis.exists("otp:{5}:owed"))
-            dead = [each async for each in confirmations.dead()]
-            assert [each.reason for each in dead] == ["illegible"] * len(POISONS)
-            assert all([await confirmations.replay(each.debt) for each in dead])
-            assert await eventually(lambda: not redis.exists("otp:{5}:owed"))
-        assert len([each async for each in confirmations.dead()]) == len(POISONS)
+            assert await eventually(lambda: not redis.exists("otp:{5}:outbox"))
+            failed = [each async for each in confirmations.failed()]
+            assert [each.reason for each in failed] == ["illegible"] * len(POISONS)
+            assert all([await confirmations.replay(each.entry) for each in failed])
+            assert await eventually(lambda: not redis.exists("otp:{5}:outbox"))
+        assert len([each async for each in confirmations.failed()]) == len(POISONS)
     assert running.sandbox.ledger.feedback() == []
 
 
-async def test_a_worker_apart_pays_what_the_service_owes(start, working, feedback, settled):
-    """With OTP_WORKER=false the debt stays owed until a worker of its own pays it."""
+async def test_a_worker_apart_pays_what_the_service_enqueued(start, working, feedback, settled):
+    """With OTP_WORKER=false the entry stays pending until a worker of its own pays it."""
     running = await start(otp_worker=False)
     verification_id = await approve(running, NUMBERS[0])
-    assert await feedback(running, verification_id) == ["owed"]
-    assert await metric(running, "otp_owed") == 1
+    assert await feedback(running, verification_id) == ["pending"]
+    assert await metric(running, "otp_outbox_pending") == 1
     assert running.confirmed() == set()
     async with working(running):
         await settled(running)
@@ -220,7 +220,7 @@ async def test_a_worker_apart_pays_what_the_service_owes(start, working, feedbac
 
 
 async def test_two_workers_post_each_confirmation_once(start, working, settled):
-    """Two workers on one queue share it: a debt is leased to one of them at a time."""
+    """Two workers on one queue share it: an entry is leased to one of them at a time."""
     running = await start(otp_worker=False)
     for to in NUMBERS[:30]:
         await approve(running, to)
@@ -229,17 +229,17 @@ async def test_two_workers_post_each_confirmation_once(start, working, settled):
     assert outcomes(running) == [("confirmed", 1)] * 30
 
 
-async def test_a_debt_whose_worker_died_is_taken_over(start, redis, working, settled):
+async def test_an_entry_whose_worker_died_is_taken_over(start, redis, working, settled):
     """A lease that nobody settles runs out, and another worker posts the confirmation."""
     running = await start(otp_worker=False)
     verification_id = await approve(running, NUMBERS[0])
     async with open_redis(running.settings) as scripts:
         claim = await RedisConfirmations(scripts).claim(verification_id[3], lease_ms=30_000, most=10)
-        assert len(claim.debts) == 1
-        assert claim.debts[0].due_ms - claim.now_ms <= 60_000
+        assert len(claim.entries) == 1
+        assert claim.entries[0].due_ms - claim.now_ms <= 60_000
         again = await RedisConfirmations(scripts).claim(verification_id[3], lease_ms=30_000, most=10)
-        assert (again.debts, again.next_due_ms) == ((), claim.debts[0].due_ms)
-    redis.zadd(f"otp:{{{verification_id[3]}}}:owed", {claim.debts[0].sid: 1})  # as if the lease had run out
+        assert (again.entries, again.next_due_ms) == ((), claim.entries[0].due_ms)
+    redis.zadd(f"otp:{{{verification_id[3]}}}:outbox", {claim.entries[0].sid: 1})  # as if the lease had run out
     async with working(running):
         await settled(running)
     assert outcomes(running) == [("confirmed", 1)]
@@ -257,7 +257,7 @@ async def test_a_confirmation_outlives_its_verification(start, redis, working, s
 
 
 async def test_verifying_goes_on_while_twilio_hangs(running, fault, eventually):
-    """With messages and feedback hanging, checks are judged at once, and the confirmations leave later (promise 12)."""
+    """With messages and feedback hanging, checks are decided at once, and confirmations leave later (promise 12)."""
     issued = [await running.issue(to) for to in NUMBERS[:40]]
     fault(running, "messages", "hang", seconds=50)
     fault(running, "feedback", "hang", seconds=50)
@@ -268,7 +268,7 @@ async def test_verifying_goes_on_while_twilio_hangs(running, fault, eventually):
             await running.verify(one["id"], running.codes(to)[0]) for one, to in zip(issued, NUMBERS[:40], strict=True)
         ]
     assert {check["verdict"] for check in checks} == {"approved"}
-    assert {check["sends"][0]["feedback"] for check in checks} == {"owed"}
+    assert {check["sends"][0]["feedback"] for check in checks} == {"pending"}
     assert await eventually(lambda: len(running.sandbox.ledger.feedback()) >= 1)
     assert running.confirmed() == set()
     running.sandbox.faults.end()
@@ -277,7 +277,7 @@ async def test_verifying_goes_on_while_twilio_hangs(running, fault, eventually):
 
 
 async def hanging(running, calls):
-    """Tell whether so many calls are inside the stand-in, unanswered."""
+    """Tell whether so many calls are inside the simulator, unanswered."""
     async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
         return (await answer.json())["concurrent_now"] >= calls
 

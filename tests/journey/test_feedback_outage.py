@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.adapters.servers import server
 from tests.journey.test_confirming import approve, metric, readiness
+from tests.redis_client.servers import server
 
 PENDING = 120
 IN_FLIGHT = 16
@@ -21,7 +21,7 @@ def own_redis(tmp_path):
 
 
 async def approved(running, count):
-    """Have so many confirmations owed."""
+    """Have so many confirmations pending."""
     for place in range(count):
         await approve(running, f"+1415556{place:04d}")
 
@@ -33,9 +33,9 @@ async def test_a_failing_twilio_is_left_alone_and_told_all_when_it_is_well(start
     fault(running, "feedback", "500")
     clock = asyncio.get_running_loop().time
     policy = {"in_flight": IN_FLIGHT, "failing_probe_seconds": PROBE_SECONDS, "longest_delay_seconds": 300}
-    async with working(running, **policy) as journal:
+    async with working(running, **policy) as event_log:
         began = clock()
-        assert await eventually(lambda: "confirming_halted" in [event for event, _ in journal])
+        assert await eventually(lambda: "confirming_halted" in [event for event, _ in event_log])
         _, body = await readiness(running)
         assert body["confirming"] == "halted: 8 confirmations in a row failed: Twilio answered 500, error 20500"
         assert await metric(running, "otp_confirming_halted") == 1
@@ -44,8 +44,8 @@ async def test_a_failing_twilio_is_left_alone_and_told_all_when_it_is_well(start
         assert posts <= 7 + IN_FLIGHT + (clock() - began) / PROBE_SECONDS + 1
         running.sandbox.faults.end()
         assert await eventually(lambda: len(running.confirmed()) == PENDING, seconds=5)
-        assert await eventually(lambda: ("confirming_resumed", {}) in journal)
-    assert [event for event, _ in journal if event.startswith("confirming_")] == [
+        assert await eventually(lambda: ("confirming_resumed", {}) in event_log)
+    assert [event for event, _ in event_log if event.startswith("confirming_")] == [
         "confirming_halted", "confirming_resumed",
     ]  # fmt: skip
     assert all(message.feedback_posts == 1 for message in running.sandbox.ledger.messages())
@@ -78,8 +78,8 @@ async def test_a_settlement_outlives_an_outage_of_redis(start, own_redis, workin
 
     running.sandbox.ledger.open_feedback = full_from_now
     own_redis.admin.config_set("maxmemory-policy", "noeviction")
-    async with working(running, lease_ms=6000) as journal:
+    async with working(running, lease_ms=6000) as event_log:
         assert await eventually(running.confirmed)
-        assert await eventually(lambda: not own_redis.admin.keys("otp:*:owed"), seconds=15)
+        assert await eventually(lambda: not own_redis.admin.keys("otp:*:outbox"), seconds=15)
     assert [message.feedback_posts for message in running.sandbox.ledger.messages()] == [1]
-    assert "confirmation_left_to_its_lease" not in [event for event, _ in journal]
+    assert "confirmation_left_to_its_lease" not in [event for event, _ in event_log]

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from service.adapters.redis_ledgers import RedisIdempotency
-from service.adapters.redis_store import RedisVerifications
 from service.core.ports import StoreUnavailable
+from service.store.ledgers import RedisIdempotency
+from service.store.verifications import RedisVerifications
 
 PATH = "/v1/verifications"
 OTHER = "+14155550188"
@@ -108,8 +108,8 @@ async def test_a_refusal_for_good_is_kept(running, fault, posts):
 
 
 @pytest.mark.usefixtures("no_pause_between_probes")
-async def test_a_refusal_that_the_operator_can_mend_is_not_kept(running, fault):
-    """Wrong credentials are mended by the operator: the same key may send afterwards."""
+async def test_a_refusal_that_the_operator_can_fix_is_not_kept(running, fault):
+    """Wrong credentials are fixed by the operator: the same key may send afterwards."""
     fault(running, "messages", "unauthorized", count=1)
     assert (await issue(running, "a"))[0] == 502
     assert (await issue(running, "a"))[0] == 201
@@ -221,12 +221,14 @@ async def test_after_a_crash_that_certainly_sent_nothing_a_repeat_is_a_503_and_t
     assert (await issue(running, "a"))[1] == fresh
 
 
-@pytest.mark.parametrize("door", ["issue", "resend"])
-async def test_while_redis_cannot_tell_what_a_dead_request_sent_its_key_is_not_set_free(running, redis, fault, door):
+@pytest.mark.parametrize("endpoint", ["issue", "resend"])
+async def test_while_redis_cannot_tell_what_a_dead_request_sent_its_key_is_not_set_free(
+    running, redis, fault, endpoint
+):
     """A repeat whose look at the record fails is a 503; the next one looks at once; neither sends anything."""
     fault(running, "callbacks", "drop")
     issued = await running.issue()
-    path, body = (PATH, {"to": OTHER}) if door == "issue" else (f"{PATH}/{issued['id']}/resend", None)
+    path, body = (PATH, {"to": OTHER}) if endpoint == "issue" else (f"{PATH}/{issued['id']}/resend", None)
     keyed = {"Idempotency-Key": "a"}
     fault(running, "messages", "lost_answer", count=1)
     first = (await running.call("POST", path, body, headers=keyed))[1]
@@ -313,11 +315,11 @@ async def test_a_request_that_was_taken_for_dead_gets_the_result_of_its_repeat(s
 
 
 @pytest.mark.parametrize("can_release", [True, False])
-@pytest.mark.parametrize("door", ["issue", "resend"])
-async def test_a_refusal_that_cannot_be_kept_is_the_refusal(running, fault, monkeypatch, door, can_release):
+@pytest.mark.parametrize("endpoint", ["issue", "resend"])
+async def test_a_refusal_that_cannot_be_kept_is_the_refusal(running, fault, monkeypatch, endpoint, can_release):
     """Twilio's refusal is told as it is, though its answer cannot be kept; a repeat that is let in asks Twilio anew."""
     path, body = PATH, {"to": OTHER}
-    if door == "resend":
+    if endpoint == "resend":
         path, body = f"{PATH}/{(await running.issue(OTHER))['id']}/resend", None
     keyed = {"Idempotency-Key": "a"}
 
@@ -344,7 +346,7 @@ async def test_a_key_that_is_no_key_is_refused(running):
 
 
 async def test_a_repeated_check_gets_the_same_verdict_for_a_minute(running, grow_older, wrong):
-    """A lost answer turns no approval into `used`, no typing error into two; after 60 s a check is judged anew."""
+    """A lost answer turns no approval into `used`, no typing error into two; after 60 s a check is checked anew."""
     issued = await running.issue()
     path = f"/v1/verifications/{issued['id']}/verify"
     [code] = running.codes()

@@ -6,13 +6,13 @@ NUMBERS = [f"+1415555{n:04}" for n in range(6000, 6100)]
 
 
 async def most_at_once(running):
-    """Ask the stand-in how many of its calls were under way at once; this question is one."""
+    """Ask the simulator how many of its calls were under way at once; this question is one."""
     async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
         return (await answer.json())["concurrent_max"]
 
 
 async def hanging(running):
-    """Tell whether a call hangs inside the stand-in."""
+    """Tell whether a call hangs inside the simulator."""
     async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
         return (await answer.json())["concurrent_now"] >= 1
 
@@ -62,7 +62,7 @@ async def test_who_finds_no_place_at_twilio_hears_so_and_nothing_is_sent(start, 
 
 
 async def test_no_more_confirmations_are_under_way_than_the_setting_says(start, fault, eventually):
-    """However much is owed, the worker posts so many at once as the setting says, and in the end all, once each."""
+    """However much is pending, the worker posts so many at once as the setting says, and in the end all, once each."""
     running = await start(otp_confirmations_in_flight=3, otp_public_url="")
     fault(running, "feedback", "slow", seconds=0.1)
     for to in NUMBERS[:20]:
@@ -84,8 +84,8 @@ async def test_one_hanging_confirmation_holds_up_no_other(start, fault, eventual
     assert await eventually(lambda: len(running.confirmed()) == 20)
 
 
-async def test_a_debt_of_another_process_is_found_within_the_poll(start, eventually):
-    """What one service owes a worker elsewhere pays within its half-second poll, though nobody wakes it."""
+async def test_an_entry_of_another_process_is_found_within_the_poll(start, eventually):
+    """What one service enqueued a worker elsewhere pays within its half-second poll, though nobody wakes it."""
     apart, elsewhere = await start(otp_worker=False), await start()
     await approve(apart, NUMBERS[0])
     [message] = apart.messages(NUMBERS[0])

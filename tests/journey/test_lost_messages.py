@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 
 from service import parts
-from service.adapters.redis_lost_messages import RedisLostMessages
-from service.adapters.redis_owed import RedisConfirmations
-from service.adapters.redis_store import RedisVerifications
-from service.adapters.twilio_gateway import open_twilio
 from service.app import open_redis
 from service.config.policies import new_keyring, record_policy, twilio_account
 from service.core.lost_messages import LookupPolicy, LostMessages
 from service.core.retrying import Retries
+from service.providers.twilio.gateway import open_twilio
+from service.store.lost_messages import RedisLostMessages
+from service.store.outbox import RedisConfirmations
+from service.store.verifications import RedisVerifications
 
 TEXT = "Your Acme code is {}. Do not share it."
 
@@ -39,7 +39,7 @@ class Lost:
     @property
     def lookups(self):
         """Name the sends of its partition that are looked for."""
-        return f"otp:{{{self.id[3]}}}:owed:lookups"
+        return f"otp:{{{self.id[3]}}}:outbox:lookups"
 
     @property
     def message(self):
@@ -108,14 +108,14 @@ async def lost(start, redis, lose):
             policy=LookupPolicy(),
             retries=Retries(),
             wake=lambda _: None,
-            journal=lambda event, /, **fields: log.append((event, fields)),
+            event_log=lambda event, /, **fields: log.append((event, fields)),
         )
         yield Lost(running, redis, store, lost_messages, verification_id, code, log)
 
 
 def hurry(admin):
     """Let every look be due; name the sends."""
-    keys = list(admin.scan_iter("otp:{*}:owed:lookups"))
+    keys = list(admin.scan_iter("otp:{*}:outbox:lookups"))
     members = [(key, member) for key in keys for member in admin.zrange(key, 0, -1)]
     for key, member in members:
         admin.zadd(key, {member: 1})
@@ -127,7 +127,7 @@ async def quick(start, monkeypatch):
     """Start a service whose worker looks many times a second; give it and what it logs."""
     monkeypatch.setattr(parts, "lookup_policy", lambda _: LookupPolicy(poll_seconds=0.02, pause_seconds=0.02))
     logged = []
-    return await start(journal=lambda event, /, **fields: logged.append((event, fields))), logged
+    return await start(event_log=lambda event, /, **fields: logged.append((event, fields))), logged
 
 
 async def test_a_lost_message_is_found_and_confirmed(quick, lose, redis, eventually):
@@ -135,11 +135,11 @@ async def test_a_lost_message_is_found_and_confirmed(quick, lose, redis, eventua
     running, logged = quick
     other = await running.issue()
     lost_id, code = await lose(running)
-    assert (await running.verify(lost_id, code))["sends"][0]["feedback"] == "waiting"
+    assert (await running.verify(lost_id, code))["sends"][0]["feedback"] == "awaiting_sid"
     assert hurry(redis) == [f"{lost_id}|1"]
     bystander, lost = running.messages()
     assert await eventually(running.confirmed) == {lost.sid}
-    assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:owed")))
+    assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:outbox")))
     assert running.sandbox.ledger.message(lost.sid).feedback_posts == 1
     assert running.sandbox.ledger.message(bystander.sid).feedback_posts == 0
     [send] = (await running.read(lost_id))["sends"]
@@ -184,7 +184,7 @@ async def test_a_message_with_another_code_is_never_taken(lost, posts):
     assert [fields["reason"] for _, fields in lost.log] == ["none fits"] * 2
     assert await posts(lost.running, "reads") == 2
     assert not lost.due()
-    assert await lost.feedback() == "waiting"
+    assert await lost.feedback() == "awaiting_sid"
     assert lost.running.confirmed() == set()
     assert await lost.counted() == {"not_found": 2.0}
 
@@ -201,7 +201,7 @@ async def test_only_the_message_of_this_send_fits(lost, fields):
     lost.due()
     await lost.look()
     assert [told.get("reason") for _, told in lost.log] == ["none fits"]
-    assert await lost.feedback() == "waiting"
+    assert await lost.feedback() == "awaiting_sid"
 
 
 async def test_of_two_that_fit_neither_is_taken(lost, eventually):
@@ -212,7 +212,7 @@ async def test_of_two_that_fit_neither_is_taken(lost, eventually):
     lost.due()
     await lost.look()
     assert [fields["reason"] for _, fields in lost.log] == ["several fit"]
-    assert await lost.feedback() == "waiting"
+    assert await lost.feedback() == "awaiting_sid"
     assert (await lost.running.read(other["id"]))["sends"][0]["feedback"] == "none"
     assert lost.message.sid != message.sid
 

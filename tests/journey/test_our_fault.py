@@ -1,6 +1,6 @@
 """Twilio refuses because of us, wrong credentials or a sender that may not send: what was asked costs nobody anything.
 
-The operator mends it; until then callers get a 502, and afterwards as many messages as before.
+The operator fixes it; until then callers get a 502, and afterwards as many messages as before.
 """
 
 import pytest
@@ -23,12 +23,12 @@ async def ask(running, path, body=None):
 
 @pytest.mark.parametrize(("kind", "particulars", "code"), OURS)
 async def test_an_issue_that_failed_by_our_fault_uses_up_no_limit(start, fault, kind, particulars, code):
-    """One message per hour under every limit: after three 502 and the mend it goes out, and then no other."""
+    """One message per hour under every limit: after three 502 and the fix it goes out, and then no other."""
     running = await start(**{f"otp_limit_{name}": "1/1h" for name in LIMITS})
-    wish = {"to": "+14155550123", "client_ip": "198.51.100.7"}
+    request = {"to": "+14155550123", "client_ip": "198.51.100.7"}
     fault(running, "messages", kind, count=3, **particulars)
-    assert [await ask(running, PATH, wish) for _ in range(3)] == [(502, code)] * 3
-    assert [await ask(running, PATH, wish) for _ in range(2)] == [(201, None), (429, "rate_limited")]
+    assert [await ask(running, PATH, request) for _ in range(3)] == [(502, code)] * 3
+    assert [await ask(running, PATH, request) for _ in range(2)] == [(201, None), (429, "rate_limited")]
     assert len(running.messages()) == 1
 
 
@@ -54,7 +54,7 @@ async def test_a_resend_that_failed_by_our_fault_uses_up_no_send(start, fault, k
 async def test_a_refusal_of_the_recipient_costs_whoever_asked_and_not_the_number(start, fault, limit):
     """What Twilio refuses because of the number is given back to it alone: numbers must not be probed for free."""
     running = await start(**{f"otp_limit_{limit}": "1/1h"})
-    wish = {"to": "+14155550123", "client_ip": "198.51.100.7"}
+    request = {"to": "+14155550123", "client_ip": "198.51.100.7"}
     fault(running, "messages", "refuse", code=21610, count=1)
     second = 201 if limit == "number" else 429
-    assert [(await ask(running, PATH, wish))[0] for _ in range(2)] == [422, second]
+    assert [(await ask(running, PATH, request))[0] for _ in range(2)] == [422, second]

@@ -26,26 +26,26 @@ def hosts(start):
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=range(1, 6))
-async def test_in_two_phases_every_host_judges_what_any_has_sent(hosts, phase):
+async def test_in_two_phases_every_host_decides_what_any_has_sent(hosts, phase):
     """At each moment of a rotation either host checks, resends and reads what the other has sent, by token too."""
     both = await hosts(*phase)
-    for number, (sender, judge) in enumerate((both, both[::-1])):
-        if phase[1] == NEW and judge is both[1]:
-            judge = sender  # noqa: PLW2901 - the old key goes two days later, when nothing of it is left
+    for number, (sender, check) in enumerate((both, both[::-1])):
+        if phase[1] == NEW and check is both[1]:
+            check = sender  # noqa: PLW2901 - the old key goes two days later, when nothing of it is left
         to = f"+1415555600{number}"
         issued = await sender.issue(to)
         path = f"{PATH}/{issued['id']}"
-        assert (await judge.call("GET", path, key=issued["client_token"]))[0] == 200
-        assert (await judge.call("POST", f"{path}/resend"))[0] == 200
+        assert (await check.call("GET", path, key=issued["client_token"]))[0] == 200
+        assert (await check.call("POST", f"{path}/resend"))[0] == 200
         assert (await sender.call("POST", f"{path}/resend", key=issued["client_token"]))[0] == 200
         codes = both[0].codes(to)
         assert len(set(codes)) == 3
-        assert (await judge.verify(issued["id"], codes[number]))["verdict"] == "approved"
+        assert (await check.verify(issued["id"], codes[number]))["verdict"] == "approved"
         assert (await sender.verify(issued["id"], codes[number]))["verdict"] == "used"
 
 
 async def test_out_of_order_a_check_is_a_503_and_costs_no_attempt(hosts, record, working, settled):
-    """A host that does not know the newest key judges nothing of it: no attempt, no failed check, no lost code."""
+    """A host that does not know the newest key decides nothing of it: no attempt, no failed check, no lost code."""
     behind, ahead = await hosts(OLD, f"{NEW},{OLD}")
     issued = await ahead.issue()
     before = record(issued["id"])
@@ -66,7 +66,7 @@ async def test_out_of_order_a_check_is_a_503_and_costs_no_attempt(hosts, record,
 
 @pytest.mark.parametrize("send", [0, 1])
 async def test_out_of_order_a_resend_takes_the_record_to_the_newer_key(hosts, record, send):
-    """Once a newer host has resent, an old-only one judges none of the codes (503, no attempt); the newer one all."""
+    """Once a newer host has resent, an old-only one decides none of the codes (503, no attempt); the newer one all."""
     behind, ahead = await hosts(OLD, f"{NEW},{OLD}")
     issued = await behind.issue()
     path = f"{PATH}/{issued['id']}"
@@ -82,7 +82,7 @@ async def test_out_of_order_a_resend_takes_the_record_to_the_newer_key(hosts, re
 
 
 async def test_out_of_order_a_503_is_not_remembered(hosts):
-    """A check that a host could not judge leaves its Idempotency-Key free: the right host judges the repeat."""
+    """A check that a host could not check leaves its Idempotency-Key free: the right host decides the repeat."""
     behind, ahead = await hosts(OLD, f"{NEW},{OLD}")
     issued = await ahead.issue()
     path, body, keyed = f"{PATH}/{issued['id']}/verify", {"code": behind.codes()[0]}, {"Idempotency-Key": "a"}

@@ -1,4 +1,4 @@
-"""Redis away: every door says 503 and when to return, nothing is approved or sent, and all recovers by itself."""
+"""Redis away: every endpoint says 503 and when to return, nothing is approved or sent, and all recovers by itself."""
 
 import asyncio
 import contextlib
@@ -66,10 +66,10 @@ def server(tmp_path):
     server.kill()
 
 
-async def every_door(running, verification_id, token):
-    """Knock at every door that needs Redis, all at once; give (door, status, code, whether it says when to return)."""
+async def every_endpoint(running, verification_id, token):
+    """Call every route that needs Redis, all at once; give (route, status, code, whether it says when to return)."""
     one = f"{PATH}/{verification_id}"
-    doors = {
+    endpoints = {
         "issue": ("POST", PATH, {"to": "+14155550188"}, None),
         "issue with a key": ("POST", PATH, {"to": "+14155550188"}, {"Idempotency-Key": "away"}),
         "verify": ("POST", f"{one}/verify", {"code": running.codes()[0]}, None),
@@ -81,12 +81,12 @@ async def every_door(running, verification_id, token):
         "ready": ("GET", "/readyz", None, None),
     }
 
-    async def knock(door, method, path, body, headers):
+    async def knock(endpoint, method, path, body, headers):
         status, answer, answer_headers = await running.call(method, path, body, headers=headers)
         told = answer_headers.get("Retry-After", "0")
-        return door, status, answer["code"], int(told) >= 1
+        return endpoint, status, answer["code"], int(told) >= 1
 
-    return await asyncio.gather(*(knock(door, *wish) for door, wish in doors.items()))
+    return await asyncio.gather(*(knock(endpoint, *request) for endpoint, request in endpoints.items()))
 
 
 async def recovered(running, verification_id):
@@ -95,13 +95,13 @@ async def recovered(running, verification_id):
     return status == 200
 
 
-async def test_a_dead_redis_is_a_503_at_every_door_and_comes_back_by_itself(start, server, eventually, call_back):
+async def test_a_dead_redis_is_a_503_at_every_endpoint_and_comes_back_by_itself(start, server, eventually, call_back):
     """Killed: 503 with Retry-After everywhere, no message, no approval; started again, all goes on where it was."""
     running = await start(redis_url=server.url, otp_limit_peer="1000/1m")
     issued = await running.issue()
     [message] = running.messages()
     server.kill()
-    for answer in await every_door(running, issued["id"], f"Bearer {issued['client_token']}"):
+    for answer in await every_endpoint(running, issued["id"], f"Bearer {issued['client_token']}"):
         assert answer == (answer[0], 503, "store_unavailable", True)
     fields = {"MessageSid": message.sid, "MessageStatus": "delivered"}
     assert await call_back(running, f"/twilio/status/{issued['id']}/1", fields) == 503  # so that Twilio repeats it
@@ -184,7 +184,7 @@ async def is_ok(status):
 @asynccontextmanager
 async def another(running, eventually):
     """Serve a second process's worth of the same service in this loop; give a client that holds the API key."""
-    app = create_app(running.settings, journal=lambda *_, **__: None)
+    app = create_app(running.settings, event_log=lambda *_, **__: None)
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="on", log_level="error"))
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve())

@@ -21,7 +21,7 @@ async def testing(start):
 
 
 async def test_a_test_number_is_sent_nothing_and_its_code_approved(testing, settled, redis):
-    """The answer is a 201 like any other, with the send `unknown`; no message goes out and nothing is owed."""
+    """The answer is a 201 like any other, with the send `unknown`; no message goes out and nothing is pending."""
     issued = await testing.issue(TEST_NUMBER, code_length=5)
     assert (issued["status"], issued["code_length"], issued["expires_at"] > issued["created_at"]) == (
         "pending",
@@ -34,7 +34,7 @@ async def test_a_test_number_is_sent_nothing_and_its_code_approved(testing, sett
     assert (checked["verdict"], checked["valid"], checked["sends"][0]["feedback"]) == ("approved", True, "none")
     assert (await testing.verify(issued["id"], CODE))["verdict"] == "used"
     assert testing.sandbox.ledger.messages() == []
-    assert not [key for key in redis.scan_iter("otp:*:owed") if redis.zcard(key)]
+    assert not [key for key in redis.scan_iter("otp:*:outbox") if redis.zcard(key)]
 
 
 async def test_the_answer_has_the_fields_of_any_other(testing):

@@ -47,7 +47,7 @@ def test_swagger_ui_shows_every_operation_in_the_order_of_the_document(page, dem
 
 
 def test_try_it_issues_and_verifies_with_the_printed_key(page, demo):
-    """Authorize with the demo's key, issue, type the code from the stand-in's message: 201, then approved."""
+    """Authorize with the demo's key, issue, type the code from the simulator's message: 201, then approved."""
     page.goto(f"{demo.url}/docs")
     page.locator("button.authorize").first.click()
     dialog = page.locator(".auth-container").filter(has_text="apiKey")
@@ -84,7 +84,7 @@ def test_redoc_renders_and_searches(page, demo):
     """`/redoc` tells the flow, names the operations, and finds one by a word."""
     page.goto(f"{demo.url}/redoc")
     expect(page.locator("h1").first).to_contain_text("otp-service")
-    for summary in ("Issue a code and send it", "Judge what the person typed", "Read a verification"):
+    for summary in ("Issue a code and send it", "Check what the person typed", "Read a verification"):
         expect(page.locator("h2", has_text=summary)).to_be_visible()
     page.get_by_placeholder("Search...").fill("resend")
     expect(page.locator("[data-role='search:results']")).to_contain_text("Send the next code")

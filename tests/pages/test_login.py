@@ -236,8 +236,8 @@ def test_somebody_who_opted_out_hears_why(visitor, complaints):
 
 
 @pytest.mark.parametrize(("end", "arrives"), [(113, False), (118, True)])
-def test_a_wish_whose_answer_is_lost_is_repeated_and_sends_one_message(visitor, complaints, end, arrives):
-    """Whether or not the wish arrived, the page says so, keeps what was typed, and a repeat brings the one code."""
+def test_a_request_whose_answer_is_lost_is_repeated_and_sends_one_message(visitor, complaints, end, arrives):
+    """Whether or not the request arrived, the page says so, keeps what was typed, and a repeat brings the one code."""
 
     def lose(route):
         if arrives:
@@ -339,7 +339,7 @@ def test_one_step_at_a_time(visitor):
 
 
 def test_the_loop_shows_nobody_elses_verification(visitor, demo, complaints):
-    """After a refused wish somebody else's verification lights up nothing."""
+    """After a refused request somebody else's verification lights up nothing."""
     visitor.ask("+1 2")
     visitor.says("That is not a phone number")
     complaints.clear()
@@ -371,7 +371,7 @@ def test_the_back_end_signs_nobody_in_on_the_browsers_word(visitor):
     assert requests.post(session, data="[]", headers=own, timeout=5).status_code == 422
 
 
-def test_the_back_end_refuses_what_is_no_wish(demo):
+def test_the_back_end_refuses_what_is_no_request(demo):
     """A body without a number is a 422, and no fault of the server."""
     own = {"Origin": demo.url, "Content-Type": "application/json"}
     for body in ("", "[]", '{"to": 7}', "{}"):

@@ -90,8 +90,8 @@ def test_a_fault_is_planned_shown_used_up_and_ended(phone, demo):
     expect(phone.get_by_text("Nothing: all goes well.")).to_be_visible()
 
 
-def test_every_button_plans_what_the_stand_in_knows(phone, demo):
-    """No button of the page is refused by the stand-in."""
+def test_every_button_plans_what_the_simulator_knows(phone, demo):
+    """No button of the page is refused by the simulator."""
     buttons = phone.locator("[data-plan]")
     for place in range(buttons.count()):
         buttons.nth(place).click()

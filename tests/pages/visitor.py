@@ -1,4 +1,4 @@
-"""A visitor of the sample login page: types, waits and reads as a person would; looks at the stand-in beside."""
+"""A visitor of the sample login page: types, waits and reads as a person would; looks at the simulator beside."""
 
 import re
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Visitor:
         expect(self.page.locator(f'[data-step="{step}"]')).to_have_attribute("data-state", state)
 
     def messages(self, number):
-        """Read what the stand-in has for a number, oldest first."""
+        """Read what the simulator has for a number, oldest first."""
         return requests.get(f"{self.url}/sandbox/_/messages", params={"to": number}, timeout=5).json()
 
     def codes(self, number):

@@ -14,7 +14,7 @@ from service.sandbox.signing import sign
 
 
 @pytest.fixture
-def judge(live):
+def check(live):
     """Twilio's own validator of signatures."""
     return RequestValidator(live.settings.auth_token)
 
@@ -26,7 +26,7 @@ def test_the_signature_matches_a_known_vector():
     assert signature == "R2AhXUk63wctbkoDMI88sTCCgkI="
 
 
-async def test_sent_and_delivered_are_reported_in_order_and_signed(live, receiver, judge):
+async def test_sent_and_delivered_are_reported_in_order_and_signed(live, receiver, check):
     """No callback for the initial status; sent, then delivered come with signatures that Twilio's library accepts."""
     url = f"{receiver.url}/twilio/status/ve_1/1?tenant=a&b=%2F"
     sid = (await live.send(status_callback=f"{url}#rc=2&rp=5xx")).sid
@@ -35,8 +35,8 @@ async def test_sent_and_delivered_are_reported_in_order_and_signed(live, receive
     assert receiver.statuses() == ["sent", "delivered"]
     for post in posts:
         assert post.path == "/twilio/status/ve_1/1?tenant=a&b=%2F"
-        assert judge.validate(url, post.form, post.headers["X-Twilio-Signature"])
-        assert not judge.validate(url, post.form | {"MessageSid": "SM0"}, post.headers["X-Twilio-Signature"])
+        assert check.validate(url, post.form, post.headers["X-Twilio-Signature"])
+        assert not check.validate(url, post.form | {"MessageSid": "SM0"}, post.headers["X-Twilio-Signature"])
         assert (post.form["MessageSid"], post.form["SmsSid"]) == (sid, sid)
         assert post.form["SmsStatus"] == post.form["MessageStatus"]
         assert (post.form["AccountSid"], post.form["ApiVersion"]) == (live.settings.account_sid, "2010-04-01")
@@ -67,13 +67,13 @@ async def test_a_shared_key_signs_in_place_of_the_auth_token(serve_application, 
         assert not RequestValidator(settings.auth_token).validate(f"{receiver.url}/x", post.form, signature)
 
 
-async def test_a_callback_of_a_messaging_service_names_it(live, receiver, judge):
+async def test_a_callback_of_a_messaging_service_names_it(live, receiver, check):
     """With a service `queued` is reported too; each callback carries the service and the sender that it picked."""
     service = "MG" + "b" * 32
     await live.send(from_=None, messaging_service_sid=service, status_callback=receiver.url + "/")
     for post in await receiver.until(3):
         assert (post.form["MessagingServiceSid"], post.form["From"]) == (service, live.settings.pool_number)
-        assert judge.validate(receiver.url + "/", post.form, post.headers["X-Twilio-Signature"])
+        assert check.validate(receiver.url + "/", post.form, post.headers["X-Twilio-Signature"])
     assert receiver.statuses() == ["queued", "sent", "delivered"]
     [message] = await live.twilio().messages.list_async()
     assert message.date_sent is not None

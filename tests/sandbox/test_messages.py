@@ -51,7 +51,7 @@ async def test_the_raw_answer_is_201_with_rfc_2822_dates_and_twilios_headers(liv
 
 @pytest.mark.parametrize("pair", ["auth_token", "api_key"])
 async def test_both_credential_pairs_are_accepted(live, pair):
-    """The account SID with its auth token and the API key with its secret both open the door."""
+    """The account SID with its auth token and the API key with its secret both open the endpoint."""
     known = live.settings
     user = (known.account_sid, known.auth_token) if pair == "auth_token" else (known.api_key, known.api_secret)
     message = await live.twilio(*user, known.account_sid).messages.create_async(

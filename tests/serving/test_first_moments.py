@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from service.adapters.embedded import embedded_valkey
+from service.embedded.server import embedded_valkey
 from service.sandbox import SandboxSettings
 from tests.absent import absent
-from tests.adapters.servers import free_port
 from tests.attacks.processes import environment_of
 from tests.conftest import settings_for
+from tests.redis_client.servers import free_port
 
 COMMANDS = ["demo", "serve", "serve --workers 2", "worker", "sandbox"]
 SECONDS = 20
@@ -69,7 +69,7 @@ def child_of(pid):
 
 
 def state_of(pid):
-    """Give the state of a process, as the kernel names it; Z is one that nobody has buried."""
+    """Give the state of a process, as the kernel names it; Z is one that nobody has failed."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
@@ -140,7 +140,7 @@ async def test_the_first_process_of_a_container_hears_it_too(begin, eventually, 
 
 
 async def test_the_first_process_of_a_container_leaves_no_dead_ones(begin, eventually, tmp_path):
-    """As process 1, `serve` buries a keeper of the embedded server that was killed, and its server."""
+    """As process 1, `serve` fails a keeper of the embedded server that was killed, and its server."""
     if not can_unshare():
         absent("No process namespace can be made here.")
     process = begin("serve", before=["unshare", "--pid", "--fork", "--kill-child"], REDIS_URL="")

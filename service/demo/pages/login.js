@@ -1,5 +1,5 @@
 // A front end for one-time codes, and the example of one. It holds no secret: its own back end asks for the code
-// (`/demo/login`) and hands over the verification's client token. With that the browser lets the service judge what is
+// (`/demo/login`) and hands over the verification's client token. With that the browser lets the service check what is
 // typed, asks for the next code and reads how the message fares. Signing in is the back end's (`/demo/session`): it asks
 // the service itself, and believes nothing that a browser says.
 //
@@ -31,7 +31,7 @@ const LOOK_AFTER_SECONDS = [2, 4, 8, 16];
 
 const element = (id) => document.getElementById(id);
 let login = null; // { to, verification, token, mayResendAt, expiresAt }: what the page knows of this sign-in
-let asked = null; // { to, ttl, key }: the wish for a code whose answer is still out
+let asked = null; // { to, ttl, key }: the request for a code whose answer is still out
 let typed = null; // { code, key }: the check whose answer is still out
 let timers = [];
 let running = null; // AbortController of the step that runs
@@ -92,7 +92,7 @@ async function begin() {
   } catch (problem) {
     announce("login:failed", {});
     const isRefused = problem.status < 500 && ![409, 429].includes(problem.status);
-    if (isRefused) asked = null; // else the next press repeats this wish, with its key
+    if (isRefused) asked = null; // else the next press repeats this request, with its key
     throw problem;
   }
   asked = null;
@@ -168,22 +168,22 @@ function countDown() {
 // --- Code in ---
 
 async function check() {
-  if (login.verification.status !== "approved") await judge();
+  if (login.verification.status !== "approved") await check();
   await signIn();
 }
 
-async function judge() {
+async function check() {
   const code = codeIn(element("code").value);
   if (!code) throw new Problem(`The code has ${login.verification.code_length} digits.`);
   if (typed?.code !== code) typed = { code, key: newKey() };
   const path = `/v1/verifications/${login.verification.id}/verify`;
-  const judged = await call(path, { body: { code }, key: typed.key });
+  const checked = await call(path, { body: { code }, key: typed.key });
   typed = null;
-  announce("login:judged", { verdict: judged.verdict });
-  update(judged);
-  if (judged.verdict === "approved") return;
+  announce("login:checked", { verdict: checked.verdict });
+  update(checked);
+  if (checked.verdict === "approved") return;
   element("code").select();
-  throw new Problem(refusal(judged));
+  throw new Problem(refusal(checked));
 }
 
 /** Find the code in what was typed or pasted: a run of just so many digits, or all digits when they are just so many. */

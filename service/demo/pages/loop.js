@@ -1,4 +1,4 @@
-// The view behind the login: the steps of the loop light up as Redis and the stand-in for Twilio change. It reads the
+// The view behind the login: the steps of the loop light up as Redis and the simulator for Twilio change. It reads the
 // demo's window (`/demo/window`), which no real service has; the sample login needs nothing of it.
 
 const element = (id) => document.getElementById(id);
@@ -13,8 +13,8 @@ const REFUSALS = { wrong_code: "refused: wrong code", expired: "refused: too lat
 let followed = null; // the verification that the page is about
 let begun = null; // { to, reference } of the login that the page is about
 let record = {};
-let owed = [];
-let messages = new Map(); // SID -> message, as the stand-in has it
+let pending = [];
+let messages = new Map(); // SID -> message, as the simulator has it
 let verdict = null; // of the newest check
 let began = 0;
 
@@ -30,7 +30,7 @@ function takeRecord(seen) {
 
 function takeOwed(seen) {
   if (seen.partition !== followed?.at(3)) return; // the first digit of an id is its partition
-  owed = seen.sids;
+  pending = seen.sids;
   show();
 }
 
@@ -82,9 +82,9 @@ function delivery(send) {
 
 function confirmation(send) {
   if (send.feedback === "confirmed") return ["done", `Outcome=confirmed for ${send.sid.slice(0, 10)}…`];
-  if (send.feedback === "dead") return ["trouble", "given up"];
-  if (send.feedback === "waiting") return ["wait", "owed as soon as the SID is known"];
-  if (send.feedback === "owed") return ["wait", "owed: Twilio has not taken it yet"];
+  if (send.feedback === "failed") return ["trouble", "given up"];
+  if (send.feedback === "awaiting_sid") return ["wait", "pending as soon as the SID is known"];
+  if (send.feedback === "pending") return ["wait", "pending: Twilio has not taken it yet"];
   return undefined;
 }
 
@@ -108,8 +108,8 @@ function show() {
   element("redis").hidden = !Object.keys(record).length;
   element("asleep").hidden = !element("redis").hidden;
   element("map").replaceChildren(...sends().map(mapRow));
-  const mine = sends().filter((send) => owed.includes(send.sid));
-  element("owed").textContent = mine.length ? `In the queue of what is owed: ${mine.map((send) => send.sid.slice(0, 10)).join("…, ")}…` : "";
+  const mine = sends().filter((send) => pending.includes(send.sid));
+  element("pending").textContent = mine.length ? `In the queue of what is pending: ${mine.map((send) => send.sid.slice(0, 10)).join("…, ")}…` : "";
   element("record").replaceChildren(...Object.entries(record).flatMap(([name, value]) => [make("dt", label(name)), make("dd", value)]));
 }
 
@@ -140,7 +140,7 @@ let stream = null;
 function listen() {
   stream = new EventSource(`/demo/window${followed ? `?verification=${followed}` : ""}`);
   stream.addEventListener("record", (event) => takeRecord(JSON.parse(event.data)));
-  stream.addEventListener("owed", (event) => takeOwed(JSON.parse(event.data)));
+  stream.addEventListener("pending", (event) => takeOwed(JSON.parse(event.data)));
   stream.addEventListener("message", (event) => event.data && takeMessage(JSON.parse(event.data)));
 }
 
@@ -152,7 +152,7 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 function follow(id, login) {
-  [followed, begun, record, owed, messages, verdict] = [id, login, {}, [], new Map(), null];
+  [followed, begun, record, pending, messages, verdict] = [id, login, {}, [], new Map(), null];
   began = performance.now();
   show();
 }
@@ -166,7 +166,7 @@ document.addEventListener("login:went-on", (event) => {
   stream?.close();
   listen(); // begins with the record that it has missed
 });
-document.addEventListener("login:judged", (event) => {
+document.addEventListener("login:checked", (event) => {
   verdict = event.detail.verdict;
   show();
 });

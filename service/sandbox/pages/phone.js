@@ -1,4 +1,4 @@
-// The virtual phone: a reader of the stand-in's test interface. The thread shows the chosen number's messages, each with
+// The virtual phone: a reader of the simulator's test interface. The thread shows the chosen number's messages, each with
 // its status and, once Twilio was told that it arrived, a mark. The buttons plan faults.
 
 const INTERFACE = "_/";
@@ -174,7 +174,7 @@ async function ask(path, request) {
     const answer = await fetch(INTERFACE + path, request);
     return answer.status === 204 ? {} : await answer.json();
   } catch {
-    element("notice").textContent = "The stand-in for Twilio is out of reach.";
+    element("notice").textContent = "The simulator for Twilio is out of reach.";
     return null;
   }
 }

@@ -1,4 +1,4 @@
-"""A sender of django-phone-verify that sends nothing: what is measured is judging codes."""
+"""A sender of django-phone-verify that sends nothing: what is measured is checking codes."""
 
 from phone_verify.backends.base import BaseBackend
 

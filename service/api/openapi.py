@@ -1,0 +1,197 @@
+"""The OpenAPI document: what FastAPI writes of the routes, made into something to integrate by.
+
+FastAPI knows addresses, parameters and schemas. Here the document gets the flow (`pages/flow.md`),
+tags, examples (`api.examples`), response headers, every problem that an endpoint can answer, and the
+meanings of the words; it loses what the framework says of itself. It is written once, when it is
+first asked for: nothing here costs a request anything.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from service.api.v1.examples import Example, answer_examples, problem_example, request_examples
+from service.api.v1.words import MEANINGS, explained
+from service.http.authentication import SECURITY_SCHEMES, lacking, unauthenticated
+from service.http.load_shedding import overloaded
+from service.http.problem_catalogue import CATALOGUE
+from service.http.problems import MEDIA_TYPE, Problem, ProblemAnswer, problem_of
+from service.http.response import JSON
+from service.http.route import DirectRoute, NoFields, ended_early, too_large, wrong_type
+
+TAGS = [
+    {"name": "verifications", "description": "Issue a code, check what the person typed, send the next, end, look."},
+    {"name": "operations", "description": "For probes and Prometheus, not for callers of the API."},
+    {
+        "name": "twilio",
+        "description": "What Twilio calls, with its signature. You have nothing to call here; "
+        "`OTP_PUBLIC_URL` must be reachable from the internet under `/twilio/`.",
+    },
+]
+_HEADERS = {
+    "X-Request-Id": (
+        "Names this request in the log. Yours, when you send one of 16 to 64 hex digits or dashes.",
+        {"type": "string"},
+        "9f86d081884c7d65",
+    ),
+    "Location": (
+        "Address of the new verification.",
+        {"type": "string", "format": "uri-reference"},
+        "/v1/verifications/ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f",
+    ),
+    "Retry-After": ("Seconds to wait; the same as `retry_after`.", {"type": "integer", "minimum": 1}, 23),
+    "WWW-Authenticate": ("The scheme that would do.", {"type": "string"}, "Bearer"),
+    "RateLimit": (
+        "The limit that is used up, and for how many seconds; to API keys only.",
+        {"type": "string"},
+        '"client_ip";r=0;t=23',
+    ),
+    "RateLimit-Policy": (
+        "What that limit allows: `q` sends in `w` seconds, one item for each of its windows; to API keys only.",
+        {"type": "string"},
+        '"client_ip";q=30;w=600, "client_ip";q=200;w=86400',
+    ),
+    "Idempotent-Replayed": (
+        "`true` when the Idempotency-Key has brought the first answer again.",
+        {"type": "string", "enum": ["true"]},
+        "true",
+    ),
+}
+_STATUSES = {
+    400: "The request cannot be read.",
+    401: "No valid credential.",
+    403: "A credential or signature that does not do for this.",
+    404: "No such verification, or its record is over.",
+    409: "Not in this state, or not yet.",
+    413: "The body is too large.",
+    415: "The body is of another type.",
+    422: "The request can be read, and cannot be done.",
+    429: "A limit is used up; which one is told to an API key, and not to a client token. "
+    "Wait as long as Retry-After says.",
+    500: "Something went wrong on our side; the log has it under the X-Request-Id of this answer.",
+    502: "Twilio refuses this service, not the number: its operator must act.",
+    503: "Redis or Twilio is away, or too much is under way. "
+    "Wait as long as Retry-After says, and repeat with the same Idempotency-Key.",
+}
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+def flow() -> str:
+    """Read the description that the document opens with."""
+    return files("service.api").joinpath("pages/flow.md").read_text("utf-8")
+
+
+def complete(document: dict[str, Any], routes: Iterable[DirectRoute]) -> None:
+    """Add to FastAPI's document what only we know, and take out what only FastAPI wants to say."""
+    for route in routes:
+        for method in route.methods or ():
+            _complete_operation(document["paths"][route.path_format][method.lower()], route)
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = SECURITY_SCHEMES
+    components["headers"] = {
+        name: {"description": text, "schema": schema, "example": example}
+        for name, (text, schema, example) in _HEADERS.items()
+    }
+    schemas = components.setdefault("schemas", {})
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs"), Problem=problem)
+    for framework_word in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(framework_word, None)
+    for words in MEANINGS:
+        if words.__name__ in schemas:
+            schemas[words.__name__]["description"] = explained(words)
+    components["schemas"] = _plain(schemas)
+
+
+def _complete_operation(operation: dict[str, Any], route: DirectRoute) -> None:
+    name = operation["operationId"]
+    operation["security"] = [{scheme: []} for scheme in route.access.schemes] if route.access else []
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _plain(parameter["schema"])
+        if "examples" in parameter["schema"]:
+            [parameter["example"]] = parameter["schema"].pop("examples")
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        content["schema"] = _plain(content["schema"])
+        content["examples"] = _named(request_examples()[name])
+    responses = operation["responses"]
+    responses.pop("422", None)  # FastAPI's own, which a direct route never gives
+    for status, response in responses.items():
+        for content in response.get("content", {}).values():
+            content["examples"] = _named(answer_examples()[name])
+        if status == "201":
+            _add_headers(response, "Location")
+    for problem in sorted(_problems(route), key=lambda problem: problem.status):
+        _add_problem(responses, problem)
+    for response in responses.values():
+        _add_headers(response, "X-Request-Id")
+
+
+def _problems(route: DirectRoute) -> Iterator[ProblemAnswer]:
+    """Give the problems of a route: by its nature, then its own."""
+    yield ProblemAnswer("internal_error")
+    if route.room is not None:
+        yield overloaded()
+    if route.access is not None:
+        yield unauthenticated()
+        yield lacking(route.access.scope)
+        yield problem_example("store_unavailable")
+        if "clientToken" in route.access.schemes:
+            yield replace(problem_example("rate_limited"), limit=None)
+    if "POST" in (route.methods or ()):
+        yield too_large(route.most_body_bytes)
+        yield wrong_type(route.body_type)
+        if route.body_type == JSON:
+            yield ProblemAnswer("malformed_body")
+            yield _invalid(route)
+        else:
+            yield ended_early()
+    for code in route.problems:
+        yield code if isinstance(code, ProblemAnswer) else problem_example(code)
+
+
+def _invalid(route: DirectRoute) -> ProblemAnswer:
+    """Ask the body's own model what it says to a field that it does not know."""
+    try:
+        (route.body_model or NoFields).model_validate_json('{"unknown": 1}')
+    except ValidationError as failure:
+        return problem_of(failure) or ProblemAnswer("invalid_request")
+    raise AssertionError("every body refuses what it does not know")
+
+
+def _add_problem(responses: dict[str, Any], problem: ProblemAnswer) -> None:
+    title = CATALOGUE[problem.code][1]
+    response = responses.setdefault(
+        str(problem.status),
+        {"description": _STATUSES[problem.status], "content": {MEDIA_TYPE: {"schema": _PROBLEM, "examples": {}}}},
+    )
+    example = {"summary": title, "value": from_json(problem.body)}
+    response["content"][MEDIA_TYPE]["examples"][str(problem.code)] = example
+    given = {name.lower() for name in problem.all_headers}
+    _add_headers(response, *(name for name in _HEADERS if name.lower() in given))
+
+
+def _add_headers(response: dict[str, Any], *names: str) -> None:
+    for name in names:
+        response.setdefault("headers", {})[name] = {"$ref": f"#/components/headers/{name}"}
+
+
+def _named(examples: Mapping[str, Example]) -> dict[str, Any]:
+    return {name: {"summary": example.summary, "value": example.value} for name, example in examples.items()}
+
+
+def _plain(schema: Any) -> Any:
+    """Drop what pydantic says of each field: the title made of its name, and `default: null` of what may be absent.
+
+    A property that is called `title` or `default` is a schema, neither a string nor null, and stays.
+    """
+    if isinstance(schema, dict):
+        return {
+            name: part if name in ("examples", "default") else _plain(part)
+            for name, part in schema.items()
+            if not (name == "title" and isinstance(part, str)) and not (name == "default" and part is None)
+        }
+    return [_plain(part) for part in schema] if isinstance(schema, list) else schema

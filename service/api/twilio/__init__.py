@@ -1,0 +1,1 @@
+"""The webhooks that Twilio calls."""

@@ -1,0 +1,143 @@
+"""Twilio's endpoints: the signed status callback.
+
+The signature is checked over the configured public URL, never over what the Host or a forwarded
+header claims. Whatever is genuine is answered 204, even when it says nothing new, so that Twilio
+stops repeating it; everything else is 403 and changes nothing. Blank fields are part of the signed
+text, so they are kept.
+"""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.routing import BaseRoute
+
+from service.api.v1.fields import VerificationId
+from service.core.delivery import DeliveryReports, error_code_of, sender_of
+from service.core.ports import CallbackSignature
+from service.core.verification import is_id, is_sid
+from service.http.problems import ProblemAnswer
+from service.http.request import Call
+from service.http.response import Reply
+from service.http.route import DirectRoute
+
+_FORM = "application/x-www-form-urlencoded"
+_MOST_BODY_BYTES = 16_384
+_MOST_FIELDS = 200
+_SEND_NUMBER = re.compile(r"[1-9][0-9]?")
+
+SendNumber = Annotated[
+    str, Path(description="Which send of the verification.", pattern="^[1-9][0-9]?$", examples=["1"])
+]
+
+
+class DeliveryStatusForm(BaseModel):
+    """What Twilio tells of a message. More fields come with it; all are signed, these are read."""
+
+    model_config = ConfigDict(extra="allow")
+
+    MessageSid: str = Field(description="The message.", pattern="^(SM|MM)[0-9a-fA-F]{32}$")
+    MessageStatus: str = Field(
+        description="`queued`, `sent`, `delivered`, `undelivered`, `failed`, `read` …; any other word changes nothing."
+    )
+    ErrorCode: str = Field("", description="Twilio's error code, when it failed.", pattern="^([0-9]{5,6})?$")
+    From: str = Field("", description="The sender that carried the message.")
+
+
+class StatusCallbackEndpoint:
+    """Takes Twilio's callbacks; `public_url` None means that none can be genuine."""
+
+    def __init__(self, reports: DeliveryReports, signature: CallbackSignature, *, public_url: str | None) -> None:
+        self._reports = reports
+        self._signature = signature
+        self._public_url = public_url
+
+    def routes(self) -> list[BaseRoute]:
+        """List the routes with what the OpenAPI page says of them."""
+        return [
+            DirectRoute(
+                "/twilio/status/{verification_id}/{send_number}",
+                self.status,
+                access=None,
+                methods=["POST"],
+                status_code=204,
+                operation_id="receiveDeliveryStatus",
+                problems=("bad_signature", "store_unavailable"),
+                response_description="Taken; nothing more is to be said.",
+                openapi_extra=_form_and_signature(),
+                body_type=_FORM,
+                most_body_bytes=_MOST_BODY_BYTES,
+                summary="Take Twilio's status callback",
+                tags=["twilio"],
+            )
+        ]
+
+    async def status(self, call: Call, verification_id: VerificationId, send_number: SendNumber) -> Reply:
+        """Record what became of a message. Twilio calls it by itself: each message names it as its StatusCallback.
+
+        Whatever is genuine is answered 204, news or not, so that Twilio stops repeating it.
+        """
+        fields = self._genuine_fields(call)
+        call.log["verification_id"] = verification_id
+        sid = _first(fields, "MessageSid")
+        if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and is_sid(sid):
+            await self._reports.record(
+                verification_id,
+                int(send_number),
+                sid=sid,
+                word=_first(fields, "MessageStatus"),
+                error_code=error_code_of(_first(fields, "ErrorCode")),
+                sender=sender_of(_first(fields, "From")),
+            )
+        return Reply(204)
+
+    def _genuine_fields(self, call: Call) -> dict[str, list[str]]:
+        try:
+            fields = parse_qs(call.body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            raise ProblemAnswer("bad_signature") from None
+        signature = call.header(b"x-twilio-signature")
+        if self._public_url is None or not signature:
+            raise ProblemAnswer("bad_signature")
+        url = self._public_url + call.raw_path.decode("latin-1")
+        if call.query:
+            url += "?" + call.query.decode("latin-1")
+        settings = call.header(b"x-twilio-webhooks-signature-settings") or ""
+        if not self._signature.is_genuine(url, fields, signature, settings):
+            raise ProblemAnswer("bad_signature", reason=self._remedy if settings else None)
+        return fields
+
+    @property
+    def _remedy(self) -> str:
+        """Say in the log why a SharedKey's signature is not taken: an account may begin to use them at any time."""
+        if self._signature.has_shared_keys:
+            return "signed with a SharedKey that TWILIO_WEBHOOK_KEYS does not hold"
+        return "signed with a SharedKey: set TWILIO_WEBHOOK_KEYS"
+
+
+def _first(fields: dict[str, list[str]], name: str) -> str:
+    return fields.get(name, [""])[0]
+
+
+def _form_and_signature() -> dict[str, Any]:
+    """Describe what FastAPI cannot see: the form is read by hand, because its bytes are what is signed."""
+    signature = {
+        "in": "header",
+        "name": "X-Twilio-Signature",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "Base64 of HMAC-SHA1, keyed with the Auth Token, over the public URL and every field.",
+        "example": "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
+    }
+    settings = {
+        "in": "header",
+        "name": "X-Twilio-Webhooks-Signature-Settings",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "Names the SharedKey that signs in place of the Auth Token, and its algorithm; "
+        "for example `key=webhooks_sharedkey_01k4,algorithm=HMAC_SHA256`.",
+    }
+    form = {"required": True, "content": {_FORM: {"schema": DeliveryStatusForm.model_json_schema()}}}
+    return {"parameters": [signature, settings], "requestBody": form}

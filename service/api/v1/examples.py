@@ -1,0 +1,232 @@
+"""Examples for the OpenAPI document: requests to send, answers and problems as they really come.
+
+All are made from the models, the core's values and the core's exceptions that the endpoints work with,
+so that they cannot drift: a new field of an answer appears in every example by itself. The tests
+send each request to a running service and compare each problem with a real one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.api.operations import AliveAnswer
+from service.api.readiness import ReadyAnswer, StoreTrouble
+from service.api.v1.schemas import Answers, CheckBody, IssueBody
+from service.core.idempotency import StillRunning
+from service.core.issuing import ClientIpRequired
+from service.core.limits import Limit, parse_limits
+from service.core.phone import UNKNOWN_FORM, CountryNotAllowed, InvalidNumber
+from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
+from service.core.sender import Refusal
+from service.core.sending import MessageRefused, TwilioUnavailable
+from service.core.verification import (
+    Action,
+    Channel,
+    CheckResult,
+    Delivery,
+    Feedback,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+)
+from service.http.problems import ProblemAnswer, problem_of
+
+CLIENT_TOKEN = "vt_HnUp2UoPKFk_oYgxtZI3PWAkk2aSTpqK"  # noqa: S105 - an example, good for nothing
+NUMBER = "+14155550123"  # reserved for fiction: nobody's phone rings
+_BEGUN_MS = 1_795_293_384_123  # 2026-11-21T20:36:24.123Z
+_RESENT_MS = _BEGUN_MS + 45_000
+
+_FIRST = Send(
+    number=1, channel=Channel.SMS, status=Delivery.QUEUED, error_code=None, sent_at_ms=_BEGUN_MS, feedback=Feedback.NONE
+)
+_DELIVERED = _FIRST._replace(status=Delivery.DELIVERED)
+_PENDING = Verification(
+    id="ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f",
+    to=NUMBER,
+    status=Status.PENDING,
+    channel=Channel.SMS,
+    action=Action.CODE,
+    purpose="login",
+    locale="en",
+    reference="order-4711",
+    country="US",
+    code_length=6,
+    ttl_seconds=600,
+    web_origin=None,
+    app_hash=None,
+    created_at_ms=_BEGUN_MS,
+    expires_at_ms=_BEGUN_MS + 600_000,
+    attempts=0,
+    resend_at_ms=_BEGUN_MS + 30_000,
+    sends=(_FIRST,),
+)
+_RESENT = _PENDING._replace(
+    expires_at_ms=_RESENT_MS + 600_000,
+    resend_at_ms=_RESENT_MS + 30_000,
+    sends=(_DELIVERED, _FIRST._replace(number=2, sent_at_ms=_RESENT_MS)),
+)
+_TYPED = _PENDING._replace(attempts=1, sends=(_DELIVERED,))
+_APPROVED = _TYPED._replace(status=Status.APPROVED, sends=(_DELIVERED._replace(feedback=Feedback.PENDING),))
+_CONFIRMED = _APPROVED._replace(sends=(_DELIVERED._replace(feedback=Feedback.CONFIRMED),))
+_LATE = _APPROVED._replace(status=Status.EXPIRED)
+_LOCKED = _TYPED._replace(status=Status.MAX_ATTEMPTS_REACHED, attempts=5)
+_CANCELED = _PENDING._replace(status=Status.CANCELED)
+_FAILED = _PENDING._replace(status=Status.FAILED, sends=(_FIRST._replace(status=Delivery.FAILED, error_code=21610),))
+_UNANSWERED = _PENDING._replace(sends=(_FIRST._replace(status=Delivery.UNKNOWN),))
+
+_METRICS = """\
+# HELP otp_checks_total Checks by verdict.
+# TYPE otp_checks_total counter
+otp_checks_total{verdict="approved"} 1.0
+# HELP otp_sends_total Sends by what became of them: issued, resent, accepted, sent, delivered, approved, confirmed, …
+# TYPE otp_sends_total counter
+otp_sends_total{channel="sms",country="US",event="issued"} 1.0
+# HELP otp_outbox_pending Confirmations that Twilio has not accepted yet.
+# TYPE otp_outbox_pending gauge
+otp_outbox_pending 0.0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One named example: a short title, and what is sent or answered."""
+
+    summary: str
+    value: Any
+
+
+def request_examples() -> Mapping[str, Mapping[str, Example]]:
+    """Give the bodies to try, by operation id and name."""
+    web = _sent(
+        IssueBody,
+        to=NUMBER,
+        channel=Channel.SMS,
+        action=Action.CODE,
+        purpose="payment",
+        locale="de",
+        code_length=8,
+        ttl_seconds=300,
+        client_ip="192.0.2.7",
+        web_origin="login.example.com",
+        reference="order-4711",
+    )
+    app = _sent(IssueBody, to=NUMBER, client_ip="192.0.2.7", app_hash="FA+9qCX9VSu")
+    bound = _sent(CheckBody, code="123456", to=NUMBER, purpose="login")
+    told = {"MessageSid": "SM" + "3f" * 16, "MessageStatus": "delivered", "From": "+15005550006", "To": NUMBER}
+    return {
+        "issueVerification": {
+            "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
+            "full": Example("Every request, for a web page", web),
+            "android": Example("For an app that reads the message itself", app),
+        },
+        "verifyCode": {
+            "code": Example("What the person typed", _sent(CheckBody, code="123456")),
+            "bound": Example("With what it must be for", bound),
+        },
+        "receiveDeliveryStatus": {
+            "delivered": Example("The phone has it", told),
+            "undelivered": Example(
+                "It was not delivered", {**told, "MessageStatus": "undelivered", "ErrorCode": "30003"}
+            ),
+        },
+    }
+
+
+def answer_examples() -> Mapping[str, Mapping[str, Example]]:
+    """Give the answers of success, by operation id and name."""
+    write = Answers(max_attempts=5, max_sends=5)
+
+    def shown(summary: str, verification: Verification, *, masked: bool = False) -> Example:
+        return Example(summary, write.verification(verification, masked=masked))
+
+    def issued(summary: str, verification: Verification) -> Example:
+        return Example(summary, write.issued(verification, CLIENT_TOKEN))
+
+    def checked(summary: str, verdict: Verdict, verification: Verification, *, masked: bool = False) -> Example:
+        result = CheckResult(verdict=verdict, verification=verification)
+        return Example(summary, write.check(result, masked=masked))
+
+    return {
+        "issueVerification": {
+            "pending": issued("Twilio has the message", _PENDING),
+            "unanswered": issued("Twilio has not answered: the message may have gone out", _UNANSWERED),
+        },
+        "verifyCode": {
+            "approved": checked("The right code: approved, this once", Verdict.APPROVED, _APPROVED),
+            "approved_front_end": checked("The same, to a client token", Verdict.APPROVED, _APPROVED, masked=True),
+            "wrong_code": checked("A wrong code: an attempt less", Verdict.WRONG_CODE, _TYPED),
+            "expired": checked("The right code, too late", Verdict.EXPIRED, _LATE),
+            "used": checked("Approved before", Verdict.USED, _CONFIRMED._replace(attempts=2)),
+            "locked": checked("No attempts left", Verdict.LOCKED, _LOCKED),
+            "mismatch": checked("Another number or purpose", Verdict.MISMATCH, _TYPED),
+        },
+        "resendCode": {"resent": shown("The second send", _RESENT)},
+        "cancelVerification": {
+            "canceled": shown("It was pending", _CANCELED),
+            "approved": shown("It was approved before, and stays so", _CONFIRMED),
+        },
+        "readVerification": {
+            "approved": shown("Approved, and Twilio has been told", _CONFIRMED),
+            "pending_front_end": shown("Pending, to a client token", _PENDING, masked=True),
+            "expired": shown("Nobody typed the code", _PENDING._replace(status=Status.EXPIRED)),
+            "locked": shown("Too many wrong codes", _LOCKED),
+            "failed": shown("Twilio refused the message", _FAILED),
+        },
+        "readLiveness": {"alive": Example("Alive", AliveAnswer().model_dump())},
+        "readReadiness": {
+            "ready": Example("All is well", _ready("ok", pending=2)),
+            "partly": Example(
+                "Some partitions cannot write", _ready("ok", pending=2) | {"store": "partly", "unavailable": [_TROUBLE]}
+            ),
+            "halted": Example(
+                "Ready, while Twilio refuses the credentials",
+                _ready("halted: Twilio answered 401, error 20003", pending=117),
+            ),
+            "sending_halted": Example(
+                "Ready, while Twilio fails and new codes are refused",
+                _ready("ok", pending=117, sending="halted: Twilio failed 5 times in a row"),
+            ),
+        },
+        "readMetrics": {"metrics": Example("Some of the lines", _METRICS)},
+    }
+
+
+def problem_example(code: str) -> ProblemAnswer:
+    """Give the problem of a code, made from the failure that it stands for."""
+    failure = _failures().get(code)
+    return ProblemAnswer(code) if failure is None else problem_of(failure) or ProblemAnswer(code)
+
+
+def _failures() -> Mapping[str, Exception]:
+    return {
+        **{refusal: MessageRefused(refusal, None, _FAILED) for refusal in Refusal},
+        "unknown_verification": UnknownVerification(),
+        "not_pending": NotPending(_CANCELED),
+        "max_sends_reached": SendsExhausted(),
+        "request_in_progress": StillRunning(23_000),
+        "client_ip_required": ClientIpRequired(),
+        "idempotency_key_reused": OtherBody(),
+        Refusal.INVALID_NUMBER: InvalidNumber(UNKNOWN_FORM),
+        Refusal.COUNTRY_NOT_ALLOWED: CountryNotAllowed(),
+        "rate_limited": Limited(23_000, Limit.CLIENT_IP, parse_limits("30/10m,200/1d")),
+        "store_unavailable": StoreUnavailable("an example"),
+        "twilio_unavailable": TwilioUnavailable(_FAILED, None),
+    }
+
+
+def _sent(model: type[IssueBody | CheckBody], **fields: Any) -> dict[str, Any]:
+    return model.model_validate(fields).model_dump(mode="json", exclude_unset=True)
+
+
+_TROUBLE = StoreTrouble(
+    partitions=["1", "5", "9", "d"],
+    cause="refused",
+    fix="Nothing listens where REDIS_URL points: start Redis there, or correct the host, port or path.",
+).model_dump()
+
+
+def _ready(confirming: str, *, pending: int, sending: str = "ok") -> dict[str, Any]:
+    return ReadyAnswer(
+        store="ok", api_keys="ok", sending=sending, confirming=confirming, outbox_pending=pending, outbox_failed=0
+    ).model_dump(exclude_none=True)

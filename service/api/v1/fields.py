@@ -1,0 +1,95 @@
+"""Fields: the forms of single values that `api.schemas` and the routes are made of.
+
+Each says the same twice, to pydantic and to the OpenAPI document, so that a client that checks by the
+document refuses and accepts what we do.
+"""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import Path
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from service.core.addresses import read_address
+from service.core.codes import LONGEST, LONGEST_TYPED, SHORTEST, TYPED_PATTERN, read_code
+from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
+from service.core.phone import REGIONS
+from service.core.phone import TYPED_PATTERN as TYPED_NUMBER
+from service.core.texts import LOCALES
+from service.core.verification import ID_PATTERN
+
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = rf"{_LABEL}(?:\.{_LABEL})*"
+_LONGEST_HOST = 64  # longer ones do not fit one message with everything else
+_SCHEME = "https://"
+
+
+def _known_locale(value: str) -> str:
+    if value not in LOCALES:
+        raise ValueError(f"known locales are {', '.join(LOCALES)}")
+    return value
+
+
+def _host(value: str) -> str:
+    host = value.removeprefix(_SCHEME)
+    if len(host) > _LONGEST_HOST or re.fullmatch(_HOST, host) is None:
+        raise ValueError(f"write a host of at most {_LONGEST_HOST} characters, such as login.example.com")
+    return host
+
+
+def _known_region(value: str) -> str:
+    if value not in REGIONS:
+        raise ValueError("write a region as in ISO 3166-1, two capital letters such as GB")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        ip = read_address(value)
+    except ValueError:
+        ip = None
+    # A zone (`fe80::1%eth0`) means something on one host only; the document's `ipv6` has none.
+    if ip is None or "%" in value:
+        raise ValueError("write an IPv4 or IPv6 address")
+    return str(ip)
+
+
+def _whole(value: Any) -> Any:
+    # To JSON Schema, and so to the document, 6.0 is the integer 6; to pydantic's strict mode it is none.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# What stands in `json_schema_extra` is for the reader alone: answers are ours and are not checked again.
+Purpose = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$", description="What the proof is for.", examples=["login"])]
+VerificationId = Annotated[
+    str,
+    Path(description="`id` of the verification.", pattern=ID_PATTERN, examples=["ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"]),
+]
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Locale = Annotated[str, AfterValidator(_known_locale), Field(json_schema_extra={"enum": list(LOCALES)})]
+Region = Annotated[str, AfterValidator(_known_region), Field(json_schema_extra={"enum": sorted(REGIONS)})]
+TypedNumber = Annotated[str, Field(max_length=LONGEST_TYPED_NUMBER, json_schema_extra={"pattern": TYPED_NUMBER})]
+Host = Annotated[
+    str,
+    AfterValidator(_host),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{scheme}{_HOST}$", "maxLength": len(scheme) + _LONGEST_HOST}
+                for scheme in ("", _SCHEME)
+            ]
+        }
+    ),
+]
+TypedCode = Annotated[
+    str,
+    AfterValidator(read_code),
+    Field(json_schema_extra={"pattern": TYPED_PATTERN, "minLength": SHORTEST, "maxLength": LONGEST_TYPED}),
+]
+CodeLength = Annotated[int, Field(ge=SHORTEST, le=LONGEST), BeforeValidator(_whole)]
+Lifetime = Annotated[int, Field(ge=30, le=600), BeforeValidator(_whole)]
+Address = Annotated[
+    str,
+    AfterValidator(_address),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": form} for form in ("ipv4", "ipv6")]}),
+]

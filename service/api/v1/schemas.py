@@ -1,0 +1,241 @@
+"""Schemas: what the API takes and gives, strict on the way in.
+
+Unknown fields are refused, nothing is coerced; what people type is folded (`core.folding`). These models are also the
+OpenAPI page, so each field says what it is for. Answers are described by models and written by
+`Answers`.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from service.api.v1.fields import (
+    Address,
+    CodeLength,
+    Host,
+    Instant,
+    Lifetime,
+    Locale,
+    Purpose,
+    Region,
+    TypedCode,
+    TypedNumber,
+)
+from service.core.issuing import IssueRequest
+from service.core.phone import PhoneNumber, mask
+from service.core.verification import (
+    ID_PATTERN,
+    Action,
+    Channel,
+    CheckResult,
+    Delivery,
+    Feedback,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+)
+
+Object: TypeAlias = dict[str, Any]  # of JSON, its values as they are written: no enum, no instant
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+_ONE_LAST_LINE: dict[str, Any] = {  # the rule of `_one_last_line` for the document: null counts as absent
+    "not": {
+        "required": ["web_origin", "app_hash"],
+        "properties": {name: {"type": "string"} for name in ("web_origin", "app_hash")},
+    }
+}
+
+
+class IssueBody(_Body):
+    """Whom to send a code, and how."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_LAST_LINE)
+
+    to: TypedNumber = Field(
+        description="The number as a person writes it: a plus sign, country code, number. Blanks, dashes, dots, "
+        "parentheses and marks that nobody sees are taken out, digits may be of any script. Answers show it as E.164, "
+        "which is one for each number.",
+        examples=["+14155550123"],
+    )
+    country: Region | None = Field(
+        None,
+        description="Region (ISO 3166-1 alpha-2) in which a number without a plus sign is read as a national one.",
+        examples=["US"],
+    )
+    channel: Channel | None = Field(None, description=f"How the message travels; default `{Channel.SMS}`.")
+    action: Action | None = Field(
+        None, description=f"What the person does that proves receipt; default `{Action.CODE}`."
+    )
+    purpose: Purpose | None = Field(None, description="What the proof is for; default `login`.", examples=["login"])
+    locale: Locale | None = Field(None, description="Language of the message; default `en`.")
+    code_length: CodeLength | None = Field(None, description="Digits; default OTP_CODE_LENGTH.")
+    ttl_seconds: Lifetime | None = Field(None, description="Life of a code; default OTP_CODE_TTL.")
+    client_ip: Address | None = Field(
+        None, description="The person's address, IPv4 or IPv6, for the limits by address.", examples=["192.0.2.7"]
+    )
+    web_origin: Host | None = Field(
+        None,
+        description="Host that the browser may fill the code in at (WebOTP). Not together with `app_hash`.",
+        examples=["login.example.com"],
+    )
+    app_hash: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9+/]{11}$",
+        description="Android app hash (SMS Retriever). Not together with `web_origin`.",
+        examples=["FA+9qCX9VSu"],
+    )
+    reference: str | None = Field(
+        None,
+        pattern=r"^[ -~]{1,64}$",
+        description="Yours; comes back in every answer. No personal data, please.",
+        examples=["order-4711"],
+    )
+
+    @model_validator(mode="after")
+    def _one_last_line(self) -> "IssueBody":
+        if self.web_origin is not None and self.app_hash is not None:
+            raise ValueError("give web_origin or app_hash: each wants the last line of the message")
+        return self
+
+    def to_request(self, number: PhoneNumber, caller: str | None, *, owner: str | None = None) -> IssueRequest:
+        """Hand the request to the core, with the number that it has read from `to`; null is as good as absent.
+
+        `caller` tells API keys apart, to `owner` the verification will belong.
+        """
+        given = {name: value for name, value in self if value is not None and name not in ("to", "country")}
+        return IssueRequest(number, **given, caller=caller, owner=owner)
+
+
+class CheckBody(_Body):
+    """What the person typed."""
+
+    code: TypedCode = Field(
+        description="The code as it was typed, 4 to 8 digits of any script. Blanks, dashes and marks that nobody sees "
+        "are taken out before it is looked at: `123 456`, `123-456` and `١٢٣٤٥٦` are the code 123456.",
+        examples=["123456"],
+    )
+    to: TypedNumber | None = Field(
+        None,
+        description="Must be the verification's number, with its country code, or the verdict is `mismatch`.",
+        examples=["+14155550123"],
+    )
+    purpose: Purpose | None = Field(
+        None, description="Must be the verification's purpose, or the verdict is `mismatch`.", examples=["login"]
+    )
+
+
+class SendAnswer(BaseModel):
+    """One message of a verification."""
+
+    number: int = Field(description="1 for the first send, 2 for the next.", json_schema_extra={"minimum": 1})
+    channel: Channel
+    status: Delivery
+    error_code: int | None = Field(description="Twilio's error code, when it failed.")
+    sent_at: Instant
+    feedback: Feedback
+
+
+class VerificationAnswer(BaseModel):
+    """A verification as it stands now."""
+
+    id: str = Field(description="Names the verification in every address.", json_schema_extra={"pattern": ID_PATTERN})
+    status: Status
+    to: str = Field(description="The number; masked but for its last two digits when asked with a client token.")
+    channel: Channel
+    action: Action
+    purpose: str = Field(description="As issued: what the proof is for.")
+    reference: str | None = Field(description="As issued: yours.")
+    country: str = Field(description="The number's region, ISO 3166-1 alpha-2.")
+    code_length: int = Field(description="How many digits the code has: how wide the field should be.")
+    created_at: Instant
+    expires_at: Instant = Field(description="When the newest code expires.")
+    attempts_remaining: int = Field(
+        description="Checks left; shared by all sends, a resend gives none back.", json_schema_extra={"minimum": 0}
+    )
+    sends: list[SendAnswer] = Field(description="Its messages, the first one first.")
+    sends_remaining: int = Field(description="Codes that may still be sent.", json_schema_extra={"minimum": 0})
+    resend_at: Instant | None = Field(description="Not before then may the next code be sent; null when none may.")
+
+
+class IssuedAnswer(VerificationAnswer):
+    """The answer to an issue: with the token that a front end may use for this verification alone."""
+
+    client_token: str = Field(
+        description="Hand it to your front end; it may verify, resend and read this verification."
+    )
+
+
+class CheckAnswer(VerificationAnswer):
+    """The answer to a check: HTTP 200 whatever the verdict."""
+
+    valid: bool = Field(description="True for `approved` and nothing else.")
+    verdict: Verdict
+
+
+class Answers:
+    """Writes answers as JSON objects; knows the two limits that they count down from.
+
+    Not as the models above, which describe them: those would check again what the core has checked, field by
+    field and check by check. The tests hold every answer to its model.
+    """
+
+    def __init__(self, *, max_attempts: int, max_sends: int) -> None:
+        self._max_attempts = max_attempts
+        self._max_sends = max_sends
+
+    def verification(self, verification: Verification, *, masked: bool) -> Object:
+        """Show a verification (`VerificationAnswer`)."""
+        sends_remaining = max(0, self._max_sends - len(verification.sends))
+        may_resend = verification.status is Status.PENDING and sends_remaining > 0
+        return {
+            "id": verification.id,
+            "status": str(verification.status),
+            "to": mask(verification.to) if masked else verification.to,
+            "channel": str(verification.channel),
+            "action": str(verification.action),
+            "purpose": verification.purpose,
+            "reference": verification.reference,
+            "country": verification.country,
+            "code_length": verification.code_length,
+            "created_at": instant(verification.created_at_ms),
+            "expires_at": instant(verification.expires_at_ms),
+            "attempts_remaining": max(0, self._max_attempts - verification.attempts),
+            "sends": [_send(send) for send in verification.sends],
+            "sends_remaining": sends_remaining,
+            "resend_at": instant(verification.resend_at_ms) if may_resend else None,
+        }
+
+    def issued(self, verification: Verification, client_token: str) -> Object:
+        """Show a new verification to the back end that asked for it (`IssuedAnswer`)."""
+        return self.verification(verification, masked=False) | {"client_token": client_token}
+
+    def check(self, result: CheckResult, *, masked: bool) -> Object:
+        """Show what a check came to (`CheckAnswer`)."""
+        shown = self.verification(result.verification, masked=masked)
+        shown["valid"] = result.valid
+        shown["verdict"] = str(result.verdict)
+        return shown
+
+
+def _send(send: Send) -> Object:
+    return {
+        "number": send.number,
+        "channel": str(send.channel),
+        "status": str(send.status),
+        "error_code": send.error_code,
+        "sent_at": instant(send.sent_at_ms),
+        "feedback": str(send.feedback),
+    }
+
+
+@lru_cache(maxsize=4096)  # each answer has a few, and the next answers have the same
+def instant(at_ms: int) -> str:
+    """Write an instant as RFC 3339, to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

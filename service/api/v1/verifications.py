@@ -1,0 +1,231 @@
+"""The main endpoints: issue, verify, resend, cancel, read."""
+
+from functools import partial
+
+from pydantic_core import to_json
+from starlette.routing import BaseRoute
+
+from service.api.v1.fields import VerificationId
+from service.api.v1.repeating import describe_same_answer, describe_same_verdict, idempotency_key, pack, unpack
+from service.api.v1.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, Object, VerificationAnswer
+from service.core.api_keys import Scope
+from service.core.checking import Checking
+from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
+from service.core.issuing import Issuing
+from service.core.keyring import Keyring
+from service.core.ports import UnknownVerification
+from service.core.sender import Refusal
+from service.core.sending import MessageRefused
+from service.core.verification import Verification, is_id
+from service.http.authentication import Authenticator
+from service.http.problems import ProblemAnswer, problem_of
+from service.http.request import Call
+from service.http.response import Reply, problem_reply
+from service.http.route import DirectRoute
+
+_ALL, _ONE = "/v1/verifications", "/v1/verifications/{verification_id}"
+_SENDING = (
+    Refusal.INVALID_NUMBER,
+    Refusal.COUNTRY_NOT_ALLOWED,
+    Refusal.RECIPIENT_OPTED_OUT,
+    Refusal.NOT_A_MOBILE_NUMBER,
+    Refusal.CARRIER_REJECTED,
+    Refusal.BLOCKED,
+    Refusal.SENDER_MISCONFIGURED,
+    Refusal.CREDENTIALS_REFUSED,
+    "twilio_unavailable",
+    "rate_limited",
+    "invalid_idempotency_key",
+    "idempotency_key_reused",
+    "request_in_progress",
+)
+# A send holds its place for as long as Twilio takes, seconds when Twilio fails: the other half is left for checks.
+_ROOM_TO_SEND = 0.5
+
+
+class VerificationEndpoints:
+    """Turns requests into calls of `Issuing` and `Verifying`, and what they come to into answers."""
+
+    def __init__(
+        self, *, issuing: Issuing, checking: Checking, idempotency: Idempotency, keyring: Keyring, answers: Answers
+    ) -> None:
+        self._issuing = issuing
+        self._checking = checking
+        self._idempotency = idempotency
+        self._keyring = keyring
+        self._answers = answers
+
+    def routes(self, auth: Authenticator) -> list[BaseRoute]:
+        """List the routes with what the OpenAPI page says of them."""
+        back_end, either = auth.key(Scope.VERIFICATIONS), auth.key_or_token(Scope.VERIFICATIONS)
+        endpoint = partial(DirectRoute, methods=["POST"], response_model=VerificationAnswer, tags=["verifications"])
+        return [
+            endpoint(
+                _ALL,
+                self.issue,
+                room=_ROOM_TO_SEND,
+                operation_id="issueVerification",
+                status_code=201,
+                response_model=IssuedAnswer,
+                response_description="Issued. The code is on its way; a send of status `unknown` may be.",
+                problems=(*_SENDING, "client_ip_required"),
+                openapi_extra=describe_same_answer("201"),
+                summary="Issue a code and send it",
+                access=back_end,
+            ),
+            endpoint(
+                _ONE + "/verify",
+                self.verify,
+                operation_id="verifyCode",
+                response_model=CheckAnswer,
+                response_description="Checked: see `verdict`.",
+                problems=("unknown_verification", "invalid_idempotency_key", "idempotency_key_reused"),
+                openapi_extra=describe_same_verdict(),
+                summary="Check what the person typed",
+                access=either,
+            ),
+            endpoint(
+                _ONE + "/resend",
+                self.resend,
+                room=_ROOM_TO_SEND,
+                operation_id="resendCode",
+                response_description="The next code is on its way.",
+                problems=("unknown_verification", "not_pending", "max_sends_reached", *_SENDING),
+                openapi_extra=describe_same_answer("200"),
+                summary="Send the next code",
+                access=either,
+            ),
+            endpoint(
+                _ONE + "/cancel",
+                self.cancel,
+                operation_id="cancelVerification",
+                response_description="It has ended: now, or before.",
+                problems=("unknown_verification",),
+                summary="End a pending verification",
+                access=back_end,
+            ),
+            endpoint(
+                _ONE,
+                self.read,
+                methods=["GET"],
+                operation_id="readVerification",
+                response_description="The verification as it stands now.",
+                problems=("unknown_verification",),
+                summary="Read a verification",
+                access=either,
+            ),
+        ]
+
+    async def issue(self, call: Call, body: IssueBody) -> Object | Reply:
+        """Draw a code, store its digest, send it. The answer carries the client token for a front end.
+
+        When Twilio refuses the message for good, the answer is a problem with `verification_id`; that verification
+        is `failed`. When Twilio has not answered in time, the answer is a 201 whose send has the status `unknown`:
+        nothing is sent again by itself, and the code is accepted if it did arrive.
+        """
+        number = self._issuing.number(body.to, country=body.country)
+        request = body.to_request(number, _back_end(call), owner=_owner(call))
+        key = self._key(call, "issue", content=request.content)
+        repeatable = Repeatable(key, lambda outcome: pack(self._issued(outcome)))
+        try:
+            verification = await self._issuing.issue(request, repeatable)
+        except KeptAnswer as kept:
+            return unpack(kept.answer)
+        call.log["verification_id"] = verification.id
+        return self._issued(verification)
+
+    async def verify(self, call: Call, verification_id: VerificationId, body: CheckBody) -> Object | Reply:
+        """Check a code once. The answer is 200 whatever the verdict; only `approved` proves anything.
+
+        Each check costs an attempt. A front end may call this with the client token; the back end then reads the
+        verification with its API key and sees `approved` itself before it logs anybody in.
+        """
+        call.log["verification_id"] = _known_form(verification_id)
+        result = await self._checking.check(
+            verification_id,
+            body.code,
+            to=body.to,
+            purpose=body.purpose,
+            owner=_owner(call),
+            caller="" if call.caller is None else call.caller.scope_id,
+            idempotency_key=idempotency_key(call),
+        )
+        call.log["verdict"] = str(result.verdict)
+        if result.replayed:
+            call.log["replayed"] = True
+        return self._answers.check(result, masked=call.is_front_end)
+
+    async def resend(self, call: Call, verification_id: VerificationId) -> Object | Reply:
+        """Send the next code; the attempts that are left stay as they are, and earlier codes go on being accepted.
+
+        Not before `resend_at`, or the answer is 429. The body is empty, or `{}`.
+        """
+        call.log["verification_id"] = _known_form(verification_id)
+        repeatable = Repeatable(
+            self._key(call, f"resend {verification_id}"),
+            lambda outcome: pack(self._resent(outcome, masked=call.is_front_end)),
+        )
+        try:
+            verification = await self._issuing.resend(
+                verification_id, repeatable, caller=_back_end(call), owner=_owner(call)
+            )
+        except KeptAnswer as kept:
+            return unpack(kept.answer)
+        return self._resent(verification, masked=call.is_front_end)
+
+    async def cancel(self, call: Call, verification_id: VerificationId) -> Object | Reply:
+        """End a pending verification. One that has ended already keeps its end, as the answer shows.
+
+        The body is empty, or `{}`.
+        """
+        call.log["verification_id"] = _known_form(verification_id)
+        return self._answers.verification(
+            await self._checking.cancel(verification_id, owner=_owner(call)), masked=False
+        )
+
+    async def read(self, call: Call, verification_id: VerificationId) -> Object | Reply:
+        """Tell where a verification stands, with delivery and feedback of each send.
+
+        The end of a verification stays readable for about an hour after its last code's life (`OTP_LATE_WINDOW`),
+        so that approved can always be told from expired and from locked.
+        """
+        call.log["verification_id"] = _known_form(verification_id)
+        verification = await self._checking.read(verification_id, owner=_owner(call))
+        return self._answers.verification(verification, masked=call.is_front_end)
+
+    def _issued(self, outcome: Verification | MessageRefused) -> Reply:
+        if isinstance(outcome, MessageRefused):
+            return _refused(outcome)
+        answer = self._answers.issued(outcome, self._keyring.client_token(outcome.id))
+        return Reply(201, to_json(answer), {"location": f"/v1/verifications/{outcome.id}"})
+
+    def _resent(self, outcome: Verification | MessageRefused, *, masked: bool) -> Reply:
+        if isinstance(outcome, MessageRefused):
+            return _refused(outcome)
+        return Reply(200, to_json(self._answers.verification(outcome, masked=masked)))
+
+    def _key(self, call: Call, route: str, *, content: bytes = b"") -> IdempotencyKey | None:
+        key = idempotency_key(call)
+        if key is None or call.caller is None:
+            return None
+        return self._idempotency.key(scope=f"{call.caller.scope_id} {route}", key=key, content=content)
+
+
+def _known_form(verification_id: str) -> str:
+    if not is_id(verification_id):
+        raise UnknownVerification
+    return verification_id
+
+
+def _owner(call: Call) -> str | None:
+    """Name whose verifications the caller may act on; a client token needs none, it names its one verification."""
+    return None if call.caller is None else call.caller.owner
+
+
+def _back_end(call: Call) -> str | None:
+    """Name the API key that calls, for its limit; a front end has limits of its own."""
+    return None if call.caller is None or call.is_front_end else call.caller.scope_id
+
+
+def _refused(refused: MessageRefused) -> Reply:
+    return problem_reply(problem_of(refused) or ProblemAnswer("internal_error"))

@@ -1,0 +1,74 @@
+"""`otp-service outbox`: look at the confirmations that Twilio has not taken, and enqueue failed ones again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from service.api.v1.schemas import instant
+from service.app import open_redis
+from service.cli.console import refuse
+from service.config.settings import load_settings
+from service.core.ports import OutboxEntry
+from service.store.outbox import RedisConfirmations
+
+commands = typer.Typer(
+    no_args_is_help=True, help="Look at the confirmations pending to Twilio, and revive failed ones."
+)
+
+
+@commands.command("list")
+def list_pending() -> None:
+    """List the confirmations that Twilio has not accepted yet: SID, verification, tries, since, due."""
+
+    async def show(store: RedisConfirmations) -> None:
+        async for entry in store.pending():
+            since = instant(entry.since_ms)
+            typer.echo(f"{_name(entry)}\ttries {entry.tries}\tsince {since}\tdue {instant(entry.due_ms)}")
+
+    _with_confirmations(show)
+
+
+@commands.command("failed")
+def list_failed() -> None:
+    """List the confirmations that were given up in the last 14 days, with the reason."""
+
+    async def show(store: RedisConfirmations) -> None:
+        async for failed in store.failed():
+            typer.echo(f"{_name(failed.entry)}\t{instant(failed.failed_at_ms)}\t{failed.reason}")
+
+    _with_confirmations(show)
+
+
+@commands.command("retry")
+def retry_failed(
+    sid: Annotated[list[str] | None, typer.Argument(help="Message SIDs, as `pending failed` shows them.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All failed confirmations.")] = False,
+) -> None:
+    """Enqueue failed confirmations again."""
+    if bool(sid) == everything:
+        refuse("name the SIDs to replay, or --all")
+
+    async def replay(store: RedisConfirmations) -> None:
+        chosen = [failed.entry async for failed in store.failed() if everything or failed.entry.sid in (sid or [])]
+        replayed = [entry.sid for entry in chosen if await store.replay(entry)]
+        typer.echo(f"{len(replayed)} pending again.", err=True)
+        missing = set(sid or []) - set(replayed)
+        if missing:
+            refuse(f"not among the failed: {', '.join(sorted(missing))}")
+
+    _with_confirmations(replay)
+
+
+def _with_confirmations(step: Callable[[RedisConfirmations], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with open_redis(load_settings()) as scripts:
+            await step(RedisConfirmations(scripts))
+
+    asyncio.run(run())
+
+
+def _name(entry: OutboxEntry) -> str:
+    return f"{entry.sid}\t{entry.verification_id}\tsend {entry.send_number}"

@@ -1,0 +1,80 @@
+"""Verifying: check what a person typed, once, in one atomic step of the store.
+
+This module turns the typed code into digests and hands them over; counting, comparing, consuming
+and enqueueing the confirmation happen together in `check.lua`, which also draws the race. Twilio is
+never asked: verifying works as fast when Twilio is down.
+"""
+
+from collections.abc import Callable
+
+from service.core.keyring import Keyring
+from service.core.phone import InvalidNumber, canonical_number
+from service.core.ports import Check, EventLog, VerificationStore
+from service.core.verification import CheckResult, Verification, partition_of
+
+
+class Checking:
+    """Decides checks, and ends or reads verifications."""
+
+    def __init__(
+        self, store: VerificationStore, keyring: Keyring, *, wake: Callable[[str], None], event_log: EventLog
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._wake = wake
+        self._event_log = event_log
+
+    async def check(
+        self,
+        verification_id: str,
+        code: str,
+        *,
+        to: str | None = None,
+        purpose: str | None = None,
+        owner: str | None = None,
+        caller: str = "",
+        idempotency_key: str | None = None,
+    ) -> CheckResult:
+        """Check one code.
+
+        `to` and `purpose`, when given, must be those of the verification, or the verdict is
+        `mismatch` and nothing is compared: an approval for one thing cannot be swapped for another.
+        With `owner`, a verification of anybody else is unknown, and its attempts stay.
+        The same `idempotency_key` of the same `caller` within 60 s gets the same verdict and costs no attempt.
+        Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.
+        """
+        to = None if to is None else _one_spelling(to)
+        check = Check(
+            verification_id=verification_id,
+            digests=self._keyring.code_digests(verification_id, code),
+            to=to,
+            purpose=purpose,
+            owner=owner,
+        )
+        if idempotency_key is not None:
+            check = check._replace(
+                idempotency_key=self._keyring.idempotency_tag(f"{verification_id} {caller}", idempotency_key),
+                fingerprint=self._keyring.fingerprint(f"{verification_id}|{code}|{to}|{purpose}".encode()),
+            )
+        result = await self._store.check(check)
+        if result.enqueued:
+            self._wake(partition_of(verification_id))
+        return result
+
+    async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
+        """End a pending verification; one that has ended keeps its end."""
+        verification = await self._store.cancel(verification_id, owner=owner)
+        self._event_log("verification_canceled", verification_id=verification_id, status=verification.status)
+        return verification
+
+    async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
+        """Read a verification as it stands now."""
+        return await self._store.read(verification_id, owner=owner)
+
+
+def _one_spelling(to: str) -> str:
+    """Write a number as that of a verification is written; what is no number is that of none."""
+    try:
+        return canonical_number(to)
+    except InvalidNumber:
+        return to

@@ -1,0 +1,137 @@
+"""What guards the bill: limits per client address, prefix, country and day, all refused before a code exists.
+
+The limits of one number are not here: they are counted in the same atomic step that writes the
+send (`VerificationStore.issue`). A store that does not answer refuses: limits for paid messages
+fail closed (OWASP API4:2023). While Twilio fails the breaker refuses a send first, and nothing is counted.
+"""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from service.core.addresses import network_of
+from service.core.breaker import Breaker
+from service.core.keyring import Keyring
+from service.core.limits import UNLIMITED, Limit, Limits, Unit
+from service.core.ports import Limited, LimitStore, StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPolicy:
+    """The limits that are counted beside those of the number."""
+
+    client_ip: Limits = UNLIMITED
+    api_key: Limits = UNLIMITED
+    prefix: Limits = UNLIMITED
+    country: Limits = UNLIMITED
+    day: Limits = UNLIMITED
+    peer: Limits = UNLIMITED
+    require_client_ip: bool = False
+
+
+class Limiter:
+    """Reserves every limit that a send or a client-token request must keep."""
+
+    def __init__(
+        self,
+        store: LimitStore,
+        keyring: Keyring,
+        policy: LimitPolicy,
+        *,
+        breaker: Breaker | None = None,
+        test_numbers: Container[str] = (),
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._policy = policy
+        self._breaker = breaker
+        self._test_numbers = test_numbers
+        self._shared_tag = lru_cache(maxsize=1024)(keyring.limit_tag)  # of what many sends have in common
+
+    @property
+    def requires_client_ip(self) -> bool:
+        """Tell whether an issue without `client_ip` is refused."""
+        return self._policy.require_client_ip
+
+    def client_tag(self, client_ip: str | None) -> str | None:
+        """Name what a person's address is counted under; a resend counts under it too."""
+        return None if client_ip is None else self._keyring.limit_tag(Limit.CLIENT_IP, network_of(client_ip))
+
+    def key_tag(self, caller: str | None) -> str:
+        """Name what an API key is counted under; its verifications' resends by a front end count under it too.
+
+        None: a verification that does not say which key issued it. All of them share one budget.
+        """
+        return self._shared_tag(Limit.API_KEY, caller or "")
+
+    def reservation(self, *, to: str, country: str, key_tag: str, client_tag: str | None) -> "Reservation":
+        """Prepare the limits of one send; nothing is asked yet."""
+        tag, shared = self._keyring.limit_tag, self._shared_tag
+        units = [
+            Unit(Limit.PREFIX, tag(Limit.PREFIX, to[:-4]), self._policy.prefix),
+            Unit(Limit.COUNTRY, shared(Limit.COUNTRY, country), self._policy.country),
+            Unit(Limit.DAY, shared(Limit.DAY, "all"), self._policy.day),
+            Unit(Limit.API_KEY, key_tag, self._policy.api_key),
+        ]
+        if client_tag is not None:
+            units.append(Unit(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
+        breaker = None if to in self._test_numbers else self._breaker  # sent nothing, it needs no Twilio
+        return Reservation(self._store, units, breaker=breaker)
+
+    async def admit_peer(self, address: str) -> None:
+        """Reserve one request of a client-token holder. Raises `Limited`."""
+        tag = self._keyring.limit_tag(Limit.PEER, network_of(address))
+        refusal = await Reservation(self._store, [Unit(Limit.PEER, tag, self._policy.peer)]).ask()
+        if refusal is not None:
+            raise refusal
+
+
+class Reservation:
+    """Leave to send, and one unit of several limits: all of them, or none.
+
+    What we refuse, what is repeated or fails gives everything back: else a flood of refused requests,
+    which costs its sender nothing, would use up the limits that others share.
+    """
+
+    def __init__(self, store: LimitStore, units: Sequence[Unit], *, breaker: Breaker | None = None) -> None:
+        self._store = store
+        self._breaker = breaker
+        self._probe: float | None = None
+        self._units = [unit for unit in units if unit.limits]
+        self._granted: list[tuple[Unit, int]] = []
+
+    async def ask(self) -> Limited | None:
+        """Reserve all limits side by side, in one round trip; None when all grant, else the one with the longest wait.
+
+        Raises `SendingHalted`, before anything is asked, and `StoreUnavailable`.
+        """
+        self._probe = None if self._breaker is None else self._breaker.admit()
+        if not self._units:
+            return None
+        failure: StoreUnavailable | None = None
+        refusals: list[Limited] = []
+        for unit, answer in zip(self._units, await self._store.reserve(self._units), strict=True):
+            if isinstance(answer, StoreUnavailable):
+                failure = answer
+            elif answer.wait_ms:
+                refusals.append(Limited(answer.wait_ms, unit.kind, unit.limits))
+            else:
+                self._granted.append((unit, answer.at_ms))
+        if refusals or failure is not None:
+            await self.give_back()
+        if failure is not None:
+            raise failure
+        return max(refusals, key=lambda refusal: refusal.retry_after_ms, default=None)
+
+    async def give_back(self) -> None:
+        """Uncount what was granted; a store that fails here leaves it counted, which errs on the safe side."""
+        self.end_probe()
+        granted, self._granted = self._granted, []
+        if granted:
+            await self._store.give_back(granted)
+
+    def end_probe(self) -> None:
+        """Say that this send is over: if it was the breaker's probe and Twilio was not heard of, another may be."""
+        probe, self._probe = self._probe, None
+        if self._breaker is not None and probe is not None:
+            self._breaker.give_back(probe)

@@ -1,0 +1,1 @@
+"""The embedded Valkey server, for one machine without a Redis of its own."""

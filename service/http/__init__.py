@@ -1,0 +1,1 @@
+"""Requests, responses and routing, the same for every wire format."""

@@ -1,0 +1,193 @@
+"""Problems: every error of the API as RFC 9457 `application/problem+json`, from one table.
+
+A problem has a stable `type` (a URN) with a short `code`; texts may be reworded, codes may not. No problem repeats what
+the caller sent: not a code, not a number, not the name of an unknown field that could be one.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_json
+
+from service.core.breaker import SendingHalted
+from service.core.idempotency import StillRunning
+from service.core.issuing import ClientIpRequired
+from service.core.limits import UNLIMITED, Limit, Limits
+from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
+from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
+from service.core.sender import Refusal
+from service.core.sending import MessageRefused, TwilioUnavailable
+from service.http.problem_catalogue import CATALOGUE, DETAILS, ENDED
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE = "urn:otp-service:problem:"
+_STORE_RETRY_SECONDS = 1
+_TWILIO_RETRY_SECONDS = 5
+
+
+class Problem(BaseModel):
+    """An error answer (RFC 9457)."""
+
+    type: str = Field(
+        description="A stable URN that ends in the code.",
+        examples=[f"{_TYPE}rate_limited"],
+        json_schema_extra={"format": "uri"},
+    )
+    code: str = Field(
+        description="The short name of the problem, and the one field to decide by.",
+        examples=["rate_limited"],
+        json_schema_extra={"enum": [str(code) for code in CATALOGUE]},
+    )
+    title: str = Field(description="The problem in words; may be reworded.", examples=["Too many requests"])
+    status: int = Field(description="The HTTP status.", examples=[429])
+    detail: str | None = Field(
+        None,
+        description="What to do about it; may be reworded. Where a form can meet the problem (a number, a code, a "
+        "limit, an end, an outage) it is a sentence for the person in front of it.",
+    )
+    retry_after: int | None = Field(
+        None, description="Seconds; also in the header Retry-After.", json_schema_extra={"minimum": 1}
+    )
+    limit: str | None = Field(
+        None,
+        description="Which limit is used up; told to API keys only. "
+        "`RateLimit-Policy` says what it allows, one item for each of its windows.",
+        json_schema_extra={"enum": [str(limit) for limit in Limit if limit is not Limit.PEER]},
+    )
+    verification_id: str | None = Field(None, description="The verification that this is about, when one was created.")
+    errors: list["FieldError"] | None = Field(None, description="What is wrong with which field of the request.")
+
+
+class FieldError(BaseModel):
+    """One wrong field of a request."""
+
+    pointer: str = Field(description="JSON pointer into the body; empty for the body itself.", examples=["/code"])
+    detail: str = Field(description="What is wrong with it.", examples=["Field required"])
+
+
+@dataclass(eq=False)  # an exception must stay hashable, and Python writes its traceback into it
+class ProblemAnswer(Exception):
+    """A problem on its way out; raised by the endpoints, made from the core's exceptions by `problem_of`."""
+
+    code: str
+    detail: str | None = None
+    retry_after_seconds: float | None = None
+    limit: Limit | None = None
+    limits: Limits = UNLIMITED
+    verification_id: str | None = None
+    errors: Sequence[Mapping[str, str]] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None  # for the log alone
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return CATALOGUE[self.code][0]
+
+    @property
+    def body(self) -> bytes:
+        """The JSON text."""
+        content = {
+            "type": _TYPE + self.code,
+            "code": str(self.code),
+            "title": CATALOGUE[self.code][1],
+            "status": self.status,
+            "detail": self.detail or DETAILS.get(self.code),
+            "retry_after": self._retry_after,
+            "limit": self.limit,
+            "verification_id": self.verification_id,
+            "errors": self.errors,
+        }
+        return to_json({name: value for name, value in content.items() if value is not None})
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers, Retry-After among them where it belongs."""
+        headers = dict(self.headers)
+        if self._retry_after is not None:
+            headers["retry-after"] = str(self._retry_after)
+        if self.limit is not None and self.limits:
+            # draft-ietf-httpapi-ratelimit-headers-11. What is left: nothing, for as long as Retry-After says.
+            windows = (f'"{self.limit}";q={most};w={window_ms // 1000}' for most, window_ms in self.limits.windows)
+            headers["ratelimit-policy"] = ", ".join(windows)
+            headers["ratelimit"] = f'"{self.limit}";r=0;t={self._retry_after}'
+        return headers
+
+    @property
+    def _retry_after(self) -> int | None:
+        return None if self.retry_after_seconds is None else max(1, math.ceil(self.retry_after_seconds))
+
+
+def problem_of(failure: Exception) -> ProblemAnswer | None:
+    """Translate an expected failure; None for one that nobody expected."""
+    translate = _TRANSLATIONS.get(type(failure))
+    return None if translate is None else translate(failure)
+
+
+def _invalid(failure: ValidationError) -> ProblemAnswer:
+    """Say what is wrong with each field, without a word of what it held."""
+    errors = failure.errors(include_url=False, include_input=False, include_context=True)
+    if errors[0]["type"] == "json_invalid":
+        return ProblemAnswer("malformed_body")
+    typed = [error for error in errors if error["loc"] == ("code",) and error["type"] == "value_error"]
+    return ProblemAnswer(
+        "invalid_request",
+        _sentence(typed[0]) if typed else None,
+        errors=[{"pointer": _pointer(error["loc"]), "detail": _sentence(error)} for error in errors],
+    )
+
+
+def _pointer(location: Sequence[int | str]) -> str:
+    """Point at a field; an unknown one is named only when its name can be no number and no code."""
+    return "".join(
+        f"/{part}" if isinstance(part, str) and re.fullmatch("[A-Za-z_]{1,32}", part) else "/…" for part in location
+    )
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "string_type":
+        lost = " As a number a code would lose its leading zeros." if error["loc"][-1:] == ("code",) else ""
+        return f"Send a JSON string.{lost}"
+    if error["type"] == "extra_forbidden":
+        return "This field is not known."
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+# Every expected failure, and the problem it becomes.
+_TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
+    ProblemAnswer: lambda problem: problem,
+    ValidationError: _invalid,
+    UnknownVerification: lambda _: ProblemAnswer("unknown_verification"),
+    StoreUnavailable: lambda away: ProblemAnswer(
+        "store_unavailable", retry_after_seconds=_STORE_RETRY_SECONDS, reason=str(away)
+    ),
+    Limited: lambda limited: ProblemAnswer(
+        "rate_limited",
+        retry_after_seconds=limited.retry_after_ms / 1000,
+        limit=limited.limit,
+        limits=limited.limits,
+    ),
+    InvalidNumber: lambda invalid: ProblemAnswer(Refusal.INVALID_NUMBER, str(invalid)),
+    CountryNotAllowed: lambda _: ProblemAnswer(Refusal.COUNTRY_NOT_ALLOWED),
+    LineTypeNotAllowed: lambda _: ProblemAnswer(Refusal.NOT_A_MOBILE_NUMBER),
+    ClientIpRequired: lambda _: ProblemAnswer("client_ip_required"),
+    MessageRefused: lambda refused: ProblemAnswer(refused.refusal, verification_id=refused.verification.id),
+    TwilioUnavailable: lambda away: ProblemAnswer(
+        "twilio_unavailable",
+        retry_after_seconds=away.retry_after_seconds or _TWILIO_RETRY_SECONDS,
+        verification_id=away.verification.id,
+    ),
+    SendingHalted: lambda halted: ProblemAnswer(
+        "twilio_unavailable", retry_after_seconds=halted.retry_after_seconds, reason="sending is halted"
+    ),
+    NotPending: lambda ended: ProblemAnswer(
+        "not_pending", ENDED.get(ended.verification.status), verification_id=ended.verification.id
+    ),
+    SendsExhausted: lambda _: ProblemAnswer("max_sends_reached"),
+    OtherBody: lambda _: ProblemAnswer("idempotency_key_reused"),
+    StillRunning: lambda it: ProblemAnswer("request_in_progress", retry_after_seconds=it.retry_after_ms / 1000),
+}

@@ -1,0 +1,1 @@
+"""Writing log lines without blocking the event loop."""

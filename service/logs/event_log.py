@@ -1,0 +1,100 @@
+"""The event log: one JSON line per event, with allow-listed fields only.
+
+A field that is not on the list is not written, whatever a caller passes: numbers, codes, keys and tokens cannot reach
+a line.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from pydantic_core import to_json
+
+from service.core.ports import EventLog
+from service.logs.writer import writer_to
+
+FIELDS = frozenset(
+    {
+        "event", "level", "timestamp",
+        "request_id", "method", "route", "status", "duration_ms", "problem", "api_key",
+        "verification_id", "send", "sid", "delivery", "error_code", "verdict", "reason", "limit", "replayed",
+        "enqueued", "tries", "waited_ms", "delay_ms", "pid", "version", "exception", "where",
+        "logger", "lines",
+        "operation", "operator", "number_tag", "outcome", "connections", "descriptors",
+    }
+)  # fmt: skip
+_LEVELS = ("info", "warning", "error")
+# What an operator should be woken for, and what deserves a look; everything else is `info`.
+_LEVEL_OF = {
+    "sending_halted": "error",
+    "confirming_halted": "error",
+    "worker_fault": "error",
+    "unexpected_error": "error",
+    "sid_not_attached": "error",
+    "sid_attached_later": "warning",
+    "confirmation_fault": "error",
+    "service_failed": "error",
+    "uncaught_exception": "error",
+    "library_error": "error",
+    "library_warning": "warning",
+    "confirmation_failed": "warning",
+    "answer_not_kept": "warning",
+    "idempotency_key_not_released": "warning",
+    "send_not_taken_back": "warning",
+    "send_unknown": "warning",
+    "send_postponed": "warning",
+    "test_numbers_set": "warning",
+    "connections_at_limit": "warning",
+    "few_descriptors": "warning",
+    "process_lost": "warning",
+    "process_hung": "error",
+    "reload_failed": "error",
+    "lookup_failed": "warning",
+    "lost_message_not_found": "warning",
+    "worker_waits_for_store": "warning",
+    "store_clock_stepped_back": "warning",
+    "append_only_file_cut": "warning",
+}
+
+
+def open_event_log(level: str = "info", *, to: Callable[[bytes, bool], object] | None = None) -> EventLog:
+    """Return the way to write events, to standard output or elsewhere; quiet the libraries that log requests.
+
+    `to` gets each line, and whether it is more than `info`. Nobody waits for standard output: `log_writer` says how.
+    No logging library: every request comes by here, and one dictionary made into one line is all there is to do.
+    """
+    logging.getLogger("twilio").setLevel(logging.WARNING)
+    add = log_to(1) if to is None else to
+    levels = _LEVELS[_LEVELS.index("info" if level == "debug" else level) :]
+
+    def write(event: str, /, **fields: object) -> None:
+        level = _LEVEL_OF.get(event, "info")
+        if level in levels:
+            if None in fields.values() or not fields.keys() <= FIELDS:
+                fields = {name: value for name, value in fields.items() if value is not None and name in FIELDS}
+            add(_line(event, level, fields), level != "info")
+
+    return write
+
+
+def log_to(descriptor: int) -> Callable[[bytes, bool], None]:
+    """Give the way of lines to a descriptor; where lines had to be dropped, one says how many."""
+    writer = writer_to(descriptor)
+    writer.notice = lambda count: _line("log_lines_dropped", "warning", {"lines": count})
+    return writer.add
+
+
+def _line(event: str, level: str, fields: Mapping[str, object]) -> bytes:
+    return to_json({"event": event, "level": level, "timestamp": _now(), **fields}) + b"\n"
+
+
+def _now() -> str:
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_second(seconds)}.{microseconds:06d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,1 @@
+"""Twilio: sending messages, posting feedback, and checking signatures."""

@@ -1,0 +1,204 @@
+"""The way to Twilio: sends messages with `ProvideFeedback=true` and reports the confirmed ones.
+
+Each call is one HTTP request, ends within seconds and repeats nothing; failures come out as the three
+kinds that `Sender` names, without a number, a code or a credential in them. `open_twilio` makes the
+one session that all calls share. The library reads nothing from the environment here; only the proxy
+(HTTPS_PROXY, NO_PROXY) comes from there. When to call, and what follows, is decided by the rules.
+(https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource)
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from pydantic_core import from_json
+from twilio.rest import Client  # type: ignore[import-untyped] # the library ships no types
+
+from service.core.delivery import delivery_of
+from service.core.lost_messages import ListedMessage
+from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
+from service.core.verification import is_sid
+from service.providers.twilio.errors import TwilioRejected, confirm_failure, send_failure
+from service.providers.twilio.messages import list_messages
+from service.providers.twilio.transport import TwilioConnector, TwilioTransport, form_of
+
+_TWILIO = "https://api.twilio.com"
+# By default Twilio repeats a callback once, and only when it cannot connect; ours may carry a lost SID home.
+# The fragment is not signed. (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
+_CALLBACK_RETRIES = "#rc=3&rp=ct,rt,5xx"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwilioAccount:
+    """Whom to send as, from which sender, and where Twilio is."""
+
+    account_sid: str
+    username: str  # the account SID with its Auth Token, or an API key's SID with its secret
+    password: str = field(repr=False)
+    messaging_service_sid: str | None = None  # it chooses the sender; without one, `from_number` is the sender
+    from_number: str | None = None
+    base_url: str | None = None  # None: the real Twilio, at this edge and in this region; a region needs its edge
+    edge: str | None = None
+    region: str | None = None
+    public_url: str | None = None  # where Twilio finds us; None: no status callbacks
+    risk_check: str | None = None  # "enable" or "disable"; None: as the account says
+    content_retention: str | None = None  # "retain" or "discard"
+    address_retention: str | None = None  # "retain" or "obfuscate"
+    total_timeout_seconds: float = 5.0
+    connect_timeout_seconds: float = 2.0
+
+    @property
+    def address(self) -> str:
+        """Say where requests go: `base_url`, or the host of the edge and the region."""
+        if self.base_url is not None:
+            return self.base_url
+        if self.edge is None and self.region is None:
+            return _TWILIO
+        place = ".".join(part for part in (self.edge, self.region or "us1") if part)
+        return f"https://api.{place}.twilio.com"
+
+
+@asynccontextmanager
+async def open_twilio(account: TwilioAccount) -> AsyncIterator["TwilioGateway"]:
+    """Open the session that all calls to Twilio share, and close it at the end."""
+    timeout = aiohttp.ClientTimeout(total=account.total_timeout_seconds, connect=account.connect_timeout_seconds)
+    # Not `trust_env`: it also reads .netrc, whose entries collide with our Authorization, anew for each request.
+    async with aiohttp.ClientSession(
+        connector=TwilioConnector(),
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=_proxy_to(account.address),
+    ) as http:
+        yield TwilioGateway(account, http)
+
+
+class TwilioGateway:
+    """Twilio as the rules see it (`Sender`); made inside a running loop."""
+
+    def __init__(self, account: TwilioAccount, http: aiohttp.ClientSession) -> None:
+        self._account = account
+        self._client = _new_client(account, http)
+        self._messages = f"/Accounts/{account.account_sid}/Messages"
+        self._fields_of_all = form_of(_fields_of_all(account)) + b"&"
+
+    async def send(self, message: OutgoingMessage) -> AcceptedMessage:
+        """Post one message with `ProvideFeedback=true`.
+
+        Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
+        """
+        fields: dict[str, str | int] = {
+            "To": message.to,
+            "Body": message.body,
+            "ValidityPeriod": message.validity_seconds,
+            "Attempt": message.send_number,
+        }
+        if self._account.public_url:
+            fields["StatusCallback"] = self._status_callback(message, self._account.public_url)
+        try:
+            # Not `messages.create_async`: of what it makes of the answer, dates and all, we read two words.
+            answer = await self._client.api.v2010.request_async(
+                "POST", self._messages + ".json", data=self._fields_of_all + form_of(fields)
+            )
+            created = from_json(answer.text)
+        except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
+            raise send_failure(fault) from None
+        sid = created.get("sid") if isinstance(created, dict) else None
+        if not isinstance(sid, str) or not is_sid(sid):
+            raise SendUnknown("an answer without a legible SID")
+        return AcceptedMessage(sid, delivery_of(str(created.get("status"))))
+
+    async def confirm(self, sid: str) -> None:
+        """Report `Outcome=confirmed` for one message; return when Twilio has answered 2xx.
+
+        Raises `ConfirmRefused`, `ConfirmForbidden` or `ConfirmPostponed`, and nothing else.
+        """
+        if not is_sid(sid):  # it becomes a part of the path
+            raise ConfirmRefused("illegible SID")
+        try:
+            # Not `feedback.create_async`: it fails on a body it cannot read, after the 2xx that is all we ask for.
+            await self._client.api.v2010.request_async(
+                "POST",
+                f"{self._messages}/{sid}/Feedback.json",
+                data=b"Outcome=confirmed",
+            )
+        except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
+            raise confirm_failure(fault) from None
+
+    async def messages_to(self, number: str, *, since: date) -> Sequence[ListedMessage]:
+        """List messages that we sent to a number on this day (UTC) or later, newest first; two pages at most.
+
+        Raises `LookupFailed`, and nothing else.
+        """
+        return await list_messages(self._client.api.v2010.request_async, self._messages, number, since)
+
+    async def check_credentials(self) -> str | None:
+        """Ask Twilio whether it takes our credentials: None, or a sentence that says what to fix. Sends nothing.
+
+        Lists one message rather than reading the account, which Twilio forbids to Standard API keys.
+        """
+        place = self._account.address
+        try:
+            await self._client.api.v2010.request_async("GET", self._messages + ".json", params={"PageSize": "1"})
+        except TwilioRejected as rejected:
+            return f"{rejected}: {_remedy(rejected)}. It was asked at {place}."
+        except (aiohttp.ClientError, OSError, ValueError) as fault:
+            return f"{place} gave no answer ({type(fault).__name__}): look at the network, the proxy and the base URL."
+        return None
+
+    @staticmethod
+    def _status_callback(message: OutgoingMessage, public_url: str) -> str:
+        root = public_url.rstrip("/")
+        return f"{root}/twilio/status/{message.verification_id}/{message.send_number}{_CALLBACK_RETRIES}"
+
+
+def _fields_of_all(account: TwilioAccount) -> dict[str, str]:
+    """Write what every message has in common, in Twilio's words; what is None stays away."""
+    form = {
+        "MessagingServiceSid": account.messaging_service_sid,
+        "From": None if account.messaging_service_sid else account.from_number,
+        "ProvideFeedback": "true",
+        "MessageIntent": "otp",
+        "RiskCheck": account.risk_check,
+        "ContentRetention": account.content_retention,
+        "AddressRetention": account.address_retention,
+    }
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def _proxy_to(base_url: str) -> str | None:
+    """Name the proxy that the environment sets for this place; plain http is loopback, where none belongs."""
+    target = urlsplit(base_url)
+    if target.scheme != "https" or proxy_bypass(target.hostname or ""):
+        return None
+    proxy = getproxies().get("https")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _new_client(account: TwilioAccount, http: aiohttp.ClientSession) -> Client:
+    """Build the library's client; its lazy imports happen here, not in the first request."""
+    client = Client(
+        account.username,
+        account.password,
+        account.account_sid,
+        http_client=TwilioTransport(http),
+        environment={"_": ""},  # an empty one would mean os.environ
+    )
+    # Edge and region stand in the address: the library would cut any other host to pieces to squeeze them in.
+    client.api.base_url = account.address
+    _ = client.api.v2010
+    return client
+
+
+def _remedy(rejected: TwilioRejected) -> str:
+    if rejected.refusal is Refusal.CREDENTIALS_REFUSED:
+        return (
+            "check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN or with TWILIO_API_KEY and TWILIO_API_SECRET, "
+            "that the account is active, and that a key is of its region and may read messages"
+        )
+    if rejected.refusal is not None:
+        return "check that TWILIO_ACCOUNT_SID and TWILIO_BASE_URL are right, or TWILIO_EDGE and TWILIO_REGION"
+    return "this passes by itself; try again later"

@@ -1,0 +1,131 @@
+"""The library's requests over our own HTTP session.
+
+twilio-python's own asynchronous transport ignores its time-out and its proxy, so this one takes its
+place. It promises one request for each call: no retry, no redirect followed, no log line. The status
+is the answer: anything but 2xx is raised as `TwilioRejected`, with the Retry-After that the library
+throws away, and a body that breaks off after the status counts as empty. Meaning is left to
+`twilio_errors`.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from aiohttp.connector import Connection
+from twilio.http import AsyncHttpClient  # type: ignore[import-untyped] # the library ships no types
+from twilio.http.response import Response  # type: ignore[import-untyped] # as above
+from yarl import URL
+
+from service.core.delivery import ERROR_CODES
+from service.providers.twilio.errors import NOT_WRITTEN, NotConnected, TwilioRejected
+
+_LONGEST_PAUSE_SECONDS = 3600.0
+
+
+class TwilioConnector(aiohttp.TCPConnector):
+    """Makes as many connections as are asked for, and names what failed before one stood (`NOT_WRITTEN`).
+
+    aiohttp raises the same errors when a proxy closes at CONNECT as when Twilio closes after our request.
+    """
+
+    def __init__(self) -> None:
+        # Endpoints and worker bound the calls, and a queue here would look like no connection.
+        super().__init__(limit=0)
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's signature
+    ) -> Connection:
+        """Give a connection on which nothing of this request is written yet. Raises one of `NOT_WRITTEN`."""
+        try:
+            return await super().connect(req, traces, timeout)
+        except NOT_WRITTEN:
+            raise
+        except (aiohttp.ClientError, OSError) as fault:
+            raise NotConnected(type(fault).__name__) from fault
+
+
+class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is untyped
+    """Sends what the library has composed."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        super().__init__(logging.getLogger(__name__), is_async=True)
+        self._http = http
+
+    async def request(  # noqa: PLR0917 - the library's signature
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the library's signature; the session keeps the time
+        allow_redirects: bool = False,  # noqa: ARG002, FBT001, FBT002 - the library's signature; never, whatever it says
+    ) -> Response:
+        """Make one request and return its 2xx answer.
+
+        Raises `TwilioRejected` for any other status, and what aiohttp raises when there is no answer.
+        """
+        sent_headers = dict(headers or {})
+        if auth:
+            # Not aiohttp's `auth=`: deprecated there, and gone in aiohttp 4.
+            sent_headers["Authorization"] = aiohttp.encode_basic_auth(*auth)
+        async with self._http.request(
+            method, url, params=params, data=data, headers=sent_headers, allow_redirects=False
+        ) as answer:
+            text = await _read(answer)
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise TwilioRejected(answer.status, _error_code(text), _retry_after_seconds(answer.headers))
+        return Response(answer.status, text, answer.headers)
+
+
+def form_of(fields: Mapping[str, str | int]) -> bytes:
+    """Write a form, quoted in C: aiohttp would make one that could be multipart, and quote it letter by letter."""
+    return URL.build(query=fields).raw_query_string.encode()
+
+
+async def _read(answer: aiohttp.ClientResponse) -> str:
+    try:
+        return (await answer.read()).decode(errors="replace")  # JSON is UTF-8 (RFC 8259), whatever the header says
+    except (aiohttp.ClientError, TimeoutError):
+        return ""
+
+
+def _error_code(text: str) -> int | None:
+    """Read the code of Twilio's own envelope or of an RFC 9457 problem: both call it `code`."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    code = body.get("code") if isinstance(body, dict) else None
+    return code if isinstance(code, int) and code in ERROR_CODES else None
+
+
+def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After (RFC 9110 10.2.3), seconds or a date, at most an hour; None when it says nothing clear."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,18}", text):
+        return min(float(text), _LONGEST_PAUSE_SECONDS)
+    until = _moment(text)
+    if until is None:
+        return None
+    # Against the answer's own Date, where there is one: our clock may be wrong, the span between the two is not.
+    since = _moment(headers.get("Date", "")) or datetime.now(UTC)
+    return min(max((until - since).total_seconds(), 0.0), _LONGEST_PAUSE_SECONDS)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -1,0 +1,1 @@
+"""The Redis client: one connection per node, shared by all concurrent calls. It knows nothing of the service."""

@@ -1,0 +1,124 @@
+"""The small ledgers in Redis: limits, Idempotency-Keys, API keys, counters. Each is one class, each key one step."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.core.claiming import PARTITIONS
+from service.core.limits import Unit
+from service.core.ports import Begun, OtherBody, Reserved, StoreUnavailable
+from service.store import keys as redis_keys
+from service.store.scripts import Scripts
+
+
+class RedisLimits:
+    """The `LimitStore` of the core: sliced windows, each limit in a slot of its own."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def reserve(self, units: Sequence[Unit]) -> list[Reserved | StoreUnavailable]:
+        """Reserve each unit, in one round trip."""
+        return await self._run([(unit, "") for unit in units])
+
+    async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
+        """Uncount units, in one round trip."""
+        await self._run(reserved)
+
+    async def _run(self, steps: Sequence[tuple[Unit, int | str]]) -> list[Reserved | StoreUnavailable]:
+        answers = await self._scripts.run_each(
+            "limit",
+            [(redis_keys.limit(unit.kind, unit.tag), (unit.limits.policy, at_ms)) for unit, at_ms in steps],
+        )
+        return [_reserved(answer) for answer in answers]
+
+
+def _reserved(answer: Any) -> Reserved | StoreUnavailable:
+    if answer is None:
+        return StoreUnavailable("limit: its key cannot be read")
+    return answer if isinstance(answer, StoreUnavailable) else Reserved(*answer)
+
+
+class RedisIdempotency:
+    """The `IdempotencyStore` of the core."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def begin(self, key: str, *, fence: str, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
+        """Claim a key."""
+        answer, *rest = await self._step(key, "begin", fence, fingerprint, verification_id, lease_ms)
+        match answer:
+            case b"other_body":
+                raise OtherBody
+            case b"answer":
+                return Begun(answer=rest[0])
+            case b"running":
+                return Begun(running_ms=rest[0])
+            case b"abandoned":
+                return Begun(abandoned_id=rest[0].decode())
+            case _:
+                return Begun()
+
+    async def finish(self, key: str, *, fence: str, answer: bytes) -> None:
+        """Keep the sealed answer."""
+        await self._step(key, "finish", fence, answer)
+
+    async def release(self, key: str, *, fence: str) -> None:
+        """Forget a key without an answer."""
+        await self._step(key, "release", fence)
+
+    async def withdraw(self, key: str, *, fence: str) -> None:
+        """End a claim that was taken over; forget one that was fresh."""
+        await self._step(key, "withdraw", fence)
+
+    async def _step(self, key: str, *words: bytes | str | int) -> list[Any]:
+        answer: list[Any] = await self._scripts.run("idempotency", [redis_keys.idempotency(key)], words)
+        return answer
+
+
+class RedisApiKeys:
+    """The `ApiKeyStore` of the core, and what `otp-service keys` needs beside it."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def api_keys(self) -> Mapping[str, bytes]:
+        """Read all digests with their JSON particulars."""
+        reply = await self._scripts.command("HGETALL", redis_keys.API_KEYS, key=redis_keys.API_KEYS)
+        return {digest.decode(): particulars for digest, particulars in zip(reply[::2], reply[1::2], strict=True)}
+
+    async def add(self, digest: str, particulars: Mapping[str, object]) -> None:
+        """Keep a new key's digest with what is known of it."""
+        content = json.dumps(particulars, separators=(",", ":"))
+        await self._scripts.command("HSET", redis_keys.API_KEYS, digest, content, key=redis_keys.API_KEYS)
+
+    async def revoke(self, digest: str) -> bool:
+        """Forget a key; False when there is none."""
+        return bool(await self._scripts.command("HDEL", redis_keys.API_KEYS, digest, key=redis_keys.API_KEYS))
+
+
+class RedisStats:
+    """Reads the counters that the scripts keep, and adds to them what a process has counted by itself."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def add(self, counts: Mapping[str, int]) -> None:
+        """Add to counters, in any partition: the totals are sums over all of them."""
+        args = [word for pair in counts.items() for word in pair]
+        await self._scripts.run("count", [redis_keys.stats(random.choice(PARTITIONS))], args)  # noqa: S311 - no secret
+
+    async def totals(self) -> Counter[str]:
+        """Sum the counters of all partitions; the names are those of the scripts, such as `approved:US:sms`."""
+        replies = await asyncio.gather(
+            *(self._scripts.command("HGETALL", redis_keys.stats(p), key=redis_keys.stats(p)) for p in PARTITIONS)
+        )
+        totals: Counter[str] = Counter()
+        for reply in replies:
+            for name, value in zip(reply[::2], reply[1::2], strict=True):
+                totals[name.decode()] += int(value)
+        return totals

@@ -1,0 +1,54 @@
+"""Lost messages in Redis: `lookups`, a sorted set per partition of the sends to look up at Twilio.
+
+The score of a send is when its next look is due (ms). `check.lua` puts it there when a code is typed whose SID is
+unknown, `deliver.lua` takes it away when the SID comes, `look_up.lua` claims it.
+"""
+
+from service.core.keyring import Keyring, SealBroken
+from service.core.lost_messages import LookupOutcome, LostMessage
+from service.core.ports import StoreUnavailable
+from service.core.store_health import UNREADABLE
+from service.core.verification import partition_of
+from service.store import keys as redis_keys
+from service.store.scripts import Scripts
+
+_PAUSE_MS = 10 * 60 * 1000
+_MOST_LOOKS = 2
+
+
+class RedisLostMessages:
+    """The `LostMessageStore` of the core."""
+
+    def __init__(self, scripts: Scripts, keyring: Keyring) -> None:
+        self._scripts = scripts
+        self._keyring = keyring
+
+    async def claim(self, partition: str) -> LostMessage | None:
+        """Claim one send that is due for a look."""
+        answer, *rest = await self._scripts.run(
+            "look_up",
+            [redis_keys.lookups(partition)],
+            [redis_keys.verification_prefix(partition), self._keyring.key_ids, _PAUSE_MS, _MOST_LOOKS],
+        )
+        if answer == b"nothing":
+            return None
+        raw_id, send_number, sent_at_ms, sealed, claimed_until_ms, *digests = rest
+        verification_id = raw_id.decode()
+        try:
+            to = self._keyring.unseal(verification_id, sealed).decode()
+        except SealBroken as broken:
+            raise StoreUnavailable(str(broken), UNREADABLE) from None
+        return LostMessage(verification_id, send_number, to, sent_at_ms, frozenset(digests), claimed_until_ms)
+
+    async def looked_up(self, lost: LostMessage, outcome: LookupOutcome, *, again_in_ms: int = 0) -> None:
+        """Count what a look came to; one that failed is given back."""
+        partition = partition_of(lost.verification_id)
+        await self._scripts.run(
+            "looked_up",
+            [
+                redis_keys.lookups(partition),
+                redis_keys.verification(lost.verification_id),
+                redis_keys.stats(partition),
+            ],
+            [lost.verification_id, lost.send_number, lost.claimed_until_ms, outcome, again_in_ms],
+        )

@@ -1,0 +1,39 @@
+#!lua
+-- Claim one send whose code was typed and whose SID is unknown, to look for its message at Twilio.
+--
+-- KEYS   1 lookups
+-- ARGV   1 prefix of the partition's records (same slot)   2 ids of our keys, one byte each   3 pause until the next look (ms)
+--        4 most looks at one send
+-- answer {'look', verification id, send number, sent at (ms), sealed number, claimed until (ms), digest of its code, …}
+--        | {'nothing'}
+-- atomic a look is claimed by one process: its next one is a pause away, and that instant is the fence of `looked_up.lua`.
+--        What was approved by its SID, taken back, erased or looked at often enough is forgotten on the way.
+
+--@include clock.lua
+--@include shown.lua
+
+local MOST_FORGOTTEN_AT_ONCE = 20
+
+for _ = 1, MOST_FORGOTTEN_AT_ONCE do
+  local member = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, 1)[1]
+  if not member then break end
+  local id, send = string.match(member, '^(.+)|(%d+)$')
+  local record_key = ARGV[1] .. (id or '')
+  local record = read_record(record_key)
+  if not id or record['f:' .. send] ~= 'awaiting_sid' or record['s:' .. send]
+    or tonumber(record['l:' .. send] or 0) >= tonumber(ARGV[4]) then
+    redis.call('ZREM', KEYS[1], member)
+  else
+    local until_ms = string.format('%d', now_ms + tonumber(ARGV[3]))
+    redis.call('ZADD', KEYS[1], 'XX', until_ms, member)
+    if string.find(ARGV[2], string.sub(record.to, 1, 1), 1, true) then  -- else another process has the key to its number
+      redis.call('HINCRBY', record_key, 'l:' .. send, 1)
+      local answer = {'look', id, tonumber(send), tonumber(record['t:' .. send]), record.to, tonumber(until_ms)}
+      for name, value in pairs(record) do
+        if string.sub(name, 1, 2) == 'c:' and value == send then answer[#answer + 1] = string.sub(name, 3) end
+      end
+      return answer
+    end
+  end
+end
+return {'nothing'}

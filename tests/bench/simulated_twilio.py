@@ -1,0 +1,35 @@
+"""What the benches ask of the simulator for Twilio through its test interface: to hang, and what has reached it."""
+
+import asyncio
+import http.client
+import json
+from contextlib import closing, contextmanager
+
+
+@contextmanager
+def hanging(twilio, *endpoints):
+    """Let every call of these endpoints hang, until the block ends."""
+    for endpoint in endpoints:
+        call(twilio, "POST", "/_/faults", {"endpoint": endpoint, "kind": "hang", "seconds": 60})
+    try:
+        yield
+    finally:
+        call(twilio, "DELETE", "/_/faults")
+
+
+async def under_way(twilio, least):
+    """Wait, a second at most, until so many calls are inside the simulator."""
+    for _ in range(50):
+        now = (await asyncio.to_thread(call, twilio, "GET", "/_/stats"))["concurrent_now"]
+        if now >= least:
+            return
+        await asyncio.sleep(0.02)
+    raise SystemExit(f"{now} calls hang at Twilio, {least} were wanted")
+
+
+def call(twilio, method, path, content=None):
+    """Call the test interface of the simulator."""
+    connection = http.client.HTTPConnection("127.0.0.1", twilio.port, timeout=5)
+    with closing(connection):
+        connection.request(method, path, None if content is None else json.dumps(content))
+        return json.loads(connection.getresponse().read() or b"null")

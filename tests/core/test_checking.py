@@ -1,0 +1,102 @@
+"""The promises of `service.core.checking`: what the store is asked, whom an entry wakes, what the log hears.
+
+What becomes of a check is the store's, and the journeys' to test; here the store remembers what it was handed.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from service.core.checking import Checking
+from service.core.keyring import Keyring
+from service.core.ports import Check, VerificationStore
+from service.core.verification import Status
+
+ID, OTHER = "ve_b" + "0" * 31, "ve_c" + "0" * 31
+
+
+@dataclass
+class Outcome:
+    """What the store answers, as far as this module looks."""
+
+    enqueued: bool = False
+    status: Status = Status.CANCELED
+
+
+@dataclass
+class Recorder:
+    """A store that answers as told and remembers what it was given."""
+
+    answer: Outcome = field(default_factory=Outcome)
+    checks: list[Check] = field(default_factory=list)
+
+    async def check(self, check: Check) -> Outcome:
+        self.checks.append(check)
+        return self.answer
+
+    async def cancel(self, _: str, *, owner: str | None) -> Outcome:  # noqa: ARG002
+        return self.answer
+
+
+@dataclass
+class Witness:
+    """Remembers which partitions were woken and what was logged."""
+
+    woken: list[str] = field(default_factory=list)
+    events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+    def event_log(self, event: str, /, **fields: object) -> None:
+        self.events.append((event, fields))
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring([secrets.token_bytes(32)], secrets.token_bytes(32))
+
+
+def checking(store: Recorder, keyring: Keyring, witness: Witness) -> Checking:
+    return Checking(cast("VerificationStore", store), keyring, wake=witness.woken.append, event_log=witness.event_log)
+
+
+@pytest.mark.parametrize(("enqueued", "woken"), [(True, ["b"]), (False, [])])
+async def test_an_entry_wakes_the_worker_of_its_partition(keyring: Keyring, enqueued: bool, woken: list[str]) -> None:  # noqa: FBT001
+    """A check that enqueued Twilio a confirmation wakes the worker where the entry lies; any other wakes nobody."""
+    witness = Witness()
+    await checking(Recorder(Outcome(enqueued=enqueued)), keyring, witness).check(ID, "123456")
+    assert witness.woken == woken
+
+
+async def test_a_cancel_leaves_a_line(keyring: Keyring) -> None:
+    """Who ends a verification is one event, with its id and what it came to."""
+    witness = Witness()
+    await checking(Recorder(), keyring, witness).cancel(ID)
+    assert witness.events == [("verification_canceled", {"verification_id": ID, "status": Status.CANCELED})]
+
+
+async def test_a_check_without_a_key_is_remembered_by_nothing(keyring: Keyring) -> None:
+    """Without an Idempotency-Key the store gets neither tag nor fingerprint, and never the code itself."""
+    store = Recorder()
+    await checking(store, keyring, Witness()).check(ID, "123456", to="+14155550123", purpose="login")
+    [check] = store.checks
+    assert (check.verification_id, check.to, check.purpose) == (ID, "+14155550123", "login")
+    assert (check.idempotency_key, check.fingerprint) == (None, "0")
+    assert check.digests == keyring.code_digests(ID, "123456")
+    assert "123456" not in repr(check)
+
+
+async def test_one_key_names_one_check_of_one_verification(keyring: Keyring) -> None:
+    """The same Idempotency-Key on another verification is another request; here it stands for all of the body."""
+    store = Recorder()
+    rules = checking(store, keyring, Witness())
+    bodies: list[dict[str, Any]] = [{}, {"to": "+14155550123"}, {"purpose": "login"}]
+    for body in bodies:
+        await rules.check(ID, "123456", **body, idempotency_key="once")
+    await rules.check(ID, "123457", idempotency_key="once")
+    await rules.check(OTHER, "123456", idempotency_key="once")
+    *same, other = [check.idempotency_key for check in store.checks]
+    assert len(set(same)) == 1
+    assert other not in same
+    assert other == keyring.idempotency_tag(f"{OTHER} ", "once")
+    assert len({check.fingerprint for check in store.checks}) == 5

@@ -1,0 +1,343 @@
+"""The promises of `service.core.limiter`: which limits are asked, for which value, and what their answers come to."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from service.core.breaker import SendingHalted
+from service.core.keyring import Keyring
+from service.core.limiter import Limiter, LimitPolicy, Reservation
+from service.core.limits import Limits, Unit
+from service.core.ports import Limited, Reserved, StoreUnavailable
+
+NUMBER = "+14155552671"
+ADDRESS = "192.0.2.1"
+KINDS = ("prefix", "country", "day", "api_key", "client_ip")
+PREFIX, COUNTRY, DAY, KEY, IP, PEER = (Limits(((most, 60_000),)) for most in range(1, 7))
+ALLOWED = dict(zip(KINDS, (PREFIX, COUNTRY, DAY, KEY, IP), strict=True))
+FULL = LimitPolicy(client_ip=IP, api_key=KEY, prefix=PREFIX, country=COUNTRY, day=DAY, peer=PEER)
+KEYRING = Keyring([b"newest" * 6], b"index" * 7)
+ports = st.integers(0, 65_535)
+
+
+@dataclass
+class Recorder:
+    """A store that counts: it grants everything but what `waits` names, and fails where it is told to."""
+
+    waits: Mapping[str, int] = field(default_factory=dict)
+    away: frozenset[str] = frozenset()
+    away_for_returns: frozenset[str] = frozenset()
+    asked: list[tuple[str, str, Limits]] = field(default_factory=list)
+    returned: list[tuple[str, str, Limits, int]] = field(default_factory=list)
+    granted: dict[tuple[str, str, Limits, int], None] = field(default_factory=dict)
+    trips: int = 0
+
+    async def reserve(self, units: Sequence[Unit]) -> list[Reserved | StoreUnavailable]:
+        self.trips += 1
+        return [await self.answer(*unit) for unit in units]
+
+    async def answer(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
+        self.asked.append((kind, tag, limits))
+        await asyncio.sleep(0)
+        if kind in self.away:
+            return StoreUnavailable()
+        at_ms = 1_000 + len(self.asked)
+        if not self.waits.get(kind):
+            self.granted[kind, tag, limits, at_ms] = None
+        return Reserved(self.waits.get(kind, 0), at_ms)
+
+    async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
+        self.trips += 1
+        await asyncio.sleep(0)
+        self.returned += [(*unit, at_ms) for unit, at_ms in reserved if unit.kind not in self.away_for_returns]
+
+    @property
+    def counted(self) -> set[str]:
+        """The kinds of which a unit is still counted; giving back what was never granted is a fault."""
+        assert not Counter(self.returned) - Counter(self.granted.keys())
+        return {kind for kind, *_ in self.granted.keys() - set(self.returned)}
+
+
+def reservation(
+    store: object, policy: LimitPolicy = FULL, *, to: str = NUMBER, client_ip: str | None = ADDRESS
+) -> Reservation:
+    """Prepare the limits of one send of one caller."""
+    limiter = Limiter(store, KEYRING, policy)
+    return limiter.reservation(
+        to=to, country="US", key_tag=limiter.key_tag("shop"), client_tag=limiter.client_tag(client_ip)
+    )
+
+
+async def test_a_send_asks_every_limit_for_its_own_value() -> None:
+    """A send reserves prefix, country, day, API key and client address, each once and each with its own policy."""
+    store = Recorder()
+    assert await reservation(store).ask() is None
+    tag = KEYRING.limit_tag
+    assert sorted(store.asked, key=lambda asked: asked[0]) == [
+        ("api_key", tag("api_key", "shop"), KEY),
+        ("client_ip", tag("client_ip", ADDRESS), IP),
+        ("country", tag("country", "US"), COUNTRY),
+        ("day", tag("day", "all"), DAY),
+        ("prefix", tag("prefix", "+1415555"), PREFIX),
+    ]
+
+
+async def test_nothing_is_asked_before_it_is_asked() -> None:
+    """A reservation that is only prepared costs the store nothing, and has nothing to give back."""
+    store = Recorder()
+    await reservation(store).give_back()
+    assert (store.asked, store.returned) == ([], [])
+
+
+async def test_the_store_learns_no_number_and_no_address() -> None:
+    """What the limits are counted under tells neither the number's prefix, nor the caller, nor the address."""
+    store = Recorder()
+    await reservation(store).ask()
+    await Limiter(store, KEYRING, FULL).admit_peer(ADDRESS)
+    tags = [tag for _, tag, _ in store.asked]
+    assert len(set(tags)) == len(tags) == len(KINDS) + 1, "the address as client and as peer are two limits"
+    assert not [secret for secret in ("1415555", ADDRESS, "shop", "US", "all") if secret in tags]
+    assert {len(tag) for tag in tags} == {22}
+
+
+async def test_a_prefix_is_the_number_without_its_last_four_digits() -> None:
+    """Ten thousand neighbouring numbers share one prefix; the next one over does not (A8)."""
+    store = Recorder()
+    for number in ("+14155550000", "+14155559999", "+14155560000"):
+        await reservation(store, LimitPolicy(prefix=PREFIX), to=number).ask()
+    first, neighbour, other = (tag for _, tag, _ in store.asked)
+    assert first == neighbour != other
+
+
+async def test_without_a_client_address_its_limit_is_not_asked() -> None:
+    """A request that names no client address counts against no address."""
+    store = Recorder()
+    await reservation(store, client_ip=None).ask()
+    assert {kind for kind, _, _ in store.asked} == {"prefix", "country", "day", "api_key"}
+
+
+async def test_a_send_that_names_no_api_key_is_counted_all_the_same() -> None:
+    """Sends of verifications that do not say which API key issued them share one budget, and no key's."""
+    limiter = Limiter(Recorder(), KEYRING, FULL)
+    unnamed = {limiter.key_tag(None), limiter.key_tag("")}
+    assert len(unnamed) == 1
+    assert not unnamed & {limiter.key_tag("shop"), limiter.key_tag("app")}
+
+
+async def test_callers_have_limits_of_their_own() -> None:
+    """Two API keys never share a limit; one key has the same limit for each of its sends."""
+    store = Recorder()
+    limiter = Limiter(store, KEYRING, LimitPolicy(api_key=KEY))
+    for caller in ("shop", "shop", "app"):
+        await limiter.reservation(to=NUMBER, country="US", key_tag=limiter.key_tag(caller), client_tag=None).ask()
+    first, again, other = (tag for _, tag, _ in store.asked)
+    assert first == again != other
+
+
+async def test_a_resend_counts_under_the_tag_that_the_issue_wrote_down() -> None:
+    """A tag kept with the verification is the limit of the address itself, so that resends count where issues do."""
+    store = Recorder()
+    limiter = Limiter(store, KEYRING, LimitPolicy(client_ip=IP))
+    kept = limiter.client_tag("2001:db8::1")
+    await limiter.reservation(to=NUMBER, country="US", key_tag=limiter.key_tag("shop"), client_tag=kept).ask()
+    await reservation(store, LimitPolicy(client_ip=IP), client_ip="2001:db8::2").ask()
+    assert len(set(store.asked)) == 1
+    assert limiter.client_tag(None) is None
+
+
+async def test_a_limit_that_is_off_is_not_asked() -> None:
+    """Limits that the settings switch off cost the store nothing and grant."""
+    store = Recorder(waits=dict.fromkeys((*KINDS, "peer"), 9))
+    assert await reservation(store, LimitPolicy()).ask() is None
+    await Limiter(store, KEYRING, LimitPolicy()).admit_peer(ADDRESS)
+    assert store.asked == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_any_limit_alone_refuses_and_the_others_get_their_unit_back(kind: str) -> None:
+    """One used-up limit is enough to make a send wait, and then nothing is counted anywhere: all or none."""
+    store = Recorder(waits={kind: 1_234})
+    refusal = await reservation(store).ask()
+    assert (refusal.retry_after_ms, refusal.limit, refusal.limits) == (1_234, kind, ALLOWED[kind])
+    assert store.counted == set()
+    assert {given[0] for given in store.returned} == set(KINDS) - {kind}
+
+
+async def test_the_longest_wait_counts_and_all_are_asked() -> None:
+    """Of several refusals the longest is told, with its limit."""
+    store = Recorder(waits={"prefix": 30, "country": 7_000, "client_ip": 500})
+    refusal = await reservation(store).ask()
+    assert (refusal.retry_after_ms, refusal.limit) == (7_000, "country")
+    assert len(store.asked) == len(KINDS)
+
+
+async def test_limits_are_asked_side_by_side() -> None:
+    """No limit waits for another's answer, nor does any return: together they take one round trip each way."""
+    store = Recorder()
+    asked = reservation(store)
+    assert await asked.ask() is None
+    assert (store.trips, len(store.asked)) == (1, len(KINDS))
+    await asked.give_back()
+    assert (store.trips, len(store.returned)) == (2, len(KINDS))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "peer"])
+async def test_a_store_that_does_not_answer_refuses(kind: str) -> None:
+    """A limit that cannot be read is never taken for granted (R9), and the limits that did grant get theirs back."""
+    store = Recorder(away=frozenset({kind}))
+    asked = Limiter(store, KEYRING, FULL).admit_peer(ADDRESS) if kind == "peer" else reservation(store).ask()
+    with pytest.raises(StoreUnavailable):
+        await asked
+    assert store.counted == set()
+
+
+async def test_away_goes_before_a_wait() -> None:
+    """When one limit says wait and another does not answer, it is the store that is away: 503, not 429."""
+    store = Recorder(waits={"prefix": 30}, away=frozenset({"day"}))
+    with pytest.raises(StoreUnavailable):
+        await reservation(store).ask()
+    assert store.counted == set()
+
+
+async def test_what_was_granted_is_given_back_exactly_once() -> None:
+    """A send that never went out gives back each unit at the instant it was counted at; a second return gives none."""
+    store = Recorder()
+    asked = reservation(store)
+    assert await asked.ask() is None
+    assert store.counted == set(KINDS)
+    await asyncio.gather(asked.give_back(), asked.give_back())
+    await asked.give_back()
+    assert Counter(store.returned) == Counter(store.granted.keys())
+
+
+async def test_a_refused_reservation_has_nothing_left_to_give_back() -> None:
+    """Whoever was refused and gives back all the same uncounts nobody else's units."""
+    store = Recorder(waits={"day": 5})
+    asked = reservation(store)
+    await asked.ask()
+    before = list(store.returned)
+    await asked.give_back()
+    assert store.returned == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_cannot_be_given_back_stays_counted(eventually: Callable[..., Any], kind: str) -> None:
+    """A store that fails at the return raises nothing and leaves that unit counted; the others are given back."""
+    store = Recorder(away_for_returns=frozenset({kind}))
+    asked = reservation(store)
+    await asked.ask()
+    await asked.give_back()
+    assert await eventually(lambda: len(store.returned) == len(KINDS) - 1)
+    assert store.counted == {kind}
+
+
+async def test_a_failed_return_does_not_hide_the_refusal() -> None:
+    """A wait is told as a wait even when the store fails while the other units go back."""
+    store = Recorder(waits={"day": 77}, away_for_returns=frozenset(KINDS))
+    assert (await reservation(store).ask()).retry_after_ms == 77
+
+
+async def test_simultaneous_reservations_are_each_all_or_none() -> None:
+    """Of 40 at once under a day's limit of 7, seven hold all their units, and the others hold none."""
+
+    class Counting(Recorder):
+        async def answer(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
+            full = kind == "day" and sum(1 for held in self.granted if held[0] == "day") >= 7
+            at_ms = 1_000 + len(self.asked)
+            self.asked.append((kind, tag, limits))
+            if not full:
+                self.granted[kind, tag, limits, at_ms] = None
+            await asyncio.sleep(0)
+            return Reserved(9 if full else 0, at_ms)
+
+    store = Counting()
+    refusals = await asyncio.gather(*(reservation(store).ask() for _ in range(40)))
+    assert Counter(refusal and refusal.limit for refusal in refusals) == {None: 7, "day": 33}
+    held = Counter(kind for kind, *_ in store.granted.keys() - set(store.returned))
+    assert held == dict.fromkeys(KINDS, 7)
+
+
+async def test_a_peer_is_limited_by_its_network_alone() -> None:
+    """A client-token request asks the peer's limit for its network, and no limit of sends."""
+    store = Recorder(waits={"peer": 42, "client_ip": 99})
+    with pytest.raises(Limited) as limited:
+        await Limiter(store, KEYRING, FULL).admit_peer("2001:db8:1:2:3:4:5:6")
+    assert (limited.value.retry_after_ms, limited.value.limit) == (42, "peer")
+    assert store.asked == [("peer", KEYRING.limit_tag("peer", "2001:db8:1:2::/64"), PEER)]
+
+
+async def test_a_peer_that_was_granted_stays_counted() -> None:
+    """A request of a client token that was let in is not given back."""
+    store = Recorder()
+    await Limiter(store, KEYRING, FULL).admit_peer(ADDRESS)
+    assert store.counted == {"peer"}
+
+
+async def test_a_client_address_is_limited_by_its_network() -> None:
+    """A client that rotates through its /64 stays one client."""
+    store = Recorder()
+    for address in ("2001:db8::1", "2001:DB8:0:0:ffff::", "2001:db8::1%eth0", "[2001:db8::1]:443"):
+        await reservation(store, LimitPolicy(client_ip=IP), client_ip=address).ask()
+    assert {tag for _, tag, _ in store.asked} == {KEYRING.limit_tag("client_ip", "2001:db8::/64")}
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_the_guard_tells_whether_an_address_is_required(required: bool) -> None:  # noqa: FBT001 - parametrized
+    """The setting that demands a client address is readable from the guard."""
+    policy = LimitPolicy(require_client_ip=required)
+    assert Limiter(Recorder(), KEYRING, policy).requires_client_ip is required
+
+
+class Halt:
+    """A breaker that refuses, or makes the next send the probe."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        self.refuses = refuses
+        self.given_back = 0
+
+    def admit(self) -> float:
+        if self.refuses:
+            raise SendingHalted(3)
+        return 7.0
+
+    def give_back(self, probe: float) -> None:
+        assert probe == 7.0
+        self.given_back += 1
+
+
+def halted_reservation(store: Recorder, halt: Halt) -> Reservation:
+    """Prepare the limits of one send behind a breaker."""
+    return Limiter(store, KEYRING, FULL, breaker=halt).reservation(
+        to=NUMBER, country="US", key_tag="shop", client_tag=None
+    )
+
+
+async def test_while_sending_is_halted_no_limit_is_asked() -> None:
+    """A send that cannot go out is refused before anything is counted; a peer, who sends nothing, is not."""
+    store, halt = Recorder(), Halt(refuses=True)
+    with pytest.raises(SendingHalted):
+        await halted_reservation(store, halt).ask()
+    assert store.asked == []
+    await Limiter(store, KEYRING, FULL, breaker=halt).admit_peer(ADDRESS)
+    assert store.counted == {"peer"}
+
+
+async def test_a_probe_that_is_limited_or_given_back_is_returned_once() -> None:
+    """The probe goes back with the limits, or at the end of its send, and once."""
+    halt = Halt(refuses=False)
+    limited = halted_reservation(Recorder(waits={"day": 5}), halt)
+    await limited.ask()
+    await limited.give_back()
+    assert halt.given_back == 1
+    sent = halted_reservation(Recorder(), halt)
+    assert await sent.ask() is None
+    assert halt.given_back == 1
+    sent.end_probe()
+    assert halt.given_back == 2
+    await asyncio.gather(sent.give_back(), sent.give_back())
+    assert halt.given_back == 2

@@ -1,0 +1,292 @@
+"""Verify over HTTP: every verdict, which code counts, what attempts cost, and which message Twilio hears of."""
+
+import asyncio
+
+PATH = "/v1/verifications"
+
+
+async def resend(running, verification_id):
+    """Send the next code; give its text, and the answer's body."""
+    status, body, _ = await running.call("POST", f"{PATH}/{verification_id}/resend")
+    assert status == 200, body
+    return running.codes()[-1], body
+
+
+async def cancel(running, verification_id):
+    """Cancel a verification; give the answer's body."""
+    status, body, _ = await running.call("POST", f"{PATH}/{verification_id}/cancel")
+    assert status == 200, body
+    return body
+
+
+async def verdicts(running, verification_id, *codes):
+    """Check codes one after the other; give their verdicts."""
+    return [(await running.verify(verification_id, code))["verdict"] for code in codes]
+
+
+async def test_a_right_code_is_approved_once_and_used_afterwards(running, settled):
+    """The first check is `approved`, every later one `used`; Twilio hears of the message once (promises 1, 13)."""
+    issued = await running.issue()
+    [code] = running.codes()
+    approved = await running.verify(issued["id"], code)
+    assert (approved["valid"], approved["verdict"], approved["status"]) == (True, "approved", "approved")
+    again = await running.verify(issued["id"], code)
+    assert (again["valid"], again["verdict"], again["status"]) == (False, "used", "approved")
+    assert await settled(running) == [("confirmed", 1)]
+    assert await verdicts(running, issued["id"], code) == ["used"]
+    assert await settled(running) == [("confirmed", 1)]
+
+
+async def test_a_code_counts_however_it_is_typed(running):
+    """Blanks, dashes, invisible marks and another script's digits are the same code: compared, approved, repeated."""
+    issued = await running.issue()
+    [code] = running.codes()
+    arabic = "".join(chr(0x660 + int(digit)) for digit in code)
+    path, key = f"{PATH}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
+    spellings = (f"{code[:3]}\u00a0{code[3:]}", code, f"\u200f{arabic}", f"{code[:3]}-{code[3:]}\n")
+    answers = [await running.call("POST", path, {"code": typed}, headers=key) for typed in spellings]
+    assert [(status, body["verdict"]) for status, body, _ in answers] == [(200, "approved")] * 4
+    assert (await running.verify(issued["id"], arabic))["verdict"] == "used"
+
+
+async def test_an_idempotency_key_repeats_the_verdict_for_its_own_caller_alone(running):
+    """An approval is repeated for whoever was told it: another credential with the same key is told `used`."""
+    issued = await running.issue()
+    [code] = running.codes()
+    path, key = f"{PATH}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
+    token = {"Authorization": f"Bearer {issued['client_token']}"}
+    answers = [await running.call("POST", path, {"code": code}, headers=key | more) for more in ({}, token, {})]
+    assert [body["verdict"] for _, body, _ in answers] == ["approved", "used", "approved"]
+
+
+async def test_of_many_checks_at_once_one_is_approved(running, settled):
+    """Whatever number of right codes arrive together, one of them is approved and one report is posted (promise 1)."""
+    issued = await running.issue()
+    [code] = running.codes()
+    checks = await asyncio.gather(*(running.verify(issued["id"], code) for _ in range(20)))
+    assert sorted(check["verdict"] for check in checks) == ["approved"] + ["used"] * 19
+    assert await settled(running) == [("confirmed", 1)]
+
+
+async def test_a_wrong_code_costs_an_attempt_and_tells_twilio_nothing(running, wrong, settled):
+    """A typing error is `wrong_code`, counts, and posts no feedback at all: never `unconfirmed` (promise 3)."""
+    issued = await running.issue()
+    checked = await running.verify(issued["id"], wrong(*running.codes()))
+    assert (checked["valid"], checked["verdict"], checked["status"], checked["attempts_remaining"]) == (
+        False, "wrong_code", "pending", 4,
+    )  # fmt: skip
+    assert await settled(running) == [("unconfirmed", 0)]
+    assert running.sandbox.ledger.feedback() == []
+
+
+async def test_after_the_last_attempt_nothing_is_compared(running, wrong, settled):
+    """The fifth wrong code locks; then even the right one is `locked`, and its message is not confirmed (promise 6)."""
+    issued = await running.issue()
+    [code] = running.codes()
+    assert await verdicts(running, issued["id"], *[wrong(code)] * 5) == ["wrong_code"] * 5
+    checked = await running.verify(issued["id"], code)
+    assert (checked["verdict"], checked["status"], checked["attempts_remaining"]) == (
+        "locked", "max_attempts_reached", 0,
+    )  # fmt: skip
+    assert await settled(running) == [("unconfirmed", 0)]
+    status, problem, _ = await running.call("POST", f"{PATH}/{issued['id']}/resend")
+    assert (status, problem["code"]) == (409, "not_pending")
+
+
+async def test_attempts_are_shared_by_all_sends_and_a_resend_never_resets_them(running, wrong):
+    """Three errors, a resend, two more: locked (NIST SP 800-63B 3.2.2)."""
+    issued = await running.issue()
+    [first] = running.codes()
+    await verdicts(running, issued["id"], *[wrong(first)] * 3)
+    second, body = await resend(running, issued["id"])
+    assert body["attempts_remaining"] == 2
+    assert await verdicts(running, issued["id"], *[wrong(first, second)] * 2, second) == [
+        "wrong_code", "wrong_code", "locked",
+    ]  # fmt: skip
+
+
+async def test_an_expired_code_is_never_approved_and_its_message_is_confirmed_once(running, grow_older, settled):
+    """A right code after its time is `expired`; the message did arrive, so Twilio hears of it, once (promise 6)."""
+    issued = await running.issue(ttl_seconds=60)
+    [code] = running.codes()
+    grow_older(issued["id"], 61)
+    assert (await running.read(issued["id"]))["status"] == "expired"
+    checked = await running.verify(issued["id"], code)
+    assert (checked["valid"], checked["verdict"], checked["status"], checked["attempts_remaining"]) == (
+        False, "expired", "expired", 4,
+    )  # fmt: skip
+    assert await settled(running) == [("confirmed", 1)]
+    assert await verdicts(running, issued["id"], code) == ["expired"]
+    assert await settled(running) == [("confirmed", 1)]
+    status, problem, _ = await running.call("POST", f"{PATH}/{issued['id']}/resend")
+    assert (status, problem["code"]) == (409, "not_pending")
+
+
+async def test_each_send_has_its_own_expiry(running, grow_older, settled):
+    """After a resend the first code expires in its own time; the second still approves, and both are confirmed."""
+    issued = await running.issue(ttl_seconds=60)
+    grow_older(issued["id"], 40)
+    await resend(running, issued["id"])
+    grow_older(issued["id"], 30)
+    first, second = running.codes()
+    assert await verdicts(running, issued["id"], first, second) == ["expired", "approved"]
+    assert await settled(running) == [("confirmed", 1), ("confirmed", 1)]
+
+
+async def test_the_first_of_two_codes_is_accepted_and_only_its_message_confirmed(running, settled):
+    """People type the first SMS that arrives: its code is good, its SID alone is confirmed (promise 3)."""
+    issued = await running.issue()
+    await resend(running, issued["id"])
+    assert await verdicts(running, issued["id"], running.codes()[0]) == ["approved"]
+    assert await settled(running) == [("confirmed", 1), ("unconfirmed", 0)]
+
+
+async def test_under_the_strict_switch_an_older_code_is_superseded_and_confirmed(start, settled):
+    """With OTP_SUPERSEDE_CODES only the newest code approves; the older one's message arrived all the same."""
+    running = await start(otp_supersede_codes=True)
+    issued = await running.issue()
+    await resend(running, issued["id"])
+    first, second = running.codes()
+    assert await verdicts(running, issued["id"], first, first) == ["superseded", "superseded"]
+    assert (await running.read(issued["id"]))["status"] == "pending"
+    assert await verdicts(running, issued["id"], second) == ["approved"]
+    assert await settled(running) == [("confirmed", 1), ("confirmed", 1)]
+
+
+async def test_under_the_strict_switch_a_message_that_was_never_sent_supersedes_nothing(start, fault):
+    """When Twilio refuses the resend, or is busy, nobody has a newer code: the one before stays the newest."""
+    running = await start(otp_supersede_codes=True)
+    issued = await running.issue()
+    fault(running, "messages", "429", count=1, seconds=30)
+    status, _, _ = await running.call("POST", f"{PATH}/{issued['id']}/resend")
+    assert status == 503
+    fault(running, "messages", "refuse", code=30450, count=1)
+    status, _, _ = await running.call("POST", f"{PATH}/{issued['id']}/resend")
+    assert status == 422
+    assert await verdicts(running, issued["id"], running.codes()[0]) == ["approved"]
+
+
+async def test_another_sends_code_after_the_approval_is_used_and_confirmed_once(running, settled):
+    """The second message came too: its code after the end approves nothing, and its SID is confirmed once."""
+    issued = await running.issue()
+    await resend(running, issued["id"])
+    first, second = running.codes()
+    assert await verdicts(running, issued["id"], first, second, second) == ["approved", "used", "used"]
+    assert await settled(running) == [("confirmed", 1), ("confirmed", 1)]
+
+
+async def test_a_code_after_the_cancel_is_canceled_and_confirmed_once(running, wrong, settled):
+    """A canceled verification approves nothing; a right code still proves that its message arrived."""
+    issued = await running.issue()
+    assert (await cancel(running, issued["id"]))["status"] == "canceled"
+    assert (await cancel(running, issued["id"]))["status"] == "canceled"
+    [code] = running.codes()
+    assert await verdicts(running, issued["id"], code, wrong(code)) == ["canceled", "wrong_code"]
+    assert await settled(running) == [("confirmed", 1)]
+    assert await verdicts(running, issued["id"], code) == ["canceled"]
+    assert (await running.read(issued["id"]))["status"] == "canceled"
+    assert await settled(running) == [("confirmed", 1)]
+
+
+async def test_a_cancel_changes_no_end(running):
+    """What is approved stays approved, whoever cancels afterwards."""
+    issued = await running.issue()
+    await running.verify(issued["id"], running.codes()[0])
+    assert (await cancel(running, issued["id"]))["status"] == "approved"
+
+
+async def test_a_check_for_another_number_or_purpose_is_a_mismatch_and_compares_nothing(running, settled):
+    """An approval cannot be swapped: the right code for another number or purpose is refused and costs an attempt."""
+    issued = await running.issue(purpose="payment")
+    [code] = running.codes()
+    other_number = await running.verify(issued["id"], code, to="+14155550188")
+    assert (other_number["valid"], other_number["verdict"], other_number["attempts_remaining"]) == (
+        False, "mismatch", 4,
+    )  # fmt: skip
+    assert (await running.verify(issued["id"], code, purpose="login"))["verdict"] == "mismatch"
+    assert running.confirmed() == set()
+    checked = await running.verify(issued["id"], code, to=issued["to"], purpose="payment")
+    assert (checked["verdict"], checked["attempts_remaining"]) == ("approved", 2)
+    assert await settled(running) == [("confirmed", 1)]
+
+
+async def test_a_code_typed_before_twilio_has_answered_waits_for_its_sid(running, hold, feedback, eventually, settled):
+    """The SMS was faster than Twilio's answer: approved at once, `waiting`, and confirmed when the SID comes home."""
+    held = hold(running)
+    issuing = asyncio.create_task(running.issue())
+    [message] = await eventually(running.messages)
+    verification_id = message.status_callback.split("/status/")[1].split("/")[0]
+    assert await verdicts(running, verification_id, *running.codes()) == ["approved"]
+    assert await feedback(running, verification_id) == ["awaiting_sid"]
+    assert running.confirmed() == set()
+    held.carry.set()
+    held.answers.set()
+    assert (await issuing)["id"] == verification_id
+    assert await eventually(running.confirmed) == {message.sid}
+    assert await settled(running) == [("confirmed", 1)]
+    assert await feedback(running, verification_id) == ["confirmed"]
+
+
+async def test_a_late_code_waits_for_its_sid_too(running, fault, grow_older, eventually, settled):
+    """An expired code whose SID is unknown is never approved; its confirmation waits and leaves like any other."""
+    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "callbacks", "late", count=1, seconds=30)
+    issued = await running.issue()
+    assert await eventually(lambda: running.messages()[0].status == "delivered")  # and both callbacks are being late
+    assert await verdicts_later(running, grow_older, issued["id"]) == ["expired", "expired"]
+    assert [send["feedback"] for send in (await running.read(issued["id"]))["sends"]] == ["awaiting_sid"]
+    running.sandbox.faults.end()
+    assert await eventually(running.confirmed) == {running.messages()[0].sid}
+    assert await settled(running) == [("confirmed", 1)]
+
+
+async def verdicts_later(running, grow_older, verification_id):
+    """Let the codes expire, check each twice, give the verdicts."""
+    grow_older(verification_id, 601)
+    return await verdicts(running, verification_id, *running.codes() * 2)
+
+
+async def test_wrong_codes_for_one_number_are_counted_over_its_verifications(start, wrong):
+    """With a limit of failed checks a number gets no fresh set of guesses, and who holds a verification keeps his."""
+    running = await start(otp_limit_failed_checks="6/1h")
+    first, second = await running.issue(), await running.issue()
+    await verdicts(running, first["id"], *[wrong(*running.codes())] * 5)
+    [_, code] = running.codes()
+    assert await verdicts(running, second["id"], wrong(*running.codes())) == ["wrong_code"]
+    status, body, _ = await running.call("POST", PATH, {"to": "+14155550123"})
+    assert (status, body["code"]) == (429, "rate_limited")
+    assert await verdicts(running, second["id"], code) == ["approved"]
+
+
+async def test_an_end_stays_readable(running, grow_older, wrong):
+    """Approved, expired, locked, canceled and pending can always be told apart by reading."""
+    ids = [(await running.issue())["id"] for _ in range(5)]
+    codes = running.codes()
+    await running.verify(ids[0], codes[0])
+    grow_older(ids[1], 601)
+    await verdicts(running, ids[2], *[wrong(*codes)] * 5)
+    await cancel(running, ids[3])
+    shown = [(await running.read(verification_id))["status"] for verification_id in ids]
+    assert shown == ["approved", "expired", "max_attempts_reached", "canceled", "pending"]
+
+
+async def test_the_right_code_of_another_verification_is_wrong_here(running, settled):
+    """A code is good for the verification it was sent for and for no other, not even of the same number."""
+    first, second = await running.issue(), await running.issue()
+    one, two = running.codes()
+    if one != two:  # of six digits each, drawn apart
+        assert await verdicts(running, first["id"], two) == ["wrong_code"]
+    assert await verdicts(running, second["id"], two) == ["approved"]
+    assert await settled(running) == [("unconfirmed", 0), ("confirmed", 1)]
+
+
+async def test_rotated_keys_still_open_what_was_sent_before(start):
+    """After a rotation codes, numbers and client tokens of the old key still work beside those of the new one."""
+    old, new = "o1d-" + "Kq7vR2mX9wLz" * 3, "n3w-" + "Tb5yH8cJ4sGd" * 3
+    index = "Wd6pN3fV8kQr" * 3
+    before = await start(otp_secret_keys=old, otp_index_key=index)
+    issued = await before.issue()
+    after = await start(otp_secret_keys=f"{new},{old}", otp_index_key=index)
+    status, shown, _ = await after.call("GET", f"{PATH}/{issued['id']}", key=issued["client_token"])
+    assert (status, shown["status"]) == (200, "pending")
+    assert await verdicts(after, issued["id"], *before.codes()) == ["approved"]

@@ -1,0 +1,138 @@
+"""Twilio's list of messages over real HTTP: what is asked for, what counts, and which page is followed."""
+
+import json
+from datetime import UTC, date, datetime
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from service.core.lost_messages import ListedMessage, LookupFailed
+from service.core.verification import Delivery
+from service.providers.twilio.gateway import open_twilio
+from tests.providers.test_twilio_gateway import ACCOUNT_SID, CODE, MESSAGES, NUMBER, account
+from tests.providers.twilio_recorder import SID, recording
+
+DAY = date(2026, 11, 28)
+ROW = {
+    "sid": SID, "to": NUMBER, "from": "+15005550006", "body": f"{CODE} is your code", "direction": "outbound-api",
+    "date_created": "Sat, 28 Nov 2026 19:22:02 +0000", "status": "undelivered", "error_code": 30003,
+}  # fmt: skip
+LISTED = ListedMessage(
+    sid=SID,
+    body=ROW["body"],
+    created_at_ms=int(datetime(2026, 11, 28, 19, 22, 2, tzinfo=UTC).timestamp() * 1000),
+    status=Delivery.UNDELIVERED,
+    error_code=30003,
+    sender="+15005550006",
+)
+
+
+@pytest.fixture
+async def twilio():
+    """Give a server in Twilio's place."""
+    async with recording() as recorder:
+        yield recorder
+
+
+def pages(twilio, *rows, next_page_uri=None):
+    """Answer with these messages and this next page."""
+    twilio.answers(200, json.dumps({"messages": rows, "next_page_uri": next_page_uri}).encode())
+
+
+async def listed(twilio, path=""):
+    """List the messages to the number."""
+    async with open_twilio(account(twilio.url + path)) as gateway:
+        return await gateway.messages_to(NUMBER, since=DAY)
+
+
+async def test_what_is_asked_for(twilio):
+    """By number, from this day on, fifty to a page; nothing else, and nothing but a GET."""
+    pages(twilio, ROW)
+    assert await listed(twilio) == [LISTED]
+    [request] = twilio.requests
+    url = urlsplit(request.path)
+    assert (request.method, url.path, request.body) == ("GET", MESSAGES, "")
+    assert dict(parse_qsl(url.query)) == {"To": NUMBER, "DateSent>": "2026-11-28", "PageSize": "50"}
+
+
+async def test_the_next_page_is_followed_once(twilio):
+    """The second page is where Twilio says it is, under the base URL; a third is not asked for."""
+    pages(twilio, ROW, next_page_uri=f"{MESSAGES}?PageSize=50&Page=1&PageToken=PASM%2B1")
+    assert await listed(twilio, "/sandbox") == [LISTED] * 2
+    first, second = [urlsplit(request.path) for request in twilio.requests]
+    assert first.path == second.path == "/sandbox" + MESSAGES
+    assert dict(parse_qsl(second.query)) == {"PageSize": "50", "Page": "1", "PageToken": "PASM+1"}
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://evil.example/2010-04-01/x", "//evil.example/x", "/2010-04-01/Accounts/AC0/Messages.json?Page=1",
+        "/2010-04-01/Accounts.json?Page=1", f"{MESSAGES}", 7, "",
+    ],
+)  # fmt: skip
+async def test_a_page_elsewhere_is_not_followed(twilio, uri):
+    """Our credentials go to our own messages and nowhere else, whatever an answer names."""
+    pages(twilio, ROW, next_page_uri=uri)
+    assert await listed(twilio) == [LISTED]
+    assert len(twilio.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"direction": "inbound"}, {"direction": "outbound-reply"}, {"direction": None}, {"to": "+15558675311"},
+        {"sid": "SM1"}, {"sid": None}, {"body": None}, {"date_created": None}, {"date_created": "yesterday"},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_what_is_not_ours_or_not_legible_does_not_count(twilio, changed):
+    """Messages that came in, answer one, went to another number or cannot be read are left out; the rest counts."""
+    pages(twilio, ROW | changed, ROW)
+    assert await listed(twilio) == [LISTED]
+
+
+@pytest.mark.parametrize(
+    ("changed", "read"),
+    [
+        ({"error_code": None}, {"error_code": None}), ({"error_code": 10**30}, {"error_code": None}),
+        ({"from": None}, {"sender": None}), ({"status": "teleported"}, {"status": Delivery.UNKNOWN}),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_odd_particulars_are_left_out(twilio, changed, read):
+    """A sender, status or error that is missing or odd is none; the message counts all the same."""
+    pages(twilio, ROW | changed)
+    [message] = await listed(twilio)
+    assert {name: getattr(message, name) for name in read} == read
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "failure"),
+    [
+        (429, b"", {"Retry-After": "17"}, (17.0, False)),
+        (401, b"{}", {}, (None, True)), (403, b"{}", {}, (None, True)), (503, b"", {}, (None, False)),
+        (200, b"<html>", {}, (None, False)), (200, b"{}", {}, (None, False)), (200, b"[]", {}, (None, False)),
+        (200, b'{"messages": 1}', {}, (None, False)), (200, b'{"messages": [1]}', {}, (None, False)),
+    ],
+)  # fmt: skip
+async def test_every_failure_is_of_one_kind(twilio, status, body, headers, failure):
+    """Busy, refused, broken and illegible: one failure that says how long to wait and whether we may ask at all."""
+    twilio.answers(status, body, headers=headers)
+    with pytest.raises(LookupFailed) as caught:
+        await listed(twilio)
+    assert (caught.value.retry_after_seconds, caught.value.is_forbidden) == failure
+    assert NUMBER[1:] not in str(caught.value)
+    assert ACCOUNT_SID not in str(caught.value)
+
+
+async def test_nobody_there_is_a_failure_too():
+    """No connection is the same kind of failure."""
+    async with open_twilio(account("http://127.0.0.1:1")) as gateway:
+        with pytest.raises(LookupFailed):
+            await gateway.messages_to(NUMBER, since=DAY)
+
+
+def test_nothing_of_a_message_is_shown_by_accident():
+    """A listed message in a log line or traceback does not tell its text."""
+    assert CODE not in repr(LISTED)

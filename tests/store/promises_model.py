@@ -1,0 +1,185 @@
+"""The promises in plain Python: what every step must come to. It knows DESIGN's words, and no Redis.
+
+Its clock stands still but for what `test_promises_machine.py` adds to `now`, in steps of 250 s. No sum of steps is a
+TTL, a window, a lease or a delay: nothing falls on an edge, so the milliseconds that a run itself takes decide nothing.
+"""
+
+from dataclasses import dataclass, field
+
+from service.core.ports import Limited, NotPending, SameCode, SendsExhausted, UnknownVerification
+from service.core.verification import Verification
+from tests.store.engines import NUMBER, OTHER_NUMBER
+
+STEP_MS = 250_000
+TTL_MS, LATE_MS, WINDOW_MS, LEASE_MS, DELAY_MS = 600_000, 1_000_000, 1_100_000, 300_000, 100_000
+IDEMPOTENT_MS = 60_000
+FAILED_MS = 60_000  # how long a verification is kept of which Twilio took no message, because it was busy
+WAITING_MS = 3_600_000  # a confirmation that waits for its SID keeps its record for at least as long
+MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED, MOST_IN_A_ROW = 4, 4, 9, 4, 5
+RANKS = {"unknown": 0, "queued": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3, "read": 4}
+
+
+@dataclass(eq=False)
+class ModelSend:
+    """One send as the promises see it."""
+
+    number: int
+    code: str
+    sent_ms: int
+    sid: str | None = None
+    feedback: str = "none"
+    status: str = "unknown"
+    taken_back: bool = False
+    is_noted: bool = False  # as handed to Twilio without a clear answer
+
+    @property
+    def was_handed(self):
+        """Tell whether Twilio has the message, or may have it."""
+        return self.sid is not None or self.is_noted
+
+
+@dataclass(eq=False)
+class ModelVerification:
+    """One verification as the promises see it."""
+
+    real: Verification
+    to: str
+    purpose: str
+    sends: list[ModelSend]
+    lives_until_ms: int  # the record's own life
+    state: str = "pending"
+    attempts: int = 0
+    approved_send: ModelSend | None = None
+    answers: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+
+    @property
+    def id(self):
+        return self.real.id
+
+    @property
+    def newest(self):
+        """Give the newest send that was not taken back; when all were, the newest."""
+        return next((send for send in reversed(self.sends) if not send.taken_back), self.sends[-1])
+
+    def take_back(self, send, *, passing, now):
+        """Take back a send that was not sent; a resend that Twilio was only too busy for leaves no trace."""
+        send.taken_back, send.status = True, "failed"
+        if all(other.taken_back for other in self.sends):
+            if self.state == "pending":
+                self.state = "failed"
+                self.lives_until_ms = min(self.lives_until_ms, now + FAILED_MS) if passing else self.lives_until_ms
+        elif passing and send is self.sends[-1]:
+            self.sends.pop()
+
+    def carrier(self, code):
+        """Give the send that carries a code and was not taken back."""
+        return next((send for send in self.sends if send.code == code and not send.taken_back), None)
+
+
+class Model:
+    """Everything that the promises let one expect."""
+
+    def __init__(self):
+        self.now = 0
+        self.strict = False
+        self.all = []
+        self.sent_to = {NUMBER: [], OTHER_NUMBER: []}
+        self.failed_at = {NUMBER: [], OTHER_NUMBER: []}
+        self.streak = {NUMBER: 0, OTHER_NUMBER: 0}  # failed checks since the last approval
+        self.send_of = {}  # by SID
+        self.pending = {}  # SID: when it is due
+        self.leases = {}  # SID: until when it is leased, on Redis's clock, which only the holder knows
+        self.failed, self.confirmed = set(), set()
+
+    def expected(self, verification, code, to, purpose):
+        """Tell the verdict that the promises demand, and the send whose code was compared and found."""
+        state = verification.state
+        if self.is_uncounted(verification):
+            return {"approved": "used", "canceled": "canceled"}.get(state, "locked"), None
+        if to not in (None, verification.to) or purpose not in (None, verification.purpose):
+            return "mismatch", None
+        send = verification.carrier(code)
+        return ("wrong_code" if send is None else self.verdict_on(verification, send)), send
+
+    def is_uncounted(self, verification):
+        """Tell whether a check is neither counted nor compared: the attempts are used up, or the number is stopped."""
+        return verification.attempts >= MOST_ATTEMPTS or self.stopped(verification.to)
+
+    def stopped(self, to):
+        """Tell whether everything of a number waits for an operator."""
+        return self.streak[to] >= MOST_IN_A_ROW
+
+    def verdict_on(self, verification, send):
+        """Tell what the code of a send is worth now."""
+        if verification.state != "pending":
+            return {"approved": "used", "canceled": "canceled"}[verification.state]
+        if self.now >= send.sent_ms + TTL_MS:
+            return "expired"
+        later = [other for other in verification.sends[send.number :] if other.was_handed]
+        return "superseded" if self.strict and later else "approved"
+
+    def count_check(self, verification, verdict, send):
+        """Do in the model what a checked check does."""
+        verification.attempts += 1
+        if verdict in ("wrong_code", "mismatch") and verification.state != "failed":
+            self.failed_at[verification.to].append(self.now)
+            self.streak[verification.to] += 1
+        if verdict == "approved":
+            assert verification.approved_send is None, "a code is accepted at most once"
+            verification.state, verification.approved_send = "approved", send
+            self.streak[verification.to] = 0
+        elif verification.state == "pending" and verification.attempts >= MOST_ATTEMPTS:
+            verification.state = "max_attempts_reached"
+        if send and send.feedback == "none":
+            if send.sid:
+                self.enqueue(send)
+            else:
+                send.feedback = "awaiting_sid"
+                verification.lives_until_ms = max(verification.lives_until_ms, self.now + WAITING_MS)
+
+    def enqueue(self, send):
+        """Note that a send's confirmation is due now, and leased to nobody."""
+        send.feedback = "pending"
+        self.pending[send.sid] = self.now
+        self.leases.pop(send.sid, None)
+
+    def used_up(self, instants, most):
+        """Tell whether a window of a number is full."""
+        return sum(self.now - instant < WINDOW_MS for instant in instants) >= most
+
+    def limited(self, to):
+        """Tell whether a number gets no message now: it had too many, or too many failed checks."""
+        return (
+            self.used_up([send.sent_ms for send in self.sent_to[to]], MOST_PER_NUMBER)
+            or self.used_up(self.failed_at[to], MOST_FAILED)
+            or self.stopped(to)
+        )
+
+    def release(self, to):
+        """Forget what is remembered of a number."""
+        self.sent_to[to], self.failed_at[to], self.streak[to] = [], [], 0
+
+    def forgotten(self, verification):
+        """Tell whether the record's whole life is over."""
+        return self.now >= verification.lives_until_ms
+
+    def ended_by_time(self, verification):
+        """Tell whether the newest code has expired."""
+        return self.now >= verification.newest.sent_ms + TTL_MS
+
+    def due(self, partition):
+        """Name the entries of a partition that may be claimed now."""
+        here = {send.sid for each in self.all if each.id[3] == partition for send in each.sends}
+        return {sid for sid, due_ms in self.pending.items() if sid in here and due_ms <= self.now}
+
+    def why_no_resend(self, verification, code):
+        """Tell which refusal a resend with this code must meet; None when it must succeed."""
+        if self.forgotten(verification):
+            return UnknownVerification
+        if verification.state != "pending" or self.ended_by_time(verification):
+            return NotPending
+        if len(verification.sends) >= MOST_SENDS:
+            return SendsExhausted
+        if self.limited(verification.to):
+            return Limited
+        return SameCode if verification.carrier(code) else None

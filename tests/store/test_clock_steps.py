@@ -1,0 +1,120 @@
+"""Redis' clock steps back (promise 11): nothing is closed for longer than its window, and no count is forgotten.
+
+A step back is, for what Redis holds, the opposite of time that passes: every instant and every TTL lies further ahead.
+"""
+
+import pytest
+
+from service.core.limits import Limit, Limits, Unit
+from service.core.ports import Limited, NotPending
+from service.core.verification import Status, Verdict
+from tests.store.engines import MINUTE_MS, NUMBER
+
+HOUR_MS = 60 * MINUTE_MS
+TWO_A_MINUTE = Limits(((2, MINUTE_MS),))
+
+
+async def closed_for(stores):
+    """Give how long a number is closed for a new code (ms), or 0."""
+    try:
+        await stores.issue("999999")
+    except Limited as limited:
+        return limited.retry_after_ms
+    return 0
+
+
+async def test_a_number_is_closed_for_no_longer_than_its_window(stores):
+    """After a step of an hour a number at its limit is closed for its minute, and for no longer by asking."""
+    stores = stores.under(number=TWO_A_MINUTE)
+    for code in ("111111", "222222"):
+        await stores.issue(code)
+    stores.time_passes(-HOUR_MS)
+    assert (await stores.numbers.held(NUMBER)).record.wait_ms <= MINUTE_MS
+    assert MINUTE_MS * 0.9 < await closed_for(stores) <= MINUTE_MS
+    stores.time_passes(MINUTE_MS / 2)
+    assert 0 < await closed_for(stores) <= MINUTE_MS / 2
+    stores.time_passes(MINUTE_MS / 2)
+    assert await closed_for(stores) == 0
+
+
+async def test_failed_checks_close_a_number_for_no_longer_than_their_window(stores):
+    """The same holds for too many failed checks; they still count, though the clock says that they are to come."""
+    stores = stores.under(failed_checks=TWO_A_MINUTE)
+    verification = await stores.sent("111111")
+    for _ in range(2):
+        await stores.check(verification, "000000")
+    stores.time_passes(-HOUR_MS)
+    assert MINUTE_MS * 0.9 < await closed_for(stores) <= MINUTE_MS
+    stores.time_passes(MINUTE_MS)
+    assert await closed_for(stores) == 0
+
+
+async def test_a_shared_limit_neither_forgets_nor_closes_for_longer(stores):
+    """A limit that counts many still holds what it counted, and is free again after its window."""
+    unit = Unit(Limit.CLIENT_IP, "x", TWO_A_MINUTE)
+    for _ in range(2):
+        assert (await stores.limits.reserve([unit]))[0].wait_ms == 0
+    stores.time_passes(-HOUR_MS)
+    shift_slices(stores, "otp:limit:*", HOUR_MS)
+    for _ in range(2):
+        [refused] = await stores.limits.reserve([unit])
+        assert 0 < refused.wait_ms <= MINUTE_MS * 1.1
+    shift_slices(stores, "otp:limit:*", -int(MINUTE_MS * 1.2))
+    assert (await stores.limits.reserve([unit]))[0].wait_ms == 0
+
+
+async def test_an_idempotency_key_is_held_for_no_longer_than_a_lease(stores):
+    """A request that died before the step keeps its Idempotency-Key for one lease more, not for an hour."""
+
+    async def begin(fence):
+        named = {"fence": fence, "fingerprint": "f", "verification_id": "ve_1", "lease_ms": 30_000}
+        return await stores.idempotency.begin("key", **named)
+
+    await begin("a")
+    stores.time_passes(-HOUR_MS)
+    assert 29_000 < (await begin("b")).running_ms <= 30_000
+    stores.time_passes(15_000)
+    assert 14_000 < (await begin("b")).running_ms <= 15_000
+    stores.time_passes(15_001)
+    assert (await begin("b")).abandoned_id == "ve_1"
+
+
+async def test_a_code_from_before_the_step_has_expired(stores):
+    """A code whose age nobody knows any more is not approved, is shown as expired, and its message is confirmed."""
+    verification = await stores.sent("111111")
+    stores.time_passes(-HOUR_MS)
+    assert (await stores.read(verification)).status is Status.EXPIRED
+    with pytest.raises(NotPending):
+        await stores.resend(verification, "222222")
+    assert await stores.verdict(verification, "111111") is Verdict.EXPIRED
+    assert len(await stores.pending()) == 1
+    again = await stores.sent("333333")
+    assert await stores.verdict(again, "333333") is Verdict.APPROVED
+
+
+async def test_a_small_step_costs_nobody_his_code(stores):
+    """A step of a few seconds, such as a failover to a replica may bring, leaves codes as they are."""
+    verification = await stores.sent("111111")
+    stores.time_passes(-4000)
+    assert (await stores.read(verification)).status is Status.PENDING
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_a_replayed_check_is_forgotten_in_its_time(stores):
+    """What was checked for an Idempotency-Key before the step is not replayed after it."""
+    verification = await stores.sent("111111")
+    named = {"idempotency_key": "k", "fingerprint": "f" * 16}
+    assert not (await stores.check(verification, "000000", **named)).replayed
+    stores.time_passes(-HOUR_MS)
+    assert not (await stores.check(verification, "000000", **named)).replayed
+
+
+def shift_slices(stores, pattern, ms):
+    """Move the slices of limits, whose instants are numbers of slices, ahead by a time, or back."""
+    for key in stores.admin.scan_iter(pattern):
+        for field, count in stores.admin.hgetall(key).items():
+            window, place = map(int, field.split(b":"))
+            moved = f"{window}:{place + ms // -(-window // 20)}"
+            stores.admin.hdel(key, field)
+            stores.admin.hset(key, moved, count)
+            stores.admin.pexpire(key, HOUR_MS * 2)

@@ -1,0 +1,174 @@
+"""The hard stop of one number in Redis: so many failed checks in a row, then nothing until an operator has looked."""
+
+import pytest
+
+from service.core.limits import Limits
+from service.core.ports import Limited
+from service.core.verification import Status, Verdict
+from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, OTHER_NUMBER
+
+HOUR_MS, DAY_MS = 60 * MINUTE_MS, 24 * 60 * MINUTE_MS
+YEAR_MS = 365 * DAY_MS
+
+
+async def fail(stores, count, **fields):
+    """Type this many wrong codes, five to a verification."""
+    for start in range(0, count, 5):
+        verification = await stores.sent("111111", **fields)
+        for _ in range(min(5, count - start)):
+            assert await stores.verdict(verification, "000000") is Verdict.WRONG_CODE
+
+
+async def assert_stopped(stores, held):
+    """See that nothing of the number is sent or compared."""
+    record = stores.record(held)
+    assert await stores.verdict(held, "111111") is Verdict.LOCKED
+    with pytest.raises(Limited) as limited:
+        await stores.issue("111111")
+    assert limited.value.retry_after_ms == DAY_MS
+    with pytest.raises(Limited):
+        await stores.resend(held, "222222")
+    assert stores.record(held) == record, "nothing was counted"
+
+
+async def test_guesses_at_nothing_count_for_nothing(stores):
+    """Checks of a verification whose only message was refused raise no count of the number: it holds no code."""
+    refused = await stores.issue("111111")
+    await stores.verifications.refuse(refused, 1, error_code=21610, passing=False)
+    for code in ("000000", "111111"):
+        assert await stores.verdict(refused, code) is Verdict.WRONG_CODE
+    held = await stores.sent("222222")
+    assert stores.admin.hmget(stores.number_key(), "failed", "streak") == [None, None]
+    assert await stores.verdict(held, "000000") is Verdict.WRONG_CODE
+    assert stores.admin.hget(stores.number_key(), "streak") == b"1"
+
+
+async def test_the_last_failed_check_in_a_row_stops_everything(stores):
+    """One failed check less and a held verification is approved; with it nothing is compared or sent any more."""
+    stores = stores.under(most_failed_in_a_row=7)
+    held = await stores.sent("111111")
+    await fail(stores, 6)
+    assert await stores.verdict(held, "111111", purpose="payment") is Verdict.MISMATCH
+    await assert_stopped(stores, held)
+    assert (await stores.read(held)).status is Status.PENDING
+    assert await stores.pending() == []
+    other = await stores.sent("111111", to=OTHER_NUMBER)
+    assert await stores.verdict(other, "111111") is Verdict.APPROVED
+    assert (await stores.stats.totals())["numbers:stopped"] == 1
+
+
+async def test_the_stop_allows_as_many_failed_checks_as_it_says(stores):
+    """With one failed check to go a right code is approved, and sets the count to nothing."""
+    stores = stores.under(most_failed_in_a_row=7)
+    for _ in range(3):
+        held = await stores.sent("111111")
+        await fail(stores, 6)
+        assert await stores.verdict(held, "111111") is Verdict.APPROVED
+        assert b"streak" not in stores.number_record()
+    assert "numbers:stopped" not in await stores.stats.totals()
+
+
+async def test_a_stopped_number_tells_its_ends(stores):
+    """What has ended says so while its number is stopped, and compares nothing: no code is told right from wrong."""
+    stores = stores.under(most_failed_in_a_row=5)
+    approved, canceled = await stores.sent("111111"), await stores.sent("111111")
+    await stores.check(approved, "111111")
+    await stores.verifications.cancel(canceled.id)
+    await fail(stores, 5)
+    for code in ("111111", "000000"):
+        assert await stores.verdict(approved, code) is Verdict.USED
+        assert await stores.verdict(canceled, code) is Verdict.CANCELED
+    assert await stores.feedback(canceled) == ["none"]
+
+
+async def test_only_an_approval_ends_the_row(stores):
+    """Right codes that are too late or used before neither raise the count nor set it to nothing."""
+    late, used = await stores.sent("111111"), await stores.sent("222222")
+    await stores.check(used, "222222")
+    await fail(stores, 3)
+    stores.time_passes(CODE_TTL_MS)
+    assert await stores.verdict(late, "111111") is Verdict.EXPIRED
+    assert await stores.verdict(used, "222222") is Verdict.USED
+    assert stores.number_record()[b"streak"] == b"3"
+
+
+async def test_a_repeated_check_is_counted_once(stores):
+    """A wrong code under one Idempotency-Key is one failed check, however often its request is repeated."""
+    verification = await stores.sent("111111")
+    for _ in range(3):
+        assert await stores.verdict(verification, "000000", idempotency_key="k") is Verdict.WRONG_CODE
+    assert stores.number_record()[b"streak"] == b"1"
+
+
+async def test_the_row_outlives_every_window_and_record(stores):
+    """Three failed checks of six in a row are remembered for half a year, five for five sixths, and not for a day."""
+    stores = stores.under(most_failed_in_a_row=6, failed_checks=Limits(((3, DAY_MS),)))
+    for count, remembered_ms in ((3, YEAR_MS // 2), (2, YEAR_MS * 5 // 6)):
+        await fail(stores, count)
+        stores.time_passes(remembered_ms - MINUTE_MS)
+    await fail(stores, 1)
+    with pytest.raises(Limited):
+        await stores.issue("111111")
+
+
+async def test_a_row_is_remembered_in_proportion_to_its_length(stores):
+    """Each failed check adds its share of the year, and the row is forgotten when that has passed."""
+    stores = stores.under(most_failed_in_a_row=100)
+    for failed in (1, 2, 5):
+        await fail(stores, failed)
+        share_ms = YEAR_MS * failed // 100
+        assert share_ms - MINUTE_MS < stores.admin.pttl(stores.number_key()) <= share_ms
+        stores.time_passes(share_ms)
+        assert not stores.admin.exists(stores.number_key())
+
+
+async def test_waiting_buys_no_more_guesses_than_the_stop_allows_in_a_year(stores):
+    """However guesses are divided and rows waited for, a year holds no more of them than the stop allows."""
+    stores = stores.under(most_failed_in_a_row=20)
+    for row in (1, 5, 10, 19):
+        await fail(stores, row)
+        waited_ms = stores.admin.pttl(stores.number_key())
+        assert row * YEAR_MS / (waited_ms + MINUTE_MS) <= 20
+        stores.time_passes(waited_ms)
+
+
+@pytest.mark.parametrize("tried", ["issue", "resend", "check"])
+async def test_a_stop_does_not_end_while_anybody_tries(stores, tried):
+    """Each refused try keeps the stop for another year; a year without any ends it."""
+    stores = stores.under(most_failed_in_a_row=5, late_window_seconds=2 * YEAR_MS // 1000)
+    held = await stores.sent("111111", ttl_seconds=2 * YEAR_MS // 1000)
+    await fail(stores, 5)
+    stores.time_passes(YEAR_MS - MINUTE_MS)
+    if tried == "check":
+        assert await stores.verdict(held, "111111") is Verdict.LOCKED
+    else:
+        with pytest.raises(Limited):
+            await (stores.issue("111111") if tried == "issue" else stores.resend(held, "222222"))
+    stores.time_passes(YEAR_MS - MINUTE_MS)
+    assert stores.number_record()[b"streak"] == b"5"
+    stores.time_passes(MINUTE_MS)
+    await stores.issue("111111")
+
+
+async def test_a_mistyped_code_is_forgotten_after_an_approval(stores):
+    """Once a code is approved the number is forgotten when its windows and its verification have passed."""
+    stores = stores.under(number=Limits(((9, HOUR_MS),)), failed_checks=Limits(((9, DAY_MS),)))
+    verification = await stores.sent("111111")
+    await stores.check(verification, "000000")
+    assert stores.admin.pttl(stores.number_key()) > YEAR_MS // 100 - MINUTE_MS
+    await stores.check(verification, "111111")
+    assert DAY_MS - MINUTE_MS < stores.admin.pttl(stores.number_key()) <= DAY_MS
+
+
+@pytest.mark.parametrize("remembered", ["number", "failed_checks", "record"])
+async def test_an_approval_forgets_nothing_that_is_still_needed(stores, remembered):
+    """The sends, the failed checks and the newest verification of a number are remembered as long as ever."""
+    long, short = Limits(((9, 2 * FORGOTTEN_MS),)), Limits(((9, 1000),))
+    stores = stores.under(number=short, failed_checks=short)
+    if remembered != "record":
+        stores = stores.under(**{remembered: long})
+    verification = await stores.sent("111111")
+    for code in ("000000", "111111"):
+        await stores.check(verification, code)
+    needed_ms = FORGOTTEN_MS if remembered == "record" else 2 * FORGOTTEN_MS
+    assert needed_ms - MINUTE_MS < stores.admin.pttl(stores.number_key()) <= needed_ms

@@ -1,0 +1,173 @@
+"""Promise 6 in Redis: a right code that comes too late approves nothing, and its message is confirmed, once."""
+
+import pytest
+
+from service.core.verification import Delivery, Feedback, Status, Verdict
+from tests.store.engines import CODE_TTL_MS, sid_of
+
+
+async def _expired(stores):
+    verification = await stores.sent("111111")
+    stores.time_passes(CODE_TTL_MS)
+    return stores, verification
+
+
+async def _superseded(stores):
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    await stores.verifications.note_handed(verification.id, 2)
+    return stores, verification
+
+
+async def _approved_by_another_send(stores):
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "222222") is Verdict.APPROVED
+    return stores, verification
+
+
+async def _canceled(stores):
+    verification = await stores.sent("111111")
+    await stores.verifications.cancel(verification.id)
+    return stores, verification
+
+
+LATE = {
+    "expired": (_expired, Verdict.EXPIRED, Status.EXPIRED),
+    "superseded": (_superseded, Verdict.SUPERSEDED, Status.PENDING),
+    "after_approval": (_approved_by_another_send, Verdict.USED, Status.APPROVED),
+    "after_cancel": (_canceled, Verdict.CANCELED, Status.CANCELED),
+}
+late_ways = pytest.mark.parametrize(("lateness", "verdict", "status"), LATE.values(), ids=LATE)
+
+
+@late_ways
+async def test_a_late_code_confirms_its_message_and_approves_nothing(stores, lateness, verdict, status):
+    """Whatever made the code late, its own message is pending a confirmation and the state stays what it was."""
+    stores, verification = await lateness(stores)
+    others = set(await stores.pending())
+    result = await stores.check(verification, "111111")
+    assert (result.verdict, result.enqueued, result.verification.status) == (verdict, True, status)
+    assert result.verification.sends[0].feedback is Feedback.PENDING
+    assert set(await stores.pending()) - others == {sid_of(verification, 1)}
+
+
+@late_ways
+async def test_a_late_code_confirms_once(stores, lateness, verdict, status):
+    """Typed again, the late code enqueued nothing more, even when the first entry has been paid."""
+    stores, verification = await lateness(stores)
+    await stores.check(verification, "111111")
+    for entry in (await stores.claim(verification)).entries:
+        assert await stores.confirmations.settle(entry)
+    again = await stores.check(verification, "111111")
+    assert (again.verdict, again.enqueued) == (verdict, False)
+    assert await stores.pending() == []
+    assert again.verification.sends[0].feedback is Feedback.CONFIRMED
+
+
+@late_ways
+async def test_a_late_code_costs_an_attempt(stores, lateness, verdict, status):
+    """A late check is counted like any other, and once the attempts are used up nothing is compared or pending."""
+    stores, verification = await lateness(stores)
+    before, others = (await stores.read(verification)).attempts, set(await stores.pending())
+    while (await stores.read(verification)).attempts < 5:
+        assert await stores.verdict(verification, "000000") is Verdict.WRONG_CODE
+    result = await stores.check(verification, "111111")
+    ended = {Status.APPROVED: Verdict.USED, Status.CANCELED: Verdict.CANCELED}
+    assert result.verdict is ended.get(status, Verdict.LOCKED)
+    assert (result.enqueued, result.verification.attempts) == (False, 5)
+    assert before < 5
+    assert set(await stores.pending()) == others
+
+
+@late_ways
+async def test_a_late_code_without_its_sid_waits(stores, lateness, verdict, status):
+    """A late code whose message has no SID yet is pending as soon as the SID comes home."""
+    stores, verification = await lateness(stores)
+    stores.admin.hdel(f"otp:{{{verification.id[3]}}}:v:{verification.id}", "s:1")
+    others = set(await stores.pending())
+    result = await stores.check(verification, "111111")
+    assert (result.verdict, result.enqueued) == (verdict, False)
+    assert result.verification.sends[0].feedback is Feedback.AWAITING_SID
+    assert await stores.deliver(verification, 1)
+    assert set(await stores.pending()) - others == {sid_of(verification, 1)}
+
+
+async def test_the_last_attempt_may_be_late(stores):
+    """An expired code as the last attempt is still confirmed, and locks."""
+    stores, verification = await _expired(stores)
+    for _ in range(4):
+        await stores.check(verification, "000000")
+    result = await stores.check(verification, "111111")
+    assert (result.verdict, result.enqueued) == (Verdict.EXPIRED, True)
+    assert result.verification.status is Status.MAX_ATTEMPTS_REACHED
+
+
+async def test_the_newest_code_counts_under_the_strict_switch(stores):
+    """With `supersede_codes` the newest code is accepted, after an older one was tried."""
+    stores, verification = await _superseded(stores)
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
+    assert await stores.verdict(verification, "222222") is Verdict.APPROVED
+    assert set(await stores.pending()) == {sid_of(verification, 1), sid_of(verification, 2)}
+
+
+@pytest.mark.parametrize("passing", [True, False])
+async def test_a_send_that_was_taken_back_supersedes_nothing(stores, passing):
+    """Under the strict switch the newest code is that of the newest message which may have gone out."""
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    resent = await stores.resend(verification, "222222")
+    await stores.verifications.refuse(resent, 2, error_code=None, passing=passing)
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("code", ["111111", "222222"])
+async def test_a_send_that_was_not_handed_to_twilio_supersedes_nothing(stores, code):
+    """A resend whose process died before it called Twilio leaves the code in hand as good as it was."""
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    assert await stores.verdict(verification, code) is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("told_by", ["Twilio", "its silence", "a callback after its silence"])
+async def test_a_send_that_was_handed_to_twilio_supersedes_all_before_it(stores, told_by):
+    """A message that Twilio took, or may have taken, supersedes every earlier code, whatever was not handed between."""
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    for code in ("222222", "333333", "444444"):
+        await stores.resend(verification, code)
+    if told_by != "Twilio":
+        for _ in range(2):
+            await stores.verifications.note_handed(verification.id, 3)
+    if told_by != "its silence":
+        await stores.deliver(verification, 3, status=Delivery.DELIVERED)
+    assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
+    assert await stores.verdict(verification, "222222") is Verdict.SUPERSEDED
+    assert (await stores.read(verification)).sends[2].status is (
+        Delivery.UNKNOWN if told_by == "its silence" else Delivery.DELIVERED
+    )
+    assert await stores.verdict(verification, "333333" if told_by == "Twilio" else "444444") is Verdict.APPROVED
+
+
+async def test_without_the_switch_a_later_send_supersedes_nothing(stores):
+    """By default every unexpired code is accepted, also when a later message was handed to Twilio."""
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_noting_a_handed_send_changes_nothing_else(stores):
+    """What Twilio has said of a message stays, and neither a send nor a record that is not there is made."""
+    verification = await stores.sent("111111")
+    await stores.deliver(verification, status=Delivery.DELIVERED)
+    before = stores.record(verification)
+    for number in (0, 1, 2):
+        await stores.verifications.note_handed(verification.id, number)
+    await stores.verifications.note_handed(stores.new().id, 1)
+    assert stores.record(verification) == before
+    assert len(list(stores.admin.scan_iter("otp:{*}:v:*"))) == 1

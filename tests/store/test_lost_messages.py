@@ -1,0 +1,133 @@
+"""Looks for lost messages in Redis: due a minute after the code was typed, claimed by one, twice at most."""
+
+from dataclasses import replace
+
+from service.core.keyring import Keyring
+from service.core.lost_messages import LookupOutcome
+from service.core.verification import partition_of
+from service.store import keys as redis_keys
+from service.store.lost_messages import RedisLostMessages
+from tests.store.engines import INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, sid_of
+
+PAUSE_MS = 10 * MINUTE_MS
+
+
+async def _typed(stores):
+    """Issue a verification, lose its SID, and type its code."""
+    verification = await stores.issue("111111")
+    await stores.check(verification, "111111")
+    return verification
+
+
+async def _claim(stores, verification):
+    """Claim a look in the partition of a verification."""
+    return await RedisLostMessages(stores.scripts, stores.keyring).claim(partition_of(verification.id))
+
+
+async def _ended(stores, lost, outcome, **more):
+    """Say what a look came to."""
+    await RedisLostMessages(stores.scripts, stores.keyring).looked_up(lost, outcome, **more)
+
+
+async def test_a_look_is_due_a_minute_after_the_code_was_typed(stores):
+    """A claim tells the number, the instant and the digest of the one send whose code was typed, and no other's."""
+    verification = await stores.issue("222222")
+    verification = await stores.resend(verification, "111111")
+    await stores.check(verification, "111111")
+    assert await _claim(stores, verification) is None
+    stores.time_passes(MINUTE_MS)
+    lost = await _claim(stores, verification)
+    assert (lost.verification_id, lost.send_number, lost.to) == (verification.id, 2, NUMBER)
+    assert lost.digests == set(stores.keyring.code_digests(verification.id, "111111")[:1])
+    assert lost.sent_at_ms == (await stores.read(verification)).sends[1].sent_at_ms
+
+
+async def test_two_looks_ten_minutes_apart_and_no_third(stores):
+    """Who claims a look pushes the next one away; after the second nothing is looked for."""
+    verification = await _typed(stores)
+    stores.time_passes(MINUTE_MS)
+    assert await _claim(stores, verification)
+    assert await _claim(stores, verification) is None
+    stores.time_passes(PAUSE_MS - MINUTE_MS)
+    assert await _claim(stores, verification) is None
+    stores.time_passes(MINUTE_MS)
+    assert await _claim(stores, verification)
+    stores.time_passes(PAUSE_MS)
+    assert await _claim(stores, verification) is None
+    assert not stores.admin.exists(redis_keys.lookups(partition_of(verification.id)))
+
+
+async def test_a_second_check_makes_no_second_look(stores):
+    """The same code typed again changes neither when it is looked for nor how often."""
+    verification = await _typed(stores)
+    stores.time_passes(MINUTE_MS // 2)
+    await stores.check(verification, "111111")
+    stores.time_passes(MINUTE_MS // 2)
+    assert await _claim(stores, verification)
+
+
+async def test_a_failed_look_is_given_back(stores):
+    """Twilio's failure costs no look: it is due again after the pause that was asked for."""
+    verification = await _typed(stores)
+    stores.time_passes(MINUTE_MS)
+    for _ in range(5):
+        lost = await _claim(stores, verification)
+        await _ended(stores, lost, LookupOutcome.FAILED, again_in_ms=MINUTE_MS)
+        assert await _claim(stores, verification) is None
+        stores.time_passes(MINUTE_MS)
+    assert await _claim(stores, verification)
+    stores.time_passes(PAUSE_MS)
+    assert await _claim(stores, verification)
+    assert (await stores.stats.totals())["lookup:failed"] == 5
+
+
+async def test_a_look_that_found_nothing_is_not_given_back(stores):
+    """Only a failure brings the next look forward."""
+    verification = await _typed(stores)
+    stores.time_passes(MINUTE_MS)
+    await _ended(stores, await _claim(stores, verification), LookupOutcome.NOT_FOUND)
+    assert await _claim(stores, verification) is None
+    assert (await stores.stats.totals())["lookup:not_found"] == 1
+
+
+async def test_who_was_overtaken_gives_nothing_back(stores):
+    """A look that another worker has claimed since its pause passed is not its first claimer's any more."""
+    verification = await _typed(stores)
+    stores.time_passes(MINUTE_MS)
+    slow = await _claim(stores, verification)
+    stores.time_passes(PAUSE_MS)
+    slow = replace(slow, claimed_until_ms=slow.claimed_until_ms - PAUSE_MS)  # as every instant in Redis
+    assert await _claim(stores, verification)
+    await _ended(stores, slow, LookupOutcome.FAILED, again_in_ms=0)
+    assert await _claim(stores, verification) is None
+
+
+async def test_a_sid_ends_the_look(stores):
+    """Whoever brings the SID home, nobody looks for it afterwards."""
+    verification = await _typed(stores)
+    assert await stores.deliver(verification) is True
+    assert not stores.admin.exists(redis_keys.lookups(partition_of(verification.id)))
+    assert await stores.pending() == [sid_of(verification)]
+
+
+async def test_what_is_gone_is_forgotten_on_the_way(stores):
+    """Entries without a record, or in another shape, hold up nobody and bring nothing back."""
+    verification = await _typed(stores)
+    key = redis_keys.lookups(partition_of(verification.id))
+    stores.admin.zadd(key, {f"ve_{verification.id[3]}{'0' * 31}|1": 1, "nonsense": 2, "|1": 3})
+    stores.time_passes(MINUTE_MS)
+    lost = await _claim(stores, verification)
+    assert lost.verification_id == verification.id
+    assert stores.admin.zcard(key) == 1
+    assert stores.admin.keys("otp:{*}:v:*") == [redis_keys.verification(verification.id).encode()]
+
+
+async def test_a_process_without_the_key_leaves_the_look_to_others(stores):
+    """A number sealed under a key that this process lacks cannot be looked for here, and costs no look."""
+    verification = await _typed(stores)
+    stores.time_passes(MINUTE_MS)
+    assert await _claim(stores.under(keyring=Keyring([NEW_SECRET], INDEX_KEY)), verification) is None
+    stores.time_passes(PAUSE_MS)
+    assert await _claim(stores, verification)
+    stores.time_passes(PAUSE_MS)
+    assert await _claim(stores, verification)

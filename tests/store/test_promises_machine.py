@@ -1,0 +1,439 @@
+"""The promises as a state machine: any order of steps, on a real Valkey, against a model in plain Python.
+
+Each rule takes one step on the stores, asks the model what it must come to, and tells the model. After each step
+everything that Redis holds is read in one go and compared. `make promises` plays more runs.
+"""
+
+import asyncio
+import hashlib
+import os
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import pytest
+import redis as redis_py
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from service.core.limits import Limits
+from service.core.ports import Limited, OtherBody, UnknownVerification
+from service.core.verification import Delivery
+from service.store import keys as redis_keys
+from tests.store.engines import (
+    NUMBER,
+    OTHER_NUMBER,
+    POLICY,
+    ROTATED,
+    Engine,
+    open_stores,
+    sid_of,
+    time_passes,
+)
+from tests.store.promises_model import (
+    DELAY_MS,
+    IDEMPOTENT_MS,
+    LATE_MS,
+    LEASE_MS,
+    MOST_ATTEMPTS,
+    MOST_FAILED,
+    MOST_IN_A_ROW,
+    MOST_PER_NUMBER,
+    MOST_SENDS,
+    RANKS,
+    STEP_MS,
+    TTL_MS,
+    WINDOW_MS,
+    Model,
+    ModelSend,
+    ModelVerification,
+)
+
+RUNS = int(os.environ.get("PROMISES_RUNS", "80"))
+CODES = ("111111", "222222", "333333", "444444")
+NEVER_SENT = "000000"
+STRANGER = "SM" + "f" * 32
+STATES = {"max_attempts_reached": b"locked"}
+MACHINE_POLICY = replace(
+    POLICY,
+    late_window_seconds=LATE_MS // 1000,
+    max_attempts=MOST_ATTEMPTS,
+    max_sends=MOST_SENDS,
+    number=Limits(((MOST_PER_NUMBER, WINDOW_MS),)),
+    failed_checks=Limits(((MOST_FAILED, WINDOW_MS),)),
+    most_failed_in_a_row=MOST_IN_A_ROW,
+)
+# Everything that Redis holds, at one instant.
+_DUMP = """
+local dump, read = {}, {hash = {'HGETALL'}, zset = {'ZRANGE', 0, -1}}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local command, first, last = unpack(read[redis.call('TYPE', key).ok])
+  local content = first and redis.call(command, key, first, last) or redis.call(command, key)
+  dump[#dump + 1] = {key, redis.call('PTTL', key), content}
+end
+return dump
+"""
+
+
+has_verifications = precondition(lambda self: self.model.all)
+recent = st.sampled_from((0, 0, 0, 1, 1, 2))  # how many verifications came after the one that is meant
+outcomes = st.sampled_from(("takes it", "takes it", "takes it", "is silent", "is not asked", "refuses", "is busy"))
+keys = st.sampled_from((None, None, None, "k1", "k2"))
+asked = st.sampled_from(
+    ((None, None),) * 6 + ((NUMBER, None), (OTHER_NUMBER, None), (None, "login"), (None, "payment"))
+)
+
+
+class Promises(RuleBasedStateMachine):
+    """Issues, resends, checks, cancels, delivers, confirms, waits; and knows what each step must come to."""
+
+    def __init__(self, stores, run):
+        super().__init__()
+        self.run = run
+        self.stores = stores
+        self.admin = stores.admin
+        self.admin.flushall()
+        self.model = Model()
+        self.held = []
+
+    @initialize(strict=st.booleans())
+    def choose_policy(self, strict):
+        self.model.strict = strict
+        self.stores = self.stores.under(supersede_codes=strict)
+
+    # --- sends --------------------------------------------------------------------------------
+
+    @rule(
+        to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)),
+        purpose=st.sampled_from(("login", "payment")),
+        code=st.sampled_from(CODES),
+        twilio=outcomes,
+    )
+    def issue(self, to, purpose, code, twilio):
+        if self.model.limited(to):
+            with pytest.raises(Limited):
+                self.run(self.stores.issue(code, to=to, purpose=purpose))
+            return
+        real = self.run(self.stores.issue(code, to=to, purpose=purpose, ttl_seconds=TTL_MS // 1000))
+        verification = ModelVerification(real, to, purpose, [ModelSend(1, code, self.model.now)], self.life())
+        self.model.sent_to[to].append(verification.sends[0])
+        self.model.all.append(verification)
+        self.twilio_answers(verification, twilio)
+
+    @has_verifications
+    @rule(which=recent, code=st.sampled_from(CODES), twilio=outcomes)
+    def resend(self, which, code, twilio):
+        verification = self.recent(which)
+        refusal = self.model.why_no_resend(verification, code)
+        if refusal:
+            with pytest.raises(refusal):
+                self.run(self.stores.resend(verification.real, code))
+            return
+        self.run(self.stores.resend(verification.real, code))
+        verification.sends.append(ModelSend(len(verification.sends) + 1, code, self.model.now))
+        verification.lives_until_ms = max(verification.lives_until_ms, self.life())
+        self.model.sent_to[verification.to].append(verification.sends[-1])
+        self.twilio_answers(verification, twilio)
+
+    def twilio_answers(self, verification, twilio):
+        """Do what follows on Twilio's answer to the newest send."""
+        send = verification.sends[-1]
+        if twilio == "takes it":
+            send.sid, send.status = sid_of(verification, send.number), "queued"
+            self.model.send_of[send.sid] = send
+            assert self.run(self.stores.deliver(verification, send.number)) is False
+        elif twilio == "is silent":
+            self.run(self.stores.verifications.note_handed(verification.id, send.number))
+            send.is_noted = True
+        elif twilio != "is not asked":
+            self.take_back(verification, send, passing=twilio == "is busy")
+
+    @has_verifications
+    @rule(which=recent, passing=st.booleans())
+    def twilio_refuses_late(self, which, passing):
+        """Take the newest send back after other things have happened, as only is done while Twilio cannot have it."""
+        verification = self.recent(which)
+        send = verification.sends[-1]
+        if not send.was_handed and not send.taken_back:
+            self.take_back(verification, send, passing=passing)
+
+    def take_back(self, verification, send, *, passing):
+        step = self.stores.verifications.refuse(verification.real, send.number, error_code=21211, passing=passing)
+        if self.model.forgotten(verification):
+            with pytest.raises(UnknownVerification):
+                self.run(step)
+            return
+        self.run(step)
+        verification.take_back(send, passing=passing, now=self.model.now)
+        if send in self.model.sent_to[verification.to]:
+            self.model.sent_to[verification.to].remove(send)
+
+    @has_verifications
+    @rule(
+        which=recent,
+        number=st.sampled_from((1, 1, 1, 2, 2, 3, 4)),
+        status=st.sampled_from(list(RANKS)),
+        sid_is_foreign=st.sampled_from((False, False, False, True)),
+    )
+    def twilio_says(self, which, number, status, sid_is_foreign):
+        """Twilio's answer or a callback: late, doubled, out of order, for an unknown send, with a foreign SID."""
+        verification = self.recent(which)
+        send = verification.sends[number - 1] if number <= len(verification.sends) else None
+        if send and (send.taken_back or (sid_is_foreign and send.sid is None)):
+            return
+        sid = STRANGER if sid_is_foreign else sid_of(verification, number)
+        enqueued = self.run(self.stores.deliver(verification, number, sid=sid, status=Delivery(status)))
+        if send is None or sid_is_foreign or self.model.forgotten(verification):
+            assert enqueued is False
+            return
+        assert enqueued is (send.feedback == "awaiting_sid")
+        send.sid = sid
+        self.model.send_of[sid] = send
+        if enqueued:
+            self.model.enqueue(send)
+        if RANKS[status] > RANKS[send.status]:
+            send.status = status
+
+    @has_verifications
+    @rule(which=recent)
+    def cancel(self, which):
+        verification = self.recent(which)
+        if self.model.forgotten(verification):
+            with pytest.raises(UnknownVerification):
+                self.run(self.stores.verifications.cancel(verification.id))
+            return
+        self.run(self.stores.verifications.cancel(verification.id))
+        if verification.state == "pending" and not self.model.ended_by_time(verification):
+            verification.state = "canceled"
+
+    # --- checks -------------------------------------------------------------------------------
+
+    @has_verifications
+    @rule(which=recent, send=st.sampled_from((-1, -1, 0, 1)), asked=asked, key=keys)
+    def check_a_sent_code(self, which, send, asked, key):
+        """Type the code of the newest, the first or the second send."""
+        verification = self.recent(which)
+        self.check(verification, verification.sends[send % len(verification.sends)].code, asked, key)
+
+    @has_verifications
+    @rule(which=recent, code=st.sampled_from((*CODES, NEVER_SENT)), asked=asked, key=keys)
+    def check_any_code(self, which, code, asked, key):
+        """Type a guess, which may be the code of another verification."""
+        self.check(self.recent(which), code, asked, key)
+
+    def check(self, verification, code, asked, key):
+        to, purpose = asked
+        body = hashlib.sha256(f"{code}|{to}|{purpose}".encode()).hexdigest()[:16]
+        step = self.stores.check(verification, code, to=to, purpose=purpose, idempotency_key=key, fingerprint=body)
+        if self.model.forgotten(verification):
+            with pytest.raises(UnknownVerification):
+                self.run(step)
+            return
+        known = verification.answers.get(key)
+        if known and self.model.now - known[0] <= IDEMPOTENT_MS:
+            self.check_again(step, known, body)
+            return
+        verdict, send = self.model.expected(verification, code, to, purpose)
+        is_counted = not self.model.is_uncounted(verification)
+        enqueued = bool(is_counted and send and send.feedback == "none" and send.sid)
+        result = self.run(step)
+        assert (result.verdict, result.enqueued, result.replayed) == (verdict, enqueued, False)
+        if is_counted:
+            self.model.count_check(verification, verdict, send)
+            if key:
+                verification.answers[key] = (self.model.now, body, verdict)
+
+    def check_again(self, step, known, body):
+        """Repeat a check within its minute: the same answer for the same body, no answer for another."""
+        if known[1] != body:
+            with pytest.raises(OtherBody):
+                self.run(step)
+            return
+        result = self.run(step)
+        assert (result.verdict, result.replayed, result.enqueued) == (known[2], True, False)
+
+    # --- the worker ---------------------------------------------------------------------------
+
+    @precondition(lambda self: self.model.pending)
+    @rule(to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)), most=st.integers(1, 3))
+    def claim(self, to, most):
+        partition = self.stores.keyring.partition(to)
+        claim = self.run(self.stores.confirmations.claim(partition, lease_ms=LEASE_MS, most=most))
+        due = self.model.due(partition)
+        leased = {entry.sid for entry in claim.entries}
+        assert leased <= due
+        assert len(leased) == len(claim.entries) == min(most, len(due))
+        for entry in claim.entries:
+            self.model.pending[entry.sid] = self.model.now + LEASE_MS
+            self.model.leases[entry.sid] = entry.due_ms
+            self.held.append(entry)
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 9), refused=st.booleans())
+    def twilio_took_it(self, which, refused):
+        """Settle or fail an entry that some worker once held; only the holder of the lease may fail it."""
+        entry = self.held[which % len(self.held)]
+        step = self.stores.confirmations.fail(entry, "404") if refused else self.stores.confirmations.settle(entry)
+        is_holder = self.model.leases.get(entry.sid) == entry.due_ms
+        ends = entry.sid in self.model.pending and (is_holder or not refused)
+        assert self.run(step) is ends
+        if ends:
+            del self.model.pending[entry.sid]
+            self.model.send_of[entry.sid].feedback = "failed" if refused else "confirmed"
+            (self.model.failed if refused else self.model.confirmed).add(entry.sid)
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 9), was_tried=st.booleans())
+    def twilio_is_busy(self, which, was_tried):
+        """Postpone an entry that some worker once held; only the holder of the lease may."""
+        entry = self.held[which % len(self.held)]
+        is_holder = entry.sid in self.model.pending and self.model.leases.get(entry.sid) == entry.due_ms
+        step = self.stores.confirmations.postpone(entry, delay_ms=DELAY_MS, was_tried=was_tried)
+        assert self.run(step) is is_holder
+        if is_holder:
+            self.model.pending[entry.sid] = self.model.now + DELAY_MS
+            del self.model.leases[entry.sid]
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 9))
+    def replay(self, which):
+        entry = self.held[which % len(self.held)]
+        assert self.run(self.stores.confirmations.replay(entry)) is (entry.sid in self.model.failed)
+        if entry.sid in self.model.failed:
+            self.model.failed.remove(entry.sid)
+            self.model.enqueue(self.model.send_of[entry.sid])
+
+    # --- the operator -------------------------------------------------------------------------
+
+    @precondition(lambda self: any(self.model.limited(to) for to in self.model.streak))
+    @rule(to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)))
+    def release(self, to):
+        """Lift the locks of a number; its verifications stay as they are."""
+        self.run(self.stores.numbers.release(to))
+        self.model.release(to)
+
+    @has_verifications
+    @rule(to=st.sampled_from((NUMBER, OTHER_NUMBER)), meant=st.sampled_from((False, False, False, True)))
+    def erase(self, to, meant):
+        """Forget a number; what is pending for its messages stays pending."""
+        if not meant:  # else runs would be short lives
+            return
+        living = [each for each in self.model.all if each.to == to and not self.model.forgotten(each)]
+        assert self.run(self.stores.numbers.erase(to)).verifications == len(living)
+        self.model.release(to)
+        for verification in living:
+            verification.lives_until_ms = self.model.now
+        assert not self.run(self.stores.numbers.held(to))
+
+    # --- the world ----------------------------------------------------------------------------
+
+    @rule(steps=st.sampled_from((1, 1, 1, 2, 6)))
+    def time_passes(self, steps):
+        ms = steps * STEP_MS
+        time_passes(self.admin, ms)
+        self.model.now += ms
+        self.held = [replace(entry, due_ms=entry.due_ms - ms) for entry in self.held]
+        self.model.leases = {sid: due_ms - ms for sid, due_ms in self.model.leases.items()}
+
+    @precondition(lambda self: self.stores.keyring is not ROTATED)
+    @rule()
+    def keys_rotate(self):
+        self.stores = self.stores.under(ROTATED)
+
+    # --- hands ------------------------------------------------------------------------------
+
+    def life(self):
+        """Tell until when a record lives whose newest code was sent now."""
+        return self.model.now + TTL_MS + LATE_MS
+
+    def recent(self, which):
+        return self.model.all[-1 - which % len(self.model.all)]
+
+    # --- what must hold after every step ------------------------------------------------------
+
+    @invariant()
+    def redis_holds_what_was_promised(self):
+        dump = self.admin.eval(_DUMP, 0)
+        assert [key for key, pttl, _ in dump if pttl < 0] == [], "every key has a TTL"
+        held = {key.decode(): content for key, _, content in dump}
+        assert _members(held, ":outbox") == set(self.model.pending), "no entry is lost, none is invented"
+        assert _fields(held, ":outbox:info") == set(self.model.pending)
+        assert _members(held, ":failed") == _fields(held, ":failed:info") == self.model.failed
+        alive = {redis_keys.verification(each.id): each for each in self.model.all if not self.model.forgotten(each)}
+        assert {key for key in held if ":v:" in key} == set(alive), "no write revives an expired record"
+        for key, verification in alive.items():
+            self.record_agrees(verification, dict(zip(held[key][::2], held[key][1::2], strict=True)))
+
+        for to, streak in self.model.streak.items():
+            record = held.get(self.stores.number_key(to), [])
+            told = dict(zip(record[::2], record[1::2], strict=True)).get(b"streak", b"0")
+            assert int(told) == streak, "failed checks in a row are counted until an approval"
+
+    def record_agrees(self, verification, record):
+        state = STATES.get(verification.state, verification.state.encode())
+        assert record[b"st"] == state
+        assert (int(record[b"at"]), int(record[b"n"])) == (verification.attempts, len(verification.sends))
+        for send in verification.sends:
+            told = {name: record.get(f"{name}:{send.number}".encode(), b"").decode() for name in "sfd"}
+            assert told["s"] == (send.sid or "")
+            assert told["f"] == ("" if send.feedback == "none" else send.feedback)
+            assert told["d"][1:] == (("unknown" if send.is_noted else "") if send.status == "unknown" else send.status)
+
+    @invariant()
+    def every_entry_has_its_place(self):
+        """Each message whose right code was checked is pending, failed, confirmed or waiting: in exactly one place."""
+        told = {sid: send.feedback for sid, send in self.model.send_of.items()}
+        for place in ("pending", "failed", "confirmed"):
+            assert {sid for sid, feedback in told.items() if feedback == place} == set(getattr(self.model, place))
+        for verification in self.model.all:
+            if verification.approved_send:
+                assert verification.approved_send.feedback in ("awaiting_sid", "pending", "confirmed", "failed")
+
+
+def _members(held, end):
+    return {sid.decode() for key, content in held.items() if key.endswith(end) for sid in content}
+
+
+def _fields(held, end):
+    return {sid.decode() for key, content in held.items() if key.endswith(end) for sid in content[::2]}
+
+
+def _run_machine(url, **profile):
+    """Run the machine on a Valkey, in an event loop of its own."""
+    with redis_py.Redis.from_url(url) as admin, asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        stores = runner.run(stack.enter_async_context(open_stores(Engine("valkey", url, admin), policy=MACHINE_POLICY)))
+        try:
+            run_state_machine_as_test(
+                lambda: Promises(stores, runner.run),
+                settings=settings(
+                    deadline=None,
+                    print_blob=True,
+                    database=None,
+                    suppress_health_check=list(HealthCheck),
+                    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+                    **profile,
+                ),
+            )
+        finally:
+            runner.run(stack.aclose())
+            admin.flushall()
+
+
+def test_the_promises_hold_in_any_order_of_steps(valkey):
+    """Whatever the order of steps, codes are accepted once, entries stay until they are posted, nothing is immortal."""
+    _run_machine(valkey, max_examples=25, stateful_step_count=40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + 2 * RUNS)
+def test_the_promises_hold_in_many_long_runs(valkey):
+    """The same promises, in many runs of up to fifty steps."""
+    _run_machine(valkey, max_examples=RUNS, stateful_step_count=50)

@@ -1,0 +1,486 @@
+"""Issuing, resending, delivering, taking back and ending in Redis, on every engine."""
+
+import time
+
+import pytest
+
+from service.core.keyring import Keyring
+from service.core.limits import Limits
+from service.core.ports import (
+    AlreadySent,
+    IdTaken,
+    Limited,
+    NotPending,
+    SameCode,
+    SendsExhausted,
+    StoreUnavailable,
+    UnknownVerification,
+    WrittenSend,
+)
+from service.core.verification import Delivery, Feedback, Status, Verdict
+from service.store import keys as redis_keys
+from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, ROTATED, sid_of
+
+STRANGER = "SM" + "f" * 32
+
+
+EVERYTHING = {
+    "locale": "de", "reference": "order 7", "web_origin": "example.com", "code_length": 8, "purpose": "payment",
+    "client_tag": "t" * 22, "key_tag": "k" * 22, "owner": "o" * 12, "is_test": True, "ttl_seconds": 30,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [{}, EVERYTHING, {"app_hash": "FA+9qCX9VSu"}], ids=["nothing", "all", "app hash"])
+async def test_what_is_issued_is_read_back(stores, asked):
+    """The answer to an issue is what a read finds, and every particular comes back as it was written."""
+    new = stores.new(**asked)
+    issued = await stores.verifications.issue(new, b"d" * 16)
+    assert issued == await stores.verifications.read(new.id)
+    assert {name: getattr(issued, name) for name in new._fields} == new._asdict()
+    assert (issued.status, issued.attempts, len(issued.sends)) == (Status.PENDING, 0, 1)
+    assert issued.expires_at_ms == issued.created_at_ms + new.ttl_seconds * 1000
+
+
+async def test_nobody_elses_key_reads_or_cancels(stores):
+    """Under another owner a verification is unknown to reading and canceling, and stays pending."""
+    verification = await stores.sent("111111", owner="a" * 12)
+    for step in (stores.verifications.read, stores.verifications.cancel):
+        with pytest.raises(UnknownVerification):
+            await step(verification.id, owner="b" * 12)
+    assert (await stores.verifications.read(verification.id, owner="a" * 12)).status is Status.PENDING
+    assert (await stores.verifications.cancel(verification.id, owner="a" * 12)).status is Status.CANCELED
+
+
+async def test_redis_holds_no_number_and_no_code(stores):
+    """Neither the number nor a code stands anywhere in Redis, key names included (promise 8)."""
+    verification = await stores.sent("471193")
+    await stores.resend(verification, "582204")
+    await stores.check(verification, "582204", to=NUMBER)
+    for key in stores.admin.scan_iter():
+        content = key + stores.admin.dump(key)
+        assert [word for word in (NUMBER[1:], NUMBER[2:], "471193", "582204") if word.encode() in content] == []
+
+
+async def test_an_id_is_never_taken_twice(stores):
+    """A second verification with the same id is refused, and the first one stays."""
+    new = stores.new()
+    await stores.verifications.issue(new, stores.keyring.code_digests(new.id, "111111")[0])
+    with pytest.raises(IdTaken):
+        await stores.verifications.issue(new, b"x" * 16)
+    assert await stores.verdict(new, "111111") is Verdict.APPROVED
+
+
+async def test_a_number_sealed_under_a_forgotten_key_is_not_readable(stores):
+    """A record whose key is no longer listed is unavailable, never empty or another's; with the key it is back."""
+    verification = await stores.sent("111111")
+    without = stores.under(Keyring([NEW_SECRET], INDEX_KEY))
+    for step in (without.read(verification), without.check(verification, "111111")):
+        with pytest.raises(StoreUnavailable):
+            await step
+    standing = await stores.under(ROTATED).read(verification)
+    assert (standing.to, standing.attempts) == (NUMBER, 0)
+
+
+async def test_time_is_the_servers(stores, monkeypatch):
+    """An application host whose clock is an hour off changes no instant and no TTL (promise 11)."""
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    before = stores.admin.time()
+    verification = await stores.sent("111111")
+    after = stores.admin.time()
+    assert before[0] * 1000 <= verification.created_at_ms <= after[0] * 1000 + 1000
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_a_resend_adds_a_send_and_lengthens_the_life(stores):
+    """A resend has its own number, instant and expiry; the attempts go on counting."""
+    verification = await stores.sent("111111")
+    await stores.check(verification, "000000")
+    stores.time_passes(CODE_TTL_MS // 2)
+    resent = await stores.resend(verification, "222222")
+    assert [send.number for send in resent.sends] == [1, 2]
+    assert (resent.attempts, resent.status) == (1, Status.PENDING)
+    assert resent.expires_at_ms == resent.sends[1].sent_at_ms + CODE_TTL_MS
+    stores.time_passes(FORGOTTEN_MS - CODE_TTL_MS // 4)
+    assert (await stores.read(verification)).status is Status.EXPIRED
+
+
+async def test_no_two_sends_carry_the_same_code(stores):
+    """A code that an earlier send carries is refused, also when it was written under an older key."""
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    for keyring in (stores.keyring, ROTATED):
+        for code in ("111111", "222222"):
+            with pytest.raises(SameCode):
+                await stores.under(keyring).resend(verification, code)
+    assert len((await stores.read(verification)).sends) == 2
+
+
+async def test_the_sends_of_a_verification_are_limited(stores):
+    """After the most sends no further one is written."""
+    stores = stores.under(max_sends=2)
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    with pytest.raises(SendsExhausted):
+        await stores.resend(verification, "333333")
+    assert len((await stores.read(verification)).sends) == 2
+
+
+@pytest.mark.parametrize("end", ["approved", "canceled", "max_attempts_reached", "expired", "failed"])
+async def test_what_has_ended_gets_no_further_send(stores, end):
+    """A verification in any end state refuses a resend, tells its state, and keeps it."""
+    verification = await stores.issue("111111")
+    if end == "approved":
+        await stores.check(verification, "111111")
+    elif end == "canceled":
+        await stores.verifications.cancel(verification.id)
+    elif end == "max_attempts_reached":
+        for _ in range(5):
+            await stores.check(verification, "000000")
+    elif end == "expired":
+        stores.time_passes(CODE_TTL_MS)
+    else:
+        await stores.verifications.refuse(verification, 1, error_code=21211, passing=False)
+    with pytest.raises(NotPending) as ended:
+        await stores.resend(verification, "222222")
+    assert ended.value.verification.status == end
+    assert (await stores.verifications.cancel(verification.id)).status == end
+
+
+async def test_a_code_typed_before_its_sid_waits_for_it(stores):
+    """The confirmation of a send without SID waits, and is pending by the delivery that brings the SID, once."""
+    verification = await stores.issue("111111")
+    result = await stores.check(verification, "111111")
+    assert (result.verdict, result.enqueued) == (Verdict.APPROVED, False)
+    assert await stores.feedback(verification) == [Feedback.AWAITING_SID]
+    assert await stores.pending() == []
+    assert await stores.deliver(verification, 1, status=Delivery.DELIVERED) is True
+    assert await stores.deliver(verification, 1, status=Delivery.DELIVERED) is False
+    assert await stores.feedback(verification) == [Feedback.PENDING]
+    assert await stores.pending() == [sid_of(verification)]
+
+
+async def test_the_sid_of_another_send_frees_nothing(stores):
+    """A confirmation waits for the SID of its own send, whether another send's is known before or comes after."""
+    for known_before in (True, False):
+        verification = await stores.issue("111111")
+        await stores.resend(verification, "222222")
+        if known_before:
+            await stores.deliver(verification, 2)
+        assert (await stores.check(verification, "111111")).enqueued is False
+        assert await stores.deliver(verification, 2) is False
+        assert await stores.feedback(verification) == [Feedback.AWAITING_SID, Feedback.NONE]
+        assert await stores.pending() == []
+
+
+async def test_a_waiting_confirmation_survives_an_entry_that_cannot_be_written(stores):
+    """When the entry cannot be written the SID is not taken either, so that the next callback tries again."""
+    verification = await stores.issue("111111")
+    await stores.check(verification, "111111")
+    pending = f"otp:{{{verification.id[3]}}}:outbox"
+    stores.admin.set(pending, "in the way", ex=60)
+    with pytest.raises(StoreUnavailable):
+        await stores.deliver(verification)
+    stores.admin.delete(pending)
+    assert await stores.feedback(verification) == [Feedback.AWAITING_SID]
+    assert await stores.deliver(verification) is True
+
+
+async def test_strangers_change_nothing(stores):
+    """A delivery for an unknown verification or send, or with another SID, leaves everything as it was."""
+    verification = await stores.sent("111111")
+    before = stores.record(verification)
+    assert await stores.verifications.deliver(stores.new().id, 1, sid=STRANGER, status=Delivery.READ) is False
+    for send, sid in ((1, STRANGER), (2, STRANGER), (0, STRANGER)):
+        assert await stores.deliver(verification, send, sid=sid, status=Delivery.READ) is False
+    assert stores.record(verification) == before
+
+
+async def test_deliveries_never_go_back(stores):
+    """Statuses come in any order and twice; the later stage stays, the first end stays, `unknown` says nothing."""
+    verification = await stores.sent("111111")
+    told = [Delivery.SENT, Delivery.QUEUED, Delivery.UNKNOWN, Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.SENT]
+    seen = []
+    for status in (*told, Delivery.READ, Delivery.DELIVERED):
+        await stores.deliver(verification, 1, status=status)
+        seen.append((await stores.read(verification)).sends[0].status)
+    assert seen == [Delivery.SENT] * 3 + [Delivery.DELIVERED] * 3 + [Delivery.READ] * 2
+
+
+async def test_the_reason_of_a_failed_delivery_is_kept(stores):
+    """Twilio's error code stays with the send that failed."""
+    verification = await stores.sent("111111")
+    await stores.deliver(verification, 1, status=Delivery.UNDELIVERED, error_code=30003)
+    send = (await stores.read(verification)).sends[0]
+    assert (send.status, send.error_code) == (Delivery.UNDELIVERED, 30003)
+
+
+async def test_the_sender_of_the_latest_stage_is_kept(stores):
+    """The sender is that of the highest stage, in whatever order the callbacks come; the first one known stays."""
+    verification = await stores.sent("111111")
+
+    async def told(status, sender):
+        await stores.deliver(verification, 1, status=status, sender=sender)
+        kept = stores.admin.hget(redis_keys.verification(verification.id), "fr:1")
+        return kept and kept.decode()
+
+    assert await told(Delivery.UNKNOWN, None) is None
+    assert await told(Delivery.QUEUED, "rcs:acme") == "rcs:acme"
+    assert await told(Delivery.DELIVERED, "+15005550006") == "+15005550006"
+    assert await told(Delivery.SENT, "rcs:acme") == "+15005550006"
+    assert await told(Delivery.READ, None) == "+15005550006"
+
+
+async def test_a_refused_only_send_fails_the_verification(stores):
+    """When Twilio refuses the only send for good the verification has failed and its code is worth nothing."""
+    verification = await stores.issue("111111")
+    refused = await stores.verifications.refuse(verification, 1, error_code=21211, passing=False)
+    assert refused.status is Status.FAILED
+    assert (refused.sends[0].status, refused.sends[0].error_code) == (Delivery.FAILED, 21211)
+    assert await stores.verdict(verification, "111111") is Verdict.WRONG_CODE
+
+
+async def test_a_refused_resend_leaves_the_earlier_code(stores):
+    """When a later send is refused for good the earlier one goes on, and the refused code may be drawn again."""
+    verification = await stores.sent("111111")
+    resent = await stores.resend(verification, "222222")
+    refused = await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
+    assert (refused.status, refused.expires_at_ms) == (Status.PENDING, verification.expires_at_ms)
+    assert [send.status for send in refused.sends] == [Delivery.QUEUED, Delivery.FAILED]
+    assert await stores.verdict(verification, "222222") is Verdict.WRONG_CODE
+    await stores.resend(verification, "222222")
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_a_resend_that_twilio_was_too_busy_for_leaves_no_trace(stores):
+    """A resend which certainly was not sent costs neither a send nor time: the verification stands as before it."""
+    stores = stores.under(max_sends=2)
+    verification = await stores.sent("111111")
+    before = await stores.read(verification)
+    for code in ("222222", "333333"):
+        resent = await stores.resend(verification, code)
+        after = await stores.verifications.refuse(resent, 2, error_code=None, passing=True)
+        assert (after.sends, after.expires_at_ms) == (before.sends, before.expires_at_ms)
+        assert await stores.verdict(verification, code) is Verdict.WRONG_CODE
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "222222") is Verdict.APPROVED
+    assert await stores.pending() == [sid_of(verification, 2)]
+
+
+async def test_a_verification_ends_with_its_newest_code_that_was_sent(stores):
+    """A refused resend does not keep a verification pending whose only code has expired."""
+    verification = await stores.sent("111111")
+    stores.time_passes(CODE_TTL_MS // 2)
+    resent = await stores.resend(verification, "222222")
+    await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
+    stores.time_passes(CODE_TTL_MS // 2)
+    assert (await stores.read(verification)).status is Status.EXPIRED
+    assert (await stores.verifications.cancel(verification.id)).status is Status.EXPIRED
+    with pytest.raises(NotPending):
+        await stores.resend(verification, "333333")
+
+
+async def test_a_waiting_confirmation_keeps_its_record_for_an_hour(stores):
+    """However short the late window, a code typed before its SID waits an hour for it."""
+    stores = stores.under(late_window_seconds=0)
+    verification = await stores.issue("111111")
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+    stores.time_passes(59 * MINUTE_MS)
+    assert await stores.deliver(verification) is True
+    assert await stores.pending() == [sid_of(verification)]
+
+
+async def test_a_resend_after_a_refused_one_is_the_newest(stores):
+    """Once a further message may have gone out it is that one whose expiry and whose code count."""
+    stores = stores.under(supersede_codes=True)
+    verification = await stores.sent("111111")
+    stores.time_passes(MINUTE_MS)
+    resent = await stores.resend(verification, "222222")
+    await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
+    stores.time_passes(MINUTE_MS)
+    resent = await stores.resend(verification, "333333")
+    await stores.deliver(verification, 3)
+    assert resent.expires_at_ms == resent.sends[2].sent_at_ms + CODE_TTL_MS
+    assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
+    assert await stores.verdict(verification, "333333") is Verdict.APPROVED
+
+
+async def test_a_send_knows_which_request_asked_for_it(stores):
+    """The key that asked for a resend stays with that send alone, and goes with a send that was never sent."""
+    verification = await stores.sent("111111")
+    for code, request in (("222222", "k1"), ("333333", None), ("444444", "k2")):
+        digests = stores.keyring.code_digests(verification.id, code)
+        verification = await stores.verifications.resend(verification, digests, request=request)
+    assert [send.request for send in verification.sends] == [None, "k1", None, "k2"]
+    await stores.verifications.refuse(verification, 4, error_code=None, passing=True)
+    resent = await stores.resend(verification, "555555")
+    assert [send.request for send in resent.sends] == [None, "k1", None, None]
+    refused = await stores.verifications.refuse(verification, 2, error_code=30006, passing=False)
+    assert [send.request for send in refused.sends] == [None] * 4
+
+
+@pytest.mark.parametrize("asked_first", [1, 2])
+async def test_a_request_adds_one_send_however_often_it_asks(stores, asked_first):
+    """A request that has had its send is told so and shown the record; nothing is written and no limit drawn on."""
+    stores = stores.under(number=Limits(((4, CODE_TTL_MS),)), max_sends=3)
+    verification = await stores.sent("111111")
+    codes = {1: "222222", 2: "333333"}
+    for number, code in codes.items():
+        request = "k1" if number == asked_first else None
+        digests = stores.keyring.code_digests(verification.id, code)
+        await stores.verifications.resend(verification, digests, request=request)
+    before, number_before = stores.record(verification), stores.number_record()
+    digests = stores.keyring.code_digests(verification.id, "444444")
+    with pytest.raises(AlreadySent) as already:
+        await stores.verifications.resend(verification, digests, request="k1")
+    assert already.value.verification == await stores.read(verification)
+    assert (stores.record(verification), stores.number_record()) == (before, number_before)
+    await stores.check(verification, codes[asked_first])
+    with pytest.raises(AlreadySent) as already:  # also when its code has been typed meanwhile
+        await stores.verifications.resend(verification, digests, request="k1")
+    assert already.value.verification.status is Status.APPROVED
+
+
+async def test_a_resend_under_a_newer_key_is_not_checked_without_it(stores):
+    """Who lacks the key of the newest send decides none, and the check costs no attempt; who has it decides all."""
+    behind, ahead = stores, stores.under(ROTATED)
+    verification = await behind.sent("111111")
+    await ahead.resend(verification, "222222")
+    for code in ("111111", "222222", "000000"):
+        with pytest.raises(StoreUnavailable):
+            await behind.check(verification, code)
+    assert (await ahead.read(verification)).attempts == 0
+    assert await ahead.verdict(verification, "111111", to=NUMBER) is Verdict.APPROVED
+    assert (await ahead.read(verification)).to == NUMBER
+
+
+async def test_a_resend_shortens_no_waiting(stores):
+    """A superseded code that waits for its SID keeps its hour, though the resend's own life would be shorter."""
+    stores = stores.under(late_window_seconds=0, supersede_codes=True)
+    verification = await stores.issue("111111")
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
+    await stores.resend(verification, "333333")
+    stores.time_passes(59 * MINUTE_MS)
+    assert await stores.deliver(verification, 1) is True
+    assert await stores.pending() == [sid_of(verification, 1)]
+
+
+@pytest.mark.parametrize("passing", [True, False])
+async def test_a_message_that_was_not_sent_gives_the_limit_back(stores, passing):
+    """A send that Twilio was too busy for, or refused for good, costs the number nothing: another is free."""
+    stores = stores.under(number=Limits(((1, CODE_TTL_MS),)))
+    verification = await stores.issue("111111")
+    refused = await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    assert refused.resend_at_ms < verification.resend_at_ms
+    await stores.issue("111111")
+    with pytest.raises(Limited):
+        await stores.issue("111111")
+
+
+@pytest.mark.parametrize("passing", [True, False])
+async def test_a_number_that_nothing_was_sent_to_leaves_no_record(stores, passing):
+    """When its only send is taken back nothing is remembered of a number, unless a check of it has failed before."""
+    verification = await stores.issue("111111")
+    await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    assert not stores.admin.exists(stores.number_key())
+    verification = await stores.issue("111111")
+    await stores.check(verification, "000000")
+    await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    assert stores.number_record() == {b"streak": b"1"}
+
+
+@pytest.mark.parametrize(("passing", "seconds"), [(True, 60), (False, FORGOTTEN_MS // 1000)])
+async def test_a_verification_that_twilio_was_too_busy_for_is_kept_for_a_minute(stores, passing, seconds):
+    """What a flood can leave while Twilio is busy goes after a minute; what Twilio refused for good stays."""
+    verification = await stores.issue("111111")
+    await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    assert seconds - 20 < stores.admin.ttl(redis_keys.verification(verification.id)) <= seconds
+    assert (await stores.read(verification)).status is Status.FAILED
+
+
+def _written(stores, verification, code, *, after):
+    return WrittenSend(verification.id, verification.to, stores.keyring.code_digests(verification.id, code)[0], after)
+
+
+async def test_a_send_is_taken_back_by_its_code(stores):
+    """A resend of which only the code is known leaves no trace, at the record and at the number, however often."""
+    stores = stores.under(number=Limits(((2, CODE_TTL_MS),)))
+    verification = await stores.sent("111111")
+    before, number_before = await stores.read(verification), stores.number_record()
+    await stores.resend(verification, "222222")
+    await stores.verifications.take_back(_written(stores, verification, "222222", after=1))
+    assert (await stores.read(verification))._replace(resend_at_ms=0) == before._replace(resend_at_ms=0)
+    assert stores.number_record() == number_before
+    with pytest.raises(UnknownVerification):
+        await stores.verifications.take_back(_written(stores, verification, "222222", after=1))
+    assert await stores.verdict(verification, "222222") is Verdict.WRONG_CODE
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_a_send_that_was_there_before_is_not_taken_back(stores):
+    """Who drew the code of an earlier send, and did not hear that it was refused, takes nothing away."""
+    verification = await stores.sent("111111")
+    await stores.resend(verification, "222222")
+    before = stores.record(verification)
+    for code, after in (("111111", 2), ("222222", 2), ("333333", 1), ("333333", 2)):
+        with pytest.raises(UnknownVerification):
+            await stores.verifications.take_back(_written(stores, verification, code, after=after))
+    assert stores.record(verification) == before
+
+
+async def test_an_issue_is_taken_back_by_its_code(stores):
+    """An only send that was never handed to Twilio fails its verification, which goes within a minute."""
+    verification = await stores.issue("111111")
+    await stores.verifications.take_back(_written(stores, verification, "111111", after=0))
+    assert (await stores.read(verification)).status is Status.FAILED
+    assert 0 < stores.admin.ttl(redis_keys.verification(verification.id)) <= 60
+    assert not stores.admin.exists(stores.number_key())
+
+
+async def test_one_send_taken_back_gives_one_send_back(stores):
+    """When two sends fell on one millisecond, taking one back gives the number one send back, not two."""
+    stores = stores.under(number=Limits(((2, CODE_TTL_MS),)))
+    verification = await stores.issue("111111")
+    await stores.issue("111111")
+    instant = verification.sends[0].sent_at_ms
+    stores.admin.hset(stores.number_key(), "sends", f"{instant},{instant}")
+    await stores.verifications.refuse(verification, 1, error_code=None, passing=True)
+    await stores.issue("111111")
+    with pytest.raises(Limited):
+        await stores.issue("111111")
+
+
+async def test_canceling_ends_a_pending_verification(stores):
+    """A canceled verification stays canceled, and neither its code nor a wrong one changes that."""
+    verification = await stores.sent("111111")
+    for _ in range(2):
+        assert (await stores.verifications.cancel(verification.id)).status is Status.CANCELED
+    assert await stores.verdict(verification, "000000") is Verdict.WRONG_CODE
+    assert await stores.verdict(verification, "111111") is Verdict.CANCELED
+    assert (await stores.read(verification)).status is Status.CANCELED
+
+
+async def test_no_write_brings_an_expired_record_back(stores):
+    """Whatever comes after a record has expired, the record stays away (promise 9)."""
+    verification = await stores.sent("111111")
+    await stores.check(verification, "111111")
+    (entry,) = (await stores.claim(verification)).entries
+    assert await stores.confirmations.fail(entry, "given up")
+    stores.admin.delete(f"otp:{{{verification.id[3]}}}:v:{verification.id}")
+    store = stores.verifications
+    for step in (
+        stores.read(verification),
+        stores.check(verification, "111111", idempotency_key="k1"),
+        stores.resend(verification, "222222"),
+        store.cancel(verification.id),
+        store.refuse(verification, 1, error_code=None, passing=True),
+    ):
+        with pytest.raises(UnknownVerification):
+            await step
+    assert await stores.deliver(verification, 1, status=Delivery.READ) is False
+    assert await stores.confirmations.replay(entry) is True
+    (entry,) = (await stores.claim(verification)).entries
+    assert await stores.confirmations.settle(entry) is True
+    assert stores.record(verification) == {}

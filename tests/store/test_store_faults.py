@@ -1,0 +1,391 @@
+"""The promises of `service.store.faults`: each fault of a real server comes out as its cause, with its fix."""
+
+import asyncio
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import threading
+
+import pytest
+import redis as redis_py
+import uvloop
+
+from service.core.store_health import StoreCause
+from service.store.faults import FIXES, fault_of
+from service.store.health import RedisHealth, commands_of
+from service.store.scripts import Scripts, load_scripts
+from tests.absent import absent
+from tests.free_ports import free_port
+from tests.redis_client import servers
+from tests.redis_client.proxy import Proxy
+from tests.redis_client.servers import cluster, eventually, opened, server
+
+HERE = "127.0.0.1"
+
+
+async def look(url, *, times=1):
+    """Look at the health of what a URL names, as often as asked; give the last."""
+    async with opened(url) as multiplexer:
+        for number in range(times):
+            await asyncio.sleep(0.1 if number else 0)  # so that it is dialed again: a failure is believed for a moment
+            health = await RedisHealth(Scripts(multiplexer)).look()
+        return health
+
+
+async def cause(url, **options):
+    """Give the one cause that keeps all partitions from working."""
+    health = await look(url, **options)
+    assert not health.is_ready
+    [(fault, partitions)] = health.by_fault().items()
+    assert len(partitions) == 16
+    assert fault.fix == FIXES[fault.cause]
+    return fault.cause
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def node(request, tmp_path, monkeypatch):
+    """Run one server of this test alone; all servers of the test are of its kind."""
+    if request.param == "valkey":
+        monkeypatch.setattr(servers, "SERVER", str(servers.VALKEY))
+    elif shutil.which("redis-server") is None:
+        absent("there is no redis-server here, so its answers are not tried")
+    with server(tmp_path / "redis") as running:
+        yield running
+
+
+def test_every_cause_has_its_fix_in_one_sentence():
+    """What an operator should do is one sentence, and no two causes have the same."""
+    assert set(FIXES) == set(StoreCause)
+    assert len(set(FIXES.values())) == len(FIXES)
+    for fix in FIXES.values():
+        assert re.fullmatch(r"[A-Z].{10,170}\.", fix), fix
+
+
+async def test_a_server_that_works_is_left_as_it_was(node):
+    """A look at all partitions leaves no key, on a server with many databases as on any, and runs one script."""
+    async with opened(node.url) as multiplexer:
+        health = RedisHealth(Scripts(multiplexer))
+        assert (await health.look()).faults == {}
+        before = node.admin.info("commandstats")
+        assert (await health.look()).is_ready
+        after = node.admin.info("commandstats")
+    assert node.admin.keys() == []
+    calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
+    assert calls["cmdstat_evalsha"] == 1
+    assert calls["cmdstat_hset"] == 16
+
+
+async def test_a_replica(node, tmp_path):
+    """A replica reads and does not write: it is no place for the service; without its primary it may not even read."""
+    with server(tmp_path / "replica") as replica:
+        replica.admin.replicaof(HERE, node.port)
+        eventually(lambda: replica.admin.info("replication")["master_link_status"] == "up")
+        assert await cause(replica.url) is StoreCause.REPLICA
+        replica.admin.config_set("replica-serve-stale-data", "no")
+        node.kill()
+        eventually(lambda: replica.admin.execute_command("INFO", "replication")["master_link_status"] == "down")
+        health = await look(replica.url)
+        assert {fault.cause for fault in health.faults.values()} <= {StoreCause.REPLICA, StoreCause.PRIMARY_DOWN}
+        assert (health.is_ready, health.api_keys.cause) == (False, StoreCause.PRIMARY_DOWN)
+
+
+async def test_a_primary_without_its_replicas(node):
+    """A primary that must not write alone says so, and so do we."""
+    node.admin.config_set("min-replicas-to-write", 1)
+    assert await cause(node.url) is StoreCause.TOO_FEW_REPLICAS
+
+
+async def test_a_full_server(node):
+    """With noeviction and no memory left reads go on, and a look that only read would see nothing."""
+    node.admin.config_set("maxmemory", 1)
+    assert await cause(node.url) is StoreCause.OUT_OF_MEMORY
+
+
+async def test_a_server_without_a_disk(node):
+    """A server whose snapshot failed refuses writes."""
+    node.admin.config_set("save", "3600 1")
+    shutil.rmtree(node.folder)
+    node.admin.set("otp:x", 1, ex=9)
+    with contextlib.suppress(redis_py.RedisError):
+        node.admin.bgsave()
+    eventually(lambda: node.admin.info("persistence")["rdb_last_bgsave_status"] == "err")
+    assert await cause(node.url) is StoreCause.DISK
+
+
+async def test_a_server_that_reads_its_data(tmp_path):
+    """A server that has just started and still reads its data is told from one that is broken."""
+    with server(tmp_path / "redis") as node:
+        node.admin.execute_command(
+            "EVAL", "for i = 1, 400 do redis.call('SET', 'k' .. i, string.rep('x', 2000)) end", 0
+        )
+        node.admin.config_set("rdbcompression", "no")  # or the file is too small to take any time
+        node.admin.save()
+        node.kill()
+        node.arguments += ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"]
+        node.start()
+        assert await cause(node.url) is StoreCause.LOADING
+
+
+async def test_a_server_held_up_by_a_script(node):
+    """A script of somebody else that does not end is named, once the server itself calls it slow."""
+    node.admin.config_set("busy-reply-threshold", 10)
+
+    def spin():
+        with redis_py.Redis(port=node.port) as client, contextlib.suppress(redis_py.RedisError):
+            client.eval("while true do end", 0)
+
+    spinning = threading.Thread(target=spin)
+    spinning.start()
+    try:
+        eventually(lambda: _is_busy(node))
+        assert await cause(node.url) is StoreCause.BUSY_SCRIPT
+    finally:
+        node.admin.script_kill()
+        spinning.join()
+
+
+def _is_busy(node):
+    try:
+        node.admin.get("x")
+    except redis_py.ResponseError as busy:
+        return str(busy).startswith("BUSY")
+    return False
+
+
+@pytest.mark.parametrize(
+    ("rules", "missing"),
+    [
+        ("~otp:* +@all -@scripting", "+evalsha"),
+        ("~otp:* +@all -evalsha", "+evalsha"),
+        ("~otp:* +@all -eval", "+eval"),
+        ("~other:* +@all", "~otp:*"),
+        ("~otp:* +@all -hset -zadd", "+hset +zadd"),
+    ],
+)
+async def test_a_user_who_lacks_a_right(node, rules, missing):
+    """An ACL user that may not do what an issue or a check does is told which right it lacks."""
+    node.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p", *rules.split())
+    health = await look(f"redis://otp:p@{HERE}:{node.port}")
+    [(fault, partitions)] = health.by_fault().items()
+    assert (fault.cause, fault.detail, len(partitions)) == (StoreCause.NO_PERMISSION, missing, 16)
+    assert node.admin.keys() == []
+
+
+async def test_a_right_that_neither_an_issue_nor_a_check_needs(node):
+    """What only the worker and the commands need is told beside, and stops nothing; INFO is nobody's need."""
+    node.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p", "~otp:*", "+@all", "-zrevrange", "-scan", "-info")
+    health = await look(f"redis://otp:p@{HERE}:{node.port}")
+    assert (health.faults, health.lacking) == ({}, ("scan", "zrevrange"))
+
+
+async def test_a_user_who_may_not_delete_leaves_nothing_that_lives_on(node):
+    """Where the look may not take its keys away, they end by themselves."""
+    node.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p", "~otp:*", "+@all", "-del")
+    assert (await look(f"redis://otp:p@{HERE}:{node.port}")).lacking == ("del",)
+    assert len(node.admin.keys()) == 16
+    assert all(0 < node.admin.ttl(key) <= 10 for key in node.admin.scan_iter())
+
+
+def test_the_look_asks_about_the_commands_of_the_work():
+    """What an issue and a check need is read out of their scripts, so that a new command is asked about at once."""
+    assert (
+        {"hset", "zadd", "pexpire", "hincrby", "time"} <= commands_of("issue", "check") <= commands_of(*load_scripts())
+    )
+
+
+async def test_who_we_are(node):
+    """A wrong, missing or needless password, a user nobody knows, no free connection, a database that is not there."""
+    assert await cause(f"redis://:needless@{HERE}:{node.port}") is StoreCause.PASSWORD_WRONG
+    assert await cause(f"redis://nobody:p@{HERE}:{node.port}") is StoreCause.PASSWORD_WRONG
+    assert await cause(f"{node.url}/99") is StoreCause.DATABASE
+    node.admin.config_set("maxclients", 1)
+    assert await cause(node.url) is StoreCause.TOO_MANY_CLIENTS
+    node.admin.config_set("maxclients", 100)
+    node.admin.config_set("requirepass", "p")
+    assert await cause(node.url) is StoreCause.PASSWORD_MISSING
+    assert await cause(f"redis://:wrong@{HERE}:{node.port}") is StoreCause.PASSWORD_WRONG
+    assert (await look(f"redis://:p@{HERE}:{node.port}")).is_ready
+
+
+async def test_a_server_that_lacks_a_command(tmp_path):
+    """A command that was renamed away is not mistaken for a right."""
+    with server(tmp_path / "redis", "--rename-command", "EVALSHA", "") as node:
+        assert await cause(node.url) is StoreCause.UNKNOWN_COMMAND
+
+
+async def test_nobody_there(node, tmp_path):
+    """A closed port, a missing socket, an unknown host and a frozen server are four different things."""
+    assert await cause(f"redis://{HERE}:{free_port()}") is StoreCause.REFUSED
+    assert await cause(f"unix://{tmp_path}/nothing") is StoreCause.REFUSED
+    assert await cause("redis://no-such-host.invalid") in {StoreCause.UNKNOWN_HOST, StoreCause.TIMEOUT}
+    node.freeze()
+    assert await cause(node.url) is StoreCause.TIMEOUT
+    node.thaw()
+
+
+def test_a_name_without_an_address_is_unknown():
+    """What the resolver says of a name is the cause, where it says it in time."""
+    with pytest.raises(socket.gaierror) as failure:
+        socket.getaddrinfo("", None)
+    assert fault_of(failure.value).cause is StoreCause.UNKNOWN_HOST
+
+
+async def test_something_else_there(node):
+    """A server of another kind is no Redis; one that ends connections without a word has its own cause."""
+
+    async def answer(reader, writer):
+        await reader.readline()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, HERE, 0) as other:
+        assert await cause(f"redis://{HERE}:{other.sockets[0].getsockname()[1]}") is StoreCause.NOT_REDIS
+    async with await asyncio.start_server(lambda _, writer: writer.close(), HERE, 0) as other:
+        assert await cause(f"redis://{HERE}:{other.sockets[0].getsockname()[1]}") is StoreCause.CONNECTION_LOST
+    async with Proxy(node.port) as wire, opened(wire.url) as multiplexer:
+        scripts = Scripts(multiplexer)
+        assert (await RedisHealth(scripts).look()).is_ready
+        wire.deaf = True
+        looking = asyncio.create_task(RedisHealth(scripts).look())
+        await asyncio.sleep(0.05)
+        wire.cut()
+        assert {fault.cause for fault in (await looking).faults.values()} == {StoreCause.CONNECTION_LOST}
+
+
+async def test_one_node_of_a_cluster_by_the_address_of_a_server(tmp_path):
+    """By plain redis:// the partitions of other nodes cannot work, and the others can; the fix is another scheme."""
+    with cluster(tmp_path, (0, 8191), (8192, 16383)) as (one, other):
+        health = await look(one.url)
+        [(fault, named)] = health.by_fault().items()
+        assert (fault.cause, health.is_ready) == (StoreCause.MOVED, True)
+        assert "write redis+cluster://" in fault.fix
+        [(_, named_by_other)] = (await look(other.url)).by_fault().items()
+        assert sorted(named + named_by_other) == list("0123456789abcdef")
+        assert await cause(f"{one.url}/1") is StoreCause.DATABASE
+        assert (await look(f"redis+cluster://{HERE}:{one.port}")).faults == {}
+        assert one.admin.keys() == other.admin.keys() == []
+
+
+async def test_a_cluster_that_loses_a_shard(tmp_path):
+    """The partitions of a dead node are named, within the time of one call; with all dead nothing works."""
+    lax = ("--cluster-require-full-coverage", "no")
+    with cluster(tmp_path, (0, 8191), (8192, 16383), arguments=lax) as (one, other):
+        async with opened(f"redis+cluster://{HERE}:{one.port}") as multiplexer:
+            health = RedisHealth(Scripts(multiplexer))
+            assert (await health.look()).faults == {}
+            other.freeze()
+            began = asyncio.get_running_loop().time()
+            [(fault, named)] = (await health.look()).by_fault().items()
+            assert asyncio.get_running_loop().time() - began < 1.9  # one time-out of 1 s, not one for each partition
+            assert (fault.cause, 0 < len(named) < 16) == (StoreCause.TIMEOUT, True)
+            other.thaw()
+            other.kill()
+            [(fault, still_named)] = (await health.look()).by_fault().items()
+            assert (fault.cause in {StoreCause.REFUSED, StoreCause.CONNECTION_LOST}, still_named) == (True, named)
+            one.kill()
+            assert not (await health.look()).is_ready
+
+
+async def test_a_cluster_with_a_hole(tmp_path, node):
+    """Slots that nobody serves stop the whole cluster, unless told to go on; a server that is no cluster says so."""
+    assert await cause(f"redis+cluster://{HERE}:{node.port}") is StoreCause.NOT_A_CLUSTER
+    with server(tmp_path / "alone", "--cluster-enabled", "yes") as alone:
+        alone.admin.execute_command("CLUSTER ADDSLOTSRANGE", 0, 8191)
+        assert await cause(f"redis+cluster://{HERE}:{alone.port}") is StoreCause.CLUSTER_DOWN
+        alone.admin.config_set("cluster-require-full-coverage", "no")
+        eventually(lambda: alone.admin.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+        health = await look(f"redis+cluster://{HERE}:{alone.port}")
+        assert (health.is_ready, {fault.cause for fault in health.faults.values()}) == (True, {StoreCause.CLUSTER_DOWN})
+
+
+async def test_a_sentinel_that_names_nobody(tmp_path, node):
+    """An unknown service is told from a Sentinel that is not there."""
+    assert await cause(f"redis+sentinel://{HERE}:{free_port()}/main") is StoreCause.REFUSED
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"sentinel monitor main {HERE} {node.port} 1\n")
+    with server(tmp_path / "sentinel", program=(str(config), "--sentinel")) as sentinel:
+        assert await cause(f"redis+sentinel://{HERE}:{sentinel.port}/other") is StoreCause.NO_PRIMARY
+        assert (await look(f"redis+sentinel://{HERE}:{sentinel.port}/main")).is_ready
+
+
+# --- TLS
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """Make an authority with openssl, and certificates by it: good, for another host, out of date; and a stranger's."""
+    openssl, folder = shutil.which("openssl"), tmp_path_factory.mktemp("tls")
+    if openssl is None:
+        absent("there is no openssl here to make certificates with")
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+
+    def run(*words):
+        subprocess.run([openssl, *words], cwd=folder, check=True, capture_output=True)
+
+    for name in ("ca", "stranger"):
+        run("req", "-x509", *new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
+    for name, host, days in (("good", f"IP:{HERE}", "2"), ("other", "DNS:elsewhere", "2"), ("old", f"IP:{HERE}", "-1")):
+        (folder / "names").write_text(f"subjectAltName={host}")
+        run("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", days, "-extfile", "names"]
+        run("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signed)
+    return folder
+
+
+@contextlib.contextmanager
+def tls_server(folder, certificates, name="good", *, clients="no"):
+    """Run Redis with TLS; give its port. The embedded Valkey has no TLS."""
+    if shutil.which("redis-server") is None:
+        absent("there is no redis-server here, and the embedded Valkey has no TLS")
+    port = free_port()
+    files = {"cert-file": f"{name}.pem", "key-file": f"{name}.key", "ca-cert-file": "ca.pem"}
+    words = [word for option, file in files.items() for word in (f"--tls-{option}", str(certificates / file))]
+    with server(folder, "--tls-port", str(port), *words, "--tls-auth-clients", clients):
+        yield port
+
+
+def tls_url(port, certificates, **files):
+    """Write the URL of a server whose authority is known here."""
+    options = {"ssl_ca_certs": "ca.pem", **files}
+    return f"rediss://{HERE}:{port}?" + "&".join(f"{name}={certificates / file}" for name, file in options.items())
+
+
+async def tls_causes(folder, certificates):
+    """Meet every way in which TLS fails."""
+    own = {"ssl_certfile": "good.pem", "ssl_keyfile": "good.key"}
+    strange = {"ssl_certfile": "stranger.pem", "ssl_keyfile": "stranger.key"}
+    with tls_server(folder / "a", certificates) as port:
+        assert (await look(tls_url(port, certificates))).is_ready
+        assert await cause(f"rediss://{HERE}:{port}") is StoreCause.TLS_UNKNOWN_CA
+        assert await cause(tls_url(port, certificates, ssl_ca_certs="stranger.pem")) is StoreCause.TLS_UNKNOWN_CA
+        assert await cause(f"redis://{HERE}:{port}", times=3) is StoreCause.TLS_NEEDED
+    with tls_server(folder / "b", certificates, clients="yes") as port:
+        assert (await look(tls_url(port, certificates, **own))).is_ready
+        assert await cause(tls_url(port, certificates), times=3) is StoreCause.TLS_CLIENT_CERTIFICATE
+        assert await cause(tls_url(port, certificates, **strange), times=3) is StoreCause.TLS_CLIENT_CERTIFICATE
+        assert await cause(f"redis://{HERE}:{port}", times=3) is StoreCause.TLS_NEEDED
+    with tls_server(folder / "c", certificates, "other") as port:
+        assert await cause(tls_url(port, certificates)) is StoreCause.TLS_HOST_NAME
+    with tls_server(folder / "d", certificates, "old") as port:
+        assert await cause(tls_url(port, certificates)) is StoreCause.TLS_EXPIRED
+    with server(folder / "e") as plain:
+        assert await cause(tls_url(plain.port, certificates), times=3) is StoreCause.TLS_NOT_SPOKEN
+
+
+async def test_each_way_in_which_tls_fails(tmp_path, certificates):
+    """Unknown authority, other host, out of date, no client certificate or a strange one, TLS on one side alone."""
+    await tls_causes(tmp_path, certificates)
+
+
+def test_each_way_in_which_tls_fails_on_uvloop(tmp_path, certificates):
+    """The service runs on uvloop, which has a TLS of its own: the causes are the same."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(tls_causes(tmp_path, certificates))
+
+
+async def test_a_file_for_tls_that_is_not_there_is_refused_at_once(certificates):
+    """A URL that names a certificate nobody can read can never work: it is refused before anything is sent."""
+    with pytest.raises(ValueError, match="ssl_ca_certs"):
+        await look(tls_url(1, certificates, ssl_ca_certs="nothing.pem"))

@@ -1,0 +1,166 @@
+"""The promises of `service.logs.event_log`: listed fields only, levels that wake the right people, a harmless log."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.logs import event_log as event_log_module
+from service.logs.event_log import FIELDS, open_event_log
+from service.metrics import metrics_text
+
+ROOT = Path(__file__).parent.parent
+
+GAUGES = {
+    "otp_outbox_pending": 2, "otp_outbox_oldest_seconds": 1.5, "otp_outbox_failed": 0,
+    "otp_confirming_halted": 1, "otp_confirming_worked": 0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def lines():
+    """Give `lines`, to which `open_event_log(to=lines)` writes: what each one says, and which are for alarms."""
+    return Lines()
+
+
+class Lines(list):
+    """What was written, and the events that came as alarms."""
+
+    def __init__(self):
+        super().__init__()
+        self.alarms = []
+
+    def __call__(self, line, is_alarm):
+        assert line.endswith(b"\n")
+        self.extend(json.loads(text) for text in line.splitlines())
+        self.alarms += [self[-1]["event"]] if is_alarm else []
+
+
+def test_an_event_is_one_line_of_json(lines):
+    """Each event is one line with its name, level and UTC time, even when a value has line breaks."""
+    open_event_log(to=lines)("confirmation_failed", sid="SM1", reason="one\ntwo")
+    [line] = lines
+    assert (line["event"], line["level"], line["sid"], line["reason"]) == (
+        "confirmation_failed", "warning", "SM1", "one\ntwo",
+    )  # fmt: skip
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", line["timestamp"])
+
+
+def test_a_field_that_is_not_listed_is_not_written(lines):
+    """Whatever a caller passes, numbers, codes, keys, tokens and bodies have no way into a line."""
+    event_log = open_event_log(to=lines)
+    event_log("request", to="+14155550123", code="123456", token="vt_x", body=b"b", exc_info=True, status=200)
+    [line] = lines
+    assert set(line) == {"event", "level", "timestamp", "status"}
+
+
+def test_the_list_has_no_field_for_a_secret():
+    """No listed field is called like something that must not be logged."""
+    assert not {"to", "number", "phone", "code", "key", "token", "body", "path", "url", "peer", "message"} & FIELDS
+
+
+def test_a_field_without_a_value_is_left_out(lines):
+    """None says nothing, so it is not written; 0 and False are."""
+    open_event_log(to=lines)("request", verdict=None, duration_ms=0, enqueued=False)
+    [line] = lines
+    assert {name: line.get(name, "absent") for name in ("verdict", "duration_ms", "enqueued")} == {
+        "verdict": "absent", "duration_ms": 0, "enqueued": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        ("debug", ["info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("warning", ["warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_the_level_decides_what_is_written(lines, level, expected):
+    """Below `OTP_LOG_LEVEL` nothing is written: halted confirmations are errors, failed ones warnings."""
+    event_log = open_event_log(level, to=lines)
+    for event in ("request", "confirmation_failed", "confirming_halted"):
+        event_log(event)
+    assert [line["level"] for line in lines] == expected
+
+
+def test_what_is_more_than_info_comes_as_an_alarm(lines):
+    """Warnings and errors are told from the lines of requests, for which there is less room when nobody reads."""
+    event_log = open_event_log(to=lines)
+    for event in ("request", "confirmation_failed", "confirming_halted"):
+        event_log(event)
+    assert lines.alarms == ["confirmation_failed", "confirming_halted"]
+
+
+def test_every_event_of_the_service_passes_listed_fields_only():
+    """Each field that the service's own calls pass to the event log is on the list, so none is lost unseen."""
+    for path in (ROOT / "service").rglob("*.py"):
+        for call in re.findall(
+            r"[_.]?event log\(\s*\n?\s*\"\w+\",?([^()]*(?:\([^()]*\)[^()]*)*)\)", path.read_text("utf-8")
+        ):
+            for name in re.findall(r"(?:^|[\s(,])(\w+)=(?!=)", call):
+                assert name in FIELDS, f"{path.name}: {name}"
+
+
+def test_every_event_that_wakes_somebody_is_written_somewhere():
+    """Each event with a level of its own is written by the service, so that no alarm waits for a name of the past."""
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "service").rglob("*.py") if path.stem != "event_log")
+    named = set(re.findall(r"\"([a-z_]+)\"", sources))
+    assert named >= set(event_log_module._LEVEL_OF)
+
+
+def samples(totals, gauges=GAUGES):
+    """Write the numbers and read them back as Prometheus does."""
+    families = text_string_to_metric_families(metrics_text(Counter(totals), gauges).decode())
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_the_counters_become_four_families():
+    """Checks are told apart by verdict, sends by event, country and channel, numbers by event; gauges stand beside."""
+    counted = {"approved:US:sms": 2, "approved:DE:sms": 1, "issued:US:sms": 4, "confirmation_failed:DE:sms": 1}
+    totals = {**counted, "check:wrong_code": 1, "numbers:stopped": 2, "log:dropped": 7}
+    assert samples(totals) == {
+        ("otp_checks_total", "approved"): 3,
+        ("otp_checks_total", "wrong_code"): 1,
+        ("otp_sends_total", "sms", "US", "approved"): 2,
+        ("otp_sends_total", "sms", "DE", "approved"): 1,
+        ("otp_sends_total", "sms", "US", "issued"): 4,
+        ("otp_sends_total", "sms", "DE", "confirmation_failed"): 1,
+        ("otp_numbers_total", "stopped"): 2,
+        ("otp_log_lines_dropped_total",): 7,
+        **{(name,): value for name, value in GAUGES.items()},
+    }
+
+
+def test_a_gauge_may_have_a_label():
+    """Steps that wait for Redis are one family, told apart by step; a name after a colon is the value of the label."""
+    waiting = {"otp_retries_waiting:attach_sid": 3, "otp_retries_waiting:another": 0}
+    read = samples({}, gauges=waiting)
+    assert read == {
+        ("otp_checks_total", "approved"): 0,
+        ("otp_log_lines_dropped_total",): 0,
+        ("otp_retries_waiting", "attach_sid"): 3,
+        ("otp_retries_waiting", "another"): 0,
+    }
+    assert metrics_text(Counter(), waiting).count(b"# TYPE otp_retries_waiting gauge") == 1
+
+
+def test_no_number_yet_is_no_fault():
+    """Before the first send the text is whole and has the gauges."""
+    nothing = {("otp_checks_total", "approved"): 0, ("otp_log_lines_dropped_total",): 0}
+    assert samples({}) == nothing | {(name,): value for name, value in GAUGES.items()}
+
+
+def test_a_counter_of_another_form_is_left_out():
+    """A name that is neither a check nor a send breaks no scrape, and odd characters in labels are escaped."""
+    read = samples({"odd": 1, "a:b:c:d": 1, 'issued:"\n\\:sms': 2})
+    assert read[("otp_sends_total", "sms", '"\n\\', "issued")] == 2
+    assert len(read) == 3 + len(GAUGES)
