@@ -7,8 +7,8 @@ Twilio's answer, or with the signed callback in `api.webhooks`. The person types
 consumes once and writes the entry. `core.confirming` is the worker that pays it: `Outcome=confirmed`
 for exactly that SID.
 
-- `core` holds the rules and knows nothing of the world; `core.verification` has the words, `core.ports` and
-  `core.sender` what the rules need from outside; `core.numbers` is the operator's hand on one number.
+- `core` holds the rules and knows nothing of the world; `core.verification` has the words; what a rule needs
+  from outside stands beside it as a Protocol; `core.numbers` is the operator's hand on one number.
 - `adapters` is the world: Redis (`multiplexer`, `redis_store`, `lua/`), Twilio, the embedded server.
 - `api` is the endpoints: HTTP in and out, no rules.
 - `app` and `parts` join all of it; `first_message` follows one real message for an operator; `serving` runs them in

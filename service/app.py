@@ -26,7 +26,7 @@ from service.core.api_keys import Scope
 from service.core.breaker import Breaker
 from service.core.confirming import Confirming
 from service.core.delivery import DeliveryReports
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.core.retrying import Retries
 from service.embedded.server import embedded_valkey_beside
 from service.http.authentication import Authenticator

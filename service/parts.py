@@ -19,15 +19,16 @@ from service.config.settings import Settings
 from service.core.breaker import Breaker
 from service.core.checking import Checking
 from service.core.confirming import Confirming
+from service.core.event_log import EventLog
 from service.core.idempotency import Idempotency
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter
 from service.core.lost_messages import LostMessages
-from service.core.ports import EventLog, VerificationStore
 from service.core.retrying import Retries, RetryPolicy
 from service.core.sending import Sending
 from service.core.undoing import Undoing
+from service.core.verification_store import VerificationStore
 from service.providers.twilio.gateway import TwilioGateway
 from service.store.ledgers import RedisIdempotency, RedisLimits
 from service.store.lost_messages import RedisLostMessages

@@ -19,7 +19,6 @@ MOST_FUNCTION_LINES = 60
 # Modules that may be longer, each with its reason. The number is the most that it may have.
 LONG_MODULES = {
     "embedded/keeper.py": (325, "runs alone, from its file and without site-packages: it cannot be divided"),
-    "core/ports.py": (330, "the whole contract with Redis, the webhooks and the log, on one page"),
 }
 # Tests that are skipped even in CI, one in each file, each with its reason.
 SKIPPING = {

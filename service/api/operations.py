@@ -20,8 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 
 from service.api.readiness import RETRY_AFTER_SECONDS, QueueState, ReadyAnswer, draining, ready_answer, unready_answer
-from service.core.ports import StoreUnavailable
-from service.core.store_health import StoreHealth
+from service.core.store_health import StoreHealth, StoreUnavailable
 from service.http.authentication import Access
 from service.http.request import Call
 from service.http.response import Reply, problem_reply

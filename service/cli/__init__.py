@@ -14,7 +14,7 @@ from service.cli import audit, first_message, keys, numbers, outbox, running
 from service.cli.console import refuse
 from service.config.env_file import unread_names
 from service.config.settings import SETTINGS, SettingsRefused, load_settings
-from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreUnavailable
 from service.embedded.server import EmbeddedUnavailable
 from service.logs.shared_output import occupy_closed_descriptors
 

@@ -10,7 +10,7 @@ from service.api.v1.schemas import instant
 from service.app import open_redis
 from service.cli.console import refuse
 from service.config.settings import load_settings
-from service.core.ports import OutboxEntry
+from service.core.outbox import OutboxEntry
 from service.store.outbox import RedisConfirmations
 
 commands = typer.Typer(

@@ -16,7 +16,7 @@ from service.app import open_redis
 from service.cli.console import refuse
 from service.config.policies import few_descriptors, twilio_account
 from service.config.settings import Settings, load_settings, missing_to_serve
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.demo import run_demo
 from service.descriptors import raise_limit, sandbox_connections
 from service.embedded.server import embedded_valkey

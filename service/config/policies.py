@@ -9,12 +9,12 @@ from service.config.settings import EDGES, Settings
 from service.core.addresses import network_of
 from service.core.codes import Codes
 from service.core.confirming import ConfirmPolicy
+from service.core.event_log import EventLog
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
 from service.core.limiter import LimitPolicy
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.lost_messages import LookupPolicy
-from service.core.ports import EventLog
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
 from service.providers.twilio.gateway import TwilioAccount

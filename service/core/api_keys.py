@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 API_KEY_PREFIX = "otp_sk_"
 
@@ -48,6 +48,13 @@ class ApiKey:
     def owner_tag(self) -> str:
         """What verifications keep of the owner: short, of any alphabet, and no name."""
         return hashlib.sha256(self.owner.encode()).hexdigest()[:12]
+
+
+class ApiKeyStore(Protocol):
+    """Keeps what is known of each API key under the key's digest."""
+
+    async def api_keys(self) -> Mapping[str, bytes]:
+        """Read all digests with their JSON particulars."""
 
 
 def new_api_key(name: str, scopes: Collection[Scope], *, owner: str | None = None) -> tuple[str, ApiKey]:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.core.sender import AcceptedMessage, Refusal, SendPostponed, SendRefused, SendUnknown
 
 _REFUSED = "Twilio refuses the credentials"

@@ -7,10 +7,11 @@ never asked: verifying works as fast when Twilio is down.
 
 from collections.abc import Callable
 
+from service.core.event_log import EventLog
 from service.core.keyring import Keyring
 from service.core.phone import InvalidNumber, canonical_number
-from service.core.ports import Check, EventLog, VerificationStore
 from service.core.verification import CheckResult, Verification, partition_of
+from service.core.verification_store import Check, VerificationStore
 
 
 class Checking:

@@ -7,7 +7,8 @@ for other processes write too and cannot wake this one. What to do with an entry
 import asyncio
 from collections.abc import Callable, Sequence
 
-from service.core.ports import Claim, ConfirmationStore, EventLog
+from service.core.event_log import EventLog
+from service.core.outbox import Claim, ConfirmationStore
 
 PARTITIONS = "0123456789abcdef"
 _STEP_MS = 1000  # claims that cross each other differ by less

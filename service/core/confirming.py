@@ -1,10 +1,9 @@
 """Confirming: the worker that tells Twilio, for each SID pending, that its code came back.
 
-At least once, and with no fault exactly once: an entry is leased, posted, settled. Whoever dies in
-between leaves a lease that runs out (30 s), and another worker takes over; a settlement that Redis
-does not take is repeated for most of the lease. An entry is never given up while Twilio may still take
-it: busy, broken or silent answers are tried for 24 h. When many fail, or the credentials are refused,
-posting halts but for probes (`halting`). (Twilio: Message Feedback.)
+At least once, and with no fault exactly once: an entry is leased, posted, settled. A worker that dies in between leaves
+a lease that runs out (30 s), and another takes over; a settlement that Redis does not take is repeated for most of the
+lease. An entry is never given up while Twilio may still take it: busy, broken or silent answers are tried for 24 h.
+When many fail, or the credentials are refused, posting halts but for probes (`halting`). (Twilio: Message Feedback.)
 """
 
 import asyncio
@@ -15,11 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from service.core.claiming import Claiming
+from service.core.event_log import EventLog
 from service.core.halting import Halt, HaltPolicy
-from service.core.ports import Claim, ConfirmationStore, EventLog, OutboxEntry, StoreUnavailable
+from service.core.outbox import Claim, ConfirmationStore, OutboxEntry
 from service.core.retrying import Retries
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused, Sender
 from service.core.settling import Settling
+from service.core.store_health import StoreUnavailable
 from service.core.verification import is_sid
 
 _BEAT_SECONDS = 20.0

@@ -6,10 +6,12 @@ confirmation leave. (Twilio: "Track the Message Status of Outbound Messages".)
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-from service.core.ports import EventLog, VerificationStore
+from service.core.event_log import EventLog
 from service.core.verification import Delivery, partition_of
+from service.core.verification_store import VerificationStore
 
 # Twilio's words on the left; new ones may appear without notice and say nothing to us.
 _WORDS = {
@@ -57,6 +59,15 @@ def error_code_of(text: str) -> int | None:
 def sender_of(text: str) -> str | None:
     """Read a From: a number, a short code, a name or a channel's address; None when it is none of them, or too long."""
     return text if _SENDER.fullmatch(text) else None
+
+
+class CallbackSignature(Protocol):
+    """Knows how Twilio signs its callbacks."""
+
+    has_shared_keys: bool  # which sign in place of the Auth Token
+
+    def is_genuine(self, url: str, fields: Mapping[str, Sequence[str]], signature: str, settings: str = "") -> bool:
+        """Tell whether Twilio signed these form fields, blanks included, for this public URL; by `settings`, if any."""
 
 
 class DeliveryReports:

@@ -11,12 +11,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
+from service.core.event_log import EventLog
 from service.core.keyring import Keyring, SealBroken
-from service.core.ports import Begun, EventLog, IdempotencyStore, StoreUnavailable
 from service.core.retrying import Retries, Step
 from service.core.sending import MessageRefused
-from service.core.store_health import UNREADABLE
+from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import Verification
 
 # Longer than any request runs: three tries at Twilio of 5 s, pauses between, Redis on both sides.
@@ -40,6 +41,10 @@ class KeptAnswer(Exception):
         self.answer = answer
 
 
+class OtherBody(Exception):
+    """The Idempotency-Key was used before with another body."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """One caller's key on one route, with the fingerprint of what is asked, for one request; without their text."""
@@ -55,6 +60,35 @@ class Repeatable:
 
     key: IdempotencyKey | None
     write: Callable[[Verification | MessageRefused], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What claiming an Idempotency-Key came to: one of the three, or none of them when the key is fresh."""
+
+    answer: bytes | None = None
+    running_ms: int | None = None  # what is left of the lease of the request that runs
+    abandoned_id: str | None = None
+
+
+class IdempotencyStore(Protocol):
+    """Keeps the first answer of each Idempotency-Key, sealed. All raise `StoreUnavailable`.
+
+    `fence` is a random text that one claim has and no other: once it has been taken over, or has an answer, it changes
+    nothing any more. Each step may be repeated.
+    """
+
+    async def begin(self, key: str, *, fence: str, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
+        """Claim a key. Raises `OtherBody`."""
+
+    async def finish(self, key: str, *, fence: str, answer: bytes) -> None:
+        """Keep the sealed answer."""
+
+    async def release(self, key: str, *, fence: str) -> None:
+        """Forget a key without an answer: nothing was sent, and the next request is fresh."""
+
+    async def withdraw(self, key: str, *, fence: str) -> None:
+        """Give a claim back as it was found: abandoned, for the next request to take over at once, or never made."""
 
 
 class Idempotency:

@@ -18,20 +18,20 @@ from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
 from service.core.phone import NumberPolicy, PhoneNumber, parse_number
-from service.core.ports import (
+from service.core.sending import MessageRefused, Sending, TwilioUnavailable
+from service.core.store_health import StoreUnavailable
+from service.core.undoing import Taken, Undoing
+from service.core.verification import Action, Channel, Status, Verification, new_id
+from service.core.verification_store import (
     AlreadySent,
     IdTaken,
     NewVerification,
     NotPending,
     SameCode,
-    StoreUnavailable,
     UnknownVerification,
     VerificationStore,
     WrittenSend,
 )
-from service.core.sending import MessageRefused, Sending, TwilioUnavailable
-from service.core.undoing import Taken, Undoing
-from service.core.verification import Action, Channel, Status, Verification, new_id
 
 T = TypeVar("T")
 _DRAWS = 8  # of four digits, with four codes taken: eight draws all miss with probability 1e-27

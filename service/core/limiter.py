@@ -12,8 +12,8 @@ from functools import lru_cache
 from service.core.addresses import network_of
 from service.core.breaker import Breaker
 from service.core.keyring import Keyring
-from service.core.limits import UNLIMITED, Limit, Limits, Unit
-from service.core.ports import Limited, LimitStore, StoreUnavailable
+from service.core.limits import UNLIMITED, Limit, Limited, Limits, LimitStore, Unit
+from service.core.store_health import StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)

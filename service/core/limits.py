@@ -5,10 +5,13 @@ at a fixed edge. Counting is the store's work.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+from service.core.store_health import StoreUnavailable
 
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LIMIT = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})([smhd])")
@@ -48,6 +51,33 @@ class Unit(NamedTuple):
     kind: Limit
     tag: str
     limits: Limits
+
+
+class Limited(Exception):
+    """A limit is used up: which one, its windows, and when to come back. The HTTP routes decide who is told which."""
+
+    def __init__(self, retry_after_ms: int, limit: Limit, limits: Limits) -> None:
+        super().__init__(f"{limit}: retry after {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
+        self.limit = limit
+        self.limits = limits
+
+
+class Reserved(NamedTuple):
+    """What asking for one unit came to: granted at an instant, or a wait."""
+
+    wait_ms: int
+    at_ms: int
+
+
+class LimitStore(Protocol):
+    """Counts what is not kept with one number. Each unit is a step of its own; all are asked side by side."""
+
+    async def reserve(self, units: Sequence[Unit]) -> Sequence[Reserved | StoreUnavailable]:
+        """Reserve one unit of each limit; where the answer is no grant, nothing was counted, or nobody knows."""
+
+    async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
+        """Uncount units that were reserved, each at an instant. What fails stays counted, and is not told."""
 
 
 UNLIMITED = Limits()

@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.core.ports import UnknownVerification
 from service.core.verification import Verification
+from service.core.verification_store import UnknownVerification
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreUnavailable
 
 _LONGEST_PAUSE_AT_STOP_SECONDS = 0.5
 _PAUSES_IN_FRONT_SECONDS = (0.1, 0.2, 0.0)  # after each try for which the caller waits

@@ -15,7 +15,7 @@ from functools import partial
 
 from service.core.breaker import Breaker
 from service.core.codes import Codes
-from service.core.ports import EventLog, UnknownVerification, VerificationStore
+from service.core.event_log import EventLog
 from service.core.retrying import Retries
 from service.core.sender import (
     AcceptedMessage,
@@ -28,6 +28,7 @@ from service.core.sender import (
 )
 from service.core.texts import message_text
 from service.core.verification import Verification, partition_of
+from service.core.verification_store import UnknownVerification, VerificationStore
 
 _OURS = frozenset({Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED})
 _TRIES = 3

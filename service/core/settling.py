@@ -7,7 +7,8 @@ is removed whoever does it, and failing and postponing change nothing when the l
 
 from functools import partial
 
-from service.core.ports import ConfirmationStore, EventLog, OutboxEntry
+from service.core.event_log import EventLog
+from service.core.outbox import ConfirmationStore, OutboxEntry
 from service.core.retrying import Retries, Step
 
 # Of the lease, after the post (5 s) and the tries in front (3 s): later it has run out, and the entry is posted again.

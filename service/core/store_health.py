@@ -69,6 +69,19 @@ UNREADABLE = StoreFault(
 )
 
 
+class StoreUnavailable(Exception):
+    """Redis did not answer in time or refused a write; nothing may be assumed about the step."""
+
+    def __init__(self, what: str = "", fault: StoreFault = UNKNOWN) -> None:
+        super().__init__(what)
+        self.fault = fault
+
+    @property
+    def cause(self) -> StoreCause:
+        """Why: one word of a closed set."""
+        return self.fault.cause
+
+
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
     """Which partitions could not write an issue and a check at the last look, and whether the API keys can be read."""

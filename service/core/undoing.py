@@ -12,11 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from service.core.event_log import EventLog
 from service.core.idempotency import LEASE_MS, Idempotency, IdempotencyKey
 from service.core.limiter import Reservation
-from service.core.ports import EventLog, StoreUnavailable, UnknownVerification, VerificationStore, WrittenSend
 from service.core.retrying import Retries
 from service.core.sending import MessageRefused
+from service.core.store_health import StoreUnavailable
+from service.core.verification_store import UnknownVerification, VerificationStore, WrittenSend
 
 _LOOKS = 2  # a step whose answer did not come may still be carried out
 

@@ -8,10 +8,11 @@ import aiohttp
 from service.config.settings import Settings
 from service.config.web_addresses import is_for_development
 from service.core.breaker import SendingHalted
+from service.core.limits import Limited
 from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
-from service.core.ports import Limited, StoreUnavailable
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, TwilioUnavailable
+from service.core.store_health import StoreUnavailable
 
 _PROBE_SECONDS = 5.0
 _ERROR_PAGE = "https://www.twilio.com/docs/api/errors/{}"

@@ -18,8 +18,8 @@ from service.core.codes import read_code
 from service.core.idempotency import Repeatable
 from service.core.issuing import IssueRequest
 from service.core.phone import mask
-from service.core.ports import StoreUnavailable
 from service.core.retrying import Retries
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, Feedback, Send, Verdict, Verification
 from service.first_message.failures import StepFailed, issue_failure, why_no_callback, with_error_code
 from service.parts import Rules, new_rules, open_worker

@@ -11,11 +11,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from service.core.api_keys import Scope, key_digest, read_api_keys
+from service.core.api_keys import ApiKeyStore, Scope, key_digest, read_api_keys
 from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
 from service.core.limiter import Limiter
-from service.core.ports import ApiKeyStore, StoreUnavailable
-from service.core.store_health import UNKNOWN
+from service.core.store_health import UNKNOWN, StoreUnavailable
 from service.http.problems import ProblemAnswer
 from service.http.request import Call, Caller
 

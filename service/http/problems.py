@@ -14,13 +14,14 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
 
 from service.core.breaker import SendingHalted
-from service.core.idempotency import StillRunning
+from service.core.idempotency import OtherBody, StillRunning
 from service.core.issuing import ClientIpRequired
-from service.core.limits import UNLIMITED, Limit, Limits
+from service.core.limits import UNLIMITED, Limit, Limited, Limits
 from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
-from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, TwilioUnavailable
+from service.core.store_health import StoreUnavailable
+from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
 from service.http.problem_catalogue import CATALOGUE, DETAILS, ENDED
 
 MEDIA_TYPE = "application/problem+json"

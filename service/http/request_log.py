@@ -18,7 +18,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.http.direct_router import DirectRouter, Handler
 from service.http.problems import ProblemAnswer
 from service.http.request import Call

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreUnavailable
 from service.logs.writer import dropped_lines, end_output
 
 _PAUSE_SECONDS = 5.0

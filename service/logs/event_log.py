@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from pydantic_core import to_json
 
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.logs.writer import writer_to
 
 FIELDS = frozenset(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.logs.event_log import log_to, open_event_log
 from service.logs.tracebacks import kind_and_place
 from service.logs.writer import queue_standard_streams

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 
 from service.config.settings import Settings
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.serving.server import Server, run_server
 from service.serving.supervisor import Supervisor, new_settings
 

@@ -21,7 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from service.app import create_app
 from service.config.settings import Settings
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.http_server import HttpProtocol
 from service.http_server import Server as HttpServer
 from service.serving.closing import accept_the_last

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Coroutine, Sequence
 
 from service.config.settings import Settings, SettingsRefused, load_settings, missing_to_serve
-from service.core.ports import EventLog
+from service.core.event_log import EventLog
 from service.serving.child_handle import Child
 from service.serving.server import GRACE_SECONDS
 

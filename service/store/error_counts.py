@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from service.core.ports import StoreUnavailable
-from service.core.store_health import StoreFault
+from service.core.store_health import StoreFault, StoreUnavailable
 from service.store.ledgers import RedisStats
 from service.store.scripts import Scripts
 

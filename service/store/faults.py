@@ -16,8 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.core.ports import StoreUnavailable
-from service.core.store_health import UNKNOWN, UNREADABLE, StoreCause, StoreFault
+from service.core.store_health import UNKNOWN, UNREADABLE, StoreCause, StoreFault, StoreUnavailable
 from service.redis_client.errors import NoPrimary, PlainRedis, SlotsNotServed, TlsRedis, TooManyCalls
 from service.redis_client.resp import ProtocolError
 

@@ -8,8 +8,7 @@ import asyncio
 import re
 
 from service.core.claiming import PARTITIONS
-from service.core.ports import StoreUnavailable
-from service.core.store_health import StoreFault, StoreHealth
+from service.core.store_health import StoreFault, StoreHealth, StoreUnavailable
 from service.store import keys as redis_keys
 from service.store.faults import lacking
 from service.store.scripts import Scripts, load_scripts

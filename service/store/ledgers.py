@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.core.claiming import PARTITIONS
-from service.core.limits import Unit
-from service.core.ports import Begun, OtherBody, Reserved, StoreUnavailable
+from service.core.idempotency import Begun, OtherBody
+from service.core.limits import Reserved, Unit
+from service.core.store_health import StoreUnavailable
 from service.store import keys as redis_keys
 from service.store.scripts import Scripts
 

@@ -6,8 +6,7 @@ unknown, `deliver.lua` takes it away when the SID comes, `look_up.lua` claims it
 
 from service.core.keyring import Keyring, SealBroken
 from service.core.lost_messages import LookupOutcome, LostMessage
-from service.core.ports import StoreUnavailable
-from service.core.store_health import UNREADABLE
+from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import partition_of
 from service.store import keys as redis_keys
 from service.store.scripts import Scripts

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from service.core.claiming import PARTITIONS
-from service.core.ports import Claim, FailedEntry, OutboxEntry
+from service.core.outbox import Claim, FailedEntry, OutboxEntry
 from service.store import keys as redis_keys
 from service.store.scripts import Scripts
 

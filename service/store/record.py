@@ -24,9 +24,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.core.keyring import Keyring, SealBroken
-from service.core.ports import NewVerification, StoreUnavailable
-from service.core.store_health import UNREADABLE
+from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import Action, Channel, Delivery, Feedback, Send, Status, Verification
+from service.core.verification_store import NewVerification
 
 _PLACES_OF_A_SEND, _FEEDBACK = 5, 3
 _STEP_MS = 5000  # as in clock.lua: what was sent further in the future has expired

@@ -11,8 +11,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from service.core.ports import StoreUnavailable
-from service.core.store_health import StoreFault
+from service.core.store_health import StoreFault, StoreUnavailable
 from service.redis_client.client import Multiplexer, Script
 from service.store.faults import unavailable
 

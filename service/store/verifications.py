@@ -10,24 +10,22 @@ from functools import cache
 from typing import Any
 
 from service.core.delivery import RANKS
+from service.core.idempotency import OtherBody
 from service.core.keyring import Keyring
-from service.core.limits import Limit, Limits
-from service.core.ports import (
+from service.core.limits import Limit, Limited, Limits
+from service.core.store_health import UNREADABLE, StoreUnavailable
+from service.core.verification import CheckResult, Delivery, Verdict, Verification, partition_of
+from service.core.verification_store import (
     AlreadySent,
     Check,
     IdTaken,
-    Limited,
     NewVerification,
     NotPending,
-    OtherBody,
     SameCode,
     SendsExhausted,
-    StoreUnavailable,
     UnknownVerification,
     WrittenSend,
 )
-from service.core.store_health import UNREADABLE
-from service.core.verification import CheckResult, Delivery, Verdict, Verification, partition_of
 from service.store import keys as redis_keys
 from service.store.record import issued_verification, new_record, read_record
 from service.store.scripts import Scripts

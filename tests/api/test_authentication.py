@@ -9,8 +9,8 @@ import pytest
 from service.core.api_keys import Scope, key_digest
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, LimitPolicy
-from service.core.limits import Limits
-from service.core.ports import Limited, Reserved, StoreUnavailable
+from service.core.limits import Limited, Limits, Reserved
+from service.core.store_health import StoreUnavailable
 from service.http.authentication import SECURITY_SCHEMES, Authenticator
 from service.http.problems import ProblemAnswer
 from service.http.request import Caller, call_of

@@ -10,8 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.operations import OperationsEndpoints, OperationsView
 from service.core.claiming import PARTITIONS
-from service.core.ports import StoreUnavailable
-from service.core.store_health import StoreCause, StoreFault, StoreHealth
+from service.core.store_health import StoreCause, StoreFault, StoreHealth, StoreUnavailable
 from service.http.request import call_of
 
 REFUSED = StoreFault(StoreCause.REFUSED, "Start Redis.")

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from service.core.checking import Checking
-from service.core.limits import Limit, parse_limits
-from service.core.ports import Limited, StoreUnavailable
+from service.core.limits import Limit, Limited, parse_limits
 from service.core.sender import Refusal
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Status
 from service.http.problem_catalogue import CATALOGUE, DETAILS, ENDED, FOR_THE_FORM
 from service.http.problems import problem_of

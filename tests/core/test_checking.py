@@ -11,8 +11,8 @@ import pytest
 
 from service.core.checking import Checking
 from service.core.keyring import Keyring
-from service.core.ports import Check, VerificationStore
 from service.core.verification import Status
+from service.core.verification_store import Check, VerificationStore
 
 ID, OTHER = "ve_b" + "0" * 31, "ve_c" + "0" * 31
 

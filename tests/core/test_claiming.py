@@ -3,7 +3,7 @@
 import pytest
 
 from service.core.claiming import Claiming
-from service.core.ports import Claim
+from service.core.outbox import Claim
 
 
 class Times:

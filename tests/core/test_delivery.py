@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from twilio.rest.api.v2010.account.message import MessageInstance  # type: ignore[import-untyped]
 
 from service.core.delivery import RANKS, DeliveryReports, delivery_of
-from service.core.ports import StoreUnavailable, VerificationStore
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery
+from service.core.verification_store import VerificationStore
 
 ID = "ve_b" + "0" * 31
 SID = "SM" + "a" * 32

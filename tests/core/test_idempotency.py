@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.idempotency import LEASE_MS, Idempotency, IdempotencyKey, KeptAnswer, StillRunning
+from service.core.idempotency import LEASE_MS, Begun, Idempotency, IdempotencyKey, KeptAnswer, OtherBody, StillRunning
 from service.core.keyring import Keyring
-from service.core.ports import Begun, OtherBody, StoreUnavailable
 from service.core.retrying import Retries, RetryPolicy
+from service.core.store_health import StoreUnavailable
 
 KEYRING = Keyring([b"newest" * 6], b"index" * 7)
 ID = "ve_3" + "a" * 31

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from service.core.breaker import SendingHalted
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, LimitPolicy, Reservation
-from service.core.limits import Limits, Unit
-from service.core.ports import Limited, Reserved, StoreUnavailable
+from service.core.limits import Limited, Limits, Reserved, Unit
+from service.core.store_health import StoreUnavailable
 
 NUMBER = "+14155552671"
 ADDRESS = "192.0.2.1"

@@ -6,8 +6,9 @@ from typing import cast
 import pytest
 
 from service.core.numbers import Erased, HeldVerification, NumberRecord, Numbers
-from service.core.ports import StoreUnavailable, UnknownVerification
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Verification
+from service.core.verification_store import UnknownVerification
 
 NUMBER = "+14155550123"
 RECORD = NumberRecord(10, (1, 2), (3,), 1, False, 0, 50)

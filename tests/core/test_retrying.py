@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from service.core.ports import StoreUnavailable
 from service.core.retrying import Retries, RetryPolicy, keep_trying
+from service.core.store_health import StoreUnavailable
 
 AWAY = StoreUnavailable("deliver: ConnectionError")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreUnavailable
 from service.sandbox import FaultPlan
 from service.store.ledgers import RedisIdempotency
 from service.store.verifications import RedisVerifications

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreUnavailable
 from service.store.ledgers import RedisIdempotency
 from service.store.verifications import RedisVerifications
 

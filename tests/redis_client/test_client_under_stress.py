@@ -17,7 +17,7 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Status, Verdict
 from service.embedded.server import embedded_valkey
 from service.redis_client.client import Script

@@ -13,8 +13,8 @@ import redis
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED
 from service.core.numbers import Numbers
-from service.core.ports import Check, NewVerification
 from service.core.verification import Action, Channel, Delivery, new_id, partition_of
+from service.core.verification_store import Check, NewVerification
 from service.redis_client.client import open_multiplexer
 from service.store import keys as redis_keys
 from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats

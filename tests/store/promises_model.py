@@ -6,8 +6,9 @@ TTL, a window, a lease or a delay: nothing falls on an edge, so the milliseconds
 
 from dataclasses import dataclass, field
 
-from service.core.ports import Limited, NotPending, SameCode, SendsExhausted, UnknownVerification
+from service.core.limits import Limited
 from service.core.verification import Verification
+from service.core.verification_store import NotPending, SameCode, SendsExhausted, UnknownVerification
 from tests.store.engines import NUMBER, OTHER_NUMBER
 
 STEP_MS = 250_000

@@ -5,8 +5,10 @@ from collections import Counter
 
 import pytest
 
-from service.core.ports import OtherBody, StoreUnavailable, UnknownVerification
+from service.core.idempotency import OtherBody
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Feedback, Status, Verdict, partition_of
+from service.core.verification_store import UnknownVerification
 from service.store import keys as redis_keys
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, OTHER_NUMBER, ROTATED, sid_of
 

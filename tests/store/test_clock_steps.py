@@ -5,9 +5,9 @@ A step back is, for what Redis holds, the opposite of time that passes: every in
 
 import pytest
 
-from service.core.limits import Limit, Limits, Unit
-from service.core.ports import Limited, NotPending
+from service.core.limits import Limit, Limited, Limits, Unit
 from service.core.verification import Status, Verdict
+from service.core.verification_store import NotPending
 from tests.store.engines import MINUTE_MS, NUMBER
 
 HOUR_MS = 60 * MINUTE_MS

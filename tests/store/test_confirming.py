@@ -12,9 +12,10 @@ import pytest
 
 from service.core.claiming import PARTITIONS
 from service.core.confirming import Confirming, ConfirmPolicy
-from service.core.ports import ConfirmationStore, StoreUnavailable
+from service.core.outbox import ConfirmationStore
 from service.core.retrying import Retries, RetryPolicy
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Feedback, Verdict, partition_of
 from service.store import keys as redis_keys
 from tests.store.engines import KEYRING, MINUTE_MS, sid_of

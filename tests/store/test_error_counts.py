@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core.ports import StoreUnavailable
+from service.core.store_health import StoreUnavailable
 from service.store.error_counts import counted_errors
 from service.store.ledgers import RedisStats
 from service.store.scripts import Scripts

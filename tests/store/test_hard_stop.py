@@ -2,8 +2,7 @@
 
 import pytest
 
-from service.core.limits import Limits
-from service.core.ports import Limited
+from service.core.limits import Limited, Limits
 from service.core.verification import Status, Verdict
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, OTHER_NUMBER
 

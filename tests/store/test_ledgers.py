@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.core.idempotency import Begun, OtherBody
 from service.core.limits import UNLIMITED, Limits, Unit
-from service.core.ports import Begun, OtherBody, StoreUnavailable
+from service.core.store_health import StoreUnavailable
 from service.store.scripts import load_scripts
 
 LEASE_MS = 30_000

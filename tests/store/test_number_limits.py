@@ -5,8 +5,7 @@ import random
 
 import pytest
 
-from service.core.limits import UNLIMITED, Limits
-from service.core.ports import Limited
+from service.core.limits import UNLIMITED, Limited, Limits
 from service.core.verification import Status, Verdict
 from tests.store.engines import CODE_TTL_MS, MINUTE_MS, OTHER_NUMBER
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from service.core.limits import Limits
+from service.core.limits import Limited, Limits
 from service.core.numbers import Erased
-from service.core.ports import Limited, StoreUnavailable, UnknownVerification
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, Verdict
+from service.core.verification_store import UnknownVerification
 from service.store import keys as redis_keys
 from tests.store.engines import (
     CODE_TTL_MS,

@@ -23,9 +23,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from service.core.limits import Limits
-from service.core.ports import Limited, OtherBody, UnknownVerification
+from service.core.idempotency import OtherBody
+from service.core.limits import Limited, Limits
 from service.core.verification import Delivery
+from service.core.verification_store import UnknownVerification
 from service.store import keys as redis_keys
 from tests.store.engines import (
     NUMBER,

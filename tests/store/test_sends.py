@@ -5,19 +5,18 @@ import time
 import pytest
 
 from service.core.keyring import Keyring
-from service.core.limits import Limits
-from service.core.ports import (
+from service.core.limits import Limited, Limits
+from service.core.store_health import StoreUnavailable
+from service.core.verification import Delivery, Feedback, Status, Verdict
+from service.core.verification_store import (
     AlreadySent,
     IdTaken,
-    Limited,
     NotPending,
     SameCode,
     SendsExhausted,
-    StoreUnavailable,
     UnknownVerification,
     WrittenSend,
 )
-from service.core.verification import Delivery, Feedback, Status, Verdict
 from service.store import keys as redis_keys
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, ROTATED, sid_of
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.core.limits import Limits
-from service.core.ports import Limited, SameCode
+from service.core.limits import Limited, Limits
 from service.core.verification import Feedback, Verdict
+from service.core.verification_store import SameCode
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, ROTATED
 
 CODE = "493027"

@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
 from service.api.v1.fields import VerificationId
-from service.core.delivery import DeliveryReports, error_code_of, sender_of
-from service.core.ports import CallbackSignature
+from service.core.delivery import CallbackSignature, DeliveryReports, error_code_of, sender_of
 from service.core.verification import is_id, is_sid
 from service.http.problems import ProblemAnswer
 from service.http.request import Call

@@ -12,13 +12,13 @@ from typing import Any
 from service.api.operations import AliveAnswer
 from service.api.readiness import ReadyAnswer, StoreTrouble
 from service.api.v1.schemas import Answers, CheckBody, IssueBody
-from service.core.idempotency import StillRunning
+from service.core.idempotency import OtherBody, StillRunning
 from service.core.issuing import ClientIpRequired
-from service.core.limits import Limit, parse_limits
+from service.core.limits import Limit, Limited, parse_limits
 from service.core.phone import UNKNOWN_FORM, CountryNotAllowed, InvalidNumber
-from service.core.ports import Limited, NotPending, OtherBody, SendsExhausted, StoreUnavailable, UnknownVerification
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, TwilioUnavailable
+from service.core.store_health import StoreUnavailable
 from service.core.verification import (
     Action,
     Channel,
@@ -30,6 +30,7 @@ from service.core.verification import (
     Verdict,
     Verification,
 )
+from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
 from service.http.problems import ProblemAnswer, problem_of
 
 CLIENT_TOKEN = "vt_HnUp2UoPKFk_oYgxtZI3PWAkk2aSTpqK"  # noqa: S105 - an example, good for nothing

@@ -13,10 +13,10 @@ from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
-from service.core.ports import UnknownVerification
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
+from service.core.verification_store import UnknownVerification
 from service.http.authentication import Authenticator
 from service.http.problems import ProblemAnswer, problem_of
 from service.http.request import Call

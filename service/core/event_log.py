@@ -1,0 +1,10 @@
+"""What the rules need from the event log. `service.logs.event_log` implements it."""
+
+from typing import Protocol
+
+
+class EventLog(Protocol):
+    """Writes one event with its fields; what is not on the list of known fields is not written."""
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Write an event named like an identifier, such as `confirmation_settled`."""

@@ -1,0 +1,147 @@
+"""What the rules need from whatever keeps verifications: the steps, what they take, and how they refuse.
+
+The docstrings are the contract. `service.store.verifications` implements it, translates, and decides nothing. No error
+carries a number, a code or a credential.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from service.core.verification import Action, Channel, CheckResult, Delivery, Verification
+
+
+class NewVerification(NamedTuple):
+    """What `VerificationStore.issue` writes; the code enters only as its digest."""
+
+    id: str
+    to: str
+    country: str
+    channel: Channel
+    action: Action
+    purpose: str
+    locale: str
+    reference: str | None
+    code_length: int
+    ttl_seconds: int
+    web_origin: str | None
+    app_hash: str | None
+    client_tag: str | None = None
+    key_tag: str | None = None
+    is_test: bool = False  # nothing is sent, so no confirmation is ever pending
+    owner: str | None = None  # tag of whose API keys find it
+
+
+class Check(NamedTuple):
+    """One answer by a person, already turned into digests (newest key first)."""
+
+    verification_id: str
+    digests: tuple[bytes, ...]
+    to: str | None = None
+    purpose: str | None = None
+    owner: str | None = None  # whose it must be, or it is unknown
+    idempotency_key: str | None = None  # already an HMAC
+    fingerprint: str = "0"
+
+
+class WrittenSend(NamedTuple):
+    """A send that was written, or may have been, told by its code: it is the newest of those with this digest."""
+
+    verification_id: str
+    to: str
+    digest: bytes
+    after: int  # how many sends there were before
+
+
+class UnknownVerification(Exception):
+    """No verification has this id, or its record has expired."""
+
+
+class NotPending(Exception):
+    """The verification has ended, so nothing more is sent for it."""
+
+    def __init__(self, verification: Verification) -> None:
+        super().__init__(verification.status)
+        self.verification = verification
+
+
+class AlreadySent(Exception):
+    """The same Idempotency-Key has asked for a send of this verification before: nothing was added."""
+
+    def __init__(self, verification: Verification) -> None:
+        super().__init__("already sent")
+        self.verification = verification
+
+
+class SendsExhausted(Exception):
+    """The verification has had all its sends."""
+
+
+class IdTaken(Exception):
+    """A verification has this id already: another process took this request for failed, and has issued."""
+
+
+class SameCode(Exception):
+    """An earlier send of this verification carries the same code; draw again."""
+
+
+class VerificationStore(Protocol):
+    """Keeps verifications. Every method is one atomic step; all raise `StoreUnavailable`.
+
+    Methods that take an id raise `UnknownVerification` unless they say otherwise. With `owner` given, so does a
+    verification that is somebody else's: nothing of it is told, counted or changed.
+    """
+
+    async def issue(self, new: NewVerification, digest: bytes) -> Verification:
+        """Write a verification and its first send, before anything is sent. Raises `Limited`, `IdTaken`."""
+
+    async def resend(
+        self, verification: Verification, digests: Sequence[bytes], *, request: str | None = None, is_test: bool = False
+    ) -> Verification:
+        """Write the next send, and which Idempotency-Key asked for it. To a test number the same code may go again.
+
+        Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`, `AlreadySent`.
+        """
+
+    async def deliver(
+        self,
+        verification_id: str,
+        send_number: int,
+        *,
+        sid: str,
+        status: Delivery,
+        error_code: int | None = None,
+        sender: str | None = None,
+    ) -> bool:
+        """Record the SID, status and sender of a send; tell whether a waiting confirmation became pending.
+
+        May be repeated. An unknown verification or send, or another SID, changes nothing.
+        """
+
+    async def refuse(
+        self, verification: Verification, send_number: int, *, error_code: int | None, passing: bool
+    ) -> Verification:
+        """Take back a send that was certainly not sent.
+
+        The number's limit gets it back. `passing`: a resend leaves no trace. Otherwise it stays, as failed.
+        """
+
+    async def take_back(self, send: WrittenSend) -> None:
+        """Take back a send that was never handed to Twilio, as if it were `passing`.
+
+        Raises `UnknownVerification` also when there is no such send.
+        """
+
+    async def note_handed(self, verification_id: str, send_number: int) -> None:
+        """Note that a send was handed to Twilio, which gave no clear answer: it may have gone out. May be repeated.
+
+        An unknown verification or send changes nothing, nor does one of which Twilio has spoken.
+        """
+
+    async def check(self, check: Check) -> CheckResult:
+        """Check a check: count, compare, consume once, enqueue. Raises `OtherBody`."""
+
+    async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
+        """End a pending verification; one that has ended stays as it is."""
+
+    async def read(self, verification_id: str, *, owner: str | None = None) -> Verification:
+        """Read a verification as it stands now, with what its resends are counted under."""
