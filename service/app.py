@@ -46,8 +46,8 @@ from service.store.health import RedisHealth
 from service.store.ledgers import RedisApiKeys, RedisStats
 from service.store.outbox import RedisConfirmations
 from service.store.scripts import Scripts
+from service.version import VERSION
 
-VERSION = "0.1.0"
 _OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
 _TRACE_HEADERS = ("traceparent", "tracestate", "baggage", "sentry-trace")  # a page's tracing adds them to each request
 # Objects made and not yet freed, before the collector looks for cycles. Requests make next to none, and what is alive

@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tomllib
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +27,7 @@ from service.diagnosis import examine
 from service.embedded.server import _binary
 from service.parts import DRAIN_SECONDS as WORKER_SECONDS
 from service.serving.server import GRACE_SECONDS
+from service.version import VERSION
 from tests.absent import absent
 from tests.free_ports import comes_to_listen, free_port
 
@@ -216,11 +216,10 @@ def test_the_image_is_pinned_small_and_not_root():
     assert [int(part) > 0 for part in arguments("USER")[-1].split(":")] == [True, True]
 
 
-def test_the_image_bears_the_version_of_the_project():
-    """The label, and the tag in the compose file, are the version in pyproject.toml."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    assert f'org.opencontainers.image.version="{version}"' in arguments("LABEL")[0]
-    assert {services()[name]["image"] for name in OURS} == {f"otp-service:{version}"}
+def test_the_image_bears_the_version_of_the_package():
+    """The label, and the tag in the compose file, are the version in the package's metadata."""
+    assert f'org.opencontainers.image.version="{VERSION}"' in arguments("LABEL")[0]
+    assert {services()[name]["image"] for name in OURS} == {f"otp-service:{VERSION}"}
 
 
 def test_the_builder_sees_what_it_copies_and_nothing_else():

@@ -1,7 +1,7 @@
 """The commands: `otp-service demo | serve | worker | sandbox | check | keys | numbers | outbox`.
 
-Each command reads the settings, opens what it needs and says in a sentence what is wrong when it
-cannot. Exit status: 0 done, 1 something is wrong (`check`, `demo --once`), 2 it cannot start.
+Each command reads the settings and opens the connections that it needs. An expected failure is one sentence on standard
+error. Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run.
 """
 
 import asyncio
@@ -17,20 +17,41 @@ from service.config.settings import SETTINGS, SettingsRefused, load_settings
 from service.core.store_health import StoreUnavailable
 from service.embedded.server import EmbeddedUnavailable
 from service.logs.shared_output import occupy_closed_descriptors
+from service.version import VERSION
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+_HELP = """Send one-time codes, check them, and tell Twilio which messages arrived.
+
+Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run."""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 for command in (running.demo, running.serve, running.worker, running.sandbox):
     app.command()(command)
 
 
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        typer.echo(f"otp-service {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
 def main() -> None:
-    """Run a command; an expected failure is one sentence on standard error, never a traceback."""
+    """Run a command. An expected failure is one sentence on standard error, never a traceback."""
     occupy_closed_descriptors()
     try:
         app()
     except SystemExit as end:
         if audit.unwritten and not end.code:
-            refuse(f"Done, but its audit line could not be written: {audit.unwritten[0]}")
+            refuse(f"The command succeeded, but its audit line could not be written: {audit.unwritten[0]}")
         raise
     except StoreUnavailable as away:
         refuse(f"Redis: {away}. {away.fault.sentence}")
@@ -42,11 +63,11 @@ def main() -> None:
 def check(
     *,
     send_to: Annotated[
-        str | None, typer.Option(help="Also send one real message to this number (E.164), and follow it to its end.")
+        str | None, typer.Option(help="Also send one real message to this number (E.164) and test the whole loop.")
     ] = None,
     timeout: Annotated[int, typer.Option(min=1, max=600, help="Seconds to wait for the code to be typed.")] = 300,
 ) -> None:
-    """Say what is wrong with the settings, Redis and the Twilio credentials, and how to fix it."""
+    """Check the settings, Redis and the Twilio credentials, and say how to fix each error."""
     if send_to is not None:
         first_message.refuse_without_terminal()
     settings = load_settings()

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import app
+from service.version import VERSION
 from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,11 @@ def test_every_command_explains_itself(cli, command):
     assert status == 0
     assert f"otp-service {' '.join(command)}" in out
     assert re.search(r"[A-Z][a-z].{15,}\.", out)
+
+
+def test_the_version_is_shown(cli):
+    """`otp-service --version` prints the version, and needs no settings."""
+    assert cli("--version", REDIS_URL="foo://x") == (0, f"otp-service {VERSION}\n", "")
 
 
 def test_the_help_lists_every_command(cli):

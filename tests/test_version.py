@@ -1,0 +1,30 @@
+"""The promises of `service.version`: one version, from the package's metadata, wherever a version is shown."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from service.version import VERSION
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_metadata_has_the_version_of_pyproject():
+    """The installed package has the version in pyproject.toml; if not, `make install` has not run since it changed."""
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"] == VERSION
+
+
+def test_the_changelog_begins_with_the_version():
+    """The first heading of CHANGELOG.md is this version, with its date or `unreleased`."""
+    first = re.search(r"^## (\S+) — (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert first[1] == VERSION
+    assert re.fullmatch(r"unreleased|\d{4}-\d\d-\d\d", first[2])
+
+
+async def test_a_running_service_shows_the_version(start):
+    """The OpenAPI document and the event `service_started` have this version."""
+    events = []
+    service = await start(event_log=lambda event, /, **fields: events.append((event, fields)))
+    _, document, _ = await service.call("GET", "/openapi.json")
+    assert document["info"]["version"] == VERSION
+    assert [fields["version"] for event, fields in events if event == "service_started"] == [VERSION]
