@@ -31,7 +31,7 @@ from service.core.retrying import Retries
 from service.embedded.server import embedded_valkey_beside
 from service.http.authentication import Authenticator
 from service.http.direct_router import DirectRouter
-from service.http.request_log import RequestLog
+from service.http.middleware import RequestMiddleware
 from service.http_server import Connections
 from service.logs.dropped_lines import counting_dropped_lines
 from service.logs.event_log import open_event_log
@@ -57,7 +57,7 @@ _COLLECT_AFTER = 10_000
 
 def create_app(
     settings: Settings | None = None, *, event_log: EventLog | None = None, routes: Sequence[BaseRoute] = ()
-) -> RequestLog:
+) -> RequestMiddleware:
     """Build the ASGI application; its parts are opened when the server starts it.
 
     `routes` are foreign ones, for the demo; `serve` gives none.
@@ -72,7 +72,7 @@ def create_app(
                 app.router.routes[:0] = (
                     endpoints  # for the OpenAPI page, and to tell a wrong method from a wrong address
                 )
-                router.hang(endpoints)
+                router.add_routes(endpoints)
                 # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
                 gc.collect()
                 gc.freeze()
@@ -86,11 +86,11 @@ def create_app(
 
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
     app.router.routes.extend(routes)
-    router = DirectRouter(app, most_in_flight=settings.otp_max_in_flight)
+    router = DirectRouter(app, max_in_flight=settings.otp_max_in_flight)
     connections = new_connections(settings, event_log)
     origins = settings.otp_cors_origins
     wrapped = _with_cors(router, origins) if origins else router
-    return RequestLog(wrapped, router, event_log, connections=connections, looks_at_origins=bool(origins))
+    return RequestMiddleware(wrapped, router, event_log, connections=connections, looks_at_origins=bool(origins))
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from starlette.types import Lifespan
 
 from service.api.openapi import TAGS, complete, flow
 from service.api.pages import docs_routes
-from service.http.problems import MEDIA_TYPE, ProblemAnswer
+from service.http.problems import MEDIA_TYPE, HttpProblem
 from service.http.response import JSON
 from service.http.route import DirectRoute
 
@@ -66,7 +66,7 @@ def _document_route(app: FastAPI) -> Route:
 
 async def _stranger(_: Request, refusal: Exception) -> Response:
     status = refusal.status_code if isinstance(refusal, HTTPException) else 500
-    problem = ProblemAnswer(_CODES.get(status, "internal_error"))
+    problem = HttpProblem(_CODES.get(status, "internal_error"))
     headers = dict(refusal.headers or {}) if isinstance(refusal, HTTPException) else {}
     if headers.get("Allow") == "GET":  # as the framework knows our routes
         headers["Allow"] = "GET, HEAD"

@@ -16,10 +16,10 @@ from pydantic_core import from_json
 
 from service.api.v1.examples import Example, answer_examples, problem_example, request_examples
 from service.api.v1.words import MEANINGS, explained
-from service.http.authentication import SECURITY_SCHEMES, lacking, unauthenticated
+from service.http.authentication import SECURITY_SCHEMES, insufficient_scope, unauthenticated
 from service.http.load_shedding import overloaded
 from service.http.problem_catalogue import CATALOGUE
-from service.http.problems import MEDIA_TYPE, Problem, ProblemAnswer, problem_of
+from service.http.problems import MEDIA_TYPE, HttpProblem, Problem, problem_of
 from service.http.response import JSON
 from service.http.route import DirectRoute, NoFields, ended_early, too_large, wrong_type
 
@@ -130,39 +130,39 @@ def _complete_operation(operation: dict[str, Any], route: DirectRoute) -> None:
         _add_headers(response, "X-Request-Id")
 
 
-def _problems(route: DirectRoute) -> Iterator[ProblemAnswer]:
+def _problems(route: DirectRoute) -> Iterator[HttpProblem]:
     """Give the problems of a route: by its nature, then its own."""
-    yield ProblemAnswer("internal_error")
-    if route.room is not None:
+    yield HttpProblem("internal_error")
+    if route.in_flight_share is not None:
         yield overloaded()
     if route.access is not None:
         yield unauthenticated()
-        yield lacking(route.access.scope)
+        yield insufficient_scope(route.access.scope)
         yield problem_example("store_unavailable")
         if "clientToken" in route.access.schemes:
             yield replace(problem_example("rate_limited"), limit=None)
     if "POST" in (route.methods or ()):
-        yield too_large(route.most_body_bytes)
+        yield too_large(route.max_body_bytes)
         yield wrong_type(route.body_type)
         if route.body_type == JSON:
-            yield ProblemAnswer("malformed_body")
+            yield HttpProblem("malformed_body")
             yield _invalid(route)
         else:
             yield ended_early()
     for code in route.problems:
-        yield code if isinstance(code, ProblemAnswer) else problem_example(code)
+        yield code if isinstance(code, HttpProblem) else problem_example(code)
 
 
-def _invalid(route: DirectRoute) -> ProblemAnswer:
+def _invalid(route: DirectRoute) -> HttpProblem:
     """Ask the body's own model what it says to a field that it does not know."""
     try:
         (route.body_model or NoFields).model_validate_json('{"unknown": 1}')
     except ValidationError as failure:
-        return problem_of(failure) or ProblemAnswer("invalid_request")
+        return problem_of(failure) or HttpProblem("invalid_request")
     raise AssertionError("every body refuses what it does not know")
 
 
-def _add_problem(responses: dict[str, Any], problem: ProblemAnswer) -> None:
+def _add_problem(responses: dict[str, Any], problem: HttpProblem) -> None:
     title = CATALOGUE[problem.code][1]
     response = responses.setdefault(
         str(problem.status),

@@ -22,8 +22,8 @@ from starlette.routing import BaseRoute
 from service.api.readiness import RETRY_AFTER_SECONDS, QueueState, ReadyAnswer, draining, ready_answer, unready_answer
 from service.core.store_health import StoreHealth, StoreUnavailable
 from service.http.authentication import Access
-from service.http.request import Call
-from service.http.response import Reply, problem_reply
+from service.http.request import Request
+from service.http.response import Response, problem_response
 from service.http.route import DirectRoute
 
 _T = TypeVar("_T")
@@ -64,7 +64,7 @@ class OperationsEndpoints:
             DirectRoute(
                 "/livez",
                 self.livez,
-                room=None,
+                in_flight_share=None,
                 operation_id="readLiveness",
                 access=None,
                 response_model=AliveAnswer,
@@ -75,7 +75,7 @@ class OperationsEndpoints:
             DirectRoute(
                 "/readyz",
                 self.readyz,
-                room=None,
+                in_flight_share=None,
                 operation_id="readReadiness",
                 access=None,
                 response_model=ReadyAnswer,
@@ -87,7 +87,7 @@ class OperationsEndpoints:
             DirectRoute(
                 "/metrics",
                 self.metrics,
-                room=None,
+                in_flight_share=None,
                 operation_id="readMetrics",
                 access=metrics_access,
                 response_class=PlainTextResponse,
@@ -97,25 +97,25 @@ class OperationsEndpoints:
             ),
         ]
 
-    async def livez(self, call: Call) -> AliveAnswer:  # noqa: ARG002 - every endpoint takes the call
+    async def livez(self, request: Request) -> AliveAnswer:  # noqa: ARG002 - every endpoint takes the call
         """Say that the process answers. Nothing else is asked: a restart fixes no Redis."""
         return AliveAnswer()
 
-    async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
+    async def readyz(self, request: Request) -> Response:  # noqa: ARG002
         """Say whether an issue and a check can be written, and where not; beside it how sending and confirming go.
 
         Tried by a small script in each of the 16 partitions, at most once a second. With none at work it is a 503,
         and while the process drains.
         """
         if self._view.is_draining():
-            return problem_reply(draining())
+            return problem_response(draining())
         health, queue = await asyncio.gather(self._health(), self._queue())
         if not health.is_ready:
-            return problem_reply(unready_answer(health))
+            return problem_response(unready_answer(health))
         answer = ready_answer(health, queue, sending=self._sending())
-        return Reply(200, answer.model_dump_json(exclude_none=True).encode())
+        return Response(200, answer.model_dump_json(exclude_none=True).encode())
 
-    async def metrics(self, call: Call) -> Reply:  # noqa: ARG002
+    async def metrics(self, request: Request) -> Response:  # noqa: ARG002
         """Show counters and queue in the Prometheus text format.
 
         They are kept in Redis and the same from every process, but for `otp_sending_halted`, `otp_retries_waiting`,
@@ -142,7 +142,7 @@ class OperationsEndpoints:
             "otp_store_errors_unwritten": self._view.errors_unwritten(),
         }.items():
             gauges |= {f"{name}:{label}": reading for label, reading in by_label.items()}
-        return Reply(200, self._view.metrics_text(totals, gauges), media_type=_TEXT)
+        return Response(200, self._view.metrics_text(totals, gauges), media_type=_TEXT)
 
     def _sending(self) -> str:
         halted = self._view.sending_halted()

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, Field
 
 from service.core.store_health import StoreCause, StoreFault, StoreHealth
-from service.http.problems import ProblemAnswer
+from service.http.problems import HttpProblem
 
 RETRY_AFTER_SECONDS = 1.0
 _REFUSED = StoreFault(
@@ -103,10 +103,10 @@ def ready_answer(health: StoreHealth, queue: QueueState | None, *, sending: str)
     return answer
 
 
-def unready_answer(health: StoreHealth = _ALL_REFUSED) -> ProblemAnswer:
+def unready_answer(health: StoreHealth = _ALL_REFUSED) -> HttpProblem:
     """Say why nothing works. The text is for operators: proxies should not expose /readyz."""
     told = [f"Partitions {' '.join(one.partitions)}: {one.cause}. {one.fix}" for one in _troubles(health)]
-    return ProblemAnswer("store_unavailable", " ".join(told), retry_after_seconds=RETRY_AFTER_SECONDS)
+    return HttpProblem("store_unavailable", " ".join(told), retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 def _troubles(health: StoreHealth) -> list[StoreTrouble]:
@@ -116,6 +116,6 @@ def _troubles(health: StoreHealth) -> list[StoreTrouble]:
     ]
 
 
-def draining() -> ProblemAnswer:
+def draining() -> HttpProblem:
     """Make the response of a process that is stopping."""
-    return ProblemAnswer("draining", retry_after_seconds=RETRY_AFTER_SECONDS)
+    return HttpProblem("draining", retry_after_seconds=RETRY_AFTER_SECONDS)

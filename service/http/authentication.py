@@ -15,8 +15,8 @@ from service.core.api_keys import ApiKeyStore, Scope, key_digest, read_api_keys
 from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
 from service.core.limiter import Limiter
 from service.core.store_health import UNKNOWN, StoreUnavailable
-from service.http.problems import ProblemAnswer
-from service.http.request import Call, Caller
+from service.http.problems import HttpProblem
+from service.http.request import Caller, Request
 
 SECURITY_SCHEMES = {
     "apiKey": {
@@ -43,7 +43,7 @@ _PAUSE_SECONDS = 1.0
 class Access:
     """The check in front of a route, and the schemes by which the OpenAPI page names it."""
 
-    authorize: Callable[[Call, Mapping[str, str]], Awaitable[None]]
+    authorize: Callable[[Request, Mapping[str, str]], Awaitable[None]]
     schemes: tuple[str, ...]
     scope: Scope
 
@@ -81,31 +81,31 @@ class Authenticator:
     def key(self, scope: Scope) -> Access:
         """Make the check for a route that takes an API key of this scope."""
 
-        async def authorize(call: Call, _: Mapping[str, str]) -> None:
-            call.caller = await self._by_key(_bearer(call), scope)
-            call.log["api_key"] = call.caller.name
+        async def authorize(request: Request, _: Mapping[str, str]) -> None:
+            request.caller = await self._by_key(_bearer(request), scope)
+            request.log["api_key"] = request.caller.name
 
         return Access(authorize, ("apiKey",), scope)
 
     def key_or_token(self, scope: Scope) -> Access:
         """Make the check for a route that also takes the client token of the verification in its path."""
 
-        async def authorize(call: Call, path: Mapping[str, str]) -> None:
-            credential = _bearer(call)
+        async def authorize(request: Request, path: Mapping[str, str]) -> None:
+            credential = _bearer(request)
             if credential.startswith(CLIENT_TOKEN_PREFIX):
-                call.caller = await self._by_token(
-                    credential, path["verification_id"], call.peer(trusted_proxies=self._trusted_proxies)
+                request.caller = await self._by_token(
+                    credential, path["verification_id"], request.peer(trusted_proxies=self._trusted_proxies)
                 )
-                call.log["api_key"] = "client token"
+                request.log["api_key"] = "client token"
             else:
-                call.caller = await self._by_key(credential, scope)
-                call.log["api_key"] = call.caller.name
+                request.caller = await self._by_key(credential, scope)
+                request.log["api_key"] = request.caller.name
 
         return Access(authorize, ("apiKey", "clientToken"), scope)
 
     async def _by_key(self, credential: str, scope: Scope) -> Caller:
         if credential.startswith(CLIENT_TOKEN_PREFIX):
-            raise ProblemAnswer("insufficient_scope", "A client token may verify, resend and read its verification.")
+            raise HttpProblem("insufficient_scope", "A client token may verify, resend and read its verification.")
         digest = key_digest(credential)
         known = self._keys.get(digest)
         if self._clock() - self._read_at >= (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
@@ -113,7 +113,7 @@ class Authenticator:
         if known is None:
             raise unauthenticated()
         if scope not in known.scopes:
-            raise lacking(scope)
+            raise insufficient_scope(scope)
         return known.caller
 
     async def _by_token(self, token: str, verification_id: str, peer: str) -> Caller:
@@ -157,19 +157,19 @@ class Authenticator:
         self._read_at = self._asked_at = self._clock()
 
 
-def _bearer(call: Call) -> str:
+def _bearer(request: Request) -> str:
     """Read the credential: `Authorization: Bearer …`, with nothing else around it."""
-    scheme, _, credential = call.headers.get(b"authorization", b"").partition(b" ")
+    scheme, _, credential = request.headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() != b"bearer" or not credential:
         raise unauthenticated()
     return credential.decode("latin-1").strip()
 
 
-def unauthenticated() -> ProblemAnswer:
+def unauthenticated() -> HttpProblem:
     """Make the refusal of a request without a credential that is known; it names the scheme, as RFC 9110 asks."""
-    return ProblemAnswer("unauthenticated", headers={"www-authenticate": "Bearer"})
+    return HttpProblem("unauthenticated", headers={"www-authenticate": "Bearer"})
 
 
-def lacking(scope: Scope) -> ProblemAnswer:
+def insufficient_scope(scope: Scope) -> HttpProblem:
     """Make the refusal of an API key that is known and may not do this."""
-    return ProblemAnswer("insufficient_scope", f"The API key lacks the scope {scope}.")
+    return HttpProblem("insufficient_scope", f"The API key lacks the scope {scope}.")

@@ -18,51 +18,51 @@ from typing import TypeAlias
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.http.load_shedding import Places
-from service.http.problems import ProblemAnswer
-from service.http.request import Call, call_of
-from service.http.response import Reply, problem_reply, send_reply
+from service.http.load_shedding import LoadShedding
+from service.http.problems import HttpProblem
+from service.http.request import Request, request_of
+from service.http.response import Response, problem_response, send_response
 from service.http.route import DirectRoute, answered_methods
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 class DirectRouter:
     """Finds the direct route for a call, and passes what fits none to the application behind."""
 
-    def __init__(self, app: ASGIApp, *, most_in_flight: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_in_flight: int) -> None:
         self._app = app
-        self._places = Places(most_in_flight)
+        self._places = LoadShedding(max_in_flight)
         self._endpoints: dict[str, list[tuple[re.Pattern[str], Handler]]] = {}
 
-    def hang(self, routes: Sequence[BaseRoute]) -> None:
+    def add_routes(self, routes: Sequence[BaseRoute]) -> None:
         """Hang the endpoints, in the order in which they are tried; until then there are none."""
         for route in routes:
             if isinstance(route, DirectRoute):
                 for method in answered_methods(route):
-                    endpoint = partial(route.answer, places=self._places)
+                    endpoint = partial(route.answer, load_shedding=self._places)
                     self._endpoints.setdefault(method, []).append((route.path_regex, endpoint))
 
-    def endpoint(self, call: Call) -> Handler | None:
+    def endpoint(self, request: Request) -> Handler | None:
         """Find the endpoint for a call, and read the parameters of its path."""
-        for path, endpoint in self._endpoints.get(call.method, ()):
-            match = path.fullmatch(call.path)  # not `match`: a `$` matches before a line break at the end too
+        for path, endpoint in self._endpoints.get(request.method, ()):
+            match = path.fullmatch(request.path)  # not `match`: a `$` matches before a line break at the end too
             if match is not None:
-                call.path_params = match.groupdict()
+                request.path_params = match.groupdict()
                 return endpoint
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer over ASGI, or pass on."""
         if scope["type"] == "http":
-            call = call_of(scope, receive)
-            endpoint = self.endpoint(call)
+            request = request_of(scope, receive)
+            endpoint = self.endpoint(request)
             if endpoint is not None:
-                call.log = scope["otp.log"]
+                request.log = scope["otp.log"]
                 try:
-                    reply = await endpoint(call)
+                    response = await endpoint(request)
                 except Exception:
-                    await send_reply(problem_reply(ProblemAnswer("internal_error")), send)
+                    await send_response(problem_response(HttpProblem("internal_error")), send)
                     raise  # for the log
-                return await send_reply(reply, send)
+                return await send_response(response, send)
         return await self._app(scope, receive, send)

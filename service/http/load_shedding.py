@@ -5,35 +5,35 @@ credential is known to be good, so that a stranger, or whoever sends a byte a se
 it comes back with the answer, whatever that is.
 """
 
-from service.http.problems import ProblemAnswer
-from service.http.response import problem_reply
+from service.http.problems import HttpProblem
+from service.http.response import problem_response
 
 _RETRY_SECONDS = 1
 
 
-class Places:
+class LoadShedding:
     """Counts the requests that are worked on."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._taken = 0
-        self.refusal = problem_reply(overloaded())  # written once: to refuse must cost little
+        self.refusal = problem_response(overloaded())  # written once: to refuse must cost little
 
-    def has_room(self, share: float | None) -> bool:
+    def has_slot(self, share: float | None) -> bool:
         """Tell whether an endpoint that may use this share of all places has one left; None always has."""
         return share is None or self._taken < share * self._most
 
-    def take(self, share: float) -> None:
+    def acquire(self, share: float) -> None:
         """Take a place. Raises the problem `overloaded`."""
-        if not self.has_room(share):
+        if not self.has_slot(share):
             raise overloaded()
         self._taken += 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Give a place back."""
         self._taken -= 1
 
 
-def overloaded() -> ProblemAnswer:
+def overloaded() -> HttpProblem:
     """Make the refusal of a request for which there is no place."""
-    return ProblemAnswer("overloaded", retry_after_seconds=_RETRY_SECONDS)
+    return HttpProblem("overloaded", retry_after_seconds=_RETRY_SECONDS)

@@ -71,7 +71,7 @@ class FieldError(BaseModel):
 
 
 @dataclass(eq=False)  # an exception must stay hashable, and Python writes its traceback into it
-class ProblemAnswer(Exception):
+class HttpProblem(Exception):
     """A problem on its way out; raised by the endpoints, made from the core's exceptions by `problem_of`."""
 
     code: str
@@ -123,19 +123,19 @@ class ProblemAnswer(Exception):
         return None if self.retry_after_seconds is None else max(1, math.ceil(self.retry_after_seconds))
 
 
-def problem_of(failure: Exception) -> ProblemAnswer | None:
+def problem_of(failure: Exception) -> HttpProblem | None:
     """Translate an expected failure; None for one that nobody expected."""
     translate = _TRANSLATIONS.get(type(failure))
     return None if translate is None else translate(failure)
 
 
-def _invalid(failure: ValidationError) -> ProblemAnswer:
+def _invalid(failure: ValidationError) -> HttpProblem:
     """Say what is wrong with each field, without a word of what it held."""
     errors = failure.errors(include_url=False, include_input=False, include_context=True)
     if errors[0]["type"] == "json_invalid":
-        return ProblemAnswer("malformed_body")
+        return HttpProblem("malformed_body")
     typed = [error for error in errors if error["loc"] == ("code",) and error["type"] == "value_error"]
-    return ProblemAnswer(
+    return HttpProblem(
         "invalid_request",
         _sentence(typed[0]) if typed else None,
         errors=[{"pointer": _pointer(error["loc"]), "detail": _sentence(error)} for error in errors],
@@ -159,36 +159,36 @@ def _sentence(error: Any) -> str:
 
 
 # Every expected failure, and the problem it becomes.
-_TRANSLATIONS: Mapping[type[Exception], Callable[[Any], ProblemAnswer]] = {
-    ProblemAnswer: lambda problem: problem,
+_TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
+    HttpProblem: lambda problem: problem,
     ValidationError: _invalid,
-    UnknownVerification: lambda _: ProblemAnswer("unknown_verification"),
-    StoreUnavailable: lambda away: ProblemAnswer(
+    UnknownVerification: lambda _: HttpProblem("unknown_verification"),
+    StoreUnavailable: lambda away: HttpProblem(
         "store_unavailable", retry_after_seconds=_STORE_RETRY_SECONDS, reason=str(away)
     ),
-    Limited: lambda limited: ProblemAnswer(
+    Limited: lambda limited: HttpProblem(
         "rate_limited",
         retry_after_seconds=limited.retry_after_ms / 1000,
         limit=limited.limit,
         limits=limited.limits,
     ),
-    InvalidNumber: lambda invalid: ProblemAnswer(Refusal.INVALID_NUMBER, str(invalid)),
-    CountryNotAllowed: lambda _: ProblemAnswer(Refusal.COUNTRY_NOT_ALLOWED),
-    LineTypeNotAllowed: lambda _: ProblemAnswer(Refusal.NOT_A_MOBILE_NUMBER),
-    ClientIpRequired: lambda _: ProblemAnswer("client_ip_required"),
-    MessageRefused: lambda refused: ProblemAnswer(refused.refusal, verification_id=refused.verification.id),
-    TwilioUnavailable: lambda away: ProblemAnswer(
+    InvalidNumber: lambda invalid: HttpProblem(Refusal.INVALID_NUMBER, str(invalid)),
+    CountryNotAllowed: lambda _: HttpProblem(Refusal.COUNTRY_NOT_ALLOWED),
+    LineTypeNotAllowed: lambda _: HttpProblem(Refusal.NOT_A_MOBILE_NUMBER),
+    ClientIpRequired: lambda _: HttpProblem("client_ip_required"),
+    MessageRefused: lambda refused: HttpProblem(refused.refusal, verification_id=refused.verification.id),
+    TwilioUnavailable: lambda away: HttpProblem(
         "twilio_unavailable",
         retry_after_seconds=away.retry_after_seconds or _TWILIO_RETRY_SECONDS,
         verification_id=away.verification.id,
     ),
-    SendingHalted: lambda halted: ProblemAnswer(
+    SendingHalted: lambda halted: HttpProblem(
         "twilio_unavailable", retry_after_seconds=halted.retry_after_seconds, reason="sending is halted"
     ),
-    NotPending: lambda ended: ProblemAnswer(
+    NotPending: lambda ended: HttpProblem(
         "not_pending", ENDED.get(ended.verification.status), verification_id=ended.verification.id
     ),
-    SendsExhausted: lambda _: ProblemAnswer("max_sends_reached"),
-    OtherBody: lambda _: ProblemAnswer("idempotency_key_reused"),
-    StillRunning: lambda it: ProblemAnswer("request_in_progress", retry_after_seconds=it.retry_after_ms / 1000),
+    SendsExhausted: lambda _: HttpProblem("max_sends_reached"),
+    OtherBody: lambda _: HttpProblem("idempotency_key_reused"),
+    StillRunning: lambda it: HttpProblem("request_in_progress", retry_after_seconds=it.retry_after_ms / 1000),
 }

@@ -18,7 +18,7 @@ class Caller:
     owner: str | None = None  # tag of whose verifications it may act on; a client token has its one verification
 
 
-class Call:
+class Request:
     """One request, with what became known of it on the way through the endpoints.
 
     Of a header that comes twice `headers` has the last one. `receive` brings the body, in ASGI's messages;
@@ -81,9 +81,9 @@ class Call:
         return connected
 
 
-def call_of(scope: Scope, receive: Receive) -> Call:
+def request_of(scope: Scope, receive: Receive) -> Request:
     """Read a call from what an ASGI server gives."""
-    return Call(
+    return Request(
         scope["method"],
         scope["path"],
         raw_path=scope.get("raw_path") or scope["path"].encode(),

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from starlette.types import Send
 
-from service.http.problems import MEDIA_TYPE, ProblemAnswer
+from service.http.problems import MEDIA_TYPE, HttpProblem
 
 JSON = "application/json"
 _WITHOUT_LENGTH = frozenset({*range(100, 200), 204, 304})
@@ -14,7 +14,7 @@ _WITHOUT_LENGTH = frozenset({*range(100, 200), 204, 304})
 Header: TypeAlias = tuple[bytes, bytes]
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     """An answer that is already written."""
 
     status: int
@@ -23,16 +23,16 @@ class Reply(NamedTuple):
     media_type: str = JSON
 
 
-def problem_reply(problem: ProblemAnswer) -> Reply:
+def problem_response(problem: HttpProblem) -> Response:
     """Write a problem."""
-    return Reply(problem.status, problem.body, problem.all_headers, MEDIA_TYPE)
+    return Response(problem.status, problem.body, problem.all_headers, MEDIA_TYPE)
 
 
-def headers_of(reply: Reply) -> list[Header]:
+def all_header_lines(response: Response) -> list[Header]:
     """List the headers of a reply."""
-    media_type = reply.media_type if reply.body else None
-    length = [(b"content-length", b"%d" % len(reply.body))] if has_length(reply.status) else []
-    return [*length, *own_headers(reply), *content_type(media_type)]
+    media_type = response.media_type if response.body else None
+    length = [(b"content-length", b"%d" % len(response.body))] if has_length(response.status) else []
+    return [*length, *own_headers(response), *content_type(media_type)]
 
 
 def has_length(status: int) -> bool:
@@ -40,9 +40,9 @@ def has_length(status: int) -> bool:
     return status not in _WITHOUT_LENGTH
 
 
-def own_headers(reply: Reply) -> list[Header]:
+def own_headers(response: Response) -> list[Header]:
     """List the headers that this reply has and others have not."""
-    return [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+    return [(name.encode(), value.encode()) for name, value in response.headers.items()]
 
 
 def content_type(media_type: str | None) -> list[Header]:
@@ -61,7 +61,7 @@ def header_bytes(headers: Collection[Header]) -> bytes:
     return lines
 
 
-async def send_reply(reply: Reply, send: Send) -> None:
+async def send_response(response: Response, send: Send) -> None:
     """Send a reply in two ASGI messages."""
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers_of(reply)})
-    await send({"type": "http.response.body", "body": reply.body})
+    await send({"type": "http.response.start", "status": response.status, "headers": all_header_lines(response)})
+    await send({"type": "http.response.body", "body": response.body})

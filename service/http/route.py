@@ -2,9 +2,9 @@
 
 FastAPI solves dependencies, opens exit stacks and validates answers on every request; a check that
 takes one Redis round trip would spend most of its time there. A `DirectRoute` reads its endpoint's
-signature once: path parameters are passed as they are, a pydantic model is the JSON body, `call` is
+signature once: path parameters are passed as they are, a pydantic model is the JSON body, `request` is
 the request. It refuses when there is no room (`places`), authorizes before it reads a byte of the body,
-and turns every expected failure into a problem; an unexpected one is left to `api.request log`.
+and turns every expected failure into a problem; an unexpected one is left to `middleware`.
 """
 
 import codecs
@@ -18,15 +18,15 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
 from service.http.authentication import Access
-from service.http.load_shedding import Places
-from service.http.problems import ProblemAnswer, problem_of
-from service.http.request import Call
-from service.http.response import JSON, Reply, problem_reply
+from service.http.load_shedding import LoadShedding
+from service.http.problems import HttpProblem, problem_of
+from service.http.request import Request
+from service.http.response import JSON, Response, problem_response
 
-MOST_BODY_BYTES = 4096
+MAX_BODY_BYTES = 4096
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
-Endpoint = Callable[..., Awaitable[BaseModel | Mapping[str, Any] | Reply]]
+Endpoint = Callable[..., Awaitable[BaseModel | Mapping[str, Any] | Response]]
 
 
 class NoFields(BaseModel):
@@ -47,78 +47,78 @@ class DirectRoute(APIRoute):
         endpoint: Endpoint,
         *,
         access: Access | None,
-        problems: Sequence[str | ProblemAnswer] = (),
+        problems: Sequence[str | HttpProblem] = (),
         body_type: str = JSON,
-        most_body_bytes: int = MOST_BODY_BYTES,
-        room: float | None = 1.0,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        in_flight_share: float | None = 1.0,
         **described: Any,
     ) -> None:
         self.access = access
         self.problems = problems  # those that are the endpoint's own; `api.document` adds what every such route answers
         self.endpoint_of_call = endpoint
         self.body_type = body_type
-        self.most_body_bytes = most_body_bytes
-        self.room = room
+        self.max_body_bytes = max_body_bytes
+        self.in_flight_share = in_flight_share
         self.body_model, self.body_name = _body_of(endpoint)
         self.takes_body = self.body_model is not None or body_type != JSON
         described.setdefault("response_model", None)
         super().__init__(path, _documentation_of(endpoint), **described)
 
-    async def answer(self, call: Call, places: Places) -> Reply:
+    async def answer(self, request: Request, load_shedding: LoadShedding) -> Response:
         """Answer one call whose method and path fit. What it cannot explain it raises."""
-        call.log["route"] = self.path
-        if not places.has_room(self.room):
-            call.log["problem"] = "overloaded"
-            return places.refusal
+        request.log["route"] = self.path
+        if not load_shedding.has_slot(self.in_flight_share):
+            request.log["problem"] = "overloaded"
+            return load_shedding.refusal
         try:
-            return await self._reply(call, places)
+            return await self._respond(request, load_shedding)
         except Exception as failure:
             problem = problem_of(failure)
             if problem is None:
                 raise
-        if problem.code == "malformed_body" and call.body.startswith(_BYTE_ORDER_MARKS):
+        if problem.code == "malformed_body" and request.body.startswith(_BYTE_ORDER_MARKS):
             problem.detail = "Send the JSON without a byte order mark (BOM) in front, in UTF-8."
-        call.log |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
-        if call.caller is None or call.is_front_end:
+        request.log |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
+        if request.caller is None or request.is_front_end:
             problem.limit = None  # a stranger learns nothing by which to walk around it
-        return problem_reply(problem)
+        return problem_response(problem)
 
-    async def _reply(self, call: Call, places: Places) -> Reply:
+    async def _respond(self, request: Request, load_shedding: LoadShedding) -> Response:
         if self.access is not None:
-            await self.access.authorize(call, call.path_params)
-        arguments: dict[str, Any] = {**call.path_params, "call": call}
-        if self.takes_body or call.has_body:
-            call.body = await self._read_body(call)
+            await self.access.authorize(request, request.path_params)
+        arguments: dict[str, Any] = {**request.path_params, "request": request}
+        if self.takes_body or request.has_body:
+            request.body = await self._read_body(request)
         if self.body_model is not None:
-            arguments[self.body_name] = self.body_model.__pydantic_validator__.validate_json(call.body)
-        elif self.body_type == JSON and call.body:
-            NoFields.model_validate_json(call.body)
-        if self.room is None:  # a probe takes no place
+            arguments[self.body_name] = self.body_model.__pydantic_validator__.validate_json(request.body)
+        elif self.body_type == JSON and request.body:
+            NoFields.model_validate_json(request.body)
+        if self.in_flight_share is None:  # a probe takes no place
             answer = await self.endpoint_of_call(**arguments)
         else:
-            places.take(self.room)
+            load_shedding.acquire(self.in_flight_share)
             try:
                 answer = await self.endpoint_of_call(**arguments)
             finally:
-                places.give_back()
-        if isinstance(answer, Reply):
+                load_shedding.release()
+        if isinstance(answer, Response):
             return answer
-        return Reply(self.status_code or 200, to_json(answer))
+        return Response(self.status_code or 200, to_json(answer))
 
-    async def _read_body(self, call: Call) -> bytes:
+    async def _read_body(self, request: Request) -> bytes:
         """Read a body of the right type; stop at the limit, whatever Content-Length says.
 
         Where none is taken, one without a byte is none, and has no type: only its end tells when it is chunked.
         """
-        given = call.header(b"content-type") or ""
+        given = request.header(b"content-type") or ""
         is_wrong = given != self.body_type and given.partition(";")[0].strip().lower() != self.body_type
-        if is_wrong and (self.takes_body or b"transfer-encoding" not in call.headers):
+        if is_wrong and (self.takes_body or b"transfer-encoding" not in request.headers):
             raise wrong_type(self.body_type)
-        body = call.whole_body()
+        body = request.whole_body()
         if body is None:
-            body = await _receive_body(call, self.most_body_bytes)
-        elif len(body) > self.most_body_bytes:
-            raise too_large(self.most_body_bytes)
+            body = await _receive_body(request, self.max_body_bytes)
+        elif len(body) > self.max_body_bytes:
+            raise too_large(self.max_body_bytes)
         if is_wrong and body:
             raise wrong_type(self.body_type)
         return body
@@ -130,13 +130,13 @@ def answered_methods(route: APIRoute) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-async def _receive_body(call: Call, most_bytes: int) -> bytes:
-    announced = call.headers.get(b"content-length", b"0")
+async def _receive_body(request: Request, most_bytes: int) -> bytes:
+    announced = request.headers.get(b"content-length", b"0")
     if not announced.isdigit() or int(announced) > most_bytes:
         raise too_large(most_bytes)
     body, more = b"", True
     while more:
-        message = await call.receive()
+        message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ended_early()
         body += message.get("body", b"")
@@ -146,19 +146,19 @@ async def _receive_body(call: Call, most_bytes: int) -> bytes:
     return body
 
 
-def wrong_type(media_type: str) -> ProblemAnswer:
+def wrong_type(media_type: str) -> HttpProblem:
     """Make the refusal of a body that is of another type."""
-    return ProblemAnswer("unsupported_media_type", f"Send {media_type}.")
+    return HttpProblem("unsupported_media_type", f"Send {media_type}.")
 
 
-def ended_early() -> ProblemAnswer:
+def ended_early() -> HttpProblem:
     """Make the refusal of a body that breaks off."""
-    return ProblemAnswer("malformed_body", "The body ended early.")
+    return HttpProblem("malformed_body", "The body ended early.")
 
 
-def too_large(most_bytes: int) -> ProblemAnswer:
+def too_large(most_bytes: int) -> HttpProblem:
     """Make the refusal of a body over the limit; the rest of it is not read, so the connection closes."""
-    return ProblemAnswer("body_too_large", f"At most {most_bytes} bytes.", headers={"connection": "close"})
+    return HttpProblem("body_too_large", f"At most {most_bytes} bytes.", headers={"connection": "close"})
 
 
 def _body_of(endpoint: Endpoint) -> tuple[type[BaseModel] | None, str]:
@@ -169,13 +169,13 @@ def _body_of(endpoint: Endpoint) -> tuple[type[BaseModel] | None, str]:
 
 
 def _documentation_of(endpoint: Endpoint) -> Callable[..., Any]:
-    """Make what FastAPI describes: the endpoint without `call`, which is no parameter of the API."""
+    """Make what FastAPI describes: the endpoint without `request`, which is no parameter of the API."""
 
     @functools.wraps(endpoint)
     async def described(*_: Any, **__: Any) -> None:
         raise AssertionError("a DirectRoute answers by itself")
 
     signature = inspect.signature(endpoint)
-    parameters = [parameter for name, parameter in signature.parameters.items() if name != "call"]
+    parameters = [parameter for name, parameter in signature.parameters.items() if name != "request"]
     described.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return described

@@ -14,7 +14,7 @@ from service.http_server.request_parser import Head
 
 
 @dataclass(slots=True)
-class Answer:
+class RawResponse:
     """An answer as it is written: the headers as lines. `closes`: they say `connection: close`."""
 
     status: int
@@ -36,22 +36,22 @@ class RequestView(Protocol):
         """Give the body; None while it is on its way."""
 
 
-DirectAnswer: TypeAlias = Callable[[], Awaitable[Answer]]
+DirectHandler: TypeAlias = Callable[[], Awaitable[RawResponse]]
 
 
 class DirectApplication(ABC):
     """An application that answers some requests without ASGI."""
 
     @abstractmethod
-    def direct(self, request: RequestView) -> DirectAnswer | None:
+    def direct(self, request: RequestView) -> DirectHandler | None:
         """Give what answers a request; None when it must come over ASGI."""
 
     @abstractmethod
-    def refusal(self, status: int) -> Answer:
+    def error_response(self, status: int) -> RawResponse:
         """Word the refusal of what is no request, 400, 408 or 431; the connection ends with it."""
 
 
-class ServerLines:
+class ServerHeaders:
     """What the server adds to every answer, such as the date, as lines: written once for each list of headers."""
 
     _headers: list[tuple[bytes, bytes]] | None = None

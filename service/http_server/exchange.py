@@ -12,10 +12,10 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from service.http_server.application import Answer, DirectAnswer, ServerLines
+from service.http_server.application import DirectHandler, RawResponse, ServerHeaders
 from service.http_server.request_parser import Head
 
-_SERVER_LINES = ServerLines()
+_SERVER_LINES = ServerHeaders()
 _DISCONNECT = {"type": "http.disconnect"}
 
 
@@ -64,7 +64,7 @@ class Exchange(RequestResponseCycle):
             self._look_at_expectation()
         await super().send(message)
 
-    async def answer_directly(self, answer_of: DirectAnswer, *_asgi: object) -> None:
+    async def answer_directly(self, answer_of: DirectHandler, *_asgi: object) -> None:
         """Answer without ASGI. uvicorn writes head and body apart, which costs two system calls, and wakes twice."""
         answer = await answer_of()
         if self.flow.write_paused and not self.disconnected:
@@ -120,7 +120,7 @@ def scope_of(connection: HttpToolsProtocol, head: Head) -> MutableMapping[str, A
     }
 
 
-def written(answer: Answer, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
+def written(answer: RawResponse, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
     """Write an answer; with `says_close` say that the connection ends, unless the answer does."""
     close = b"connection: close\r\n" if says_close and not answer.closes else b""
     server_lines = _SERVER_LINES.of(server_headers)

@@ -20,7 +20,7 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.http_server.application import Answer, DirectApplication
+from service.http_server.application import DirectApplication, RawResponse
 from service.http_server.clock import Clock
 from service.http_server.connections import Connections
 from service.http_server.exchange import Exchange, Flow, scope_of, written
@@ -220,7 +220,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.break_off()
         elif self._requests.in_head:
-            answer = Answer(status, _PLAIN, b"") if self._direct is None else self._direct.refusal(status)
+            answer = RawResponse(status, _PLAIN, b"") if self._direct is None else self._direct.error_response(status)
             self.write(written(answer, self.server_state.default_headers, says_close=True))
             self.close()
         else:

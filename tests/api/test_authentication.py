@@ -12,8 +12,8 @@ from service.core.limiter import Limiter, LimitPolicy
 from service.core.limits import Limited, Limits, Reserved
 from service.core.store_health import StoreUnavailable
 from service.http.authentication import SECURITY_SCHEMES, Authenticator
-from service.http.problems import ProblemAnswer
-from service.http.request import Caller, call_of
+from service.http.problems import HttpProblem
+from service.http.request import Caller, request_of
 
 ISSUE = "/v1/verifications"
 ID = "ve_" + "0" * 32
@@ -62,7 +62,7 @@ def particulars(name, *scopes):
 
 def call_with(credential, scheme="Bearer"):
     """Make a call that shows a credential."""
-    return call_of(
+    return request_of(
         {
             "type": "http", "method": "GET", "path": "/", "raw_path": b"/", "client": ("192.0.2.1", 1),
             "headers": [(b"authorization", f"{scheme} {credential}".encode())],
@@ -94,7 +94,7 @@ async def refusal(access, credential, scheme="Bearer", path=None):
     """Try a credential; give the code of the refusal, or None when it is let in."""
     try:
         await access.authorize(call_with(credential, scheme), path or {"verification_id": ID})
-    except ProblemAnswer as problem:
+    except HttpProblem as problem:
         return problem.code
     return None
 
@@ -297,7 +297,7 @@ async def test_a_refusal_says_what_would_do(build):
     auth, keyring = build(Ledger("a"))
 
     async def refused(access, credential):
-        with pytest.raises(ProblemAnswer) as problem:
+        with pytest.raises(HttpProblem) as problem:
             await access.authorize(call_with(credential), {"verification_id": ID})
         return problem.value
 

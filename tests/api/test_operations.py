@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api.operations import OperationsEndpoints, OperationsView
 from service.core.claiming import PARTITIONS
 from service.core.store_health import StoreCause, StoreFault, StoreHealth, StoreUnavailable
-from service.http.request import call_of
+from service.http.request import request_of
 
 REFUSED = StoreFault(StoreCause.REFUSED, "Start Redis.")
-CALL = call_of({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
+CALL = request_of({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
 
 
 @dataclass

@@ -2,12 +2,12 @@
 
 import pytest
 
-from service.http.request import Caller, call_of
+from service.http.request import Caller, request_of
 
 
 def call(*headers, client=("192.0.2.1", 4711)):
     """Read a call with the given headers."""
-    return call_of(
+    return request_of(
         {
             "type": "http", "method": "GET", "path": "/a b", "raw_path": b"/a%20b", "query_string": b"q=1",
             "client": client, "headers": list(headers),

@@ -7,7 +7,7 @@ import json
 import pytest
 import uvicorn
 
-from service.http_server import Answer, DirectApplication, HttpProtocol
+from service.http_server import DirectApplication, HttpProtocol, RawResponse
 from service.http_server import Server as HttpServer
 from service.sandbox import DroppingProtocol
 from tests.conftest import free_listener
@@ -72,10 +72,10 @@ class Direct(DirectApplication):
         else:
             body = request.whole_body()
         content = self.seen.note(request.head.method, request.head.path, body)
-        return Answer(200, b"content-length: %d\r\n" % len(content), content)
+        return RawResponse(200, b"content-length: %d\r\n" % len(content), content)
 
-    def refusal(self, status):
-        return Answer(status, b"content-length: 0\r\nx-refused: directly\r\n", b"")
+    def error_response(self, status):
+        return RawResponse(status, b"content-length: 0\r\nx-refused: directly\r\n", b"")
 
 
 SERVERS = {

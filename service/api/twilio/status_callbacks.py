@@ -17,13 +17,13 @@ from starlette.routing import BaseRoute
 from service.api.v1.fields import VerificationId
 from service.core.delivery import CallbackSignature, DeliveryReports, error_code_of, sender_of
 from service.core.verification import is_id, is_sid
-from service.http.problems import ProblemAnswer
-from service.http.request import Call
-from service.http.response import Reply
+from service.http.problems import HttpProblem
+from service.http.request import Request
+from service.http.response import Response
 from service.http.route import DirectRoute
 
 _FORM = "application/x-www-form-urlencoded"
-_MOST_BODY_BYTES = 16_384
+_MAX_BODY_BYTES = 16_384
 _MOST_FIELDS = 200
 _SEND_NUMBER = re.compile(r"[1-9][0-9]?")
 
@@ -67,19 +67,19 @@ class StatusCallbackEndpoint:
                 response_description="Taken; nothing more is to be said.",
                 openapi_extra=_form_and_signature(),
                 body_type=_FORM,
-                most_body_bytes=_MOST_BODY_BYTES,
+                max_body_bytes=_MAX_BODY_BYTES,
                 summary="Take Twilio's status callback",
                 tags=["twilio"],
             )
         ]
 
-    async def status(self, call: Call, verification_id: VerificationId, send_number: SendNumber) -> Reply:
+    async def status(self, request: Request, verification_id: VerificationId, send_number: SendNumber) -> Response:
         """Record what became of a message. Twilio calls it by itself: each message names it as its StatusCallback.
 
         Whatever is genuine is answered 204, news or not, so that Twilio stops repeating it.
         """
-        fields = self._genuine_fields(call)
-        call.log["verification_id"] = verification_id
+        fields = self._genuine_fields(request)
+        request.log["verification_id"] = verification_id
         sid = _first(fields, "MessageSid")
         if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and is_sid(sid):
             await self._reports.record(
@@ -90,22 +90,22 @@ class StatusCallbackEndpoint:
                 error_code=error_code_of(_first(fields, "ErrorCode")),
                 sender=sender_of(_first(fields, "From")),
             )
-        return Reply(204)
+        return Response(204)
 
-    def _genuine_fields(self, call: Call) -> dict[str, list[str]]:
+    def _genuine_fields(self, request: Request) -> dict[str, list[str]]:
         try:
-            fields = parse_qs(call.body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+            fields = parse_qs(request.body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
         except ValueError:
-            raise ProblemAnswer("bad_signature") from None
-        signature = call.header(b"x-twilio-signature")
+            raise HttpProblem("bad_signature") from None
+        signature = request.header(b"x-twilio-signature")
         if self._public_url is None or not signature:
-            raise ProblemAnswer("bad_signature")
-        url = self._public_url + call.raw_path.decode("latin-1")
-        if call.query:
-            url += "?" + call.query.decode("latin-1")
-        settings = call.header(b"x-twilio-webhooks-signature-settings") or ""
+            raise HttpProblem("bad_signature")
+        url = self._public_url + request.raw_path.decode("latin-1")
+        if request.query:
+            url += "?" + request.query.decode("latin-1")
+        settings = request.header(b"x-twilio-webhooks-signature-settings") or ""
         if not self._signature.is_genuine(url, fields, signature, settings):
-            raise ProblemAnswer("bad_signature", reason=self._remedy if settings else None)
+            raise HttpProblem("bad_signature", reason=self._remedy if settings else None)
         return fields
 
     @property

@@ -31,7 +31,7 @@ from service.core.verification import (
     Verification,
 )
 from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
-from service.http.problems import ProblemAnswer, problem_of
+from service.http.problems import HttpProblem, problem_of
 
 CLIENT_TOKEN = "vt_HnUp2UoPKFk_oYgxtZI3PWAkk2aSTpqK"  # noqa: S105 - an example, good for nothing
 NUMBER = "+14155550123"  # reserved for fiction: nobody's phone rings
@@ -193,10 +193,10 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
     }
 
 
-def problem_example(code: str) -> ProblemAnswer:
+def problem_example(code: str) -> HttpProblem:
     """Give the problem of a code, made from the failure that it stands for."""
     failure = _failures().get(code)
-    return ProblemAnswer(code) if failure is None else problem_of(failure) or ProblemAnswer(code)
+    return HttpProblem(code) if failure is None else problem_of(failure) or HttpProblem(code)
 
 
 def _failures() -> Mapping[str, Exception]:

@@ -8,32 +8,32 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from service.http.problems import ProblemAnswer
-from service.http.request import Call
-from service.http.response import Reply
+from service.http.problems import HttpProblem
+from service.http.request import Request
+from service.http.response import Response
 
 _LONGEST_KEY = 255
 
 
-def idempotency_key(call: Call) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     """Read the key of a request; None when it brings none."""
-    key = call.header(b"idempotency-key")
+    key = request.header(b"idempotency-key")
     if key is None:
         return None
     if not 1 <= len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
-        raise ProblemAnswer("invalid_idempotency_key")
+        raise HttpProblem("invalid_idempotency_key")
     return key
 
 
-def pack(reply: Reply) -> bytes:
+def pack(response: Response) -> bytes:
     """Write an answer as it is kept for its key."""
-    return to_json([reply.status, dict(reply.headers), reply.media_type, reply.body.decode()])
+    return to_json([response.status, dict(response.headers), response.media_type, response.body.decode()])
 
 
-def unpack(kept: bytes) -> Reply:
+def unpack(kept: bytes) -> Response:
     """Read a kept answer; it says of itself that it is not the first."""
     status, headers, media_type, body = from_json(kept)
-    return Reply(status, body.encode(), {**headers, "idempotent-replayed": "true"}, media_type)
+    return Response(status, body.encode(), {**headers, "idempotent-replayed": "true"}, media_type)
 
 
 def describe_same_answer(status: str) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
 from service.core.verification_store import UnknownVerification
 from service.http.authentication import Authenticator
-from service.http.problems import ProblemAnswer, problem_of
-from service.http.request import Call
-from service.http.response import Reply, problem_reply
+from service.http.problems import HttpProblem, problem_of
+from service.http.request import Request
+from service.http.response import Response, problem_response
 from service.http.route import DirectRoute
 
 _ALL, _ONE = "/v1/verifications", "/v1/verifications/{verification_id}"
@@ -40,7 +40,7 @@ _SENDING = (
     "request_in_progress",
 )
 # A send holds its place for as long as Twilio takes, seconds when Twilio fails: the other half is left for checks.
-_ROOM_TO_SEND = 0.5
+_SENDING_SHARE = 0.5
 
 
 class VerificationEndpoints:
@@ -63,7 +63,7 @@ class VerificationEndpoints:
             endpoint(
                 _ALL,
                 self.issue,
-                room=_ROOM_TO_SEND,
+                in_flight_share=_SENDING_SHARE,
                 operation_id="issueVerification",
                 status_code=201,
                 response_model=IssuedAnswer,
@@ -87,7 +87,7 @@ class VerificationEndpoints:
             endpoint(
                 _ONE + "/resend",
                 self.resend,
-                room=_ROOM_TO_SEND,
+                in_flight_share=_SENDING_SHARE,
                 operation_id="resendCode",
                 response_description="The next code is on its way.",
                 problems=("unknown_verification", "not_pending", "max_sends_reached", *_SENDING),
@@ -116,7 +116,7 @@ class VerificationEndpoints:
             ),
         ]
 
-    async def issue(self, call: Call, body: IssueBody) -> Object | Reply:
+    async def issue(self, request: Request, body: IssueBody) -> Object | Response:
         """Draw a code, store its digest, send it. The answer carries the client token for a front end.
 
         When Twilio refuses the message for good, the answer is a problem with `verification_id`; that verification
@@ -124,91 +124,91 @@ class VerificationEndpoints:
         nothing is sent again by itself, and the code is accepted if it did arrive.
         """
         number = self._issuing.number(body.to, country=body.country)
-        request = body.to_request(number, _back_end(call), owner=_owner(call))
-        key = self._key(call, "issue", content=request.content)
+        issue_request = body.to_request(number, _back_end(request), owner=_owner(request))
+        key = self._key(request, "issue", content=issue_request.content)
         repeatable = Repeatable(key, lambda outcome: pack(self._issued(outcome)))
         try:
-            verification = await self._issuing.issue(request, repeatable)
+            verification = await self._issuing.issue(issue_request, repeatable)
         except KeptAnswer as kept:
             return unpack(kept.answer)
-        call.log["verification_id"] = verification.id
+        request.log["verification_id"] = verification.id
         return self._issued(verification)
 
-    async def verify(self, call: Call, verification_id: VerificationId, body: CheckBody) -> Object | Reply:
+    async def verify(self, request: Request, verification_id: VerificationId, body: CheckBody) -> Object | Response:
         """Check a code once. The answer is 200 whatever the verdict; only `approved` proves anything.
 
         Each check costs an attempt. A front end may call this with the client token; the back end then reads the
         verification with its API key and sees `approved` itself before it logs anybody in.
         """
-        call.log["verification_id"] = _known_form(verification_id)
+        request.log["verification_id"] = _known_form(verification_id)
         result = await self._checking.check(
             verification_id,
             body.code,
             to=body.to,
             purpose=body.purpose,
-            owner=_owner(call),
-            caller="" if call.caller is None else call.caller.scope_id,
-            idempotency_key=idempotency_key(call),
+            owner=_owner(request),
+            caller="" if request.caller is None else request.caller.scope_id,
+            idempotency_key=idempotency_key(request),
         )
-        call.log["verdict"] = str(result.verdict)
+        request.log["verdict"] = str(result.verdict)
         if result.replayed:
-            call.log["replayed"] = True
-        return self._answers.check(result, masked=call.is_front_end)
+            request.log["replayed"] = True
+        return self._answers.check(result, masked=request.is_front_end)
 
-    async def resend(self, call: Call, verification_id: VerificationId) -> Object | Reply:
+    async def resend(self, request: Request, verification_id: VerificationId) -> Object | Response:
         """Send the next code; the attempts that are left stay as they are, and earlier codes go on being accepted.
 
         Not before `resend_at`, or the answer is 429. The body is empty, or `{}`.
         """
-        call.log["verification_id"] = _known_form(verification_id)
+        request.log["verification_id"] = _known_form(verification_id)
         repeatable = Repeatable(
-            self._key(call, f"resend {verification_id}"),
-            lambda outcome: pack(self._resent(outcome, masked=call.is_front_end)),
+            self._key(request, f"resend {verification_id}"),
+            lambda outcome: pack(self._resent(outcome, masked=request.is_front_end)),
         )
         try:
             verification = await self._issuing.resend(
-                verification_id, repeatable, caller=_back_end(call), owner=_owner(call)
+                verification_id, repeatable, caller=_back_end(request), owner=_owner(request)
             )
         except KeptAnswer as kept:
             return unpack(kept.answer)
-        return self._resent(verification, masked=call.is_front_end)
+        return self._resent(verification, masked=request.is_front_end)
 
-    async def cancel(self, call: Call, verification_id: VerificationId) -> Object | Reply:
+    async def cancel(self, request: Request, verification_id: VerificationId) -> Object | Response:
         """End a pending verification. One that has ended already keeps its end, as the answer shows.
 
         The body is empty, or `{}`.
         """
-        call.log["verification_id"] = _known_form(verification_id)
+        request.log["verification_id"] = _known_form(verification_id)
         return self._answers.verification(
-            await self._checking.cancel(verification_id, owner=_owner(call)), masked=False
+            await self._checking.cancel(verification_id, owner=_owner(request)), masked=False
         )
 
-    async def read(self, call: Call, verification_id: VerificationId) -> Object | Reply:
+    async def read(self, request: Request, verification_id: VerificationId) -> Object | Response:
         """Tell where a verification stands, with delivery and feedback of each send.
 
         The end of a verification stays readable for about an hour after its last code's life (`OTP_LATE_WINDOW`),
         so that approved can always be told from expired and from locked.
         """
-        call.log["verification_id"] = _known_form(verification_id)
-        verification = await self._checking.read(verification_id, owner=_owner(call))
-        return self._answers.verification(verification, masked=call.is_front_end)
+        request.log["verification_id"] = _known_form(verification_id)
+        verification = await self._checking.read(verification_id, owner=_owner(request))
+        return self._answers.verification(verification, masked=request.is_front_end)
 
-    def _issued(self, outcome: Verification | MessageRefused) -> Reply:
+    def _issued(self, outcome: Verification | MessageRefused) -> Response:
         if isinstance(outcome, MessageRefused):
             return _refused(outcome)
         answer = self._answers.issued(outcome, self._keyring.client_token(outcome.id))
-        return Reply(201, to_json(answer), {"location": f"/v1/verifications/{outcome.id}"})
+        return Response(201, to_json(answer), {"location": f"/v1/verifications/{outcome.id}"})
 
-    def _resent(self, outcome: Verification | MessageRefused, *, masked: bool) -> Reply:
+    def _resent(self, outcome: Verification | MessageRefused, *, masked: bool) -> Response:
         if isinstance(outcome, MessageRefused):
             return _refused(outcome)
-        return Reply(200, to_json(self._answers.verification(outcome, masked=masked)))
+        return Response(200, to_json(self._answers.verification(outcome, masked=masked)))
 
-    def _key(self, call: Call, route: str, *, content: bytes = b"") -> IdempotencyKey | None:
-        key = idempotency_key(call)
-        if key is None or call.caller is None:
+    def _key(self, request: Request, route: str, *, content: bytes = b"") -> IdempotencyKey | None:
+        key = idempotency_key(request)
+        if key is None or request.caller is None:
             return None
-        return self._idempotency.key(scope=f"{call.caller.scope_id} {route}", key=key, content=content)
+        return self._idempotency.key(scope=f"{request.caller.scope_id} {route}", key=key, content=content)
 
 
 def _known_form(verification_id: str) -> str:
@@ -217,15 +217,15 @@ def _known_form(verification_id: str) -> str:
     return verification_id
 
 
-def _owner(call: Call) -> str | None:
+def _owner(request: Request) -> str | None:
     """Name whose verifications the caller may act on; a client token needs none, it names its one verification."""
-    return None if call.caller is None else call.caller.owner
+    return None if request.caller is None else request.caller.owner
 
 
-def _back_end(call: Call) -> str | None:
+def _back_end(request: Request) -> str | None:
     """Name the API key that calls, for its limit; a front end has limits of its own."""
-    return None if call.caller is None or call.is_front_end else call.caller.scope_id
+    return None if request.caller is None or request.is_front_end else request.caller.scope_id
 
 
-def _refused(refused: MessageRefused) -> Reply:
-    return problem_reply(problem_of(refused) or ProblemAnswer("internal_error"))
+def _refused(refused: MessageRefused) -> Response:
+    return problem_response(problem_of(refused) or HttpProblem("internal_error"))

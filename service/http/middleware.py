@@ -20,20 +20,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.core.event_log import EventLog
 from service.http.direct_router import DirectRouter, Handler
-from service.http.problems import ProblemAnswer
-from service.http.request import Call
+from service.http.problems import HttpProblem
+from service.http.request import Request
 from service.http.response import (
     Header,
-    Reply,
+    Response,
     content_type,
     has_length,
     header_bytes,
     own_headers,
-    problem_reply,
-    send_reply,
+    problem_response,
+    send_response,
 )
 from service.http.route import ended_early
-from service.http_server import Answer, Connections, DirectApplication, RequestView
+from service.http_server import Connections, DirectApplication, RawResponse, RequestView
 from service.logs.tracebacks import kind_and_place
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
@@ -48,7 +48,7 @@ _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 _REFUSALS = {400: "malformed_request", 408: "request_timeout", 431: "headers_too_large"}
 
 
-class RequestLog(DirectApplication):
+class RequestMiddleware(DirectApplication):
     """Wraps the application, whose direct routes are in the direct router.
 
     `looks_at_origins`: CORS stands between. It has nothing to say to calls without an Origin.
@@ -71,48 +71,48 @@ class RequestLog(DirectApplication):
         self._looks_at_origins = looks_at_origins
         self._clock = clock
 
-    def direct(self, request: RequestView) -> Callable[[], Awaitable[Answer]] | None:
+    def direct(self, exchange: RequestView) -> Callable[[], Awaitable[RawResponse]] | None:
         """Give what answers a request without ASGI; None when it must come over ASGI."""
-        head = request.head
-        call = Call(
+        head = exchange.head
+        request = Request(
             head.method,
             head.path,
             raw_path=head.raw_path,
             query=head.query,
             header_lines=head.header_lines,
             headers=head.headers,
-            client=request.client,
-            receive=request.receive,
-            whole_body=request.whole_body,
+            client=exchange.client,
+            receive=exchange.receive,
+            whole_body=exchange.whole_body,
         )
-        endpoint = self.endpoint(call)
-        return None if endpoint is None else partial(self.answer, call, endpoint)
+        endpoint = self.endpoint(request)
+        return None if endpoint is None else partial(self.answer, request, endpoint)
 
-    def refusal(self, status: int) -> Answer:
+    def error_response(self, status: int) -> RawResponse:
         """Word a refusal of the server, and leave its line: nothing is known of the request."""
         request_id, code = _request_id(None), _REFUSALS[status]
         self._leave_line("unknown", request_id, status, self._clock(), {"problem": code})
-        return _written(problem_reply(ProblemAnswer(code)), request_id)
+        return _written(problem_response(HttpProblem(code)), request_id)
 
-    def endpoint(self, call: Call) -> Handler | None:
+    def endpoint(self, request: Request) -> Handler | None:
         """Find the endpoint at which `answer` may answer a call; None when it must come over ASGI."""
-        if self._looks_at_origins and b"origin" in call.headers:
+        if self._looks_at_origins and b"origin" in request.headers:
             return None
-        return self._router.endpoint(call)
+        return self._router.endpoint(request)
 
-    async def answer(self, call: Call, endpoint: Handler) -> Answer:
+    async def answer(self, request: Request, endpoint: Handler) -> RawResponse:
         """Answer a call, and leave its line."""
-        started, request_id, status = self._clock(), _request_id(call.headers.get(b"x-request-id")), 0
+        started, request_id, status = self._clock(), _request_id(request.headers.get(b"x-request-id")), 0
         try:
-            reply = await endpoint(call)
-            status = reply.status
+            response = await endpoint(request)
+            status = response.status
         except Exception as fault:  # noqa: BLE001 - the last endpoint: nothing may leave it unanswered or unlogged
-            reply = self._fault_reply(fault, request_id, call.log)
-            status = reply.status
+            response = self._fault_reply(fault, request_id, request.log)
+            status = response.status
         finally:
-            if call.path not in _QUIET:
-                self._leave_line(call.method, request_id, status, started, call.log)
-        return _written(reply, request_id)
+            if request.path not in _QUIET:
+                self._leave_line(request.method, request_id, status, started, request.log)
+        return _written(response, request_id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on over ASGI, and leave its line."""
@@ -133,19 +133,19 @@ class RequestLog(DirectApplication):
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:  # no fault of ours: the client left, or its body broke off
             if status == 0:
-                await send_reply(problem_reply(ended_early()), send_with_id)
+                await send_response(problem_response(ended_early()), send_with_id)
         except Exception as fault:  # noqa: BLE001 - as above
-            reply = self._fault_reply(fault, request_id, log)
+            response = self._fault_reply(fault, request_id, log)
             if status == 0:
-                await send_reply(reply, send_with_id)
+                await send_response(response, send_with_id)
         finally:
             if scope["path"] not in _QUIET:
                 self._leave_line(scope["method"], request_id, status, started, log)
 
-    def _fault_reply(self, fault: Exception, request_id: bytes, log: dict[str, Any]) -> Reply:
+    def _fault_reply(self, fault: Exception, request_id: bytes, log: dict[str, Any]) -> Response:
         self._event_log("unexpected_error", request_id=request_id.decode(), **kind_and_place(fault))
         log["problem"] = "internal_error"
-        return problem_reply(ProblemAnswer("internal_error"))
+        return problem_response(HttpProblem("internal_error"))
 
     def _leave_line(self, method: str, request_id: bytes, status: int, started: float, log: dict[str, Any]) -> None:
         log.setdefault("route", "unmatched")
@@ -159,20 +159,20 @@ class RequestLog(DirectApplication):
         )
 
 
-def _written(reply: Reply, request_id: bytes) -> Answer:
-    media_type = reply.media_type if reply.body else None
-    if not reply.headers:
+def _written(response: Response, request_id: bytes) -> RawResponse:
+    media_type = response.media_type if response.body else None
+    if not response.headers:
         lines = _repeated_lines(media_type)
-    elif _DECIDED.isdisjoint(name.lower().encode() for name in reply.headers):
-        lines = header_bytes(own_headers(reply)) + _repeated_lines(media_type)
+    elif _DECIDED.isdisjoint(name.lower().encode() for name in response.headers):
+        lines = header_bytes(own_headers(response)) + _repeated_lines(media_type)
     else:
-        lines = header_bytes(_safe([*own_headers(reply), *content_type(media_type)]))
-    length = b"content-length: %d\r\n" % len(reply.body) if has_length(reply.status) else b""
-    return Answer(
-        reply.status,
+        lines = header_bytes(_safe([*own_headers(response), *content_type(media_type)]))
+    length = b"content-length: %d\r\n" % len(response.body) if has_length(response.status) else b""
+    return RawResponse(
+        response.status,
         b"%b%bx-request-id: %b\r\n" % (length, lines, request_id),
-        reply.body,
-        "connection" in reply.headers,  # it says `close`: the only thing that an endpoint may say of its connection
+        response.body,
+        "connection" in response.headers,  # it says `close`: the only thing that an endpoint may say of its connection
     )
 
 

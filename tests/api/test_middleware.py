@@ -1,4 +1,4 @@
-"""Promises of `service.http.request_log` and of CORS: ids, one harmless line per request, safe headers everywhere."""
+"""Promises of `service.http.middleware` and of CORS: ids, one harmless line per request, safe headers everywhere."""
 
 import json
 import re
@@ -7,9 +7,9 @@ import pytest
 
 from service.core.checking import Checking
 from service.http.direct_router import DirectRouter
-from service.http.request import Call
-from service.http.request_log import RequestLog
-from service.http.response import Reply, send_reply
+from service.http.middleware import RequestMiddleware
+from service.http.request import Request
+from service.http.response import Response, send_response
 from service.http_server import Connections
 from service.logs.event_log import FIELDS, open_event_log
 
@@ -183,20 +183,20 @@ async def test_what_a_response_says_itself_leaves_once_either_way(lines):
     """Its own Content-Security-Policy stands alone, and no response says of itself that it may be cached or sniffed."""
 
     async def page(_):
-        return Reply(200, b"{}", OWN)
+        return Response(200, b"{}", OWN)
 
     async def app(_scope, _receive, send):
-        await send_reply(Reply(200, b"{}", OWN), send)
+        await send_response(Response(200, b"{}", OWN), send)
 
-    request_log = RequestLog(app, DirectRouter(app, most_in_flight=2), lines, connections=Connections(8))
-    call = Call("GET", "/", raw_path=b"/", query=b"", header_lines=(), headers={}, client=None, receive=None)
-    direct = (await request_log.answer(call, page)).header_lines.decode().lower().splitlines()
+    middleware = RequestMiddleware(app, DirectRouter(app, max_in_flight=2), lines, connections=Connections(8))
+    call = Request("GET", "/", raw_path=b"/", query=b"", header_lines=(), headers={}, client=None, receive=None)
+    direct = (await middleware.answer(call, page)).header_lines.decode().lower().splitlines()
     messages = []
 
     async def keep(message):
         messages.append(message)
 
-    await request_log({"type": "http", "method": "GET", "path": "/", "headers": ()}, None, keep)
+    await middleware({"type": "http", "method": "GET", "path": "/", "headers": ()}, None, keep)
     over_asgi = [f"{name.decode()}: {value.decode()}".lower() for name, value in messages[0]["headers"]]
     for sent in (direct, over_asgi):
         assert [line for line in sent if not line.startswith(("content-length", "content-type:", "x-request-id"))] == [
