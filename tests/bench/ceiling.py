@@ -7,7 +7,7 @@ JSON. No framework, no credentials, no log, no checks of what it is given: nothi
 import json
 import os
 
-from checking import SCRIPT, judge_call
+from check_script import SCRIPT, check_call
 
 from service.core.keyring import Keyring
 from service.redis_client.client import open_multiplexer
@@ -37,7 +37,7 @@ def create():
     async def check(scope, receive, send):
         content = (await receive())["body"]
         verification_id = scope["path"].split("/")[3]
-        keys, args = judge_call(keyring, verification_id, json.loads(content)["code"])
+        keys, args = check_call(keyring, verification_id, json.loads(content)["code"])
         verdict = (await multiplexer.run(SCRIPT, keys, args))[1].decode()
         told = {"id": verification_id, "valid": verdict == "approved", "verdict": verdict}
         await answer(send, 200, json.dumps(told).encode())

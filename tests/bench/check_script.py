@@ -8,7 +8,7 @@ SCRIPT = load_scripts()["check"]
 _MOST_FAILED_IN_A_ROW = 100
 
 
-def judge_call(keyring, verification_id, code):
+def check_call(keyring, verification_id, code):
     """Give keys and arguments by default settings, without an owner and without an Idempotency-Key."""
     p = partition_of(verification_id)
     keys = [

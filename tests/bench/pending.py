@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass
 
 import redis
-from checking import SCRIPT, judge_call
+from check_script import SCRIPT, check_call
 from servers import KEYRING
 
 from service.core.api_keys import Scope, new_api_key
@@ -79,7 +79,7 @@ def approve(redis_url, made):
         for start in range(0, len(made), _PIECE):
             with client.pipeline(transaction=False) as pipeline:
                 for one in made[start : start + _PIECE]:
-                    keys, args = judge_call(KEYRING, one.id, one.code)
+                    keys, args = check_call(KEYRING, one.id, one.code)
                     pipeline.evalsha(SCRIPT.sha, len(keys), *keys, *args)
                 if {answer[1] for answer in pipeline.execute()} != {b"approved"}:
                     raise SystemExit("not all were approved")

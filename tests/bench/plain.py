@@ -7,7 +7,7 @@ import contextlib
 import os
 
 import redis.asyncio
-from checking import SCRIPT, judge_call
+from check_script import SCRIPT, check_call
 from fastapi import FastAPI
 from pydantic import BaseModel
 
@@ -36,7 +36,7 @@ def create():
 
     @app.post("/v1/verifications/{verification_id}/verify")
     async def verify(verification_id: str, body: Body):
-        keys, args = judge_call(keyring, verification_id, body.code)
+        keys, args = check_call(keyring, verification_id, body.code)
         answer = await client.evalsha(SCRIPT.sha, len(keys), *keys, *args)
         return {"id": verification_id, "valid": answer[1] == b"approved", "verdict": answer[1].decode()}
 
