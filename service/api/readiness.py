@@ -5,14 +5,14 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, Field
 
 from service.core.store_health import StoreCause, StoreFault, StoreHealth
+from service.core.verification import PARTITIONS
 from service.http.problems import HttpProblem
 
 RETRY_AFTER_SECONDS = 1.0
 _REFUSED = StoreFault(
     StoreCause.REFUSED, "Nothing listens where REDIS_URL points: start Redis there, or correct the host, port or path."
 )
-_PARTITIONS = tuple("0123456789abcdef")
-_ALL_REFUSED = StoreHealth(_PARTITIONS, dict.fromkeys(_PARTITIONS, _REFUSED))
+_ALL_REFUSED = StoreHealth(tuple(PARTITIONS), dict.fromkeys(PARTITIONS, _REFUSED))
 
 
 class QueueState(Protocol):

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from service.api.v1.schemas import instant
 from service.app import open_redis
 from service.cli.console import refuse
 from service.config.settings import load_settings
+from service.core.instants import instant
 from service.core.outbox import OutboxEntry
 from service.store.outbox import RedisConfirmations
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from service.core.event_log import EventLog
 from service.core.outbox import Claim, ConfirmationStore
+from service.core.verification import PARTITIONS
 
-PARTITIONS = "0123456789abcdef"
 _STEP_MS = 1000  # claims that cross each other differ by less
 _QUIET_SECONDS = 60.0
 

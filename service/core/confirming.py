@@ -21,7 +21,6 @@ from service.core.retrying import Retries
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused, Sender
 from service.core.settling import Settling
 from service.core.store_health import StoreUnavailable
-from service.core.verification import is_sid
 
 _BEAT_SECONDS = 20.0
 _BEAT_LASTS_SECONDS = 60
@@ -122,7 +121,7 @@ class Confirming:
 
     async def post(self, entry: OutboxEntry, *, now_ms: int) -> None:
         """Post one claimed confirmation and settle, postpone or fail the entry by Twilio's answer."""
-        if not entry.legible or not is_sid(entry.sid):
+        if not entry.legible or not self._sender.is_sid(entry.sid):
             await self._settling.fail(entry, "illegible")
             return
         try:

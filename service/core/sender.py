@@ -104,6 +104,9 @@ class Sender(Protocol):
         Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
         """
 
+    def is_sid(self, text: str) -> bool:
+        """Tell whether a text has the form of this provider's message ids."""
+
     async def confirm(self, sid: str) -> None:
         """Report `Outcome=confirmed` for one message; return when Twilio has answered 2xx.
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 ID_PREFIX = "ve_"
 ID_PATTERN = rf"^{ID_PREFIX}[0-9a-f]{{32}}$"
 _ID = re.compile(ID_PATTERN)
-_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
+PARTITIONS = "0123456789abcdef"
 
 
 class Channel(StrEnum):
@@ -65,7 +65,7 @@ class Feedback(StrEnum):
 
 
 class Delivery(StrEnum):
-    """What Twilio says became of a message; `unknown` is ours: no answer, or none yet."""
+    """What the provider says became of a message; `unknown` is ours: no answer, or none yet."""
 
     UNKNOWN = "unknown"
     QUEUED = "queued"
@@ -138,11 +138,6 @@ def new_id(partition: str) -> str:
 def is_id(text: str) -> bool:
     """Tell whether a text has the form of a verification id (it need not exist)."""
     return _ID.fullmatch(text) is not None
-
-
-def is_sid(text: str) -> bool:
-    """Tell whether a text has the form of a Message SID, and so may stand in a path of Twilio's."""
-    return _SID.fullmatch(text) is not None
 
 
 def partition_of(verification_id: str) -> str:

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.core.claiming import PARTITIONS
 from service.core.idempotency import Begun, OtherBody
 from service.core.limits import Reserved, Unit
 from service.core.store_health import StoreUnavailable
+from service.core.verification import PARTITIONS
 from service.store import keys as redis_keys
 from service.store.scripts import Scripts
 

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from service.core.claiming import PARTITIONS
 from service.core.outbox import Claim, FailedEntry, OutboxEntry
+from service.core.verification import PARTITIONS
 from service.store import keys as redis_keys
 from service.store.scripts import Scripts
 

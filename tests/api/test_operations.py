@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.operations import OperationsEndpoints, OperationsView
-from service.core.claiming import PARTITIONS
 from service.core.store_health import StoreCause, StoreFault, StoreHealth, StoreUnavailable
+from service.core.verification import PARTITIONS
 from service.http.request import request_of
 
 REFUSED = StoreFault(StoreCause.REFUSED, "Start Redis.")

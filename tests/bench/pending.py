@@ -18,9 +18,8 @@ from check_script import SCRIPT, check_call
 from servers import KEYRING
 
 from service.core.api_keys import Scope, new_api_key
-from service.core.claiming import PARTITIONS
 from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
-from service.core.verification import Action, Channel, Delivery, new_id, partition_of
+from service.core.verification import PARTITIONS, Action, Channel, Delivery, new_id, partition_of
 from service.core.verification_store import NewVerification
 from service.redis_client.client import open_multiplexer
 from service.redis_client.resp import pack

@@ -1,4 +1,4 @@
-"""The promises of `service.core.delivery`: Twilio's words in ours, an order that never goes back, a worker woken."""
+"""The promises of `service.core.delivery`: an order that never goes back, and a worker woken."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,17 +7,14 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.rest.api.v2010.account.message import MessageInstance  # type: ignore[import-untyped]
 
-from service.core.delivery import RANKS, DeliveryReports, delivery_of
+from service.core.delivery import RANKS, DeliveryReports
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery
 from service.core.verification_store import VerificationStore
 
 ID = "ve_b" + "0" * 31
 SID = "SM" + "a" * 32
-INBOUND = {"receiving", "received"}
-TWILIO_WORDS = {word for name, word in vars(MessageInstance.Status).items() if name.isupper()}
 
 
 @dataclass
@@ -59,36 +56,6 @@ def last_standing(statuses: Iterable[Delivery]) -> Delivery:
     return known
 
 
-@pytest.mark.parametrize("word", sorted(TWILIO_WORDS - INBOUND))
-def test_every_outbound_word_of_twilio_is_known(word: str) -> None:
-    """Each status that Twilio's own library lists for an outgoing message has a word of ours."""
-    assert delivery_of(word) is not Delivery.UNKNOWN
-
-
-@pytest.mark.parametrize("word", ["sent", "delivered", "undelivered", "failed", "canceled", "read", "queued"])
-def test_shared_words_keep_their_meaning(word: str) -> None:
-    """Where Twilio and we use the same word, it is translated to itself."""
-    assert delivery_of(word) == word
-
-
-@pytest.mark.parametrize(("word", "status"), [("accepted", "queued"), ("scheduled", "queued"), ("sending", "queued")])
-def test_nothing_is_sent_before_it_is_sent(word: str, status: str) -> None:
-    """A message that Twilio still holds is queued."""
-    assert delivery_of(word) == status
-
-
-def test_delivered_in_part_is_not_delivered() -> None:
-    """A message of which a part arrived is sent, no more."""
-    assert delivery_of("partially_delivered") is Delivery.SENT
-
-
-@given(st.text().filter(lambda word: word not in TWILIO_WORDS - INBOUND))
-def test_an_unfamiliar_word_changes_nothing(word: str) -> None:
-    """A word that Twilio may invent is `unknown`, which replaces no other status."""
-    assert delivery_of(word) is Delivery.UNKNOWN
-    assert RANKS[Delivery.UNKNOWN] == min(RANKS.values())
-
-
 def test_every_delivery_has_a_rank_of_one_digit() -> None:
     """Each status has its rank, and the script that compares ranks reads one digit."""
     assert set(RANKS) == set(Delivery)
@@ -122,22 +89,22 @@ def test_the_first_end_stays(end: Delivery, rival: Delivery) -> None:
 async def test_a_freed_confirmation_wakes_its_worker(enqueued: bool) -> None:  # noqa: FBT001 - parametrized
     """A callback that frees a waiting confirmation wakes the worker of that partition; any other wakes nobody."""
     witness = Witness()
-    await reports(Recorder(enqueued=enqueued), witness).record(ID, 2, sid=SID, word="sent", error_code=None)
+    await reports(Recorder(enqueued=enqueued), witness).record(ID, 2, sid=SID, status=Delivery.SENT, error_code=None)
     assert witness.woken == (["b"] if enqueued else [])
 
 
-@pytest.mark.parametrize(("word", "status"), [("delivered", Delivery.DELIVERED), ("teleported", Delivery.UNKNOWN)])
-async def test_the_sid_comes_home_whatever_the_word(word: str, status: Delivery) -> None:
-    """The store gets SID, status, error and sender of every callback, an unfamiliar word included."""
+@pytest.mark.parametrize("status", [Delivery.DELIVERED, Delivery.UNKNOWN])
+async def test_the_sid_is_stored_whatever_the_status(status: Delivery) -> None:
+    """The store gets SID, status, error and sender of every callback, an unknown status included."""
     store = Recorder()
-    await reports(store, Witness()).record(ID, 3, sid=SID, word=word, error_code=30_003, sender="72345")
+    await reports(store, Witness()).record(ID, 3, sid=SID, status=status, error_code=30_003, sender="72345")
     assert store.given == [(ID, 3, {"sid": SID, "status": status, "error_code": 30_003, "sender": "72345"})]
 
 
 async def test_a_callback_is_logged_once() -> None:
     """One callback is one event, with our word for what happened."""
     witness = Witness()
-    await reports(Recorder(), witness).record(ID, 1, sid=SID, word="undelivered", error_code=30_005)
+    await reports(Recorder(), witness).record(ID, 1, sid=SID, status=Delivery.UNDELIVERED, error_code=30_005)
     [(event, fields)] = witness.events
     assert event == "delivery_reported"
     assert (fields["verification_id"], fields["send"]) == (ID, 1)
@@ -149,6 +116,6 @@ async def test_a_callback_that_was_not_stored_is_not_swallowed() -> None:
     witness = Witness()
     with pytest.raises(StoreUnavailable):
         await reports(Recorder(failure=StoreUnavailable()), witness).record(
-            ID, 1, sid=SID, word="delivered", error_code=None
+            ID, 1, sid=SID, status=Delivery.DELIVERED, error_code=None
         )
     assert (witness.woken, witness.events) == ([], [])

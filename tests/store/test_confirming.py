@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.core.claiming import PARTITIONS
 from service.core.confirming import Confirming, ConfirmPolicy
 from service.core.outbox import ConfirmationStore
 from service.core.retrying import Retries, RetryPolicy
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused
 from service.core.store_health import StoreUnavailable
-from service.core.verification import Feedback, Verdict, partition_of
+from service.core.verification import PARTITIONS, Feedback, Verdict, partition_of
+from service.providers.twilio.statuses import is_message_sid
 from service.store import keys as redis_keys
 from tests.store.engines import KEYRING, MINUTE_MS, sid_of
 
@@ -46,6 +46,9 @@ class Twilio:
     answers: dict[str, Exception] = field(default_factory=dict)
     otherwise: Exception | None = None
     posts: list[str] = field(default_factory=list)
+
+    def is_sid(self, text):
+        return is_message_sid(text)
 
     async def confirm(self, sid):
         self.posts.append(sid)

@@ -7,7 +7,8 @@ text, so they are kept.
 """
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Protocol
 from urllib.parse import parse_qs
 
 from fastapi import Path
@@ -15,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
 from service.api.v1.fields import VerificationId
-from service.core.delivery import CallbackSignature, DeliveryReports, error_code_of, sender_of
-from service.core.verification import is_id, is_sid
+from service.core.delivery import DeliveryReports
+from service.core.verification import is_id
 from service.http.problems import HttpProblem
 from service.http.request import Request
 from service.http.response import Response
 from service.http.route import DirectRoute
+from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid, sender_of
 
 _FORM = "application/x-www-form-urlencoded"
 _MAX_BODY_BYTES = 16_384
@@ -30,6 +32,15 @@ _SEND_NUMBER = re.compile(r"[1-9][0-9]?")
 SendNumber = Annotated[
     str, Path(description="Which send of the verification.", pattern="^[1-9][0-9]?$", examples=["1"])
 ]
+
+
+class CallbackSignature(Protocol):
+    """Knows how Twilio signs its callbacks. `service.providers.twilio.signature` implements it."""
+
+    has_shared_keys: bool  # which sign in place of the Auth Token
+
+    def is_genuine(self, url: str, fields: Mapping[str, Sequence[str]], signature: str, settings: str = "") -> bool:
+        """Tell whether Twilio signed these form fields, blank ones too, for this public URL; by `settings`, if any."""
 
 
 class DeliveryStatusForm(BaseModel):
@@ -81,12 +92,12 @@ class StatusCallbackEndpoint:
         fields = self._genuine_fields(request)
         request.log["verification_id"] = verification_id
         sid = _first(fields, "MessageSid")
-        if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and is_sid(sid):
+        if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and is_message_sid(sid):
             await self._reports.record(
                 verification_id,
                 int(send_number),
                 sid=sid,
-                word=_first(fields, "MessageStatus"),
+                status=delivery_of(_first(fields, "MessageStatus")),
                 error_code=error_code_of(_first(fields, "ErrorCode")),
                 sender=sender_of(_first(fields, "From")),
             )

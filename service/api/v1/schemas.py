@@ -5,8 +5,6 @@ OpenAPI page, so each field says what it is for. Answers are described by models
 `Answers`.
 """
 
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +21,7 @@ from service.api.v1.fields import (
     TypedCode,
     TypedNumber,
 )
+from service.core.instants import instant
 from service.core.issuing import IssueRequest
 from service.core.phone import PhoneNumber, mask
 from service.core.verification import (
@@ -233,9 +232,3 @@ def _send(send: Send) -> Object:
         "sent_at": instant(send.sent_at_ms),
         "feedback": str(send.feedback),
     }
-
-
-@lru_cache(maxsize=4096)  # each answer has a few, and the next answers have the same
-def instant(at_ms: int) -> str:
-    """Write an instant as RFC 3339, to the millisecond."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -18,12 +18,11 @@ import aiohttp
 from pydantic_core import from_json
 from twilio.rest import Client  # type: ignore[import-untyped] # the library ships no types
 
-from service.core.delivery import delivery_of
 from service.core.lost_messages import ListedMessage
 from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
-from service.core.verification import is_sid
 from service.providers.twilio.errors import TwilioRejected, confirm_failure, send_failure
 from service.providers.twilio.messages import list_messages
+from service.providers.twilio.statuses import delivery_of, is_message_sid
 from service.providers.twilio.transport import TwilioConnector, TwilioTransport, form_of
 
 _TWILIO = "https://api.twilio.com"
@@ -107,16 +106,21 @@ class TwilioGateway:
         except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
             raise send_failure(fault) from None
         sid = created.get("sid") if isinstance(created, dict) else None
-        if not isinstance(sid, str) or not is_sid(sid):
+        if not isinstance(sid, str) or not is_message_sid(sid):
             raise SendUnknown("an answer without a legible SID")
         return AcceptedMessage(sid, delivery_of(str(created.get("status"))))
+
+    @staticmethod
+    def is_sid(text: str) -> bool:
+        """Tell whether a text has the form of a Message SID."""
+        return is_message_sid(text)
 
     async def confirm(self, sid: str) -> None:
         """Report `Outcome=confirmed` for one message; return when Twilio has answered 2xx.
 
         Raises `ConfirmRefused`, `ConfirmForbidden` or `ConfirmPostponed`, and nothing else.
         """
-        if not is_sid(sid):  # it becomes a part of the path
+        if not is_message_sid(sid):  # it becomes a part of the path
             raise ConfirmRefused("illegible SID")
         try:
             # Not `feedback.create_async`: it fails on a body it cannot read, after the 2xx that is all we ask for.

@@ -13,10 +13,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from service.core.delivery import ERROR_CODES, delivery_of, sender_of
 from service.core.lost_messages import ListedMessage, LookupFailed
-from service.core.verification import is_sid
 from service.providers.twilio.errors import TwilioRejected
+from service.providers.twilio.statuses import ERROR_CODES, delivery_of, is_message_sid, sender_of
 
 _VERSION = "/2010-04-01"
 _MOST_PAGES = 2
@@ -58,7 +57,7 @@ def _read(row: dict[str, Any], number: str) -> ListedMessage | None:
     sid, body, code = row.get("sid"), row.get("body"), row.get("error_code")
     if row.get("direction") != "outbound-api" or row.get("to") != number:
         return None
-    if not isinstance(sid, str) or not is_sid(sid) or not isinstance(body, str):
+    if not isinstance(sid, str) or not is_message_sid(sid) or not isinstance(body, str):
         return None
     try:
         created = parsedate_to_datetime(str(row.get("date_created")))

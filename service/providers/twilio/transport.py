@@ -22,8 +22,8 @@ from twilio.http import AsyncHttpClient  # type: ignore[import-untyped] # the li
 from twilio.http.response import Response  # type: ignore[import-untyped] # as above
 from yarl import URL
 
-from service.core.delivery import ERROR_CODES
 from service.providers.twilio.errors import NOT_WRITTEN, NotConnected, TwilioRejected
+from service.providers.twilio.statuses import ERROR_CODES
 
 _LONGEST_PAUSE_SECONDS = 3600.0
 

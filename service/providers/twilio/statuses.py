@@ -1,0 +1,47 @@
+"""Twilio's words and forms: status words, error codes, senders and Message SIDs, read into the terms of `core`.
+
+(https://www.twilio.com/docs/messaging/api/message-resource: message status values, error codes)
+"""
+
+import re
+
+from service.core.verification import Delivery
+
+# New words may appear without notice: they are `unknown`.
+_WORDS = {
+    "accepted": Delivery.QUEUED,
+    "scheduled": Delivery.QUEUED,
+    "queued": Delivery.QUEUED,
+    "sending": Delivery.QUEUED,
+    "sent": Delivery.SENT,
+    "partially_delivered": Delivery.SENT,
+    "delivered": Delivery.DELIVERED,
+    "undelivered": Delivery.UNDELIVERED,
+    "failed": Delivery.FAILED,
+    "canceled": Delivery.CANCELED,
+    "read": Delivery.READ,
+}
+# Five digits, perhaps six. A longer number might be a phone number.
+ERROR_CODES = range(10_000, 1_000_000)
+_SENDER = re.compile(r"[A-Za-z0-9 +_&:.-]{1,64}")
+_MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
+
+
+def delivery_of(word: str) -> Delivery:
+    """Translate a status word; an unfamiliar one is `unknown`, which changes nothing."""
+    return _WORDS.get(word, Delivery.UNKNOWN)
+
+
+def error_code_of(text: str) -> int | None:
+    """Read an ErrorCode; None when it cannot be one."""
+    return int(text) if re.fullmatch("[0-9]{5,6}", text) and int(text) in ERROR_CODES else None
+
+
+def sender_of(text: str) -> str | None:
+    """Read a From: a number, a short code, a name or a channel's address; None when it is none of them, or too long."""
+    return text if _SENDER.fullmatch(text) else None
+
+
+def is_message_sid(text: str) -> bool:
+    """Tell whether a text has the form of a Message SID, and so may stand in a path of Twilio's API."""
+    return _MESSAGE_SID.fullmatch(text) is not None
