@@ -100,6 +100,7 @@ async def test_no_round_compares_a_sixth_guess(pair, redis):
     assert entries(redis) == 0
 
 
+@pytest.mark.slow
 async def test_a_right_code_among_racing_guesses_is_found_by_five_comparisons_or_not_at_all(pair, redis):
     """A1: with the right code in the crowd at most five are compared, at most one is approved, one SID is pending."""
     client = pair[0].client
@@ -138,6 +139,7 @@ async def test_no_round_approves_a_code_twice(pair, redis):
     await right_rounds(pair, redis, ROUNDS)
 
 
+@pytest.mark.slow
 async def test_two_codes_of_one_verification_are_approved_once_together(pair, redis):
     """A2: two sends' right codes racing approve once; both messages arrived, so both SIDs are pending, once each."""
     client = pair[0].client
@@ -167,6 +169,7 @@ async def test_fifty_issues_with_one_idempotency_key_send_one_message(pair):
     assert len(client.sandbox.ledger.messages()) == 1
 
 
+@pytest.mark.slow
 async def test_racing_issues_for_one_number_keep_its_limit(start, launch):
     """A7, R11: fifty issues for one number at once on two processes send what its limit allows, not one more."""
     running = await start(otp_worker=False)
@@ -189,6 +192,7 @@ def neighbours(urls, key):
     ]
 
 
+@pytest.mark.slow
 async def test_the_harness_catches_a_limit_that_reads_and_then_counts(naive_pair):
     """Control of A8: the naive limit of ten lets more than ten of sixty racing requests through."""
     seen = [body["verdict"] for _, body in await race(neighbours(naive_pair, "any"))]

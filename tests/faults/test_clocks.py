@@ -33,6 +33,7 @@ def instant(text):
     return datetime.fromisoformat(text).timestamp()
 
 
+@pytest.mark.slow
 async def test_a_wrong_clock_changes_no_time_and_no_limit(skewed, redis, eventually):
     """F14, promise 11: creation, expiry, TTL, verdict, limits and confirmations follow Redis's clock alone."""
     ahead, behind = (process.client for process in skewed)

@@ -48,7 +48,13 @@ def lines(process, event):
     return [line for line in found if line["event"] == event]
 
 
-@pytest.mark.parametrize("beginning", [b"", b"POST /v1/verifications HTTP/1.1\r\n"], ids=["silent", "half a head"])
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        pytest.param(b"", id="silent"),
+        pytest.param(b"POST /v1/verifications HTTP/1.1\r\n", id="half a head", marks=pytest.mark.slow),
+    ],
+)
 async def test_strangers_without_end_keep_nobody_out(start, launch, beginning):
     """With 128 descriptors and 300 connections of one stranger, who comes back at once, every caller is served."""
     running = await start(otp_worker=False)

@@ -104,6 +104,7 @@ async def test_the_callback_brings_home_the_sid_that_a_dead_process_never_learnt
     assert len(lost.running.messages()) == 1
 
 
+@pytest.mark.slow
 async def test_a_code_typed_before_its_sid_is_known_waits_and_is_confirmed(orphan, eventually, pending):
     """(i) Typed before the callback the confirmation waits, pending to nobody; the callback sends it to its SID."""
     lost = await orphan()
@@ -121,6 +122,7 @@ async def test_a_code_typed_before_its_sid_is_known_waits_and_is_confirmed(orpha
     assert lost.running.messages()[0].feedback_posts == 1
 
 
+@pytest.mark.slow
 async def test_a_repeat_after_the_crash_sends_nothing_and_says_unknown(orphan, redis):
     """(i) The same Idempotency-Key is 409 while the dead request's lease runs, then 201 `unknown`; no second SMS."""
     headers = {"Idempotency-Key": "after-the-crash"}
@@ -204,6 +206,7 @@ async def kill_under_load(start, launch, pending, count, kills):
     return running, sids
 
 
+@pytest.mark.slow
 async def test_no_approval_is_lost_or_doubled_when_the_process_is_killed_under_load(start, launch, pending, eventually):
     """F1: what was answered `approved` before kill -9 is pending, nothing is approved twice, all is posted later."""
     running, sids = await kill_under_load(start, launch, pending, 40, 1)
@@ -248,6 +251,7 @@ async def test_workers_killed_every_second_pay_every_entry(start, launch, redis,
     assert redis.keys("otp:*:dead") == []
 
 
+@pytest.mark.slow
 async def test_a_killed_embedded_server_comes_back_with_all_it_acknowledged(start, launch, tmp_path, eventually):
     """F3: after kill -9 of the embedded Valkey the service recovers by itself; no acknowledged step is lost."""
     running = await start(otp_worker=False)

@@ -84,7 +84,7 @@ async def end(process, *, statuses=(0,)):
     assert time.monotonic() - begun < END_SECONDS
 
 
-@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+@pytest.mark.parametrize("kind", ["pipe", pytest.param("terminal", marks=pytest.mark.slow)])
 async def test_serve_goes_on_though_nobody_reads(start, launch, unread, kind):
     """However much it had to log, `serve` answers each request and /livez, and SIGTERM ends it in time."""
     process = await launch(await start(), outputs=unread(kind).outputs)
@@ -139,6 +139,7 @@ async def test_what_is_dropped_is_counted_and_said(start, launch, unread, tmp_pa
     assert await _until(lambda: _dropped(running)) == dropped
 
 
+@pytest.mark.slow
 async def test_what_nobody_reads_before_the_end_is_counted(start, launch, unread):
     """Lines that were still queued when a process ended, without a reader, are counted as dropped."""
     running, output = await start(), unread()

@@ -106,7 +106,7 @@ async def test_a_reload_in_the_first_moments_ends_nothing(begin, eventually, tmp
     assert process.poll() is None
 
 
-@pytest.mark.parametrize("command", ["serve", "serve --workers 2", "worker"])
+@pytest.mark.parametrize("command", ["serve", *(pytest.param(one, marks=pytest.mark.slow) for one in COMMANDS[2:4])])
 async def test_a_signal_while_the_embedded_server_loads_is_heard(begin, eventually, tmp_path, command):
     """While Valkey reads a long file (here one that lets it sleep) SIGTERM ends the process with 0, at once."""
     with embedded_valkey(tmp_path / "data"):

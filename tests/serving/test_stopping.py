@@ -11,8 +11,10 @@ import pytest
 from service.sandbox import FaultPlan
 from tests.serving.callers import calling, connection, exchange
 
-WORKERS = [["--workers", "1"], ["--workers", "2"]]
-both = pytest.mark.parametrize("arguments", WORKERS, ids=["one worker", "two workers"])
+ONE, TWO = ["--workers", "1"], ["--workers", "2"]
+both = pytest.mark.parametrize(
+    "arguments", [pytest.param(ONE, id="one worker"), pytest.param(TWO, id="two workers", marks=pytest.mark.slow)]
+)
 
 
 def children_of(process):

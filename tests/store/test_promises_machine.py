@@ -57,7 +57,7 @@ from tests.store.promises_model import (
     ModelVerification,
 )
 
-RUNS = int(os.environ.get("PROMISES_RUNS", "80"))
+RUNS = int(os.environ.get("PROMISES_RUNS", "300"))
 CODES = ("111111", "222222", "333333", "444444")
 NEVER_SENT = "000000"
 STRANGER = "SM" + "f" * 32
@@ -430,11 +430,11 @@ def _run_machine(url, **profile):
 
 def test_the_promises_hold_in_any_order_of_steps(valkey):
     """Whatever the order of steps, codes are accepted once, entries stay until they are posted, nothing is immortal."""
-    _run_machine(valkey, max_examples=25, stateful_step_count=40)
+    _run_machine(valkey, max_examples=60, stateful_step_count=40)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 2 * RUNS)
+@pytest.mark.timeout(60 + RUNS)
 def test_the_promises_hold_in_many_long_runs(valkey):
     """The same promises, in many runs of up to fifty steps."""
     _run_machine(valkey, max_examples=RUNS, stateful_step_count=50)
