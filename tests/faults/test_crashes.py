@@ -293,12 +293,12 @@ async def test_a_stop_under_load_fails_no_request_and_leaves_no_lease(start, lau
         to = f"+1415555{number:04d}"
         ids[(await running.issue(to))["id"]] = to
     plan(running, "feedback", "slow", seconds=0.2)
-    pending = random.sample(list(ids), len(ids))
+    untyped = random.sample(list(ids), len(ids))
     seen = {}
 
     async def type_codes():
-        while pending:
-            verification_id = pending.pop()
+        while untyped:
+            verification_id = untyped.pop()
             seen[verification_id] = await check(process.client, verification_id, *running.codes(ids[verification_id]))
 
     load = [asyncio.create_task(type_codes()) for _ in range(8)]
