@@ -7,6 +7,7 @@ and a script that runs out of memory half-way would not be refused before it sta
 
 from collections.abc import Callable, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -15,6 +16,7 @@ from service.core.store_health import StoreFault, StoreUnavailable
 from service.redis_client.client import Multiplexer, Script
 from service.store.faults import unavailable
 
+LUA = resources.files("service.store") / "lua"
 _INCLUDE = "--@include "
 _INCLUDED = frozenset({"clock.lua", "enqueue.lua", "shown.lua", "streak.lua", "windows.lua"})
 
@@ -62,9 +64,8 @@ class Scripts:
         return failure
 
 
-def load_scripts() -> dict[str, Script]:
+def load_scripts(folder: Traversable = LUA) -> dict[str, Script]:
     """Read all scripts with their includes filled in."""
-    folder = resources.files("service.store") / "lua"
     texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".lua")}
     return {
         name.removesuffix(".lua"): Script(name.removesuffix(".lua"), _with_includes(text, texts))

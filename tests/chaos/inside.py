@@ -13,7 +13,6 @@ from pathlib import Path
 
 from service.config import policies
 from service.core import idempotency
-from service.redis_client.client import Script
 from service.store import scripts
 from tests.chaos.plan import LEASE_MS
 
@@ -26,23 +25,21 @@ def _shorten_leases():
 
 
 class _Breakable(dict):
-    """The scripts by name; the one that the mutant names is broken."""
+    """The scripts by name; while there is a file of a mutant, those that stand in it are taken from it."""
 
     def __init__(self, loaded, mutant):
         super().__init__(loaded)
         self._mutant = mutant
 
     def __getitem__(self, name):
-        if self._mutant.exists():
-            broken, found, instead = json.loads(self._mutant.read_text("utf-8"))
-            if name == broken:
-                return _broken(super().__getitem__(name), found, instead)
-        return super().__getitem__(name)
+        script = super().__getitem__(name)
+        broken = json.loads(self._mutant.read_text("utf-8")) if self._mutant.exists() else {}
+        return _instead_of(script, broken[name]) if name in broken else script
 
 
 @cache
-def _broken(script, found, instead):
-    return Script(script.name, script.text.replace(found, instead))
+def _instead_of(script, text):
+    return replace(script, text=text)
 
 
 def _let_scripts_be_broken(mutant):

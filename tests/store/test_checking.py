@@ -110,14 +110,18 @@ async def test_a_code_written_under_an_old_key_is_accepted(stores):
     assert await stores.under(ROTATED).verdict(verification, "111111") is Verdict.APPROVED
 
 
-async def test_each_send_has_its_own_code(stores):
-    """After a resend the first code still counts, and its own message is confirmed, not the newer one."""
+@pytest.mark.parametrize("typed", [(1, 2), (2, 1)])
+async def test_each_code_confirms_its_own_message(stores, typed):
+    """After a resend either code is approved and confirms its own message alone; so does the other one later."""
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
     await stores.deliver(verification, 2)
-    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
-    assert await stores.feedback(verification) == [Feedback.PENDING, Feedback.NONE]
-    assert await stores.pending() == [sid_of(verification, 1)]
+    for send, verdict in zip(typed, (Verdict.APPROVED, Verdict.USED), strict=True):
+        assert await stores.verdict(verification, f"{send}" * 6) is verdict
+        confirmed = typed[: typed.index(send) + 1]
+        feedback = [Feedback.PENDING if number in confirmed else Feedback.NONE for number in (1, 2)]
+        assert await stores.feedback(verification) == feedback
+        assert sorted(await stores.pending()) == sorted(sid_of(verification, number) for number in confirmed)
 
 
 async def test_each_send_has_its_own_expiry(stores):
@@ -185,10 +189,12 @@ async def test_a_repeated_key_with_another_body_is_refused(stores):
 
 
 async def test_a_repeated_check_is_remembered_for_a_minute(stores):
-    """After 60 s the same Idempotency-Key is checked anew."""
+    """After 60 s the same Idempotency-Key is checked anew, and not before."""
     verification = await stores.sent("111111")
     assert await stores.verdict(verification, "111111", idempotency_key="k1", fingerprint="ab") is Verdict.APPROVED
-    stores.time_passes(61_000)
+    stores.time_passes(50_000)
+    assert (await stores.check(verification, "111111", idempotency_key="k1", fingerprint="ab")).replayed
+    stores.time_passes(11_000)
     later = await stores.check(verification, "111111", idempotency_key="k1", fingerprint="ab")
     assert (later.verdict, later.replayed, later.verification.attempts) == (Verdict.USED, False, 2)
 
@@ -203,9 +209,12 @@ async def test_the_last_attempt_can_be_repeated(stores):
 
 async def test_every_verdict_is_counted(stores):
     """The counters tell each verdict, approvals by country and channel."""
-    verification = await stores.sent("111111")
+    stores = stores.under(max_attempts=3)
+    verification, guessed = await stores.sent("111111"), await stores.sent("222222")
     for code in ("000000", "111111", "111111"):
         await stores.check(verification, code)
+    for _ in range(4):
+        await stores.check(guessed, "000000")
     totals = await stores.stats.totals()
-    expected = {"issued:US:sms": 1, "accepted:US:sms": 1, "queued:US:sms": 1, "approved:US:sms": 1}
-    assert totals == Counter({**expected, "check:wrong_code": 1, "check:used": 1})
+    expected = {"issued:US:sms": 2, "accepted:US:sms": 2, "queued:US:sms": 2, "approved:US:sms": 1}
+    assert totals == Counter({**expected, "check:wrong_code": 4, "check:used": 1, "check:locked": 1})

@@ -84,6 +84,7 @@ async def test_a_code_from_before_the_step_has_expired(stores):
     verification = await stores.sent("111111")
     stores.time_passes(-HOUR_MS)
     assert (await stores.read(verification)).status is Status.EXPIRED
+    assert (await stores.verifications.cancel(verification.id)).status is Status.EXPIRED
     with pytest.raises(NotPending):
         await stores.resend(verification, "222222")
     assert await stores.verdict(verification, "111111") is Verdict.EXPIRED

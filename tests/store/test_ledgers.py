@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from service.core.idempotency import Begun, OtherBody
 from service.core.limits import UNLIMITED, Limits, Unit
 from service.core.store_health import StoreUnavailable
+from service.store import keys as redis_keys
 from service.store.scripts import load_scripts
 
 LEASE_MS = 30_000
@@ -381,12 +382,14 @@ async def test_api_keys_stay_until_they_are_revoked(stores):
 
 
 async def test_counters_are_summed_over_the_partitions(stores):
-    """The totals add up what every partition counted."""
+    """The totals add up what every partition counted, and are kept 35 days."""
     partitions = {stores.keyring.partition(f"+1202555{line:04}"): f"+1202555{line:04}" for line in range(100, 140)}
     assert len(partitions) > 8
     for number in partitions.values():
         await stores.issue(to=number)
     assert await stores.stats.totals() == {"issued:US:sms": len(partitions)}
+    for partition in partitions:
+        assert 34 * 86400 < stores.admin.ttl(redis_keys.stats(partition)) <= 35 * 86400
 
 
 def test_every_script_reads_the_clock_at_most_once():

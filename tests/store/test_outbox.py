@@ -165,6 +165,21 @@ async def test_what_has_expired_waits_no_longer_and_the_rest_does(stores):
     assert (await stores.confirmations.state()).awaiting_sid == stores.admin.zcard(key) == 2
 
 
+async def test_a_short_wait_ends_no_longer_one(stores):
+    """What waits for its SID, and the look for its message, live as long as the longest record of the partition."""
+    long = await stores.issue("111111", ttl_seconds=4 * 3600)
+    short = await stores.issue("111111")
+    for verification in (long, short):
+        await stores.check(verification, "111111")
+    p, remaining_ms = partition_of(long.id), stores.admin.pttl(redis_keys.verification(long.id))
+    for key in (redis_keys.awaiting_sid(p), redis_keys.lookups(p)):
+        assert remaining_ms - MINUTE_MS < stores.admin.pttl(key) <= remaining_ms
+    last = await stores.issue("111111", ttl_seconds=8 * 3600)
+    await stores.check(last, "111111")
+    for key in (redis_keys.awaiting_sid(p), redis_keys.lookups(p)):
+        assert stores.admin.pttl(key) > remaining_ms
+
+
 async def test_entries_outlive_their_verification(stores):
     """The record may expire while Twilio is away: the entry is still there, and settling revives nothing."""
     verification = await _enqueueing(stores)

@@ -227,6 +227,9 @@ async def test_the_sender_of_the_latest_stage_is_kept(stores):
     assert await told(Delivery.DELIVERED, "+15005550006") == "+15005550006"
     assert await told(Delivery.SENT, "rcs:acme") == "+15005550006"
     assert await told(Delivery.READ, None) == "+15005550006"
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2, status=Delivery.UNKNOWN, sender="rcs:acme")
+    assert stores.record(verification)[b"fr:2"] == b"rcs:acme"
 
 
 async def test_a_refused_only_send_fails_the_verification(stores):
@@ -459,6 +462,7 @@ async def test_canceling_ends_a_pending_verification(stores):
     assert await stores.verdict(verification, "000000") is Verdict.WRONG_CODE
     assert await stores.verdict(verification, "111111") is Verdict.CANCELED
     assert (await stores.read(verification)).status is Status.CANCELED
+    assert (await stores.stats.totals())["canceled"] == 1
 
 
 async def test_no_write_brings_an_expired_record_back(stores):

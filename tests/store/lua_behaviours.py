@@ -1,0 +1,184 @@
+"""The most important ways to break a script, each with the promise that it breaks and the test that must notice.
+
+A change is selected by what it does (`find`), or takes a step where it must not be taken (`put_before`).
+"""
+
+from functools import partial
+
+from tests.store import test_checking as checking
+from tests.store import test_clock_steps as clock_steps
+from tests.store import test_hard_stop as hard_stop
+from tests.store import test_late_codes as late_codes
+from tests.store import test_ledgers as ledgers
+from tests.store import test_number_limits as number_limits
+from tests.store import test_outbox as entries
+from tests.store import test_sends as sends
+from tests.store.lua_mutator import find, put_before
+
+
+def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_approves_nothing):
+    lateness, verdict, status = late_codes.LATE[how]
+    return partial(promise, lateness=lateness, verdict=verdict, status=status)
+
+
+# By promise: what is broken, how, and the test that must notice.
+BEHAVIOURS = {
+    "a code is accepted once": {
+        "consumes nothing": (
+            partial(find, "check", "drop", r"^\w+\.\w+ = 'approved'$"),
+            checking.test_a_code_is_accepted_once,
+        ),
+        "forgets what an Idempotency-Key was answered": (
+            partial(find, "check", "false", r"math\.abs\(.* <= \w+$"),
+            checking.test_a_repeated_check_gets_its_verdict_again,
+        ),
+    },
+    "consuming and enqueueing are one step": {
+        "consumes without enqueueing": (
+            partial(find, "check", "drop", r"^enqueue\("),
+            checking.test_a_right_code_is_approved_and_its_message_pending,
+        ),
+        "consumes before it enqueues": (
+            partial(put_before, "check", r"\benqueue\(", "redis.call('HSET', KEYS[1], 'st', 'approved')"),
+            checking.test_consuming_waits_for_the_entry,
+        ),
+        "takes the SID before it enqueues": (
+            partial(put_before, "deliver", r"\benqueue\(", "redis.call('HSET', KEYS[1], 's:' .. ARGV[2], ARGV[3])"),
+            sends.test_a_waiting_confirmation_survives_an_entry_that_cannot_be_written,
+        ),
+    },
+    "the confirmation goes to the message whose code was typed": {
+        "takes the SID of the first send": (
+            partial(find, "check", "first", r"^'s:' \.\. ", r"^local \w+ = \w+\['s:'"),
+            partial(checking.test_each_code_confirms_its_own_message, typed=(2, 1)),
+        ),
+        "takes a SID that contradicts the known one": (
+            partial(find, "deliver", "left", r"^tonumber\(\w+\) < 1 or .* or \("),
+            sends.test_strangers_change_nothing,
+        ),
+        "takes the same code for two sends": (
+            partial(find, "resend", "false", r"'HEXISTS'.* == 1$"),
+            sends.test_no_two_sends_carry_the_same_code,
+        ),
+    },
+    "count before compare": {
+        "counts no attempt": (
+            partial(find, "check", "unwritten", r"'HINCRBY', KEYS\[1\]"),
+            checking.test_parallel_guesses_get_no_more_attempts,
+        ),
+        "compares once more than allowed": (
+            partial(find, "check", "boundary", r"^tonumber\(.*\) >= \w+$"),
+            checking.test_after_the_most_attempts_nothing_is_compared,
+        ),
+        "resets the attempts with a resend": (
+            partial(put_before, "resend", r"'PEXPIRE', KEYS\[1\]", "redis.call('HSET', KEYS[1], 'at', 0)"),
+            number_limits.test_a_resend_brings_no_new_guesses,
+        ),
+    },
+    "a confirmation waits for its SID": {
+        "forgets that it waits": (
+            partial(find, "deliver", "false", r" == 'awaiting_sid'$"),
+            sends.test_a_code_typed_before_its_sid_waits_for_it,
+        ),
+        "lets the record go before the SID comes": (
+            partial(find, "check", "drop", r"'PEXPIRE', KEYS\[1\], \w+, 'GT'"),
+            sends.test_a_waiting_confirmation_keeps_its_record_for_an_hour,
+        ),
+    },
+    "a late code is confirmed, once, and not approved": {
+        "approves an expired code": (
+            partial(find, "check", "false", r"^now_ms >= .* or now_ms < "),
+            checking.test_a_code_lives_until_its_last_moment,
+        ),
+        "confirms twice": (
+            partial(find, "check", "left", r"^\w+ and not \w+\["),
+            _late("after_approval", late_codes.test_a_late_code_confirms_once),
+        ),
+        "compares what is locked": (
+            partial(find, "check", "drop", r"^\w+ = nil$"),
+            checking.test_a_code_of_a_locked_verification_enqueued_nothing,
+        ),
+    },
+    "an ambiguous send is not repeated": {
+        "begins a request anew that has died": (
+            partial(find, "idempotency", "unnot", r"^not \w+$"),
+            ledgers.test_an_abandoned_request_is_taken_over_by_one,
+        ),
+        "takes no lease": (
+            partial(find, "idempotency", "drop", r"'by', \w+, 'over', 1\)$"),
+            ledgers.test_an_abandoned_request_is_taken_over_by_one,
+        ),
+        "knows no fence": (
+            partial(find, "idempotency", "right", r"^\w+ ~= \w+ or \w+$"),
+            partial(ledgers.test_who_was_taken_for_dead_ends_nothing, step=ledgers._release),
+        ),
+        "sends again for one Idempotency-Key": (
+            partial(find, "resend", "false", r"'k:'.* == ARGV\[6\]$"),
+            partial(sends.test_a_request_adds_one_send_however_often_it_asks, asked_first=1),
+        ),
+    },
+    "every key has a TTL, and no write brings a record back": {
+        "keeps a record for ever": (
+            partial(find, "issue", "drop", r"'PEXPIRE', KEYS\[1\]"),
+            partial(sends.test_what_is_issued_is_read_back, asked={}),
+        ),
+        "counts an attempt of a record that is gone": (
+            partial(put_before, "check", r"return \{'missing'\}", "redis.call('HINCRBY', KEYS[1], 'at', 1)"),
+            sends.test_no_write_brings_an_expired_record_back,
+        ),
+        "writes a SID into a record that is gone": (
+            partial(put_before, "deliver", r"return \{'missing'\}", "redis.call('HSET', KEYS[1], 's:1', ARGV[3])"),
+            sends.test_no_write_brings_an_expired_record_back,
+        ),
+        "settles into a record that is gone": (
+            partial(find, "settle", "true", r"^redis\.call\('HEXISTS', KEYS\[3\]"),
+            entries.test_entries_outlive_their_verification,
+        ),
+    },
+    "a clock that steps back closes nothing for longer than its window": {
+        "lets an old code live on": (
+            partial(find, "check", "left", r"^now_ms >= .* or now_ms < "),
+            clock_steps.test_a_code_from_before_the_step_has_expired,
+        ),
+        "waits for an instant to come": (
+            partial(find, "windows", "drop", r"^redis\.call\('HSET', \w+, \w+, table"),
+            clock_steps.test_a_number_is_closed_for_no_longer_than_its_window,
+        ),
+    },
+    "at least one confirmation, and one entry for each SID": {
+        "claims what another worker holds": (
+            partial(find, "claim", "drop", r"'ZADD', KEYS\[1\], 'XX'"),
+            entries.test_an_entry_is_leased_to_one_worker,
+        ),
+        "gives up what another worker holds": (
+            partial(find, "settle", "left", r"^not \w+ or "),
+            entries.test_a_dead_worker_is_taken_over,
+        ),
+        "leaves what is settled": (
+            partial(find, "settle", "drop", r"'ZREM', KEYS\[1\]"),
+            entries.test_a_settled_entry_is_gone_for_good,
+        ),
+        "moves an entry that exists": (
+            partial(find, "enqueue", "flag", r"'NX'$"),
+            entries.test_no_sid_is_pending_twice,
+        ),
+    },
+    "limits": {
+        "counts no send": (
+            partial(find, "issue", "drop", r"^redis\.call\('HSET', KEYS\[2\]"),
+            number_limits.test_a_burst_gets_no_more_than_the_limit,
+        ),
+        "allows one send more": (
+            partial(find, "windows", "arithmetic", r"^#\w+ - tonumber\(\w+\) \+ 1$"),
+            number_limits.test_a_burst_gets_no_more_than_the_limit,
+        ),
+        "never stops a number": (
+            partial(find, "check", "right", r"^\w+ or tonumber\("),
+            hard_stop.test_the_last_failed_check_in_a_row_stops_everything,
+        ),
+        "sends without an end": (
+            partial(find, "resend", "false", r"^tonumber\(\w+\) >= "),
+            sends.test_the_sends_of_a_verification_are_limited,
+        ),
+    },
+}
