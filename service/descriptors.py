@@ -1,34 +1,34 @@
 """File descriptors: raises the limit as far as allowed, and divides the descriptors among the parts of a process.
 
-Every connection needs one, and the kernel limits them for each process (RLIMIT_NOFILE). If clients could use them all,
-the process could not reach Redis. So Redis, the log and other files get their share first, then calls to Twilio;
-clients get the rest.
+Every connection needs one, and the kernel limits their number per process (RLIMIT_NOFILE). If clients could use all of
+them, the process could not reach Redis. So Redis, the log and other files get their share first, then requests to
+Twilio; clients get the rest.
 """
 
 import contextlib
 import resource
 from dataclasses import dataclass
 
-# For Redis (one connection a node), the log, listeners, name lookups, the event loop and the embedded server's locks.
+# For Redis (one connection per node), the log, listeners, name lookups, the event loop and the embedded server's locks.
 RESERVED = 48
-_ENOUGH = 65_536  # more are of no use, and macOS takes no such number
-_MOST_CONNECTIONS = 4096  # each of them holds 9 KB of memory, with most of a head 39 KB
-_LEAST_CONNECTIONS = 512  # with fewer a start deserves a warning
+_ENOUGH = 65_536  # more are not needed, and macOS accepts no higher number
+_MOST_CONNECTIONS = 4096  # each uses 9 KB of memory, and up to 39 KB while it receives headers
+_LEAST_CONNECTIONS = 512  # with fewer, the start logs a warning
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What one process may hold open at once."""
+    """How many descriptors each part of a process may use at once."""
 
     connections: int
     sends: int
     confirmations: int
-    is_enough: bool  # for all that the settings ask for
+    is_enough: bool  # for everything that the settings ask for
 
 
 def raise_limit() -> None:
-    """Raise the soft limit to the hard one: the soft one is low for programs that use `select`, and we are none."""
-    with contextlib.suppress(OSError, ValueError):  # refused: what we have must do
+    """Raise the soft limit to the hard one. The soft limit is low for programs that use `select`; this one does not."""
+    with contextlib.suppress(OSError, ValueError):  # if refused, keep the current limit
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
         if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -36,13 +36,13 @@ def raise_limit() -> None:
 
 
 def descriptor_limit() -> int:
-    """Say how many descriptors this process may have."""
+    """Return how many descriptors this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _ENOUGH if soft == resource.RLIM_INFINITY else soft
 
 
 def share_out(limit: int, *, connections: int | None, sends: int, confirmations: int) -> Shares:
-    """Share descriptors out: at most what each part asks for; `connections` None: as many as is sensible."""
+    """Divide `limit` among the parts, at most what each asks for. Without `connections`, use a sensible maximum."""
     left = max(limit - RESERVED, 4)
     to_twilio = min(sends + confirmations, left // 2)
     to_confirm = max(1, to_twilio * confirmations // (sends + confirmations))
@@ -56,5 +56,5 @@ def share_out(limit: int, *, connections: int | None, sends: int, confirmations:
 
 
 def sandbox_connections() -> int:
-    """Say how many connections the simulator may hold: as many may be needed for its callbacks."""
+    """Return how many connections the simulator may accept; it needs as many descriptors again for its callbacks."""
     return max((descriptor_limit() - RESERVED) // 2, 1)

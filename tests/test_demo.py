@@ -85,7 +85,7 @@ async def test_a_taken_port_is_refused_before_anything_starts():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=f"^127.0.0.1:{port} cannot be listened on .*choose another with --port$"):
+        with pytest.raises(OSError, match=f"^cannot listen on 127.0.0.1:{port} .*choose another with --port$"):
             await stage.run_demo(host="127.0.0.1", port=port, once=True)
 
 

@@ -1,12 +1,10 @@
-"""The audit line: who did what to which key or number, one JSON line on standard error for each such command.
+"""The audit line: each command on a key or a number writes who did what, as one JSON line on standard error.
 
-It is written when the operation ends, however it ends, whatever `OTP_LOG_LEVEL` says. It is never dropped: the command
-waits for whoever reads standard error, and when the line cannot be written (full disk, reader gone) the work is done
-and the exit status is 2. The log of `serve` and of the other commands that run on does drop lines, so no audit line
-stands there. A number stands in it as the first eight characters of its tag, which nobody can tell from a number
-without `OTP_INDEX_KEY`. The line goes where the command's standard error goes: who wants to keep it runs the commands
-under something that does (`SECURITY.md`). Where standard error is closed there is no line: standard output is for what
-the command was asked for.
+The line is written when the operation ends, whether it succeeded or not, at every `OTP_LOG_LEVEL`. It is never dropped:
+the command blocks until the line is written. If it cannot be written (disk full, pipe closed), the operation is still
+done and the exit status is 2. The event log may drop lines, so it has no audit lines. A number appears as the first
+eight characters of its tag, which cannot be computed without `OTP_INDEX_KEY`. `SECURITY.md` says how to store the lines.
+If standard error is closed, no line is written, because standard output is for the result of the command.
 """
 
 import os
@@ -18,14 +16,14 @@ from contextlib import contextmanager
 from service.logs.event_log import open_event_log
 from service.logs.shared_output import write_all
 
-unwritten: list[OSError] = []  # why lines of this process are missing
+unwritten: list[OSError] = []  # why audit lines of this process could not be written
 
 
 @contextmanager
 def audited(operation: str, *, api_key: str | None = None, number_tag: str | None = None) -> Iterator[None]:
-    """Write one `audit` event for what the block does: `done`, or `failed` when it ends by an exception.
+    """Write one `audit` event for the block: `done`, or `failed` if it raises.
 
-    What the block has done it must not print itself: a reader who is gone would make it a failure.
+    Print the result after the block: a closed standard output would make a completed operation `failed`.
     """
     event_log = open_event_log(to=_write)
     outcome = "failed"
@@ -44,7 +42,7 @@ def audited(operation: str, *, api_key: str | None = None, number_tag: str | Non
 
 
 def _write(line: bytes, _: bool) -> None:  # noqa: FBT001 - as `open_event_log` calls it
-    if sys.stderr is None:  # closed at the start
+    if sys.stderr is None:  # closed when the process started
         return
     try:
         write_all(sys.stderr.fileno(), line)
@@ -53,8 +51,8 @@ def _write(line: bytes, _: bool) -> None:  # noqa: FBT001 - as `open_event_log` 
 
 
 def _operator() -> str:
-    """Name the user of this process as the system knows him: an environment says what anybody likes."""
+    """Name the user that owns this process. Environment variables such as USER can be set to anything."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # in a container that has no such user
+    except KeyError:  # the container has no such user
         return f"uid {os.getuid()}"

@@ -1,4 +1,4 @@
-"""What the commands have in common to say: a refusal is one sentence on standard error, and exit status 2."""
+"""Output that all commands share: an expected failure is one sentence on standard error, and exit status 2."""
 
 import errno
 import os
@@ -11,16 +11,16 @@ from service.logs.shared_output import write_all
 
 
 def show_alone(text: str) -> None:
-    """Write what is shown this once to standard output. Raises `OSError` when it cannot be written."""
-    if sys.stdout is None:  # it was closed when the command began
+    """Write a text that is shown only once to standard output. Raises `OSError` if it cannot be written."""
+    if sys.stdout is None:  # closed when the process started
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    write_all(1, f"{text}\n".encode())  # not by `sys.stdout`, which would try once more at the end
+    write_all(1, f"{text}\n".encode())  # not by `sys.stdout`, which would write again at exit
 
 
 def refuse(sentence: str) -> NoReturn:
-    """Say why the command cannot do its work, and end it."""
+    """Print why the command cannot run, and exit with status 2."""
     try:
         typer.echo(sentence, err=True)
-    except OSError:  # nobody reads it; Python would try once more at its end, and make the exit status another
+    except OSError:  # Python would flush it again at exit, and change the exit status
         sys.stderr = None
     raise SystemExit(2)

@@ -1,4 +1,4 @@
-"""`otp-service check --send-to`: shows the steps of the first message in the terminal, and reads the code."""
+"""`otp-service check --send-to`: prints the steps of the first message to the terminal, and reads the code."""
 
 import asyncio
 import os
@@ -18,16 +18,16 @@ _MOST_BYTES = 1024
 
 
 def refuse_without_terminal() -> None:
-    """End the command before anything is sent if there is no terminal to type the code in."""
+    """Refuse to run without a terminal, before anything is sent: the operator could not type the code."""
     if not sys.stdin.isatty():
         refuse(
-            "check --send-to asks for the code that arrives, and standard input is no terminal: "
-            "run it in one (docker compose exec without -T, ssh with -t)"
+            "check --send-to asks for the code that arrives, but standard input is not a terminal: "
+            "run it in a terminal (docker compose exec without -T, ssh with -t)"
         )
 
 
 def send_first_message(settings: Settings, number: str, timeout_seconds: float) -> bool:
-    """Send one message and follow it; tell whether the loop closed."""
+    """Send one message and follow it; return whether the loop closed."""
     try:
         number = canonical_number(number)
     except InvalidNumber as refusal:
@@ -44,7 +44,7 @@ def send_first_message(settings: Settings, number: str, timeout_seconds: float) 
 
 
 async def _ask(question: str, seconds: float) -> str | None:
-    """Read one line from the terminal; None when the time is over. Raises `EOFError` when no line will come."""
+    """Read one line from the terminal, or return None after `seconds`. Raises `EOFError` if the input is closed."""
     typer.echo(f"\n{question} ({seconds:.0f} s): ", nl=False)
     descriptor, loop = sys.stdin.fileno(), asyncio.get_running_loop()
     readable = asyncio.Event()
@@ -58,7 +58,7 @@ async def _ask(question: str, seconds: float) -> str | None:
     finally:
         loop.remove_reader(descriptor)
     try:
-        line = os.read(descriptor, _MOST_BYTES)  # a terminal gives one line at a time, when it is ready
+        line = os.read(descriptor, _MOST_BYTES)  # a terminal returns one line at a time
     except OSError:  # the terminal is gone
         line = b""
     if not line:  # Ctrl-D

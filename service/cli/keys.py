@@ -1,4 +1,4 @@
-"""`otp-service keys`: create, list and revoke API keys. The keys themselves are not kept, only their digests."""
+"""`otp-service keys`: create, list and revoke API keys. Redis holds their digests only."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,28 +18,28 @@ commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API k
 
 @commands.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(help="Who will use it; it stands in the log instead of the key.")],
-    scope: Annotated[list[Scope] | None, typer.Option(help="Repeat for several.")] = None,
+    name: Annotated[str, typer.Argument(help="Who will use the key. The log shows this name instead of the key.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="What the key may do. Repeat for several scopes.")] = None,
     owner: Annotated[
-        str | None, typer.Option(help="Name of the key that it stands in for: both act on the same verifications.")
+        str | None, typer.Option(help="Name of the key that it replaces: both act on the same verifications.")
     ] = None,
 ) -> None:
-    """Create an API key and print it, alone, on standard output. It is shown this once."""
+    """Create an API key and print it to standard output. It is shown only once."""
     for given in (name, owner or name):
         _refuse_a_key(given)
-        if not given.isprintable() or not 1 <= len(given) <= 64:  # noqa: PLR2004 - said in the sentence
+        if not given.isprintable() or not 1 <= len(given) <= 64:  # noqa: PLR2004 - the sentence says it
             refuse("a name has 1 to 64 printable characters")
     key, kept = new_api_key(name, scope or [Scope.VERIFICATIONS], owner=owner)
 
     async def create(store: RedisApiKeys) -> str:
         if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
-            refuse(f"there is a key called {name!r} already; revoke it or choose another name")
+            refuse(f"a key named {name!r} exists already; revoke it or choose another name")
         await store.add(kept.digest, kept.particulars)
         try:
             show_alone(key)
         except OSError as failure:
-            await store.revoke(kept.digest)  # nobody has seen it
-            refuse(f"the key could not be shown, so it was not kept: standard output: {failure.strerror}")
+            await store.revoke(kept.digest)  # it was never shown
+            refuse(f"the key could not be shown, so it was revoked: standard output: {failure.strerror}")
         return ""
 
     _with_keys("keys create", create, name=name)
@@ -47,7 +47,7 @@ def create_key(
 
 @commands.command("list")
 def list_keys() -> None:
-    """List the API keys: name, scopes, when created, owner. The keys themselves are not kept."""
+    """List the API keys: name, scopes, creation time, owner. The keys themselves are not stored."""
 
     async def show(store: RedisApiKeys) -> str:
         return "".join(
@@ -59,29 +59,29 @@ def list_keys() -> None:
 
 
 @commands.command("revoke")
-def revoke_key(name: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
-    """Revoke an API key; every process refuses it within 30 seconds."""
+def revoke_key(name: Annotated[str, typer.Argument(help="The name that `keys list` shows.")]) -> None:
+    """Revoke an API key. Every process refuses it within 30 seconds."""
     _refuse_a_key(name)
 
     async def revoke(store: RedisApiKeys) -> str:
         kept = read_api_keys(await store.api_keys()).values()
-        meant = next((known for known in kept if known.name == name), None)
-        if meant is None:
-            refuse(f"there is no key called {name!r}")
-        await store.revoke(meant.digest)
+        revoked = next((known for known in kept if known.name == name), None)
+        if revoked is None:
+            refuse(f"no key is named {name!r}")
+        await store.revoke(revoked.digest)
         return f"Revoked {name}; it stops working within 30 seconds."
 
     typer.echo(_with_keys("keys revoke", revoke, name=name), err=True)
 
 
 def _refuse_a_key(name: str) -> None:
-    """Refuse a key that was pasted for its name, unsaid: a name stands in lists, logs and audit lines."""
+    """Refuse an API key given as a name, without repeating it: names appear in lists, logs and audit lines."""
     if API_KEY_PREFIX in name:
-        refuse(f"a name holds no {API_KEY_PREFIX}: give the name of the key, not the key")
+        refuse(f"a name must not contain {API_KEY_PREFIX}: give the name of the key, not the key")
 
 
 def _with_keys(operation: str, step: Callable[[RedisApiKeys], Awaitable[str]], *, name: str | None = None) -> str:
-    """Do a step, with its audit line; give what it says, to be printed after it: who does not listen undoes nothing."""
+    """Run an operation, write its audit line, and return the text to print."""
     settings = load_settings()
 
     async def run() -> str:

@@ -1,7 +1,6 @@
-"""`otp-service numbers`: what is held about a number, in words; lift its locks; erase it.
+"""`otp-service numbers`: show what is stored about a number, release its locks, erase it.
 
-Nothing printed here holds the number, a code or a digest: the operator has typed the first, and nobody may see the
-others. What releasing and erasing mean is said in `core.numbers`.
+The output contains no number, code or digest. `core.numbers` defines what releasing and erasing do.
 """
 
 import asyncio
@@ -21,11 +20,11 @@ from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
 from service.core.phone import InvalidNumber, canonical_number
 from service.store.numbers import RedisNumbers
 
-commands = typer.Typer(no_args_is_help=True, help="See what is held about a number, lift its locks, erase it.")
+commands = typer.Typer(no_args_is_help=True, help="Show what is stored about a number, release its locks, erase it.")
 
 _HELP = (
-    "As it is dialled from abroad, such as +14155550123, or - to read it from standard input: "
-    "other users of this machine see what a command is called with."
+    "The number in E.164 form, such as +14155550123, or - to read it from standard input: "
+    "other users of this machine can see the arguments of a command."
 )
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -34,25 +33,25 @@ Number = Annotated[str, typer.Argument(help=_HELP)]
 
 @commands.command("show")
 def show_number(number: Number) -> None:
-    """Say what is held about a number: sends, failed checks, locks, and its verifications with their ages."""
+    """Show what is stored about a number: sends, failed checks, locks, and verifications with their ages."""
 
     async def show(numbers: Numbers, number: str) -> str:
         held = await numbers.held(number)
-        return "\n".join(_describe(held)) if held else "Nothing is held about this number."
+        return "\n".join(_describe(held)) if held else "Nothing is stored about this number."
 
     _with_numbers("numbers show", number, show)
 
 
 @commands.command("release")
 def release_number(number: Number) -> None:
-    """Lift the locks of a number: its sends and failed checks are forgotten, the hard stop with them."""
+    """Release the locks of a number: delete its counted sends and failed checks, and end its stop."""
 
     async def release(numbers: Numbers, number: str) -> str:
         if not await numbers.release(number):
-            return "Nothing is remembered about this number that could lock it."
+            return "Nothing is stored about this number that could lock it."
         return (
-            "Released: this number may be sent codes again, unless a limit that it shares with others says no.\n"
-            "A verification whose attempts are used up stays so; ask for a new one."
+            "Released: codes may be sent to this number again, unless a limit that it shares with others is reached.\n"
+            "A verification without attempts left stays locked; request a new one."
         )
 
     _with_numbers("numbers release", number, release)
@@ -60,17 +59,17 @@ def release_number(number: Number) -> None:
 
 @commands.command("erase")
 def erase_number(number: Number) -> None:
-    """Erase a number: its verifications, its sends and failed checks. Its pending codes are worth nothing any more."""
+    """Erase a number: its verifications, sends and failed checks. Its pending codes stop working."""
 
     async def erase(numbers: Numbers, number: str) -> str:
         erased = await numbers.erase(number)
         if not erased:
-            return "Nothing is held about this number, so there was nothing to erase."
+            return "Nothing is stored about this number, so there was nothing to erase."
         record = "its sends and failed checks" if erased.record else "no sends or failed checks"
         return (
             f"Erased: {_count(erased.verifications, 'verification')}, and {record}.\n"
-            "Left: Message SIDs of confirmations pending or dead (14 days at most), sealed answers of Idempotency-Keys "
-            "(24 hours at most), and what Twilio keeps of its messages."
+            "Left: Message SIDs of pending and failed confirmations (at most 14 days), encrypted responses of "
+            "Idempotency-Keys (at most 24 hours), and what Twilio stores about its messages."
         )
 
     _with_numbers("numbers erase", number, erase)
@@ -79,7 +78,7 @@ def erase_number(number: Number) -> None:
 def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Awaitable[str]]) -> None:
     settings = load_settings()
     if missing_secrets(settings):
-        refuse("\n".join(missing_secrets(settings)))  # under another index key nothing would be found, and nothing said
+        refuse("\n".join(missing_secrets(settings)))  # another index key would find nothing, without an error
     if number == "-":
         number = sys.stdin.readline().strip()
     try:
@@ -93,12 +92,12 @@ def _with_numbers(operation: str, number: str, step: Callable[[Numbers, str], Aw
             return await step(Numbers(RedisNumbers(scripts, keyring, record_policy(settings))), number)
 
     with audited(operation, number_tag=keyring.number_tag(number)):
-        said = asyncio.run(run())
-    typer.echo(said)  # after the line: who does not listen undoes nothing
+        text = asyncio.run(run())
+    typer.echo(text)
 
 
 def _describe(held: Held) -> list[str]:
-    lines = _describe_record(held.record) if held.record else ["No sends and no failed checks are remembered."]
+    lines = _describe_record(held.record) if held.record else ["No sends and no failed checks are stored."]
     for each in held.verifications:
         lines += ["", *_describe_verification(each)]
     return lines
@@ -106,23 +105,23 @@ def _describe(held: Held) -> list[str]:
 
 def _describe_record(record: NumberRecord) -> list[str]:
     if record.is_stopped:
-        state = "It is stopped: nothing is sent to it and no code of it is compared until it is released."
+        state = "Stopped: until it is released, no code is sent to it and none is compared."
     elif record.wait_ms:
-        state = f"It gets no new code for another {_span(record.wait_ms)}."
+        state = f"No new code can be sent for another {_span(record.wait_ms)}."
     else:
-        state = "Its own limits allow a new code now."
+        state = "The limits of this number allow a new code now."
     return [
-        _remembered("send", record.sends_ms, record.now_ms),
-        _remembered("failed check", record.failed_ms, record.now_ms),
-        f"Failed checks in a row, without an approval: {record.failed_in_a_row} of at most {MOST_FAILED_IN_A_ROW}.",
+        _counted("send", record.sends_ms, record.now_ms),
+        _counted("failed check", record.failed_ms, record.now_ms),
+        f"Failed checks in a row: {record.failed_in_a_row} of at most {MOST_FAILED_IN_A_ROW}.",
         state,
-        f"All this is forgotten in {_span(record.ttl_ms)}, unless it is used again.",
+        f"All this expires in {_span(record.ttl_ms)}, unless the number is used again.",
     ]
 
 
-def _remembered(what: str, instants_ms: tuple[int, ...], now_ms: int) -> str:
+def _counted(what: str, instants_ms: tuple[int, ...], now_ms: int) -> str:
     last = f", the last {_span(now_ms - instants_ms[-1])} ago" if instants_ms else ""
-    return f"Remembered: {_count(len(instants_ms), what)}{last}."
+    return f"Counted: {_count(len(instants_ms), what)}{last}."
 
 
 def _describe_verification(held: HeldVerification) -> list[str]:
@@ -135,8 +134,8 @@ def _describe_verification(held: HeldVerification) -> list[str]:
     if it.web_origin is not None:
         particulars.append(f"web origin {it.web_origin}")
     if it.client_tag is not None:
-        particulars.append("a keyed digest of the person's address")
-    life = f"issued {_span(now_ms - it.created_at_ms)} ago, forgotten in {_span(held.ttl_ms)}"
+        particulars.append("a keyed digest of the client address")
+    life = f"issued {_span(now_ms - it.created_at_ms)} ago, expires in {_span(held.ttl_ms)}"
     lines = [f"{it.id}: {it.status}, {life}, {_count(it.attempts, 'check')} counted", f"  {', '.join(particulars)}"]
     for send in it.sends:
         age = _span(now_ms - send.sent_at_ms)
@@ -149,7 +148,7 @@ def _count(count: int, what: str) -> str:
 
 
 def _span(ms: int) -> str:
-    """Write a span in its two largest units."""
+    """Format a duration in its two largest units."""
     seconds = max(0, ms) // 1000
     parts: list[tuple[int, str]] = []
     for unit, length in _UNITS:

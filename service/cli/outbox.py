@@ -1,4 +1,4 @@
-"""`otp-service outbox`: look at the confirmations that Twilio has not taken, and enqueue failed ones again."""
+"""`otp-service outbox`: list the confirmations that Twilio has not accepted, and retry failed ones."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,14 +13,12 @@ from service.core.instants import instant
 from service.core.outbox import OutboxEntry
 from service.store.outbox import RedisConfirmations
 
-commands = typer.Typer(
-    no_args_is_help=True, help="Look at the confirmations pending to Twilio, and revive failed ones."
-)
+commands = typer.Typer(no_args_is_help=True, help="List pending and failed confirmations, and retry failed ones.")
 
 
 @commands.command("list")
 def list_pending() -> None:
-    """List the confirmations that Twilio has not accepted yet: SID, verification, tries, since, due."""
+    """List the confirmations that Twilio has not accepted yet: SID, verification, send, tries, since, due."""
 
     async def show(store: RedisConfirmations) -> None:
         async for entry in store.pending():
@@ -32,7 +30,7 @@ def list_pending() -> None:
 
 @commands.command("failed")
 def list_failed() -> None:
-    """List the confirmations that were given up in the last 14 days, with the reason."""
+    """List the confirmations that failed in the last 14 days, with the reason."""
 
     async def show(store: RedisConfirmations) -> None:
         async for failed in store.failed():
@@ -43,23 +41,23 @@ def list_failed() -> None:
 
 @commands.command("retry")
 def retry_failed(
-    sid: Annotated[list[str] | None, typer.Argument(help="Message SIDs, as `pending failed` shows them.")] = None,
+    sid: Annotated[list[str] | None, typer.Argument(help="Message SIDs that `outbox failed` shows.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All failed confirmations.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Retry all failed confirmations.")] = False,
 ) -> None:
     """Enqueue failed confirmations again."""
     if bool(sid) == everything:
-        refuse("name the SIDs to replay, or --all")
+        refuse("name the SIDs to retry, or use --all")
 
-    async def replay(store: RedisConfirmations) -> None:
+    async def retry(store: RedisConfirmations) -> None:
         chosen = [failed.entry async for failed in store.failed() if everything or failed.entry.sid in (sid or [])]
-        replayed = [entry.sid for entry in chosen if await store.replay(entry)]
-        typer.echo(f"{len(replayed)} pending again.", err=True)
-        missing = set(sid or []) - set(replayed)
+        retried = [entry.sid for entry in chosen if await store.replay(entry)]
+        typer.echo(f"{len(retried)} pending again.", err=True)
+        missing = set(sid or []) - set(retried)
         if missing:
-            refuse(f"not among the failed: {', '.join(sorted(missing))}")
+            refuse(f"not among the failed confirmations: {', '.join(sorted(missing))}")
 
-    _with_confirmations(replay)
+    _with_confirmations(retry)
 
 
 def _with_confirmations(step: Callable[[RedisConfirmations], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""`otp-service demo | serve | worker | sandbox`: the commands that run until they are stopped."""
+"""`otp-service demo | serve | worker | sandbox`: the commands that run until a signal stops them."""
 
 import asyncio
 import signal
@@ -41,9 +41,9 @@ def demo(
     *,
     host: Host = "127.0.0.1",
     port: Port = 8000,
-    once: Annotated[bool, typer.Option("--once", help="End after the walk; exit 0 only if the loop closed.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Exit after the walk, with 0 only if the loop closed.")] = False,
 ) -> None:
-    """Walk the loop in the terminal against a simulator for Twilio, then go on serving. Needs no account."""
+    """Show the whole loop in the terminal against a simulator of Twilio, then serve it. Needs no account."""
     _end_in_order()
     raise_limit()
     take_over_output("warning")
@@ -53,7 +53,7 @@ def demo(
 def serve(
     *, host: Host = "127.0.0.1", port: Port = 8000, workers: Annotated[int, typer.Option(min=1, max=64)] = 1
 ) -> None:
-    """Serve the API, with the worker that pays the confirmations unless OTP_WORKER=false."""
+    """Serve the API and run the worker that posts confirmations, unless OTP_WORKER=false."""
     _end_in_order()
     signal.signal(signal.SIGHUP, lambda *_: None)
     settings = _settings_to_serve()
@@ -64,7 +64,7 @@ def serve(
     with ExitStack() as held:
         listeners = [held.enter_context(listen(host, port))]
         if settings.redis_url is None:
-            held.enter_context(_embedded(settings, event_log))  # started once, before the workers race for it
+            held.enter_context(_embedded(settings, event_log))  # start it once, before several processes try to
         if workers == 1:
             has_served = uvloop.run(serve_alone(settings, listeners, event_log))
         else:
@@ -76,7 +76,7 @@ def serve(
 
 
 def worker() -> None:
-    """Pay confirmations, without the API. Any number may run."""
+    """Post confirmations to Twilio, without the API. Any number of workers may run."""
     _end_in_order()
     signal.signal(signal.SIGHUP, lambda *_: None)
     settings = _settings_to_serve()
@@ -85,12 +85,12 @@ def worker() -> None:
     with ExitStack() as held:
         if settings.redis_url is None:
             event_log = open_event_log(settings.otp_log_level)
-            held.enter_context(_embedded(settings, event_log))  # here, where a signal ends the wait for it
+            held.enter_context(_embedded(settings, event_log))  # here, where a signal can interrupt the start
         uvloop.run(_work(settings))
 
 
 async def _work(settings: Settings | None) -> None:
-    """Pay confirmations until SIGTERM or SIGINT; on SIGHUP begin anew with the settings of then."""
+    """Post confirmations until SIGTERM or SIGINT; on SIGHUP, start again with the current settings."""
     orders: asyncio.Queue[Settings | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -117,7 +117,7 @@ def _reload(orders: "asyncio.Queue[Settings | None]", event_log: EventLog) -> No
 
 
 def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
-    """Serve the simulator for Twilio alone."""
+    """Serve only the simulator of Twilio."""
     _end_in_order()
     raise_limit()
     listener = listen(host, port)
@@ -136,11 +136,11 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
         log_level="warning",
         log_config=None,
     )
-    Server(config).run(sockets=[listener])  # it raises the signal again that ends it
+    Server(config).run(sockets=[listener])  # it raises the signal that ended it again
 
 
 def _warn(settings: Settings, event_log: EventLog) -> None:
-    """Warn here, not in the application: once for all workers."""
+    """Warn here, not in the application, so that several processes warn once."""
     if settings.otp_test_numbers:
         event_log("test_numbers_set")
     few = few_descriptors(settings)
@@ -164,13 +164,13 @@ def _settings_to_serve() -> Settings:
 
 
 def _end_in_order() -> None:
-    """End with 0, and leave nothing behind, on a signal that comes before the server or the worker takes it."""
+    """Exit cleanly with 0 on a signal that arrives before the server or the worker handles signals."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
 
 
 async def _until_stopped(work: Coroutine[None, None, int], *, stopped: int) -> int:
-    """Do the work and give its exit status; told to end, let it tidy up, and give `stopped`."""
+    """Run the work and return its exit status; on a signal, cancel it and return `stopped`."""
     task = asyncio.create_task(work)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -1,4 +1,4 @@
-"""Why a step of the first message failed, in a sentence that says what to do, without number, code or credential."""
+"""Says in one sentence why a step of the first message failed and how to fix it, without number, code or credential."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,19 +18,19 @@ _PROBE_SECONDS = 5.0
 _ERROR_PAGE = "https://www.twilio.com/docs/api/errors/{}"
 
 _REMEDIES: Mapping[Refusal, str] = {
-    Refusal.INVALID_NUMBER: "write another number",
+    Refusal.INVALID_NUMBER: "use another number",
     Refusal.COUNTRY_NOT_ALLOWED: "tick its country in Twilio's Console (Messaging, Settings, Geo permissions)",
     Refusal.RECIPIENT_OPTED_OUT: "text START to the sender from this phone",
-    Refusal.NOT_A_MOBILE_NUMBER: "write the number of a mobile phone",
+    Refusal.NOT_A_MOBILE_NUMBER: "use the number of a mobile phone",
     Refusal.CARRIER_REJECTED: "try another sender, or another number",
     Refusal.BLOCKED: "Twilio suspects traffic pumping: wait an hour, or put the number on the Global Safe List",
-    Refusal.SENDER_MISCONFIGURED: "look at TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, and at what is registered",
-    Refusal.CREDENTIALS_REFUSED: "look at TWILIO_ACCOUNT_SID, the Auth Token or API key, and the state of the account",
+    Refusal.SENDER_MISCONFIGURED: "check TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, and the sender's registration",
+    Refusal.CREDENTIALS_REFUSED: "check TWILIO_ACCOUNT_SID, the Auth Token or API key, and the status of the account",
 }
 
 
 class StepFailed(Exception):
-    """A step of the loop failed; the text is a sentence that says why, and what to do."""
+    """A step of the loop failed; the text is a sentence that says why and how to fix it."""
 
 
 def with_error_code(code: int | None) -> str:
@@ -50,28 +50,28 @@ def _said(refusal: Exception) -> str:
 
 _ISSUE_FAILURES: Mapping[type[Exception], Callable[[Any], str]] = {
     InvalidNumber: _said,
-    CountryNotAllowed: lambda _: "the number's country is not in OTP_COUNTRIES; add it, or write another number",
-    LineTypeNotAllowed: lambda _: "the number's kind of line is not in OTP_LINE_TYPES; add it, or write another number",
+    CountryNotAllowed: lambda _: "the number's country is not in OTP_COUNTRIES; add it, or use another number",
+    LineTypeNotAllowed: lambda _: "the number's line type is not in OTP_LINE_TYPES; add it, or use another number",
     Limited: lambda limited: (
-        f"the limit {limited.limit} is used up, as it would be for anybody; "
-        f"try again in {-(-limited.retry_after_ms // 1000)} s, or look at the OTP_LIMIT_… settings"
+        f"the limit {limited.limit} is reached; "
+        f"try again in {-(-limited.retry_after_ms // 1000)} s, or change the OTP_LIMIT_… settings"
     ),
     SendingHalted: lambda halted: f"Twilio has been failing; try again in {halted.retry_after_seconds:.0f} s",
     MessageRefused: lambda refused: (
         f"Twilio refuses the message{with_error_code(refused.error_code)}; {_REMEDIES[refused.refusal]}"
     ),
-    TwilioUnavailable: lambda _: (
-        "Twilio is busy or cannot be reached; look at the network and the proxy, and try again"
-    ),
+    TwilioUnavailable: lambda _: "Twilio is busy or cannot be reached; check the network and the proxy, and try again",
     StoreUnavailable: lambda away: f"Redis: {away}. {away.fault.sentence.rstrip('.')}",
 }
 
 
 async def why_no_callback(settings: Settings) -> str:
-    """Say why Twilio's status callbacks do not arrive: check the setting, then call the address as Twilio would."""
+    """Say why Twilio's status callbacks do not arrive: check the setting, then call the address as Twilio does."""
     url = settings.otp_public_url
     if url is None:
-        return "OTP_PUBLIC_URL is not set, so Twilio was not asked to report. Set it to the address Twilio can reach."
+        return (
+            "OTP_PUBLIC_URL is not set, so Twilio reports no deliveries. Set it to the address that Twilio can reach."
+        )
     if not settings.is_twilio_played and is_for_development(url):
         return f"OTP_PUBLIC_URL is {url}: Twilio calls neither plain http nor a host that is not public."
     return await _probe(url)
@@ -89,17 +89,17 @@ async def _probe(public_url: str) -> str:
             text = await answer.text(errors="replace")
     except (aiohttp.ClientError, OSError, TimeoutError) as fault:
         return (
-            f"{url} gives no answer ({type(fault).__name__}). "
-            "Look at DNS, the certificate and the proxy, and whether the service runs (otp-service serve)."
+            f"{url} does not answer ({type(fault).__name__}). "
+            "Check DNS, the certificate, the proxy, and that the service runs (otp-service serve)."
         )
     if answer.status != 403 or "bad_signature" not in text:  # noqa: PLR2004 - a word of the protocol
         return (
-            f"{url} answers {answer.status} where the service answers 403 with bad_signature. "
-            "Let the proxy pass /twilio/ to the service, unchanged."
+            f"{url} answers {answer.status}; the service would answer 403 with bad_signature. "
+            "Let the proxy pass /twilio/ to the service unchanged."
         )
     return (
         f"{public_url} answers, so either Twilio cannot reach it from outside, or its signature is refused. "
-        "Look for status 403 at /twilio/status/ in the service's log: then TWILIO_AUTH_TOKEN is not the account's "
-        "primary token, a Webhook Rule signs with a key that TWILIO_WEBHOOK_KEYS does not list, or OTP_PUBLIC_URL is "
-        "not the address that Twilio calls. Else look at the Console's error log."
+        "If the service's log has status 403 at /twilio/status/, then TWILIO_AUTH_TOKEN is not the account's primary "
+        "token, a Webhook Rule signs with a key that TWILIO_WEBHOOK_KEYS does not list, or OTP_PUBLIC_URL is not the "
+        "address that Twilio calls. Otherwise, read the error log in Twilio's Console."
     )

@@ -1,8 +1,8 @@
 """The steps of the first message: issue, delivery report, code, check, confirmation.
 
 The message is sent like any other: it counts towards the limits, and the usual worker confirms it. If no worker is
-alive, this process runs one. All that is shown is read from Redis, so a delivery report proves that callbacks reach the
-service through `OTP_PUBLIC_URL`. Neither the code nor the whole number is ever shown.
+alive, this process runs one. Delivery reports are read from Redis, so they prove that callbacks reach the service
+through `OTP_PUBLIC_URL`. The code and the whole number are never shown.
 """
 
 import asyncio
@@ -46,9 +46,9 @@ class _Opened:
 
 
 class FirstMessage:
-    """Sends one message and follows it; `say` shows a step, `ask` has the operator type a line within some seconds.
+    """Sends one message and follows it. `say` shows a step; `ask` prompts the operator for a line.
 
-    `ask` gives None when they are over, and raises `EOFError` when the input is closed.
+    `ask` returns None after its time-out, and raises `EOFError` if the input is closed.
     """
 
     def __init__(self, settings: Settings, *, say: Say, ask: Ask, timeout_seconds: float) -> None:
@@ -56,13 +56,13 @@ class FirstMessage:
         self._say = say
         self._ask = ask
         self._timeout_seconds = timeout_seconds
-        self._told: dict[str, dict[str, object]] = {}  # the newest event of each name
+        self._told: dict[str, dict[str, object]] = {}  # the newest event with each name
         self._shown: Delivery | None = None
 
     async def run(self, number: str) -> None:
-        """Go through the loop. Raises `StepFailed` at the step that does not work."""
+        """Run all steps. Raises `StepFailed` at the first step that fails."""
         if number in dict(self._settings.otp_test_numbers):
-            raise StepFailed("Nothing was sent: this is one of OTP_TEST_NUMBERS. Write the number of a phone.")
+            raise StepFailed("Nothing was sent: this is one of OTP_TEST_NUMBERS. Use the number of a phone.")
         try:
             async with self._open() as opened:
                 verification = await self._issue(opened.rules, number)
@@ -75,7 +75,7 @@ class FirstMessage:
                 if no_callback is not None:
                     send = await self._delivery(opened.rules, verification.id, 0)
                     if send.status not in _REPORTED:
-                        raise StepFailed(f"Twilio was told, but no delivery report came. {no_callback}")
+                        raise StepFailed(f"The message was confirmed, but no delivery report came. {no_callback}")
         except StoreUnavailable as away:
             raise StepFailed(f"Redis: {away}. {away.fault.sentence}") from None
 
@@ -89,11 +89,9 @@ class FirstMessage:
                 parts.push_async_callback(steps.idle)
                 parts.callback(steps.stop, 1.0)
             confirmations = RedisConfirmations(scripts)
-            wake: Callable[[str], None] = lambda _: None  # noqa: E731 - a worker elsewhere polls
+            wake: Callable[[str], None] = lambda _: None  # noqa: E731 - the other worker polls
             if not (await confirmations.state()).is_worked:
-                self._say(
-                    "worker", "None is alive: this command confirms by itself. Start otp-service serve or worker."
-                )
+                self._say("worker", "No worker is alive, so this command runs one. Start otp-service serve or worker.")
                 worker = await parts.enter_async_context(open_worker(self._settings, scripts, twilio, self._event_log))
                 wake = worker.wake
             rules = new_rules(self._settings, scripts, twilio, retries=retries, wake=wake, event_log=self._event_log)
@@ -117,14 +115,14 @@ class FirstMessage:
             raise explained from None
         if "message_accepted" in self._told:
             sid = self._told["message_accepted"]["sid"]
-            self._say("accepted", f"Twilio took the message to {mask(verification.to)}: {sid}")
+            self._say("accepted", f"Twilio accepted the message to {mask(verification.to)}: {sid}")
         else:
             reason = self._told.get("send_unknown", {}).get("reason", "no answer")
-            self._say("unknown", f"Twilio gave no clear answer ({reason}); the message may be on its way all the same.")
+            self._say("unknown", f"Twilio gave no clear answer ({reason}); the message may still arrive.")
         return verification
 
     async def _delivery(self, rules: Rules, verification_id: str, seconds: float) -> Send:
-        """Wait until the message has arrived, and show each status that a callback brings."""
+        """Wait until the message is delivered, and show each status that a callback reports."""
         deadline = time.monotonic() + seconds
         while True:
             send = (await rules.checking.read(verification_id)).sends[0]
@@ -134,14 +132,14 @@ class FirstMessage:
             if send.status in _NOT_ARRIVED:
                 raise StepFailed(
                     f"The message did not arrive: {send.status}{with_error_code(send.error_code)}. "
-                    "That page says why; the sender's registration is the usual cause."
+                    "Twilio's page on the error says why; the usual cause is the registration of the sender."
                 )
             if send.status in _ARRIVED or time.monotonic() >= deadline:
                 return send
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _check(self, rules: Rules, verification: Verification) -> None:
-        """Have the operator type the code until it is approved."""
+        """Prompt for the code until it is approved."""
         seconds = min(self._timeout_seconds, verification.ttl_seconds)
         deadline = time.monotonic() + seconds
         while True:
@@ -163,23 +161,23 @@ class FirstMessage:
                 continue
             result = await rules.checking.check(verification.id, code)
             if result.valid:
-                self._say("approved", "The code is right: it was used up, and the confirmation written, in one step.")
+                self._say("approved", "The code is right. It was consumed and its confirmation enqueued in one step.")
                 return
             left = self._settings.otp_max_attempts - result.verification.attempts
             if result.verdict is not Verdict.WRONG_CODE or left <= 0:
                 raise StepFailed(f"The code was not approved: {result.verdict}. Run the command again for a new one.")
-            self._say("wrong code", f"{left} attempts are left.")
+            self._say("wrong code", f"Attempts left: {left}.")
 
     async def _confirmation(self, opened: _Opened, verification_id: str) -> None:
-        """Wait until Twilio has been told."""
+        """Wait until Twilio has accepted the confirmation."""
         deadline = time.monotonic() + self._seconds(_FEEDBACK_SECONDS)
         while (feedback := (await self._send(opened, verification_id)).feedback) is not Feedback.CONFIRMED:
             if feedback is Feedback.FAILED:
-                raise StepFailed("Twilio refuses the confirmation: otp-service outbox failed says why.")
+                raise StepFailed("Twilio refuses the confirmation. To see why, run: otp-service outbox failed")
             if time.monotonic() >= deadline:
                 raise StepFailed(await self._why_not_confirmed(opened, feedback))
             await asyncio.sleep(_POLL_SECONDS)
-        self._say("confirmed", "Twilio was told: Outcome=confirmed for this message.")
+        self._say("confirmed", "Twilio has accepted Outcome=confirmed for this message.")
 
     async def _send(self, opened: _Opened, verification_id: str) -> Send:
         return (await opened.rules.checking.read(verification_id)).sends[0]
@@ -187,13 +185,13 @@ class FirstMessage:
     async def _why_not_confirmed(self, opened: _Opened, feedback: Feedback) -> str:
         if feedback is Feedback.AWAITING_SID:
             return (
-                "The message cannot be confirmed yet: its SID is not known, for Twilio's answer was lost and no "
-                "callback came. The worker looks for it at Twilio within the hour; run the command again meanwhile."
+                "The message cannot be confirmed yet: its SID is unknown, because Twilio's answer was lost and no "
+                "callback came. The worker searches Twilio for it within the hour. Run the command again."
             )
         halted = (await opened.confirmations.state()).halted
         reason = halted or self._told.get("confirmation_postponed", {}).get("reason")
         if reason is not None:
-            return f"Twilio does not take the confirmation: {reason}. It is tried again for a day; see /readyz."
+            return f"Twilio does not accept the confirmation: {reason}. The worker retries for a day; see /readyz."
         return (
-            "No worker has posted the confirmation yet: see that one runs (otp-service serve or worker), and its log."
+            "No worker has posted the confirmation yet. Check that otp-service serve or worker runs, and read its log."
         )

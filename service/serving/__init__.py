@@ -1,12 +1,12 @@
 """Serving: the HTTP server of one process, and the parent that keeps several of them.
 
-`server` runs the service in this process, and ends it without a failed request. `supervisor` starts processes that
-share a listening socket, replaces one that is lost, and all of them on SIGHUP; `child` is what such a process runs
-(`child_server` its server), and `child_handle` what its parent knows of it. With one worker there is no
-parent, until SIGHUP: then this process starts the one that takes its place, and becomes its parent.
+`server` runs the service in one process and stops it without a failed request. `supervisor` keeps several processes on
+shared listening sockets: it replaces a process that dies, and all of them on SIGHUP. `child` is the program of such a
+process, `child_server` its server, and `child_handle` the parent's view of it. With one worker (`alone`) there is no
+parent until SIGHUP: then the process starts its replacement and becomes its parent.
 
-    SIGTERM, SIGINT   OTP_DRAIN_SECONDS long /readyz is 503, and each response is its connection's last; then the
-                      listening sockets close, requests under way are answered, and the process ends with 0
-    the same again    ends at once; so does the first one before anything is served, with 0
-    SIGHUP            reads settings and secrets anew: a new process serves before an old one stops accepting
+    SIGTERM, SIGINT   drain: for OTP_DRAIN_SECONDS /readyz answers 503 and each response is the last of its connection;
+                      then close the listening sockets, answer open requests, and exit with 0
+    second signal     exit at once; a signal before the server is ready does the same, with 0
+    SIGHUP            read the settings and secrets again: a new process serves before an old one stops accepting
 """

@@ -12,7 +12,7 @@ from service.serving.supervisor import Supervisor, new_settings
 
 
 async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], event_log: EventLog) -> bool:
-    """Serve until SIGTERM or SIGINT. False when a process could not start."""
+    """Serve until SIGTERM or SIGINT. Return False if a process could not start."""
     server = Server(settings, event_log, is_alone=True, held=listeners)
     supervisor = Supervisor(listeners, 1, drain_seconds=settings.otp_drain_seconds, event_log=event_log)
     asked = asyncio.Event()
@@ -21,12 +21,12 @@ async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], ev
     handing_over = asyncio.create_task(_hand_over(server, supervisor, asked, event_log))
     await serving
     handing_over.cancel()
-    await asyncio.wait([handing_over])  # it may have just started a process
+    await asyncio.wait([handing_over])  # it may be starting a process
     if not supervisor.has_started:
         return True
     if server.is_stopping:
         supervisor.stop()
-    elif asked.is_set():  # while this process retired
+    elif asked.is_set():  # a SIGHUP came while this process retired
         supervisor.reload()
     return await supervisor.run()
 

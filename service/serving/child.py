@@ -1,10 +1,10 @@
 """A process of `serve --workers`: `python -m service.serving.child PARENT CHANNEL LISTENER…`.
 
-PARENT is the parent's process id, the others are the numbers of open sockets. On Linux the kernel kills this process
-when its parent dies, even by kill -9 and even if this one stands still: else it would keep the port, with nobody to
-tell it of a stop. Elsewhere it ends when its event loop reads the end of the channel.
+PARENT is the parent's process id; CHANNEL and LISTENER are file descriptors of open sockets. On Linux the kernel kills
+this process when its parent dies, even after kill -9 and even if this process hangs. Otherwise it would keep the port
+after its parent is gone. On other systems it ends when its event loop reads the end of the channel.
 
-That is arranged before anything large is imported, which takes a second. So this module imports none of it.
+The request to the kernel comes before any large import, which takes a second, so this module imports little.
 """
 
 import ctypes
@@ -18,10 +18,10 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> None:
-    """Serve until it is told to end."""
+    """Serve until the parent stops this process."""
     parent, *numbers = map(int, sys.argv[1:])
     _die_with(parent)
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all; the parent says what they mean for us
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to every process; the parent handles them
         signal.signal(number, signal.SIG_IGN)
     import_module("service.serving.child_server").run_child(numbers)
 
@@ -29,7 +29,7 @@ def main() -> None:
 def _die_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before that line
+    if os.getppid() != parent:  # it died before prctl
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The parent's view of a process of `serve --workers`: starts it, watches it, tells it to retire or to stop."""
+"""The parent's view of a process of `serve --workers`: starts it, watches it, retires it or stops it."""
 
 import asyncio
 import os
@@ -10,11 +10,11 @@ from contextlib import suppress
 from service.serving.child import READY, RETIRE, STOP
 
 _START_SECONDS = 60.0
-_SILENCES, _SILENCE_SECONDS = 15, 2.0  # counted, not measured: when we were stopped ourselves, that is one silence
+_SILENCES, _SILENCE_SECONDS = 15, 2.0  # counted, not measured: if this process was suspended, that counts as one
 
 
 class Child:
-    """A process that serves."""
+    """One serving process."""
 
     def __init__(
         self, process: asyncio.subprocess.Process, reports: asyncio.StreamReader, orders: asyncio.StreamWriter
@@ -24,7 +24,7 @@ class Child:
 
     @classmethod
     async def start(cls, listeners: Sequence[socket.socket]) -> "Child":
-        """Start a process; it is not ready yet. When this is cancelled, no process is left."""
+        """Start a process, without waiting until it is ready. If cancelled, leave no process behind."""
         ours, theirs = socket.socketpair()
         with theirs:
             reports, orders = await asyncio.open_unix_connection(sock=ours)
@@ -43,14 +43,14 @@ class Child:
         return cls(process, reports, orders)
 
     async def is_ready(self) -> bool:
-        """Wait until it serves; False when it ended, or takes too long."""
+        """Wait until it serves. Return False if it ends or takes too long."""
         with suppress(OSError, EOFError, TimeoutError):
             async with asyncio.timeout(_START_SECONDS):
                 return await self._reports.readuntil() == READY
         return False
 
     async def watch(self) -> bool:
-        """Wait until it ends, or is silent for too long; False then."""
+        """Wait until it ends. Return False if it hangs: it has sent no report for too long."""
         silences = 0
         while silences < _SILENCES:
             try:
@@ -68,20 +68,20 @@ class Child:
         return False
 
     def retire(self) -> None:
-        """Tell it that another process has taken its place."""
+        """Tell it that another process has replaced it."""
         self._orders.write(RETIRE)
 
     def stop(self) -> None:
-        """Tell it to end, with all others."""
+        """Tell it to stop, as all others do."""
         self._orders.write(STOP)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def ended(self) -> int:
-        """Wait until it has ended; give its exit status."""
+        """Wait until it has ended; return its exit status."""
         status = await self._process.wait()
         self._orders.close()
         return status

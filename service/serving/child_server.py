@@ -1,8 +1,8 @@
-"""The server of a process of `serve --workers`, and what it and its parent tell each other.
+"""The server of a process of `serve --workers`, and its protocol with the parent.
 
-Over the channel it tells its parent that it is ready, and then once a second that its event loop turns. It reads there
-that another process has taken its place (RETIRE), or that all are to end (STOP). At the end of the channel, which is
-the end of the parent, it ends too. It reads settings and secrets by itself.
+Over the channel it reports READY, and then ALIVE once a second while its event loop runs. The parent sends RETIRE when
+another process has replaced this one, and STOP when all processes stop. The channel closes when the parent dies; then
+this process ends too. It reads the settings and secrets itself.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from service.serving.server import Server, run_server
 
 
 def run_child(numbers: Sequence[int]) -> None:
-    """Serve until it is told to end; `numbers` are those of the channel and of the listening sockets."""
+    """Serve until the parent stops it. `numbers` are the descriptors of the channel and the listening sockets."""
     raise_limit()
     channel, *listeners = (socket.socket(fileno=number) for number in numbers)
     uvloop.run(_serve(channel, listeners))
@@ -48,12 +48,12 @@ async def _serve(channel: socket.socket, listeners: list[socket.socket]) -> None
     try:
         await run_server(server, listeners)
     finally:
-        end_output()  # before the channel ends, at which a parent that waits for READY kills us
+        end_output()  # before the channel closes: a parent that waits for READY kills us then
     obeying.cancel()
 
 
 async def _obey(orders: asyncio.StreamReader, server: Server) -> None:
-    with suppress(OSError):  # the channel is reset if its parent has died and left a report unread
+    with suppress(OSError):  # the channel is reset if the parent died with unread reports
         while order := await orders.readline():
             if order == RETIRE:
                 server.retire()

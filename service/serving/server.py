@@ -1,11 +1,10 @@
 """The HTTP server of one process, on sockets that are bound already.
 
 It promises that a stop fails no request. While it drains, it serves requests, and each response is the last of its
-connection. Before it closes its listening sockets it accepts all waiting connections. Then it answers open requests,
-for at most GRACE_SECONDS. A second signal ends the process at once; what is written to Redis by then is kept.
+connection. Before it closes its listening sockets, it accepts all waiting connections. Then it answers open requests,
+for at most GRACE_SECONDS. A second signal ends the process at once; what is in Redis by then is kept.
 
-Of uvicorn's `Server` it overrides `capture_signals`, `handle_exit` and `on_tick` too, which is no documented interface
-either.
+It overrides `capture_signals`, `handle_exit` and `on_tick` of uvicorn's `Server`, which are not a documented interface.
 """
 
 import os
@@ -28,16 +27,15 @@ from service.serving.closing import accept_the_last
 
 GRACE_SECONDS = 10
 _BACKLOG = 2048
-_TICKS = 10  # of uvicorn, in a second
-_RETIRING_SECONDS = 5.0  # whoever calls more often than that is told by a response that its connection ends
+_TICKS = 10  # of uvicorn per second
+_RETIRING_SECONDS = 5.0  # a client that calls more often learns from a response that its connection closes
 
 
 class Server(HttpServer):
     """Our HTTP server, which drains before it stops.
 
-    `is_alone`: no other process serves on the same sockets, and signals are for this one. `ready` is called when it
-    serves, `beat` once a second. `held` are sockets to close with its own when it stops, and to leave open when it
-    retires.
+    `is_alone`: no other process serves on the same sockets, and this one handles the signals. `ready` is called when
+    it serves, `beat` once a second. `held` are sockets that it closes when it stops, but not when it retires.
     """
 
     def __init__(
@@ -59,7 +57,7 @@ class Server(HttpServer):
                 backlog=_BACKLOG,
                 access_log=False,
                 log_level="warning",
-                log_config=None,  # what it says goes where this process has `logging` go
+                log_config=None,  # leave the configuration of `logging` as it is
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=settings.otp_keep_alive,
@@ -76,7 +74,7 @@ class Server(HttpServer):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals that end the process; afterwards they are not raised again, as uvicorn would."""
+        """Handle the signals that end the process. Unlike uvicorn, do not raise them again afterwards."""
         signals = (signal.SIGINT, signal.SIGTERM) if self._is_alone else (signal.SIGTERM,)
         before = {number: signal.signal(number, self.handle_exit) for number in signals}
         try:
@@ -85,10 +83,10 @@ class Server(HttpServer):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as uvicorn has it
-        """Begin to drain; asked again, end at once, whatever the event loop is doing.
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Begin to drain; on a second signal, end at once, even if the event loop is blocked.
 
-        With a parent it is the parent that counts: a signal to the whole process group comes from both.
+        With a parent, only the parent counts signals: one to the process group reaches this process twice.
         """
         if self._is_alone and self.is_stopping:
             signal.signal(sig, signal.SIG_DFL)
@@ -96,7 +94,7 @@ class Server(HttpServer):
         self.stop()
 
     def stop(self, *, closes_port: bool = False) -> None:
-        """Begin to drain. `closes_port`: all others that listen on the same sockets end too."""
+        """Begin to drain. `closes_port`: all other processes on the same sockets stop too."""
         self._closes_port |= closes_port
         if not self.is_stopping:
             self.is_stopping = True
@@ -105,28 +103,28 @@ class Server(HttpServer):
             self.should_exit = True
 
     def stop_without_draining(self) -> None:
-        """Close the listening sockets now, answer what is under way, and end."""
+        """Close the listening sockets now, answer open requests, and end."""
         self.is_stopping = self.should_exit = True
 
     def retire(self) -> None:
-        """Accept no more, since another process listens on the same sockets; end when the connections have ended.
+        """Accept no more connections, since another process listens on the same sockets; end when all have closed.
 
-        Each response is its connection's last. Connections that stay idle for some seconds are closed then.
+        Each response is the last of its connection. Connections that stay idle for some seconds are closed.
         """
         self._connections.is_ending = True
         for server in self.servers:
             server.close()
         self._take_leave()
         self._stop_at = time.monotonic() + max(self._drain_seconds, _RETIRING_SECONDS)
-        self._drain_seconds = 0  # a stop from here on need not wait for anybody to notice
+        self._drain_seconds = 0  # a stop after this needs no drain: the next process answers /readyz
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
+        """Start serving, and report it."""
         await super().startup(sockets)
         self._ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is due."""
+        """Report once a second, begin to drain, and end when it is time."""
         if counter % _TICKS == 0:
             self._beat()
         if self.is_stopping and not self._connections.is_draining:
@@ -139,7 +137,7 @@ class Server(HttpServer):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept all who have connected already, for closing the sockets would reset them; then answer and end."""
+        """Accept the connections that wait, since closing the sockets would reset them; then answer and end."""
         self._connections.is_ending = True
         waiting = await accept_the_last(sockets or []) if self.is_stopping and self._closes_port else []
         if self.is_stopping:
@@ -147,8 +145,8 @@ class Server(HttpServer):
                 listener.close()
         for server in self.servers:
             server.close()
-        for one in waiting:
-            self.servers[0].connect(one)
+        for connection in waiting:
+            self.servers[0].connect(connection)
         await super().shutdown(sockets)
 
     def _take_leave(self) -> None:
@@ -158,7 +156,7 @@ class Server(HttpServer):
 
 
 async def run_server(server: Server, listeners: Sequence[socket.socket]) -> None:
-    """Serve until it is stopped, and close the listeners. Exits with 3 when it could not start."""
+    """Serve until it is stopped, and close the listeners. Exit with 3 if it cannot start."""
     await server.serve(sockets=list(listeners))
     if not server.started:
         raise SystemExit(STARTUP_FAILURE)

@@ -1,9 +1,9 @@
 """The parent of `serve --workers`: keeps several processes serving on the same listening sockets.
 
 It promises: a process that dies or hangs is replaced, and none outlives the parent. SIGHUP replaces all processes one
-by one; each new one serves before an old one stops accepting, so no request fails. Invalid new settings replace
-nothing. At a stop the parent closes its own listening sockets first, so that they are closed as soon as the last
-process has closed its own, and no client stays connected to a socket that nobody accepts from.
+by one; each new one serves before an old one stops accepting, so no request fails. If the new settings are invalid, the
+old processes stay. At a stop the parent closes its own listening sockets first. They are then closed as soon as the
+last process closes its own, so no client stays connected to a socket that no process accepts from.
 """
 
 import asyncio
@@ -16,13 +16,15 @@ from service.core.event_log import EventLog
 from service.serving.child_handle import Child
 from service.serving.server import GRACE_SECONDS
 
-_PAUSE_SECONDS = 1.0  # before a process that is lost is replaced, so that one which cannot live does not burn a core
-_CLOSING_SECONDS = 12.0  # for a worker's confirmations and the connections, when requests have been answered
-_KILLING_SECONDS = 5.0  # a killed process ends at once, but for one that waits in the kernel
+_PAUSE_SECONDS = (
+    1.0  # before a dead process is replaced, so that one which dies at every start does not use a whole core
+)
+_CLOSING_SECONDS = 12.0  # for confirmations and connections, after the open requests
+_KILLING_SECONDS = 5.0  # a killed process ends at once, unless it waits in the kernel
 
 
 class Supervisor:
-    """Keeps `count` processes; `drain_seconds` is how long each goes on serving when it is told to end."""
+    """Keeps `count` processes. `drain_seconds` is how long each still serves after it was told to stop."""
 
     def __init__(
         self, listeners: Sequence[socket.socket], count: int, *, drain_seconds: float, event_log: EventLog
@@ -30,7 +32,7 @@ class Supervisor:
         self._listeners, self._count, self._event_log = listeners, count, event_log
         self._drain_seconds = drain_seconds
         self._serving: set[Child] = set()
-        self._all: set[Child] = set()  # those too that start, or have been replaced
+        self._all: set[Child] = set()  # including those that start or retire
         self._tasks: set[asyncio.Task[None]] = set()
         self._stops = 0
         self._stopping = asyncio.Event()
@@ -44,11 +46,11 @@ class Supervisor:
         return bool(self._all)
 
     async def start(self) -> bool:
-        """Start all; False when one cannot serve (it has said why)."""
+        """Start all processes. Return False if one cannot serve; its log says why."""
         return all(await asyncio.gather(*(self._add() for _ in range(self._count))))
 
     async def run(self) -> bool:
-        """Start all unless that was done, keep them until SIGTERM or SIGINT, let them end. False: they cannot start."""
+        """Start the processes if needed, and keep them until SIGTERM or SIGINT. Return False if they cannot start."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
@@ -61,14 +63,14 @@ class Supervisor:
         return not self._has_failed
 
     def stop(self) -> None:
-        """Let all end; asked again, at once."""
+        """Stop all processes; on a second call, kill them."""
         self._stops += 1
         self._stopping.set()
         if self._stops > 1:
             self._kill_all()
 
     def reload(self) -> None:
-        """Replace all by new ones; asked meanwhile, once more afterwards."""
+        """Replace all processes; if called while that happens, do it once more afterwards."""
         self._reload_again = True
         if self._reloading is None or self._reloading.done():
             self._reloading = self._spawn(self._reload())
@@ -84,7 +86,9 @@ class Supervisor:
             settings = new_settings(self._event_log)
             if settings is None:
                 continue
-            self._drain_seconds = max(self._drain_seconds, settings.otp_drain_seconds)  # some have the old one still
+            self._drain_seconds = max(
+                self._drain_seconds, settings.otp_drain_seconds
+            )  # some processes still have the old setting
             for old in list(self._serving):
                 if not await self._replace(old):
                     self._event_log("reload_failed", reason="a new process cannot serve; the old ones stay")
@@ -93,7 +97,7 @@ class Supervisor:
                 self._event_log("reload_done")
 
     async def _replace(self, old: Child) -> bool:
-        if old not in self._serving:  # lost meanwhile, and replaced
+        if old not in self._serving:  # it died meanwhile and was replaced
             return True
         if not await self._add():
             return False
@@ -102,7 +106,7 @@ class Supervisor:
             old.retire()
             await old.ended()
         else:
-            self._serving.pop().retire()  # it was lost just now and is replaced already: one of them is too many
+            self._serving.pop().retire()  # it died just now and was replaced: retire the surplus one
         return True
 
     async def _add(self) -> bool:
@@ -117,7 +121,7 @@ class Supervisor:
         return is_ready
 
     async def _keep(self, child: Child) -> None:
-        """Wait for a process's end; replace it unless somebody wanted that."""
+        """Wait until a process ends; replace it if it was serving."""
         if not await child.watch():
             self._event_log("process_hung", pid=child.pid)
             child.kill()
@@ -135,7 +139,7 @@ class Supervisor:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _cancel_tasks(self) -> None:
-        """Start nothing more; from here on `_all` has every process."""
+        """Stop starting processes: from here on, `_all` has every process."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -164,7 +168,7 @@ class Supervisor:
 
 
 def new_settings(event_log: EventLog) -> Settings | None:
-    """Read the settings anew; None, and a line in the log, when they cannot be used."""
+    """Read the settings again. If they are invalid, log `reload_failed` and return None."""
     try:
         settings = load_settings()
         missing = missing_to_serve(settings)

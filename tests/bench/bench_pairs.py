@@ -200,7 +200,7 @@ def main():
         command = [sys.executable, str(servers.BENCH / "fast_twilio.py")]
         twilio = parts.enter_context(servers._run("twilio", lambda port: [*command, str(port)], {}, times=0))
         most, cost_us = capacity(twilio)
-        print(f"simulator for Twilio: {most:.0f} requests/s at most, {cost_us:.0f} us CPU each")
+        print(f"simulator of Twilio: {most:.0f} requests/s at most, {cost_us:.0f} us CPU each")
         apart = Stage(parts, twilio, runner, options.at_once, worker=False)
         pairs = {
             name: Stage(parts, twilio, runner, options.at_once, worker=True, workers=workers)

@@ -113,7 +113,7 @@ def worker(redis_url, *, name="worker", **env):
 
 
 def sandbox():
-    """Run `otp-service sandbox`, the simulator for Twilio."""
+    """Run `otp-service sandbox`, the simulator of Twilio."""
     return _run("sandbox", lambda port: [_installed("otp-service"), "sandbox", "--port", str(port)], {}, times=0)
 
 

@@ -1,4 +1,4 @@
-"""What the benches ask of the simulator for Twilio through its test interface: to hang, and what has reached it."""
+"""What the benches ask of the simulator of Twilio through its test interface: to hang, and what has reached it."""
 
 import asyncio
 import http.client

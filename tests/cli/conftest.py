@@ -1,4 +1,4 @@
-"""What the commands' suites share: a command run in this process, and the Valkey of the tests as its store."""
+"""Shared by the tests of the commands: a command run in this process, with the Valkey of the tests as its store."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from service.cli import main
 def cli(monkeypatch, capfd, tmp_path):
     """Give a function that runs a command in this process: (exit status, output, errors).
 
-    The audit lines among the errors are put aside, in `audited`.
+    Audit lines are taken out of the errors and collected in `audited`.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TERM", "dumb")
@@ -39,6 +39,6 @@ def cli(monkeypatch, capfd, tmp_path):
 
 @pytest.fixture
 def store(redis, valkey, monkeypatch):
-    """Let the commands use the Valkey of the tests; give a plain client to it."""
+    """Let the commands use the Valkey of the tests; give a plain client for it."""
     monkeypatch.setenv("REDIS_URL", valkey)
     return redis

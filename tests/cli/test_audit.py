@@ -22,19 +22,19 @@ NUMBER = "+14155550123"
 WHO = pwd.getpwuid(os.getuid()).pw_name
 
 
-def told(line):
-    """Give what an audit line tells of the deed."""
+def described(line):
+    """Give the fields of an audit line that describe the operation."""
     return {name: value for name, value in line.items() if name not in ("event", "level", "timestamp")}
 
 
-def test_every_key_operation_has_its_line(cli, store):
-    """Create, list and revoke write who did it to which name, also when it came to nothing; never the key."""
+def test_every_key_operation_writes_a_line(cli, store):
+    """Create, list and revoke write the operator and the name of the key, also if they fail; never the key."""
     _, out, _ = cli("keys", "create", "shop")
     cli("keys", "create", "shop")
     cli("keys", "list")
     cli("keys", "revoke", "shop")
     cli("keys", "revoke", "shop")
-    assert [told(line) for line in cli.audited] == [
+    assert [described(line) for line in cli.audited] == [
         {"operation": "keys create", "operator": WHO, "api_key": "shop", "outcome": "done"},
         {"operation": "keys create", "operator": WHO, "api_key": "shop", "outcome": "failed"},
         {"operation": "keys list", "operator": WHO, "outcome": "done"},
@@ -44,21 +44,21 @@ def test_every_key_operation_has_its_line(cli, store):
     assert out.strip() not in str(cli.audited)
 
 
-def test_every_number_operation_has_its_line(cli, store):
-    """Show, release and erase write who did it, and eight characters of the number's tag."""
+def test_every_number_operation_writes_a_line(cli, store):
+    """Show, release and erase write the operator and eight characters of the number's tag."""
     keys = {"OTP_SECRET_KEYS": secrets.token_urlsafe(32), "OTP_INDEX_KEY": secrets.token_urlsafe(32)}
     for command in ("show", "release", "erase"):
         assert cli("numbers", command, NUMBER, **keys)[0] == 0
     tag = Keyring([b"any"], keys["OTP_INDEX_KEY"].encode()).number_tag(NUMBER)[:8]
-    assert [told(line) for line in cli.audited] == [
+    assert [described(line) for line in cli.audited] == [
         {"operation": f"numbers {command}", "operator": WHO, "number_tag": tag, "outcome": "done"}
         for command in ("show", "release", "erase")
     ]
     assert NUMBER[1:] not in str(cli.audited)
 
 
-def test_what_only_looks_at_the_service_has_no_line(cli, store):
-    """Commands that touch neither keys nor numbers write none."""
+def test_other_commands_write_no_line(cli, store):
+    """Commands that use neither keys nor numbers write no audit line."""
     cli("outbox", "list")
     cli("outbox", "failed")
     assert cli.audited == []
@@ -66,14 +66,14 @@ def test_what_only_looks_at_the_service_has_no_line(cli, store):
 
 @pytest.mark.parametrize("level", ["error", "warning"])
 def test_the_line_is_written_at_every_log_level(cli, store, level):
-    """OTP_LOG_LEVEL quiets the log of the service, not what an operator did."""
+    """OTP_LOG_LEVEL applies to the event log, not to audit lines."""
     cli("keys", "list", OTP_LOG_LEVEL=level)
     assert len(cli.audited) == 1
 
 
 @pytest.mark.parametrize("end", [ValueError, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
-def test_a_deed_that_breaks_off_has_its_line(end, capfd):
-    """However an operation ends, it has left one line, which says that it failed."""
+def test_an_interrupted_operation_writes_a_line(end, capfd):
+    """An operation that raises writes one line, with the outcome `failed`."""
     with pytest.raises(end), audited("keys create", api_key="shop"):
         raise end
     [line] = capfd.readouterr().err.splitlines()
@@ -86,8 +86,8 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def test_what_was_done_is_done_though_nobody_listens(cli, store, monkeypatch):
-    """When the answer cannot be printed (closed pipe), the line still says `done`: the key was revoked."""
+def test_a_closed_output_does_not_change_the_outcome(cli, store, monkeypatch):
+    """If the result cannot be printed (closed pipe), the line still says `done`: the key was revoked."""
     keys = {"OTP_SECRET_KEYS": secrets.token_urlsafe(32), "OTP_INDEX_KEY": secrets.token_urlsafe(32)}
     assert cli("keys", "create", "shop", **keys)[0] == 0
     echo = typer.echo
@@ -112,8 +112,8 @@ def run_with_errors_at(stderr, valkey, tmp_path):
     return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=stderr)
 
 
-def test_a_line_waits_for_its_reader(store, valkey, tmp_path):
-    """On a pipe that is full, and does not block, the command waits, and the line is written: none is dropped."""
+def test_a_line_is_never_dropped(store, valkey, tmp_path):
+    """On a full non-blocking pipe the command waits until the line is written."""
     reader, end = os.pipe()
     os.set_blocking(end, False)
     filled = 0
@@ -129,8 +129,8 @@ def test_a_line_waits_for_its_reader(store, valkey, tmp_path):
         assert (json.loads(line)["event"], process.wait(20)) == ("audit", 0)
 
 
-def test_a_line_that_cannot_be_written_is_an_exit_status(store, valkey, tmp_path):
-    """With nobody left to read its standard error the command does its work, and ends with 2 and not with 0."""
+def test_a_line_that_cannot_be_written_changes_the_exit_status(store, valkey, tmp_path):
+    """If standard error is a closed pipe, the command does its work and exits with 2."""
     reader, end = os.pipe()
     os.close(reader)
     with run_with_errors_at(end, valkey, tmp_path) as process:
@@ -153,8 +153,8 @@ def test_no_line_stands_among_what_was_asked_for(cli, store, monkeypatch):
     assert out.startswith("otp_sk_")
 
 
-def test_who_is_asked_of_the_system(cli, store, monkeypatch):
-    """A name in the environment is no name; a user whom the system does not know is his number."""
+def test_the_operator_is_the_user_of_the_process(cli, store, monkeypatch):
+    """The operator is not read from the environment; a user without a name is shown by number."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "somebody-else")
     cli("keys", "list")
@@ -165,7 +165,7 @@ def test_who_is_asked_of_the_system(cli, store, monkeypatch):
 
 @pytest.mark.parametrize("end", [">&-", ">/dev/full"])
 def test_a_key_that_cannot_be_shown_is_not_kept(store, valkey, tmp_path, end):
-    """With standard output closed or its disk full `keys create` ends with 2 and a sentence, and leaves no key."""
+    """If standard output is closed or its disk is full, `keys create` exits with 2 and leaves no key."""
     if not Path("/dev/full").exists():
         absent("This system has no /dev/full.")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": valkey}
@@ -173,5 +173,5 @@ def test_a_key_that_cannot_be_shown_is_not_kept(store, valkey, tmp_path, end):
     command = f"'{sys.executable}' -m service keys create unseen {end}"
     ended = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert ended.returncode == 2
-    assert b"it was not kept: standard output: " in ended.stderr
+    assert b"it was revoked: standard output: " in ended.stderr
     assert store.hlen("otp:keys") == 0

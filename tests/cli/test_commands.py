@@ -1,7 +1,7 @@
 """The promises of `service.cli`: each command does its work, or says in a sentence why it cannot; never a traceback.
 
-Most commands run in this process through `main`, as the console script runs them; what serves, listens to
-signals or races for the embedded store runs as `python -m service`.
+Most commands run in this process through `main`, as the console script runs them. Commands that serve, handle signals
+or start the embedded store run as `python -m service`.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ def environment_of(settings):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_explains_itself(cli, command):
+def test_every_command_has_a_help_text(cli, command):
     """`--help` of each command says what it does and how it is called."""
     status, out, _ = cli(*command, "--help")
     assert status == 0
@@ -63,7 +63,7 @@ def test_the_version_is_shown(cli):
 
 
 def test_the_help_lists_every_command(cli):
-    """The help of the whole names each command, so that nobody has to guess; an unknown one is refused."""
+    """`otp-service --help` lists every command; an unknown command is refused."""
     _, out, _ = cli("--help")
     assert {command[0] for command in COMMANDS} == set(re.findall(r"^[│ ] +(\w+) {2,}\S", out, re.MULTILINE)) & {
         *(command[0] for command in COMMANDS)
@@ -72,7 +72,7 @@ def test_the_help_lists_every_command(cli):
     assert cli("nothing")[0] == 2
 
 
-def test_a_new_key_is_printed_alone_and_kept_as_a_digest(cli, store):
+def test_a_new_key_is_printed_alone_and_stored_as_a_digest(cli, store):
     """`keys create` prints the key and nothing else; Redis has its digest, its name and its scopes only."""
     status, out, err = cli("keys", "create", "shop")
     assert (status, err) == (0, "")
@@ -107,12 +107,12 @@ def test_the_list_shows_names_and_never_keys(cli, store):
     assert not [digest for digest in store.hkeys("otp:keys") if digest.decode() in out]
 
 
-def test_a_name_stands_for_one_key(cli, store):
+def test_names_of_keys_are_unique(cli, store):
     """A second key of the same name is refused, so that revoking a name means one key."""
     assert cli("keys", "create", "shop")[0] == 0
     status, out, err = cli("keys", "create", "shop")
     assert (status, out) == (2, "")
-    assert err == "there is a key called 'shop' already; revoke it or choose another name\n"
+    assert err == "a key named 'shop' exists already; revoke it or choose another name\n"
     assert store.hlen("otp:keys") == 1
 
 
@@ -124,28 +124,28 @@ def test_a_name_is_one_printable_line(cli, store, name):
 
 
 @pytest.mark.parametrize("command", [["revoke"], ["create"], ["create", "app", "--owner"]], ids=" ".join)
-def test_a_key_pasted_for_its_name_is_refused_unsaid(cli, store, command):
-    """A valid key in the place of a name stands neither in the refusal nor in an audit line, and nothing is done."""
+def test_a_key_pasted_as_a_name_is_refused_without_repeating_it(cli, store, command):
+    """A valid key given as a name is refused; neither the refusal nor an audit line repeats it."""
     key = cli("keys", "create", "shop")[1].strip()
     made = list(cli.audited)
     for pasted in (key, f" {key}"):
         status, out, err = cli("keys", *command, pasted)
         assert (status, out) == (2, "")
-        assert err == "a name holds no otp_sk_: give the name of the key, not the key\n"
+        assert err == "a name must not contain otp_sk_: give the name of the key, not the key\n"
     assert (cli.audited, store.hlen("otp:keys")) == (made, 1)
 
 
-def test_a_revoked_key_is_gone_and_an_unknown_one_is_said_to_be(cli, store):
-    """`keys revoke` forgets the key of that name; a name that nobody has is exit 2."""
+def test_a_revoked_key_is_deleted_and_an_unknown_name_is_refused(cli, store):
+    """`keys revoke` deletes the key with that name; for an unknown name it exits with 2."""
     cli("keys", "create", "shop")
     status, out, err = cli("keys", "revoke", "shop")
     assert (status, out, store.hlen("otp:keys")) == (0, "", 0)
     assert "within 30 seconds" in err
-    assert cli("keys", "revoke", "shop") == (2, "", "there is no key called 'shop'\n")
+    assert cli("keys", "revoke", "shop") == (2, "", "no key is named 'shop'\n")
 
 
-def test_redis_away_is_a_sentence(cli):
-    """A command that cannot reach Redis says so and ends with 2."""
+def test_an_unreachable_redis_is_reported_in_one_sentence(cli):
+    """A command that cannot reach Redis says so and exits with 2."""
     for command in (["keys", "list"], ["keys", "create", "x"], ["outbox", "list"], ["outbox", "failed"]):
         status, out, err = cli(*command, REDIS_URL="redis://127.0.0.1:1")
         assert (status, out, len(err.splitlines())) == (2, "", 1)
@@ -219,8 +219,8 @@ def test_a_data_folder_that_cannot_be_is_said_once(cli):
     assert re.search(rf"^ERROR {sentence}", out, re.MULTILINE)
 
 
-def test_check_names_what_nothing_reads(cli, store, tmp_path):
-    """`check` warns of a misspelt setting wherever it stands, names the likely one, and leaves others' names alone."""
+def test_check_warns_of_unknown_names(cli, store, tmp_path):
+    """`check` warns of misspelt settings in every source, suggests the right name, and ignores foreign names."""
     (tmp_path / ".env").write_text("OTP_LIMIT_NUMBERS=1/1d\nPORT=80\n", "utf-8")
     folder = tmp_path / "secrets"
     folder.mkdir()
@@ -247,27 +247,27 @@ def test_check_names_what_nothing_reads(cli, store, tmp_path):
         ({"OTP_PUBLIC_URL": "http://127.0.0.1:8000", "TWILIO_BASE_URL": "http://127.0.0.1:8001"}, False),
     ],
 )
-def test_check_says_what_twilio_will_not_call(cli, store, values, warned):
-    """Plain http and hosts of one's own are for development: with the real Twilio `check` warns of them."""
+def test_check_warns_of_addresses_that_twilio_does_not_call(cli, store, values, warned):
+    """With the real Twilio, `check` warns of plain http and of hosts that are not public."""
     _, out, _ = cli("check", **values)
     assert ("OTP_PUBLIC_URL is plain http or no public host" in out) is warned
 
 
-def test_check_says_that_edge_and_region_count_for_nothing(cli, store):
-    """Beside TWILIO_BASE_URL neither is used, so `check` warns of them."""
+def test_check_warns_of_an_edge_or_region_that_is_ignored(cli, store):
+    """TWILIO_BASE_URL overrides both, so `check` warns if one is set too."""
     _, out, _ = cli("check", TWILIO_BASE_URL="http://127.0.0.1:8001", TWILIO_REGION="au1")
     assert "WARN  TWILIO_BASE_URL is set: TWILIO_EDGE and TWILIO_REGION count for nothing beside it." in out
 
 
-def test_the_settings_may_stand_in_a_file(cli, store, tmp_path):
-    """`.env` in the working folder is read, and the environment goes before it."""
+def test_settings_may_be_in_a_file(cli, store, tmp_path):
+    """`.env` in the working directory is read; the environment overrides it."""
     (tmp_path / ".env").write_text("OTP_CODE_LENGTH=99\n", "utf-8")
     assert cli("keys", "list")[0] == 2
     assert cli("keys", "list", OTP_CODE_LENGTH="6")[0] == 0
 
 
-async def test_check_tells_good_credentials_from_bad_ones(start, cli):
-    """`check` ends with 0 when all works and with 1 when Twilio refuses the credentials, and changes nothing."""
+async def test_check_tests_the_credentials(start, cli):
+    """`check` exits with 0 if all works and with 1 if Twilio refuses the credentials; it sends nothing."""
     service = await start()
     good = environment_of(service.settings)
     status, out, err = await asyncio.to_thread(cli, "check", **good)
@@ -282,7 +282,7 @@ async def test_check_tells_good_credentials_from_bad_ones(start, cli):
 
 
 async def test_pending_confirmations_can_be_listed(start, cli, valkey):
-    """`outbox list` has a line per entry with SID, verification, send, tries and times, and nothing of the person."""
+    """`outbox list` prints SID, verification, send, tries and times of each entry, and no personal data."""
     service = await start(otp_worker=False)
     issued = await service.issue()
     await service.verify(issued["id"], service.codes()[0])
@@ -294,8 +294,8 @@ async def test_pending_confirmations_can_be_listed(start, cli, valkey):
     assert (await asyncio.to_thread(cli, "outbox", "failed", REDIS_URL=valkey))[:2] == (0, "")
 
 
-async def test_a_dead_confirmation_can_be_pending_again(start, cli, valkey, redis, eventually):
-    """What Twilio refused is listed as failed with the reason; replayed, it is paid like any other."""
+async def test_a_failed_confirmation_can_be_retried(start, cli, valkey, redis, eventually):
+    """A confirmation that Twilio refused is listed as failed with its reason; retried, it is posted like any other."""
     service = await start()
     plan = {"endpoint": "feedback", "kind": "not_found"}
     async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
@@ -310,15 +310,15 @@ async def test_a_dead_confirmation_can_be_pending_again(start, cli, valkey, redi
     service.sandbox.faults.end()
     stranger = "SM" + "0" * 32
     status, _, err = await asyncio.to_thread(cli, "outbox", "retry", message.sid, stranger, REDIS_URL=valkey)
-    assert (status, err) == (2, f"1 pending again.\nnot among the failed: {stranger}\n")
+    assert (status, err) == (2, f"1 pending again.\nnot among the failed confirmations: {stranger}\n")
     assert await eventually(service.confirmed) == {message.sid}
     assert await asyncio.to_thread(cli, "outbox", "retry", "--all", REDIS_URL=valkey) == (0, "", "0 pending again.\n")
 
 
-def test_a_replay_names_what_it_means(cli, store):
-    """Neither nothing nor both: a replay wants SIDs or `--all`."""
+def test_a_retry_needs_sids_or_all(cli, store):
+    """`outbox retry` takes SIDs or `--all`, and refuses neither and both."""
     for arguments in ([], ["--all", "SM" + "0" * 32]):
-        assert cli("outbox", "retry", *arguments) == (2, "", "name the SIDs to replay, or --all\n")
+        assert cli("outbox", "retry", *arguments) == (2, "", "name the SIDs to retry, or use --all\n")
 
 
 # --- As processes -----------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ def test_a_replay_names_what_it_means(cli, store):
 
 @pytest.fixture
 def environment(tmp_path):
-    """Give the environment of a process that knows nothing but what a test tells it."""
+    """Give an environment without settings of this machine."""
     passed_on = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
     return {
         **passed_on,
@@ -341,7 +341,7 @@ def environment(tmp_path):
 
 @pytest.fixture
 def service_process(environment, tmp_path):
-    """Give a way to run a command until a `with` ends; it must then end by SIGTERM with 0."""
+    """Give a context manager that runs a command and stops it with SIGTERM; it must then exit with 0."""
 
     @contextmanager
     def run(*arguments, expected_status=0, **more):
@@ -364,7 +364,7 @@ def service_process(environment, tmp_path):
 
 
 def request(url, body=None, *, key=None):
-    """Make one request; give (status, JSON), or None while nobody listens."""
+    """Make one request; give (status, JSON), or None while the port is closed."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     wanted = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)  # noqa: S310 - ours
     try:
@@ -382,12 +382,12 @@ def wait_for(condition, *, seconds=30):
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert value, "it did not come about"
+    assert value, "the condition did not become true"
     return value
 
 
 def twilio_at(port):
-    """Say that the simulator on this port is Twilio, as `otp-service sandbox` prints it."""
+    """Give the settings for the simulator on this port, as `otp-service sandbox` prints them."""
     return {
         "TWILIO_BASE_URL": f"http://127.0.0.1:{port}",
         "TWILIO_ACCOUNT_SID": "AC" + "5a" * 16,
@@ -399,7 +399,7 @@ def twilio_at(port):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_serve_and_keys_share_one_embedded_store(service_process, environment, tmp_path, workers):
-    """A key made beside a running `serve` works in each of its processes; the loop closes; SIGTERM ends it with 0."""
+    """A key created while `serve` runs works in each of its processes; the loop closes; SIGTERM ends it with 0."""
     port, twilio_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     twilio = twilio_at(twilio_port)
@@ -429,7 +429,7 @@ def test_serve_and_keys_share_one_embedded_store(service_process, environment, t
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="a process's children are read from /proc")
 def test_workers_do_not_outlive_their_parent(environment, tmp_path, valkey, redis):
-    """After kill -9 of `serve --workers 2` both workers end by themselves, and the port is free for the next one."""
+    """After kill -9 of `serve --workers 2` both workers end, and the port is free."""
     port, more = free_port(), {**twilio_at(free_port()), "REDIS_URL": valkey}
     command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--workers", "2"]
     children = []
@@ -455,13 +455,13 @@ def test_workers_do_not_outlive_their_parent(environment, tmp_path, valkey, redi
 
 
 def workers_of(parent):
-    """Name the worker processes of a `serve`; what else multiprocessing starts is none."""
+    """Give the worker processes of a `serve`."""
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text("ascii").split()
     return [int(pid) for pid in children if b"service.serving" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def is_running(pid):
-    """Tell whether a process lives; one that only waits to be failed does not."""
+    """Tell whether a process is alive; a zombie is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
@@ -470,14 +470,14 @@ def is_running(pid):
 
 @pytest.mark.slow
 def test_a_worker_alone_pays_and_ends_with_0(service_process, valkey, redis):
-    """`worker` runs without a port and ends by SIGTERM with 0."""
+    """`worker` needs no port, and exits with 0 on SIGTERM."""
     with service_process("worker", **twilio_at(free_port()), REDIS_URL=valkey):
         wait_for(lambda: any(client["name"] == "otp-service" for client in redis.client_list()))
 
 
 @pytest.mark.slow
 def test_the_simulator_says_how_to_use_it(service_process, tmp_path):
-    """`sandbox` prints the settings with which the service takes it for Twilio, and serves."""
+    """`sandbox` prints the settings that make the service use it as Twilio, and serves."""
     port = free_port()
     with service_process("sandbox", "--port", str(port)):
         wait_for(lambda: request(f"http://127.0.0.1:{port}/_/messages"))
@@ -491,7 +491,7 @@ def test_the_simulator_says_how_to_use_it(service_process, tmp_path):
     "command", [["serve"], ["serve", "--workers", "2"], ["sandbox"], ["demo", "--once"]], ids=" ".join
 )
 def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
-    """A port that is in use is said to be, with the way to another one, and the exit status is 2."""
+    """If the port is in use, the command says so, names the option for another one, and exits with 2."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -502,25 +502,23 @@ def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
             check=False,
         )  # fmt: skip
     assert ended.returncode == 2
-    assert (
-        ended.stderr == f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another with --port\n"
-    )
+    assert ended.stderr == f"cannot listen on 127.0.0.1:{port} (Address already in use); choose another with --port\n"
     assert ended.stdout == ""
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "203.0.113.9", "::zz", "a..b", "ä" * 80])
 def test_an_address_of_another_machine_is_a_sentence(cli, host):
-    """A host that is unknown or not of this machine is said to be, with the option that names it, and status 2."""
+    """If the host is unknown or not of this machine, the command says so, names the option, and exits with 2."""
     status, out, err = cli("sandbox", "--host", host, "--port", str(free_port()))
     assert (status, out) == (2, "")
-    assert err.startswith(f"{host}:")
+    assert err.startswith(f"cannot listen on {host}:")
     assert err.endswith("; choose another with --host\n")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["serve"], ["serve", "--workers", "2"], ["worker"], ["check"]], ids=" ".join)
 def test_a_process_that_cannot_start_ends_with_2(environment, tmp_path, command):
-    """An address of Redis that never works is one sentence and exit status 2, on which the systemd unit relies."""
+    """An invalid Redis URL is one sentence and exit status 2, on which the systemd units rely."""
     ended = subprocess.run(
         [sys.executable, "-m", "service", *command], cwd=tmp_path, capture_output=True, text=True, timeout=30,
         env={**environment, **twilio_at(free_port()), "REDIS_URL": "foo://x"}, check=False,
@@ -530,8 +528,8 @@ def test_a_process_that_cannot_start_ends_with_2(environment, tmp_path, command)
 
 
 @pytest.mark.slow
-def test_what_reads_no_settings_refuses_none(service_process, environment, tmp_path):
-    """`demo` and `sandbox` read no settings, so that a half-written environment keeps nobody from trying them."""
+def test_demo_and_sandbox_ignore_the_settings(service_process, environment, tmp_path):
+    """`demo` and `sandbox` read no settings, so they work in an environment with invalid ones."""
     port = free_port()
     with service_process("sandbox", "--port", str(port), **NEVER):
         wait_for(lambda: request(f"http://127.0.0.1:{port}/_/messages"))

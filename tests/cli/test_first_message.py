@@ -1,4 +1,4 @@
-"""`check --send-to`: one real message through the whole loop, on a terminal; each failure is named with its fix."""
+"""`check --send-to`: sends one message through the whole loop, on a terminal; each failure names its fix."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.journey.conftest import wrong as _wrong  # noqa: F401 - likewise
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """Give a terminal for the command: what is written to it, the operator types."""
+    """Give a pseudo-terminal: what a test writes to it is what the operator types."""
     keyboard, screen = pty.openpty()
     with os.fdopen(screen, "r") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
@@ -30,7 +30,7 @@ def terminal(monkeypatch):
 
 @pytest.fixture
 def send_to(cli, terminal, environment_of):
-    """Give `send_to(running, typed=…, …)`: run the command, type what `typed` says of the code; give status, output."""
+    """Give `send_to(running, typed=…, …)`: runs the command, types `typed(code)`, and gives status and output."""
 
     async def run(running, *arguments, number=NUMBER, typed=lambda code: [code], **environment):
         command = asyncio.create_task(
@@ -60,20 +60,20 @@ def send_to(cli, terminal, environment_of):
 
 @pytest.fixture
 def environment_of():
-    """Give `environment_of(settings)`: the environment that makes them."""
+    """Give `environment_of(settings)`, which writes settings as an environment."""
     from tests.cli.test_commands import environment_of
 
     return environment_of
 
 
 def steps(out):
-    """Name the steps that were shown, in order."""
+    """Give the names of the steps shown, in order."""
     shown = re.sub(r"\nType the code that arrived \(\d+ s\): ", "", out.partition("\n\n")[2])  # Enter's line is echoed
     return re.findall(r"^ *([A-Za-z][A-Za-z ]*?)  (?=\S)", shown, re.MULTILINE)
 
 
 async def test_the_loop_closes_step_by_step(start, send_to):
-    """Accepted, reported, typed, approved, confirmed: exit 0, and Twilio was told about exactly this message."""
+    """All steps succeed: the exit status is 0, and exactly this message is confirmed to Twilio."""
     running = await start()
     status, out = await send_to(running)
     [message] = running.messages()
@@ -88,7 +88,7 @@ async def test_the_loop_closes_step_by_step(start, send_to):
 
 
 async def test_without_a_worker_the_command_confirms_by_itself(start, send_to):
-    """Where no worker is alive this process is one, and says so."""
+    """If no worker is alive, the command posts the confirmation itself, and says so."""
     running = await start(otp_worker=False)
     status, out = await send_to(running)
     assert status == 0, out
@@ -97,7 +97,7 @@ async def test_without_a_worker_the_command_confirms_by_itself(start, send_to):
 
 
 async def test_wrong_codes_cost_attempts_and_other_lines_cost_none(start, send_to, redis):
-    """A typing error may be repeated; what is no code is not checked; the right code still closes the loop."""
+    """After a wrong code the operator may try again; input that is not a code is not checked."""
     running = await start()
     status, out = await send_to(
         running, typed=lambda code: ["hello", f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}", f" {code} "]
@@ -106,13 +106,13 @@ async def test_wrong_codes_cost_attempts_and_other_lines_cost_none(start, send_t
     assert [step for step in steps(out) if step in {"not a code", "wrong code", "approved"}] == [
         "not a code", "wrong code", "approved",
     ]  # fmt: skip
-    assert "4 attempts are left" in out
+    assert "Attempts left: 4" in out
     [key] = redis.scan_iter("otp:{*}:v:*")
     assert (redis.hget(key, "at"), redis.hget(key, "pu")) == (b"2", b"check")
 
 
 async def test_used_up_attempts_end_it(start, send_to):
-    """Five wrong codes are five: the command fails as every check would."""
+    """After five wrong codes the command fails, as for any verification."""
     running = await start()
     wrong = lambda code: [f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"] * 5  # noqa: E731
     status, out = await send_to(running, typed=wrong)
@@ -121,7 +121,7 @@ async def test_used_up_attempts_end_it(start, send_to):
 
 
 async def test_nobody_types(start, send_to):
-    """When the time is over the command fails, and says where to look."""
+    """If no code is typed in time, the command fails and says where to look."""
     running = await start()
     status, out = await send_to(running, "--timeout", "1", typed=lambda _: [])
     assert status == 1
@@ -129,7 +129,7 @@ async def test_nobody_types(start, send_to):
 
 
 async def test_a_closed_input_is_named(start, send_to, terminal):
-    """Ctrl-D at the prompt ends the command at once, and is not taken for a time-out."""
+    """Ctrl-D at the prompt ends the command at once, and is not reported as a time-out."""
     running = await start()
     status, out = await send_to(running, typed=lambda _: os.write(terminal, b"\x04") and [])
     assert status == 1
@@ -138,7 +138,7 @@ async def test_a_closed_input_is_named(start, send_to, terminal):
 
 
 async def test_without_a_terminal_nothing_is_sent(start, cli, environment_of, monkeypatch):
-    """A pipe cannot type what arrives: it is refused with a sentence and 2 before anything is done."""
+    """Without a terminal the command exits with 2 before it sends anything."""
     running = await start()
     reading, writing = os.pipe()
     os.close(writing)
@@ -166,13 +166,13 @@ async def test_errors_of_check_come_first(start, send_to):
     [
         ({}, "+1415555012", "Nothing was sent: "),
         ({"OTP_COUNTRIES": "DE"}, NUMBER, "OTP_COUNTRIES"),
-        ({"OTP_LIMIT_NUMBER": "", "OTP_LIMIT_DAY": "1/1d"}, NUMBER, "the limit day is used up"),
+        ({"OTP_LIMIT_NUMBER": "", "OTP_LIMIT_DAY": "1/1d"}, NUMBER, "the limit day is reached"),
         ({"OTP_TEST_NUMBERS": f"{NUMBER}:493027"}, NUMBER, "OTP_TEST_NUMBERS"),
     ],
     ids=["no number", "country", "limit", "test number"],
 )
 async def test_what_is_refused_before_sending_is_named(start, send_to, settings, number, said):
-    """A number, a country and a limit say no to the operator as to anybody, and the fix is named."""
+    """Numbers, countries and limits are checked as for any caller, and the message names the fix."""
     running = await start(otp_limit_day="1/1d")
     await running.issue()
     before = len(running.messages())
@@ -188,13 +188,13 @@ async def test_what_is_refused_before_sending_is_named(start, send_to, settings,
         ({"endpoint": "messages", "kind": "refuse", "code": 21608}, "error 21608"),
         ({"endpoint": "messages", "kind": "unauthorized"}, "TWILIO_ACCOUNT_SID"),
         ({"endpoint": "callbacks", "kind": "fail", "code": 30034}, "error 30034"),
-        ({"endpoint": "feedback", "kind": "503"}, "Twilio does not take the confirmation"),
+        ({"endpoint": "feedback", "kind": "503"}, "Twilio does not accept the confirmation"),
         ({"endpoint": "feedback", "kind": "not_found"}, "outbox failed"),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value['endpoint']} {value['kind']}",
 )
 async def test_what_twilio_refuses_is_named(start, send_to, plan, said):
-    """A message refused, a message that fails, a confirmation not taken: each is said, and the exit status is 1."""
+    """A refused message, a failed message and a refused confirmation are reported, with exit status 1."""
     running = await start(otp_worker=False)
     running.sandbox.faults.plan(FaultPlan(**plan))
     status, out = await send_to(running, "--timeout", "3")
@@ -203,7 +203,7 @@ async def test_what_twilio_refuses_is_named(start, send_to, plan, said):
 
 
 async def test_without_a_delivery_report_the_loop_is_not_closed(start, send_to):
-    """The confirmation is posted, and yet the command fails: no callback came, and it says why."""
+    """If no callback comes, the command fails and says why, although the confirmation was posted."""
     running = await start(otp_public_url="")
     status, out = await send_to(running, "--timeout", "2")
     assert status == 1
@@ -213,25 +213,25 @@ async def test_without_a_delivery_report_the_loop_is_not_closed(start, send_to):
 
 
 async def test_a_message_whose_answer_and_callbacks_are_lost_is_named(start, send_to):
-    """Nobody knows the SID: the command says so, and who still looks for it."""
+    """If the SID is unknown, the command says so, and that the worker searches for it."""
     running = await start()
     running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="lost_answer"))
     running.sandbox.faults.plan(FaultPlan(endpoint="callbacks", kind="drop"))
     status, out = await send_to(running, "--timeout", "2")
     assert status == 1
     assert steps(out) == ["unknown", "no callback", "approved", "FAILED"]
-    assert "its SID is not known" in out
+    assert "its SID is unknown" in out
 
 
 async def test_it_is_in_the_audit_line(start, send_to, cli):
-    """Who had a message sent is written down, with the number's tag and without the number."""
+    """The audit line has the operator and the number's tag, but not the number."""
     await send_to(await start())
     [line] = cli.audited
     assert (line["operation"], line["outcome"], len(line["number_tag"])) == ("check send-to", "done", 8)
 
 
 async def answer_with(status, text):
-    """Give an application that answers everything so."""
+    """Give an application that answers every request alike."""
 
     async def app(scope, receive, send):
         if scope["type"] == "lifespan":
@@ -246,15 +246,15 @@ async def answer_with(status, text):
 
 
 async def test_the_public_address_is_tried_out(running):
-    """Nobody there, somebody else there, the service there: three different fixes."""
+    """Nothing, another program, or the service at the public address: three different fixes."""
     assert "answers 404" in await probe_of(404, b"not here")
-    assert "answers 403 where" in await probe_of(403, b"forbidden by the proxy")
+    assert "answers 403; the service" in await probe_of(403, b"forbidden by the proxy")
     assert "signature" in await failures._probe(running.url)
-    assert "gives no answer" in await failures._probe("http://127.0.0.1:1")
+    assert "does not answer" in await failures._probe("http://127.0.0.1:1")
 
 
 async def probe_of(status, text):
-    """Probe an address where everything is answered so."""
+    """Probe an address whose server answers every request alike."""
     async with serving(await answer_with(status, text)) as url:
         return await failures._probe(url)
 
@@ -269,21 +269,21 @@ async def probe_of(status, text):
     ],
 )
 async def test_an_address_that_twilio_cannot_call_is_said_to_be(url, said):
-    """Unset, of this machine, without TLS: nothing is tried, the setting is named."""
+    """If the address is unset, local or without TLS, it is not probed; the message names the setting."""
     text = await failures.why_no_callback(isolated_settings(otp_public_url=url))
     assert said in text
     assert "OTP_PUBLIC_URL" in text
 
 
 def test_the_prompt_ends_when_the_terminal_is_closed(terminal):
-    """An operator who goes away ends the question at once."""
+    """A closed terminal ends the prompt at once."""
     os.write(terminal, b"\x04")  # end of input, as Ctrl-D
     with pytest.raises(EOFError):
         asyncio.run(first_message._ask("Type", 5))
 
 
 async def test_number_and_code_are_read_as_everywhere(start, send_to):
-    """Blanks, dashes and parentheses of an operator are those of everybody: one number, one code."""
+    """The operator may type number and code with spaces, dashes and parentheses, as any person may."""
     running = await start()
     status, out = await send_to(running, number="+1 (415) 555-0123", typed=lambda code: [f"{code[:3]} {code[3:]}"])
     assert status == 0, out

@@ -1,4 +1,4 @@
-"""The promises of `otp-service numbers`: what is held is said in words, and nothing that the operator did not type."""
+"""The promises of `otp-service numbers`: it shows what is stored about a number, without number, code or digest."""
 
 import asyncio
 import io
@@ -13,7 +13,7 @@ AGE = r"\d+ (?:s|min|h|d)(?: \d+ (?:s|min|h))?"
 
 @pytest.fixture
 def numbers(cli, keys_of):
-    """Give a function that runs `numbers` beside a running service: (exit status, output, errors)."""
+    """Give a function that runs `numbers` while a service runs: (exit status, output, errors)."""
 
     async def run(running, *arguments, **more):
         return await asyncio.to_thread(cli, "numbers", *arguments, **keys_of(running) | more)
@@ -23,7 +23,7 @@ def numbers(cli, keys_of):
 
 @pytest.fixture
 def keys_of():
-    """Give the settings that a command must share with a service to find what it has written."""
+    """Give the settings that a command must share with a service to find its records."""
     return lambda running: {
         "REDIS_URL": running.settings.redis_url,
         "OTP_SECRET_KEYS": running.settings.otp_secret_keys[0].get_secret_value(),
@@ -40,8 +40,8 @@ async def fail(running, count):
             assert (await running.verify(issued["id"], wrong))["verdict"] == "wrong_code"
 
 
-async def test_what_is_held_is_said_with_its_ages(start, numbers):
-    """`show` names sends, failed checks, the state and each verification, with how old it is and how long it stays."""
+async def test_show_prints_records_with_their_ages(start, numbers):
+    """`show` prints sends, failed checks, the state and each verification, with its age and its expiry."""
     running = await start(otp_limit_number="9/1d", otp_limit_failed_checks="20/1d")
     issued = await running.issue(NUMBER, purpose="payment", reference="order 17")
     await running.verify(issued["id"], "0000")
@@ -49,13 +49,13 @@ async def test_what_is_held_is_said_with_its_ages(start, numbers):
     assert (status, err) == (0, "")
     record, verification = out.split("\n\n")
     assert re.fullmatch(
-        rf"Remembered: 1 send, the last {AGE} ago\.\nRemembered: 1 failed check, the last {AGE} ago\.\n"
-        rf"Failed checks in a row, without an approval: 1 of at most 100\.\nIts own limits allow a new code now\.\n"
-        rf"All this is forgotten in 3 d 15 h, unless it is used again\.",
+        rf"Counted: 1 send, the last {AGE} ago\.\nCounted: 1 failed check, the last {AGE} ago\.\n"
+        rf"Failed checks in a row: 1 of at most 100\.\nThe limits of this number allow a new code now\.\n"
+        rf"All this expires in 3 d 15 h, unless the number is used again\.",
         record,
     )
     assert re.fullmatch(
-        rf"{issued['id']}: pending, issued {AGE} ago, forgotten in 1 h 9 min, 1 check counted\n"
+        rf"{issued['id']}: pending, issued {AGE} ago, expires in 1 h 9 min, 1 check counted\n"
         rf"  purpose payment, country US, locale en, reference 'order 17'\n"
         rf"  send 1: sms, {AGE} ago, \w+, feedback none\n",
         verification,
@@ -63,7 +63,7 @@ async def test_what_is_held_is_said_with_its_ages(start, numbers):
 
 
 async def test_neither_number_nor_code_nor_digest_is_printed(start, numbers, redis, cli):
-    """Whatever is done, the number stays unsaid, and codes, digests, SIDs and keys unseen; in the audit line too."""
+    """No command prints the number, a code, digest, SID or key; nor does an audit line."""
     running = await start()
     issued = await running.issue(NUMBER, client_ip="192.0.2.7")
     [code] = running.codes(NUMBER)
@@ -83,15 +83,15 @@ async def test_neither_number_nor_code_nor_digest_is_printed(start, numbers, red
     assert not [text for text in secret if text in written]
 
 
-async def test_a_stopped_number_is_said_to_be_and_freed_by_release(start, numbers, eventually):
-    """After 100 failed checks in a row `show` says so; `release` lets the person in again at once."""
+async def test_release_frees_a_stopped_number(start, numbers, eventually):
+    """After 100 failed checks in a row, `show` says that the number is stopped; `release` frees it at once."""
     running = await start()
     held = await running.issue(NUMBER)
     code = running.codes(NUMBER)[0]
     await fail(running, 100)
     assert (await running.verify(held["id"], code))["verdict"] == "locked"
     _, out, _ = await numbers(running, "show", NUMBER)
-    assert "100 of at most 100.\nIt is stopped: nothing is sent to it" in out
+    assert "100 of at most 100.\nStopped: until it is released" in out
     status, out, _ = await numbers(running, "release", NUMBER)
     assert (status, out.split(":")[0]) == (0, "Released")
     assert (await running.verify(held["id"], code))["verdict"] == "approved"
@@ -99,19 +99,19 @@ async def test_a_stopped_number_is_said_to_be_and_freed_by_release(start, number
     assert await eventually(running.confirmed)
 
 
-async def test_a_closed_number_says_for_how_long(start, numbers):
-    """A number that a limit closes is shown with the wait, and `release` ends it."""
+async def test_show_says_how_long_a_limit_applies(start, numbers):
+    """`show` prints how long a limit of the number still applies, and `release` ends it."""
     running = await start(otp_limit_number="1/1h")
     await running.issue(NUMBER)
     _, out, _ = await numbers(running, "show", NUMBER, OTP_LIMIT_NUMBER="1/1h")
-    assert re.search(r"^It gets no new code for another 59 min(?: \d+ s)?\.$", out, re.MULTILINE)
+    assert re.search(r"^No new code can be sent for another 59 min(?: \d+ s)?\.$", out, re.MULTILINE)
     assert (await running.call("POST", "/v1/verifications", {"to": NUMBER}))[0] == 429
     await numbers(running, "release", NUMBER)
     await running.issue(NUMBER)
 
 
-async def test_an_erased_number_is_unknown_and_its_codes_are_worth_nothing(start, numbers, redis):
-    """`erase` says what it removed and what is left; the verification is 404, and nothing is held any more."""
+async def test_erase_deletes_the_records_of_a_number(start, numbers, redis):
+    """`erase` says what it deleted and what is left; its verifications are 404, and other numbers are untouched."""
     running = await start(otp_worker=False)
     approved, pending = await running.issue(NUMBER), await running.issue(NUMBER)
     other = await running.issue(OTHER_NUMBER)
@@ -122,24 +122,24 @@ async def test_an_erased_number_is_unknown_and_its_codes_are_worth_nothing(start
     path = f"/v1/verifications/{pending['id']}"
     assert (await running.call("POST", f"{path}/verify", {"code": running.codes(NUMBER)[1]}))[0] == 404
     assert (await running.call("GET", path))[0] == 404
-    assert await numbers(running, "show", NUMBER) == (0, "Nothing is held about this number.\n", "")
+    assert await numbers(running, "show", NUMBER) == (0, "Nothing is stored about this number.\n", "")
     assert (await running.verify(other["id"], *running.codes(OTHER_NUMBER)))["verdict"] == "approved"
     assert sum(redis.zcard(key) for key in redis.scan_iter("otp:*:outbox")) == 2
 
 
-async def test_nothing_held_is_a_sentence(start, numbers):
-    """Each command says of a number that was never seen that there is nothing, and ends with 0."""
+async def test_an_unknown_number_is_no_error(start, numbers):
+    """For an unknown number, each command says that nothing is stored, and exits with 0."""
     running = await start()
     for command, sentence in (
-        ("show", "Nothing is held about this number."),
-        ("release", "Nothing is remembered about this number that could lock it."),
-        ("erase", "Nothing is held about this number, so there was nothing to erase."),
+        ("show", "Nothing is stored about this number."),
+        ("release", "Nothing is stored about this number that could lock it."),
+        ("erase", "Nothing is stored about this number, so there was nothing to erase."),
     ):
         assert await numbers(running, command, NUMBER) == (0, sentence + "\n", "")
 
 
 async def test_a_number_may_be_read_from_standard_input(start, numbers, monkeypatch):
-    """With `-` the number stands in no list of processes."""
+    """With `-` the number does not appear in the process list."""
     running = await start()
     await running.issue(NUMBER)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{NUMBER}\n"))
@@ -148,8 +148,8 @@ async def test_a_number_may_be_read_from_standard_input(start, numbers, monkeypa
 
 
 @pytest.mark.parametrize("text", ["", "2025550145", "+1 202 555 0145 ext 2", "+1202555014²", "ve_0", "+999123456"])
-async def test_what_is_no_number_is_refused_without_repeating_it(start, numbers, cli, text):
-    """A spelling under which nothing can be held is told to be one, so that `nothing is held` can be believed."""
+async def test_an_invalid_number_is_refused_without_repeating_it(start, numbers, cli, text):
+    """An invalid number is an error, so that "Nothing is stored" is never the answer to a typing mistake."""
     running = await start()
     status, out, err = await numbers(running, "show", text)
     assert (status, out) == (2, "")
@@ -158,16 +158,16 @@ async def test_what_is_no_number_is_refused_without_repeating_it(start, numbers,
     assert cli.audited == []
 
 
-def test_without_the_keys_nothing_is_looked_for(cli, store):
-    """Under no index key, or another one, a number would not be found: what is missing is said, and nothing else."""
+def test_without_the_keys_the_commands_refuse(cli, store):
+    """A number cannot be found without the index key, so the commands name the missing settings and stop."""
     status, out, err = cli("numbers", "show", NUMBER)
     assert (status, out) == (2, "")
     assert "Set OTP_INDEX_KEY" in err
     assert "Set OTP_SECRET_KEYS" in err
 
 
-async def test_redis_away_is_a_sentence(start, numbers, cli, keys_of):
-    """A command that cannot reach Redis says so, ends with 2, and has a failed audit line."""
+async def test_an_unreachable_redis_is_reported_in_one_sentence(start, numbers, cli, keys_of):
+    """A command that cannot reach Redis says so, exits with 2, and writes an audit line with `failed`."""
     running = await start()
     settings = keys_of(running) | {"REDIS_URL": "redis://127.0.0.1:1"}
     for command in ("show", "release", "erase"):
