@@ -1,10 +1,10 @@
 #!/bin/sh
-# Make the secrets that the service needs, one file per setting, in a folder that is closed to everybody but you.
+# Generate the secrets that the service needs, one file per setting, in a folder that only you can enter.
 #
-#   sh deploy/make-secrets.sh            for docker-compose.yml: in deploy/secrets, with those of its Redis
-#   sh deploy/make-secrets.sh FOLDER     for the systemd unit, or by hand with OTP_SECRETS_DIR=FOLDER
+#   sh deploy/make-secrets.sh            for docker-compose.yml: in deploy/secrets, with those for its Redis
+#   sh deploy/make-secrets.sh FOLDER     for the systemd units, or for OTP_SECRETS_DIR=FOLDER
 #
-# Nothing that is there is changed: a new otp_index_key would reset every limit.
+# Existing files are not changed: a new otp_index_key would reset every limit.
 set -eu
 umask 077
 folder=${1-$(dirname "$0")/secrets}
@@ -19,8 +19,8 @@ keep otp_secret_keys "$(random 32)"
 keep otp_index_key "$(random 32)"
 [ -e twilio_auth_token ] || : > twilio_auth_token
 
-# Redis: the service has a password, and may do nothing to the server itself; without one, one may ask whether it lives.
-# The two files belong together, so they are made together.
+# Redis: the user of the service has a password and cannot administer the server; without a password, only PING is
+# allowed. The two files contain the same password, so they are generated together.
 if [ $# = 0 ] && { [ ! -s redis_url ] || [ ! -s redis_users ]; }; then
     password=$(random 32)
     printf 'redis://otp:%s@redis:6379/0\n' "$password" > redis_url
@@ -29,7 +29,7 @@ if [ $# = 0 ] && { [ ! -s redis_url ] || [ ! -s redis_users ]; }; then
         printf 'user otp on >%s ~otp:* resetchannels +@all -@admin -@dangerous +info\n' "$password"
     } > redis_users
 fi
-# Containers see the files with this owner and mode, and run as users of their own; the folder keeps others out.
+# Containers see the files with this mode, but run as other users, who must be able to read them. The folder is private.
 [ $# != 0 ] || chmod 644 otp_secret_keys otp_index_key twilio_auth_token redis_url redis_users
 
 [ -s twilio_auth_token ] || echo "Now put your Twilio Auth Token into $PWD/twilio_auth_token"

@@ -46,19 +46,20 @@ def script(path, text):
 
 
 def test_an_interpreter_that_does_not_run_is_named(make_demo, tmp_path):
-    """Nothing, a name that nobody has, what ends at once and what is no Python: one sentence says so and what to do."""
+    """If PYTHON is empty, unknown, broken or another program, one line names it and says what to do."""
     broken = script(tmp_path / "broken", "exit 1")
-    advice = "Install Python 3.11 or newer, or name one: make PYTHON=python3.12 …"
     for python in ("", "no-such-python", "true", "echo", broken):
-        assert make_demo(python) == f"PYTHON is '{python}', which runs no Python here. {advice}\n"
+        [line] = make_demo(python).splitlines()
+        assert line.startswith(f"PYTHON is '{python}'")
+        assert "make PYTHON=" in line
 
 
 def test_an_old_interpreter_is_named_with_its_version(make_demo, tmp_path):
-    """A Python before 3.11 is told by its version, even where it says that among its errors, as Python 2 does."""
+    """A Python before 3.11 is refused with its version, even if it prints that to standard error, as Python 2 does."""
     behaviour = 'case "$*" in *"print(1)") echo 1;; --version) echo Python 2.7.18 >&2;; *) exit 1;; esac'
-    advice = "Name one with: make PYTHON=python3.12 …"
-    told = make_demo(script(tmp_path / "old", behaviour))
-    assert told == f"This is Python 2.7.18; Python 3.11 or newer is needed. {advice}\n"
+    [line] = make_demo(script(tmp_path / "old", behaviour)).splitlines()
+    assert "Python 2.7.18;" in line
+    assert "make PYTHON=" in line
 
 
 @pytest.fixture
