@@ -20,10 +20,11 @@ from service.api.operations import OperationsEndpoints, OperationsView
 from service.api.twilio.status_callbacks import StatusCallbackEndpoint
 from service.api.v1.schemas import Answers
 from service.api.v1.verifications import VerificationEndpoints
-from service.config.policies import new_connections, signing_secrets, twilio_account
+from service.config.policies import new_connections, signing_secrets
 from service.config.settings import Settings, load_settings
 from service.core.api_keys import Scope
 from service.core.breaker import Breaker
+from service.core.channels import Channel
 from service.core.confirming import Confirming
 from service.core.delivery import DeliveryReports
 from service.core.event_log import EventLog
@@ -37,8 +38,7 @@ from service.logs.dropped_lines import counting_dropped_lines
 from service.logs.event_log import open_event_log
 from service.logs.tracebacks import kind_and_place
 from service.metrics import metrics_text
-from service.parts import DRAIN_SECONDS, new_rules, open_worker
-from service.providers.twilio.gateway import TwilioGateway, open_twilio
+from service.parts import DRAIN_SECONDS, Providers, new_rules, open_providers, open_worker
 from service.providers.twilio.signature import TwilioSignature
 from service.redis_client.client import open_multiplexer
 from service.store.error_counts import ErrorCounts, counted_errors
@@ -102,19 +102,19 @@ async def open_endpoints(
         scripts = await parts.enter_async_context(open_redis(settings))
         await parts.enter_async_context(counting_dropped_lines(RedisStats(scripts).add))
         errors = await parts.enter_async_context(counted_errors(scripts))
-        twilio = await parts.enter_async_context(open_twilio(twilio_account(settings)))
+        providers = await parts.enter_async_context(open_providers(settings))
         retries = {step: Retries() for step in ("attach_sid", "undo")}
         for steps in retries.values():
             parts.push_async_callback(steps.idle)
         worker: Confirming | None = None
         if settings.otp_worker:
-            worker = await parts.enter_async_context(open_worker(settings, scripts, twilio, event_log))
+            worker = await parts.enter_async_context(open_worker(settings, scripts, providers, event_log))
         for steps in retries.values():
             parts.callback(steps.stop, DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
         yield _endpoints(
             settings,
             scripts,
-            twilio,
+            providers,
             worker=worker,
             retries=retries,
             errors=errors,
@@ -138,7 +138,7 @@ async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
 def _endpoints(
     settings: Settings,
     scripts: Scripts,
-    twilio: TwilioGateway,
+    providers: Providers,
     *,
     worker: Confirming | None,
     retries: Mapping[str, Retries],
@@ -147,7 +147,7 @@ def _endpoints(
     connections: Connections,
 ) -> list[BaseRoute]:
     wake = (lambda _: None) if worker is None else worker.wake  # one that runs elsewhere polls
-    rules = new_rules(settings, scripts, twilio, retries=retries, wake=wake, event_log=event_log)
+    rules = new_rules(settings, scripts, providers.senders, retries=retries, wake=wake, event_log=event_log)
     auth = Authenticator(
         RedisApiKeys(scripts), rules.keyring, rules.limiter, trusted_proxies=settings.otp_trusted_proxies
     )
@@ -164,20 +164,24 @@ def _endpoints(
         public_url=settings.otp_public_url,
     )
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
-    operations = _operations(scripts, rules.breaker, waiting, errors, connections)
+    operations = _operations(scripts, rules.breakers, waiting, errors, connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
 
 
 def _operations(
-    scripts: Scripts, breaker: Breaker, waiting: Mapping[str, Retries], errors: ErrorCounts, connections: Connections
+    scripts: Scripts,
+    breakers: Mapping[Channel, Breaker],
+    waiting: Mapping[str, Retries],
+    errors: ErrorCounts,
+    connections: Connections,
 ) -> OperationsEndpoints:
     return OperationsEndpoints(
         OperationsView(
             health=RedisHealth(scripts).look,
             queue=RedisConfirmations(scripts).state,
             totals=RedisStats(scripts).totals,
-            sending_halted=lambda: breaker.halted,
+            sending_halted=lambda: next((breaker.halted for breaker in breakers.values() if breaker.halted), None),
             is_draining=lambda: connections.is_draining,
             retries_waiting=lambda: {step: retries.waiting for step, retries in waiting.items()},
             errors_unwritten=lambda: errors.unwritten,

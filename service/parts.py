@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.config.policies import (
     confirm_policy,
@@ -11,12 +12,14 @@ from service.config.policies import (
     issue_policy,
     limit_policy,
     lookup_policy,
-    new_codes,
     new_keyring,
+    new_secrets,
     record_policy,
+    twilio_account,
 )
 from service.config.settings import Settings
 from service.core.breaker import Breaker
+from service.core.channels import Channel
 from service.core.checking import Checking
 from service.core.confirming import Confirming
 from service.core.event_log import EventLog
@@ -24,12 +27,13 @@ from service.core.idempotency import Idempotency
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter
-from service.core.lost_messages import LostMessages
+from service.core.lost_messages import LostMessages, MessageList
 from service.core.retrying import Retries, RetryPolicy
+from service.core.sender import Sender
 from service.core.sending import Sending
 from service.core.undoing import Undoing
 from service.core.verification_store import VerificationStore
-from service.providers.twilio.gateway import TwilioGateway
+from service.providers.twilio.gateway import open_twilio
 from service.store.ledgers import RedisIdempotency, RedisLimits
 from service.store.lost_messages import RedisLostMessages
 from service.store.outbox import RedisConfirmations
@@ -40,13 +44,27 @@ DRAIN_SECONDS = 8.0
 _SETTLEMENT_PAUSE_SECONDS = 2.0  # a settlement has the rest of a lease of 30 s only
 
 
+class Providers(NamedTuple):
+    """The ways out of the service: a sender for each channel, and the list in which lost messages are looked up."""
+
+    senders: Mapping[Channel, Sender]
+    messages: MessageList
+
+
+@asynccontextmanager
+async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
+    """Open the providers of all channels: here a provider is chosen for each."""
+    async with open_twilio(twilio_account(settings)) as twilio:
+        yield Providers({Channel.SMS: twilio}, messages=twilio)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of issuing and checking, joined with Redis and Twilio."""
+    """The rules of issuing and checking, joined with Redis and the providers."""
 
     store: VerificationStore
     keyring: Keyring
-    breaker: Breaker
+    breakers: Mapping[Channel, Breaker]
     limiter: Limiter
     idempotency: Idempotency
     issuing: Issuing
@@ -56,7 +74,7 @@ class Rules:
 def new_rules(
     settings: Settings,
     scripts: Scripts,
-    twilio: TwilioGateway,
+    senders: Mapping[Channel, Sender],
     *,
     retries: Mapping[str, Retries],
     wake: Callable[[str], None],
@@ -65,16 +83,18 @@ def new_rules(
     """Join the rules; `retries` has one for `attach_sid` and one for `undo`."""
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
-    breaker = Breaker(event_log=event_log)
-    codes = new_codes(settings)
-    limiter = Limiter(RedisLimits(scripts), keyring, limit_policy(settings), breaker=breaker, test_numbers=codes.fixed)
+    breakers = {channel: Breaker(provider=sender.provider, event_log=event_log) for channel, sender in senders.items()}
+    secrets = new_secrets(settings)
+    limiter = Limiter(
+        RedisLimits(scripts), keyring, limit_policy(settings), breakers=breakers, test_numbers=secrets.fixed
+    )
     idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], event_log=event_log)
     sending = Sending(
         store,
-        twilio,
-        breaker=breaker,
+        senders,
+        breakers=breakers,
         brand=settings.otp_brand,
-        codes=codes,
+        secrets=secrets,
         most_in_flight=descriptor_shares(settings).sends,
         late_window_seconds=settings.otp_late_window,
         attachments=retries["attach_sid"],
@@ -88,26 +108,26 @@ def new_rules(
         idempotency=idempotency,
         undoing=Undoing(store, idempotency, retries=retries["undo"], event_log=event_log),
         keyring=keyring,
-        policy=issue_policy(settings, codes),
+        policy=issue_policy(settings, secrets),
     )
     checking = Checking(store, keyring, wake=wake, event_log=event_log)
-    return Rules(store, keyring, breaker, limiter, idempotency, issuing, checking)
+    return Rules(store, keyring, breakers, limiter, idempotency, issuing, checking)
 
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, scripts: Scripts, twilio: TwilioGateway, event_log: EventLog
+    settings: Settings, scripts: Scripts, providers: Providers, event_log: EventLog
 ) -> AsyncIterator[Confirming]:
     """Run the worker. At the end it has 8 s to finish what it has claimed; the leases cover the rest."""
     settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
     worker = Confirming(
         RedisConfirmations(scripts),
-        twilio,
+        providers.senders[Channel.SMS],
         policy=confirm_policy(settings),
         settlements=settlements,
         event_log=event_log,
     )
-    lost_messages = _lost_messages(settings, scripts, twilio, worker, event_log)
+    lost_messages = _lost_messages(settings, scripts, providers.messages, worker, event_log)
     running = {asyncio.create_task(part.run()) for part in (worker, lost_messages) if part is not None}
     try:
         yield worker
@@ -125,7 +145,7 @@ async def open_worker(
 
 
 def _lost_messages(
-    settings: Settings, scripts: Scripts, twilio: TwilioGateway, worker: Confirming, event_log: EventLog
+    settings: Settings, scripts: Scripts, messages: MessageList, worker: Confirming, event_log: EventLog
 ) -> LostMessages | None:
     policy = lookup_policy(settings)
     if policy is None:
@@ -134,7 +154,7 @@ def _lost_messages(
     return LostMessages(
         RedisLostMessages(scripts, keyring),
         RedisVerifications(scripts, keyring, record_policy(settings)),
-        twilio,
+        messages,
         keyring,
         policy=policy,
         retries=worker.settlements,

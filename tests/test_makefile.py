@@ -98,7 +98,7 @@ def test_a_check_that_fails_fails_them_all(installed, tool):
 def test_mutants_are_checked_with_the_end_of_the_run(installed):
     """A mutmut that fails is named as the cause; one that leaves nothing is no success either."""
     told = installed("mutants")
-    assert (told.returncode != 0, "service/core/codes.py\tno mutants" in told.stdout) == (True, True)
+    assert (told.returncode != 0, "service/core/actions/code.py\tno mutants" in told.stdout) == (True, True)
     script(installed.tools / "mutmut", "exit 3")
     told = installed("mutants")
     assert (told.returncode != 0, told.stdout) == (True, "mutmut failed with status 3: see mutants.log\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-MODULES = ["service/core/codes.py", "service/http/authentication.py"]
+MODULES = ["service/core/actions/code.py", "service/http/authentication.py"]
 SURVIVED, NOTICED, UNTRIED = 0, 1, None
 RAN, RAN_OUT_OF_TIME = 0, 124
 
@@ -43,7 +43,7 @@ def test_nine_of_ten_suffice_in_every_module(check, note, tmp_path, ended):
     assert check(ended, tmp_path, MODULES) == (
         1,
         [
-            *("service/core/codes.py\t9 of 10\t90%", "    survived: mutant_9"),
+            *("service/core/actions/code.py\t9 of 10\t90%", "    survived: mutant_9"),
             *("service/http/authentication.py\t8 of 10\t80%", "    survived: mutant_8", "    not tried: 1"),
         ],
     )

@@ -14,7 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from service.app import open_redis
 from service.cli.console import refuse
-from service.config.policies import few_descriptors, twilio_account
+from service.config.policies import few_descriptors
 from service.config.settings import Settings, load_settings, missing_to_serve
 from service.core.event_log import EventLog
 from service.demo import run_demo
@@ -25,8 +25,7 @@ from service.listening import listen
 from service.logs.dropped_lines import counting_dropped_lines
 from service.logs.event_log import open_event_log
 from service.logs.library_log import take_over_output
-from service.parts import open_worker
-from service.providers.twilio.gateway import open_twilio
+from service.parts import open_providers, open_worker
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.serving.alone import serve_alone
 from service.serving.supervisor import Supervisor, new_settings
@@ -102,8 +101,8 @@ async def _work(settings: Settings | None) -> None:
             open_redis(settings) as scripts,
             counting_dropped_lines(RedisStats(scripts).add),
             counted_errors(scripts),
-            open_twilio(twilio_account(settings)) as twilio,
-            open_worker(settings, scripts, twilio, event_log),
+            open_providers(settings) as providers,
+            open_worker(settings, scripts, providers, event_log),
         ):
             settings = await orders.get()
         if settings is not None:

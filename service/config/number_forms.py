@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
-from service.core.codes import CODE_PATTERN
+from service.core.actions import code
 from service.core.numbering import check_prefix
 from service.core.phone import InvalidNumber, LineType, canonical_number
 
@@ -21,7 +21,7 @@ def _parse_test_numbers(value: Any) -> Any:
         return value
     pairs = [part.split(":") for part in _parts(value)]
     try:
-        fixed = [(canonical_number(number), code) for number, code in pairs if re.fullmatch(CODE_PATTERN, code)]
+        fixed = [(canonical_number(number), digits) for number, digits in pairs if re.fullmatch(code.PATTERN, digits)]
     except (InvalidNumber, ValueError):  # the second for what is no pair
         fixed = []
     if len(fixed) != len(pairs):

@@ -6,8 +6,8 @@ No part reads the settings itself: each receives what concerns it, frozen and in
 from typing import NamedTuple
 
 from service.config.settings import EDGES, Settings
+from service.core.actions import Secrets
 from service.core.addresses import network_of
-from service.core.codes import Codes
 from service.core.confirming import ConfirmPolicy
 from service.core.event_log import EventLog
 from service.core.issuing import IssuePolicy
@@ -119,17 +119,17 @@ def limit_policy(settings: Settings) -> LimitPolicy:
     )
 
 
-def new_codes(settings: Settings) -> Codes:
-    """Say where codes come from."""
-    return Codes(dict(settings.otp_test_numbers))
+def new_secrets(settings: Settings) -> Secrets:
+    """Say how the secrets of sends are drawn."""
+    return Secrets(dict(settings.otp_test_numbers))
 
 
-def issue_policy(settings: Settings, codes: Codes) -> IssuePolicy:
+def issue_policy(settings: Settings, secrets: Secrets) -> IssuePolicy:
     """Say what a new verification is like, and where it may go."""
     return IssuePolicy(
         code_length=settings.otp_code_length,
         ttl_seconds=settings.otp_code_ttl,
-        codes=codes,
+        secrets=secrets,
         numbers=settings.numbers,
     )
 

@@ -17,7 +17,7 @@ from service.config.env_file import ENV_FILE, EnvFileRefused, read_env_file
 from service.config.forms import Count, LimitSpec, Optional, Span, Switch
 from service.config.secret_files import SecretFilesRefused, read_secret_files
 from service.config.web_addresses import is_loopback
-from service.core.codes import LONGEST, SHORTEST
+from service.core.actions.code import LONGEST, SHORTEST
 from service.core.limits import parse_limits
 from service.core.phone import (
     CountryNotAllowed,
@@ -27,7 +27,7 @@ from service.core.phone import (
     NumberPolicy,
     parse_number,
 )
-from service.core.texts import check_brand
+from service.core.texts.segments import check_brand
 from service.redis_client.connecting import read_url
 
 # A region's address holds its edge: the one without ended on 2026-04-28 (API Domain Migration Guide).

@@ -1,16 +1,16 @@
-"""The breaker: while Twilio fails or refuses us, no more messages are handed to it, and callers hear so at once.
+"""The breaker: stops sends while the provider of a channel fails or refuses us, and tells callers at once.
 
-Failing is no clear answer (5xx, time-out, garbage) and no connection, for five sends in a row within 10 s. A send
-counts once, by how the last of its tries ends. A refusal is an answer, and shows that Twilio works; a 429 is neither:
-Twilio works and asks for patience, which `sending` hands on. One clear answer in between starts the count anew, so
-that a rare fault among many sends stops nothing.
+Each channel has a breaker of its own. A failure is no clear answer (5xx, time-out, garbage) or no connection. Sending
+halts after five failed sends in a row within 10 s. A send counts once, by the result of its last try. A refusal is an
+answer, which shows that the provider works. A 429 counts as neither: the provider works and asks us to wait, which
+`sending` passes on. One clear answer resets the count, so that rare faults among many sends halt nothing.
 
-A refusal of our credentials would meet every send. A 401 halts at once, as it halts confirmations; a 403, which may be
-of one message, when it is the third in a row. What Twilio refuses for the sake of one sender or country halts nothing.
+A refusal of our credentials applies to every send. A 401 halts at once, as it halts confirmations; a 403 may concern
+one message, so only the third in a row halts. Refusals that concern one sender or country halt nothing.
 
-Then sending halts: a send is refused before a limit or a record is written, and an Idempotency-Key that it has claimed
-is given back. After each pause one real send is let through to see; an answer to it ends the halt. Verifying never asks
-here, and confirmations have a halt of their own (`confirming`). Each process decides by its own sends and asks nobody.
+While sending is halted, a send is refused before a limit or a record is written, and its Idempotency-Key is given back.
+After each pause one real send is let through as a probe; an answer to it ends the halt. Checks do not depend on the
+breaker, and confirmations have a halt of their own (`outbox`). Each process decides by its own sends.
 (Nygard, "Release It!": circuit breaker.)
 """
 
@@ -22,11 +22,9 @@ from dataclasses import dataclass
 from service.core.event_log import EventLog
 from service.core.sender import AcceptedMessage, Refusal, SendPostponed, SendRefused, SendUnknown
 
-_REFUSED = "Twilio refuses the credentials"
-
 
 class SendingHalted(Exception):
-    """Twilio fails or refuses us, so nothing was begun; `retry_after_seconds` is when the next send is let through."""
+    """The provider fails or refuses us, so nothing was begun; the next send is let through in `retry_after_seconds`."""
 
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__("sending is halted")
@@ -44,25 +42,27 @@ class BreakerPolicy:
 
 
 class Breaker:
-    """Watches what becomes of sends, and admits new ones."""
+    """Watches the results of one channel's sends, and admits new ones."""
 
     def __init__(
         self,
         *,
+        provider: str,
         event_log: EventLog,
         policy: BreakerPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._provider = provider
         self._event_log = event_log
         self._policy = policy or BreakerPolicy()
         self._clock = clock
         self._failed_at: deque[float] = deque(maxlen=self._policy.failures)
-        self._refusals = 0  # of our credentials, since Twilio last gave another answer
+        self._refusals = 0  # of our credentials, since the last other answer
         self._next_probe_at: float | None = None  # None: not halted
-        self.halted: str | None = None  # why nothing is sent; None while sends pass
+        self.halted: str | None = None  # why nothing is sent; None while sends are admitted
 
     def admit(self) -> float | None:
-        """Let a send begin; give the name of the probe when it is one, to be given back at its end.
+        """Let a send begin; if it is a probe, return its token, to be given back at its end.
 
         Raises `SendingHalted`.
         """
@@ -75,12 +75,12 @@ class Breaker:
         return self._next_probe_at
 
     def give_back(self, probe: float) -> None:
-        """Let another send be the probe if this one has ended without a word from Twilio."""
-        if self._next_probe_at == probe:  # else something was heard, or others have taken its place
+        """Let another send be the probe if this one has ended without an answer."""
+        if self._next_probe_at == probe:  # else there was an answer, or there is a later probe
             self._next_probe_at = self._clock()
 
     async def watch(self, sending: Awaitable[AcceptedMessage]) -> AcceptedMessage:
-        """Wait for one send with all its tries, and learn from what becomes of it; whatever it raises is passed on."""
+        """Wait for one send with all its tries, and count its result; whatever it raises is passed on."""
         try:
             accepted = await sending
         except SendRefused as refused:
@@ -107,10 +107,10 @@ class Breaker:
             self._event_log("sending_resumed")
 
     def _refused(self, *, is_certain: bool) -> None:
-        self._failed_at.clear()  # an answer all the same
+        self._failed_at.clear()  # a refusal is an answer
         self._refusals += 1
         if is_certain or self._refusals >= self._policy.refusals:
-            self._halt(_REFUSED)
+            self._halt(f"{self._provider} refuses the credentials")
         elif self.halted is not None:
             self._halt(self.halted)
 
@@ -119,14 +119,14 @@ class Breaker:
         self._failed_at.append(now)
         most = self._policy.failures
         is_failing = len(self._failed_at) == most and now - self._failed_at[0] <= self._policy.within_seconds
-        if self.halted is not None:  # what began before a halt and fails in it prolongs it
+        if self.halted is not None:  # a send that began before the halt and fails during it prolongs it
             self._halt(self.halted)
         elif is_failing:
-            self._halt(f"Twilio failed {most} times in a row")
+            self._halt(f"{self._provider} failed {most} times in a row")
 
     def _halt(self, reason: str) -> None:
-        """Begin a halt, or prolong one; a new reason is told."""
-        is_news, self.halted = reason != self.halted, reason
+        """Begin a halt, or prolong one; log a new reason."""
+        is_new, self.halted = reason != self.halted, reason
         self._next_probe_at = self._clock() + self._policy.pause_seconds
-        if is_news:
+        if is_new:
             self._event_log("sending_halted", reason=reason)

@@ -20,7 +20,7 @@ from service.core.sending import MessageRefused
 from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import Verification
 
-# Longer than any request runs: three tries at Twilio of 5 s, pauses between, Redis on both sides.
+# Longer than any request: three tries of 5 s at the provider, the pauses between them, and Redis before and after.
 LEASE_MS = 30_000
 _NOT_RELEASED = "idempotency_key_not_released"
 

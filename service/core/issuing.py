@@ -12,16 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from service.core.actions import Action, Secrets
 from service.core.breaker import SendingHalted
-from service.core.codes import Codes
+from service.core.channels import Channel
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
 from service.core.phone import NumberPolicy, PhoneNumber, parse_number
-from service.core.sending import MessageRefused, Sending, TwilioUnavailable
+from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Taken, Undoing
-from service.core.verification import Action, Channel, Status, Verification, new_id
+from service.core.verification import Status, Verification, new_id
 from service.core.verification_store import (
     AlreadySent,
     IdTaken,
@@ -37,17 +38,13 @@ T = TypeVar("T")
 _DRAWS = 8  # of four digits, with four codes taken: eight draws all miss with probability 1e-27
 
 
-class ClientIpRequired(Exception):
-    """`OTP_REQUIRE_CLIENT_IP` is on and the request names no client address."""
-
-
 @dataclass(frozen=True, slots=True)
 class IssuePolicy:
     """What the settings say of new verifications."""
 
     code_length: int
     ttl_seconds: int
-    codes: Codes
+    secrets: Secrets
     numbers: NumberPolicy
 
 
@@ -107,23 +104,24 @@ class Issuing:
         Raises `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
         number = request.number
-        if self._limiter.requires_client_ip and request.client_ip is None:
-            raise ClientIpRequired
-        verification_id = new_id(self._keyring.partition(number.e164))
         client, key = self._limiter.client_tag(request.client_ip), self._limiter.key_tag(request.caller)
-        reservation = self._limiter.reservation(to=number.e164, country=number.country, key_tag=key, client_tag=client)
+        verification_id = new_id(self._keyring.partition(number.e164))
+        reservation = self._limiter.reservation(
+            number.e164, request.channel, number.country, key_tag=key, client_tag=client
+        )
         abandoned_id, refusal = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, repeatable.key, reservation)
         async with self._undoing.on_failure(repeatable.key, reservation) as taken:
             if abandoned is not None:
                 if abandoned.status is Status.FAILED:  # certainly nothing was sent: the next repeat is fresh
-                    raise TwilioUnavailable(abandoned, None)
+                    raise ProviderUnavailable(abandoned, None)
                 await asyncio.gather(reservation.give_back(), self._keep(abandoned, repeatable))
                 return abandoned
             verification_id = abandoned_id or verification_id  # died before its record: the key still names this id
             if refusal is not None:
                 raise refusal
-            code = self._policy.codes.draw(number.e164, request.code_length or self._policy.code_length)
+            length = request.code_length or self._policy.code_length
+            code = self._policy.secrets.draw(request.action, number.e164, length)
             digest = self._keyring.code_digests(verification_id, code)[0]
             new = self._record(verification_id, number, request, len(code))._replace(client_tag=client, key_tag=key)
             taken.send = WrittenSend(verification_id, number.e164, digest, after=0)
@@ -147,8 +145,9 @@ class Issuing:
         )
         # A front end spends the budget of the key that issued: its own would be a way around it.
         key_tag = (None if caller else verification.key_tag) or self._limiter.key_tag(caller)
+        to, channel, country = verification.to, verification.channel, verification.country
         reservation = self._limiter.reservation(
-            to=verification.to, country=verification.country, key_tag=key_tag, client_tag=verification.client_tag
+            to, channel, country, key_tag=key_tag, client_tag=verification.client_tag
         )
         async with self._undoing.on_failure(key, reservation) as taken:
             if abandoned_id and key and key.tag in {send.request for send in verification.sends}:
@@ -207,10 +206,10 @@ class Issuing:
     async def _next_send(
         self, verification: Verification, key: IdempotencyKey | None, taken: Taken
     ) -> tuple[Verification, str]:
-        codes, request = self._policy.codes, None if key is None else key.tag
-        is_test = codes.is_fixed(verification.to)
+        secrets, request = self._policy.secrets, None if key is None else key.tag
+        is_test = secrets.is_fixed(verification.to)
         for _ in range(_DRAWS):
-            code = codes.draw(verification.to, verification.code_length)
+            code = secrets.draw(verification.action, verification.to, verification.code_length)
             digests = self._keyring.code_digests(verification.id, code)
             if not is_test:  # its code is that of its other sends: it cannot be told from them
                 taken.send = WrittenSend(verification.id, verification.to, digests[0], after=len(verification.sends))
@@ -245,6 +244,6 @@ class Issuing:
             ttl_seconds=request.ttl_seconds or self._policy.ttl_seconds,
             web_origin=request.web_origin,
             app_hash=request.app_hash,
-            is_test=self._policy.codes.is_fixed(number.e164),
+            is_test=self._policy.secrets.is_fixed(number.e164),
             owner=request.owner,
         )

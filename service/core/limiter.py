@@ -1,19 +1,25 @@
-"""What guards the bill: limits per client address, prefix, country and day, all refused before a code exists.
+"""The limits that protect the bill: per client address, prefix, country and day, all checked before a code exists.
 
-The limits of one number are not here: they are counted in the same atomic step that writes the
-send (`VerificationStore.issue`). A store that does not answer refuses: limits for paid messages
-fail closed (OWASP API4:2023). While Twilio fails the breaker refuses a send first, and nothing is counted.
+The limits of one number are not here: they are counted in the same atomic step that writes the send
+(`VerificationStore.issue`). If the store does not answer, the send is refused: limits of paid messages fail closed
+(OWASP API4:2023). While a channel's provider fails, its breaker refuses a send first, and nothing is counted.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from service.core.addresses import network_of
 from service.core.breaker import Breaker
+from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED, Limit, Limited, Limits, LimitStore, Unit
 from service.core.store_health import StoreUnavailable
+
+
+class ClientIpRequired(Exception):
+    """`OTP_REQUIRE_CLIENT_IP` is on and the request names no client address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +44,15 @@ class Limiter:
         keyring: Keyring,
         policy: LimitPolicy,
         *,
-        breaker: Breaker | None = None,
+        breakers: Mapping[Channel, Breaker] = MappingProxyType({}),
         test_numbers: Container[str] = (),
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._policy = policy
-        self._breaker = breaker
+        self._breakers = breakers
         self._test_numbers = test_numbers
-        self._shared_tag = lru_cache(maxsize=1024)(keyring.limit_tag)  # of what many sends have in common
+        self._shared_tag = lru_cache(maxsize=1024)(keyring.limit_tag)  # of what many sends share
 
     @property
     def requires_client_ip(self) -> bool:
@@ -54,7 +60,9 @@ class Limiter:
         return self._policy.require_client_ip
 
     def client_tag(self, client_ip: str | None) -> str | None:
-        """Name what a person's address is counted under; a resend counts under it too."""
+        """Name what a person's address is counted under; a resend counts under it too. Raises `ClientIpRequired`."""
+        if client_ip is None and self.requires_client_ip:
+            raise ClientIpRequired
         return None if client_ip is None else self._keyring.limit_tag(Limit.CLIENT_IP, network_of(client_ip))
 
     def key_tag(self, caller: str | None) -> str:
@@ -64,7 +72,9 @@ class Limiter:
         """
         return self._shared_tag(Limit.API_KEY, caller or "")
 
-    def reservation(self, *, to: str, country: str, key_tag: str, client_tag: str | None) -> "Reservation":
+    def reservation(
+        self, to: str, channel: Channel, country: str, *, key_tag: str, client_tag: str | None
+    ) -> "Reservation":
         """Prepare the limits of one send; nothing is asked yet."""
         tag, shared = self._keyring.limit_tag, self._shared_tag
         units = [
@@ -75,7 +85,7 @@ class Limiter:
         ]
         if client_tag is not None:
             units.append(Unit(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
-        breaker = None if to in self._test_numbers else self._breaker  # sent nothing, it needs no Twilio
+        breaker = None if to in self._test_numbers else self._breakers.get(channel)  # nothing is sent to a test number
         return Reservation(self._store, units, breaker=breaker)
 
     async def admit_peer(self, address: str) -> None:
@@ -87,10 +97,10 @@ class Limiter:
 
 
 class Reservation:
-    """Leave to send, and one unit of several limits: all of them, or none.
+    """Permission to send, and one unit of several limits: all of them, or none.
 
-    What we refuse, what is repeated or fails gives everything back: else a flood of refused requests,
-    which costs its sender nothing, would use up the limits that others share.
+    A request that is refused, repeated or fails gives everything back: otherwise a flood of refused requests, which
+    costs its sender nothing, would use up the limits that others share.
     """
 
     def __init__(self, store: LimitStore, units: Sequence[Unit], *, breaker: Breaker | None = None) -> None:
@@ -124,14 +134,14 @@ class Reservation:
         return max(refusals, key=lambda refusal: refusal.retry_after_ms, default=None)
 
     async def give_back(self) -> None:
-        """Uncount what was granted; a store that fails here leaves it counted, which errs on the safe side."""
+        """Uncount what was granted; if the store fails here, it stays counted, which is the safe side."""
         self.end_probe()
         granted, self._granted = self._granted, []
         if granted:
             await self._store.give_back(granted)
 
     def end_probe(self) -> None:
-        """Say that this send is over: if it was the breaker's probe and Twilio was not heard of, another may be."""
+        """Note the end of this send: if it was the breaker's probe and got no answer, another send may be the probe."""
         probe, self._probe = self._probe, None
         if self._breaker is not None and probe is not None:
             self._breaker.give_back(probe)

@@ -24,7 +24,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
-from service.core.codes import LONGEST, SHORTEST
+from service.core.actions.code import LONGEST, SHORTEST
 from service.core.event_log import EventLog
 from service.core.keyring import Keyring
 from service.core.retrying import Retries

@@ -1,7 +1,7 @@
-"""What the rules need from Twilio, as a Protocol: the docstrings are the contract.
+"""What the rules need from a provider, as a Protocol: the docstrings are the contract.
 
-Whether a failure is permanent, passing or ambiguous is in its type, never in its text; no error
-carries a number, a code or a credential. The one implementation is `providers.twilio.gateway`.
+Whether a failure is permanent, passing or ambiguous is in its type, never in its text; no error carries a number, a
+code or a credential. Each package of `providers` implements it.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from service.core.verification import Delivery
 
 
 class Refusal(StrEnum):
-    """Why Twilio refuses a message for good; the values are the problem codes of the API."""
+    """Why a provider refuses a message for good; the values are the problem codes of the API."""
 
     INVALID_NUMBER = "invalid_number"
     COUNTRY_NOT_ALLOWED = "country_not_allowed"
@@ -25,9 +25,9 @@ class Refusal(StrEnum):
 
 
 class SendRefused(Exception):
-    """Permanent: Twilio refused the message and it was not sent.
+    """Permanent: the provider refused the message and it was not sent.
 
-    `is_of_credentials`: it says nothing about the one message, every other would meet the same.
+    `is_of_credentials`: our credentials are refused, so every other message would be refused too.
     """
 
     def __init__(self, refusal: Refusal, error_code: int | None, *, is_of_credentials: bool = False) -> None:
@@ -40,7 +40,7 @@ class SendRefused(Exception):
 class SendPostponed(Exception):
     """Passing: the message was certainly not sent (429, or no connection), so it may be repeated.
 
-    `is_unreachable`: there was no connection; otherwise Twilio works and asks for patience.
+    `is_unreachable`: there was no connection; otherwise the provider works and asks us to wait.
     """
 
     def __init__(self, reason: str, *, retry_after_seconds: float | None = None, is_unreachable: bool = False) -> None:
@@ -50,17 +50,17 @@ class SendPostponed(Exception):
 
 
 class SendUnknown(Exception):
-    """Ambiguous: the request was written and no clear answer came. Never repeat it by machine."""
+    """Ambiguous: the request was written and no clear answer came. It must not be repeated automatically."""
 
 
 class ConfirmRefused(Exception):
-    """Permanent: Twilio does not know the message or rejects the report (400, 404, 410)."""
+    """Permanent: the provider does not know the message, or rejects the report (400, 404, 410)."""
 
 
 class ConfirmForbidden(Exception):
     """Our credentials are refused (401, 403): no confirmation can be posted until they are fixed.
 
-    `is_of_credentials`: it says nothing about the one message; otherwise (403) that may be the cause.
+    `is_of_credentials`: the message is not the cause; otherwise (403) it may be.
     """
 
     def __init__(self, reason: str, *, is_of_credentials: bool = False) -> None:
@@ -78,7 +78,7 @@ class ConfirmPostponed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One send as Twilio needs it."""
+    """One send as a provider needs it."""
 
     verification_id: str
     send_number: int
@@ -89,17 +89,21 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMessage:
-    """Twilio's word that it took a message."""
+    """What a provider says of a message that it accepted."""
 
     sid: str
     status: Delivery
 
 
 class Sender(Protocol):
-    """The way to Twilio. Every call ends within seconds; none repeats a request by itself."""
+    """Sends the messages of one channel. Every call ends within seconds; none repeats a request by itself."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's name, for logs and `/readyz`."""
 
     async def send(self, message: OutgoingMessage) -> AcceptedMessage:
-        """Post one message with `ProvideFeedback=true`.
+        """Post one message, of which a confirmation may be reported later if the channel can be confirmed.
 
         Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
         """
@@ -108,7 +112,7 @@ class Sender(Protocol):
         """Tell whether a text has the form of this provider's message ids."""
 
     async def confirm(self, sid: str) -> None:
-        """Report `Outcome=confirmed` for one message; return when Twilio has answered 2xx.
+        """Report that one message was received and its code used; return when the provider has accepted that.
 
         Raises `ConfirmRefused`, `ConfirmForbidden` or `ConfirmPostponed`, and nothing else.
         """

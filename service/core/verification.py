@@ -12,22 +12,13 @@ import secrets
 from enum import StrEnum
 from typing import NamedTuple
 
+from service.core.actions import Action
+from service.core.channels import Channel
+
 ID_PREFIX = "ve_"
 ID_PATTERN = rf"^{ID_PREFIX}[0-9a-f]{{32}}$"
 _ID = re.compile(ID_PATTERN)
 PARTITIONS = "0123456789abcdef"
-
-
-class Channel(StrEnum):
-    """How a message travels."""
-
-    SMS = "sms"
-
-
-class Action(StrEnum):
-    """The tracked action: what the person does that proves receipt."""
-
-    CODE = "code"
 
 
 class Status(StrEnum):

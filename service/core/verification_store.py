@@ -7,7 +7,9 @@ carries a number, a code or a credential.
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from service.core.verification import Action, Channel, CheckResult, Delivery, Verification
+from service.core.actions import Action
+from service.core.channels import Channel
+from service.core.verification import CheckResult, Delivery, Verification
 
 
 class NewVerification(NamedTuple):

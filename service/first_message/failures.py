@@ -11,7 +11,7 @@ from service.core.breaker import SendingHalted
 from service.core.limits import Limited
 from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
 from service.core.sender import Refusal
-from service.core.sending import MessageRefused, TwilioUnavailable
+from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
 
 _PROBE_SECONDS = 5.0
@@ -60,7 +60,9 @@ _ISSUE_FAILURES: Mapping[type[Exception], Callable[[Any], str]] = {
     MessageRefused: lambda refused: (
         f"Twilio refuses the message{with_error_code(refused.error_code)}; {_REMEDIES[refused.refusal]}"
     ),
-    TwilioUnavailable: lambda _: "Twilio is busy or cannot be reached; check the network and the proxy, and try again",
+    ProviderUnavailable: lambda _: (
+        "Twilio is busy or cannot be reached; check the network and the proxy, and try again"
+    ),
     StoreUnavailable: lambda away: f"Redis: {away}. {away.fault.sentence.rstrip('.')}",
 }
 

@@ -12,9 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from service.app import open_redis
-from service.config.policies import twilio_account
 from service.config.settings import Settings
-from service.core.codes import read_code
+from service.core.actions import code
 from service.core.idempotency import Repeatable
 from service.core.issuing import IssueRequest
 from service.core.phone import mask
@@ -22,8 +21,7 @@ from service.core.retrying import Retries
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, Feedback, Send, Verdict, Verification
 from service.first_message.failures import StepFailed, issue_failure, why_no_callback, with_error_code
-from service.parts import Rules, new_rules, open_worker
-from service.providers.twilio.gateway import open_twilio
+from service.parts import Rules, new_rules, open_providers, open_worker
 from service.store.outbox import RedisConfirmations
 
 _PURPOSE = "check"
@@ -83,7 +81,7 @@ class FirstMessage:
     async def _open(self) -> AsyncIterator[_Opened]:
         async with AsyncExitStack() as parts:
             scripts = await parts.enter_async_context(open_redis(self._settings))
-            twilio = await parts.enter_async_context(open_twilio(twilio_account(self._settings)))
+            providers = await parts.enter_async_context(open_providers(self._settings))
             retries = {step: Retries() for step in ("attach_sid", "undo")}
             for steps in retries.values():
                 parts.push_async_callback(steps.idle)
@@ -92,9 +90,13 @@ class FirstMessage:
             wake: Callable[[str], None] = lambda _: None  # noqa: E731 - the other worker polls
             if not (await confirmations.state()).is_worked:
                 self._say("worker", "No worker is alive, so this command runs one. Start otp-service serve or worker.")
-                worker = await parts.enter_async_context(open_worker(self._settings, scripts, twilio, self._event_log))
+                worker = await parts.enter_async_context(
+                    open_worker(self._settings, scripts, providers, self._event_log)
+                )
                 wake = worker.wake
-            rules = new_rules(self._settings, scripts, twilio, retries=retries, wake=wake, event_log=self._event_log)
+            rules = new_rules(
+                self._settings, scripts, providers.senders, retries=retries, wake=wake, event_log=self._event_log
+            )
             yield _Opened(rules, confirmations)
 
     def _event_log(self, event: str, /, **fields: object) -> None:
@@ -155,11 +157,11 @@ class FirstMessage:
                     "Console (Monitor, Logs, Messaging)."
                 )
             try:
-                code = read_code(typed.strip())
+                typed_code = code.read(typed.strip())
             except ValueError as sentence:
                 self._say("not a code", f"{sentence} Nothing was checked.")
                 continue
-            result = await rules.checking.check(verification.id, code)
+            result = await rules.checking.check(verification.id, typed_code)
             if result.valid:
                 self._say("approved", "The code is right. It was consumed and its confirmation enqueued in one step.")
                 return

@@ -15,11 +15,11 @@ from pydantic_core import to_json
 
 from service.core.breaker import SendingHalted
 from service.core.idempotency import OtherBody, StillRunning
-from service.core.issuing import ClientIpRequired
+from service.core.limiter import ClientIpRequired
 from service.core.limits import UNLIMITED, Limit, Limited, Limits
 from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
 from service.core.sender import Refusal
-from service.core.sending import MessageRefused, TwilioUnavailable
+from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
 from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
 from service.http.problem_catalogue import CATALOGUE, DETAILS, ENDED
@@ -177,7 +177,7 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
     LineTypeNotAllowed: lambda _: HttpProblem(Refusal.NOT_A_MOBILE_NUMBER),
     ClientIpRequired: lambda _: HttpProblem("client_ip_required"),
     MessageRefused: lambda refused: HttpProblem(refused.refusal, verification_id=refused.verification.id),
-    TwilioUnavailable: lambda away: HttpProblem(
+    ProviderUnavailable: lambda away: HttpProblem(
         "twilio_unavailable",
         retry_after_seconds=away.retry_after_seconds or _TWILIO_RETRY_SECONDS,
         verification_id=away.verification.id,

@@ -23,9 +23,11 @@ Numbers are sealed, codes are digests; what the fields come to is decided in the
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.core.actions import Action
+from service.core.channels import Channel
 from service.core.keyring import Keyring, SealBroken
 from service.core.store_health import UNREADABLE, StoreUnavailable
-from service.core.verification import Action, Channel, Delivery, Feedback, Send, Status, Verification
+from service.core.verification import Delivery, Feedback, Send, Status, Verification
 from service.core.verification_store import NewVerification
 
 _PLACES_OF_A_SEND, _FEEDBACK = 5, 3

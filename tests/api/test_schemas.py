@@ -15,18 +15,10 @@ from service.api.v1.schemas import (
     SendAnswer,
     VerificationAnswer,
 )
+from service.core.actions import Action
+from service.core.channels import Channel
 from service.core.phone import PhoneNumber
-from service.core.verification import (
-    Action,
-    Channel,
-    CheckResult,
-    Delivery,
-    Feedback,
-    Send,
-    Status,
-    Verdict,
-    Verification,
-)
+from service.core.verification import CheckResult, Delivery, Feedback, Send, Status, Verdict, Verification
 
 ID = "ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"
 

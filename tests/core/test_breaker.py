@@ -43,6 +43,7 @@ class Scene:
         self.twilio = Twilio()
         self.events = []
         self.breaker = Breaker(
+            provider="Twilio",
             event_log=lambda event, /, **fields: self.events.append((event, fields)),
             clock=lambda: self.now,
         )

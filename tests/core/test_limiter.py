@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from service.core.breaker import SendingHalted
+from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, LimitPolicy, Reservation
 from service.core.limits import Limited, Limits, Reserved, Unit
@@ -69,7 +70,7 @@ def reservation(
     """Prepare the limits of one send of one caller."""
     limiter = Limiter(store, KEYRING, policy)
     return limiter.reservation(
-        to=to, country="US", key_tag=limiter.key_tag("shop"), client_tag=limiter.client_tag(client_ip)
+        to, Channel.SMS, "US", key_tag=limiter.key_tag("shop"), client_tag=limiter.client_tag(client_ip)
     )
 
 
@@ -134,7 +135,7 @@ async def test_callers_have_limits_of_their_own() -> None:
     store = Recorder()
     limiter = Limiter(store, KEYRING, LimitPolicy(api_key=KEY))
     for caller in ("shop", "shop", "app"):
-        await limiter.reservation(to=NUMBER, country="US", key_tag=limiter.key_tag(caller), client_tag=None).ask()
+        await limiter.reservation(NUMBER, Channel.SMS, "US", key_tag=limiter.key_tag(caller), client_tag=None).ask()
     first, again, other = (tag for _, tag, _ in store.asked)
     assert first == again != other
 
@@ -144,7 +145,7 @@ async def test_a_resend_counts_under_the_tag_that_the_issue_wrote_down() -> None
     store = Recorder()
     limiter = Limiter(store, KEYRING, LimitPolicy(client_ip=IP))
     kept = limiter.client_tag("2001:db8::1")
-    await limiter.reservation(to=NUMBER, country="US", key_tag=limiter.key_tag("shop"), client_tag=kept).ask()
+    await limiter.reservation(NUMBER, Channel.SMS, "US", key_tag=limiter.key_tag("shop"), client_tag=kept).ask()
     await reservation(store, LimitPolicy(client_ip=IP), client_ip="2001:db8::2").ask()
     assert len(set(store.asked)) == 1
     assert limiter.client_tag(None) is None
@@ -312,8 +313,8 @@ class Halt:
 
 def halted_reservation(store: Recorder, halt: Halt) -> Reservation:
     """Prepare the limits of one send behind a breaker."""
-    return Limiter(store, KEYRING, FULL, breaker=halt).reservation(
-        to=NUMBER, country="US", key_tag="shop", client_tag=None
+    return Limiter(store, KEYRING, FULL, breakers={Channel.SMS: halt}).reservation(
+        NUMBER, Channel.SMS, "US", key_tag="shop", client_tag=None
     )
 
 
@@ -323,7 +324,7 @@ async def test_while_sending_is_halted_no_limit_is_asked() -> None:
     with pytest.raises(SendingHalted):
         await halted_reservation(store, halt).ask()
     assert store.asked == []
-    await Limiter(store, KEYRING, FULL, breaker=halt).admit_peer(ADDRESS)
+    await Limiter(store, KEYRING, FULL, breakers={Channel.SMS: halt}).admit_peer(ADDRESS)
     assert store.counted == {"peer"}
 
 

@@ -1,4 +1,4 @@
-"""The promises of `service.core.texts`: one segment, an exact last line, a brand that cannot forge one.
+"""The promises of `service.core.texts` and of a code's message: one segment, an exact last line, an unforgeable code.
 
 The alphabet is written here a second time, by code point from the tables of 3GPP TS 23.038, so that
 a slip in either place shows.
@@ -10,8 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service.core.codes import LONGEST
-from service.core.texts import LOCALES, LONGEST_BRAND, check_brand, message_text, septets
+from service.core.actions.code import LONGEST, text
+from service.core.texts import LOCALES
+from service.core.texts.segments import LONGEST_BRAND, check_brand, septets
 
 LONGEST_ORIGIN = 64
 MOST_SEPTETS = 160  # 3GPP TS 23.038: 140 bytes of seven bits
@@ -138,10 +139,10 @@ def test_look_alikes_are_foreign(character: str) -> None:
 @pytest.mark.parametrize("brand", ["B" * LONGEST_BRAND, "€" * (LONGEST_BRAND // 2)], ids=["basic", "extended"])
 def test_the_longest_text_of_every_language_fits_one_segment(locale: str, brand: str) -> None:
     """With the longest brand, code and origin, a message in every language is still one segment."""
-    text = message_text(
-        brand=check_brand(brand), code="8" * LONGEST, locale=locale, web_origin="o" * LONGEST_ORIGIN, app_hash=None
+    message = text(
+        "8" * LONGEST, brand=check_brand(brand), locale=locale, web_origin="o" * LONGEST_ORIGIN, app_hash=None
     )
-    assert (septets(text) or MOST_SEPTETS + 1) <= MOST_SEPTETS
+    assert (septets(message) or MOST_SEPTETS + 1) <= MOST_SEPTETS
 
 
 @given(brand=brands, code=codes, locale=locales, origin=st.none() | origins, app_hash=st.none() | app_hashes)
@@ -150,76 +151,76 @@ def test_a_message_is_one_segment_or_refused(
 ) -> None:
     """Whatever is asked for, no message of two segments is written."""
     try:
-        text = message_text(brand=brand, code=code, locale=locale, web_origin=origin, app_hash=app_hash)
+        message = text(code, brand=brand, locale=locale, web_origin=origin, app_hash=app_hash)
     except ValueError:
         assert origin is not None
         return
-    assert (septets(text) or MOST_SEPTETS + 1) <= MOST_SEPTETS
+    assert (septets(message) or MOST_SEPTETS + 1) <= MOST_SEPTETS
 
 
 def test_a_text_over_one_segment_is_refused() -> None:
     """An origin too long for the segment is refused with a sentence, not cut."""
     with pytest.raises(ValueError, match="does not fit one segment"):
-        message_text(brand="Acme", code="123456", locale="en", web_origin="o" * 140, app_hash=None)
+        text("123456", brand="Acme", locale="en", web_origin="o" * 140, app_hash=None)
 
 
 def test_an_origin_outside_the_alphabet_is_refused() -> None:
     """An origin that is not in GSM-7 is refused rather than sent as two messages."""
     with pytest.raises(ValueError, match="does not fit one segment"):
-        message_text(brand="Acme", code="123456", locale="en", web_origin="log\u0131n.example", app_hash=None)
+        text("123456", brand="Acme", locale="en", web_origin="log\u0131n.example", app_hash=None)
 
 
 def test_the_webotp_message_is_exact() -> None:
     """The origin-bound line is last, after a blank line, with one blank inside and nothing after it."""
-    text = message_text(brand="Acme", code="123456", locale="en", web_origin="login.example.com", app_hash=None)
-    assert text == "Your Acme code is 123456. Do not share it.\n\n@login.example.com #123456"
+    message = text("123456", brand="Acme", locale="en", web_origin="login.example.com", app_hash=None)
+    assert message == "Your Acme code is 123456. Do not share it.\n\n@login.example.com #123456"
 
 
 @given(brand=brands, code=codes, locale=locales, origin=origins)
 def test_a_browser_reads_origin_and_code(brand: str, code: str, locale: str, origin: str) -> None:
     """A browser finds host and code in every origin-bound message, and no line end behind them."""
     assume(len(origin) <= LONGEST_ORIGIN)
-    text = message_text(brand=brand, code=code, locale=locale, web_origin=origin, app_hash=None)
-    assert text.split("\n")[-2:] == ["", f"@{origin} #{code}"]
-    assert parse_origin_bound(text) == (origin, code)
+    message = text(code, brand=brand, locale=locale, web_origin=origin, app_hash=None)
+    assert message.split("\n")[-2:] == ["", f"@{origin} #{code}"]
+    assert parse_origin_bound(message) == (origin, code)
 
 
 @given(brand=brands, code=codes, locale=locales)
 def test_a_plain_message_binds_no_origin(brand: str, code: str, locale: str) -> None:
     """Without an origin the message is one line that no browser takes for origin-bound, whatever the brand."""
-    text = message_text(brand=brand, code=code, locale=locale, web_origin=None, app_hash=None)
-    assert parse_origin_bound(text) is None
-    assert "\n" not in text
-    assert brand in text
-    assert code in text.replace(brand, "", 1)  # the brand comes first, and may be digits itself
+    message = text(code, brand=brand, locale=locale, web_origin=None, app_hash=None)
+    assert parse_origin_bound(message) is None
+    assert "\n" not in message
+    assert brand in message
+    assert code in message.replace(brand, "", 1)  # the brand comes first, and may be digits itself
 
 
 @given(brand=brands, code=codes, locale=locales, app_hash=app_hashes)
 def test_a_retriever_message_is_short_and_ends_with_its_hash(brand: str, code: str, locale: str, app_hash: str) -> None:
     """Android's SMS Retriever gets at most 140 bytes, with the code inside and the hash at the very end."""
-    text = message_text(brand=brand, code=code, locale=locale, web_origin=None, app_hash=app_hash)
-    assert len(text.encode()) <= MOST_RETRIEVER_BYTES
-    assert text.split("\n")[-1] == app_hash
-    assert code in text
+    message = text(code, brand=brand, locale=locale, web_origin=None, app_hash=app_hash)
+    assert len(message.encode()) <= MOST_RETRIEVER_BYTES
+    assert message.split("\n")[-1] == app_hash
+    assert code in message
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_longest_retriever_message_is_short_enough(locale: str) -> None:
     """With the longest brand, even of two-byte letters, every language keeps the Retriever's 140 bytes."""
-    text = message_text(
-        brand=check_brand("é" * LONGEST_BRAND), code="8" * LONGEST, locale=locale, web_origin=None, app_hash=APP_HASH
+    message = text(
+        "8" * LONGEST, brand=check_brand("é" * LONGEST_BRAND), locale=locale, web_origin=None, app_hash=APP_HASH
     )
-    assert len(text.encode()) <= MOST_RETRIEVER_BYTES
+    assert len(message.encode()) <= MOST_RETRIEVER_BYTES
 
 
 def test_origin_and_hash_never_spoil_each_other() -> None:
     """A message for browser and app at once is refused, or serves both; it never serves one of them silently."""
     try:
-        text = message_text(brand="Acme", code="123456", locale="en", web_origin="a.example", app_hash=APP_HASH)
+        message = text("123456", brand="Acme", locale="en", web_origin="a.example", app_hash=APP_HASH)
     except ValueError:
         return
-    assert parse_origin_bound(text) == ("a.example", "123456")
-    assert text.endswith(APP_HASH)
+    assert parse_origin_bound(message) == ("a.example", "123456")
+    assert message.endswith(APP_HASH)
 
 
 @given(brands)
@@ -259,8 +260,8 @@ def test_a_bad_brand_is_refused(brand: str) -> None:
 @pytest.mark.parametrize("brand", ["{code}", "{brand}", "{0}", "{", "}}", "%s", "\\1"])
 def test_a_brand_is_no_template(brand: str) -> None:
     """Braces in a brand are printed, not filled in."""
-    text = message_text(brand=check_brand(brand), code="123456", locale="en", web_origin=None, app_hash=None)
-    assert text == f"Your {brand} code is 123456. Do not share it."
+    message = text("123456", brand=check_brand(brand), locale="en", web_origin=None, app_hash=None)
+    assert message == f"Your {brand} code is 123456. Do not share it."
 
 
 @pytest.mark.parametrize("brand", ["Bank 1234", "Expo 2026", "12 34 Club", "4-4-4-4", "Acme 583092", "1234"])

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
+from service.core.actions import Action
+from service.core.channels import Channel
 from service.core.verification import (
     ID_PATTERN,
-    Action,
-    Channel,
     CheckResult,
     Delivery,
     Feedback,

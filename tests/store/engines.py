@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 
 import redis
 
+from service.core.actions import Action
+from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED
 from service.core.numbers import Numbers
-from service.core.verification import Action, Channel, Delivery, new_id, partition_of
+from service.core.verification import Delivery, new_id, partition_of
 from service.core.verification_store import Check, NewVerification
 from service.redis_client.client import open_multiplexer
 from service.store import keys as redis_keys

@@ -12,24 +12,16 @@ from typing import Any
 from service.api.operations import AliveAnswer
 from service.api.readiness import ReadyAnswer, StoreTrouble
 from service.api.v1.schemas import Answers, CheckBody, IssueBody
+from service.core.actions import Action
+from service.core.channels import Channel
 from service.core.idempotency import OtherBody, StillRunning
-from service.core.issuing import ClientIpRequired
+from service.core.limiter import ClientIpRequired
 from service.core.limits import Limit, Limited, parse_limits
 from service.core.phone import UNKNOWN_FORM, CountryNotAllowed, InvalidNumber
 from service.core.sender import Refusal
-from service.core.sending import MessageRefused, TwilioUnavailable
+from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
-from service.core.verification import (
-    Action,
-    Channel,
-    CheckResult,
-    Delivery,
-    Feedback,
-    Send,
-    Status,
-    Verdict,
-    Verification,
-)
+from service.core.verification import CheckResult, Delivery, Feedback, Send, Status, Verdict, Verification
 from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
 from service.http.problems import HttpProblem, problem_of
 
@@ -212,7 +204,7 @@ def _failures() -> Mapping[str, Exception]:
         Refusal.COUNTRY_NOT_ALLOWED: CountryNotAllowed(),
         "rate_limited": Limited(23_000, Limit.CLIENT_IP, parse_limits("30/10m,200/1d")),
         "store_unavailable": StoreUnavailable("an example"),
-        "twilio_unavailable": TwilioUnavailable(_FAILED, None),
+        "twilio_unavailable": ProviderUnavailable(_FAILED, None),
     }
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from service.core.actions.code import LONGEST, LONGEST_TYPED, SHORTEST, TYPED_PATTERN, read
 from service.core.addresses import read_address
-from service.core.codes import LONGEST, LONGEST_TYPED, SHORTEST, TYPED_PATTERN, read_code
 from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
 from service.core.phone import REGIONS
 from service.core.phone import TYPED_PATTERN as TYPED_NUMBER
@@ -83,7 +83,7 @@ Host = Annotated[
 ]
 TypedCode = Annotated[
     str,
-    AfterValidator(read_code),
+    AfterValidator(read),
     Field(json_schema_extra={"pattern": TYPED_PATTERN, "minLength": SHORTEST, "maxLength": LONGEST_TYPED}),
 ]
 CodeLength = Annotated[int, Field(ge=SHORTEST, le=LONGEST), BeforeValidator(_whole)]

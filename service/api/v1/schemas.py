@@ -21,21 +21,12 @@ from service.api.v1.fields import (
     TypedCode,
     TypedNumber,
 )
+from service.core.actions import Action
+from service.core.channels import Channel
 from service.core.instants import instant
 from service.core.issuing import IssueRequest
 from service.core.phone import PhoneNumber, mask
-from service.core.verification import (
-    ID_PATTERN,
-    Action,
-    Channel,
-    CheckResult,
-    Delivery,
-    Feedback,
-    Send,
-    Status,
-    Verdict,
-    Verification,
-)
+from service.core.verification import ID_PATTERN, CheckResult, Delivery, Feedback, Send, Status, Verdict, Verification
 
 Object: TypeAlias = dict[str, Any]  # of JSON, its values as they are written: no enum, no instant
 

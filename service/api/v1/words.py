@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from service.core.verification import Action, Channel, Delivery, Feedback, Status, Verdict
+from service.core.actions import Action
+from service.core.channels import Channel
+from service.core.verification import Delivery, Feedback, Status, Verdict
 
 MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
     Channel: {Channel.SMS: "a text message"},

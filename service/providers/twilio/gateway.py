@@ -78,6 +78,8 @@ async def open_twilio(account: TwilioAccount) -> AsyncIterator["TwilioGateway"]:
 class TwilioGateway:
     """Twilio as the rules see it (`Sender`); made inside a running loop."""
 
+    provider = "Twilio"
+
     def __init__(self, account: TwilioAccount, http: aiohttp.ClientSession) -> None:
         self._account = account
         self._client = _new_client(account, http)

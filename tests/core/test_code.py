@@ -1,4 +1,4 @@
-"""The promises of `service.core.codes`: uniform codes from fresh secrets, and one form of a code.
+"""The promises of `service.core.actions.code`: uniform codes from fresh secrets, and one form of a code.
 
 The uniformity tests put the chi-square statistic on the scale of a normal one (Wilson and Hilferty,
 1931). A margin of 6 is crossed by chance fewer than 3 times in 10^9, on each side; a dozen
@@ -20,18 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from service.core.codes import (
-    CODE_PATTERN,
-    LONGEST,
-    LONGEST_TYPED,
-    SHORTEST,
-    TYPED_PATTERN,
-    Codes,
-    draw_code,
-    read_code,
-)
+from service.core.actions import code as action
+from service.core.actions.code import LONGEST, LONGEST_TYPED, PATTERN, SHORTEST, TYPED_PATTERN
 
-SCHEMA = TypeAdapter(Annotated[str, Field(pattern=CODE_PATTERN)])
+SCHEMA = TypeAdapter(Annotated[str, Field(pattern=PATTERN)])
 DRAWS = 100_000
 MARGIN = 6.0
 # RFC 4226, Appendix D: the key in ASCII, and the HOTP values of counters 0 to 9.
@@ -54,7 +46,7 @@ def is_code(text: str) -> bool:
 
 @pytest.fixture(scope="module")
 def codes() -> list[str]:
-    return [draw_code(6) for _ in range(DRAWS)]
+    return [action.draw(6) for _ in range(DRAWS)]
 
 
 def unevenness(values: Iterable[str], cells: int) -> float:
@@ -76,8 +68,8 @@ def test_pyotp_speaks_rfc_4226(counter: int, value: str) -> None:
 @pytest.mark.parametrize("length", range(SHORTEST, LONGEST + 1))
 def test_a_code_is_the_hotp_value_of_its_secret(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A code of any allowed length is the last digits of the RFC's truncated value, at counter 0."""
-    monkeypatch.setattr("service.core.codes.token_bytes", lambda _: RFC_SECRET)
-    assert draw_code(length) == str(RFC_TRUNCATED)[-length:]
+    monkeypatch.setattr("service.core.actions.code.token_bytes", lambda _: RFC_SECRET)
+    assert action.draw(length) == str(RFC_TRUNCATED)[-length:]
 
 
 def test_each_code_has_a_fresh_secret_of_160_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,9 +80,9 @@ def test_each_code_has_a_fresh_secret_of_160_bits(monkeypatch: pytest.MonkeyPatc
         drawn.append(secrets.token_bytes(count))
         return drawn[-1]
 
-    monkeypatch.setattr("service.core.codes.token_bytes", recorded)
+    monkeypatch.setattr("service.core.actions.code.token_bytes", recorded)
     for _ in range(50):
-        draw_code(6)
+        action.draw(6)
     assert len(set(drawn)) == 50
     assert {len(secret) * 8 for secret in drawn} == {160}
 
@@ -98,7 +90,7 @@ def test_each_code_has_a_fresh_secret_of_160_bits(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("length", range(SHORTEST, LONGEST + 1))
 def test_a_drawn_code_has_its_length_and_form(length: int) -> None:
     """Every drawn code has exactly the digits asked for, and is taken for a code."""
-    drawn = [draw_code(length) for _ in range(200)]
+    drawn = [action.draw(length) for _ in range(200)]
     assert {len(code) for code in drawn} == {length}
     assert all(is_code(code) for code in drawn)
 
@@ -107,7 +99,7 @@ def test_a_drawn_code_has_its_length_and_form(length: int) -> None:
 def test_other_lengths_are_refused(length: int) -> None:
     """A code shorter than 4 digits is guessed, one longer than 8 is skewed: neither is drawn."""
     with pytest.raises(ValueError, match="4 to 8 digits"):
-        draw_code(length)
+        action.draw(length)
 
 
 def test_no_allowed_code_is_much_likelier_than_another() -> None:
@@ -146,7 +138,7 @@ def test_a_million_codes_are_uniform() -> None:
 
     The margin is that of the module, not p > 0.001, which seven statistics would cross by chance once in 150 runs.
     """
-    drawn = [draw_code(6) for _ in range(1_000_000)]
+    drawn = [action.draw(6) for _ in range(1_000_000)]
     assert abs(unevenness(drawn, 1_000_000)) < MARGIN
     for position in range(6):
         assert abs(unevenness((code[position] for code in drawn), 10)) < MARGIN
@@ -156,7 +148,7 @@ def test_a_million_codes_are_uniform() -> None:
 @pytest.mark.parametrize("length", [SHORTEST, LONGEST])
 def test_the_extreme_lengths_are_uniform(length: int) -> None:
     """The shortest and the longest codes are uniform too."""
-    drawn = [draw_code(length) for _ in range(10_000)]
+    drawn = [action.draw(length) for _ in range(10_000)]
     assert abs(unevenness("".join(drawn), 10)) < MARGIN
     assert abs(unevenness((code[:3] for code in drawn), 1_000)) < MARGIN
 
@@ -195,7 +187,7 @@ def test_digits_of_every_script_are_a_code(zero: int, code: str, data: st.DataOb
     """A digit of another script, alone among ASCII ones or not, is read as the digit that it is."""
     at = data.draw(st.integers(0, len(code)))
     disguised = code[:at] + "".join(chr(zero + int(digit)) for digit in code[at:])
-    assert read_code(disguised) == code
+    assert action.read(disguised) == code
 
 
 BETWEEN = " -\t\n\r\u00a0\u202f\u2009\u200f\u202a\u2011\u2013\u2212\ufeff\u00ad\ufe0f"
@@ -205,7 +197,7 @@ BETWEEN = " -\t\n\r\u00a0\u202f\u2009\u200f\u202a\u2011\u2013\u2212\ufeff\u00ad\
 def test_what_stands_between_digits_is_left_out(code: str, data: st.DataObject) -> None:
     """Blanks, dashes and invisible marks before, between and behind the digits change nothing of the code."""
     between = st.text(BETWEEN, max_size=3)
-    assert read_code("".join(data.draw(between) + digit for digit in code) + data.draw(between)) == code
+    assert action.read("".join(data.draw(between) + digit for digit in code) + data.draw(between)) == code
 
 
 @pytest.mark.parametrize(
@@ -214,7 +206,7 @@ def test_what_stands_between_digits_is_left_out(code: str, data: st.DataObject) 
 )
 def test_what_people_type_is_their_code(typed: str) -> None:
     """The same code in the ways in which phones show it and keyboards write it."""
-    assert read_code(typed) == "583092"
+    assert action.read(typed) == "583092"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +220,7 @@ def test_what_people_type_is_their_code(typed: str) -> None:
 def test_nearly_codes_are_no_code(text: str) -> None:
     """Fewer than 4 digits, more than 8, or anything beside digits, blanks and dashes is refused in one sentence."""
     with pytest.raises(ValueError, match=r"^The code has 4 to 8 digits\.$"):
-        read_code(text)
+        action.read(text)
 
 
 @given(st.text(max_size=70) | st.text(f"0123456789{BETWEEN}\uff11\u0661x+", max_size=14))
@@ -236,31 +228,9 @@ def test_the_published_pattern_stops_nobody(text: str) -> None:
     """What is a code passes the pattern that callers see; of ASCII texts the two agree to the letter."""
     fits = re.search(TYPED_PATTERN, text) is not None and SHORTEST <= len(text) <= LONGEST_TYPED
     try:
-        code = read_code(text)
+        code = action.read(text)
     except ValueError:
         assert not (fits and text.isascii())
     else:
         assert fits
         assert is_code(code)
-
-
-numbers = st.from_regex(r"\A\+[1-9][0-9]{6,14}\Z")
-
-
-@given(st.dictionaries(numbers, st.from_regex(r"\A[0-9]{4,8}\Z"), max_size=4), numbers, st.integers(4, 8))
-def test_a_fixed_code_is_its_own_numbers_alone(fixed: dict[str, str], number: str, length: int) -> None:
-    """A test number always gets its own code; every other number gets what it would without test numbers."""
-    codes = Codes(fixed)
-    for test_number, code in fixed.items():
-        assert codes.is_fixed(test_number)
-        assert codes.draw(test_number, length) == code
-    if number not in fixed:
-        assert not codes.is_fixed(number)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("service.core.codes.draw_code", lambda asked: f"drawn with {asked} digits")
-            assert codes.draw(number, length) == f"drawn with {length} digits"
-
-
-def test_fixed_codes_are_not_shown() -> None:
-    """Neither a test number nor its code stands in what a traceback might print."""
-    assert not {"4155550100", "493027"} & set(re.findall(r"\d+", repr(Codes({"+14155550100": "493027"}))))

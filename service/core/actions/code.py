@@ -1,24 +1,27 @@
-"""One-time codes: uniform digits from a fresh random secret (HOTP, RFC 4226).
+"""The action `code`: the person types the digits of the message.
 
-pyotp's HOTP truncates to 31 bits, of which 8 digits are taken: the likeliest of them is 22 to 21 likelier
-than the rarest, and beyond 8 the skew grows, so 8 is the limit. Shorter codes are the last of the 8
-digits, because pyotp itself makes none under 6.
+A code is uniform digits from a fresh random secret (HOTP, RFC 4226). pyotp's HOTP truncates to 31 bits, of which 8
+digits are taken: the most likely of them is 22/21 as likely as the least likely. Beyond 8 digits the skew grows, so 8
+is the limit. Shorter codes are the last of the 8 digits, because pyotp makes none under 6.
 
-What people type is folded (`core.folding`) before it is taken for a code: `583 092` and `٥٨٣-٠٩٢` are the code 583092.
+What people type is folded (`core.folding`) before it is read as a code: `583 092` and `٥٨٣-٠٩٢` are the code 583092.
+
+With `web_origin` the last line of the message is origin-bound (WICG "Origin-bound one-time codes": `@host #code`); with
+`app_hash` it ends as Android's SMS Retriever asks.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from secrets import token_bytes
 
 import pyotp
 
 from service.core.folding import fold
+from service.core.texts import WORDINGS
+from service.core.texts.segments import one_segment
 
 SHORTEST = 4
 LONGEST = 8
 # [0-9], not \d: \d also takes full-width and Arabic digits.
-CODE_PATTERN = rf"^[0-9]{{{SHORTEST},{LONGEST}}}$"
+PATTERN = rf"^[0-9]{{{SHORTEST},{LONGEST}}}$"
 LONGEST_TYPED = 64
 _BLANKS = r"\t\n\r "
 # What may be typed for a code, for callers who look before they send: exact for ASCII. Of other scripts it lets pass
@@ -32,8 +35,8 @@ NO_CODE = f"The code has {SHORTEST} to {LONGEST} digits."
 _SECRET_BYTES = 20  # as long as RFC 4226 recommends
 
 
-def draw_code(length: int) -> str:
-    """Draw a code of 4 to 8 digits, zero padded. The secret behind it is thrown away."""
+def draw(length: int) -> str:
+    """Draw a code of 4 to 8 digits, zero padded. The secret behind it is not kept."""
     if not SHORTEST <= length <= LONGEST:
         raise ValueError(f"a code has {SHORTEST} to {LONGEST} digits, not {length}")
     return _Hotp(token_bytes(_SECRET_BYTES)).at(0)[-length:]
@@ -51,28 +54,21 @@ class _Hotp(pyotp.HOTP):
         return self._secret_bytes
 
 
-def read_code(typed: str) -> str:
+def text(code: str, *, brand: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
+    """Write the message. The locale must be one of `LOCALES`; a text over one segment raises `ValueError`."""
+    if web_origin is not None and app_hash is not None:
+        raise ValueError("web_origin and app_hash both want the last line")
+    message = WORDINGS[locale].code.format(brand=brand, code=code)
+    if web_origin is not None:
+        message += f"\n\n@{web_origin} #{code}"
+    if app_hash is not None:
+        message += f"\n\n{app_hash}"
+    return one_segment(message)
+
+
+def read(typed: str) -> str:
     """Give the digits of a typed code. Raises `ValueError` with a sentence for the person who typed it."""
     code = typed if typed.isascii() and typed.isdigit() else fold(typed).translate(_BETWEEN_DIGITS)
     if SHORTEST <= len(code) <= LONGEST and code.isascii() and code.isdigit() and len(typed) <= LONGEST_TYPED:
         return code
     raise ValueError(NO_CODE)
-
-
-@dataclass(frozen=True, slots=True)
-class Codes:
-    """Where the codes of a service come from: fresh ones for all, but a fixed one for each test number.
-
-    A test number is sent nothing, and whoever knows its code is approved as that number and as no other. All else is as
-    ever: limits, attempts, expiry, one use.
-    """
-
-    fixed: Mapping[str, str] = field(default_factory=dict, repr=False)  # by test number
-
-    def draw(self, number: str, length: int) -> str:
-        """Draw a code for a number; a test number has its own, of its own length."""
-        return self.fixed.get(number) or draw_code(length)
-
-    def is_fixed(self, number: str) -> bool:
-        """Tell whether a number is a test number."""
-        return number in self.fixed

@@ -1,12 +1,10 @@
-"""The text of a message: one GSM-7 segment, readable by a person and by the phone.
+"""One segment: the most that a single text message holds, and the brand that fits into every text.
 
-A text is at most 160 septets of the GSM 7-bit alphabet (3GPP TS 23.038); one foreign character
-would turn it into two messages of 70. With `web_origin` the last line is origin-bound (WICG
-"Origin-bound one-time codes": `@host #code`); with `app_hash` it ends as Android's SMS Retriever asks.
+A text is at most 160 septets of the GSM 7-bit alphabet (3GPP TS 23.038); one foreign character would turn it into two
+messages of 70.
 """
 
 import re
-from collections.abc import Mapping
 
 MOST_SEPTETS = 160
 LONGEST_BRAND = 30
@@ -18,16 +16,6 @@ _BASIC = frozenset(
 )
 _EXTENDED = frozenset("^{}\\[]~|€\f")  # two septets each
 _ALPHABET = _BASIC | _EXTENDED
-
-_TEXTS: Mapping[str, str] = {
-    "en": "Your {brand} code is {code}. Do not share it.",
-    "de": "Dein {brand}-Code lautet {code}. Gib ihn nicht weiter.",
-    "es": "Tu clave de {brand} es {code}. No la compartas.",
-    "fr": "Votre code {brand} est {code}. Ne le communiquez pas.",
-    "it": "Il tuo codice {brand} è {code}. Non condividerlo.",
-    "nl": "Je {brand}-code is {code}. Deel deze niet.",
-}
-LOCALES = tuple(_TEXTS)
 
 
 def septets(text: str) -> int | None:
@@ -48,15 +36,8 @@ def check_brand(brand: str) -> str:
     return brand
 
 
-def message_text(*, brand: str, code: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
-    """Write the message. The locale must be one of `LOCALES`; a text over one segment raises `ValueError`."""
-    if web_origin is not None and app_hash is not None:
-        raise ValueError("web_origin and app_hash both want the last line")
-    text = _TEXTS[locale].format(brand=brand, code=code)
-    if web_origin is not None:
-        text += f"\n\n@{web_origin} #{code}"
-    if app_hash is not None:
-        text += f"\n\n{app_hash}"
+def one_segment(text: str) -> str:
+    """Return a text that fits one segment. Raises `ValueError` with a sentence."""
     length = septets(text)
     if length is None or length > MOST_SEPTETS:
         raise ValueError(

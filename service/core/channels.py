@@ -1,0 +1,30 @@
+"""Channels: how a message travels, and what each channel can do.
+
+A new channel is a member of `Channel`, a line in `CHANNELS`, and its sender at the composition root
+(`parts.open_providers`), which also makes its breaker.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from service.core.actions import Action
+
+
+class Channel(StrEnum):
+    """How a message travels."""
+
+    SMS = "sms"
+
+
+class Capabilities(NamedTuple):
+    """What one channel can do."""
+
+    actions: frozenset[Action]  # whose secret its messages can carry
+    can_be_confirmed: bool  # its provider takes a confirmation of a single message
+
+
+CHANNELS: Mapping[Channel, Capabilities] = {
+    Channel.SMS: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=True),
+}
+DEFAULT_CHANNEL = Channel.SMS

@@ -1,0 +1,7 @@
+"""English."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="Your {brand} code is {code}. Do not share it.",
+)

@@ -1,0 +1,7 @@
+"""Dutch."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="Je {brand}-code is {code}. Deel deze niet.",
+)

@@ -1,0 +1,9 @@
+"""What a language says: one text for each tracked action."""
+
+from typing import NamedTuple
+
+
+class Wording(NamedTuple):
+    """The texts of one language."""
+
+    code: str  # with {brand} and {code}
