@@ -87,10 +87,11 @@ def create_app(
     app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
     app.router.routes.extend(routes)
     router = DirectRouter(app, max_in_flight=settings.otp_max_in_flight)
+    router.add_routes(app.routes)
     connections = new_connections(settings, event_log)
     origins = settings.otp_cors_origins
     wrapped = _with_cors(router, origins) if origins else router
-    return RequestMiddleware(wrapped, router, event_log, connections=connections, looks_at_origins=bool(origins))
+    return RequestMiddleware(wrapped, router, event_log, connections=connections, has_cors=bool(origins))
 
 
 @asynccontextmanager

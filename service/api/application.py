@@ -1,30 +1,30 @@
-"""The FastAPI application without its routes: the docs pages, the OpenAPI document, problems for strangers.
+"""The FastAPI application without the routes of the API: pages, the OpenAPI document, and problems for unknown paths.
 
-`OTP_DOCS=false` leaves the pages out, with `/openapi.json`. An address nobody has, or a method it
-does not take, is a problem like every other.
+`OTP_DOCS=false` leaves out the pages and `/openapi.json`. An unknown path, or a wrong method, is a problem like any
+other.
 """
 
 from functools import cache
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from pydantic_core import to_json
+from starlette import requests, responses
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Lifespan
 
 from service.api.openapi import TAGS, complete, flow
 from service.api.pages import docs_routes
 from service.http.problems import MEDIA_TYPE, HttpProblem
-from service.http.response import JSON
+from service.http.request import Request
+from service.http.response import Response
 from service.http.route import DirectRoute
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: bool) -> FastAPI:
-    """Build the application without its routes."""
+    """Build the application without the routes of the API."""
     app = FastAPI(
         title="otp-service",
         version=version,
@@ -38,7 +38,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
         redoc_url=None,
         routes=docs_routes() if with_docs else [],
         lifespan=lifespan,
-        exception_handlers={HTTPException: _stranger, Exception: _stranger},
+        exception_handlers={HTTPException: _problem, Exception: _problem},
         redirect_slashes=False,
     )
     plain = app.openapi
@@ -54,20 +54,20 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
     return app
 
 
-def _document_route(app: FastAPI) -> Route:
-    """Serve the OpenAPI document. FastAPI would write it anew for every request, which takes milliseconds."""
+def _document_route(app: FastAPI) -> DirectRoute:
+    """Serve the OpenAPI document. It is written once, since that takes milliseconds."""
     written = cache(lambda: to_json(app.openapi()))
 
-    async def show(_: Request) -> Response:
-        return Response(written(), media_type=JSON)
+    async def show(request: Request) -> Response:  # noqa: ARG001 - every endpoint gets the request
+        return Response(200, written())
 
-    return Route("/openapi.json", show)
+    return DirectRoute("/openapi.json", show, access=None, in_flight_share=None, include_in_schema=False)
 
 
-async def _stranger(_: Request, refusal: Exception) -> Response:
-    status = refusal.status_code if isinstance(refusal, HTTPException) else 500
+async def _problem(_: requests.Request, failure: Exception) -> responses.Response:
+    status = failure.status_code if isinstance(failure, HTTPException) else 500
     problem = HttpProblem(_CODES.get(status, "internal_error"))
-    headers = dict(refusal.headers or {}) if isinstance(refusal, HTTPException) else {}
-    if headers.get("Allow") == "GET":  # as the framework knows our routes
+    headers = dict(failure.headers or {}) if isinstance(failure, HTTPException) else {}
+    if headers.get("Allow") == "GET":  # FastAPI does not know that our routes respond to HEAD
         headers["Allow"] = "GET, HEAD"
-    return Response(problem.body, problem.status, headers, MEDIA_TYPE)
+    return responses.Response(to_json(problem.members), problem.status, headers, MEDIA_TYPE)

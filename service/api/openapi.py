@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from service.api.v1.examples import Example, answer_examples, problem_example, request_examples
@@ -19,9 +19,9 @@ from service.api.v1.words import MEANINGS, explained
 from service.http.authentication import SECURITY_SCHEMES, insufficient_scope, unauthenticated
 from service.http.load_shedding import overloaded
 from service.http.problem_catalogue import CATALOGUE
-from service.http.problems import MEDIA_TYPE, HttpProblem, Problem, problem_of
-from service.http.response import JSON
+from service.http.problems import HttpProblem, problem_of
 from service.http.route import DirectRoute, NoFields, ended_early, too_large, wrong_type
+from service.http.wire import Wire
 
 TAGS = [
     {"name": "verifications", "description": "Issue a code, check what the person typed, send the next, end, look."},
@@ -77,7 +77,7 @@ _STATUSES = {
     503: "Redis or Twilio is away, or too much is under way. "
     "Wait as long as Retry-After says, and repeat with the same Idempotency-Key.",
 }
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_SCHEMAS = "#/components/schemas/"
 
 
 def flow() -> str:
@@ -87,7 +87,8 @@ def flow() -> str:
 
 def complete(document: dict[str, Any], routes: Iterable[DirectRoute]) -> None:
     """Add to FastAPI's document what only we know, and take out what only FastAPI wants to say."""
-    for route in routes:
+    shown = [route for route in routes if route.include_in_schema]
+    for route in shown:
         for method in route.methods or ():
             _complete_operation(document["paths"][route.path_format][method.lower()], route)
     components = document.setdefault("components", {})
@@ -97,8 +98,10 @@ def complete(document: dict[str, Any], routes: Iterable[DirectRoute]) -> None:
         for name, (text, schema, example) in _HEADERS.items()
     }
     schemas = components.setdefault("schemas", {})
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs"), Problem=problem)
+    for model in {route.wire.problem_model for route in shown}:
+        schema = model.model_json_schema(ref_template=_SCHEMAS + "{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
     for framework_word in ("HTTPValidationError", "ValidationError"):
         schemas.pop(framework_word, None)
     for words in MEANINGS:
@@ -114,18 +117,20 @@ def _complete_operation(operation: dict[str, Any], route: DirectRoute) -> None:
         parameter["schema"] = _plain(parameter["schema"])
         if "examples" in parameter["schema"]:
             [parameter["example"]] = parameter["schema"].pop("examples")
-    for content in operation.get("requestBody", {}).get("content", {}).values():
+    if "requestBody" in operation:
+        [content] = operation["requestBody"]["content"].values()
         content["schema"] = _plain(content["schema"])
-        content["examples"] = _named(request_examples()[name])
+        content["examples"] = _named(request_examples().get(name, {}))
+        operation["requestBody"]["content"] = {route.wire.body_type: content}
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own, which a direct route never gives
     for status, response in responses.items():
         for content in response.get("content", {}).values():
-            content["examples"] = _named(answer_examples()[name])
+            content["examples"] = _named(answer_examples().get(name, {}))
         if status == "201":
             _add_headers(response, "Location")
     for problem in sorted(_problems(route), key=lambda problem: problem.status):
-        _add_problem(responses, problem)
+        _add_problem(responses, problem, route.wire)
     for response in responses.values():
         _add_headers(response, "X-Request-Id")
 
@@ -143,34 +148,39 @@ def _problems(route: DirectRoute) -> Iterator[HttpProblem]:
             yield replace(problem_example("rate_limited"), limit=None)
     if "POST" in (route.methods or ()):
         yield too_large(route.max_body_bytes)
-        yield wrong_type(route.body_type)
-        if route.body_type == JSON:
-            yield HttpProblem("malformed_body")
-            yield _invalid(route)
-        else:
+        yield wrong_type(route.wire.body_type)
+        if route.body_model is bytes:
             yield ended_early()
+        else:
+            yield HttpProblem("malformed_body")
+            yield _invalid(route.body_model or NoFields)
     for code in route.problems:
         yield code if isinstance(code, HttpProblem) else problem_example(code)
 
 
-def _invalid(route: DirectRoute) -> HttpProblem:
-    """Ask the body's own model what it says to a field that it does not know."""
+def _invalid(model: type[BaseModel]) -> HttpProblem:
+    """Make the problem of a body with an unknown field, by validating one."""
     try:
-        (route.body_model or NoFields).model_validate_json('{"unknown": 1}')
+        model.model_validate({"unknown": 1})
     except ValidationError as failure:
         return problem_of(failure) or HttpProblem("invalid_request")
-    raise AssertionError("every body refuses what it does not know")
+    raise AssertionError("every body refuses unknown fields")
 
 
-def _add_problem(responses: dict[str, Any], problem: HttpProblem) -> None:
-    title = CATALOGUE[problem.code][1]
+def _add_problem(responses: dict[str, Any], problem: HttpProblem, wire: Wire) -> None:
+    written = wire.render_problem(problem)
+    schema = {"$ref": _SCHEMAS + wire.problem_model.__name__}
     response = responses.setdefault(
         str(problem.status),
-        {"description": _STATUSES[problem.status], "content": {MEDIA_TYPE: {"schema": _PROBLEM, "examples": {}}}},
+        {
+            "description": _STATUSES[problem.status],
+            "content": {written.media_type: {"schema": schema, "examples": {}}},
+        },
     )
-    example = {"summary": title, "value": from_json(problem.body)}
-    response["content"][MEDIA_TYPE]["examples"][str(problem.code)] = example
-    given = {name.lower() for name in problem.all_headers}
+    value = from_json(written.body) if "json" in written.media_type else written.body.decode()
+    example = {"summary": CATALOGUE[problem.code].title, "value": value}
+    response["content"][written.media_type]["examples"][str(problem.code)] = example
+    given = {name.lower() for name in written.headers}
     _add_headers(response, *(name for name in _HEADERS if name.lower() in given))
 
 

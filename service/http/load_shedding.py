@@ -1,39 +1,37 @@
-"""Places: how many requests one process works on at once, and who is refused when there is no room.
+"""Load shedding: how many requests one process handles at a time.
 
-A place is a share of the one event loop. It is taken when the whole request has arrived and its
-credential is known to be good, so that a stranger, or whoever sends a byte a second, holds none; and
-it comes back with the answer, whatever that is.
+A request acquires a slot when it has arrived whole and its credential is valid, so slow or unauthenticated clients
+hold none. It releases the slot when its response is ready. A request without a free slot is refused at once: one more
+request in progress would only delay all others.
 """
 
 from service.http.problems import HttpProblem
-from service.http.response import problem_response
 
 _RETRY_SECONDS = 1
 
 
 class LoadShedding:
-    """Counts the requests that are worked on."""
+    """Counts the requests in progress. `share` is the part of all slots that a route may use; None: it needs none."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._taken = 0
-        self.refusal = problem_response(overloaded())  # written once: to refuse must cost little
+    def __init__(self, max_in_flight: int) -> None:
+        self._max = max_in_flight
+        self._in_flight = 0
 
     def has_slot(self, share: float | None) -> bool:
-        """Tell whether an endpoint that may use this share of all places has one left; None always has."""
-        return share is None or self._taken < share * self._most
+        """Tell whether a slot is free for a route."""
+        return share is None or self._in_flight < share * self._max
 
     def acquire(self, share: float) -> None:
-        """Take a place. Raises the problem `overloaded`."""
+        """Take a slot. Raises the problem `overloaded`."""
         if not self.has_slot(share):
             raise overloaded()
-        self._taken += 1
+        self._in_flight += 1
 
     def release(self) -> None:
-        """Give a place back."""
-        self._taken -= 1
+        """Free a slot."""
+        self._in_flight -= 1
 
 
 def overloaded() -> HttpProblem:
-    """Make the refusal of a request for which there is no place."""
+    """Make the problem of a request for which no slot is free."""
     return HttpProblem("overloaded", retry_after_seconds=_RETRY_SECONDS)

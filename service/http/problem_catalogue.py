@@ -1,80 +1,225 @@
-"""The catalogue of problems: each code with its status, its title and a sentence that says what to do.
+"""The catalogue of problems: the status, the texts and the fix of each code.
 
-The codes are the contract; the texts may change. `api.problems` makes and writes the problems.
+The codes are the contract; the texts may change. `problems` makes problems of them, and the page `/docs/problems` lists
+them.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from service.core.sender import Refusal
 from service.core.verification import Status
 
-# Each code with its HTTP status and its title.
-CATALOGUE: Mapping[str, tuple[int, str]] = {
-    "malformed_request": (400, "The request is not valid HTTP/1.1"),
-    "malformed_body": (400, "The body cannot be read"),
-    "invalid_idempotency_key": (400, "The Idempotency-Key cannot be used"),
-    "unauthenticated": (401, "No valid API key or client token"),
-    "insufficient_scope": (403, "This credential may not do this"),
-    "bad_signature": (403, "The request is not signed by Twilio"),
-    "not_found": (404, "There is nothing here"),
-    "unknown_verification": (404, "No such verification, or it has been forgotten"),
-    "method_not_allowed": (405, "This address does not take this method"),
-    "request_timeout": (408, "The request did not arrive in time"),
-    "not_pending": (409, "The verification has ended"),
-    "max_sends_reached": (409, "The verification has had all its sends"),
-    "request_in_progress": (409, "The first request with this Idempotency-Key is still running"),
-    "body_too_large": (413, "The body is too large"),
-    "unsupported_media_type": (415, "The body is of a type that is not taken here"),
-    "invalid_request": (422, "The request is not valid"),
-    "client_ip_required": (422, "The request must name the person's client_ip"),
-    "idempotency_key_reused": (422, "The Idempotency-Key was used with another request"),
-    Refusal.INVALID_NUMBER: (422, "The number cannot receive a code"),
-    Refusal.COUNTRY_NOT_ALLOWED: (422, "Codes are not sent to this country"),
-    Refusal.RECIPIENT_OPTED_OUT: (422, "The recipient has opted out of messages"),
-    Refusal.NOT_A_MOBILE_NUMBER: (422, "The number is not a mobile number"),
-    Refusal.CARRIER_REJECTED: (422, "The message cannot be delivered to this number"),
-    Refusal.BLOCKED: (422, "Messages to this number are blocked for now"),
-    "rate_limited": (429, "Too many requests"),
-    "headers_too_large": (431, "The head of the request is too large"),
-    "internal_error": (500, "Something went wrong on our side"),
-    Refusal.SENDER_MISCONFIGURED: (502, "The sender is not set up for this message"),
-    Refusal.CREDENTIALS_REFUSED: (502, "Twilio refuses the service's credentials"),
-    "store_unavailable": (503, "The store is unavailable"),
-    "twilio_unavailable": (503, "Twilio is unavailable; the message was not sent"),
-    "overloaded": (503, "Too many requests are under way"),
-    "draining": (503, "This process is stopping; send new requests to another one"),
+# The page that describes the codes, and the fragment of a code in it: the `type` of a problem is both.
+PROBLEMS_PATH = "/docs/problems"
+
+
+class Kind(NamedTuple):
+    """One kind of problem."""
+
+    status: int
+    title: str
+    detail: str | None  # of a problem that has no detail of its own
+    fix: str  # for developers; only the page shows it
+
+
+CATALOGUE: Mapping[str, Kind] = {
+    "malformed_request": Kind(
+        400,
+        "The request is not valid HTTP/1.1",
+        "Send HTTP/1.1 with one Host header, and either Content-Length or Transfer-Encoding.",
+        "Use a standard HTTP client. If a proxy is in between, check what it forwards.",
+    ),
+    "malformed_body": Kind(
+        400,
+        "The body cannot be read",
+        "Send one JSON object, in UTF-8.",
+        "Send the whole body, as one JSON object in UTF-8, without a byte order mark.",
+    ),
+    "invalid_idempotency_key": Kind(
+        400,
+        "The Idempotency-Key cannot be used",
+        "Send 1 to 255 visible ASCII characters.",
+        "Use a random value such as a UUID as the key.",
+    ),
+    "unauthenticated": Kind(
+        401,
+        "No valid API key or client token",
+        "Send Authorization: Bearer, then an API key, or the client token of this verification.",
+        "Check the header, and that the key has not been revoked (`otp-service keys list`).",
+    ),
+    "insufficient_scope": Kind(
+        403,
+        "This credential may not do this",
+        None,
+        "Use an API key that has the scope named in `detail`; a client token may only verify, resend and read.",
+    ),
+    "bad_signature": Kind(
+        403,
+        "The request is not signed by Twilio",
+        "X-Twilio-Signature must be made over OTP_PUBLIC_URL and every field of the form.",
+        "Set `OTP_PUBLIC_URL` to the address that Twilio calls, and `TWILIO_AUTH_TOKEN` to the account's token.",
+    ),
+    "not_found": Kind(
+        404,
+        "There is nothing here",
+        None,
+        "Check the path against the API documentation. Paths are exact: no slash at the end, no capitals.",
+    ),
+    "unknown_verification": Kind(
+        404,
+        "No such verification, or it has been forgotten",
+        "This verification is over. Start again.",
+        "Check the id, and that the API key belongs to the owner that issued the verification. Records are kept for "
+        "about an hour after the last code expires.",
+    ),
+    "method_not_allowed": Kind(
+        405, "This address does not take this method", None, "Use a method that the header `Allow` names."
+    ),
+    "request_timeout": Kind(
+        408,
+        "The request did not arrive in time",
+        "Send the whole head of a request within 20 seconds.",
+        "Send the request at once. If this occurs often, check the network between client and service.",
+    ),
+    "not_pending": Kind(
+        409,
+        "The verification has ended",
+        None,  # ENDED has one for each end
+        "Issue a new verification. `detail` says how this one ended.",
+    ),
+    "max_sends_reached": Kind(
+        409,
+        "The verification has had all its sends",
+        "No more codes are sent for this verification. Start again.",
+        "Issue a new verification, or raise `OTP_MAX_SENDS`.",
+    ),
+    "request_in_progress": Kind(
+        409,
+        "The first request with this Idempotency-Key is still running",
+        "We are still working on this. Try again in a moment.",
+        "Wait as long as `retry_after` says, then repeat the request with the same key.",
+    ),
+    "body_too_large": Kind(
+        413, "The body is too large", None, "Send a smaller body; `detail` says how many bytes are allowed."
+    ),
+    "unsupported_media_type": Kind(
+        415,
+        "The body is of a type that is not taken here",
+        None,
+        "Set the header `Content-Type` to the media type that `detail` names.",
+    ),
+    "invalid_request": Kind(
+        422,
+        "The request is not valid",
+        "What is wrong with which field is in errors.",
+        "Correct the fields that `errors` lists; each `pointer` is a JSON pointer into the body.",
+    ),
+    "client_ip_required": Kind(
+        422,
+        "The request must name the person's client_ip",
+        "This service limits sends by address: name the person's address, not your own.",
+        "Send `client_ip`. It is required because `OTP_REQUIRE_CLIENT_IP` is on.",
+    ),
+    "idempotency_key_reused": Kind(
+        422,
+        "The Idempotency-Key was used with another request",
+        "Repeat the first request as it was, or choose a new key.",
+        "Create one key for each new request, and use it again only to repeat that request.",
+    ),
+    Refusal.INVALID_NUMBER: Kind(
+        422,
+        "The number cannot receive a code",
+        "Check the number, or use another one.",
+        "Send the number in E.164 form, or with its `country`.",
+    ),
+    Refusal.COUNTRY_NOT_ALLOWED: Kind(
+        422,
+        "Codes are not sent to this country",
+        "Codes are not sent to the country of this number.",
+        "Add the country to `OTP_COUNTRIES`, and allow it in the Geo Permissions of the Twilio account.",
+    ),
+    Refusal.RECIPIENT_OPTED_OUT: Kind(
+        422,
+        "The recipient has opted out of messages",
+        "This number has opted out. Text START to the sender of our messages, then try again.",
+        "Only the recipient can opt in again, by texting START to the sender.",
+    ),
+    Refusal.NOT_A_MOBILE_NUMBER: Kind(
+        422,
+        "The number is not a mobile number",
+        "This number cannot receive codes. Use a mobile number.",
+        "Ask for a mobile number. `OTP_LINE_TYPES` says which kinds of number get codes.",
+    ),
+    Refusal.CARRIER_REJECTED: Kind(
+        422,
+        "The message cannot be delivered to this number",
+        "The message could not be delivered. Use another number.",
+        "Ask for another number. The error code of the send says what the carrier objects to.",
+    ),
+    Refusal.BLOCKED: Kind(
+        422,
+        "Messages to this number are blocked for now",
+        "We cannot send messages to this number right now. Use another one, or try again in an hour.",
+        "Try again later. If many numbers are blocked, look at the SMS Pumping Protection of the Twilio account.",
+    ),
+    "rate_limited": Kind(
+        429,
+        "Too many requests",
+        "Too many tries. Wait a while, then try again.",
+        "Wait as long as `retry_after` says. API keys also get `limit`, its name; the settings `OTP_LIMIT_…` set it.",
+    ),
+    "headers_too_large": Kind(
+        431,
+        "The head of the request is too large",
+        "Send at most 32 KiB of target and headers.",
+        "Send fewer or shorter headers; at most 100 are read.",
+    ),
+    "internal_error": Kind(
+        500,
+        "Something went wrong on our side",
+        None,  # it must reveal nothing
+        "Look in the log for the line `unexpected_error` with the `X-Request-Id` of the response.",
+    ),
+    Refusal.SENDER_MISCONFIGURED: Kind(
+        502,
+        "The sender is not set up for this message",
+        "No codes can be sent until the operator of this service has fixed its sender.",
+        "Check `TWILIO_FROM` or `TWILIO_MESSAGING_SERVICE_SID`; the log has Twilio's error code.",
+    ),
+    Refusal.CREDENTIALS_REFUSED: Kind(
+        502,
+        "Twilio refuses the service's credentials",
+        "No codes can be sent until the operator of this service has renewed its credentials.",
+        "Check the account SID and its credentials with `otp-service check`.",
+    ),
+    "store_unavailable": Kind(
+        503,
+        "The store is unavailable",
+        "We cannot do this right now. Try again in a moment.",
+        "Repeat the request with the same Idempotency-Key. `/readyz` and the log say what is wrong with Redis.",
+    ),
+    "twilio_unavailable": Kind(
+        503,
+        "Twilio is unavailable; the message was not sent",
+        "We could not send the code. Try again in a moment.",
+        "Repeat the request after `retry_after`. `/readyz` says whether sending is halted, and why.",
+    ),
+    "overloaded": Kind(
+        503,
+        "Too many requests are under way",
+        "We cannot do this right now. Try again in a moment.",
+        "Repeat the request after `retry_after`. If this occurs often, add workers or raise `OTP_MAX_IN_FLIGHT`.",
+    ),
+    "draining": Kind(
+        503,
+        "This process is stopping; send new requests to another one",
+        None,
+        "Nothing: the load balancer sends new requests to another process.",
+    ),
 }
 
-# What to do, for the codes whose problem has no `detail` of its own. The texts of `FOR_THE_FORM` are sentences that a
-# login form may show; the others are for developers. Two codes have no text: the title of `draining` is enough, and
-# `internal_error` must reveal nothing.
-DETAILS: Mapping[str, str] = {
-    "malformed_request": "Send HTTP/1.1 with one Host header, and either Content-Length or Transfer-Encoding.",
-    "malformed_body": "Send one JSON object, in UTF-8.",
-    "invalid_idempotency_key": "Send 1 to 255 visible ASCII characters.",
-    "unauthenticated": "Send Authorization: Bearer, then an API key, or the client token of this verification.",
-    "bad_signature": "X-Twilio-Signature must be made over OTP_PUBLIC_URL and every field of the form.",
-    "unknown_verification": "This verification is over. Start again.",
-    "max_sends_reached": "No more codes are sent for this verification. Start again.",
-    "request_timeout": "Send the whole head of a request within 20 seconds.",
-    "request_in_progress": "We are still working on this. Try again in a moment.",
-    "invalid_request": "What is wrong with which field is in errors.",
-    "client_ip_required": "This service limits sends by address: name the person's address, not your own.",
-    "idempotency_key_reused": "Repeat the first request as it was, or choose a new key.",
-    Refusal.INVALID_NUMBER: "Check the number, or use another one.",
-    Refusal.COUNTRY_NOT_ALLOWED: "Codes are not sent to the country of this number.",
-    Refusal.RECIPIENT_OPTED_OUT: "This number has opted out. Text START to the sender of our messages, then try again.",
-    Refusal.NOT_A_MOBILE_NUMBER: "This number cannot receive codes. Use a mobile number.",
-    Refusal.CARRIER_REJECTED: "The message could not be delivered. Use another number.",
-    Refusal.BLOCKED: "We cannot send messages to this number right now. Use another one, or try again in an hour.",
-    "headers_too_large": "Send at most 32 KiB of target and headers.",
-    Refusal.SENDER_MISCONFIGURED: "No codes can be sent until the operator of this service has fixed its sender.",
-    Refusal.CREDENTIALS_REFUSED: "No codes can be sent until the operator of this service has renewed its credentials.",
-    "rate_limited": "Too many tries. Wait a while, then try again.",
-    "twilio_unavailable": "We could not send the code. Try again in a moment.",
-    "store_unavailable": "We cannot do this right now. Try again in a moment.",
-    "overloaded": "We cannot do this right now. Try again in a moment.",
-}
+# The details of `not_pending`, by how the verification has ended.
 ENDED: Mapping[Status, str] = {
     Status.APPROVED: "This number is already verified.",
     Status.EXPIRED: "The code is too old. Start again.",
@@ -82,6 +227,7 @@ ENDED: Mapping[Status, str] = {
     Status.CANCELED: "This verification was canceled. Start again.",
     Status.FAILED: "We could not send the message. Start again.",
 }
+# Codes whose detail is a sentence that a login form may show; the other details are for developers.
 FOR_THE_FORM = frozenset(
     {
         *Refusal, "unknown_verification", "not_pending", "max_sends_reached", "request_in_progress", "rate_limited",

@@ -1,7 +1,8 @@
-"""Problems: every error of the API as RFC 9457 `application/problem+json`, from one table.
+"""Problems: every error of the API, as RFC 9457 has it, from one catalogue.
 
-A problem has a stable `type` (a URN) with a short `code`; texts may be reworded, codes may not. No problem repeats what
-the caller sent: not a code, not a number, not the name of an unknown field that could be one.
+A problem has a stable `code`, and a `type` that leads to the description of the code. Texts may be reworded, codes may
+not. No problem repeats what the caller sent: not a code, not a number, not the name of an unknown field that could be
+one. How a problem is written is left to the wire of the route (`wire`).
 """
 
 import math
@@ -11,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
-from pydantic_core import to_json
 
 from service.core.breaker import SendingHalted
 from service.core.idempotency import OtherBody, StillRunning
@@ -22,21 +22,22 @@ from service.core.sender import Refusal
 from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
 from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
-from service.http.problem_catalogue import CATALOGUE, DETAILS, ENDED
+from service.http.problem_catalogue import CATALOGUE, ENDED, PROBLEMS_PATH
 
 MEDIA_TYPE = "application/problem+json"
-_TYPE = "urn:otp-service:problem:"
+_TYPE = f"{PROBLEMS_PATH}#"
 _STORE_RETRY_SECONDS = 1
 _TWILIO_RETRY_SECONDS = 5
 
 
 class Problem(BaseModel):
-    """An error answer (RFC 9457)."""
+    """An error response (RFC 9457)."""
 
     type: str = Field(
-        description="A stable URN that ends in the code.",
+        description="The address of the problem's description, relative to the service. It ends in the code. "
+        "With `OTP_DOCS=false` the page is not served.",
         examples=[f"{_TYPE}rate_limited"],
-        json_schema_extra={"format": "uri"},
+        json_schema_extra={"format": "uri-reference"},
     )
     code: str = Field(
         description="The short name of the problem, and the one field to decide by.",
@@ -47,15 +48,15 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.", examples=[429])
     detail: str | None = Field(
         None,
-        description="What to do about it; may be reworded. Where a form can meet the problem (a number, a code, a "
-        "limit, an end, an outage) it is a sentence for the person in front of it.",
+        description="What to do about it; may be reworded. If a person can cause the problem or wait it out, it is a "
+        "sentence that a form can show.",
     )
     retry_after: int | None = Field(
         None, description="Seconds; also in the header Retry-After.", json_schema_extra={"minimum": 1}
     )
     limit: str | None = Field(
         None,
-        description="Which limit is used up; told to API keys only. "
+        description="Which limit is used up; for API keys only. "
         "`RateLimit-Policy` says what it allows, one item for each of its windows.",
         json_schema_extra={"enum": [str(limit) for limit in Limit if limit is not Limit.PEER]},
     )
@@ -72,7 +73,7 @@ class FieldError(BaseModel):
 
 @dataclass(eq=False)  # an exception must stay hashable, and Python writes its traceback into it
 class HttpProblem(Exception):
-    """A problem on its way out; raised by the endpoints, made from the core's exceptions by `problem_of`."""
+    """A problem to respond with: endpoints raise it, and `problem_of` makes it from exceptions of the core."""
 
     code: str
     detail: str | None = None
@@ -82,37 +83,38 @@ class HttpProblem(Exception):
     verification_id: str | None = None
     errors: Sequence[Mapping[str, str]] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    reason: str | None = None  # for the log alone
+    reason: str | None = None  # only for the log
 
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return CATALOGUE[self.code][0]
+        return CATALOGUE[self.code].status
 
     @property
-    def body(self) -> bytes:
-        """The JSON text."""
-        content = {
+    def members(self) -> dict[str, Any]:
+        """What the problem says, by the names of `Problem`."""
+        kind = CATALOGUE[self.code]
+        members = {
             "type": _TYPE + self.code,
             "code": str(self.code),
-            "title": CATALOGUE[self.code][1],
-            "status": self.status,
-            "detail": self.detail or DETAILS.get(self.code),
+            "title": kind.title,
+            "status": kind.status,
+            "detail": self.detail or kind.detail,
             "retry_after": self._retry_after,
             "limit": self.limit,
             "verification_id": self.verification_id,
             "errors": self.errors,
         }
-        return to_json({name: value for name, value in content.items() if value is not None})
+        return {name: value for name, value in members.items() if value is not None}
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """The headers, Retry-After among them where it belongs."""
+        """All its headers."""
         headers = dict(self.headers)
         if self._retry_after is not None:
             headers["retry-after"] = str(self._retry_after)
         if self.limit is not None and self.limits:
-            # draft-ietf-httpapi-ratelimit-headers-11. What is left: nothing, for as long as Retry-After says.
+            # draft-ietf-httpapi-ratelimit-headers-11. Nothing is left (r=0) until Retry-After has passed.
             windows = (f'"{self.limit}";q={most};w={window_ms // 1000}' for most, window_ms in self.limits.windows)
             headers["ratelimit-policy"] = ", ".join(windows)
             headers["ratelimit"] = f'"{self.limit}";r=0;t={self._retry_after}'
@@ -124,13 +126,13 @@ class HttpProblem(Exception):
 
 
 def problem_of(failure: Exception) -> HttpProblem | None:
-    """Translate an expected failure; None for one that nobody expected."""
+    """Translate an expected exception; None for an unexpected one."""
     translate = _TRANSLATIONS.get(type(failure))
     return None if translate is None else translate(failure)
 
 
 def _invalid(failure: ValidationError) -> HttpProblem:
-    """Say what is wrong with each field, without a word of what it held."""
+    """Say what is wrong with each field, without its value."""
     errors = failure.errors(include_url=False, include_input=False, include_context=True)
     if errors[0]["type"] == "json_invalid":
         return HttpProblem("malformed_body")
@@ -143,7 +145,7 @@ def _invalid(failure: ValidationError) -> HttpProblem:
 
 
 def _pointer(location: Sequence[int | str]) -> str:
-    """Point at a field; an unknown one is named only when its name can be no number and no code."""
+    """Point to a field. Only a name that cannot be a number or a code is shown: an unknown field may have any name."""
     return "".join(
         f"/{part}" if isinstance(part, str) and re.fullmatch("[A-Za-z_]{1,32}", part) else "/…" for part in location
     )
@@ -158,7 +160,7 @@ def _sentence(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-# Every expected failure, and the problem it becomes.
+# Every expected exception, and its problem.
 _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
     HttpProblem: lambda problem: problem,
     ValidationError: _invalid,

@@ -1,4 +1,4 @@
-"""A call: one HTTP request as the endpoints see it, whichever way it came."""
+"""A request as endpoints see it, over ASGI and without it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,27 +7,32 @@ from typing import Any
 
 from starlette.types import Receive, Scope
 
+from service.logs.tracebacks import kind_and_place
+
+REQUEST = "service.http.request"  # the key of the request in the ASGI scope
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: an API key, or the client token of one verification."""
+    """Who sent a request: an API key, or the client token of one verification."""
 
-    scope_id: str  # tells callers apart, for idempotency; says nothing about the credential
+    scope_id: str  # tells callers apart, for idempotency; reveals nothing of the credential
     name: str
     is_front_end: bool = False
-    owner: str | None = None  # tag of whose verifications it may act on; a client token has its one verification
+    owner: str | None = None  # whose verifications an API key may act on; a client token has one verification
 
 
 class Request:
-    """One request, with what became known of it on the way through the endpoints.
+    """One request, and what authentication and the endpoint find out about it.
 
-    Of a header that comes twice `headers` has the last one. `receive` brings the body, in ASGI's messages;
-    `whole_body` gives it where it is here already.
+    If a header comes twice, `headers` has the last value. `receive` waits for the next ASGI message with a part of the
+    body; `whole_body` returns the body, or None if parts of it have not arrived.
     """
 
     path_params: Mapping[str, str] = MappingProxyType({})
     caller: Caller | None = None
     body = b""
+    failure: Mapping[str, str] | None = None  # kind and place of an exception that nobody expected, for the log
 
     def __init__(
         self,
@@ -44,17 +49,22 @@ class Request:
     ) -> None:
         self.method = method
         self.path = path
-        self.raw_path = raw_path  # as it came, escapes and all
-        self.query = query  # what stands behind the question mark
+        self.raw_path = raw_path  # with its escapes
+        self.query = query  # the part after the question mark
         self.header_lines = header_lines
         self.headers = headers
         self.client = client
         self.receive = receive
         self.whole_body = whole_body
-        self.log: dict[str, Any] = {}
+        self.log: dict[str, Any] = {}  # fields of its line in the request log
+
+    def fails(self, failure: Exception) -> None:
+        """Note an unexpected exception for the log: its kind and place, since its text may hold a secret."""
+        self.failure = kind_and_place(failure)
+        self.log["problem"] = "internal_error"
 
     def header(self, name: bytes) -> str | None:
-        """Read a header, as latin-1; None when absent."""
+        """Read a header, as latin-1; None if it is absent."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
@@ -65,15 +75,15 @@ class Request:
 
     @property
     def is_front_end(self) -> bool:
-        """Tell whether a client token speaks, so that the number must be masked."""
+        """Tell whether the credential is a client token, so that the number must be masked."""
         return self.caller is not None and self.caller.is_front_end
 
     def peer(self, *, trusted_proxies: int) -> str:
-        """Find the caller's address: each trusted proxy has appended one, so it stands that many from the right.
+        """Find the caller's address. Each trusted proxy appends one, so it is that many from the right.
 
-        Everything further left was written by the caller and proves nothing.
+        The caller can write everything further left.
         """
-        connected = self.client[0] if self.client else "unknown"  # a proxy's, when there is one
+        connected = self.client[0] if self.client else "unknown"  # the proxy's, if there is one
         forwarded = b",".join(value for name, value in self.header_lines if name == b"x-forwarded-for")
         addresses = [part.strip() for part in forwarded.decode("latin-1").split(",")]
         if 0 < trusted_proxies <= len(addresses):
@@ -82,7 +92,7 @@ class Request:
 
 
 def request_of(scope: Scope, receive: Receive) -> Request:
-    """Read a call from what an ASGI server gives."""
+    """Make a request of an ASGI scope."""
     return Request(
         scope["method"],
         scope["path"],

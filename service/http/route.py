@@ -1,44 +1,46 @@
-"""The direct route: a FastAPI route in the OpenAPI page, a plain function from call to reply on the wire.
+"""The direct route: for OpenAPI a FastAPI route, for requests a plain function from request to response.
 
-FastAPI solves dependencies, opens exit stacks and validates answers on every request; a check that
-takes one Redis round trip would spend most of its time there. A `DirectRoute` reads its endpoint's
-signature once: path parameters are passed as they are, a pydantic model is the JSON body, `request` is
-the request. It refuses when there is no room (`places`), authorizes before it reads a byte of the body,
-and turns every expected failure into a problem; an unexpected one is left to `middleware`.
+On every request FastAPI would solve dependencies, open exit stacks and validate the response; a check that takes one
+Redis round trip would spend most of its time there. A `DirectRoute` reads its endpoint's signature once: `request` is
+the request, a pydantic model or `bytes` is its body, and all others are parameters of the path.
+
+A route says who may call it (`access`), how it reads and writes (`wire`), how large a body may be, and which share of
+the slots it may use. It refuses a request without a free slot, authenticates before it reads a byte of the body, and
+makes a problem of every exception.
 """
 
-import codecs
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import to_json
 
 from service.http.authentication import Access
-from service.http.load_shedding import LoadShedding
+from service.http.load_shedding import LoadShedding, overloaded
 from service.http.problems import HttpProblem, problem_of
 from service.http.request import Request
-from service.http.response import JSON, Response, problem_response
+from service.http.response import Response
+from service.http.wire import JSON_WIRE, Wire
 
 MAX_BODY_BYTES = 4096
-_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
-Endpoint = Callable[..., Awaitable[BaseModel | Mapping[str, Any] | Response]]
+Endpoint = Callable[..., Awaitable[Any]]
 
 
 class NoFields(BaseModel):
-    """The body of a route that takes none: nothing, or `{}`. What would be ignored is refused instead."""
+    """The body of a route that has none: empty, or without fields. A field is refused rather than ignored."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class DirectRoute(APIRoute):
-    """One route; `access` is None where no credential is asked for.
+    """One route.
 
-    `room` is the share of all places (`OTP_MAX_IN_FLIGHT`) up to which it takes requests; None: it always does.
+    `access` None: without authentication. `in_flight_share` is the share of the slots (`OTP_MAX_IN_FLIGHT`) up to which
+    it accepts requests; None: always, as probes need it. `problems` are those of the endpoint; `api.openapi` adds those
+    that every such route has. An endpoint returns a `Response`, or a result that the wire renders.
     """
 
     def __init__(
@@ -47,93 +49,95 @@ class DirectRoute(APIRoute):
         endpoint: Endpoint,
         *,
         access: Access | None,
+        wire: Wire = JSON_WIRE,
         problems: Sequence[str | HttpProblem] = (),
-        body_type: str = JSON,
         max_body_bytes: int = MAX_BODY_BYTES,
         in_flight_share: float | None = 1.0,
         **described: Any,
     ) -> None:
         self.access = access
-        self.problems = problems  # those that are the endpoint's own; `api.document` adds what every such route answers
-        self.endpoint_of_call = endpoint
-        self.body_type = body_type
+        self.wire = wire
+        self.problems = problems
         self.max_body_bytes = max_body_bytes
         self.in_flight_share = in_flight_share
-        self.body_model, self.body_name = _body_of(endpoint)
-        self.takes_body = self.body_model is not None or body_type != JSON
+        self.body_model, self._body_name = _body_of(endpoint)
+        self._endpoint = endpoint
+        self._overloaded = wire.render_problem(overloaded())  # rendered once: refusing must be cheap
         described.setdefault("response_model", None)
+        described.setdefault("response_class", wire.response_class)
         super().__init__(path, _documentation_of(endpoint), **described)
 
-    async def answer(self, request: Request, load_shedding: LoadShedding) -> Response:
-        """Answer one call whose method and path fit. What it cannot explain it raises."""
+    async def respond(self, request: Request, *, load_shedding: LoadShedding) -> Response:
+        """Respond to a request whose method and path fit."""
         request.log["route"] = self.path
         if not load_shedding.has_slot(self.in_flight_share):
             request.log["problem"] = "overloaded"
-            return load_shedding.refusal
+            return self._overloaded
         try:
             return await self._respond(request, load_shedding)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - a problem in the format of the wire, whatever has failed
             problem = problem_of(failure)
             if problem is None:
-                raise
-        if problem.code == "malformed_body" and request.body.startswith(_BYTE_ORDER_MARKS):
-            problem.detail = "Send the JSON without a byte order mark (BOM) in front, in UTF-8."
+                request.fails(failure)
+                return self.wire.render_problem(HttpProblem("internal_error"))
         request.log |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
         if request.caller is None or request.is_front_end:
-            problem.limit = None  # a stranger learns nothing by which to walk around it
-        return problem_response(problem)
+            problem.limit = None  # who knows a limit can evade it; so only API keys are told
+        return self.wire.render_problem(problem)
 
     async def _respond(self, request: Request, load_shedding: LoadShedding) -> Response:
         if self.access is not None:
             await self.access.authorize(request, request.path_params)
         arguments: dict[str, Any] = {**request.path_params, "request": request}
-        if self.takes_body or request.has_body:
+        if self.body_model is not None or request.has_body:
             request.body = await self._read_body(request)
-        if self.body_model is not None:
-            arguments[self.body_name] = self.body_model.__pydantic_validator__.validate_json(request.body)
-        elif self.body_type == JSON and request.body:
-            NoFields.model_validate_json(request.body)
-        if self.in_flight_share is None:  # a probe takes no place
-            answer = await self.endpoint_of_call(**arguments)
+        if self.body_model is bytes:
+            arguments[self._body_name] = request.body
+        elif self.body_model is not None:
+            arguments[self._body_name] = self.wire.parse(self.body_model, request.body)
+        elif request.body:
+            self.wire.parse(NoFields, request.body)
+        if self.in_flight_share is None:
+            result = await self._endpoint(**arguments)
         else:
             load_shedding.acquire(self.in_flight_share)
             try:
-                answer = await self.endpoint_of_call(**arguments)
+                result = await self._endpoint(**arguments)
             finally:
                 load_shedding.release()
-        if isinstance(answer, Response):
-            return answer
-        return Response(self.status_code or 200, to_json(answer))
+        if isinstance(result, Response):
+            return result
+        return self.wire.render(result, self.status_code or 200)
 
     async def _read_body(self, request: Request) -> bytes:
-        """Read a body of the right type; stop at the limit, whatever Content-Length says.
+        """Read a body of the wire's type, up to the limit, whatever Content-Length says.
 
-        Where none is taken, one without a byte is none, and has no type: only its end tells when it is chunked.
+        A route without a body accepts an empty one of any type. If it is chunked, only its end shows that it is empty.
         """
-        given = request.header(b"content-type") or ""
-        is_wrong = given != self.body_type and given.partition(";")[0].strip().lower() != self.body_type
-        if is_wrong and (self.takes_body or b"transfer-encoding" not in request.headers):
-            raise wrong_type(self.body_type)
+        expected, given = self.wire.body_type, request.header(b"content-type") or ""
+        is_wrong = given != expected and given.partition(";")[0].strip().lower() != expected
+        if is_wrong and (self.body_model is not None or b"transfer-encoding" not in request.headers):
+            raise wrong_type(expected)
         body = request.whole_body()
         if body is None:
             body = await _receive_body(request, self.max_body_bytes)
         elif len(body) > self.max_body_bytes:
             raise too_large(self.max_body_bytes)
         if is_wrong and body:
-            raise wrong_type(self.body_type)
+            raise wrong_type(expected)
         return body
 
 
 def answered_methods(route: APIRoute) -> set[str]:
-    """List the methods of a route: where there is GET there is HEAD, whose body the server leaves out."""
+    """List the methods of a route. GET implies HEAD, for which the server leaves out the body."""
     methods = set(route.methods or ())
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-async def _receive_body(request: Request, most_bytes: int) -> bytes:
+async def _receive_body(request: Request, max_bytes: int) -> bytes:
     announced = request.headers.get(b"content-length", b"0")
-    if not announced.isdigit() or int(announced) > most_bytes:
-        raise too_large(most_bytes)
+    if not announced.isdigit() or int(announced) > max_bytes:
+        raise too_large(max_bytes)
     body, more = b"", True
     while more:
         message = await request.receive()
@@ -141,41 +145,49 @@ async def _receive_body(request: Request, most_bytes: int) -> bytes:
             raise ended_early()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > most_bytes:
-            raise too_large(most_bytes)
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
     return body
 
 
 def wrong_type(media_type: str) -> HttpProblem:
-    """Make the refusal of a body that is of another type."""
+    """Make the problem of a body of another media type."""
     return HttpProblem("unsupported_media_type", f"Send {media_type}.")
 
 
 def ended_early() -> HttpProblem:
-    """Make the refusal of a body that breaks off."""
+    """Make the problem of a body whose end does not arrive."""
     return HttpProblem("malformed_body", "The body ended early.")
 
 
-def too_large(most_bytes: int) -> HttpProblem:
-    """Make the refusal of a body over the limit; the rest of it is not read, so the connection closes."""
-    return HttpProblem("body_too_large", f"At most {most_bytes} bytes.", headers={"connection": "close"})
+def too_large(max_bytes: int) -> HttpProblem:
+    """Make the problem of a body over the limit. The rest of it is not read, so the connection closes."""
+    return HttpProblem("body_too_large", f"At most {max_bytes} bytes.", headers={"connection": "close"})
 
 
-def _body_of(endpoint: Endpoint) -> tuple[type[BaseModel] | None, str]:
+def _is_body(annotation: Any) -> bool:
+    return annotation is bytes or (inspect.isclass(annotation) and issubclass(annotation, BaseModel))
+
+
+def _body_of(endpoint: Endpoint) -> tuple[Any, str]:
     for name, parameter in inspect.signature(endpoint).parameters.items():
-        if inspect.isclass(parameter.annotation) and issubclass(parameter.annotation, BaseModel):
+        if _is_body(parameter.annotation):
             return parameter.annotation, name
     return None, ""
 
 
 def _documentation_of(endpoint: Endpoint) -> Callable[..., Any]:
-    """Make what FastAPI describes: the endpoint without `request`, which is no parameter of the API."""
+    """Make what FastAPI describes: the endpoint without `request` and a raw body, which it would take for a query."""
 
     @functools.wraps(endpoint)
     async def described(*_: Any, **__: Any) -> None:
-        raise AssertionError("a DirectRoute answers by itself")
+        raise AssertionError("a DirectRoute responds without FastAPI")
 
     signature = inspect.signature(endpoint)
-    parameters = [parameter for name, parameter in signature.parameters.items() if name != "request"]
+    parameters = [
+        parameter
+        for name, parameter in signature.parameters.items()
+        if name != "request" and parameter.annotation is not bytes
+    ]
     described.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return described

@@ -13,9 +13,18 @@ It knows nothing of the service. Give `HttpProtocol` to uvicorn's `Config` as `h
 `protocol`, `exchange` and `server` use private parts of uvicorn, and nothing else does.
 """
 
-from service.http_server.application import DirectApplication, RawResponse, RequestView
+from service.http_server.application import DirectApplication, DirectHandler, RawResponse, RequestView
 from service.http_server.connections import Connections
 from service.http_server.protocol import HttpProtocol
 from service.http_server.server import Server
 
-__all__ = ["Answer", "Connections", "DirectApplication", "HttpProtocol", "RawResponse", "RequestView", "Server"]
+__all__ = [
+    "Answer",
+    "Connections",
+    "DirectApplication",
+    "DirectHandler",
+    "HttpProtocol",
+    "RawResponse",
+    "RequestView",
+    "Server",
+]

@@ -21,8 +21,8 @@ def expect():
         assert headers["Content-Type"] == "application/problem+json"
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert (body["type"], body["status"]) == (f"urn:otp-service:problem:{code}", status)
-        assert (status, body["title"]) == CATALOGUE[code]
+        assert (body["type"], body["status"]) == (f"/docs/problems#{code}", status)
+        assert (status, body["title"]) == CATALOGUE[code][:2]
         assert set(body) <= set(Problem.model_fields)
         Problem.model_validate(body, strict=True)
         if status in (429, 503):

@@ -1,11 +1,17 @@
 """The promises of `service.api.application` and its pages: docs without a foreign host, or none at all."""
 
+import html
 import re
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from service.config.settings import Settings
+from service.http.problem_catalogue import CATALOGUE, ENDED
+from service.http.problems import HttpProblem
+
 PAGES = ("/docs", "/redoc")
+PROBLEMS = "/docs/problems"
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -25,7 +31,7 @@ async def test_the_docs_name_no_foreign_host_and_their_files_are_served(running,
     assert b'"openapi.json"' in content  # the last one is the script that starts the page
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, PROBLEMS])
 async def test_the_docs_allow_their_own_files_and_no_script_of_the_page(running, path):
     """The policy of a page begins with nothing, and lets scripts and requests go to this service alone."""
     async with running.http.get(path) as answer:
@@ -58,6 +64,41 @@ async def test_what_is_no_page_may_load_nothing(running):
 async def test_the_docs_can_be_left_out(start, expect):
     """`OTP_DOCS=false` leaves no page, no file and no document, and the API as it was."""
     service = await start(otp_docs=False)
-    for path in (*PAGES, "/openapi.json", "/docs/assets/swagger-ui.css", "/docs/assets/redoc.standalone.js"):
+    for path in (*PAGES, PROBLEMS, "/openapi.json", "/docs/assets/swagger-ui.css", "/docs/assets/redoc.standalone.js"):
         expect(await service.call("GET", path), 404, "not_found")
     await service.issue()
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+async def test_the_type_of_each_problem_leads_to_its_description(running, code):
+    """A problem's `type` is the address of a section that has its code, status, title, details and fix."""
+    kind = CATALOGUE[code]
+    address = urlsplit(HttpProblem(code).members["type"])
+    assert (address.scheme, address.netloc, address.fragment) == ("", "", code)
+    async with running.http.get(address.path) as answer:
+        page = await answer.text()
+        assert (answer.status, answer.content_type) == (200, "text/html")
+    [section] = re.findall(rf'<section id="{re.escape(address.fragment)}">(.*?)</section>', page, re.DOTALL)
+    text = html.unescape(re.sub(r"<[^>]+>", "", section))
+    for said in (code, str(kind.status), kind.title, kind.fix.replace("`", "")):
+        assert said in text
+    for detail in ENDED.values() if code == "not_pending" else filter(None, [kind.detail]):
+        assert detail in text
+
+
+async def test_the_files_of_the_problems_page_are_served(running):
+    """The page of problems loads its style and icon from this service, and links to the API's documentation."""
+    async with running.http.get(PROBLEMS) as answer:
+        page = await answer.text()
+    addresses = [urljoin(PROBLEMS, one) for one in re.findall(r'href="([^"#:]+)"', page)]
+    assert addresses == ["/docs/assets/favicon.png", "/docs/assets/problems.css", "/docs"]
+    for address in addresses:
+        async with running.http.get(address) as answer:
+            assert answer.status == 200, address
+
+
+def test_a_fix_names_only_settings_that_exist():
+    """Each setting that a fix names is one of the service's."""
+    named = {name for kind in CATALOGUE.values() for name in re.findall(r"\b(?:OTP|TWILIO)_[A-Z_]+", kind.fix)}
+    assert named - {"OTP_LIMIT_"} <= {name.upper() for name in Settings.model_fields}
+    assert len(named) > 5

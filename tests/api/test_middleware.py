@@ -190,7 +190,7 @@ async def test_what_a_response_says_itself_leaves_once_either_way(lines):
 
     middleware = RequestMiddleware(app, DirectRouter(app, max_in_flight=2), lines, connections=Connections(8))
     call = Request("GET", "/", raw_path=b"/", query=b"", header_lines=(), headers={}, client=None, receive=None)
-    direct = (await middleware.answer(call, page)).header_lines.decode().lower().splitlines()
+    direct = (await middleware.respond(call, page)).header_lines.decode().lower().splitlines()
     messages = []
 
     async def keep(message):

@@ -10,7 +10,7 @@ from service.core.limits import Limit, Limited, parse_limits
 from service.core.sender import Refusal
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Status
-from service.http.problem_catalogue import CATALOGUE, DETAILS, ENDED, FOR_THE_FORM
+from service.http.problem_catalogue import CATALOGUE, ENDED, FOR_THE_FORM
 from service.http.problems import problem_of
 
 UNKNOWN = "/v1/verifications/ve_" + "0" * 32
@@ -254,7 +254,7 @@ async def test_of_doubled_keys_one_is_checked(running, post_raw):
 @pytest.mark.parametrize("code", sorted(FOR_THE_FORM))
 def test_what_a_form_can_meet_is_said_in_a_sentence_for_it(code):
     """A front end may show the `detail`: it ends with a full stop, and names no field, header, setting or pattern."""
-    said = [DETAILS[code]] if code != "not_pending" else list(ENDED.values())
+    said = [CATALOGUE[code].detail] if code != "not_pending" else list(ENDED.values())
     assert set(ENDED) == set(Status) - {Status.PENDING}
     for sentence in said:
         assert re.fullmatch(r"[A-Z][A-Za-z,:' ]*\. ?([A-Z][A-Za-z, ]*\.)?", sentence), sentence
@@ -280,8 +280,8 @@ async def test_a_kind_of_line_that_gets_no_codes_is_a_problem_of_its_own(start, 
 
 def test_every_code_has_an_error_status_and_its_own_title():
     """The catalogue has one status of 4xx or 5xx per code, and no title twice."""
-    assert all(400 <= status <= 599 for status, _ in CATALOGUE.values())
-    titles = [title for _, title in CATALOGUE.values()]
+    assert all(400 <= kind.status <= 599 for kind in CATALOGUE.values())
+    titles = [kind.title for kind in CATALOGUE.values()]
     assert len(set(titles)) == len(titles)
     assert set(Refusal) <= set(CATALOGUE)
 
@@ -292,7 +292,7 @@ def test_a_wait_is_whole_seconds_and_never_none():
         headers = problem_of(Limited(wait_ms, Limit.NUMBER, parse_limits("1/30s"))).all_headers
         assert (headers["retry-after"], headers["ratelimit"]) == (seconds, f'"number";r=0;t={seconds}')
     assert problem_of(StoreUnavailable("otp:keys at redis.internal")).all_headers == {"retry-after": "1"}
-    assert b"internal" not in problem_of(StoreUnavailable("otp:keys at redis.internal")).body
+    assert "internal" not in str(problem_of(StoreUnavailable("otp:keys at redis.internal")).members)
 
 
 def test_an_unexpected_exception_is_no_problem_of_ours():

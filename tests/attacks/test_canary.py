@@ -92,8 +92,8 @@ async def test_a_fault_of_ours_is_a_problem_that_says_nothing(faulty, eventually
 
 
 TALKATIVE = """
-from service.http import middleware
-middleware.kind_and_place = lambda fault: {"where": str(fault)}
+from service.http import request
+request.kind_and_place = lambda fault: {"where": str(fault)}
 """
 
 

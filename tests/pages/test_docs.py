@@ -90,7 +90,16 @@ def test_redoc_renders_and_searches(page, demo):
     expect(page.locator("[data-role='search:results']")).to_contain_text("Send the next code")
 
 
-@pytest.mark.parametrize(("path", "sign"), [("/docs", ".opblock"), ("/redoc", "h2")])
+def test_a_problem_leads_to_its_section(page, demo):
+    """The address in a problem's `type` opens the page of problems at the section of its code."""
+    problem = page.request.get(f"{demo.url}/v1/nothing").json()
+    page.goto(demo.url + problem["type"])
+    section = page.locator("section:target")
+    expect(section).to_contain_text(problem["title"])
+    expect(section).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(("path", "sign"), [("/docs", ".opblock"), ("/redoc", "h2"), ("/docs/problems", "h2")])
 def test_the_docs_fit_a_telephone(page, demo, path, sign):
     """At 390 pixels no page is wider than the screen."""
     page.set_viewport_size({"width": 390, "height": 844})

@@ -22,9 +22,9 @@ from service.http.problems import HttpProblem
 from service.http.request import Request
 from service.http.response import Response
 from service.http.route import DirectRoute
+from service.http.wire import FORM, FORM_WIRE
 from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid, sender_of
 
-_FORM = "application/x-www-form-urlencoded"
 _MAX_BODY_BYTES = 16_384
 _MOST_FIELDS = 200
 _SEND_NUMBER = re.compile(r"[1-9][0-9]?")
@@ -77,19 +77,21 @@ class StatusCallbackEndpoint:
                 problems=("bad_signature", "store_unavailable"),
                 response_description="Taken; nothing more is to be said.",
                 openapi_extra=_form_and_signature(),
-                body_type=_FORM,
+                wire=FORM_WIRE,
                 max_body_bytes=_MAX_BODY_BYTES,
                 summary="Take Twilio's status callback",
                 tags=["twilio"],
             )
         ]
 
-    async def status(self, request: Request, verification_id: VerificationId, send_number: SendNumber) -> Response:
+    async def status(
+        self, request: Request, verification_id: VerificationId, send_number: SendNumber, body: bytes
+    ) -> Response:
         """Record what became of a message. Twilio calls it by itself: each message names it as its StatusCallback.
 
         Whatever is genuine is answered 204, news or not, so that Twilio stops repeating it.
         """
-        fields = self._genuine_fields(request)
+        fields = self._genuine_fields(request, body)
         request.log["verification_id"] = verification_id
         sid = _first(fields, "MessageSid")
         if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and is_message_sid(sid):
@@ -103,9 +105,9 @@ class StatusCallbackEndpoint:
             )
         return Response(204)
 
-    def _genuine_fields(self, request: Request) -> dict[str, list[str]]:
+    def _genuine_fields(self, request: Request, body: bytes) -> dict[str, list[str]]:
         try:
-            fields = parse_qs(request.body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+            fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
         except ValueError:
             raise HttpProblem("bad_signature") from None
         signature = request.header(b"x-twilio-signature")
@@ -149,5 +151,5 @@ def _form_and_signature() -> dict[str, Any]:
         "description": "Names the SharedKey that signs in place of the Auth Token, and its algorithm; "
         "for example `key=webhooks_sharedkey_01k4,algorithm=HMAC_SHA256`.",
     }
-    form = {"required": True, "content": {_FORM: {"schema": DeliveryStatusForm.model_json_schema()}}}
+    form = {"required": True, "content": {FORM: {"schema": DeliveryStatusForm.model_json_schema()}}}
     return {"parameters": [signature, settings], "requestBody": form}
