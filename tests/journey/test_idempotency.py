@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from service.api.v1.schemas import Answers
 from service.core.store_health import StoreUnavailable
 from service.store.ledgers import RedisIdempotency
 from service.store.verifications import RedisVerifications
@@ -34,6 +35,22 @@ async def test_the_same_key_and_body_get_the_first_answer_again_and_no_second_me
     text = b"".join(redis.hgetall(kept).values())
     assert b"4155550123" not in text
     assert first[1]["client_token"].encode() not in text
+
+
+async def test_an_answer_that_is_kept_is_rendered_once(running, monkeypatch):
+    """An issue and a resend send the very answer that they keep under the key: neither renders it a second time."""
+    rendered = []
+    render = Answers.verification
+
+    def counted(self, verification, **how):
+        rendered.append(verification)
+        return render(self, verification, **how)
+
+    monkeypatch.setattr(Answers, "verification", counted)
+    first = (await issue(running, "order-7"))[1]
+    assert len(rendered) == 1
+    await running.call("POST", f"/v1/verifications/{first['id']}/resend", headers={"Idempotency-Key": "again"})
+    assert len(rendered) == 2
 
 
 async def test_another_body_under_the_same_key_is_refused(running):

@@ -1,10 +1,10 @@
-"""Repeating a request: how an Idempotency-Key is read, how an answer is kept under it, and what is said of it.
+"""Repeating a request: how an Idempotency-Key is read, how an answer is kept under it, and how both are documented.
 
-What a key means, and for how long, is the business of `core.idempotency` and, for a check, of the
-script that decides.
+What a key means, and for how long, is decided by `core.idempotency` and, for a check, by `check.lua`.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from pydantic_core import from_json, to_json
 
@@ -12,6 +12,7 @@ from service.http.problems import HttpProblem
 from service.http.request import Request
 from service.http.response import Response
 
+T = TypeVar("T")
 _LONGEST_KEY = 255
 
 
@@ -25,13 +26,27 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def pack(response: Response) -> bytes:
-    """Write an answer as it is kept for its key."""
-    return to_json([response.status, dict(response.headers), response.media_type, response.body.decode()])
+class KeyedAnswer(Generic[T]):
+    """The response to one request, rendered once: as it is sent, and as it is kept for the request's key."""
+
+    def __init__(self, render: Callable[[T], Response]) -> None:
+        self._render = render
+        self._rendered: tuple[T, Response] | None = None
+
+    def response(self, outcome: T) -> Response:
+        """Render an outcome, or return what was rendered of it before."""
+        if self._rendered is None or self._rendered[0] is not outcome:
+            self._rendered = outcome, self._render(outcome)
+        return self._rendered[1]
+
+    def packed(self, outcome: T) -> bytes:
+        """Write the response as it is kept."""
+        response = self.response(outcome)
+        return to_json([response.status, dict(response.headers), response.media_type, response.body.decode()])
 
 
 def unpack(kept: bytes) -> Response:
-    """Read a kept answer; it says of itself that it is not the first."""
+    """Read a kept answer; a header marks it as a repeat."""
     status, headers, media_type, body = from_json(kept)
     return Response(status, body.encode(), {**headers, "idempotent-replayed": "true"}, media_type)
 

@@ -6,7 +6,7 @@ from pydantic_core import to_json
 from starlette.routing import BaseRoute
 
 from service.api.v1.fields import VerificationId
-from service.api.v1.repeating import describe_same_answer, describe_same_verdict, idempotency_key, pack, unpack
+from service.api.v1.repeating import KeyedAnswer, describe_same_answer, describe_same_verdict, idempotency_key, unpack
 from service.api.v1.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, Object, VerificationAnswer
 from service.core.api_keys import Scope
 from service.core.checking import Checking
@@ -126,13 +126,13 @@ class VerificationEndpoints:
         number = self._issuing.number(body.to, country=body.country)
         issue_request = body.to_request(number, _back_end(request), owner=_owner(request))
         key = self._key(request, "issue", content=issue_request.content)
-        repeatable = Repeatable(key, lambda outcome: pack(self._issued(outcome)))
+        answer = KeyedAnswer(self._issued)
         try:
-            verification = await self._issuing.issue(issue_request, repeatable)
+            verification = await self._issuing.issue(issue_request, Repeatable(key, answer.packed))
         except KeptAnswer as kept:
             return unpack(kept.answer)
         request.log["verification_id"] = verification.id
-        return self._issued(verification)
+        return answer.response(verification)
 
     async def verify(self, request: Request, verification_id: VerificationId, body: CheckBody) -> Object | Response:
         """Check a code once. The answer is 200 whatever the verdict; only `approved` proves anything.
@@ -161,17 +161,15 @@ class VerificationEndpoints:
         Not before `resend_at`, or the answer is 429. The body is empty, or `{}`.
         """
         request.log["verification_id"] = _known_form(verification_id)
-        repeatable = Repeatable(
-            self._key(request, f"resend {verification_id}"),
-            lambda outcome: pack(self._resent(outcome, masked=request.is_front_end)),
-        )
+        answer = KeyedAnswer(partial(self._resent, masked=request.is_front_end))
+        repeatable = Repeatable(self._key(request, f"resend {verification_id}"), answer.packed)
         try:
             verification = await self._issuing.resend(
                 verification_id, repeatable, caller=_back_end(request), owner=_owner(request)
             )
         except KeptAnswer as kept:
             return unpack(kept.answer)
-        return self._resent(verification, masked=request.is_front_end)
+        return answer.response(verification)
 
     async def cancel(self, request: Request, verification_id: VerificationId) -> Object | Response:
         """End a pending verification. One that has ended already keeps its end, as the answer shows.
