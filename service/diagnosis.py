@@ -1,8 +1,8 @@
-"""`otp-service check`: what is wrong with the settings, Redis and Twilio, and how to fix it.
+"""`otp-service check`: finds errors in the settings, Redis and Twilio, and says how to fix them.
 
-It sends no message (`first_message` does) and changes nothing, but that it starts the embedded server where none runs;
-what it writes to Redis it takes away again. An `error` keeps the service from doing its work; a `warn` is a choice that
-an operator should have made on purpose.
+It sends no message (`first_message` does) and changes nothing: it deletes its test writes in Redis. If REDIS_URL is
+empty, it starts the embedded server. An `error` keeps the service from working; a `warn` is a risk that an operator
+should accept only on purpose.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ from service.store.health import RedisHealth
 from service.store.scripts import Scripts
 
 _OLDEST_REDIS = 7
-_CLOSE_SECONDS = 1.0  # clocks that NTP keeps are closer
-_APART_SECONDS = 30.0  # a person notices: codes are issued for a minute at least
+_CLOSE_SECONDS = 1.0  # clocks synchronised by NTP differ less
+_APART_SECONDS = 30.0  # people notice: codes may be valid for only a minute
 _MORE_LOOKS = 2
 _PAUSE_SECONDS = 0.2
 _PLANS_VERSION, _PLANS_OF = "9.0.43", date(2026, 11, 6)  # as in uv.lock
@@ -47,9 +47,9 @@ class Finding:
 
 
 async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Finding]:
-    """Look at everything; the findings come in the order in which they should be fixed.
+    """Run all checks. The findings are in the order in which to fix them.
 
-    `unread` are sentences about names that look like settings and are not.
+    `unread` are sentences about names that look like settings but are not.
     """
     missing = missing_to_serve(settings)
     findings = [Finding("error", sentence) for sentence in missing] or [Finding("ok", "The settings are complete.")]
@@ -70,29 +70,30 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
 
 def _choices(settings: Settings) -> list[Finding]:
     warnings = {
-        "OTP_PUBLIC_URL is not set: Twilio cannot report deliveries, nor bring home a SID whose answer was lost.": (
+        "OTP_PUBLIC_URL is not set: Twilio cannot report deliveries, nor SIDs whose response was lost.": (
             settings.otp_public_url is None
         ),
-        "OTP_REQUIRE_CLIENT_IP is off: callers may omit client_ip, and the limits by address then count nothing.": (
+        "OTP_REQUIRE_CLIENT_IP is off: if callers omit client_ip, no limit per address applies.": (
             not settings.otp_require_client_ip
         ),
-        "OTP_BRAND is still the example's: messages say “Your Acme code is …”.": settings.otp_brand == _EXAMPLE_BRAND,
+        "OTP_BRAND is still the example value: messages say “Your Acme code is …”.": settings.otp_brand
+        == _EXAMPLE_BRAND,
         "OTP_CORS_ORIGINS is set and OTP_TRUSTED_PROXIES is 0: behind a proxy all front ends share one limit.": (
             bool(settings.otp_cors_origins) and settings.otp_trusted_proxies == 0
         ),
-        "OTP_COUNTRIES is empty: every country may be sent to, the expensive ones too.": not settings.otp_countries,
-        "OTP_LIMIT_NUMBER is empty: one number may be sent any number of messages.": not settings.otp_limit_number,
-        "OTP_LIMIT_FAILED_CHECKS is empty: new codes to guess at are sent until 100 checks in a row have failed.": (
+        "OTP_COUNTRIES is empty: every country may be sent to, including expensive ones.": not settings.otp_countries,
+        "OTP_LIMIT_NUMBER is empty: one number may receive any number of messages.": not settings.otp_limit_number,
+        "OTP_LIMIT_FAILED_CHECKS is empty: a number gets new codes to guess until 100 checks in a row have failed.": (
             not settings.otp_limit_failed_checks
         ),
-        "OTP_TEST_NUMBERS is set: who knows one and its code is approved as it. List none that anybody owns.": (
+        "OTP_TEST_NUMBERS is set: who knows one and its code is approved. List no number that can have an owner.": (
             bool(settings.otp_test_numbers)
         ),
-        "OTP_LIMIT_DAY is empty: nothing caps the bill of a day.": not settings.otp_limit_day,
-        "OTP_PUBLIC_URL is plain http or no public host: for development only, Twilio will not call it.": (
+        "OTP_LIMIT_DAY is empty: nothing caps the daily bill.": not settings.otp_limit_day,
+        "OTP_PUBLIC_URL is plain http, or its host is not public: Twilio does not call it.": (
             not settings.is_twilio_played and is_for_development(settings.otp_public_url)
         ),
-        "TWILIO_BASE_URL is set: TWILIO_EDGE and TWILIO_REGION count for nothing beside it.": (
+        "TWILIO_BASE_URL is set, so TWILIO_EDGE and TWILIO_REGION are ignored.": (
             settings.twilio_base_url is not None and bool(settings.twilio_edge or settings.twilio_region)
         ),
     }
@@ -100,7 +101,7 @@ def _choices(settings: Settings) -> list[Finding]:
 
 
 def _descriptors(settings: Settings) -> list[Finding]:
-    """Look at the limit of this process, which is that of `serve` when both are started alike."""
+    """Check the limit of this process. It is that of `serve` if both are started in the same way."""
     raise_limit()
     few = few_descriptors(settings)
     if few is None:
@@ -113,64 +114,66 @@ def _descriptors(settings: Settings) -> list[Finding]:
 
 
 def numbering_plans(today: date, version: str = phonenumbers.__version__) -> Finding:
-    """Tell how old the library's numbering plans are: it holds no date, so what is known is that of our release."""
+    """Say how old the numbering plans are. The library has no date, so only that of the locked version is known."""
     plans = f"The numbering plans are those of phonenumbers {version}"
     if version != _PLANS_VERSION:
         return Finding("ok", f"{plans}; this release was made with {_PLANS_VERSION}, of {_PLANS_OF}.")
     days = (today - _PLANS_OF).days
     if days <= _OLDEST_PLANS_DAYS:
         return Finding("ok", f"{plans}, of {_PLANS_OF}.")
-    advice = "Upgrade, or name new prefixes in OTP_EXTRA_PREFIXES"
-    return Finding("warn", f"{plans}, {days} days old: numbers that are newer are refused. {advice}.")
+    advice = "Upgrade, or add new prefixes to OTP_EXTRA_PREFIXES"
+    return Finding("warn", f"{plans}, {days} days old: newer numbers are refused. {advice}.")
 
 
 async def _redis(scripts: Scripts, url: str | None) -> list[Finding]:
-    """Look whether Redis does the work, and then how it is set up."""
+    """Check that Redis works, and then its clocks and configuration."""
     findings = await _work(scripts)
     asked_at = time.time()
     try:
         infos = [_fields(info) for info in await scripts.everywhere("INFO")]
     except StoreUnavailable as away:
-        # What keeps Redis from working is said already, partition by partition.
+        # The findings already name what keeps Redis from working, for each partition.
         if away.cause is StoreCause.NO_PERMISSION or not findings:
-            findings.append(Finding("warn", f"Redis: its setup is not looked at, INFO fails: {away.fault.sentence}"))
+            findings.append(
+                Finding("warn", f"Redis: its configuration was not checked, because INFO fails: {away.fault.sentence}")
+            )
         return findings
     clocks = primary_clocks(infos, asked_at=asked_at)
     replicas, silent = ([], []) if url is None else await replica_clocks(url, infos)
-    findings += [Finding("warn", f"Redis: {name} does not answer, so its clock is not looked at.") for name in silent]
+    findings += [Finding("warn", f"Redis: {name} does not answer, so its clock was not checked.") for name in silent]
     return findings + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
 
 
 def _clocks(clocks: Sequence[Clock]) -> list[Finding]:
-    """Compare the clocks of all nodes with each other, and with this machine's."""
+    """Compare the clocks of all nodes with each other and with that of this machine."""
     findings = []
     fast, slow = (pick(clocks, key=lambda clock: clock.lead_seconds) for pick in (max, min))
     apart = fast.lead_seconds - slow.lead_seconds - fast.within_seconds - slow.within_seconds
     if apart > _CLOSE_SECONDS:
         text = (
-            f"Redis: the clock of {fast.node} is {apart:.0f} s ahead of that of {slow.node}. After a failover to the "
-            "one ahead, codes on their way expire so much earlier; to the one behind, numbers stay closed and "
-            "confirmations wait for so much longer. Keep all nodes by NTP."
+            f"Redis: the clock of {fast.node} is {apart:.0f} s ahead of that of {slow.node}. A failover to the first "
+            "would end codes that much earlier; a failover to the second would make limits and confirmations wait that "
+            "much longer. Synchronise all nodes by NTP."
         )
         findings.append(Finding("error" if apart > _APART_SECONDS else "warn", text))
     off = min(abs(clock.lead_seconds) - clock.within_seconds for clock in clocks)
     if off > _CLOSE_SECONDS:
         text = (
-            f"The clock of this machine is {off:.0f} s off Redis's, by which all is timed: no code or limit suffers, "
-            "but the times in the log do, and certificates may be refused. Keep both by NTP."
+            f"The clock of this machine is {off:.0f} s off that of Redis. Codes and limits use the clock of Redis, but "
+            "the times in the log are wrong, and certificates may be refused. Synchronise both by NTP."
         )
         findings.append(Finding("warn", text))
     return findings
 
 
 async def _work(scripts: Scripts) -> list[Finding]:
-    """Write as an issue and a check do in every partition; a silence is met again, until its reason is known."""
+    """Write as an issue and a check do, in every partition. After a time-out, look again: the cause may be clearer."""
     look = RedisHealth(scripts)
     health = await look.look()
     for _ in range(_MORE_LOOKS):
         if not {fault.cause for fault in health.faults.values()} & {StoreCause.TIMEOUT, StoreCause.CONNECTION_LOST}:
             break
-        await asyncio.sleep(_PAUSE_SECONDS)  # a failure to connect is believed for a moment
+        await asyncio.sleep(_PAUSE_SECONDS)  # the client caches a failure to connect for a moment
         health = await look.look()
     findings = [
         Finding("error", f"Redis, {_named(partitions)}: {fault.cause}. {fault.sentence}")
@@ -191,7 +194,7 @@ def _named(partitions: Sequence[str]) -> str:
 
 
 def _setup(infos: Sequence[Mapping[str, str]], *, is_embedded: bool) -> list[Finding]:
-    """Check the setup of every primary: one that evicts, or forgets, is enough to harm."""
+    """Check the configuration of every primary: one that evicts or loses data is enough to do harm."""
     versions = {info.get("valkey_version") or info.get("redis_version", "0") for info in infos}
     findings = [
         Finding("error", f"Redis {version} is too old: use Redis 7 or Valkey.")
@@ -199,13 +202,13 @@ def _setup(infos: Sequence[Mapping[str, str]], *, is_embedded: bool) -> list[Fin
         if int(version.split(".")[0]) < _OLDEST_REDIS
     ]
     if any(info.get("aof_enabled") != "1" for info in infos):
-        forgets = "Redis keeps no append-only file: a crash forgets codes and entries. Set appendonly yes."
+        forgets = "Redis has no append-only file: a crash loses codes and confirmations. Set appendonly yes."
         findings.append(Finding("warn", forgets))
     if any(info.get("maxmemory_policy", "noeviction") != "noeviction" for info in infos):
-        evicts = "Redis evicts keys, and an evicted counter is free guesses. Set maxmemory-policy noeviction."
+        evicts = "Redis evicts keys. Without its counter, a code can be guessed. Set maxmemory-policy noeviction."
         findings.append(Finding("error", evicts))
     if is_embedded:
-        findings.append(Finding("ok", "REDIS_URL is empty: the embedded server is used, for one machine."))
+        findings.append(Finding("ok", "REDIS_URL is empty: the embedded server is used, on this machine only."))
     return [*findings, Finding("ok", f"Redis answers (version {', '.join(sorted(versions))}).")]
 
 

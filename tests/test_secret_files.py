@@ -142,7 +142,7 @@ def test_a_link_to_nothing_stops_the_start(folder):
 def test_what_is_no_text_stops_the_start_without_a_byte_of_it(folder):
     """A binary key is refused in a sentence that shows none of it."""
     (folder / "otp_index_key").write_bytes(b"\xc3\x28" * 16)
-    assert refusal() == f"OTP_INDEX_KEY: {folder / 'otp_index_key'} cannot be read (it is no text in UTF-8)."
+    assert refusal() == f"OTP_INDEX_KEY: {folder / 'otp_index_key'} cannot be read (it is not UTF-8 text)."
 
 
 def test_a_file_of_somebody_else_stops_the_start(monkeypatch):

@@ -1,5 +1,5 @@
-"""The settings: read once, checked together, and handed to each part as a small policy.
+"""The settings: read once, validated together, and passed to each part as a small policy.
 
-`settings` lists all settings, `forms` parses them, `secret_files` reads those that are in files, and `policies` turns
-them into the policy of each part.
+`settings` lists all settings; `forms`, `number_forms` and `web_addresses` parse their values; `env_file` reads `.env`;
+`secret_files` reads secrets in files; `policies` builds the policies.
 """

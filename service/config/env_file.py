@@ -1,9 +1,9 @@
-"""Reads the file `.env`, and says whether it can be read and which of its names are not settings.
+"""Reads `.env`, and finds names that look like settings but are not.
 
-Values are taken as they are written: `${NAME}` in one stands for itself, since a secret may contain it.
+Values are not expanded: `${NAME}` stays as it is, since a secret may contain it.
 
-A file in UTF-16, as some editors save it, or without read permission stops the start with a sentence. A misspelt name
-does not, because other programs have settings too. `check` warns of names that look like ours.
+A file that cannot be read, or is not UTF-8 (some editors save UTF-16), stops the start with one sentence. An unknown
+name does not, because other programs have settings too; `check` warns of names that look like ours.
 """
 
 import codecs
@@ -20,7 +20,7 @@ from service.config import secret_files
 ENV_FILE = Path(".env")
 ENV_ENCODING = "utf-8-sig"  # UTF-8, with or without a byte order mark
 _OURS = re.compile(r"(OTP|TWILIO)_\w+")
-# Kubernetes gives each pod the addresses of its services: OTP_SERVICE_HOST for one that is called otp.
+# Kubernetes sets the addresses of services in each pod: OTP_SERVICE_HOST for a service named otp.
 _KUBERNETES = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?")
 
 
@@ -29,7 +29,7 @@ class EnvFileRefused(Exception):
 
 
 def read_env_file(path: Path | None) -> dict[str, str]:
-    """Give the values in the file by name, in lower case. Raises `EnvFileRefused` when it cannot be read."""
+    """Return the values in the file by name, in lower case. Raises `EnvFileRefused` if it cannot be read."""
     _refuse_unreadable(path)
     if path is None or not path.exists() or path.is_dir():
         return {}
@@ -38,7 +38,7 @@ def read_env_file(path: Path | None) -> dict[str, str]:
 
 
 def _refuse_unreadable(path: Path | None) -> None:
-    """Raise `EnvFileRefused` when there is a file that cannot be read as UTF-8."""
+    """Raise `EnvFileRefused` if the file exists but cannot be read as UTF-8."""
     if path is None or not path.exists() or path.is_fifo():
         return
     try:
@@ -50,13 +50,13 @@ def _refuse_unreadable(path: Path | None) -> None:
     try:
         content.decode()
     except UnicodeDecodeError:
-        raise EnvFileRefused(f"{path} is no text in UTF-8. Save it as UTF-8.") from None
+        raise EnvFileRefused(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
 
 
 def unread_names(settings: Collection[str], *, secrets_dir: str | None, env_file: Path = ENV_FILE) -> list[str]:
-    """List, in sentences, names in the environment, `.env` and the secrets folder that look like settings but are not.
+    """List names in the environment, `.env` and the secrets folder that look like settings but are not.
 
-    `settings` are the names that are read, in upper case.
+    Each item is a sentence. `settings` has the names of all settings, in upper case.
     """
     folder = Path(secrets_dir).expanduser() if secrets_dir else secret_files.USUAL_FOLDER
     places = {
@@ -65,7 +65,7 @@ def unread_names(settings: Collection[str], *, secrets_dir: str | None, env_file
         "the folder of secrets": [path.name for path in folder.iterdir()] if folder.is_dir() else [],
     }
     return [
-        f"{name} in {place} is no setting: nothing reads it.{_suggestion(name, settings)}"
+        f"{name} in {place} is not a setting and is ignored.{_suggestion(name, settings)}"
         for place, names in places.items()
         for name in sorted({name.upper() for name in names})
         if _OURS.fullmatch(name) and name not in settings and not _KUBERNETES.fullmatch(name)

@@ -1,7 +1,7 @@
-"""Parses the text of settings: spans, lists, limits, switches, secrets and SIDs.
+"""Parses the values of settings: durations, lists, limits, switches, secrets and SIDs.
 
-Each form refuses invalid text with a sentence that does not repeat it. Empty text means no value for an optional
-setting, an empty list, or a limit that is off. Values that already have the right type pass unchanged.
+Invalid text is refused with a sentence that does not repeat it. Empty text means no value for an optional setting, an
+empty list, or no limit. Values that already have the right type are not changed.
 """
 
 import re
@@ -20,11 +20,11 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _LEAST_SECRET_CHARACTERS = 32
 _LEAST_DISTINCT_CHARACTERS = 8
-# Long words only: a random key must not be taken for a placeholder by chance.
+# Long words only, so that no random key contains one by chance.
 _PLACEHOLDER = re.compile(r"change|example|placeholder|secret|your[-_ ]|<|>", re.IGNORECASE)
-# A number, a short code, or a name with a letter in it: Twilio's own alphabet for those.
+# A number, a short code, or a name with at least one letter, in the characters that Twilio allows.
 _SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 +\-_&]{1,11}")
-# What people write for a region, where its code is another one.
+# What people often write instead of the code of a region.
 _LIKELY = {
     "UK": "GB", "EN": "GB", "GBR": "GB", "USA": "US", "EL": "GR", "GRC": "GR", "DEU": "DE", "GER": "DE", "AUT": "AT",
     "CHE": "CH", "SUI": "CH", "FRA": "FR", "ESP": "ES", "ITA": "IT", "NLD": "NL", "NED": "NL", "BEL": "BE", "IRL": "IE",
@@ -33,16 +33,16 @@ _LIKELY = {
     "UAE": "AE", "KSA": "SA", "RSA": "ZA", "ZAF": "ZA", "UKR": "UA", "TUR": "TR", "ISR": "IL", "SGP": "SG", "HKG": "HK",
     "KOR": "KR", "PRI": "PR", "SU": "RU", "YU": "RS", "AN": "CW", "ZR": "CD", "TP": "TL", "BU": "MM",
 }  # fmt: skip
-NEW_SECRET = "Make one with: openssl rand -base64 32"  # noqa: S105 - how to make one
+NEW_SECRET = "Make one with: openssl rand -base64 32"  # noqa: S105 - an instruction, not a secret
 
 
 def bare(value: Any) -> Any:
-    """Drop white space around a text, and the byte order mark that editors put before it."""
+    """Strip white space, and the byte order mark that some editors add."""
     return value.strip().removeprefix("\ufeff").strip() if isinstance(value, str) else value
 
 
 def is_sid(kind: str, text: str) -> bool:
-    """Tell whether a text has the form of a Twilio SID of this kind."""
+    """Return whether the text has the form of a Twilio SID of this kind."""
     return re.fullmatch(f"{kind}[0-9a-fA-F]{{32}}", text) is not None
 
 
@@ -50,7 +50,7 @@ def _parse_span(value: Any) -> Any:
     """Read `10m`, `1h`, `90s` or plain seconds."""
     match = re.fullmatch(r"([0-9]{1,7})([smhd]?)", str(value).strip())
     if match is None:
-        raise ValueError("write a span such as 90s, 10m or 1h")
+        raise ValueError("write a duration such as 90s, 10m or 1h")
     return int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
 
 
@@ -70,11 +70,11 @@ def _parse_switch(value: Any) -> Any:
 
 
 def _parse_proxies(value: Any) -> Any:
-    """Read the number of proxies. Names, networks and `*` are refused: a caller could pass for a proxy."""
+    """Read the number of proxies. Names, networks and `*` are refused, because a caller could pose as a proxy."""
     if re.fullmatch("[0-9]{1,2}", str(value).strip()) is None:
         raise ValueError(
-            "write how many proxies append to X-Forwarded-For, such as 1; it takes no address and no *, "
-            "which would let every caller choose its own address"
+            "write how many proxies append to X-Forwarded-For, such as 1; addresses and * are not allowed, "
+            "because every caller could then choose its own address"
         )
     return int(value)
 
@@ -95,14 +95,14 @@ def _read_folder(value: Any) -> Any:
 
 def _check_countries(countries: tuple[str, ...]) -> tuple[str, ...]:
     unknown = [country for country in countries if country not in REGIONS]
-    # A few letters hold no secret, and an operator wants to know which of twenty was wrong.
+    # Two or three letters are no secret, and the operator must know which of twenty was wrong.
     named = [country for country in unknown if re.fullmatch("[A-Za-z]{2,3}", country)]
     likely = [f"{country}: write {_LIKELY.get(country.upper(), country.upper())}" for country in named
               if country.upper() in _LIKELY or country.upper() in REGIONS]  # fmt: skip
     if unknown:
         which = f" ({', '.join(likely or named)})" if named else ""
         raise ValueError(
-            f"it holds what is no region{which}; write two-letter regions such as US,CA,DE, "
+            f"it contains unknown regions{which}; write two-letter codes such as US,CA,DE, "
             "or leave it empty to allow every country"
         )
     return countries
@@ -110,34 +110,34 @@ def _check_countries(countries: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_place(text: str) -> str:
     if re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", text.lower()) is None:
-        raise ValueError("write a name as Twilio gives it: small letters, digits and hyphens")
+        raise ValueError("write a name from Twilio's documentation: lower-case letters, digits and hyphens")
     return text.lower()
 
 
 def _check_sender(text: str) -> str:
     if _SENDER.fullmatch(text) is None:
         raise ValueError(
-            "write an E.164 number, a short code, or a sender name of at most 11 letters, digits, blanks and - + _ & "
-            "with a letter among them"
+            "write an E.164 number, a short code, or a sender name of at most 11 letters, digits, spaces and - + _ & "
+            "with at least one letter"
         )
     return text
 
 
 def _check_token(token: SecretStr) -> SecretStr:
-    """Refuse what no Twilio token has: spaces or line breaks inside, or quotes around it."""
+    """Refuse characters that no Twilio token has: spaces, line breaks and quotes."""
     if re.fullmatch(r"[!#-&(-~]+", token.get_secret_value()) is None:
-        raise ValueError("a token holds no blank, line break or quote; several stand with commas between them")
+        raise ValueError("a token must not contain spaces, line breaks or quotes; separate several tokens by commas")
     return token
 
 
 def _check_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if len(text) < _LEAST_SECRET_CHARACTERS or len(set(text)) < _LEAST_DISTINCT_CHARACTERS or _PLACEHOLDER.search(text):
-        raise ValueError(f"it holds a placeholder, or a key under {_LEAST_SECRET_CHARACTERS} characters. {NEW_SECRET}")
+        raise ValueError(f"it is a placeholder, or has fewer than {_LEAST_SECRET_CHARACTERS} characters. {NEW_SECRET}")
     if not text.isprintable():
-        raise ValueError("a key stands on one line; several keys stand with commas between them")
+        raise ValueError("a key must be on one line; separate several keys by commas")
     if text[0] == text[-1] and text[0] in "\"'":
-        raise ValueError("it stands in quotes, which would be a part of the key; leave them out")
+        raise ValueError("it is in quotes, which would be part of the key; remove them")
     return key
 
 
@@ -159,7 +159,7 @@ def _sid(kind: str) -> AfterValidator:
 
 
 def one_of(*words: str) -> AfterValidator:
-    """Accept one of some words, in either case."""
+    """Accept one of these words, in either case."""
 
     def check(text: str) -> str:
         if text.lower() not in words:

@@ -16,18 +16,18 @@ def _parts(text: str) -> list[str]:
 
 
 def _parse_test_numbers(value: Any) -> Any:
-    """Read `number:code,number:code`; errors repeat neither a number nor a code."""
+    """Read `number:code,number:code`. Errors repeat neither a number nor a code."""
     if not isinstance(value, str):
         return value
     pairs = [part.split(":") for part in _parts(value)]
     try:
         fixed = [(canonical_number(number), digits) for number, digits in pairs if re.fullmatch(code.PATTERN, digits)]
-    except (InvalidNumber, ValueError):  # the second for what is no pair
+    except (InvalidNumber, ValueError):  # ValueError: not a pair
         fixed = []
     if len(fixed) != len(pairs):
         raise ValueError("write numbers in E.164 with codes of 4 to 8 digits, such as +14155550100:493027")
     if len({number for number, _ in fixed}) != len(fixed):
-        raise ValueError("it names a number twice; one code per number")
+        raise ValueError("it contains a number twice; give each number one code")
     return tuple(fixed)
 
 
@@ -36,7 +36,7 @@ def _parse_line_types(value: Any) -> Any:
         return value
     line_types = _parts(value.lower()) or list(LineType)
     if not set(line_types) <= set(LineType):
-        raise ValueError(f"write some of {','.join(LineType)}")
+        raise ValueError(f"choose from {','.join(LineType)}")
     return tuple(map(LineType, line_types))
 
 
@@ -45,7 +45,7 @@ def _parse_extra_prefixes(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     pairs = [tuple(part.split(":")) for part in _parts(value)]
-    if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004 - a prefix and a region
+    if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004 - prefix and region
         raise ValueError("write prefixes with their regions, such as +1621:US")
     for prefix, region in pairs:
         check_prefix(prefix, region)

@@ -1,6 +1,6 @@
-"""What the settings come to: the keys, the Twilio account, and one small policy for each part.
+"""Builds the keys, the Twilio account and one small policy for each part from the settings.
 
-No part reads the settings itself: each receives what concerns it, frozen and in its own words.
+No part reads the settings itself: each receives a frozen policy with only the values that it needs.
 """
 
 from typing import NamedTuple
@@ -22,14 +22,14 @@ from service.store.verifications import RecordPolicy
 
 
 class FewDescriptors(NamedTuple):
-    """Too few file descriptors for what the settings ask for."""
+    """The number of file descriptors is too low for the settings."""
 
     descriptors: int
     connections: int
 
 
 def new_keyring(settings: Settings) -> Keyring:
-    """Derive all keys. The settings must have both secrets (`settings.missing_secrets` says so in sentences)."""
+    """Derive all keys. Both secrets must be set; `settings.missing_secrets` lists those that are not."""
     if settings.otp_index_key is None:
         raise ValueError("OTP_INDEX_KEY is not set")
     return Keyring(
@@ -39,7 +39,7 @@ def new_keyring(settings: Settings) -> Keyring:
 
 
 def twilio_account(settings: Settings) -> TwilioAccount:
-    """Say how to reach Twilio: an API key when there is one, else the newest Auth Token."""
+    """Return how to reach Twilio: with the API key if there is one, otherwise with the newest Auth Token."""
     if settings.twilio_api_key is not None and settings.twilio_api_secret is not None:
         username, password = settings.twilio_api_key, settings.twilio_api_secret.get_secret_value()
     else:
@@ -61,13 +61,13 @@ def twilio_account(settings: Settings) -> TwilioAccount:
 
 
 def signing_secrets(settings: Settings) -> tuple[list[str], list[str]]:
-    """Give what Twilio may sign its callbacks with: the Auth Tokens and the SharedKeys."""
+    """Return the secrets that may sign Twilio's callbacks: the Auth Tokens and the SharedKeys."""
     tokens, keys = settings.twilio_auth_token, settings.twilio_webhook_keys
     return [token.get_secret_value() for token in tokens], [key.get_secret_value() for key in keys]
 
 
 def record_policy(settings: Settings) -> RecordPolicy:
-    """Say how records live and what a check may cost."""
+    """Return the lifetime of records, and the limits that the scripts apply."""
     return RecordPolicy(
         late_window_seconds=settings.otp_late_window,
         max_attempts=settings.otp_max_attempts,
@@ -80,12 +80,12 @@ def record_policy(settings: Settings) -> RecordPolicy:
 
 
 def confirm_policy(settings: Settings) -> ConfirmPolicy:
-    """Say how many hands the worker has; its patience is its own."""
+    """Return how many confirmations the worker posts at once."""
     return ConfirmPolicy(in_flight=descriptor_shares(settings).confirmations)
 
 
 def descriptor_shares(settings: Settings) -> Shares:
-    """Say how many descriptors of this process each part may use."""
+    """Return how many descriptors each part of this process may use."""
     return share_out(
         descriptor_limit(),
         connections=settings.otp_max_connections,
@@ -95,19 +95,19 @@ def descriptor_shares(settings: Settings) -> Shares:
 
 
 def few_descriptors(settings: Settings) -> FewDescriptors | None:
-    """Say how many descriptors there are, and for how many connections, if that is too few."""
+    """Return the number of descriptors, and of connections that they allow, if there are too few."""
     shares = descriptor_shares(settings)
     return None if shares.is_enough else FewDescriptors(descriptor_limit(), shares.connections)
 
 
 def lookup_policy(settings: Settings) -> LookupPolicy | None:
-    """Say how lost messages are looked for; None where Twilio keeps no text, or no number, to know them by."""
+    """Return how to search for lost messages, or None if Twilio does not keep the texts or numbers to find them by."""
     keeps_all = settings.otp_content_retention != "discard" and settings.otp_address_retention != "obfuscate"
     return LookupPolicy() if keeps_all else None
 
 
 def limit_policy(settings: Settings) -> LimitPolicy:
-    """Say which limits are shared."""
+    """Return the limits that several numbers share."""
     return LimitPolicy(
         client_ip=settings.otp_limit_ip,
         api_key=settings.otp_limit_key,
@@ -120,12 +120,12 @@ def limit_policy(settings: Settings) -> LimitPolicy:
 
 
 def new_secrets(settings: Settings) -> Secrets:
-    """Say how the secrets of sends are drawn."""
+    """Return the source of secrets."""
     return Secrets(dict(settings.otp_test_numbers))
 
 
 def issue_policy(settings: Settings, secrets: Secrets) -> IssuePolicy:
-    """Say what a new verification is like, and where it may go."""
+    """Return the defaults of a verification, and the numbers that codes may be sent to."""
     return IssuePolicy(
         code_length=settings.otp_code_length,
         ttl_seconds=settings.otp_code_ttl,
@@ -135,7 +135,7 @@ def issue_policy(settings: Settings, secrets: Secrets) -> IssuePolicy:
 
 
 def new_connections(settings: Settings, event_log: EventLog) -> Connections:
-    """Bound the connections of this process. Behind proxies all come from these, so a peer may have all."""
+    """Limit the connections of this process. A proxy may hold all of them; a direct client half of them."""
     most = descriptor_shares(settings).connections
     default = most if settings.otp_trusted_proxies else most // 2
     return Connections(

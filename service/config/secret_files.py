@@ -1,11 +1,10 @@
-"""Settings from files: one file per setting in a folder, as Docker, Kubernetes and systemd hand secrets over.
+"""Reads settings from files: one file per setting in a folder, as Docker, Kubernetes and systemd provide secrets.
 
-A file is named like its setting, in either case, and holds its value; white space around it, and a byte order mark
-before it, is none of it. Other
-files are left alone, and an empty one sets nothing. Where a setting has a value in a file and another one in the
-environment or `.env`, nobody can know which was meant (a rotated key that changes nothing is the worst guess): that
-stops the start. So does a file that cannot be read; pydantic-settings' own source would warn and go on without it.
-No sentence from here holds a value.
+A file is named like its setting, in either case, and contains its value; surrounding white space and a byte order mark
+are stripped. Other files are ignored, and an empty file sets nothing. If a file and the environment or `.env` have
+different values for a setting, the start fails, because either could be the outdated one: a rotated key must not stay
+in use unnoticed. It also fails if a file cannot be read; pydantic-settings' own source would only warn. Error texts
+never contain a value.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,9 +21,9 @@ class SecretFilesRefused(Exception):
 
 
 def read_secret_files(named: str, *, settings: Collection[str], elsewhere: Mapping[str, Any]) -> dict[str, str]:
-    """Read the files that are named like one of `settings`, from the folder `named` or the usual one.
+    """Read the files named like one of `settings`, from the folder `named` or the usual one.
 
-    `elsewhere` holds what the environment and `.env` say; an empty value there counts as none.
+    `elsewhere` has the values from the environment and `.env`; an empty one counts as not set.
     """
     found: dict[str, str] = {}
     for path in _files(named):
@@ -36,7 +35,7 @@ def read_secret_files(named: str, *, settings: Collection[str], elsewhere: Mappi
         value = _read(path)
         if value and bare(str(elsewhere.get(name) or value)) != value:
             raise SecretFilesRefused(
-                f"{name.upper()}: {path} holds one value and the environment or .env another. Keep one."
+                f"{name.upper()}: {path} has one value, and the environment or .env another. Keep one."
             )
         if value:
             found[name] = value
@@ -50,7 +49,7 @@ def _files(named: str) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as failure:
-        place = "the folder it names" if named else folder  # what was named may be a secret in the wrong place
+        place = "the folder it names" if named else folder  # the setting may contain a secret by mistake
         raise SecretFilesRefused(
             f"OTP_SECRETS_DIR: {place} cannot be listed ({failure.strerror}). Name one that this user can read."
         ) from None
@@ -62,5 +61,5 @@ def _read(path: Path) -> str:
     except OSError as failure:
         reason = failure.strerror
     except UnicodeDecodeError:
-        reason = "it is no text in UTF-8"  # the library's own words would show a byte of it
+        reason = "it is not UTF-8 text"  # the text of the exception would contain a byte of it
     raise SecretFilesRefused(f"{path.name.upper()}: {path} cannot be read ({reason}).")

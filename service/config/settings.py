@@ -1,8 +1,8 @@
 """Settings: the environment, `.env` and secret files, read once and validated together.
 
-Every setting is a field here, a line in `.env.example` and a row in `docs/settings.md`; a test keeps the
-three in step. Contradictions and placeholder secrets stop the start with a sentence that says what
-to set. The rules receive small policies made from this, never the settings themselves.
+Every setting is a field here, a line in `.env.example` and a row in `docs/settings.md`; a test compares the three.
+Contradictions and placeholder secrets stop the start with a sentence that says what to set. The rules receive small
+policies built from the settings, never the settings themselves.
 """
 
 from pathlib import Path
@@ -30,10 +30,10 @@ from service.core.phone import (
 from service.core.texts.segments import check_brand
 from service.redis_client.connecting import read_url
 
-# A region's address holds its edge: the one without ended on 2026-04-28 (API Domain Migration Guide).
+# The host name of a region contains its edge; host names without one ended on 2026-04-28 (API Domain Migration Guide).
 EDGES = {"us1": "ashburn", "ie1": "dublin", "au1": "sydney"}
 
-_IN_ENV_FILE = "in_env_file"  # the values of `.env`, handed over like a setting and ignored as one
+_IN_ENV_FILE = "in_env_file"  # passes the values of `.env` to the sources; it is not a setting
 
 
 class SettingsRefused(Exception):
@@ -44,9 +44,9 @@ class Settings(BaseSettings):
     """Everything an operator can set."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
-    is_isolated: ClassVar[bool] = False  # hears neither the environment nor a file
+    is_isolated: ClassVar[bool] = False  # reads neither the environment nor files
 
-    redis_url: Optional = Field(None, repr=False)  # may hold a password
+    redis_url: Optional = Field(None, repr=False)  # may contain a password
 
     twilio_account_sid: forms.AccountSid = None
     twilio_auth_token: forms.Tokens = ()
@@ -86,13 +86,15 @@ class Settings(BaseSettings):
     otp_test_numbers: number_forms.TestNumbers = Field((), repr=False)
     otp_allow_test_numbers: Switch = False
     otp_trusted_proxies: forms.Proxies = Field(0, ge=0, le=10)
-    otp_max_in_flight: int = Field(256, ge=2, le=10_000)  # 256 checks of 0.07 ms: whoever gets in waits about 18 ms
+    otp_max_in_flight: int = Field(256, ge=2, le=10_000)  # 256 checks of 0.07 ms: none waits longer than about 18 ms
     otp_sends_in_flight: int = Field(128, ge=1, le=10_000)
     otp_confirmations_in_flight: int = Field(32, ge=1, le=10_000)
     otp_max_connections: Count = Field(None, ge=8, le=60_000)
     otp_max_connections_per_peer: Count = Field(None, ge=4, le=60_000)
-    otp_drain_seconds: Span = Field(4, ge=0, le=300)  # over 3 s, after which the proxies of deploy/ close idle ones
-    otp_keep_alive: Span = Field(75, ge=5, le=3600)  # over the 60 s of the usual load balancers
+    otp_drain_seconds: Span = Field(
+        4, ge=0, le=300
+    )  # more than the 3 s for which the proxies in deploy/ keep idle connections
+    otp_keep_alive: Span = Field(75, ge=5, le=3600)  # more than the 60 s of most load balancers
     otp_cors_origins: forms.Origins = ()
     otp_risk_check: Annotated[Optional, forms.one_of("enable", "disable")] = "enable"
     otp_content_retention: Annotated[Optional, forms.one_of("retain", "discard")] = None
@@ -106,26 +108,26 @@ class Settings(BaseSettings):
 
     @property
     def is_twilio_played(self) -> bool:
-        """Tell whether messages go to a simulator on this machine."""
+        """Whether messages go to a simulator on this machine."""
         return is_loopback(urlsplit(self.twilio_base_url or "").hostname)
 
     @property
     def numbers(self) -> NumberPolicy:
-        """Which numbers codes are sent to."""
+        """The numbers that codes may be sent to."""
         return NumberPolicy(
             frozenset(self.otp_countries), frozenset(self.otp_line_types), dict(self.otp_extra_prefixes)
         )
 
     @classmethod
-    def settings_customise_sources(  # the names are the library's
+    def settings_customise_sources(  # the names are those of the library
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `env_file` says why not this one
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `secret_files` says why not this one
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by `env_file`
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by `secret_files`
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Prefer what the caller gives, then files, then the environment, then `.env`."""
+        """Order the sources: arguments, then files, then the environment, then `.env`."""
         if cls.is_isolated:
             return (init_settings,)
         in_env_file = init_settings().get(_IN_ENV_FILE, {})
@@ -138,7 +140,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _is_bare(cls, value: Any) -> Any:
-        """Strip every value alike, wherever it comes from: a secret that moves must not change."""
+        """Strip values from every source alike, so that a secret stays the same if it moves to another source."""
         return forms.bare(value)
 
     @field_validator("redis_url")
@@ -160,7 +162,7 @@ class Settings(BaseSettings):
             raise ValueError("set TWILIO_EDGE too: Twilio has no address for this TWILIO_REGION alone")
         if self.otp_index_key in self.otp_secret_keys:
             raise ValueError(
-                "OTP_INDEX_KEY must differ from OTP_SECRET_KEYS: the one stays for ever, the others rotate"
+                "OTP_INDEX_KEY must differ from OTP_SECRET_KEYS, because it never changes and they are rotated"
             )
         return self
 
@@ -168,14 +170,16 @@ class Settings(BaseSettings):
     def _test_numbers_are_meant(self) -> Self:
         if self.otp_test_numbers and not (self.otp_allow_test_numbers or self.is_twilio_played):
             raise ValueError(
-                "OTP_TEST_NUMBERS lets in whoever knows a number and its code; "
-                "empty it, or set OTP_ALLOW_TEST_NUMBERS=true to have it without TWILIO_BASE_URL on loopback"
+                "OTP_TEST_NUMBERS approves anyone who knows a number and its code; leave it empty, "
+                "or set OTP_ALLOW_TEST_NUMBERS=true to allow it without TWILIO_BASE_URL on loopback"
             )
         for number, _ in self.otp_test_numbers:
             try:
                 parse_number(number, self.numbers)
             except (InvalidNumber, CountryNotAllowed, LineTypeNotAllowed) as refusal:
-                raise ValueError(f"OTP_TEST_NUMBERS has a number that no code is issued for: {refusal}") from None
+                raise ValueError(
+                    f"OTP_TEST_NUMBERS contains a number that no code can be issued for: {refusal}"
+                ) from None
         return self
 
 
@@ -187,12 +191,12 @@ class _IsolatedSettings(Settings):
 
 
 def isolated_settings(**values: Any) -> Settings:
-    """Make settings from values alone, for the demo and for tests; what is not given has its default."""
+    """Build settings from these values and the defaults only, for the demo and for tests."""
     return _IsolatedSettings(**values)
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read files, environment and `.env`. Raises `SettingsRefused` naming each wrong setting, never its value."""
+    """Read files, environment and `.env`. Raises `SettingsRefused`, which names each invalid setting, not its value."""
     try:
         overrides[_IN_ENV_FILE] = read_env_file(overrides.pop("_env_file", ENV_FILE))
         return Settings(**overrides)
@@ -203,21 +207,23 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def missing_to_serve(settings: Settings) -> list[str]:
-    """List, in sentences, what must be set before real messages can be sent."""
+    """List what must be set before messages can be sent, as sentences."""
     missing = []
     if settings.twilio_account_sid is None:
         missing.append("Set TWILIO_ACCOUNT_SID to your account's SID (AC and 32 hex digits).")
     if not settings.twilio_auth_token and settings.twilio_api_key is None:
         missing.append("Set TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and TWILIO_API_SECRET.")
     if not settings.twilio_messaging_service_sid and not settings.twilio_from:
-        missing.append("Set TWILIO_MESSAGING_SERVICE_SID (MG…) or TWILIO_FROM (a number of yours).")
+        missing.append("Set TWILIO_MESSAGING_SERVICE_SID (MG…) or TWILIO_FROM (your number).")
     if settings.otp_public_url and not (settings.twilio_auth_token or settings.twilio_webhook_keys):
-        missing.append("Set TWILIO_AUTH_TOKEN too, or TWILIO_WEBHOOK_KEYS: they prove the callbacks to OTP_PUBLIC_URL.")
+        missing.append(
+            "Set TWILIO_AUTH_TOKEN too, or TWILIO_WEBHOOK_KEYS: they authenticate the callbacks to OTP_PUBLIC_URL."
+        )
     return missing + missing_secrets(settings)
 
 
 def missing_secrets(settings: Settings) -> list[str]:
-    """List, in sentences, which keys are absent."""
+    """List which keys are missing, as sentences."""
     missing = []
     if not settings.otp_secret_keys:
         missing.append(f"Set OTP_SECRET_KEYS. {forms.NEW_SECRET}")
@@ -226,7 +232,7 @@ def missing_secrets(settings: Settings) -> list[str]:
     return missing
 
 
-# What pydantic finds wrong with a number, in the words of the other refusals.
+# Texts for pydantic's errors about numbers, in the style of our own.
 _NUMBERS = {
     "int_parsing": "write a whole number",
     "greater_than_equal": "write a number of at least {ge}",

@@ -1,8 +1,8 @@
-"""Normalizes the web addresses in settings, or says what is wrong with them.
+"""Normalizes the web addresses in settings, and refuses those that cannot work.
 
-Origins are compared with what browsers send, and Twilio calls and signs the public address as it was given. So both are
-written as browsers and Twilio write them: lower case, host names in ASCII, no default port, no trailing slash. An
-address that cannot work is a `ValueError`; its text does not repeat the address, which may contain a password.
+Origins are compared with the header that browsers send, and Twilio signs the public address exactly as it was given. So
+both are normalized to the form that browsers and Twilio use: lower case, ASCII host names, no default port, no trailing
+slash. An address that cannot work raises `ValueError`; the text does not repeat it, since it may contain a password.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import idna
 
 _PORTS = {"http": 80, "https": 443}
-# Pages of hybrid apps and of browser extensions have origins too.
+# Pages of hybrid apps and of browser extensions also have origins.
 _APP_SCHEMES = frozenset({"capacitor", "ionic", "tauri", "chrome-extension", "moz-extension", "safari-web-extension"})
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -27,8 +27,8 @@ class WebAddress:
 
     scheme: str
     host: str  # without the brackets of IPv6
-    port: int | None  # None: the scheme's own
-    path: str  # without a slash at the end
+    port: int | None  # None: the default of the scheme
+    path: str  # without a trailing slash
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -37,16 +37,16 @@ class WebAddress:
 
 def read_web_address(text: str) -> WebAddress:
     """Read an address that may have a path, but no user, query or fragment. Raises `ValueError`."""
-    # urlsplit would drop line breaks without a word.
+    # urlsplit would silently drop line breaks.
     if not text.isprintable() or any(letter.isspace() or letter == "\\" for letter in text):
-        raise ValueError("it holds a blank, a backslash or an invisible character")
+        raise ValueError("it contains a space, a backslash or an invisible character")
     if "://" not in text:
         raise ValueError("begin it with https://")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("its host or port is not understood; a port is a number from 1 to 65535") from None
+        raise ValueError("its host or port is invalid; a port is a number from 1 to 65535") from None
     _refuse_odd_parts(text, parts)
     return WebAddress(
         parts.scheme, _host(parts.hostname or ""), None if port == _PORTS.get(parts.scheme) else port,
@@ -55,17 +55,17 @@ def read_web_address(text: str) -> WebAddress:
 
 
 def read_public_url(text: str) -> str:
-    """Read the address at which Twilio reaches the service."""
+    """Read the public address, at which Twilio calls the service."""
     address = read_web_address(text)
     if address.scheme not in _PORTS:
-        raise ValueError("write the address Twilio reaches this service at, such as https://otp.example.com")
+        raise ValueError("write the address at which Twilio reaches this service, such as https://otp.example.com")
     if "_" in address.host:
-        raise ValueError("Twilio calls no host with an underscore (error 21609); give it another name")
+        raise ValueError("Twilio refuses host names with an underscore (error 21609); use another name")
     return str(address)
 
 
 def read_base_url(text: str) -> str:
-    """Read the address that stands in for Twilio's: credentials go there, so TLS unless it never leaves the machine."""
+    """Read the address used instead of Twilio's. It gets the credentials, so it needs TLS unless it is on loopback."""
     address = read_web_address(text)
     if address.scheme == "https" or (address.scheme == "http" and is_loopback(address.host)):
         return str(address)
@@ -73,23 +73,21 @@ def read_base_url(text: str) -> str:
 
 
 def read_origin(text: str) -> str:
-    """Read a web origin into what a browser sends: scheme, host, and a port that is not the scheme's own."""
+    """Read a web origin in the form that browsers send: scheme, host, and port unless it is the default."""
     if text == "*":
         return text
     if "*" in text or text == "null":
-        raise ValueError(
-            "write each origin in full, or * alone for all; no browser's origin is matched by a part of it"
-        )
+        raise ValueError("write each origin in full, or only * to allow all; patterns are not supported")
     address = read_web_address(text)
     if address.scheme not in _PORTS.keys() | _APP_SCHEMES:
         raise ValueError("an origin begins with https:// or http://, such as https://app.example.com")
     if address.path:
-        raise ValueError("an origin has no path; write such as https://app.example.com")
+        raise ValueError("an origin has no path; write it like https://app.example.com")
     return str(address)
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a host is this machine."""
+    """Return whether a host is this machine."""
     if host == "localhost":
         return True
     try:
@@ -99,7 +97,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def is_for_development(public_url: str | None) -> bool:
-    """Tell whether Twilio cannot call this address: plain http, or a host that is not public."""
+    """Return whether Twilio does not call this address: plain http, or a host that is not public."""
     if public_url is None:
         return False
     address = read_web_address(public_url)
@@ -112,32 +110,32 @@ def is_for_development(public_url: str | None) -> bool:
 
 def _refuse_odd_parts(text: str, parts: SplitResult) -> None:
     if "@" in parts.netloc:
-        raise ValueError("it holds a user or a password; leave both out")
+        raise ValueError("it contains a user or a password; remove both")
     if "?" in text or "#" in text:
-        raise ValueError("it has a query or a fragment; leave both out")
+        raise ValueError("it has a query or a fragment; remove both")
     if not parts.hostname:
-        raise ValueError("it names no host")
+        raise ValueError("it has no host")
     if parts.netloc.endswith(":") or parts.port == 0:
-        raise ValueError("its port is not understood; a port is a number from 1 to 65535")
+        raise ValueError("its port is invalid; a port is a number from 1 to 65535")
     if _PATH.fullmatch(parts.path) is None:
-        raise ValueError("its path is not understood; write it in ASCII, without empty parts")
+        raise ValueError("its path is invalid; write it in ASCII, without empty segments")
 
 
 def _host(name: str) -> str:
     if ":" in name:
         if "%" in name:
-            raise ValueError("its host is an address of one network card only")
+            raise ValueError("its host is an address of one network interface only")
         return str(ipaddress.IPv6Address(name))
     try:
         ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
     except idna.IDNAError:
-        raise ValueError("its host is no name that can be written in ASCII") from None
+        raise ValueError("its host name cannot be converted to ASCII") from None
     labels = ascii_name.split(".")
-    if labels[-1].isdecimal() or labels[-1].startswith("0x"):  # a browser takes it for an IPv4 address, and so do we
+    if labels[-1].isdecimal() or labels[-1].startswith("0x"):  # browsers parse such a name as an IPv4 address
         try:
             return str(ipaddress.IPv4Address(ascii_name))
         except ValueError:
-            raise ValueError("its host is not understood: an IPv4 address has four numbers") from None
+            raise ValueError("its host is invalid: an IPv4 address has four numbers") from None
     if len(ascii_name) > _MOST_IN_A_NAME or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("its host is no name that DNS could know")
+        raise ValueError("its host is not a valid DNS name")
     return ascii_name

@@ -1,4 +1,4 @@
-"""Adds the number of dropped log lines to the counters in Redis, so that any process can answer `/metrics`."""
+"""Adds the number of dropped log lines to the counters in Redis, so that every process can show it in `/metrics`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ async def counting_dropped_lines(add: Callable[[Mapping[str, int]], Awaitable[No
     async def count_new(lines: int) -> None:
         nonlocal counted
         if lines > counted:
-            with suppress(StoreUnavailable):  # they are counted the next time
+            with suppress(StoreUnavailable):  # the next call counts them
                 await add({"log:dropped": lines - counted})
                 counted = lines
 

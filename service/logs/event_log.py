@@ -1,7 +1,6 @@
 """The event log: one JSON line per event, with allow-listed fields only.
 
-A field that is not on the list is not written, whatever a caller passes: numbers, codes, keys and tokens cannot reach
-a line.
+Any other field is dropped, whatever the caller passes, so no number, code, key or token can reach the log.
 """
 
 import logging
@@ -26,7 +25,7 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 _LEVELS = ("info", "warning", "error")
-# What an operator should be woken for, and what deserves a look; everything else is `info`.
+# `error`: an operator must act now; `warning`: an operator should look. All other events are `info`.
 _LEVEL_OF = {
     "sending_halted": "error",
     "confirming_halted": "error",
@@ -60,10 +59,10 @@ _LEVEL_OF = {
 
 
 def open_event_log(level: str = "info", *, to: Callable[[bytes, bool], object] | None = None) -> EventLog:
-    """Return the way to write events, to standard output or elsewhere; quiet the libraries that log requests.
+    """Return the function that writes events, to standard output or to `to`; quiet libraries that log requests.
 
-    `to` gets each line, and whether it is more than `info`. Nobody waits for standard output: `log_writer` says how.
-    No logging library: every request comes by here, and one dictionary made into one line is all there is to do.
+    `to` gets each line, and whether its level is above `info`. By default `logs.writer` writes the lines without
+    blocking. No logging library is used: this runs for every request, and only turns one dictionary into one line.
     """
     logging.getLogger("twilio").setLevel(logging.WARNING)
     add = log_to(1) if to is None else to
@@ -80,7 +79,7 @@ def open_event_log(level: str = "info", *, to: Callable[[bytes, bool], object] |
 
 
 def log_to(descriptor: int) -> Callable[[bytes, bool], None]:
-    """Give the way of lines to a descriptor; where lines had to be dropped, one says how many."""
+    """Return the function that queues lines for a descriptor; if lines are dropped, the log says how many."""
     writer = writer_to(descriptor)
     writer.notice = lambda count: _line("log_lines_dropped", "warning", {"lines": count})
     return writer.add

@@ -1,8 +1,8 @@
-"""Turns what libraries and Python itself log into events of the log, and makes output non-blocking.
+"""Turns the log output of libraries and of Python itself into events, and makes all output non-blocking.
 
-uvicorn, asyncio, aiohttp and others use `logging`; Python writes warnings and tracebacks. Their text may contain a
-secret, and writing it may block. Here each becomes one event with the logger's name and the type and place of an
-exception. Text is kept only if it is one of `_TEXTS`, because any other text may quote anything.
+uvicorn, asyncio, aiohttp and others use `logging`; Python writes warnings and tracebacks. Their texts may contain a
+secret, and writing them may block. So each becomes one event, with the name of the logger and the type and place of the
+exception. Only texts in `_TEXTS` are kept, because any other text may contain anything.
 """
 
 import logging
@@ -18,7 +18,7 @@ from service.logs.event_log import log_to, open_event_log
 from service.logs.tracebacks import kind_and_place
 from service.logs.writer import queue_standard_streams
 
-# Beginnings of messages that libraries write as they stand here.
+# Constant beginnings of messages of libraries.
 _TEXTS = (
     "Application shutdown failed",
     "Application startup failed",
@@ -42,20 +42,20 @@ _TEXTS = (
 
 
 def take_over_output(log_level: str, *, descriptor: int = 1) -> None:
-    """Let nothing in this process wait for a reader, and write everything as events of the log at `descriptor`.
+    """Make all output of this process non-blocking, and log what libraries report as events on `descriptor`.
 
-    For processes that serve. What prints text still does, through the same queue.
+    For processes that serve. Printed text stays text, but goes through the same queue.
     """
     queue_standard_streams()
     add = log_to(descriptor)
-    log_to(3 - descriptor)  # the other one tells of dropped lines too
+    log_to(3 - descriptor)  # the other descriptor reports dropped lines too
     event_log = open_event_log(log_level, to=add)
     logging.basicConfig(level=logging.WARNING, handlers=[_Handler(event_log)], force=True)
-    _listen_to_the_interpreter(event_log)
+    _set_hooks(event_log)
 
 
 class _Handler(logging.Handler):
-    """Writes what `logging` is given."""
+    """Writes the records of `logging` as events."""
 
     def __init__(self, event_log: EventLog) -> None:
         super().__init__(logging.WARNING)
@@ -74,7 +74,7 @@ class _Handler(logging.Handler):
             self._event_log("library_warning", logger=record.name, reason=text, **place)
 
 
-def _listen_to_the_interpreter(event_log: EventLog) -> None:
+def _set_hooks(event_log: EventLog) -> None:
     def uncaught(fault: BaseException | None) -> None:
         if fault is not None:
             event_log("uncaught_exception", **kind_and_place(fault))
@@ -88,4 +88,4 @@ def _listen_to_the_interpreter(event_log: EventLog) -> None:
     sys.excepthook = ended
     sys.unraisablehook = lambda unraisable: uncaught(unraisable.exc_value)
     threading.excepthook = lambda caught: uncaught(caught.exc_value)
-    warnings.showwarning = warned  # type: ignore[assignment] # its parameters have other names
+    warnings.showwarning = warned  # type: ignore[assignment] # the parameters have other names

@@ -1,7 +1,7 @@
-"""Writes whole lines to standard output and error, which a process shares with others; blocking, never O_NONBLOCK.
+"""Writes whole lines to standard output and error, which processes share; blocking, without setting O_NONBLOCK.
 
 That flag would apply to the other processes too. Lines of several processes are never mixed or cut, even if a process
-dies while nobody reads, because the kernel keeps each write in one piece.
+dies while the reader is stopped, because the kernel writes each piece atomically.
 """
 
 import os
@@ -12,9 +12,9 @@ _LARGE_BYTES = 64 * 1024
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Write all of it, however long that takes, also where another process made the descriptor non-blocking.
+    """Write all of `content`, however long that takes, even if another process made the descriptor non-blocking.
 
-    Raises `OSError` with `written` when the rest cannot be written: the reader is gone, the disk is full.
+    Raises `OSError`, with the number of bytes written as `written`, if the reader is gone or the disk is full.
     """
     rest = memoryview(content)
     while rest:
@@ -25,20 +25,20 @@ def write_all(descriptor: int, content: bytes) -> None:
             writable.register(descriptor, select.POLLOUT)
             writable.poll()
         except OSError as failure:
-            failure.written = len(content) - len(rest)  # type: ignore[attr-defined] # for whoever must know
+            failure.written = len(content) - len(rest)  # type: ignore[attr-defined] # for the caller
             raise
 
 
 def piece_bytes(descriptor: int) -> int:
-    """Say how much lands there in one piece, apart from what other processes write at the same moment.
+    """Return how many bytes a write to the descriptor keeps together when other processes write too.
 
-    A file takes each write whole; pipes, sockets and terminals only small ones.
+    Files keep any write together; pipes, sockets and terminals only small ones.
     """
     return _LARGE_BYTES if stat.S_ISREG(os.fstat(descriptor).st_mode) else select.PIPE_BUF
 
 
 def occupy_closed_descriptors() -> None:
-    """Open nothing in the place of a closed standard stream: a connection there would get what is written to it."""
+    """Open /dev/null for each closed standard stream. Otherwise a connection could get its number, and the output."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

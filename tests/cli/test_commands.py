@@ -230,7 +230,7 @@ def test_check_warns_of_unknown_names(cli, store, tmp_path):
         "check", OTP_TRUSTED_PROXY="1", OTP_SERVICE_HOST="10.0.0.1", OTP_PORT_8000_TCP_ADDR="10.0.0.1",
         OTP_SECRETS_DIR=str(folder),
     )  # fmt: skip
-    assert re.findall(r"^WARN  (\S+) in (.+?) is no setting: nothing reads it\.(.*)$", out, re.MULTILINE) == [
+    assert re.findall(r"^WARN  (\S+) in (.+?) is not a setting and is ignored\.(.*)$", out, re.MULTILINE) == [
         ("OTP_TRUSTED_PROXY", "the environment", " Did you mean OTP_TRUSTED_PROXIES?"),
         ("OTP_LIMIT_NUMBERS", ".env", " Did you mean OTP_LIMIT_NUMBER?"),
         ("TWILIO_TOKEN", "the folder of secrets", " Did you mean TWILIO_AUTH_TOKEN?"),
@@ -250,13 +250,13 @@ def test_check_warns_of_unknown_names(cli, store, tmp_path):
 def test_check_warns_of_addresses_that_twilio_does_not_call(cli, store, values, warned):
     """With the real Twilio, `check` warns of plain http and of hosts that are not public."""
     _, out, _ = cli("check", **values)
-    assert ("OTP_PUBLIC_URL is plain http or no public host" in out) is warned
+    assert ("OTP_PUBLIC_URL is plain http, or its host is not public" in out) is warned
 
 
 def test_check_warns_of_an_edge_or_region_that_is_ignored(cli, store):
     """TWILIO_BASE_URL overrides both, so `check` warns if one is set too."""
     _, out, _ = cli("check", TWILIO_BASE_URL="http://127.0.0.1:8001", TWILIO_REGION="au1")
-    assert "WARN  TWILIO_BASE_URL is set: TWILIO_EDGE and TWILIO_REGION count for nothing beside it." in out
+    assert "WARN  TWILIO_BASE_URL is set, so TWILIO_EDGE and TWILIO_REGION are ignored." in out
 
 
 def test_settings_may_be_in_a_file(cli, store, tmp_path):

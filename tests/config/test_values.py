@@ -268,7 +268,7 @@ def test_an_env_file_that_is_none_is_named(tmp_path, monkeypatch):
     """Latin-1, and the folder that Docker makes of a missing file, stop the start with the name of the file."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_bytes("OTP_BRAND=Käse\n".encode("latin-1"))
-    with pytest.raises(SettingsRefused, match=r"^\.env is no text in UTF-8"):
+    with pytest.raises(SettingsRefused, match=r"^\.env is not UTF-8 text"):
         load_settings()
     (tmp_path / ".env").unlink()
     (tmp_path / ".env").mkdir()
