@@ -1,18 +1,22 @@
-"""otp-service: one-time codes over Twilio that tell Twilio which messages arrived.
+"""otp-service: sends one-time codes through Twilio, and tells Twilio which messages arrived.
 
-The tour. A login back end posts to `api.verifications`; `core.issuing` draws a code, has the store
-write its digest, and sends it through `adapters.twilio_gateway`. The Message SID comes home with
-Twilio's answer, or with the signed callback in `api.webhooks`. The person types the code;
-`core.verifying` hands its digest to one script, `store/lua/check.lua`, which counts, compares,
-consumes once and writes the entry. `core.confirming` is the worker that pays it: `Outcome=confirmed`
-for exactly that SID.
+A tour, in the order of a verification; paths are relative to this package.
 
-- `core` holds the rules and knows nothing of the world; `core.verification` has the words; what a rule needs
-  from outside stands beside it as a Protocol; `core.numbers` is the operator's hand on one number.
-- `adapters` is the world: Redis (`multiplexer`, `redis_store`, `lua/`), Twilio, the embedded server.
-- `api` is the endpoints: HTTP in and out, no rules.
-- `app` and `parts` join all of it; `first_message` follows one real message for an operator; `serving` runs them in
-  one process or several, and ends them; `cli` has the commands; `config` reads the settings and says what they come
-  to for each part; `logs` writes the log.
-- `sandbox` is a simulator for Twilio and a stranger to the rest; `demo` shows the loop with it.
+1. A login back end posts to a route in `api/v1/verifications.py`. `core/issuing.py` draws a code, stores its digest
+   through `store/verifications.py`, and sends the message through `providers/twilio/`.
+2. Twilio's response contains the SID of the message. If it is lost, the signed status callback brings it
+   (`api/twilio/status_callbacks.py`).
+3. The person types the code. `core/checking.py` passes its digest to `store/lua/check.lua`. In one atomic step, this
+   script counts the attempt, compares the digest, adds a confirmation to the outbox and consumes the code.
+4. A worker (`core/confirming.py`) posts `Outcome=confirmed` to Twilio for exactly that SID.
+
+The packages, from the rules outwards:
+
+- `core/` has the rules. It imports no framework, no Redis and no Twilio. Start with `core/verification.py`.
+- `store/` is the schema in Redis, with one Lua script for each atomic step. `redis_client/` is the client below it.
+- `providers/` has one package for each provider of messages. `embedded/` runs Valkey on one machine.
+- `http_server/` is the HTTP/1.1 server, `http/` routes, authentication and problems, `api/` the endpoints.
+- `config/` reads the settings, `logs/` writes the event log.
+- `app.py` builds everything, `serving/` runs it in one process or several, `cli/` has the commands.
+- `sandbox/` is a simulator of Twilio, `demo/` shows the whole loop with it, and `first_message/` tests it with Twilio.
 """

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 from typer.testing import CliRunner
 
+import service
 from service.cli import app as cli
 from service.config.settings import load_settings, missing_secrets, missing_to_serve
 from tests.documents import PAGES, README, ROOT, anchors, blocks, name_of, prose
@@ -58,6 +59,13 @@ def test_every_file_that_a_page_names_exists(page):
     """A path in backticks is that of a file or a folder."""
     named = [code for code in IN_CODE.findall(page.read_text("utf-8")) if FILE.fullmatch(code)]
     assert [name for name in named if not any((base / name).exists() for base in (ROOT, page.parent))] == []
+
+
+def test_every_file_that_the_tour_names_exists():
+    """The docstring of `service` names files and folders of the package."""
+    named = re.findall(r"`([\w/]+(?:/|\.py|\.lua))`", service.__doc__)
+    assert len(named) > 15
+    assert [name for name in named if not (ROOT / "service" / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
