@@ -25,7 +25,7 @@ async def faulty(start, launch, tmp_path):
     return await launch(await start(otp_worker=False), python_path=[tmp_path], OTP_LOG_LEVEL="debug")
 
 
-async def owe_in_every_way(canary, process, eventually):
+async def fail_confirmations_in_every_way(canary, process, eventually):
     """Have confirmations fail in each way; wait until the worker has said so."""
     seen = lambda event: eventually(lambda: f'"{event}"' in process.log, seconds=10)  # noqa: E731
     assert await seen("confirmation_fault")
@@ -62,7 +62,7 @@ async def test_no_canary_is_found_outside_its_cage(faulty, launch, redis, eventu
     canary = Canary(faulty.client)
     async with monitored(faulty.client.settings.redis_url) as commands:
         await canary.play()
-        await owe_in_every_way(canary, faulty, eventually)
+        await fail_confirmations_in_every_way(canary, faulty, eventually)
         await meet_a_broken_record(canary, redis)
         written, made = await run_commands(launch, faulty)
         stored = dump(redis).decode("latin-1")

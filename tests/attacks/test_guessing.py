@@ -120,7 +120,7 @@ async def test_an_approval_cannot_be_swapped(running):
 
 
 async def test_an_expired_code_is_refused_but_its_message_confirmed(running, redis, eventually):
-    """A5: after its time a code is `expired`; Twilio still hears that the message arrived (promise 6)."""
+    """A5: after its time a code is `expired`; its message is still confirmed (promise 6)."""
     issued = await running.issue(ttl_seconds=30)
     [code] = running.codes()
     key = f"otp:{{{issued['id'][3]}}}:v:{issued['id']}"

@@ -64,7 +64,7 @@ def head(client, path, *lines):
     return "\r\n".join([*start, *lines]).encode()
 
 
-async def test_two_hundred_slow_sockets_stop_nobody(process):
+async def test_two_hundred_slow_sockets_block_no_other_caller(process):
     """A15: while 200 connections hold half a head or half a body, another caller is served."""
     half_head = head(process.client, "/v1/verifications")
     half_body = half_head + b"\r\nContent-Length: 1000\r\n\r\n{"
@@ -96,7 +96,7 @@ async def test_a_large_body_is_refused_unread(process):
 
 
 @pytest.mark.alone
-async def test_all_of_it_at_once_slows_nobody_down(process):
+async def test_all_of_it_at_once_slows_no_other_caller(process):
     """A15: under slow sockets, large bodies, deep JSON and endless headers 99 of 100 requests take under a second.
 
     The slow sockets are a stranger's, at the one endpoint that reads a body before it knows who sends it: Twilio's.

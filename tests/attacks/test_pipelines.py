@@ -1,4 +1,4 @@
-"""Pipelines of strangers: thousands of requests in one write cost one server process no memory, and nobody its turn."""
+"""Pipelines of strangers: thousands of requests in one write cost a server no memory, and delay no other caller."""
 
 import asyncio
 import contextlib

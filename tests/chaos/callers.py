@@ -25,7 +25,7 @@ WRONG_CODES = ("000000", "999999")  # a drawn code is one of these once in half 
 
 
 class Phone:
-    """Every person's phone: hears of each message when it is accepted, and knows its code."""
+    """Every person's phone: gets each message when it is accepted, and knows its code."""
 
     def __init__(self):
         self._codes = defaultdict(dict)

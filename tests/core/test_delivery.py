@@ -87,7 +87,7 @@ def test_the_first_end_stays(end: Delivery, rival: Delivery) -> None:
 
 @pytest.mark.parametrize("enqueued", [True, False])
 async def test_a_freed_confirmation_wakes_its_worker(enqueued: bool) -> None:  # noqa: FBT001 - parametrized
-    """A callback that frees a waiting confirmation wakes the worker of that partition; any other wakes nobody."""
+    """A callback that frees a waiting confirmation wakes the worker of that partition; any other wakes none."""
     witness = Witness()
     await reports(Recorder(enqueued=enqueued), witness).record(ID, 2, sid=SID, status=Delivery.SENT, error_code=None)
     assert witness.woken == (["b"] if enqueued else [])

@@ -53,7 +53,7 @@ def test_an_answer_in_between_starts_the_count_anew(halt):
 
 
 def test_one_confirmation_that_always_fails_halts_nothing(halt):
-    """The failures must be of different confirmations: one that Twilio cannot take is its own affair."""
+    """The failures must be of different confirmations: one that always fails halts nothing."""
     assert not any(fail(halt, *["poison"] * 50))
     assert halt.reason is None
 
@@ -71,7 +71,7 @@ def test_the_first_answer_ends_a_halt(halt, clock):
 
 @pytest.mark.parametrize(("asked", "waits"), [(None, 0), (0, 0), (7.5, 7.5), (60, 60), (3600, 60)])
 def test_retry_after_holds_for_all_and_a_minute_at_most(halt, clock, asked, waits):
-    """What Twilio asks of one confirmation all of them keep, though not for ever, and it is no halt."""
+    """A Retry-After for one confirmation holds for all of them, a minute at most, and is no halt."""
     fail(halt, "a", retry_after=asked)
     assert halt.seconds_left == waits
     assert halt.reason is None
@@ -79,8 +79,8 @@ def test_retry_after_holds_for_all_and_a_minute_at_most(halt, clock, asked, wait
     assert halt.seconds_left == 0
 
 
-def test_an_answer_under_way_does_not_end_the_patience(halt):
-    """A post that began before a 429 and succeeds after it says nothing about the wait that Twilio asked for."""
+def test_an_answer_under_way_does_not_end_the_wait(halt):
+    """A post that began before a 429 and succeeds after it does not end the wait that Twilio asked for."""
     fail(halt, "a", retry_after=10)
     fail(halt, "b", retry_after=2)  # the longer one counts
     halt.answered("c")

@@ -170,7 +170,7 @@ async def test_a_key_is_given_back_by_who_claimed_it_and_until_it_is(step: str, 
 
 
 async def test_a_claim_whose_answer_was_lost_is_withdrawn() -> None:
-    """A claim that failed may have been made: it is given back in the background, and the caller hears of it."""
+    """A claim that failed may have been made: it is given back in the background, and the caller gets the error."""
     store = Recorder(failure=StoreUnavailable("away"), away=2)
     idempotency, key = named(store)
     with pytest.raises(StoreUnavailable):

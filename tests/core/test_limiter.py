@@ -198,7 +198,7 @@ async def test_a_store_that_does_not_answer_refuses(kind: str) -> None:
 
 
 async def test_away_goes_before_a_wait() -> None:
-    """When one limit says wait and another does not answer, it is the store that is away: 503, not 429."""
+    """When one limit says wait and another cannot be read, the store is unavailable: 503, not 429."""
     store = Recorder(waits={"prefix": 30}, away=frozenset({"day"}))
     with pytest.raises(StoreUnavailable):
         await reservation(store).ask()
@@ -217,7 +217,7 @@ async def test_what_was_granted_is_given_back_exactly_once() -> None:
 
 
 async def test_a_refused_reservation_has_nothing_left_to_give_back() -> None:
-    """Whoever was refused and gives back all the same uncounts nobody else's units."""
+    """A refused reservation that is given back all the same takes no unit of another one."""
     store = Recorder(waits={"day": 5})
     asked = reservation(store)
     await asked.ask()
@@ -288,8 +288,8 @@ async def test_a_client_address_is_limited_by_its_network() -> None:
 
 
 @pytest.mark.parametrize("required", [True, False])
-def test_the_guard_tells_whether_an_address_is_required(required: bool) -> None:  # noqa: FBT001 - parametrized
-    """The setting that demands a client address is readable from the guard."""
+def test_the_limiter_tells_whether_an_address_is_required(required: bool) -> None:  # noqa: FBT001 - parametrized
+    """The limiter says whether a client address is required."""
     policy = LimitPolicy(require_client_ip=required)
     assert Limiter(Recorder(), KEYRING, policy).requires_client_ip is required
 

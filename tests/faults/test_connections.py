@@ -55,7 +55,7 @@ def lines(process, event):
         pytest.param(b"POST /v1/verifications HTTP/1.1\r\n", id="half a head", marks=pytest.mark.slow),
     ],
 )
-async def test_strangers_without_end_keep_nobody_out(start, launch, beginning):
+async def test_a_flood_of_connections_keeps_no_caller_out(start, launch, beginning):
     """With 128 descriptors and 300 connections of one stranger, who comes back at once, every caller is served."""
     running = await start(otp_worker=False)
     process = await launch(running, descriptors=FEW)
@@ -68,7 +68,7 @@ async def test_strangers_without_end_keep_nobody_out(start, launch, beginning):
     assert len(lines(process, "connections_at_limit")) in {1, 2}  # of the process, of the peer; once a minute
 
 
-async def test_idle_connections_of_our_own_proxy_keep_nobody_out(start, launch):
+async def test_idle_connections_of_a_proxy_keep_no_caller_out(start, launch):
     """300 idle connections from the address from which all callers come, as behind a proxy, give way to callers."""
     process = await launch(await start(otp_worker=False), descriptors=FEW, OTP_TRUSTED_PROXIES="1")
     async with strangers(process.port, address="127.0.0.1", come_back=False):
@@ -91,7 +91,7 @@ async def test_redis_is_reached_again_while_strangers_come(start, launch, own_re
         assert await eventually(works, seconds=20)
 
 
-async def test_idle_connections_keep_nobody_away_from_the_simulator(start, launch, eventually):
+async def test_idle_connections_do_not_block_the_simulator(start, launch, eventually):
     """With 128 descriptors and 300 idle connections the simulator alone, too, goes on answering."""
     running = await start(otp_worker=False)
     port = free_port()

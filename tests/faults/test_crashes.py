@@ -90,7 +90,7 @@ def orphan(start, launch, redis, eventually):
     return make
 
 
-async def test_the_callback_brings_home_the_sid_that_a_dead_process_never_learnt(orphan, eventually):
+async def test_the_callback_brings_the_sid_that_a_killed_process_never_received(orphan, eventually):
     """(i) The process dies with its POST outstanding; the callback brings the SID, and a code confirms exactly it."""
     lost = await orphan()
     lost.accept(reports=True)
@@ -106,7 +106,7 @@ async def test_the_callback_brings_home_the_sid_that_a_dead_process_never_learnt
 
 @pytest.mark.slow
 async def test_a_code_typed_before_its_sid_is_known_waits_and_is_confirmed(orphan, eventually, pending):
-    """(i) Typed before the callback the confirmation waits, pending to nobody; the callback sends it to its SID."""
+    """(i) A code typed before the callback waits for its SID; with the callback the confirmation is posted."""
     lost = await orphan()
     lost.accept(reports=False)
     sid = await lost.approved(eventually)
@@ -140,7 +140,7 @@ async def test_a_repeat_after_the_crash_sends_nothing_and_says_unknown(orphan, r
     lost.accept(reports=True)
 
 
-async def test_an_entry_whose_worker_died_is_paid_by_the_next_one(start, launch, redis, eventually, pending):
+async def test_an_entry_of_a_killed_worker_is_posted_by_the_next_one(start, launch, redis, eventually, pending):
     """(ii) A worker dies between POST and settlement: the entry is leased under 60 s, then another worker posts it."""
     running = await start(otp_worker=False)
     process = await launch(running)
@@ -161,7 +161,7 @@ async def test_an_entry_whose_worker_died_is_paid_by_the_next_one(start, launch,
     assert running.messages()[0].feedback_posts <= 2
 
 
-def owed_or_confirmed(running, pending):
+def pending_or_confirmed(running, pending):
     """Give the SIDs that Twilio has been told about, or will be."""
     return running.confirmed() | set(pending())
 
@@ -195,14 +195,14 @@ async def kill_under_load(start, launch, pending, count, kills):
             approvals[verification_id] += verdict == "approved"
             answered[verification_id] += verdict is not None
         approved = {sids[verification_id] for verification_id, times in approvals.items() if times}
-        assert approved <= owed_or_confirmed(running, pending)
+        assert approved <= pending_or_confirmed(running, pending)
         unanswered = [one for one in unanswered if not answered[one[0]]]
         if round_number < kills:
             await process.start()
     assert max(approvals.values()) == 1
     for verification_id in sids:
         assert (await running.read(verification_id))["status"] == "approved"
-    assert owed_or_confirmed(running, pending) == set(sids.values())
+    assert pending_or_confirmed(running, pending) == set(sids.values())
     return running, sids
 
 
@@ -224,8 +224,8 @@ async def test_five_kills_under_load_lose_and_double_nothing(start, launch, pend
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_workers_killed_every_second_pay_every_entry(start, launch, redis, eventually, pending):
-    """F2: with the worker killed every second, all entries are paid; doubles only for what was in flight at a kill."""
+async def test_workers_killed_every_second_post_every_entry(start, launch, redis, eventually, pending):
+    """F2: with the worker killed every second, every entry is posted; twice only if it was in flight at a kill."""
     running = await start(otp_worker=False)
     sids = set()
     for number in range(400):
@@ -311,6 +311,6 @@ async def test_a_stop_under_load_fails_no_request_and_leaves_no_lease(start, lau
     assert set(seen.values()) <= {"approved", None}
     for verification_id in (one for one, verdict in seen.items() if verdict is None):  # came too late to be taken
         assert (await running.read(verification_id))["attempts_remaining"] == 5
-    assert owed_or_confirmed(running, pending) == approved
+    assert pending_or_confirmed(running, pending) == approved
     seconds, microseconds = redis.time()
     assert max(pending().values(), default=0) <= seconds * 1000 + microseconds // 1000

@@ -109,8 +109,8 @@ async def test_refused_credentials_stop_posting_and_fail_nothing(running, eventu
     assert tries == [b"0"] * 5
 
 
-async def test_a_poisoned_entry_is_failed_and_holds_up_nobody(running, redis, eventually, pending):
-    """F12: illegible entries and those that Twilio does not know die with a reason; the others are paid meanwhile."""
+async def test_an_illegible_entry_fails_and_blocks_no_other(running, redis, eventually, pending):
+    """F12: illegible entries, and those unknown to Twilio, fail with a reason; the others are confirmed."""
     poisons = {"not a sid": "0|1|ve_x|1|US|sms", SID: "???", SID[:-1] + "e": f"0|1|ve_{'0' * 32}|1|US|sms", "": ""}
     for sid, info in poisons.items():
         redis.hset("otp:{0}:outbox:info", sid, info)
@@ -129,8 +129,8 @@ async def test_a_poisoned_entry_is_failed_and_holds_up_nobody(running, redis, ev
     assert (await running.call("GET", "/readyz"))[1]["outbox_failed"] == len(poisons) + 1
 
 
-async def test_a_dead_confirmation_is_replayed_by_hand(running, redis, eventually, tmp_path):
-    """F12: `otp-service outbox retry` enqueued a failed confirmation again, and it is paid like any other."""
+async def test_a_failed_confirmation_is_retried_by_hand(running, redis, eventually, tmp_path):
+    """F12: `otp-service outbox retry` enqueues a failed confirmation again, and it is posted like any other."""
     plan(running, "feedback", "not_found", count=1)
     issued = await running.issue()
     await running.verify(issued["id"], *running.codes())

@@ -1,4 +1,4 @@
-"""Twilio's status callbacks: which are believed, what they change, and how they bring a lost SID home."""
+"""Twilio's status callbacks: which are accepted, what they change, and how they bring a lost SID."""
 
 import asyncio
 
@@ -325,7 +325,7 @@ async def test_the_loop_closes_however_callbacks_come(running, fault, eventually
     assert await settled(running) == [("confirmed", 1)]
 
 
-async def test_a_callback_brings_a_lost_sid_home_and_a_waiting_confirmation_leaves(quiet, fault, call_back, settled):
+async def test_a_callback_brings_a_lost_sid_and_frees_its_confirmation(quiet, fault, call_back, settled):
     """Twilio's answer was lost and the code is already typed: the callback's SID frees the confirmation (promise 5)."""
     fault(quiet, "messages", "lost_answer", count=1)
     issued = await quiet.issue()
@@ -343,7 +343,7 @@ async def test_a_callback_brings_a_lost_sid_home_and_a_waiting_confirmation_leav
 
 
 async def test_a_callback_faster_than_twilios_answer_frees_the_confirmation(running, hold, eventually, settled):
-    """While Twilio's answer is outstanding its callback frees the confirmation; the answer then enqueued no second."""
+    """While Twilio's answer is outstanding its callback frees the confirmation; the answer enqueues no second."""
     held = hold(running)
     issuing = asyncio.create_task(running.issue())
     [message] = await eventually(running.messages)

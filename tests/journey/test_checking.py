@@ -1,4 +1,4 @@
-"""Verify over HTTP: every verdict, which code counts, what attempts cost, and which message Twilio hears of."""
+"""Verify over HTTP: every verdict, which code counts, what attempts cost, and which message is confirmed."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ async def verdicts(running, verification_id, *codes):
 
 
 async def test_a_right_code_is_approved_once_and_used_afterwards(running, settled):
-    """The first check is `approved`, every later one `used`; Twilio hears of the message once (promises 1, 13)."""
+    """The first check is `approved`, every later one `used`; the message is confirmed once (promises 1, 13)."""
     issued = await running.issue()
     [code] = running.codes()
     approved = await running.verify(issued["id"], code)
@@ -106,7 +106,7 @@ async def test_attempts_are_shared_by_all_sends_and_a_resend_never_resets_them(r
 
 
 async def test_an_expired_code_is_never_approved_and_its_message_is_confirmed_once(running, grow_older, settled):
-    """A right code after its time is `expired`; the message did arrive, so Twilio hears of it, once (promise 6)."""
+    """A right code after its time is `expired`; the message did arrive, so it is confirmed, once (promise 6)."""
     issued = await running.issue(ttl_seconds=60)
     [code] = running.codes()
     grow_older(issued["id"], 61)
@@ -211,7 +211,7 @@ async def test_a_check_for_another_number_or_purpose_is_a_mismatch_and_compares_
 
 
 async def test_a_code_typed_before_twilio_has_answered_waits_for_its_sid(running, hold, feedback, eventually, settled):
-    """The SMS was faster than Twilio's answer: approved at once, `waiting`, and confirmed when the SID comes home."""
+    """The SMS was faster than Twilio's answer: approved at once, `awaiting_sid`, and confirmed when the SID arrives."""
     held = hold(running)
     issuing = asyncio.create_task(running.issue())
     [message] = await eventually(running.messages)

@@ -1,4 +1,4 @@
-"""The worker: each confirmation reaches Twilio, whatever Twilio does in between, and never in anybody's way."""
+"""The worker: each confirmation reaches Twilio, whatever Twilio does in between, and delays no request."""
 
 import asyncio
 
@@ -84,8 +84,8 @@ async def test_twilios_retry_after_is_kept(start, fault, working, redis, eventua
     assert (await running.read(verification_id))["sends"][0]["feedback"] == "pending"
 
 
-async def test_a_report_that_twilio_rejects_is_dead_and_can_be_replayed(start, fault, working, eventually):
-    """404 and 400 fail a confirmation with its reason; it is shown, counted, and pending again on request."""
+async def test_a_report_that_twilio_rejects_fails_and_can_be_retried(start, fault, working, eventually):
+    """404 and 400 fail a confirmation with its reason; it is shown, counted, and can be retried."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:2]]
     fault(running, "feedback", "not_found", count=1)
@@ -157,8 +157,8 @@ POISONS = {
 }
 
 
-async def test_a_poisoned_entry_holds_up_nobody(start, redis, working, eventually):
-    """Entries that nobody could have written are set aside; those before and behind them are confirmed."""
+async def test_an_illegible_entry_blocks_no_other(start, redis, working, eventually):
+    """Illegible entries fail; those before and after them are confirmed."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:5]]
     for partition in {each[3] for each in ids}:
@@ -175,7 +175,7 @@ async def test_a_poisoned_entry_holds_up_nobody(start, redis, working, eventuall
     assert (await running.read(later))["sends"][0]["feedback"] == "confirmed"
 
 
-async def test_a_partition_that_is_away_holds_up_no_other(start, redis, working, eventually):
+async def test_an_unavailable_partition_delays_no_other(start, redis, working, eventually):
     """While one partition cannot be claimed, the entries of all others are posted."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:10]]
@@ -187,8 +187,8 @@ async def test_a_partition_that_is_away_holds_up_no_other(start, redis, working,
     assert {running.sandbox.ledger.message(sid).to for sid in running.confirmed()} == others
 
 
-async def test_an_operator_can_look_at_poisoned_entries_and_replay_them(start, redis, working, eventually):
-    """What was set aside as illegible is listed with its reason, and a replay of it ends nothing."""
+async def test_an_operator_can_list_and_retry_illegible_entries(start, redis, working, eventually):
+    """Illegible entries are listed with their reason, and retrying one stops no worker."""
     running = await start(otp_worker=False)
     for sid, info in POISONS.values():
         redis.zadd("otp:{5}:outbox", {sid: 1})
@@ -207,8 +207,8 @@ async def test_an_operator_can_look_at_poisoned_entries_and_replay_them(start, r
     assert running.sandbox.ledger.feedback() == []
 
 
-async def test_a_worker_apart_pays_what_the_service_enqueued(start, working, feedback, settled):
-    """With OTP_WORKER=false the entry stays pending until a worker of its own pays it."""
+async def test_a_separate_worker_posts_what_the_service_enqueued(start, working, feedback, settled):
+    """With OTP_WORKER=false the entry stays pending until a separate worker posts it."""
     running = await start(otp_worker=False)
     verification_id = await approve(running, NUMBERS[0])
     assert await feedback(running, verification_id) == ["pending"]

@@ -26,8 +26,8 @@ async def approved(running, count):
         await approve(running, f"+1415556{place:04d}")
 
 
-async def test_a_failing_twilio_is_left_alone_and_told_all_when_it_is_well(start, fault, working, eventually):
-    """Into an outage go the posts under way and a probe at a time, as /readyz says; healed, all leave at once."""
+async def test_a_failing_twilio_gets_probes_and_then_every_report(start, fault, working, eventually):
+    """In an outage only single probes follow the posts under way, as /readyz says; afterwards all leave at once."""
     running = await start(otp_worker=False)
     await approved(running, PENDING)
     fault(running, "feedback", "500")

@@ -85,7 +85,7 @@ async def test_one_hanging_confirmation_holds_up_no_other(start, fault, eventual
 
 
 async def test_an_entry_of_another_process_is_found_within_the_poll(start, eventually):
-    """What one service enqueued a worker elsewhere pays within its half-second poll, though nobody wakes it."""
+    """A worker in another process posts what the service enqueued within its half-second poll, without being woken."""
     apart, elsewhere = await start(otp_worker=False), await start()
     await approve(apart, NUMBERS[0])
     [message] = apart.messages(NUMBERS[0])

@@ -1,4 +1,4 @@
-"""Entries that cannot be paid for now: halted for days, answered by a proxy, without a SID, beside a broken key."""
+"""Entries that cannot be posted now: halted for days, answered by a proxy, without a SID, beside a broken key."""
 
 from contextlib import asynccontextmanager
 from dataclasses import replace

@@ -177,7 +177,7 @@ async def test_a_record_that_names_no_key_is_counted_all_the_same(start, redis):
 
 
 async def test_a_number_that_is_locked_by_failed_checks_is_sent_nothing(start, wrong):
-    """What could not be checked is not paid for: neither issue nor resend sends, each says when, others are free."""
+    """When a limit cannot be read, neither issue nor resend sends; each says when to retry; other numbers are free."""
     running = await start(otp_limit_failed_checks="2/1d", otp_limit_country="3/1h")
     _, issued = await issue(running)
     for _ in range(2):

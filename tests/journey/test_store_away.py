@@ -139,7 +139,7 @@ async def test_a_frozen_redis_is_a_503_and_a_repeated_check_learns_its_verdict(s
 
 
 async def test_a_message_sent_while_redis_goes_away_is_answered_and_not_lost(start, server, fault, hold, eventually):
-    """Redis dies between Twilio's acceptance and the SID: the caller gets its 201, the SID comes home later."""
+    """Redis dies between Twilio's acceptance and the SID: the caller gets its 201, and the SID is stored later."""
     running = await start(redis_url=server.url)
     fault(running, "callbacks", "drop")
     held = hold(running)

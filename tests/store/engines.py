@@ -1,4 +1,4 @@
-"""The stores on a real engine, and the small hands a test needs: issue, resend, check, let time pass.
+"""The stores on a real engine, with the steps that tests share: issue, resend, check, let time pass.
 
 `Stores` is what the store's suites share. Time passes without sleeping: `time_passes` moves every instant and every
 TTL in Redis back by so many milliseconds, as if the server had waited; the scripts' own clock stays Redis TIME.
@@ -154,7 +154,7 @@ class Stores:
         return await self.verifications.deliver(verification.id, send, sid=sid, status=status, **more)
 
     async def sent(self, code="111111", **fields):
-        """Issue a verification and bring the SID of its first send home."""
+        """Issue a verification and store the SID of its first send."""
         verification = await self.issue(code, **fields)
         await self.deliver(verification)
         return verification
@@ -168,7 +168,7 @@ class Stores:
         return [send.feedback for send in (await self.read(verification)).sends]
 
     async def pending(self):
-        """Give the SIDs that are pending, those due first first."""
+        """Give the pending SIDs, in the order in which they are due."""
         return [entry.sid async for entry in self.confirmations.pending()]
 
     async def failed(self):

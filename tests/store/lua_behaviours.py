@@ -78,7 +78,7 @@ BEHAVIOURS = {
     "a confirmation waits for its SID": {
         "forgets that it waits": (
             partial(find, "deliver", "false", r" == 'awaiting_sid'$"),
-            sends.test_a_code_typed_before_its_sid_waits_for_it,
+            partial(sends.test_a_code_typed_before_its_sid_waits_for_it, send=1),
         ),
         "lets the record go before the SID comes": (
             partial(find, "check", "drop", r"'PEXPIRE', KEYS\[1\], \w+, 'GT'"),
@@ -96,7 +96,7 @@ BEHAVIOURS = {
         ),
         "compares what is locked": (
             partial(find, "check", "drop", r"^\w+ = nil$"),
-            checking.test_a_code_of_a_locked_verification_enqueued_nothing,
+            checking.test_a_code_of_a_locked_verification_enqueues_nothing,
         ),
     },
     "an ambiguous send is not repeated": {
@@ -110,7 +110,7 @@ BEHAVIOURS = {
         ),
         "knows no fence": (
             partial(find, "idempotency", "right", r"^\w+ ~= \w+ or \w+$"),
-            partial(ledgers.test_who_was_taken_for_dead_ends_nothing, step=ledgers._release),
+            partial(ledgers.test_a_request_that_was_taken_over_ends_nothing, step=ledgers._release),
         ),
         "sends again for one Idempotency-Key": (
             partial(find, "resend", "false", r"'k:'.* == ARGV\[6\]$"),
@@ -152,7 +152,7 @@ BEHAVIOURS = {
         ),
         "gives up what another worker holds": (
             partial(find, "settle", "left", r"^not \w+ or "),
-            entries.test_a_dead_worker_is_taken_over,
+            entries.test_the_entry_of_a_dead_worker_is_taken_over,
         ),
         "leaves what is settled": (
             partial(find, "settle", "drop", r"'ZREM', KEYS\[1\]"),

@@ -120,7 +120,7 @@ class Model:
         return "superseded" if self.strict and later else "approved"
 
     def count_check(self, verification, verdict, send):
-        """Do in the model what a checked check does."""
+        """Do in the model what a counted check does."""
         verification.attempts += 1
         if verdict in ("wrong_code", "mismatch") and verification.state != "failed":
             self.failed_at[verification.to].append(self.now)

@@ -1,4 +1,4 @@
-"""Checking in Redis, on every engine: each verdict, once, counted before compared, pending before consumed."""
+"""Checking in Redis, on every engine: each verdict; count before compare, enqueue before consume."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, OTHER_NUMB
 
 
 async def test_a_right_code_is_approved_and_its_message_pending(stores):
-    """The right code approves, and enqueued the confirmation of exactly the message that carried it."""
+    """The right code approves, and enqueues the confirmation of exactly the message that carried it."""
     verification = await stores.sent("111111")
     result = await stores.check(verification, "111111")
     assert (result.verdict, result.enqueued, result.replayed) == (Verdict.APPROVED, True, False)
@@ -33,8 +33,8 @@ async def test_a_code_is_accepted_once(stores):
     assert await stores.pending() == [sid_of(verification)]
 
 
-async def test_nobody_elses_key_decides(stores):
-    """Under another owner a verification is unknown, to the right code too, and keeps its attempts."""
+async def test_a_key_of_another_owner_checks_nothing(stores):
+    """To a key of another owner a verification is unknown, also with the right code, and costs no attempt."""
     verification = await stores.sent("111111", owner="a" * 12)
     for code in ("000000", "111111"):
         with pytest.raises(UnknownVerification):
@@ -48,7 +48,7 @@ async def test_nobody_elses_key_decides(stores):
 
 
 async def test_after_the_most_attempts_nothing_is_compared(stores):
-    """Five wrong codes lock: then even the right one is not compared, enqueued nothing and costs nothing."""
+    """Five wrong codes lock: then the right one is not compared, enqueues nothing and costs nothing."""
     verification = await stores.sent("111111")
     assert [await stores.verdict(verification, "000000") for _ in range(5)] == [Verdict.WRONG_CODE] * 5
     assert (await stores.read(verification)).status is Status.MAX_ATTEMPTS_REACHED
@@ -57,7 +57,7 @@ async def test_after_the_most_attempts_nothing_is_compared(stores):
     assert await stores.pending() == []
 
 
-async def test_a_code_of_a_locked_verification_enqueued_nothing(stores):
+async def test_a_code_of_a_locked_verification_enqueues_nothing(stores):
     """Locked stays locked when more attempts are allowed later: its code is as wrong as any, and confirms nothing."""
     verification = await stores.sent("111111")
     for _ in range(5):
@@ -105,7 +105,7 @@ async def test_the_code_of_another_verification_is_wrong(stores):
 
 
 async def test_a_code_written_under_an_old_key_is_accepted(stores):
-    """Rotating the keys takes no code from anybody: all listed keys are asked."""
+    """After a rotation of the keys earlier codes are still accepted: all listed keys are tried."""
     verification = await stores.sent("111111")
     assert await stores.under(ROTATED).verdict(verification, "111111") is Verdict.APPROVED
 
@@ -144,7 +144,7 @@ async def test_a_code_lives_until_its_last_moment(stores):
 
 
 async def test_what_redis_has_forgotten_is_unknown(stores):
-    """When the record's life is over nobody knows the verification."""
+    """When its record has expired a verification is unknown."""
     verification = await stores.sent("111111")
     stores.time_passes(FORGOTTEN_MS)
     with pytest.raises(UnknownVerification):

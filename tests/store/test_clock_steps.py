@@ -80,7 +80,7 @@ async def test_an_idempotency_key_is_held_for_no_longer_than_a_lease(stores):
 
 
 async def test_a_code_from_before_the_step_has_expired(stores):
-    """A code whose age nobody knows any more is not approved, is shown as expired, and its message is confirmed."""
+    """A code of unknown age is not approved and is shown as expired, and its message is confirmed."""
     verification = await stores.sent("111111")
     stores.time_passes(-HOUR_MS)
     assert (await stores.read(verification)).status is Status.EXPIRED
@@ -93,8 +93,8 @@ async def test_a_code_from_before_the_step_has_expired(stores):
     assert await stores.verdict(again, "333333") is Verdict.APPROVED
 
 
-async def test_a_small_step_costs_nobody_his_code(stores):
-    """A step of a few seconds, such as a failover to a replica may bring, leaves codes as they are."""
+async def test_a_small_step_expires_no_code(stores):
+    """A step of a few seconds, as after a failover to a replica, expires no code."""
     verification = await stores.sent("111111")
     stores.time_passes(-4000)
     assert (await stores.read(verification)).status is Status.PENDING

@@ -1,4 +1,4 @@
-"""The worker on real Redis, on every engine, with a Twilio that answers as a test says: who is refused, who waits."""
+"""The worker on real Redis, on every engine, with a Twilio whose answers the test chooses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -175,8 +175,8 @@ async def _is_paid(stores):
     return await stores.pending() == []
 
 
-async def test_a_message_that_is_refused_alone_is_failed_and_stops_nobody_for_ever(stores, twilio, eventually):
-    """403 for one SID, always, while others are accepted: given up after three times; all the others are confirmed."""
+async def test_a_message_that_alone_is_refused_fails_and_stops_no_other(stores, twilio, eventually):
+    """A SID that always gets 403, while others are accepted, fails after three tries; all others are confirmed."""
     refused = await _enqueueing(stores, NUMBERS[0])  # in the partition that is looked at first
     others = [await _enqueueing(stores, to) for to in NUMBERS[1:6]]
     twilio.answers[sid_of(refused)] = ConfirmForbidden("Twilio answered 403")
@@ -198,7 +198,7 @@ async def _is_tried_again(stores, twilio, verification, posts_before):
     return sid_of(verification) in twilio.posts[posts_before:] or bool(await stores.failed())
 
 
-async def test_a_message_that_is_refused_alone_is_not_every_probe(stores, twilio):
+async def test_a_message_that_alone_is_refused_is_not_every_probe(stores, twilio):
     """A probe takes the entry that is due first of all partitions, so the refused one cannot keep others waiting."""
     clock = Clock()
     worker = _worker(stores, twilio, [], clock=clock)
@@ -211,8 +211,8 @@ async def test_a_message_that_is_refused_alone_is_not_every_probe(stores, twilio
     assert twilio.posts == [sid_of(refused), sid_of(other)]
 
 
-async def test_an_outage_of_our_credentials_fails_nothing(stores, twilio):
-    """However often all are refused, no entry is given up and no try is counted; fixed, one post each is enough."""
+async def test_refused_credentials_fail_no_entry(stores, twilio):
+    """While all posts are refused no entry fails and no try is counted; afterwards one post each is enough."""
     clock, event_log = Clock(), []
     worker = _worker(stores, twilio, event_log, clock=clock)
     enqueueing = [await _enqueueing(stores, to) for to in NUMBERS[:4]]
@@ -230,7 +230,7 @@ async def test_an_outage_of_our_credentials_fails_nothing(stores, twilio):
     twilio.posts.clear()
     while await _step(worker, clock, 31):
         stores.time_passes(31_000)
-    assert len(twilio.posts) == len(set(twilio.posts)) == len(enqueueing) - 2  # two were paid by the probes
+    assert len(twilio.posts) == len(set(twilio.posts)) == len(enqueueing) - 2  # the probes posted two
     assert await stores.pending() == []
     assert await stores.failed() == {}
 
@@ -271,7 +271,7 @@ async def test_what_another_worker_has_ended_is_not_told_again(stores, twilio):
     ("hours", "tries", "given_up"), [(23, 20, False), (24, 19, False), (25, 0, False), (24, 20, True)]
 )
 async def test_a_busy_twilio_is_given_a_day(stores, twilio, hours, tries, given_up):
-    """Given up, with what Twilio last said, is what is 24 h old and was tried 20 times; what only grew old is tried."""
+    """An entry fails, with Twilio's last answer, when it is 24 h old and was tried 20 times; age alone fails none."""
     verification, event_log = await _enqueueing(stores), []
     twilio.otherwise = ConfirmPostponed("Twilio answered 503")
     entry = replace(await _entry(stores, verification), tries=tries)
@@ -302,7 +302,7 @@ class WithoutNotes:
 
 
 async def test_notes_that_cannot_be_written_stop_nothing(stores, twilio):
-    """While a worker can tell nobody that it lives, is halted or goes on, it halts, goes on and pays all the same."""
+    """A worker that cannot write its notes (alive, halted, resumed) halts, resumes and posts as usual."""
     clock, event_log = Clock(), []
     away = SimpleNamespace(confirmations=WithoutNotes(stores.confirmations))
     worker = _worker(away, twilio, event_log, clock=clock)
@@ -323,7 +323,7 @@ async def test_notes_that_cannot_be_written_stop_nothing(stores, twilio):
 
 
 async def test_no_more_are_posted_at_once_than_the_policy_says(stores, gate, eventually):
-    """With entries in every partition and few hands, never more than so many posts are under way, and all are paid."""
+    """With entries in every partition, never more posts run at once than the policy allows, and all are confirmed."""
     for to in NUMBERS:
         for _ in range(2):
             await _enqueueing(stores, to)
@@ -336,8 +336,8 @@ async def test_no_more_are_posted_at_once_than_the_policy_says(stores, gate, eve
     assert len(gate.posts) == len(set(gate.posts)) == 2 * len(NUMBERS)
 
 
-async def test_entries_of_one_partition_get_every_hand(stores, gate, eventually):
-    """However few partitions have entries, no hand is idle while one is due."""
+async def test_entries_of_one_partition_use_all_concurrency(stores, gate, eventually):
+    """However few partitions have entries, as many posts run at once as the policy allows."""
     for _ in range(25):
         await _enqueueing(stores, NUMBERS[3])
     async with _working(stores, gate, in_flight=20, poll_seconds=60):
@@ -346,8 +346,8 @@ async def test_entries_of_one_partition_get_every_hand(stores, gate, eventually)
         assert await eventually(lambda: _is_paid(stores))
 
 
-async def test_one_slow_post_holds_up_no_other(stores, gate, eventually):
-    """While Twilio leaves one post unanswered, the other hand pays all other entries, those of its partition too."""
+async def test_one_slow_post_delays_no_other(stores, gate, eventually):
+    """While Twilio leaves one post unanswered, all other entries are posted, those of its partition too."""
     enqueueing = [await _enqueueing(stores, to) for to in (*NUMBERS, NUMBERS[0], NUMBERS[0])]
     gate.held.add(sid_of(enqueueing[0]))
     async with _working(stores, gate, in_flight=2):
@@ -375,8 +375,8 @@ class Meanwhile:
 
 
 @pytest.mark.parametrize("moment", ["claim", "busy"])
-async def test_who_is_woken_at_a_bad_moment_looks_all_the_same(stores, gate, eventually, moment):
-    """An entry that is written while its partition is being claimed, or while no hand is free, waits for no poll."""
+async def test_a_wake_during_a_claim_is_not_lost(stores, gate, eventually, moment):
+    """An entry that is written while its partition is being claimed, or while all posts are busy, waits for no poll."""
     store = Meanwhile(stores.confirmations)
     worker = _worker(SimpleNamespace(confirmations=store), gate, [], in_flight=1, poll_seconds=60)
 

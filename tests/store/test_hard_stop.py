@@ -1,4 +1,4 @@
-"""The hard stop of one number in Redis: so many failed checks in a row, then nothing until an operator has looked."""
+"""The hard stop of one number in Redis: so many failed checks in a row, then nothing until an operator releases it."""
 
 import pytest
 
@@ -30,7 +30,7 @@ async def assert_stopped(stores, held):
     assert stores.record(held) == record, "nothing was counted"
 
 
-async def test_guesses_at_nothing_count_for_nothing(stores):
+async def test_guesses_at_a_refused_verification_do_not_count(stores):
     """Checks of a verification whose only message was refused raise no count of the number: it holds no code."""
     refused = await stores.issue("111111")
     await stores.verifications.refuse(refused, 1, error_code=21610, passing=False)
@@ -43,7 +43,7 @@ async def test_guesses_at_nothing_count_for_nothing(stores):
 
 
 async def test_the_last_failed_check_in_a_row_stops_everything(stores):
-    """One failed check less and a held verification is approved; with it nothing is compared or sent any more."""
+    """After the last failed check allowed in a row, nothing of the number is compared or sent any more."""
     stores = stores.under(most_failed_in_a_row=7)
     held = await stores.sent("111111")
     await fail(stores, 6)
@@ -67,8 +67,8 @@ async def test_the_stop_allows_as_many_failed_checks_as_it_says(stores):
     assert "numbers:stopped" not in await stores.stats.totals()
 
 
-async def test_a_stopped_number_tells_its_ends(stores):
-    """What has ended says so while its number is stopped, and compares nothing: no code is told right from wrong."""
+async def test_a_stopped_number_still_tells_how_its_verifications_ended(stores):
+    """While its number is stopped an ended verification answers `used` or `canceled` to any code."""
     stores = stores.under(most_failed_in_a_row=5)
     approved, canceled = await stores.sent("111111"), await stores.sent("111111")
     await stores.check(approved, "111111")
@@ -122,7 +122,7 @@ async def test_a_row_is_remembered_in_proportion_to_its_length(stores):
 
 
 async def test_waiting_buys_no_more_guesses_than_the_stop_allows_in_a_year(stores):
-    """However guesses are divided and rows waited for, a year holds no more of them than the stop allows."""
+    """However an attacker spaces guesses, a year holds no more of them than the stop allows."""
     stores = stores.under(most_failed_in_a_row=20)
     for row in (1, 5, 10, 19):
         await fail(stores, row)
@@ -132,7 +132,7 @@ async def test_waiting_buys_no_more_guesses_than_the_stop_allows_in_a_year(store
 
 
 @pytest.mark.parametrize("tried", ["issue", "resend", "check"])
-async def test_a_stop_does_not_end_while_anybody_tries(stores, tried):
+async def test_each_refused_try_prolongs_a_stop(stores, tried):
     """Each refused try keeps the stop for another year; a year without any ends it."""
     stores = stores.under(most_failed_in_a_row=5, late_window_seconds=2 * YEAR_MS // 1000)
     held = await stores.sent("111111", ttl_seconds=2 * YEAR_MS // 1000)

@@ -45,7 +45,7 @@ late_ways = pytest.mark.parametrize(("lateness", "verdict", "status"), LATE.valu
 
 @late_ways
 async def test_a_late_code_confirms_its_message_and_approves_nothing(stores, lateness, verdict, status):
-    """Whatever made the code late, its own message is pending a confirmation and the state stays what it was."""
+    """Whatever made the code late, the confirmation of its own message is pending and the state does not change."""
     stores, verification = await lateness(stores)
     others = set(await stores.pending())
     result = await stores.check(verification, "111111")
@@ -56,7 +56,7 @@ async def test_a_late_code_confirms_its_message_and_approves_nothing(stores, lat
 
 @late_ways
 async def test_a_late_code_confirms_once(stores, lateness, verdict, status):
-    """Typed again, the late code enqueued nothing more, even when the first entry has been paid."""
+    """Typed again, a late code enqueues nothing more, even after the first entry was settled."""
     stores, verification = await lateness(stores)
     await stores.check(verification, "111111")
     for entry in (await stores.claim(verification)).entries:
@@ -84,7 +84,7 @@ async def test_a_late_code_costs_an_attempt(stores, lateness, verdict, status):
 
 @late_ways
 async def test_a_late_code_without_its_sid_waits(stores, lateness, verdict, status):
-    """A late code whose message has no SID yet is pending as soon as the SID comes home."""
+    """A late code whose message has no SID yet is pending as soon as the SID arrives."""
     stores, verification = await lateness(stores)
     stores.admin.hdel(f"otp:{{{verification.id[3]}}}:v:{verification.id}", "s:1")
     others = set(await stores.pending())
@@ -126,7 +126,7 @@ async def test_a_send_that_was_taken_back_supersedes_nothing(stores, passing):
 
 @pytest.mark.parametrize("code", ["111111", "222222"])
 async def test_a_send_that_was_not_handed_to_twilio_supersedes_nothing(stores, code):
-    """A resend whose process died before it called Twilio leaves the code in hand as good as it was."""
+    """A resend whose process died before it called Twilio leaves the earlier code valid."""
     stores = stores.under(supersede_codes=True)
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
@@ -135,7 +135,7 @@ async def test_a_send_that_was_not_handed_to_twilio_supersedes_nothing(stores, c
 
 @pytest.mark.parametrize("told_by", ["Twilio", "its silence", "a callback after its silence"])
 async def test_a_send_that_was_handed_to_twilio_supersedes_all_before_it(stores, told_by):
-    """A message that Twilio took, or may have taken, supersedes every earlier code, whatever was not handed between."""
+    """A message that Twilio took, or may have taken, supersedes every earlier code."""
     stores = stores.under(supersede_codes=True)
     verification = await stores.sent("111111")
     for code in ("222222", "333333", "444444"):
@@ -162,7 +162,7 @@ async def test_without_the_switch_a_later_send_supersedes_nothing(stores):
 
 
 async def test_noting_a_handed_send_changes_nothing_else(stores):
-    """What Twilio has said of a message stays, and neither a send nor a record that is not there is made."""
+    """What Twilio has said of a message stays, and no missing send or record is created."""
     verification = await stores.sent("111111")
     await stores.deliver(verification, status=Delivery.DELIVERED)
     before = stores.record(verification)

@@ -13,6 +13,7 @@ from service.core.limits import UNLIMITED, Limits, Unit
 from service.core.store_health import StoreUnavailable
 from service.store import keys as redis_keys
 from service.store.scripts import load_scripts
+from tests.store.engines import MINUTE_MS
 
 LEASE_MS = 30_000
 NEVER_MS = 1_700_000_000_000
@@ -121,7 +122,7 @@ def test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late(stores):
 
 
 async def test_a_limit_holds_in_real_time(stores):
-    """Of thirty reservations at once the limit is granted; who waits as told is granted the next one."""
+    """Of thirty reservations at once as many as the limit are granted; after the wait that was told the next one is."""
     limits = Limits(((4, 200), (8, 60_000)))
     waits = await asyncio.gather(*(_wait_ms(stores, "ip", "t1", limits) for _ in range(30)))
     assert waits.count(0) == 4
@@ -273,7 +274,7 @@ async def test_a_repeat_is_told_what_is_left_of_the_lease(stores):
 
 
 async def test_the_first_answer_is_kept(stores):
-    """A finished key gives its first answer again, byte for byte; later answers and releases change nothing."""
+    """A finished key gives its first answer for a day, byte for byte; later answers and releases change nothing."""
     await _begin(stores)
     answer = bytes(range(256))
     await _finish(stores, answer=answer)
@@ -281,8 +282,10 @@ async def test_the_first_answer_is_kept(stores):
     await _release(stores)
     await _withdraw(stores)
     assert (await _begin(stores, "f2")).answer == answer
-    stores.time_passes(LEASE_MS)
+    stores.time_passes(24 * 60 * MINUTE_MS - MINUTE_MS)
     assert (await _begin(stores, "f2")).answer == answer
+    stores.time_passes(MINUTE_MS)
+    assert await _begin(stores, "f2") == Begun()
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -321,8 +324,8 @@ async def test_an_abandoned_request_is_taken_over_by_one(stores):
 
 
 @pytest.mark.parametrize("step", [_release, _withdraw, _finish])
-async def test_who_was_taken_for_dead_ends_nothing(stores, step):
-    """A request that outlived its lease changes nothing of the claim that was taken over: not open, not answered."""
+async def test_a_request_that_was_taken_over_ends_nothing(stores, step):
+    """A request that outlived its lease cannot change the claim that took its place, be that open or answered."""
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
     assert (await _begin(stores, "f2")).abandoned_id == "ve_first"
@@ -336,8 +339,8 @@ async def test_who_was_taken_for_dead_ends_nothing(stores, step):
     assert (await _begin(stores, "f3")).answer == b"of the second"
 
 
-async def test_who_was_late_but_not_taken_for_dead_ends_its_claim(stores):
-    """A request that outlived its lease while nobody asked keeps its answer."""
+async def test_a_late_request_that_was_not_taken_over_ends_its_claim(stores):
+    """A request that outlived its lease, with no repeat meanwhile, keeps its answer."""
     await _begin(stores)
     stores.time_passes(LEASE_MS)
     await _finish(stores)

@@ -43,7 +43,7 @@ async def test_a_look_is_due_a_minute_after_the_code_was_typed(stores):
 
 
 async def test_two_looks_ten_minutes_apart_and_no_third(stores):
-    """Who claims a look pushes the next one away; after the second nothing is looked for."""
+    """A claimed look is due again ten minutes later; after the second one nothing is looked for."""
     verification = await _typed(stores)
     stores.time_passes(MINUTE_MS)
     assert await _claim(stores, verification)
@@ -90,8 +90,8 @@ async def test_a_look_that_found_nothing_is_not_given_back(stores):
     assert (await stores.stats.totals())["lookup:not_found"] == 1
 
 
-async def test_who_was_overtaken_gives_nothing_back(stores):
-    """A look that another worker has claimed since its pause passed is not its first claimer's any more."""
+async def test_an_overtaken_look_gives_nothing_back(stores):
+    """A worker whose look was claimed by another one meanwhile gives nothing back."""
     verification = await _typed(stores)
     stores.time_passes(MINUTE_MS)
     slow = await _claim(stores, verification)
@@ -103,7 +103,7 @@ async def test_who_was_overtaken_gives_nothing_back(stores):
 
 
 async def test_a_sid_ends_the_look(stores):
-    """Whoever brings the SID home, nobody looks for it afterwards."""
+    """Once the SID is known, from an answer or a callback, it is not looked for."""
     verification = await _typed(stores)
     assert await stores.deliver(verification) is True
     assert not stores.admin.exists(redis_keys.lookups(partition_of(verification.id)))
@@ -111,7 +111,7 @@ async def test_a_sid_ends_the_look(stores):
 
 
 async def test_what_is_gone_is_forgotten_on_the_way(stores):
-    """Entries without a record, or in another shape, hold up nobody and bring nothing back."""
+    """Entries without a record, or of another form, are skipped, and no record is created."""
     verification = await _typed(stores)
     key = redis_keys.lookups(partition_of(verification.id))
     stores.admin.zadd(key, {f"ve_{verification.id[3]}{'0' * 31}|1": 1, "nonsense": 2, "|1": 3})

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from service.core.limits import UNLIMITED, Limited, Limits
+from service.core.limits import UNLIMITED, Limit, Limited, Limits
 from service.core.verification import Status, Verdict
 from tests.store.engines import CODE_TTL_MS, MINUTE_MS, OTHER_NUMBER
 
@@ -44,7 +44,7 @@ async def test_a_burst_gets_no_more_than_the_limit(stores):
 
 
 async def test_the_wait_is_enough_and_no_longer_than_needed(stores):
-    """Who waits as long as told is let through, and the wait never exceeds the window."""
+    """After the wait that was told a send is allowed, and the wait never exceeds the window."""
     stores = stores.under(number=Limits(((1, 300),)))
     await stores.issue()
     with pytest.raises(Limited) as limited:
@@ -65,7 +65,7 @@ async def test_a_refused_send_is_not_counted(stores):
 
 
 async def test_resends_count_like_issues(stores):
-    """Sends of all verifications of a number share one limit, and each answer tells when the next may be asked."""
+    """Sends of all verifications of a number share one limit, and each answer says when the next is allowed."""
     stores = stores.under(number=Limits(((2, MINUTE_MS),)))
     verification = await stores.issue("111111")
     assert verification.resend_at_ms == verification.created_at_ms
@@ -91,7 +91,7 @@ async def test_the_longest_window_is_remembered(stores):
 
 
 async def test_too_many_failed_checks_close_a_number_for_new_codes_only(stores):
-    """A verification that somebody holds keeps its own attempts, whatever strangers typed on others of its number."""
+    """A verification keeps its own attempts, whatever was typed on other verifications of its number."""
     stores = stores.under(failed_checks=Limits(((7, MINUTE_MS),)))
     held, *strange = [await stores.sent("111111") for _ in range(3)]
     typed = [await stores.verdict(verification, "000000") for verification in strange for _ in range(5)]
@@ -120,7 +120,7 @@ async def test_a_resend_brings_no_new_guesses(stores):
 
 
 async def test_a_closed_number_gets_no_message(stores):
-    """A number whose failed checks are used up is not sent to, by issue or resend, until its window has passed."""
+    """A number at its limit of failed checks gets no message, by issue or resend, until the window has passed."""
     stores = stores.under(failed_checks=Limits(((2, MINUTE_MS),)))
     verification = await stores.sent("111111")
     for _ in range(2):
@@ -132,6 +132,20 @@ async def test_a_closed_number_gets_no_message(stores):
     assert await _try_to_issue(stores, to=OTHER_NUMBER) is not None
     stores.time_passes(MINUTE_MS)
     await stores.resend(verification, "222222")
+
+
+@pytest.mark.parametrize(("limit", "minutes"), [(Limit.NUMBER, (2, 1)), (Limit.FAILED_CHECKS, (1, 2))])
+async def test_a_refusal_names_the_limit_that_lasts_longer(stores, limit, minutes):
+    """When sends and failed checks of a number are both used up, the wait and the name are those of the longer one."""
+    number, failed = (Limits(((1, each * MINUTE_MS),)) for each in minutes)
+    verification = await stores.sent("111111")
+    await stores.under(failed_checks=failed).check(verification, "000000")
+    stores = stores.under(number=number, failed_checks=failed)
+    for step in (stores.issue(), stores.resend(verification, "222222")):
+        with pytest.raises(Limited) as limited:
+            await step
+        assert limited.value.limit is limit
+        assert MINUTE_MS < limited.value.retry_after_ms <= 2 * MINUTE_MS
 
 
 async def test_only_failed_checks_are_counted_as_failed(stores):

@@ -125,8 +125,8 @@ async def test_an_erased_number_leaves_nothing_under_its_name(stores):
     assert await stores.numbers.erase(NUMBER) == Erased(record=False, verifications=0)
 
 
-async def test_what_is_pending_for_an_erased_number_is_still_paid(stores):
-    """The entry to Twilio holds a Message SID and no number: it stays, and settling it brings no record back."""
+async def test_what_is_pending_for_an_erased_number_is_still_confirmed(stores):
+    """An entry holds a Message SID and no number: it stays, and settling it creates no record."""
     verification = await stores.sent("111111")
     await stores.check(verification, "111111")
     await stores.numbers.erase(NUMBER)

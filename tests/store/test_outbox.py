@@ -1,4 +1,4 @@
-"""Confirmations in Redis, on every engine: leased to one worker, ended once, never lost, given up with a reason."""
+"""Confirmations in Redis, on every engine: leased to one worker, ended once, never lost, failed with a reason."""
 
 import asyncio
 from collections import Counter
@@ -64,7 +64,7 @@ async def test_what_is_due_first_is_claimed_first(stores):
     assert claim.next_due_ms <= claim.now_ms
 
 
-async def test_a_dead_worker_is_taken_over(stores):
+async def test_the_entry_of_a_dead_worker_is_taken_over(stores):
     """When a lease has run out another worker gets the entry; the first one can neither postpone nor fail it then."""
     verification = await _enqueueing(stores)
     first = await _claim_one(stores, verification)
@@ -84,7 +84,7 @@ async def test_a_dead_worker_is_taken_over(stores):
 
 
 async def test_what_twilio_has_accepted_is_settled_whoever_says_so(stores):
-    """A settlement that comes after the end of its lease removes the entry all the same: Twilio knows."""
+    """A settlement after the end of its lease still removes the entry: Twilio has the report."""
     verification = await _enqueueing(stores)
     first = await _claim_one(stores, verification)
     stores.time_passes(LEASE_MS)
@@ -203,8 +203,8 @@ async def test_entries_live_a_day_after_they_were_last_touched(stores):
     assert [entry.legible async for entry in stores.confirmations.pending()] == [True]
 
 
-async def test_a_failed_entry_can_be_replayed(stores):
-    """A confirmation that was given up is kept with its reason, and can be pending again once, with fresh tries."""
+async def test_a_failed_entry_can_be_retried(stores):
+    """A failed confirmation is kept with its reason, and can be retried once, with fresh tries."""
     verification = await _enqueueing(stores)
     entry = await _claim_one(stores, verification)
     await stores.confirmations.postpone(entry, delay_ms=0, was_tried=True)
@@ -223,8 +223,8 @@ async def test_a_failed_entry_can_be_replayed(stores):
 
 
 @pytest.mark.parametrize("line", [None, "", "rubbish", "1|2|3", "x|y|z|a|b|c", "0|0||||", "1|2|3|4|5|6|7|8"])
-async def test_a_poisoned_entry_can_be_failed_and_holds_up_nobody(stores, line):
-    """An entry whose particulars are lost or garbled is handed out as illegible, failed, listed and replayed."""
+async def test_an_illegible_entry_can_be_failed_and_blocks_no_other(stores, line):
+    """An entry whose particulars are lost or garbled is claimed as illegible, and can be failed, listed and retried."""
     verification = await _enqueueing(stores)
     healthy = await _enqueueing(stores)
     info = redis_keys.outbox_info(partition_of(verification.id))
@@ -243,7 +243,7 @@ async def test_a_poisoned_entry_can_be_failed_and_holds_up_nobody(stores, line):
 
 
 async def test_the_queue_at_a_glance(stores):
-    """The state sums pending and failed of all partitions, tells the oldest one's age, and who stopped or left."""
+    """The state sums entries over all partitions, with the oldest one's age, the halt and the worker's beat."""
     empty = await stores.confirmations.state()
     assert (empty.pending, empty.oldest_seconds, empty.failed) == (0, 0, 0)
     assert (empty.halted, empty.is_worked) == (None, False)
@@ -274,8 +274,8 @@ async def test_a_look_keeps_the_entries_alive(stores):
     assert await _claim_one(stores, verification)
 
 
-async def test_the_dead_are_forgotten_after_two_weeks(stores):
-    """Each failed confirmation is kept 14 days of its own: newer ones do not keep it longer, nor older ones end it."""
+async def test_failed_entries_are_forgotten_after_two_weeks(stores):
+    """Each failed confirmation is kept 14 days: newer ones do not prolong that, and older ones do not shorten it."""
     old = await _enqueueing(stores)
     await stores.confirmations.fail(await _claim_one(stores, old), "old")
     stores.time_passes(13 * DAY_MS)
@@ -293,7 +293,7 @@ async def test_the_dead_are_forgotten_after_two_weeks(stores):
 
 
 async def test_many_entries_can_be_walked(stores):
-    """Listing what is pending and what is failed leaves nobody out, past one page."""
+    """Listing pending and failed entries leaves none out, past one page."""
     verification = await _enqueueing(stores)
     p = partition_of(verification.id)
     sids = [f"SM{number:032x}" for number in range(1200)]

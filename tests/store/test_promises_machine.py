@@ -429,7 +429,7 @@ def _run_machine(url, **profile):
 
 
 def test_the_promises_hold_in_any_order_of_steps(valkey):
-    """Whatever the order of steps, codes are accepted once, entries stay until they are posted, nothing is immortal."""
+    """Whatever the order of steps, codes are accepted once, entries stay until they are posted, every key has a TTL."""
     _run_machine(valkey, max_examples=60, stateful_step_count=40)
 
 

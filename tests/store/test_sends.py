@@ -40,7 +40,7 @@ async def test_what_is_issued_is_read_back(stores, asked):
     assert issued.expires_at_ms == issued.created_at_ms + new.ttl_seconds * 1000
 
 
-async def test_nobody_elses_key_reads_or_cancels(stores):
+async def test_a_key_of_another_owner_neither_reads_nor_cancels(stores):
     """Under another owner a verification is unknown to reading and canceling, and stays pending."""
     verification = await stores.sent("111111", owner="a" * 12)
     for step in (stores.verifications.read, stores.verifications.cancel):
@@ -145,17 +145,21 @@ async def test_what_has_ended_gets_no_further_send(stores, end):
     assert (await stores.verifications.cancel(verification.id)).status == end
 
 
-async def test_a_code_typed_before_its_sid_waits_for_it(stores):
+@pytest.mark.parametrize("send", [1, 2])
+async def test_a_code_typed_before_its_sid_waits_for_it(stores, send):
     """The confirmation of a send without SID waits, and is pending by the delivery that brings the SID, once."""
     verification = await stores.issue("111111")
-    result = await stores.check(verification, "111111")
+    await stores.resend(verification, "222222")
+    result = await stores.check(verification, f"{send}" * 6)
     assert (result.verdict, result.enqueued) == (Verdict.APPROVED, False)
-    assert await stores.feedback(verification) == [Feedback.AWAITING_SID]
+    assert (await stores.feedback(verification))[send - 1] is Feedback.AWAITING_SID
     assert await stores.pending() == []
-    assert await stores.deliver(verification, 1, status=Delivery.DELIVERED) is True
-    assert await stores.deliver(verification, 1, status=Delivery.DELIVERED) is False
-    assert await stores.feedback(verification) == [Feedback.PENDING]
-    assert await stores.pending() == [sid_of(verification)]
+    assert await stores.deliver(verification, send, status=Delivery.DELIVERED) is True
+    assert await stores.deliver(verification, send, status=Delivery.DELIVERED) is False
+    feedback = [Feedback.NONE, Feedback.NONE]
+    feedback[send - 1] = Feedback.PENDING
+    assert await stores.feedback(verification) == feedback
+    assert await stores.pending() == [sid_of(verification, send)]
 
 
 async def test_the_sid_of_another_send_frees_nothing(stores):
@@ -195,7 +199,7 @@ async def test_strangers_change_nothing(stores):
 
 
 async def test_deliveries_never_go_back(stores):
-    """Statuses come in any order and twice; the later stage stays, the first end stays, `unknown` says nothing."""
+    """Statuses come in any order and twice; the later stage and the first end stay, and the SID is counted once."""
     verification = await stores.sent("111111")
     told = [Delivery.SENT, Delivery.QUEUED, Delivery.UNKNOWN, Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.SENT]
     seen = []
@@ -203,14 +207,19 @@ async def test_deliveries_never_go_back(stores):
         await stores.deliver(verification, 1, status=status)
         seen.append((await stores.read(verification)).sends[0].status)
     assert seen == [Delivery.SENT] * 3 + [Delivery.DELIVERED] * 3 + [Delivery.READ] * 2
+    assert (await stores.stats.totals())["accepted:US:sms"] == 1
 
 
 async def test_the_reason_of_a_failed_delivery_is_kept(stores):
     """Twilio's error code stays with the send that failed."""
     verification = await stores.sent("111111")
-    await stores.deliver(verification, 1, status=Delivery.UNDELIVERED, error_code=30003)
-    send = (await stores.read(verification)).sends[0]
-    assert (send.status, send.error_code) == (Delivery.UNDELIVERED, 30003)
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2, status=Delivery.UNDELIVERED, error_code=30003)
+    sends = (await stores.read(verification)).sends
+    assert [(send.status, send.error_code) for send in sends] == [
+        (Delivery.QUEUED, None),
+        (Delivery.UNDELIVERED, 30003),
+    ]
 
 
 async def test_the_sender_of_the_latest_stage_is_kept(stores):
@@ -225,6 +234,7 @@ async def test_the_sender_of_the_latest_stage_is_kept(stores):
     assert await told(Delivery.UNKNOWN, None) is None
     assert await told(Delivery.QUEUED, "rcs:acme") == "rcs:acme"
     assert await told(Delivery.DELIVERED, "+15005550006") == "+15005550006"
+    assert await told(Delivery.DELIVERED, "rcs:acme") == "+15005550006"
     assert await told(Delivery.SENT, "rcs:acme") == "+15005550006"
     assert await told(Delivery.READ, None) == "+15005550006"
     await stores.resend(verification, "222222")
