@@ -9,6 +9,7 @@ import gc
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -25,9 +26,9 @@ from service.config.settings import Settings, load_settings
 from service.core.api_keys import Scope
 from service.core.breaker import Breaker
 from service.core.channels import Channel
-from service.core.confirming import Confirming
 from service.core.delivery import DeliveryReports
 from service.core.event_log import EventLog
+from service.core.outbox import OutboxWorker
 from service.core.retrying import Retries
 from service.embedded.server import embedded_valkey_beside
 from service.http.authentication import Authenticator
@@ -41,10 +42,11 @@ from service.metrics import metrics_text
 from service.parts import DRAIN_SECONDS, Providers, new_rules, open_providers, open_worker
 from service.providers.twilio.signature import TwilioSignature
 from service.redis_client.client import open_multiplexer
+from service.store.confirmations import open_confirmations
 from service.store.error_counts import ErrorCounts, counted_errors
 from service.store.health import RedisHealth
 from service.store.ledgers import RedisApiKeys, RedisStats
-from service.store.outbox import RedisConfirmations
+from service.store.lost_messages import count_awaiting_sid
 from service.store.scripts import Scripts
 from service.version import VERSION
 
@@ -107,7 +109,7 @@ async def open_endpoints(
         retries = {step: Retries() for step in ("attach_sid", "undo")}
         for steps in retries.values():
             parts.push_async_callback(steps.idle)
-        worker: Confirming | None = None
+        worker: OutboxWorker | None = None
         if settings.otp_worker:
             worker = await parts.enter_async_context(open_worker(settings, scripts, providers, event_log))
         for steps in retries.values():
@@ -141,7 +143,7 @@ def _endpoints(
     scripts: Scripts,
     providers: Providers,
     *,
-    worker: Confirming | None,
+    worker: OutboxWorker | None,
     retries: Mapping[str, Retries],
     errors: ErrorCounts,
     event_log: EventLog,
@@ -180,7 +182,8 @@ def _operations(
     return OperationsEndpoints(
         OperationsView(
             health=RedisHealth(scripts).look,
-            queue=RedisConfirmations(scripts).state,
+            queue=open_confirmations(scripts).state,
+            awaiting_sid=partial(count_awaiting_sid, scripts),
             totals=RedisStats(scripts).totals,
             sending_halted=lambda: next((breaker.halted for breaker in breakers.values() if breaker.halted), None),
             is_draining=lambda: connections.is_draining,

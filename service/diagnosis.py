@@ -18,8 +18,8 @@ from service.app import open_redis
 from service.config.policies import few_descriptors, twilio_account
 from service.config.settings import Settings, missing_to_serve
 from service.config.web_addresses import is_for_development
+from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreCause, StoreUnavailable
-from service.core.verification import PARTITIONS
 from service.descriptors import raise_limit
 from service.embedded.server import EmbeddedUnavailable
 from service.providers.twilio.gateway import open_twilio

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from service.config.policies import (
-    confirm_policy,
+    confirmation_policy,
     descriptor_shares,
     issue_policy,
     limit_policy,
@@ -21,22 +21,23 @@ from service.config.settings import Settings
 from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.checking import Checking
-from service.core.confirming import Confirming
+from service.core.confirming import ConfirmationHandler
 from service.core.event_log import EventLog
 from service.core.idempotency import Idempotency
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter
 from service.core.lost_messages import LostMessages, MessageList
+from service.core.outbox import OutboxWorker
 from service.core.retrying import Retries, RetryPolicy
 from service.core.sender import Sender
 from service.core.sending import Sending
 from service.core.undoing import Undoing
 from service.core.verification_store import VerificationStore
 from service.providers.twilio.gateway import open_twilio
+from service.store.confirmations import open_confirmations
 from service.store.ledgers import RedisIdempotency, RedisLimits
 from service.store.lost_messages import RedisLostMessages
-from service.store.outbox import RedisConfirmations
 from service.store.scripts import Scripts
 from service.store.verifications import RedisVerifications
 
@@ -117,13 +118,13 @@ def new_rules(
 @asynccontextmanager
 async def open_worker(
     settings: Settings, scripts: Scripts, providers: Providers, event_log: EventLog
-) -> AsyncIterator[Confirming]:
+) -> AsyncIterator[OutboxWorker]:
     """Run the worker. At the end it has 8 s to finish what it has claimed; the leases cover the rest."""
     settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
-    worker = Confirming(
-        RedisConfirmations(scripts),
-        providers.senders[Channel.SMS],
-        policy=confirm_policy(settings),
+    worker = OutboxWorker(
+        open_confirmations(scripts),
+        ConfirmationHandler(providers.senders[Channel.SMS]),
+        policy=confirmation_policy(settings),
         settlements=settlements,
         event_log=event_log,
     )
@@ -145,7 +146,7 @@ async def open_worker(
 
 
 def _lost_messages(
-    settings: Settings, scripts: Scripts, messages: MessageList, worker: Confirming, event_log: EventLog
+    settings: Settings, scripts: Scripts, messages: MessageList, worker: OutboxWorker, event_log: EventLog
 ) -> LostMessages | None:
     policy = lookup_policy(settings)
     if policy is None:

@@ -42,6 +42,7 @@ class OperationsView:
 
     health: Callable[[], Awaitable[StoreHealth]]
     queue: Callable[[], Awaitable[QueueState]]
+    awaiting_sid: Callable[[], Awaitable[int]]
     totals: Callable[[], Awaitable[Counter[str]]]
     sending_halted: Callable[[], str | None]
     retries_waiting: Callable[[], Mapping[str, int]]
@@ -122,19 +123,20 @@ class OperationsEndpoints:
         `otp_partitions_unavailable` and `otp_store_errors_unwritten`. While a part of Redis is away, what cannot be
         read is left out.
         """
-        health, queue, totals = await asyncio.gather(
-            self._health(), _known(self._view.queue), _known(self._view.totals)
+        health, queue, awaiting_sid, totals = await asyncio.gather(
+            self._health(), _known(self._view.queue), _known(self._view.awaiting_sid), _known(self._view.totals)
         )
         gauges: dict[str, float] = {"otp_sending_halted": 0 if self._view.sending_halted() is None else 1}
         if queue is not None:
             gauges |= {
                 "otp_outbox_pending": queue.pending,
-                "otp_awaiting_sid": queue.awaiting_sid,
                 "otp_outbox_oldest_seconds": queue.oldest_seconds,
                 "otp_outbox_failed": queue.failed,
                 "otp_confirming_halted": 0 if queue.halted is None else 1,
                 "otp_confirming_worked": int(queue.is_worked),
             }
+        if awaiting_sid is not None:
+            gauges["otp_awaiting_sid"] = awaiting_sid
         unavailable = Counter(fault.cause.value for fault in health.faults.values())
         for name, by_label in {
             "otp_retries_waiting": self._view.retries_waiting(),

@@ -4,8 +4,8 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, Field
 
+from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreCause, StoreFault, StoreHealth
-from service.core.verification import PARTITIONS
 from service.http.problems import HttpProblem
 
 RETRY_AFTER_SECONDS = 1.0
@@ -16,7 +16,7 @@ _ALL_REFUSED = StoreHealth(tuple(PARTITIONS), dict.fromkeys(PARTITIONS, _REFUSED
 
 
 class QueueState(Protocol):
-    """The state of the confirmations."""
+    """The state of the confirmations in the outbox."""
 
     @property
     def pending(self) -> int:
@@ -27,16 +27,12 @@ class QueueState(Protocol):
         """How many were given up."""
 
     @property
-    def awaiting_sid(self) -> int:
-        """How many have no SID yet, so that they cannot be pending."""
-
-    @property
     def oldest_seconds(self) -> float:
         """How long the oldest one has been pending."""
 
     @property
     def halted(self) -> str | None:
-        """Why posting has stopped."""
+        """Why they are not posted."""
 
     @property
     def is_worked(self) -> bool:

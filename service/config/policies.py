@@ -8,13 +8,13 @@ from typing import NamedTuple
 from service.config.settings import EDGES, Settings
 from service.core.actions import Secrets
 from service.core.addresses import network_of
-from service.core.confirming import ConfirmPolicy
 from service.core.event_log import EventLog
 from service.core.issuing import IssuePolicy
 from service.core.keyring import Keyring
 from service.core.limiter import LimitPolicy
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.lost_messages import LookupPolicy
+from service.core.outbox import OutboxPolicy
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
 from service.providers.twilio.gateway import TwilioAccount
@@ -79,9 +79,9 @@ def record_policy(settings: Settings) -> RecordPolicy:
     )
 
 
-def confirm_policy(settings: Settings) -> ConfirmPolicy:
+def confirmation_policy(settings: Settings) -> OutboxPolicy:
     """Return how many confirmations the worker posts at once."""
-    return ConfirmPolicy(in_flight=descriptor_shares(settings).confirmations)
+    return OutboxPolicy(in_flight=descriptor_shares(settings).confirmations)
 
 
 def descriptor_shares(settings: Settings) -> Shares:

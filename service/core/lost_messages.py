@@ -27,9 +27,10 @@ from typing import Protocol
 from service.core.actions.code import LONGEST, SHORTEST
 from service.core.event_log import EventLog
 from service.core.keyring import Keyring
+from service.core.partitions import PARTITIONS
 from service.core.retrying import Retries
 from service.core.store_health import StoreUnavailable
-from service.core.verification import PARTITIONS, Delivery, partition_of
+from service.core.verification import Delivery, partition_of
 from service.core.verification_store import VerificationStore
 
 _CODES = re.compile(rf"(?<![0-9])[0-9]{{{SHORTEST},{LONGEST}}}(?![0-9])")

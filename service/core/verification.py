@@ -18,7 +18,6 @@ from service.core.channels import Channel
 ID_PREFIX = "ve_"
 ID_PATTERN = rf"^{ID_PREFIX}[0-9a-f]{{32}}$"
 _ID = re.compile(ID_PATTERN)
-PARTITIONS = "0123456789abcdef"
 
 
 class Status(StrEnum):

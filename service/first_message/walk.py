@@ -22,7 +22,8 @@ from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, Feedback, Send, Verdict, Verification
 from service.first_message.failures import StepFailed, issue_failure, why_no_callback, with_error_code
 from service.parts import Rules, new_rules, open_providers, open_worker
-from service.store.outbox import RedisConfirmations
+from service.store.confirmations import open_confirmations
+from service.store.outbox import RedisOutbox
 
 _PURPOSE = "check"
 _OWN_ADDRESS = "127.0.0.1"
@@ -40,7 +41,7 @@ Ask = Callable[[str, float], Awaitable[str | None]]
 @dataclass(frozen=True, slots=True)
 class _Opened:
     rules: Rules
-    confirmations: RedisConfirmations
+    confirmations: RedisOutbox
 
 
 class FirstMessage:
@@ -86,7 +87,7 @@ class FirstMessage:
             for steps in retries.values():
                 parts.push_async_callback(steps.idle)
                 parts.callback(steps.stop, 1.0)
-            confirmations = RedisConfirmations(scripts)
+            confirmations = open_confirmations(scripts)
             wake: Callable[[str], None] = lambda _: None  # noqa: E731 - the other worker polls
             if not (await confirmations.state()).is_worked:
                 self._say("worker", "No worker is alive, so this command runs one. Start otp-service serve or worker.")

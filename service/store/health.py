@@ -7,8 +7,8 @@ within the time-out of the store, however many nodes are down.
 import asyncio
 import re
 
+from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreFault, StoreHealth, StoreUnavailable
-from service.core.verification import PARTITIONS
 from service.store import keys as redis_keys
 from service.store.faults import lacking
 from service.store.scripts import Scripts, load_scripts

@@ -7,8 +7,6 @@ service runs on Redis Cluster unchanged. No key holds a number, a code or a cred
 from service.core.verification import partition_of
 
 API_KEYS = "otp:keys"
-HALTED = "otp:halted"
-WORKER = "otp:worker"
 
 
 def verification(verification_id: str) -> str:
@@ -31,14 +29,17 @@ def number_prefix(partition: str) -> str:
     return f"otp:{{{partition}}}:to:"
 
 
-def outbox(partition: str) -> str:
-    """Name the confirmations pending: SID by due time."""
-    return f"otp:{{{partition}}}:outbox"
+def outbox(partition: str, kind: str = "") -> str:
+    """Name the pending entries of one kind: key by due time. `""` is the kind of confirmations, whose keys are SIDs.
+
+    No kind may be called `info`, `failed`, `awaiting_sid` or `lookups`: keys of the confirmations end like that.
+    """
+    return f"otp:{{{partition}}}:outbox:{kind}" if kind else f"otp:{{{partition}}}:outbox"
 
 
-def outbox_info(partition: str) -> str:
-    """Name the particulars of what is pending: by SID."""
-    return f"otp:{{{partition}}}:outbox:info"
+def outbox_info(partition: str, kind: str = "") -> str:
+    """Name the particulars of the pending entries, by key."""
+    return f"{outbox(partition, kind)}:info"
 
 
 def awaiting_sid(partition: str) -> str:
@@ -54,14 +55,24 @@ def lookups(partition: str) -> str:
     return f"{outbox(partition)}:lookups"
 
 
-def outbox_failed(partition: str) -> str:
-    """Name the confirmations that were given up: SID by when."""
-    return f"otp:{{{partition}}}:outbox:failed"
+def outbox_failed(partition: str, kind: str = "") -> str:
+    """Name the failed entries of one kind: key by when it failed."""
+    return f"{outbox(partition, kind)}:failed"
 
 
-def outbox_failed_info(partition: str) -> str:
-    """Name the particulars of what was given up: by SID."""
-    return f"otp:{{{partition}}}:outbox:failed:info"
+def outbox_failed_info(partition: str, kind: str = "") -> str:
+    """Name the particulars of the failed entries, by key."""
+    return f"{outbox_failed(partition, kind)}:info"
+
+
+def halted(kind: str = "") -> str:
+    """Name the note that says why the delivery of one kind is halted."""
+    return f"otp:halted:{kind}" if kind else "otp:halted"
+
+
+def worker(kind: str = "") -> str:
+    """Name the note that a worker of one kind is alive."""
+    return f"otp:worker:{kind}" if kind else "otp:worker"
 
 
 def health(partition: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from service.core.idempotency import Begun, OtherBody
 from service.core.limits import Reserved, Unit
+from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreUnavailable
-from service.core.verification import PARTITIONS
 from service.store import keys as redis_keys
 from service.store.scripts import Scripts
 

@@ -4,8 +4,11 @@ The score of a send is when its next look is due (ms). `check.lua` puts it there
 unknown, `deliver.lua` takes it away when the SID comes, `look_up.lua` claims it.
 """
 
+import asyncio
+
 from service.core.keyring import Keyring, SealBroken
 from service.core.lost_messages import LookupOutcome, LostMessage
+from service.core.partitions import PARTITIONS
 from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import partition_of
 from service.store import keys as redis_keys
@@ -51,3 +54,9 @@ class RedisLostMessages:
             ],
             [lost.verification_id, lost.send_number, lost.claimed_until_ms, outcome, again_in_ms],
         )
+
+
+async def count_awaiting_sid(scripts: Scripts) -> int:
+    """Count the sends whose code was typed and whose SID is unknown, in one pipelined round trip."""
+    keys = map(redis_keys.awaiting_sid, PARTITIONS)
+    return sum(await asyncio.gather(*(scripts.run("awaiting_sid", [key]) for key in keys)))

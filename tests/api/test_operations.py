@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.operations import OperationsEndpoints, OperationsView
+from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreCause, StoreFault, StoreHealth, StoreUnavailable
-from service.core.verification import PARTITIONS
 from service.http.request import request_of
 
 REFUSED = StoreFault(StoreCause.REFUSED, "Start Redis.")
@@ -23,7 +23,6 @@ class Queue:
 
     pending: int = 0
     failed: int = 0
-    awaiting_sid: int = 0
     oldest_seconds: float = 0.0
     halted: str | None = None
     is_worked: bool = True
@@ -37,6 +36,7 @@ class View:
         self.faults = {}
         self.unwritten = {}
         self.queue = Queue()
+        self.awaiting_sids = 0
         self.is_away = self.is_queue_away = False
         self.gauges = {}
         self.sending = None
@@ -54,6 +54,11 @@ class View:
         if self.is_away or self.is_queue_away:
             raise StoreUnavailable("queue: secret.host")
         return self.queue
+
+    async def awaiting_sid(self):
+        if self.is_away or self.is_queue_away:
+            raise StoreUnavailable("awaiting_sid: secret.host")
+        return self.awaiting_sids
 
     async def totals(self):
         if self.is_away:
@@ -83,6 +88,7 @@ def endpoints(view, now):
     asked = OperationsView(
         health=view.health,
         queue=view.look,
+        awaiting_sid=view.awaiting_sid,
         totals=view.totals,
         sending_halted=lambda: view.sending,
         is_draining=lambda: view.is_draining,
@@ -201,7 +207,8 @@ async def test_one_partition_that_works_is_enough(endpoints, view):
 
 async def test_the_gauges_are_those_of_the_queue(endpoints, view):
     """Each number of the queue is one gauge; a halt and a living worker are 1 or 0."""
-    view.queue = Queue(pending=3, failed=1, awaiting_sid=2, oldest_seconds=12.5, halted="401", is_worked=False)
+    view.queue = Queue(pending=3, failed=1, oldest_seconds=12.5, halted="401", is_worked=False)
+    view.awaiting_sids = 2
     view.retries_waiting["attach_sid"] = 5
     await endpoints.metrics(CALL)
     assert view.gauges == {

@@ -21,7 +21,8 @@ from service.core.actions import Action
 from service.core.api_keys import Scope, new_api_key
 from service.core.channels import Channel
 from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
-from service.core.verification import PARTITIONS, Delivery, new_id, partition_of
+from service.core.partitions import PARTITIONS
+from service.core.verification import Delivery, new_id, partition_of
 from service.core.verification_store import NewVerification
 from service.redis_client.client import open_multiplexer
 from service.redis_client.resp import pack

@@ -20,8 +20,8 @@ from tests.chaos.plan import LEASE_MS
 def _shorten_leases():
     assert idempotency.LEASE_MS > LEASE_MS
     idempotency.LEASE_MS = LEASE_MS
-    confirm_policy = policies.confirm_policy
-    policies.confirm_policy = lambda settings: replace(confirm_policy(settings), lease_ms=LEASE_MS)
+    confirmation_policy = policies.confirmation_policy
+    policies.confirmation_policy = lambda settings: replace(confirmation_policy(settings), lease_ms=LEASE_MS)
 
 
 class _Breakable(dict):

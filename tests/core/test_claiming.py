@@ -1,9 +1,9 @@
-"""The promise of `service.core.claiming` about the store's clock: a step back is said once, and nothing else is."""
+"""The promise of `outbox.claiming` about the store's clock: a step back is logged once, and nothing else is."""
 
 import pytest
 
-from service.core.claiming import Claiming
 from service.core.outbox import Claim
+from service.core.outbox.claiming import Claiming
 
 
 class Times:

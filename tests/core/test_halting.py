@@ -1,8 +1,8 @@
-"""The promises of `service.core.halting`: a Twilio that fails or asks for patience gets one confirmation at a time."""
+"""The promises of `outbox.halting`: a receiver that fails or asks for patience gets one entry at a time."""
 
 import pytest
 
-from service.core.halting import Halt, HaltPolicy
+from service.core.outbox.halting import Halt, HaltPolicy
 
 
 class Clock:
@@ -24,7 +24,7 @@ def clock():
 @pytest.fixture
 def halt(clock):
     """Give a halt with the policy of the service: 8 failures, then a probe every 5 s."""
-    return Halt(HaltPolicy(), clock)
+    return Halt(HaltPolicy(), clock, kind="confirmation")
 
 
 def fail(halt, *sids, retry_after=None):

@@ -10,11 +10,12 @@ from twilio.request_validator import RequestValidator
 
 from service.app import open_redis
 from service.config.policies import twilio_account
-from service.core.confirming import Confirming, ConfirmPolicy
+from service.core.confirming import ConfirmationHandler
+from service.core.outbox import OutboxPolicy, OutboxWorker
 from service.core.retrying import Retries
 from service.providers.twilio.gateway import open_twilio
 from service.sandbox import FaultPlan
-from service.store.outbox import RedisConfirmations
+from service.store.confirmations import open_confirmations
 
 
 @pytest.fixture
@@ -150,10 +151,10 @@ def working():
         quick = {"poll_seconds": 0.02, "shortest_delay_seconds": 0.02, "longest_delay_seconds": 0.1, **policy}
         event_log = []
         async with open_redis(running.settings) as scripts, open_twilio(twilio_account(running.settings)) as twilio:
-            worker = Confirming(
-                RedisConfirmations(scripts),
-                twilio,
-                policy=ConfirmPolicy(**quick),
+            worker = OutboxWorker(
+                open_confirmations(scripts),
+                ConfirmationHandler(twilio),
+                policy=OutboxPolicy(**quick),
                 settlements=Retries(),
                 event_log=lambda event, /, **fields: event_log.append((event, fields)),
             )

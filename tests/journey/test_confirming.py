@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from service.app import open_redis
-from service.store.outbox import RedisConfirmations
+from service.core.confirming import read_confirmation
+from service.store.confirmations import open_confirmations
 
 NUMBERS = [f"+1415555{n:04}" for n in range(3000, 3100)]
 
@@ -98,14 +99,14 @@ async def test_a_report_that_twilio_rejects_fails_and_can_be_retried(start, faul
         assert await eventually(lambda: each_is("failed"))
         assert await metric(running, "otp_outbox_failed") == 2
         assert await metric(running, "otp_outbox_pending") == 0
-        confirmations = RedisConfirmations(scripts)
+        confirmations = open_confirmations(scripts)
         failed = [each async for each in confirmations.failed()]
         assert sorted(each.reason for each in failed) == [
             "Twilio answered 400, error 20422", "Twilio answered 404, error 20404",
         ]  # fmt: skip
-        assert {each.entry.verification_id for each in failed} == set(ids)
-        assert [await confirmations.replay(each.entry) for each in failed] == [True, True]
-        assert [await confirmations.replay(each.entry) for each in failed] == [False, False]
+        assert {read_confirmation(each.entry.particulars).verification_id for each in failed} == set(ids)
+        assert [await confirmations.retry(each.entry) for each in failed] == [True, True]
+        assert [await confirmations.retry(each.entry) for each in failed] == [False, False]
         assert await eventually(lambda: each_is("confirmed"))
     assert await metric(running, "otp_outbox_failed") == 0
     assert outcomes(running) == [("confirmed", 1)] * 2
@@ -195,13 +196,13 @@ async def test_an_operator_can_list_and_retry_illegible_entries(start, redis, wo
         if info is not None:
             redis.hset("otp:{5}:outbox:info", sid, info)
     async with open_redis(running.settings) as scripts:
-        confirmations = RedisConfirmations(scripts)
+        confirmations = open_confirmations(scripts)
         assert len([entry async for entry in confirmations.pending()]) == len(POISONS)
         async with working(running):
             assert await eventually(lambda: not redis.exists("otp:{5}:outbox"))
             failed = [each async for each in confirmations.failed()]
             assert [each.reason for each in failed] == ["illegible"] * len(POISONS)
-            assert all([await confirmations.replay(each.entry) for each in failed])
+            assert all([await confirmations.retry(each.entry) for each in failed])
             assert await eventually(lambda: not redis.exists("otp:{5}:outbox"))
         assert len([each async for each in confirmations.failed()]) == len(POISONS)
     assert running.sandbox.ledger.feedback() == []
@@ -234,12 +235,12 @@ async def test_an_entry_whose_worker_died_is_taken_over(start, redis, working, s
     running = await start(otp_worker=False)
     verification_id = await approve(running, NUMBERS[0])
     async with open_redis(running.settings) as scripts:
-        claim = await RedisConfirmations(scripts).claim(verification_id[3], lease_ms=30_000, most=10)
+        claim = await open_confirmations(scripts).claim(verification_id[3], lease_ms=30_000, most=10)
         assert len(claim.entries) == 1
         assert claim.entries[0].due_ms - claim.now_ms <= 60_000
-        again = await RedisConfirmations(scripts).claim(verification_id[3], lease_ms=30_000, most=10)
+        again = await open_confirmations(scripts).claim(verification_id[3], lease_ms=30_000, most=10)
         assert (again.entries, again.next_due_ms) == ((), claim.entries[0].due_ms)
-    redis.zadd(f"otp:{{{verification_id[3]}}}:outbox", {claim.entries[0].sid: 1})  # as if the lease had run out
+    redis.zadd(f"otp:{{{verification_id[3]}}}:outbox", {claim.entries[0].key: 1})  # as if the lease had run out
     async with working(running):
         await settled(running)
     assert outcomes(running) == [("confirmed", 1)]

@@ -12,8 +12,7 @@ from service.config.policies import new_keyring, record_policy, twilio_account
 from service.core.lost_messages import LookupPolicy, LostMessages
 from service.core.retrying import Retries
 from service.providers.twilio.gateway import open_twilio
-from service.store.lost_messages import RedisLostMessages
-from service.store.outbox import RedisConfirmations
+from service.store.lost_messages import RedisLostMessages, count_awaiting_sid
 from service.store.verifications import RedisVerifications
 
 TEXT = "Your Acme code is {}. Do not share it."
@@ -278,7 +277,7 @@ async def test_where_twilio_forgets_nobody_looks(setting, start, redis, eventual
     assert await eventually(lambda: redis.exists("otp:worker"))
     assert parts.lookup_policy(settings) is None
     running = [str(task.get_coro()) for task in asyncio.all_tasks()]
-    assert [name for name in running if "Confirming.run" in name]
+    assert [name for name in running if "OutboxWorker.run" in name]
     assert not [name for name in running if "LostMessages.run" in name]
 
 
@@ -311,4 +310,4 @@ async def test_a_look_keeps_what_waits_visible(lost):
     lost.due()
     await lost.look()
     async with open_redis(lost.running.settings) as scripts:
-        assert (await RedisConfirmations(scripts).state()).awaiting_sid == 1
+        assert await count_awaiting_sid(scripts) == 1

@@ -19,9 +19,9 @@ from service.core.verification import Delivery, new_id, partition_of
 from service.core.verification_store import Check, NewVerification
 from service.redis_client.client import open_multiplexer
 from service.store import keys as redis_keys
+from service.store.confirmations import open_confirmations
 from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
 from service.store.numbers import RedisNumbers
-from service.store.outbox import RedisConfirmations
 from service.store.scripts import Scripts
 from service.store.verifications import RecordPolicy, RedisVerifications
 
@@ -99,7 +99,7 @@ class Stores:
         self.policy = policy
         self.keyring = keyring
         self.verifications = RedisVerifications(scripts, keyring, policy)
-        self.confirmations = RedisConfirmations(scripts)
+        self.confirmations = open_confirmations(scripts)
         self.numbers = Numbers(RedisNumbers(scripts, keyring, policy))
         self.limits = RedisLimits(scripts)
         self.idempotency = RedisIdempotency(scripts)
@@ -169,11 +169,11 @@ class Stores:
 
     async def pending(self):
         """Give the pending SIDs, in the order in which they are due."""
-        return [entry.sid async for entry in self.confirmations.pending()]
+        return [entry.key async for entry in self.confirmations.pending()]
 
     async def failed(self):
         """Give the failed confirmations by SID."""
-        return {failed.entry.sid: failed async for failed in self.confirmations.failed()}
+        return {failed.entry.key: failed async for failed in self.confirmations.failed()}
 
     async def claim(self, verification, *, lease_ms=30_000, most=10):
         """Claim what is due in the partition of a verification."""

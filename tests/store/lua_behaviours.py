@@ -131,7 +131,7 @@ BEHAVIOURS = {
             sends.test_no_write_brings_an_expired_record_back,
         ),
         "settles into a record that is gone": (
-            partial(find, "settle", "true", r"^redis\.call\('HEXISTS', KEYS\[3\]"),
+            partial(find, "settle", "true", r"'HEXISTS', KEYS\[6\]"),
             entries.test_entries_outlive_their_verification,
         ),
     },

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from service.core.confirming import read_confirmation
 from service.core.verification import Feedback, Verdict, partition_of
 from service.store import keys as redis_keys
+from service.store.lost_messages import count_awaiting_sid
 from tests.store.engines import CODE_TTL_MS, MINUTE_MS, NUMBER, OTHER_NUMBER, sid_of
 
 LEASE_MS = MINUTE_MS
@@ -27,13 +29,17 @@ async def _claim_one(stores, verification):
     return entry
 
 
+def _is_legible(entry):
+    return entry.is_legible and read_confirmation(entry.particulars) is not None
+
+
 async def test_an_entry_carries_its_particulars(stores):
     """A claimed entry says which message of which verification, of which country and channel, since when."""
     verification = await _enqueueing(stores)
     claim = await stores.claim(verification, lease_ms=LEASE_MS)
     (entry,) = claim.entries
-    assert (entry.sid, entry.verification_id, entry.send_number) == (sid_of(verification), verification.id, 1)
-    assert (entry.country, entry.channel, entry.tries, entry.legible) == ("US", "sms", 0, True)
+    assert (entry.key, entry.tries, entry.is_legible) == (sid_of(verification), 0, True)
+    assert read_confirmation(entry.particulars) == (verification.id, 1, "US", "sms")
     assert verification.created_at_ms <= entry.since_ms <= claim.now_ms
     assert entry.due_ms == claim.now_ms + LEASE_MS == claim.next_due_ms
 
@@ -49,7 +55,7 @@ async def test_an_entry_is_leased_to_one_worker(stores):
     """Of twenty claims at once each entry goes to exactly one."""
     verifications = [await _enqueueing(stores) for _ in range(30)]
     claims = await asyncio.gather(*(stores.claim(verifications[0], lease_ms=LEASE_MS, most=4) for _ in range(20)))
-    leased = Counter(entry.sid for claim in claims for entry in claim.entries)
+    leased = Counter(entry.key for claim in claims for entry in claim.entries)
     assert leased == Counter(sid_of(verification) for verification in verifications)
 
 
@@ -60,7 +66,7 @@ async def test_what_is_due_first_is_claimed_first(stores):
         verifications.append(await _enqueueing(stores))
         stores.time_passes(1000)
     claim = await stores.claim(verifications[0], lease_ms=LEASE_MS, most=2)
-    assert [entry.sid for entry in claim.entries] == [sid_of(verification) for verification in verifications[:2]]
+    assert [entry.key for entry in claim.entries] == [sid_of(verification) for verification in verifications[:2]]
     assert claim.next_due_ms <= claim.now_ms
 
 
@@ -74,7 +80,7 @@ async def test_the_entry_of_a_dead_worker_is_taken_over(stores):
     stale = replace(first, due_ms=first.due_ms - LEASE_MS)
     assert await stores.confirmations.postpone(stale, delay_ms=0, was_tried=True) is False
     assert await stores.confirmations.fail(stale, "late") is False
-    assert (await stores.pending(), await stores.failed()) == ([second.sid], {})
+    assert (await stores.pending(), await stores.failed()) == ([second.key], {})
     assert await stores.confirmations.settle(second) is True
     assert await stores.confirmations.settle(stale) is False
     assert await stores.confirmations.fail(second, "late") is False
@@ -114,7 +120,7 @@ async def test_a_postponed_entry_comes_back(stores, was_tried, tries):
     assert (await stores.claim(verification)).entries == ()
     stores.time_passes(MINUTE_MS)
     again = await _claim_one(stores, verification)
-    assert (again.sid, again.tries, again.send_number) == (entry.sid, tries, 1)
+    assert (again.key, again.tries, again.particulars) == (entry.key, tries, entry.particulars)
 
 
 async def test_no_sid_is_pending_twice(stores):
@@ -135,7 +141,7 @@ async def test_what_waits_for_its_sid_is_counted(stores):
     """A typed code without a SID counts once, until its SID comes or its record has expired; a wrong one never does."""
 
     async def awaiting():
-        return (await stores.confirmations.state()).awaiting_sid
+        return await count_awaiting_sid(stores.scripts)
 
     lost, found = await stores.issue("111111"), await stores.issue("111111", to=OTHER_NUMBER)
     await stores.check(found, "222222")
@@ -159,10 +165,10 @@ async def test_what_has_expired_waits_no_longer_and_the_rest_does(stores):
     later = await stores.issue("111111")
     await stores.check(later, "111111")
     stores.time_passes(HOUR_MS)  # the first record is gone
-    assert (await stores.confirmations.state()).awaiting_sid == 1
+    assert await count_awaiting_sid(stores.scripts) == 1
     await stores.check(await stores.issue("111111"), "111111")
     key = redis_keys.awaiting_sid(partition_of(first.id))
-    assert (await stores.confirmations.state()).awaiting_sid == stores.admin.zcard(key) == 2
+    assert await count_awaiting_sid(stores.scripts) == stores.admin.zcard(key) == 2
 
 
 async def test_a_short_wait_ends_no_longer_one(stores):
@@ -195,12 +201,12 @@ async def test_entries_live_a_day_after_they_were_last_touched(stores):
     for _ in range(3):
         stores.time_passes(DAY_MS)
         claim = await stores.claim(verification, lease_ms=2 * HOUR_MS)
-        assert [entry.legible for entry in claim.entries] == [True]
+        assert [_is_legible(entry) for entry in claim.entries] == [True]
     stores.time_passes(HOUR_MS)
     held = replace(claim.entries[0], due_ms=claim.entries[0].due_ms - HOUR_MS)
     assert await stores.confirmations.postpone(held, delay_ms=0, was_tried=True)
     stores.time_passes(DAY_MS + HOUR_MS // 2)
-    assert [entry.legible async for entry in stores.confirmations.pending()] == [True]
+    assert [_is_legible(entry) async for entry in stores.confirmations.pending()] == [True]
 
 
 async def test_a_failed_entry_can_be_retried(stores):
@@ -211,18 +217,20 @@ async def test_a_failed_entry_can_be_retried(stores):
     entry = await _claim_one(stores, verification)
     assert [await stores.confirmations.fail(entry, "404 | gone") for _ in range(2)] == [True, False]
     assert await stores.feedback(verification) == [Feedback.FAILED]
-    failed = (await stores.failed())[entry.sid]
-    assert (failed.reason, failed.entry.tries, failed.entry.verification_id) == ("404 | gone", 1, verification.id)
+    failed = (await stores.failed())[entry.key]
+    assert (failed.reason, failed.entry.tries, failed.entry.particulars) == ("404 | gone", 1, entry.particulars)
     assert failed.failed_at_ms >= failed.entry.since_ms == entry.since_ms
     assert (await stores.pending(), await stores.verdict(verification, "111111")) == ([], Verdict.USED)
-    assert [await stores.confirmations.replay(failed.entry) for _ in range(2)] == [True, False]
+    assert [await stores.confirmations.retry(failed.entry) for _ in range(2)] == [True, False]
     assert await stores.feedback(verification) == [Feedback.PENDING]
     again = await _claim_one(stores, verification)
-    assert (again.sid, again.tries, again.verification_id) == (entry.sid, 0, verification.id)
+    assert (again.key, again.tries, again.particulars) == (entry.key, 0, entry.particulars)
     assert await stores.failed() == {}
 
 
-@pytest.mark.parametrize("line", [None, "", "rubbish", "1|2|3", "x|y|z|a|b|c", "0|0||||", "1|2|3|4|5|6|7|8"])
+@pytest.mark.parametrize(
+    "line", [None, "", "rubbish", "1|2|3", "x|y|z|a|b|c", "0|0||||", "1|2|3|4|5|6|7|8", "two\nlines"]
+)
 async def test_an_illegible_entry_can_be_failed_and_blocks_no_other(stores, line):
     """An entry whose particulars are lost or garbled is claimed as illegible, and can be failed, listed and retried."""
     verification = await _enqueueing(stores)
@@ -233,12 +241,12 @@ async def test_an_illegible_entry_can_be_failed_and_blocks_no_other(stores, line
         stores.admin.hdel(info, poisoned)
     else:
         stores.admin.hset(info, poisoned, line)
-    entries = {entry.sid: entry for entry in (await stores.claim(verification)).entries}
-    assert {sid: entry.legible for sid, entry in entries.items()} == {poisoned: False, sid_of(healthy): True}
+    entries = {entry.key: entry for entry in (await stores.claim(verification)).entries}
+    assert {sid: _is_legible(entry) for sid, entry in entries.items()} == {poisoned: False, sid_of(healthy): True}
     assert await stores.confirmations.fail(entries[poisoned], "illegible")
     failed = (await stores.failed())[poisoned]
     assert failed.reason == "illegible"
-    assert await stores.confirmations.replay(failed.entry) is True
+    assert await stores.confirmations.retry(failed.entry) is True
     assert set(await stores.pending()) == {poisoned, sid_of(healthy)}
 
 
@@ -280,12 +288,12 @@ async def test_failed_entries_are_forgotten_after_two_weeks(stores):
     await stores.confirmations.fail(await _claim_one(stores, old), "old")
     stores.time_passes(13 * DAY_MS)
     fresh = await _enqueueing(stores)
-    entries = {entry.sid: entry for entry in (await stores.claim(fresh)).entries}
+    entries = {entry.key: entry for entry in (await stores.claim(fresh)).entries}
     await stores.confirmations.fail(entries[sid_of(fresh)], "new")
     assert set(await stores.failed()) == {sid_of(old), sid_of(fresh)}
     stores.time_passes(2 * DAY_MS)
     last = await _enqueueing(stores)
-    entries = {entry.sid: entry for entry in (await stores.claim(last)).entries}
+    entries = {entry.key: entry for entry in (await stores.claim(last)).entries}
     await stores.confirmations.fail(entries[sid_of(last)], "newest")
     assert set(await stores.failed()) == {sid_of(fresh), sid_of(last)}
     particulars = stores.admin.hkeys(redis_keys.outbox_failed_info(partition_of(last.id)))
@@ -299,7 +307,7 @@ async def test_many_entries_can_be_walked(stores):
     sids = [f"SM{number:032x}" for number in range(1200)]
     stores.admin.zadd(redis_keys.outbox(p), dict.fromkeys(sids, 1))
     stores.admin.zadd(redis_keys.outbox_failed(p), dict.fromkeys(sids, 2))
-    stores.admin.hset(redis_keys.outbox_failed_info(p), mapping=dict.fromkeys(sids, "0|1|ve|1|US|sms|given up"))
+    stores.admin.hset(redis_keys.outbox_failed_info(p), mapping=dict.fromkeys(sids, "0|1|ve|1|US|sms\ngiven up"))
     for key in (redis_keys.outbox_failed(p), redis_keys.outbox_failed_info(p)):
         stores.admin.expire(key, 60)
     assert set(await stores.pending()) == {*sids, sid_of(verification)}

@@ -268,12 +268,12 @@ class Promises(RuleBasedStateMachine):
         partition = self.stores.keyring.partition(to)
         claim = self.run(self.stores.confirmations.claim(partition, lease_ms=LEASE_MS, most=most))
         due = self.model.due(partition)
-        leased = {entry.sid for entry in claim.entries}
+        leased = {entry.key for entry in claim.entries}
         assert leased <= due
         assert len(leased) == len(claim.entries) == min(most, len(due))
         for entry in claim.entries:
-            self.model.pending[entry.sid] = self.model.now + LEASE_MS
-            self.model.leases[entry.sid] = entry.due_ms
+            self.model.pending[entry.key] = self.model.now + LEASE_MS
+            self.model.leases[entry.key] = entry.due_ms
             self.held.append(entry)
 
     @precondition(lambda self: self.held)
@@ -282,34 +282,34 @@ class Promises(RuleBasedStateMachine):
         """Settle or fail an entry that some worker once held; only the holder of the lease may fail it."""
         entry = self.held[which % len(self.held)]
         step = self.stores.confirmations.fail(entry, "404") if refused else self.stores.confirmations.settle(entry)
-        is_holder = self.model.leases.get(entry.sid) == entry.due_ms
-        ends = entry.sid in self.model.pending and (is_holder or not refused)
+        is_holder = self.model.leases.get(entry.key) == entry.due_ms
+        ends = entry.key in self.model.pending and (is_holder or not refused)
         assert self.run(step) is ends
         if ends:
-            del self.model.pending[entry.sid]
-            self.model.send_of[entry.sid].feedback = "failed" if refused else "confirmed"
-            (self.model.failed if refused else self.model.confirmed).add(entry.sid)
+            del self.model.pending[entry.key]
+            self.model.send_of[entry.key].feedback = "failed" if refused else "confirmed"
+            (self.model.failed if refused else self.model.confirmed).add(entry.key)
 
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 9), was_tried=st.booleans())
     def twilio_is_busy(self, which, was_tried):
         """Postpone an entry that some worker once held; only the holder of the lease may."""
         entry = self.held[which % len(self.held)]
-        is_holder = entry.sid in self.model.pending and self.model.leases.get(entry.sid) == entry.due_ms
+        is_holder = entry.key in self.model.pending and self.model.leases.get(entry.key) == entry.due_ms
         step = self.stores.confirmations.postpone(entry, delay_ms=DELAY_MS, was_tried=was_tried)
         assert self.run(step) is is_holder
         if is_holder:
-            self.model.pending[entry.sid] = self.model.now + DELAY_MS
-            del self.model.leases[entry.sid]
+            self.model.pending[entry.key] = self.model.now + DELAY_MS
+            del self.model.leases[entry.key]
 
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 9))
-    def replay(self, which):
+    def retry(self, which):
         entry = self.held[which % len(self.held)]
-        assert self.run(self.stores.confirmations.replay(entry)) is (entry.sid in self.model.failed)
-        if entry.sid in self.model.failed:
-            self.model.failed.remove(entry.sid)
-            self.model.enqueue(self.model.send_of[entry.sid])
+        assert self.run(self.stores.confirmations.retry(entry)) is (entry.key in self.model.failed)
+        if entry.key in self.model.failed:
+            self.model.failed.remove(entry.key)
+            self.model.enqueue(self.model.send_of[entry.key])
 
     # --- the operator -------------------------------------------------------------------------
 

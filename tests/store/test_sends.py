@@ -493,7 +493,7 @@ async def test_no_write_brings_an_expired_record_back(stores):
         with pytest.raises(UnknownVerification):
             await step
     assert await stores.deliver(verification, 1, status=Delivery.READ) is False
-    assert await stores.confirmations.replay(entry) is True
+    assert await stores.confirmations.retry(entry) is True
     (entry,) = (await stores.claim(verification)).entries
     assert await stores.confirmations.settle(entry) is True
     assert stores.record(verification) == {}

@@ -104,7 +104,7 @@ local enqueued, feedback, changes = 0, nil, {}
 if send and not record['f:' .. send] then
   local sid = record['s:' .. send]
   if sid then
-    enqueue(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)
+    enqueue(KEYS[2], KEYS[3], sid, now_ms, table.concat({id, send, country, channel}, '|'))
     enqueued = 1
   end
   feedback = sid and 'pending' or 'awaiting_sid'

@@ -20,7 +20,7 @@ channel = channel or 'sms'
 local changes, enqueued = {}, 0
 if not known_sid then
   if feedback == 'awaiting_sid' then
-    enqueue(KEYS[2], KEYS[3], sid, now_ms, id, send, country, channel)
+    enqueue(KEYS[2], KEYS[3], sid, now_ms, table.concat({id, send, country, channel}, '|'))
     enqueued = 1
     changes = {'f:' .. send, 'pending'}
     redis.pcall('ZREM', KEYS[2] .. ':awaiting_sid', id .. '|' .. send)  -- by pcall: see check.lua

@@ -1,12 +1,14 @@
--- Included by check.lua, deliver.lua and replay.lua, after clock.lua: write the entry for one SID.
+-- Included by the scripts that write an entry of the outbox, after clock.lua.
 --
--- HSETNX and ZADD NX make a second entry for a SID impossible; an entry that exists keeps its due time and its tries.
+-- HSETNX and ZADD NX make a second entry with the same key impossible; an entry that exists keeps its due time and tries.
 -- The info line is written before the due time, so that no worker can claim an entry without its particulars.
--- info: tries|since (ms)|verification id|send number|country|channel
+--
+-- info line    tries|since (ms)|particulars: a text without a line break, which only the handler of this kind reads
+-- confirmation its key is the SID, its particulars are verification id|send number|country|channel
 
-local function enqueue(outbox_key, info_key, sid, now_ms, id, send, country, channel)
-  redis.call('HSETNX', info_key, sid, table.concat({0, now_ms, id, send, country, channel}, '|'))
-  redis.call('ZADD', outbox_key, 'NX', now_ms, sid)
-  -- Both were born with the first entry. Should one ever live on alone, the next look of a worker renews each by itself.
+local function enqueue(outbox_key, info_key, key, now_ms, particulars)
+  redis.call('HSETNX', info_key, key, table.concat({0, now_ms, particulars}, '|'))
+  redis.call('ZADD', outbox_key, 'NX', now_ms, key)
+  -- Both keys begin with their first entry. If one ever outlives the other, the next look of a worker renews it.
   if renew(outbox_key, OUTBOX_TTL_SECONDS) then redis.call('EXPIRE', info_key, OUTBOX_TTL_SECONDS) end
 end

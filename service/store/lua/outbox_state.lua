@@ -1,8 +1,8 @@
 #!lua flags=no-writes
--- Look at the confirmations of a partition.
+-- Look at the queue of one kind in a partition.
 --
--- KEYS   1 pending   2 pending info   3 failed   4 awaiting SID
--- answer {now_ms, pending, failed, since when (ms) the oldest entry is pending, or -1, awaiting SID}
+-- KEYS   1 pending   2 pending info   3 failed
+-- answer {now_ms, pending, failed, since when (ms) the oldest entry is pending, or -1}
 --
 -- The oldest is sought among the 50 due first and the 50 due last: an entry that was tried often is due late. With more
 -- than a hundred entries this is an estimate, and never older than the truth.
@@ -11,7 +11,7 @@ local SAMPLE = 50
 
 local time = redis.call('TIME')
 local sample = redis.call('ZRANGE', KEYS[1], 0, SAMPLE - 1)
-for _, sid in ipairs(redis.call('ZREVRANGE', KEYS[1], 0, SAMPLE - 1)) do sample[#sample + 1] = sid end
+for _, key in ipairs(redis.call('ZREVRANGE', KEYS[1], 0, SAMPLE - 1)) do sample[#sample + 1] = key end
 local oldest_ms = -1
 if #sample > 0 then
   for _, info in ipairs(redis.call('HMGET', KEYS[2], unpack(sample))) do
@@ -19,8 +19,4 @@ if #sample > 0 then
     if since_ms and since_ms > 0 and (oldest_ms < 0 or since_ms < oldest_ms) then oldest_ms = since_ms end
   end
 end
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-return {
-  now_ms, redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[3]), oldest_ms,
-  redis.call('ZCOUNT', KEYS[4], string.format('%d', now_ms), '+inf'),
-}
+return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[3]), oldest_ms}

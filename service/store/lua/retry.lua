@@ -1,23 +1,19 @@
 #!lua
--- Enqueue a failed confirmation again, with fresh tries and a fresh day.
+-- Enqueue a failed entry again, with fresh tries and a fresh day.
 --
--- KEYS   1 failed   2 failed info   3 pending   4 pending info
--- ARGV   1 SID   2 prefix of verification keys (same slot)
--- answer 1, or 0 when there is no such failed confirmation
+-- KEYS   1 pending   2 pending info   3 failed   4 failed info   5 a record that changes too, if any
+-- ARGV   1 key of the entry   2 field of the record: it is set only if it exists   3 its value
+-- answer 1, or 0 if there is no such failed entry
 -- atomic the entry is written before the failed entry goes.
 
 --@include clock.lua
 --@include enqueue.lua
 
-local sid = ARGV[1]
-local failed = redis.call('HGET', KEYS[2], sid)
+local key = ARGV[1]
+local failed = redis.call('HGET', KEYS[4], key)
 if not failed then return 0 end
-local id, send, country, channel = string.match(failed, '^%d*|%d*|([^|]*)|([^|]*)|([^|]*)|([^|]*)|')
-enqueue(KEYS[3], KEYS[4], sid, now_ms, id, send, country, channel)
-local verification_key = ARGV[2] .. id
-if redis.call('HEXISTS', verification_key, 'f:' .. send) == 1 then
-  redis.call('HSET', verification_key, 'f:' .. send, 'pending')
-end
-redis.call('HDEL', KEYS[2], sid)
-redis.call('ZREM', KEYS[1], sid)
+enqueue(KEYS[1], KEYS[2], key, now_ms, string.match(failed, '^%d+|%d+|([^\n]*)') or '')
+if KEYS[5] and redis.call('HEXISTS', KEYS[5], ARGV[2]) == 1 then redis.call('HSET', KEYS[5], ARGV[2], ARGV[3]) end
+redis.call('HDEL', KEYS[4], key)
+redis.call('ZREM', KEYS[3], key)
 return 1

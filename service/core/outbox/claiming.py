@@ -1,17 +1,17 @@
-"""Claiming: which partitions may have confirmations that are due, and a lease on them.
+"""Claiming: when to look at each partition, and the lease on the entries that are due there.
 
-A partition is looked at when its next entry is due, when this process has just written one there, and twice a second,
-for other processes write too and cannot wake this one. What to do with an entry is decided by `confirming`.
+The worker looks at a partition when its next entry is due, when this process has just written one there, and twice a
+second, because other processes write too and cannot wake this one.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 from service.core.event_log import EventLog
-from service.core.outbox import Claim, ConfirmationStore
-from service.core.verification import PARTITIONS
+from service.core.outbox.entries import Claim, OutboxStore
+from service.core.partitions import PARTITIONS
 
-_STEP_MS = 1000  # claims that cross each other differ by less
+_STEP_MS = 1000  # two claims of one partition that overtake each other differ by less
 _QUIET_SECONDS = 60.0
 
 
@@ -20,7 +20,7 @@ class Claiming:
 
     def __init__(
         self,
-        store: ConfirmationStore,
+        store: OutboxStore,
         lease_ms: int,
         poll_seconds: float,
         *,
@@ -42,17 +42,17 @@ class Claiming:
         return min(self._next_look.values()) - self._clock()
 
     def look_by(self, partition: str, at: float) -> None:
-        """Look at a partition at this time, unless it is looked at before."""
+        """Look at a partition at this time at the latest."""
         self._next_look[partition] = min(self._next_look[partition], at)
 
     def due_partitions(self) -> list[str]:
-        """Name the partitions whose next look has come, the longest overdue first."""
+        """List the partitions that are due for a look, the longest overdue first."""
         now = self._clock()
         return sorted((name for name in PARTITIONS if self._next_look[name] <= now), key=self._next_look.__getitem__)
 
     async def claim(self, partition: str, most: int) -> Claim:
-        """Lease so many of the partition's due entries at most; 0 only looks. Raises `StoreUnavailable`."""
-        # Before the claim, for whoever enqueued and wakes us while it is under way wants another look.
+        """Lease at most so many of the partition's due entries; 0 only looks. Raises `StoreUnavailable`."""
+        # Before the claim: an entry that is written while the claim is under way needs another look.
         self._next_look[partition] = self._clock() + self._poll_seconds
         claim = await self._store.claim(partition, lease_ms=self._lease_ms, most=most)
         self._compare_clock(partition, claim.now_ms)
@@ -69,9 +69,9 @@ class Claiming:
             self._event_log("store_clock_stepped_back", delay_ms=back_ms)
 
     async def earliest(self, partitions: Sequence[str]) -> str | None:
-        """Look at all these partitions, which keeps their entries alive; name the one whose entry was due first.
+        """Look at all these partitions, which keeps their entries alive; return the one whose entry was due first.
 
-        The first of all: a message that is refused alone comes back last, and cannot be every probe.
+        The first of all, so that an entry that is always refused is not every probe: it comes back last.
         """
         looks = await asyncio.gather(*(self.claim(name, 0) for name in partitions), return_exceptions=True)
         due = [
