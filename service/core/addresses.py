@@ -8,18 +8,17 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
-@lru_cache(maxsize=64)  # one request has its address read by the endpoint, and again for its limit
+@lru_cache(maxsize=64)  # the endpoint reads the address of a request, and its limit reads it again
 def read_address(text: str) -> IPv4Address | IPv6Address:
     """Read an address. Raises `ValueError`."""
     return ip_address(text)
 
 
 def network_of(address: str) -> str:
-    """Name the network that one limit covers: the IPv4 address itself, of IPv6 the /64.
+    """Name the network that one limit covers: an IPv4 address, or the /64 of an IPv6 address.
 
-    A proxy may append the port, or brackets: they say nothing. An IPv4 address in IPv6 clothes
-    (`::ffff:192.0.2.1`) counts as IPv4. All that is no address counts as one, so that nobody slips
-    past a limit by being illegible.
+    A port or brackets that a proxy appends are ignored. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) counts as
+    IPv4. All texts that are no address count as one network, so that none of them evades the limit.
     """
     bare = _WITH_PORT.fullmatch(address)
     try:

@@ -1,7 +1,7 @@
-"""API keys: how one is made, and what is kept of it.
+"""API keys: how a key is made, and what is stored of it.
 
-A key is 256 random bits. Only its SHA-256 is kept, with a name and scopes: so much randomness needs
-no slow hash, and looking a digest up tells nothing by its timing.
+A key is 256 random bits. Only its SHA-256 is stored, with a name and scopes: that much randomness needs no slow hash,
+and the time of a look-up by digest reveals nothing.
 """
 
 import hashlib
@@ -26,17 +26,17 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is kept of a key, under its digest."""
+    """What is stored of a key, under its digest."""
 
     digest: str
     name: str
     scopes: frozenset[str]
     created_at: str
-    owner: str  # whose verifications it acts on: its own name, unless it stands in for another key
+    owner: str  # whose verifications it acts on: its own name, unless it replaces another key
 
     @property
     def particulars(self) -> Mapping[str, Any]:
-        """What is written beside the digest."""
+        """What is stored beside the digest."""
         return {
             "name": self.name,
             "scopes": sorted(self.scopes),
@@ -46,31 +46,31 @@ class ApiKey:
 
     @property
     def owner_tag(self) -> str:
-        """What verifications keep of the owner: short, of any alphabet, and no name."""
+        """What a verification stores of its owner: a short digest of the name."""
         return hashlib.sha256(self.owner.encode()).hexdigest()[:12]
 
 
 class ApiKeyStore(Protocol):
-    """Keeps what is known of each API key under the key's digest."""
+    """Keeps the particulars of each API key under its digest."""
 
     async def api_keys(self) -> Mapping[str, bytes]:
         """Read all digests with their JSON particulars."""
 
 
 def new_api_key(name: str, scopes: Collection[Scope], *, owner: str | None = None) -> tuple[str, ApiKey]:
-    """Make a key; the first part is the secret itself, shown once and kept nowhere."""
+    """Make a key; the first part is the secret itself, which is shown once and stored nowhere."""
     key = API_KEY_PREFIX + secrets.token_urlsafe(32)
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
     return key, ApiKey(key_digest(key), name, frozenset(scopes), created_at, owner or name)
 
 
 def key_digest(key: str) -> str:
-    """Digest an API key as it is kept."""
+    """Digest an API key as it is stored."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def read_api_keys(stored: Mapping[str, bytes]) -> dict[str, ApiKey]:
-    """Read what is kept, by digest; an illegible entry is left out, so that it locks nobody else out."""
+    """Read the stored keys, by digest. An illegible entry is skipped, so that the other keys still work."""
     keys = {}
     for digest, content in stored.items():
         try:

@@ -10,7 +10,7 @@ from service.core.event_log import EventLog
 from service.core.verification import Delivery, partition_of
 from service.core.verification_store import VerificationStore
 
-# A status replaces one of a lower rank only; the three ends of a message are peers, the first one stays.
+# A status replaces only one of a lower rank. The three ends of a message have one rank: the first one stays.
 RANKS = {
     Delivery.UNKNOWN: 0,
     Delivery.QUEUED: 1,

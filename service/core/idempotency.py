@@ -1,10 +1,9 @@
-"""Idempotency: the same Idempotency-Key and request get the first answer again, and no second SMS.
+"""Idempotency: the same Idempotency-Key and request get the first answer again, and no second message is sent.
 
-A key is claimed before anything else happens, together with the id that the verification will
-have. The first answer is kept 24 h, sealed. When the first request died unanswered (its lease ran
-out), a repeat does not send: it tells what became of the verification, whose send may be `unknown`.
-A claim ends what it began and nothing else: who was taken for dead and goes on changes nothing.
-(IETF draft "The Idempotency-Key HTTP Header Field"; Stripe keeps its answers as long.)
+A key is claimed before anything else happens, together with the id that the verification will have. The first answer is
+kept for 24 h, sealed. If the first request died unanswered (its lease ran out), a repeat does not send: it returns the
+verification, whose send may be `unknown`. A claim can change only its own state: a request that was taken over and
+still runs changes nothing. (IETF draft "The Idempotency-Key HTTP Header Field"; Stripe keeps answers as long.)
 """
 
 import secrets
@@ -34,7 +33,7 @@ class StillRunning(Exception):
 
 
 class KeptAnswer(Exception):
-    """The key has its answer already: give it again, and do nothing."""
+    """The key has its answer already: return it, and do nothing."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__("answered before")
@@ -47,16 +46,16 @@ class OtherBody(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """One caller's key on one route, with the fingerprint of what is asked, for one request; without their text."""
+    """One caller's key on one route and the fingerprint of the request, without their text."""
 
     tag: str
     fingerprint: str
-    fence: str = field(default_factory=partial(secrets.token_urlsafe, 9), compare=False)  # this request's alone
+    fence: str = field(default_factory=partial(secrets.token_urlsafe, 9), compare=False)  # of this request only
 
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """A request's Idempotency-Key together with the way its answer is written."""
+    """A request's Idempotency-Key, and how its answer is written."""
 
     key: IdempotencyKey | None
     write: Callable[[Verification | MessageRefused], bytes]
@@ -64,18 +63,18 @@ class Repeatable:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What claiming an Idempotency-Key came to: one of the three, or none of them when the key is fresh."""
+    """The result of claiming an Idempotency-Key: one of the three, or none of them if the key is fresh."""
 
     answer: bytes | None = None
-    running_ms: int | None = None  # what is left of the lease of the request that runs
+    running_ms: int | None = None  # the rest of the lease of the request that runs
     abandoned_id: str | None = None
 
 
 class IdempotencyStore(Protocol):
     """Keeps the first answer of each Idempotency-Key, sealed. All raise `StoreUnavailable`.
 
-    `fence` is a random text that one claim has and no other: once it has been taken over, or has an answer, it changes
-    nothing any more. Each step may be repeated.
+    `fence` is a random text that belongs to one claim. Once that claim has been taken over, or has an answer, its steps
+    change nothing. Each step may be repeated.
     """
 
     async def begin(self, key: str, *, fence: str, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
@@ -85,14 +84,14 @@ class IdempotencyStore(Protocol):
         """Keep the sealed answer."""
 
     async def release(self, key: str, *, fence: str) -> None:
-        """Forget a key without an answer: nothing was sent, and the next request is fresh."""
+        """Forget a key that has no answer: nothing was sent, and the next request is fresh."""
 
     async def withdraw(self, key: str, *, fence: str) -> None:
-        """Give a claim back as it was found: abandoned, for the next request to take over at once, or never made."""
+        """Return a claim to its state before: abandoned, and to be taken over at once, or never made."""
 
 
 class Idempotency:
-    """Claims keys, keeps answers. What gives a claim back goes on in the background while the store is away."""
+    """Claims keys and keeps answers. While the store is away, claims are given back in the background."""
 
     def __init__(self, store: IdempotencyStore, keyring: Keyring, *, retries: Retries, event_log: EventLog) -> None:
         self._store = store
@@ -101,11 +100,11 @@ class Idempotency:
         self._event_log = event_log
 
     def key(self, *, scope: str, key: str, content: bytes) -> IdempotencyKey:
-        """Name a key: `scope` is the caller and the route, so that callers never meet; `content` is what is asked."""
+        """Make a key: `scope` is the caller and the route, so that callers share none; `content` is the request."""
         return IdempotencyKey(self._keyring.idempotency_tag(scope, key), self._keyring.fingerprint(content))
 
     async def begin(self, key: IdempotencyKey | None, verification_id: str) -> str | None:
-        """Claim a key; return the id of a verification whose first request died unanswered, or None when fresh.
+        """Claim a key; return the id of a verification whose first request died unanswered, or None if it is fresh.
 
         Raises `KeptAnswer`, `StillRunning`, `OtherBody`, `StoreUnavailable`.
         """
@@ -119,7 +118,7 @@ class Idempotency:
                 verification_id=verification_id,
                 lease_ms=LEASE_MS,
             )
-        except StoreUnavailable:  # the claim may have been made all the same
+        except StoreUnavailable:  # the claim may have been made
             self._do_later(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
             raise
         if begun.answer is not None:
@@ -141,12 +140,12 @@ class Idempotency:
             await self._do(partial(self._store.finish, key.tag, fence=key.fence, answer=sealed), "answer_not_kept")
 
     async def release(self, key: IdempotencyKey | None) -> None:
-        """Forget the key: the request failed in a way that a repeat may fix. Raises nothing."""
+        """Forget the key: the request failed, and a repeat may succeed. Raises nothing."""
         if key is not None:
             await self._do(partial(self._store.release, key.tag, fence=key.fence), _NOT_RELEASED)
 
     async def withdraw(self, key: IdempotencyKey | None) -> None:
-        """Give the key back as it was found, for it is not known what a dead request has sent. Raises nothing."""
+        """Return the key to its state before, because it is not known what a dead request has sent. Raises nothing."""
         if key is not None:
             await self._do(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
 
@@ -159,6 +158,6 @@ class Idempotency:
     def _do_later(self, step: Step, event: str) -> None:
         self._retries.add(
             step,
-            for_seconds=LEASE_MS / 1000,  # then a repeat takes the claim over anyhow
+            for_seconds=LEASE_MS / 1000,  # after that a repeat takes the claim over
             given_up=lambda reason: self._event_log(event, reason=reason),
         )

@@ -1,10 +1,9 @@
 """The keys: everything that is derived from `OTP_SECRET_KEYS` and `OTP_INDEX_KEY`.
 
-`OTP_SECRET_KEYS` rotate: the newest writes, all of them read. From each, HKDF (RFC 5869) derives
-separate keys for code digests, sealing and client tokens. `OTP_INDEX_KEY` never rotates, because it
-decides where a number lives, its partition and limits, and how a repeated request is recognised.
-Neither ever reaches Redis, so a stolen dump holds no number and no code (a plain hash of six digits
-is reversed at once).
+`OTP_SECRET_KEYS` rotate: the newest key writes, all of them read. From each, HKDF (RFC 5869) derives separate keys for
+code digests, sealing and client tokens. `OTP_INDEX_KEY` never rotates, because the partition and the limits of a number
+depend on it, and so does the recognition of a repeated request. Neither is written to Redis, so a stolen dump reveals
+no number and no code (a plain hash of six digits can be reversed at once).
 """
 
 import base64
@@ -33,7 +32,7 @@ class SealBroken(Exception):
 class _DerivedKeys:
     """One secret of `OTP_SECRET_KEYS`, split by use."""
 
-    code: HMAC  # begun, as all of them: keying one anew each time takes twice as long as the rest of it
+    code: HMAC  # keyed once and copied for each use: keying takes twice as long as the rest
     token: HMAC
     aead: AESGCM = field(compare=False)
     id: bytes  # one byte in front of sealed values: which key to try
@@ -46,34 +45,34 @@ class Keyring:
         if not secret_keys:
             raise ValueError("at least one secret key is needed")
         self._keys = tuple(_derive(secret) for secret in secret_keys)
-        # The first bytes of what our keys have sealed: a record that begins otherwise was written by a newer key.
+        # The first byte of a sealed value names its key. A record with another one was written by a newer key.
         self.key_ids = b"".join(keys.id for keys in self._keys)
         self._number_mac = HMAC(_expand(index_key, b"number"), SHA256())
         self._limit_mac = HMAC(_expand(index_key, b"limit"), SHA256())
         self._idempotency_mac = HMAC(_expand(index_key, b"idempotency"), SHA256())
 
     def number_tag(self, number: str) -> str:
-        """Name a number without telling it: 128 bits of HMAC, 22 characters."""
+        """Make the tag of a number, which does not reveal it: 128 bits of HMAC, 22 characters."""
         return _text(_mac(self._number_mac, number.encode())[:16])
 
     def partition(self, number: str) -> str:
-        """Tell which of the 16 partitions a number lives in, as one hex digit."""
+        """Return the partition of a number: one of 16, as a hex digit."""
         return _mac(self._number_mac, number.encode()).hex()[0]
 
     def limit_tag(self, kind: str, value: str) -> str:
-        """Name what a limit counts without telling it."""
+        """Make the tag of what a limit counts, which does not reveal it."""
         return _text(_mac(self._limit_mac, f"{kind}|{value}".encode())[:16])
 
     def idempotency_tag(self, scope: str, key: str) -> str:
-        """Name an Idempotency-Key of one caller and route; stable over rotations, as its 24 h demand."""
+        """Make the tag of an Idempotency-Key of one caller and route. It is kept for 24 h, so it survives rotations."""
         return _text(_mac(self._idempotency_mac, f"{scope}|{key}".encode())[:16])
 
     def fingerprint(self, content: bytes) -> str:
-        """Tell two request bodies apart without keeping either: 64 bits in hex."""
+        """Make a fingerprint that tells request bodies apart and does not reveal them: 64 bits in hex."""
         return _mac(self._idempotency_mac, b"body|" + content).hex()[:16]
 
     def code_digests(self, verification_id: str, code: str) -> tuple[bytes, ...]:
-        """Digest a code under every key, newest first; the first is the one to store."""
+        """Digest a code under every key, newest first; the first digest is stored."""
         message = f"{verification_id}|{code}".encode()
         return tuple([_mac(keys.code, message)[:DIGEST_BYTES] for keys in self._keys])
 
@@ -100,7 +99,7 @@ class Keyring:
             raise SealBroken("the sealed value is cut off")
         nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         for keys in self._keys:
-            if keys.id == sealed[:1]:  # two keys may share this byte, so a failure tries the next one
+            if keys.id == sealed[:1]:  # two keys may share this byte, so try the next key after a failure
                 try:
                     return keys.aead.decrypt(nonce, ciphertext, context.encode())
                 except InvalidTag:
@@ -123,8 +122,8 @@ def _expand(secret: bytes, use: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"otp-service/1 " + use).derive(secret)
 
 
-def _mac(begun: HMAC, message: bytes) -> bytes:
-    mac = begun.copy()
+def _mac(keyed: HMAC, message: bytes) -> bytes:
+    mac = keyed.copy()
     mac.update(message)
     return mac.finalize()
 

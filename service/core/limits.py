@@ -1,7 +1,7 @@
-"""Limits: so many in any window of a length, written as the settings write them: `1/30s,5/10m`.
+"""Limits: at most so many in any window of a length, written as in the settings: `1/30s,5/10m`.
 
-The windows slide: at no position does one hold more than its limit, so nobody gets a double burst
-at a fixed edge. Counting is the store's work.
+The windows slide: no window of that length holds more than its limit, wherever it begins, so there is no double burst
+at a fixed edge. The store counts.
 """
 
 import re
@@ -32,7 +32,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Windows that all must hold; no window at all means unlimited."""
+    """Windows, each with its limit; without any window there is no limit."""
 
     windows: tuple[tuple[int, int], ...] = ()  # (most, window in ms)
 
@@ -46,7 +46,7 @@ class Limits:
 
 
 class Unit(NamedTuple):
-    """One unit of a limit: of which kind, counted under which tag, and how many there are."""
+    """One unit of a limit: its kind, the tag that it is counted under, and the windows."""
 
     kind: Limit
     tag: str
@@ -54,7 +54,7 @@ class Unit(NamedTuple):
 
 
 class Limited(Exception):
-    """A limit is used up: which one, its windows, and when to come back. The HTTP routes decide who is told which."""
+    """A limit is used up: which one, its windows, and when to try again. The HTTP routes decide who is told which."""
 
     def __init__(self, retry_after_ms: int, limit: Limit, limits: Limits) -> None:
         super().__init__(f"{limit}: retry after {retry_after_ms} ms")
@@ -64,24 +64,24 @@ class Limited(Exception):
 
 
 class Reserved(NamedTuple):
-    """What asking for one unit came to: granted at an instant, or a wait."""
+    """The result of reserving one unit: granted at an instant, or a wait."""
 
     wait_ms: int
     at_ms: int
 
 
 class LimitStore(Protocol):
-    """Counts what is not kept with one number. Each unit is a step of its own; all are asked side by side."""
+    """Counts limits that do not belong to one number. Each unit is an atomic step; all are reserved in parallel."""
 
     async def reserve(self, units: Sequence[Unit]) -> Sequence[Reserved | StoreUnavailable]:
-        """Reserve one unit of each limit; where the answer is no grant, nothing was counted, or nobody knows."""
+        """Reserve one unit of each limit. Without a grant nothing was counted, or it is unknown whether it was."""
 
     async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
-        """Uncount units that were reserved, each at an instant. What fails stays counted, and is not told."""
+        """Uncount units that were reserved, each at an instant. A unit whose step fails stays counted, silently."""
 
 
 UNLIMITED = Limits()
-# Of one number, over all its verifications, since its last approval: then it is disabled (NIST SP 800-63B-4 3.2.2).
+# Failed checks of one number in a row, over all its verifications; then it is disabled (NIST SP 800-63B-4 3.2.2).
 MOST_FAILED_IN_A_ROW = 100
 
 
@@ -94,6 +94,6 @@ def parse_limits(text: str) -> Limits:
             raise ValueError("a part of it is not a limit; write such as 5/10m (units s, m, h, d)")
         window = (int(match[1]), int(match[2]) * _UNIT_MS[match[3]])
         if any(window[1] == length for _, length in windows):
-            raise ValueError("it names a span twice; one limit per span")
+            raise ValueError("it names a window twice; write one limit for each window")
         windows.append(window)
     return Limits(tuple(windows))

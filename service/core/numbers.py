@@ -1,13 +1,12 @@
-"""The operator's hand on one number: see what is held about it, lift its locks, erase it.
+"""What an operator can do with one number: show what is stored about it, release its locks, erase it.
 
-*Release* forgets the number's own sends and failed checks, the hard stop with them, as if it had never been seen. What
-a verification has used up stays used up (a new one brings new attempts), and so do the limits that the number shares
-with others.
+*Release* forgets the number's own sends and failed checks, and so its hard stop. Attempts that a verification has used
+stay used (a new verification has new ones), and so do the limits that the number shares with others.
 
-*Erase* forgets every verification of the number too (GDPR, article 17). What is left holds no
-number, or cannot be found by one: confirmations pending or dead (a Message SID; 14 days at most), kept answers of
-Idempotency-Keys (encrypted, named by a digest of the key; 24 hours), limits and counters (of many). A confirmation
-that still waits for its SID goes with its record.
+*Erase* also forgets every verification of the number (GDPR, article 17). The rest holds no number, or cannot be found
+by it: confirmations that are pending or failed (a Message SID; 14 days at most), kept answers of Idempotency-Keys
+(encrypted, under a digest of the key; 24 hours), shared limits and counters. A confirmation that waits for its SID is
+erased with its record.
 """
 
 from collections.abc import AsyncIterator
@@ -20,20 +19,20 @@ from service.core.verification_store import UnknownVerification
 
 @dataclass(frozen=True, slots=True)
 class NumberRecord:
-    """What is remembered of a number beside its verifications."""
+    """What is stored about a number beside its verifications."""
 
     now_ms: int
     sends_ms: tuple[int, ...]  # instants, oldest first
     failed_ms: tuple[int, ...]
     failed_in_a_row: int
-    is_stopped: bool  # so many of them that everything waits for a release
+    is_stopped: bool  # by so many failed checks that only a release helps
     wait_ms: int  # until its own limits allow a new code
     ttl_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class HeldVerification:
-    """A verification of a number, and how long it will still be held."""
+    """A verification of a number, and how long it is still stored."""
 
     verification: Verification
     now_ms: int
@@ -42,7 +41,7 @@ class HeldVerification:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Everything that is held about one number and can be found by it."""
+    """Everything that is stored about one number and can be found by it."""
 
     record: NumberRecord | None
     verifications: tuple[HeldVerification, ...]  # oldest first
@@ -63,22 +62,22 @@ class Erased:
 
 
 class NumberStore(Protocol):
-    """Finds what is kept under a number. All raise `StoreUnavailable`."""
+    """Finds what is stored under a number. All raise `StoreUnavailable`."""
 
     async def record(self, number: str) -> NumberRecord | None:
-        """Read what is remembered of a number; None when it is nothing."""
+        """Read what is stored about a number; None if there is nothing."""
 
     async def forget_record(self, number: str) -> bool:
-        """Forget that; False when there was nothing."""
+        """Forget it; False if there was nothing."""
 
     def verification_ids(self, number: str) -> AsyncIterator[str]:
-        """Walk through the verifications of a number, needing none of the secret keys that rotate."""
+        """Iterate over the verifications of a number. Needs none of the secret keys that rotate."""
 
     async def verification(self, verification_id: str) -> HeldVerification:
         """Read a verification. Raises `UnknownVerification`."""
 
     async def forget_verification(self, verification_id: str) -> bool:
-        """Forget a verification; False when it had gone by itself."""
+        """Forget a verification; False if it had expired."""
 
 
 class Numbers:
@@ -88,25 +87,25 @@ class Numbers:
         self._store = store
 
     async def held(self, number: str) -> Held:
-        """Gather everything that is held about a number. Raises `StoreUnavailable`."""
+        """Collect everything that is stored about a number. Raises `StoreUnavailable`."""
         found: list[HeldVerification] = []
         async for verification_id in self._store.verification_ids(number):
             try:
                 found.append(await self._store.verification(verification_id))
-            except UnknownVerification:  # it has expired between the two looks
+            except UnknownVerification:  # it expired between the two steps
                 continue
         oldest_first = sorted(found, key=lambda held: held.verification.created_at_ms)
         return Held(await self._store.record(number), tuple(oldest_first))
 
     async def release(self, number: str) -> bool:
-        """Lift the locks of a number; False when nothing was remembered that could lock it."""
+        """Release the locks of a number; False if it had none."""
         return await self._store.forget_record(number)
 
     async def erase(self, number: str) -> Erased:
-        """Forget a number. An erasure that breaks off is finished by the next one: each step stands alone.
+        """Forget a number. Each step is independent, so an erasure that was interrupted can be repeated.
 
-        What is issued while it runs may be left; the record goes last, so that no step of a verification that is
-        being erased writes it anew.
+        Verifications that are issued meanwhile may stay. The record of the number is forgotten last, so that no step of
+        a verification that is being erased writes it again.
         """
         erased = 0
         async for verification_id in self._store.verification_ids(number):

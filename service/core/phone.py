@@ -1,15 +1,15 @@
-"""Phone numbers: what people write goes in, the one canonical E.164 number comes out, or a precise refusal.
+"""Phone numbers: converts what people write to one canonical E.164 number, or refuses it with a precise sentence.
 
-A text is folded (`core.folding`), and blanks, dashes, dots and parentheses are taken out; letters, extensions and all
-else are refused. A national number is read in the region that comes with it. What comes out is what is limited, sealed
-and dialled, so a number has one identity however it is written:
+A text is folded (`core.folding`), and blanks, dashes, dots and parentheses are removed; letters, extensions and all
+else are refused. A national number is read in the region that comes with it. Limits, records and messages all use the
+result, so a number has one identity however it is written:
 
-- a national trunk digit behind the country code (`+44 07911 …`, `+7 8 916 …`) goes; in Italy it belongs to the number;
-- Argentina: a line without the 9 of mobiles gets it, since messages reach mobiles alone (`+54 11 …` is `+54 9 11 …`);
-- Mexico: the 1 that mobiles had until 2019 goes, and so do the prefixes of that time (`+52 1 55 …` is `+52 55 …`).
+- A national trunk digit after the country code (`+44 07911 …`, `+7 8 916 …`) is removed; in Italy it is kept.
+- Argentina: the 9 of mobiles is added, since messages reach only mobiles (`+54 11 …` becomes `+54 9 11 …`).
+- Mexico: the 1 that mobiles had until 2019 and the prefixes of that time are removed (`+52 1 55 …` becomes `+52 55 …`).
 
-Digits are never made up: a number from before its country added some is refused, and told the present form. Countries
-are allowed by region, not by dial prefix: +1 is also the Caribbean.
+No other digits are added: a number in a form that its country has replaced is refused, with the present form in the
+sentence. Countries are allowed by region, not by dial prefix: +1 is also the Caribbean.
 """
 
 import re
@@ -30,7 +30,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _WRITTEN = re.compile(r"\+?[0-9]{4,19}")  # with trunk digits
 _BETWEEN_DIGITS = str.maketrans("", "", "\t\n\r -.()")
 _BLANKS = r"\t\n\r .()\-"
-# What may be written for a number, for callers who look before they send: for ASCII as strict as `_WRITTEN`.
+# For callers that validate before they send: for ASCII as strict as `_WRITTEN`.
 TYPED_PATTERN = (
     rf"^(?:[{_BLANKS}]*\+?[{_BLANKS}]*(?:[0-9][{_BLANKS}]*){{4,19}}"
     rf"|[{_BLANKS}+0-9]*[^\u0000-\u007f](?:[{_BLANKS}+0-9]|[^\u0000-\u007f])*)$"
@@ -38,7 +38,7 @@ TYPED_PATTERN = (
 _NON_GEOGRAPHIC = "001"
 _ARGENTINE_LINE = re.compile(r"\+54(?!9)([0-9]{10})")
 _OLD_MEXICAN = re.compile(r"\+52(?:1|01|044|045)([0-9]{10})")
-# What a country's numbers were before it added digits, and what to say about it.
+# Forms from before a country added digits, and the sentence for each.
 _OLD_FORMS = (
     (re.compile(r"\+55[1-9]{2}[6-9][0-9]{7}"), "Mobile numbers in Brazil have a 9 behind the area code: +55 11 9…"),
     (re.compile(r"\+225[0-9]{8}"), "Numbers in Côte d'Ivoire have ten digits: 01, 05 or 07, then the old number."),
@@ -55,7 +55,7 @@ class LineType(StrEnum):
     TOLL_FREE = "toll_free"
 
 
-# Of premium, shared-cost, personal, pager, voicemail and company-wide numbers none is ever sent to.
+# Premium, shared-cost, personal, pager, voicemail and company-wide numbers are refused.
 _LINE_TYPES: Mapping[int, frozenset[LineType]] = {
     PhoneNumberType.MOBILE: frozenset({LineType.MOBILE}),
     PhoneNumberType.FIXED_LINE: frozenset({LineType.LANDLINE}),
@@ -66,7 +66,7 @@ _LINE_TYPES: Mapping[int, frozenset[LineType]] = {
 
 
 class InvalidNumber(Exception):
-    """The text is no number that a person can hold. Carries a sentence for that person, never the number."""
+    """The text is not the number of a person. Carries a sentence for that person, never the number."""
 
 
 class CountryNotAllowed(Exception):
@@ -79,29 +79,29 @@ class LineTypeNotAllowed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NumberPolicy:
-    """Which numbers are sent to. No country listed allows every one."""
+    """Which numbers codes are sent to. If no country is listed, all are allowed."""
 
     countries: frozenset[str] = frozenset()
     line_types: frozenset[LineType] = frozenset(LineType)
-    extra_prefixes: Mapping[str, str] = field(default_factory=dict)  # to its region: newer than the library's plans
+    extra_prefixes: Mapping[str, str] = field(default_factory=dict)  # region by prefix, newer than the library
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
-    """A number that may be sent to, and the region it belongs to (ISO 3166-1 alpha-2)."""
+    """A number that codes may be sent to, and its region (ISO 3166-1 alpha-2)."""
 
     e164: str
     country: str
 
 
 def parse_number(typed: str, policy: NumberPolicy, *, country: str | None = None) -> PhoneNumber:
-    """Accept a number that may be sent to; without a plus sign it is read as a national number of `country`.
+    """Accept a number that codes may be sent to; without a plus sign it is read as a national number of `country`.
 
     Raises `InvalidNumber`, `CountryNotAllowed` or `LineTypeNotAllowed`.
     """
     e164, number = _canonical(typed, country)
     kind = phonenumbers.number_type(number)
-    if kind == PhoneNumberType.UNKNOWN:  # all that `is_valid_number` says, without finding it out twice
+    if kind == PhoneNumberType.UNKNOWN:  # the same as `is_valid_number`, without a second look-up
         region: str | None = _extra_region(e164, number, policy.extra_prefixes)
         kind = PhoneNumberType.FIXED_LINE_OR_MOBILE
     else:
@@ -117,7 +117,7 @@ def parse_number(typed: str, policy: NumberPolicy, *, country: str | None = None
 
 
 def canonical_number(typed: str, country: str | None = None) -> str:
-    """Give the one spelling of a number; it need not exist, nor be one that is sent to. Raises `InvalidNumber`."""
+    """Return the canonical form of a number, which need not exist or be allowed. Raises `InvalidNumber`."""
     return _canonical(typed, country)[0]
 
 

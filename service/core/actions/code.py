@@ -24,8 +24,8 @@ LONGEST = 8
 PATTERN = rf"^[0-9]{{{SHORTEST},{LONGEST}}}$"
 LONGEST_TYPED = 64
 _BLANKS = r"\t\n\r "
-# What may be typed for a code, for callers who look before they send: exact for ASCII. Of other scripts it lets pass
-# whatever has no foreign ASCII beside it, because no two dialects of patterns spell "any decimal digit" alike.
+# For callers that validate before they send: exact for ASCII. Of other scripts it accepts every character, because no
+# two dialects of patterns write "any decimal digit" alike.
 TYPED_PATTERN = (
     rf"^(?:[{_BLANKS}-]*(?:[0-9][{_BLANKS}-]*){{{SHORTEST},{LONGEST}}}"
     rf"|[{_BLANKS}0-9-]*[^\u0000-\u007f](?:[{_BLANKS}0-9-]|[^\u0000-\u007f])*)$"
@@ -43,14 +43,14 @@ def draw(length: int) -> str:
 
 
 class _Hotp(pyotp.HOTP):
-    """HOTP whose secret was never text: pyotp would read it from Base32 twice, a letter at a time, for every code."""
+    """HOTP with a secret in bytes: pyotp would decode it from Base32 twice for every code."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret_bytes = secret
         super().__init__("", digits=LONGEST)
 
     def byte_secret(self) -> bytes:
-        """Give the secret."""
+        """Return the secret."""
         return self._secret_bytes
 
 
@@ -67,7 +67,7 @@ def text(code: str, *, brand: str, locale: str, web_origin: str | None, app_hash
 
 
 def read(typed: str) -> str:
-    """Give the digits of a typed code. Raises `ValueError` with a sentence for the person who typed it."""
+    """Return the digits of a typed code. Raises `ValueError` with a sentence for the person who typed it."""
     code = typed if typed.isascii() and typed.isdigit() else fold(typed).translate(_BETWEEN_DIGITS)
     if SHORTEST <= len(code) <= LONGEST and code.isascii() and code.isdigit() and len(typed) <= LONGEST_TYPED:
         return code
