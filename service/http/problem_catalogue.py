@@ -199,9 +199,9 @@ CATALOGUE: Mapping[str, Kind] = {
         "We cannot do this right now. Try again in a moment.",
         "Repeat the request with the same Idempotency-Key. `/readyz` and the log say what is wrong with Redis.",
     ),
-    "twilio_unavailable": Kind(
+    "provider_unavailable": Kind(
         503,
-        "Twilio is unavailable; the message was not sent",
+        "The message provider is unavailable; the message was not sent",
         "We could not send the code. Try again in a moment.",
         "Repeat the request after `retry_after`. `/readyz` says whether sending is halted, and why.",
     ),
@@ -231,6 +231,6 @@ ENDED: Mapping[Status, str] = {
 FOR_THE_FORM = frozenset(
     {
         *Refusal, "unknown_verification", "not_pending", "max_sends_reached", "request_in_progress", "rate_limited",
-        "twilio_unavailable", "store_unavailable", "overloaded",
+        "provider_unavailable", "store_unavailable", "overloaded",
     }
 )  # fmt: skip

@@ -27,7 +27,7 @@ from service.http.problem_catalogue import CATALOGUE, ENDED, PROBLEMS_PATH
 MEDIA_TYPE = "application/problem+json"
 _TYPE = f"{PROBLEMS_PATH}#"
 _STORE_RETRY_SECONDS = 1
-_TWILIO_RETRY_SECONDS = 5
+_PROVIDER_RETRY_SECONDS = 5
 
 
 class Problem(BaseModel):
@@ -180,12 +180,12 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
     ClientIpRequired: lambda _: HttpProblem("client_ip_required"),
     MessageRefused: lambda refused: HttpProblem(refused.refusal, verification_id=refused.verification.id),
     ProviderUnavailable: lambda away: HttpProblem(
-        "twilio_unavailable",
-        retry_after_seconds=away.retry_after_seconds or _TWILIO_RETRY_SECONDS,
+        "provider_unavailable",
+        retry_after_seconds=away.retry_after_seconds or _PROVIDER_RETRY_SECONDS,
         verification_id=away.verification.id,
     ),
     SendingHalted: lambda halted: HttpProblem(
-        "twilio_unavailable", retry_after_seconds=halted.retry_after_seconds, reason="sending is halted"
+        "provider_unavailable", retry_after_seconds=halted.retry_after_seconds, reason="sending is halted"
     ),
     NotPending: lambda ended: HttpProblem(
         "not_pending", ENDED.get(ended.verification.status), verification_id=ended.verification.id

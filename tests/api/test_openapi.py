@@ -317,7 +317,7 @@ def test_every_problem_is_documented_with_an_example(operations):
 ASKS_A_KEY = {"unauthenticated", "insufficient_scope", "store_unavailable", "internal_error", "overloaded"}
 READS_A_BODY = {"malformed_body", "body_too_large", "unsupported_media_type", "invalid_request"}
 TAKES_AN_IDEMPOTENCY_KEY = {"invalid_idempotency_key", "idempotency_key_reused"}
-SENDS = {*Refusal, "twilio_unavailable", "rate_limited", "request_in_progress", *TAKES_AN_IDEMPOTENCY_KEY}
+SENDS = {*Refusal, "provider_unavailable", "rate_limited", "request_in_progress", *TAKES_AN_IDEMPOTENCY_KEY}
 CAN_ANSWER = {
     "issueVerification": ASKS_A_KEY | READS_A_BODY | SENDS | {"client_ip_required"},
     "verifyCode": ASKS_A_KEY | READS_A_BODY | TAKES_AN_IDEMPOTENCY_KEY | {"unknown_verification", "rate_limited"},

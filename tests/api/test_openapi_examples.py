@@ -223,7 +223,7 @@ async def refusals(service):
     assert {*codes, "invalid_number", "country_not_allowed"} == set(Refusal)
     yield "country_not_allowed", ("post", ISSUE), await service.call("POST", ISSUE, {"to": "+818012345678"})
     await plan_fault(service, {"endpoint": "messages", "kind": "429", "seconds": 30, "count": 1})
-    yield "twilio_unavailable", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
+    yield "provider_unavailable", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
 
 
 async def no_room(start):

@@ -139,10 +139,10 @@ async def test_a_refusal_of_twilio_names_the_verification_that_failed(start, exp
 
 
 async def test_busy_twilio_is_a_503_with_its_wait(start, expect):
-    """Twilio's 429 with a long Retry-After is handed on as 503 `twilio_unavailable` with that wait."""
+    """Twilio's 429 with a long Retry-After is handed on as 503 `provider_unavailable` with that wait."""
     service = await start()
     await plan_fault(service, {"endpoint": "messages", "kind": "429", "seconds": 30})
-    body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 503, "twilio_unavailable")
+    body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 503, "provider_unavailable")
     assert body["retry_after"] == 30
 
 

@@ -68,7 +68,7 @@ async def test_a_send_that_is_tried_again_counts_once(start, unused_tcp_port, ev
     running = await start(event_log=lambda event, /, **_: events.append(event), twilio_base_url=nowhere, **LIMITS)
     for numbers, halts in ((NUMBERS[:4], 0), (NUMBERS[4:5], 1)):
         answers = await asyncio.gather(*(try_issue(running, number) for number in numbers))
-        assert {(status, code) for status, code, _ in answers} == {(503, "twilio_unavailable")}
+        assert {(status, code) for status, code, _ in answers} == {(503, "provider_unavailable")}
         assert events.count("sending_halted") == halts
     assert events.count("send_postponed") == 5
 
@@ -79,11 +79,11 @@ async def test_while_twilio_fails_a_send_is_refused_at_once_and_leaves_nothing(f
     started = time.perf_counter()
     for number in NUMBERS[20:30]:
         status, code, headers = await try_issue(failing, number, headers={"Idempotency-Key": number})
-        assert (status, code, headers["Retry-After"]) == (503, "twilio_unavailable", "1")
+        assert (status, code, headers["Retry-After"]) == (503, "provider_unavailable", "1")
     path = f"{ISSUE}/{failing.issued[0]['id']}/resend"
     for credential in (failing.key, failing.issued[0]["client_token"]):
         status, body, headers = await failing.call("POST", path, key=credential)
-        assert (status, body["code"], headers["Retry-After"]) == (503, "twilio_unavailable", "1")
+        assert (status, body["code"], headers["Retry-After"]) == (503, "provider_unavailable", "1")
     assert time.perf_counter() - started < PAUSE_SECONDS, "the halt must not have ended meanwhile"
     assert footprint(redis) == before
     assert len(failing.sandbox.ledger.messages()) == posts
@@ -139,7 +139,7 @@ async def test_refused_credentials_can_be_seen(start, monkeypatch, events, redis
     plan(running, "unauthorized")
     assert (await try_issue(running, NUMBERS[0]))[:2] == (502, "credentials_refused")
     before = footprint(redis)
-    assert {(await try_issue(running, number))[:2] for number in NUMBERS[1:9]} == {(503, "twilio_unavailable")}
+    assert {(await try_issue(running, number))[:2] for number in NUMBERS[1:9]} == {(503, "provider_unavailable")}
     assert footprint(redis) == before
     status, body, _ = await running.call("GET", "/readyz")
     assert (status, body["sending"]) == (200, "halted: Twilio refuses the credentials")

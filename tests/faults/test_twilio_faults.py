@@ -20,7 +20,7 @@ def plan(running, endpoint, kind, **more):
 
 SEND_FAULTS = [
     # kind and its fields, status, code of the problem or status of the send, messages made
-    ({"kind": "429", "seconds": 9}, 503, "twilio_unavailable", 0),
+    ({"kind": "429", "seconds": 9}, 503, "provider_unavailable", 0),
     ({"kind": "500"}, 201, "unknown", 0),
     ({"kind": "503"}, 201, "unknown", 0),
     ({"kind": "reset"}, 201, "unknown", 0),

@@ -230,7 +230,7 @@ async def test_after_a_crash_that_certainly_sent_nothing_a_repeat_is_a_503_and_t
     redis.hset(f"otp:{{{first['id'][3]}}}:v:{first['id']}", "st", "failed")
     died(redis, left_over=True)
     status, problem, headers = await issue(running, "a")
-    assert (status, problem["code"], problem["verification_id"]) == (503, "twilio_unavailable", first["id"])
+    assert (status, problem["code"], problem["verification_id"]) == (503, "provider_unavailable", first["id"])
     assert int(headers["Retry-After"]) >= 1
     status, fresh, _ = await issue(running, "a")
     assert (status, fresh["sends"][0]["status"], len(running.messages())) == (201, "queued", 2)

@@ -54,7 +54,7 @@ async def test_who_finds_no_place_at_twilio_hears_so_and_nothing_is_sent(start, 
     assert await eventually(lambda: hanging(running))
     async with asyncio.timeout(3):
         status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[1]})
-    assert (status, problem["code"], headers["Retry-After"]) == (503, "twilio_unavailable", "5")
+    assert (status, problem["code"], headers["Retry-After"]) == (503, "provider_unavailable", "5")
     running.sandbox.faults.end()
     await stuck
     assert await posts(running) == 1

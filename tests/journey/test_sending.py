@@ -176,7 +176,7 @@ async def test_a_lasting_429_is_a_503_that_gives_the_limit_of_the_number_back(st
     running = await start(otp_limit_number="1/1h")
     fault(running, "messages", "429", count=3, seconds=0)
     status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
-    assert (status, problem["code"]) == (503, "twilio_unavailable")
+    assert (status, problem["code"]) == (503, "provider_unavailable")
     assert int(headers["Retry-After"]) == problem["retry_after"] >= 1
     assert await posts(running) == 3
     assert (await running.read(problem["verification_id"]))["status"] == "failed"
@@ -191,7 +191,7 @@ async def test_a_long_retry_after_is_handed_on_to_the_caller(running, fault, pos
     fault(running, "messages", "429", count=1, seconds=30)
     status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
     assert (status, problem["code"], problem["retry_after"], headers["Retry-After"]) == (
-        503, "twilio_unavailable", 30, "30",
+        503, "provider_unavailable", 30, "30",
     )  # fmt: skip
     assert await posts(running) == 1
 
@@ -201,7 +201,7 @@ async def test_what_twilio_takes_later_is_no_refusal(running, fault, posts, code
     """A sender with a full queue and the caps of a day are a 503 with a long wait: nothing was sent, and it passes."""
     fault(running, "messages", "refuse", code=code, count=1)
     status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
-    assert (status, problem["code"], headers["Retry-After"]) == (503, "twilio_unavailable", wait)
+    assert (status, problem["code"], headers["Retry-After"]) == (503, "provider_unavailable", wait)
     assert await posts(running) == 1
 
 
@@ -210,7 +210,7 @@ async def test_no_way_to_twilio_is_a_503_and_nothing_is_left_pending(start, unus
     running = await start(twilio_base_url=f"http://127.0.0.1:{unused_tcp_port_factory()}", otp_limit_number="1/1h")
     for _ in range(2):
         status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
-        assert (status, problem["code"]) == (503, "twilio_unavailable")
+        assert (status, problem["code"]) == (503, "provider_unavailable")
         assert int(headers["Retry-After"]) >= 1
         assert (await running.read(problem["verification_id"]))["status"] == "failed"
 

@@ -204,7 +204,7 @@ def _failures() -> Mapping[str, Exception]:
         Refusal.COUNTRY_NOT_ALLOWED: CountryNotAllowed(),
         "rate_limited": Limited(23_000, Limit.CLIENT_IP, parse_limits("30/10m,200/1d")),
         "store_unavailable": StoreUnavailable("an example"),
-        "twilio_unavailable": ProviderUnavailable(_FAILED, None),
+        "provider_unavailable": ProviderUnavailable(_FAILED, None),
     }
 
 

@@ -33,7 +33,7 @@ _SENDING = (
     Refusal.BLOCKED,
     Refusal.SENDER_MISCONFIGURED,
     Refusal.CREDENTIALS_REFUSED,
-    "twilio_unavailable",
+    "provider_unavailable",
     "rate_limited",
     "invalid_idempotency_key",
     "idempotency_key_reused",
