@@ -1,6 +1,6 @@
 """The guard of speed: what a check costs the service, beside what it costs a plain handler, in CPU time by pairs.
 
-    python tests/bench/bench_limiter.py [--rounds 5] [--least 3.0]
+    python tests/bench/bench_speed.py [--rounds 5] [--least 3.0]
 
 Not a budget but a tripwire: it ends with 1 when a change has made checks noticeably dearer. No time is compared with
 a fixed one: both targets are measured in turn, on one machine and in one run, and CPU time does not count waiting.
