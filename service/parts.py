@@ -123,7 +123,7 @@ async def open_worker(
     settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
     worker = OutboxWorker(
         open_confirmations(scripts),
-        ConfirmationHandler(providers.senders[Channel.SMS]),
+        ConfirmationHandler(providers.senders.values()),
         policy=confirmation_policy(settings),
         settlements=settlements,
         event_log=event_log,

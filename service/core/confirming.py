@@ -5,7 +5,7 @@ the SID of the message; its particulars are written by `check.lua` and `deliver.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from service.core.outbox import ILLEGIBLE, Delivered, Events, Forbidden, OutboxEntry, Outcome, Reject, Retry
@@ -33,7 +33,7 @@ def read_confirmation(particulars: str) -> Confirmation | None:
 
 
 class ConfirmationHandler:
-    """Posts the feedback of one message."""
+    """Posts the feedback of one message, through the sender of the provider that the message's id belongs to."""
 
     kind = "confirmation"
     events = Events(
@@ -46,15 +46,16 @@ class ConfirmationHandler:
         resumed="confirming_resumed",
     )
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+    def __init__(self, senders: Iterable[Sender]) -> None:
+        self._senders = tuple(senders)
 
     async def deliver(self, entry: OutboxEntry) -> Outcome:
         """Report `confirmed` for the message. Repeating it changes nothing at the provider."""
-        if read_confirmation(entry.particulars) is None or not self._sender.is_sid(entry.key):
+        sender = next((sender for sender in self._senders if sender.is_sid(entry.key)), None)
+        if sender is None or read_confirmation(entry.particulars) is None:
             return ILLEGIBLE
         try:
-            await self._sender.confirm(entry.key)
+            await sender.confirm(entry.key)
         except ConfirmForbidden as forbidden:
             return Forbidden(str(forbidden), forbidden.is_of_credentials)
         except ConfirmPostponed as postponed:

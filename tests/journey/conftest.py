@@ -153,7 +153,7 @@ def working():
         async with open_redis(running.settings) as scripts, open_twilio(twilio_account(running.settings)) as twilio:
             worker = OutboxWorker(
                 open_confirmations(scripts),
-                ConfirmationHandler(twilio),
+                ConfirmationHandler([twilio]),
                 policy=OutboxPolicy(**quick),
                 settlements=Retries(),
                 event_log=lambda event, /, **fields: event_log.append((event, fields)),

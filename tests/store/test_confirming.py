@@ -108,7 +108,7 @@ def gate():
 def _worker(stores, twilio, event_log, *, clock=None, **policy):
     return OutboxWorker(
         stores.confirmations,
-        ConfirmationHandler(twilio),
+        ConfirmationHandler([twilio]),
         policy=OutboxPolicy(**policy),
         settlements=Retries(RetryPolicy(first_pause_seconds=0.01, longest_pause_seconds=0.05)),
         event_log=lambda event, /, **_: event_log.append(event),

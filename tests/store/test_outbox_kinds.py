@@ -90,7 +90,7 @@ async def test_a_receiver_that_hangs_delays_no_confirmation(stores, eventually):
     for number in range(3 * SLOTS):
         for partition in PARTITIONS:
             _enqueue(stores, f"event {partition}{number}", partition=partition)
-    async with _working(webhooks, receiver), _working(stores.confirmations, ConfirmationHandler(twilio)):
+    async with _working(webhooks, receiver), _working(stores.confirmations, ConfirmationHandler([twilio])):
         assert await eventually(lambda: receiver.waiting == SLOTS)
         verifications = await _approved(stores, 3 * SLOTS)
         assert await eventually(lambda: sorted(twilio.posts) == sorted(map(sid_of, verifications)))
@@ -120,7 +120,7 @@ async def test_a_halt_is_of_one_kind(stores, eventually):
     async with _working(webhooks, receiver) as events:
         assert await eventually(lambda: "webhook_halted" in events)
         assert not (await stores.confirmations.state()).is_worked
-        async with _working(stores.confirmations, ConfirmationHandler(twilio)) as others:
+        async with _working(stores.confirmations, ConfirmationHandler([twilio])) as others:
             verifications = await _approved(stores, 8)
             assert await eventually(stores_are_settled(stores))
             assert len(twilio.posts) == len(verifications)
