@@ -1,4 +1,4 @@
-"""Lost messages: finds the SID of a message in Twilio's list when Twilio's response and all callbacks were lost.
+"""Lost messages: finds the SID of a message in the provider's list when the response and all callbacks were lost.
 
 Only sends whose code was typed are looked up: their confirmations wait for the SID. The lookup lists the messages to
 the number since the day of the send, and compares the digests of the codes in their texts with the digest of the issued
@@ -8,9 +8,9 @@ have been, and its confirmation is posted. A lookup never sends a message.
 
 Bounds: two lookups for each send, ten minutes apart; one at a time in each process, and one in two seconds. A claim
 sets the time of the next lookup in the same step, so two workers never do the same one; if a process dies, only its
-current lookup is lost. Failures of Twilio do not count as lookups; a Retry-After holds for all lookups of this process.
+current lookup is lost. Failures of the provider do not count as lookups; a Retry-After holds for all lookups of this process.
 
-Lookups cannot work, and are not tried, if Twilio does not keep texts or numbers (`OTP_CONTENT_RETENTION=discard`,
+Lookups cannot work, and are not tried, if the provider does not keep texts or numbers (`OTP_CONTENT_RETENTION=discard`,
 `OTP_ADDRESS_RETENTION=obfuscate`). (https://www.twilio.com/docs/messaging/api/message-resource: list messages)
 """
 
@@ -35,14 +35,14 @@ from service.core.verification_store import VerificationStore
 
 _CODES = re.compile(rf"(?<![0-9])[0-9]{{{SHORTEST},{LONGEST}}}(?![0-9])")
 _MOST_CODES_IN_A_TEXT = 8
-# When Twilio created the message, against when our record was written: two clocks, and three tries of 5 s.
+# From our record's time to the time at which the provider created the message: two clocks, and three tries of 5 s.
 _EARLIEST_MS, _LATEST_MS = -60_000, 90_000
 _FAILED_PAUSE_SECONDS, _FORBIDDEN_PAUSE_SECONDS = 60.0, 600.0
 _KEPT_TRYING_SECONDS = 3600.0  # at the store, with a SID that was found: as long as the record waits for it
 
 
 class LookupFailed(Exception):
-    """Twilio did not list its messages. `is_forbidden`: it refuses our credentials, or forbids them to list."""
+    """The provider did not list its messages. `is_forbidden`: it refuses our credentials, or forbids them to list."""
 
     def __init__(self, reason: str, *, retry_after_seconds: float | None = None, is_forbidden: bool = False) -> None:
         super().__init__(reason)
@@ -55,7 +55,7 @@ class LookupOutcome(StrEnum):
 
     FOUND = "found"
     NOT_FOUND = "not_found"
-    FAILED = "failed"  # Twilio did not answer the question: another look is made in its place
+    FAILED = "failed"  # the provider gave no answer: another lookup replaces this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class LostMessage:
 
 @dataclass(frozen=True, slots=True)
 class ListedMessage:
-    """One message as Twilio lists it."""
+    """One message as the provider lists it."""
 
     sid: str
     body: str = field(repr=False)
@@ -93,7 +93,7 @@ class LostMessageStore(Protocol):
 
 
 class MessageList(Protocol):
-    """Twilio's list of the messages that we have sent."""
+    """The provider's list of the messages that we have sent."""
 
     async def messages_to(self, number: str, *, since: date) -> Sequence[ListedMessage]:
         """List messages that we sent to a number on this day (UTC) or later, newest first; two pages at most.
@@ -206,7 +206,7 @@ class LostMessages:
         await self._lost.looked_up(lost, LookupOutcome.FOUND)
 
     async def _failed(self, lost: LostMessage, failed: LookupFailed) -> float:
-        """Give the look back; Twilio is left alone meanwhile."""
+        """Give the lookup back, and make none until the pause is over."""
         pause_seconds = _FORBIDDEN_PAUSE_SECONDS if failed.is_forbidden else _FAILED_PAUSE_SECONDS
         pause_seconds = max(pause_seconds, failed.retry_after_seconds or 0)
         delay_ms = int(pause_seconds * 1000)
