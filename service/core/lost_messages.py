@@ -8,7 +8,7 @@ have been, and its confirmation is posted. A lookup never sends a message.
 
 Bounds: two lookups for each send, ten minutes apart; one at a time in each process, and one in two seconds. A claim
 sets the time of the next lookup in the same step, so two workers never do the same one; if a process dies, only its
-current lookup is lost. Failures of the provider do not count as lookups; a Retry-After holds for all lookups of this process.
+current lookup is lost. A lookup that the provider fails does not count; a Retry-After holds for all of this process.
 
 Lookups cannot work, and are not tried, if the provider does not keep texts or numbers (`OTP_CONTENT_RETENTION=discard`,
 `OTP_ADDRESS_RETENTION=obfuscate`). (https://www.twilio.com/docs/messaging/api/message-resource: list messages)

@@ -72,7 +72,7 @@ _METRICS = """\
 # HELP otp_checks_total Checks by verdict.
 # TYPE otp_checks_total counter
 otp_checks_total{verdict="approved"} 1.0
-# HELP otp_sends_total Sends by what became of them: issued, resent, accepted, sent, delivered, approved, confirmed, …
+# HELP otp_sends_total Sends by event: issued, resent, accepted, sent, delivered, approved, confirmed, …
 # TYPE otp_sends_total counter
 otp_sends_total{channel="sms",country="US",event="issued"} 1.0
 # HELP otp_outbox_pending Confirmations that Twilio has not accepted yet.
