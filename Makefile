@@ -89,7 +89,7 @@ format: install ## Format the code, and apply ruff's fixes
 	@$(BIN)/ruff format .
 
 # Each benchmark writes to tests/bench/results, which git ignores. ARGS=--quick takes a third of the time.
-BENCHES := verify pairs lag hung growth open_loop start round_trips memory multiplexer
+BENCHES := verify pairs lag hung growth open_loop start round_trips memory redis_client
 QUICK_TOO := verify lag hung growth open_loop start
 
 bench: install ## Measure everything against its reference, in 15 minutes (needs wrk; ARGS=--quick: rough figures)

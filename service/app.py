@@ -41,13 +41,13 @@ from service.logs.tracebacks import kind_and_place
 from service.metrics import metrics_text
 from service.parts import DRAIN_SECONDS, Providers, new_rules, open_providers, open_worker
 from service.providers.twilio.signature import TwilioSignature
-from service.redis_client.client import open_multiplexer
+from service.redis_client import open_redis_client
 from service.store.confirmations import open_confirmations
 from service.store.error_counts import ErrorCounts, counted_errors
 from service.store.health import RedisHealth
 from service.store.ledgers import RedisApiKeys, RedisStats
 from service.store.lost_messages import count_awaiting_sid
-from service.store.scripts import Scripts
+from service.store.scripts import CLIENT_NAME, Scripts
 from service.version import VERSION
 
 _OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
@@ -133,9 +133,9 @@ async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
         url = settings.redis_url
         if url is None:
             url = await parts.enter_async_context(embedded_valkey_beside(settings.otp_data_dir))
-        multiplexer = await open_multiplexer(url)
-        parts.push_async_callback(multiplexer.close)
-        yield Scripts(multiplexer)
+        client = await open_redis_client(url, client_name=CLIENT_NAME)
+        parts.push_async_callback(client.close)
+        yield Scripts(client)
 
 
 def _endpoints(

@@ -130,7 +130,7 @@ async def _redis(scripts: Scripts, url: str | None) -> list[Finding]:
     findings = await _work(scripts)
     asked_at = time.time()
     try:
-        infos = [_fields(info) for info in await scripts.everywhere("INFO")]
+        infos = [_fields(info) for info in await scripts.command_on_primaries("INFO")]
     except StoreUnavailable as away:
         # The findings already name what keeps Redis from working, for each partition.
         if away.cause is StoreCause.NO_PERMISSION or not findings:

@@ -28,7 +28,7 @@ from service.core.phone import (
     parse_number,
 )
 from service.core.texts.segments import check_brand
-from service.redis_client.connecting import read_url
+from service.redis_client import read_url
 
 # The host name of a region contains its edge; host names without one ended on 2026-04-28 (API Domain Migration Guide).
 EDGES = {"us1": "ashburn", "ie1": "dublin", "au1": "sydney"}
@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     @classmethod
     def _redis_url_is_understood(cls, value: str | None) -> str | None:
         if value is not None:
-            read_url(value, timeout_seconds=1)
+            read_url(value)
         return value
 
     @model_validator(mode="after")

@@ -1,13 +1,7 @@
-"""All talk with Redis: scripts and commands of thousands of concurrent calls over one connection per node.
+"""The client: sends scripts and commands to one node, or to the node of a cluster that holds the key.
 
-    redis = await open_multiplexer("redis://localhost")
-    verdict = await redis.run(script, keys=["otp:{3}:v:…"], args=[digest])
-    await redis.close()
-
-Promises: every call ends within its time, with its own reply or an error of redis-py's ConnectionError, TimeoutError
-or ResponseError family; what was written is written once. It is sent again only when the server says that it has not
-run it: NOSCRIPT, MOVED, ASK, TRYAGAIN. It decides nothing and knows no key names. Not for commands that block the
-connection, turn it into a stream or change its state (BLPOP, SUBSCRIBE, MULTI, SELECT …): every caller shares it.
+It follows the replies that redirect a command (MOVED, ASK, TRYAGAIN) and sends the text of a script that a node does
+not know (NOSCRIPT). The promises for callers are those of the package.
 """
 
 import asyncio
@@ -22,19 +16,21 @@ from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, NoScri
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis_client.cluster import Cluster
-from service.redis_client.connecting import dial_server, read_url
-from service.redis_client.node import Lane
-from service.redis_client.resp import Word, pack
+from service.redis_client.connecting import Connector
+from service.redis_client.node import Node
+from service.redis_client.resp import Argument, pack
 from service.redis_client.sentinel import Sentinels
+from service.redis_client.url import Address, read_url
 
 _ASKING = pack((b"ASKING",))
-_REDIRECTIONS_AT_ONCE = 4  # a slot that moves on while we follow it; more are two nodes that do not agree yet
-_TRY_AGAIN_SECONDS = 0.02
+# A slot can move again while the client follows it. More redirections mean that two nodes do not agree yet.
+_REDIRECTIONS_WITHOUT_PAUSE = 4
+_RETRY_PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script that begins with `#!lua` (without it a one-node cluster hides cross-slot faults)."""
+    """A Lua script that begins with `#!lua`; without that line a cluster of one node accepts keys of several slots."""
 
     name: str
     text: str
@@ -45,27 +41,27 @@ class Script:
 
     @cached_property
     def sha(self) -> str:
-        """The SHA-1 of the text in hex, by which Redis knows a script."""
+        """The SHA-1 of the text in hex, which EVALSHA takes."""
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-class Multiplexer:
-    """The one way to Redis: one lane (server or Sentinel), or a cluster of them."""
+class RedisClient:
+    """Sends scripts and commands to one node (a server, or the primary of a Sentinel service) or to a cluster."""
 
     def __init__(
-        self, nodes: Lane | Cluster, *, timeout_seconds: float, watch: asyncio.Task[None] | None = None
+        self, nodes: Node | Cluster, *, timeout_seconds: float, sentinel_watch: asyncio.Task[None] | None = None
     ) -> None:
         self._nodes = nodes
-        self._watch = watch  # of Sentinel, where there is one; ends with the multiplexer
+        self._sentinel_watch = sentinel_watch
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
-        self._keys_lie_apart = isinstance(nodes, Cluster)
+        self._is_cluster = isinstance(nodes, Cluster)
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
-        """Run a script where its first key lives and return its answer (bytes, int, None or lists of them).
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """Run a script on the node of its first key and return its result (bytes, int, None or lists of them).
 
-        A node that does not know the script gets its text; the caller never notices. Raise ConnectionError when
-        nobody knows whether it ran, TimeoutError likewise, ResponseError when Redis or the script refused.
+        A node that does not know the script gets its text. Raise ConnectionError or TimeoutError if Redis may or may
+        not have run it, ResponseError if Redis refused it or the script failed.
         """
         deadline = self._loop.time() + self._timeout_seconds
         key = keys[0] if keys else None
@@ -74,79 +70,79 @@ class Multiplexer:
         except NoScriptError:
             return await self._evaluate(script, keys, args, deadline)
 
-    async def run_each(self, script: Script, calls: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
-        """Run a script on several keys, each with its arguments; give each its answer, or the error that it met.
+    async def run_each(self, script: Script, keyed_args: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
+        """Run a script for several keys with their arguments; return a result for each, or its error as a value.
 
-        The script takes any number of keys, their arguments one after the other, and answers a list. One server runs it
-        once on all of them, an error is all of theirs; in a cluster it runs once on each, side by side.
+        The script takes any number of keys, followed by the arguments of all, and returns a list. A single server runs
+        it once with all keys, so one error is the result of all. A cluster runs it once for each key, concurrently.
         """
-        if not self._keys_lie_apart:
-            answers = await self._run_over(script, calls)
-            if not any(isinstance(answer, ClusterCrossSlotError) for answer in answers):
-                return answers
-            self._keys_lie_apart = True  # a cluster behind one address, as some providers have it; nothing has run
-        return [answer for [answer] in await asyncio.gather(*(self._run_over(script, [call]) for call in calls))]
+        if not self._is_cluster:
+            results = await self._run_for(script, keyed_args)
+            if not any(isinstance(result, ClusterCrossSlotError) for result in results):
+                return results
+            self._is_cluster = True  # a cluster behind one address, as some providers offer; nothing has run yet
+        return [result for [result] in await asyncio.gather(*(self._run_for(script, [each]) for each in keyed_args))]
 
-    async def _run_over(self, script: Script, calls: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
-        keys, args = [key for key, _ in calls], [word for _, words in calls for word in words]
+    async def _run_for(self, script: Script, keyed_args: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
+        keys, args = [key for key, _ in keyed_args], [word for _, words in keyed_args for word in words]
         try:
-            answers: list[Any] = await self.run(script, keys, args)
+            results: list[Any] = await self.run(script, keys, args)
         except RedisError as error:
-            return [error] * len(calls)
-        return answers
+            return [error] * len(keyed_args)
+        return results
 
-    async def command(self, *words: Word, key: str | None = None) -> Any:
-        """Run one command where its key lives (None: on the primary, in a cluster on any) and return the reply."""
+    async def command(self, *words: Argument, key: str | None = None) -> Any:
+        """Run one command on the node of `key` (None: the primary, or any node of a cluster) and return the reply."""
         return await self._send(pack(words), key)
 
-    async def everywhere(self, *words: Word) -> list[Any]:
-        """Run one command on every primary and return all replies; one failure fails the whole."""
+    async def command_on_primaries(self, *words: Argument) -> list[Any]:
+        """Run one command on every primary and return all replies; raise the first error."""
         packed = pack(words)
-        if isinstance(self._nodes, Lane):
-            return [await self._nodes.call(packed)]
+        if isinstance(self._nodes, Node):
+            return [await self._nodes.send(packed)]
         async with self._until(self._loop.time() + self._timeout_seconds):
-            return list(await asyncio.gather(*(lane.call(packed) for lane in await self._nodes.primaries())))
+            return list(await asyncio.gather(*(node.send(packed) for node in await self._nodes.primaries())))
 
     async def ping(self) -> None:
-        """Return when Redis answers; raise ConnectionError or TimeoutError when it does not."""
+        """Return when Redis replies; raise ConnectionError or TimeoutError if it does not."""
         await self.command(b"PING")
 
     async def close(self) -> None:
-        """Fail what is pending with ConnectionError and close all sockets; idempotent."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
+        """Fail all pending commands with ConnectionError and close all sockets; idempotent."""
+        if self._sentinel_watch is not None:
+            self._sentinel_watch.cancel()
+            await asyncio.wait([self._sentinel_watch])
         await self._nodes.close()
 
-    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Word], deadline: float) -> Any:
-        """Run a script that its node does not know, and let it be kept there.
+    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Argument], deadline: float) -> Any:
+        """Run a script that its node does not know; the node keeps it from then on.
 
-        By EVAL, not SCRIPT LOAD: of two commands the second can meet a flush again.
+        By EVAL: after SCRIPT LOAD and before EVALSHA another flush could remove the script again.
         """
         async with self._until(deadline):
             return await self._send(pack((b"EVAL", script.text, len(keys), *keys, *args)), keys[0] if keys else None)
 
     def _send(self, packed: bytes, key: str | None) -> Awaitable[Any]:
-        return self._nodes.call(packed) if isinstance(self._nodes, Lane) else self._route(self._nodes, packed, key)
+        return self._nodes.send(packed) if isinstance(self._nodes, Node) else self._route(self._nodes, packed, key)
 
     async def _route(self, cluster: Cluster, packed: bytes, key: str | None) -> Any:
         deadline = self._loop.time() + self._timeout_seconds
-        owner = cluster.known_owner_of(key)
+        owner = cluster.cached_owner_of(key)
         if owner is not None:
-            # The straight way, which costs no timer of its own; whoever is sent elsewhere starts again on the long one.
+            # The fast path needs no timer of its own; a redirected command starts again on the slow path.
             try:
-                return await cluster.lane_at(owner).call(packed)
+                return await cluster.node_at(owner).send(packed)
             except (AskError, TryAgainError):
                 pass
             except RedisError as error:
-                cluster.doubt(error)
+                cluster.refresh_after(error)
                 raise
         async with self._until(deadline):
-            return await _follow(cluster, packed, key)
+            return await _follow_redirections(cluster, packed, key)
 
     @asynccontextmanager
     async def _until(self, deadline: float) -> AsyncIterator[None]:
-        """Hold several attempts to the time of one call."""
+        """Limit several attempts to the timeout of one command."""
         try:
             async with asyncio.timeout_at(deadline):
                 yield
@@ -154,58 +150,67 @@ class Multiplexer:
             raise RedisTimeoutError("Redis did not answer in time") from None
 
 
-async def open_multiplexer(url: str, *, timeout_seconds: float = 1.0) -> Multiplexer:
-    """Return a multiplexer for a Redis URL (its forms: see `dial`); raise ValueError for a wrong one.
+async def open_redis_client(url: str, *, client_name: str, timeout_seconds: float = 1.0) -> RedisClient:
+    """Return a client for a Redis URL; raise ValueError for a URL that can never work.
 
-    Nothing is sent yet: the first call connects, so that the service starts, and recovers, without Redis.
+    The first command connects, so that a service can start while Redis is down. CLIENT LIST shows `client_name`.
     """
     target = read_url(url, timeout_seconds=timeout_seconds)
+    connector = Connector(target, client_name=client_name)
     if target.kind == "cluster":
-        cluster = Cluster(target.addresses, partial(dial_server, target), timeout_seconds=timeout_seconds)
-        return Multiplexer(cluster, timeout_seconds=timeout_seconds)
+        cluster = Cluster(target.addresses, connector.connect, timeout_seconds=timeout_seconds)
+        return RedisClient(cluster, timeout_seconds=timeout_seconds)
     if target.kind == "server":
-        return Multiplexer(
-            Lane(partial(dial_server, target), timeout_seconds=timeout_seconds), timeout_seconds=timeout_seconds
-        )
-    sentinels = Sentinels(target)
-    lane = Lane(sentinels.dial, timeout_seconds=timeout_seconds)
-    watch = asyncio.get_running_loop().create_task(sentinels.watch(lane.renew))
-    return Multiplexer(lane, timeout_seconds=timeout_seconds, watch=watch)
+        node = Node(connector.connect, timeout_seconds=timeout_seconds)
+        return RedisClient(node, timeout_seconds=timeout_seconds)
+    sentinels = Sentinels(connector)
+    node = Node(sentinels.connect, timeout_seconds=timeout_seconds)
+    watch = asyncio.get_running_loop().create_task(sentinels.watch(node.renew_connection))
+    return RedisClient(node, timeout_seconds=timeout_seconds, sentinel_watch=watch)
 
 
-async def _follow(cluster: Cluster, packed: bytes, key: str | None) -> Any:
-    """Send a command to the node that holds the key, and on to where the cluster says it went.
+async def open_node_client(
+    url: str, address: Address, *, client_name: str, timeout_seconds: float = 1.0
+) -> RedisClient:
+    """Return a client for one node, such as a replica, with the credentials and the TLS options of a Redis URL."""
+    connector = Connector(read_url(url, timeout_seconds=timeout_seconds), client_name=client_name)
+    node = Node(partial(connector.connect, address), timeout_seconds=timeout_seconds)
+    return RedisClient(node, timeout_seconds=timeout_seconds)
 
-    Each of the replies that lead on means that the node has not run the command: sending it again is safe. How often
-    is bounded by the time of the call alone.
+
+async def _follow_redirections(cluster: Cluster, packed: bytes, key: str | None) -> Any:
+    """Send a command to the node of its key, and on to the node that a reply redirects to.
+
+    A redirection means that the node has not run the command, so sending it again is safe. Only the timeout of the
+    command limits their number.
     """
     address, is_asking = await cluster.owner_of(key), False
     redirections = 0
     while True:
-        if redirections > _REDIRECTIONS_AT_ONCE:
-            await asyncio.sleep(_TRY_AGAIN_SECONDS)
-        lane = cluster.lane_at(address)
+        if redirections > _REDIRECTIONS_WITHOUT_PAUSE:
+            await asyncio.sleep(_RETRY_PAUSE_SECONDS)
+        node = cluster.node_at(address)
         try:
-            return await (_ask(lane, packed) if is_asking else lane.call(packed))
+            return await (_ask(node, packed) if is_asking else node.send(packed))
         except (MovedError, AskError) as error:
-            # No host means: the node that has answered (cluster-preferred-endpoint-type unknown-endpoint).
+            # No host means the node that replied (cluster-preferred-endpoint-type unknown-endpoint).
             redirections += 1
             address = (error.host or address[0], error.port)
             is_asking = not isinstance(error, MovedError)
             if not is_asking:
                 cluster.moved(error.slot_id, address)
         except TryAgainError:
-            # The slot is on the move and its keys lie on both nodes.
+            # The slot is moving and its keys are on both nodes.
             redirections = 0
-            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            await asyncio.sleep(_RETRY_PAUSE_SECONDS)
             address, is_asking = await cluster.owner_of(key), False
         except RedisError as error:
-            cluster.doubt(error)
+            cluster.refresh_after(error)
             raise
 
 
-def _ask(lane: Lane, packed: bytes) -> asyncio.Future[Any]:
-    # ASKING holds for the very next command: both are queued in one turn of the loop and leave in one write.
-    asking = lane.call(_ASKING)
+def _ask(node: Node, packed: bytes) -> asyncio.Future[Any]:
+    # ASKING applies to the very next command, and both are queued one after the other without an await between them.
+    asking = node.send(_ASKING)
     asking.add_done_callback(lambda future: future.cancelled() or future.exception())
-    return lane.call(packed)
+    return node.send(packed)

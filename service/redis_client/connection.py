@@ -1,15 +1,15 @@
-"""One established connection to Redis: calls go out in one write, replies come back in the same order.
+"""One established connection to Redis: it writes commands and matches the replies to them, in order.
 
-Promises: a reply goes to the call it belongs to or to nobody; a call is written at most once; when the connection
-ends, every call that was written and not answered fails. Which calls to write and when to connect is the lane's part.
+Promises: a reply goes to its own command or to none; a command is written at most once; when the connection ends, each
+command that was written and has no reply fails. The node decides which commands to write and when to connect.
 
-A call that its caller cancels, or whose time runs out:
+A command whose caller cancels it, or whose timeout expires:
 
-    call A, call B          both stand in the lane's queue, unwritten
-    A cancelled             here: A is skipped by the write and never reaches Redis
-    write                   A and B leave together and stand in `pending`
-    A cancelled             here: A keeps its place, Redis runs it
-    reply a, reply b        a finds A done and is thrown away, b goes to B
+    commands A, B           both are in the node's queue, unwritten
+    A cancelled             in this case the write skips A, and Redis never receives it
+    write                   A and B leave together and wait in `awaiting_reply`
+    A cancelled             in this case A keeps its place, and Redis runs it
+    reply a, reply b        a finds A cancelled and is discarded, b goes to B
 """
 
 import asyncio
@@ -24,135 +24,135 @@ from redis.exceptions import ReadOnlyError, RedisError
 from service.redis_client.resp import Parser, ProtocolError
 
 
-class Call(NamedTuple):
-    """One command on its way: who waits, until when (event loop clock, seconds), and its bytes."""
+class Command(NamedTuple):
+    """A command on its way: the future of its reply, its deadline (event loop clock, seconds), and its bytes."""
 
-    future: asyncio.Future[Any]
+    reply: asyncio.Future[Any]
     deadline: float
     packed: bytes
 
 
-class Wire(asyncio.Protocol):
-    """One established connection: give replies to the calls written on it, in their order."""
+class Connection(asyncio.Protocol):
+    """Writes commands to one connection and resolves their futures with the replies."""
 
     def __init__(
         self,
         writer: asyncio.StreamWriter,
         *,
-        on_room: Callable[[], None],
-        on_demoted: Callable[["Wire"], None],
-        on_lost: Callable[["Wire"], None],
+        on_writable: Callable[[], None],
+        on_read_only: Callable[["Connection"], None],
+        on_closed: Callable[["Connection"], None],
     ) -> None:
-        self.pending: deque[Call] = deque()
-        self.gone = asyncio.Event()
-        self._writer = writer  # kept: it closes the transport when it is collected
+        self.awaiting_reply: deque[Command] = deque()
+        self.socket_closed = asyncio.Event()
+        self._writer = writer  # kept because it closes the transport when it is garbage collected
         self._transport = writer.transport
-        self._on_room, self._on_demoted, self._on_lost = on_room, on_demoted, on_lost
+        self._on_writable, self._on_read_only, self._on_closed = on_writable, on_read_only, on_closed
         self._loop = asyncio.get_running_loop()
-        self.made_at = self._heard_at = self._loop.time()
+        self.opened_at = self._last_input_at = self._loop.time()
         self._parser = Parser()
-        self._silent = self._full = self._retired = self._dropped = False
+        self._is_silent = self._is_full = self._is_retired = self._is_closed = False
         self._poll = select.poll()
         self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        # From here on bytes come straight to data_received, without a stream and a task between.
+        # From now on bytes go straight to data_received, without a stream reader and its task.
         self._transport.set_protocol(self)
 
-    def has_news(self) -> bool:
+    def has_unread_input(self) -> bool:
         """Tell whether the socket holds bytes, or an end, that the event loop has not delivered yet."""
-        return not self._dropped and bool(self._poll.poll(0))
+        return not self._is_closed and bool(self._poll.poll(0))
 
-    def accepts(self) -> bool:
-        """Tell whether to write now; when not, `on_room` or `on_lost` follows."""
+    def is_writable(self) -> bool:
+        """Tell whether to write now; if not, `on_writable` or `on_closed` follows."""
         if self._transport.is_closing():
-            self.drop("the connection to Redis was lost")
+            self.close("the connection to Redis was lost")
             return False
-        return not (self._silent or self._full)
+        return not (self._is_silent or self._is_full)
 
-    def write(self, calls: deque[Call]) -> None:
-        """Take over all calls and write those that somebody still waits for, at once."""
-        if not self.pending:
-            self._heard_at = self._loop.time()
+    def write(self, commands: deque[Command]) -> None:
+        """Empty the queue and write, at once, the commands that a caller still waits for."""
+        if not self.awaiting_reply:
+            self._last_input_at = self._loop.time()
         chunks = []
-        while calls:
-            call = calls.popleft()
-            if not call.future.done():
-                self.pending.append(call)
-                chunks.append(call.packed)
+        while commands:
+            command = commands.popleft()
+            if not command.reply.done():
+                self.awaiting_reply.append(command)
+                chunks.append(command.packed)
         if chunks:
             self._transport.write(b"".join(chunks))
 
-    def watch(self, now: float, timeout_seconds: float) -> None:
-        """Stop writing after one time of silence, so that nothing more is run late; give up after two."""
-        silence = now - self._heard_at if self.pending else 0.0
-        self._silent = silence >= timeout_seconds
+    def check_silence(self, now: float, timeout_seconds: float) -> None:
+        """Stop writing after one timeout without input, so that Redis runs nothing late; close after two."""
+        silence = now - self._last_input_at if self.awaiting_reply else 0.0
+        self._is_silent = silence >= timeout_seconds
         if silence >= 2 * timeout_seconds:
-            self.drop("Redis does not answer")
+            self.close("Redis does not answer")
 
     def retire(self) -> None:
-        """Take no more calls and close when the last reply has come."""
-        self._retired = True
-        if not self.pending:
-            self.drop("the connection is no longer used")
+        """Close when the last reply has arrived; nothing is written any more."""
+        self._is_retired = True
+        if not self.awaiting_reply:
+            self.close("the connection is no longer used")
 
-    def drop(self, reason: str, cause: Exception | None = None) -> None:
-        """Close at once; what was written and not answered fails, for nobody knows whether Redis ran it."""
-        if self._dropped:
+    def close(self, reason: str, cause: Exception | None = None) -> None:
+        """Close at once; fail the commands without a reply, because Redis may or may not have run them."""
+        if self._is_closed:
             return
-        self._dropped = True
+        self._is_closed = True
         self._transport.abort()
-        for call in self.pending:
-            if not call.future.done():
+        for command in self.awaiting_reply:
+            if not command.reply.done():
                 error = RedisConnectionError(reason)
                 error.__cause__ = cause
-                call.future.set_exception(error)
-        self.pending.clear()
-        self._on_lost(self)
+                command.reply.set_exception(error)
+        self.awaiting_reply.clear()
+        self._on_closed(self)
 
     def data_received(self, data: bytes) -> None:
-        """Match replies to calls."""
-        if self._dropped:
+        """Match replies to commands."""
+        if self._is_closed:
             return
-        self._heard_at = self._loop.time()
+        self._last_input_at = self._loop.time()
         try:
             replies = self._parser.feed(data)
         except ProtocolError as error:
-            self.drop(str(error), error)
+            self.close(str(error), error)
             return
         for reply in replies:
-            if not self.pending:
-                self.drop("Redis answered a question nobody asked")
+            if not self.awaiting_reply:
+                self.close("Redis sent a reply to no command")
                 return
-            future = self.pending.popleft().future
+            future = self.awaiting_reply.popleft().reply
             if isinstance(reply, RedisError):
-                self._answer_error(future, reply)
+                self._fail(future, reply)
             elif not future.done():
                 future.set_result(reply)
-        if self._silent:
-            self._silent = False
-            self._on_room()
-        if self._retired and not self.pending:
-            self.drop("the connection is no longer used")
+        if self._is_silent:
+            self._is_silent = False
+            self._on_writable()
+        if self._is_retired and not self.awaiting_reply:
+            self.close("the connection is no longer used")
 
     def eof_received(self) -> None:
-        """Notice the server's good-bye as soon as the loop sees it, also between two calls."""
-        self.drop("Redis closed the connection")
+        """Close as soon as the server has closed its side, also between two commands."""
+        self.close("Redis closed the connection")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what is left; the socket is closed now."""
-        self.drop(f"the connection to Redis was lost: {exc}" if exc else "the connection to Redis was lost")
-        self.gone.set()
+        """Fail what still waits; the socket is closed now."""
+        self.close(f"the connection to Redis was lost: {exc}" if exc else "the connection to Redis was lost")
+        self.socket_closed.set()
 
     def pause_writing(self) -> None:
-        """Hold calls back while the kernel takes no more bytes: unwritten calls can still be given up."""
-        self._full = True
+        """Hold commands back while the kernel accepts no more bytes: unwritten commands can still be cancelled."""
+        self._is_full = True
 
     def resume_writing(self) -> None:
-        """Go on."""
-        self._full = False
-        self._on_room()
+        """Write again."""
+        self._is_full = False
+        self._on_writable()
 
-    def _answer_error(self, future: asyncio.Future[Any], error: RedisError) -> None:
+    def _fail(self, future: asyncio.Future[Any], error: RedisError) -> None:
         if not future.done():
             future.set_exception(error)
         if isinstance(error, ReadOnlyError):
-            self._on_demoted(self)
+            self._on_read_only(self)

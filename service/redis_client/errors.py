@@ -1,23 +1,23 @@
-"""Errors that our own Redis client raises; each is a subclass of redis-py's ConnectionError."""
+"""The errors that this client adds to those of redis-py; each is a ConnectionError, so one `except` covers them."""
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
-class TooManyCalls(RedisConnectionError):
-    """Too many calls already wait for this node."""
+class TooManyCommands(RedisConnectionError):
+    """Too many commands already wait for this node."""
 
 
 class SlotsNotServed(RedisConnectionError):
-    """No node of the cluster serves the slot, or the nodes redirect to each other."""
+    """No node of the cluster serves the slot."""
 
 
 class NoPrimary(RedisConnectionError):
     """Sentinel names no node that is a primary."""
 
 
-class PlainRedis(RedisConnectionError):
-    """The server was asked for TLS and answers without it."""
+class ServerWithoutTls(RedisConnectionError):
+    """The client uses TLS, and the server does not."""
 
 
-class TlsRedis(RedisConnectionError):
-    """The server was asked without TLS and speaks nothing else."""
+class ServerRequiresTls(RedisConnectionError):
+    """The client does not use TLS, and the server requires it."""

@@ -1,14 +1,14 @@
-"""The way to one Redis node: one connection at a time, for any number of concurrent calls.
+"""One Redis node: a queue of commands, and one connection at a time that is replaced when it is lost.
 
-Promises: a command is written at most once; no call waits longer than its time; a lost connection is replaced on the
-next call, by one attempt however many calls wait; a server that is away costs each call nothing but an error; memory
-stays bounded. Matching replies is the wire's part, how to reach the node (TLS, AUTH, Sentinel) the dial's.
+Promises: a command is written at most once and waits no longer than its timeout; the next command replaces a lost
+connection, by one attempt however many commands wait; while the server is down each command fails fast; memory stays
+bounded. `connection` matches the replies, `connecting` and `sentinel` establish connections.
 
-A connection that drops:
+A lost connection:
 
-    A written, B unwritten  the server closes the socket, or is silent for twice the time of a call
-    A                       fails with ConnectionError: nobody knows whether Redis ran it, so it is not repeated
-    B                       waits for the one new connection and goes out there, within its own time
+    A written, B unwritten  the server closes the socket, or sends nothing for twice the timeout
+    A                       fails with ConnectionError: Redis may have run it, so it is not repeated
+    B                       waits for the new connection and is written there, within its own timeout
 """
 
 import asyncio
@@ -21,178 +21,183 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.redis_client.connection import Call, Wire
-from service.redis_client.errors import TooManyCalls
+from service.redis_client.connection import Command, Connection
+from service.redis_client.errors import TooManyCommands
 
-Dial = Callable[[], Awaitable[asyncio.StreamWriter]]
+Connect = Callable[[], Awaitable[asyncio.StreamWriter]]
 
-MOST_CALLS_IN_FLIGHT = 10_000
-# So many leave before the turn of the loop ends: Redis, on a core of its own, begins with them while the turn goes on.
-# With all of a turn in one write each would wait for the other; with fewer in one the system calls would outweigh it.
-FULL_WRITE = 16
+MAX_COMMANDS_IN_FLIGHT = 10_000
+# This many commands are written before the current iteration of the event loop ends: Redis, on another core, starts on
+# them while the iteration continues. With one write per iteration, client and Redis would take turns and wait for each
+# other; with smaller writes the system calls would cost more than that saves.
+COMMANDS_PER_WRITE = 16
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
-_YOUNG_SECONDS = 0.5
+_KEEP_READ_ONLY_SECONDS = 0.5
 
 
-class Lane:
-    """Carry calls to one node over one connection at a time."""
+class Node:
+    """Sends commands to one node over one connection at a time."""
 
-    def __init__(self, dial: Dial, *, timeout_seconds: float) -> None:
-        self._dial = dial
+    def __init__(self, connect: Connect, *, timeout_seconds: float) -> None:
+        self._connect = connect
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
-        self._unwritten: deque[Call] = deque()
-        self._wire: Wire | None = None
-        self._wires: set[Wire] = set()  # the one in use, and retired ones that still enqueue replies
-        self._flush_due = False
-        self._sweep_timer: asyncio.TimerHandle | None = None
-        self._dialing: asyncio.Task[None] | None = None
+        self._unwritten: deque[Command] = deque()
+        self._connection: Connection | None = None
+        self._connections: set[Connection] = set()  # the current one, and retired ones that still await replies
+        self._flush_scheduled = False
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._failures = 0
         self._failure: RedisError | None = None
-        self._next_dial_at = 0.0
+        self._next_attempt_at = 0.0
         self._closed = False
 
-    def call(self, packed: bytes) -> asyncio.Future[Any]:
+    def send(self, packed: bytes) -> asyncio.Future[Any]:
         """Send one packed command and return the future of its reply.
 
-        It ends within the lane's time with the reply, the server's error, TimeoutError or ConnectionError. Raise
-        ConnectionError at once when closed or when too many calls are in flight (a frozen server must not eat memory).
+        The future ends within the timeout: with the reply, the server's error, TimeoutError or ConnectionError. Raise
+        ConnectionError at once if the client is closed, or if too many commands are in flight (otherwise a frozen
+        server would exhaust the memory).
         """
         if self._closed:
-            raise RedisConnectionError("the multiplexer is closed")
-        loop, unwritten, wire = self._loop, self._unwritten, self._wire
-        if len(unwritten) + (len(wire.pending) if wire is not None else 0) >= MOST_CALLS_IN_FLIGHT:
-            raise TooManyCalls("too many calls in flight")
-        future: asyncio.Future[Any] = loop.create_future()
-        unwritten.append(Call(future, loop.time() + self._timeout_seconds, packed))
-        if wire is not None and len(unwritten) >= FULL_WRITE:
+            raise RedisConnectionError("the Redis client is closed")
+        loop, unwritten, connection = self._loop, self._unwritten, self._connection
+        in_flight = len(unwritten) + (len(connection.awaiting_reply) if connection is not None else 0)
+        if in_flight >= MAX_COMMANDS_IN_FLIGHT:
+            raise TooManyCommands("too many commands in flight")
+        reply: asyncio.Future[Any] = loop.create_future()
+        unwritten.append(Command(reply, loop.time() + self._timeout_seconds, packed))
+        if connection is not None and len(unwritten) >= COMMANDS_PER_WRITE:
             self._flush()
-        elif not self._flush_due:
-            self._flush_soon()
-        if self._sweep_timer is None:
-            self._sweep_later()
-        return future
+        elif not self._flush_scheduled:
+            self._schedule_flush()
+        if self._deadline_timer is None:
+            self._schedule_deadlines()
+        return reply
 
-    def renew(self) -> None:
-        """Use a new connection from the next call on; calls that were written still get their replies."""
-        if self._wire is not None:
-            wire, self._wire = self._wire, None
-            wire.retire()
+    def renew_connection(self) -> None:
+        """Open a new connection for the next command; written commands still get their replies on the old one."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.retire()
 
     async def drain(self) -> None:
-        """Close when every call that is on its way has ended."""
-        waiting = [call.future for calls in self._queues() for call in calls]
-        if waiting:
-            await asyncio.wait(waiting)
+        """Wait until every command has ended, then close."""
+        replies = [command.reply for queue in self._queues() for command in queue]
+        if replies:
+            await asyncio.wait(replies)
         await self.close()
 
     async def close(self) -> None:
-        """Fail what is pending with ConnectionError and close the sockets; idempotent."""
+        """Fail all commands with ConnectionError and close the sockets; idempotent."""
         self._closed = True
-        if self._sweep_timer is not None:
-            self._sweep_timer.cancel()
-        self._fail_unwritten(RedisConnectionError("the multiplexer was closed"))
-        if self._dialing is not None:
-            self._dialing.cancel()
-            await asyncio.wait([self._dialing])
-        wires = list(self._wires)
-        for wire in wires:
-            wire.drop("the multiplexer was closed")
-        for wire in wires:
-            await wire.gone.wait()
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+        self._fail_unwritten(RedisConnectionError("the Redis client was closed"))
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        connections = list(self._connections)
+        for connection in connections:
+            connection.close("the Redis client was closed")
+        for connection in connections:
+            await connection.socket_closed.wait()
 
-    def _flush_soon(self) -> None:
-        # At the end of a turn of the event loop: its calls leave in one write, or in a few full ones.
-        self._flush_due = True
+    def _schedule_flush(self) -> None:
+        # At the end of an iteration of the event loop: its commands leave in one write, or in a few full ones.
+        self._flush_scheduled = True
         self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._flush_due = False
+        self._flush_scheduled = False
         if not self._unwritten:
             return
-        wire = self._wire
-        if wire is None:
-            self._reconnect()
-        elif not wire.pending and wire.has_news():
-            # Bytes nobody asked for are the server's good-bye: let the loop deliver it before anything is written.
-            self._flush_soon()
-        elif wire.accepts():
-            wire.write(self._unwritten)
+        connection = self._connection
+        if connection is None:
+            self._start_connecting()
+        elif not connection.awaiting_reply and connection.has_unread_input():
+            # Redis sends nothing unasked, so it has closed the connection: let the event loop deliver that first.
+            self._schedule_flush()
+        elif connection.is_writable():
+            connection.write(self._unwritten)
 
-    def _reconnect(self) -> None:
-        if self._dialing is not None:
+    def _start_connecting(self) -> None:
+        if self._connecting is not None:
             return
-        if self._failure is not None and self._loop.time() < self._next_dial_at:
+        if self._failure is not None and self._loop.time() < self._next_attempt_at:
             self._fail_unwritten(self._failure)
             return
-        self._dialing = self._loop.create_task(self._connect())
+        self._connecting = self._loop.create_task(self._open_connection())
 
-    async def _connect(self) -> None:
+    async def _open_connection(self) -> None:
         try:
-            writer = await self._dial()
+            writer = await self._connect()
         except RedisError as error:
-            # A server that is away costs each call nothing but this: one attempt for all of them, then a pause.
+            # One attempt for all commands, then a pause in which each command fails at once.
             pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10))
             self._failures += 1
             self._failure = error
-            self._next_dial_at = self._loop.time() + pause * random.uniform(0.5, 1.0)  # noqa: S311 (jitter, no secret)
+            self._next_attempt_at = self._loop.time() + pause * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
             self._fail_unwritten(error)
         else:
             self._failures = 0
             self._failure = None
-            self._wire = Wire(writer, on_room=self._on_room, on_demoted=self._on_demoted, on_lost=self._on_lost)
-            self._wires.add(self._wire)
+            self._connection = Connection(
+                writer, on_writable=self._on_writable, on_read_only=self._on_read_only, on_closed=self._on_closed
+            )
+            self._connections.add(self._connection)
             self._flush()
         finally:
-            self._dialing = None
+            self._connecting = None
 
-    def _on_room(self) -> None:
-        if self._unwritten and not self._flush_due:
-            self._flush_soon()
+    def _on_writable(self) -> None:
+        if self._unwritten and not self._flush_scheduled:
+            self._schedule_flush()
 
-    def _on_demoted(self, wire: Wire) -> None:
-        # A replica answers where a primary stood: the next call dials anew (Sentinel and DNS then know better). A young
-        # connection stays, or a node that is a replica for good would be dialed for every single call.
-        if wire is self._wire and self._loop.time() - wire.made_at > _YOUNG_SECONDS:
-            self.renew()
+    def _on_read_only(self, connection: Connection) -> None:
+        # The node is a replica now: the next command connects again, because Sentinel or DNS may name the new primary.
+        # A new connection is kept, or a permanent replica would get a new one for each command.
+        if connection is self._connection and self._loop.time() - connection.opened_at > _KEEP_READ_ONLY_SECONDS:
+            self.renew_connection()
 
-    def _on_lost(self, wire: Wire) -> None:
-        self._wires.discard(wire)
-        if wire is self._wire:
-            self._wire = None
-            self._on_room()
+    def _on_closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if connection is self._connection:
+            self._connection = None
+            self._on_writable()
 
     def _fail_unwritten(self, error: RedisError) -> None:
         while self._unwritten:
-            future = self._unwritten.popleft().future
-            if not future.done():
-                own = type(error)(*error.args)  # one each: a raised exception gathers its own trace
+            reply = self._unwritten.popleft().reply
+            if not reply.done():
+                own = type(error)(*error.args)  # one per command: a raised exception collects its own traceback
                 own.__cause__ = error
-                future.set_exception(own)
+                reply.set_exception(own)
 
-    def _sweep_later(self) -> None:
-        self._sweep_timer = self._loop.call_later(self._timeout_seconds / 20, self._sweep)
+    def _schedule_deadlines(self) -> None:
+        self._deadline_timer = self._loop.call_later(self._timeout_seconds / 20, self._check_deadlines)
 
-    def _sweep(self) -> None:
-        """End the calls whose time has run out, and give up a connection that says nothing."""
-        # Calls stand in the order of their deadlines, so that one timer serves all and looks at the oldest only.
-        self._sweep_timer = None
+    def _check_deadlines(self) -> None:
+        """Fail the commands whose timeout has expired, and close a connection without input."""
+        # Commands are queued in the order of their deadlines, so one timer looks only at the oldest of them.
+        self._deadline_timer = None
         now = self._loop.time()
         _expire(self._unwritten, now)
-        for wire in list(self._wires):
-            _expire(wire.pending, now)
-            wire.watch(now, self._timeout_seconds)
+        for connection in list(self._connections):
+            _expire(connection.awaiting_reply, now)
+            connection.check_silence(now, self._timeout_seconds)
         if any(self._queues()):
-            self._sweep_later()
+            self._schedule_deadlines()
 
-    def _queues(self) -> list[deque[Call]]:
-        return [self._unwritten, *(wire.pending for wire in self._wires)]
+    def _queues(self) -> list[deque[Command]]:
+        return [self._unwritten, *(connection.awaiting_reply for connection in self._connections)]
 
 
-def _expire(calls: deque[Call], now: float) -> None:
-    for call in calls:
-        if call.deadline > now:
+def _expire(commands: deque[Command], now: float) -> None:
+    for command in commands:
+        if command.deadline > now:
             break
-        if not call.future.done():
-            call.future.set_exception(RedisTimeoutError("Redis did not answer in time"))
+        if not command.reply.done():
+            command.reply.set_exception(RedisTimeoutError("Redis did not answer in time"))

@@ -1,7 +1,7 @@
-"""Which node Sentinel calls the primary: asked before each connection, and watched while one is in use.
+"""Finds the primary through Sentinel: before each connection, and once a second while a connection is in use.
 
-Watching matters: after a planned failover the old primary goes on taking writes for ten seconds and more, until
-Sentinel makes it a replica, and all that it takes is lost. The calls themselves and the connection are the lane's.
+The check each second is necessary: after a planned failover the old primary accepts writes for ten seconds or more,
+until Sentinel makes it a replica, and those writes are lost. The commands and the connection are the node's part.
 
 Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 """
@@ -13,54 +13,51 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.redis_client.connecting import Address, Target, ask, greet, session, take_stream, told_why
+from service.redis_client.connecting import Connector, ask, session
 from service.redis_client.errors import NoPrimary
+from service.redis_client.url import Address
 
-_LOOK_EVERY_SECONDS = 1.0
+_CHECK_EVERY_SECONDS = 1.0
 
 
 class Sentinels:
-    """Ask the Sentinels of a target, in the order of the URL."""
+    """Asks the Sentinels of a target, in the order of the URL."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._primary: Address | None = None  # where the last dial went
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._target = connector.target
+        self._primary: Address | None = None  # the node of the last connection
 
-    async def dial(self) -> asyncio.StreamWriter:
-        """Connect to the primary and hand over the stream; raise ConnectionError or TimeoutError."""
-        host, port = address = await self._find()
-        options = {**self._target.options, "host": host, "port": port}
-        async with told_why(self._target, options), session(options) as connection:
-            await greet(connection)
-            # Sentinel may name the old primary for a moment longer: its guide for clients asks to check the role.
-            role = await ask(connection, "ROLE")
-            if isinstance(role, list) and role[0] != b"master":
-                raise NoPrimary("Sentinel names a node that is not the primary")
-            self._primary = address
-            return take_stream(connection)
+    async def connect(self) -> asyncio.StreamWriter:
+        """Connect to the primary and return the stream; raise ConnectionError or TimeoutError."""
+        address = await self._find_primary()
+        # Sentinel may still name the old primary for a moment; its guide for clients asks to check the role.
+        writer = await self._connector.connect(address, primary_only=True)
+        self._primary = address
+        return writer
 
     async def watch(self, on_change: Callable[[], None]) -> None:
-        """Look every second, until cancelled, and tell once for each dial that the primary is another now."""
+        """Ask each second, until cancelled; call `on_change` when another node has become the primary."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await asyncio.sleep(_CHECK_EVERY_SECONDS)
             if self._primary is None:
                 continue
             try:
-                address = await self._find()
+                address = await self._find_primary()
             except RedisError:
-                continue  # without Sentinel the primary we have is the best we know
+                continue  # without Sentinel the connected primary is the best known one
             if address != self._primary:
                 self._primary = None
                 on_change()
 
-    async def _find(self) -> Address:
-        # Each Sentinel gets a share of the time, so that a frozen one leaves some for the others.
+    async def _find_primary(self) -> Address:
+        # Each Sentinel gets an equal share of the timeout, so that a frozen one leaves time for the others.
         addresses = self._target.addresses
-        share_seconds = self._target.options["socket_timeout"] / len(addresses)
-        times = {"socket_timeout": share_seconds, "socket_connect_timeout": share_seconds}
+        share_seconds = self._target.timeout_seconds / len(addresses)
+        timeouts = {"socket_timeout": share_seconds, "socket_connect_timeout": share_seconds}
         failure: RedisError | None = None
         for host, port in addresses:
-            options = {**self._target.sentinel_options, **times, "host": host, "port": port}
+            options = {**self._target.sentinel_options, **timeouts, "host": host, "port": port}
             try:
                 async with session(options) as connection:
                     answer = await ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.service)

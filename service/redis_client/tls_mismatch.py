@@ -1,7 +1,7 @@
-"""Finds out why Redis closed a connection or stayed silent: only one side uses TLS, or a client certificate is missing.
+"""Finds out why a server closes connections or stays silent: TLS on one side only, or no client certificate.
 
-The server gives no reason on the connection that it drops, so this module opens another one. It sends no credential
-and no command but PING.
+The server gives no reason on the connection that it closes, so this module opens another one. It sends no credentials
+and no command except PING.
 """
 
 import asyncio
@@ -9,104 +9,103 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.redis_client.errors import PlainRedis, TlsRedis
+from service.redis_client import redis_py
+from service.redis_client.errors import ServerRequiresTls, ServerWithoutTls
 
-_KNOWN_FOR_SECONDS = 5.0
-_SHARE = 0.3  # of a time-out: the next attempt to connect waits for this, and two round trips are all it takes
-_SILENCES = {
+_VALID_FOR_SECONDS = 5.0
+_SHARE = 0.3  # of a timeout: the next attempt to connect waits for it, and two round trips are enough
+_SILENT_ERRORS = {
     RedisConnectionError, RedisTimeoutError, ConnectionResetError, BrokenPipeError, TimeoutError,
     asyncio.IncompleteReadError, asyncio.CancelledError,
 }  # fmt: skip
 
 
-class Silences:
-    """Servers that close connections without a response; examined the second time in a row."""
+class SilentServers:
+    """Servers that close connections without a reply; each is examined at its second failure in a row."""
 
     def __init__(self) -> None:
-        # By address: when it was looked for, and what was found.
-        self._known: dict[tuple[str, int], tuple[float, Exception | None]] = {}
+        # By address: when the server was examined, and the result.
+        self._examined: dict[tuple[str, int], tuple[float, Exception | None]] = {}
 
     def forget(self, options: Mapping[str, Any]) -> None:
-        """Note that a server has spoken."""
-        if self._known and "host" in options:
-            self._known.pop(_address(options), None)
+        """Note that a server has replied."""
+        if self._examined and "host" in options:
+            self._examined.pop(_address(options), None)
 
     async def explain(self, options: Mapping[str, Any], error: RedisError) -> RedisError:
-        """Return the error of an attempt to connect, with what is known of the server as its cause."""
-        if "host" not in options or not _says_nothing(error):
+        """Return the error of a failed connection; its `__cause__` is what is known about the server."""
+        if "host" not in options or not _is_silent(error):
             return error
         address, now = _address(options), asyncio.get_running_loop().time()
-        looked_at, found = self._known.get(address, (None, None))
-        if looked_at is None:
-            self._known[address] = (-_KNOWN_FOR_SECONDS, None)  # a restart is as silent, and gets a second chance
-        elif now - looked_at >= _KNOWN_FOR_SECONDS:
-            found = await _look(options, error)
-            self._known[address] = (now, found)
+        examined_at, found = self._examined.get(address, (None, None))
+        if examined_at is None:
+            # A server that restarts closes connections too, so the first failure proves nothing.
+            self._examined[address] = (-_VALID_FOR_SECONDS, None)
+        elif now - examined_at >= _VALID_FOR_SECONDS:
+            found = await _examine(options, error)
+            self._examined[address] = (now, found)
         if found is not None:
             error.__cause__ = found
         return error
 
 
-async def _look(options: Mapping[str, Any], error: RedisError) -> Exception | None:
-    is_tls = issubclass(options.get("connection_class", Connection), SSLConnection)
+async def _examine(options: Mapping[str, Any], error: RedisError) -> Exception | None:
+    is_tls = redis_py.is_tls(options)
     if not is_tls and isinstance(error, RedisTimeoutError):
-        return None  # a server with TLS does not wait when it is spoken to without: it closes
+        return None  # a TLS server closes a plain connection, it does not stay silent
     try:
         async with asyncio.timeout(_SHARE * options["socket_timeout"]):
-            return await (_look_over_tls if is_tls else _look_plainly)(options)
+            return await (_examine_over_tls if is_tls else _examine_plainly)(options)
     except ssl.SSLError as refusal:
         return refusal
-    except OSError:  # TimeoutError among them
+    except OSError:  # includes TimeoutError
         return None
 
 
-def _says_nothing(error: BaseException | None) -> bool:
-    """Tell whether the server said nothing: the error is no response, TLS failure or network refusal."""
+def _is_silent(error: BaseException | None) -> bool:
+    """Tell whether the server sent nothing: the error is no reply, no TLS failure and no refusal by the network."""
     while error is not None:
-        if type(error) not in _SILENCES:
+        if type(error) not in _SILENT_ERRORS:
             return False
         error = error.__cause__ or error.__context__
     return True
 
 
-async def _look_over_tls(options: Mapping[str, Any]) -> Exception | None:
+async def _examine_over_tls(options: Mapping[str, Any]) -> Exception | None:
     """Test a server that should use TLS: without TLS, then over TLS without sending anything."""
     reader, writer = await asyncio.open_connection(*_address(options))
     try:
         writer.write(b"PING\r\n")
         if (await reader.read(64)).startswith((b"+", b"-")):
-            return PlainRedis("the server answers without TLS")
+            return ServerWithoutTls("the server replies without TLS")
     except ConnectionError:
-        pass  # as a server with TLS does
+        pass  # expected of a TLS server
     finally:
         writer.close()
-    arguments = {name: value for name, value in options.items() if name != "connection_class"}
-    context = SSLConnection(**arguments).ssl_context.get()
-    reader, writer = await asyncio.open_connection(*_address(options), ssl=context)
+    reader, writer = await asyncio.open_connection(*_address(options), ssl=redis_py.tls_context(options))
     try:
-        await reader.read(1)  # what TLS 1.3 thinks of a client's certificate comes after the handshake
+        await reader.read(1)  # a TLS 1.3 server rejects a client certificate only after the handshake
     finally:
         writer.close()
     return None
 
 
-async def _look_plainly(options: Mapping[str, Any]) -> Exception | None:
+async def _examine_plainly(options: Mapping[str, Any]) -> Exception | None:
     """Test whether a server that should not use TLS does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Nothing is sent, so it does not matter whose certificate it is.
+    # Nothing is sent, so the certificate does not need to be verified.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         _, writer = await asyncio.open_connection(*_address(options), ssl=context)
     except ssl.SSLError as refusal:
         is_alert = "ALERT" in str(refusal.reason)
-        return TlsRedis("the server speaks TLS") if is_alert else None
+        return ServerRequiresTls("the server requires TLS") if is_alert else None
     writer.close()
-    return TlsRedis("the server speaks TLS")
+    return ServerRequiresTls("the server requires TLS")
 
 
 def _address(options: Mapping[str, Any]) -> tuple[str, int]:

@@ -1,7 +1,7 @@
-"""Maps an error of Redis, TLS or the network to its cause and to a fix in one sentence.
+"""Maps an error of Redis, TLS or the network to its cause, and to a fix in one sentence.
 
-Errors are nested: ours wraps redis-py's ConnectionError, which wraps the socket's. The innermost one with a known cause
-decides. Of a server's message only command names are kept, because it may quote a key or an address.
+Errors are nested: an error of the client wraps redis-py's ConnectionError, which wraps the socket's. The innermost one
+with a known cause decides. Only command names are kept of a server's message, because it may quote a key or an address.
 
 Source of the codes: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors, and the servers.
 """
@@ -17,63 +17,74 @@ from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.core.store_health import UNKNOWN, UNREADABLE, StoreCause, StoreFault, StoreUnavailable
-from service.redis_client.errors import NoPrimary, PlainRedis, SlotsNotServed, TlsRedis, TooManyCalls
-from service.redis_client.resp import ProtocolError
+from service.redis_client import (
+    NoPrimary,
+    ProtocolError,
+    ServerRequiresTls,
+    ServerWithoutTls,
+    SlotsNotServed,
+    TooManyCommands,
+)
 
 FIXES = {
     StoreCause.REFUSED: "Nothing listens where REDIS_URL points: start Redis there, or correct the host, port or path.",
     StoreCause.UNKNOWN_HOST: "The host in REDIS_URL has no address: correct its name, or the DNS of this machine.",
-    StoreCause.UNREACHABLE: "No network leads to the host in REDIS_URL: fix the route, or correct the host.",
-    StoreCause.TIMEOUT: "Redis does not answer in time: look for a firewall, a wrong port, or a Redis that is frozen.",
-    StoreCause.CONNECTION_LOST: "Redis ended the connection: see its log.",
-    StoreCause.OVERLOADED: "Too many calls wait for Redis, which is too slow or frozen: see its log and its load.",
-    StoreCause.NOT_REDIS: "What answers at REDIS_URL is no Redis: correct the port.",
-    StoreCause.TLS_NEEDED: "The server speaks TLS: write rediss:// in REDIS_URL (rediss+cluster, rediss+sentinel).",
-    StoreCause.TLS_NOT_SPOKEN: "The server does not speak TLS on this port: name its TLS port, or write redis://.",
+    StoreCause.UNREACHABLE: "The host in REDIS_URL cannot be reached: fix the route, or correct the host.",
+    StoreCause.TIMEOUT: "Redis does not answer in time: check for a firewall, a wrong port, or a frozen server.",
+    StoreCause.CONNECTION_LOST: "Redis closed the connection: see its log.",
+    StoreCause.OVERLOADED: "Too many commands wait for Redis, which is slow or frozen: see its log and its load.",
+    StoreCause.NOT_REDIS: "The server at REDIS_URL is not Redis: correct the port.",
+    StoreCause.TLS_NEEDED: (
+        "The server requires TLS: write rediss:// in REDIS_URL (rediss+cluster:// or rediss+sentinel://)."
+    ),
+    StoreCause.TLS_NOT_SPOKEN: (
+        "The server does not use TLS on this port: write the TLS port in REDIS_URL, or redis:// instead of rediss://."
+    ),
     StoreCause.TLS_UNKNOWN_CA: (
-        "No authority known here vouches for Redis's certificate: name its CA by ?ssl_ca_certs=FILE in REDIS_URL."
+        "Redis's certificate is signed by an unknown authority: add ?ssl_ca_certs=FILE with its CA to REDIS_URL."
     ),
     StoreCause.TLS_HOST_NAME: (
-        "Redis's certificate is for another name: write the host that it names in REDIS_URL, or renew it for this one."
+        "Redis's certificate is for another name: write that name in REDIS_URL, or renew the certificate for this one."
     ),
     StoreCause.TLS_EXPIRED: "Redis's certificate is out of date, or a clock is wrong: renew it, or set the clock.",
     StoreCause.TLS_CLIENT_CERTIFICATE: (
-        "Redis wants a client certificate that it trusts: add ?ssl_certfile=FILE&ssl_keyfile=FILE to REDIS_URL."
+        "Redis requires a client certificate that it trusts: add ?ssl_certfile=FILE&ssl_keyfile=FILE to REDIS_URL."
     ),
     StoreCause.TLS: "TLS with Redis fails: compare its protocols and certificates with those of this machine.",
-    StoreCause.PASSWORD_MISSING: "Redis wants a password: write redis://user:password@host in REDIS_URL.",
+    StoreCause.PASSWORD_MISSING: "Redis requires a password: write redis://user:password@host in REDIS_URL.",
     StoreCause.PASSWORD_WRONG: (
-        "Redis knows no such user with this password: correct user and password in REDIS_URL, "
-        "or leave them out where Redis has none."
+        "Redis rejects this user and password: correct them in REDIS_URL, or remove them if Redis has none."
     ),
-    StoreCause.PROTECTED_MODE: "Redis is in protected mode, which lets in this machine alone: give it a password.",
-    StoreCause.TOO_MANY_CLIENTS: "Redis has all the connections that it may: raise its maxclients.",
-    StoreCause.DATABASE: "Redis does not have the database that REDIS_URL names: write /0, the only one of a cluster.",
-    StoreCause.NO_PERMISSION: "The Redis user lacks a right: give it the ACL line in SECURITY.md.",
-    StoreCause.UNKNOWN_COMMAND: "Redis lacks a command: take back its rename-command, or use Redis 7 or Valkey.",
-    StoreCause.REPLICA: "REDIS_URL leads to a replica, which takes no writes: name the primary, or redis+sentinel://.",
-    StoreCause.PRIMARY_DOWN: "REDIS_URL leads to a replica without its primary: bring that back and name it.",
+    StoreCause.PROTECTED_MODE: "Redis is in protected mode and accepts only local connections: give it a password.",
+    StoreCause.TOO_MANY_CLIENTS: "Redis has reached its limit of connections: raise its maxclients.",
+    StoreCause.DATABASE: "Redis does not have the database in REDIS_URL: write /0, the only one of a cluster.",
+    StoreCause.NO_PERMISSION: "The Redis user lacks a permission: give it the ACL line in SECURITY.md.",
+    StoreCause.UNKNOWN_COMMAND: "Redis lacks a command: remove its rename-command, or use Redis 7 or Valkey.",
+    StoreCause.REPLICA: "REDIS_URL names a replica, which rejects writes: name the primary, or use redis+sentinel://.",
+    StoreCause.PRIMARY_DOWN: "REDIS_URL names a replica whose primary is down: restart the primary and name it.",
     StoreCause.NO_PRIMARY: "Sentinel names no primary: correct the service in REDIS_URL, or wait for the failover.",
     StoreCause.TOO_FEW_REPLICAS: (
-        "Redis has fewer replicas in step than min-replicas-to-write: bring them back, or lower it."
+        "Redis has fewer replicas in sync than min-replicas-to-write: restart them, or lower that setting."
     ),
     StoreCause.MOVED: "REDIS_URL names one node of a cluster: write redis+cluster://.",
     StoreCause.CROSS_SLOT: "The server is a cluster: write redis+cluster:// in REDIS_URL.",
-    StoreCause.NOT_A_CLUSTER: "The server is no cluster: write redis:// in REDIS_URL.",
+    StoreCause.NOT_A_CLUSTER: "The server is not a cluster: write redis:// in REDIS_URL.",
     StoreCause.CLUSTER_DOWN: (
-        "The cluster does not serve all of its slots: bring its nodes back; "
-        "cluster-require-full-coverage no keeps the others at work."
+        "The cluster does not serve all of its slots: restart its nodes; "
+        "with cluster-require-full-coverage no, the other slots keep working."
     ),
-    StoreCause.OUT_OF_MEMORY: "Redis is full: raise maxmemory, or move what is not ours elsewhere; keep noeviction.",
-    StoreCause.DISK: "Redis cannot write to its disk and refuses writes: see its log, and give it room and rights.",
-    StoreCause.LOADING: "Redis is still reading its data after a start: wait.",
-    StoreCause.BUSY_SCRIPT: "A script of somebody else holds Redis up: SCRIPT KILL ends it; share Redis with nobody.",
+    StoreCause.OUT_OF_MEMORY: "Redis is full: raise maxmemory, or move other applications' data; keep noeviction.",
+    StoreCause.DISK: "Redis cannot write to its disk and rejects writes: see its log, its free space and permissions.",
+    StoreCause.LOADING: "Redis is still loading its data after a start: wait.",
+    StoreCause.BUSY_SCRIPT: (
+        "Another client's script blocks Redis: end it with SCRIPT KILL, and use a Redis for this service alone."
+    ),
     StoreCause.UNREADABLE: UNREADABLE.fix,
     StoreCause.UNKNOWN: UNKNOWN.fix,
 }
 
-# What servers say, from the most exact on: a code that opens the answer, or words in it.
-_ANSWERS = [
+# Error replies of servers, the most specific first: an error code at the beginning, or words in the text.
+_REPLIES = [
     (re.compile(pattern), cause)
     for pattern, cause in {
         r"^READONLY": StoreCause.REPLICA,
@@ -97,16 +108,15 @@ _ANSWERS = [
     }.items()
 ]
 
-
 _TYPES: dict[type[BaseException], StoreCause] = {
-    PlainRedis: StoreCause.TLS_NOT_SPOKEN,
-    TlsRedis: StoreCause.TLS_NEEDED,
-    TooManyCalls: StoreCause.OVERLOADED,
+    ServerWithoutTls: StoreCause.TLS_NOT_SPOKEN,
+    ServerRequiresTls: StoreCause.TLS_NEEDED,
+    TooManyCommands: StoreCause.OVERLOADED,
     SlotsNotServed: StoreCause.CLUSTER_DOWN,
     NoPrimary: StoreCause.NO_PRIMARY,
     socket.gaierror: StoreCause.UNKNOWN_HOST,
     ConnectionRefusedError: StoreCause.REFUSED,
-    FileNotFoundError: StoreCause.REFUSED,  # of a socket
+    FileNotFoundError: StoreCause.REFUSED,  # no Unix domain socket at this path
     ConnectionResetError: StoreCause.CONNECTION_LOST,
     BrokenPipeError: StoreCause.CONNECTION_LOST,
     TimeoutError: StoreCause.TIMEOUT,
@@ -129,24 +139,25 @@ _TLS_REASONS = {
 }
 # OpenSSL's numbers: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
 _EXPIRED, _NOT_YET_VALID, _HOST_NAME, _IP_ADDRESS = 10, 9, 62, 64
-_TLS_ALERT = re.compile(r"\\x15\\x03|\x15\x03")  # how a TLS server begins to complain of plain bytes
+# The first bytes of a TLS alert, which a TLS server sends to a client without TLS.
+_TLS_ALERT = re.compile(r"\\x15\\x03|\x15\x03")
 
 
 def unavailable(step: str, error: RedisError) -> StoreUnavailable:
-    """Say in the core's words that a step could not be done, and why."""
+    """Return the error that the core knows: which step failed, and why."""
     fault = fault_of(error)
     detail = f" ({fault.detail})" if fault.detail else ""
     return StoreUnavailable(f"{step}: {fault.cause}{detail}", fault)
 
 
 def lacking(commands: Iterable[str]) -> StoreFault:
-    """Name the commands that the Redis user may not run."""
+    """Return the fault of a Redis user without permission for these commands."""
     detail = " ".join(f"+{name}" for name in sorted(commands))
     return StoreFault(StoreCause.NO_PERMISSION, FIXES[StoreCause.NO_PERMISSION], detail)
 
 
 def fault_of(error: BaseException) -> StoreFault:
-    """Find the cause of an error, the innermost first."""
+    """Return the cause of an error, from the innermost exception that has a known one."""
     chain = list(_chain(error))
     for inner in reversed(chain):
         cause = _cause_of(inner)
@@ -172,10 +183,10 @@ def _cause_of(error: BaseException) -> StoreCause | None:
         if isinstance(error, kind):
             return cause
     if isinstance(error, OSError):
-        # With several addresses asyncio raises one error that only quotes theirs.
+        # For a host with several addresses asyncio raises one error that quotes the others as text.
         numbers = [error.errno, *map(int, re.findall(r"\[Errno (\d+)\]", str(error)))]
         return next((_NUMBERS[number] for number in numbers if number in _NUMBERS), None)
-    return _cause_of_answer(error) if isinstance(error, RedisError) else None
+    return _cause_of_reply(error) if isinstance(error, RedisError) else None
 
 
 def _cause_of_tls(error: ssl.SSLError) -> StoreCause:
@@ -188,18 +199,18 @@ def _cause_of_tls(error: ssl.SSLError) -> StoreCause:
     return next((cause for reason, cause in _TLS_REASONS.items() if reason in text), StoreCause.TLS)
 
 
-def _cause_of_answer(error: RedisError) -> StoreCause | None:
-    text = _answer(error)
-    return next((cause for pattern, cause in _ANSWERS if pattern.search(text)), None)
+def _cause_of_reply(error: RedisError) -> StoreCause | None:
+    text = _reply(error)
+    return next((cause for pattern, cause in _REPLIES if pattern.search(text)), None)
 
 
-def _answer(error: RedisError) -> str:
-    """Put the code back that redis-py takes off an answer."""
+def _reply(error: RedisError) -> str:
+    """Return the whole error reply: redis-py removes its code."""
     return f"{error.status_code or ''} {error}".strip()
 
 
 def _detail(error: BaseException) -> str:
-    """Name what a NOPERM error lacks: the commands if the server names them, else the keys."""
+    """Return what a NOPERM error lacks: the command if the server names it, else the keys."""
     if found := re.search(r"run the '([a-z|]+)'", str(error)):
         return f"+{found[1]}"
     return "~otp:*" if "key" in str(error) else ""

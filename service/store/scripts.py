@@ -1,8 +1,8 @@
-"""The scripts: read from `lua/` once, run through the multiplexer, failures told in the core's words.
+"""Loads the Lua scripts of `lua/` and runs them; every failure is a `StoreUnavailable`.
 
-A line `--@include name.lua` is replaced by that file, so that what two scripts share stands once.
-The first line of every script is `#!lua`: without it a single-node cluster hides cross-slot faults,
-and a script that runs out of memory half-way would not be refused before it starts.
+The content of a file replaces the line `--@include name.lua`, so that scripts can share code. Each script begins with
+`#!lua`: without it, a cluster of one node would accept keys of several slots, and a script that runs out of memory
+would fail half-way instead of being refused before it starts.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,47 +13,49 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from service.core.store_health import StoreFault, StoreUnavailable
-from service.redis_client.client import Multiplexer, Script
+from service.redis_client import Argument, RedisClient, Script
 from service.store.faults import unavailable
 
+CLIENT_NAME = "otp-service"  # in CLIENT LIST
 LUA = resources.files("service.store") / "lua"
 _INCLUDE = "--@include "
 _INCLUDED = frozenset({"clock.lua", "enqueue.lua", "shown.lua", "streak.lua", "windows.lua"})
 
 
 class Scripts:
-    """Runs scripts and plain commands on Redis; every failure is a `StoreUnavailable`."""
+    """Runs scripts and commands on Redis; every failure is a `StoreUnavailable`."""
 
-    def __init__(self, multiplexer: Multiplexer) -> None:
-        self._multiplexer = multiplexer
+    def __init__(self, client: RedisClient) -> None:
+        self._client = client
         self._scripts = load_scripts()
-        self.on_fault: Callable[[StoreFault], None] | None = None  # hears of each call that fails
+        self.on_fault: Callable[[StoreFault], None] | None = None  # called for each failure
 
-    async def run(self, name: str, keys: Sequence[str], args: Sequence[bytes | str | int] = ()) -> Any:
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
         """Run `lua/<name>.lua` atomically, in one round trip."""
         try:
-            return await self._multiplexer.run(self._scripts[name], keys, args)
+            return await self._client.run(self._scripts[name], keys, args)
         except RedisError as failure:
             raise self._failed(name, failure) from failure
 
-    async def run_each(self, name: str, calls: Sequence[tuple[str, Sequence[bytes | str | int]]]) -> list[Any]:
-        """Run a script on several keys, in one round trip; a failure stands in the place of each key that it hit."""
-        answers = await self._multiplexer.run_each(self._scripts[name], calls)
-        errors = {id(answer): answer for answer in answers if isinstance(answer, RedisError)}  # one may stand for all
+    async def run_each(self, name: str, keyed_args: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
+        """Run a script for several keys, in one round trip; return the result of each key, or its failure."""
+        answers = await self._client.run_each(self._scripts[name], keyed_args)
+        # One error can be the result of all keys, and counts once.
+        errors = {id(answer): answer for answer in answers if isinstance(answer, RedisError)}
         failures = {each: self._failed(name, error) for each, error in errors.items()}
         return [failures.get(id(answer), answer) for answer in answers]
 
-    async def everywhere(self, *words: bytes | str | int) -> list[Any]:
-        """Run one plain command on every primary."""
+    async def command_on_primaries(self, *words: Argument) -> list[Any]:
+        """Run one command on every primary and return all replies."""
         try:
-            return await self._multiplexer.everywhere(*words)
+            return await self._client.command_on_primaries(*words)
         except RedisError as failure:
             raise self._failed(str(words[0]), failure) from failure
 
-    async def command(self, *words: bytes | str | int, key: str | None = None) -> Any:
-        """Run one plain command on the node that holds `key`."""
+    async def command(self, *words: Argument, key: str | None = None) -> Any:
+        """Run one command on the node of `key` and return the reply."""
         try:
-            return await self._multiplexer.command(*words, key=key)
+            return await self._client.command(*words, key=key)
         except RedisError as failure:
             raise self._failed(str(words[0]), failure) from failure
 
@@ -65,7 +67,7 @@ class Scripts:
 
 
 def load_scripts(folder: Traversable = LUA) -> dict[str, Script]:
-    """Read all scripts with their includes filled in."""
+    """Return all scripts by name, with their includes."""
     texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".lua")}
     return {
         name.removesuffix(".lua"): Script(name.removesuffix(".lua"), _with_includes(text, texts))

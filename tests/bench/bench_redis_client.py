@@ -1,8 +1,8 @@
-"""How many scripts a second one process runs: redis-py's pool against our multiplexer, same server, same run.
+"""How many scripts a second one process runs with redis-py's pool and with the service's Redis client.
 
-Run it alone: `python tests/bench/bench_redis_client.py`. It starts its own Redis and stops it. Read the ratios: the
-absolute numbers are those of the machine. One script that reads its argument and writes one counter; N callers that
-each call again as soon as they have their answer; event loop uvloop, as in the service.
+Both use the same server in the same run: `python tests/bench/bench_redis_client.py`, on an idle machine. Read the
+ratios; the absolute numbers depend on the machine. The script reads its argument and increments one counter. Each of N
+callers starts its next run as soon as it has a result. The event loop is uvloop, as in the service.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from results import save
 
-from service.redis_client.client import Script, open_multiplexer
+from service.redis_client import Script, open_redis_client
 from tests.redis_client.servers import cluster, server
 
 SCRIPT = Script("bench", "#!lua\nredis.call('INCR', KEYS[1])\nreturn {ARGV[1], 1, 'approved'}")
@@ -28,23 +28,24 @@ CALLS = 20_000
 
 
 def main():
-    """Measure three ways, in turns, and print one line for each number of callers."""
+    """Measure the pool, the client, and the client with a cluster; print one line for each number of callers."""
     with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "redis") as node:
         pooled = [measure(pool, node.url, callers) for callers in CALLERS]
-        multiplexed = [measure(multiplexer, node.url, callers) for callers in CALLERS]
+        shared = [measure(shared_connection, node.url, callers) for callers in CALLERS]
     with tempfile.TemporaryDirectory() as folder, cluster(Path(folder), (0, 16383)) as (node,):
-        clustered = [measure(multiplexer, f"redis+cluster://127.0.0.1:{node.port}", callers) for callers in CALLERS]
-    print("callers   redis-py pool/s   multiplexer/s   ratio   in cluster mode/s   p99 pool ms   p99 multiplexer ms")
-    for callers, before, after, sharded in zip(CALLERS, pooled, multiplexed, clustered, strict=True):
+        url = f"redis+cluster://127.0.0.1:{node.port}"
+        clustered = [measure(shared_connection, url, callers) for callers in CALLERS]
+    print("callers   redis-py pool/s   our client/s   ratio   in cluster mode/s   p99 pool ms   p99 our client ms")
+    for callers, before, after, sharded in zip(CALLERS, pooled, shared, clustered, strict=True):
         print(
-            f"{callers:7} {before[0]:17,.0f} {after[0]:15,.0f} {after[0] / before[0]:7.1f} {sharded[0]:19,.0f}"
-            f" {before[1]:13.2f} {after[1]:20.2f}"
+            f"{callers:7} {before[0]:17,.0f} {after[0]:14,.0f} {after[0] / before[0]:7.1f} {sharded[0]:19,.0f}"
+            f" {before[1]:13.2f} {after[1]:19.2f}"
         )
-    save("multiplexer", dict(zip(CALLERS, zip(pooled, multiplexed, clustered, strict=True), strict=True)))
+    save("redis_client", dict(zip(CALLERS, zip(pooled, shared, clustered, strict=True), strict=True)))
 
 
 def measure(kind, url, callers):
-    """Return calls per second and the 99th percentile of their time in milliseconds."""
+    """Return the runs per second and the 99th percentile of their time in milliseconds."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(kind(url, callers))
 
@@ -62,20 +63,20 @@ async def pool(url, callers):
         await client.aclose()
 
 
-async def multiplexer(url, callers):
-    ours = await open_multiplexer(url)
+async def shared_connection(url, callers):
+    client = await open_redis_client(url, client_name="bench")
 
     async def call():
-        await ours.run(SCRIPT, ["otp:{3}:v:bench"], ["argument"])
+        await client.run(SCRIPT, ["otp:{3}:v:bench"], ["argument"])
 
     try:
         return await load(call, callers)
     finally:
-        await ours.close()
+        await client.close()
 
 
 async def load(call, callers):
-    """Let each caller call until its share is done."""
+    """Let each caller run its share of the scripts, one after the other."""
     times = []
 
     async def caller():

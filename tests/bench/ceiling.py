@@ -1,6 +1,6 @@
 """The ceiling: what one Python process could do at most. A bare ASGI application that decides a code and says so.
 
-It reads the body, digests the code, runs the same script through the service's own multiplexer and answers a small
+It reads the body, digests the code, runs the same script through the service's own Redis client and answers a small
 JSON. No framework, no credentials, no log, no checks of what it is given: nothing that the service promises.
 """
 
@@ -10,7 +10,7 @@ import os
 from check_script import SCRIPT, check_call
 
 from service.core.keyring import Keyring
-from service.redis_client.client import open_multiplexer
+from service.redis_client import open_redis_client
 
 _HEADERS = [(b"content-type", b"application/json")]
 
@@ -18,16 +18,16 @@ _HEADERS = [(b"content-type", b"application/json")]
 def create():
     """Build the application."""
     keyring = Keyring([os.environ["OTP_SECRET_KEYS"].encode()], os.environ["OTP_INDEX_KEY"].encode())
-    multiplexer = None
+    client = None
 
     async def app(scope, receive, send):
-        nonlocal multiplexer
+        nonlocal client
         if scope["type"] == "lifespan":
             await receive()
-            multiplexer = await open_multiplexer(os.environ["REDIS_URL"])
+            client = await open_redis_client(os.environ["REDIS_URL"], client_name="bench")
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            await multiplexer.close()
+            await client.close()
             await send({"type": "lifespan.shutdown.complete"})
         elif scope["method"] == "POST":
             await check(scope, receive, send)
@@ -38,7 +38,7 @@ def create():
         content = (await receive())["body"]
         verification_id = scope["path"].split("/")[3]
         keys, args = check_call(keyring, verification_id, json.loads(content)["code"])
-        verdict = (await multiplexer.run(SCRIPT, keys, args))[1].decode()
+        verdict = (await client.run(SCRIPT, keys, args))[1].decode()
         told = {"id": verification_id, "valid": verdict == "approved", "verdict": verdict}
         await answer(send, 200, json.dumps(told).encode())
 

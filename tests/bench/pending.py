@@ -24,7 +24,7 @@ from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
 from service.core.partitions import PARTITIONS
 from service.core.verification import Delivery, new_id, partition_of
 from service.core.verification_store import NewVerification
-from service.redis_client.client import open_multiplexer
+from service.redis_client import open_redis_client
 from service.redis_client.resp import pack
 from service.store import keys as redis_keys
 from service.store.ledgers import RedisApiKeys
@@ -131,9 +131,9 @@ def _drawn():
 
 async def _issue_one(redis_url, client):
     """Take the service's own way once, and read what it wrote."""
-    multiplexer = await open_multiplexer(redis_url)
+    redis_client = await open_redis_client(redis_url, client_name="bench")
     try:
-        scripts = Scripts(multiplexer)
+        scripts = Scripts(redis_client)
         await RedisApiKeys(scripts).add(_KEPT.digest, _KEPT.particulars)
         to, store = _next_number(), RedisVerifications(scripts, KEYRING, _DEFAULTS)
         verification_id = new_id(KEYRING.partition(to))
@@ -144,7 +144,7 @@ async def _issue_one(redis_url, client):
         await store.issue(new, KEYRING.code_digests(verification_id, "000000")[0])
         await store.deliver(verification_id, 1, sid="SM" + secrets.token_hex(16), status=Delivery.QUEUED)
     finally:
-        await multiplexer.close()
+        await redis_client.close()
     record = redis_keys.verification(verification_id)
     number = redis_keys.number(partition_of(verification_id), KEYRING.number_tag(to))
     return _Original(client.hgetall(record), client.pttl(record), client.hgetall(number), client.pttl(number))

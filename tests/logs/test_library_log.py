@@ -108,8 +108,8 @@ def test_a_closed_stream_is_not_the_next_connection():
 async def test_a_start_that_fails_is_told_in_events_alone(start, tmp_path, workers):
     """What uvicorn says, its parent too, stands in the event log: no traceback, nothing on standard error."""
     (tmp_path / "sitecustomize.py").write_text(
-        f"import service.redis_client.client as m\nasync def fail(*_): raise RuntimeError({SECRET!r})\n"
-        "m.open_multiplexer = fail\n"
+        f"import service.redis_client as m\nasync def fail(*_): raise RuntimeError({SECRET!r})\n"
+        "m.open_redis_client = fail\n"
     )
     settings = (await start()).settings
     command = [sys.executable, "-m", "service", "serve", "--port", str(free_port()), "--workers", workers]

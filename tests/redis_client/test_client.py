@@ -12,8 +12,8 @@ from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.redis_client.client import Script
-from service.redis_client.node import FULL_WRITE, MOST_CALLS_IN_FLIGHT
+from service.redis_client import Script
+from service.redis_client.node import COMMANDS_PER_WRITE, MAX_COMMANDS_IN_FLIGHT
 from service.redis_client.resp import pack
 from tests.redis_client.proxy import Proxy
 from tests.redis_client.servers import eventually, opened, server
@@ -34,8 +34,8 @@ def node(tmp_path):
 
 @pytest.fixture
 async def redis(node):
-    async with opened(node.url) as multiplexer:
-        yield multiplexer
+    async with opened(node.url) as client:
+        yield client
 
 
 async def outcomes(calls):
@@ -46,8 +46,8 @@ def kinds(results):
     return {type(result) for result in results}
 
 
-def is_idle(multiplexer):
-    return not any(multiplexer._nodes._queues())
+def is_idle(client):
+    return not any(client._nodes._queues())
 
 
 async def test_each_of_5000_concurrent_calls_gets_its_own_reply(redis):
@@ -61,7 +61,7 @@ async def test_cancelled_calls_leave_no_reply_to_others(redis, node):
     """Calls cancelled before and after they are written cost the others nothing, and those not written never run."""
     await redis.run(COUNT, ["early"], [])
     draw = random.Random(7)
-    early = [asyncio.create_task(redis.run(COUNT, ["early"], [])) for _ in range(FULL_WRITE - 1)]
+    early = [asyncio.create_task(redis.run(COUNT, ["early"], [])) for _ in range(COMMANDS_PER_WRITE - 1)]
     await asyncio.sleep(0)  # all have been made and none is written
     for task in early:
         task.cancel()
@@ -245,7 +245,7 @@ async def test_a_script_on_several_keys_answers_in_order_or_fails_as_a_whole(red
 
 
 async def test_a_script_on_several_keys_raises_nothing(redis):
-    """A multiplexer that takes no more calls gives each key its error as its answer."""
+    """A closed client raises nothing: the result of each key is the error."""
     await redis.ping()
     await redis.close()
     assert kinds(await redis.run_each(PUT_EACH, [("a", ["x"]), ("b", ["x"])])) == {RedisConnectionError}
@@ -259,7 +259,7 @@ async def test_a_script_on_several_keys_can_be_given_up(redis, node):
     await asyncio.sleep(0.05)
     calls.cancel()
     assert kinds(await outcomes([calls])) == {asyncio.CancelledError}
-    assert all(call.future.cancelled() for calls in redis._nodes._queues() for call in calls)
+    assert all(command.reply.cancelled() for queue in redis._nodes._queues() for command in queue)
     node.thaw()
     assert await redis.run(COUNT, ["n"], []) == 2
 
@@ -283,9 +283,9 @@ async def test_concurrent_calls_share_a_few_writes_and_one_round_trip(node):
         chunks_before, started = proxy.chunks, time.monotonic()
         await asyncio.gather(*(redis.command("ECHO", n) for n in range(500)))
         assert time.monotonic() - started < 10  # one after the other they would take 100 s
-        assert proxy.chunks - chunks_before <= 500 / FULL_WRITE + 1
+        assert proxy.chunks - chunks_before <= 500 / COMMANDS_PER_WRITE + 1
         chunks_before = proxy.chunks
-        await asyncio.gather(*(redis.command("ECHO", n) for n in range(FULL_WRITE - 1)))
+        await asyncio.gather(*(redis.command("ECHO", n) for n in range(COMMANDS_PER_WRITE - 1)))
         assert proxy.chunks - chunks_before == 1
 
 
@@ -293,25 +293,25 @@ async def test_a_full_write_does_not_wait_for_the_turn_to_end(redis, node):
     """Redis runs the first calls of a burst while the event loop is still busy making the others."""
     await redis.ping()
     node.admin.config_resetstat()
-    calls = [redis._nodes.call(pack((b"ECHO", n))) for n in range(FULL_WRITE + 3)]
+    calls = [redis._nodes.send(pack((b"ECHO", n))) for n in range(COMMANDS_PER_WRITE + 3)]
 
     def echoed():  # asked without a turn of the loop
         return node.admin.info("commandstats").get("cmdstat_echo", {"calls": 0})["calls"]
 
     deadline = time.monotonic() + 5
-    while echoed() < FULL_WRITE and time.monotonic() < deadline:
+    while echoed() < COMMANDS_PER_WRITE and time.monotonic() < deadline:
         pass
-    assert echoed() == FULL_WRITE
-    assert await asyncio.gather(*calls) == [b"%d" % n for n in range(FULL_WRITE + 3)]
+    assert echoed() == COMMANDS_PER_WRITE
+    assert await asyncio.gather(*calls) == [b"%d" % n for n in range(COMMANDS_PER_WRITE + 3)]
 
 
 async def test_calls_in_flight_are_bounded(redis, node):
     """A frozen server cannot make the service eat memory: beyond the bound a call fails at once."""
     await redis.ping()
     node.freeze()
-    calls = [asyncio.create_task(redis.ping()) for _ in range(MOST_CALLS_IN_FLIGHT)]
+    calls = [asyncio.create_task(redis.ping()) for _ in range(MAX_COMMANDS_IN_FLIGHT)]
     await asyncio.sleep(0.1)
-    with pytest.raises(RedisConnectionError, match="too many calls in flight"):
+    with pytest.raises(RedisConnectionError, match="too many commands in flight"):
         await redis.ping()
     node.thaw()
     assert kinds(await outcomes(calls)) == {type(None)}
@@ -375,7 +375,7 @@ async def test_replies_come_as_redis_sent_them(redis):
     script = Script("types", "#!lua\nreturn {1, 'a', {}, {false, ARGV[1]}}")
     assert await redis.run(script, [], [b"\r\n\x00\xff"]) == [1, b"a", [], [None, b"\r\n\x00\xff"]]
     assert await redis.command("GET", "nothing", key="nothing") is None
-    assert await redis.everywhere("DBSIZE") == [0]
+    assert await redis.command_on_primaries("DBSIZE") == [0]
     long = b"x" * 3_000_000
     await redis.command("SET", "long", long)
     assert await redis.command("GET", "long") == long

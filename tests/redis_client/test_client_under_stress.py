@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Status, Verdict
 from service.embedded.server import embedded_valkey
-from service.redis_client.client import Script
+from service.redis_client import Script
 from tests.redis_client.proxy import Proxy
 from tests.redis_client.servers import cluster, opened, server
 from tests.store.engines import Engine, open_stores, sid_of
@@ -33,7 +33,7 @@ MARK_EACH = Script(
 
 
 def patient(url):
-    """Open a multiplexer whose calls wait for a busy machine: what is tried here is not their time."""
+    """Open a client with a long timeout: these tests are not about time, and the machine may be busy."""
     return opened(url, timeout_seconds=20)
 
 
@@ -146,13 +146,13 @@ async def test_what_the_kernel_did_not_take_can_still_be_given_up(node, lost):
         large = b"x" * 100_000
         calls = [asyncio.create_task(redis.run(MARK, [f"{{x}}{n}"], [n, large])) for n in range(200)]
         await asyncio.sleep(0.1)
-        written = len(redis._nodes._wire.pending)
+        written = len(redis._nodes._connection.awaiting_reply)
         assert 0 < written < 150, "the socket takes some and not all"
         given_up = range(written, 200, 2)
         for n in given_up:
             calls[n].cancel()
         if lost:
-            redis._nodes._wire._transport.abort()
+            redis._nodes._connection._transport.abort()
             await asyncio.sleep(0.01)
         node.thaw()
         results = await outcomes(calls)
@@ -276,7 +276,7 @@ async def test_a_server_killed_under_a_batch_has_run_all_that_it_answered_and_no
 
 
 async def until_answered(redis):
-    """Wait until the multiplexer has connected again."""
+    """Wait until the client has connected again."""
     while True:
         with contextlib.suppress(RedisConnectionError, RedisTimeoutError):
             return await redis.ping()
@@ -290,7 +290,7 @@ async def test_a_server_killed_under_a_thousand_checks_approves_no_code_twice_an
         async with open_stores(Engine("durable", url, admin)) as stores:
             held = await asyncio.gather(*(stores.sent("111111", to=f"+1415555{n:04d}") for n in range(1000)))
             first = await checks_with_a_kill_between(stores, held, process_of(admin))
-            await until_answered(stores.scripts._multiplexer)
+            await until_answered(stores.scripts._client)
             second = await asyncio.gather(*(stores.verdict(one, "111111") for one in held))
             told = [[*once, again] for once, again in zip(first, second, strict=True)]
             unanswered = [one for one in told if StoreUnavailable in map(type, one)]

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.core.numbers import Erased
-from service.redis_client.client import Script, open_multiplexer
+from service.redis_client import Script, open_redis_client
 from tests.free_ports import free_port
 from tests.redis_client.servers import cluster, eventually, opened, server
 from tests.store.engines import Engine, open_stores
@@ -69,7 +69,7 @@ async def test_each_key_finds_its_node(pair):
         for expected in range(1, 21):
             assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS)) == [expected] * 16
         assert [await redis.command("GET", key, key=key) for key in KEYS] == [b"20"] * 16
-        assert sorted(await redis.everywhere("DBSIZE")) == sorted(node.admin.dbsize() for node in pair)
+        assert sorted(await redis.command_on_primaries("DBSIZE")) == sorted(node.admin.dbsize() for node in pair)
         assert all("MOVED" not in str(node.admin.info("errorstats")) for node in pair)
 
 
@@ -300,7 +300,7 @@ async def test_a_cancelled_caller_does_not_take_the_map_from_others(pair):
 
 async def test_closing_in_the_middle_leaves_nothing_behind(pair):
     """Closing while the map is asked for and calls are on their way ends them all."""
-    redis = await open_multiplexer(url(pair))
+    redis = await open_redis_client(url(pair), client_name="tests")
     calls = [asyncio.create_task(redis.run(COUNT, [key], [])) for key in KEYS]
     await asyncio.sleep(0)
     await redis.close()

@@ -8,9 +8,10 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-from service.redis_client.client import Script
-from service.redis_client.connecting import read_url
+from service.redis_client import Script
+from service.redis_client.connecting import Connector
 from service.redis_client.sentinel import Sentinels
+from service.redis_client.url import read_url
 from tests.free_ports import free_port
 from tests.redis_client.servers import eventually, opened, server
 
@@ -32,18 +33,22 @@ def watched(folder):
             yield primary, replica, sentinel
 
 
+def sentinels(url):
+    return Sentinels(Connector(read_url(url), client_name="tests"))
+
+
 async def test_the_primary_is_asked_for_and_checked(tmp_path):
     """A Sentinel that is away is passed over; an unknown service, and a node that is no primary, are refused."""
     with watched(tmp_path) as (primary, _, sentinel):
         url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}"
-        writer = await Sentinels(read_url(f"{url}/main", timeout_seconds=1)).dial()
+        writer = await sentinels(f"{url}/main").connect()
         assert writer.get_extra_info("peername")[1] == primary.port
         writer.transport.abort()
         with pytest.raises(RedisConnectionError, match="unknown service"):
-            await Sentinels(read_url(f"{url}/other", timeout_seconds=1)).dial()
+            await sentinels(f"{url}/other").connect()
         primary.admin.replicaof("127.0.0.1", free_port())
         with pytest.raises(RedisConnectionError, match="not the primary"):
-            await Sentinels(read_url(f"{url}/main", timeout_seconds=1)).dial()
+            await sentinels(f"{url}/main").connect()
 
 
 async def test_no_sentinel_at_all_is_a_connection_error():

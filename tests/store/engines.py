@@ -17,7 +17,7 @@ from service.core.limits import UNLIMITED
 from service.core.numbers import Numbers
 from service.core.verification import Delivery, new_id, partition_of
 from service.core.verification_store import Check, NewVerification
-from service.redis_client.client import open_multiplexer
+from service.redis_client import open_redis_client
 from service.store import keys as redis_keys
 from service.store.confirmations import open_confirmations
 from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
@@ -199,11 +199,12 @@ class Stores:
 @asynccontextmanager
 async def open_stores(engine, **options):
     """Open the stores on an engine, and close them with the block."""
-    multiplexer = await open_multiplexer(engine.url, timeout_seconds=20)  # a busy machine is no fault of the store
+    # The long timeout is for a busy machine.
+    client = await open_redis_client(engine.url, client_name="tests", timeout_seconds=20)
     try:
-        yield Stores(Scripts(multiplexer), engine.admin, **options)
+        yield Stores(Scripts(client), engine.admin, **options)
     finally:
-        await multiplexer.close()
+        await client.close()
 
 
 def time_passes(admin, ms):

@@ -26,8 +26,8 @@ async def fail(scripts, *, times):
 
 async def test_errors_are_written_when_redis_takes_them_again(node):
     """What failed while Redis was full is counted by cause in Redis, and no longer in the process."""
-    async with opened(node.url) as multiplexer:
-        scripts = Scripts(multiplexer)
+    async with opened(node.url) as client:
+        scripts = Scripts(client)
         async with counted_errors(scripts) as errors:
             node.admin.config_set("maxmemory", 1)
             await fail(scripts, times=3)
@@ -42,8 +42,8 @@ async def test_errors_are_written_when_redis_takes_them_again(node):
 
 async def test_what_is_left_at_the_end_is_written(node):
     """A process that stops before the next try writes what it holds."""
-    async with opened(node.url) as multiplexer:
-        scripts = Scripts(multiplexer)
+    async with opened(node.url) as client:
+        scripts = Scripts(client)
         async with counted_errors(scripts):
             node.admin.config_set("maxmemory", 1)
             await fail(scripts, times=2)
@@ -53,8 +53,8 @@ async def test_what_is_left_at_the_end_is_written(node):
 
 async def test_an_error_that_hits_all_partitions_at_once_is_one(node):
     """One call over sixteen keys that fails is one failed call."""
-    async with opened(node.url) as multiplexer:
-        scripts = Scripts(multiplexer)
+    async with opened(node.url) as client:
+        scripts = Scripts(client)
         async with counted_errors(scripts) as errors:
             node.admin.config_set("maxmemory", 1)
             answers = await scripts.run_each("health", [(f"otp:{{{p:x}}}:health", ("hset",)) for p in range(16)])

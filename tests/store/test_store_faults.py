@@ -27,10 +27,10 @@ HERE = "127.0.0.1"
 
 async def look(url, *, times=1):
     """Look at the health of what a URL names, as often as asked; give the last."""
-    async with opened(url) as multiplexer:
+    async with opened(url) as client:
         for number in range(times):
             await asyncio.sleep(0.1 if number else 0)  # so that it is dialed again: a failure is believed for a moment
-            health = await RedisHealth(Scripts(multiplexer)).look()
+            health = await RedisHealth(Scripts(client)).look()
         return health
 
 
@@ -65,8 +65,8 @@ def test_every_cause_has_its_fix_in_one_sentence():
 
 async def test_a_server_that_works_is_left_as_it_was(node):
     """A look at all partitions leaves no key, on a server with many databases as on any, and runs one script."""
-    async with opened(node.url) as multiplexer:
-        health = RedisHealth(Scripts(multiplexer))
+    async with opened(node.url) as client:
+        health = RedisHealth(Scripts(client))
         assert (await health.look()).faults == {}
         before = node.admin.info("commandstats")
         assert (await health.look()).is_ready
@@ -244,8 +244,8 @@ async def test_something_else_there(node):
         assert await cause(f"redis://{HERE}:{other.sockets[0].getsockname()[1]}") is StoreCause.NOT_REDIS
     async with await asyncio.start_server(lambda _, writer: writer.close(), HERE, 0) as other:
         assert await cause(f"redis://{HERE}:{other.sockets[0].getsockname()[1]}") is StoreCause.CONNECTION_LOST
-    async with Proxy(node.port) as wire, opened(wire.url) as multiplexer:
-        scripts = Scripts(multiplexer)
+    async with Proxy(node.port) as wire, opened(wire.url) as client:
+        scripts = Scripts(client)
         assert (await RedisHealth(scripts).look()).is_ready
         wire.deaf = True
         looking = asyncio.create_task(RedisHealth(scripts).look())
@@ -272,8 +272,8 @@ async def test_a_cluster_that_loses_a_shard(tmp_path):
     """The partitions of a dead node are named, within the time of one call; with all dead nothing works."""
     lax = ("--cluster-require-full-coverage", "no")
     with cluster(tmp_path, (0, 8191), (8192, 16383), arguments=lax) as (one, other):
-        async with opened(f"redis+cluster://{HERE}:{one.port}") as multiplexer:
-            health = RedisHealth(Scripts(multiplexer))
+        async with opened(f"redis+cluster://{HERE}:{one.port}") as client:
+            health = RedisHealth(Scripts(client))
             assert (await health.look()).faults == {}
             other.freeze()
             began = asyncio.get_running_loop().time()

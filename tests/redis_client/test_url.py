@@ -15,8 +15,9 @@ from cryptography.x509.oid import NameOID
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.redis_client.client import open_multiplexer
-from service.redis_client.connecting import dial_server, read_url
+from service.redis_client import open_redis_client
+from service.redis_client.connecting import Connector
+from service.redis_client.url import read_url
 from tests.free_ports import free_port
 from tests.redis_client.proxy import Proxy
 from tests.redis_client.servers import opened, server
@@ -73,7 +74,7 @@ SECRET = "s3cret"
 async def test_a_wrong_url_is_refused_without_its_password(url):
     """A wrong URL is a ValueError with a sentence; the password is not in it, nor in the trace behind it."""
     with pytest.raises(ValueError, match=" ") as caught:
-        await open_multiplexer(url)
+        await open_redis_client(url, client_name="tests")
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -152,7 +153,7 @@ async def test_nobody_there_is_a_connection_error():
     """A refused connection, an unknown host and a missing socket are one and the same to callers."""
     for url in (f"redis://127.0.0.1:{free_port()}", "redis://no-such-host.invalid", "unix:///no/such/socket"):
         with pytest.raises(RedisConnectionError):
-            await dial_server(read_url(url, timeout_seconds=1))
+            await Connector(read_url(url), client_name="tests").connect()
 
 
 def vouched_for_127_0_0_1(folder):
