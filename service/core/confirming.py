@@ -66,7 +66,7 @@ class ConfirmationHandler:
 
     def log_fields(self, entry: OutboxEntry) -> Mapping[str, object]:
         """Name the message, and the send that it carried."""
-        told = read_confirmation(entry.particulars)
-        if told is None:
+        confirmation = read_confirmation(entry.particulars)
+        if confirmation is None:
             return {"sid": entry.key}
-        return {"verification_id": told.verification_id, "send": told.send_number, "sid": entry.key}
+        return {"verification_id": confirmation.verification_id, "send": confirmation.send_number, "sid": entry.key}

@@ -1,4 +1,4 @@
-"""Lost messages: finds the SID of a message in the provider's list when the response and all callbacks were lost.
+"""Lost messages: finds the SID of a message in the provider's list if the response and all callbacks were lost.
 
 Only sends whose code was typed are looked up: their confirmations wait for the SID. The lookup lists the messages to
 the number since the day of the send, and compares the digests of the codes in their texts with the digest of the issued
@@ -8,7 +8,8 @@ have been, and its confirmation is posted. A lookup never sends a message.
 
 Bounds: two lookups for each send, ten minutes apart; one at a time in each process, and one in two seconds. A claim
 sets the time of the next lookup in the same step, so two workers never do the same one; if a process dies, only its
-current lookup is lost. A lookup that the provider fails does not count; a Retry-After holds for all of this process.
+current lookup is lost. Failures of the provider do not count as lookups; a Retry-After holds for all lookups of this
+process.
 
 Lookups cannot work, and are not tried, if the provider does not keep texts or numbers (`OTP_CONTENT_RETENTION=discard`,
 `OTP_ADDRESS_RETENTION=obfuscate`). (https://www.twilio.com/docs/messaging/api/message-resource: list messages)
@@ -35,10 +36,10 @@ from service.core.verification_store import VerificationStore
 
 _CODES = re.compile(rf"(?<![0-9])[0-9]{{{SHORTEST},{LONGEST}}}(?![0-9])")
 _MOST_CODES_IN_A_TEXT = 8
-# From our record's time to the time at which the provider created the message: two clocks, and three tries of 5 s.
+# When the provider created the message, compared with when our record was written: two clocks, and three tries of 5 s.
 _EARLIEST_MS, _LATEST_MS = -60_000, 90_000
 _FAILED_PAUSE_SECONDS, _FORBIDDEN_PAUSE_SECONDS = 60.0, 600.0
-_KEPT_TRYING_SECONDS = 3600.0  # at the store, with a SID that was found: as long as the record waits for it
+_KEPT_TRYING_SECONDS = 3600.0  # to store a SID that was found: as long as the record waits for it
 
 
 class LookupFailed(Exception):
@@ -51,16 +52,16 @@ class LookupFailed(Exception):
 
 
 class LookupOutcome(StrEnum):
-    """What one look came to; the values stand in the metrics."""
+    """The outcome of one lookup. The metrics use the same words."""
 
     FOUND = "found"
     NOT_FOUND = "not_found"
-    FAILED = "failed"  # the provider gave no answer: another lookup replaces this one
+    FAILED = "failed"  # the provider did not answer: the lookup is repeated
 
 
 @dataclass(frozen=True, slots=True)
 class LostMessage:
-    """A send whose code was typed and whose SID is unknown, claimed for one look."""
+    """A send whose code was typed and whose SID is unknown, claimed for one lookup."""
 
     verification_id: str
     send_number: int
@@ -83,13 +84,13 @@ class ListedMessage:
 
 
 class LostMessageStore(Protocol):
-    """Says what is to be looked for. Both steps are atomic and raise `StoreUnavailable`."""
+    """Keeps the sends to look up. Both steps are atomic and raise `StoreUnavailable`."""
 
     async def claim(self, partition: str) -> LostMessage | None:
-        """Claim one send that is due for a look, and push its next look away; None when none is due."""
+        """Claim one send that is due for a lookup, and set the time of its next one; None if none is due."""
 
     async def looked_up(self, lost: LostMessage, outcome: LookupOutcome, *, again_in_ms: int = 0) -> None:
-        """Count what a look came to; one that failed is due again, unless somebody else has claimed it meanwhile."""
+        """Count the outcome of a lookup; one that failed is due again, unless another process has claimed it by now."""
 
 
 class MessageList(Protocol):
@@ -104,14 +105,14 @@ class MessageList(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LookupPolicy:
-    """How often this process looks."""
+    """How often this process makes a lookup."""
 
     poll_seconds: float = 10.0
-    pause_seconds: float = 2.0  # between two looks
+    pause_seconds: float = 2.0  # between two lookups
 
 
 class LostMessages:
-    """Looks for lost messages; one instance in each process that runs the worker."""
+    """Finds lost messages; one instance in each process that runs the worker."""
 
     def __init__(
         self,
@@ -136,22 +137,22 @@ class LostMessages:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Begin no more looks; `run` returns when the one under way has ended."""
+        """Begin no more lookups; `run` returns when the current one has ended."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Look until `stop`; Redis away, or a fault in one look, ends nothing."""
+        """Make lookups until `stop`, also while Redis is away."""
         while not self._stopping.is_set():
             try:
                 await self._look_everywhere()
             except StoreUnavailable as away:
                 self._event_log("worker_waits_for_store", reason=str(away))
-            except Exception as fault:  # noqa: BLE001 - it would end all looks, in silence
+            except Exception as fault:  # noqa: BLE001 - it would end all lookups unnoticed
                 self._event_log("worker_fault", reason=type(fault).__name__)
             await self._pause(self._policy.poll_seconds)
 
     async def look_up(self, lost: LostMessage) -> float:
-        """Make one look that was claimed; return how long to wait before the next one."""
+        """Make one claimed lookup; return how long to wait before the next one."""
         since = datetime.fromtimestamp((lost.sent_at_ms + _EARLIEST_MS) / 1000, UTC).date()
         try:
             listed = await self._messages.messages_to(lost.to, since=since)
@@ -161,8 +162,8 @@ class LostMessages:
         if len(fitting) == 1:
             await self._found(lost, fitting[0])
         else:
-            told = {"verification_id": lost.verification_id, "send": lost.send_number}
-            self._event_log("lost_message_not_found", **told, reason="several fit" if fitting else "none fits")
+            fields = {"verification_id": lost.verification_id, "send": lost.send_number}
+            self._event_log("lost_message_not_found", **fields, reason="several fit" if fitting else "none fits")
             await self._lost.looked_up(lost, LookupOutcome.NOT_FOUND)
         return self._policy.pause_seconds
 
@@ -183,13 +184,13 @@ class LostMessages:
         )
 
     async def _found(self, lost: LostMessage, message: ListedMessage) -> None:
-        """Record the SID as its callback would have, if need be in the background."""
-        told = {"verification_id": lost.verification_id, "send": lost.send_number, "sid": message.sid}
-        self._event_log("lost_message_found", **told, delivery=message.status)
+        """Record the SID as its callback would have; in the background if Redis is away."""
+        fields = {"verification_id": lost.verification_id, "send": lost.send_number, "sid": message.sid}
+        self._event_log("lost_message_found", **fields, delivery=message.status)
         await self._retries.run(
             partial(self._record, lost, message),
             for_seconds=_KEPT_TRYING_SECONDS,
-            given_up=lambda reason: self._event_log("sid_not_attached", **told, reason=reason),
+            given_up=lambda reason: self._event_log("sid_not_attached", **fields, reason=reason),
         )
 
     async def _record(self, lost: LostMessage, message: ListedMessage) -> None:
@@ -206,7 +207,7 @@ class LostMessages:
         await self._lost.looked_up(lost, LookupOutcome.FOUND)
 
     async def _failed(self, lost: LostMessage, failed: LookupFailed) -> float:
-        """Give the lookup back, and make none until the pause is over."""
+        """Give the lookup back, and pause all lookups of this process."""
         pause_seconds = _FORBIDDEN_PAUSE_SECONDS if failed.is_forbidden else _FAILED_PAUSE_SECONDS
         pause_seconds = max(pause_seconds, failed.retry_after_seconds or 0)
         delay_ms = int(pause_seconds * 1000)

@@ -1,6 +1,6 @@
 """Retrying: repeats a failed write to Redis in the background, so that the caller does not wait for it.
 
-For writes that follow an outside act which cannot be undone, and that must not be lost if Redis is down for some
+For writes that follow an external action which cannot be undone, and that must not be lost if Redis is down for some
 seconds. Promises: a step is repeated with growing, jittered pauses of at most 5 s until it succeeds, its time is over
 or the process ends. At a stop each step is tried at once, and then for as long as the stop allows. The number of
 waiting steps is limited; one too many is given up at once. The caller is told exactly once if a step is given up, and
@@ -73,7 +73,7 @@ class Retries:
 
     @property
     def waiting(self) -> int:
-        """How many steps are not done yet, for the metrics; each process counts its own."""
+        """How many steps of this process are not done yet, for the metrics."""
         return len(self._tasks)
 
     def add(self, step: Step, *, for_seconds: float, given_up: Callable[[str], None]) -> None:
@@ -139,12 +139,12 @@ class Retries:
             )
         except StoreUnavailable as away:
             given_up(str(away))
-        except Exception as fault:  # noqa: BLE001 - a fault of ours in one step must reach the log, not the event loop
+        except Exception as fault:  # noqa: BLE001 - a bug in one step must reach the log, not the event loop
             given_up(type(fault).__name__)
 
     def _done(self, given_up: Callable[[str], None], task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        if task.cancelled():  # told here, for a task that is cancelled before its first turn runs nothing of its own
+        if task.cancelled():  # here, because a task that is cancelled before it has run executes no code of its own
             given_up("the process ends")
 
     async def _pause(self, seconds: float) -> None:

@@ -22,10 +22,10 @@ def open_confirmations(scripts: Scripts) -> RedisOutbox:
 
 
 def _effect(entry: OutboxEntry, state: EntryState) -> Effect:
-    told = read_confirmation(entry.particulars) or _ILLEGIBLE
+    confirmation = read_confirmation(entry.particulars) or _ILLEGIBLE
     return Effect(
-        record=redis_keys.verification_prefix(entry.partition) + told.verification_id,
-        field=f"f:{told.send_number}",
+        record=redis_keys.verification_prefix(entry.partition) + confirmation.verification_id,
+        field=f"f:{confirmation.send_number}",
         value=_FEEDBACK[state],
-        counter=f"{_COUNTERS[state]}:{told.country}:{told.channel}" if state in _COUNTERS else "",
+        counter=f"{_COUNTERS[state]}:{confirmation.country}:{confirmation.channel}" if state in _COUNTERS else "",
     )

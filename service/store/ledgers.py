@@ -1,4 +1,4 @@
-"""The small ledgers in Redis: limits, Idempotency-Keys, API keys, counters. Each is one class, each key one step."""
+"""Limits, Idempotency-Keys, API keys and counters in Redis: one class each. Every key is changed in one atomic step."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from service.store.scripts import Scripts
 
 
 class RedisLimits:
-    """The `LimitStore` of the core: sliced windows, each limit in a slot of its own."""
+    """The `LimitStore` of the core: windows in slices, each limit in a slot of its own."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
@@ -26,7 +26,7 @@ class RedisLimits:
         return await self._run([(unit, "") for unit in units])
 
     async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
-        """Uncount units, in one round trip."""
+        """Give units back, in one round trip."""
         await self._run(reserved)
 
     async def _run(self, steps: Sequence[tuple[Unit, int | str]]) -> list[Reserved | StoreUnavailable]:
@@ -82,7 +82,7 @@ class RedisIdempotency:
 
 
 class RedisApiKeys:
-    """The `ApiKeyStore` of the core, and what `otp-service keys` needs beside it."""
+    """The `ApiKeyStore` of the core, and what `otp-service keys` needs besides."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
@@ -93,23 +93,23 @@ class RedisApiKeys:
         return {digest.decode(): particulars for digest, particulars in zip(reply[::2], reply[1::2], strict=True)}
 
     async def add(self, digest: str, particulars: Mapping[str, object]) -> None:
-        """Keep a new key's digest with what is known of it."""
+        """Store the digest of a new key with its particulars."""
         content = json.dumps(particulars, separators=(",", ":"))
         await self._scripts.command("HSET", redis_keys.API_KEYS, digest, content, key=redis_keys.API_KEYS)
 
     async def revoke(self, digest: str) -> bool:
-        """Forget a key; False when there is none."""
+        """Delete a key; False if there is none."""
         return bool(await self._scripts.command("HDEL", redis_keys.API_KEYS, digest, key=redis_keys.API_KEYS))
 
 
 class RedisStats:
-    """Reads the counters that the scripts keep, and adds to them what a process has counted by itself."""
+    """Reads the counters of the scripts, and adds the counts of this process."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
     async def add(self, counts: Mapping[str, int]) -> None:
-        """Add to counters, in any partition: the totals are sums over all of them."""
+        """Add to counters in some partition; the totals are sums over all partitions."""
         args = [word for pair in counts.items() for word in pair]
         await self._scripts.run("count", [redis_keys.stats(random.choice(PARTITIONS))], args)  # noqa: S311 - no secret
 

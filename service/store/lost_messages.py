@@ -1,7 +1,7 @@
 """Lost messages in Redis: `lookups`, a sorted set per partition of the sends to look up at Twilio.
 
-The score of a send is when its next look is due (ms). `check.lua` puts it there when a code is typed whose SID is
-unknown, `deliver.lua` takes it away when the SID comes, `look_up.lua` claims it.
+The score of a send is when its next lookup is due (ms). `check.lua` adds a send whose code is typed while its SID is
+unknown, `deliver.lua` removes it when the SID comes, `look_up.lua` claims it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class RedisLostMessages:
         self._keyring = keyring
 
     async def claim(self, partition: str) -> LostMessage | None:
-        """Claim one send that is due for a look."""
+        """Claim one send that is due for a lookup."""
         answer, *rest = await self._scripts.run(
             "look_up",
             [redis_keys.lookups(partition)],
@@ -43,7 +43,7 @@ class RedisLostMessages:
         return LostMessage(verification_id, send_number, to, sent_at_ms, frozenset(digests), claimed_until_ms)
 
     async def looked_up(self, lost: LostMessage, outcome: LookupOutcome, *, again_in_ms: int = 0) -> None:
-        """Count what a look came to; one that failed is given back."""
+        """Count the outcome of a lookup; one that failed is given back."""
         partition = partition_of(lost.verification_id)
         await self._scripts.run(
             "looked_up",

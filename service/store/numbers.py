@@ -1,7 +1,7 @@
-"""What Redis keeps under one number: its record, and its verifications, which are found by walking through a partition.
+"""The data of one number in Redis: its record, and its verifications, which are found by a scan of the partition.
 
-No index leads from a number to its verifications: it would cost each issue a write, and be one more place that
-tells who asked for codes. An operator's command may walk instead; a verification's record names its number by the tag.
+There is no index from a number to its verifications: it would cost each issue a write, and be one more place that shows
+who asked for codes. An operator's command may scan instead: each verification has the tag of its number.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class RedisNumbers:
         self._verifications = RedisVerifications(scripts, keyring, policy)
 
     async def record(self, number: str) -> NumberRecord | None:
-        """Read what is remembered of a number."""
+        """Read the record of a number."""
         policies = [self._policy.number.policy, self._policy.failed_checks.policy]
         answer, *rest = await self._scripts.run("number", [self._key(number)], policies)
         if answer == b"nothing":
@@ -43,11 +43,11 @@ class RedisNumbers:
         )
 
     async def forget_record(self, number: str) -> bool:
-        """Forget that."""
+        """Delete the record of a number."""
         return bool(await self._scripts.command("DEL", self._key(number), key=self._key(number)))
 
     async def verification_ids(self, number: str) -> AsyncIterator[str]:
-        """Walk through the verifications of a number: all of its partition are asked for their tag."""
+        """Iterate over the verifications of a number, by comparing the tag of each verification of its partition."""
         tag = self._keyring.number_tag(number).encode()
         prefix = redis_keys.verification_prefix(self._keyring.partition(number))
         cursor, seen = b"0", set()
@@ -57,14 +57,14 @@ class RedisNumbers:
             )
             tags = await asyncio.gather(*(self._scripts.command("HGET", key, "tg", key=prefix) for key in keys))
             for key, found in zip(keys, tags, strict=True):
-                if found == tag and key not in seen:  # a walk may meet a key twice
+                if found == tag and key not in seen:  # SCAN may return a key twice
                     seen.add(key)
                     yield key.decode().removeprefix(prefix)
             if cursor == b"0":
                 return
 
     async def verification(self, verification_id: str) -> HeldVerification:
-        """Read a verification and its remaining life."""
+        """Read a verification and its TTL."""
         key = redis_keys.verification(verification_id)
         verification, time, ttl_ms = await asyncio.gather(
             self._verifications.read(verification_id),
@@ -75,7 +75,7 @@ class RedisNumbers:
         return HeldVerification(verification, now_ms, ttl_ms)
 
     async def forget_verification(self, verification_id: str) -> bool:
-        """Forget a verification; every script that meets it afterwards finds it missing and writes nothing."""
+        """Delete a verification. Every script that needs it afterwards finds it missing and writes nothing."""
         key = redis_keys.verification(verification_id)
         return bool(await self._scripts.command("DEL", key, key=key))
 

@@ -137,8 +137,8 @@ class RedisOutbox:
         effect = self._effect(entry, state)
         stats = redis_keys.stats(entry.partition)
         keys = [*self._queue(entry.partition), stats, *filter(None, [effect.record])]
-        told = reason.replace("\n", " ")  # a line break ends the particulars
-        args = [_raw(entry.key), state.value, told, entry.due_ms, effect.counter, effect.field, effect.value]
+        one_line = reason.replace("\n", " ")  # a line break ends the particulars
+        args = [_raw(entry.key), state.value, one_line, entry.due_ms, effect.counter, effect.field, effect.value]
         return bool(await self._scripts.run("settle", keys, args))
 
     async def _walk(self, key: str, lines_key: str) -> AsyncIterator[tuple[str, int, str]]:

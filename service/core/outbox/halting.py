@@ -62,8 +62,8 @@ class Halt:
         self._wait_until = max(self._wait_until, self._clock() + wait_seconds)
         if self.reason is not None or len(self._failed) < self._policy.most_failures:
             return False
-        told = f"{len(self._failed)} {self._kind}s in a row failed: {reason}"
-        self._halt(told, self._policy.failing_probe_seconds)
+        failed = f"{len(self._failed)} {self._kind}s in a row failed: {reason}"
+        self._halt(failed, self._policy.failing_probe_seconds)
         return True
 
     def answered(self, key: str) -> bool:

@@ -2,7 +2,7 @@
 
 The receiver has answered by then, and an entry that stays as it is would be delivered again at the end of its lease. So
 each step is tried at once, then in the background for most of the lease (`retrying`). Repeating is safe: a delivered
-entry is removed whoever asks for it; failing and postponing change nothing if another worker has the lease by now.
+entry is removed whichever worker asks; failing and postponing change nothing if another worker has the lease by now.
 """
 
 from functools import partial

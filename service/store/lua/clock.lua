@@ -1,17 +1,17 @@
 -- Included first: one reading of Redis time for the whole script (two readings in one script may differ), and the counters.
 
-local STATS_TTL_SECONDS = 35 * 86400  -- since the last count: totals, which go only when a partition falls silent
-local OUTBOX_TTL_SECONDS = 25 * 3600  -- sliding: renewed by every write and by every look of a worker
+local STATS_TTL_SECONDS = 35 * 86400  -- since the last count: the totals expire only if a partition is not used
+local OUTBOX_TTL_SECONDS = 25 * 3600  -- renewed by every write, and by every look of a worker
 
--- A code that was sent further in the future than this was sent before Redis' clock stepped back, nobody knows how long
--- ago: it has expired. A smaller step lengthens a code's life by no more.
+-- If a code was sent further in the future than this, Redis' clock has stepped back since, and the age of the code is
+-- unknown: it has expired. A smaller step back makes a code valid for that much longer.
 local STEP_MS = 5000
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Renew a life that slides. Not each time: a life that has just been renewed is left alone for a minute, for every
--- renewal is one more write for the append-only file and the replicas. Tells whether it was renewed.
+-- Renew the TTL of a key, at most once a minute: every renewal is one more write for the append-only file and the
+-- replicas. Returns whether it was renewed.
 local function renew(key, ttl_seconds)
   return redis.call('TTL', key) < ttl_seconds - 60 and redis.call('EXPIRE', key, ttl_seconds) == 1
 end

@@ -1,9 +1,9 @@
 #!lua
--- Add to counters what a process has counted by itself.
+-- Add the counts of one process to the counters.
 --
 -- KEYS   1 stats
--- ARGV   1 name of a counter   2 how many more
---        and so two for each counter
+-- ARGV   1 name of a counter   2 how much to add
+--        and so on: two for each counter
 -- answer 1
 -- atomic all of them or none.
 

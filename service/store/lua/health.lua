@@ -1,11 +1,11 @@
 #!lua
--- Write as an issue and a check do, and leave nothing; tell what this user may not run.
+-- Write as an issue and a check do, and delete it again; return what the Redis user may not run.
 --
--- KEYS   1 and more keys of this script alone, one in each partition (in a cluster 1, for each lies in a slot of its own)
--- ARGV   1 the commands to ask about at the first key, with blanks between; hset, pexpire and del among them
---        and so one for each key
--- answer for each key those of them that this user may not run on it, with blanks between
--- atomic nothing is left, or for 10 s where the user may not delete.
+-- KEYS   1 and more: keys that only this script uses, one per partition (in a cluster only 1: each is in a slot of its own)
+-- ARGV   1 the commands to ask about at a key, separated by blanks; hset, pexpire and del must be among them
+--        and so on: one for each key
+-- answer for each key the commands that the user may not run on it, separated by blanks
+-- atomic nothing is left; if the user may not delete, it is left for 10 s.
 
 local TTL_MS = 10 * 1000
 
@@ -13,7 +13,7 @@ local answer = {}
 for i, key in ipairs(KEYS) do
   local names, is_refused = {}, {}
   for name in string.gmatch(ARGV[i], '%S+') do
-    -- With as many arguments as the shortest form of any command takes; where Redis lacks it, this raises.
+    -- With as many arguments as the shortest form of any command takes. A command that Redis does not know raises.
     local is_known, may_run = pcall(redis.acl_check_cmd, name, key, key, key, key)
     if not (is_known and may_run) then names[#names + 1], is_refused[name] = name, true end
   end

@@ -5,9 +5,9 @@
 -- ARGV   1 'begin' | 'finish' | 'release' | 'withdraw'   2 fence: a random text that this claim alone has
 --        begin: 3 fingerprint of the body   4 verification id   5 lease (ms), longer than any request runs
 --        finish: 3 sealed answer
--- answer begin: {'fresh'} | {'answer', sealed answer} | {'other_body'} | {'running', what is left of its lease (ms)}
---               | {'abandoned', verification id} the first request died unanswered; this one has its lease now
---        else: {'kept' | 'released' | 'gone'}, gone: answered, or another claim's by now, and nothing was changed
+-- answer begin: {'fresh'} | {'answer', sealed answer} | {'other_body'} | {'running', rest of its lease (ms)}
+--               | {'abandoned', verification id}: the first request ended without an answer; this one has the lease now
+--        else: {'kept' | 'released' | 'gone'}; gone: it is answered, or belongs to another claim, and nothing was changed
 -- atomic of any number of equal requests one is fresh; only the newest claim can end what it began.
 --
 -- Process A is frozen for longer than its lease of 30 s:
@@ -15,11 +15,12 @@
 --   0 s   A begins: fresh, fence a
 --   1 s   A stops
 --   31 s  B begins: abandoned, fence b, leased until 61 s
---   32 s  A goes on, fails, releases with fence a: gone, for the claim is B's. So a third request does not begin beside B.
+--   32 s  A goes on, fails, releases with fence a: gone, because the claim is B's. So no third request begins beside B.
 --   33 s  B finishes with fence b: kept
 --
--- A claim that was taken over is withdrawn, not released, by who does not know what the dead request has sent: its lease
--- ends, so that a repeat may look at once, and that looks for the same verification. A fresh one is forgotten either way.
+-- A request that has taken a claim over does not know what the first request has sent. So it withdraws the claim instead
+-- of releasing it: the lease ends, and the next request takes over at once and looks for the same verification. A fresh
+-- claim is deleted by both.
 
 --@include clock.lua
 

@@ -1,15 +1,15 @@
 #!lua
--- Reserve one unit of each limit that counts many (client address, prefix, country, day …), or give one of each back.
+-- Reserve one unit of each shared limit (client address, prefix, country, day …), or give one of each back.
 --
--- KEYS   1 and more limits (in a cluster 1, for each lies in a slot of its own): each is asked and counted for itself
--- ARGV   1 policy of the first limit, 'limit:window_ms,…'   2 '' to reserve, or the instant (ms) of the reservation to give back
---        and so two for each limit
--- answer for each {wait (ms), now_ms}: wait 0 means reserved at now_ms, else nothing is counted; nil for one that cannot be read
+-- KEYS   1 and more: limits, independent of each other (in a cluster only 1: each is in a slot of its own)
+-- ARGV   1 policy of a limit, 'limit:window_ms,…'   2 '' to reserve, or the instant (ms) of the reservation to give back
+--        and so on: two for each limit
+-- answer for each {wait (ms), now_ms}: wait 0 means reserved at now_ms, else nothing is counted; nil if it cannot be read
 -- atomic all windows of a limit are checked before any is counted.
 --
--- Each window is cut into 20 slices, field '<window>:<slice>'. Every slice that touches the window counts whole, so no window of
--- any position holds more than the limit; the price is that a slot may be freed up to a twentieth of the window late.
--- What was counted in the future, before Redis' clock stepped back, counts as now: it closes nothing for longer than its window.
+-- Each window is cut into 20 slices, field '<window>:<slice>'. Every slice that overlaps the window counts whole, so no window at
+-- any position holds more than the limit; in return a unit may become free up to a twentieth of the window late.
+-- A unit in the future was counted before Redis' clock stepped back. It counts as now, so it limits for one window at most.
 
 --@include clock.lua
 
@@ -22,7 +22,7 @@ end
 local function give_back(key, policy, reserved_at_ms)
   for window in string.gmatch(policy, ':(%d+)') do
     local field = slice_field(window, math.min(reserved_at_ms, now_ms))
-    -- Not down to 0: a hash goes with its last field, and a limit that counts nothing must take no memory.
+    -- Not down to 0: Redis deletes a hash with its last field, and a limit that counts nothing must use no memory.
     if tonumber(redis.call('HGET', key, field) or 0) > 1 then
       redis.call('HINCRBY', key, field, -1)
     else
@@ -81,7 +81,7 @@ end
 local answers = {}
 for place, key in ipairs(KEYS) do
   local policy, reserved_at_ms = ARGV[2 * place - 1], tonumber(ARGV[2 * place])
-  -- An error that ended the script would leave the limits before this one counted, and tell nobody.
+  -- By pcall: an error that ended the script would leave the limits before this one counted, without an answer.
   local is_done, answer = pcall(reserved_at_ms and give_back or reserve, key, policy, reserved_at_ms)
   answers[place] = is_done and answer
 end

@@ -1,20 +1,21 @@
 #!lua
--- Claim one send whose code was typed and whose SID is unknown, to look for its message at Twilio.
+-- Claim one send whose code was typed and whose SID is unknown, to search for its message at Twilio.
 --
 -- KEYS   1 lookups
--- ARGV   1 prefix of the partition's records (same slot)   2 ids of our keys, one byte each   3 pause until the next look (ms)
---        4 most looks at one send
+-- ARGV   1 prefix of the partition's records (same slot)   2 ids of our keys, one byte each   3 pause until the next lookup (ms)
+--        4 most lookups of one send
 -- answer {'look', verification id, send number, sent at (ms), sealed number, claimed until (ms), digest of its code, …}
 --        | {'nothing'}
--- atomic a look is claimed by one process: its next one is a pause away, and that instant is the fence of `looked_up.lua`.
---        What was approved by its SID, taken back, erased or looked at often enough is forgotten on the way.
+-- atomic one process claims a lookup: the next one is due after the pause, and that instant is the fence of `looked_up.lua`.
+--        Sends that need no lookup are removed on the way: their SID is known, they were taken back or erased, or they
+--        have had all their lookups.
 
 --@include clock.lua
 --@include shown.lua
 
-local MOST_FORGOTTEN_AT_ONCE = 20
+local MOST_REMOVED_AT_ONCE = 20
 
-for _ = 1, MOST_FORGOTTEN_AT_ONCE do
+for _ = 1, MOST_REMOVED_AT_ONCE do
   local member = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, 1)[1]
   if not member then break end
   local id, send = string.match(member, '^(.+)|(%d+)$')
@@ -26,7 +27,7 @@ for _ = 1, MOST_FORGOTTEN_AT_ONCE do
   else
     local until_ms = string.format('%d', now_ms + tonumber(ARGV[3]))
     redis.call('ZADD', KEYS[1], 'XX', until_ms, member)
-    if string.find(ARGV[2], string.sub(record.to, 1, 1), 1, true) then  -- else another process has the key to its number
+    if string.find(ARGV[2], string.sub(record.to, 1, 1), 1, true) then  -- else only another process has the key of its number
       redis.call('HINCRBY', record_key, 'l:' .. send, 1)
       local answer = {'look', id, tonumber(send), tonumber(record['t:' .. send]), record.to, tonumber(until_ms)}
       for name, value in pairs(record) do

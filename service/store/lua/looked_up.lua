@@ -1,11 +1,11 @@
 #!lua
--- Count what a look at Twilio came to; one that failed is given back.
+-- Count the outcome of a lookup; one that failed is given back.
 --
 -- KEYS   1 lookups   2 verification   3 stats
 -- ARGV   1 verification id   2 send number   3 claimed until (ms), as claimed   4 'found', 'not_found' or 'failed'
---        5 when it failed: due again in (ms)
--- answer 1, or 0 when the look has passed to another process, or is needed no more: then it is only counted
--- atomic a look that is given back costs none of the send's looks. An expired record is not brought back.
+--        5 if it failed: due again in (ms)
+-- answer 1, or 0 if another process has claimed the lookup, or it is no longer needed: then it is only counted
+-- atomic a lookup that is given back is not one of the send's lookups. An expired record is not brought back.
 
 --@include clock.lua
 

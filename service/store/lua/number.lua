@@ -1,9 +1,9 @@
 #!lua flags=no-writes
--- Look at what is remembered of one number.
+-- Read the record of one number.
 --
 -- KEYS   1 number
 -- ARGV   1 policy of sends per number   2 policy of failed checks per number
--- answer {'held', now_ms, ttl (ms), wait until the limits allow a new code (ms), failed checks in a row,
+-- answer {'held', now_ms, ttl (ms), time until the limits allow a new code (ms), failed checks in a row,
 --        instants of sends 'ms,ms', instants of failed checks 'ms,ms'} | {'nothing'}
 
 --@include clock.lua

@@ -1,9 +1,9 @@
 -- Included by the scripts that limit one number: sliding logs, exact in any window.
 --
 -- A log is a comma-separated list of instants (ms), oldest first; a policy is 'limit:window_ms,limit:window_ms'.
--- The longest window and the largest limit bound the log: what no window can need is dropped whenever it is written.
+-- The longest window and the largest limit bound the log: each write drops what no window can need.
 
--- An instant in the future was written before Redis' clock stepped back: it counts as now. Tells whether there was one.
+-- An instant in the future was written before Redis' clock stepped back: it counts as now. Also returns whether there was one.
 local function instants(log, at_ms)
   local list, is_ahead = {}, false
   for instant in string.gmatch(log or '', '%d+') do
@@ -19,7 +19,7 @@ local function longest_window_ms(policy)
   return longest
 end
 
--- The first instant, not before now, at which one more entry keeps every window of the policy.
+-- The first instant from now on at which one more entry keeps to every window of the policy.
 local function next_free_ms(list, policy, at_ms)
   local free_ms = at_ms
   for limit, window in string.gmatch(policy, '(%d+):(%d+)') do
@@ -40,8 +40,8 @@ local function append(list, policy, at_ms)
   return table.concat(kept, ',')
 end
 
--- The instants of a log. Those in the future are written down as now: else each look would move them along, and a number
--- would be closed for as long as the clock stepped back, not for a window.
+-- The instants of a log. Those in the future are rewritten as now: otherwise each read would move them forward, and the
+-- number would be limited for as long as the clock stepped back, not for a window.
 local function settled_instants(number_key, field, at_ms)
   local list, is_ahead = instants(redis.call('HGET', number_key, field), at_ms)
   if is_ahead then
@@ -52,7 +52,7 @@ local function settled_instants(number_key, field, at_ms)
   return list
 end
 
--- A write may lengthen a number's memory, never shorten it.
+-- A write may lengthen the TTL of a number's record, never shorten it.
 local function keep_for(number_key, ttl_ms)
   if redis.call('PTTL', number_key) < ttl_ms then redis.call('PEXPIRE', number_key, ttl_ms) end
 end
