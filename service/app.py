@@ -1,8 +1,8 @@
 """The composition root: builds every part, joins them, opens and closes them in order.
 
-Read it top to bottom and you have seen the whole service. Opening goes Redis, Twilio, worker, endpoints. Closing goes
-backwards: the server has answered its last request by then; the worker claims no more, finishes what it holds and
-settles it; only then do the connections to Twilio and Redis close.
+It opens Redis, the providers, the worker and the endpoints, in this order, and closes them in the reverse order. By
+then the server has answered its last request. The worker claims no more and finishes what it has claimed; then the
+connections to the providers and to Redis close.
 """
 
 import gc
@@ -52,8 +52,8 @@ from service.version import VERSION
 
 _OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
 _TRACE_HEADERS = ("traceparent", "tracestate", "baggage", "sentry-trace")  # a page's tracing adds them to each request
-# Objects made and not yet freed, before the collector looks for cycles. Requests make next to none, and what is alive
-# while hundreds are under way is no reason to look: at Python's 700 every tenth check would pay for a walk.
+# Objects made and not freed before the collector looks for cycles. Requests make hardly any cycles, but hundreds of
+# requests in flight hold many objects: with Python's default of 700 every tenth check would run the collector.
 _COLLECT_AFTER = 10_000
 
 
@@ -75,7 +75,7 @@ def create_app(
                     endpoints  # for the OpenAPI page, and to tell a wrong method from a wrong address
                 )
                 router.add_routes(endpoints)
-                # What is loaded by now stays: walking through it at every collection would stall requests for 50 ms.
+                # What is loaded now stays: the collector would take 50 ms to walk through it each time.
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(_COLLECT_AFTER)
@@ -100,7 +100,7 @@ def create_app(
 async def open_endpoints(
     settings: Settings, event_log: EventLog, connections: Connections
 ) -> AsyncIterator[list[BaseRoute]]:
-    """Open the whole service, the worker with it unless `OTP_WORKER` is off; give its routes."""
+    """Open the whole service, with the worker unless `OTP_WORKER` is off; yield its routes."""
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
         await parts.enter_async_context(counting_dropped_lines(RedisStats(scripts).add))
@@ -113,7 +113,7 @@ async def open_endpoints(
         if settings.otp_worker:
             worker = await parts.enter_async_context(open_worker(settings, scripts, providers, event_log))
         for steps in retries.values():
-            parts.callback(steps.stop, DRAIN_SECONDS)  # they and the worker have the same seconds, side by side
+            parts.callback(steps.stop, DRAIN_SECONDS)  # at the same time as the worker
         yield _endpoints(
             settings,
             scripts,
@@ -128,7 +128,7 @@ async def open_endpoints(
 
 @asynccontextmanager
 async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
-    """Open the way to Redis: `REDIS_URL`, or the embedded server of `OTP_DATA_DIR`. Nothing is asked yet."""
+    """Open the client of Redis: of `REDIS_URL`, or of the embedded server in `OTP_DATA_DIR`. Sends nothing yet."""
     async with AsyncExitStack() as parts:
         url = settings.redis_url
         if url is None:
@@ -149,7 +149,7 @@ def _endpoints(
     event_log: EventLog,
     connections: Connections,
 ) -> list[BaseRoute]:
-    wake = (lambda _: None) if worker is None else worker.wake  # one that runs elsewhere polls
+    wake = (lambda _: None) if worker is None else worker.wake  # a worker of another process polls
     rules = new_rules(settings, scripts, providers.senders, retries=retries, wake=wake, event_log=event_log)
     auth = Authenticator(
         RedisApiKeys(scripts), rules.keyring, rules.limiter, trusted_proxies=settings.otp_trusted_proxies

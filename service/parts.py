@@ -1,4 +1,4 @@
-"""What the API and the commands share: the rules with their adapters, and the worker."""
+"""What the API and the commands share: the providers, the rules with their adapters, and the worker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -46,7 +46,7 @@ _SETTLEMENT_PAUSE_SECONDS = 2.0  # a settlement has the rest of a lease of 30 s 
 
 
 class Providers(NamedTuple):
-    """The ways out of the service: a sender for each channel, and the list in which lost messages are looked up."""
+    """A sender for each channel, and the list of messages in which lost ones are looked up."""
 
     senders: Mapping[Channel, Sender]
     messages: MessageList
@@ -54,7 +54,7 @@ class Providers(NamedTuple):
 
 @asynccontextmanager
 async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
-    """Open the providers of all channels: here a provider is chosen for each."""
+    """Open the provider of each channel. This is where a channel gets its provider."""
     async with open_twilio(twilio_account(settings)) as twilio:
         yield Providers({Channel.SMS: twilio}, messages=twilio)
 

@@ -1,1 +1,1 @@
-"""The companies that carry messages; one package each."""
+"""The providers that carry messages, one package each. `service.core.sender` says what a provider offers."""

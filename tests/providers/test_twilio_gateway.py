@@ -572,7 +572,7 @@ async def test_the_check_names_the_host_that_it_asked(twilio, monkeypatch):
         assert (await gateway.check_credentials()).startswith("https://api.sydney.au1.twilio.com gave no answer (")
     twilio.answers(401, '{"code": 20003}')
     async with open_twilio(account(twilio.url)) as gateway:
-        assert (await gateway.check_credentials()).endswith(f" It was asked at {twilio.url}.")
+        assert (await gateway.check_credentials()).endswith(f" The address was {twilio.url}.")
 
 
 async def test_a_host_of_an_edge_may_go_past_the_proxy(monkeypatch):
@@ -705,8 +705,8 @@ async def test_credentials_are_fine(twilio, gateway):
             envelope(20404, 404),
             "Twilio answered 404, error 20404: check that TWILIO_ACCOUNT_SID and TWILIO_BASE_URL",
         ),
-        (429, envelope(20429, 429), "Twilio answered 429, error 20429: this passes"),
-        (503, b"", "Twilio answered 503: this passes"),
+        (429, envelope(20429, 429), "Twilio answered 429, error 20429: this is temporary"),
+        (503, b"", "Twilio answered 503: this is temporary"),
     ],
 )
 async def test_credentials_are_not_fine(twilio, gateway, status, body, sentence):

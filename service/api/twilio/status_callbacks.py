@@ -1,9 +1,8 @@
 """Twilio's endpoints: the signed status callback.
 
-The signature is checked over the configured public URL, never over what the Host or a forwarded
-header claims. Whatever is genuine is answered 204, even when it says nothing new, so that Twilio
-stops repeating it; everything else is 403 and changes nothing. Blank fields are part of the signed
-text, so they are kept.
+The signature is checked over the configured public URL, never over a Host or forwarded header. The response to a
+genuine callback is 204 even if it brings nothing new, so that Twilio does not repeat it; every other one is refused
+with 403 and changes nothing. Blank fields are part of what is signed, so they are kept.
 """
 
 import re
@@ -44,7 +43,7 @@ class CallbackSignature(Protocol):
 
 
 class DeliveryStatusForm(BaseModel):
-    """What Twilio tells of a message. More fields come with it; all are signed, these are read."""
+    """What Twilio reports of a message. It sends more fields; all are signed, and these are read."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -57,7 +56,7 @@ class DeliveryStatusForm(BaseModel):
 
 
 class StatusCallbackEndpoint:
-    """Takes Twilio's callbacks; `public_url` None means that none can be genuine."""
+    """Receives Twilio's callbacks. Without `public_url` none is genuine."""
 
     def __init__(self, reports: DeliveryReports, signature: CallbackSignature, *, public_url: str | None) -> None:
         self._reports = reports
@@ -75,11 +74,11 @@ class StatusCallbackEndpoint:
                 status_code=204,
                 operation_id="receiveDeliveryStatus",
                 problems=("bad_signature", "store_unavailable"),
-                response_description="Taken; nothing more is to be said.",
+                response_description="Received; the body is empty.",
                 openapi_extra=_form_and_signature(),
                 wire=FORM_WIRE,
                 max_body_bytes=_MAX_BODY_BYTES,
-                summary="Take Twilio's status callback",
+                summary="Receive Twilio's status callback",
                 tags=["twilio"],
             )
         ]
@@ -87,9 +86,9 @@ class StatusCallbackEndpoint:
     async def status(
         self, request: Request, verification_id: VerificationId, send_number: SendNumber, body: bytes
     ) -> Response:
-        """Record what became of a message. Twilio calls it by itself: each message names it as its StatusCallback.
+        """Record the status of a message. Twilio calls this address: it is the StatusCallback of each message.
 
-        Whatever is genuine is answered 204, news or not, so that Twilio stops repeating it.
+        The response to a genuine callback is 204 even if it brings nothing new, so that Twilio does not repeat it.
         """
         fields = self._genuine_fields(request, body)
         request.log["verification_id"] = verification_id
@@ -118,12 +117,12 @@ class StatusCallbackEndpoint:
             url += "?" + request.query.decode("latin-1")
         settings = request.header(b"x-twilio-webhooks-signature-settings") or ""
         if not self._signature.is_genuine(url, fields, signature, settings):
-            raise HttpProblem("bad_signature", reason=self._remedy if settings else None)
+            raise HttpProblem("bad_signature", reason=self._fix if settings else None)
         return fields
 
     @property
-    def _remedy(self) -> str:
-        """Say in the log why a SharedKey's signature is not taken: an account may begin to use them at any time."""
+    def _fix(self) -> str:
+        """For the log: why a SharedKey's signature is refused. An account may begin to use SharedKeys at any time."""
         if self._signature.has_shared_keys:
             return "signed with a SharedKey that TWILIO_WEBHOOK_KEYS does not hold"
         return "signed with a SharedKey: set TWILIO_WEBHOOK_KEYS"
@@ -134,7 +133,7 @@ def _first(fields: dict[str, list[str]], name: str) -> str:
 
 
 def _form_and_signature() -> dict[str, Any]:
-    """Describe what FastAPI cannot see: the form is read by hand, because its bytes are what is signed."""
+    """Describe what FastAPI cannot see: the endpoint reads the form itself, because its bytes are signed."""
     signature = {
         "in": "header",
         "name": "X-Twilio-Signature",

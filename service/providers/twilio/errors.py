@@ -1,9 +1,8 @@
 """What Twilio's refusals mean: one table from error code to the failures that the rules know.
 
-Twilio changes its codes without notice, so a code outside the table is checked by its range, then by
-the HTTP status. A refusal that we do not understand is permanent: a send is never repeated on a
-guess. Every failure made here carries statuses, codes and class names alone; Twilio's sentences
-quote the number and go no further than this module. The rules decide what follows.
+Twilio changes its codes without notice, so a code that is not in the table is read by its range, then by the HTTP
+status. A refusal that we do not understand is permanent: a send is never repeated on a guess. A failure carries only
+statuses, codes and class names, because Twilio's sentences quote the number. The rules decide what follows.
 (https://www.twilio.com/docs/api/errors)
 """
 
@@ -21,8 +20,8 @@ from service.core.sender import (
     SendUnknown,
 )
 
-# Refused now, taken later; no message exists. The value is our pause in seconds when Twilio names none:
-# longer than a caller waits where an instant repeat would only be refused again.
+# Refused now, accepted later; no message exists. The value is our pause in seconds if Twilio names none. It is longer
+# than a caller waits where a repeat at once would be refused again.
 _PASSING: dict[int, float | None] = {
     14107: 30.0,  # over 15 replies between two numbers, each within 30 s
     20429: None,  # too many requests at once; never processed
@@ -31,7 +30,7 @@ _PASSING: dict[int, float | None] = {
     30001: 60.0,  # queue overflow
     30017: 60.0,  # carrier congestion
     30022: 10.0,  # 10DLC rate
-    # Caps of a day, most of them of a rolling one: an hour is when to look again.
+    # Daily caps, most of them rolling: try again after an hour.
     30023: 3600.0,  # of a 10DLC campaign
     30027: 3600.0,  # of T-Mobile
     30454: 3600.0,  # of a trial account
@@ -46,20 +45,20 @@ _PERMANENT: dict[Refusal, tuple[int, ...]] = {
     Refusal.RECIPIENT_OPTED_OUT: (21610,),
     # ... or a short code, a premium-rate number, a landline
     Refusal.NOT_A_MOBILE_NUMBER: (21614, 21265, 21268, 21635),
-    # 21606, 21612, 21659 and 21703 are about the pair of To and sender, so anybody's odd number, or one country, can
-    # cause them: not the operator's alarm. The compliance toolkit's 30610 (quiet hours) and 30640 are the number's.
+    # 21606, 21612, 21659 and 21703 concern the pair of To and sender, so one odd number or one country can cause them:
+    # no alarm for the operator. The compliance toolkit's 30610 (quiet hours) and 30640 concern the number.
     Refusal.CARRIER_REJECTED: (21606, 21612, 21618, 21659, 21703, 30610, 30640),
     # SMS pumping, Verify's fraud guard
     Refusal.BLOCKED: (21216, 30450, 30453, 60410),
     Refusal.CREDENTIALS_REFUSED: (20003, 20005, 20006, 20008, 20403, 30002, 70051),
-    # In the 30xxx range, yet about our sender and its registration, not about the carrier.
+    # In the 30xxx range, but about our sender and its registration, not about the carrier.
     Refusal.SENDER_MISCONFIGURED: (
         *(30011, 30012, 30013, 30014, 30015, 30016, 30018, 30019, 30024, 30029, 30030),
         *(30032, 30033, 30034, 30035, 30700),
     ),
 }
 
-# A code that neither table knows. The rest of 20xxx, 21xxx and 63xxx speaks of requests, senders and services.
+# For codes that neither table has. The rest of 20xxx, 21xxx and 63xxx concerns requests, senders and services.
 _RANGES: tuple[tuple[range, Refusal], ...] = (
     (range(20000, 22000), Refusal.SENDER_MISCONFIGURED),
     (range(30000, 31000), Refusal.CARRIER_REJECTED),
@@ -71,18 +70,18 @@ _REFUSALS = {code: refusal for refusal, codes in _PERMANENT.items() for code in 
 
 _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
-# Refusals of somebody on the way to Twilio, or of a moment: they say nothing about the message.
-_OF_THE_WAY = frozenset({HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+# Refusals by a proxy, or temporary ones: they say nothing about the message.
+_NOT_OF_TWILIO = frozenset({HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
-# Refusals of this report for good; any other 4xx may be a proxy's, and is tried for a day before it costs a report.
-_OF_THE_REPORT = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+# Permanent refusals of one confirmation. Any other 4xx may come from a proxy, so it is tried for a day.
+_OF_THE_CONFIRMATION = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 class NotConnected(aiohttp.ClientConnectionError):
     """The connection ended while it was being made, before anything of the request was written."""
 
 
-# No byte of the request was written. Some are TimeoutErrors or ClientOSErrors too, whose other kinds are ambiguous.
+# No byte of the request was written. Some are also TimeoutErrors or ClientOSErrors, whose other kinds are ambiguous.
 NOT_WRITTEN = (
     *(aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError),
     NotConnected,
@@ -102,12 +101,12 @@ class TwilioRejected(Exception):
 
     @property
     def passing(self) -> bool:
-        """Tell whether Twilio did nothing and will take the same request later."""
+        """Tell whether Twilio did nothing and will accept the same request later."""
         return self.status == HTTPStatus.TOO_MANY_REQUESTS or (self._is_refusal and self.error_code in _PASSING)
 
     @property
     def refusal(self) -> Refusal | None:
-        """Say why Twilio refused for good; None when its answer leaves open what it did."""
+        """Return why Twilio refused for good; None if its answer leaves open what it did."""
         if not self._is_refusal or self.passing:
             return None
         if self.error_code in _REFUSALS:
@@ -119,12 +118,12 @@ class TwilioRejected(Exception):
 
     @property
     def is_of_credentials(self) -> bool:
-        """Tell whether Twilio refused our credentials for everything; a 403 may be of the one message."""
+        """Tell whether Twilio refused our credentials for every request; a 403 may concern one message."""
         return self.refusal is Refusal.CREDENTIALS_REFUSED and self.status != HTTPStatus.FORBIDDEN
 
     @property
     def pause_seconds(self) -> float | None:
-        """Say how long to wait: Twilio's Retry-After, or else our own guess for this code."""
+        """Return how long to wait: Twilio's Retry-After, or our own guess for this code."""
         if self.retry_after_seconds is not None or self.error_code is None:
             return self.retry_after_seconds
         return _PASSING.get(self.error_code)
@@ -132,11 +131,11 @@ class TwilioRejected(Exception):
     @property
     def _is_refusal(self) -> bool:
         is_4xx = HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        return is_4xx and self.status not in _OF_THE_WAY
+        return is_4xx and self.status not in _NOT_OF_TWILIO
 
 
 def send_failure(fault: Exception) -> SendRefused | SendPostponed | SendUnknown:
-    """Translate whatever a send raised; what is not certain is unknown.
+    """Translate what a send raised; what is not certain is unknown.
 
     5xx is unknown because Twilio documents it as not idempotent for messages.
     """
@@ -153,12 +152,12 @@ def send_failure(fault: Exception) -> SendRefused | SendPostponed | SendUnknown:
 
 
 def confirm_failure(fault: Exception) -> ConfirmRefused | ConfirmForbidden | ConfirmPostponed:
-    """Translate whatever a confirmation raised; what is not certain may be repeated."""
+    """Translate what a confirmation raised; what is not certain may be repeated."""
     if isinstance(fault, TwilioRejected):
-        # 401 and 403 stop all posting whatever their code: one report too many stopped is fixed, one failed is lost.
+        # 401 and 403 halt all confirmations whatever their code: a halt can be fixed, a failed confirmation is lost.
         if fault.refusal is Refusal.CREDENTIALS_REFUSED or fault.status in _UNAUTHORIZED:
             return ConfirmForbidden(str(fault), is_of_credentials=fault.is_of_credentials)
-        if fault.refusal is not None and fault.status in _OF_THE_REPORT:
+        if fault.refusal is not None and fault.status in _OF_THE_CONFIRMATION:
             return ConfirmRefused(str(fault))
         return ConfirmPostponed(str(fault), retry_after_seconds=fault.pause_seconds)
     if isinstance(fault, NOT_WRITTEN):

@@ -1,9 +1,8 @@
-"""The way to Twilio: sends messages with `ProvideFeedback=true` and reports the confirmed ones.
+"""Twilio's Messaging API: sends messages with `ProvideFeedback=true`, and reports those whose code was used.
 
-Each call is one HTTP request, ends within seconds and repeats nothing; failures come out as the three
-kinds that `Sender` names, without a number, a code or a credential in them. `open_twilio` makes the
-one session that all calls share. The library reads nothing from the environment here; only the proxy
-(HTTPS_PROXY, NO_PROXY) comes from there. When to call, and what follows, is decided by the rules.
+Each call is one HTTP request, ends within seconds and repeats nothing. Failures are raised as the kinds that `Sender`
+names, without a number, a code or a credential in them. `open_twilio` makes the one session that all calls share. Only
+the proxy is read from the environment (HTTPS_PROXY, NO_PROXY). The rules decide when to call, and what follows.
 (https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource)
 """
 
@@ -26,14 +25,14 @@ from service.providers.twilio.statuses import delivery_of, is_message_sid
 from service.providers.twilio.transport import TwilioConnector, TwilioTransport, form_of
 
 _TWILIO = "https://api.twilio.com"
-# By default Twilio repeats a callback once, and only when it cannot connect; ours may carry a lost SID home.
+# By default Twilio repeats a callback once, and only if it cannot connect; ours may bring a SID that was lost.
 # The fragment is not signed. (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
 _CALLBACK_RETRIES = "#rc=3&rp=ct,rt,5xx"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwilioAccount:
-    """Whom to send as, from which sender, and where Twilio is."""
+    """Which account sends, from which sender, and where Twilio is."""
 
     account_sid: str
     username: str  # the account SID with its Auth Token, or an API key's SID with its secret
@@ -43,7 +42,7 @@ class TwilioAccount:
     base_url: str | None = None  # None: the real Twilio, at this edge and in this region; a region needs its edge
     edge: str | None = None
     region: str | None = None
-    public_url: str | None = None  # where Twilio finds us; None: no status callbacks
+    public_url: str | None = None  # where Twilio reaches this service; None: no status callbacks
     risk_check: str | None = None  # "enable" or "disable"; None: as the account says
     content_retention: str | None = None  # "retain" or "discard"
     address_retention: str | None = None  # "retain" or "obfuscate"
@@ -52,7 +51,7 @@ class TwilioAccount:
 
     @property
     def address(self) -> str:
-        """Say where requests go: `base_url`, or the host of the edge and the region."""
+        """Return where requests go: `base_url`, or the host of the edge and the region."""
         if self.base_url is not None:
             return self.base_url
         if self.edge is None and self.region is None:
@@ -65,7 +64,7 @@ class TwilioAccount:
 async def open_twilio(account: TwilioAccount) -> AsyncIterator["TwilioGateway"]:
     """Open the session that all calls to Twilio share, and close it at the end."""
     timeout = aiohttp.ClientTimeout(total=account.total_timeout_seconds, connect=account.connect_timeout_seconds)
-    # Not `trust_env`: it also reads .netrc, whose entries collide with our Authorization, anew for each request.
+    # Not `trust_env`: it also reads .netrc, for each request, whose entries collide with our Authorization.
     async with aiohttp.ClientSession(
         connector=TwilioConnector(),
         timeout=timeout,
@@ -76,7 +75,7 @@ async def open_twilio(account: TwilioAccount) -> AsyncIterator["TwilioGateway"]:
 
 
 class TwilioGateway:
-    """Twilio as the rules see it (`Sender`); made inside a running loop."""
+    """The `Sender` of text messages; made inside a running event loop."""
 
     provider = "Twilio"
 
@@ -100,12 +99,12 @@ class TwilioGateway:
         if self._account.public_url:
             fields["StatusCallback"] = self._status_callback(message, self._account.public_url)
         try:
-            # Not `messages.create_async`: of what it makes of the answer, dates and all, we read two words.
+            # Not `messages.create_async`: it parses the whole answer, of which we read two words.
             answer = await self._client.api.v2010.request_async(
                 "POST", self._messages + ".json", data=self._fields_of_all + form_of(fields)
             )
             created = from_json(answer.text)
-        except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
+        except Exception as fault:  # noqa: BLE001 - every failure is translated to one of three kinds
             raise send_failure(fault) from None
         sid = created.get("sid") if isinstance(created, dict) else None
         if not isinstance(sid, str) or not is_message_sid(sid):
@@ -125,13 +124,13 @@ class TwilioGateway:
         if not is_message_sid(sid):  # it becomes a part of the path
             raise ConfirmRefused("illegible SID")
         try:
-            # Not `feedback.create_async`: it fails on a body it cannot read, after the 2xx that is all we ask for.
+            # Not `feedback.create_async`: it fails if it cannot read the body, although the 2xx is enough.
             await self._client.api.v2010.request_async(
                 "POST",
                 f"{self._messages}/{sid}/Feedback.json",
                 data=b"Outcome=confirmed",
             )
-        except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know three kinds
+        except Exception as fault:  # noqa: BLE001 - every failure is translated to one of three kinds
             raise confirm_failure(fault) from None
 
     async def messages_to(self, number: str, *, since: date) -> Sequence[ListedMessage]:
@@ -142,17 +141,17 @@ class TwilioGateway:
         return await list_messages(self._client.api.v2010.request_async, self._messages, number, since)
 
     async def check_credentials(self) -> str | None:
-        """Ask Twilio whether it takes our credentials: None, or a sentence that says what to fix. Sends nothing.
+        """Ask Twilio whether it accepts our credentials; return None, or a sentence that says how to fix them.
 
-        Lists one message rather than reading the account, which Twilio forbids to Standard API keys.
+        Lists one message, because Standard API keys may not read the account.
         """
         place = self._account.address
         try:
             await self._client.api.v2010.request_async("GET", self._messages + ".json", params={"PageSize": "1"})
         except TwilioRejected as rejected:
-            return f"{rejected}: {_remedy(rejected)}. It was asked at {place}."
+            return f"{rejected}: {_fix(rejected)}. The address was {place}."
         except (aiohttp.ClientError, OSError, ValueError) as fault:
-            return f"{place} gave no answer ({type(fault).__name__}): look at the network, the proxy and the base URL."
+            return f"{place} gave no answer ({type(fault).__name__}): check the network, the proxy and the base URL."
         return None
 
     @staticmethod
@@ -162,7 +161,7 @@ class TwilioGateway:
 
 
 def _fields_of_all(account: TwilioAccount) -> dict[str, str]:
-    """Write what every message has in common, in Twilio's words; what is None stays away."""
+    """Write the fields that all messages share, in Twilio's words; None is left out."""
     form = {
         "MessagingServiceSid": account.messaging_service_sid,
         "From": None if account.messaging_service_sid else account.from_number,
@@ -176,7 +175,7 @@ def _fields_of_all(account: TwilioAccount) -> dict[str, str]:
 
 
 def _proxy_to(base_url: str) -> str | None:
-    """Name the proxy that the environment sets for this place; plain http is loopback, where none belongs."""
+    """Return the proxy that the environment sets for this address; plain http is loopback and needs none."""
     target = urlsplit(base_url)
     if target.scheme != "https" or proxy_bypass(target.hostname or ""):
         return None
@@ -185,7 +184,7 @@ def _proxy_to(base_url: str) -> str | None:
 
 
 def _new_client(account: TwilioAccount, http: aiohttp.ClientSession) -> Client:
-    """Build the library's client; its lazy imports happen here, not in the first request."""
+    """Build the library's client; its lazy imports happen here instead of in the first request."""
     client = Client(
         account.username,
         account.password,
@@ -193,13 +192,13 @@ def _new_client(account: TwilioAccount, http: aiohttp.ClientSession) -> Client:
         http_client=TwilioTransport(http),
         environment={"_": ""},  # an empty one would mean os.environ
     )
-    # Edge and region stand in the address: the library would cut any other host to pieces to squeeze them in.
+    # Edge and region are part of the address: the library would rewrite any other host to insert them.
     client.api.base_url = account.address
     _ = client.api.v2010
     return client
 
 
-def _remedy(rejected: TwilioRejected) -> str:
+def _fix(rejected: TwilioRejected) -> str:
     if rejected.refusal is Refusal.CREDENTIALS_REFUSED:
         return (
             "check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN or with TWILIO_API_KEY and TWILIO_API_SECRET, "
@@ -207,4 +206,4 @@ def _remedy(rejected: TwilioRejected) -> str:
         )
     if rejected.refusal is not None:
         return "check that TWILIO_ACCOUNT_SID and TWILIO_BASE_URL are right, or TWILIO_EDGE and TWILIO_REGION"
-    return "this passes by itself; try again later"
+    return "this is temporary; try again later"

@@ -40,7 +40,7 @@ async def list_messages(
             uri, params = _next_page(page, messages), None
             if uri is None:
                 break
-    except Exception as fault:  # noqa: BLE001 - of all that may fail here the rules know one kind
+    except Exception as fault:  # noqa: BLE001 - every failure is translated to one kind
         raise _failure(fault) from None
     return listed
 
@@ -53,7 +53,7 @@ def _next_page(page: dict[str, Any], messages: str) -> str | None:
 
 
 def _read(row: dict[str, Any], number: str) -> ListedMessage | None:
-    """Read one message; None for what is not one of ours to this number, or cannot be read."""
+    """Read one message; None if it is not one of ours to this number, or cannot be read."""
     sid, body, code = row.get("sid"), row.get("body"), row.get("error_code")
     if row.get("direction") != "outbound-api" or row.get("to") != number:
         return None

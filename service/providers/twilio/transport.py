@@ -1,10 +1,8 @@
 """The library's requests over our own HTTP session.
 
-twilio-python's own asynchronous transport ignores its time-out and its proxy, so this one takes its
-place. It promises one request for each call: no retry, no redirect followed, no log line. The status
-is the answer: anything but 2xx is raised as `TwilioRejected`, with the Retry-After that the library
-throws away, and a body that breaks off after the status counts as empty. Meaning is left to
-`twilio_errors`.
+twilio-python's asynchronous transport ignores its time-out and its proxy, so this one replaces it. Each call makes one
+request: no retry, no redirect, no log line. Any status but 2xx is raised as `TwilioRejected`, with the Retry-After that
+the library drops. A body that breaks off after the status counts as empty. What a refusal means is in `errors`.
 """
 
 import json
@@ -29,13 +27,13 @@ _LONGEST_PAUSE_SECONDS = 3600.0
 
 
 class TwilioConnector(aiohttp.TCPConnector):
-    """Makes as many connections as are asked for, and names what failed before one stood (`NOT_WRITTEN`).
+    """Makes connections without a limit, and raises `NOT_WRITTEN` if one could not be made.
 
-    aiohttp raises the same errors when a proxy closes at CONNECT as when Twilio closes after our request.
+    aiohttp raises the same errors if a proxy closes at CONNECT as if Twilio closes after our request.
     """
 
     def __init__(self) -> None:
-        # Endpoints and worker bound the calls, and a queue here would look like no connection.
+        # Endpoints and worker limit the calls, and a queue here would look like no connection.
         super().__init__(limit=0)
 
     async def connect(
@@ -44,7 +42,7 @@ class TwilioConnector(aiohttp.TCPConnector):
         traces: list[Any],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's signature
     ) -> Connection:
-        """Give a connection on which nothing of this request is written yet. Raises one of `NOT_WRITTEN`."""
+        """Return a connection on which nothing of this request is written yet. Raises one of `NOT_WRITTEN`."""
         try:
             return await super().connect(req, traces, timeout)
         except NOT_WRITTEN:
@@ -54,7 +52,7 @@ class TwilioConnector(aiohttp.TCPConnector):
 
 
 class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is untyped
-    """Sends what the library has composed."""
+    """Sends the requests that the library makes."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         super().__init__(logging.getLogger(__name__), is_async=True)
@@ -68,12 +66,12 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the library's signature; the session keeps the time
-        allow_redirects: bool = False,  # noqa: ARG002, FBT001, FBT002 - the library's signature; never, whatever it says
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the library's signature; the session has the time-out
+        allow_redirects: bool = False,  # noqa: ARG002, FBT001, FBT002 - the library's signature; redirects are never followed
     ) -> Response:
         """Make one request and return its 2xx answer.
 
-        Raises `TwilioRejected` for any other status, and what aiohttp raises when there is no answer.
+        Raises `TwilioRejected` for any other status, and what aiohttp raises if there is no answer.
         """
         sent_headers = dict(headers or {})
         if auth:
@@ -89,7 +87,7 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
 
 
 def form_of(fields: Mapping[str, str | int]) -> bytes:
-    """Write a form, quoted in C: aiohttp would make one that could be multipart, and quote it letter by letter."""
+    """Encode a form, in C: aiohttp's could be multipart, and is encoded in Python."""
     return URL.build(query=fields).raw_query_string.encode()
 
 
@@ -101,7 +99,7 @@ async def _read(answer: aiohttp.ClientResponse) -> str:
 
 
 def _error_code(text: str) -> int | None:
-    """Read the code of Twilio's own envelope or of an RFC 9457 problem: both call it `code`."""
+    """Read the code of Twilio's error or of an RFC 9457 problem: both call it `code`."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -111,14 +109,14 @@ def _error_code(text: str) -> int | None:
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After (RFC 9110 10.2.3), seconds or a date, at most an hour; None when it says nothing clear."""
+    """Read Retry-After (RFC 9110 10.2.3), seconds or a date, at most an hour; None if it is missing or unclear."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,18}", text):
         return min(float(text), _LONGEST_PAUSE_SECONDS)
     until = _moment(text)
     if until is None:
         return None
-    # Against the answer's own Date, where there is one: our clock may be wrong, the span between the two is not.
+    # Relative to the answer's own Date if there is one, because our clock may be wrong.
     since = _moment(headers.get("Date", "")) or datetime.now(UTC)
     return min(max((until - since).total_seconds(), 0.0), _LONGEST_PAUSE_SECONDS)
 
