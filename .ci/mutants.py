@@ -28,13 +28,13 @@ def check(ended: int, folder: Path, modules: list[str]) -> tuple[int, list[str]]
         return 1, [f"mutmut failed with status {ended}: see mutants.log"]
     failed, lines = not modules, []
     for module in modules:
-        is_noticing, said = judge_module(module, folder / f"{module}.meta")
+        is_noticing, said = check_module(module, folder / f"{module}.meta")
         failed |= not is_noticing
         lines += said
     return int(failed), lines
 
 
-def judge_module(module: str, meta: Path) -> tuple[bool, list[str]]:
+def check_module(module: str, meta: Path) -> tuple[bool, list[str]]:
     """Check one module by what mutmut noted of it: (whether enough was noticed, what to say)."""
     ended: dict[str, int | None] = json.loads(meta.read_text("utf-8"))["exit_code_by_key"] if meta.exists() else {}
     if not ended:

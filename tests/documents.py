@@ -30,11 +30,6 @@ def blocks(path, language):
     return [code for found, code in _BLOCK.findall(path.read_text("utf-8")) if found == language]
 
 
-def prose(path):
-    """Give the text of a page without code: no blocks, and nothing in backticks."""
-    return re.sub(r"`[^`\n]+`", "", _BLOCK.sub("", path.read_text("utf-8")))
-
-
 def anchors(path):
     """Give the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", _BLOCK.sub("", path.read_text("utf-8")), re.MULTILINE)

@@ -43,7 +43,7 @@ def refusal(**values):
     return str(refused.value)
 
 
-def test_every_kind_of_setting_can_stand_in_a_file(folder):
+def test_every_kind_of_setting_can_be_in_a_file(folder):
     """Secrets, lists of them, addresses, spans and switches are read from files named in either case, trimmed."""
     for name, text in {
         "otp_index_key": "an index key of a length that will do\n",

@@ -22,11 +22,11 @@ class Racer:
 
 async def race(racers):
     """Send all requests at once; give (status, JSON or None) of each, in order."""
-    lanes = await asyncio.gather(*(_line_up(racer) for racer in racers))
+    connections = await asyncio.gather(*(_line_up(racer) for racer in racers))
     await asyncio.sleep(0.1)  # the servers read what is there, and wait for one byte each
-    for (_, writer), racer in zip(lanes, racers, strict=True):
+    for (_, writer), racer in zip(connections, racers, strict=True):
         writer.write(_written(racer)[-1:])
-    return await asyncio.gather(*(_finish(reader, writer) for reader, writer in lanes))
+    return await asyncio.gather(*(_finish(reader, writer) for reader, writer in connections))
 
 
 async def _line_up(racer):

@@ -42,18 +42,18 @@ async def flooded(port, path):
         await flood.wait()
 
 
-async def seconds_of(lane, path):
+async def seconds_of(streams, path):
     """Ask on a connection; give how long that took."""
     began = time.perf_counter()
-    assert (await exchange(*lane, path))[0] == 200
+    assert (await exchange(*streams, path))[0] == 200
     return time.perf_counter() - began
 
 
 async def seconds_of_a_newcomer(port, path):
     """Connect and ask; give how long both took."""
     began = time.perf_counter()
-    async with connection(port) as lane:
-        await seconds_of(lane, path)
+    async with connection(port) as streams:
+        await seconds_of(streams, path)
     return time.perf_counter() - began
 
 

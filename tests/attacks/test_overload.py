@@ -40,13 +40,13 @@ async def send_raw(port, *chunks):
 @asynccontextmanager
 async def slow_sockets(port, beginnings):
     """Hold connections open that have begun a request and do not go on."""
-    lanes = [await asyncio.open_connection("127.0.0.1", port) for _ in beginnings]
+    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in beginnings]
     try:
-        for (_, writer), beginning in zip(lanes, beginnings, strict=True):
+        for (_, writer), beginning in zip(connections, beginnings, strict=True):
             writer.write(beginning)
         yield
     finally:
-        for _, writer in lanes:
+        for _, writer in connections:
             writer.transport.abort()
 
 

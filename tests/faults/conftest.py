@@ -22,12 +22,12 @@ def own_redis(tmp_path):
 
 @pytest.fixture
 def pending(redis):
-    """Give `Pending`: what the shared Redis says is pending to Twilio."""
-    return Owed(redis)
+    """Give the outbox: `pending()` reads what the shared Redis says is pending."""
+    return Outbox(redis)
 
 
-class Owed:
-    """The entries of all partitions."""
+class Outbox:
+    """The entries of the outbox in all partitions."""
 
     def __init__(self, redis):
         self._redis = redis

@@ -103,8 +103,8 @@ async def test_beyond_the_bound_a_caller_is_served_and_a_stranger_is_closed(star
     async with AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(connection(port)) for _ in range(20)]
         for _ in range(8):
-            lane = await stack.enter_async_context(connection(port))
-            assert (await exchange(*lane))[0] == 200
+            streams = await stack.enter_async_context(connection(port))
+            assert (await exchange(*streams))[0] == 200
         async with asyncio.timeout(5):
             assert [await reader.read() for reader, _ in silent] == [b""] * 20
         assert (await exchange(*await stack.enter_async_context(connection(port))))[0] == 200

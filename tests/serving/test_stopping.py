@@ -36,8 +36,8 @@ def lives(pid):
 async def is_ready(port):
     """Ask /readyz on a connection of its own; give its status, or None when nobody listens."""
     try:
-        async with connection(port) as lane:
-            return (await exchange(*lane, "/readyz"))[0]
+        async with connection(port) as streams:
+            return (await exchange(*streams, "/readyz"))[0]
     except OSError:
         return None
 

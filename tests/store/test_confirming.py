@@ -381,18 +381,18 @@ async def test_a_wake_during_a_claim_is_not_lost(stores, gate, eventually, momen
     store = Meanwhile(stores.confirmations)
     worker = _worker(SimpleNamespace(confirmations=store), gate, [], in_flight=1, poll_seconds=60)
 
-    async def owe_another():
+    async def enqueue_another():
         await _enqueueing(stores, NUMBERS[0])
         worker.wake(partition_of((await _enqueueing(stores, NUMBERS[0])).id))
 
     await _enqueueing(stores, NUMBERS[0])
     if moment == "claim":
-        store.happens = owe_another
+        store.happens = enqueue_another
     running = asyncio.create_task(worker.run())
     async with gate:
         assert await eventually(lambda: gate.at_once == 1)
         if moment == "busy":
-            await owe_another()
+            await enqueue_another()
     assert await eventually(lambda: _is_paid(stores))
     worker.stop()
     await running

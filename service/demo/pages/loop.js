@@ -28,7 +28,7 @@ function takeRecord(seen) {
   show();
 }
 
-function takeOwed(seen) {
+function takePending(seen) {
   if (seen.partition !== followed?.at(3)) return; // the first digit of an id is its partition
   pending = seen.sids;
   show();
@@ -140,7 +140,7 @@ let stream = null;
 function listen() {
   stream = new EventSource(`/demo/window${followed ? `?verification=${followed}` : ""}`);
   stream.addEventListener("record", (event) => takeRecord(JSON.parse(event.data)));
-  stream.addEventListener("pending", (event) => takeOwed(JSON.parse(event.data)));
+  stream.addEventListener("pending", (event) => takePending(JSON.parse(event.data)));
   stream.addEventListener("message", (event) => event.data && takeMessage(JSON.parse(event.data)));
 }
 
