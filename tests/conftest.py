@@ -19,7 +19,6 @@ import aiohttp
 import pytest
 import redis as redis_py
 import redis.asyncio
-import uvicorn
 
 from service import parts
 from service.app import create_app, open_redis
@@ -157,14 +156,10 @@ def _eventually():
 
 
 @asynccontextmanager
-async def serving(app, *, listener=None, protocol="httptools"):
+async def serving(app, *, listener=None, protocol=HttpProtocol):
     """Serve an ASGI application on a loopback port in this event loop; give its URL."""
     listener = listener or free_listener()
-    config = uvicorn.Config(
-        app, http=protocol, lifespan="on", log_level="error", access_log=False,
-        server_header=False, proxy_headers=False, timeout_graceful_shutdown=2,
-    )  # fmt: skip
-    server = Server(config)
+    server = Server(app, protocol=protocol, log_level="error", timeout_graceful_shutdown=2)
     server.capture_signals = _no_signals  # the test runner keeps its own
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:

@@ -8,9 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Annotated
 
 import typer
-import uvicorn
 import uvloop
-from uvicorn.config import STARTUP_FAILURE
 
 from service.app import open_redis
 from service.cli.console import refuse
@@ -20,7 +18,7 @@ from service.core.event_log import EventLog
 from service.demo import run_demo
 from service.descriptors import raise_limit, sandbox_connections
 from service.embedded.server import embedded_valkey
-from service.http_server import Connections, Server
+from service.http_server import STARTUP_FAILURE, Connections, Server
 from service.listening import listen
 from service.logs.dropped_lines import counting_dropped_lines
 from service.logs.event_log import open_event_log
@@ -127,15 +125,8 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     typer.echo(f"TWILIO_AUTH_TOKEN={account.auth_token}")
     typer.echo(f"TWILIO_FROM={account.pool_number}")
     typer.echo(f"Messages: http://{host}:{port}/_/messages", err=True)
-    config = uvicorn.Config(
-        create_sandbox(account, Connections(sandbox_connections())),
-        http=DroppingProtocol,
-        proxy_headers=False,
-        access_log=False,
-        log_level="warning",
-        log_config=None,
-    )
-    Server(config).run(sockets=[listener])  # it raises the signal that ended it again
+    server = Server(create_sandbox(account, Connections(sandbox_connections())), protocol=DroppingProtocol)
+    server.run(sockets=[listener])  # it raises the signal that ended it again
 
 
 def _warn(settings: Settings, event_log: EventLog) -> None:

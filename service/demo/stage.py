@@ -14,7 +14,6 @@ from pathlib import Path
 
 import aiohttp
 import typer
-import uvicorn
 from starlette.routing import BaseRoute, Mount
 
 from service.app import create_app, open_redis
@@ -100,19 +99,8 @@ class _Server(Server):
 async def _serving(
     settings: Settings, routes: list[BaseRoute], listeners: list[socket.socket]
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    server = _Server(
-        uvicorn.Config(
-            create_app(settings, routes=routes),
-            http=DroppingProtocol,
-            lifespan="on",
-            log_level="warning",
-            log_config=None,  # what it says goes where the command has `logging` go
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=3,
-        )
-    )
+    app = create_app(settings, routes=routes)
+    server = _Server(app, protocol=DroppingProtocol, timeout_graceful_shutdown=3)
     task = asyncio.create_task(server.serve(sockets=listeners))
     try:
         while not server.started:

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.core.event_log import EventLog
 from service.http.direct_router import DirectRouter, Handler
 from service.http.problems import HttpProblem
-from service.http.request import REQUEST, Request, request_of
+from service.http.request import REQUEST, UNMATCHED, Request, request_of
 from service.http.response import problem_response, raw_response, secured, send_response
 from service.http.route import ended_early
 from service.http_server import Connections, DirectApplication, DirectHandler, RawResponse, RequestView
@@ -115,7 +115,7 @@ class RequestMiddleware(DirectApplication):
     def error_response(self, status: int) -> RawResponse:
         """Respond to a request that the server refuses, before anything is known of it."""
         request_id, code = _new_request_id(), _SERVER_ERRORS[status]
-        self._write_line("unknown", request_id, status, self._clock(), {"problem": code})
+        self._write_line("unknown", request_id, status, self._clock(), {"route": UNMATCHED, "problem": code})
         return raw_response(problem_response(HttpProblem(code)), request_id)
 
     def _log(self, request: Request, request_id: bytes, status: int, started: float) -> None:
@@ -133,7 +133,7 @@ class RequestMiddleware(DirectApplication):
             method=method,
             status=status,
             duration_ms=round((self._clock() - started) * 1000, 2),
-            **{"route": "unmatched", **fields},
+            **fields,
         )
 
 

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope
 
 from service.logs.tracebacks import kind_and_place
 
+UNMATCHED = "unmatched"  # what the log shows instead of a route's path
 REQUEST = "service.http.request"  # the key of the request in the ASGI scope
 
 
@@ -56,7 +57,7 @@ class Request:
         self.client = client
         self.receive = receive
         self.whole_body = whole_body
-        self.log: dict[str, Any] = {}  # fields of its line in the request log
+        self.log: dict[str, Any] = {"route": UNMATCHED}  # fields of its line in the request log
 
     def fails(self, failure: Exception) -> None:
         """Note an unexpected exception for the log: its kind and place, since its text may hold a secret."""

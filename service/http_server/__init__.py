@@ -1,25 +1,28 @@
 """The HTTP/1.1 server of `serve`, the demo and the simulator: uvicorn with limits on requests and connections.
 
-    protocol        one connection: uvicorn's protocol, one request at a time
+    server          the server, for whatever serves HTTP here
+    protocol        one connection, one request at a time
     exchange        one request and its response
-    server          uvicorn's server, accepting connections in our way
-    acceptor        accepts the connections of one listening socket
-    connections     how many may be open, which one is closed for a new one, and draining
-    clock           time-outs of one connection
     request_parser  parses requests with httptools, never past the end of a request
+    clock           the time-outs of one connection
+    connections     how many may be open, which one is closed for a new one, and draining
+    acceptor        accepts the connections of one listening socket
     application     what an application may offer besides ASGI: direct responses, and error responses
+    uvicorn_parts   all that is used of uvicorn, most of it private
 
-It knows nothing of the service. Give `HttpProtocol` to uvicorn's `Config` as `http=`, and that to `Server`.
-`protocol`, `exchange` and `server` use private parts of uvicorn, and nothing else does.
+It knows nothing of the service:
+
+    await Server(app).serve(sockets=[listener])
 """
 
 from service.http_server.application import DirectApplication, DirectHandler, RawResponse, RequestView
 from service.http_server.connections import Connections
 from service.http_server.protocol import HttpProtocol
 from service.http_server.server import Server
+from service.http_server.uvicorn_parts import STARTUP_FAILURE
 
 __all__ = [
-    "Answer",
+    "STARTUP_FAILURE",
     "Connections",
     "DirectApplication",
     "DirectHandler",

@@ -1,7 +1,6 @@
 """One request and its response: uvicorn's cycle, a direct way beside ASGI, and how a response is written.
 
-It uses private parts of uvicorn; `tests/http_server/test_uvicorn.py` fails when they change. When a request begins,
-which connection it came on and what follows it are left to `protocol`.
+When a request begins, on which connection, and what follows it, is left to `protocol`.
 """
 
 import asyncio
@@ -9,11 +8,9 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-
 from service.http_server.application import DirectHandler, RawResponse, ServerHeaders
 from service.http_server.request_parser import Head
+from service.http_server.uvicorn_parts import STATUS_LINE, FlowControl, HttpToolsProtocol, RequestResponseCycle
 
 _SERVER_LINES = ServerHeaders()
 _DISCONNECT = {"type": "http.disconnect"}

@@ -1,7 +1,5 @@
 """One connection: uvicorn's protocol, one request at a time, with limits on bytes and time.
 
-It uses private parts of uvicorn; `tests/http_server/test_uvicorn.py` fails when they change.
-
 The bytes after a request stay unparsed, with reading paused, until the request is answered. So each response is
 complete before the next request is looked at, and pipelined requests cost no more than one request at a time.
 
@@ -14,11 +12,9 @@ connection ends.
 
 import asyncio
 from collections.abc import MutableMapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
-
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.http_server.application import DirectApplication, RawResponse
 from service.http_server.clock import Clock
@@ -26,6 +22,7 @@ from service.http_server.connections import Connections
 from service.http_server.exchange import Exchange, Flow, scope_of, written
 from service.http_server.request_parser import Head, Refused, RequestParser
 from service.http_server.unread import unread_bytes
+from service.http_server.uvicorn_parts import HIGH_WATER_LIMIT, HttpToolsProtocol
 
 _NO_PLACE = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _LAST_SECONDS = 1.0  # for a request that is on its way when the server ends
@@ -206,7 +203,7 @@ class HttpProtocol(HttpToolsProtocol):
         elif not unread_bytes(self.transport):
             self._is_over = True
             self._clock.lingers()
-            self.transport.write_eof()
+            self._write_eof()
 
     def _close_once_read(self) -> None:
         self.transport.close()
@@ -245,4 +242,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._clock.lingers()
         self.flow.is_held = False
         self.flow.resume_reading()
-        self.transport.write_eof()
+        self._write_eof()
+
+    def _write_eof(self) -> None:
+        with suppress(OSError):  # asyncio raises it if the client has just reset the connection; uvloop does not
+            self.transport.write_eof()

@@ -1,33 +1,48 @@
-"""uvicorn's server with an accept loop of our own (`acceptor`): the server of `serve`, the demo and the simulator.
+"""The server: uvicorn's, with an accept loop of its own (`acceptor`) and the options that all uses share.
 
-Of uvicorn's `Server` it overrides `startup` and `shutdown`, and uses `servers`, `server_state`, `lifespan` and the
-arguments of a protocol class. That is no documented interface, so `pyproject.toml` has an upper bound.
+`serve`, the demo, the simulator and the tests run this server, so all serve the same protocol.
 """
 
 import asyncio
 import socket
+from typing import Any
 
-import uvicorn
+from starlette.types import ASGIApp
 
 from service.http_server.acceptor import Acceptor
+from service.http_server.protocol import HttpProtocol
+from service.http_server.uvicorn_parts import Config, UvicornServer
+
+# Without `log_config`, uvicorn's own lines go where the process has `logging` send them.
+_OPTIONS: dict[str, Any] = {
+    "lifespan": "on",
+    "log_level": "warning",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+}
 
 
-class Server(uvicorn.Server):
-    """Serves on sockets that are bound already."""
+class Server(UvicornServer):
+    """Serves an application on sockets that are bound already. `options` are those of `uvicorn.Config`."""
 
     servers: list[Acceptor]  # type: ignore[assignment] # uvicorn closes them, and waits until they are closed
+
+    def __init__(self, app: ASGIApp, *, protocol: type[HttpProtocol] = HttpProtocol, **options: Any) -> None:
+        super().__init__(Config(app, http=protocol, **{**_OPTIONS, **options}))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections."""
         await super().startup([])  # with sockets, uvicorn would have the event loop accept
-        bound = getattr(self.config.loaded_app, "connections", None)
+        limits = getattr(self.config.loaded_app, "connections", None)
         self.servers = [
-            Acceptor(one, self.config.backlog, self._new_protocol, self.server_state.connections, bound)
+            Acceptor(one, self.config.backlog, self._new_protocol, self.server_state.connections, limits)
             for one in sockets or ()
         ]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more; then end as uvicorn does, which ends the connections that it knows."""
+        """Accept no more connections, then end as uvicorn does."""
         for server in self.servers:
             server.close()
             await server.wait_closed()

@@ -11,9 +11,9 @@ hide a fault.
     sandbox.faults.plan(FaultPlan(endpoint="feedback", kind="500", count=3))
     await sandbox.aclose()                            # a parent that mounts it closes it; served alone it closes itself
 
-Serve it with `uvicorn.Config(sandbox, http=DroppingProtocol)`: only then can `hang`, `reset` and `lost_answer` end a
-connection without a byte; under any other protocol the client sees a broken 200 instead. Addresses: Twilio's under
-`/2010-04-01/`, the test interface under `/_/` (see `inspection`), the virtual phone at `/phone`.
+Serve it with `http_server.Server(sandbox, protocol=DroppingProtocol)`: only then can `hang`, `reset` and `lost_answer`
+end a connection without a byte; under any other protocol the client sees a broken 200 instead. Addresses: Twilio's
+under `/2010-04-01/`, the test interface under `/_/` (see `inspection`), the virtual phone at `/phone`.
 
 The demo borrows its ways with pages and streams (`page_routes`, `end_at_shutdown`) and its style sheet.
 

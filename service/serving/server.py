@@ -15,13 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-
 from service.app import create_app
 from service.config.settings import Settings
 from service.core.event_log import EventLog
-from service.http_server import HttpProtocol
+from service.http_server import STARTUP_FAILURE, HttpProtocol
 from service.http_server import Server as HttpServer
 from service.serving.closing import accept_the_last
 
@@ -50,19 +47,10 @@ class Server(HttpServer):
     ) -> None:
         app = create_app(settings, event_log=event_log)
         super().__init__(
-            uvicorn.Config(
-                app,
-                http=HttpProtocol,
-                lifespan="on",
-                backlog=_BACKLOG,
-                access_log=False,
-                log_level="warning",
-                log_config=None,  # leave the configuration of `logging` as it is
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=settings.otp_keep_alive,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+            app,
+            backlog=_BACKLOG,
+            timeout_keep_alive=settings.otp_keep_alive,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._connections = app.connections
         self._drain_seconds = settings.otp_drain_seconds

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 
 import aiohttp
 import redis
-import uvicorn
 from results import Budget, save
 from starlette.routing import Mount
 
@@ -25,6 +24,8 @@ from service.app import create_app, open_redis
 from service.config.settings import load_settings
 from service.embedded.server import embedded_valkey
 from service.http.authentication import key_digest
+from service.http_server import Server
+from service.listening import listen
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.store.ledgers import RedisApiKeys
 
@@ -99,13 +100,9 @@ async def main(redis_url):
     particulars = {"name": "bench", "scopes": ["verifications"], "created_at": datetime.now(UTC).isoformat()}
     async with open_redis(settings) as scripts:
         await RedisApiKeys(scripts).add(key_digest(KEY), particulars)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings, routes=[Mount("/sandbox", sandbox)]),
-            port=SERVICE_PORT, http=DroppingProtocol, log_level="error", access_log=False,
-        )
-    )  # fmt: skip
-    running = asyncio.create_task(server.serve())
+    app = create_app(settings, routes=[Mount("/sandbox", sandbox)])
+    server = Server(app, protocol=DroppingProtocol, log_level="error")
+    running = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", SERVICE_PORT)]))
     while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way
         await asyncio.sleep(0.01)
     monitor = Monitor(redis_url)

@@ -5,7 +5,6 @@ import contextlib
 import json
 
 import pytest
-import uvicorn
 
 from service.http_server import DirectApplication, HttpProtocol, RawResponse
 from service.http_server import Server as HttpServer
@@ -88,10 +87,10 @@ SERVERS = {
 @contextlib.asynccontextmanager
 async def serving(protocol, application, **options):
     """Serve an application under a protocol in this event loop; give the port."""
-    quiet = {"lifespan": "off", "log_config": None, "access_log": False, "proxy_headers": False, "date_header": False}
+    quiet = {"lifespan": "off", "log_level": "info", "date_header": False}
     listener = free_listener()
     port = listener.getsockname()[1]
-    server = HttpServer(uvicorn.Config(application, http=protocol, **(quiet | options)))
+    server = HttpServer(application, protocol=protocol, **(quiet | options))
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way

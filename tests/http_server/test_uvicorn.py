@@ -1,20 +1,26 @@
-"""What `http_server` leans on in uvicorn and httptools, so that a new release of either is noticed here first."""
+"""What `http_server` uses of uvicorn and httptools: a new version that changes it fails here first."""
 
 import ast
 import inspect
+import re
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 import httptools
 import pytest
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.http_server.uvicorn_parts import (
+    FlowControl,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+    UvicornServer,
+)
 
 ROOT = Path(__file__).parents[2]
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n"
 
-# Of each of uvicorn's methods that ours stand in for: the attributes of `self` that it uses.
+# For each method of uvicorn that ours call or replace: the attributes of `self` that it uses.
 USED = {
     HttpToolsProtocol.connection_made: "connections transport flow server client scheme logger",
     HttpToolsProtocol.connection_lost: "connections logger client cycle flow transport _unset_keepalive_if_required "
@@ -32,19 +38,26 @@ USED = {
     "message_event on_response",
     FlowControl.resume_reading: "read_paused _transport",
     FlowControl.pause_reading: "read_paused _transport",
+    UvicornServer.startup: "_log_started_message config lifespan server_state servers started",
+    UvicornServer.shutdown: "_wait_tasks_to_complete config force_exit lifespan server_state servers",
+    UvicornServer._serve: "config lifespan main_loop should_exit shutdown started startup",
+    UvicornServer.main_loop: "on_tick",
+    UvicornServer.on_tick: "config last_notified limit_max_requests server_state should_exit",
+    UvicornServer.capture_signals: "_captured_signals handle_exit",
+    UvicornServer.handle_exit: "_captured_signals force_exit should_exit",
 }
 
 
 @pytest.mark.parametrize("method", USED, ids=lambda method: method.__qualname__)
 def test_uvicorns_methods_use_what_they_used(method):
-    """A method of uvicorn that we call or replace uses the same parts of its object as when we read it."""
+    """A method of uvicorn that ours call or replace uses the attributes that it used when ours was written."""
     body = ast.walk(ast.parse(inspect.cleandoc("\n" + inspect.getsource(method))))
     used = {node.attr for node in body if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "self"}
     assert used == set(USED[method].split())
 
 
 def test_an_exchange_is_made_of_what_we_give():
-    """Uvicorn's cycle takes the arguments that the protocol gives it, and no others."""
+    """Uvicorn's cycle has the parameters that the protocol passes, and no others."""
     assert list(inspect.signature(RequestResponseCycle.__init__).parameters)[1:] == [
         "scope", "transport", "flow", "logger", "access_logger", "access_log", "default_headers", "message_event",
         "expect_100_continue", "keep_alive", "on_response",
@@ -52,7 +65,7 @@ def test_an_exchange_is_made_of_what_we_give():
 
 
 def test_an_exchange_asks_its_transport_for_three_things():
-    """The protocol stands in for the transport of a cycle: it has `write`, `is_closing` and `close`."""
+    """A cycle uses `write`, `is_closing` and `close` of its transport, which the protocol replaces."""
     nodes = ast.walk(ast.parse(inspect.getsource(RequestResponseCycle)))
     asked = {
         node.attr
@@ -63,7 +76,7 @@ def test_an_exchange_asks_its_transport_for_three_things():
 
 
 def test_httptools_ends_a_request_to_upgrade_with_its_head():
-    """The parser says that such a request is complete, and stops behind its head: this is what we work around."""
+    """The parser reports such a request as complete after its head; `request_parser` works around this."""
 
     class Events:
         def __init__(self):
@@ -89,9 +102,19 @@ def test_httptools_ends_a_request_to_upgrade_with_its_head():
 
 
 @pytest.mark.parametrize("package", ["uvicorn", "httptools"])
-def test_a_release_that_nobody_has_looked_at_is_not_installed(package):
-    """pyproject.toml ends below the next minor release of what we lean on, and that is what runs here."""
+def test_an_untried_minor_release_is_not_installed(package):
+    """The upper bound in pyproject.toml is the next minor release, and the installed version is below it."""
     needs = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     [need] = [need for need in needs if need.startswith(package)]
     major, minor = version(package).split(".")[:2]
     assert need == f"{package}>={major}.{minor},<{major}.{int(minor) + 1}"
+
+
+def test_uvicorn_is_imported_in_one_module():
+    """No module of the service but `uvicorn_parts` imports uvicorn, so all that is used of it stands there."""
+    importing = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "service").rglob("*.py")
+        if re.search(r"^\s*(import|from) uvicorn\b", path.read_text(), re.MULTILINE)
+    }
+    assert importing == {"service/http_server/uvicorn_parts.py"}

