@@ -14,7 +14,7 @@ The log line has the route's template instead of the path, which may contain ids
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from starlette.requests import ClientDisconnect
@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.core.event_log import EventLog
 from service.http.direct_router import DirectRouter, Handler
 from service.http.problems import HttpProblem
-from service.http.request import REQUEST, UNMATCHED, Request, request_of
+from service.http.request import REQUEST, Request, request_of, unknown_request
 from service.http.response import problem_response, raw_response, secured, send_response
 from service.http.route import ended_early
 from service.http_server import Connections, DirectApplication, DirectHandler, RawResponse, RequestView
@@ -114,26 +114,23 @@ class RequestMiddleware(DirectApplication):
 
     def error_response(self, status: int) -> RawResponse:
         """Respond to a request that the server refuses, before anything is known of it."""
-        request_id, code = _new_request_id(), _SERVER_ERRORS[status]
-        self._write_line("unknown", request_id, status, self._clock(), {"route": UNMATCHED, "problem": code})
+        request, request_id = unknown_request(), _new_request_id()
+        request.log["problem"] = code = _SERVER_ERRORS[status]
+        self._log(request, request_id, status, self._clock())
         return raw_response(problem_response(HttpProblem(code)), request_id)
 
     def _log(self, request: Request, request_id: bytes, status: int, started: float) -> None:
         if request.failure is not None:
             self._event_log("unexpected_error", request_id=request_id.decode(), **request.failure)
-        if request.path not in _QUIET:
-            self._write_line(request.method, request_id, status, started, request.log)
-
-    def _write_line(
-        self, method: str, request_id: bytes, status: int, started: float, fields: Mapping[str, object]
-    ) -> None:
+        if request.path in _QUIET:
+            return
         self._event_log(
             "request",
             request_id=request_id.decode(),
-            method=method,
+            method=request.method,
             status=status,
             duration_ms=round((self._clock() - started) * 1000, 2),
-            **fields,
+            **request.log,
         )
 
 

@@ -9,7 +9,6 @@ from starlette.types import Receive, Scope
 
 from service.logs.tracebacks import kind_and_place
 
-UNMATCHED = "unmatched"  # what the log shows instead of a route's path
 REQUEST = "service.http.request"  # the key of the request in the ASGI scope
 
 
@@ -57,7 +56,7 @@ class Request:
         self.client = client
         self.receive = receive
         self.whole_body = whole_body
-        self.log: dict[str, Any] = {"route": UNMATCHED}  # fields of its line in the request log
+        self.log: dict[str, Any] = {"route": "unmatched"}  # fields of its line in the request log
 
     def fails(self, failure: Exception) -> None:
         """Note an unexpected exception for the log: its kind and place, since its text may hold a secret."""
@@ -104,3 +103,13 @@ def request_of(scope: Scope, receive: Receive) -> Request:
         client=scope.get("client"),
         receive=receive,
     )
+
+
+def unknown_request() -> Request:
+    """Make a request of which nothing is known, since the server could not read it."""
+    scope = {"method": "unknown", "path": "", "headers": ()}
+    return request_of(scope, _no_body)
+
+
+async def _no_body() -> Any:
+    raise AssertionError("the body of an unknown request is never read")

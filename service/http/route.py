@@ -56,7 +56,7 @@ class DirectRoute(APIRoute):
         **described: Any,
     ) -> None:
         self.access = access
-        self.wire = wire
+        self.wire, self._parse, self._render = wire, wire.parse, wire.render
         self.problems = problems
         self.max_body_bytes = max_body_bytes
         self.in_flight_share = in_flight_share
@@ -94,9 +94,9 @@ class DirectRoute(APIRoute):
         if self.body_model is bytes:
             arguments[self._body_name] = request.body
         elif self.body_model is not None:
-            arguments[self._body_name] = self.wire.parse(self.body_model, request.body)
+            arguments[self._body_name] = self._parse(self.body_model, request.body)
         elif request.body:
-            self.wire.parse(NoFields, request.body)
+            self._parse(NoFields, request.body)
         if self.in_flight_share is None:
             result = await self._endpoint(**arguments)
         else:
@@ -107,7 +107,7 @@ class DirectRoute(APIRoute):
                 load_shedding.release()
         if isinstance(result, Response):
             return result
-        return self.wire.render(result, self.status_code or 200)
+        return self._render(result, self.status_code or 200)
 
     async def _read_body(self, request: Request) -> bytes:
         """Read a body of the wire's type, up to the limit, whatever Content-Length says.
