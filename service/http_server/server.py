@@ -5,13 +5,14 @@
 
 import asyncio
 import socket
-from typing import Any
-
-from starlette.types import ASGIApp
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from service.http_server.acceptor import Acceptor
 from service.http_server.protocol import HttpProtocol
 from service.http_server.uvicorn_parts import Config, UvicornServer
+
+Application: TypeAlias = Callable[..., Awaitable[None]]  # in ASGI
 
 # Without `log_config`, uvicorn's own lines go where the process has `logging` send them.
 _OPTIONS: dict[str, Any] = {
@@ -29,7 +30,7 @@ class Server(UvicornServer):
 
     servers: list[Acceptor]  # type: ignore[assignment] # uvicorn closes them, and waits until they are closed
 
-    def __init__(self, app: ASGIApp, *, protocol: type[HttpProtocol] = HttpProtocol, **options: Any) -> None:
+    def __init__(self, app: Application, *, protocol: type[HttpProtocol] = HttpProtocol, **options: Any) -> None:
         super().__init__(Config(app, http=protocol, **{**_OPTIONS, **options}))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
