@@ -90,18 +90,10 @@ class TwilioGateway:
 
         Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
         """
-        fields: dict[str, str | int] = {
-            "To": message.to,
-            "Body": message.body,
-            "ValidityPeriod": message.validity_seconds,
-            "Attempt": message.send_number,
-        }
-        if self._account.public_url:
-            fields["StatusCallback"] = self._status_callback(message, self._account.public_url)
         try:
             # Not `messages.create_async`: it parses the whole answer, of which we read two words.
             answer = await self._client.api.v2010.request_async(
-                "POST", self._messages + ".json", data=self._fields_of_all + form_of(fields)
+                "POST", self._messages + ".json", data=self._fields_of_all + form_of(self._fields_of(message))
             )
             created = from_json(answer.text)
         except Exception as fault:  # noqa: BLE001 - every failure is translated to one of three kinds
@@ -153,6 +145,18 @@ class TwilioGateway:
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             return f"{place} gave no answer ({type(fault).__name__}): check the network, the proxy and the base URL."
         return None
+
+    def _fields_of(self, message: OutgoingMessage) -> dict[str, str | int]:
+        """Write the fields of one message; those that all share come first (`_fields_of_all`)."""
+        fields: dict[str, str | int] = {
+            "To": message.to,
+            "Body": message.body,
+            "ValidityPeriod": message.validity_seconds,
+            "Attempt": message.send_number,
+        }
+        if self._account.public_url:
+            fields["StatusCallback"] = self._status_callback(message, self._account.public_url)
+        return fields
 
     @staticmethod
     def _status_callback(message: OutgoingMessage, public_url: str) -> str:
