@@ -90,10 +90,10 @@ async def test_a_freeze_within_a_load_is_a_503_at_worst(start, own_redis):
 
 
 @pytest.mark.parametrize("fault", ["deaf", "cut"])
-async def test_a_redis_behind_a_broken_wire_is_a_503(start, own_redis, eventually, fault):
+async def test_a_redis_behind_a_broken_proxy_is_a_503(start, own_redis, eventually, fault):
     """F5: answers swallowed or connections reset: all endpoints say 503 in time, never approved; then it recovers."""
-    async with Proxy(own_redis.port) as wire:
-        running = await start(redis_url=wire.url)
+    async with Proxy(own_redis.port) as proxy:
+        running = await start(redis_url=proxy.url)
         issued = await running.issue()
         [code] = running.codes()
         one = f"/v1/verifications/{issued['id']}"
@@ -101,17 +101,17 @@ async def test_a_redis_behind_a_broken_wire_is_a_503(start, own_redis, eventuall
             ("GET", one, None), ("POST", one + "/verify", {"code": code}), ("POST", one + "/resend", None),
             ("POST", one + "/cancel", None), ("POST", "/v1/verifications", {"to": "+12025550123"}),
         ]  # fmt: skip
-        wire.deaf = True
+        proxy.drops_replies = True
         calls = [asyncio.create_task(timed(running.call(*endpoint))) for endpoint in endpoints]
         if fault == "cut":
             await asyncio.sleep(0.05)
-            wire.cut()
+            proxy.cut()
         answers = await asyncio.gather(*calls)
         assert {status for status, _, _ in answers} == {503}
         assert max(seconds for _, _, seconds in answers) < LONGEST_ANSWER_SECONDS
         assert (await running.call("GET", "/livez"))[0] == 200
-        wire.deaf = False
-        wire.cut()
+        proxy.drops_replies = False
+        proxy.cut()
 
         async def is_back():
             return (await running.call("GET", one))[0] == 200

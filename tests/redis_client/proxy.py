@@ -1,11 +1,11 @@
-"""A faulty wire between client and server: it can delay, go deaf, cut and speak TLS, and it counts."""
+"""A TCP proxy in front of a server: it delays, drops replies, cuts connections, adds TLS, and counts."""
 
 import asyncio
 import contextlib
 
 
 class Proxy:
-    """Forward TCP on loopback; `deaf` throws the server's answers away, `cut` ends all connections."""
+    """Forward TCP on loopback; `drops_replies` discards what the server sends, `cut` ends all connections."""
 
     def __init__(self, port, *, tls=None):
         self._server_port = port
@@ -13,7 +13,7 @@ class Proxy:
         self._writers = []
         self._tasks = set()
         self.delay_seconds = 0.0
-        self.deaf = False
+        self.drops_replies = False
         self.connections = 0
         self.chunks = 0
 
@@ -39,13 +39,13 @@ class Proxy:
         self._tasks.add(asyncio.current_task())
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
         self._writers += [writer, server_writer]
-        await asyncio.gather(self._forward(reader, server_writer), self._forward(server_reader, writer, answers=True))
+        await asyncio.gather(self._forward(reader, server_writer), self._forward(server_reader, writer, replies=True))
 
-    async def _forward(self, reader, writer, *, answers=False):
+    async def _forward(self, reader, writer, *, replies=False):
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 20):
-                self.chunks += not answers
+                self.chunks += not replies
                 await asyncio.sleep(self.delay_seconds)
-                if not (answers and self.deaf):
+                if not (replies and self.drops_replies):
                     writer.write(data)
         writer.transport.abort()

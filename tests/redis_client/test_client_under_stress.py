@@ -1,6 +1,6 @@
-"""What speed endangers, all at once: callers who give up while connections, scripts, slots and servers come and go.
+"""The client under load: callers cancel while connections are lost, scripts flushed, slots moved and servers killed.
 
-Each call marks a key of its own: the answer tells whose it is, and the key tells how often it ran.
+Each command increments a key of its own: the reply identifies the command, and the key counts how often it ran.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ def patient(url):
 @pytest.fixture
 def node(tmp_path):
     with server(tmp_path / "redis") as running:
-        running.admin.script_load(MARK.text)  # who is cancelled would not come back from NOSCRIPT to run it
+        running.admin.script_load(MARK.text)  # a command cancelled at NOSCRIPT would not run
         yield running
 
 
@@ -56,8 +56,8 @@ def mark(redis, n, key="{x}%d"):
     return asyncio.create_task(redis.run(MARK, [key % n], [n]))
 
 
-def assert_each_for_itself(results, ran, *failures):
-    """See that every answer is the caller's own, of the only run, that nothing ran twice, and who has had none."""
+def assert_own_replies(results, ran, *failures):
+    """Assert that each reply belongs to its caller, that nothing ran twice, and which errors occurred."""
     expected = (list, asyncio.CancelledError, *failures)
     assert [result for result in results if not isinstance(result, expected)] == []
     assert kinds(results) == set(expected)
@@ -69,31 +69,31 @@ def assert_each_for_itself(results, ran, *failures):
 
 
 def runs(admin, count, key="{x}%d"):
-    """Tell how often each call has run."""
+    """Return how often each command ran."""
     return [times or 0 for times in admin.mget([key % n for n in range(count)])]
 
 
 @contextlib.contextmanager
-def again_and_again(step):
-    """Repeat a step in a thread of its own until the block ends; give the list of what it returned."""
-    told, ended = [], threading.Event()
+def repeating(step):
+    """Repeat a step in a thread until the block ends; yield the list of its results."""
+    results, ended = [], threading.Event()
 
     def repeat():
         while not ended.is_set():
-            told.append(step())
+            results.append(step())
             time.sleep(0.001)
 
     thread = threading.Thread(target=repeat)
     thread.start()
     try:
-        yield told
+        yield results
     finally:
         ended.set()
         thread.join()
 
 
-async def test_connections_lost_in_the_middle_of_a_storm_of_cancellations_shift_no_reply(node):
-    """While callers give up and connections end under batches that ran unheard, each has its own reply or an error."""
+async def test_connections_lost_among_many_cancellations_shift_no_reply(node):
+    """While callers cancel and connections are lost, each command gets its own reply or an error."""
     draw = random.Random(3)
     async with Proxy(node.port) as proxy, patient(proxy.url) as redis:
         await redis.ping()
@@ -104,28 +104,28 @@ async def test_connections_lost_in_the_middle_of_a_storm_of_cancellations_shift_
             for task in draw.sample(calls[-200:], min(len(calls), 10)):
                 task.cancel()
             if wave % 20 == 10:
-                proxy.deaf = True  # what goes out from now on runs, and nobody hears of it
+                proxy.drops_replies = True  # Redis runs what is written from now on, and its replies are lost
             if wave % 20 == 14:
                 await asyncio.sleep(0.005)
                 proxy.cut()
-                proxy.deaf = False
+                proxy.drops_replies = False
         results = await outcomes(calls)
         assert await redis.command("ECHO", "in step") == b"in step"
         assert proxy.connections == 7
         assert not any(redis._nodes._queues())
     ran = runs(node.admin, len(calls))
-    assert_each_for_itself(results, ran, RedisConnectionError)
+    assert_own_replies(results, ran, RedisConnectionError)
     lost = [n for n, result in enumerate(results) if isinstance(result, RedisConnectionError) and int(ran[n])]
-    assert lost, "some ran although their callers could not hear of it"
+    assert lost, "some ran although their replies were lost"
 
 
-async def test_what_is_cancelled_before_a_new_connection_stands_never_runs(node):
-    """Calls that wait for the connection go out once over the new one, without those whose callers have left."""
+async def test_what_is_cancelled_before_a_new_connection_opens_never_runs(node):
+    """Commands that wait for a new connection are written once, except those whose callers cancelled."""
     async with patient(node.url) as redis:
         await redis.ping()
         node.admin.client_kill_filter(_type="normal", skipme=True)
         await asyncio.sleep(0.02)
-        node.freeze()  # who connects now is not greeted
+        node.freeze()  # a new connection gets no reply yet
         calls = [mark(redis, n) for n in range(400)]
         await asyncio.sleep(0.1)
         for n in range(0, 400, 2):
@@ -138,8 +138,8 @@ async def test_what_is_cancelled_before_a_new_connection_stands_never_runs(node)
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_what_the_kernel_did_not_take_can_still_be_given_up(node, lost):
-    """Calls that a full socket holds back never run when cancelled; the others go out by themselves, here or anew."""
+async def test_what_the_kernel_did_not_accept_can_still_be_cancelled(node, lost):
+    """Commands held back by a full socket never run if cancelled; the others run, on this connection or the next."""
     async with patient(node.url) as redis:
         await redis.ping()
         node.freeze()
@@ -147,9 +147,9 @@ async def test_what_the_kernel_did_not_take_can_still_be_given_up(node, lost):
         calls = [asyncio.create_task(redis.run(MARK, [f"{{x}}{n}"], [n, large])) for n in range(200)]
         await asyncio.sleep(0.1)
         written = len(redis._nodes._connection.awaiting_reply)
-        assert 0 < written < 150, "the socket takes some and not all"
-        given_up = range(written, 200, 2)
-        for n in given_up:
+        assert 0 < written < 150, "the socket accepts some and not all"
+        cancelled = range(written, 200, 2)
+        for n in cancelled:
             calls[n].cancel()
         if lost:
             redis._nodes._connection._transport.abort()
@@ -157,22 +157,22 @@ async def test_what_the_kernel_did_not_take_can_still_be_given_up(node, lost):
         node.thaw()
         results = await outcomes(calls)
     ran = runs(node.admin, 200)
-    assert_each_for_itself(results, ran, *[RedisConnectionError] * lost)
+    assert_own_replies(results, ran, *[RedisConnectionError] * lost)
     assert kinds(results[:written]) == {RedisConnectionError if lost else list}
     assert kinds(results[written::2]) == {asyncio.CancelledError}
     assert kinds(results[written + 1 :: 2]) == {list}
     assert set(ran[written::2]) == {0}
 
 
-async def test_scripts_flushed_under_a_batch_are_unseen_by_all(node):
-    """While SCRIPT FLUSH falls again and again, every call that is waited for has its own answer, and runs once."""
+async def test_scripts_flushed_under_load_are_sent_again(node):
+    """During repeated SCRIPT FLUSH every command that is not cancelled gets its own reply and runs once."""
     draw = random.Random(4)
     async with patient(node.url) as redis:
-        with again_and_again(node.admin.script_flush) as flushes:
+        with repeating(node.admin.script_flush) as flushes:
             single, several = [], []
             for wave in range(60):
                 if wave % 3 == 0:
-                    node.admin.script_flush()  # nobody has fixed it for those who come next
+                    node.admin.script_flush()  # the next wave starts without the script
                 requests = [(f"{{y}}{n}", [n]) for n in range(5 * len(several), 5 * len(several) + 5)]
                 several.append(asyncio.create_task(redis.run_each(MARK_EACH, requests)))
                 single += [mark(redis, len(single) + n) for n in range(20)]
@@ -182,8 +182,8 @@ async def test_scripts_flushed_under_a_batch_are_unseen_by_all(node):
             results, lists = await outcomes(single), await outcomes(several)
     assert len(flushes) > 10
     each = [one for told in lists for one in (told if isinstance(told, list) else [told] * 5)]
-    assert_each_for_itself(results, runs(node.admin, len(single)))
-    assert_each_for_itself(each, runs(node.admin, len(each), "{y}%d"))
+    assert_own_replies(results, runs(node.admin, len(single)))
+    assert_own_replies(each, runs(node.admin, len(each), "{y}%d"))
     assert node.admin.info("commandstats")["cmdstat_eval"]["calls"] > 10
 
 
@@ -194,7 +194,7 @@ def pair(tmp_path_factory):
 
 
 async def test_a_script_flushed_on_one_node_runs_again_only_there(pair):
-    """Of runs side by side on two nodes those of the flushed one are fixed, and the others are not repeated."""
+    """Of concurrent runs on two nodes only those on the flushed node are sent again, and each runs once."""
     async with patient(f"redis+cluster://127.0.0.1:{pair[0].port}") as redis:
         await redis.run_each(MARK_EACH, [(f"warm{n}", [n]) for n in range(20)])
         pair[0].admin.script_flush()
@@ -204,12 +204,12 @@ async def test_a_script_flushed_on_one_node_runs_again_only_there(pair):
 
 
 @pytest.mark.slow
-async def test_a_slot_that_moves_under_load_gives_each_caller_its_own_and_runs_nothing_twice(pair):
-    """ASK, then MOVED, under many calls of which some are cancelled: nobody gets an error or another's reply."""
+async def test_a_slot_that_moves_under_load_shifts_no_reply_and_runs_nothing_twice(pair):
+    """During ASK and MOVED, with some commands cancelled, no caller gets an error or the reply of another."""
     draw, slot, places = random.Random(5), key_slot(b"x"), list(range(4000))
     draw.shuffle(places)
     source, target = pair if slot < 8192 else reversed(pair)
-    source.admin.mset({f"{{x}}{n}": 0 for n in places[::2]})  # the others are made on the way
+    source.admin.mset({f"{{x}}{n}": 0 for n in places[::2]})  # the commands create the others
     async with patient(f"redis+cluster://127.0.0.1:{source.port}") as redis:
         moving = asyncio.create_task(asyncio.to_thread(move_slot, slot, source, target))
         calls = {}
@@ -217,13 +217,13 @@ async def test_a_slot_that_moves_under_load_gives_each_caller_its_own_and_runs_n
             wave = places[start : start + 20]
             calls |= {n: mark(redis, n) for n in wave}
             for _ in range(draw.randint(1, 4)):
-                await asyncio.sleep(0)  # some are written by then, and some are on their second way
+                await asyncio.sleep(0)  # some are written by then, and some redirected
             for n in draw.sample(wave, 3):
                 calls[n].cancel()
             await asyncio.sleep(0.002)
         results = await outcomes(calls[n] for n in sorted(calls))
         await moving
-    assert_each_for_itself(results, runs(target.admin, len(places)))
+    assert_own_replies(results, runs(target.admin, len(places)))
     errors = source.admin.info("errorstats")
     assert errors["errorstat_ASK"]["count"] > 10
     assert errors["errorstat_MOVED"]["count"] > 0
@@ -231,7 +231,7 @@ async def test_a_slot_that_moves_under_load_gives_each_caller_its_own_and_runs_n
 
 
 def move_slot(slot, source, target):
-    """Move a slot with its keys, a few at a time, as a rebalancing does."""
+    """Move a slot with its keys, a few at a time, as a rebalance does."""
     source_id, target_id = (node.admin.execute_command("CLUSTER MYID") for node in (source, target))
     target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", source_id)
     source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", target_id)
@@ -244,7 +244,7 @@ def move_slot(slot, source, target):
 
 @contextlib.contextmanager
 def durable(tmp_path):
-    """Run the embedded Valkey, which keeps every acknowledged write, and comes back when it was killed."""
+    """Run the embedded Valkey, which keeps every acknowledged write and restarts after a kill."""
     with embedded_valkey(tmp_path / "data") as url, redis_py.Redis.from_url(url, protocol=2) as admin:
         yield url, admin
 
@@ -254,8 +254,8 @@ def process_of(admin):
 
 
 @pytest.mark.slow
-async def test_a_server_killed_under_a_batch_has_run_all_that_it_answered_and_nothing_twice(tmp_path):
-    """Over three kills with an append-only file what was answered is kept, and what was not is never repeated."""
+async def test_a_server_killed_under_load_keeps_all_that_it_replied_to_and_runs_nothing_twice(tmp_path):
+    """After three kills with an append-only file every replied command is kept, and no other is repeated."""
     draw = random.Random(6)
     with durable(tmp_path) as (url, admin):
         async with patient(url) as redis:
@@ -272,7 +272,7 @@ async def test_a_server_killed_under_a_batch_has_run_all_that_it_answered_and_no
                 await outcomes(calls)
                 await until_answered(redis)
             results = await outcomes(calls)
-        assert_each_for_itself(results, runs(admin, len(calls)), RedisConnectionError)
+        assert_own_replies(results, runs(admin, len(calls)), RedisConnectionError)
 
 
 async def until_answered(redis):
@@ -285,7 +285,7 @@ async def until_answered(redis):
 
 @pytest.mark.slow
 async def test_a_server_killed_under_a_thousand_checks_approves_no_code_twice_and_loses_no_approval(tmp_path):
-    """Whoever was told `approved` stays so, nobody is told it twice or for a wrong code, every approval is pending."""
+    """Every `approved` response is kept, none is given twice or for a wrong code, every approval is pending."""
     with durable(tmp_path) as (url, admin):
         async with open_stores(Engine("durable", url, admin)) as stores:
             held = await asyncio.gather(*(stores.sent("111111", to=f"+1415555{n:04d}") for n in range(1000)))
@@ -294,7 +294,7 @@ async def test_a_server_killed_under_a_thousand_checks_approves_no_code_twice_an
             second = await asyncio.gather(*(stores.verdict(one, "111111") for one in held))
             told = [[*once, again] for once, again in zip(first, second, strict=True)]
             unanswered = [one for one in told if StoreUnavailable in map(type, one)]
-            assert 0 < len(unanswered) < 1000, "the kill fell into the middle"
+            assert 0 < len(unanswered) < 1000, "the kill came in the middle"
             for right, wrong, twin, again in told:
                 assert [right, twin, again].count(Verdict.APPROVED) <= 1
                 assert wrong in {Verdict.WRONG_CODE, Verdict.USED} or isinstance(wrong, StoreUnavailable)
@@ -306,7 +306,7 @@ async def test_a_server_killed_under_a_thousand_checks_approves_no_code_twice_an
 
 
 async def checks_with_a_kill_between(stores, held, victim):
-    """Type the right code, a wrong one and the right one again for each at the same time; kill Redis half-way."""
+    """Check the right code, a wrong one and the right one again at the same time for each; kill Redis half-way."""
     calls = []
     for place, one in enumerate(held):
         calls.append([asyncio.create_task(stores.verdict(one, code)) for code in ("111111", "000000", "111111")])

@@ -1,4 +1,4 @@
-"""A cluster: slots that move, nodes that hang and die, questions that are shared."""
+"""The client with a cluster: moving slots, nodes that freeze or die, one shared request for the slot map."""
 
 import asyncio
 import time
@@ -61,7 +61,7 @@ def _empty(request):
 
 
 async def test_each_key_finds_its_node(pair):
-    """Concurrent calls over all partitions reach the nodes that hold them, without a single MOVED."""
+    """Concurrent commands reach the nodes that hold their keys, without a single MOVED."""
     async with opened(url([pair[1]])) as redis:
         await redis.ping()
         for node in pair:
@@ -73,8 +73,8 @@ async def test_each_key_finds_its_node(pair):
         assert all("MOVED" not in str(node.admin.info("errorstats")) for node in pair)
 
 
-async def test_an_operator_finds_a_number_on_whichever_node_it_lives(pair):
-    """A walk through a partition goes to the node that holds it: numbers of all sixteen are found and erased."""
+async def test_an_operator_finds_numbers_on_all_nodes(pair):
+    """A scan of a partition reaches its node: numbers of all sixteen partitions are found and erased."""
     numbers = [f"+1415555{number:04d}" for number in range(100)]
     async with open_stores(Engine("pair", url(pair), pair[0].admin)) as stores:
         one_of_each = {stores.keyring.partition(number): number for number in numbers}
@@ -88,15 +88,15 @@ async def test_an_operator_finds_a_number_on_whichever_node_it_lives(pair):
     assert left == [number for number in numbers if number not in one_of_each.values()]
 
 
-async def test_nodes_of_the_url_that_are_away_are_passed_over(pair):
-    """One living node in the URL is enough to find the cluster."""
+async def test_nodes_of_the_url_that_are_down_are_skipped(pair):
+    """One running node in the URL is enough to find the cluster."""
     seeds = f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{pair[0].port},127.0.0.1:{free_port()}"
     async with opened(seeds) as redis:
         assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS)) == [1] * 16
 
 
-async def test_no_node_of_the_url_lives():
-    """Nobody to ask is a ConnectionError within the time of a call."""
+async def test_a_cluster_without_a_running_node_is_a_connection_error():
+    """If no node of the URL runs, a command raises ConnectionError within its timeout."""
     async with opened(f"redis+cluster://127.0.0.1:{free_port()}") as redis:
         started = time.monotonic()
         with pytest.raises(RedisConnectionError):
@@ -104,8 +104,8 @@ async def test_no_node_of_the_url_lives():
         assert time.monotonic() - started < 1.5
 
 
-async def test_a_server_without_cluster_mode_is_told_as_such(tmp_path):
-    """A cluster URL for a single server fails with a reason, not with a riddle."""
+async def test_a_server_without_cluster_mode_is_a_connection_error(tmp_path):
+    """A cluster URL for a single server raises ConnectionError with the reason."""
     with server(tmp_path / "single") as node:
         async with opened(f"redis+cluster://127.0.0.1:{node.port}") as redis:
             with pytest.raises(RedisConnectionError, match="cluster support disabled"):
@@ -113,7 +113,7 @@ async def test_a_server_without_cluster_mode_is_told_as_such(tmp_path):
 
 
 async def test_moved_slots_are_followed_and_learned(pair):
-    """After a slot has moved the calls go on, each counted once, and soon go straight to the new node."""
+    """After a slot has moved, commands succeed, run once, and soon go directly to the new node."""
     key = next(key for key in KEYS if key_slot(key.encode()) < 8192)
     slot = key_slot(key.encode())
     async with opened(url(pair)) as redis:
@@ -130,8 +130,8 @@ async def test_moved_slots_are_followed_and_learned(pair):
             give_slot(slot, pair[1], pair[0])
 
 
-async def test_a_slot_on_the_move_is_asked_for(pair):
-    """While a slot migrates, keys that have gone are found by ASK, and keys in between are waited for."""
+async def test_keys_of_a_migrating_slot_are_found(pair):
+    """While a slot migrates, ASK finds keys that have moved, and TRYAGAIN is repeated for keys on both nodes."""
     source, target = pair
     slot = key_slot(b"{x}")
     source, target = (source, target) if slot < 8192 else (target, source)
@@ -157,8 +157,8 @@ async def test_a_slot_on_the_move_is_asked_for(pair):
                 node.admin.execute_command("CLUSTER SETSLOT", slot, "STABLE")
 
 
-async def test_a_slow_move_of_a_slot_costs_time_and_no_error(pair):
-    """A key that has gone and one that is nowhere are sent to and fro (ASK, TRYAGAIN) for as long as the slot moves."""
+async def test_a_slow_migration_costs_time_and_no_error(pair):
+    """A script with a moved key and a new key follows ASK and TRYAGAIN for as long as the slot migrates."""
     source, target = pair
     slot = key_slot(b"{x}")
     source, target = (source, target) if slot < 8192 else (target, source)
@@ -178,8 +178,8 @@ async def test_a_slow_move_of_a_slot_costs_time_and_no_error(pair):
             give_slot(slot, target, source)
 
 
-async def test_a_move_that_outlasts_the_time_of_a_call_ends_in_it(pair):
-    """The time of the call bounds how often it is tried again: then it is an error, and has not run."""
+async def test_a_migration_longer_than_the_timeout_is_an_error(pair):
+    """Retries end with the timeout of the command, which then fails and has not run."""
     source, target = pair
     slot = key_slot(b"{x}")
     source, target = (source, target) if slot < 8192 else (target, source)
@@ -200,8 +200,8 @@ async def test_a_move_that_outlasts_the_time_of_a_call_ends_in_it(pair):
             give_slot(slot, target, source)
 
 
-async def test_two_nodes_that_each_name_the_other_are_asked_until_they_agree(pair):
-    """After a slot has moved its nodes may disagree for a moment: that costs time, but no error and few commands."""
+async def test_two_nodes_that_redirect_to_each_other_are_tried_until_they_agree(pair):
+    """While two nodes disagree about a slot, a command waits without an error and with few redirections."""
     source, target = pair
     slot = key_slot(b"{x}")
     source, target = (source, target) if slot < 8192 else (target, source)
@@ -221,14 +221,14 @@ async def test_two_nodes_that_each_name_the_other_are_asked_until_they_agree(pai
 
 
 async def test_keys_of_two_slots_are_refused(pair):
-    """CROSSSLOT reaches the caller: a script that breaks the rule is found on any cluster."""
+    """A script with keys of two slots raises ResponseError."""
     async with opened(url(pair)) as redis:
         with pytest.raises(ResponseError):
             await redis.run(SUM, [KEYS[0], KEYS[1]], [])
 
 
-async def test_a_cluster_behind_one_address_is_found_out(tmp_path):
-    """A script on keys of several slots is refused whole, runs key by key then, and is not tried as one again."""
+async def test_a_cluster_behind_one_address_is_detected(tmp_path):
+    """After one CROSSSLOT for a script with keys of several slots, it runs once for each key."""
     with cluster(tmp_path, (0, 16383)) as (node,):
         async with opened(f"redis://127.0.0.1:{node.port}") as redis:
             for expected in (1, 2):
@@ -236,8 +236,8 @@ async def test_a_cluster_behind_one_address_is_found_out(tmp_path):
             assert node.admin.info("errorstats")["errorstat_CROSSSLOT"]["count"] == 1
 
 
-async def test_a_flushed_script_is_invisible_on_every_node(pair):
-    """NOSCRIPT is fixed where it happens."""
+async def test_a_flushed_script_is_sent_again_on_every_node(pair):
+    """A node that replies NOSCRIPT gets the text of the script."""
     async with opened(url(pair)) as redis:
         for expected in (1, 2):
             assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in KEYS)) == [expected] * 16
@@ -249,8 +249,8 @@ async def test_a_flushed_script_is_invisible_on_every_node(pair):
                 node.admin.script_flush()
 
 
-async def test_a_frozen_node_does_not_hold_up_the_others(pair):
-    """Calls to a node that hangs end in their time, calls to the other go on."""
+async def test_a_frozen_node_does_not_delay_the_others(pair):
+    """Commands to a frozen node time out, commands to the other node succeed."""
     frozen = [key for key in KEYS if key_slot(key.encode()) < 8192]
     lively = [key for key in KEYS if key not in frozen]
     async with opened(url(pair), timeout_seconds=0.5) as redis:
@@ -267,8 +267,8 @@ async def test_a_frozen_node_does_not_hold_up_the_others(pair):
         assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in frozen)) == [3] * len(frozen)
 
 
-async def test_a_script_on_several_keys_fails_where_a_node_hangs_and_can_be_given_up(pair):
-    """Keys of a node that hangs have the error for answer, the others theirs; who gives up shifts nobody's reply."""
+async def test_a_script_for_several_keys_fails_only_on_the_frozen_node(pair):
+    """Keys of a frozen node get the error and the others their results; cancelling shifts no reply."""
     lively = [key for key in KEYS if key_slot(key.encode()) >= 8192]
     calls = [(key, []) for key in KEYS]
     async with opened(url(pair), timeout_seconds=0.5) as redis:
@@ -278,19 +278,19 @@ async def test_a_script_on_several_keys_fails_where_a_node_hangs_and_can_be_give
             told = dict(zip(KEYS, await redis.run_each(COUNT_EACH, calls), strict=True))
             assert {key: told.pop(key) for key in lively} == dict.fromkeys(lively, 2)
             assert all(isinstance(answer, RedisError) for answer in told.values())
-            given_up = asyncio.create_task(redis.run_each(COUNT_EACH, calls))
+            cancelled = asyncio.create_task(redis.run_each(COUNT_EACH, calls))
             await asyncio.sleep(0.1)
-            given_up.cancel()
+            cancelled.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await given_up
+                await cancelled
             assert await asyncio.gather(*(redis.run(COUNT, [key], []) for key in lively)) == [4] * len(lively)
         finally:
             pair[0].thaw()
             await asyncio.sleep(1)
 
 
-async def test_a_cancelled_caller_does_not_take_the_map_from_others(pair):
-    """The first question for the map belongs to all who wait for it."""
+async def test_a_cancelled_caller_does_not_cancel_the_slot_map_of_others(pair):
+    """All commands share one request for the slot map, and cancelling one of them does not end it."""
     async with opened(url(pair)) as redis:
         calls = [asyncio.create_task(redis.run(COUNT, [key], [])) for key in KEYS]
         await asyncio.sleep(0)
@@ -298,8 +298,8 @@ async def test_a_cancelled_caller_does_not_take_the_map_from_others(pair):
         assert await asyncio.gather(*calls[1:]) == [1] * 15
 
 
-async def test_closing_in_the_middle_leaves_nothing_behind(pair):
-    """Closing while the map is asked for and calls are on their way ends them all."""
+async def test_closing_during_the_first_commands_ends_them(pair):
+    """Closing while the slot map is requested fails all commands with ConnectionError."""
     redis = await open_redis_client(url(pair), client_name="tests")
     calls = [asyncio.create_task(redis.run(COUNT, [key], [])) for key in KEYS]
     await asyncio.sleep(0)
@@ -312,7 +312,7 @@ async def test_closing_in_the_middle_leaves_nothing_behind(pair):
 
 @pytest.mark.slow
 async def test_a_replica_takes_over_in_the_cluster(tmp_path):
-    """After a primary has died and its replica was promoted, calls reach the new primary by themselves."""
+    """After a primary was killed and its replica promoted, commands reach the new primary."""
     with cluster(tmp_path, (0, 16383), (1, 0)) as (primary, replica):
         replica.admin.execute_command("CLUSTER REPLICATE", node_id(primary))
         eventually(lambda: replica.admin.info("replication").get("master_link_status") == "up")

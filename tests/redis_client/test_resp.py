@@ -1,4 +1,4 @@
-"""RESP2 in bytes: every tree of replies, cut anywhere, and nothing else."""
+"""RESP2: any nesting of replies, split anywhere, is parsed; other bytes are refused."""
 
 import itertools
 
@@ -25,7 +25,7 @@ TREES = st.recursive(ITEMS, lambda inner: st.lists(inner, max_size=4), max_leave
 
 
 def written(tree):
-    """Write a tree as a server would."""
+    """Encode a tree as a server does."""
     match tree:
         case None:
             return b"$-1\r\n"
@@ -42,7 +42,7 @@ def written(tree):
 
 
 def read(tree):
-    """Say what the parser should make of a tree; errors are compared by what they say."""
+    """Return what the parser should return for a tree; errors are compared by type and text."""
     match tree:
         case ("status", line):
             return line
@@ -60,8 +60,8 @@ def plain(reply):
 
 
 @given(st.lists(TREES, max_size=5), st.data())
-def test_replies_cut_anywhere_are_read_the_same(trees, data):
-    """Whatever the server sends, and wherever the network cuts it, the same replies come out in the same order."""
+def test_replies_split_anywhere_are_parsed_the_same(trees, data):
+    """Wherever the network splits what the server sends, the parser returns the same replies in the same order."""
     sent = b"".join(map(written, trees))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=10)))
     parser = Parser()
@@ -72,8 +72,8 @@ def test_replies_cut_anywhere_are_read_the_same(trees, data):
 
 
 @given(st.lists(TREES, min_size=1, max_size=3))
-def test_a_reply_is_given_as_soon_as_its_last_byte_is_there(trees):
-    """Byte by byte: nothing comes early, nothing waits for the next reply."""
+def test_a_reply_is_returned_with_its_last_byte(trees):
+    """Fed byte by byte, the parser returns a reply with its last byte, neither earlier nor later."""
     parser = Parser()
     for tree in trees:
         *before, last = [parser.feed(bytes([byte])) for byte in written(tree)]
@@ -82,8 +82,8 @@ def test_a_reply_is_given_as_soon_as_its_last_byte_is_there(trees):
 
 
 @given(st.binary(max_size=200))
-def test_nonsense_is_refused_or_waited_for(noise):
-    """No bytes make the parser raise anything but ProtocolError."""
+def test_other_bytes_are_refused_or_incomplete(noise):
+    """No bytes make the parser raise an error other than ProtocolError."""
     parser = Parser()
     try:
         for byte in noise:
@@ -94,21 +94,21 @@ def test_nonsense_is_refused_or_waited_for(noise):
 
 
 @given(st.lists(st.one_of(st.binary(), st.text(), st.integers()), min_size=1))
-def test_a_packed_command_is_a_list_of_texts(words):
-    """Any bytes, texts and numbers reach Redis as they are: words cannot break out of their place."""
+def test_a_packed_command_is_a_list_of_strings(words):
+    """Bytes, strings and numbers reach Redis unchanged, each as one argument."""
     expected = [word if isinstance(word, bytes) else str(word).encode() for word in words]
     assert Parser().feed(pack(words)) == [expected]
 
 
 @pytest.mark.parametrize("word", [None, True, ["x"], bytearray(b"x")])
-def test_other_words_are_refused(word):
-    """A word of any other type is a mistake of the caller, told before anything is sent."""
+def test_arguments_of_other_types_are_refused(word):
+    """An argument of any other type is a TypeError before anything is sent."""
     with pytest.raises(TypeError, match="must be str, int"):
         pack(["SET", word])
 
 
 def test_errors_are_those_of_redis_py():
-    """Error replies are values of the classes callers know, and all belong to two families."""
+    """An error reply is an exception of redis-py; all of them are ResponseErrors or ConnectionErrors."""
     moved, unknown, plain_error = Parser().feed(b"-MOVED 3999 127.0.0.1:6381\r\n-NOSCRIPT No\r\n-ERR oh\r\n")
     assert isinstance(moved, MovedError)
     assert (moved.slot_id, moved.host, moved.port) == (3999, "127.0.0.1", 6381)
@@ -119,8 +119,8 @@ def test_errors_are_those_of_redis_py():
     assert all(issubclass(kind, ResponseError | RedisConnectionError) for kind in classes)
 
 
-def test_a_long_text_in_small_pieces_is_read_in_linear_time():
-    """10 MB in 1 KB pieces come out whole; joining at each piece would copy 50 GB and run into the time limit."""
+def test_a_long_string_in_small_pieces_is_parsed_in_linear_time():
+    """10 MB in pieces of 1 KB are parsed in time; copying all bytes at each piece would copy 50 GB."""
     text = b"x" * 10_000_000
     sent = b"$%d\r\n%b\r\n" % (len(text), text)
     parser = Parser()

@@ -1,4 +1,4 @@
-"""Sentinel: who is the primary, and what happens when that changes."""
+"""Sentinel: the client connects to the primary, and follows it after a failover."""
 
 import asyncio
 import time
@@ -19,8 +19,8 @@ COUNT = Script("count", "#!lua\nreturn redis.call('INCR', KEYS[1])")
 
 
 @contextmanager
-def watched(folder):
-    """Run a primary, its replica and a Sentinel that knows both."""
+def sentinel_service(folder):
+    """Run a primary, its replica and a Sentinel that monitors both."""
     with server(folder / "primary") as primary, server(folder / "replica") as replica:
         replica.admin.replicaof("127.0.0.1", primary.port)
         config = folder / "sentinel.conf"
@@ -37,9 +37,9 @@ def sentinels(url):
     return Sentinels(Connector(read_url(url), client_name="tests"))
 
 
-async def test_the_primary_is_asked_for_and_checked(tmp_path):
-    """A Sentinel that is away is passed over; an unknown service, and a node that is no primary, are refused."""
-    with watched(tmp_path) as (primary, _, sentinel):
+async def test_only_the_primary_is_connected_to(tmp_path):
+    """A Sentinel that is down is skipped; an unknown service and a node that is a replica are refused."""
+    with sentinel_service(tmp_path) as (primary, _, sentinel):
         url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}"
         writer = await sentinels(f"{url}/main").connect()
         assert writer.get_extra_info("peername")[1] == primary.port
@@ -52,16 +52,16 @@ async def test_the_primary_is_asked_for_and_checked(tmp_path):
 
 
 async def test_no_sentinel_at_all_is_a_connection_error():
-    """Nobody to ask fails at once, with the reason."""
+    """If no Sentinel answers, a command fails at once with that reason."""
     async with opened(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/main") as redis:
         with pytest.raises(RedisConnectionError, match="no Sentinel names a primary for 'main'"):
             await redis.ping()
 
 
 @pytest.mark.slow
-async def test_calls_follow_a_planned_failover(tmp_path):
-    """A few seconds after SENTINEL FAILOVER calls reach the new primary, though the old one still answers."""
-    with watched(tmp_path) as (_, replica, sentinel):
+async def test_commands_follow_a_planned_failover(tmp_path):
+    """Within seconds after SENTINEL FAILOVER commands reach the new primary, although the old one still replies."""
+    with sentinel_service(tmp_path) as (_, replica, sentinel):
         async with opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/main") as redis:
             assert await redis.run(COUNT, ["n"], []) == 1
             await asyncio.to_thread(eventually, lambda: replica.admin.get("n") == b"1")
@@ -71,9 +71,9 @@ async def test_calls_follow_a_planned_failover(tmp_path):
 
 
 @pytest.mark.slow
-async def test_calls_follow_when_the_primary_dies(tmp_path):
-    """After kill -9 of the primary calls fail with errors of the known families, then reach the promoted node."""
-    with watched(tmp_path) as (primary, replica, sentinel):
+async def test_commands_follow_when_the_primary_is_killed(tmp_path):
+    """After kill -9 of the primary, commands fail with ConnectionError and then reach the promoted node."""
+    with sentinel_service(tmp_path) as (primary, replica, sentinel):
         async with opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/main") as redis:
             await redis.ping()
             primary.kill()
@@ -85,12 +85,12 @@ async def test_calls_follow_when_the_primary_dies(tmp_path):
 def failover_began(sentinel):
     try:
         return sentinel.admin.execute_command("SENTINEL FAILOVER", "main")
-    except ResponseError:  # it has not seen yet that the replica is fit
+    except ResponseError:  # Sentinel does not know yet that the replica is in sync
         return False
 
 
 async def followed(redis, replica, *, seconds):
-    """Wait for the promotion, then demand that writes land there in the given time."""
+    """Wait for the promotion, then require that writes reach that node in the given time."""
     await asyncio.to_thread(eventually, lambda: replica.admin.info("replication")["role"] == "master", seconds=30)
     deadline = time.monotonic() + seconds
     while replica.admin.get("after") is None:

@@ -1,4 +1,4 @@
-"""Redis URLs: every form reaches its server, and no wrong one shows its password."""
+"""Redis URLs: every form reaches its server, and the error for a wrong one does not contain its password."""
 
 import asyncio
 import ssl
@@ -72,7 +72,7 @@ SECRET = "s3cret"
     ],
 )
 async def test_a_wrong_url_is_refused_without_its_password(url):
-    """A wrong URL is a ValueError with a sentence; the password is not in it, nor in the trace behind it."""
+    """A wrong URL is a ValueError with a sentence; neither it nor its traceback contains the password."""
     with pytest.raises(ValueError, match=" ") as caught:
         await open_redis_client(url, client_name="tests")
     assert SECRET not in str(caught.value)
@@ -80,8 +80,8 @@ async def test_a_wrong_url_is_refused_without_its_password(url):
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_each_form_is_understood():
-    """Hosts, ports, service, database and who we are come out of the URL; ports have their usual defaults."""
+def test_each_form_is_read():
+    """Hosts, ports, service, database and credentials are read from the URL; ports have their usual defaults."""
     single = read_url("rediss://u:p%2Fq@host:1/2?ssl_check_hostname=no", timeout_seconds=1)
     assert (single.kind, single.options["password"], single.options["db"]) == ("server", "p/q", 2)
     sentinel = read_url("redis+sentinel://u:p@a,b:7/main/3?sentinel_password=q", timeout_seconds=1)
@@ -95,8 +95,8 @@ def test_each_form_is_understood():
     assert "p/q" not in repr(single)
 
 
-def test_what_redis_py_would_repeat_or_change_is_switched_off():
-    """No retries of the client, RESP2 and raw bytes, whatever the URL says."""
+def test_a_url_cannot_turn_on_retries_or_decoding():
+    """redis-py retries nothing and returns RESP2 as raw bytes, whatever options the URL has."""
     url = "redis://h?protocol=3&retry_on_timeout=yes&socket_timeout=60&health_check_interval=9&decode_responses=yes"
     options = read_url(url, timeout_seconds=1).options
     assert (options["protocol"], options["socket_timeout"], options["socket_connect_timeout"]) == (2, 1, 1)
@@ -106,7 +106,7 @@ def test_what_redis_py_would_repeat_or_change_is_switched_off():
 
 
 async def test_a_unix_socket_and_a_database(tmp_path):
-    """unix:// reaches the socket, and `db` chooses the database."""
+    """unix:// connects to the socket, and `db` selects the database."""
     path = tmp_path / "s"
     with server(tmp_path / "redis", "--unixsocket", str(path)) as node:
         async with opened(f"unix://{path}?db=2") as redis:
@@ -115,16 +115,16 @@ async def test_a_unix_socket_and_a_database(tmp_path):
 
 
 async def test_an_acl_user_with_few_rights_is_enough(tmp_path):
-    """A user that may only run what the service runs can connect: the greeting needs no rights."""
+    """A user with permission for one command only can connect: CLIENT SETNAME may be refused."""
     with server(tmp_path / "redis") as node:
         node.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p@ss", "~*", "-@all", "+get")
         async with opened(f"redis://otp:p%40ss@127.0.0.1:{node.port}") as redis:
             assert await redis.command("GET", "n") is None
 
 
-async def test_tls_is_checked_and_works(tmp_path):
-    """rediss:// trusts the given authority only; a server nobody vouches for is a ConnectionError."""
-    certificate, tls = vouched_for_127_0_0_1(tmp_path)
+async def test_tls_verifies_the_certificate(tmp_path):
+    """rediss:// trusts only the given authority; a certificate of another one is a ConnectionError."""
+    certificate, tls = certificate_for_127_0_0_1(tmp_path)
     with server(tmp_path / "redis") as node:
         async with Proxy(node.port, tls=tls) as proxy:
             async with opened(f"rediss://127.0.0.1:{proxy.port}?ssl_ca_certs={certificate}") as redis:
@@ -132,32 +132,34 @@ async def test_tls_is_checked_and_works(tmp_path):
                 assert await asyncio.gather(*(redis.command("ECHO", word) for word in words)) == words
                 for _ in range(10):
                     node.admin.client_kill_filter(_type="normal", skipme=True)
-                    await asyncio.sleep(0.05)  # the end has to pass through the proxy first
+                    await asyncio.sleep(0.05)  # until the proxy has forwarded the end
                     await redis.ping()
-            async with opened(f"rediss://127.0.0.1:{proxy.port}") as stranger:
+            async with opened(f"rediss://127.0.0.1:{proxy.port}") as untrusting:
                 with pytest.raises(RedisConnectionError, match="certificate"):
-                    await stranger.ping()
+                    await untrusting.ping()
         async with opened(f"rediss://127.0.0.1:{node.port}") as no_tls:
-            with pytest.raises((RedisConnectionError, RedisTimeoutError)):  # Redis waits for the end of a line
+            with pytest.raises(
+                (RedisConnectionError, RedisTimeoutError)
+            ):  # Redis waits for the end of a line, or closes
                 await no_tls.ping()
 
 
-@pytest.mark.parametrize("scenario", [test_a_unix_socket_and_a_database, test_tls_is_checked_and_works])
+@pytest.mark.parametrize("scenario", [test_a_unix_socket_and_a_database, test_tls_verifies_the_certificate])
 def test_the_forms_work_on_uvloop(scenario, tmp_path):
-    """The service runs on uvloop, which has its own TLS and its own sockets."""
+    """The forms also work on uvloop, which has its own TLS and its own sockets."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario(tmp_path))
 
 
-async def test_nobody_there_is_a_connection_error():
-    """A refused connection, an unknown host and a missing socket are one and the same to callers."""
+async def test_a_server_that_is_not_there_is_a_connection_error():
+    """A refused connection, an unknown host and a missing socket each raise ConnectionError."""
     for url in (f"redis://127.0.0.1:{free_port()}", "redis://no-such-host.invalid", "unix:///no/such/socket"):
         with pytest.raises(RedisConnectionError):
             await Connector(read_url(url), client_name="tests").connect()
 
 
-def vouched_for_127_0_0_1(folder):
-    """Make a certificate of its own authority; return its file and a TLS context for a server."""
+def certificate_for_127_0_0_1(folder):
+    """Make a self-signed certificate; return its file and a TLS context for a server."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
