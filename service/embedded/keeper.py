@@ -222,7 +222,7 @@ def _command(binary: str, socket_path: Path) -> list[str]:
         ("unixsocket", str(socket_path)),
         ("unixsocketperm", "700"),
         ("appendonly", "yes"),
-        # With "everysec", Valkey delays writes while a sync runs, so kill -9 loses acknowledged writes (2,862 in one test
+        # With "everysec", Valkey delays writes while a sync runs, so kill -9 loses acknowledged writes (2,862 in a test
         # on a busy disk). With "no", it writes before it replies, and the keeper syncs every second.
         ("appendfsync", "no"),
         ("aof-load-truncated", "yes"),  # a half-written last command was never acknowledged
