@@ -70,9 +70,10 @@ races: install ## Race guesses and right codes on two processes for 200 rounds (
 promises: install ## Test the promises in 2,000 random orders of operations (PROMISES_RUNS)
 	@PROMISES_RUNS=$${PROMISES_RUNS:-2000} $(BIN)/pytest tests/store/test_promises_machine.py $(ARGS)
 
-mutants: install ## Break codes, phone, guard, verifying and auth in every way, and see the tests notice (half an hour at most)
+mutants: install ## Break the rules and the Lua scripts one place at a time, and name what no test notices (an hour at most)
 	@$(UV_SYNC) --quiet --group mutants
 	@timeout 1800 nice $(BIN)/mutmut run --max-children 1 >mutants.log; $(BIN)/python .ci/mutants.py $$?
+	@timeout 1800 nice $(BIN)/python -m tests.store.lua_mutation
 
 check: install ## Check lint, format, types and import contracts
 	@$(BIN)/ruff check .

@@ -1,9 +1,12 @@
-"""The promises of the hosted CI and of pre-commit: they run what everybody runs, and no code that may change unseen."""
+"""The promises of CI: it runs what developers run, no code of others that may change, and its scripts hide no gap."""
 
+import importlib.util
+import json
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -40,3 +43,83 @@ def test_pre_commit_runs_the_linters_of_this_project():
         make, target = hook["entry"].split()
         assert make == "make"
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def check_of(name):
+    """Give the function of a script of `.ci/` that tells what a run came to: (exit status, lines)."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script.check
+
+
+CLEAN = {"name": "sound", "version": "1.0", "vulns": []}
+BAD = {"name": "broken", "version": "2.0", "vulns": [{"id": "CVE-2026-1", "fix_versions": ["2.1"]}]}
+SKIPPED = {"name": "unknown", "skip_reason": "not found"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "status", "said"),
+    [
+        ([CLEAN], 0, [[]]),
+        ([CLEAN, BAD], 1, [["broken 2.0", "CVE-2026-1", "2.1"]]),
+        ([CLEAN, SKIPPED], 0, [["NOT AUDITED"]]),
+        ([SKIPPED, BAD], 1, [["broken"], ["NOT AUDITED"]]),
+    ],
+)
+def test_an_audit_fails_for_a_finding_and_tells_a_gap(packages, status, said):
+    """A vulnerability fails the run and is named with its fix; packages without advisories are counted, not passed."""
+    ended, lines = check_of("audit")(json.dumps({"dependencies": packages}), "")
+    assert (ended, len(lines)) == (status, len(said))
+    assert all(word in line for line, words in zip(lines, said, strict=True) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("complaints", "status"),
+    [("…\nrequests.exceptions.ConnectionError: Max retries exceeded", 0), ("…\nKeyError: 'info'", 1), ("", 1)],
+)
+def test_an_audit_without_a_report_fails_unless_the_network_is_away(complaints, status):
+    """Only a network that does not answer is no failure, and then the run says that nothing was audited."""
+    ended, lines = check_of("audit")("", complaints)
+    assert (ended, lines[0].startswith("NOT AUDITED")) == (status, status == 0)
+
+
+MODULES = ["service/core/codes.py", "service/http/authentication.py"]
+SURVIVED, NOTICED, UNTRIED = 0, 1, None
+RAN, RAN_OUT_OF_TIME = 0, 124
+
+
+@pytest.fixture
+def mutants(tmp_path):
+    """Give a function that writes what mutmut notes of each module, and tells what the run came to."""
+
+    def check(ended, *codes_of_modules):
+        for module, codes in zip(MODULES, codes_of_modules, strict=False):
+            meta = tmp_path / f"{module}.meta"
+            meta.parent.mkdir(parents=True, exist_ok=True)
+            meta.write_text(json.dumps({"exit_code_by_key": {f"mutant_{n}": code for n, code in enumerate(codes)}}))
+        return check_of("mutants")(ended, tmp_path, MODULES)
+
+    return check
+
+
+@pytest.mark.parametrize("ended", [RAN, RAN_OUT_OF_TIME])
+def test_nine_of_ten_mutants_suffice_in_every_module(mutants, ended):
+    """With one survivor in ten a module passes; with two it does not, and a mutant that was not tried is one."""
+    assert mutants(ended, [*[NOTICED] * 9, SURVIVED], [NOTICED] * 10)[0] == 0
+    status, lines = mutants(ended, [NOTICED] * 10, [*[NOTICED] * 8, SURVIVED, UNTRIED])
+    assert (status, "mutant_8" in "".join(lines)) == (1, True)
+
+
+def test_a_module_without_mutants_fails_by_name(mutants):
+    """A module that mutmut passed over, and one without a mutant, fail and are named."""
+    for codes in ([], [[NOTICED]], [[NOTICED], []]):
+        status, lines = mutants(RAN, *codes)
+        assert (status, MODULES[1] in lines[-1]) == (1, True)
+    assert check_of("mutants")(RAN, Path(), [])[0] == 1
+
+
+@pytest.mark.parametrize("ended", [1, 2, 125, 137])
+def test_a_mutmut_that_fails_fails_the_run(mutants, ended):
+    """The results of an earlier run do not count when this one failed; only `timeout` may end it."""
+    assert mutants(ended, [NOTICED], [NOTICED])[0] == 1

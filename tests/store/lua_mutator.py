@@ -146,6 +146,28 @@ def _code(node):
     return node.text.decode()
 
 
+def with_other_locals(text):
+    """Give a script whose locals, but for those of its functions, have other names."""
+    nodes = list(_walk(_PARSER.parse(text).root_node))
+    lists = [node for node in nodes if node.type == "variable_list" and _is_local(node)]
+    names = {name.text for node in lists for name in node.named_children}
+    uses = [node for node in nodes if node.type == "identifier" and node.text in names and not _is_field(node)]
+    for node in sorted(uses, key=lambda node: -node.start_byte):
+        prefix = b"X_" if node.text.isupper() else b"x_"
+        text = text[: node.start_byte] + prefix + text[node.start_byte :]
+    return text
+
+
+def _is_local(node):
+    return any(above.type == "variable_declaration" for above in (node.parent, node.parent.parent))
+
+
+def _is_field(node):
+    return node == node.parent.child_by_field_name("field") or (
+        node.parent.type == "field" and node == node.parent.child_by_field_name("name")
+    )
+
+
 def _walk(node):
     yield node
     for child in node.named_children:

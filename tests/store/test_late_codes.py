@@ -120,7 +120,9 @@ async def test_a_send_that_was_taken_back_supersedes_nothing(stores, passing):
     stores = stores.under(supersede_codes=True)
     verification = await stores.sent("111111")
     resent = await stores.resend(verification, "222222")
+    await stores.verifications.note_handed(verification.id, 2)
     await stores.verifications.refuse(resent, 2, error_code=None, passing=passing)
+    await stores.resend(verification, "333333")
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
 
 

@@ -112,6 +112,15 @@ def _is_recent(field, at_ms):
     return slice_number >= (NEVER_MS + at_ms - window_ms) // -(-window_ms // 20)
 
 
+def test_a_limit_holds_what_its_window_touches_and_no_more(stores):
+    """A limit lives as long as its longest window, and slices that no window touches any more take no room."""
+    limit, limits = VirtualLimit(stores), Limits(((1000, 100_000),))
+    for at_ms in range(0, 1_000_000, 5_000):
+        assert limit.reserve("otp:limit:test:x", limits, at_ms) == 0
+    assert stores.admin.hlen("otp:limit:test:x") <= 22
+    assert stores.admin.pttl("otp:limit:test:x") > 100_000
+
+
 def test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late(stores):
     """The slices cost at most a twentieth of the window."""
     limit, limits = VirtualLimit(stores), Limits(((3, 100_000),))

@@ -13,8 +13,10 @@ PAUSE_MS = 10 * MINUTE_MS
 
 
 async def _typed(stores):
-    """Issue a verification, lose its SID, and type its code."""
-    verification = await stores.issue("111111")
+    """Send twice, lose the second SID, and type the second code."""
+    verification = await stores.sent("000000")
+    stores.time_passes(1000)
+    await stores.resend(verification, "111111")
     await stores.check(verification, "111111")
     return verification
 
@@ -31,9 +33,7 @@ async def _ended(stores, lost, outcome, **more):
 
 async def test_a_look_is_due_a_minute_after_the_code_was_typed(stores):
     """A claim tells the number, the instant and the digest of the one send whose code was typed, and no other's."""
-    verification = await stores.issue("222222")
-    verification = await stores.resend(verification, "111111")
-    await stores.check(verification, "111111")
+    verification = await _typed(stores)
     assert await _claim(stores, verification) is None
     stores.time_passes(MINUTE_MS)
     lost = await _claim(stores, verification)
@@ -105,9 +105,9 @@ async def test_an_overtaken_look_gives_nothing_back(stores):
 async def test_a_sid_ends_the_look(stores):
     """Once the SID is known, from an answer or a callback, it is not looked for."""
     verification = await _typed(stores)
-    assert await stores.deliver(verification) is True
+    assert await stores.deliver(verification, 2) is True
     assert not stores.admin.exists(redis_keys.lookups(partition_of(verification.id)))
-    assert await stores.pending() == [sid_of(verification)]
+    assert await stores.pending() == [sid_of(verification, 2)]
 
 
 async def test_what_is_gone_is_forgotten_on_the_way(stores):
@@ -119,7 +119,9 @@ async def test_what_is_gone_is_forgotten_on_the_way(stores):
     lost = await _claim(stores, verification)
     assert lost.verification_id == verification.id
     assert stores.admin.zcard(key) == 1
-    assert stores.admin.keys("otp:{*}:v:*") == [redis_keys.verification(verification.id).encode()]
+    stores.admin.delete(redis_keys.verification(verification.id))
+    await _ended(stores, lost, LookupOutcome.FAILED, again_in_ms=0)
+    assert stores.admin.keys("otp:{*}:v:*") == []
 
 
 async def test_a_process_without_the_key_leaves_the_look_to_others(stores):

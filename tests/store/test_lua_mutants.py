@@ -1,19 +1,26 @@
 """Each promise that the scripts keep has a test that fails when it is broken: here the scripts are broken on purpose.
 
 `lua_behaviours` lists the most important ways, each with the test that must notice. The others are made from the
-scripts themselves (`lua_mutator`).
+scripts themselves (`lua_mutator`); a sample is tried here, and all of them by `make mutants`.
 """
 
 import inspect
-import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import redis as redis_py
 
 from service.store import scripts
+from tests.chaos.mutants import MUTANTS
+from tests.store import lua_mutator
 from tests.store.engines import Engine, immortal, open_stores
 from tests.store.lua_behaviours import BEHAVIOURS
-from tests.store.lua_mutator import files, find, mutants_of, mutate, scripts_with, text_of
+from tests.store.lua_equivalents import EQUIVALENT, matches
+from tests.store.lua_mutator import files, find, mutants_of, scripts_with, text_of
+
+SAMPLE_SECONDS = 15
 
 
 @pytest.mark.parametrize(
@@ -51,14 +58,30 @@ async def _fails(valkey, promise):
             admin.flushall()
 
 
-def test_a_renamed_local_makes_the_same_mutants():
-    """Mutants are told by what they do: a script whose locals have other names has the same ones."""
-    text = text_of("check")
-    renamed = re.sub(rb"\b(verdict|send|feedback|attempts|enqueued)\b(?!')", rb"other_\1", text)
-    assert renamed != text
-    assert [(one.ordinal, one.kind) for one in mutate("check", renamed)] == [
-        (one.ordinal, one.kind) for one in mutants_of("check")
-    ]
+@pytest.mark.slow
+def test_a_sample_of_all_mutants_is_noticed():
+    """Whatever is dropped, forced or exchanged in a script, some test of the store fails; each run tries others."""
+    command = [sys.executable, "-m", "tests.store.lua_mutation", "--seconds", str(SAMPLE_SECONDS)]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.fixture
+def renamed(monkeypatch):
+    """Give every local of every script another name."""
+    texts = {file: lua_mutator.with_other_locals(text_of(file)) for file in files()}
+    assert all(b"x_" in text for file, text in texts.items() if b"local " in text_of(file))
+    monkeypatch.setattr(lua_mutator, "text_of", texts.__getitem__)
+    mutants_of.cache_clear()
+    yield
+    mutants_of.cache_clear()
+
+
+def test_a_rename_changes_nothing(renamed):
+    """With other names of all locals, every listed way to break a script is found, and every equivalent."""
+    ways = [make for ways in BEHAVIOURS.values() for make, _ in ways.values()] + [make for make, _ in MUTANTS.values()]
+    assert all(make() for make in ways)
+    test_every_equivalent_is_one_of_the_mutants()
 
 
 @pytest.mark.slow
@@ -69,6 +92,12 @@ def test_every_mutant_compiles(redis):
         for mutant in mutants_of(file):
             broken = mutant.scripts()
             redis.script_load(broken[min(changed)].text)
+
+
+def test_every_equivalent_is_one_of_the_mutants():
+    """What is listed as changing nothing still exists in the scripts."""
+    everything = [mutant for file in files() for mutant in mutants_of(file)]
+    assert [entry for entry in EQUIVALENT if not any(matches(entry, mutant) for mutant in everything)] == []
 
 
 def test_a_selector_that_fits_nothing_or_much_is_refused():

@@ -7,7 +7,7 @@ import pytest
 
 from service.core.limits import UNLIMITED, Limit, Limited, Limits
 from service.core.verification import Status, Verdict
-from tests.store.engines import CODE_TTL_MS, MINUTE_MS, OTHER_NUMBER
+from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, OTHER_NUMBER
 
 SHORT = Limits(((2, 300), (5, 900)))
 
@@ -88,6 +88,15 @@ async def test_the_longest_window_is_remembered(stores):
     assert await _try_to_issue(stores) is None
     stores.time_passes(2 * MINUTE_MS)
     assert await _try_to_issue(stores) is not None
+
+
+async def test_a_number_is_remembered_as_long_as_its_newest_send(stores):
+    """However short the windows are, the record of a number lives as long as a verification of it can."""
+    verification = await stores.issue("111111")
+    for code in ("222222", "333333"):
+        assert FORGOTTEN_MS - MINUTE_MS < stores.admin.pttl(stores.number_key()) <= FORGOTTEN_MS
+        stores.time_passes(CODE_TTL_MS // 2)
+        await stores.resend(verification, code)
 
 
 async def test_too_many_failed_checks_close_a_number_for_new_codes_only(stores):

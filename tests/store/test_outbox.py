@@ -228,6 +228,21 @@ async def test_a_failed_entry_can_be_retried(stores):
     assert await stores.failed() == {}
 
 
+async def test_the_end_of_an_entry_is_that_of_its_own_send(stores):
+    """Whether the entry of a later send failed, is tried again or was taken is shown with that send alone."""
+    verification = await stores.issue("111111")
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    await stores.check(verification, "222222")
+    entry = await _claim_one(stores, verification)
+    await stores.confirmations.fail(entry, "gone")
+    assert await stores.feedback(verification) == [Feedback.NONE, Feedback.FAILED]
+    await stores.confirmations.retry(entry)
+    assert await stores.feedback(verification) == [Feedback.NONE, Feedback.PENDING]
+    await stores.confirmations.settle(await _claim_one(stores, verification))
+    assert await stores.feedback(verification) == [Feedback.NONE, Feedback.CONFIRMED]
+
+
 @pytest.mark.parametrize(
     "line", [None, "", "rubbish", "1|2|3", "x|y|z|a|b|c", "0|0||||", "1|2|3|4|5|6|7|8", "two\nlines"]
 )
@@ -270,6 +285,27 @@ async def test_the_queue_at_a_glance(stores):
     assert (await stores.confirmations.state()).halted is None
     stores.time_passes(HOUR_MS)
     assert (await stores.confirmations.state()).is_worked is False
+
+
+async def test_the_oldest_entry_is_found_whenever_it_is_due(stores):
+    """Its age is told beside younger entries that are due before and after it, and beside illegible ones."""
+    old = await _enqueueing(stores)
+    await stores.confirmations.postpone(await _claim_one(stores, old), delay_ms=DAY_MS, was_tried=True)
+    stores.time_passes(HOUR_MS)
+    for _ in range(2):
+        await _enqueueing(stores)
+    p = partition_of(old.id)
+    lost, garbled, *earlier = [f"SM{number:032x}" for number in range(60)]
+    stores.admin.zadd(redis_keys.outbox(p), dict.fromkeys((lost, garbled, *earlier), 1))
+    young = f"0|{int(stores.admin.time()[0]) * 1000}|ve|1|US|sms"
+    stores.admin.hset(redis_keys.outbox_info(p), mapping=dict.fromkeys(earlier, young) | {garbled: "0|0||||"})
+    last = await _enqueueing(stores)
+    await stores.confirmations.postpone(
+        {entry.key: entry for entry in (await stores.claim(last, most=100)).entries}[sid_of(last)],
+        delay_ms=2 * DAY_MS,
+        was_tried=True,
+    )
+    assert 3600 <= (await stores.confirmations.state()).oldest_seconds < 3900
 
 
 async def test_a_look_keeps_the_entries_alive(stores):

@@ -29,7 +29,9 @@ EVERYTHING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("asked", [{}, EVERYTHING, {"app_hash": "FA+9qCX9VSu"}], ids=["nothing", "all", "app hash"])
+@pytest.mark.parametrize(
+    "asked", [{}, EVERYTHING, {"app_hash": "FA+9qCX9VSu"}, {"key_tag": "k" * 22}], ids=["nothing", "all", "app", "key"]
+)
 async def test_what_is_issued_is_read_back(stores, asked):
     """The answer to an issue is what a read finds, and every particular comes back as it was written."""
     new = stores.new(**asked)
@@ -98,7 +100,9 @@ async def test_a_resend_adds_a_send_and_lengthens_the_life(stores):
     resent = await stores.resend(verification, "222222")
     assert [send.number for send in resent.sends] == [1, 2]
     assert (resent.attempts, resent.status) == (1, Status.PENDING)
+    assert resent.sends[1].sent_at_ms >= resent.sends[0].sent_at_ms + CODE_TTL_MS // 2
     assert resent.expires_at_ms == resent.sends[1].sent_at_ms + CODE_TTL_MS
+    assert (await stores.stats.totals())["resent:US:sms"] == 1
     stores.time_passes(FORGOTTEN_MS - CODE_TTL_MS // 4)
     assert (await stores.read(verification)).status is Status.EXPIRED
 
@@ -258,6 +262,8 @@ async def test_a_refused_resend_leaves_the_earlier_code(stores):
     refused = await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
     assert (refused.status, refused.expires_at_ms) == (Status.PENDING, verification.expires_at_ms)
     assert [send.status for send in refused.sends] == [Delivery.QUEUED, Delivery.FAILED]
+    assert [send.error_code for send in refused.sends] == [None, 30006]
+    assert (await stores.stats.totals())["refused:US:sms"] == 1
     assert await stores.verdict(verification, "222222") is Verdict.WRONG_CODE
     await stores.resend(verification, "222222")
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
@@ -280,16 +286,20 @@ async def test_a_resend_that_twilio_was_too_busy_for_leaves_no_trace(stores):
 
 
 async def test_a_verification_ends_with_its_newest_code_that_was_sent(stores):
-    """A refused resend does not keep a verification pending whose only code has expired."""
+    """A refused resend does not keep a verification pending, nor does one before it end it sooner."""
     verification = await stores.sent("111111")
     stores.time_passes(CODE_TTL_MS // 2)
-    resent = await stores.resend(verification, "222222")
-    await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
+    await stores.resend(verification, "222222")
+    stores.time_passes(CODE_TTL_MS // 4)
+    resent = await stores.resend(verification, "333333")
+    await stores.verifications.refuse(resent, 3, error_code=30006, passing=False)
     stores.time_passes(CODE_TTL_MS // 2)
+    assert (await stores.read(verification)).status is Status.PENDING
+    stores.time_passes(CODE_TTL_MS // 4)
     assert (await stores.read(verification)).status is Status.EXPIRED
     assert (await stores.verifications.cancel(verification.id)).status is Status.EXPIRED
     with pytest.raises(NotPending):
-        await stores.resend(verification, "333333")
+        await stores.resend(verification, "444444")
 
 
 async def test_a_waiting_confirmation_keeps_its_record_for_an_hour(stores):
@@ -401,6 +411,12 @@ async def test_a_number_that_nothing_was_sent_to_leaves_no_record(stores, passin
     await stores.check(verification, "000000")
     await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
     assert stores.number_record() == {b"streak": b"1"}
+    held = (await stores.numbers.held(verification.to)).record
+    assert (held.sends_ms, held.failed_in_a_row) == ((), 1)
+    verification = await stores.issue("111111")
+    stores.admin.delete(stores.number_key())
+    refused = await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
+    assert (refused.status, stores.number_record()) == (Status.FAILED, {})
 
 
 @pytest.mark.parametrize(("passing", "seconds"), [(True, 60), (False, FORGOTTEN_MS // 1000)])
@@ -414,6 +430,31 @@ async def test_a_verification_that_twilio_was_too_busy_for_is_kept_for_a_minute(
 
 def _written(stores, verification, code, *, after):
     return WrittenSend(verification.id, verification.to, stores.keyring.code_digests(verification.id, code)[0], after)
+
+
+@pytest.mark.parametrize("passing", [True, False])
+async def test_only_the_newest_send_leaves_no_trace(stores, passing):
+    """An earlier send that is taken back stays in the record, and an unknown one changes nothing."""
+    verification = await stores.issue("111111")
+    await stores.resend(verification, "222222")
+    before = stores.record(verification)
+    with pytest.raises(UnknownVerification):
+        await stores.verifications.refuse(verification, 3, error_code=21610, passing=passing)
+    assert stores.record(verification) == before
+    refused = await stores.verifications.refuse(verification, 1, error_code=21610, passing=passing)
+    assert [(send.number, send.error_code) for send in refused.sends] == [(1, 21610), (2, None)]
+    assert await stores.verdict(verification, "111111") is Verdict.WRONG_CODE
+    assert await stores.verdict(verification, "222222") is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("end", [Status.APPROVED, Status.CANCELED])
+async def test_a_refusal_changes_no_end(stores, end):
+    """What has ended stays so when Twilio refuses its only message afterwards."""
+    verification = await stores.issue("111111")
+    await (
+        stores.check(verification, "111111") if end is Status.APPROVED else stores.verifications.cancel(verification.id)
+    )
+    assert (await stores.verifications.refuse(verification, 1, error_code=21610, passing=False)).status is end
 
 
 async def test_a_send_is_taken_back_by_its_code(stores):

@@ -1,0 +1,62 @@
+r"""Mutants that no test can notice, because they change nothing that anybody could see: each kind with its reason.
+
+An entry is (file, kind, pattern, reason): regular expressions for the file, the kind, and two lines: the changed code
+(from `\A`), and the statement that it is a part of. They name fields of Redis and commands, and no locals.
+"""
+
+import re
+
+EQUIVALENT = (
+    (".*", "right", r"\A.*\bor 'sms'$", "sms is the only channel so far"),
+    (".*", "number", r"\A1$", "any number but 0 is taken for yes"),
+    ("hand|looked_up", "number", r"\A0$", "the answer is not used"),
+    ("claim|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
+    ("check", "flag", r"\A, 'NX'$\n.*'ZADD'", "a send begins to wait for its SID once"),
+    ("check", "true", r"\A\w+ ~= ''$\n.*string\.match", "no record has a field without a name"),
+    ("check", "true", r"\A\w+\.\w+ ~= \w+$", "writes the state that stands there"),
+    ("check", "left|boundary", r"\A(.*'approved' and )?\w+ > 0$", "forgets a streak that is not there"),
+    ("check", "flag", r"'LT'$", "a number may be remembered for the hour of a confirmation that waits"),
+    ("clock", "boundary|right|arithmetic", r"'TTL'", "renews a life more often than it must"),
+    ("deliver|refuse", "true", r"\A\w+(\[\d\])? ~= ''$", "an empty error code is read as none"),
+    ("resend", "true", r"\AARGV\[6\] ~= ''$", "no send has an empty tag"),
+    ("limit", "left", r"\Aredis\.call\('HGET', \w+, \w+\) or 0$", "gives nothing back either way"),
+    (
+        "limit",
+        "arithmetic|right",
+        r"\A\(?\w+\[\w+\] or 0\)?( \+ \w+)?$\n.*, \w+ \+ \w+$",
+        "the newest slice is the last one",
+    ),
+    ("issue|resend", "left", r" or 'failed_checks'$", "any other word is read as this one"),
+    ("retry", "left", r"\Astring\.match\(.* or ''$", "an illegible entry stays illegible"),
+    ("shown", "right", r"\A\w+\.(ch|ac) or false$", "there is one channel and one action so far"),
+    ("windows", "right", r"\A\w+ or tonumber\(\w+\) > \w+$", "the newest instant of a log is its last"),
+    (
+        "windows",
+        "true",
+        r"\A\w+\[i\] > \w+$",
+        "instants before the window are not counted, and their number is bounded",
+    ),
+    ("look_up|outbox_state|settle", "halved", r"\A\d+$", "how much is looked at, or removed, in one run"),
+    ("outbox_state", "arithmetic", r" - 1$", "how much is looked at in one run"),
+    ("look_up", "left", r"\Anot \w+ or .* or \w+\['s:' \.\. \w+\]$", "what waits for its SID has none"),
+    ("look_up", "first", r"\A's:' \.\. ", "what waits for its SID has none"),
+    ("looked_up|postpone", "right", r"\Anot \w+ or tonumber\(", "no due time is another due time"),
+    ("postpone", "right", r"\A\w+ and ARGV", "an illegible entry is given up, not tried"),
+    ("refuse", "right", r"\Anot \w+ or not \w+$", "a record that is gone has no send"),
+    ("refuse", "first", r"\A'x:' \.\. .*\n.*'HDEL'", "a send that leaves no trace has not failed before"),
+    ("refuse", "flag", r"'LT'$", "no record lives for less than a minute"),
+    ("read", "left", r"\A\w+\.ky or false$", "the last place of an answer may be missing"),
+)
+
+
+def is_equivalent(mutant):
+    """Tell whether a mutant is listed."""
+    return any(matches(entry, mutant) for entry in EQUIVALENT)
+
+
+def matches(entry, mutant):
+    """Tell whether an entry lists a mutant."""
+    file, kind, pattern, _ = entry
+    told = f"{mutant.code}\n{mutant.statement}"
+    is_of_kind = re.fullmatch(file, mutant.file) and re.fullmatch(kind, mutant.kind)
+    return bool(is_of_kind and re.search(pattern, told, re.MULTILINE))
