@@ -13,7 +13,6 @@ from service.config.policies import (
     limit_policy,
     lookup_policy,
     new_keyring,
-    new_secrets,
     record_policy,
     twilio_account,
 )
@@ -85,17 +84,13 @@ def new_rules(
     keyring = new_keyring(settings)
     store = RedisVerifications(scripts, keyring, record_policy(settings))
     breakers = {channel: Breaker(provider=sender.provider, event_log=event_log) for channel, sender in senders.items()}
-    secrets = new_secrets(settings)
-    limiter = Limiter(
-        RedisLimits(scripts), keyring, limit_policy(settings), breakers=breakers, test_numbers=secrets.fixed
-    )
+    limiter = Limiter(RedisLimits(scripts), keyring, limit_policy(settings), breakers=breakers)
     idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], event_log=event_log)
     sending = Sending(
         store,
         senders,
         breakers=breakers,
         brand=settings.otp_brand,
-        secrets=secrets,
         most_in_flight=descriptor_shares(settings).sends,
         late_window_seconds=settings.otp_late_window,
         attachments=retries["attach_sid"],
@@ -109,7 +104,7 @@ def new_rules(
         idempotency=idempotency,
         undoing=Undoing(store, idempotency, retries=retries["undo"], event_log=event_log),
         keyring=keyring,
-        policy=issue_policy(settings, secrets),
+        policy=issue_policy(settings),
     )
     checking = Checking(store, keyring, wake=wake, event_log=event_log)
     return Rules(store, keyring, breakers, limiter, idempotency, issuing, checking)

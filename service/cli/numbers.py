@@ -126,13 +126,14 @@ def _counted(what: str, instants_ms: tuple[int, ...], now_ms: int) -> str:
 
 def _describe_verification(held: HeldVerification) -> list[str]:
     it, now_ms = held.verification, held.now_ms
-    particulars = [f"purpose {it.purpose}", f"country {it.country}", f"locale {it.locale}"]
+    request = it.request
+    particulars = [f"purpose {request.purpose}", f"country {request.country}", f"locale {request.locale}"]
     if it.is_test:
         particulars.append("a test number: nothing was sent")
-    if it.reference is not None:
-        particulars.append(f"reference {it.reference!r}")
-    if it.web_origin is not None:
-        particulars.append(f"web origin {it.web_origin}")
+    if request.reference is not None:
+        particulars.append(f"reference {request.reference!r}")
+    if request.web_origin is not None:
+        particulars.append(f"web origin {request.web_origin}")
     if it.client_tag is not None:
         particulars.append("a keyed digest of the client address")
     life = f"issued {_span(now_ms - it.created_at_ms)} ago, expires in {_span(held.ttl_ms)}"

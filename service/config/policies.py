@@ -119,17 +119,12 @@ def limit_policy(settings: Settings) -> LimitPolicy:
     )
 
 
-def new_secrets(settings: Settings) -> Secrets:
-    """Return the source of secrets."""
-    return Secrets(dict(settings.otp_test_numbers))
-
-
-def issue_policy(settings: Settings, secrets: Secrets) -> IssuePolicy:
+def issue_policy(settings: Settings) -> IssuePolicy:
     """Return the defaults of a verification, and the numbers that codes may be sent to."""
     return IssuePolicy(
         code_length=settings.otp_code_length,
         ttl_seconds=settings.otp_code_ttl,
-        secrets=secrets,
+        secrets=Secrets(dict(settings.otp_test_numbers)),
         numbers=settings.numbers,
     )
 

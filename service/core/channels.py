@@ -28,3 +28,8 @@ CHANNELS: Mapping[Channel, Capabilities] = {
     Channel.SMS: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=True),
 }
 DEFAULT_CHANNEL = Channel.SMS
+
+
+def may_be_confirmed(channel: Channel, *, is_test: bool) -> bool:
+    """Tell whether a send may be confirmed. Nothing is sent to a test number."""
+    return CHANNELS[channel].can_be_confirmed and not is_test

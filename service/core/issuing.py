@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from service.core.actions import Action, Secrets
+from service.core.actions import ACTIONS, Secrets
 from service.core.breaker import SendingHalted
-from service.core.channels import Channel
+from service.core.channels import DEFAULT_CHANNEL, Channel
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
@@ -22,7 +22,7 @@ from service.core.phone import NumberPolicy, PhoneNumber, parse_number
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Taken, Undoing
-from service.core.verification import Status, Verification, new_id
+from service.core.verification import Status, Verification, VerificationRequest, new_id
 from service.core.verification_store import (
     AlreadySent,
     IdTaken,
@@ -49,27 +49,21 @@ class IssuePolicy:
 
 
 class IssueRequest(NamedTuple):
-    """What the caller asked for, already of the right form."""
+    """A request for a new verification, already of the right form: what it keeps, whom to send to, and who asks."""
 
     number: PhoneNumber
-    channel: Channel = Channel.SMS
-    action: Action = Action.CODE
-    purpose: str = "login"
-    locale: str = "en"
-    code_length: int | None = None
-    ttl_seconds: int | None = None
+    request: VerificationRequest
+    channel: Channel = DEFAULT_CHANNEL
     client_ip: str | None = None
-    web_origin: str | None = None
-    app_hash: str | None = None
-    reference: str | None = None
     caller: str | None = None  # tells API keys apart, for their limit
-    owner: str | None = None  # to whom the verification will belong: nobody else's API key finds it
+    owner: str | None = None  # only API keys of this owner will find the verification
 
     @property
     def content(self) -> bytes:
         """What is asked for, in one spelling however it was written: two requests with the same content are one."""
-        asked = self._replace(caller=None, owner=None)._asdict() | {"number": self.number.e164}
-        return json.dumps({name: value for name, value in asked.items() if value is not None}, sort_keys=True).encode()
+        asked = {"number": self.number.e164, "channel": self.channel, "client_ip": self.client_ip}
+        asked |= self.request._asdict()
+        return json.dumps({name: value for name, value in asked.items() if value}, sort_keys=True).encode()
 
 
 class Issuing:
@@ -98,16 +92,17 @@ class Issuing:
         """Read a number that codes may be sent to; raises what `parse_number` raises."""
         return parse_number(typed, self._policy.numbers, country=country)
 
-    async def issue(self, request: IssueRequest, repeatable: Repeatable) -> Verification:
+    async def issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
 
         Raises `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
-        number = request.number
-        client, key = self._limiter.client_tag(request.client_ip), self._limiter.key_tag(request.caller)
-        verification_id = new_id(self._keyring.partition(number.e164))
+        to, policy = asked.number.e164, self._policy
+        client, key = self._limiter.client_tag(asked.client_ip), self._limiter.key_tag(asked.caller)
+        fixed, index = policy.secrets.fixed_for(to), self._keyring.number_index(to)
+        verification_id = new_id(index.partition)
         reservation = self._limiter.reservation(
-            number.e164, request.channel, number.country, key_tag=key, client_tag=client
+            to, asked.channel, asked.number.country, key_tag=key, client_tag=client, is_test=fixed is not None
         )
         abandoned_id, refusal = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, repeatable.key, reservation)
@@ -120,17 +115,28 @@ class Issuing:
             verification_id = abandoned_id or verification_id  # died before its record: the key still names this id
             if refusal is not None:
                 raise refusal
-            length = request.code_length or self._policy.code_length
-            code = self._policy.secrets.draw(request.action, number.e164, length)
+            code = fixed or ACTIONS[asked.request.action].draw(asked.request.code_length or policy.code_length)
             digest = self._keyring.code_digests(verification_id, code)[0]
-            new = self._record(verification_id, number, request, len(code))._replace(client_tag=client, key_tag=key)
-            taken.send = WrittenSend(verification_id, number.e164, digest, after=0)
+            new = NewVerification(
+                id=verification_id,
+                to=to,
+                number_tag=index.tag,
+                request=asked.request._replace(
+                    code_length=len(code), ttl_seconds=asked.request.ttl_seconds or policy.ttl_seconds
+                ),
+                channel=asked.channel,
+                is_test=fixed is not None,
+                owner=asked.owner,
+                client_tag=client,
+                key_tag=key,
+            )
+            taken.send = WrittenSend(verification_id, index.tag, digest, after=0)
             try:
                 verification = await self._store.issue(new, digest)
             except IdTaken:  # a repeat took this request for dead, and has issued
                 await reservation.give_back()
                 return await self._store.read(verification_id)
-            return await self._send(verification, code, repeatable)
+            return await self._send(verification, code, repeatable, is_test=fixed is not None)
 
     async def resend(
         self, verification_id: str, repeatable: Repeatable, *, caller: str | None = None, owner: str | None = None
@@ -145,12 +151,17 @@ class Issuing:
         )
         # A front end spends the budget of the key that issued: its own would be a way around it.
         key_tag = (None if caller else verification.key_tag) or self._limiter.key_tag(caller)
-        to, channel, country = verification.to, verification.channel, verification.country
+        fixed = self._policy.secrets.fixed_for(verification.to)
         reservation = self._limiter.reservation(
-            to, channel, country, key_tag=key_tag, client_tag=verification.client_tag
+            verification.to,
+            verification.channel,
+            verification.request.country,
+            key_tag=key_tag,
+            client_tag=verification.client_tag,
+            is_test=fixed is not None,
         )
         async with self._undoing.on_failure(key, reservation) as taken:
-            if abandoned_id and key and key.tag in {send.request for send in verification.sends}:
+            if abandoned_id and key and key.tag in {send.idempotency_tag for send in verification.sends}:
                 await self._keep(verification, repeatable)
                 return verification
             if verification.status is not Status.PENDING:
@@ -159,11 +170,11 @@ class Issuing:
             if refusal is not None:
                 raise refusal
             try:
-                verification, code = await self._next_send(verification, key, taken)
+                verification, code = await self._next_send(verification, fixed, key, taken)
             except AlreadySent as already:  # a repeat took this request for dead, and has sent
                 await reservation.give_back()
                 return already.verification
-            return await self._send(verification, code, repeatable)
+            return await self._send(verification, code, repeatable, is_test=fixed is not None)
 
     async def _begin(
         self,
@@ -204,24 +215,26 @@ class Issuing:
             raise
 
     async def _next_send(
-        self, verification: Verification, key: IdempotencyKey | None, taken: Taken
+        self, verification: Verification, fixed: str | None, key: IdempotencyKey | None, taken: Taken
     ) -> tuple[Verification, str]:
-        secrets, request = self._policy.secrets, None if key is None else key.tag
-        is_test = secrets.is_fixed(verification.to)
+        tag, is_test, request = None if key is None else key.tag, fixed is not None, verification.request
+        number_tag = verification.number_tag or self._keyring.number_tag(verification.to)
         for _ in range(_DRAWS):
-            code = secrets.draw(verification.action, verification.to, verification.code_length)
+            code = fixed or ACTIONS[request.action].draw(request.code_length)
             digests = self._keyring.code_digests(verification.id, code)
             if not is_test:  # its code is that of its other sends: it cannot be told from them
-                taken.send = WrittenSend(verification.id, verification.to, digests[0], after=len(verification.sends))
+                taken.send = WrittenSend(verification.id, number_tag, digests[0], after=len(verification.sends))
             with suppress(SameCode):
-                return await self._store.resend(verification, digests, request=request, is_test=is_test), code
+                return await self._store.resend(verification, digests, idempotency_tag=tag, is_test=is_test), code
         taken.send = None
         raise StoreUnavailable("no fresh code was found")
 
-    async def _send(self, verification: Verification, code: str, repeatable: Repeatable) -> Verification:
+    async def _send(
+        self, verification: Verification, code: str, repeatable: Repeatable, *, is_test: bool
+    ) -> Verification:
         keep = (lambda sent: self._keep(sent, repeatable)) if repeatable.key else None
         try:
-            return await self._sending.send(verification, code, keep=keep)
+            return await self._sending.send(verification, code, keep=keep, is_test=is_test)
         except MessageRefused as refused:
             if not refused.is_ours:
                 await self._keep(refused, repeatable)
@@ -229,21 +242,3 @@ class Issuing:
 
     async def _keep(self, outcome: Verification | MessageRefused, repeatable: Repeatable) -> None:
         await self._idempotency.finish(repeatable.key, repeatable.write(outcome))
-
-    def _record(self, id_: str, number: PhoneNumber, request: IssueRequest, code_length: int) -> NewVerification:
-        return NewVerification(
-            id=id_,
-            to=number.e164,
-            country=number.country,
-            channel=request.channel,
-            action=request.action,
-            purpose=request.purpose,
-            locale=request.locale,
-            reference=request.reference,
-            code_length=code_length,
-            ttl_seconds=request.ttl_seconds or self._policy.ttl_seconds,
-            web_origin=request.web_origin,
-            app_hash=request.app_hash,
-            is_test=self._policy.secrets.is_fixed(number.e164),
-            owner=request.owner,
-        )

@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,6 +23,13 @@ DIGEST_BYTES = 16
 CLIENT_TOKEN_PREFIX = "vt_"  # noqa: S105 - a prefix, not a secret
 _NONCE_BYTES = 12
 _LEAST_SEALED_BYTES = 1 + _NONCE_BYTES + 16
+
+
+class NumberIndex(NamedTuple):
+    """Where a number is kept in Redis: both from one HMAC."""
+
+    partition: str  # one of 16, as a hex digit
+    tag: str  # 128 bits, 22 characters
 
 
 class SealBroken(Exception):
@@ -51,13 +59,18 @@ class Keyring:
         self._limit_mac = HMAC(_expand(index_key, b"limit"), SHA256())
         self._idempotency_mac = HMAC(_expand(index_key, b"idempotency"), SHA256())
 
+    def number_index(self, number: str) -> NumberIndex:
+        """Tell where a number is kept, and under which name."""
+        mac = _mac(self._number_mac, number.encode())
+        return NumberIndex(mac.hex()[0], _text(mac[:16]))
+
     def number_tag(self, number: str) -> str:
-        """Make the tag of a number, which does not reveal it: 128 bits of HMAC, 22 characters."""
-        return _text(_mac(self._number_mac, number.encode())[:16])
+        """Make the tag of a number, which does not reveal it."""
+        return self.number_index(number).tag
 
     def partition(self, number: str) -> str:
-        """Return the partition of a number: one of 16, as a hex digit."""
-        return _mac(self._number_mac, number.encode()).hex()[0]
+        """Return the partition of a number."""
+        return self.number_index(number).partition
 
     def limit_tag(self, kind: str, value: str) -> str:
         """Make the tag of what a limit counts, which does not reveal it."""

@@ -13,7 +13,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from service.core.actions import ACTIONS, Secrets
+from service.core.actions import ACTIONS
 from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.event_log import EventLog
@@ -71,7 +71,6 @@ class Sending:
         *,
         breakers: Mapping[Channel, Breaker],
         brand: str,
-        secrets: Secrets,
         most_in_flight: int,
         late_window_seconds: float,
         attachments: Retries,
@@ -82,7 +81,6 @@ class Sending:
         self._senders = senders
         self._breakers = breakers
         self._brand = brand
-        self._secrets = secrets
         self._slots = asyncio.Semaphore(most_in_flight)
         self._late_window_seconds = late_window_seconds
         self._attachments = attachments
@@ -90,7 +88,12 @@ class Sending:
         self._event_log = event_log
 
     async def send(
-        self, verification: Verification, code: str, *, keep: Callable[[Verification], Awaitable[object]] | None
+        self,
+        verification: Verification,
+        code: str,
+        *,
+        keep: Callable[[Verification], Awaitable[object]] | None,
+        is_test: bool,
     ) -> Verification:
         """Post the newest send; `keep`, if given, runs while the SID is stored, in the same round trip.
 
@@ -98,6 +101,12 @@ class Sending:
         each case nothing was sent. Once a message may have been sent, nothing is raised any more. Nothing is
         posted to a test number: its send stays `unknown`.
         """
+        if is_test:
+            event = {"verification_id": verification.id, "send": verification.sends[-1].number}
+            self._event_log("test_number_not_sent_to", **event)
+            if keep is not None:
+                await keep(verification)
+            return verification
         accepted = await self._accepted(verification, code)
         if accepted is not None:
             newest = verification.sends[-1]._replace(status=accepted.status)
@@ -105,17 +114,14 @@ class Sending:
         steps = [] if keep is None else [keep(verification)]
         if accepted is not None:
             steps.append(self._store_sid(verification, accepted))
-        elif not self._secrets.is_fixed(verification.to):
+        else:
             steps.append(self._note_handed(verification))
         await asyncio.gather(*steps)
         return verification
 
     async def _accepted(self, verification: Verification, code: str) -> AcceptedMessage | None:
-        """Post the newest send; None if the provider gave no clear answer, or was not asked."""
+        """Post the newest send; None if the provider gave no clear answer."""
         send = verification.sends[-1]
-        if self._secrets.is_fixed(verification.to):
-            self._event_log("test_number_not_sent_to", verification_id=verification.id, send=send.number)
-            return None
         try:
             post = self._post(self._senders[send.channel], self._message(verification, code))
             return await self._breakers[send.channel].watch(post)
@@ -130,18 +136,19 @@ class Sending:
             return None
 
     def _message(self, verification: Verification, code: str) -> OutgoingMessage:
+        request = verification.request
         return OutgoingMessage(
             verification_id=verification.id,
             send_number=verification.sends[-1].number,
             to=verification.to,
-            body=ACTIONS[verification.action].text(
+            body=ACTIONS[request.action].text(
                 code,
                 brand=self._brand,
-                locale=verification.locale,
-                web_origin=verification.web_origin,
-                app_hash=verification.app_hash,
+                locale=request.locale,
+                web_origin=request.web_origin,
+                app_hash=request.app_hash,
             ),
-            validity_seconds=verification.ttl_seconds,
+            validity_seconds=request.ttl_seconds,
         )
 
     async def _post(self, sender: Sender, message: OutgoingMessage) -> AcceptedMessage:
@@ -180,7 +187,7 @@ class Sending:
         told = {"verification_id": verification.id, "send": verification.sends[-1].number, "sid": accepted.sid}
         await self._attachments.run(
             partial(self._attach, verification, accepted),
-            for_seconds=verification.ttl_seconds + self._late_window_seconds + _WAITS_FOR_SID_SECONDS,
+            for_seconds=verification.request.ttl_seconds + self._late_window_seconds + _WAITS_FOR_SID_SECONDS,
             delayed=lambda reason: self._event_log("sid_attached_later", **told, reason=reason),
             given_up=lambda reason: self._event_log("sid_not_attached", **told, reason=reason),
         )
@@ -190,7 +197,7 @@ class Sending:
         told = {"verification_id": verification.id, "send": verification.sends[-1].number}
         await self._attachments.run(
             partial(self._store.note_handed, verification.id, verification.sends[-1].number),
-            for_seconds=verification.ttl_seconds,
+            for_seconds=verification.request.ttl_seconds,
             delayed=lambda reason: self._event_log("send_noted_later", **told, reason=reason),
             given_up=lambda reason: self._event_log("send_not_noted", **told, reason=reason),
         )

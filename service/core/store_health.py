@@ -47,6 +47,7 @@ class StoreCause(StrEnum):
     LOADING = "loading"
     BUSY_SCRIPT = "busy_script"
     UNREADABLE = "unreadable"
+    NEWER_FORMAT = "newer_format"
     UNKNOWN = "unknown"
 
 
@@ -66,6 +67,10 @@ class StoreFault(NamedTuple):
 UNKNOWN = StoreFault(StoreCause.UNKNOWN, "See the logs of the service and of Redis.")
 UNREADABLE = StoreFault(
     StoreCause.UNREADABLE, "A record cannot be read: the key that wrote it is missing from OTP_SECRET_KEYS."
+)
+NEWER_FORMAT = StoreFault(
+    StoreCause.NEWER_FORMAT,
+    "A newer version of the service wrote a record that this one cannot read: update this host too.",
 )
 
 

@@ -67,6 +67,20 @@ class Delivery(StrEnum):
     READ = "read"
 
 
+class VerificationRequest(NamedTuple):
+    """What the caller asked for, as the verification keeps it. A field is added here and in `service.store.fields`."""
+
+    country: str  # the region of the number
+    purpose: str = "login"
+    locale: str = "en"
+    action: Action = Action.CODE
+    code_length: int = 0  # 0 until it is issued: as the settings say
+    ttl_seconds: int = 0  # likewise
+    reference: str | None = None
+    web_origin: str | None = None
+    app_hash: str | None = None
+
+
 class Send(NamedTuple):
     """One message of a verification, with its own code, expiry and Message SID."""
 
@@ -76,7 +90,7 @@ class Send(NamedTuple):
     error_code: int | None
     sent_at_ms: int
     feedback: Feedback
-    request: str | None = None  # tag of the Idempotency-Key that asked for it
+    idempotency_tag: str | None = None  # of the Idempotency-Key that asked for it
 
 
 class Verification(NamedTuple):
@@ -85,25 +99,26 @@ class Verification(NamedTuple):
     id: str
     to: str
     status: Status
-    channel: Channel
-    action: Action
-    purpose: str
-    locale: str
-    reference: str | None
-    country: str
-    code_length: int
-    ttl_seconds: int
-    web_origin: str | None
-    app_hash: str | None
-    created_at_ms: int
+    request: VerificationRequest
+    sends: tuple[Send, ...]
     expires_at_ms: int
     attempts: int
     resend_at_ms: int
-    sends: tuple[Send, ...]
-    client_tag: str | None = None  # what the person's address is counted under; issue and read alone tell it
-    key_tag: str | None = None  # what the API key that issued it is counted under; likewise
     is_test: bool = False  # issued for a test number: its code is fixed, and nothing was sent
-    owner: str | None = None  # tag of whose API keys find it
+    # What a resend is counted under; only issuing and reading tell it.
+    number_tag: str | None = None
+    client_tag: str | None = None  # of the person's address
+    key_tag: str | None = None  # of the API key that issued the verification
+
+    @property
+    def channel(self) -> Channel:
+        """The channel of the newest send."""
+        return self.sends[-1].channel
+
+    @property
+    def created_at_ms(self) -> int:
+        """When the first send was written."""
+        return self.sends[0].sent_at_ms
 
 
 class CheckResult(NamedTuple):

@@ -7,9 +7,8 @@ carries a number, a code or a credential.
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from service.core.actions import Action
-from service.core.channels import Channel
-from service.core.verification import CheckResult, Delivery, Verification
+from service.core.channels import DEFAULT_CHANNEL, Channel
+from service.core.verification import CheckResult, Delivery, Verification, VerificationRequest
 
 
 class NewVerification(NamedTuple):
@@ -17,20 +16,13 @@ class NewVerification(NamedTuple):
 
     id: str
     to: str
-    country: str
-    channel: Channel
-    action: Action
-    purpose: str
-    locale: str
-    reference: str | None
-    code_length: int
-    ttl_seconds: int
-    web_origin: str | None
-    app_hash: str | None
+    number_tag: str
+    request: VerificationRequest
+    channel: Channel = DEFAULT_CHANNEL
+    is_test: bool = False  # nothing is sent, so no confirmation is ever pending
+    owner: str | None = None  # only API keys of this owner find the verification
     client_tag: str | None = None
     key_tag: str | None = None
-    is_test: bool = False  # nothing is sent, so no confirmation is ever pending
-    owner: str | None = None  # tag of whose API keys find it
 
 
 class Check(NamedTuple):
@@ -49,7 +41,7 @@ class WrittenSend(NamedTuple):
     """A send that was written, or may have been, told by its code: it is the newest of those with this digest."""
 
     verification_id: str
-    to: str
+    number_tag: str
     digest: bytes
     after: int  # how many sends there were before
 
@@ -97,7 +89,12 @@ class VerificationStore(Protocol):
         """Write a verification and its first send, before anything is sent. Raises `Limited`, `IdTaken`."""
 
     async def resend(
-        self, verification: Verification, digests: Sequence[bytes], *, request: str | None = None, is_test: bool = False
+        self,
+        verification: Verification,
+        digests: Sequence[bytes],
+        *,
+        idempotency_tag: str | None = None,
+        is_test: bool = False,
     ) -> Verification:
         """Write the next send, and which Idempotency-Key asked for it. To a test number the same code may go again.
 

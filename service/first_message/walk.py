@@ -19,7 +19,7 @@ from service.core.issuing import IssueRequest
 from service.core.phone import mask
 from service.core.retrying import Retries
 from service.core.store_health import StoreUnavailable
-from service.core.verification import Delivery, Feedback, Send, Verdict, Verification
+from service.core.verification import Delivery, Feedback, Send, Verdict, Verification, VerificationRequest
 from service.first_message.failures import StepFailed, issue_failure, why_no_callback, with_error_code
 from service.parts import Rules, new_rules, open_providers, open_worker
 from service.store.confirmations import open_confirmations
@@ -109,8 +109,9 @@ class FirstMessage:
     async def _issue(self, rules: Rules, number: str) -> Verification:
         client_ip = _OWN_ADDRESS if rules.limiter.requires_client_ip else None
         try:
-            request = IssueRequest(rules.issuing.number(number), purpose=_PURPOSE, client_ip=client_ip)
-            verification = await rules.issuing.issue(request, Repeatable(None, lambda _: b""))
+            phone = rules.issuing.number(number)
+            asked = IssueRequest(phone, VerificationRequest(phone.country, purpose=_PURPOSE), client_ip=client_ip)
+            verification = await rules.issuing.issue(asked, Repeatable(None, lambda _: b""))
         except Exception as failure:
             explained = issue_failure(failure)
             if explained is None:
@@ -143,7 +144,7 @@ class FirstMessage:
 
     async def _check(self, rules: Rules, verification: Verification) -> None:
         """Prompt for the code until it is approved."""
-        seconds = min(self._timeout_seconds, verification.ttl_seconds)
+        seconds = min(self._timeout_seconds, verification.request.ttl_seconds)
         deadline = time.monotonic() + seconds
         while True:
             try:

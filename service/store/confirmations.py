@@ -4,6 +4,7 @@ from service.core.confirming import Confirmation, read_confirmation
 from service.core.outbox import OutboxEntry
 from service.core.verification import Feedback
 from service.store import keys as redis_keys
+from service.store.fields import FIELDS
 from service.store.outbox import Effect, EntryState, RedisOutbox
 from service.store.scripts import Scripts
 
@@ -25,7 +26,7 @@ def _effect(entry: OutboxEntry, state: EntryState) -> Effect:
     confirmation = read_confirmation(entry.particulars) or _ILLEGIBLE
     return Effect(
         record=redis_keys.verification_prefix(entry.partition) + confirmation.verification_id,
-        field=f"f:{confirmation.send_number}",
+        field=FIELDS.send_key("feedback", confirmation.send_number),
         value=_FEEDBACK[state],
         counter=f"{_COUNTERS[state]}:{confirmation.country}:{confirmation.channel}" if state in _COUNTERS else "",
     )

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.core.store_health import UNKNOWN, UNREADABLE, StoreCause, StoreFault, StoreUnavailable
+from service.core.store_health import NEWER_FORMAT, UNKNOWN, UNREADABLE, StoreCause, StoreFault, StoreUnavailable
 from service.redis_client import (
     NoPrimary,
     ProtocolError,
@@ -80,6 +80,7 @@ FIXES = {
         "Another client's script blocks Redis: end it with SCRIPT KILL, and use a Redis for this service alone."
     ),
     StoreCause.UNREADABLE: UNREADABLE.fix,
+    StoreCause.NEWER_FORMAT: NEWER_FORMAT.fix,
     StoreCause.UNKNOWN: UNKNOWN.fix,
 }
 

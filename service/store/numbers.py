@@ -48,14 +48,14 @@ class RedisNumbers:
 
     async def verification_ids(self, number: str) -> AsyncIterator[str]:
         """Iterate over the verifications of a number, by comparing the tag of each verification of its partition."""
-        tag = self._keyring.number_tag(number).encode()
-        prefix = redis_keys.verification_prefix(self._keyring.partition(number))
-        cursor, seen = b"0", set()
+        index = self._keyring.number_index(number)
+        tag, prefix = index.tag.encode(), redis_keys.verification_prefix(index.partition)
+        cursor, seen, tag_field = b"0", set(), self._scripts.fields.key("number_tag")
         while True:
             cursor, keys = await self._scripts.command(
                 "SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", _PAGE, key=prefix
             )
-            tags = await asyncio.gather(*(self._scripts.command("HGET", key, "tg", key=prefix) for key in keys))
+            tags = await asyncio.gather(*(self._scripts.command("HGET", key, tag_field, key=prefix) for key in keys))
             for key, found in zip(keys, tags, strict=True):
                 if found == tag and key not in seen:  # SCAN may return a key twice
                     seen.add(key)
@@ -80,7 +80,7 @@ class RedisNumbers:
         return bool(await self._scripts.command("DEL", key, key=key))
 
     def _key(self, number: str) -> str:
-        return redis_keys.number(self._keyring.partition(number), self._keyring.number_tag(number))
+        return redis_keys.number(*self._keyring.number_index(number))
 
 
 def _instants(log: bytes) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from service.core.store_health import StoreFault, StoreUnavailable
 from service.redis_client import Argument, RedisClient, Script
 from service.store.faults import unavailable
+from service.store.fields import FIELDS, Fields
 
 CLIENT_NAME = "otp-service"  # in CLIENT LIST
 LUA = resources.files("service.store") / "lua"
@@ -25,9 +26,10 @@ _INCLUDED = frozenset({"clock.lua", "enqueue.lua", "shown.lua", "streak.lua", "w
 class Scripts:
     """Runs scripts and commands on Redis; every failure is a `StoreUnavailable`."""
 
-    def __init__(self, client: RedisClient) -> None:
+    def __init__(self, client: RedisClient, fields: Fields = FIELDS) -> None:
+        self.fields = fields
         self._client = client
-        self._scripts = load_scripts()
+        self._scripts = load_scripts(fields=fields)
         self.on_fault: Callable[[StoreFault], None] | None = None  # called for each failure
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
@@ -66,11 +68,11 @@ class Scripts:
         return failure
 
 
-def load_scripts(folder: Traversable = LUA) -> dict[str, Script]:
-    """Return all scripts by name, with their includes."""
+def load_scripts(folder: Traversable = LUA, fields: Fields = FIELDS) -> dict[str, Script]:
+    """Return all scripts by name, with their includes and the names of the record's fields."""
     texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".lua")}
     return {
-        name.removesuffix(".lua"): Script(name.removesuffix(".lua"), _with_includes(text, texts))
+        name.removesuffix(".lua"): Script(name.removesuffix(".lua"), fields.lua(_with_includes(text, texts)))
         for name, text in texts.items()
         if name not in _INCLUDED
     }

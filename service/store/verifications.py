@@ -1,7 +1,6 @@
-"""Verifications in Redis: one hash each (`redis_record`), changed only by scripts, one round trip a step.
+"""Verifications in Redis: one hash each (`record`), changed only by scripts, one round trip a step.
 
-The store names keys, hands policies over and translates answers; what a check comes to is decided in
-`check.lua`.
+The store names keys, passes policies and translates answers. The scripts decide: `check.lua` what a check comes to.
 """
 
 from collections.abc import Sequence
@@ -9,28 +8,23 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from service.core.delivery import RANKS
-from service.core.idempotency import OtherBody
 from service.core.keyring import Keyring
 from service.core.limits import Limit, Limited, Limits
-from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import CheckResult, Delivery, Verdict, Verification, partition_of
 from service.core.verification_store import (
     AlreadySent,
     Check,
-    IdTaken,
     NewVerification,
     NotPending,
-    SameCode,
-    SendsExhausted,
-    UnknownVerification,
     WrittenSend,
 )
 from service.store import keys as redis_keys
-from service.store.record import issued_verification, new_record, read_record
+from service.store.fields import ranked
+from service.store.record import Records
+from service.store.refusals import refused
 from service.store.scripts import Scripts
 
-_FAILED = f"{RANKS[Delivery.FAILED]}{Delivery.FAILED}"
+_FAILED = ranked(Delivery.FAILED)
 _VERDICTS = {word.encode(): word for word in Verdict}
 
 
@@ -54,6 +48,7 @@ class RedisVerifications:
         self._scripts = scripts
         self._keyring = keyring
         self._policy = policy
+        self._records = Records(keyring, scripts.fields)
         # Written out once: they are in every call.
         self._sends_policy = policy.number.policy
         self._checks_policy = policy.failed_checks.policy
@@ -62,45 +57,54 @@ class RedisVerifications:
         """Write a verification and its first send."""
         answer, *rest = await self._scripts.run(
             "issue",
-            self._keys_of(new.id, new.to),
+            self._keys_of(new.id, new.number_tag),
             [
                 self._sends_policy,
-                new.ttl_seconds * 1000,
+                new.request.ttl_seconds * 1000,
                 self._policy.late_window_seconds * 1000,
                 digest,
-                f"{new.country}:{new.channel}",
+                f"{new.request.country}:{new.channel}",
                 self._checks_policy,
                 self._policy.most_failed_in_a_row,
-                *new_record(self._keyring, new, self._keyring.number_tag(new.to)),
+                *self._records.new(new),
             ],
         )
         if answer == b"limited":
             raise self._limited(*rest)
-        if answer == b"taken":
-            raise IdTaken
-        return issued_verification(new, *rest)
+        if answer != b"issued":
+            raise refused("issue", answer)
+        return self._records.issued(new, *rest)
 
     async def resend(
-        self, verification: Verification, digests: Sequence[bytes], *, request: str | None = None, is_test: bool = False
+        self,
+        verification: Verification,
+        digests: Sequence[bytes],
+        *,
+        idempotency_tag: str | None = None,
+        is_test: bool = False,
     ) -> Verification:
         """Write the next send."""
+        channel = verification.channel
         answer, *rest = await self._scripts.run(
             "resend",
-            self._keys_of(verification.id, verification.to),
+            self._keys_of(verification.id, self._number_tag(verification)),
             [
                 self._sends_policy,
                 self._policy.late_window_seconds * 1000,
                 self._policy.max_sends,
                 self._checks_policy,
                 self._policy.most_failed_in_a_row,
-                request or "",
-                self._keyring.seal(verification.id, verification.to.encode()),
+                idempotency_tag or "",
+                self._records.sealed(verification.id, verification.to),
                 int(is_test),
-                *digests,
+                b"".join(digests),
+                f"{verification.request.country}:{channel}",
+                *self._records.new_send("", channel, is_test=is_test, idempotency_tag=idempotency_tag),
             ],
         )
         if answer == b"sent":
-            return self._verification(verification.id, rest[0])
+            resent = self._records.read(verification.id, rest[0])
+            return resent._replace(number_tag=verification.number_tag)
         raise self._not_resent(answer, verification.id, rest)
 
     async def deliver(
@@ -117,8 +121,10 @@ class RedisVerifications:
         answer = await self._scripts.run(
             "deliver",
             _record_and_entries(verification_id),
-            [verification_id, send_number, sid, f"{RANKS[status]}{status}", error_code or "", sender or ""],
+            [verification_id, send_number, sid, ranked(status), error_code or "", sender or ""],
         )
+        if answer[0] == b"newer_format":
+            raise refused("deliver", answer[0])
         return bool(answer[0] == b"recorded" and answer[1])
 
     async def refuse(
@@ -127,23 +133,25 @@ class RedisVerifications:
         """Take back a send that was certainly not sent."""
         answer, *rest = await self._scripts.run(
             "refuse",
-            self._keys_of(verification.id, verification.to),
+            self._keys_of(verification.id, self._number_tag(verification)),
             [send_number, "" if error_code is None else error_code, _FAILED, int(passing)],
         )
         return self._known(answer, verification.id, rest)
 
     async def take_back(self, send: WrittenSend) -> None:
         """Take back a send that may have been written, told by its code."""
-        keys = self._keys_of(send.verification_id, send.to)
+        keys = self._keys_of(send.verification_id, send.number_tag)
         answer, *rest = await self._scripts.run("refuse", keys, ["", "", _FAILED, 1, send.digest, send.after])
         self._known(answer, send.verification_id, rest)
 
     async def note_handed(self, verification_id: str, send_number: int) -> None:
         """Note that a send may have gone out."""
-        await self._scripts.run("hand", [redis_keys.verification(verification_id)], [send_number])
+        answer, *_ = await self._scripts.run("hand", [redis_keys.verification(verification_id)], [send_number])
+        if answer == b"newer_format":
+            raise refused("hand", answer)
 
     async def check(self, check: Check) -> CheckResult:
-        """Check a check in one round trip."""
+        """Decide a check in one round trip."""
         partition = partition_of(check.verification_id)
         answer, *rest = await self._scripts.run(
             "check",
@@ -162,16 +170,12 @@ class RedisVerifications:
                 *self._asked(check),
             ],
         )
-        if answer == b"missing":
-            raise UnknownVerification
-        if answer == b"other_body":
-            raise OtherBody
-        if answer == b"other_key":
-            raise StoreUnavailable("check: written under a key that must first be added on every host", UNREADABLE)
+        if answer != b"checked":
+            raise refused("check", answer)
         verdict, enqueued, replayed, record = rest
         return CheckResult(
             verdict=_VERDICTS[verdict],
-            verification=self._verification(check.verification_id, record),
+            verification=self._records.read(check.verification_id, record),
             replayed=bool(replayed),
             enqueued=bool(enqueued),
         )
@@ -191,40 +195,39 @@ class RedisVerifications:
         return self._known(answer, verification_id, rest)
 
     def _asked(self, check: Check) -> Sequence[str]:
-        """List what few checks ask for; every word costs Redis and us, used or not."""
+        """List what few checks ask for; every argument costs time, used or not."""
         if check.to is None and check.purpose is None and check.idempotency_key is None:
             return ()
         return (
             "" if check.to is None else self._keyring.number_tag(check.to),
             check.purpose or "",
-            f"i:{check.idempotency_key}" if check.idempotency_key else "",
+            self._scripts.fields.key("check", check.idempotency_key) if check.idempotency_key else "",
             check.fingerprint,
         )
 
-    def _keys_of(self, verification_id: str, to: str) -> list[str]:
+    def _number_tag(self, verification: Verification) -> str:
+        return verification.number_tag or self._keyring.number_tag(verification.to)
+
+    def _keys_of(self, verification_id: str, number_tag: str) -> list[str]:
         partition = partition_of(verification_id)
-        number = redis_keys.number(partition, self._keyring.number_tag(to))
+        number = redis_keys.number(partition, number_tag)
         return [redis_keys.verification(verification_id), number, redis_keys.stats(partition)]
 
     def _known(self, answer: bytes, verification_id: str, rest: Sequence[Any]) -> Verification:
-        if answer == b"missing":
-            raise UnknownVerification
-        return read_record(self._keyring, verification_id, *rest)
+        if not rest:
+            raise refused("verification", answer)
+        return self._records.read(verification_id, *rest)
 
     def _not_resent(self, answer: bytes, verification_id: str, rest: Sequence[Any]) -> Exception:
         match answer:
-            case b"missing":
-                return UnknownVerification()
             case b"limited":
                 return self._limited(*rest)
             case b"already":
-                return AlreadySent(self._verification(verification_id, rest[0]))
-            case b"exhausted":
-                return SendsExhausted()
-            case b"same_code":
-                return SameCode()
+                return AlreadySent(self._records.read(verification_id, rest[0]))
+            case b"ended":
+                return NotPending(self._records.read(verification_id, rest[0]))
             case _:
-                return NotPending(self._verification(verification_id, rest[0]))
+                return refused("resend", answer)
 
     def _limited(self, wait_ms: int, limit: bytes) -> Limited:
         is_number = limit == b"number"
@@ -233,9 +236,6 @@ class RedisVerifications:
             Limit.NUMBER if is_number else Limit.FAILED_CHECKS,
             self._policy.number if is_number else self._policy.failed_checks,
         )
-
-    def _verification(self, verification_id: str, reply: Sequence[Any]) -> Verification:
-        return read_record(self._keyring, verification_id, reply)
 
 
 def _record_and_entries(verification_id: str) -> list[str]:

@@ -18,9 +18,19 @@ from service.api.v1.schemas import (
 from service.core.actions import Action
 from service.core.channels import Channel
 from service.core.phone import PhoneNumber
-from service.core.verification import CheckResult, Delivery, Feedback, Send, Status, Verdict, Verification
+from service.core.verification import (
+    CheckResult,
+    Delivery,
+    Feedback,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+    VerificationRequest,
+)
 
 ID = "ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"
+ASKED = VerificationRequest("US", reference="r", code_length=6, ttl_seconds=600)
 
 
 def issue(**fields):
@@ -40,10 +50,11 @@ def check(**fields):
 
 def test_what_is_left_out_has_its_default():
     """A number alone is enough: SMS, a typed code, login, English; length and life are left to the settings."""
-    request = request_of(issue(), "digest")
-    assert (request.number.e164, request.channel, request.action) == ("+14155550123", Channel.SMS, Action.CODE)
-    assert (request.purpose, request.locale, request.code_length, request.ttl_seconds) == ("login", "en", None, None)
-    assert (request.client_ip, request.reference, request.caller) == (None, None, "digest")
+    asked = request_of(issue(), "digest")
+    assert (asked.number.e164, asked.channel, asked.client_ip, asked.caller) == (
+        "+14155550123", Channel.SMS, None, "digest",
+    )  # fmt: skip
+    assert asked.request == VerificationRequest("US", purpose="login", locale="en", action=Action.CODE)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +77,12 @@ def test_what_is_left_out_has_its_default():
 )
 def test_what_is_documented_is_accepted(fields):
     """Every documented value, and every limit itself, is accepted and handed on."""
-    request = request_of(issue(**fields))
+    asked = request_of(issue(**fields))
+    handed_on = asked._asdict() | asked.request._asdict()
     for name, value in fields.items():
         if name == "country":
             continue  # read with the number
-        assert getattr(request, name) == (value.removeprefix("https://") if name == "web_origin" else value)
+        assert handed_on[name] == (value.removeprefix("https://") if name == "web_origin" else value)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +113,7 @@ def test_what_is_not_documented_is_refused(fields):
 
 def test_a_whole_number_may_be_written_with_a_point():
     """To JSON Schema 6.0 is the integer 6, so it is to us; bounds hold for it, and text never becomes a number."""
-    assert request_of(issue(code_length=6.0, ttl_seconds=1e2)).code_length == 6
+    assert request_of(issue(code_length=6.0, ttl_seconds=1e2)).request.code_length == 6
     with pytest.raises(ValidationError):
         issue(code_length=9.0)
     for text in ("NaN", "Infinity", "1e400", "6.0000001"):
@@ -151,10 +163,9 @@ def send(number, **changes):
 def verification(**changes):
     """Make a verification with one send."""
     fields = {
-        "id": ID, "to": "+14155550123", "status": Status.PENDING, "channel": Channel.SMS, "action": Action.CODE,
-        "purpose": "login", "locale": "en", "reference": None, "country": "US", "code_length": 6, "ttl_seconds": 600,
-        "web_origin": None, "app_hash": None, "created_at_ms": 0, "expires_at_ms": 600_000, "attempts": 2,
-        "resend_at_ms": 30_000, "sends": (send(1),),
+        "id": ID, "to": "+14155550123", "status": Status.PENDING,
+        "request": VerificationRequest("US", code_length=6, ttl_seconds=600),
+        "expires_at_ms": 600_000, "attempts": 2, "resend_at_ms": 30_000, "sends": (send(1),),
     }  # fmt: skip
     return Verification(**{**fields, **changes})
 
@@ -171,7 +182,7 @@ def left(shown):
     ("model", "shown"),
     [
         (VerificationAnswer, ANSWERS.verification(verification(), masked=False)),
-        (VerificationAnswer, ANSWERS.verification(verification(reference="r", status=Status.FAILED), masked=True)),
+        (VerificationAnswer, ANSWERS.verification(verification(request=ASKED, status=Status.FAILED), masked=True)),
         (IssuedAnswer, ANSWERS.issued(verification(), "vt_x")),
         (CheckAnswer, ANSWERS.check(CheckResult(verdict=Verdict.EXPIRED, verification=verification()), masked=False)),
     ],
@@ -215,7 +226,7 @@ def test_only_approved_is_valid(verdict):
 
 def test_no_answer_holds_what_is_ours():
     """Message SIDs and the texts' particulars stay inside; the client token is in the answer to the issue alone."""
-    kept = verification(client_tag="tag", sends=(send(1, request="tag"),))
+    kept = verification(client_tag="tag", sends=(send(1, idempotency_tag="tag"),))
     shown = ANSWERS.verification(kept, masked=False)
     assert not {"sid", "locale", "web_origin", "app_hash", "ttl_seconds", "client_token", "client_tag"} & set(shown)
     assert set(shown["sends"][0]) == {"number", "channel", "status", "error_code", "sent_at", "feedback"}

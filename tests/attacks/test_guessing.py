@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.core.keyring import CLIENT_TOKEN_PREFIX
+from tests.records import RawRecord
 
 NUMBER = "+14155550123"
 
@@ -123,8 +124,7 @@ async def test_an_expired_code_is_refused_but_its_message_confirmed(running, red
     """A5: after its time a code is `expired`; its message is still confirmed (promise 6)."""
     issued = await running.issue(ttl_seconds=30)
     [code] = running.codes()
-    key = f"otp:{{{issued['id'][3]}}}:v:{issued['id']}"
-    redis.hset(key, "t:1", int(redis.hget(key, "t:1")) - 30_000)
+    RawRecord(redis, issued["id"]).grow_older(30_000)
     assert await verdict_of(running, issued, code) == "expired"
     assert await eventually(running.confirmed) == {running.messages()[0].sid}
 

@@ -17,22 +17,22 @@ import redis
 from check_script import SCRIPT, check_call
 from servers import KEYRING
 
-from service.core.actions import Action
 from service.core.api_keys import Scope, new_api_key
-from service.core.channels import Channel
 from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
 from service.core.partitions import PARTITIONS
-from service.core.verification import Delivery, new_id, partition_of
+from service.core.verification import Delivery, VerificationRequest, new_id, partition_of
 from service.core.verification_store import NewVerification
 from service.redis_client import open_redis_client
 from service.redis_client.resp import pack
 from service.store import keys as redis_keys
+from service.store.fields import FIELDS
 from service.store.ledgers import RedisApiKeys
 from service.store.scripts import Scripts
 from service.store.verifications import RecordPolicy, RedisVerifications
 
 API_KEY, _KEPT = new_api_key("bench", [Scope.VERIFICATIONS])
 _DEFAULTS = RecordPolicy(3600, 5, 5, False, parse_limits("1/30s,5/10m,10/1d"), UNLIMITED, MOST_FAILED_IN_A_ROW)
+_CODE = FIELDS.key("code").encode()
 _PIECE = 2000  # commands in one write
 _numbers = itertools.count(secrets.randbelow(5_000_000))
 
@@ -63,7 +63,7 @@ def make_pending(redis_url, count, *, enqueueing=True, tell=None):
     with redis.Redis.from_url(redis_url) as client:
         original = asyncio.run(_issue_one(redis_url, client))
         if not enqueueing:
-            original.record[b"f:1"] = b"none"
+            original.record[FIELDS.send_key("feedback", 1).encode()] = b"none"
         made = []
         while len(made) < count:
             piece = [Pending(*_drawn()) for _ in range(min(_PIECE, count - len(made)))]
@@ -118,7 +118,7 @@ def forget(redis_url, made):
     with redis.Redis.from_url(redis_url) as client:
         with client.pipeline(transaction=False) as pipeline:
             for one in made:
-                pipeline.hget(redis_keys.verification(one.id), "tg")
+                pipeline.hget(redis_keys.verification(one.id), FIELDS.key("number_tag"))
             tags = [tag.decode() for tag in pipeline.execute()]
         names = [redis_keys.verification(one.id) for one in made]
         names += [redis_keys.number(partition_of(one.id), tag) for one, tag in zip(made, tags, strict=True)]
@@ -137,16 +137,15 @@ async def _issue_one(redis_url, client):
         await RedisApiKeys(scripts).add(_KEPT.digest, _KEPT.particulars)
         to, store = _next_number(), RedisVerifications(scripts, KEYRING, _DEFAULTS)
         verification_id = new_id(KEYRING.partition(to))
-        new = NewVerification(
-            verification_id, to, "US", Channel.SMS, Action.CODE, "login", "en", None, 6, 600, None, None,
-            owner=_KEPT.owner_tag,
-        )  # fmt: skip
+        request = VerificationRequest("US", code_length=6, ttl_seconds=600)
+        tag = KEYRING.number_tag(to)
+        new = NewVerification(verification_id, to, tag, request, owner=_KEPT.owner_tag)
         await store.issue(new, KEYRING.code_digests(verification_id, "000000")[0])
         await store.deliver(verification_id, 1, sid="SM" + secrets.token_hex(16), status=Delivery.QUEUED)
     finally:
         await redis_client.close()
     record = redis_keys.verification(verification_id)
-    number = redis_keys.number(partition_of(verification_id), KEYRING.number_tag(to))
+    number = redis_keys.number(partition_of(verification_id), tag)
     return _Original(client.hgetall(record), client.pttl(record), client.hgetall(number), client.pttl(number))
 
 
@@ -155,20 +154,19 @@ def _likeness(original, one):
     to = _next_number()
     tag = KEYRING.number_tag(to)
     own = {
-        b"to": KEYRING.seal(one.id, to.encode()),
-        b"tg": tag,
-        b"s:1": "SM" + secrets.token_hex(16),
+        FIELDS.key("number").encode(): KEYRING.seal(one.id, to.encode()),
+        FIELDS.key("number_tag").encode(): tag,
+        FIELDS.send_key("sid", 1).encode(): "SM" + secrets.token_hex(16),
     }
     [digest] = KEYRING.code_digests(one.id, one.code)
     record, number = redis_keys.verification(one.id), redis_keys.number(partition_of(one.id), tag)
     words = [b"HSET", record]
     for field, value in original.record.items():
-        words += (b"c:" + digest, value) if field.startswith(b"c:") else (field, own.get(field, value))
-    fields = (original.number | {b"pending": one.id}).items()
+        words += (_CODE + digest, value) if field.startswith(_CODE) else (field, own.get(field, value))
     return [
         pack(words),
         pack([b"PEXPIRE", record, original.record_ttl_ms]),
-        pack([b"HSET", number, *itertools.chain.from_iterable(fields)]),
+        pack([b"HSET", number, *itertools.chain.from_iterable(original.number.items())]),
         pack([b"PEXPIRE", number, original.number_ttl_ms]),
     ]
 

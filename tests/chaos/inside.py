@@ -44,7 +44,7 @@ def _instead_of(script, text):
 
 def _let_scripts_be_broken(mutant):
     load = scripts.load_scripts
-    scripts.load_scripts = lambda: _Breakable(load(), mutant)
+    scripts.load_scripts = lambda **options: _Breakable(load(**options), mutant)
 
 
 _shorten_leases()

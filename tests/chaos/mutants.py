@@ -5,10 +5,12 @@ from functools import partial
 from tests.store.lua_mutator import find, put_before
 
 MUTANTS = {
-    "approves without consuming": (partial(find, "check", "drop", r"^\w+\.\w+ = 'approved'$"), "approved_once"),
+    "approves without consuming": (
+        partial(find, "check", "drop", r"^\w+\[FIELD\.status\] = 'approved'$"), "approved_once",
+    ),
     "consumes without writing the confirmation": (partial(find, "check", "drop", r"^enqueue\("), "confirmed_exactly"),
     "confirms the SID of another send": (
-        partial(find, "check", "first", r"^'s:' \.\. ", r"^local \w+ = \w+\['s:'"), "confirmed_exactly",
+        partial(find, "check", "first", r"^SEND\.sid \.\. ", r"^local \w+ = \w+\[SEND\.sid"), "confirmed_exactly",
     ),
     "counts no attempt": (partial(find, "check", "unwritten", r"'HINCRBY', KEYS\[1\]"), "attempts_counted"),
     "compares once more than allowed": (
@@ -23,13 +25,16 @@ MUTANTS = {
         "one_key_one_answer",
     ),
     "gives a new code to an earlier send": (
-        partial(put_before, "resend", r"^count\(", "redis.call('HSET', KEYS[1], 'c:' .. ARGV[9], 1)"),
+        partial(
+            put_before, "resend", r"^count\(",
+            "redis.call('HSET', KEYS[1], FIELD.code .. string.sub(ARGV[9], 1, 16), 1)",
+        ),
         "confirmed_exactly",
     ),
     "counts no send of a number": (
         partial(find, "issue", "drop", r"^redis\.call\('HSET', KEYS\[2\]"), "limits_kept",
     ),
-    "sends without an end": (partial(find, "resend", "false", r"^tonumber\(\w+\) >= "), "limits_kept"),
+    "sends without an end": (partial(find, "resend", "false", r"^\w+ >= \w+$"), "limits_kept"),
     "leaves what is settled in the outbox": (partial(find, "settle", "drop", r"'ZREM', KEYS\[1\]"), "nothing_left"),
     "lets a record live for ever": (partial(find, "issue", "drop", r"'PEXPIRE', KEYS\[1\]"), "keys_expire"),
     "ends what has ended": (partial(find, "cancel", "true", r"^\w+ == 'pending' and "), "ends_explained"),

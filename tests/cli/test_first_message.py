@@ -16,6 +16,7 @@ from service.sandbox import FaultPlan
 from tests.conftest import NUMBER, eventually, serving
 from tests.journey.conftest import code_in as _code_in  # noqa: F401 - a fixture
 from tests.journey.conftest import wrong as _wrong  # noqa: F401 - likewise
+from tests.records import field_of
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ async def test_wrong_codes_cost_attempts_and_other_lines_cost_none(start, send_t
     ]  # fmt: skip
     assert "Attempts left: 4" in out
     [key] = redis.scan_iter("otp:{*}:v:*")
-    assert (redis.hget(key, "at"), redis.hget(key, "pu")) == (b"2", b"check")
+    assert (redis.hget(key, field_of("attempts")), redis.hget(key, field_of("purpose"))) == (b"2", b"check")
 
 
 async def test_used_up_attempts_end_it(start, send_to):

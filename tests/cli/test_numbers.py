@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.records import RawRecord
+
 NUMBER = "+14155550123"
 OTHER_NUMBER = "+12025550145"
 AGE = r"\d+ (?:s|min|h|d)(?: \d+ (?:s|min|h))?"
@@ -68,10 +70,10 @@ async def test_neither_number_nor_code_nor_digest_is_printed(start, numbers, red
     issued = await running.issue(NUMBER, client_ip="192.0.2.7")
     [code] = running.codes(NUMBER)
     await running.verify(issued["id"], code)
-    record = redis.hgetall(f"otp:{{{issued['id'][3]}}}:v:{issued['id']}")
+    record = RawRecord(redis, issued["id"])
     secret = [code, NUMBER, NUMBER[1:], "192.0.2.7", running.messages()[0].sid]
-    secret += [field.decode("latin-1")[2:] for field in record if field.startswith(b"c:")]
-    secret += [record[b"tg"].decode(), record[b"ip"].decode()]
+    secret += [digest.decode("latin-1") for digest in record.with_suffix("code")]
+    secret += [record.get("number_tag"), record.get("client_tag")]
     secret += [key.get_secret_value() for key in (*running.settings.otp_secret_keys, running.settings.otp_index_key)]
     written = ""
     for command in ("show", "release", "erase", "show"):

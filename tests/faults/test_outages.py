@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from tests.records import RawRecord
+
 NUMBER = "+14155550123"
 OUTAGE_SECONDS = 4.0  # longer than any caller waits for the store
 
@@ -78,7 +80,7 @@ async def test_a_stopping_process_tries_once_more(start, launch, own_redis, even
     await asyncio.sleep(0.5)
     full(own_redis.admin, is_full=False)
     assert await stopping == 0
-    assert own_redis.admin.hget(f"otp:{{{issued['id'][3]}}}:v:{issued['id']}", "s:1") == sid.encode()
+    assert RawRecord(own_redis.admin, issued["id"]).get("sid", 1) == sid
     assert len(lines(process, "sid_attached_later")) == len(lines(process, "message_accepted")) == 1
     assert lines(process, "sid_not_attached") == []
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.records import RawRecord
 from tests.redis_client.proxy import Proxy
 
 NUMBER = "+14155550123"
@@ -13,7 +14,7 @@ LONGEST_ANSWER_SECONDS = 5.0  # a call to Redis ends after 1 s; the rest is for 
 
 def attempts(redis, verification_id):
     """Read how many attempts a verification has counted."""
-    return int(redis.hget(f"otp:{{{verification_id[3]}}}:v:{verification_id}", "at"))
+    return int(RawRecord(redis, verification_id).get("attempts"))
 
 
 def everything(redis):

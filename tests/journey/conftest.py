@@ -4,6 +4,7 @@ import asyncio
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -16,6 +17,7 @@ from service.core.retrying import Retries
 from service.providers.twilio.gateway import open_twilio
 from service.sandbox import FaultPlan
 from service.store.confirmations import open_confirmations
+from tests.records import RawRecord
 
 
 @pytest.fixture
@@ -73,29 +75,14 @@ def hold(monkeypatch):
 
 @pytest.fixture
 def record(redis):
-    """Give `record(id)`: what Redis holds of a verification, as text where it is text."""
-
-    def read(verification_id):
-        content = redis.hgetall(f"otp:{{{verification_id[3]}}}:v:{verification_id}")
-        return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in content.items()}
-
-    return read
+    """Give `record(id)`: what Redis holds of a verification."""
+    return partial(RawRecord, redis)
 
 
 @pytest.fixture
 def grow_older(redis):
     """Give `grow_older(id, seconds)`: move every instant in a record into the past, as if that time had gone by."""
-
-    def shift(verification_id, seconds):
-        key = f"otp:{{{verification_id[3]}}}:v:{verification_id}"
-        for name, value in redis.hgetall(key).items():
-            if name in (b"cr", b"rs") or name.startswith(b"t:"):
-                redis.hset(key, name, int(value) - seconds * 1000)
-            elif name.startswith(b"i:"):
-                at, rest = value.split(b"|", 1)
-                redis.hset(key, name, b"%d|%b" % (int(at) - seconds * 1000, rest))
-
-    return shift
+    return lambda verification_id, seconds: RawRecord(redis, verification_id).grow_older(seconds * 1000)
 
 
 @pytest.fixture

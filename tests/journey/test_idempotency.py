@@ -9,6 +9,7 @@ from service.api.v1.schemas import Answers
 from service.core.store_health import StoreUnavailable
 from service.store.ledgers import RedisIdempotency
 from service.store.verifications import RedisVerifications
+from tests.records import RawRecord
 
 PATH = "/v1/verifications"
 OTHER = "+14155550188"
@@ -201,7 +202,7 @@ async def test_after_a_crash_before_its_record_a_repeated_resend_sends_once(runn
     issued = await running.issue()
     path, keyed = f"/v1/verifications/{issued['id']}/resend", {"Idempotency-Key": "a"}
     assert (await running.call("POST", path, headers=keyed))[0] == 200
-    redis.hdel(f"otp:{{{issued['id'][3]}}}:v:{issued['id']}", "k:2")  # as if the second send were another request's
+    RawRecord(redis, issued["id"]).remove("idempotency_tag", send=2)  # as if the second send were another request's
     for _ in range(2):
         died(redis, left_over=True)
         status, again, _ = await running.call("POST", path, headers=keyed)
@@ -214,7 +215,7 @@ async def test_of_many_repeats_after_a_crash_one_sends(running, redis):
     issued = await running.issue()
     path, keyed = f"/v1/verifications/{issued['id']}/resend", {"Idempotency-Key": "a"}
     await running.call("POST", path, headers=keyed)
-    redis.hdel(f"otp:{{{issued['id'][3]}}}:v:{issued['id']}", "k:2")
+    RawRecord(redis, issued["id"]).remove("idempotency_tag", send=2)
     died(redis, left_over=True)
     answers = await asyncio.gather(*(running.call("POST", path, headers=keyed) for _ in range(20)))
     assert {status for status, _, _ in answers} <= {200, 409}
@@ -227,7 +228,7 @@ async def test_after_a_crash_that_certainly_sent_nothing_a_repeat_is_a_503_and_t
     """An issue that failed before it died has sent nothing: the caller is told to come again, and then it is fresh."""
     fault(running, "messages", "lost_answer", count=1)
     first = (await issue(running, "a"))[1]
-    redis.hset(f"otp:{{{first['id'][3]}}}:v:{first['id']}", "st", "failed")
+    RawRecord(redis, first["id"]).set("status", "failed")
     died(redis, left_over=True)
     status, problem, headers = await issue(running, "a")
     assert (status, problem["code"], problem["verification_id"]) == (503, "provider_unavailable", first["id"])

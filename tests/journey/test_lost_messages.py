@@ -14,6 +14,7 @@ from service.core.retrying import Retries
 from service.providers.twilio.gateway import open_twilio
 from service.store.lost_messages import RedisLostMessages, count_awaiting_sid
 from service.store.verifications import RedisVerifications
+from tests.records import field_of
 
 TEXT = "Your Acme code is {}. Do not share it."
 
@@ -237,7 +238,7 @@ async def test_midnight_between_making_and_sending_hides_nothing(lost, redis):
     midnight = lost.message.created_at.replace(hour=0, minute=0, second=0, microsecond=0)
     made = midnight - timedelta(seconds=2)
     lost.change(created_at=made, sent_at=midnight + timedelta(seconds=1))
-    redis.hset(lost.key, "t:1", int(made.timestamp() * 1000))
+    redis.hset(lost.key, field_of("sent_at_ms", 1), int(made.timestamp() * 1000))
     lost.due()
     await lost.look()
     assert lost.events == ["lost_message_found"]

@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 
 import redis
 
-from service.core.actions import Action
-from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED
 from service.core.numbers import Numbers
-from service.core.verification import Delivery, new_id, partition_of
+from service.core.verification import Delivery, VerificationRequest, new_id, partition_of
 from service.core.verification_store import Check, NewVerification
 from service.redis_client import open_redis_client
 from service.store import keys as redis_keys
 from service.store.confirmations import open_confirmations
+from service.store.fields import FIELDS
 from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
 from service.store.numbers import RedisNumbers
 from service.store.scripts import Scripts
 from service.store.verifications import RecordPolicy, RedisVerifications
+from tests.records import RawRecord
 
 NUMBER = "+14155550123"
 OTHER_NUMBER = "+12025550145"
@@ -44,7 +44,7 @@ CODE_TTL_MS = 10 * MINUTE_MS  # of the records made here
 FORGOTTEN_MS = CODE_TTL_MS + 3600 * 1000  # a record's whole life, unless a resend lengthens it
 
 # One step on the server: a test sees no half-moved clock.
-_TIME_PASSES = """
+_TIME_PASSES = FIELDS.lua("""
 local ms = tonumber(ARGV[1])
 local function earlier(text) return string.format('%d', tonumber(text) - ms) end
 local function all_earlier(text) return (string.gsub(text, '%d+', earlier)) end
@@ -62,9 +62,10 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
       for i = 1, #record, 2 do
         local field, value = record[i], record[i + 1]
         local moved = value
-        if string.find(key, ':v:', 1, true) and (string.find(field, '^t:') or field == 'cr' or field == 'rs') then
+        local is_instant = string.find(field, '^' .. SEND.sent_at_ms) or field == FIELD.resend_at_ms
+        if string.find(key, ':v:', 1, true) and is_instant then
           moved = earlier(value)
-        elseif string.find(key, ':v:', 1, true) and string.find(field, '^i:') then
+        elseif string.find(key, ':v:', 1, true) and string.find(field, '^' .. FIELD.check) then
           moved = string.gsub(value, '^%d+', earlier)
         elseif string.find(key, ':to:', 1, true) and (field == 'sends' or field == 'failed') then
           moved = all_earlier(value)
@@ -78,7 +79,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
     end
   end
 end
-"""
+""")
 
 
 @dataclass(frozen=True)
@@ -111,23 +112,13 @@ class Stores:
         return Stores(self.scripts, self.admin, policy=replace(self.policy, **policy), keyring=keyring or self.keyring)
 
     def new(self, to=NUMBER, **fields):
-        """Describe a new verification of a number."""
+        """Describe a new verification of a number; fields are those of its request or its own."""
+        asked = {name: fields.pop(name) for name in VerificationRequest._fields if name in fields}
+        defaults = {"country": "US", "code_length": 6, "ttl_seconds": CODE_TTL_MS // 1000}
+        index = self.keyring.number_index(to)
+        request = VerificationRequest(**defaults | asked)
         return NewVerification(
-            **{
-                "id": new_id(self.keyring.partition(to)),
-                "to": to,
-                "country": "US",
-                "channel": Channel.SMS,
-                "action": Action.CODE,
-                "purpose": "login",
-                "locale": "en",
-                "reference": None,
-                "code_length": 6,
-                "ttl_seconds": CODE_TTL_MS // 1000,
-                "web_origin": None,
-                "app_hash": None,
-                **fields,
-            }
+            **{"id": new_id(index.partition), "to": to, "number_tag": index.tag} | fields, request=request
         )
 
     async def issue(self, code="111111", **fields):
@@ -182,6 +173,10 @@ class Stores:
     def record(self, verification):
         """Give the raw record."""
         return self.admin.hgetall(redis_keys.verification(verification.id))
+
+    def raw(self, verification):
+        """Give the raw record, to read and change single fields."""
+        return RawRecord(self.admin, verification.id)
 
     def number_key(self, to=NUMBER):
         """Name the record of a number."""

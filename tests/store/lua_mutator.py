@@ -236,8 +236,8 @@ def _of_binary(node):
         yield ("boundary", f"{_code(left)} {_BOUNDARIES[word]} {_code(right)}")
     elif word in _ARITHMETIC and not _is_next_place(node):
         yield "arithmetic", f"{_code(left)} {_ARITHMETIC[word]} {_code(right)}"
-    elif word == ".." and left.type == "string" and _code(left).endswith(":'") and right.type == "identifier":
-        yield "first", f"{_code(left)[:-1]}1'"
+    elif word == ".." and _code(left).startswith("SEND.") and right.type == "identifier":
+        yield "first", f"{_code(left)} .. 1"
 
 
 def _is_next_place(node):

@@ -86,7 +86,7 @@ async def test_a_late_code_costs_an_attempt(stores, lateness, verdict, status):
 async def test_a_late_code_without_its_sid_waits(stores, lateness, verdict, status):
     """A late code whose message has no SID yet is pending as soon as the SID arrives."""
     stores, verification = await lateness(stores)
-    stores.admin.hdel(f"otp:{{{verification.id[3]}}}:v:{verification.id}", "s:1")
+    stores.raw(verification).remove("sid", send=1)
     others = set(await stores.pending())
     result = await stores.check(verification, "111111")
     assert (result.verdict, result.enqueued) == (verdict, False)

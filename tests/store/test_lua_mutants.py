@@ -35,7 +35,7 @@ async def test_a_broken_script_breaks_a_promise(valkey, monkeypatch, make, notic
     """The test beside each way to break a script fails when the script is broken in that way, and passes otherwise."""
     assert not await _fails(valkey, notices)
     broken = make().scripts()
-    monkeypatch.setattr(scripts, "load_scripts", lambda: broken)
+    monkeypatch.setattr(scripts, "load_scripts", lambda **_: broken)
     with redis_py.Redis.from_url(valkey) as admin:
         for script in broken.values():
             admin.script_load(script.text)  # a script that does not even compile proves nothing

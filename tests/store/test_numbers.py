@@ -8,6 +8,7 @@ from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, Verdict
 from service.core.verification_store import UnknownVerification
 from service.store import keys as redis_keys
+from tests.records import field_of
 from tests.store.engines import (
     CODE_TTL_MS,
     FORGOTTEN_MS,
@@ -171,7 +172,7 @@ async def test_a_walk_of_many_pages_finds_all(stores):
     with stores.admin.pipeline(transaction=False) as pipeline:
         for other in range(3000):
             key = f"{redis_keys.verification_prefix(partition)}ve_{partition}{other:031x}"
-            pipeline.hset(key, "tg", "somebody-else")
+            pipeline.hset(key, field_of("number_tag"), "somebody-else")
             pipeline.pexpire(key, CODE_TTL_MS)
         pipeline.execute()
     assert (await stores.numbers.erase(NUMBER)).verifications == 7

@@ -130,8 +130,8 @@ async def test_no_sid_is_pending_twice(stores):
     assert await stores.deliver(verification) is True
     entry = await _claim_one(stores, verification)
     await stores.confirmations.postpone(entry, delay_ms=MINUTE_MS, was_tried=True)
-    stores.admin.hset(redis_keys.verification(verification.id), "f:1", "awaiting_sid")
-    stores.admin.hdel(redis_keys.verification(verification.id), "s:1")
+    stores.raw(verification).set("feedback", "awaiting_sid", send=1)
+    stores.raw(verification).remove("sid", send=1)
     await stores.deliver(verification)
     assert (await stores.claim(verification)).entries == ()
     assert [entry.tries async for entry in stores.confirmations.pending()] == [1]

@@ -28,6 +28,7 @@ from service.core.limits import Limited, Limits
 from service.core.verification import Delivery
 from service.core.verification_store import UnknownVerification
 from service.store import keys as redis_keys
+from tests.records import field_of
 from tests.store.engines import (
     NUMBER,
     OTHER_NUMBER,
@@ -61,7 +62,6 @@ RUNS = int(os.environ.get("PROMISES_RUNS", "300"))
 CODES = ("111111", "222222", "333333", "444444")
 NEVER_SENT = "000000"
 STRANGER = "SM" + "f" * 32
-STATES = {"max_attempts_reached": b"locked"}
 MACHINE_POLICY = replace(
     POLICY,
     late_window_seconds=LATE_MS // 1000,
@@ -378,14 +378,16 @@ class Promises(RuleBasedStateMachine):
             assert int(told) == streak, "failed checks in a row are counted until an approval"
 
     def record_agrees(self, verification, record):
-        state = STATES.get(verification.state, verification.state.encode())
-        assert record[b"st"] == state
-        assert (int(record[b"at"]), int(record[b"n"])) == (verification.attempts, len(verification.sends))
+        assert record[field_of("status").encode()] == verification.state.encode()
+        counted = [int(record[field_of(name).encode()]) for name in ("attempts", "sends")]
+        assert counted == [verification.attempts, len(verification.sends)]
         for send in verification.sends:
-            told = {name: record.get(f"{name}:{send.number}".encode(), b"").decode() for name in "sfd"}
-            assert told["s"] == (send.sid or "")
-            assert told["f"] == ("" if send.feedback == "none" else send.feedback)
-            assert told["d"][1:] == (("unknown" if send.is_noted else "") if send.status == "unknown" else send.status)
+            names = ("sid", "feedback", "status")
+            told = {name: record.get(field_of(name, send.number).encode(), b"").decode() for name in names}
+            assert told["sid"] == (send.sid or "")
+            assert told["feedback"] == ("" if send.feedback == "none" else send.feedback)
+            unknown = "unknown" if send.is_noted else ""
+            assert told["status"][1:] == (unknown if send.status == "unknown" else send.status)
 
     @invariant()
     def every_entry_has_its_place(self):

@@ -21,7 +21,16 @@ from service.core.phone import UNKNOWN_FORM, CountryNotAllowed, InvalidNumber
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
-from service.core.verification import CheckResult, Delivery, Feedback, Send, Status, Verdict, Verification
+from service.core.verification import (
+    CheckResult,
+    Delivery,
+    Feedback,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+    VerificationRequest,
+)
 from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
 from service.http.problems import HttpProblem, problem_of
 
@@ -38,17 +47,7 @@ _PENDING = Verification(
     id="ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f",
     to=NUMBER,
     status=Status.PENDING,
-    channel=Channel.SMS,
-    action=Action.CODE,
-    purpose="login",
-    locale="en",
-    reference="order-4711",
-    country="US",
-    code_length=6,
-    ttl_seconds=600,
-    web_origin=None,
-    app_hash=None,
-    created_at_ms=_BEGUN_MS,
+    request=VerificationRequest("US", reference="order-4711", code_length=6, ttl_seconds=600),
     expires_at_ms=_BEGUN_MS + 600_000,
     attempts=0,
     resend_at_ms=_BEGUN_MS + 30_000,

@@ -5,6 +5,7 @@ OpenAPI page, so each field says what it is for. Answers are described by models
 `Answers`.
 """
 
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -22,11 +23,21 @@ from service.api.v1.fields import (
     TypedNumber,
 )
 from service.core.actions import Action
-from service.core.channels import Channel
+from service.core.channels import DEFAULT_CHANNEL, Channel
 from service.core.instants import instant
 from service.core.issuing import IssueRequest
 from service.core.phone import PhoneNumber, mask
-from service.core.verification import ID_PATTERN, CheckResult, Delivery, Feedback, Send, Status, Verdict, Verification
+from service.core.verification import (
+    ID_PATTERN,
+    CheckResult,
+    Delivery,
+    Feedback,
+    Send,
+    Status,
+    Verdict,
+    Verification,
+    VerificationRequest,
+)
 
 Object: TypeAlias = dict[str, Any]  # of JSON, its values as they are written: no enum, no instant
 
@@ -95,12 +106,15 @@ class IssueBody(_Body):
         return self
 
     def to_request(self, number: PhoneNumber, caller: str | None, *, owner: str | None = None) -> IssueRequest:
-        """Hand the request to the core, with the number that it has read from `to`; null is as good as absent.
+        """Make the core's request, with the number that it has read from `to`; null counts as absent.
 
-        `caller` tells API keys apart, to `owner` the verification will belong.
+        `caller` tells API keys apart; the verification will belong to `owner`.
         """
-        given = {name: value for name, value in self if value is not None and name not in ("to", "country")}
-        return IssueRequest(number, **given, caller=caller, owner=owner)
+        given = {name: value for name, value in self if value is not None} | {"country": number.country}
+        request = VerificationRequest(**{name: given[name] for name in VerificationRequest._fields if name in given})
+        return IssueRequest(
+            number, request, self.channel or DEFAULT_CHANNEL, client_ip=self.client_ip, caller=caller, owner=owner
+        )
 
 
 class CheckBody(_Body):
@@ -172,13 +186,16 @@ class CheckAnswer(VerificationAnswer):
 class Answers:
     """Writes answers as JSON objects; knows the two limits that they count down from.
 
-    Not as the models above, which describe them: those would check again what the core has checked, field by
-    field and check by check. The tests hold every answer to its model.
+    The models above only describe the answers: serialising through them would validate trusted values again. The tests
+    compare every answer with its model.
     """
 
     def __init__(self, *, max_attempts: int, max_sends: int) -> None:
         self._max_attempts = max_attempts
         self._max_sends = max_sends
+        # What the model names of the request is shown as it was asked.
+        self._asked = [name for name in VerificationAnswer.model_fields if name in VerificationRequest._fields]
+        self._read_asked = itemgetter(*map(VerificationRequest._fields.index, self._asked))
 
     def verification(self, verification: Verification, *, masked: bool) -> Object:
         """Show a verification (`VerificationAnswer`)."""
@@ -189,11 +206,8 @@ class Answers:
             "status": str(verification.status),
             "to": mask(verification.to) if masked else verification.to,
             "channel": str(verification.channel),
-            "action": str(verification.action),
-            "purpose": verification.purpose,
-            "reference": verification.reference,
-            "country": verification.country,
-            "code_length": verification.code_length,
+            **dict(zip(self._asked, self._read_asked(verification.request), strict=True)),
+            "action": str(verification.request.action),  # in the place that it has above
             "created_at": instant(verification.created_at_ms),
             "expires_at": instant(verification.expires_at_ms),
             "attempts_remaining": max(0, self._max_attempts - verification.attempts),

@@ -35,7 +35,7 @@ ACTIONS: Mapping[Action, TrackedAction] = {Action.CODE: code}
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Draws the secret of each send; a test number always has the same one.
+    """Knows the test numbers, each of which always has the same secret.
 
     Nothing is sent to a test number, and its secret approves that number alone. Limits, attempts, expiry and single use
     are as for any other.
@@ -43,10 +43,6 @@ class Secrets:
 
     fixed: Mapping[str, str] = field(default_factory=dict, repr=False)  # by test number
 
-    def draw(self, action: Action, number: str, length: int) -> str:
-        """Draw a secret for a number; that of a test number has its own length."""
-        return self.fixed.get(number) or ACTIONS[action].draw(length)
-
-    def is_fixed(self, number: str) -> bool:
-        """Tell whether a number is a test number."""
-        return number in self.fixed
+    def fixed_for(self, number: str) -> str | None:
+        """Give the secret of a test number; None if the number is none."""
+        return self.fixed.get(number)

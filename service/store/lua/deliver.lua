@@ -1,46 +1,48 @@
 #!lua
--- Record what Twilio says of one send: its SID (from Twilio's answer, or from the callback when that answer was lost) and its status.
+-- Record what the provider says of one send: its status, and its SID, which a callback brings when the answer was lost.
 --
--- KEYS   1 verification   2 pending   3 pending info   4 stats
+-- KEYS   1 verification   2 outbox   3 outbox info   4 stats
 -- ARGV   1 verification id   2 send number   3 SID   4 rank and status, such as '3delivered'   5 error code, or ''   6 sender, or ''
--- answer {'recorded', enqueued (0/1)} | {'missing'} | {'stranger'} the send is unknown or has another SID
--- atomic a waiting confirmation becomes pending in the step that brings the SID. Ranks never go back; doubles change nothing.
--- An expired record is not brought back: every write follows the look at `n`.
+-- answer {'recorded', enqueued (0/1)} | {'missing'} | {'newer_format'} | {'stranger'} the send is unknown or has another SID
+-- atomic the step that brings the SID also makes a waiting confirmation pending. Ranks never go back; repeats change nothing.
+-- An expired record is not brought back: every write follows the look at the number of sends.
 
 --@include clock.lua
 --@include enqueue.lua
 
 local id, send, sid, status, error_code, sender = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local sends, known_sid, feedback, known_status, known_sender, country, channel =
-  unpack(redis.call('HMGET', KEYS[1], 'n', 's:' .. send, 'f:' .. send, 'd:' .. send, 'fr:' .. send, 'co', 'ch'))
+local sends, format, known_sid, feedback, known_status, known_sender, country, channel = unpack(redis.call('HMGET', KEYS[1],
+  FIELD.sends, FIELD.format, SEND.sid .. send, SEND.feedback .. send, SEND.status .. send, SEND.sender .. send, FIELD.country,
+  SEND.channel .. send))
 if not sends then return {'missing'} end
+if tonumber(format or 0) > FORMAT_VERSION then return {'newer_format'} end
 if tonumber(send) < 1 or tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
-channel = channel or 'sms'
+channel = channel or DEFAULT.channel
 
 local changes, enqueued = {}, 0
 if not known_sid then
   if feedback == 'awaiting_sid' then
     enqueue(KEYS[2], KEYS[3], sid, now_ms, table.concat({id, send, country, channel}, '|'))
     enqueued = 1
-    changes = {'f:' .. send, 'pending'}
+    changes = {SEND.feedback .. send, 'pending'}
     redis.pcall('ZREM', KEYS[2] .. ':awaiting_sid', id .. '|' .. send)  -- by pcall: see check.lua
     redis.pcall('ZREM', KEYS[2] .. ':lookups', id .. '|' .. send)
   end
-  changes[#changes + 1] = 's:' .. send
+  changes[#changes + 1] = SEND.sid .. send
   changes[#changes + 1] = sid
   count(KEYS[4], 'accepted:' .. country .. ':' .. channel)
 end
 local rank, known_rank = tonumber(string.sub(status, 1, 1)), tonumber(string.sub(known_status or '0', 1, 1))
--- With a Messaging Service the first callbacks may name none yet, or one that gave the message on (RCS, then SMS).
+-- With a Messaging Service the first callbacks may name no sender, or one that passed the message on (RCS, then SMS).
 if sender ~= '' and (rank > known_rank or not known_sender) then
-  changes[#changes + 1] = 'fr:' .. send
+  changes[#changes + 1] = SEND.sender .. send
   changes[#changes + 1] = sender
 end
 if rank > known_rank then
-  changes[#changes + 1] = 'd:' .. send
+  changes[#changes + 1] = SEND.status .. send
   changes[#changes + 1] = status
   if error_code ~= '' then
-    changes[#changes + 1] = 'x:' .. send
+    changes[#changes + 1] = SEND.error_code .. send
     changes[#changes + 1] = error_code
   end
   count(KEYS[4], string.sub(status, 2) .. ':' .. country .. ':' .. channel)

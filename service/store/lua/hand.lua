@@ -1,9 +1,12 @@
 #!lua
--- Note that a send was handed to Twilio, which gave no clear answer: it may have gone out, so it supersedes earlier codes.
+-- Note that a send was handed to the provider and got no clear answer: it may have gone out, so it supersedes earlier codes.
 --
 -- KEYS   1 verification
 -- ARGV   1 send number
--- answer 1, or 0 when there is nothing to note: the record or the send is gone, or Twilio has spoken of it meanwhile
+-- answer {'noted'} | {'newer_format'}
+--        | {'nothing'} the record or the send is gone, or the provider has reported on it since
 
-if redis.call('HEXISTS', KEYS[1], 't:' .. ARGV[1]) == 0 then return 0 end
-return redis.call('HSETNX', KEYS[1], 'd:' .. ARGV[1], '0unknown')
+local sent_ms, format = unpack(redis.call('HMGET', KEYS[1], SEND.sent_at_ms .. ARGV[1], FIELD.format))
+if tonumber(format or 0) > FORMAT_VERSION then return {'newer_format'} end
+local is_new = sent_ms and redis.call('HSETNX', KEYS[1], SEND.status .. ARGV[1], '0unknown') == 1
+return {is_new and 'noted' or 'nothing'}

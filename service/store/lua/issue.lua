@@ -1,12 +1,12 @@
 #!lua
--- Create a verification with its first send, if the number's limits allow it.
+-- Create a verification with its first send, if the limits of the number allow it.
 --
 -- KEYS   1 verification (absent)   2 number   3 stats
 -- ARGV   1 number policy   2 ttl of the code (ms)   3 late window (ms)   4 digest of the code
 --        5 stats suffix (country:channel)   6 policy of failed checks per number
 --        7 most failed checks in a row   8… field, value, … of the new record
 -- answer {'issued', now_ms, resend_at_ms} | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'taken'} the id exists already
--- atomic limit check, limit count and record: a number never gets more sends than its policy in any window.
+-- atomic limit check, limit count and record: no window of the policy ever holds more sends to a number than it allows.
 
 --@include clock.lua
 --@include windows.lua
@@ -16,8 +16,7 @@ local policy, ttl_ms, late_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
 if is_stopped(KEYS[2], ARGV[7]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
 local log = settled_instants(KEYS[2], 'sends', now_ms)
--- Too many failed checks close a number for new codes: whoever guesses gets nothing more to guess at, and who holds a
--- verification keeps its attempts.
+-- Too many failed checks stop new codes to the number, so guessing gets no further attempts. Verifications that exist keep theirs.
 local failures = settled_instants(KEYS[2], 'failed', now_ms)
 local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[6], now_ms))
 if free_ms > now_ms then
@@ -28,9 +27,11 @@ local new_log = append(log, policy, now_ms)
 redis.call('HSET', KEYS[2], 'sends', new_log)
 keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
 
-local now, resend_at_ms = string.format('%d', now_ms), next_free_ms(instants(new_log, now_ms), policy, now_ms)
-local record = {'st', 'pending', 'at', 0, 'n', 1, 'cr', now, 't:1', now, 'c:' .. ARGV[4], 1,
-  'rs', string.format('%d', resend_at_ms)}
+local resend_at_ms = next_free_ms(instants(new_log, now_ms), policy, now_ms)
+local record = {
+  FIELD.status, 'pending', FIELD.attempts, 0, FIELD.sends, 1, SEND.sent_at_ms .. 1, string.format('%d', now_ms),
+  FIELD.code .. ARGV[4], 1, FIELD.resend_at_ms, string.format('%d', resend_at_ms),
+}
 for i = 8, #ARGV do record[#record + 1] = ARGV[i] end
 redis.call('HSET', KEYS[1], unpack(record))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)

@@ -21,17 +21,20 @@ for _ = 1, MOST_REMOVED_AT_ONCE do
   local id, send = string.match(member, '^(.+)|(%d+)$')
   local record_key = ARGV[1] .. (id or '')
   local record = read_record(record_key)
-  if not id or record['f:' .. send] ~= 'awaiting_sid' or record['s:' .. send]
-    or tonumber(record['l:' .. send] or 0) >= tonumber(ARGV[4]) then
+  if not id or record[SEND.feedback .. send] ~= 'awaiting_sid' or record[SEND.sid .. send]
+    or tonumber(record[SEND.lookups .. send] or 0) >= tonumber(ARGV[4]) then
     redis.call('ZREM', KEYS[1], member)
   else
     local until_ms = string.format('%d', now_ms + tonumber(ARGV[3]))
     redis.call('ZADD', KEYS[1], 'XX', until_ms, member)
-    if string.find(ARGV[2], string.sub(record.to, 1, 1), 1, true) then  -- else only another process has the key of its number
-      redis.call('HINCRBY', record_key, 'l:' .. send, 1)
-      local answer = {'look', id, tonumber(send), tonumber(record['t:' .. send]), record.to, tonumber(until_ms)}
+    local sealed = record[FIELD.number]
+    if string.find(ARGV[2], string.sub(sealed, 1, 1), 1, true) then  -- else only another process has the key of its number
+      redis.call('HINCRBY', record_key, SEND.lookups .. send, 1)
+      local answer = {'look', id, tonumber(send), tonumber(record[SEND.sent_at_ms .. send]), sealed, tonumber(until_ms)}
       for name, value in pairs(record) do
-        if string.sub(name, 1, 2) == 'c:' and value == send then answer[#answer + 1] = string.sub(name, 3) end
+        if string.sub(name, 1, #FIELD.code) == FIELD.code and value == send then
+          answer[#answer + 1] = string.sub(name, #FIELD.code + 1)
+        end
       end
       return answer
     end

@@ -9,7 +9,7 @@
 
 --@include clock.lua
 
-local member, looks = ARGV[1] .. '|' .. ARGV[2], 'l:' .. ARGV[2]
+local member, looks = ARGV[1] .. '|' .. ARGV[2], SEND.lookups .. ARGV[2]
 count(KEYS[3], 'lookup:' .. ARGV[4])
 local due_ms = redis.call('ZSCORE', KEYS[1], member)
 if not due_ms or tonumber(due_ms) ~= tonumber(ARGV[3]) then return 0 end

@@ -1,7 +1,7 @@
--- Included by the scripts that answer a verification: its record as `redis_record.read_record` takes it, by place.
+-- Included by the scripts that answer with a verification. `Records.read` reads the answer by place.
 --
--- Not as it lies in the hash: the names of the fields would be half of the answer, and finding them again half of the
--- reading. Numbers are numbers, and what a record does not have is nil in its place.
+-- The names of the fields would be half of the answer, and finding them again half of the reading. What a record does not
+-- have is nil in its place. `store/fields.py` lists the fields and fills in FIELD, SEND and SHOWN.
 
 -- The record as a table by field; empty when there is none.
 local function read_record(key)
@@ -10,17 +10,16 @@ local function read_record(key)
   return record
 end
 
-local function shown(now_ms, r)
+local function shown(now_ms, record)
   local answer = {
-    now_ms, r.st, tonumber(r.at), tonumber(r.n), tonumber(r.cr), tonumber(r.rs), r.to, tonumber(r.tl), r.pu, r.co,
-    tonumber(r.ln), tonumber(r.lv) or false, r.lo or false, r.ch or false, r.ac or false, r.rf or false, r.wo or false,
-    r.ah or false, r.ow or false,
+    now_ms, record[FIELD.status], tonumber(record[FIELD.sends]), tonumber(record[FIELD.newest]) or false, record[FIELD.number],
+    SHOWN.state,
+    SHOWN.request,
   }
-  for send = 1, tonumber(r.n) do
+  for send = 1, tonumber(record[FIELD.sends]) do
     local place = #answer
-    answer[place + 1], answer[place + 2] = tonumber(r['t:' .. send]), r['d:' .. send] or false
-    answer[place + 3], answer[place + 4] = tonumber(r['x:' .. send]) or false, r['f:' .. send] or false
-    answer[place + 5] = r['k:' .. send] or false
+    SHOWN.send_places =
+      SHOWN.send
   end
   return answer
 end
