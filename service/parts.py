@@ -124,13 +124,13 @@ async def open_worker(
         event_log=event_log,
     )
     lost_messages = _lost_messages(settings, scripts, providers.messages, worker, event_log)
-    running = {asyncio.create_task(part.run()) for part in (worker, lost_messages) if part is not None}
+    parts = [part for part in (worker, lost_messages) if part is not None]  # each kind of entry adds its worker
+    running = {asyncio.create_task(part.run()) for part in parts}
     try:
         yield worker
     finally:
-        worker.stop()
-        if lost_messages is not None:
-            lost_messages.stop()
+        for part in parts:
+            part.stop()
         settlements.stop(DRAIN_SECONDS)
         _, unfinished = await asyncio.wait(running, timeout=DRAIN_SECONDS)
         for task in unfinished:
