@@ -1,1 +1,1 @@
-"""The endpoints: HTTP in and out, and no rules. Each request becomes one call of the core, each outcome one answer."""
+"""The endpoints: each calls the core once and makes a response of the result. The rules are in `core`."""

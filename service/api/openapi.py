@@ -1,9 +1,8 @@
-"""The OpenAPI document: what FastAPI writes of the routes, made into something to integrate by.
+"""The OpenAPI document: FastAPI's, completed for those who integrate the service.
 
-FastAPI knows addresses, parameters and schemas. Here the document gets the flow (`pages/flow.md`),
-tags, examples (`api.examples`), response headers, every problem that an endpoint can answer, and the
-meanings of the words; it loses what the framework says of itself. It is written once, when it is
-first asked for: nothing here costs a request anything.
+FastAPI knows paths, parameters and schemas. This module adds the flow (`pages/flow.md`), tags, examples
+(`api.v1.examples`), response headers, the problems of each route in the format of its wire, and the meanings of the
+values, and removes FastAPI's own texts. The document is written once, when it is first requested.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from service.api.v1.examples import Example, answer_examples, problem_example, request_examples
+from service.api.v1.examples import Example, problem_example, request_examples, response_examples
 from service.api.v1.words import MEANINGS, explained
 from service.http.authentication import SECURITY_SCHEMES, insufficient_scope, unauthenticated
 from service.http.load_shedding import overloaded
@@ -24,39 +23,39 @@ from service.http.route import DirectRoute, NoFields, ended_early, too_large, wr
 from service.http.wire import Wire
 
 TAGS = [
-    {"name": "verifications", "description": "Issue a code, check what the person typed, send the next, end, look."},
-    {"name": "operations", "description": "For probes and Prometheus, not for callers of the API."},
+    {"name": "verifications", "description": "Issue a code, check what the person typed, resend, cancel, read."},
+    {"name": "operations", "description": "For probes and Prometheus."},
     {
         "name": "twilio",
-        "description": "What Twilio calls, with its signature. You have nothing to call here; "
+        "description": "Webhooks that Twilio calls, with its signature. "
         "`OTP_PUBLIC_URL` must be reachable from the internet under `/twilio/`.",
     },
 ]
 _HEADERS = {
     "X-Request-Id": (
-        "Names this request in the log. Yours, when you send one of 16 to 64 hex digits or dashes.",
+        "The id of this request in the log. It is yours if you send one of 16 to 64 hex digits or dashes.",
         {"type": "string"},
         "9f86d081884c7d65",
     ),
     "Location": (
-        "Address of the new verification.",
+        "The address of the new verification.",
         {"type": "string", "format": "uri-reference"},
         "/v1/verifications/ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f",
     ),
     "Retry-After": ("Seconds to wait; the same as `retry_after`.", {"type": "integer", "minimum": 1}, 23),
-    "WWW-Authenticate": ("The scheme that would do.", {"type": "string"}, "Bearer"),
+    "WWW-Authenticate": ("The scheme to authenticate with.", {"type": "string"}, "Bearer"),
     "RateLimit": (
-        "The limit that is used up, and for how many seconds; to API keys only.",
+        "The limit that is used up, and for how many seconds; for API keys only.",
         {"type": "string"},
         '"client_ip";r=0;t=23',
     ),
     "RateLimit-Policy": (
-        "What that limit allows: `q` sends in `w` seconds, one item for each of its windows; to API keys only.",
+        "What that limit allows: `q` sends in `w` seconds, one item for each of its windows; for API keys only.",
         {"type": "string"},
         '"client_ip";q=30;w=600, "client_ip";q=200;w=86400',
     ),
     "Idempotent-Replayed": (
-        "`true` when the Idempotency-Key has brought the first answer again.",
+        "`true` if this is the first response again, because of the Idempotency-Key.",
         {"type": "string", "enum": ["true"]},
         "true",
     ),
@@ -64,29 +63,28 @@ _HEADERS = {
 _STATUSES = {
     400: "The request cannot be read.",
     401: "No valid credential.",
-    403: "A credential or signature that does not do for this.",
-    404: "No such verification, or its record is over.",
-    409: "Not in this state, or not yet.",
+    403: "The credential or signature does not allow this.",
+    404: "No such verification, or its record has expired.",
+    409: "Not possible in this state, or not yet.",
     413: "The body is too large.",
-    415: "The body is of another type.",
-    422: "The request can be read, and cannot be done.",
-    429: "A limit is used up; which one is told to an API key, and not to a client token. "
-    "Wait as long as Retry-After says.",
-    500: "Something went wrong on our side; the log has it under the X-Request-Id of this answer.",
-    502: "Twilio refuses this service, not the number: its operator must act.",
-    503: "Redis or Twilio is away, or too much is under way. "
+    415: "The body has another media type.",
+    422: "The request can be read, but is not valid or cannot be carried out.",
+    429: "A limit is used up; API keys also get its name. Wait as long as Retry-After says.",
+    500: "An unexpected error; the log has it under the X-Request-Id of this response.",
+    502: "Twilio refuses this service, not the number: the operator must act.",
+    503: "Redis or Twilio is unavailable, or too many requests are in progress. "
     "Wait as long as Retry-After says, and repeat with the same Idempotency-Key.",
 }
 _SCHEMAS = "#/components/schemas/"
 
 
 def flow() -> str:
-    """Read the description that the document opens with."""
+    """Read the description at the start of the document."""
     return files("service.api").joinpath("pages/flow.md").read_text("utf-8")
 
 
 def complete(document: dict[str, Any], routes: Iterable[DirectRoute]) -> None:
-    """Add to FastAPI's document what only we know, and take out what only FastAPI wants to say."""
+    """Complete FastAPI's document."""
     shown = [route for route in routes if route.include_in_schema]
     for route in shown:
         for method in route.methods or ():
@@ -123,10 +121,10 @@ def _complete_operation(operation: dict[str, Any], route: DirectRoute) -> None:
         content["examples"] = _named(request_examples().get(name, {}))
         operation["requestBody"]["content"] = {route.wire.body_type: content}
     responses = operation["responses"]
-    responses.pop("422", None)  # FastAPI's own, which a direct route never gives
+    responses.pop("422", None)  # FastAPI's own; a direct route never sends it
     for status, response in responses.items():
         for content in response.get("content", {}).values():
-            content["examples"] = _named(answer_examples().get(name, {}))
+            content["examples"] = _named(response_examples().get(name, {}))
         if status == "201":
             _add_headers(response, "Location")
     for problem in sorted(_problems(route), key=lambda problem: problem.status):
@@ -136,7 +134,7 @@ def _complete_operation(operation: dict[str, Any], route: DirectRoute) -> None:
 
 
 def _problems(route: DirectRoute) -> Iterator[HttpProblem]:
-    """Give the problems of a route: by its nature, then its own."""
+    """List the problems of a route: those of all such routes, then its own."""
     yield HttpProblem("internal_error")
     if route.in_flight_share is not None:
         yield overloaded()
@@ -194,9 +192,9 @@ def _named(examples: Mapping[str, Example]) -> dict[str, Any]:
 
 
 def _plain(schema: Any) -> Any:
-    """Drop what pydantic says of each field: the title made of its name, and `default: null` of what may be absent.
+    """Drop what pydantic adds to each field: a title made of its name, and `default: null` if it is optional.
 
-    A property that is called `title` or `default` is a schema, neither a string nor null, and stays.
+    A property named `title` or `default` stays: it is a schema, neither a string nor null.
     """
     if isinstance(schema, dict):
         return {

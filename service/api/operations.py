@@ -1,10 +1,10 @@
-"""The operators' endpoints: alive, ready, metrics.
+"""The endpoints for operators: liveness, readiness, metrics.
 
-`/livez` depends on nothing: a process whose Redis is away must not be restarted for it. `/readyz`
-looks whether an issue and a check could be written, at most once a second, and tells beside it what an
-operator should know. `/metrics` is the same whichever worker answers, because its counters live in Redis; what
-is each process's own knowledge is named at `metrics`. When a part of Redis is away it leaves out what it cannot
-read, for a sum over some of the partitions would look like a counter that was reset.
+`/livez` depends on nothing: restarting a process does not bring Redis back. `/readyz` tests at most once a second
+whether verifications can be issued and checked, and shows the state of sending and confirming. `/metrics` is the same
+from every worker, because the counters are in Redis; its docstring names the exceptions. If a part of Redis is
+unavailable, it leaves out the counters, since a sum over some of the partitions would look like a counter that was
+reset.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class AliveAnswer(BaseModel):
-    """The process answers."""
+    """The process responds."""
 
     status: Literal["alive"] = "alive"
 
 
 @dataclass(frozen=True, slots=True)
 class OperationsView:
-    """What the operators' endpoints may ask."""
+    """What the endpoints for operators can read."""
 
     health: Callable[[], Awaitable[StoreHealth]]
     queue: Callable[[], Awaitable[QueueState]]
@@ -52,15 +52,15 @@ class OperationsView:
 
 
 class OperationsEndpoints:
-    """Answers probes and scrapes."""
+    """Responds to probes and scrapes."""
 
     def __init__(self, view: OperationsView, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._view = view
-        self._health = _OnceASecond(view.health, clock)
-        self._queue = _OnceASecond(partial(_known, view.queue), clock)
+        self._health = _Cached(view.health, clock)
+        self._queue = _Cached(partial(_known, view.queue), clock)
 
     def routes(self, metrics_access: Access | None) -> list[BaseRoute]:
-        """List the routes; `metrics_access` None leaves the numbers open to whoever reaches the port."""
+        """List the routes. `metrics_access` None: anyone who reaches the port can read the metrics."""
         return [
             DirectRoute(
                 "/livez",
@@ -69,7 +69,7 @@ class OperationsEndpoints:
                 operation_id="readLiveness",
                 access=None,
                 response_model=AliveAnswer,
-                response_description="The process answers.",
+                response_description="The process responds.",
                 tags=["operations"],
                 summary="Alive?",
             ),
@@ -80,7 +80,7 @@ class OperationsEndpoints:
                 operation_id="readReadiness",
                 access=None,
                 response_model=ReadyAnswer,
-                response_description="An issue and a check can be written.",
+                response_description="Verifications can be issued and checked.",
                 problems=(unready_answer(), draining()),
                 tags=["operations"],
                 summary="Ready?",
@@ -98,15 +98,15 @@ class OperationsEndpoints:
             ),
         ]
 
-    async def livez(self, request: Request) -> AliveAnswer:  # noqa: ARG002 - every endpoint takes the call
-        """Say that the process answers. Nothing else is asked: a restart fixes no Redis."""
+    async def livez(self, request: Request) -> AliveAnswer:  # noqa: ARG002 - every endpoint gets the request
+        """Tell that the process responds. Nothing else is tested, since a restart would not fix Redis."""
         return AliveAnswer()
 
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002
-        """Say whether an issue and a check can be written, and where not; beside it how sending and confirming go.
+        """Tell which partitions can issue and check verifications, and the state of sending and confirming.
 
-        Tried by a small script in each of the 16 partitions, at most once a second. With none at work it is a 503,
-        and while the process drains.
+        A small script tests each of the 16 partitions, at most once a second. The response is 503 if none of them
+        works, and while the process drains.
         """
         if self._view.is_draining():
             return problem_response(draining())
@@ -119,9 +119,8 @@ class OperationsEndpoints:
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002
         """Show counters and queue in the Prometheus text format.
 
-        They are kept in Redis and the same from every process, but for `otp_sending_halted`, `otp_retries_waiting`,
-        `otp_partitions_unavailable` and `otp_store_errors_unwritten`. While a part of Redis is away, what cannot be
-        read is left out.
+        They are kept in Redis and are the same from every process, except `otp_sending_halted`, `otp_retries_waiting`,
+        `otp_partitions_unavailable` and `otp_store_errors_unwritten`. What cannot be read from Redis is left out.
         """
         health, queue, awaiting_sid, totals = await asyncio.gather(
             self._health(), _known(self._view.queue), _known(self._view.awaiting_sid), _known(self._view.totals)
@@ -151,26 +150,26 @@ class OperationsEndpoints:
         return "ok" if halted is None else f"halted: {halted}"
 
 
-class _OnceASecond(Generic[_T]):
-    """Asks at most once a second, however many want to know; the others hear the same."""
+class _Cached(Generic[_T]):
+    """Caches the result of a call for a second. Concurrent callers share one call."""
 
-    def __init__(self, ask: Callable[[], Awaitable[_T]], clock: Callable[[], float]) -> None:
-        self._ask = ask
+    def __init__(self, read: Callable[[], Awaitable[_T]], clock: Callable[[], float]) -> None:
+        self._read = read
         self._clock = clock
-        self._asking = asyncio.Lock()
-        self._said: list[_T] = []
-        self._said_until = 0.0
+        self._calling = asyncio.Lock()
+        self._value: list[_T] = []
+        self._fresh_until = 0.0
 
     async def __call__(self) -> _T:
-        async with self._asking:
-            if not self._said or self._clock() >= self._said_until:
-                self._said = [await self._ask()]
-                self._said_until = self._clock() + RETRY_AFTER_SECONDS
-        return self._said[0]
+        async with self._calling:
+            if not self._value or self._clock() >= self._fresh_until:
+                self._value = [await self._read()]
+                self._fresh_until = self._clock() + RETRY_AFTER_SECONDS
+        return self._value[0]
 
 
 async def _known(read: Callable[[], Awaitable[_T]]) -> _T | None:
-    """Read what may be away."""
+    """Read a value; None if Redis is unavailable."""
     try:
         return await read()
     except StoreUnavailable:

@@ -1,9 +1,9 @@
-"""Who may call: API keys with scopes, and client tokens for one verification each.
+"""Authentication: API keys with scopes, and client tokens, each for one verification.
 
-All keys are read at once, at most 30 s old while Redis answers; an unknown key makes them be read again, at most
-once a second, however many unknown keys arrive. In a cluster one node holds them: while it is away the last copy
-carries known callers for ten minutes, so that the loss of that node costs its share and no more; then it is 503. A
-client token needs no copy: it is an HMAC of the id it is good for. Front ends are limited by their address.
+All API keys are read from Redis at once. The copy is at most 30 s old while Redis responds. An unknown key causes
+another read, at most one per second. In a cluster one node holds the keys: while it is unavailable, the last copy serves
+known keys for ten minutes, so that losing that node does not stop the other partitions; then the response is 503. A
+client token is an HMAC of its verification's id, so it needs no copy. Front ends are limited by their address.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ SECURITY_SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "vt_…",
-        "description": "For front ends: `client_token` from the answer to the issue. It may verify, resend and read "
-        "that verification and do nothing else; the number comes masked.",
+        "description": "For front ends: `client_token` of the response to the issue. It may verify, resend and read "
+        "that verification, and nothing else; the number is masked.",
     },
 }
 _OLDEST_SECONDS = 30.0
@@ -41,7 +41,7 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The check in front of a route, and the schemes by which the OpenAPI page names it."""
+    """What a route requires of a credential: the check, and its schemes in the OpenAPI document."""
 
     authorize: Callable[[Request, Mapping[str, str]], Awaitable[None]]
     schemes: tuple[str, ...]
@@ -50,14 +50,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """An API key as a request needs it."""
+    """An API key that was read."""
 
     scopes: frozenset[str]
     caller: Caller
 
 
 class Authenticator:
-    """Finds out who calls, or refuses."""
+    """Finds the caller of a request, or raises a problem."""
 
     def __init__(
         self,
@@ -75,11 +75,11 @@ class Authenticator:
         self._clock = clock
         self._keys: dict[str, _Known] = {}
         self._read_at = self._asked_at = -_OLDEST_SECONDS
-        self._fault = UNKNOWN  # why the last reading failed
+        self._fault = UNKNOWN  # why the last read failed
         self._reading = asyncio.Lock()
 
     def key(self, scope: Scope) -> Access:
-        """Make the check for a route that takes an API key of this scope."""
+        """Return the access of a route that requires an API key with this scope."""
 
         async def authorize(request: Request, _: Mapping[str, str]) -> None:
             request.caller = await self._by_key(_bearer(request), scope)
@@ -88,7 +88,7 @@ class Authenticator:
         return Access(authorize, ("apiKey",), scope)
 
     def key_or_token(self, scope: Scope) -> Access:
-        """Make the check for a route that also takes the client token of the verification in its path."""
+        """Return the access of a route that also accepts the client token of the verification in its path."""
 
         async def authorize(request: Request, path: Mapping[str, str]) -> None:
             credential = _bearer(request)
@@ -109,7 +109,7 @@ class Authenticator:
         digest = key_digest(credential)
         known = self._keys.get(digest)
         if self._clock() - self._read_at >= (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
-            known = await self._look_again(digest)
+            known = await self._read_again(digest)
         if known is None:
             raise unauthenticated()
         if scope not in known.scopes:
@@ -122,26 +122,28 @@ class Authenticator:
         await self._limiter.admit_peer(peer)
         return Caller(scope_id=verification_id, name="client token", is_front_end=True)
 
-    async def _look_again(self, digest: str) -> "_Known | None":
-        """Read the copy anew, because it is old or because the key is not in it."""
+    async def _read_again(self, digest: str) -> "_Known | None":
+        """Read the keys again, because the copy is old or because the key is not in it."""
         is_away = self._read_at != self._asked_at
-        if not (is_away and self._reading.locked() and self._outlasts(digest)):  # else another caller waits for all
+        if not (
+            is_away and self._reading.locked() and self._copy_serves(digest)
+        ):  # else another request is reading for all
             async with self._reading:
                 try:
                     await self._read_in_turn(is_due=self._clock() - self._asked_at >= _PAUSE_SECONDS)
                 except StoreUnavailable:
-                    if not self._outlasts(digest):
+                    if not self._copy_serves(digest):
                         raise
         return self._keys.get(digest)
 
-    def _outlasts(self, digest: str) -> bool:
-        """Tell whether the copy may carry this key while Redis is away."""
+    def _copy_serves(self, digest: str) -> bool:
+        """Tell whether the copy may serve this key while Redis is unavailable."""
         return digest in self._keys and self._clock() - self._read_at < _OLDEST_AWAY_SECONDS
 
     async def _read_in_turn(self, *, is_due: bool) -> None:
-        if is_due:  # else another caller has just asked
+        if is_due:  # else another request has just read them
             await self._read()
-        elif self._read_at != self._asked_at:  # and got no answer: whoever stood in line need not wait for it too
+        elif self._read_at != self._asked_at:  # that read failed, so those that waited for it fail at once
             raise StoreUnavailable("the API keys could not be read", self._fault)
 
     async def _read(self) -> None:
@@ -158,7 +160,7 @@ class Authenticator:
 
 
 def _bearer(request: Request) -> str:
-    """Read the credential: `Authorization: Bearer …`, with nothing else around it."""
+    """Read the credential from `Authorization: Bearer …`."""
     scheme, _, credential = request.headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() != b"bearer" or not credential:
         raise unauthenticated()
@@ -166,10 +168,10 @@ def _bearer(request: Request) -> str:
 
 
 def unauthenticated() -> HttpProblem:
-    """Make the refusal of a request without a credential that is known; it names the scheme, as RFC 9110 asks."""
+    """Make the problem of a missing or unknown credential. It names the scheme, as RFC 9110 requires."""
     return HttpProblem("unauthenticated", headers={"www-authenticate": "Bearer"})
 
 
 def insufficient_scope(scope: Scope) -> HttpProblem:
-    """Make the refusal of an API key that is known and may not do this."""
+    """Make the problem of an API key without this scope."""
     return HttpProblem("insufficient_scope", f"The API key lacks the scope {scope}.")

@@ -1,7 +1,7 @@
 """Accepts the connections of one listening socket, several in one turn of the event loop.
 
-uvloop accepts one connection per turn. Strangers who keep the turns long, with requests on many connections, would let
-a new connection wait for as many turns as others connect before it. So the more connections are open, the more are
+uvloop accepts one connection per turn. If many connections make each turn long, a new
+connection would wait one turn for each that was opened before it. So the more connections are open, the more are
 accepted in one turn. With few open it is one, as turns are short then, and processes that share the socket get equal
 parts.
 
@@ -25,7 +25,7 @@ _NO_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOM
 
 
 class Acceptor:
-    """Accepts until it is closed. `open_ones` are the connections of this process, `bound` limits them."""
+    """Accepts until it is closed. `open_ones` are the connections of this process, `limits` bound them."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class Acceptor:
         backlog: int,
         new_protocol: Callable[[], asyncio.Protocol],
         open_ones: Collection[object],
-        bound: Connections | None,
+        limits: Connections | None,
     ) -> None:
         self._listener, self._new_protocol = listener, new_protocol
-        self._open_ones, self._bound = open_ones, bound
+        self._open_ones, self._limits = open_ones, limits
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -45,7 +45,7 @@ class Acceptor:
         self._resume()
 
     def close(self) -> None:
-        """Accept no more, and close the socket; connections that were accepted go on."""
+        """Accept no more, and close the socket. Accepted connections stay open."""
         if self._pause is not None:
             self._pause.cancel()
         if self._listener.fileno() >= 0:
@@ -53,7 +53,7 @@ class Acceptor:
             self._listener.close()
 
     async def wait_closed(self) -> None:
-        """Wait until the protocols of all accepted connections know of them."""
+        """Wait until every accepted connection has its protocol."""
         if self._connecting:
             await asyncio.wait(self._connecting)
 
@@ -65,7 +65,7 @@ class Acceptor:
         task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, accepted: socket.socket) -> None:
-        with suppress(OSError):  # it has gone meanwhile
+        with suppress(OSError):  # the client has disconnected
             await self._loop.connect_accepted_socket(self._new_protocol, accepted)
 
     def _resume(self) -> None:
@@ -76,7 +76,7 @@ class Acceptor:
         for _ in range(self._most_now()):
             try:
                 accepted, _ = self._listener.accept()
-            except OSError as fault:  # most often: nobody waits, or another process was faster
+            except OSError as fault:  # usually no connection waits, or another process was faster
                 if fault.errno in _NO_RESOURCES:
                     self._loop.remove_reader(self._listener)
                     self._pause = self._loop.call_later(_PAUSE_SECONDS, self._resume)
@@ -84,8 +84,8 @@ class Acceptor:
             self.connect(accepted)
 
     def _most_now(self) -> int:
-        """Say how many to accept in this turn."""
+        """Return how many to accept in this turn."""
         most = 1 + len(self._open_ones) // _PART
-        if self._bound is None:
+        if self._limits is None:
             return most
-        return min(most, max(_FEW, (self._bound.most - len(self._open_ones)) // _TURNS))
+        return min(most, max(_FEW, (self._limits.most - len(self._open_ones)) // _TURNS))

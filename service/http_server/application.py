@@ -15,7 +15,7 @@ from service.http_server.request_parser import Head
 
 @dataclass(slots=True)
 class RawResponse:
-    """An answer as it is written: the headers as lines. `closes`: they say `connection: close`."""
+    """A response whose headers are lines already. `closes`: they contain `connection: close`."""
 
     status: int
     header_lines: bytes
@@ -24,41 +24,41 @@ class RawResponse:
 
 
 class RequestView(Protocol):
-    """A request, as the server shows it to whoever answers directly."""
+    """A request as a direct application sees it."""
 
     head: Head
     client: tuple[str, int] | None
 
     async def receive(self) -> Any:
-        """Wait for the next piece of the body, in ASGI's messages."""
+        """Wait for the next ASGI message with a part of the body."""
 
     def whole_body(self) -> bytes | None:
-        """Give the body; None while it is on its way."""
+        """Return the body; None if parts of it have not arrived."""
 
 
 DirectHandler: TypeAlias = Callable[[], Awaitable[RawResponse]]
 
 
 class DirectApplication(ABC):
-    """An application that answers some requests without ASGI."""
+    """An application that responds to some requests without ASGI."""
 
     @abstractmethod
     def direct(self, request: RequestView) -> DirectHandler | None:
-        """Give what answers a request; None when it must come over ASGI."""
+        """Return the handler of a request; None if the request must come over ASGI."""
 
     @abstractmethod
     def error_response(self, status: int) -> RawResponse:
-        """Word the refusal of what is no request, 400, 408 or 431; the connection ends with it."""
+        """Write the response to what is not a request: 400, 408 or 431. The connection ends with it."""
 
 
 class ServerHeaders:
-    """What the server adds to every answer, such as the date, as lines: written once for each list of headers."""
+    """The headers that the server adds to every response, such as the date, as lines. Each list is written once."""
 
     _headers: list[tuple[bytes, bytes]] | None = None
     _lines = b""
 
     def of(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """Write the headers; uvicorn makes a new list once a second."""
+        """Write the headers. uvicorn makes a new list every second."""
         if headers is not self._headers:
             self._headers, self._lines = headers, b"".join(b"%b: %b\r\n" % header for header in headers)
         return self._lines

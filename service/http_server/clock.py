@@ -14,9 +14,10 @@ _LOOK_SECONDS = 5.0
 
 
 class Clock:
-    """Three waits, each with the time at which it began; None while it does not run.
+    """Three waits, each with the time at which it began; None if it is not running.
 
-    `on_unread`, `on_idle` and `on_late` are called when one has taken too long; the last two may go on living.
+    `on_unread`, `on_idle` and `on_late` are called when one has taken too long. After the last two, the connection may
+    stay open.
     """
 
     def __init__(
@@ -31,14 +32,14 @@ class Clock:
         self._loop = loop
         self._idle_seconds = idle_seconds
         self._on_unread, self._on_idle, self._on_late = on_unread, on_idle, on_late
-        self.unread_since: float | None = None  # the client leaves an answer unread
-        self.idle_since: float | None = None  # nothing is under way
-        self.arriving_since: float | None = loop.time()  # a request is outstanding
+        self.unread_since: float | None = None  # the client is not reading a response
+        self.idle_since: float | None = None  # no request is in progress
+        self.arriving_since: float | None = loop.time()  # a request is arriving, or the first one is expected
         self._look_seconds = min(idle_seconds, _LOOK_SECONDS, MOST_SECONDS)
         self._timer = loop.call_later(self._look_seconds, self._look)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the timer."""
         self._timer.cancel()
 
     def request_begins(self) -> None:
@@ -47,21 +48,21 @@ class Clock:
         self.idle_since = None
 
     def goes_idle(self) -> None:
-        """Note that nothing is under way."""
+        """Note that no request is in progress."""
         self.arriving_since = None
         self.idle_since = self._loop.time()
 
     def lingers(self) -> None:
-        """Note that the connection is ending: what still comes is dropped, for as long as a look is away."""
+        """Note that the connection is ending: until the next look, bytes that arrive are dropped."""
         self.arriving_since = None
         self.idle_since = self._loop.time() - self._idle_seconds + self._look_seconds
 
     def goes_unread(self) -> None:
-        """Note that what we write is no longer taken."""
+        """Note that the client has stopped reading."""
         self.unread_since = self._loop.time()
 
     def _look(self) -> None:
-        """End what has waited too long, else look again when it would have."""
+        """End a wait that has taken too long, and set the timer for the next one."""
         now = self._loop.time()
         if self.unread_since is not None and now - self.unread_since >= MOST_SECONDS:
             self._on_unread()

@@ -3,10 +3,10 @@
 Opening a connection needs no credential, and each one costs a descriptor and memory. So there is a limit for the
 process and one for each peer; `peer_of` says which addresses are one peer. At a limit, a new connection replaces the
 oldest one that has never completed a request, else those that have waited for their clients the longest. It is refused
-only if all clients wait for us. So open connections keep nobody out, and a peer at its limit loses its own connections
-only.
+only if all clients wait for a response. So open connections cannot exclude new clients, and a peer at its limit loses
+only its own connections.
 
-The protocol tells what happens (`opened`, `asked`, `closed`); this module never looks at a request.
+The protocol reports what happens (`opened`, `asked`, `closed`); this module never sees a request.
 """
 
 import time
@@ -15,25 +15,27 @@ from collections.abc import Callable
 from heapq import nsmallest
 from typing import Protocol
 
-_QUIET_SECONDS = 60.0  # between two lines on the same bound
-_PART = 16  # looking for those that we wait for costs a walk, so one walk closes a sixteenth of them
+_QUIET_SECONDS = 60.0  # between two log lines about the same limit
+_PART = (
+    16  # finding them takes a walk through all, so each walk closes a sixteenth of those that wait for their clients
+)
 
 
 class Connection(Protocol):
-    """A connection as the protocol has it."""
+    """A connection."""
 
     @property
     def waiting_since(self) -> float | None:
-        """When we began to wait for the client, to ask, to go on or to read; None while the client waits for us."""
+        """Since when it waits for its client to send or to read; None if the client waits for a response."""
 
     def make_room(self) -> None:
-        """Close at once, for another one's sake."""
+        """Close at once, in favour of another connection."""
 
 
 class Connections:
-    """All connections of this process. `most_per_peer` None: as many as there may be at all.
+    """All connections of this process. `most_per_peer` None: no limit for a peer.
 
-    `on_limit` hears, once a minute, which bound is met.
+    `on_limit` is called with the name and value of a limit that is reached, at most once a minute.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Connections:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.most, self.most_per_peer = most, most if most_per_peer is None else min(most, most_per_peer)
-        self.is_draining = False  # /readyz says so, and every response is its connection's last
+        self.is_draining = False  # /readyz reports it, and every response is its connection's last
         self.is_ending = False  # every response is its connection's last
         self._peer_of_address, self._on_limit, self._clock = peer_of, on_limit, clock
         self._all = _Group()
@@ -55,11 +57,11 @@ class Connections:
         self._quiet_until: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """Count them."""
+        """Return their number."""
         return len(self._peer_of)
 
     def opened(self, connection: Connection, address: str) -> bool:
-        """Take in a new connection, in another one's place if need be. False: there is no place; close it."""
+        """Add a new connection, closing others for it if necessary. False: there is no place for it."""
         name = self._peer_of_address(address)
         peer = self._peers.get(name)
         has_place = (peer is None or self._has_place(peer, self.most_per_peer, "connections_per_peer")) and (
@@ -79,7 +81,7 @@ class Connections:
                 group.unproven.pop(connection, None)
 
     def closed(self, connection: Connection) -> None:
-        """Forget a connection; also one that was never taken in."""
+        """Remove a connection. One that was never added is ignored."""
         name = self._peer_of.pop(connection, None)
         if name is not None:
             for group in (self._all, self._peers[name]):
@@ -89,7 +91,7 @@ class Connections:
                 del self._peers[name]
 
     def drain(self) -> None:
-        """Begin to end: this process is not ready any more, and takes leave of each client with its next response."""
+        """Begin to drain: this process is no longer ready, and closes each connection after its next response."""
         self.is_draining = self.is_ending = True
 
     def _has_place(self, group: "_Group", most: int, limit: str) -> bool:
@@ -107,14 +109,14 @@ class Connections:
 
 
 class _Group:
-    """The connections that share a bound; ordered dictionaries, which give and take their oldest at once."""
+    """The connections that share a limit. An OrderedDict finds and removes its oldest item in constant time."""
 
     def __init__(self) -> None:
         self.members: OrderedDict[Connection, None] = OrderedDict()
         self.unproven: OrderedDict[Connection, None] = OrderedDict()
 
     def least(self) -> list[Connection]:
-        """Name whom to close for a newcomer."""
+        """List the connections to close for a new one."""
         if self.unproven:
             return [next(iter(self.unproven))]
         waited_for = [(since, id(one), one) for one in self.members if (since := one.waiting_since) is not None]

@@ -1,4 +1,4 @@
-"""One request and its response: uvicorn's cycle, a direct way beside ASGI, and how a response is written.
+"""One request and its response: uvicorn's cycle for ASGI, direct responses, and how a response is written.
 
 When a request begins, on which connection, and what follows it, is left to `protocol`.
 """
@@ -17,15 +17,15 @@ _DISCONNECT = {"type": "http.disconnect"}
 
 
 class Exchange(RequestResponseCycle):
-    """One request and its answer: uvicorn's own, and the direct way beside ASGI."""
+    """One request and its response, over ASGI as in uvicorn, or direct."""
 
     has_broken_off = False
 
     def __init__(self, connection: HttpToolsProtocol, head: Head, *, is_last: bool) -> None:
-        """Begin; `is_last`: the connection ends with it."""
+        """Begin. `is_last`: the connection ends after the response."""
         super().__init__(
-            scope={"method": head.method},  # type: ignore[typeddict-item] # the rest is written when it is asked for
-            transport=connection,  # type: ignore[arg-type] # it has what is asked of it: write, is_closing, close
+            scope={"method": head.method},  # type: ignore[typeddict-item] # the rest is added for ASGI only
+            transport=connection,  # type: ignore[arg-type] # it has the methods in use: write, is_closing, close
             flow=connection.flow,
             logger=connection.logger,
             access_logger=connection.access_logger,
@@ -39,17 +39,17 @@ class Exchange(RequestResponseCycle):
         self.head, self.client = head, connection.client
 
     def whole_body(self) -> bytes | None:
-        """Give the body of the request; None while it is on its way."""
+        """Return the body of the request; None if parts of it have not arrived."""
         return None if self.more_body or self.disconnected else bytes(self.body)
 
     def break_off(self) -> None:
-        """Tell the application that the rest of the body will not come; what it answers is the last answer."""
+        """Tell the application that the rest of the body will not arrive. Its response is the connection's last."""
         self.has_broken_off = True
         self.keep_alive = False
         self.message_event.set()
 
     async def receive(self) -> Any:
-        """Receive as uvicorn does, and ask (`100 Continue`) only for a body that has not begun to come."""
+        """Receive as uvicorn does, but send `100 Continue` only if no part of the body has arrived."""
         if self.body or not self.more_body:
             self.waiting_for_100_continue = False
         message = None if self.has_broken_off else await super().receive()
@@ -58,48 +58,48 @@ class Exchange(RequestResponseCycle):
     async def send(self, message: Any) -> None:
         """Send as uvicorn does."""
         if self.waiting_for_100_continue:
-            self._look_at_expectation()
+            self._close_if_body_is_expected()
         await super().send(message)
 
-    async def answer_directly(self, answer_of: DirectHandler, *_asgi: object) -> None:
-        """Answer without ASGI. uvicorn writes head and body apart, which costs two system calls, and wakes twice."""
-        answer = await answer_of()
+    async def respond_directly(self, handler: DirectHandler, *_asgi: object) -> None:
+        """Respond without ASGI, in one write. uvicorn writes head and body separately: two system calls."""
+        response = await handler()
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
             return
         if self.waiting_for_100_continue:
-            self._look_at_expectation()
+            self._close_if_body_is_expected()
         self.response_started = self.response_complete = True
-        if answer.closes:
+        if response.closes:
             self.keep_alive = False
         if self.head.method == "HEAD":
-            answer = replace(answer, body=b"")
-        self.transport.write(written(answer, self.default_headers, says_close=not self.keep_alive))
+            response = replace(response, body=b"")
+        self.transport.write(written(response, self.default_headers, says_close=not self.keep_alive))
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
 
-    def _look_at_expectation(self) -> None:
-        """End the connection with this answer if the client waits to be asked for its body: it may send it or not."""
+    def _close_if_body_is_expected(self) -> None:
+        """End the connection after this response if the client may or may not send the body that it announced."""
         if self.more_body and not self.body:
             self.keep_alive = False
 
 
 class Flow(FlowControl):
-    """Pauses reading; while bytes behind a request wait (`is_held`), nobody resumes it."""
+    """Pauses reading. While bytes after a request wait (`is_held`), reading stays paused."""
 
     is_held = False
 
     def resume_reading(self) -> None:
-        """Resume, unless bytes wait."""
+        """Resume reading, unless bytes wait."""
         if not self.is_held:
             super().resume_reading()
 
 
 def scope_of(connection: HttpToolsProtocol, head: Head) -> MutableMapping[str, Any]:
-    """Write the ASGI scope of a request."""
+    """Make the ASGI scope of a request."""
     return {
         "type": "http",
         "asgi": {"version": connection.asgi_version, "spec_version": "2.3"},
@@ -117,8 +117,8 @@ def scope_of(connection: HttpToolsProtocol, head: Head) -> MutableMapping[str, A
     }
 
 
-def written(answer: RawResponse, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
-    """Write an answer; with `says_close` say that the connection ends, unless the answer does."""
-    close = b"connection: close\r\n" if says_close and not answer.closes else b""
+def written(response: RawResponse, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
+    """Write a response. `says_close` adds `connection: close`, unless the response has it."""
+    close = b"connection: close\r\n" if says_close and not response.closes else b""
     server_lines = _SERVER_LINES.of(server_headers)
-    return b"".join((STATUS_LINE[answer.status], server_lines, answer.header_lines, close, b"\r\n", answer.body))
+    return b"".join((STATUS_LINE[response.status], server_lines, response.header_lines, close, b"\r\n", response.body))

@@ -20,7 +20,7 @@ from service.http_server.application import DirectApplication, RawResponse
 from service.http_server.clock import Clock
 from service.http_server.connections import Connections
 from service.http_server.exchange import Exchange, Flow, scope_of, written
-from service.http_server.request_parser import Head, Refused, RequestParser
+from service.http_server.request_parser import Head, RequestParser, RequestRefused
 from service.http_server.unread import unread_bytes
 from service.http_server.uvicorn_parts import HIGH_WATER_LIMIT, HttpToolsProtocol
 
@@ -34,14 +34,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     cycle: Exchange
     flow: Flow
-    _held = b""  # bytes behind the request under way, from `_held_from` on
+    _held = b""  # bytes after the request in progress, from `_held_from` on
     _held_from = 0
-    _is_over = False  # nothing more is parsed
-    _has_asked = False  # a request was whole
+    _is_over = False  # no more bytes are parsed
+    _has_asked = False  # a whole request has arrived
     _connections: Connections | None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Start the clock: a connection that asks nothing is one that is slow to ask."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
+        """Start the clock, and take a place among the connections."""
         super().connection_made(transport)
         self.flow = Flow(transport)
         self.write = transport.write
@@ -49,7 +49,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._clock = Clock(
             self.loop,
             self.timeout_keep_alive,
-            on_unread=transport.abort,  # not `close`: that would wait until all is read
+            on_unread=transport.abort,  # `close` would wait until the client has read everything
             on_idle=self._end_idle,
             on_late=lambda: self._refuse(408) if self.cycle or self._requests.in_head else self._end_idle(),
         )
@@ -60,7 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock, and forget what waits."""
+        """Stop the clock, and drop waiting bytes."""
         self._clock.stop()
         if self._connections is not None:
             self._connections.closed(self)
@@ -69,7 +69,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrives, unless it has to wait for its turn."""
+        """Parse bytes, unless they must wait for the request in progress."""
         if self._is_over or self.transport.is_closing():
             return
         if self._held:
@@ -89,16 +89,16 @@ class HttpProtocol(HttpToolsProtocol):
                 if requests.head is not None:
                     self._begin(requests.head)
                     if start < len(data) and not requests.has_ended:
-                        start = requests.feed(data, start)  # the body has come with its head, as a rule
+                        start = requests.feed(data, start)  # usually the body has arrived with its head
                 if requests.has_ended:
                     self._end()
-                elif self._clock.arriving_since is None:  # lines before a request, and nothing in them
+                elif self._clock.arriving_since is None:  # empty lines before a request
                     self._clock.request_begins()
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refuse(refused.status)
 
     def _waits(self) -> bool:
-        """Tell whether a request is whole and has no whole answer."""
+        """Tell whether a whole request has no whole response yet."""
         return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
 
     def _hold(self, data: bytes, start: int) -> None:
@@ -107,7 +107,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
 
     def _begin(self, head: Head) -> None:
-        """Begin the exchange. As uvicorn does, less what is never asked for: WebSockets, a root path, its own limit."""
+        """Begin the exchange, as uvicorn does, but without WebSockets, a root path, and uvicorn's own limit."""
         is_last = not head.keep_alive or (self._connections is not None and self._connections.is_ending)
         self.cycle = exchange = Exchange(self, head, is_last=is_last)
         direct = None if self._direct is None else self._direct.direct(exchange)
@@ -115,11 +115,11 @@ class HttpProtocol(HttpToolsProtocol):
             exchange.scope = self.scope_of(head)  # type: ignore[assignment]
             self._start_asgi_task(exchange, self.app)
         else:
-            # Not kept by the exchange, which it knows: such circles are freed late.
-            self._start_asgi_task(exchange, partial(exchange.answer_directly, direct))
+            # The exchange does not keep this partial, which refers to it: reference cycles are freed late.
+            self._start_asgi_task(exchange, partial(exchange.respond_directly, direct))
 
     def scope_of(self, head: Head) -> MutableMapping[str, Any]:
-        """Write the ASGI scope of a request."""
+        """Make the ASGI scope of a request."""
         return scope_of(self, head)
 
     def _on_body(self, body: bytes) -> None:
@@ -131,19 +131,19 @@ class HttpProtocol(HttpToolsProtocol):
             exchange.message_event.set()
 
     def _end(self) -> None:
-        """Stop waiting: the request has arrived."""
+        """Note that the whole request has arrived."""
         self._clock.arriving_since = None
         if not self._has_asked and self._connections is not None:
             self._has_asked = True
             self._connections.asked(self)
         self.cycle.more_body = False
-        if self.cycle.response_complete:  # it was answered early
+        if self.cycle.response_complete:  # the response came before the end of the body
             self._clock.goes_idle()
         else:
             self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """Go on with what waits behind the request, else be idle."""
+        """Parse the bytes that wait; if there are none, the connection is idle."""
         self.server_state.total_requests += 1
         if self._is_over or self.transport.is_closing():
             return
@@ -156,12 +156,12 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def pause_writing(self) -> None:
-        """Note that the client leaves our answer unread."""
+        """Note that the client has stopped reading."""
         self._clock.goes_unread()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that it reads on; what is left when we close has a time of its own."""
+        """Note that it reads again. While the connection closes, the rest of the response has a time-out of its own."""
         self._clock.unread_since = None
         if self.transport.is_closing():
             self._clock.goes_unread()
@@ -169,7 +169,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def waiting_since(self) -> float | None:
-        """When we began to wait for the client; None while it waits for our answer."""
+        """Since when the connection waits for its client; None if the client waits for a response."""
         clock = self._clock
         if clock.unread_since is not None:
             return clock.unread_since
@@ -178,16 +178,16 @@ class HttpProtocol(HttpToolsProtocol):
         return clock.idle_since if clock.arriving_since is None else clock.arriving_since
 
     def make_room(self) -> None:
-        """Close at once, for another connection's sake."""
+        """Close at once, in favour of another connection."""
         self.transport.abort()
 
     def take_leave(self) -> None:
-        """Let the answer that is under way be the last one, unless requests wait behind it: then one of those is."""
+        """Make the response in progress the last one, unless requests wait after it: then one of theirs is the last."""
         if self.cycle is not None and not self.cycle.response_complete and not self._held:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """End with the answer that is under way; a request that is on its way may still arrive."""
+        """End after the response in progress. A request that is arriving has a second to arrive."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.take_leave()
         elif self._clock.arriving_since is not None:
@@ -197,7 +197,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop.call_later(_LAST_SECONDS, self.shutdown)
 
     def _end_idle(self) -> None:
-        """End an idle connection, unless a request has arrived. One on its way reads the end, and never a reset."""
+        """End an idle connection, unless a request has arrived. A client that sends one later reads no reset."""
         if self._is_over:
             self._close_once_read()
         elif not unread_bytes(self.transport):
@@ -208,30 +208,30 @@ class HttpProtocol(HttpToolsProtocol):
     def _close_once_read(self) -> None:
         self.transport.close()
         if self._clock.unread_since is None:
-            self._clock.goes_unread()  # it ends when the last of an answer has been read
+            self._clock.goes_unread()  # the time-out of the client that has not read all of a response
 
     def _refuse(self, status: int) -> None:
-        """Parse nothing more. A request whose body broke off gets its own answer; a head is refused; else silence."""
+        """Parse no more bytes. A broken body gets the application's response, a head an error response."""
         self._is_over = True
         self._clock.arriving_since = None
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.break_off()
         elif self._requests.in_head:
-            answer = RawResponse(status, _PLAIN, b"") if self._direct is None else self._direct.error_response(status)
-            self.write(written(answer, self.server_state.default_headers, says_close=True))
+            response = RawResponse(status, _PLAIN, b"") if self._direct is None else self._direct.error_response(status)
+            self.write(written(response, self.server_state.default_headers, says_close=True))
             self.close()
         else:
             self._close_once_read()
 
     def is_closing(self) -> bool:
-        """Tell whether no more requests are answered here."""
+        """Tell whether the connection accepts no more requests."""
         return self._is_over or self.transport.is_closing()
 
     def close(self) -> None:
-        """End the connection after what is written.
+        """End the connection after the bytes that are written.
 
-        Not at once while something is, or may be, on its way to us: what is left unread when a connection is closed
-        makes that a reset, which can take the answer away from its client. It is read, and dropped, for a while.
+        While bytes may still arrive, they are read and dropped for a time: closing a socket with unread bytes sends a
+        reset, and then the client may lose the response.
         """
         if self.transport.is_closing():
             return

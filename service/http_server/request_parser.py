@@ -1,16 +1,16 @@
 """Parses requests with httptools, never past the end of a request.
 
-httptools parses all that it is given, and does not report where a request ends. So `feed` cuts the bytes: a head, and a
+httptools parses all bytes that it gets, and does not report where a request ends. So `feed` cuts them: a head, and a
 chunked body with its trailers, end at an empty line; a body with a length ends by its length. Bytes after a request
 stay unparsed until the caller asks for them, so they cannot change or delay this request.
 
 The header Upgrade is ignored (RFC 9110, 7.8). httptools ends such a request after its head, so a second parser, which
 is given only the length, parses the body.
 
-Refused, beside what is not HTTP at all: HTTP other than 1.0 and 1.1; no Host, two, or one with strange characters;
-Transfer-Encoding that is anything but one `chunked`, or that comes in HTTP/1.0; more than 100 headers; more than 32 KiB
-around a body, that is in the head, or in chunk extensions and trailers since the last byte of a body. Trailers are
-dropped: nobody in front of us has looked at them.
+Refused are: what is not HTTP; versions other than 1.0 and 1.1; a missing or repeated Host, or one with characters that
+no host has; Transfer-Encoding other than one `chunked`, or in HTTP/1.0; more than 100 headers; a head of more than
+32 KiB; and more than 32 KiB of chunk extensions or trailers between two bytes of a body. Trailers are dropped, because
+proxies do not check them.
 """
 
 import re
@@ -28,8 +28,8 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _HOST = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*")
 
 
-class Refused(Exception):
-    """What arrives is no request that can be served; `status` says why."""
+class RequestRefused(Exception):
+    """The bytes are no request that can be served; `status` says why."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -38,22 +38,22 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Head:
-    """The head of a request. Of a header that comes twice `headers` has the last one."""
+    """The head of a request. If a header comes twice, `headers` has the last value."""
 
     method: str
     version: str
     path: str
-    raw_path: bytes  # as it came, escapes and all
-    query: bytes  # what stands behind the question mark
+    raw_path: bytes  # with its escapes
+    query: bytes  # the part after the question mark
     header_lines: list[tuple[bytes, bytes]]
     headers: dict[bytes, bytes]
     keep_alive: bool
 
 
 class RequestParser:
-    """Parses one connection's requests. `on_begin` is told that a head begins, `on_body` gets the bytes of a body.
+    """Parses the requests of one connection. `on_begin` is called when a head begins, `on_body` with bytes of a body.
 
-    After each `feed`: `head` is the head if it has just become whole, `has_ended` tells whether the request has.
+    After each `feed`, `head` is the head if that call completed it, and `has_ended` tells whether the request has.
     """
 
     def __init__(self, on_begin: Callable[[], None], on_body: Callable[[bytes], None]) -> None:
@@ -64,20 +64,20 @@ class RequestParser:
         self._on_begin = on_begin
         self._pass_body = on_body
         self._heads = self._parser = httptools.HttpRequestParser(self)
-        self._is_spent = False  # the parser of heads serves no further request
+        self._is_spent = False  # the parser of heads cannot parse another request
         self._head_is_new = False
         self._keep_alive = False
-        self._known_host: bytes | None = None  # one that has passed; a connection's requests have the same, as a rule
+        self._known_host: bytes | None = None  # the last valid one: usually all requests of a connection have the same
         self._url = b""
         self._lines: list[tuple[bytes, bytes]] = []
-        self._left = 0  # bytes of a body with a length that are still to come
-        self._around = 0  # bytes since the last one of a body
+        self._left = 0  # bytes of a body with a length that have not arrived
+        self._around = 0  # bytes since the last byte of a body
         self._tail = b""  # the last three bytes: they may begin an empty line
 
     def feed(self, data: bytes, start: int) -> int:
-        """Parse from `start`, up to the end of a head or of a request at most; give where that is.
+        """Parse from `start` to the end of a head or of a request, at most; return the position after it.
 
-        Raises Refused. Nothing may be fed after that.
+        Raises RequestRefused; then nothing more may be fed.
         """
         self.head, self.has_ended = None, False
         if self._left:
@@ -92,16 +92,16 @@ class RequestParser:
         piece = data[start:end]
         self._around += len(piece)
         if self._around > MOST_HEAD_BYTES and not self.in_body:
-            self.in_head = True  # if only by its size
-            raise Refused(431)
+            self.in_head = True  # by its size, even if no line is complete
+            raise RequestRefused(431)
         self._parse(piece)
         if len(self._lines) > MOST_HEADERS:
-            self.in_head = True  # it may be whole by now, and is refused all the same
-            raise Refused(431)
+            self.in_head = True  # it may be complete by now, and is refused all the same
+            raise RequestRefused(431)
         if self.has_ended or self._left:
             self._tail = b""
         elif self._around > MOST_HEAD_BYTES:
-            raise Refused(431)
+            raise RequestRefused(431)
         else:
             self._tail = (self._tail + piece[-3:])[-3:]
         return end
@@ -116,7 +116,7 @@ class RequestParser:
         except httptools.HttpParserUpgrade:
             self.has_ended, self._is_spent = False, True
         except httptools.HttpParserError as error:
-            raise Refused(400) from error
+            raise RequestRefused(400) from error
         if self._head_is_new:
             self._head_is_new = False
             self.head = head = self._read_head()
@@ -130,7 +130,7 @@ class RequestParser:
             self._heads = self._parser = httptools.HttpRequestParser(self)
 
     def _parse_body_apart(self, head: Head) -> None:
-        """Go on, after a head that asks to upgrade, with a parser that is told the body's length and nothing else."""
+        """After a head with Upgrade, continue with a parser that only knows how the body is framed."""
         self._parser = httptools.HttpRequestParser(_BodyEvents(self))
         framing = [b"%b: %b\r\n" % line for line in head.header_lines if line[0] in _FRAMING]
         self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
@@ -157,7 +157,7 @@ class RequestParser:
         if coding is not None:
             is_wrong |= version != "1.1" or coding.lower() != b"chunked" or names.count(b"transfer-encoding") > 1
         if is_wrong:
-            raise Refused(400)
+            raise RequestRefused(400)
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -168,23 +168,23 @@ class RequestParser:
         self._on_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Keep the target, or a piece of it."""
+        """Keep the target, or a part of it."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, but no trailer. One such as `Connection: close` still means something to httptools."""
+        """Keep a header; drop a trailer. httptools acts on some trailers, such as `Connection: close`."""
         if self.in_head:
             self._lines.append((name.lower(), value))
         else:
             self._is_spent = True
 
     def on_headers_complete(self) -> None:
-        """Note that the head is whole; it is read when the parser is back."""
+        """Note that the head is complete; it is read after the parser returns."""
         self._head_is_new = True
         self._keep_alive = self._heads.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """Count anew, the body has a limit of its own, and hand it over."""
+        """Pass on bytes of the body, which has a limit of its own."""
         self._around = 0
         self._pass_body(body)
 
@@ -196,7 +196,7 @@ class RequestParser:
 
 
 class _BodyEvents:
-    """What a parser reports that sees a body alone; httptools looks for these two names."""
+    """The callbacks of a parser that parses only a body; httptools looks them up by name."""
 
     def __init__(self, requests: RequestParser) -> None:
         self.on_body = requests.on_body
@@ -207,11 +207,11 @@ def _read_target(target: bytes) -> tuple[str, bytes, bytes]:
     try:
         url = httptools.parse_url(target)
     except httptools.HttpParserError as error:
-        raise Refused(400) from error
+        raise RequestRefused(400) from error
     raw_path = url.path or b"/"
     path = plain = raw_path.decode("ascii")
     if "%" in path:
         path = unquote(path)
-        if path.endswith("\n"):  # a `$` in a route's pattern matches before it
+        if path.endswith("\n"):  # `$` in a route's pattern would match before it
             path = plain
     return path, raw_path, url.query or b""

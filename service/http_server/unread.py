@@ -7,6 +7,6 @@ import termios
 
 
 def unread_bytes(transport: asyncio.Transport) -> int:
-    """Ask the kernel."""
+    """Return the number of bytes that the kernel holds for this connection."""
     count = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
     return int.from_bytes(count, sys.byteorder)

@@ -1,8 +1,7 @@
-"""Examples for the OpenAPI document: requests to send, answers and problems as they really come.
+"""Examples for the OpenAPI document: requests, responses and problems.
 
-All are made from the models, the core's values and the core's exceptions that the endpoints work with,
-so that they cannot drift: a new field of an answer appears in every example by itself. The tests
-send each request to a running service and compare each problem with a real one.
+All are made with the models, values and exceptions that the endpoints use, so a new field appears in every example.
+Tests send each request to a running service, and compare each problem with a real one.
 """
 
 from collections.abc import Mapping
@@ -34,8 +33,8 @@ from service.core.verification import (
 from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
 from service.http.problems import HttpProblem, problem_of
 
-CLIENT_TOKEN = "vt_HnUp2UoPKFk_oYgxtZI3PWAkk2aSTpqK"  # noqa: S105 - an example, good for nothing
-NUMBER = "+14155550123"  # reserved for fiction: nobody's phone rings
+CLIENT_TOKEN = "vt_HnUp2UoPKFk_oYgxtZI3PWAkk2aSTpqK"  # noqa: S105 - an example
+NUMBER = "+14155550123"  # reserved for fiction
 _BEGUN_MS = 1_795_293_384_123  # 2026-11-21T20:36:24.123Z
 _RESENT_MS = _BEGUN_MS + 45_000
 
@@ -82,14 +81,14 @@ otp_outbox_pending 0.0
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One named example: a short title, and what is sent or answered."""
+    """One example: a short title and the value."""
 
     summary: str
     value: Any
 
 
 def request_examples() -> Mapping[str, Mapping[str, Example]]:
-    """Give the bodies to try, by operation id and name."""
+    """Return the bodies of requests, by operation id and name."""
     web = _sent(
         IssueBody,
         to=NUMBER,
@@ -117,16 +116,14 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
             "bound": Example("With what it must be for", bound),
         },
         "receiveDeliveryStatus": {
-            "delivered": Example("The phone has it", told),
-            "undelivered": Example(
-                "It was not delivered", {**told, "MessageStatus": "undelivered", "ErrorCode": "30003"}
-            ),
+            "delivered": Example("Delivered", told),
+            "undelivered": Example("Not delivered", {**told, "MessageStatus": "undelivered", "ErrorCode": "30003"}),
         },
     }
 
 
-def answer_examples() -> Mapping[str, Mapping[str, Example]]:
-    """Give the answers of success, by operation id and name."""
+def response_examples() -> Mapping[str, Mapping[str, Example]]:
+    """Return the bodies of successful responses, by operation id and name."""
     write = Answers(max_attempts=5, max_sends=5)
 
     def shown(summary: str, verification: Verification, *, masked: bool = False) -> Example:
@@ -142,26 +139,26 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
     return {
         "issueVerification": {
             "pending": issued("Twilio has the message", _PENDING),
-            "unanswered": issued("Twilio has not answered: the message may have gone out", _UNANSWERED),
+            "unanswered": issued("Twilio has not responded: the message may have been sent", _UNANSWERED),
         },
         "verifyCode": {
-            "approved": checked("The right code: approved, this once", Verdict.APPROVED, _APPROVED),
-            "approved_front_end": checked("The same, to a client token", Verdict.APPROVED, _APPROVED, masked=True),
-            "wrong_code": checked("A wrong code: an attempt less", Verdict.WRONG_CODE, _TYPED),
+            "approved": checked("The right code: approved", Verdict.APPROVED, _APPROVED),
+            "approved_front_end": checked("The same, for a client token", Verdict.APPROVED, _APPROVED, masked=True),
+            "wrong_code": checked("A wrong code: one attempt less", Verdict.WRONG_CODE, _TYPED),
             "expired": checked("The right code, too late", Verdict.EXPIRED, _LATE),
-            "used": checked("Approved before", Verdict.USED, _CONFIRMED._replace(attempts=2)),
+            "used": checked("Already approved", Verdict.USED, _CONFIRMED._replace(attempts=2)),
             "locked": checked("No attempts left", Verdict.LOCKED, _LOCKED),
             "mismatch": checked("Another number or purpose", Verdict.MISMATCH, _TYPED),
         },
         "resendCode": {"resent": shown("The second send", _RESENT)},
         "cancelVerification": {
             "canceled": shown("It was pending", _CANCELED),
-            "approved": shown("It was approved before, and stays so", _CONFIRMED),
+            "approved": shown("It was already approved, and stays so", _CONFIRMED),
         },
         "readVerification": {
-            "approved": shown("Approved, and Twilio has been told", _CONFIRMED),
-            "pending_front_end": shown("Pending, to a client token", _PENDING, masked=True),
-            "expired": shown("Nobody typed the code", _PENDING._replace(status=Status.EXPIRED)),
+            "approved": shown("Approved and confirmed to Twilio", _CONFIRMED),
+            "pending_front_end": shown("Pending, for a client token", _PENDING, masked=True),
+            "expired": shown("The code was not typed in time", _PENDING._replace(status=Status.EXPIRED)),
             "locked": shown("Too many wrong codes", _LOCKED),
             "failed": shown("Twilio refused the message", _FAILED),
         },
@@ -169,7 +166,7 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
         "readReadiness": {
             "ready": Example("All is well", _ready("ok", pending=2)),
             "partly": Example(
-                "Some partitions cannot write", _ready("ok", pending=2) | {"store": "partly", "unavailable": [_TROUBLE]}
+                "Some partitions do not work", _ready("ok", pending=2) | {"store": "partly", "unavailable": [_TROUBLE]}
             ),
             "halted": Example(
                 "Ready, while Twilio refuses the credentials",
@@ -185,7 +182,7 @@ def answer_examples() -> Mapping[str, Mapping[str, Example]]:
 
 
 def problem_example(code: str) -> HttpProblem:
-    """Give the problem of a code, made from the failure that it stands for."""
+    """Return the problem of a code, made from the exception that it stands for."""
     failure = _failures().get(code)
     return HttpProblem(code) if failure is None else problem_of(failure) or HttpProblem(code)
 

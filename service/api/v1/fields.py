@@ -1,7 +1,7 @@
-"""Fields: the forms of single values that `api.schemas` and the routes are made of.
+"""Fields: the types of the values in `schemas` and in the routes' paths.
 
-Each says the same twice, to pydantic and to the OpenAPI document, so that a client that checks by the
-document refuses and accepts what we do.
+Each has the same rule twice, for pydantic and for the OpenAPI document, so that a client that validates with the
+document accepts and refuses the same values.
 """
 
 import re
@@ -20,7 +20,7 @@ from service.core.verification import ID_PATTERN
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*"
-_LONGEST_HOST = 64  # longer ones do not fit one message with everything else
+_LONGEST_HOST = 64  # a longer one would not fit into one message
 _SCHEME = "https://"
 
 
@@ -48,18 +48,18 @@ def _address(value: str) -> str:
         ip = read_address(value)
     except ValueError:
         ip = None
-    # A zone (`fe80::1%eth0`) means something on one host only; the document's `ipv6` has none.
+    # A zone (`fe80::1%eth0`) has a meaning on one host only; the document's `ipv6` has none.
     if ip is None or "%" in value:
         raise ValueError("write an IPv4 or IPv6 address")
     return str(ip)
 
 
 def _whole(value: Any) -> Any:
-    # To JSON Schema, and so to the document, 6.0 is the integer 6; to pydantic's strict mode it is none.
+    # In JSON Schema, and so in the document, 6.0 is an integer; in pydantic's strict mode it is not.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# What stands in `json_schema_extra` is for the reader alone: answers are ours and are not checked again.
+# `json_schema_extra` is for the document only; responses are not validated.
 Purpose = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$", description="What the proof is for.", examples=["login"])]
 VerificationId = Annotated[
     str,

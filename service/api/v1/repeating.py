@@ -17,7 +17,7 @@ _LONGEST_KEY = 255
 
 
 def idempotency_key(request: Request) -> str | None:
-    """Read the key of a request; None when it brings none."""
+    """Read the key of a request; None if it has none."""
     key = request.header(b"idempotency-key")
     if key is None:
         return None
@@ -52,15 +52,15 @@ def unpack(kept: bytes) -> Response:
 
 
 def describe_same_answer(status: str) -> dict[str, Any]:
-    """Describe the key of a request whose answer is kept, and the header by which a kept answer can be told."""
+    """Describe the key of a request whose response is stored, and the header of a replayed response."""
     replayed = {"headers": {"Idempotent-Replayed": {"$ref": "#/components/headers/Idempotent-Replayed"}}}
-    promise = "The same key and request get the first answer again for 24 hours, and no second message is sent."
+    promise = "The same key and request get the first response again for 24 hours, and no second message is sent."
     return {"parameters": [_parameter(promise)], "responses": {status: replayed}}
 
 
 def describe_same_verdict() -> dict[str, Any]:
     """Describe the key of a check."""
-    promise = "The same key and request get the same verdict again for 60 seconds: a lost answer costs no attempt."
+    promise = "The same key and request get the same verdict again for 60 seconds: a lost response costs no attempt."
     return {"parameters": [_parameter(promise)]}
 
 
@@ -70,6 +70,6 @@ def _parameter(promise: str) -> dict[str, Any]:
         "name": "Idempotency-Key",
         "required": False,
         "schema": {"type": "string", "minLength": 1, "maxLength": _LONGEST_KEY, "pattern": "^[!-~]+$"},
-        # The example stands in the text: as one of its own it would be filled in, and the second try be a repetition.
+        # Swagger UI would fill in an example, and the second try would be a repetition. So it is in the description.
         "description": f"Visible ASCII, for example `login-4711`. {promise}",
     }

@@ -39,12 +39,12 @@ _SENDING = (
     "idempotency_key_reused",
     "request_in_progress",
 )
-# A send holds its place for as long as Twilio takes, seconds when Twilio fails: the other half is left for checks.
+# A send holds its slot until Twilio responds, which takes seconds if Twilio fails. The other half is left for checks.
 _SENDING_SHARE = 0.5
 
 
 class VerificationEndpoints:
-    """Turns requests into calls of `Issuing` and `Verifying`, and what they come to into answers."""
+    """Calls `Issuing` and `Checking`, and makes responses of their results."""
 
     def __init__(
         self, *, issuing: Issuing, checking: Checking, idempotency: Idempotency, keyring: Keyring, answers: Answers
@@ -56,7 +56,7 @@ class VerificationEndpoints:
         self._answers = answers
 
     def routes(self, auth: Authenticator) -> list[BaseRoute]:
-        """List the routes with what the OpenAPI page says of them."""
+        """List the routes, with their descriptions for OpenAPI."""
         back_end, either = auth.key(Scope.VERIFICATIONS), auth.key_or_token(Scope.VERIFICATIONS)
         endpoint = partial(DirectRoute, methods=["POST"], response_model=VerificationAnswer, tags=["verifications"])
         return [
@@ -67,7 +67,7 @@ class VerificationEndpoints:
                 operation_id="issueVerification",
                 status_code=201,
                 response_model=IssuedAnswer,
-                response_description="Issued. The code is on its way; a send of status `unknown` may be.",
+                response_description="Issued. The code has been sent; with status `unknown` it may have been sent.",
                 problems=(*_SENDING, "client_ip_required"),
                 openapi_extra=describe_same_answer("201"),
                 summary="Issue a code and send it",
@@ -78,7 +78,7 @@ class VerificationEndpoints:
                 self.verify,
                 operation_id="verifyCode",
                 response_model=CheckAnswer,
-                response_description="Checked: see `verdict`.",
+                response_description="Checked; see `verdict`.",
                 problems=("unknown_verification", "invalid_idempotency_key", "idempotency_key_reused"),
                 openapi_extra=describe_same_verdict(),
                 summary="Check what the person typed",
@@ -89,7 +89,7 @@ class VerificationEndpoints:
                 self.resend,
                 in_flight_share=_SENDING_SHARE,
                 operation_id="resendCode",
-                response_description="The next code is on its way.",
+                response_description="The next code has been sent.",
                 problems=("unknown_verification", "not_pending", "max_sends_reached", *_SENDING),
                 openapi_extra=describe_same_answer("200"),
                 summary="Send the next code",
@@ -99,7 +99,7 @@ class VerificationEndpoints:
                 _ONE + "/cancel",
                 self.cancel,
                 operation_id="cancelVerification",
-                response_description="It has ended: now, or before.",
+                response_description="It has ended, now or before.",
                 problems=("unknown_verification",),
                 summary="End a pending verification",
                 access=back_end,
@@ -109,7 +109,7 @@ class VerificationEndpoints:
                 self.read,
                 methods=["GET"],
                 operation_id="readVerification",
-                response_description="The verification as it stands now.",
+                response_description="The current state of the verification.",
                 problems=("unknown_verification",),
                 summary="Read a verification",
                 access=either,
@@ -117,11 +117,11 @@ class VerificationEndpoints:
         ]
 
     async def issue(self, request: Request, body: IssueBody) -> Object | Response:
-        """Draw a code, store its digest, send it. The answer carries the client token for a front end.
+        """Generate a code, store its digest, and send it. The response has the client token for a front end.
 
-        When Twilio refuses the message for good, the answer is a problem with `verification_id`; that verification
-        is `failed`. When Twilio has not answered in time, the answer is a 201 whose send has the status `unknown`:
-        nothing is sent again by itself, and the code is accepted if it did arrive.
+        If Twilio refuses the message, the response is a problem with `verification_id`; that verification is `failed`.
+        If Twilio does not respond in time, the response is a 201 whose send has the status `unknown`: the code is
+        accepted if it arrives, and nothing is sent again automatically.
         """
         number = self._issuing.number(body.to, country=body.country)
         issue_request = body.to_request(number, _back_end(request), owner=_owner(request))
@@ -135,10 +135,10 @@ class VerificationEndpoints:
         return answer.response(verification)
 
     async def verify(self, request: Request, verification_id: VerificationId, body: CheckBody) -> Object | Response:
-        """Check a code once. The answer is 200 whatever the verdict; only `approved` proves anything.
+        """Check a code. The response is 200 for every verdict; only `approved` proves anything.
 
-        Each check costs an attempt. A front end may call this with the client token; the back end then reads the
-        verification with its API key and sees `approved` itself before it logs anybody in.
+        Each check costs an attempt. A front end may call this with the client token; the back end must then read the
+        verification with its API key and see `approved` itself before it logs the person in.
         """
         request.log["verification_id"] = _known_form(verification_id)
         result = await self._checking.check(
@@ -156,9 +156,9 @@ class VerificationEndpoints:
         return self._answers.check(result, masked=request.is_front_end)
 
     async def resend(self, request: Request, verification_id: VerificationId) -> Object | Response:
-        """Send the next code; the attempts that are left stay as they are, and earlier codes go on being accepted.
+        """Send the next code. The remaining attempts do not change, and earlier codes stay valid until they expire.
 
-        Not before `resend_at`, or the answer is 429. The body is empty, or `{}`.
+        Before `resend_at` the response is 429. The body is empty, or `{}`.
         """
         request.log["verification_id"] = _known_form(verification_id)
         answer = KeyedAnswer(partial(self._resent, masked=request.is_front_end))
@@ -172,7 +172,7 @@ class VerificationEndpoints:
         return answer.response(verification)
 
     async def cancel(self, request: Request, verification_id: VerificationId) -> Object | Response:
-        """End a pending verification. One that has ended already keeps its end, as the answer shows.
+        """End a pending verification. One that has already ended does not change, and the response shows its status.
 
         The body is empty, or `{}`.
         """
@@ -182,10 +182,10 @@ class VerificationEndpoints:
         )
 
     async def read(self, request: Request, verification_id: VerificationId) -> Object | Response:
-        """Tell where a verification stands, with delivery and feedback of each send.
+        """Read a verification, with the delivery status and feedback of each send.
 
-        The end of a verification stays readable for about an hour after its last code's life (`OTP_LATE_WINDOW`),
-        so that approved can always be told from expired and from locked.
+        An ended verification stays readable for about an hour after its last code expires (`OTP_LATE_WINDOW`), so that
+        approved can be told from expired and from locked.
         """
         request.log["verification_id"] = _known_form(verification_id)
         verification = await self._checking.read(verification_id, owner=_owner(request))
@@ -216,12 +216,12 @@ def _known_form(verification_id: str) -> str:
 
 
 def _owner(request: Request) -> str | None:
-    """Name whose verifications the caller may act on; a client token needs none, it names its one verification."""
+    """Return the owner whose verifications the caller may act on; None for a client token, which has only one."""
     return None if request.caller is None else request.caller.owner
 
 
 def _back_end(request: Request) -> str | None:
-    """Name the API key that calls, for its limit; a front end has limits of its own."""
+    """Return the id of the calling API key, for its limit; None for a front end, which has limits of its own."""
     return None if request.caller is None or request.is_front_end else request.caller.scope_id
 
 

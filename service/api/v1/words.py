@@ -1,4 +1,4 @@
-"""What each word of an answer means, for the OpenAPI page: one sentence for each value of each enum."""
+"""The meaning of each value of each enum in the responses, for OpenAPI."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,29 +11,29 @@ MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
     Channel: {Channel.SMS: "a text message"},
     Action: {Action.CODE: "types the code"},
     Status: {
-        Status.PENDING: "waits for the right code",
+        Status.PENDING: "the right code has not been typed yet",
         Status.APPROVED: "the right code was typed in time; this state never changes again",
-        Status.EXPIRED: "the newest code's life is over",
+        Status.EXPIRED: "the newest code has expired",
         Status.CANCELED: "was ended with `cancel`",
-        Status.MAX_ATTEMPTS_REACHED: "has had all its checks",
+        Status.MAX_ATTEMPTS_REACHED: "all attempts are used up",
         Status.FAILED: "its message was not sent: Twilio refused it or could not be reached",
     },
     Verdict: {
-        Verdict.APPROVED: "is right, for the first time",
-        Verdict.WRONG_CODE: "belongs to no send of this verification",
-        Verdict.EXPIRED: "is right, but too late",
-        Verdict.SUPERSEDED: "is right, but a newer one was sent and only the newest is accepted",
-        Verdict.USED: "is right, but the verification has been approved before",
-        Verdict.LOCKED: "was not compared: the attempts are used up, or the number had 100 failed checks in a row",
-        Verdict.CANCELED: "is right, but the verification was canceled before",
-        Verdict.MISMATCH: "was not compared: `to` or `purpose` is not the verification's",
+        Verdict.APPROVED: "the right code, for the first time",
+        Verdict.WRONG_CODE: "not a code of this verification",
+        Verdict.EXPIRED: "the right code, but too late",
+        Verdict.SUPERSEDED: "the right code, but a newer one was sent and only the newest is accepted",
+        Verdict.USED: "the right code, but the verification is already approved",
+        Verdict.LOCKED: "not compared: the attempts are used up, or the number had 100 failed checks in a row",
+        Verdict.CANCELED: "the right code, but the verification is canceled",
+        Verdict.MISMATCH: "not compared: `to` or `purpose` is not the verification's",
     },
     Feedback: {
-        Feedback.NONE: "nothing to tell: nobody has typed this message's code, or none was sent (test numbers)",
-        Feedback.AWAITING_SID: "the code was typed; Twilio has not named the message yet",
-        Feedback.PENDING: "the code was typed; Twilio will be told",
-        Feedback.CONFIRMED: "Twilio has taken `Outcome=confirmed` for this message",
-        Feedback.FAILED: "given up: Twilio does not take the report",
+        Feedback.NONE: "nothing to report: this message's code was not typed, or no message was sent (test numbers)",
+        Feedback.AWAITING_SID: "the code was typed; the Message SID is not known yet",
+        Feedback.PENDING: "the code was typed; the confirmation is in the outbox",
+        Feedback.CONFIRMED: "Twilio has accepted `Outcome=confirmed` for this message",
+        Feedback.FAILED: "given up: Twilio does not accept the confirmation",
     },
     Delivery: {
         Delivery.UNKNOWN: "Twilio has not answered; the message may have gone out (to a test number none has)",
@@ -49,6 +49,6 @@ MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
 
 
 def explained(words: type[StrEnum]) -> str:
-    """Write the meanings of an enum as a Markdown list, below the sentence that says what the enum is."""
+    """Write the meanings of an enum as a Markdown list, below its docstring."""
     lines = [f"- `{word}`: {meaning}" for word, meaning in MEANINGS[words].items()]
     return "\n".join([f"{(words.__doc__ or '').strip()}\n", *lines])
