@@ -1,9 +1,9 @@
 """Authentication: API keys with scopes, and client tokens, each for one verification.
 
 All API keys are read from Redis at once. The copy is at most 30 s old while Redis responds. An unknown key causes
-another read, at most one per second. In a cluster one node holds the keys: while it is unavailable, the last copy serves
-known keys for ten minutes, so that losing that node does not stop the other partitions; then the response is 503. A
-client token is an HMAC of its verification's id, so it needs no copy. Front ends are limited by their address.
+another read, at most one per second. In a cluster one node holds the keys: while it is unavailable, the last copy
+serves known keys for ten minutes, so that losing that node does not stop the other partitions; then the response is
+503. A client token is an HMAC of its verification's id, so it needs no copy. Front ends are limited by their address.
 """
 
 import asyncio
