@@ -167,7 +167,7 @@ function countDown() {
 
 // --- Code in ---
 
-async function check() {
+async function enterCode() {
   if (login.verification.status !== "approved") await check();
   await signIn();
 }
@@ -268,7 +268,7 @@ async function step(action, button, field) {
     await action();
   } catch (problem) {
     if (mine.signal.aborted) return;
-    if (action !== check) tell("");
+    if (action !== enterCode) tell("");
     error.textContent = problem instanceof Problem ? problem.message : OURS;
     element(field).setAttribute("aria-invalid", "true");
     element(field).focus();
@@ -298,11 +298,11 @@ function goOn() {
 }
 
 onSubmit("number-form", begin, "send", "number");
-onSubmit("code-form", check, "check", "code");
+onSubmit("code-form", enterCode, "check", "code");
 element("resend").addEventListener("click", () => step(resend, "resend", "code"));
 element("restart").addEventListener("click", startAgain);
 element("again").addEventListener("click", startAgain);
-element("code").addEventListener("input", () => codeIn(element("code").value) && step(check, "check", "code"));
+element("code").addEventListener("input", () => codeIn(element("code").value) && step(enterCode, "check", "code"));
 for (const sample of document.querySelectorAll("[data-number]")) {
   sample.addEventListener("click", () => {
     element("number").value = sample.dataset.number;
