@@ -125,9 +125,8 @@ class Authenticator:
     async def _read_again(self, digest: str) -> "_Known | None":
         """Read the keys again, because the copy is old or because the key is not in it."""
         is_away = self._read_at != self._asked_at
-        if not (
-            is_away and self._reading.locked() and self._copy_serves(digest)
-        ):  # else another request is reading for all
+        # While another request reads, a key that the copy may serve need not wait for it.
+        if not (is_away and self._reading.locked() and self._copy_serves(digest)):
             async with self._reading:
                 try:
                     await self._read_in_turn(is_due=self._clock() - self._asked_at >= _PAUSE_SECONDS)
