@@ -141,7 +141,7 @@ def test_ctrl_c_ends_all_parts_and_leaves_nothing(tmp_path):
         cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     said = []
-    while "Ctrl-C ends it." not in (said or [""])[-1]:
+    while "Press Ctrl-C to stop." not in (said or [""])[-1]:
         said.append(demo.stdout.readline())
         assert said[-1], said
     assert f"http://127.0.0.1:{port}/sandbox/phone" in "".join(said)

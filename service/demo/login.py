@@ -1,11 +1,11 @@
-"""The back end of a sample site: what a login does with the service, in two steps.
+"""The back end of a sample site: how a login uses the service, in two steps.
 
-`POST /demo/login` asks the service for a code, with the API key that only a back end holds, and
-hands the browser the client token. The browser then lets the service check what the person types.
-`POST /demo/session` believes nothing the browser says: it reads the verification itself, and signs
-in once, for a login that this very browser began. Both may be asked again when their answer was lost.
+`POST /demo/login` requests a code with the API key, which only the back end has, and returns the client token to the
+browser. With it, the browser lets the service check the code that the person types. `POST /demo/session` does not trust
+the browser: it reads the verification from the service, and signs in once, and only in the browser that began the
+login. Both requests may be repeated if their response was lost.
 
-What `own_pages` and the cookies are for is said where they stand; a login of your own needs all of it.
+Your own login needs all of this, including the cookies and `own_pages`.
 """
 
 import secrets
@@ -25,18 +25,18 @@ from starlette.routing import BaseRoute, Route
 from service.demo.own_pages import own_pages_only
 from service.sandbox import page_routes
 
-_LOGIN_COOKIE = "demo_login_"  # and the verification: two tabs sign in beside each other
+_LOGIN_COOKIE = "demo_login_"  # followed by the verification id, so that two tabs can sign in independently
 _SESSION_COOKIE = "demo_session"
-_LOGIN_SECONDS = 900  # longer than any code lives
-_MOST_LOGINS = 1000  # kept at once, and as many sessions; the oldest goes first
+_LOGIN_SECONDS = 900  # longer than the lifetime of a code
+_MOST_LOGINS = 1000  # and as many sessions; the oldest is removed first
 _PURPOSE = "login"
-_REPEAT_SECONDS = 60.0  # as long as the service repeats a verdict
+_REPEAT_SECONDS = 60.0  # the service repeats a verdict for this long
 _PASSED_ON = ("Retry-After", "Idempotent-Replayed")
 
 
 @dataclass(slots=True)
 class _Login:
-    """A login that a browser began: what its cookie must say, and when it was signed in."""
+    """A login that a browser began: the secret in its cookie, and when it was first used to sign in."""
 
     secret: str
     first_at: float | None = None  # not yet
@@ -44,26 +44,26 @@ class _Login:
 
 
 class _CodeRequest(BaseModel):
-    """Who wants to sign in; the service decides the number."""
+    """Who wants to sign in; the service validates the number."""
 
     to: str
-    ttl_seconds: int | None = None  # so that a visitor can see a late code without waiting for ten minutes
+    ttl_seconds: int | None = None  # so that a visitor can try a late code without waiting ten minutes
 
 
 class _Claim(BaseModel):
-    """Which verification is said to be approved; the service decides that."""
+    """The verification that the browser says is approved."""
 
     id: str
 
 
 class LoginSite:
-    """Serves the sample site; the rest of the service is as far away from it as from any other caller."""
+    """Serves the sample site, which calls the service only over HTTP, like any other caller."""
 
     def __init__(self, service_url: str, api_key: str) -> None:
         self._service_url = service_url
         self._api_key = api_key
-        self._logins: OrderedDict[str, _Login] = OrderedDict()  # by their verification
-        self._sessions: OrderedDict[str, str] = OrderedDict()  # who is signed in
+        self._logins: OrderedDict[str, _Login] = OrderedDict()  # by verification id
+        self._sessions: OrderedDict[str, str] = OrderedDict()  # the number that is signed in, by session
 
     async def __aenter__(self) -> Self:
         """Open the connection to the service."""
@@ -72,11 +72,11 @@ class LoginSite:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
-        """Close it."""
+        """Close the connection."""
         await self._service.close()
 
     def routes(self) -> list[BaseRoute]:
-        """List the page, its files, the two steps, and who is signed in."""
+        """Return the routes of the page, its files, the two steps, and the session."""
         return [
             *page_routes("/", Path(__file__).parent / "pages" / "login.html", files="/demo/pages"),
             Route("/demo/login", own_pages_only(self.begin), methods=["POST"]),
@@ -85,16 +85,16 @@ class LoginSite:
         ]
 
     async def begin(self, request: Request) -> Response:
-        """Ask for a code; pass the service's answer, or its problem, on to the browser."""
+        """Request a code, and pass the service's response on to the browser."""
         try:
             body = _CodeRequest.model_validate_json(await request.body())
         except ValidationError:
             return JSONResponse({"detail": "Send the number as `to`."}, 422)
-        # Behind a proxy the address would come from X-Forwarded-For; it is for the limits by address.
+        # For the limits per address. Behind a proxy, take the address from X-Forwarded-For instead.
         asked = {**dict(body), "purpose": _PURPOSE, "client_ip": request.client.host if request.client else None}
         once = {name: request.headers[name] for name in ("Idempotency-Key",) if name in request.headers}
         if once:
-            asked["reference"] = once["Idempotency-Key"][:64]  # by which the page knows its own in Redis
+            asked["reference"] = once["Idempotency-Key"][:64]  # so that the page finds its record in Redis
         async with self._service.post("/v1/verifications", json=asked, headers=once) as answered:
             passed_on = {name: answered.headers[name] for name in _PASSED_ON if name in answered.headers}
             answer = Response(await answered.read(), answered.status, passed_on, answered.content_type)
@@ -103,7 +103,7 @@ class LoginSite:
         return answer
 
     async def finish(self, request: Request) -> Response:
-        """Sign in, once, when the service itself says that this browser's verification is approved."""
+        """Sign in, once, if the service says that this browser's verification is approved."""
         try:
             verification_id = _Claim.model_validate_json(await request.body()).id
         except ValidationError:
@@ -118,7 +118,7 @@ class LoginSite:
         return answer
 
     async def who(self, request: Request) -> Response:
-        """Tell who is signed in: what any page behind the login would ask."""
+        """Return who is signed in, as every page behind the login would check."""
         person = self._sessions.get(request.cookies.get(_cookie(request, _SESSION_COOKIE), ""))
         return JSONResponse({"signed_in": person is not None, "as": person}, 200 if person else 401)
 
@@ -129,15 +129,15 @@ class LoginSite:
         return login if login and secrets.compare_digest(login.secret.encode(), shown.encode()) else None
 
     def _start_session(self, request: Request, answer: Response, login: _Login, person: str) -> None:
-        """Give the browser a session that nobody can have known before, and end the one that it had.
+        """Start a new session, and end the one that the browser had.
 
-        A session that was there before the sign-in may be one that somebody else put there, to be signed in with it.
+        An attacker may have set the old session cookie (session fixation), so it must never become signed in.
         """
         for old in (request.cookies.get(_cookie(request, _SESSION_COOKIE), ""), login.session):
             self._sessions.pop(old or "", None)
         login.session = secrets.token_urlsafe(32)
         _keep_newest(self._sessions, login.session, person)
-        # lax: a link from elsewhere still finds the person signed in. What changes something looks at Origin.
+        # lax: links from other sites still work. Requests that change something check Origin.
         _set_cookie(request, answer, _SESSION_COOKIE, login.session, samesite="lax")
 
     async def _read(self, verification_id: str) -> dict[str, Any]:
@@ -145,8 +145,8 @@ class LoginSite:
             return dict(await answered.json()) if answered.ok else {}
 
     def _remember(self, request: Request, answer: Response, verification_id: str) -> None:
-        # Always drawn here, whatever cookie the browser brings: one that somebody else put there proves nothing.
-        # When the request is repeated because its answer was lost, the newest answer's cookie counts.
+        # Always generate a new secret: an attacker may have set the cookie that the browser sends. If the request is
+        # repeated, the cookie of the newest response counts.
         login = self._logins.setdefault(verification_id, _Login(""))
         login.secret = secrets.token_urlsafe(32)
         _keep_newest(self._logins, verification_id, login)
@@ -155,7 +155,7 @@ class LoginSite:
 
 
 def _may_sign_in(login: _Login) -> bool:
-    """Tell whether this is the first time, or its repetition."""
+    """Return whether this is the first sign-in, or a repeat of it."""
     now = time.monotonic()
     login.first_at = login.first_at or now
     return now - login.first_at < _REPEAT_SECONDS
@@ -168,9 +168,9 @@ def _keep_newest(kept: OrderedDict[str, Any], name: str, value: object) -> None:
 
 
 def _cookie(request: Request, name: str) -> str:
-    """Name a cookie: under https with `__Host-`, for then no other host of the domain can set it.
+    """Return the name of a cookie: with https, the prefix `__Host-` keeps other hosts of the domain from setting it.
 
-    Browsers refuse that prefix without https, and the demo speaks plain http on the visitor's own machine.
+    Browsers refuse that prefix without https, and the demo uses plain http on the visitor's own machine.
     """
     return f"__Host-{name}" if request.url.scheme == "https" else name
 
@@ -184,6 +184,6 @@ def _set_cookie(
     samesite: Literal["strict", "lax"],
     seconds: int | None = None,
 ) -> None:
-    """Set a cookie that no script reads; without `seconds` it ends with the browser."""
+    """Set a cookie that scripts cannot read; without `seconds` it is a session cookie."""
     is_https = request.url.scheme == "https"
     answer.set_cookie(_cookie(request, name), value, max_age=seconds, secure=is_https, httponly=True, samesite=samesite)

@@ -1,11 +1,11 @@
-"""What a sample site answers to: its own pages alone, under its own addresses.
+"""Lets the sample site answer only its own pages, under its own host names.
 
-A browser sends a site's cookies along whoever has made it ask. These checks are what a login of your own needs too:
+A browser sends the cookies of a site with requests from other sites too. Your own login needs the same two checks:
 
-    under_own_names  the name under which a page was opened is one of ours
-    own_pages_only   a request that changes something was made by one of our pages
+    under_own_names  the Host header is one of the site's names
+    own_pages_only   a request that changes something was made by a page of the site
 
-Programs that are no browser carry nobody's cookies; they need the same headers.
+Programs other than browsers need the same headers.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -21,7 +21,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def under_own_names(routes: Iterable[BaseRoute], names: Collection[str]) -> list[BaseRoute]:
-    """Let routes answer only where the Host header is an address, or one of these names."""
+    """Make routes answer only if the Host header is an IP address or one of these names."""
     guarded = list(routes)
     for route in guarded:
         if not isinstance(route, Route | Mount):
@@ -41,10 +41,10 @@ def _only_under(names: Collection[str], app: ASGIApp) -> ASGIApp:
 
 
 def _is_own_host(host: str, names: Collection[str]) -> bool:
-    """Tell whether a Host header names this machine.
+    """Return whether a Host header names this machine.
 
-    Whoever owns a name can let it point to this machine after his page was opened (DNS rebinding). His page then is, to
-    the browser, of the same origin as ours, and may read all we answer. An address cannot be made to point elsewhere.
+    An attacker can make a DNS name point to this machine after a page under that name was opened (DNS rebinding). To
+    the browser, that page then has the same origin as ours, and may read every response. IP addresses are safe.
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""
@@ -54,13 +54,13 @@ def _is_own_host(host: str, names: Collection[str]) -> bool:
 
 
 def own_pages_only(endpoint: Endpoint) -> Endpoint:
-    """Refuse what no page of this site has asked for.
+    """Refuse requests that were not made by a page of this site.
 
-    SameSite alone is not enough: to a browser all ports of a machine, and all hosts of a domain, are one site.
+    SameSite is not enough: to a browser, all ports of a machine and all hosts of a domain are one site.
     """
 
     async def answer(request: Request) -> Response:
-        # No form can send JSON. A script elsewhere may only after a preflight, which nobody here answers.
+        # A form cannot send JSON. A script of another site needs a preflight request, which this site does not answer.
         media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             return JSONResponse({"detail": "Send `Content-Type: application/json`."}, 415)
@@ -72,7 +72,7 @@ def own_pages_only(endpoint: Endpoint) -> Endpoint:
 
 
 def _is_asked_by_own_page(request: Request) -> bool:
-    """Tell by what browsers say of themselves: no page can change these headers. Both are absent in no browser."""
+    """Check headers that browsers set and pages cannot change. Every browser sends at least one of them."""
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
     own = f"{request.url.scheme}://{request.headers['Host']}"
     return (origin or site) is not None and origin in (None, own) and site in (None, "same-origin")

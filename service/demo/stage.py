@@ -1,7 +1,7 @@
-"""The stage: opens every part of the demo in order, and closes them backwards.
+"""Opens all parts of the demo in order, and closes them in reverse.
 
-Secrets are drawn anew, the data folder is fresh and goes with the demo, and no setting of the
-environment is heard: what a stranger sees is the same on every machine.
+The demo is the same on every machine: it generates new secrets, uses a temporary data folder, and ignores the settings
+in the environment.
 """
 
 import asyncio
@@ -29,22 +29,22 @@ from service.listening import base_url, listen
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.store.ledgers import RedisApiKeys
 
-# Slow enough for the eye, and as Twilio is: it answers in about 100 ms.
+# Slow enough to watch, and realistic: Twilio answers in about 100 ms.
 _ANSWER_SECONDS = 0.12
 _DELIVERY_SECONDS = 0.7
-# Whoever tries things out asks more often than whoever logs in.
+# A visitor of the demo requests codes more often than a person who logs in.
 _NUMBER_LIMITS = "1/5s,20/10m,100/1d"
 _ADDRESS_LIMITS = "300/10m"
 
 
 async def run_demo(*, host: str, port: int, once: bool) -> int:
-    """Serve the demo, walk the loop once, and go on serving unless `once`; 0 when the loop closed."""
-    # Two listeners, because the host may be one that this machine cannot call itself by (0.0.0.0): the parts
-    # talk to each other over a loopback port of their own.
+    """Run the loop once, and go on serving unless `once`. Return the exit status: 0 if the loop closed."""
+    # Two listeners: the parts call each other over a loopback port of their own, because the host may be
+    # one to listen on only (0.0.0.0).
     listeners = [listen(host, port), listen("127.0.0.1", 0)]
     own_url = base_url("127.0.0.1", listeners[1].getsockname()[1])
     account = SandboxSettings(answer_seconds=_ANSWER_SECONDS, delivery_seconds=_DELIVERY_SECONDS)
-    typer.echo("The API, its worker, Valkey and a simulator for Twilio, in one process. Nothing leaves this machine.\n")
+    typer.echo("The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine.\n")
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
         settings = _settings(own_url, redis_url, account)
         key = await _create_key(settings)
@@ -53,7 +53,7 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
             LoginSite(own_url, key) as site,
             Window(redis_url, sandbox.ledger) as window,
         ):
-            # The API needs a key, and no browser sends one along by itself; what stands here needs none.
+            # These routes need no API key, so they must be protected against requests from other sites.
             routes = under_own_names(
                 [Mount("/sandbox", sandbox), *site.routes(), *window.routes()], {"localhost", host.lower()}
             )
@@ -61,7 +61,7 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
                 closed = await _walk(own_url, key, window)
                 if closed and not once:
                     _invite(base_url(host, port), key)
-                    with suppress(asyncio.CancelledError):  # told to end
+                    with suppress(asyncio.CancelledError):  # stopped by a signal
                         await asyncio.wait({serving})
     typer.echo("\nStopped, in this order: HTTP, the worker, Valkey.")
     return 0 if closed else 1
@@ -70,7 +70,7 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
 async def _walk(own_url: str, key: str, window: Window) -> bool:
     try:
         return await walk(own_url, key, window)
-    except (aiohttp.ClientError, ValueError) as failure:  # a refused step, or a message that never came
+    except (aiohttp.ClientError, ValueError) as failure:  # a step was refused, or no message came
         say("FAILED", f"The walk stopped: {failure}")
         return False
 
@@ -84,14 +84,14 @@ def _invite(url: str, key: str) -> None:
     typer.echo(
         f"\n  curl {url}/v1/verifications -H 'Authorization: Bearer {key}' \\\n"
         "       -H 'Content-Type: application/json' -d '{\"to\": \"+14155550123\"}'\n\n"
-        f"Serving on {url}; Ctrl-C ends it."
+        f"Serving on {url}. Press Ctrl-C to stop."
     )
 
 
 class _Server(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take no signals: they end the demo as a whole, in the middle of its walk too."""
+        """Handle no signals: the command handles them, so that they also stop the walk."""
         yield
 
 
@@ -121,7 +121,7 @@ async def _create_key(settings: Settings) -> str:
 
 
 def _settings(own_url: str, redis_url: str, account: SandboxSettings) -> Settings:
-    """Make settings that know only this process, whatever the environment says."""
+    """Build the settings of the demo, independent of the environment."""
     return isolated_settings(
         redis_url=redis_url,
         twilio_account_sid=account.account_sid,

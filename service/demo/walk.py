@@ -1,7 +1,6 @@
-"""The walk: the loop once, in the terminal, with the values that were really sent.
+"""The walk: runs the loop once, and shows in the terminal the values that were sent.
 
-It goes over real HTTP, as a login back end and a person would, and believes only what the simulator
-has recorded.
+It uses real HTTP, as a login back end would, and relies only on what the simulator has recorded.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ import typer
 
 from service.demo.window import Window
 
-_NUMBER = "+14155550199"  # reserved for fiction: nobody's phone rings
+_NUMBER = "+14155550199"  # reserved for fiction
 _PATIENCE_SECONDS = 10.0
 _LABEL_WIDTH = 14
 
@@ -27,9 +26,9 @@ class _Answer:
 
 
 async def walk(base_url: str, key: str, window: Window) -> bool:
-    """Issue, receive, type, approve, and see that Twilio was told about exactly that message.
+    """Issue, receive and check a code; return whether exactly that message was confirmed.
 
-    Raises `aiohttp.ClientError` when a step is refused, `ValueError` when the message never came.
+    Raises `aiohttp.ClientError` if a step is refused, `ValueError` if no message came.
     """
     headers = {"Authorization": f"Bearer {key}"}
     async with aiohttp.ClientSession(base_url, headers=headers) as http:
@@ -53,7 +52,7 @@ async def walk(base_url: str, key: str, window: Window) -> bool:
 
 
 def code_to_sid(record: dict[str, str]) -> list[str]:
-    """Tell how each code's digest leads to the SID of its message: what a confirmation is found by."""
+    """Describe how the digest of each code leads to the SID of its message."""
     digests = {number: name.removeprefix("c:") for name, number in record.items() if name.startswith("c:")}
     return [
         f"digest {digest[:12]}… → send {number} → {record.get(f's:{number}', 'SID not known yet')}"
@@ -62,12 +61,12 @@ def code_to_sid(record: dict[str, str]) -> list[str]:
 
 
 def say(step: str, what: str) -> None:
-    """Print one line of the story."""
+    """Print one step."""
     typer.echo(f"{typer.style(f'{step:>{_LABEL_WIDTH}}', bold=True)}  {what}")
 
 
 async def _confirmed_sids(http: aiohttp.ClientSession) -> list[str]:
-    """Wait until the simulator has recorded a confirmation; give all it has."""
+    """Wait until the simulator has recorded a confirmation; return all that it has."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         confirmed = [row["sid"] for row in await _messages(http) if row["outcome"] == "confirmed"]

@@ -1,9 +1,9 @@
-"""The window: what Redis and “Twilio” hold at this moment, for a reader who wants to see the loop happen.
+"""The window: streams the contents of Redis and of the simulator, so that a visitor can watch the loop.
 
-`GET /demo/window` streams server-sent events. `record`: the hash of a verification, whenever a
-script has changed it, told by Redis itself (keyspace notifications). `outbox`: the confirmations pending
-in its partition. `message`: a message as the simulator has it. What is binary in Redis, digests and
-sealed numbers, is shown in hex. A service never shows its records; this is a demo with drawn keys.
+`GET /demo/window` streams server-sent events: `record`, the hash of a verification, whenever a script has changed it
+(from Redis keyspace notifications); `pending`, the pending confirmations of its partition; `message`, a message in the
+simulator. Binary values in Redis, such as digests and encrypted numbers, are shown in hex. Never show records in
+production; the demo may, because its keys are temporary.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ _EVENTS = "Khz"  # keyspace channel; changes of hashes and of sorted sets
 
 
 class Window:
-    """Looks into one Redis, with connections of its own, and listens to one simulator."""
+    """Reads from one Redis, with connections of its own, and subscribes to one simulator."""
 
     def __init__(self, redis_url: str, ledger: Ledger) -> None:
-        self._redis: Any = Redis.from_url(redis_url, protocol=2)  # its types leave open whether replies are text
+        self._redis: Any = Redis.from_url(redis_url, protocol=2)  # its types do not say whether replies are text
         self._ledger = ledger
 
     async def __aenter__(self) -> Self:
-        """Let Redis tell what changes."""
+        """Enable keyspace notifications."""
         await self._redis.config_set("notify-keyspace-events", _EVENTS)
         return self
 
@@ -43,16 +43,16 @@ class Window:
         await self._redis.aclose()
 
     def routes(self) -> list[BaseRoute]:
-        """List the one route."""
+        """Return the only route."""
         return [Route("/demo/window", self.stream, methods=["GET"])]
 
     async def record(self, verification_id: str) -> dict[str, str]:
-        """Read the record of a verification as text; empty when there is none."""
+        """Read the record of a verification as text; empty if there is none."""
         fields = await self._redis.hgetall(redis_keys.verification(verification_id))
         return {_text(name): _text(value) for name, value in sorted(fields.items())}
 
     async def stream(self, request: Request) -> Response:
-        """Stream every change until the reader goes; begin with the verification that `?verification=` names."""
+        """Stream every change until the client leaves; begin with the verification in `?verification=`."""
         end_at_shutdown(request.scope)
         first = request.query_params.get("verification", "")
         return StreamingResponse(self._events(first if is_id(first) else None), media_type="text/event-stream")
@@ -84,12 +84,12 @@ class Window:
 
     @asynccontextmanager
     async def _changes(self) -> AsyncIterator["asyncio.Queue[Any]"]:
-        """Gather changes of both sides in one queue: finished events, or `kind, name` of what to read; None ends."""
+        """Collect all changes in one queue: complete events, or `kind, name` of a key to read; None at the end."""
         changes: asyncio.Queue[Any] = asyncio.Queue()
         async with self._redis.pubsub() as pubsub:
             await pubsub.psubscribe("__keyspace@0__:otp:*:v:*", "__keyspace@0__:otp:*:outbox")
             tasks = [asyncio.create_task(_listen_to_redis(pubsub, changes)), asyncio.create_task(self._listen(changes))]
-            for task in tasks:  # whichever ends, or fails, ends the stream: the page then opens it again
+            for task in tasks:  # if one ends or fails, end the stream: the page opens a new one
                 task.add_done_callback(lambda _: changes.put_nowait(None))
             try:
                 yield changes
@@ -116,7 +116,7 @@ def _event(name: str, content: dict[str, Any]) -> bytes:
 
 
 def _text(value: bytes) -> str:
-    """Write a name or value as text: `c:<digest>` with its digest in hex, what is sealed in hex altogether."""
+    """Format a name or value as text: the digest in `c:<digest>` in hex, and encrypted values in hex."""
     if value.startswith(b"c:"):
         return f"c:{value[2:].hex()}"
     return value.decode() if value.isascii() and value.decode().isprintable() else value.hex()

@@ -1,10 +1,9 @@
-"""A simulator for Twilio's Messages API that covers Message Feedback: send, deliver, report back, and fail on request.
+"""A simulator of Twilio's Messages API that covers Message Feedback: send, deliver, report back, and fail on request.
 
-Twilio's own test credentials answer feedback with 403 and send no callbacks, so nothing there can prove that the loop
-closes. This package speaks Twilio's REST on the wire, keeps every message with its ProvideFeedback flag and outcome for
-tests to read, sends signed status callbacks, and plays the faults that tests plan. Of the rest of
-`service` it imports the HTTP server alone, which knows nothing of either side: a misunderstanding shared by both would
-hide a fault.
+Twilio's own test credentials answer feedback with 403 and send no callbacks, so they cannot prove that the loop closes.
+This package implements Twilio's REST API, stores every message with its ProvideFeedback flag and outcome for tests to
+read, sends signed status callbacks, and simulates the faults that tests plan. It imports only the HTTP server from the
+rest of `service`: shared code about Twilio could hide an error.
 
     sandbox = create_sandbox(SandboxSettings())       # an ASGI application: serve it alone, or mount it under a prefix
     sandbox.ledger.messages(to="+15558675310")        # what was recorded, read in the same process
@@ -15,13 +14,13 @@ Serve it with `http_server.Server(sandbox, protocol=DroppingProtocol)`: only the
 end a connection without a byte; under any other protocol the client sees a broken 200 instead. Addresses: Twilio's
 under `/2010-04-01/`, the test interface under `/_/` (see `inspection`), the virtual phone at `/phone`.
 
-The demo borrows its ways with pages and streams (`page_routes`, `end_at_shutdown`) and its style sheet.
+The demo also uses its helpers for pages and streams (`page_routes`, `end_at_shutdown`), and its style sheet.
 
-What it does not imitate: calls (their faults can be planned, but there is no such endpoint yet), Verify, Lookup,
-WhatsApp and other channels, media, inbound messages and STOP, scheduling, cancelling, redacting and deleting,
-ContentRetention's and AddressRetention's effects (recorded only), prices, rates and queues, ValidityPeriod running out,
-SMS Pumping Protection, sub-accounts, restricted API keys, numbers that Twilio would tidy up (`(555) 867-5310`), senders
-that a country does not take, public certificates on callbacks, callback status `sending` and `read`, and RFC 9457 error
+Not simulated: calls (their faults can be planned, but there is no such endpoint yet), Verify, Lookup, WhatsApp and
+other channels, media, inbound messages and STOP, scheduling, cancelling, redacting and deleting, the effects of
+ContentRetention and AddressRetention (recorded only), prices, rates and queues, the end of ValidityPeriod, SMS Pumping
+Protection, sub-accounts, restricted API keys, numbers that Twilio would normalise (`(555) 867-5310`), senders that a
+country does not accept, certificate checks on callbacks, the callback statuses `sending` and `read`, and RFC 9457 error
 bodies.
 """
 

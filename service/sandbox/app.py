@@ -1,4 +1,4 @@
-"""Builds and joins the parts of a sandbox, and closes them in order."""
+"""Builds and connects the parts of a sandbox, and closes them in order."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,11 +27,11 @@ _CODES = {404: 20404, 405: 20004}
 
 
 class Sandbox:
-    """One simulator for Twilio: an ASGI application whose `ledger` and `faults` can be used in the same process.
+    """One simulator of Twilio: an ASGI application whose `ledger` and `faults` can be used in the same process.
 
-    Threads other than its server's may read and plan, but not end faults. It opens by itself with its first callback.
-    Its own server closes it (ASGI lifespan); a parent that mounts it, and so keeps its lifespan to itself, calls
-    `aclose`. `connections` bounds those of that server.
+    Other threads than its server's may read, and plan faults, but not end them. It opens with its first callback. Its
+    own server closes it (ASGI lifespan); an application that mounts it must call `aclose`. `connections` limits the
+    connections of its own server.
     """
 
     def __init__(self, settings: SandboxSettings, connections: Connections | None = None) -> None:
@@ -56,7 +56,7 @@ class Sandbox:
         await self._app(scope, receive, send)
 
     async def aclose(self) -> None:
-        """Stop messages under way, then end hanging calls and event streams; the HTTP client goes last."""
+        """Stop messages in progress, then end hanging requests and event streams, and close the HTTP client last."""
         await self._carrier.aclose()  # before the plans end, which would wake late callbacks and send them
         self.faults.end()
         self.ledger.close()
@@ -76,7 +76,7 @@ def create_sandbox(settings: SandboxSettings | None = None, connections: Connect
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    """Answer a path or method that does not exist as Twilio does, and a body that is too large in plain words."""
+    """Answer unknown paths and methods as Twilio does, and a body that is too large in plain text."""
     refusal = cast("HTTPException", error)  # the handler is for these
     code = _CODES.get(refusal.status_code)
     if code is None:
@@ -85,5 +85,5 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _end(_: Request, __: Exception) -> Response:
-    """Answer a request whose body broke off, if anybody is left to read it."""
+    """Answer a request whose body is incomplete, if the client is still connected."""
     return Response(status_code=400)

@@ -1,4 +1,4 @@
-// The view behind the login: the steps of the loop light up as Redis and the simulator for Twilio change. It reads the
+// The view behind the login: the steps of the loop light up as Redis and the simulator of Twilio change. It reads the
 // demo's window (`/demo/window`), which no real service has; the sample login needs nothing of it.
 
 const element = (id) => document.getElementById(id);

@@ -174,7 +174,7 @@ async function ask(path, request) {
     const answer = await fetch(INTERFACE + path, request);
     return answer.status === 204 ? {} : await answer.json();
   } catch {
-    element("notice").textContent = "The simulator for Twilio is out of reach.";
+    element("notice").textContent = "The simulator of Twilio is out of reach.";
     return null;
   }
 }
