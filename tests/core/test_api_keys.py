@@ -49,7 +49,7 @@ def test_what_is_written_is_what_is_read(scopes):
         b'{"name":"x","scopes":null}', b'{"name":"x","scopes":7}', b'{"name":"x","scopes":[["operate"]]}',
     ],
 )  # fmt: skip
-def test_an_illegible_entry_is_nobody_and_harms_nobody(content):
+def test_an_illegible_entry_opens_nothing_and_hides_no_other(content):
     """What cannot be read opens no endpoint, and every other key is read as ever."""
     _, kept = new_api_key("shop", [Scope.VERIFICATIONS])
     entries = {"0" * 64: content, kept.digest: json.dumps(kept.particulars).encode()}

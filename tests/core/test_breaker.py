@@ -194,7 +194,7 @@ async def test_a_probe_that_fails_prolongs_the_halt(scene, failure):
 
 
 async def test_a_probe_that_was_not_sent_makes_room_for_another(scene):
-    """When a limit or a kept answer ends the probe before Twilio hears of it, the next send is the probe at once."""
+    """If a limit or a kept answer ends the probe before it reaches the provider, the next send is the probe."""
     await scene.meet(*[UNKNOWN] * 5)
     scene.now += 10
     scene.breaker.give_back(scene.breaker.admit())
@@ -202,7 +202,7 @@ async def test_a_probe_that_was_not_sent_makes_room_for_another(scene):
     assert scene.refusal() == 10
 
 
-async def test_a_probe_that_vanishes_blocks_nobody_for_ever(scene):
+async def test_a_probe_that_vanishes_does_not_block_sending(scene):
     """When nothing is heard of a probe, another one is let through a pause later."""
     await scene.meet(*[UNKNOWN] * 5)
     scene.now += 10

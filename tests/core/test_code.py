@@ -60,7 +60,7 @@ def unevenness(values: Iterable[str], cells: int) -> float:
 
 
 @pytest.mark.parametrize(("counter", "value"), list(enumerate(RFC_VALUES)))
-def test_pyotp_speaks_rfc_4226(counter: int, value: str) -> None:
+def test_pyotp_computes_rfc_4226(counter: int, value: str) -> None:
     """The library under our codes gives the values of RFC 4226, Appendix D."""
     assert pyotp.HOTP(RFC_KEY).at(counter) == value
 
@@ -224,7 +224,7 @@ def test_nearly_codes_are_no_code(text: str) -> None:
 
 
 @given(st.text(max_size=70) | st.text(f"0123456789{BETWEEN}\uff11\u0661x+", max_size=14))
-def test_the_published_pattern_stops_nobody(text: str) -> None:
+def test_the_published_pattern_refuses_no_code_that_is_accepted(text: str) -> None:
     """What is a code passes the pattern that callers see; of ASCII texts the two agree to the letter."""
     fits = re.search(TYPED_PATTERN, text) is not None and SHORTEST <= len(text) <= LONGEST_TYPED
     try:

@@ -78,7 +78,7 @@ def test_rotation_moves_nothing(one: bytes, other: bytes, value: str) -> None:
 
 
 def test_names_need_the_index_key() -> None:
-    """Under another index key a number has another name, so nobody can name it without the key."""
+    """Under another index key a number has another name, so the name cannot be made without the key."""
     other = Keyring([OLD], b"another index key of enough length")
     assert other.number_tag(NUMBER) != BEFORE.number_tag(NUMBER)
     assert other.limit_tag("ip", NUMBER) != BEFORE.limit_tag("ip", NUMBER)
@@ -228,7 +228,7 @@ def test_a_seal_is_bound_to_its_context(context: str, other: str, content: bytes
 
 
 @given(st.binary(max_size=64), st.data())
-def test_every_bit_is_guarded(content: bytes, data: st.DataObject) -> None:
+def test_every_bit_is_authenticated(content: bytes, data: st.DataObject) -> None:
     """One flipped bit anywhere, key id and nonce included, breaks the seal."""
     sealed = bytearray(DURING.seal(ID, content))
     bit = data.draw(st.integers(0, len(sealed) * 8 - 1))

@@ -1,4 +1,4 @@
-"""The promises of `service.core.phone`: one identity per number, and none that nobody can hold."""
+"""The promises of `service.core.phone`: one canonical form for each number, and only numbers that people hold."""
 
 import re
 import unicodedata
@@ -34,7 +34,7 @@ REFUSED_KINDS = [
     PhoneNumberType.VOICEMAIL,
     PhoneNumberType.UAN,
 ]
-# Every one of these means NUMBER, and nothing else, to whoever reads it.
+# Every one of these means NUMBER, and nothing else.
 SPELLINGS = [
     "+ 14155552671", "+1 4155552671", "+1 415 555 2671", "+1-415-555-2671", "+1.415.555.2671", "+1 (415) 555-2671",
     "(+1) 415 555 2671", " +14155552671", "+14155552671 ", "\t+14155552671", "+14155552671\n", "+14155552671\r\n",
@@ -267,7 +267,7 @@ def test_a_mask_shows_two_digits(number: str, masked: str) -> None:
 
 
 @given(st.text(max_size=70) | st.text("+0123456789 -.()\n\u00a0\uff11\u0661\u200fx", max_size=22))
-def test_the_published_pattern_stops_nobody(text: str) -> None:
+def test_the_published_pattern_refuses_no_number_that_is_accepted(text: str) -> None:
     """What is accepted passes the pattern that callers see."""
     try:
         parse_number(text, EVERYWHERE)

@@ -33,7 +33,7 @@ CODE = "493817"
 VERIFICATION_ID = "ve_3" + "f" * 31
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
 FEEDBACK = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{SID}/Feedback.json"
-NO_PORT = "http://127.0.0.1:1"  # tcpmux: nobody listens there
+NO_PORT = "http://127.0.0.1:1"  # tcpmux: no server listens there
 MESSAGE = OutgoingMessage(
     verification_id=VERIFICATION_ID, send_number=2, to=NUMBER, body=f"{CODE} is your code & + ü", validity_seconds=600
 )
@@ -376,7 +376,7 @@ async def test_refusal_whose_body_breaks_off(twilio, gateway):
     assert type(await failure_of(gateway.send(MESSAGE))) is SendPostponed
 
 
-async def test_nobody_listens():
+async def test_no_server_is_there():
     """A refused connection wrote nothing: the send is postponed, and so is the confirmation."""
     async with open_twilio(account(NO_PORT)) as gateway:
         assert type(await failure_of(gateway.send(MESSAGE))) is SendPostponed
@@ -505,7 +505,7 @@ async def test_redirects(twilio, gateway, status):
         assert elsewhere.requests == []
 
 
-async def test_what_nobody_reads_spoils_no_answer(twilio, gateway):
+async def test_an_unused_part_of_an_answer_may_be_broken(twilio, gateway):
     """Of Twilio's answer the SID and the status are read: a date from another world costs no message its SID."""
     odd = {"sid": SID, "status": "queued", "date_created": "1 Jan 99999 00:00:00", "price": {}, "new": [1]}
     twilio.answers(201, json.dumps(odd).encode())
@@ -600,7 +600,7 @@ async def test_environment_of_the_library(twilio, monkeypatch):
 
 @asynccontextmanager
 async def behind_a_proxy(monkeypatch, *, user="", scheme="http://", **manner):
-    """Set up a proxy that lets nobody through, as the environment's proxy for https."""
+    """Set up a proxy that refuses every request, as the environment's proxy for https."""
     async with refusing_proxy(**manner) as (address, heads):
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
@@ -716,7 +716,7 @@ async def test_credentials_are_not_fine(twilio, gateway, status, body, sentence)
 
 
 async def test_check_without_an_answer(twilio):
-    """The check says so when there is nobody, or nobody who answers in time."""
+    """The check says so if no server is there, or none that answers in time."""
     twilio.answers(200, manner="hang")
     for place in (NO_PORT, twilio.url):
         async with open_twilio(account(place, total_timeout_seconds=0.3)) as gateway:

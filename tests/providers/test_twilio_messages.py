@@ -126,7 +126,7 @@ async def test_every_failure_is_of_one_kind(twilio, status, body, headers, failu
     assert ACCOUNT_SID not in str(caught.value)
 
 
-async def test_nobody_there_is_a_failure_too():
+async def test_an_absent_server_is_a_failure_too():
     """No connection is the same kind of failure."""
     async with open_twilio(account("http://127.0.0.1:1")) as gateway:
         with pytest.raises(LookupFailed):
