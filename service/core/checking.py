@@ -1,8 +1,8 @@
-"""Verifying: check what a person typed, once, in one atomic step of the store.
+"""Checking: decides what a person typed, once, in one atomic step of the store.
 
-This module turns the typed code into digests and hands them over; counting, comparing, consuming
-and enqueueing the confirmation happen together in `check.lua`, which also draws the race. Twilio is
-never asked: verifying works as fast when Twilio is down.
+This module turns the typed code into digests and passes them on. Counting, comparing, consuming and enqueueing the
+confirmation happen together in `check.lua`, whose header shows two racing checks. No provider is asked: checks are as
+fast while providers are down.
 """
 
 from collections.abc import Callable

@@ -62,7 +62,7 @@ class Undoing:
             reservation.end_probe()
 
     async def _take_back(self, send: WrittenSend | None, key: IdempotencyKey | None) -> None:
-        """Take a send back that was not handed to Twilio, if it was written; then release the key."""
+        """Take a send back that was not handed to the provider, if it was written; then release the key."""
         if send is None:
             await self._idempotency.release(key)
             return

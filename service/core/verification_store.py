@@ -125,15 +125,15 @@ class VerificationStore(Protocol):
         """
 
     async def take_back(self, send: WrittenSend) -> None:
-        """Take back a send that was never handed to Twilio, as if it were `passing`.
+        """Take back a send that was never handed to the provider, as if it were `passing`.
 
         Raises `UnknownVerification` also when there is no such send.
         """
 
     async def note_handed(self, verification_id: str, send_number: int) -> None:
-        """Note that a send was handed to Twilio, which gave no clear answer: it may have gone out. May be repeated.
+        """Note that a send was handed to the provider, which gave no clear answer: it may have gone out. Repeatable.
 
-        An unknown verification or send changes nothing, nor does one of which Twilio has spoken.
+        An unknown verification or send changes nothing, nor does a send whose status is known.
         """
 
     async def check(self, check: Check) -> CheckResult:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from service.api.v1 import schemas
 from service.api.v1.schemas import (
     Answers,
     CheckAnswer,
@@ -16,7 +17,7 @@ from service.api.v1.schemas import (
     VerificationAnswer,
 )
 from service.core.actions import Action
-from service.core.channels import Channel
+from service.core.channels import Capabilities, Channel
 from service.core.phone import PhoneNumber
 from service.core.verification import (
     CheckResult,
@@ -230,3 +231,12 @@ def test_no_answer_holds_what_is_ours():
     shown = ANSWERS.verification(kept, masked=False)
     assert not {"sid", "locale", "web_origin", "app_hash", "ttl_seconds", "client_token", "client_tag"} & set(shown)
     assert set(shown["sends"][0]) == {"number", "channel", "status", "error_code", "sent_at", "feedback"}
+
+
+def test_a_channel_is_refused_for_an_action_that_it_cannot_carry(monkeypatch):
+    """An action whose secret the channel cannot carry is refused with a sentence, named or left to the default."""
+    capabilities = Capabilities(actions=frozenset(), can_be_confirmed=True)
+    monkeypatch.setattr(schemas, "CHANNELS", dict.fromkeys(Channel, capabilities))
+    for named in ({}, {"channel": "sms"}, {"action": "code"}):
+        with pytest.raises(ValidationError, match="a message by sms cannot carry the action code"):
+            issue(**named)

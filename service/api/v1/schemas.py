@@ -23,7 +23,7 @@ from service.api.v1.fields import (
     TypedNumber,
 )
 from service.core.actions import Action
-from service.core.channels import DEFAULT_CHANNEL, Channel
+from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel
 from service.core.instants import instant
 from service.core.issuing import IssueRequest
 from service.core.phone import PhoneNumber, mask
@@ -103,6 +103,13 @@ class IssueBody(_Body):
     def _one_last_line(self) -> "IssueBody":
         if self.web_origin is not None and self.app_hash is not None:
             raise ValueError("give web_origin or app_hash: each wants the last line of the message")
+        return self
+
+    @model_validator(mode="after")
+    def _channel_carries_action(self) -> "IssueBody":
+        channel, action = self.channel or DEFAULT_CHANNEL, self.action or Action.CODE
+        if action not in CHANNELS[channel].actions:
+            raise ValueError(f"choose another channel: a message by {channel} cannot carry the action {action}")
         return self
 
     def to_request(self, number: PhoneNumber, caller: str | None, *, owner: str | None = None) -> IssueRequest:
