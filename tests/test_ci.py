@@ -84,7 +84,7 @@ def test_an_audit_without_a_report_fails_unless_the_network_is_away(complaints, 
     assert (ended, lines[0].startswith("NOT AUDITED")) == (status, status == 0)
 
 
-MODULES = ["service/core/codes.py", "service/http/authentication.py"]
+MODULES = ["service/core/actions/code.py", "service/http/authentication.py"]
 SURVIVED, NOTICED, UNTRIED = 0, 1, None
 RAN, RAN_OUT_OF_TIME = 0, 124
 
