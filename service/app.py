@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from service.api.application import new_application
 from service.api.operations import OperationsEndpoints, OperationsView
 from service.api.twilio.status_callbacks import StatusCallbackEndpoint
-from service.api.v1.schemas import Answers
+from service.api.v1.schemas import ResponseWriter
 from service.api.v1.verifications import VerificationEndpoints
 from service.config.policies import new_connections, signing_secrets
 from service.config.settings import Settings, load_settings
@@ -159,7 +159,7 @@ def _endpoints(
         checking=rules.checking,
         idempotency=rules.idempotency,
         keyring=rules.keyring,
-        answers=Answers(max_attempts=settings.otp_max_attempts, max_sends=settings.otp_max_sends),
+        responses=ResponseWriter(max_attempts=settings.otp_max_attempts, max_sends=settings.otp_max_sends),
     )
     webhooks = StatusCallbackEndpoint(
         DeliveryReports(rules.store, wake=wake, event_log=event_log),

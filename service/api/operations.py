@@ -19,7 +19,14 @@ from pydantic import BaseModel
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 
-from service.api.readiness import RETRY_AFTER_SECONDS, QueueState, ReadyAnswer, draining, ready_answer, unready_answer
+from service.api.readiness import (
+    RETRY_AFTER_SECONDS,
+    QueueState,
+    ReadinessResponse,
+    draining,
+    not_ready,
+    readiness_response,
+)
 from service.core.store_health import StoreHealth, StoreUnavailable
 from service.http.authentication import Access
 from service.http.request import Request
@@ -30,7 +37,7 @@ _T = TypeVar("_T")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class AliveAnswer(BaseModel):
+class LivenessResponse(BaseModel):
     """The process responds."""
 
     status: Literal["alive"] = "alive"
@@ -68,7 +75,7 @@ class OperationsEndpoints:
                 in_flight_share=None,
                 operation_id="readLiveness",
                 access=None,
-                response_model=AliveAnswer,
+                response_model=LivenessResponse,
                 response_description="The process responds.",
                 tags=["operations"],
                 summary="Alive?",
@@ -79,9 +86,9 @@ class OperationsEndpoints:
                 in_flight_share=None,
                 operation_id="readReadiness",
                 access=None,
-                response_model=ReadyAnswer,
+                response_model=ReadinessResponse,
                 response_description="Verifications can be issued and checked.",
-                problems=(unready_answer(), draining()),
+                problems=(not_ready(), draining()),
                 tags=["operations"],
                 summary="Ready?",
             ),
@@ -98,9 +105,9 @@ class OperationsEndpoints:
             ),
         ]
 
-    async def livez(self, request: Request) -> AliveAnswer:  # noqa: ARG002 - every endpoint gets the request
+    async def livez(self, request: Request) -> LivenessResponse:  # noqa: ARG002 - every endpoint gets the request
         """Tell that the process responds. Nothing else is tested, since a restart would not fix Redis."""
-        return AliveAnswer()
+        return LivenessResponse()
 
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002
         """Tell which partitions can issue and check verifications, and the state of sending and confirming.
@@ -112,8 +119,8 @@ class OperationsEndpoints:
             return problem_response(draining())
         health, queue = await asyncio.gather(self._health(), self._queue())
         if not health.is_ready:
-            return problem_response(unready_answer(health))
-        answer = ready_answer(health, queue, sending=self._sending())
+            return problem_response(not_ready(health))
+        answer = readiness_response(health, queue, sending=self._sending())
         return Response(200, answer.model_dump_json(exclude_none=True).encode())
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002

@@ -55,7 +55,7 @@ class StoreTrouble(BaseModel):
     )
 
 
-class ReadyAnswer(BaseModel):
+class ReadinessResponse(BaseModel):
     """At least one partition can issue and check codes."""
 
     status: Literal["ready"] = "ready"
@@ -82,9 +82,9 @@ class ReadyAnswer(BaseModel):
     )
 
 
-def ready_answer(health: StoreHealth, queue: QueueState | None, *, sending: str) -> ReadyAnswer:
+def readiness_response(health: StoreHealth, queue: QueueState | None, *, sending: str) -> ReadinessResponse:
     """Say what works. The response is 200 even if part of the queue does not answer, since checks do not need it."""
-    answer = ReadyAnswer(
+    answer = ReadinessResponse(
         store="partly" if health.faults else "ok",
         unavailable=_troubles(health) or None,
         api_keys="ok" if health.api_keys is None else health.api_keys.cause.value,
@@ -99,7 +99,7 @@ def ready_answer(health: StoreHealth, queue: QueueState | None, *, sending: str)
     return answer
 
 
-def unready_answer(health: StoreHealth = _ALL_REFUSED) -> HttpProblem:
+def not_ready(health: StoreHealth = _ALL_REFUSED) -> HttpProblem:
     """Say why nothing works. The text is for operators: proxies should not expose /readyz."""
     told = [f"Partitions {' '.join(one.partitions)}: {one.cause}. {one.fix}" for one in _troubles(health)]
     return HttpProblem("store_unavailable", " ".join(told), retry_after_seconds=RETRY_AFTER_SECONDS)

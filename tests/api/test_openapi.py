@@ -9,7 +9,7 @@ from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import ValidationError
 
-from service.api.v1.schemas import CheckAnswer, CheckBody, IssueBody, IssuedAnswer, VerificationAnswer
+from service.api.v1.schemas import CheckBody, CheckResponse, IssueBody, IssueResponse, VerificationResponse
 from service.api.v1.words import MEANINGS
 from service.core.keyring import CLIENT_TOKEN_PREFIX
 from service.core.phone import InvalidNumber, NumberPolicy, parse_number
@@ -165,7 +165,7 @@ def test_instants_are_date_times_and_what_may_be_missing_is_nullable(document):
         if name.endswith("_at"):
             assert "date-time" in {choice.get("format") for choice in schema.get("anyOf", [schema])}, name
         assert "nullable" not in schema
-    assert {"type": "null"} in document["components"]["schemas"]["VerificationAnswer"]["properties"]["resend_at"][
+    assert {"type": "null"} in document["components"]["schemas"]["VerificationResponse"]["properties"]["resend_at"][
         "anyOf"
     ]
 
@@ -348,11 +348,11 @@ async def test_the_answers_are_those_of_the_document(running, document):
     checked = await running.verify(issued["id"], running.codes()[0])
     _, canceled, _ = await running.call("POST", f"/v1/verifications/{(await running.issue())['id']}/cancel")
     for answer, model, method, path in (
-        (issued, IssuedAnswer, "post", "/v1/verifications"),
-        (resent, VerificationAnswer, "post", f"{ONE}/resend"),
-        (checked, CheckAnswer, "post", f"{ONE}/verify"),
-        (canceled, VerificationAnswer, "post", f"{ONE}/cancel"),
-        (await running.read(issued["id"]), VerificationAnswer, "get", ONE),
+        (issued, IssueResponse, "post", "/v1/verifications"),
+        (resent, VerificationResponse, "post", f"{ONE}/resend"),
+        (checked, CheckResponse, "post", f"{ONE}/verify"),
+        (canceled, VerificationResponse, "post", f"{ONE}/cancel"),
+        (await running.read(issued["id"]), VerificationResponse, "get", ONE),
     ):
         status = "201" if answer is issued else "200"
         schema = document["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]

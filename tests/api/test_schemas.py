@@ -8,13 +8,13 @@ from pydantic_core import to_json
 
 from service.api.v1 import schemas
 from service.api.v1.schemas import (
-    Answers,
-    CheckAnswer,
     CheckBody,
+    CheckResponse,
     IssueBody,
-    IssuedAnswer,
-    SendAnswer,
-    VerificationAnswer,
+    IssueResponse,
+    ResponseWriter,
+    SendResponse,
+    VerificationResponse,
 )
 from service.core.actions import Action
 from service.core.channels import Capabilities, Channel
@@ -171,7 +171,7 @@ def verification(**changes):
     return Verification(**{**fields, **changes})
 
 
-ANSWERS = Answers(max_attempts=5, max_sends=3)
+ANSWERS = ResponseWriter(max_attempts=5, max_sends=3)
 
 
 def left(shown):
@@ -182,16 +182,16 @@ def left(shown):
 @pytest.mark.parametrize(
     ("model", "shown"),
     [
-        (VerificationAnswer, ANSWERS.verification(verification(), masked=False)),
-        (VerificationAnswer, ANSWERS.verification(verification(request=ASKED, status=Status.FAILED), masked=True)),
-        (IssuedAnswer, ANSWERS.issued(verification(), "vt_x")),
-        (CheckAnswer, ANSWERS.check(CheckResult(verdict=Verdict.EXPIRED, verification=verification()), masked=False)),
+        (VerificationResponse, ANSWERS.verification(verification(), masked=False)),
+        (VerificationResponse, ANSWERS.verification(verification(request=ASKED, status=Status.FAILED), masked=True)),
+        (IssueResponse, ANSWERS.issued(verification(), "vt_x")),
+        (CheckResponse, ANSWERS.check(CheckResult(verdict=Verdict.EXPIRED, verification=verification()), masked=False)),
     ],
 )
 def test_an_answer_is_what_its_model_describes(model, shown):
     """Written without its model, an answer has each field of it and no other, in its order and with its types."""
     assert list(shown) == list(model.model_fields)
-    assert [list(sent) for sent in shown["sends"]] == [list(SendAnswer.model_fields)]
+    assert [list(sent) for sent in shown["sends"]] == [list(SendResponse.model_fields)]
     assert model.model_validate_json(to_json(shown), strict=True).model_dump(mode="json") == shown
 
 

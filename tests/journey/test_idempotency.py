@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from service.api.v1.schemas import Answers
+from service.api.v1.schemas import ResponseWriter
 from service.core.store_health import StoreUnavailable
 from service.store.ledgers import RedisIdempotency
 from service.store.verifications import RedisVerifications
@@ -41,13 +41,13 @@ async def test_the_same_key_and_body_get_the_first_answer_again_and_no_second_me
 async def test_an_answer_that_is_kept_is_rendered_once(running, monkeypatch):
     """An issue and a resend send the very answer that they keep under the key: neither renders it a second time."""
     rendered = []
-    render = Answers.verification
+    render = ResponseWriter.verification
 
     def counted(self, verification, **how):
         rendered.append(verification)
         return render(self, verification, **how)
 
-    monkeypatch.setattr(Answers, "verification", counted)
+    monkeypatch.setattr(ResponseWriter, "verification", counted)
     first = (await issue(running, "order-7"))[1]
     assert len(rendered) == 1
     await running.call("POST", f"/v1/verifications/{first['id']}/resend", headers={"Idempotency-Key": "again"})

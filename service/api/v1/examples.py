@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.api.operations import AliveAnswer
-from service.api.readiness import ReadyAnswer, StoreTrouble
-from service.api.v1.schemas import Answers, CheckBody, IssueBody
+from service.api.operations import LivenessResponse
+from service.api.readiness import ReadinessResponse, StoreTrouble
+from service.api.v1.schemas import CheckBody, IssueBody, ResponseWriter
 from service.core.actions import Action
 from service.core.channels import Channel
 from service.core.idempotency import OtherBody, StillRunning
@@ -124,7 +124,7 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
 
 def response_examples() -> Mapping[str, Mapping[str, Example]]:
     """Return the bodies of successful responses, by operation id and name."""
-    write = Answers(max_attempts=5, max_sends=5)
+    write = ResponseWriter(max_attempts=5, max_sends=5)
 
     def shown(summary: str, verification: Verification, *, masked: bool = False) -> Example:
         return Example(summary, write.verification(verification, masked=masked))
@@ -162,7 +162,7 @@ def response_examples() -> Mapping[str, Mapping[str, Example]]:
             "locked": shown("Too many wrong codes", _LOCKED),
             "failed": shown("Twilio refused the message", _FAILED),
         },
-        "readLiveness": {"alive": Example("Alive", AliveAnswer().model_dump())},
+        "readLiveness": {"alive": Example("Alive", LivenessResponse().model_dump())},
         "readReadiness": {
             "ready": Example("All is well", _ready("ok", pending=2)),
             "partly": Example(
@@ -216,6 +216,6 @@ _TROUBLE = StoreTrouble(
 
 
 def _ready(confirming: str, *, pending: int, sending: str = "ok") -> dict[str, Any]:
-    return ReadyAnswer(
+    return ReadinessResponse(
         store="ok", api_keys="ok", sending=sending, confirming=confirming, outbox_pending=pending, outbox_failed=0
     ).model_dump(exclude_none=True)

@@ -26,7 +26,7 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-class KeyedAnswer(Generic[T]):
+class KeyedResponse(Generic[T]):
     """The response to one request, rendered once: as it is sent, and as it is kept for the request's key."""
 
     def __init__(self, render: Callable[[T], Response]) -> None:
@@ -51,7 +51,7 @@ def unpack(kept: bytes) -> Response:
     return Response(status, body.encode(), {**headers, "idempotent-replayed": "true"}, media_type)
 
 
-def describe_same_answer(status: str) -> dict[str, Any]:
+def describe_same_response(status: str) -> dict[str, Any]:
     """Describe the key of a request whose response is stored, and the header of a replayed response."""
     replayed = {"headers": {"Idempotent-Replayed": {"$ref": "#/components/headers/Idempotent-Replayed"}}}
     promise = "The same key and request get the first response again for 24 hours, and no second message is sent."

@@ -1,8 +1,8 @@
-"""Schemas: what the API takes and gives, strict on the way in.
+"""The schemas of requests and responses.
 
-Unknown fields are refused, nothing is coerced; what people type is folded (`core.folding`). These models are also the
-OpenAPI page, so each field says what it is for. Answers are described by models and written by
-`Answers`.
+Requests are strict: unknown fields are refused, and no type is converted; what people type is folded (`core.folding`).
+The models are also the OpenAPI document, so each field has a description. Models describe responses, and
+`ResponseWriter` writes them.
 """
 
 from operator import itemgetter
@@ -39,7 +39,7 @@ from service.core.verification import (
     VerificationRequest,
 )
 
-Object: TypeAlias = dict[str, Any]  # of JSON, its values as they are written: no enum, no instant
+Object: TypeAlias = dict[str, Any]  # a JSON object whose values are serialised: no enums, no instants
 
 
 class _Body(BaseModel):
@@ -61,8 +61,8 @@ class IssueBody(_Body):
 
     to: TypedNumber = Field(
         description="The number as a person writes it: a plus sign, country code, number. Blanks, dashes, dots, "
-        "parentheses and marks that nobody sees are taken out, digits may be of any script. Answers show it as E.164, "
-        "which is one for each number.",
+        "parentheses and invisible characters are removed; digits may be of any script. Responses show it as E.164, "
+        "which is unique for each number.",
         examples=["+14155550123"],
     )
     country: Region | None = Field(
@@ -76,14 +76,14 @@ class IssueBody(_Body):
     )
     purpose: Purpose | None = Field(None, description="What the proof is for; default `login`.", examples=["login"])
     locale: Locale | None = Field(None, description="Language of the message; default `en`.")
-    code_length: CodeLength | None = Field(None, description="Digits; default OTP_CODE_LENGTH.")
-    ttl_seconds: Lifetime | None = Field(None, description="Life of a code; default OTP_CODE_TTL.")
+    code_length: CodeLength | None = Field(None, description="Number of digits; default `OTP_CODE_LENGTH`.")
+    ttl_seconds: Lifetime | None = Field(None, description="How long a code is valid; default `OTP_CODE_TTL`.")
     client_ip: Address | None = Field(
         None, description="The person's address, IPv4 or IPv6, for the limits by address.", examples=["192.0.2.7"]
     )
     web_origin: Host | None = Field(
         None,
-        description="Host that the browser may fill the code in at (WebOTP). Not together with `app_hash`.",
+        description="Host on which the browser may fill in the code (WebOTP). Not together with `app_hash`.",
         examples=["login.example.com"],
     )
     app_hash: str | None = Field(
@@ -95,14 +95,14 @@ class IssueBody(_Body):
     reference: str | None = Field(
         None,
         pattern=r"^[ -~]{1,64}$",
-        description="Yours; comes back in every answer. No personal data, please.",
+        description="Your reference; every response shows it. Do not use personal data.",
         examples=["order-4711"],
     )
 
     @model_validator(mode="after")
     def _one_last_line(self) -> "IssueBody":
         if self.web_origin is not None and self.app_hash is not None:
-            raise ValueError("give web_origin or app_hash: each wants the last line of the message")
+            raise ValueError("give web_origin or app_hash, not both: each needs the last line of the message")
         return self
 
     @model_validator(mode="after")
@@ -113,7 +113,7 @@ class IssueBody(_Body):
         return self
 
     def to_request(self, number: PhoneNumber, caller: str | None, *, owner: str | None = None) -> IssueRequest:
-        """Make the core's request, with the number that it has read from `to`; null counts as absent.
+        """Make the request for the core, which has read `number` from `to`. Null counts as absent.
 
         `caller` tells API keys apart; the verification will belong to `owner`.
         """
@@ -128,8 +128,8 @@ class CheckBody(_Body):
     """What the person typed."""
 
     code: TypedCode = Field(
-        description="The code as it was typed, 4 to 8 digits of any script. Blanks, dashes and marks that nobody sees "
-        "are taken out before it is looked at: `123 456`, `123-456` and `١٢٣٤٥٦` are the code 123456.",
+        description="The code as typed, 4 to 8 digits of any script. Blanks, dashes and invisible characters "
+        "are removed: `123 456`, `123-456` and `١٢٣٤٥٦` are the code 123456.",
         examples=["123456"],
     )
     to: TypedNumber | None = Field(
@@ -142,70 +142,69 @@ class CheckBody(_Body):
     )
 
 
-class SendAnswer(BaseModel):
+class SendResponse(BaseModel):
     """One message of a verification."""
 
     number: int = Field(description="1 for the first send, 2 for the next.", json_schema_extra={"minimum": 1})
     channel: Channel
     status: Delivery
-    error_code: int | None = Field(description="Twilio's error code, when it failed.")
+    error_code: int | None = Field(description="Twilio's error code, if it failed.")
     sent_at: Instant
     feedback: Feedback
 
 
-class VerificationAnswer(BaseModel):
-    """A verification as it stands now."""
+class VerificationResponse(BaseModel):
+    """The current state of a verification."""
 
-    id: str = Field(description="Names the verification in every address.", json_schema_extra={"pattern": ID_PATTERN})
+    id: str = Field(description="The id of the verification, for the paths.", json_schema_extra={"pattern": ID_PATTERN})
     status: Status
-    to: str = Field(description="The number; masked but for its last two digits when asked with a client token.")
+    to: str = Field(description="The number; for a client token all but its last two digits are masked.")
     channel: Channel
     action: Action
-    purpose: str = Field(description="As issued: what the proof is for.")
-    reference: str | None = Field(description="As issued: yours.")
+    purpose: str = Field(description="What the proof is for, as issued.")
+    reference: str | None = Field(description="Your reference, as issued.")
     country: str = Field(description="The number's region, ISO 3166-1 alpha-2.")
-    code_length: int = Field(description="How many digits the code has: how wide the field should be.")
+    code_length: int = Field(description="How many digits the code has.")
     created_at: Instant
     expires_at: Instant = Field(description="When the newest code expires.")
     attempts_remaining: int = Field(
-        description="Checks left; shared by all sends, a resend gives none back.", json_schema_extra={"minimum": 0}
+        description="Remaining checks, shared by all sends. A resend does not reset them.",
+        json_schema_extra={"minimum": 0},
     )
-    sends: list[SendAnswer] = Field(description="Its messages, the first one first.")
-    sends_remaining: int = Field(description="Codes that may still be sent.", json_schema_extra={"minimum": 0})
-    resend_at: Instant | None = Field(description="Not before then may the next code be sent; null when none may.")
+    sends: list[SendResponse] = Field(description="Its messages, oldest first.")
+    sends_remaining: int = Field(description="How many more codes may be sent.", json_schema_extra={"minimum": 0})
+    resend_at: Instant | None = Field(description="When the next code may be sent; null if none may.")
 
 
-class IssuedAnswer(VerificationAnswer):
-    """The answer to an issue: with the token that a front end may use for this verification alone."""
+class IssueResponse(VerificationResponse):
+    """The response to an issue, with the token that a front end may use for this verification only."""
 
-    client_token: str = Field(
-        description="Hand it to your front end; it may verify, resend and read this verification."
-    )
+    client_token: str = Field(description="For your front end: it may verify, resend and read this verification.")
 
 
-class CheckAnswer(VerificationAnswer):
-    """The answer to a check: HTTP 200 whatever the verdict."""
+class CheckResponse(VerificationResponse):
+    """The response to a check: HTTP 200 for every verdict."""
 
-    valid: bool = Field(description="True for `approved` and nothing else.")
+    valid: bool = Field(description="True for `approved` only.")
     verdict: Verdict
 
 
-class Answers:
-    """Writes answers as JSON objects; knows the two limits that they count down from.
+class ResponseWriter:
+    """Writes responses as JSON objects. It has the two limits for the remaining attempts and sends.
 
-    The models above only describe the answers: serialising through them would validate trusted values again. The tests
-    compare every answer with its model.
+    The models above only describe responses: serialising through them would revalidate trusted values. Tests compare
+    every response with its model.
     """
 
     def __init__(self, *, max_attempts: int, max_sends: int) -> None:
         self._max_attempts = max_attempts
         self._max_sends = max_sends
-        # What the model names of the request is shown as it was asked.
-        self._asked = [name for name in VerificationAnswer.model_fields if name in VerificationRequest._fields]
+        # Fields of the request that the model has too are shown as requested.
+        self._asked = [name for name in VerificationResponse.model_fields if name in VerificationRequest._fields]
         self._read_asked = itemgetter(*map(VerificationRequest._fields.index, self._asked))
 
     def verification(self, verification: Verification, *, masked: bool) -> Object:
-        """Show a verification (`VerificationAnswer`)."""
+        """Show a verification (`VerificationResponse`)."""
         sends_remaining = max(0, self._max_sends - len(verification.sends))
         may_resend = verification.status is Status.PENDING and sends_remaining > 0
         return {
@@ -214,7 +213,7 @@ class Answers:
             "to": mask(verification.to) if masked else verification.to,
             "channel": str(verification.channel),
             **dict(zip(self._asked, self._read_asked(verification.request), strict=True)),
-            "action": str(verification.request.action),  # in the place that it has above
+            "action": str(verification.request.action),  # at its place in the model
             "created_at": instant(verification.created_at_ms),
             "expires_at": instant(verification.expires_at_ms),
             "attempts_remaining": max(0, self._max_attempts - verification.attempts),
@@ -224,11 +223,11 @@ class Answers:
         }
 
     def issued(self, verification: Verification, client_token: str) -> Object:
-        """Show a new verification to the back end that asked for it (`IssuedAnswer`)."""
+        """Show a new verification to the back end that issued it (`IssueResponse`)."""
         return self.verification(verification, masked=False) | {"client_token": client_token}
 
     def check(self, result: CheckResult, *, masked: bool) -> Object:
-        """Show what a check came to (`CheckAnswer`)."""
+        """Show the result of a check (`CheckResponse`)."""
         shown = self.verification(result.verification, masked=masked)
         shown["valid"] = result.valid
         shown["verdict"] = str(result.verdict)

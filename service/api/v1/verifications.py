@@ -6,8 +6,22 @@ from pydantic_core import to_json
 from starlette.routing import BaseRoute
 
 from service.api.v1.fields import VerificationId
-from service.api.v1.repeating import KeyedAnswer, describe_same_answer, describe_same_verdict, idempotency_key, unpack
-from service.api.v1.schemas import Answers, CheckAnswer, CheckBody, IssueBody, IssuedAnswer, Object, VerificationAnswer
+from service.api.v1.repeating import (
+    KeyedResponse,
+    describe_same_response,
+    describe_same_verdict,
+    idempotency_key,
+    unpack,
+)
+from service.api.v1.schemas import (
+    CheckBody,
+    CheckResponse,
+    IssueBody,
+    IssueResponse,
+    Object,
+    ResponseWriter,
+    VerificationResponse,
+)
 from service.core.api_keys import Scope
 from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
@@ -47,18 +61,24 @@ class VerificationEndpoints:
     """Calls `Issuing` and `Checking`, and makes responses of their results."""
 
     def __init__(
-        self, *, issuing: Issuing, checking: Checking, idempotency: Idempotency, keyring: Keyring, answers: Answers
+        self,
+        *,
+        issuing: Issuing,
+        checking: Checking,
+        idempotency: Idempotency,
+        keyring: Keyring,
+        responses: ResponseWriter,
     ) -> None:
         self._issuing = issuing
         self._checking = checking
         self._idempotency = idempotency
         self._keyring = keyring
-        self._answers = answers
+        self._responses = responses
 
     def routes(self, auth: Authenticator) -> list[BaseRoute]:
         """List the routes, with their descriptions for OpenAPI."""
         back_end, either = auth.key(Scope.VERIFICATIONS), auth.key_or_token(Scope.VERIFICATIONS)
-        endpoint = partial(DirectRoute, methods=["POST"], response_model=VerificationAnswer, tags=["verifications"])
+        endpoint = partial(DirectRoute, methods=["POST"], response_model=VerificationResponse, tags=["verifications"])
         return [
             endpoint(
                 _ALL,
@@ -66,10 +86,10 @@ class VerificationEndpoints:
                 in_flight_share=_SENDING_SHARE,
                 operation_id="issueVerification",
                 status_code=201,
-                response_model=IssuedAnswer,
+                response_model=IssueResponse,
                 response_description="Issued. The code has been sent; with status `unknown` it may have been sent.",
                 problems=(*_SENDING, "client_ip_required"),
-                openapi_extra=describe_same_answer("201"),
+                openapi_extra=describe_same_response("201"),
                 summary="Issue a code and send it",
                 access=back_end,
             ),
@@ -77,7 +97,7 @@ class VerificationEndpoints:
                 _ONE + "/verify",
                 self.verify,
                 operation_id="verifyCode",
-                response_model=CheckAnswer,
+                response_model=CheckResponse,
                 response_description="Checked; see `verdict`.",
                 problems=("unknown_verification", "invalid_idempotency_key", "idempotency_key_reused"),
                 openapi_extra=describe_same_verdict(),
@@ -91,7 +111,7 @@ class VerificationEndpoints:
                 operation_id="resendCode",
                 response_description="The next code has been sent.",
                 problems=("unknown_verification", "not_pending", "max_sends_reached", *_SENDING),
-                openapi_extra=describe_same_answer("200"),
+                openapi_extra=describe_same_response("200"),
                 summary="Send the next code",
                 access=either,
             ),
@@ -126,13 +146,13 @@ class VerificationEndpoints:
         number = self._issuing.number(body.to, country=body.country)
         issue_request = body.to_request(number, _back_end(request), owner=_owner(request))
         key = self._key(request, "issue", content=issue_request.content)
-        answer = KeyedAnswer(self._issued)
+        keyed = KeyedResponse(self._issued)
         try:
-            verification = await self._issuing.issue(issue_request, Repeatable(key, answer.packed))
+            verification = await self._issuing.issue(issue_request, Repeatable(key, keyed.packed))
         except KeptAnswer as kept:
             return unpack(kept.answer)
         request.log["verification_id"] = verification.id
-        return answer.response(verification)
+        return keyed.response(verification)
 
     async def verify(self, request: Request, verification_id: VerificationId, body: CheckBody) -> Object | Response:
         """Check a code. The response is 200 for every verdict; only `approved` proves anything.
@@ -153,7 +173,7 @@ class VerificationEndpoints:
         request.log["verdict"] = str(result.verdict)
         if result.replayed:
             request.log["replayed"] = True
-        return self._answers.check(result, masked=request.is_front_end)
+        return self._responses.check(result, masked=request.is_front_end)
 
     async def resend(self, request: Request, verification_id: VerificationId) -> Object | Response:
         """Send the next code. The remaining attempts do not change, and earlier codes stay valid until they expire.
@@ -161,15 +181,15 @@ class VerificationEndpoints:
         Before `resend_at` the response is 429. The body is empty, or `{}`.
         """
         request.log["verification_id"] = _known_form(verification_id)
-        answer = KeyedAnswer(partial(self._resent, masked=request.is_front_end))
-        repeatable = Repeatable(self._key(request, f"resend {verification_id}"), answer.packed)
+        keyed = KeyedResponse(partial(self._resent, masked=request.is_front_end))
+        repeatable = Repeatable(self._key(request, f"resend {verification_id}"), keyed.packed)
         try:
             verification = await self._issuing.resend(
                 verification_id, repeatable, caller=_back_end(request), owner=_owner(request)
             )
         except KeptAnswer as kept:
             return unpack(kept.answer)
-        return answer.response(verification)
+        return keyed.response(verification)
 
     async def cancel(self, request: Request, verification_id: VerificationId) -> Object | Response:
         """End a pending verification. One that has already ended does not change, and the response shows its status.
@@ -177,7 +197,7 @@ class VerificationEndpoints:
         The body is empty, or `{}`.
         """
         request.log["verification_id"] = _known_form(verification_id)
-        return self._answers.verification(
+        return self._responses.verification(
             await self._checking.cancel(verification_id, owner=_owner(request)), masked=False
         )
 
@@ -189,18 +209,18 @@ class VerificationEndpoints:
         """
         request.log["verification_id"] = _known_form(verification_id)
         verification = await self._checking.read(verification_id, owner=_owner(request))
-        return self._answers.verification(verification, masked=request.is_front_end)
+        return self._responses.verification(verification, masked=request.is_front_end)
 
     def _issued(self, outcome: Verification | MessageRefused) -> Response:
         if isinstance(outcome, MessageRefused):
             return _refused(outcome)
-        answer = self._answers.issued(outcome, self._keyring.client_token(outcome.id))
-        return Response(201, to_json(answer), {"location": f"/v1/verifications/{outcome.id}"})
+        shown = self._responses.issued(outcome, self._keyring.client_token(outcome.id))
+        return Response(201, to_json(shown), {"location": f"/v1/verifications/{outcome.id}"})
 
     def _resent(self, outcome: Verification | MessageRefused, *, masked: bool) -> Response:
         if isinstance(outcome, MessageRefused):
             return _refused(outcome)
-        return Response(200, to_json(self._answers.verification(outcome, masked=masked)))
+        return Response(200, to_json(self._responses.verification(outcome, masked=masked)))
 
     def _key(self, request: Request, route: str, *, content: bytes = b"") -> IdempotencyKey | None:
         key = idempotency_key(request)
