@@ -32,9 +32,7 @@ from service.embedded.orphans import reap_orphans
 
 __all__ = ["EmbeddedUnavailable", "embedded_valkey", "embedded_valkey_beside"]
 
-_SOCKET_PATH = re.compile(
-    r"[A-Za-z0-9/._-]{1,100}"
-)  # sun_path holds 104 bytes on macOS, 108 on Linux; no quoting for Valkey
+_SOCKET_PATH = re.compile(r"[A-Za-z0-9/._-]{1,100}")  # at most 104 bytes on macOS, 108 on Linux; no quotes
 _WATCH_SECONDS = 0.25  # how often a user checks that the keeper is alive
 _SIGHTINGS = 3  # of other users in a row: a leaving one still looks like a user for a moment
 _LOG_TAIL_LINES = 8
@@ -58,9 +56,8 @@ def _warn(sentence: str) -> None:
 def embedded_valkey(data_dir: Path, *, warn: Callable[[str], object] = _warn) -> Iterator[str]:
     """Yield the URL (`unix://…`) of the server for `data_dir`, ready for commands; start the server if needed.
 
-    Entering takes 0.1 s. Raises `EmbeddedUnavailable` if the server does not answer for 10 s, or loads for two minutes.
-    The last user to leave waits up to 6 s until the server has ended, so the folder is then unused. `warn` gets a
-    sentence if a damaged file was cut.
+    Raises `EmbeddedUnavailable` if the server does not answer for 10 s, or loads for two minutes. The last user to
+    leave waits up to 6 s until the server has ended. `warn` gets a sentence if a damaged file was cut.
     """
     place = _Place(data_dir=_data_folder(data_dir), binary=_binary(), warn=warn)
     with _reasons(place):
@@ -100,9 +97,8 @@ class _Place:
     def socket_path(self) -> Path:
         """The path of the socket, the same in every process that uses this folder.
 
-        It is inside the folder, where no other user can write and no cleaner of temporary files runs. If the path is
-        too long for a socket, or has unusual characters, it is in /tmp (not TMPDIR, which differs between a service and
-        a shell).
+        It is inside the folder, where no other user can write. If that path is too long for a socket, or has unusual
+        characters, it is in /tmp (not TMPDIR, which differs between a service and a shell).
         """
         inside = self.data_dir / "run" / "x.sock"
         if _SOCKET_PATH.fullmatch(str(inside)):
@@ -117,9 +113,8 @@ def _data_folder(data_dir: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = folder.stat().st_uid
     except OSError as error:
-        raise EmbeddedUnavailable(
-            f"The data folder cannot be created ({error}): set OTP_DATA_DIR, or REDIS_URL."
-        ) from error
+        sentence = f"The data folder cannot be created ({error}): set OTP_DATA_DIR, or REDIS_URL."
+        raise EmbeddedUnavailable(sentence) from error
     if owner != os.geteuid():
         # root could use it, but would leave files that the owner cannot read.
         raise EmbeddedUnavailable(
@@ -138,9 +133,7 @@ def _binary() -> Path:
         binary = Path(folder) / "_binaries" / f"{system}-{machine}" / "valkey-server"
         if os.access(binary, os.X_OK):
             return binary
-    raise EmbeddedUnavailable(
-        f"There is no embedded Valkey for {system} {machine}: set REDIS_URL to a Redis or Valkey."
-    )
+    raise EmbeddedUnavailable(f"No embedded Valkey exists for {system} {machine}: set REDIS_URL to a Redis or Valkey.")
 
 
 @contextmanager
