@@ -13,6 +13,7 @@ import aiohttp
 import typer
 
 from service.demo.window import Window
+from service.store.fields import FIELDS
 
 _NUMBER = "+14155550199"  # reserved for fiction
 _PATIENCE_SECONDS = 10.0
@@ -53,9 +54,10 @@ async def walk(base_url: str, key: str, window: Window) -> bool:
 
 def code_to_sid(record: dict[str, str]) -> list[str]:
     """Describe how the digest of each code leads to the SID of its message."""
-    digests = {number: name.removeprefix("c:") for name, number in record.items() if name.startswith("c:")}
+    code = FIELDS.key("code")
+    digests = {number: name.removeprefix(code) for name, number in record.items() if name.startswith(code)}
     return [
-        f"digest {digest[:12]}… → send {number} → {record.get(f's:{number}', 'SID not known yet')}"
+        f"digest {digest[:12]}… → send {number} → {record.get(FIELDS.send_key('sid', number), 'SID not known yet')}"
         for number, digest in sorted(digests.items())
     ]
 

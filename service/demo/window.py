@@ -21,7 +21,9 @@ from starlette.routing import BaseRoute, Route
 from service.core.verification import is_id, partition_of
 from service.sandbox import Ledger, end_at_shutdown, message_row
 from service.store import keys as redis_keys
+from service.store.fields import FIELDS
 
+_CODE = FIELDS.key("code").encode()
 _CHANNEL = b"__keyspace@0__:"
 _EVENTS = "Khz"  # keyspace channel; changes of hashes and of sorted sets
 
@@ -117,6 +119,6 @@ def _event(name: str, content: dict[str, Any]) -> bytes:
 
 def _text(value: bytes) -> str:
     """Format a name or value as text: the digest in `c:<digest>` in hex, and encrypted values in hex."""
-    if value.startswith(b"c:"):
-        return f"c:{value[2:].hex()}"
+    if value.startswith(_CODE):
+        return _CODE.decode() + value.removeprefix(_CODE).hex()
     return value.decode() if value.isascii() and value.decode().isprintable() else value.hex()

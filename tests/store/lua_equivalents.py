@@ -7,13 +7,13 @@ An entry is (file, kind, pattern, reason): regular expressions for the file, the
 import re
 
 EQUIVALENT = (
-    (".*", "right", r"\A.*\bor 'sms'$", "sms is the only channel so far"),
+    (".*", "right", r"\A.*\bor DEFAULT\.channel$", "sms is the only channel so far"),
     (".*", "number", r"\A1$", "any number but 0 is taken for yes"),
     ("hand|looked_up", "number", r"\A0$", "the answer is not used"),
     ("claim|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
     ("check", "flag", r"\A, 'NX'$\n.*'ZADD'", "a send begins to wait for its SID once"),
     ("check", "true", r"\A\w+ ~= ''$\n.*string\.match", "no record has a field without a name"),
-    ("check", "true", r"\A\w+\.\w+ ~= \w+$", "writes the state that stands there"),
+    ("check", "true", r"\A\w+\[FIELD\.status\] ~= \w+$", "writes the state that stands there"),
     ("check", "left|boundary", r"\A(.*'approved' and )?\w+ > 0$", "forgets a streak that is not there"),
     ("check", "flag", r"'LT'$", "a number may be remembered for the hour of a confirmation that waits"),
     ("clock", "boundary|right|arithmetic", r"'TTL'", "renews a life more often than it must"),
@@ -28,7 +28,6 @@ EQUIVALENT = (
     ),
     ("issue|resend", "left", r" or 'failed_checks'$", "any other word is read as this one"),
     ("retry", "left", r"\Astring\.match\(.* or ''$", "an illegible entry stays illegible"),
-    ("shown", "right", r"\A\w+\.(ch|ac) or false$", "there is one channel and one action so far"),
     ("windows", "right", r"\A\w+ or tonumber\(\w+\) > \w+$", "the newest instant of a log is its last"),
     (
         "windows",
@@ -38,14 +37,17 @@ EQUIVALENT = (
     ),
     ("look_up|outbox_state|settle", "halved", r"\A\d+$", "how much is looked at, or removed, in one run"),
     ("outbox_state", "arithmetic", r" - 1$", "how much is looked at in one run"),
-    ("look_up", "left", r"\Anot \w+ or .* or \w+\['s:' \.\. \w+\]$", "what waits for its SID has none"),
-    ("look_up", "first", r"\A's:' \.\. ", "what waits for its SID has none"),
+    ("look_up", "left", r"\Anot \w+ or .* or \w+\[SEND\.sid \.\. \w+\]$", "what waits for its SID has none"),
+    ("look_up", "first", r"\ASEND\.sid \.\. ", "what waits for its SID has none"),
     ("looked_up|postpone", "right", r"\Anot \w+ or tonumber\(", "no due time is another due time"),
     ("postpone", "right", r"\A\w+ and ARGV", "an illegible entry is given up, not tried"),
-    ("refuse", "right", r"\Anot \w+ or not \w+$", "a record that is gone has no send"),
-    ("refuse", "first", r"\A'x:' \.\. .*\n.*'HDEL'", "a send that leaves no trace has not failed before"),
+    (
+        "refuse",
+        "first",
+        r"\ASEND\.(error_code|channel|feedback) \.\. .*\n.*'HDEL'",
+        "a send that leaves no trace has none of these",
+    ),
     ("refuse", "flag", r"'LT'$", "no record lives for less than a minute"),
-    ("read", "left", r"\A\w+\.ky or false$", "the last place of an answer may be missing"),
 )
 
 

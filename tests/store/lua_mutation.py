@@ -19,6 +19,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis import Phase, settings
 
 from service.store import scripts
+from service.store.fields import FIELDS
 from tests.store.lua_equivalents import is_equivalent
 from tests.store.lua_mutator import files, mutants_of, scripts_with
 
@@ -52,6 +53,10 @@ class Mutation:
         """Leave out what runs on other engines and what is slow; of a sample also what starts a server of its own."""
         items[:] = [item for item in items if self._is_wanted(item)]
 
+    def _load(self, fields=FIELDS):
+        """Give the mutant; a store with another table of fields gets the scripts as they are."""
+        return _Noting(self._loaded if fields is FIELDS else load_scripts(fields=fields), self._used)
+
     def _is_wanted(self, item):
         engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
         is_slow = any(item.get_closest_marker(mark) for mark in ("slow", "alone"))
@@ -62,7 +67,7 @@ class Mutation:
     def pytest_runtestloop(self, session):
         """Run the tests as they are, then with each mutant, then those that failed as they are again."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(scripts, "load_scripts", lambda: _Noting(self._loaded, self._used))
+            patch.setattr(scripts, "load_scripts", self._load)
             self._learn(session.items)
             ends_at = time.monotonic() + self.seconds
             for mutant in self.mutants:

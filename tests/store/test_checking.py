@@ -118,7 +118,8 @@ async def test_each_code_confirms_its_own_message(stores, typed):
     await stores.deliver(verification, 2)
     for send, verdict in zip(typed, (Verdict.APPROVED, Verdict.USED), strict=True):
         result = await stores.check(verification, f"{send}" * 6)
-        assert (result.verdict, result.verification) == (verdict, await stores.read(verification))
+        shown = (await stores.read(verification))._replace(number_tag=None)
+        assert (result.verdict, result.verification) == (verdict, shown)
         confirmed = typed[: typed.index(send) + 1]
         feedback = [Feedback.PENDING if number in confirmed else Feedback.NONE for number in (1, 2)]
         assert await stores.feedback(verification) == feedback

@@ -243,7 +243,7 @@ async def test_the_sender_of_the_latest_stage_is_kept(stores):
     assert await told(Delivery.READ, None) == "+15005550006"
     await stores.resend(verification, "222222")
     await stores.deliver(verification, 2, status=Delivery.UNKNOWN, sender="rcs:acme")
-    assert stores.record(verification)[b"fr:2"] == b"rcs:acme"
+    assert stores.raw(verification).get("sender", 2) == "rcs:acme"
 
 
 async def test_a_refused_only_send_fails_the_verification(stores):

@@ -11,7 +11,7 @@
 local record = read_record(KEYS[1])
 local state = record[FIELD.status]
 if not state or ARGV[1] ~= '' and ARGV[1] ~= record[FIELD.owner] then return {'missing'} end
-if tonumber(record[FIELD.format] or 0) > FORMAT_VERSION then return {'newer_format'} end
+if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
 local newest_ms = tonumber(record[SEND.sent_at_ms .. (record[FIELD.newest] or record[FIELD.sends])])
 if state == 'pending' and now_ms < newest_ms + tonumber(record[FIELD.ttl_seconds]) * 1000 and now_ms >= newest_ms - STEP_MS then
   record[FIELD.status] = 'canceled'

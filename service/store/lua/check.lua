@@ -54,9 +54,9 @@ local idempotency_field, fingerprint = ARGV[13] or '', ARGV[14]
 local record = read_record(KEYS[1])
 local state, tag = record[FIELD.status], record[FIELD.number_tag]
 if not state or owner ~= '' and owner ~= record[FIELD.owner] then return {'missing'} end
-if tonumber(record[FIELD.format] or 0) > FORMAT_VERSION then return {'newer_format'} end
+if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
 if not string.find(key_ids, string.sub(record[FIELD.number], 1, 1), 1, true) then return {'other_key'} end
-local country, channel = record[FIELD.country], DEFAULT.channel
+local country, channel = record[FIELD.country], nil
 local number_key = number_prefix .. tag
 
 if idempotency_field ~= '' then
@@ -87,7 +87,7 @@ else
   end
 end
 if send then
-  channel = record[SEND.channel .. send] or channel
+  channel = record[SEND.channel .. send] or DEFAULT.channel
   local sent_ms = tonumber(record[SEND.sent_at_ms .. send])
   if state == 'approved' then verdict = 'used'
   elseif state == 'canceled' then verdict = 'canceled'

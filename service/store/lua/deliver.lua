@@ -15,7 +15,7 @@ local sends, format, known_sid, feedback, known_status, known_sender, country, c
   FIELD.sends, FIELD.format, SEND.sid .. send, SEND.feedback .. send, SEND.status .. send, SEND.sender .. send, FIELD.country,
   SEND.channel .. send))
 if not sends then return {'missing'} end
-if tonumber(format or 0) > FORMAT_VERSION then return {'newer_format'} end
+if tonumber(format) > FORMAT_VERSION then return {'newer_format'} end
 if tonumber(send) < 1 or tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
 channel = channel or DEFAULT.channel
 

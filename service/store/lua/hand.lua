@@ -7,6 +7,7 @@
 --        | {'nothing'} the record or the send is gone, or the provider has reported on it since
 
 local sent_ms, format = unpack(redis.call('HMGET', KEYS[1], SEND.sent_at_ms .. ARGV[1], FIELD.format))
-if tonumber(format or 0) > FORMAT_VERSION then return {'newer_format'} end
-local is_new = sent_ms and redis.call('HSETNX', KEYS[1], SEND.status .. ARGV[1], '0unknown') == 1
+if not sent_ms then return {'nothing'} end
+if tonumber(format) > FORMAT_VERSION then return {'newer_format'} end
+local is_new = redis.call('HSETNX', KEYS[1], SEND.status .. ARGV[1], '0unknown') == 1
 return {is_new and 'noted' or 'nothing'}

@@ -11,5 +11,5 @@
 local time = redis.call('TIME')
 local record = read_record(KEYS[1])
 if not record[FIELD.status] or ARGV[1] ~= '' and ARGV[1] ~= record[FIELD.owner] then return {'missing'} end
-if tonumber(record[FIELD.format] or 0) > FORMAT_VERSION then return {'newer_format'} end
+if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
 return {'read', shown(time[1] * 1000 + math.floor(time[2] / 1000), record), SHOWN.counted}

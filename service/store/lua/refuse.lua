@@ -15,14 +15,16 @@
 local FAILED_MS = 60 * 1000
 
 local record = read_record(KEYS[1])
+local state, sends = record[FIELD.status], record[FIELD.sends]
 local send, passing = ARGV[1], ARGV[4] == '1'
-if tonumber(record[FIELD.format] or 0) > FORMAT_VERSION then return {'newer_format'} end
+if not state then return {'missing'} end
+if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
 if send == '' then
   send = record[FIELD.code .. ARGV[5]]
   if not send or tonumber(send) <= tonumber(ARGV[6]) then return {'missing'} end
 end
-local state, sends, sent_ms = record[FIELD.status], record[FIELD.sends], record[SEND.sent_at_ms .. send]
-if not state or not sent_ms then return {'missing'} end
+local sent_ms = record[SEND.sent_at_ms .. send]
+if not sent_ms then return {'missing'} end
 
 local newest_other = 0
 for name, carried_by in pairs(record) do

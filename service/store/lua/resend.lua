@@ -22,7 +22,7 @@ local DIGEST_BYTES = 16
 local policy, late_ms, most_sends, digests = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[9]
 local record = read_record(KEYS[1])
 if not record[FIELD.status] then return {'missing'} end
-if tonumber(record[FIELD.format] or 0) > FORMAT_VERSION then return {'newer_format'} end
+if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
 local sends = tonumber(record[FIELD.sends])
 
 if ARGV[6] ~= '' then
