@@ -111,8 +111,8 @@ async def test_the_copy_of_the_keys_is_read_once_in_30_seconds(build, now):
     assert ledger.lookups == 2
 
 
-async def test_the_first_caller_after_a_boot_is_known(build, now):
-    """A clock that has just begun to count, as after a boot, makes nobody wait for the first reading of the keys."""
+async def test_the_first_request_after_a_boot_is_authenticated(build, now):
+    """A monotonic clock near zero, as after a boot, does not delay the first read of the keys."""
     now[0] = 0.0
     assert await refusal(build(Ledger("a"))[0].key(Scope.VERIFICATIONS), "a") is None
 
@@ -152,7 +152,7 @@ async def test_unknown_keys_cause_at_most_one_look_up_a_second(build, now):
 
 
 async def test_with_redis_away_a_known_key_works_for_ten_minutes(build, now):
-    """The copy carries known callers for 10 min, and nobody else; then they get 503, never a silent yes or no."""
+    """The copy serves known keys for 10 minutes, and no others; after that the response is 503."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     assert await refusal(access, "a") is None
@@ -185,7 +185,7 @@ async def test_a_key_revoked_while_redis_was_away_is_refused_a_second_after_it_a
     assert await refusal(access, "a") == "unauthenticated"
 
 
-async def test_with_redis_silent_known_callers_do_not_wait_for_the_one_who_asks(build, now):
+async def test_with_redis_silent_known_keys_do_not_wait_for_the_read(build, now):
     """Once Redis is known to be away, one caller a second waits for it; the others with a known key go on at once."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
@@ -204,7 +204,7 @@ async def test_with_redis_silent_known_callers_do_not_wait_for_the_one_who_asks(
     assert await asking is None
 
 
-async def test_with_redis_away_callers_do_not_queue_for_their_turn_to_fail(build):
+async def test_with_redis_silent_waiting_requests_fail_together(build):
     """While Redis is silent each second has one look-up: the callers behind it fail with it, not one after another."""
     ledger = Ledger("a")
     ledger.is_away = True
@@ -215,7 +215,7 @@ async def test_with_redis_away_callers_do_not_queue_for_their_turn_to_fail(build
     assert ledger.lookups == 1
 
 
-async def test_an_entry_that_cannot_be_read_locks_nobody_else_out(build):
+async def test_a_broken_entry_locks_out_no_other_key(build):
     """A key whose particulars are broken is unknown; every other key goes on working."""
     ledger = Ledger("a")
     ledger.kept[key_digest("b")] = b"{"
@@ -257,7 +257,7 @@ async def test_a_credential_is_read_exactly(build, scheme, credential, code):
 
 
 async def test_a_client_token_opens_its_own_verification_only(build):
-    """A client token is let in for the id it was made for; for another id it is nobody's."""
+    """A client token is accepted for its own id only."""
     auth, keyring = build(Ledger())
     access = auth.key_or_token(Scope.VERIFICATIONS)
     token = keyring.client_token(ID)
@@ -276,7 +276,7 @@ async def test_a_client_token_is_no_api_key(build):
     assert ledger.lookups == 0
 
 
-async def test_the_endpoints_and_the_log_learn_who_calls(build):
+async def test_the_caller_is_set_and_logged(build):
     """An API key is known by its digest and called by its name; a client token by its verification, as a front end."""
     auth, keyring = build(Ledger("a"))
     for credential, caller in (
@@ -292,7 +292,7 @@ async def test_the_endpoints_and_the_log_learn_who_calls(build):
     assert (call.caller.name, call.log["api_key"]) == ("a", "a")
 
 
-async def test_a_refusal_says_what_would_do(build):
+async def test_a_refusal_names_what_is_required(build):
     """A 401 names the scheme; a 403 names the scope that a key lacks, or what a client token may do."""
     auth, keyring = build(Ledger("a"))
 
@@ -309,8 +309,8 @@ async def test_a_refusal_says_what_would_do(build):
     assert told == "A client token may verify, resend and read its verification."
 
 
-def test_the_document_learns_what_opens_an_endpoint(build):
-    """An route for back ends names the API key, the others also the client token, each with the scope that it wants."""
+def test_an_access_names_its_schemes_and_scope(build):
+    """A route for back ends names the API key, the others also the client token, each with its scope."""
     auth, _ = build(Ledger())
     assert (auth.key(Scope.REPORTS).schemes, auth.key(Scope.REPORTS).scope) == (("apiKey",), Scope.REPORTS)
     either = auth.key_or_token(Scope.VERIFICATIONS)
@@ -362,7 +362,7 @@ async def test_over_http_client_tokens_keep_the_limit_of_their_address(start, ex
 
 
 async def test_over_http_redis_away_refuses_an_unknown_key_with_503(start, gate, expect, eventually):
-    """With Redis away nobody can say whether a key exists: it is 503 when looked up; a known key is known."""
+    """Without Redis an unknown key gets 503, because it cannot be looked up; a known key works."""
     service = await start(redis_url=gate.url)
     await service.issue()
     await gate.shut()

@@ -15,7 +15,7 @@ NUMBERS = [f"+1415555{number:04d}" for number in range(40)]
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Give an event: until it is set, no check that has begun comes to an end."""
+    """Give an event: until it is set, no check ends."""
     gate = asyncio.Event()
     check = Checking.check
 
@@ -30,7 +30,7 @@ def gate(monkeypatch):
 
 @pytest.fixture
 def under_way():
-    """Give `under_way(count, call)`: for the block so many calls are in flight; their answers come after."""
+    """Give `under_way(count, call)`: during the block so many calls are in flight."""
 
     @asynccontextmanager
     async def hold(count, call):
@@ -48,8 +48,8 @@ def slow_twilio(service, seconds=1.0):
     service.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="slow", seconds=seconds))
 
 
-async def test_sends_take_half_of_the_places_at_most(start, under_way, expect):
-    """With half of the places taken by issues, issue and resend are refused at once; verify, read and cancel go on."""
+async def test_sends_use_half_of_the_slots_at_most(start, under_way, expect):
+    """With half of the slots in use by issues, issue and resend are refused; verify, read and cancel are not."""
     service = await start(otp_max_in_flight=8)
     issued = await service.issue()
     one = f"{ISSUE}/{issued['id']}"
@@ -67,8 +67,8 @@ async def test_sends_take_half_of_the_places_at_most(start, under_way, expect):
     assert len(service.messages(NUMBERS[9])) == 1
 
 
-async def test_above_the_bound_everything_is_refused_but_probes(start, under_way, gate, expect):
-    """With all places taken each endpoint is closed, whoever asks; /livez, /readyz and /metrics answer as always."""
+async def test_without_a_free_slot_only_probes_get_a_response(start, under_way, gate, expect):
+    """With all slots in use every endpoint refuses requests, except /livez, /readyz and /metrics."""
     service = await start(otp_max_in_flight=6)
     issued = await service.issue()
     one = f"{ISSUE}/{issued['id']}"
@@ -85,8 +85,8 @@ async def test_above_the_bound_everything_is_refused_but_probes(start, under_way
     assert (await service.read(issued["id"]))["attempts_remaining"] == 0
 
 
-async def test_checks_crowd_out_sends_and_not_the_other_way_round(start, under_way, gate, expect):
-    """Half of the places taken by checks leaves no place for an issue, and the other half for checks."""
+async def test_checks_may_use_the_slots_of_sends_but_not_vice_versa(start, under_way, gate, expect):
+    """With half of the slots in use by checks, issues are refused, and further checks are not."""
     service = await start(otp_max_in_flight=6)
     issued = await service.issue()
     async with under_way(3, lambda _: service.verify(issued["id"], "0000")):
@@ -95,8 +95,8 @@ async def test_checks_crowd_out_sends_and_not_the_other_way_round(start, under_w
         assert (await service.verify(issued["id"], "0000"))["valid"] is False
 
 
-async def test_every_place_comes_back(start, monkeypatch, under_way):
-    """Answers, refusals, faults and callers who hang up all give their place back: afterwards all places are free."""
+async def test_every_slot_is_released(start, monkeypatch, under_way):
+    """Responses, refusals, errors and clients that disconnect all release their slot."""
     service = await start(otp_max_in_flight=4)
 
     async def fail(*_, **__):
@@ -118,8 +118,8 @@ async def test_every_place_comes_back(start, monkeypatch, under_way):
     assert len(service.messages(NUMBERS[11])) == 1
 
 
-async def test_a_shed_request_leaves_its_line(start, under_way, expect):
-    """The log says which endpoint was closed and why, under the id that the caller was given."""
+async def test_a_shed_request_is_logged(start, under_way, expect):
+    """The log names the route and the problem, with the request id of the response."""
     events = []
     service = await start(otp_max_in_flight=2, event_log=lambda event, /, **fields: events.append((event, fields)))
     slow_twilio(service)
@@ -131,8 +131,8 @@ async def test_a_shed_request_leaves_its_line(start, under_way, expect):
     assert line["request_id"] == answer[2]["X-Request-Id"]
 
 
-async def test_whoever_sends_slowly_holds_no_place(start):
-    """Strangers and callers whose bodies never end may be more than there are places: everybody else is answered."""
+async def test_slow_clients_hold_no_slot(start):
+    """More slow clients than slots, with or without a credential, delay no other request."""
     service = await start(otp_max_in_flight=4)
     port = int(service.url.rpartition(":")[2])
     issued = await service.issue()

@@ -44,8 +44,8 @@ async def watched(start, lines):
     return await start(event_log=lines)
 
 
-async def test_each_request_leaves_exactly_one_line_with_the_routes_template(watched, lines):
-    """Whatever becomes of a request, it has one line, with the template of its route and never its path."""
+async def test_each_request_has_exactly_one_log_line_with_the_routes_template(watched, lines):
+    """Every request has one log line, with the template of its route instead of its path."""
     issued = await watched.issue()
     one = f"{ISSUE}/{issued['id']}"
     await watched.call("GET", one)
@@ -66,7 +66,7 @@ async def test_each_request_leaves_exactly_one_line_with_the_routes_template(wat
     ]
 
 
-async def test_a_line_tells_who_called_and_what_came_of_it(watched, lines):
+async def test_a_line_names_the_caller_and_the_verdict(watched, lines):
     """The line of a check names the API key's name, the verification, the verdict, and a time in ms."""
     issued = await watched.issue()
     await watched.verify(issued["id"], watched.codes()[0])
@@ -98,21 +98,21 @@ async def test_nothing_that_is_secret_reaches_the_log(start, eventually):
 
 
 async def test_probes_are_not_logged(watched, lines):
-    """Probes and scrapes come every few seconds, say nothing new, and leave no line."""
+    """Probes and scrapes, which come every few seconds, are not logged."""
     for path in ("/livez", "/readyz", "/metrics"):
         assert (await watched.call("GET", path))[0] == 200
     assert lines.requests() == []
 
 
-async def test_a_harmless_request_id_is_taken_over(watched, lines):
-    """An id of 16 to 64 hex digits or dashes comes back in the answer and stands in the line."""
+async def test_a_plain_request_id_is_used(watched, lines):
+    """An id of 16 to 64 hex digits or dashes is used in the response and in the log."""
     for request_id in ("0123456789abcdef", "A" * 64, "0b9a6d3e-5a0e-4b6e-8d54-0f6f4a6b7c8d"):
         _, _, headers = await watched.call("GET", UNKNOWN, headers={"X-Request-ID": request_id})
         assert (headers.getall("X-Request-ID"), lines.requests()[-1]["request_id"]) == ([request_id], request_id)
 
 
 async def test_another_request_id_is_replaced(watched, lines):
-    """An id that may be a number, a key or worse is replaced by one of ours."""
+    """An id that may be a number or a key is replaced."""
     for request_id in ("", "+14155550123", "14155550123", "otp_sk_abcdef", "a" * 65, "x" * 32, "a b" * 9):
         _, _, headers = await watched.call("GET", UNKNOWN, headers={"X-Request-ID": request_id})
         [given] = headers.getall("X-Request-ID")
@@ -120,8 +120,8 @@ async def test_another_request_id_is_replaced(watched, lines):
         assert lines.requests()[-1]["request_id"] == given
 
 
-async def test_an_unexpected_fault_is_logged_by_kind_and_place_alone(start, lines, monkeypatch):
-    """An exception nobody expected leaves its type and where it was raised, not its message, and one request line."""
+async def test_of_an_unexpected_error_only_kind_and_place_are_logged(start, lines, monkeypatch):
+    """An unexpected exception is logged with its type and place but not its message, and the request has its line."""
 
     async def fail_on_purpose(*_, **__):
         raise RuntimeError("+14155550123")
@@ -137,8 +137,8 @@ async def test_an_unexpected_fault_is_logged_by_kind_and_place_alone(start, line
     assert "4155550123" not in str(lines.all)
 
 
-async def test_a_503_tells_the_log_its_reason_and_the_caller_nothing(start, gate, lines, expect):
-    """With Redis away the line says which step got no answer; the caller gets the code and the wait alone."""
+async def test_the_reason_of_a_503_is_only_logged(start, gate, lines, expect):
+    """Without Redis the log line names the step that failed; the response has only the code and the wait."""
     service = await start(redis_url=gate.url, event_log=lines)
     issued = await service.issue()
     await gate.shut()
@@ -154,7 +154,7 @@ async def test_a_503_tells_the_log_its_reason_and_the_caller_nothing(start, gate
 
 
 async def test_other_problems_need_no_reason(start):
-    """A refusal that its code explains has no reason in the written line."""
+    """A problem that its code explains has no reason in the log."""
     lines = []
     service = await start(event_log=open_event_log(to=lambda line, _: lines.append(line.decode())))
     await service.call("GET", UNKNOWN)
@@ -162,8 +162,8 @@ async def test_other_problems_need_no_reason(start):
     assert (line["problem"], "reason" in line) == ("unknown_verification", False)
 
 
-async def test_no_answer_may_be_cached_or_sniffed(running):
-    """Answers and errors of every endpoint, of the router and of the docs say no-store and nosniff, once."""
+async def test_no_response_may_be_cached_or_sniffed(running):
+    """Every response, of endpoints, of the router and of the docs, has no-store and nosniff once."""
     endpoints = [
         ("GET", path) for path in ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/nothing", UNKNOWN)
     ]
@@ -179,8 +179,8 @@ async def test_no_answer_may_be_cached_or_sniffed(running):
 OWN = {"Content-Security-Policy": "sandbox", "Cache-Control": "public", "X-Content-Type-Options": "sniff"}
 
 
-async def test_what_a_response_says_itself_leaves_once_either_way(lines):
-    """Its own Content-Security-Policy stands alone, and no response says of itself that it may be cached or sniffed."""
+async def test_own_security_headers_are_sent_once_over_asgi_and_without_it(lines):
+    """A response's own Content-Security-Policy is the only one; its own caching and sniffing headers are dropped."""
 
     async def page(_):
         return Response(200, b"{}", OWN)
@@ -232,8 +232,8 @@ async def test_an_allowed_origin_may_call(start):
         assert {"location", "retry-after", "x-request-id"} <= exposed
 
 
-async def test_an_origin_is_meant_however_it_is_written(start):
-    """A slash at the end, the scheme's own port and capitals in the setting keep no browser out."""
+async def test_an_origin_may_be_written_in_several_ways(start):
+    """A trailing slash, the default port and capitals in the setting make no difference."""
     service = await start(otp_cors_origins=f"{ORIGIN.upper()}:443/")
     status, headers = await preflight(service, ORIGIN)
     assert (status, headers["Access-Control-Allow-Origin"]) == (200, ORIGIN)

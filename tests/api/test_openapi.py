@@ -297,7 +297,7 @@ SILENT = {"draining", "internal_error"}
 
 
 def test_every_problem_is_documented_with_an_example(operations):
-    """Each code of the catalogue stands under its status at an route, with an example that says what to do about it."""
+    """Each code of the catalogue is documented at a route, under its status, with an example that has a detail."""
     seen = set()
     for _, _, operation in operations:
         for status, response in operation["responses"].items():

@@ -155,7 +155,7 @@ async def test_halted_sending_does_not_make_the_service_unready(endpoints, view)
 
 
 async def test_a_service_without_a_worker_is_ready_and_says_so(endpoints, view):
-    """With no worker alive nobody is told of anything, but codes are checked: 200, and it says that one is missing."""
+    """Without a worker no confirmation is posted, but codes are checked: 200, and the response says so."""
     view.queue = Queue(pending=7, is_worked=False)
     assert (await ready(endpoints))["confirming"] == "no worker is alive"
 
@@ -166,7 +166,7 @@ async def test_a_halt_is_said_even_when_no_worker_is_left_to_end_it(endpoints, v
     assert (await ready(endpoints))["confirming"] == "halted: 401 (20003)"
 
 
-async def test_a_part_of_the_queue_that_is_away_makes_nobody_unready(endpoints, view, now):
+async def test_an_unavailable_outbox_does_not_make_the_service_unready(endpoints, view, now):
     """When the queue alone does not answer, readiness is 200 without numbers, and they come back by themselves."""
     view.is_queue_away = True
     assert await ready(endpoints) == {
@@ -296,8 +296,8 @@ async def test_two_services_on_one_redis_show_the_same_numbers(start):
     assert [numbers[("otp_sends_total", "sms", "US", "issued")] for numbers in seen] == [2, 2]
 
 
-async def test_an_unpaid_entry_shows(start, eventually):
-    """While Twilio takes no confirmation, the gauges say how many are pending, how long, and that nobody works."""
+async def test_a_pending_confirmation_shows_in_the_gauges(start, eventually):
+    """Without a worker, the gauges show how many confirmations are pending, and for how long."""
     service = await start(otp_worker=False)
     issued = await service.issue()
     await service.verify(issued["id"], service.codes()[0])
@@ -330,13 +330,13 @@ async def test_no_entry_is_no_age(running):
     assert (await metrics(running))[("otp_outbox_oldest_seconds",)] == 0
 
 
-async def test_the_numbers_can_be_locked(start, expect):
+async def test_the_metrics_can_require_a_key(start, expect):
     """With `OTP_METRICS_KEY` a scrape needs a key with the scope `operate`; without it anyone may scrape."""
     service = await start(otp_metrics_key=True)
     expect(await service.call("GET", "/metrics", key="otp_sk_unknown"), 401, "unauthenticated")
     assert await metrics(service, headers={"Authorization": f"Bearer {service.key}"})
 
 
-async def test_the_numbers_are_open_by_default(running):
-    """Without `OTP_METRICS_KEY` whoever reaches the port may scrape."""
+async def test_the_metrics_need_no_key_by_default(running):
+    """Without `OTP_METRICS_KEY` anyone who reaches the port may scrape."""
     assert await metrics(running, headers={})

@@ -17,8 +17,8 @@ UNKNOWN = "/v1/verifications/ve_" + "0" * 32
 ISSUE = "/v1/verifications"
 
 
-async def test_each_refusal_at_the_endpoint_is_its_own_problem(running, expect, post_raw):
-    """What can be wrong with a request has one status, one code and one title, and no other."""
+async def test_each_refusal_has_its_own_problem(running, expect, post_raw):
+    """Each error in a request has one status, one code and one title."""
     expect(await post_raw(running, ISSUE, b"{"), 400, "malformed_body")
     expect(await running.call("POST", ISSUE, {"to": "+14155550123"}, key="otp_sk_unknown"), 401, "unauthenticated")
     expect(await running.call("GET", UNKNOWN), 404, "unknown_verification")
@@ -34,7 +34,7 @@ async def test_each_refusal_at_the_endpoint_is_its_own_problem(running, expect, 
 
 
 async def test_a_request_without_a_key_is_asked_for_one(running, expect):
-    """A 401 names the scheme that would do, as RFC 9110 asks."""
+    """A 401 names the authentication scheme, as RFC 9110 requires."""
     async with running.http.get(UNKNOWN) as answer:
         expect((answer.status, await answer.json(content_type=None), answer.headers), 401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -48,14 +48,14 @@ async def test_what_has_ended_is_a_conflict(running, expect):
     assert (body["detail"], body["verification_id"]) == ("This verification was canceled. Start again.", issued["id"])
 
 
-async def test_the_last_send_is_said_to_be_the_last(start, expect):
+async def test_a_resend_beyond_the_last_send_is_a_conflict(start, expect):
     """A resend over `OTP_MAX_SENDS` answers 409 `max_sends_reached`."""
     service = await start(otp_max_sends=1)
     issued = await service.issue()
     expect(await service.call("POST", f"{ISSUE}/{issued['id']}/resend"), 409, "max_sends_reached")
 
 
-async def test_a_used_up_limit_says_when_to_come_back(start, expect):
+async def test_a_used_up_limit_has_retry_after(start, expect):
     """A 429 carries the same wait in its Retry-After header and in `retry_after`."""
     service = await start(otp_limit_number="1/30s")
     await service.issue()
@@ -71,7 +71,7 @@ SPOKEN = {
 
 
 @pytest.mark.parametrize("limit", SPOKEN)
-async def test_a_back_end_hears_which_limit_spoke(start, expect, limit):
+async def test_an_api_key_gets_the_name_of_the_limit(start, expect, limit):
     """To an API key a 429 names the limit, in `limit` and in the RateLimit headers of the IETF draft; the log too."""
     events = []
     service = await start(
@@ -89,7 +89,7 @@ async def test_a_back_end_hears_which_limit_spoke(start, expect, limit):
 
 
 async def test_failed_checks_are_a_limit_of_their_own(start, expect):
-    """When it is failed checks that close a number, that is the limit that speaks, and not its sends."""
+    """When failed checks block a number, the problem names that limit, not the limit of sends."""
     service = await start(otp_limit_failed_checks="2/1d", otp_limit_number="1/30s,9/1h")
     issued = await service.issue()
     for _ in range(2):
@@ -100,8 +100,8 @@ async def test_failed_checks_are_a_limit_of_their_own(start, expect):
 
 
 @pytest.mark.parametrize("setting", ["otp_limit_number", "otp_limit_prefix", "otp_limit_peer"])
-async def test_a_client_token_hears_no_more_than_its_wait(start, expect, setting):
-    """A front end may be anybody's: no limit is named to it and no header says what a limit allows; the log knows."""
+async def test_a_client_token_gets_only_the_wait(start, expect, setting):
+    """A client token gets neither the name nor the size of a limit; both are logged."""
     events = []
     service = await start(**{setting: "1/1h"}, event_log=lambda event, /, **fields: events.append((event, fields)))
     issued = await service.issue()
@@ -113,7 +113,7 @@ async def test_a_client_token_hears_no_more_than_its_wait(start, expect, setting
     assert events[-1][1]["limit"] == setting.removeprefix("otp_limit_")
 
 
-async def test_a_missing_client_address_is_asked_for(start, expect):
+async def test_a_missing_client_ip_is_a_problem(start, expect):
     """Under `OTP_REQUIRE_CLIENT_IP` an issue without `client_ip` answers 422, and with it 201."""
     service = await start(otp_require_client_ip=True)
     expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 422, "client_ip_required")
@@ -160,8 +160,8 @@ async def test_without_redis_each_endpoint_answers_503(start, gate, expect):
     await gate.open()
 
 
-async def test_an_unexpected_fault_says_nothing(start, expect, monkeypatch):
-    """A fault that nobody expected answers a 500 problem without a word of what it held."""
+async def test_an_unexpected_error_reveals_nothing(start, expect, monkeypatch):
+    """An unexpected exception gets a 500 problem without its message."""
 
     async def fail(*_):
         raise RuntimeError("leaked +14155550123 code 424242")
@@ -216,14 +216,14 @@ NO_CODES = ["", "123", "12 3", "1234 56789", "²³¹²³¹", "12345O", "123.456"
 
 
 @pytest.mark.parametrize("code", NO_CODES, ids=ascii)
-async def test_what_is_no_code_is_refused_in_a_sentence_for_the_form(running, expect, code):
-    """A person who types no code is told so in words; where it stood in the body is told apart, to the developer."""
+async def test_a_malformed_code_is_refused_in_a_sentence_for_the_form(running, expect, code):
+    """`detail` is a sentence for the person; `errors` points to the field, for the developer."""
     problem = expect(await running.call("POST", UNKNOWN + "/verify", {"code": code}), 422, "invalid_request")
     assert problem["detail"] == "The code has 4 to 8 digits."
     assert problem["errors"] == [{"pointer": "/code", "detail": "The code has 4 to 8 digits."}]
 
 
-async def test_no_body_however_broken_is_our_fault(running, post_raw):
+async def test_a_broken_body_is_never_a_500(running, post_raw):
     """Malformed JSON, arrays, deep nesting, NaN, doubled keys, a BOM, broken UTF-8: 400 or 422, never 500."""
     bodies = [
         b"", b" ", b"{", b"null", b"true", b"[]", b"[1]", b'"text"', b"12", b"NaN", b"Infinity", b"-Infinity",
@@ -241,7 +241,7 @@ async def test_no_body_however_broken_is_our_fault(running, post_raw):
     assert running.messages() == []
 
 
-async def test_of_doubled_keys_one_is_checked(running, post_raw):
+async def test_of_a_repeated_field_one_value_is_checked(running, post_raw):
     """A body that names `code` twice costs one attempt and gets one verdict."""
     issued = await running.issue()
     [code] = running.codes()
@@ -252,7 +252,7 @@ async def test_of_doubled_keys_one_is_checked(running, post_raw):
 
 
 @pytest.mark.parametrize("code", sorted(FOR_THE_FORM))
-def test_what_a_form_can_meet_is_said_in_a_sentence_for_it(code):
+def test_details_for_a_form_are_sentences_for_people(code):
     """A front end may show the `detail`: it ends with a full stop, and names no field, header, setting or pattern."""
     said = [CATALOGUE[code].detail] if code != "not_pending" else list(ENDED.values())
     assert set(ENDED) == set(Status) - {Status.PENDING}
@@ -271,7 +271,7 @@ async def test_a_byte_order_mark_is_named(running, expect, post_raw):
     assert "byte order mark" not in expect(await post_raw(running, ISSUE, b"{"), 400, "malformed_body")["detail"]
 
 
-async def test_a_kind_of_line_that_gets_no_codes_is_a_problem_of_its_own(start, expect):
+async def test_a_line_type_that_is_not_allowed_has_its_own_problem(start, expect):
     """With `OTP_LINE_TYPES` a landline is refused as Twilio would refuse it, before anything is sent or counted."""
     running = await start(otp_line_types="mobile")
     expect(await running.call("POST", ISSUE, {"to": "+442079460123"}), 422, "not_a_mobile_number")
@@ -295,8 +295,8 @@ def test_a_wait_is_whole_seconds_and_never_none():
     assert "internal" not in str(problem_of(StoreUnavailable("otp:keys at redis.internal")).members)
 
 
-def test_an_unexpected_exception_is_no_problem_of_ours():
-    """Only failures in the table become problems; others are left to the request log, which logs them."""
+def test_an_unexpected_exception_has_no_problem():
+    """Only exceptions in the table become problems; the route handles all others."""
     assert problem_of(RuntimeError("x")) is None
     assert problem_of(KeyError("x")) is None
 

@@ -26,7 +26,7 @@ def test_without_trusted_proxies_a_forwarded_header_proves_nothing():
 
 @pytest.mark.parametrize(("proxies", "peer"), [(1, "198.51.100.7"), (2, "203.0.113.9"), (3, "192.0.2.1")])
 def test_each_trusted_proxy_counts_from_the_right(proxies, peer):
-    """The caller's address stands as many places from the right as there are proxies; too few places prove nothing."""
+    """The caller's address is as many entries from the right as there are proxies; a shorter list is ignored."""
     assert call(FORWARDED).peer(trusted_proxies=proxies) == peer
 
 
@@ -53,7 +53,7 @@ def test_a_header_is_read_or_absent():
 
 
 def test_only_a_client_token_makes_a_front_end():
-    """Nobody is a front end before the credential has been read, nor with an API key."""
+    """A request is of a front end only after a client token was read."""
     got = call()
     assert got.is_front_end is False
     got.caller = Caller("digest", "shop")

@@ -28,7 +28,7 @@ async def test_the_limit_holds_without_an_announced_length(running, post_raw, ex
     assert answer[2]["Connection"] == "close"
 
 
-async def test_an_announced_giant_is_refused_before_it_is_sent(running, on_the_wire):
+async def test_a_large_body_is_refused_before_it_is_sent(running, on_the_wire):
     """A Content-Length over the limit is answered 413 at once, without waiting for a byte of the body."""
     head = request_head(running, b"content-length: 1000000")
     received = await on_the_wire(running, head)
@@ -36,15 +36,15 @@ async def test_an_announced_giant_is_refused_before_it_is_sent(running, on_the_w
     assert b'"code":"body_too_large"' in received
 
 
-async def test_a_stranger_is_refused_before_the_body_is_read(running, on_the_wire):
-    """Without a valid key the answer is 401 whatever body is announced: nobody uploads anything."""
+async def test_an_unknown_key_is_refused_before_the_body_is_read(running, on_the_wire):
+    """Without a valid key the response is 401, whatever body is announced."""
     head = request_head(running, b"content-length: 1000000", key="otp_sk_unknown")
     received = await on_the_wire(running, head + b"x", seconds=1.0)
     assert received.startswith(b"HTTP/1.1 401 ")
 
 
-async def test_a_body_that_never_ends_harms_nobody(running, on_the_wire):
-    """A connection that breaks in the middle of its body sends nothing and leaves the service as it was."""
+async def test_a_body_that_breaks_off_changes_nothing(running, on_the_wire):
+    """A connection that breaks off during its body causes no send and no error."""
     await on_the_wire(running, request_head(running, b"content-length: 500") + BODY, then_close=True)
     assert running.messages() == []
     await running.issue()
@@ -68,8 +68,8 @@ BODYLESS = ("resend", "cancel")
 
 
 @pytest.mark.parametrize("endpoint", BODYLESS)
-async def test_an_endpoint_that_takes_no_body_takes_nothing_or_an_empty_object(running, post_raw, endpoint):
-    """No body, `{}`, an empty chunked body: all mean the same where there is nothing to say."""
+async def test_a_route_without_a_body_accepts_none_or_an_empty_object(running, post_raw, endpoint):
+    """No body, `{}` and an empty chunked body mean the same."""
     for body in (b"", b"{}", b" {\n} ", no_chunks()):
         issued = await running.issue()
         assert (await post_raw(running, f"{ISSUE}/{issued['id']}/{endpoint}", body))[0] == 200
@@ -78,7 +78,7 @@ async def test_an_endpoint_that_takes_no_body_takes_nothing_or_an_empty_object(r
 
 
 @pytest.mark.parametrize("endpoint", BODYLESS)
-async def test_what_an_endpoint_would_ignore_it_refuses(running, post_raw, expect, endpoint):
+async def test_a_route_without_a_body_refuses_fields(running, post_raw, expect, endpoint):
     """A field that means nothing here (`channel` at the resend) is refused by name, and nothing is done."""
     issued = await running.issue()
     one = f"{ISSUE}/{issued['id']}/{endpoint}"
@@ -97,13 +97,13 @@ async def test_what_an_endpoint_would_ignore_it_refuses(running, post_raw, expec
     assert (now["status"], len(now["sends"])) == ("pending", 1)
 
 
-async def test_a_stranger_learns_nothing_of_a_bodyless_endpoint(running, expect):
-    """Who may not call is refused before the body is looked at, here too."""
+async def test_a_route_without_a_body_authenticates_first(running, expect):
+    """An unknown key is refused before the body is validated."""
     answer = await running.call("POST", f"{ISSUE}/x/cancel", {"channel": "call"}, key="otp_sk_unknown")
     expect(answer, 401, "unauthenticated")
 
 
-async def test_a_body_where_nobody_sends_one_is_not_ignored_either(running, expect):
+async def test_a_body_of_a_get_is_not_ignored(running, expect):
     """A read with fields in its body is refused like the others."""
     issued = await running.issue()
     expect(await running.call("GET", f"{ISSUE}/{issued['id']}", {"to": "x"}), 422, "invalid_request")
@@ -127,15 +127,15 @@ STRANGE_PATHS = (
 )
 
 
-async def test_an_address_is_exact(running, on_the_wire):
-    """Nothing is redirected, joined or guessed: an address that is not one is 404, and reaches no file."""
+async def test_a_path_is_exact(running, on_the_wire):
+    """Nothing is redirected, normalised or guessed: an unknown path is 404, and no file can be reached."""
     for path in STRANGE_PATHS:
         received = await on_the_wire(running, f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
         assert received.startswith(b"HTTP/1.1 404 "), path
         assert received.endswith(b'"code":"not_found","title":"There is nothing here","status":404}'), path
 
 
-async def test_another_method_is_told_the_right_one(running, expect):
+async def test_a_wrong_method_gets_the_right_one_in_allow(running, expect):
     """A method that an address does not take is 405, with the one it takes in Allow."""
     for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS"):
         answer = await running.call(method, ISSUE)
@@ -151,7 +151,7 @@ HEADED = ["/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json", O
 
 @pytest.mark.parametrize("path", HEADED)
 async def test_where_there_is_get_there_is_head(running, path):
-    """HEAD answers as GET does, status and headers, without the body, also to a probe that knows nothing else."""
+    """HEAD has the status and headers of GET, without the body."""
     issued = await running.issue()
     asked = {"headers": {"Authorization": f"Bearer {running.key}"}}
     got = await running.http.get(path.format(id=issued["id"]), **asked)
@@ -165,7 +165,7 @@ async def test_where_there_is_get_there_is_head(running, path):
 
 
 async def test_head_asks_for_the_credential_that_get_asks_for(running, expect):
-    """HEAD opens no endpoint: a verification's is closed to strangers, and its number stays untold."""
+    """HEAD requires the same credential as GET, and reveals nothing without it."""
     issued = await running.issue()
     status, body, _ = await running.call("HEAD", f"{ISSUE}/{issued['id']}", key="otp_sk_unknown")
     assert (status, body) == (401, None)
@@ -175,7 +175,7 @@ async def test_head_asks_for_the_credential_that_get_asks_for(running, expect):
 
 
 async def test_a_malformed_id_is_an_unknown_verification(running, expect):
-    """An id of the wrong form is 404 like one that never was, on every endpoint that takes an id."""
+    """A malformed id is 404 like an unknown one, on every endpoint with an id."""
     for verification_id in ("x", "ve_", "ve_" + "0" * 31, "ve_" + "G" * 32, "VE_" + "0" * 32, "ve_" + "0" * 33, "%7B0"):
         one = f"{ISSUE}/{verification_id}"
         expect(await running.call("GET", one), 404, "unknown_verification")

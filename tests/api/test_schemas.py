@@ -225,7 +225,7 @@ def test_only_approved_is_valid(verdict):
     assert ANSWERS.check(checked, masked=False)["valid"] == (verdict is Verdict.APPROVED)
 
 
-def test_no_answer_holds_what_is_ours():
+def test_no_response_holds_internal_values():
     """Message SIDs and the texts' particulars stay inside; the client token is in the answer to the issue alone."""
     kept = verification(client_tag="tag", sends=(send(1, idempotency_tag="tag"),))
     shown = ANSWERS.verification(kept, masked=False)

@@ -87,7 +87,7 @@ LAST = "Connection: close"
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("path", ANSWERS)
-async def test_every_form_of_answer_has_uvicorns_bytes(path, method):
+async def test_every_response_has_the_bytes_of_uvicorn(path, method):
     """Whole, streamed, too short, broken off: what a client receives is what uvicorn would have sent, byte for byte."""
     sent = [
         [request(path, method, "1.1", LAST)],
@@ -114,8 +114,8 @@ class Pieces(asyncio.Protocol):
         self.pieces.append(data)
 
 
-async def test_the_answer_of_an_endpoint_comes_in_one_piece(running, eventually):
-    """Head and body of what a direct route answers reach the client together, each time."""
+async def test_a_direct_response_is_one_write(running, eventually):
+    """The client always receives head and body of a direct response together."""
     port = int(running.url.rpartition(":")[2])
     transport, client = await asyncio.get_running_loop().create_connection(Pieces, "127.0.0.1", port)
     for count in range(1, 51):
@@ -125,7 +125,7 @@ async def test_the_answer_of_an_endpoint_comes_in_one_piece(running, eventually)
     assert {(piece[:13], piece[-1:]) for piece in client.pieces} == {(b"HTTP/1.1 200 ", b"}")}
 
 
-async def test_a_client_that_has_gone_gets_nothing():
+async def test_a_response_to_a_closed_connection_raises_nothing():
     """An answer to a closed connection goes nowhere and raises nothing."""
     left, ended = asyncio.Event(), []
 
@@ -165,7 +165,7 @@ async def test_a_trailer_is_no_header():
     assert received.endswith(b"host,transfer-encoding,connection")
 
 
-async def test_a_request_to_upgrade_is_one_like_any_other():
+async def test_a_request_to_upgrade_is_an_ordinary_request():
     """Where uvicorn knows a WebSocket protocol, a request to upgrade is still answered once, over HTTP."""
 
     class Never(asyncio.Protocol):
@@ -219,7 +219,7 @@ def undated(received):
     return [line for line in received.split(b"\r\n") if not line.startswith(b"date: ")]
 
 
-async def test_an_endpoint_answers_alike_straight_and_over_asgi(running, eventually):
+async def test_a_response_is_the_same_directly_and_over_asgi(running, eventually):
     """The same request gets the same bytes at a direct route, whether uvicorn's protocol brings it or ours."""
     issued = await running.issue()
 
@@ -238,8 +238,8 @@ async def test_an_endpoint_answers_alike_straight_and_over_asgi(running, eventua
             assert b"x-request-id: 0123456789abcdef0123" in straight, name
 
 
-async def test_an_endpoint_is_reached_straight(start, monkeypatch):
-    """What a direct route answers passes no ASGI; only calls with an Origin do, where CORS has to see them."""
+async def test_direct_routes_do_not_use_asgi(start, monkeypatch):
+    """Only requests with an Origin use ASGI, and only if CORS is on."""
     straight, with_cors = await start(), await start(otp_cors_origins="https://app.example")
     from_page = {"Origin": "https://app.example"}
 
@@ -254,7 +254,7 @@ async def test_an_endpoint_is_reached_straight(start, monkeypatch):
     assert (await straight.call("GET", "/nowhere"))[0] == 500
 
 
-async def test_a_pipeline_at_the_endpoints_is_answered_in_order(running):
+async def test_pipelined_requests_get_their_responses_in_order(running):
     """Requests written at once are answered one after the other, direct routes and the rest mixed."""
     bearer = f"Authorization: Bearer {running.key}"
     one = f"{ISSUE}/{(await running.issue())['id']}"
@@ -291,7 +291,7 @@ async def test_a_body_that_comes_late_is_waited_for(running, seconds):
 
 
 async def test_an_endpoint_that_is_cancelled_ends_its_exchange(running, monkeypatch):
-    """When the server's end cuts an answer off, the client gets a whole 500 and the end: nothing hangs."""
+    """If the server ends during a request, the client gets a complete 500 and the connection closes."""
 
     async def cut_off(*_, **__):
         raise asyncio.CancelledError
@@ -306,7 +306,7 @@ async def test_an_endpoint_that_is_cancelled_ends_its_exchange(running, monkeypa
 
 @pytest.mark.parametrize(("path", "status"), [("/livez", b"200 OK"), ("/nothing", b"404 Not Found")])
 async def test_an_exchange_is_freed_with_its_response(running, path, status):
-    """No exchange waits for the collector of circles, which walks through all that is alive: each is freed at once."""
+    """An exchange is in no reference cycle, so it is freed at once."""
     port = int(running.url.rpartition(":")[2])
     gc.collect()
     gc.disable()

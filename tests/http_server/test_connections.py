@@ -41,8 +41,8 @@ def connections(said):
     return Connections(4, 3, peer_of=network_of, on_limit=lambda *limit: said.append(limit), clock=lambda: 100.0)
 
 
-def test_the_oldest_that_never_asked_gives_way(connections):
-    """At the bound a newcomer takes the place of the oldest connection without a request, of whomever it is."""
+def test_the_oldest_connection_without_a_request_is_replaced(connections):
+    """At the limit a new connection replaces the oldest one without a request, of any peer."""
     asked = Client(connections, "192.0.2.1").ask(waiting_since=1.0)
     silent = [Client(connections, f"192.0.2.{number}") for number in (2, 3, 4)]
     newcomer = Client(connections, "192.0.2.9")
@@ -51,7 +51,7 @@ def test_the_oldest_that_never_asked_gives_way(connections):
     assert len(connections) == 4
 
 
-def test_a_peer_at_its_bound_displaces_its_own(connections):
+def test_a_peer_at_its_limit_replaces_its_own_connections(connections):
     """A peer that opens one more loses one of its own, though another's is older; networks of IPv6 are one peer."""
     other = Client(connections, "2001:db8:0:2::1")
     own = [Client(connections, f"2001:db8:0:1::{number}") for number in (1, 2, 3)]
@@ -59,8 +59,8 @@ def test_a_peer_at_its_bound_displaces_its_own(connections):
     assert [one.is_open for one in (other, *own)] == [True, False, True, True]
 
 
-def test_then_those_that_we_wait_for_longest_give_way(connections):
-    """Where all have asked, the one whose client has been silent for longest gives way; never one at work."""
+def test_then_connections_that_wait_for_their_client_are_replaced(connections):
+    """If all have had requests, the connection whose client has been silent longest is replaced."""
     addresses = iter(("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"))
     at_work = Client(connections, next(addresses)).ask()
     idle = [Client(connections, next(addresses)).ask(waiting_since=since) for since in (3.0, 1.0, 2.0)]
@@ -68,8 +68,8 @@ def test_then_those_that_we_wait_for_longest_give_way(connections):
     assert [one.is_open for one in (at_work, *idle)] == [True, True, False, True]
 
 
-def test_when_all_are_at_work_a_newcomer_is_refused(connections):
-    """Nobody who waits for an answer is cut off; a connection that ends makes room again."""
+def test_when_all_clients_wait_for_responses_a_new_one_is_refused(connections):
+    """A client that waits for a response keeps its connection; a connection that ends frees a place."""
     at_work = [Client(connections, f"192.0.2.{number}").ask() for number in range(4)]
     refused = Client(connections, "192.0.2.9")
     assert not refused.was_taken_in
@@ -80,8 +80,8 @@ def test_when_all_are_at_work_a_newcomer_is_refused(connections):
     assert len(connections) == 4
 
 
-def test_one_line_a_minute_says_that_a_bound_is_met(connections, said):
-    """A flood leaves one line for each bound that it meets, with the bound and without an address."""
+def test_a_reached_limit_is_logged_once_a_minute(connections, said):
+    """A flood causes one log line for each limit, with its value and without an address."""
     for _ in range(50):
         Client(connections)
     for number in range(50):

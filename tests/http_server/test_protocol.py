@@ -310,7 +310,7 @@ async def test_a_slow_answer_is_not_a_slow_request(port):
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_an_answer_that_nobody_reads_is_given_up(port):
+async def test_an_unread_response_is_given_up(port):
     """A client that asks for much and takes nothing of it is cut off: the end comes before the whole answer."""
     async with connection(port) as (reader, writer):
         writer.transport.pause_reading()
