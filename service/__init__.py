@@ -8,7 +8,8 @@ A tour, in the order of a verification; paths are relative to this package.
    (`api/twilio/status_callbacks.py`).
 3. The person types the code. `core/checking.py` passes its digest to `store/lua/check.lua`. In one atomic step, this
    script counts the attempt, compares the digest, adds a confirmation to the outbox and consumes the code.
-4. A worker (`core/confirming.py`) posts `Outcome=confirmed` to Twilio for exactly that SID.
+4. A worker (`core/outbox/`) claims the confirmation, and `core/confirming.py` posts `Outcome=confirmed` to Twilio for
+   exactly that SID.
 
 The packages, from the rules outwards:
 

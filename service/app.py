@@ -39,7 +39,6 @@ from service.logs.dropped_lines import counting_dropped_lines
 from service.logs.event_log import open_event_log
 from service.logs.tracebacks import kind_and_place
 from service.metrics import metrics_text
-from service.parts import DRAIN_SECONDS, Providers, new_rules, open_providers, open_worker
 from service.providers.twilio.signature import TwilioSignature
 from service.redis_client import open_redis_client
 from service.store.confirmations import open_confirmations
@@ -49,6 +48,7 @@ from service.store.ledgers import RedisApiKeys, RedisStats
 from service.store.lost_messages import count_awaiting_sid
 from service.store.scripts import CLIENT_NAME, Scripts
 from service.version import VERSION
+from service.wiring import DRAIN_SECONDS, Providers, new_rules, open_providers, open_worker
 
 _OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
 _TRACE_HEADERS = ("traceparent", "tracestate", "baggage", "sentry-trace")  # a page's tracing adds them to each request

@@ -20,7 +20,7 @@ import pytest
 import redis as redis_py
 import redis.asyncio
 
-from service import parts
+from service import wiring
 from service.app import create_app, open_redis
 from service.config.settings import Settings, isolated_settings
 from service.core.api_keys import Scope, new_api_key
@@ -63,7 +63,7 @@ def _brisk_servers():
 @pytest.fixture(autouse=True)
 def _brief_goodbye(monkeypatch):
     """Spare a service that ends without its Redis most of the 8 s in which it would wait for it."""
-    for module in ("app", "parts"):
+    for module in ("app", "wiring"):
         monkeypatch.setattr(f"service.{module}.DRAIN_SECONDS", 0.3)
 
 
@@ -224,7 +224,7 @@ async def create_key(settings, *scopes, name="test"):
 @pytest.fixture
 def no_pause_between_probes(monkeypatch):
     """Let each send be a probe while sending is halted: refused credentials are then met anew by each."""
-    monkeypatch.setattr(parts, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=0)))
+    monkeypatch.setattr(wiring, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=0)))
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from service.cli import app as cli
 from service.config.settings import Settings, load_settings, missing_secrets
 from service.diagnosis import examine
 from service.embedded.server import _binary
-from service.parts import DRAIN_SECONDS as WORKER_SECONDS
 from service.serving.server import GRACE_SECONDS
 from service.version import VERSION
+from service.wiring import DRAIN_SECONDS as WORKER_SECONDS
 from tests.absent import absent
 from tests.free_ports import comes_to_listen, free_port
 

@@ -23,12 +23,12 @@ from service.listening import listen
 from service.logs.dropped_lines import counting_dropped_lines
 from service.logs.event_log import open_event_log
 from service.logs.library_log import take_over_output
-from service.parts import open_providers, open_worker
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.serving.alone import serve_alone
 from service.serving.supervisor import Supervisor, new_settings
 from service.store.error_counts import counted_errors
 from service.store.ledgers import RedisStats
+from service.wiring import open_providers, open_worker
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]

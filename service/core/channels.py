@@ -1,7 +1,7 @@
 """Channels: how a message travels, and what each channel can do.
 
 A new channel is a member of `Channel`, a line in `CHANNELS`, and its sender at the composition root
-(`parts.open_providers`), which also makes its breaker.
+(`wiring.open_providers`), which also makes its breaker.
 """
 
 from collections.abc import Mapping

@@ -21,9 +21,9 @@ from service.core.retrying import Retries
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, Feedback, Send, Verdict, Verification, VerificationRequest
 from service.first_message.failures import StepFailed, issue_failure, why_no_callback, with_error_code
-from service.parts import Rules, new_rules, open_providers, open_worker
 from service.store.confirmations import open_confirmations
 from service.store.outbox import RedisOutbox
+from service.wiring import Rules, new_rules, open_providers, open_worker
 
 _PURPOSE = "check"
 _OWN_ADDRESS = "127.0.0.1"

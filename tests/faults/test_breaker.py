@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from service import parts
+from service import wiring
 from service.core.breaker import Breaker, BreakerPolicy
 from service.sandbox import FaultPlan
 
@@ -27,7 +27,7 @@ def events():
 async def failing(start, monkeypatch, events):
     """Start a service whose Twilio has failed five times in a row, behind every limit; the pause is half a second."""
     brisk = partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS))
-    monkeypatch.setattr(parts, "Breaker", brisk)
+    monkeypatch.setattr(wiring, "Breaker", brisk)
     running = await start(
         event_log=lambda event, /, **fields: events.append((event, fields)),
         otp_test_numbers=f"{TEST_NUMBER}:{CODE}",
@@ -134,7 +134,7 @@ async def test_a_halt_can_be_seen(failing, events):
 
 async def test_refused_credentials_can_be_seen(start, monkeypatch, events, redis):
     """A 401 is answered 502; then sends are refused for free, and log, /readyz and gauge say why until one is taken."""
-    monkeypatch.setattr(parts, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS)))
+    monkeypatch.setattr(wiring, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS)))
     running = await start(event_log=lambda event, /, **fields: events.append((event, fields)), **LIMITS)
     plan(running, "unauthorized")
     assert (await try_issue(running, NUMBERS[0]))[:2] == (502, "credentials_refused")
@@ -189,7 +189,7 @@ async def test_a_request_that_is_never_sent_is_no_probe(failing):
 
 async def test_a_stranger_with_a_limited_number_cannot_keep_sending_halted(start, monkeypatch, events):
     """Requests that the number's own limit refuses give the probe back: no flood of them prolongs a halt."""
-    monkeypatch.setattr(parts, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS)))
+    monkeypatch.setattr(wiring, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS)))
     running = await start(otp_limit_number="1/1h")
     plan(running, "500", count=5)
     for number in NUMBERS[:5]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from service import parts
+from service import wiring
 from service.app import open_redis
 from service.config.policies import new_keyring, record_policy, twilio_account
 from service.core.lost_messages import LookupPolicy, LostMessages
@@ -125,7 +125,7 @@ def hurry(admin):
 @pytest.fixture
 async def quick(start, monkeypatch):
     """Start a service whose worker looks many times a second; give it and what it logs."""
-    monkeypatch.setattr(parts, "lookup_policy", lambda _: LookupPolicy(poll_seconds=0.02, pause_seconds=0.02))
+    monkeypatch.setattr(wiring, "lookup_policy", lambda _: LookupPolicy(poll_seconds=0.02, pause_seconds=0.02))
     logged = []
     return await start(event_log=lambda event, /, **fields: logged.append((event, fields))), logged
 
@@ -276,7 +276,7 @@ async def test_where_twilio_forgets_nobody_looks(setting, start, redis, eventual
     """Without texts or numbers at Twilio there is nothing to know a message by: nothing that looks is running."""
     settings = (await start(**setting)).settings
     assert await eventually(lambda: redis.exists("otp:worker"))
-    assert parts.lookup_policy(settings) is None
+    assert wiring.lookup_policy(settings) is None
     running = [str(task.get_coro()) for task in asyncio.all_tasks()]
     assert [name for name in running if "OutboxWorker.run" in name]
     assert not [name for name in running if "LostMessages.run" in name]

@@ -1,4 +1,4 @@
-"""What the API and the commands share: the providers, the rules with their adapters, and the worker."""
+"""Wires the providers, the rules with their adapters, and the worker, for the API and for the commands."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
