@@ -86,7 +86,7 @@ def _choices(settings: Settings) -> list[Finding]:
         "OTP_LIMIT_FAILED_CHECKS is empty: a number gets new codes to guess until 100 checks in a row have failed.": (
             not settings.otp_limit_failed_checks
         ),
-        "OTP_TEST_NUMBERS is set: who knows one and its code is approved. List no number that can have an owner.": (
+        "OTP_TEST_NUMBERS is set: a number and its code suffice for an approval. List only fictional numbers.": (
             bool(settings.otp_test_numbers)
         ),
         "OTP_LIMIT_DAY is empty: nothing caps the daily bill.": not settings.otp_limit_day,

@@ -71,7 +71,7 @@ def _with_outbox(step: Callable[[RedisOutbox], Awaitable[None]]) -> None:
 
 
 def _name(entry: OutboxEntry) -> str:
-    told = read_confirmation(entry.particulars)
-    if told is None:
+    confirmation = read_confirmation(entry.particulars)
+    if confirmation is None:
         return f"{entry.key}\tillegible\t"  # as many columns as the others
-    return f"{entry.key}\t{told.verification_id}\tsend {told.send_number}"
+    return f"{entry.key}\t{confirmation.verification_id}\tsend {confirmation.send_number}"

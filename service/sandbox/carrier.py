@@ -1,9 +1,8 @@
-"""Carries each message from queued over sent to its end, and reports each step to its StatusCallback.
+"""Moves each message from queued through sent to its final status, and reports each step to its StatusCallback.
 
-Without a fault the reports come in order, each after the one before was answered; there is none for the initial
-status, as at Twilio, so `queued` is reported with a Messaging Service alone. A message's status moves on time even
-when its reports are late or lost. Faults of the endpoint `callbacks` change what is described in `faults`; each
-message takes at most one.
+Without a fault the reports come in order, each after the previous one was answered. As at Twilio, the initial status is
+not reported, so `queued` is reported only with a Messaging Service. The status changes on time even if reports are late
+or lost. `faults` describes the faults of the endpoint `callbacks`; each message takes at most one.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""Which faults are planned, for which calls, and in which order they are used up.
+"""The planned faults: for which requests, and in which order.
 
-A plan names one endpoint and one kind. With `count` it strikes the next `count` calls, without it every call until the
-plans are ended; plans for the same endpoint queue in the order they were made. What a fault does is the business of
-`endpoint` (HTTP) and `carrier` (callbacks).
+A plan names one endpoint and one kind. It applies to the next `count` requests, or without `count` to every request
+until the plans are ended; plans for the same endpoint queue in the order in which they were made. `twilio_endpoint`
+(HTTP) and `carrier` (callbacks) simulate the faults.
 
 HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: the two GETs, `calls`: accepted, no endpoint yet):
     429 (with Retry-After: `seconds`), 500, 503, unauthorized (401), forbidden (403), not_found (404), redirect (302 to
@@ -95,7 +95,7 @@ class Faults:
         return None
 
     def end(self) -> None:
-        """Forget all plans and wake whoever waits because of one."""
+        """Delete all plans, and end the waits that they have caused."""
         self._plans.clear()
         self._ended.set()
         self._ended = asyncio.Event()

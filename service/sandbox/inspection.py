@@ -50,7 +50,7 @@ class Inspection:
         self._traffic = traffic
 
     def routes(self) -> list[Route]:
-        """Return where each page lives."""
+        """Return the routes of the test interface."""
         return [
             Route("/_/messages", self.messages, methods=["GET"]),
             Route("/_/messages", self.forget, methods=["DELETE"]),

@@ -1,6 +1,6 @@
-"""What the sandbox remembers: messages, feedback posts, callback posts, and who wants to hear of changes.
+"""What the sandbox stores: messages, feedback posts, callback posts, and the subscribers to changes.
 
-Entries are frozen snapshots; a change replaces the entry and is told to the subscribers. Memory is bounded: the oldest
+Entries are frozen snapshots; a change replaces the entry and is sent to the subscribers. Memory is bounded: the oldest
 entries go first. Nothing here does I/O, so a test in the same process may read at any time.
 """
 
@@ -153,7 +153,7 @@ class Ledger:
 
     @contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[Change | None]]:
-        """Hear of every change from now on; None is the end. A reader that falls far behind loses changes."""
+        """Receive every change from now on; None is the end. A subscriber that reads too slowly loses changes."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(_BACKLOG)
         self._subscribers.add(queue)
         try:

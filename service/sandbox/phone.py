@@ -18,7 +18,7 @@ _POLICY = (
 
 
 def phone_routes() -> list[BaseRoute]:
-    """Return where the phone lives."""
+    """Return the routes of the phone."""
     return page_routes("/phone", Path(__file__).parent / "pages" / "phone.html", files="/pages")
 
 

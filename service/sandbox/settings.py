@@ -1,7 +1,7 @@
-"""What a sandbox needs to know when it is made: whose credentials it accepts and how fast its network is.
+"""The settings of a sandbox: the credentials that it accepts, and how fast its network is.
 
-The defaults are well-formed and worthless, so that a demo needs no account. They are no secrets: the sandbox holds
-nothing that is worth a key.
+The defaults are valid, so that a demo needs no account. They are not secret: the sandbox contains nothing that needs
+protection.
 """
 
 from dataclasses import dataclass, field

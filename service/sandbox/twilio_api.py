@@ -36,7 +36,7 @@ class TwilioApi:
         self._endpoint = endpoint
 
     def routes(self) -> list[Route]:
-        """Return where each endpoint lives."""
+        """Return the routes of the endpoints."""
         messages = f"/{API_VERSION}/Accounts/{{account_sid}}/Messages"
         return [
             Route(f"{messages}.json", self.create_message, methods=["POST"]),

@@ -1,7 +1,7 @@
-"""Stands before every Twilio endpoint: counts, plays the planned fault, checks credentials, adds headers.
+"""Wraps every Twilio endpoint: counts requests, simulates planned faults, checks credentials, adds headers.
 
-A fault strikes before the credentials are looked at, as a broken network would. `faults` says which kinds process the
-call.
+A fault comes before the credentials are checked, like a network failure. `faults` says after which faults the request
+is processed.
 """
 
 import asyncio

@@ -4,7 +4,7 @@
 // the service itself, and believes nothing that a browser says.
 //
 // Every answer may be lost on its way. What must not happen twice goes out with an Idempotency-Key and is repeated with
-// the same one; what the page knows stands in sessionStorage, because a phone may drop the tab while the message is read.
+// the same one; what the page knows is in sessionStorage, because a phone may drop the tab while the message is read.
 
 const PROBLEMS = {
   invalid_number: "That is not a phone number we can send to. Check it, the country code included.",
@@ -241,7 +241,7 @@ function end(form) {
 }
 
 function startAgain() {
-  running?.abort(); // whatever is under way concerns nobody any more
+  running?.abort(); // drop requests of the previous step
   running = null;
   end("number-form");
   tell("");
@@ -253,7 +253,7 @@ function tell(sentence) {
 }
 
 function announce(name, detail) {
-  document.dispatchEvent(new CustomEvent(name, { detail })); // for whoever watches; signing in needs nobody
+  document.dispatchEvent(new CustomEvent(name, { detail })); // for the view of the loop; signing in does not need it
 }
 
 /** Run one step, and no other meanwhile; what goes wrong is said beside its field. */

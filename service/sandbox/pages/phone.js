@@ -2,7 +2,7 @@
 // its status and, once Twilio was told that it arrived, a mark. The buttons plan faults.
 
 const INTERFACE = "_/";
-// Reserved for fiction by NANPA, Bundesnetzagentur and ACMA: nobody's phone rings.
+// Reserved for fiction by NANPA, Bundesnetzagentur and ACMA.
 const NUMBERS = ["+14155550123", "+14155550199", "+491713920001", "+61491570156"];
 const CODE = /\b\d{4,8}\b/;
 
@@ -32,7 +32,7 @@ function take(message, { isNew }) {
   }
 }
 
-/** Tell whether somebody is busy with the number that is shown: nothing is taken from under the keyboard. */
+/** Return whether the visitor is using the phone: then it must not switch to another number. */
 function isInUse() {
   return document.hasFocus() && (element("log").contains(document.activeElement) || document.activeElement === element("number"));
 }
@@ -133,7 +133,7 @@ async function catchUp() {
   showAll();
 }
 
-// A browser opens six connections to one host: a page that nobody looks at must not hold one.
+// A browser opens six connections per host, so a hidden page must not keep one.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     events.close();
@@ -168,7 +168,7 @@ async function endFaults() {
   await showPlanned();
 }
 
-/** Ask the test interface; null, with a word on the phone, when nobody answers. */
+/** Call the test interface. If it cannot be reached, say so on the phone and return null. */
 async function ask(path, request) {
   try {
     const answer = await fetch(INTERFACE + path, request);
