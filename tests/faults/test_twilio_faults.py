@@ -1,4 +1,7 @@
-"""Twilio at fault (F10): no fault makes two messages or loses a confirmation. Poisoned entries hold nobody up (F12)."""
+"""Twilio at fault (F10): no fault makes two messages or loses a confirmation; a failed one is retried (F12).
+
+Refused credentials and illegible entries are tried in `tests/journey/test_confirming.py`.
+"""
 
 import asyncio
 import subprocess
@@ -10,7 +13,6 @@ from service.sandbox import FaultPlan
 from tests.attacks.processes import environment_of
 
 NUMBER = "+14155550123"
-SID = "SM" + "0d" * 16
 
 
 def plan(running, endpoint, kind, **more):
@@ -89,44 +91,6 @@ async def test_no_fault_of_a_confirmation_loses_it(running, eventually, pending)
     assert await eventually(is_settled, seconds=15)
     assert running.confirmed() == {message.sid for message in running.sandbox.ledger.messages()}
     assert len(running.confirmed()) == len(faults)
-
-
-async def test_refused_credentials_stop_posting_and_fail_nothing(running, eventually, pending, redis):
-    """F10: 401 costs no try and no entry: posting halts, /readyz says so, verifying goes on."""
-    plan(running, "feedback", "unauthorized")
-    for number in range(5):
-        to = f"+1415555{number:04d}"
-        issued = await running.issue(to)
-        assert (await running.verify(issued["id"], *running.codes(to)))["verdict"] == "approved"
-
-    async def is_halted():
-        return (await running.call("GET", "/readyz"))[1]["confirming"].startswith("halted")
-
-    assert await eventually(is_halted)
-    assert len(pending()) == 5
-    assert redis.keys("otp:*:failed") == []
-    tries = [line.split(b"|")[0] for key in redis.scan_iter("otp:*:outbox:info") for line in redis.hvals(key)]
-    assert tries == [b"0"] * 5
-
-
-async def test_an_illegible_entry_fails_and_blocks_no_other(running, redis, eventually, pending):
-    """F12: illegible entries, and those unknown to Twilio, fail with a reason; the others are confirmed."""
-    poisons = {"not a sid": "0|1|ve_x|1|US|sms", SID: "???", SID[:-1] + "e": f"0|1|ve_{'0' * 32}|1|US|sms", "": ""}
-    for sid, info in poisons.items():
-        redis.hset("otp:{0}:outbox:info", sid, info)
-        redis.zadd("otp:{0}:outbox", {sid: 1})
-    redis.zadd("otp:{0}:outbox", {SID[:-1] + "f": 1})  # an entry without particulars
-    for key in ("otp:{0}:outbox", "otp:{0}:outbox:info"):
-        redis.expire(key, 600)
-    sids = set()
-    for number in range(20):
-        to = f"+1415555{number:04d}"
-        issued = await running.issue(to)
-        await running.verify(issued["id"], *running.codes(to))
-        sids.add(running.messages(to)[0].sid)
-    assert await eventually(lambda: running.confirmed() == sids)
-    assert await eventually(lambda: pending() == {})
-    assert (await running.call("GET", "/readyz"))[1]["outbox_failed"] == len(poisons) + 1
 
 
 async def test_a_failed_confirmation_is_retried_by_hand(running, redis, eventually, tmp_path):

@@ -14,7 +14,7 @@ EQUIVALENT = (
     ("check", "flag", r"\A, 'NX'$\n.*'ZADD'", "a send begins to wait for its SID once"),
     ("check", "true", r"\A\w+ ~= ''$\n.*string\.match", "no record has a field without a name"),
     ("check", "true", r"\A\w+\[FIELD\.status\] ~= \w+$", "writes the state that stands there"),
-    ("check", "left|boundary", r"\A(.*'approved' and )?\w+ > 0$", "forgets a streak that is not there"),
+    ("check", "left|boundary", r"\A(\w+ == 'approved' and )?\w+ > 0$", "forgets a streak that is not there"),
     ("check", "flag", r"'LT'$", "a number may be remembered for the hour of a confirmation that waits"),
     ("clock", "boundary|right|arithmetic", r"'TTL'", "renews a life more often than it must"),
     ("deliver|refuse", "true", r"\A\w+(\[\d\])? ~= ''$", "an empty error code is read as none"),

@@ -18,6 +18,7 @@ from service.core.verification_store import (
     WrittenSend,
 )
 from service.store import keys as redis_keys
+from tests.records import RawRecord
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, ROTATED, sid_of
 
 STRANGER = "SM" + "f" * 32
