@@ -41,12 +41,7 @@ EQUIVALENT = (
     ("look_up", "first", r"\ASEND\.sid \.\. ", "what waits for its SID has none"),
     ("looked_up|postpone", "right", r"\Anot \w+ or tonumber\(", "no due time is another due time"),
     ("postpone", "right", r"\A\w+ and ARGV", "an illegible entry is given up, not tried"),
-    (
-        "refuse",
-        "first",
-        r"\ASEND\.(error_code|channel|feedback) \.\. .*\n.*'HDEL'",
-        "a send that leaves no trace has none of these",
-    ),
+    ("refuse", "first", r"\ASEND\.(channel|feedback|error_code) \.\. .*\n.*'HDEL'", "a fresh send has none of these"),
     ("refuse", "flag", r"'LT'$", "no record lives for less than a minute"),
 )
 

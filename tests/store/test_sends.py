@@ -18,7 +18,6 @@ from service.core.verification_store import (
     WrittenSend,
 )
 from service.store import keys as redis_keys
-from tests.records import RawRecord
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, ROTATED, sid_of
 
 STRANGER = "SM" + "f" * 32
@@ -110,13 +109,13 @@ async def test_a_resend_adds_a_send_and_lengthens_the_life(stores):
 
 
 async def test_no_two_sends_carry_the_same_code(stores):
-    """A code that an earlier send carries is refused, also when it was written under an older key."""
+    """A code that an earlier send carries is refused, whether it was written under the newest key or an older one."""
     verification = await stores.sent("111111")
+    stores = stores.under(ROTATED)
     await stores.resend(verification, "222222")
-    for keyring in (stores.keyring, ROTATED):
-        for code in ("111111", "222222"):
-            with pytest.raises(SameCode):
-                await stores.under(keyring).resend(verification, code)
+    for code in ("111111", "222222"):
+        with pytest.raises(SameCode):
+            await stores.resend(verification, code)
     assert len((await stores.read(verification)).sends) == 2
 
 
