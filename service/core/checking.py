@@ -36,11 +36,11 @@ class Checking:
         caller: str = "",
         idempotency_key: str | None = None,
     ) -> CheckResult:
-        """Check one code.
+        """Decide one check.
 
         `to` and `purpose`, when given, must be those of the verification, or the verdict is
         `mismatch` and nothing is compared: an approval for one thing cannot be swapped for another.
-        With `owner`, a verification of anybody else is unknown, and its attempts stay.
+        With `owner`, a verification of another owner is unknown, and keeps its attempts.
         The same `idempotency_key` of the same `caller` within 60 s gets the same verdict and costs no attempt.
         Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.
         """

@@ -1,8 +1,8 @@
-"""Issuing: draw a code, store its digest, hand it to `sending`; the same for every next send.
+"""Issuing: draws a code, stores its digest and passes the code to `sending`; a resend does the same.
 
-The order is the promise: limits before a code exists, the record before the message. The number's
-own limits are checked inside the step that writes the record. An Idempotency-Key is claimed first
-and given back only when certainly nothing was sent.
+Limits are checked before a code exists, and the record is written before the message is sent. The step that writes the
+record checks the limits of the number. An Idempotency-Key is claimed first, and released only if certainly nothing was
+sent.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _DRAWS = 8  # of four digits, with four codes taken: eight draws all miss with p
 
 @dataclass(frozen=True, slots=True)
 class IssuePolicy:
-    """What the settings say of new verifications."""
+    """The settings of new verifications."""
 
     code_length: int
     ttl_seconds: int
@@ -97,46 +97,52 @@ class Issuing:
 
         Raises `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
-        to, policy = asked.number.e164, self._policy
-        client, key = self._limiter.client_tag(asked.client_ip), self._limiter.key_tag(asked.caller)
-        fixed, index = policy.secrets.fixed_for(to), self._keyring.number_index(to)
-        verification_id = new_id(index.partition)
+        key_tag = self._limiter.key_tag(asked.caller)
+        new, fixed = self._new(asked, key_tag)
         reservation = self._limiter.reservation(
-            to, asked.channel, asked.number.country, key_tag=key, client_tag=client, is_test=fixed is not None
+            new.to, new.channel, new.request.country, key_tag=key_tag, client_tag=new.client_tag, is_test=new.is_test
         )
-        abandoned_id, refusal = await self._begin(repeatable.key, verification_id, reservation.ask(), reservation)
+        abandoned_id, refusal = await self._begin(repeatable.key, new.id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, repeatable.key, reservation)
         async with self._undoing.on_failure(repeatable.key, reservation) as taken:
             if abandoned is not None:
-                if abandoned.status is Status.FAILED:  # certainly nothing was sent: the next repeat is fresh
+                if abandoned.status is Status.FAILED:  # certainly nothing was sent: the next repeat starts anew
                     raise ProviderUnavailable(abandoned, None)
                 await asyncio.gather(reservation.give_back(), self._keep(abandoned, repeatable))
                 return abandoned
-            verification_id = abandoned_id or verification_id  # died before its record: the key still names this id
             if refusal is not None:
                 raise refusal
-            code = fixed or ACTIONS[asked.request.action].draw(asked.request.code_length or policy.code_length)
-            digest = self._keyring.code_digests(verification_id, code)[0]
-            new = NewVerification(
-                id=verification_id,
-                to=to,
-                number_tag=index.tag,
-                request=asked.request._replace(
-                    code_length=len(code), ttl_seconds=asked.request.ttl_seconds or policy.ttl_seconds
-                ),
-                channel=asked.channel,
-                is_test=fixed is not None,
-                owner=asked.owner,
-                client_tag=client,
-                key_tag=key,
-            )
-            taken.send = WrittenSend(verification_id, index.tag, digest, after=0)
+            if abandoned_id is not None:  # the first request failed before it wrote the record of this id
+                new = new._replace(id=abandoned_id)
+            code = fixed or ACTIONS[new.request.action].draw(new.request.code_length)
+            digest = self._keyring.code_digests(new.id, code)[0]
+            taken.send = WrittenSend(new.id, new.number_tag, digest, after=0)
             try:
                 verification = await self._store.issue(new, digest)
-            except IdTaken:  # a repeat took this request for dead, and has issued
+            except IdTaken:  # a repeat took this request over, and has issued
                 await reservation.give_back()
-                return await self._store.read(verification_id)
-            return await self._send(verification, code, repeatable, is_test=fixed is not None)
+                return await self._store.read(new.id)
+            return await self._send(verification, code, repeatable, is_test=new.is_test)
+
+    def _new(self, asked: IssueRequest, key_tag: str) -> tuple[NewVerification, str | None]:
+        """Describe the new verification, by the settings where nothing was asked; give a test number's code too."""
+        to, request = asked.number.e164, asked.request
+        fixed, index = self._policy.secrets.fixed_for(to), self._keyring.number_index(to)
+        new = NewVerification(
+            id=new_id(index.partition),
+            to=to,
+            number_tag=index.tag,
+            request=request._replace(
+                code_length=len(fixed or "") or request.code_length or self._policy.code_length,
+                ttl_seconds=request.ttl_seconds or self._policy.ttl_seconds,
+            ),
+            channel=asked.channel,
+            is_test=fixed is not None,
+            owner=asked.owner,
+            client_tag=self._limiter.client_tag(asked.client_ip),
+            key_tag=key_tag,
+        )
+        return new, fixed
 
     async def resend(
         self, verification_id: str, repeatable: Repeatable, *, caller: str | None = None, owner: str | None = None
@@ -149,7 +155,7 @@ class Issuing:
         abandoned_id, verification = await self._begin(
             key, verification_id, self._store.read(verification_id, owner=owner)
         )
-        # A front end spends the budget of the key that issued: its own would be a way around it.
+        # A front end counts against the key that issued the verification: otherwise it could bypass that limit.
         key_tag = (None if caller else verification.key_tag) or self._limiter.key_tag(caller)
         fixed = self._policy.secrets.fixed_for(verification.to)
         reservation = self._limiter.reservation(
@@ -165,13 +171,13 @@ class Issuing:
                 await self._keep(verification, repeatable)
                 return verification
             if verification.status is not Status.PENDING:
-                raise NotPending(verification)  # before the limits: what sends nothing draws on nobody's budget
+                raise NotPending(verification)  # before the limits: it sends nothing, so it must not count
             refusal = await reservation.ask()
             if refusal is not None:
                 raise refusal
             try:
                 verification, code = await self._next_send(verification, fixed, key, taken)
-            except AlreadySent as already:  # a repeat took this request for dead, and has sent
+            except AlreadySent as already:  # a repeat took this request over, and has sent
                 await reservation.give_back()
                 return already.verification
             return await self._send(verification, code, repeatable, is_test=fixed is not None)
@@ -183,7 +189,7 @@ class Issuing:
         beside: Coroutine[Any, Any, T],
         reservation: Reservation | None = None,
     ) -> tuple[str | None, T]:
-        """Claim the key and do the other step in the same round trip; undo the one when the other fails."""
+        """Claim the key and run the other step in the same round trip; if one fails, undo the other."""
         if key is None:
             return None, await beside
         abandoned_id, result = await asyncio.gather(
@@ -194,7 +200,7 @@ class Issuing:
                 await reservation.give_back()
             raise abandoned_id
         if isinstance(result, BaseException):
-            # What an abandoned request has sent is not known yet: a key set free now would send a second message.
+            # The abandoned request may have sent a message: with the key released, a repeat would send a second one.
             is_unknown = abandoned_id is not None and isinstance(result, StoreUnavailable | SendingHalted)
             await (self._idempotency.withdraw if is_unknown else self._idempotency.release)(key)
             raise result
@@ -203,7 +209,7 @@ class Issuing:
     async def _abandoned(
         self, verification_id: str | None, key: IdempotencyKey | None, reservation: Reservation
     ) -> Verification | None:
-        """Find what a request that died unanswered has written; a store that fails leaves it to the next repeat."""
+        """Read what an unanswered request has written; if the store fails, the next repeat looks again."""
         if verification_id is None:
             return None
         try:
@@ -222,7 +228,7 @@ class Issuing:
         for _ in range(_DRAWS):
             code = fixed or ACTIONS[request.action].draw(request.code_length)
             digests = self._keyring.code_digests(verification.id, code)
-            if not is_test:  # its code is that of its other sends: it cannot be told from them
+            if not is_test:  # all sends of a test number share one code, which identifies none of them
                 taken.send = WrittenSend(verification.id, number_tag, digests[0], after=len(verification.sends))
             with suppress(SameCode):
                 return await self._store.resend(verification, digests, idempotency_tag=tag, is_test=is_test), code

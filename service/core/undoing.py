@@ -1,9 +1,9 @@
-"""Undoing: a request that fails gives back what it took: its limits, its send, its Idempotency-Key.
+"""Undoing: a request that fails gives back its limits, its send and its Idempotency-Key.
 
 Promises: a request that certainly sent nothing costs nothing. If Redis fails during the request, the caller gets 503,
 and the send and the key are given back in the background (`retrying`). The key is released only after the send is taken
-back: a repeat must not find a send that was never made. What another request has taken over stays as it is. If the
-process is killed nothing is given back, and what was taken expires with its lease, its window or its record.
+back, so that a repeat cannot find a send that was never made. What another request has taken over is left alone. If the
+process is killed, nothing is given back: it expires with its lease, its window or its record.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _LOOKS = 2  # a step whose answer did not come may still be carried out
 
 @dataclass(slots=True)
 class Taken:
-    """What a request has taken so far beside its key and its limits: a send that the store may have written."""
+    """The send of a request that the store may have written; its key and its limits are known anyway."""
 
     send: WrittenSend | None = None
 

@@ -1,10 +1,8 @@
-"""The words of the service: verification, send, check, verdict, confirmation, delivery.
+"""The values of the service: verification, send, verdict, feedback, delivery.
 
-Everything here is a value without behaviour beyond what its own fields say: an enum, or a named tuple
-(each check makes four, and nothing else immutable is made as fast). All instants are Redis time in
-milliseconds since the epoch (`…_ms`), all spans carry their unit. The steps that change these values
-live in `issuing`, `verifying`, `confirming` and `delivery`; the promises that need atomicity live in
-the store's scripts.
+Each is an enum or a named tuple: a check creates four, and no other immutable type is created as fast. Instants are
+Redis time in milliseconds since the epoch (`…_ms`); durations name their unit. `issuing`, `checking`, `confirming` and
+`delivery` change these values; steps that must be atomic are in the store's scripts.
 """
 
 import re
@@ -48,14 +46,14 @@ class Feedback(StrEnum):
     """What became of the confirmation of one send."""
 
     NONE = "none"
-    AWAITING_SID = "awaiting_sid"  # for the SID
+    AWAITING_SID = "awaiting_sid"
     PENDING = "pending"
     CONFIRMED = "confirmed"
     FAILED = "failed"
 
 
 class Delivery(StrEnum):
-    """What the provider says became of a message; `unknown` is ours: no answer, or none yet."""
+    """The provider's delivery status; `unknown` is ours: no answer, or none yet."""
 
     UNKNOWN = "unknown"
     QUEUED = "queued"
@@ -105,7 +103,7 @@ class Verification(NamedTuple):
     attempts: int
     resend_at_ms: int
     is_test: bool = False  # issued for a test number: its code is fixed, and nothing was sent
-    # What a resend is counted under; only issuing and reading tell it.
+    # Tags under which limits count a resend; only issuing and reading give them.
     number_tag: str | None = None
     client_tag: str | None = None  # of the person's address
     key_tag: str | None = None  # of the API key that issued the verification
@@ -122,16 +120,16 @@ class Verification(NamedTuple):
 
 
 class CheckResult(NamedTuple):
-    """The answer to one check."""
+    """The result of one check."""
 
     verdict: Verdict
     verification: Verification
-    replayed: bool = False  # the same Idempotency-Key within 60 s: nothing was checked anew
-    enqueued: bool = False  # a confirmation became due: the worker may start at once
+    replayed: bool = False  # the same Idempotency-Key within 60 s: nothing was checked again
+    enqueued: bool = False  # a confirmation became pending: the worker may start at once
 
     @property
     def valid(self) -> bool:
-        """Say whether this check approved the verification."""
+        """Whether this check approved the verification."""
         return self.verdict is Verdict.APPROVED
 
 

@@ -1,7 +1,6 @@
-"""What the rules need from whatever keeps verifications: the steps, what they take, and how they refuse.
+"""The Protocol of the store of verifications, with its values and errors. Its docstrings are the contract.
 
-The docstrings are the contract. `service.store.verifications` implements it, translates, and decides nothing. No error
-carries a number, a code or a credential.
+`service.store.verifications` implements it. No error contains a number, a code or a credential.
 """
 
 from collections.abc import Sequence
@@ -19,26 +18,26 @@ class NewVerification(NamedTuple):
     number_tag: str
     request: VerificationRequest
     channel: Channel = DEFAULT_CHANNEL
-    is_test: bool = False  # nothing is sent, so no confirmation is ever pending
+    is_test: bool = False  # nothing is sent, so nothing is ever confirmed
     owner: str | None = None  # only API keys of this owner find the verification
     client_tag: str | None = None
     key_tag: str | None = None
 
 
 class Check(NamedTuple):
-    """One answer by a person, already turned into digests (newest key first)."""
+    """One answer by a person, as digests (newest key first)."""
 
     verification_id: str
     digests: tuple[bytes, ...]
     to: str | None = None
     purpose: str | None = None
-    owner: str | None = None  # whose it must be, or it is unknown
-    idempotency_key: str | None = None  # already an HMAC
+    owner: str | None = None  # another owner's verification is unknown
+    idempotency_key: str | None = None  # as its HMAC
     fingerprint: str = "0"
 
 
 class WrittenSend(NamedTuple):
-    """A send that was written, or may have been, told by its code: it is the newest of those with this digest."""
+    """A send that was written, or may have been, identified by its code: the newest send with this digest."""
 
     verification_id: str
     number_tag: str
@@ -82,7 +81,7 @@ class VerificationStore(Protocol):
     """Keeps verifications. Every method is one atomic step; all raise `StoreUnavailable`.
 
     Methods that take an id raise `UnknownVerification` unless they say otherwise. With `owner` given, so does a
-    verification that is somebody else's: nothing of it is told, counted or changed.
+    verification of another owner: nothing of it is shown, counted or changed.
     """
 
     async def issue(self, new: NewVerification, digest: bytes) -> Verification:
@@ -137,7 +136,7 @@ class VerificationStore(Protocol):
         """
 
     async def check(self, check: Check) -> CheckResult:
-        """Check a check: count, compare, consume once, enqueue. Raises `OtherBody`."""
+        """Decide a check: count, compare, consume once, enqueue. Raises `OtherBody`."""
 
     async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """End a pending verification; one that has ended stays as it is."""

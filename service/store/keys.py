@@ -15,7 +15,7 @@ def verification(verification_id: str) -> str:
 
 
 def verification_prefix(partition: str) -> str:
-    """Name what the records of a partition begin with."""
+    """Name the prefix of the verifications of a partition."""
     return f"otp:{{{partition}}}:v:"
 
 
@@ -25,7 +25,7 @@ def number(partition: str, number_tag: str) -> str:
 
 
 def number_prefix(partition: str) -> str:
-    """Name what the numbers of a partition begin with."""
+    """Name the prefix of the numbers of a partition."""
     return f"otp:{{{partition}}}:to:"
 
 
@@ -45,13 +45,13 @@ def outbox_info(partition: str, kind: str = "") -> str:
 def awaiting_sid(partition: str) -> str:
     """Name the sends whose code was typed and whose SID is unknown, by when their records expire.
 
-    `check.lua` and `deliver.lua` make this name themselves: few checks and callbacks need it.
+    `check.lua` and `deliver.lua` build this name themselves: few checks and callbacks need it.
     """
     return f"{outbox(partition)}:awaiting_sid"
 
 
 def lookups(partition: str) -> str:
-    """Name the same sends, by when they are next looked for at Twilio; made by the same scripts."""
+    """Name the same sends, by when the provider is next asked for them; the same scripts write this name."""
     return f"{outbox(partition)}:lookups"
 
 
@@ -76,7 +76,7 @@ def worker(kind: str = "") -> str:
 
 
 def health(partition: str) -> str:
-    """Name what a look at the health of a partition writes, and takes away again."""
+    """Name the key that a health check of a partition writes and deletes."""
     return f"otp:{{{partition}}}:health"
 
 
@@ -86,7 +86,7 @@ def stats(partition: str) -> str:
 
 
 def limit(kind: str, tag: str) -> str:
-    """Name a limit that lives in a slot of its own."""
+    """Name a limit that is not bound to a number: it has its own slot."""
     return f"otp:limit:{kind}:{tag}"
 
 

@@ -11,11 +11,11 @@ from service.core.keyring import Keyring, SealBroken
 from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import Delivery, Feedback, Send, Status, Verification
 from service.core.verification_store import NewVerification
-from service.store.fields import FORMAT_VERSION, Fields
+from service.store.fields import COUNTED, FORMAT_VERSION, Fields
 
 _STEP_MS = 5000  # as in clock.lua: what was sent further in the future has expired
 _STATUSES = {word.encode(): word for word in Status}
-_UNTOLD: Sequence[Any] = (None, None, None)
+_NOT_COUNTED = (None,) * len(COUNTED)
 
 
 class Records:
@@ -24,6 +24,8 @@ class Records:
     def __init__(self, keyring: Keyring, fields: Fields) -> None:
         self._keyring = keyring
         self._fields = fields
+        first_of_sends = fields.state_places + fields.request_places
+        self._places = fields.state_places, first_of_sends, fields.send_places
 
     def new(self, new: NewVerification) -> list[Any]:
         """Write what a new record holds beside what the script adds, as field, value, field, value."""
@@ -68,13 +70,12 @@ class Records:
             to = self._keyring.unseal(verification_id, sealed).decode()
         except SealBroken as broken:
             raise StoreUnavailable(str(broken), UNREADABLE) from None
-        first_of_request = fields.state_places
-        first_of_sends = first_of_request + fields.request_places
+        first_of_request, first_of_sends, of_a_send = self._places
         request = fields.read_request(*rest[first_of_request:first_of_sends])
         sends = tuple(
             [
-                fields.read_send(number, *rest[place : place + fields.send_places])
-                for number, place in enumerate(range(first_of_sends, len(rest), fields.send_places), 1)
+                fields.read_send(number, *rest[place : place + of_a_send])
+                for number, place in enumerate(range(first_of_sends, len(rest), of_a_send), 1)
             ]
         )
         status, sent_at_ms = _STATUSES[state], sends[(newest or sends_made) - 1].sent_at_ms
@@ -86,6 +87,6 @@ class Records:
             (
                 *(verification_id, to, status, request, sends, expires_at_ms),
                 *fields.read_state(*rest[:first_of_request]),
-                *fields.read_counted(*(counted or _UNTOLD)),
+                *(fields.read_counted(*counted) if counted else _NOT_COUNTED),
             )
         )

@@ -5,6 +5,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from service.core.actions import Secrets
+from service.core.keyring import Keyring
+
+NUMBER, TEST_NUMBER = "+14155550123", "+14155550100"
 NUMBERS = [f"+1415555{n:04}" for n in range(2000, 2100)]
 
 
@@ -365,3 +369,18 @@ async def test_an_unknown_id_is_a_404_everywhere(running, verification_id):
         status, problem, _ = await running.call(method, path + step, body)
         assert (step, status, problem["code"]) == (step, 404, "unknown_verification")
     assert running.sandbox.ledger.messages() == []
+
+
+@pytest.mark.parametrize("to", [NUMBER, TEST_NUMBER], ids=["sent to", "test number"])
+async def test_what_a_number_is_filed_under_is_computed_once(start, monkeypatch, to):
+    """An issue computes the HMAC of its number once, a resend never; each asks once whether it is a test number."""
+    running = await start(otp_test_numbers=f"{TEST_NUMBER}:493027")
+    asked = []
+    for owner, name in ((Keyring, "number_index"), (Secrets, "fixed_for")):
+        original = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *of, n=name, f=original: (asked.append(n), f(*of))[1])
+    issued = await running.issue(to)
+    assert sorted(asked) == ["fixed_for", "number_index"]
+    asked.clear()
+    status, _, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
+    assert (status, asked) == (200, ["fixed_for"])
