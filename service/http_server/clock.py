@@ -39,8 +39,9 @@ class Clock:
         self._timer = loop.call_later(self._look_seconds, self._look)
 
     def stop(self) -> None:
-        """Stop the timer."""
+        """Stop the timer, and drop the references to the connection."""
         self._timer.cancel()
+        self._on_unread = self._on_idle = self._on_late = _do_nothing
 
     def request_begins(self) -> None:
         """Note the first byte of a request."""
@@ -76,3 +77,7 @@ class Clock:
         if self.idle_since is not None:
             ends.append(self.idle_since + self._idle_seconds)
         self._timer = self._loop.call_later(min([*ends, now + self._look_seconds]) - now, self._look)
+
+
+def _do_nothing() -> None:
+    """Take the place of a callback of a connection that is gone."""

@@ -60,13 +60,14 @@ class HttpProtocol(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock, and drop waiting bytes."""
+        """Stop the clock and drop all bytes. No reference cycle may remain: Python frees those late."""
         self._clock.stop()
         if self._connections is not None:
             self._connections.closed(self)
-        self._is_over = True
-        self._held = b""
+        self._is_over, self._held = True, b""
         super().connection_lost(exc)
+        self._requests.close()
+        self.cycle = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes, unless they must wait for the request in progress."""

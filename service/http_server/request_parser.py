@@ -74,6 +74,11 @@ class RequestParser:
         self._around = 0  # bytes since the last byte of a body
         self._tail = b""  # the last three bytes: they may begin an empty line
 
+    def close(self) -> None:
+        """Drop what was parsed, and the references to the connection. Nothing may be fed after this."""
+        del self._heads, self._parser, self._on_begin, self._pass_body
+        self._lines, self.head = [], None
+
     def feed(self, data: bytes, start: int) -> int:
         """Parse from `start` to the end of a head or of a request, at most; return the position after it.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 
 import pytest
 from starlette.applications import Starlette
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from service.http_server import HttpProtocol
 from service.http_server import clock as rules
 from service.http_server.request_parser import MOST_HEAD_BYTES
-from tests.http_server.conftest import serving
+from tests.http_server.conftest import Direct, Seen, over_asgi, serving
 
 KIBIBYTE = 1024
 TOO_MUCH = MOST_HEAD_BYTES + 8 * KIBIBYTE  # the read that holds the end of a body may hold some of it
@@ -370,3 +371,26 @@ async def test_a_connection_in_use_stays_open(port):
             await asyncio.sleep(IDLE_SECONDS * 0.6)
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert await answers(reader, 1) == [b"late"]
+
+
+@pytest.mark.parametrize("make", [Direct, over_asgi])
+@pytest.mark.parametrize("path", [b"", b"/"])
+async def test_a_closed_connection_leaves_no_reference_cycle(make, path, eventually):
+    """The bytes of a request that breaks off are freed with its connection, without the garbage collector."""
+    begun = (
+        b"POST / HTTP/1.1\r\nHost: x\r\n" + LINE * 20 + b"Content-Length: 9000\r\n\r\n" + b"a" * 8000
+        if path
+        else GET + LINE
+    )
+    async with serving(HttpProtocol, make(Seen())) as port:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                async with connection(port) as (_, writer):
+                    writer.write(begun)
+                    await asyncio.sleep(0.01)
+            is_freed = lambda: not [one for one in gc.get_objects() if isinstance(one, HttpProtocol)]  # noqa: E731
+            assert await eventually(is_freed)
+        finally:
+            gc.enable()
