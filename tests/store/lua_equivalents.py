@@ -9,7 +9,8 @@ import re
 EQUIVALENT = (
     (".*", "right", r"\A.*\bor DEFAULT\.channel$", "sms is the only channel so far"),
     (".*", "number", r"\A1$", "any number but 0 is taken for yes"),
-    ("hand|looked_up", "number", r"\A0$", "the answer is not used"),
+    ("looked_up", "number", r"\A0$", "the answer is not used"),
+    ("check|deliver|refuse", "first", r"\ASEND\.channel \.\. ", "sms is the only channel so far"),
     ("claim|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
     ("check", "flag", r"\A, 'NX'$\n.*'ZADD'", "a send begins to wait for its SID once"),
     ("check", "true", r"\A\w+ ~= ''$\n.*string\.match", "no record has a field without a name"),

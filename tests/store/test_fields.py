@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from service.api.v1 import schemas
-from service.core.channels import CHANNELS, Capabilities
+from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Capabilities
 from service.core.phone import PhoneNumber
 from service.core.store_health import StoreCause, StoreUnavailable
-from service.core.verification import Delivery, Feedback, Status, Verdict, VerificationRequest
+from service.core.verification import Delivery, Feedback, Verdict, VerificationRequest
 from service.core.verification_store import WrittenSend
 from service.store import fields
 from service.store.fields import FIELDS, FORMAT_VERSION, RECORD, REQUEST, SEND, Field, Fields
@@ -153,12 +153,17 @@ async def test_a_channel_belongs_to_a_send(stores, monkeypatch):
     stores = widened(stores, sends=(channel, *SEND[1:]))
     one = await stores.issue("111111", channel=pigeon)
     await stores.deliver(one)
-    two = await stores.resend(one, "222222")
-    assert [send.channel for send in two.sends] == [pigeon, pigeon]
-    assert (two.channel, (await stores.read(two)).channel) == (pigeon, pigeon)
+    by_sms = one._replace(sends=(one.sends[0]._replace(channel=DEFAULT_CHANNEL),))
+    two = await stores.resend(by_sms, "222222")
+    assert [send.channel for send in two.sends] == [pigeon, DEFAULT_CHANNEL]
+    assert (two.channel, (await stores.read(two)).channel) == (DEFAULT_CHANNEL, DEFAULT_CHANNEL)
+    three = await stores.resend(one, "333333")
+    await stores.verifications.refuse(three, 3, error_code=None, passing=True)
     assert await stores.verdict(two, "111111") is Verdict.APPROVED
-    assert (await stores.read(two)).status is Status.APPROVED
     assert await stores.feedback(two) == [Feedback.NONE, Feedback.NONE]
     assert await stores.pending() == []
     counted = {name for key in stores.admin.scan_iter("*:stats") for name in stores.admin.hgetall(key)}
-    assert {b"issued:US:pigeon", b"accepted:US:pigeon", b"resent:US:pigeon", b"approved:US:pigeon"} <= counted
+    by_pigeon = {name.partition(b":")[0] for name in counted if name.endswith(b":pigeon")}
+    assert (by_pigeon, b"resent:US:sms" in counted) == (
+        {b"issued", b"accepted", b"queued", b"resent", b"refused", b"approved"}, True,
+    )  # fmt: skip

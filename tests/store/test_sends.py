@@ -227,6 +227,15 @@ async def test_the_reason_of_a_failed_delivery_is_kept(stores):
     ]
 
 
+async def test_the_status_of_a_send_is_its_own(stores):
+    """What the provider says of one send changes no other, and no other's stage holds it back."""
+    verification = await stores.sent("111111")
+    await stores.deliver(verification, 1, status=Delivery.DELIVERED)
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2, status=Delivery.QUEUED)
+    assert [send.status for send in (await stores.read(verification)).sends] == [Delivery.DELIVERED, Delivery.QUEUED]
+
+
 async def test_the_sender_of_the_latest_stage_is_kept(stores):
     """The sender is that of the highest stage, in whatever order the callbacks come; the first one known stays."""
     verification = await stores.sent("111111")

@@ -3,11 +3,11 @@
 
 const element = (id) => document.getElementById(id);
 const LABELS = {
-  rf: "reference of the caller", st: "state", at: "attempts counted", n: "sends so far", cr: "created (ms)", rs: "next send allowed (ms)",
-  to: "number, sealed", tg: "number, keyed hash", pu: "purpose", co: "country", ln: "code length", tl: "life of a code (s)",
+  rf: "reference of the caller", st: "state", at: "attempts counted", n: "sends so far", rs: "next send allowed (ms)",
+  v: "format of the record", to: "number, encrypted", tg: "number, keyed hash", pu: "purpose", co: "country", ln: "code length", tl: "life of a code (s)",
   ip: "client address, keyed hash",
 };
-const SEND_LABELS = { c: "code, HMAC → send", s: "SID of send", t: "sent at (ms), send", d: "delivery of send", x: "error of send", f: "feedback of send", k: "asked by, send" };
+const SEND_LABELS = { c: "code, HMAC → send", s: "SID of send", t: "sent at (ms), send", d: "delivery of send", x: "error of send", f: "feedback of send", k: "asked by, send", ch: "channel of send" };
 const REFUSALS = { wrong_code: "refused: wrong code", expired: "refused: too late, and still confirmed", locked: "refused: locked" };
 
 let followed = null; // the verification that the page is about
