@@ -165,6 +165,7 @@ def _endpoints(
         DeliveryReports(rules.store, wake=wake, event_log=event_log),
         TwilioSignature(*signing_secrets(settings)),
         public_url=settings.otp_public_url,
+        event_log=event_log,
     )
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
     operations = _operations(scripts, rules.breakers, waiting, errors, connections)

@@ -45,6 +45,7 @@ _LEVEL_OF = {
     "send_unknown": "warning",
     "send_postponed": "warning",
     "test_numbers_set": "warning",
+    "callback_refused": "warning",
     "connections_at_limit": "warning",
     "few_descriptors": "warning",
     "process_lost": "warning",

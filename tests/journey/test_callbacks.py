@@ -5,7 +5,11 @@ import asyncio
 import pytest
 from twilio.request_validator import RequestValidator
 
+from service.api.twilio.status_callbacks import StatusCallbackEndpoint
+from service.http.problems import HttpProblem
+from service.http.request import unknown_request
 from service.http_server import HttpProtocol
+from service.providers.twilio.signature import TwilioSignature
 
 STRANGER = "SM" + "0f" * 16
 
@@ -281,6 +285,42 @@ async def test_a_shared_key_that_is_not_set_is_named_in_the_log(start, eventuall
     assert await eventually(lambda: [post.result for post in running.sandbox.ledger.callbacks()] == [403, 403])
     reasons = {fields["reason"] for fields in events if fields.get("problem") == "bad_signature"}
     assert reasons == {reason}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent", "reason"),
+    [
+        ({}, {"token": "another-token"}, "wrong signature: check TWILIO_AUTH_TOKEN and OTP_PUBLIC_URL"),
+        ({}, {"signed_url": "https://x.example/"}, "wrong signature: check TWILIO_AUTH_TOKEN and OTP_PUBLIC_URL"),
+        ({}, {"headers": {"X-Twilio-Signature": ""}}, "without the header X-Twilio-Signature"),
+        ({"otp_public_url": None}, {}, "OTP_PUBLIC_URL is not set"),
+    ],
+)
+async def test_refused_callbacks_are_one_warning_and_each_has_its_reason(start, call_back, settings, sent, reason):
+    """The request line of each refused callback has the reason, and one warning a minute has it too."""
+    events = []
+    running = await start(event_log=lambda event, /, **fields: events.append((event, fields)), **settings)
+    for _ in range(3):
+        assert await call_back(running, path_of("x"), form(STRANGER, "sent"), **sent) == 403
+    refused = [fields["reason"] for event, fields in events if event == "request" and fields["status"] == 403]
+    assert refused == [reason] * 3
+    assert [fields for event, fields in events if event == "callback_refused"] == [{"reason": reason}]
+
+
+async def test_refused_callbacks_are_a_warning_again_after_a_minute():
+    """While callbacks are refused, the warning comes once a minute."""
+    events, now = [], [0.0]
+    endpoint = StatusCallbackEndpoint(
+        None,
+        TwilioSignature(["token"]),
+        public_url="https://x.example",
+        event_log=lambda event, /, **_: events.append((event, now[0])),
+        clock=lambda: now[0],
+    )
+    for now[0] in (0.0, 59.0, 60.0, 61.0, 125.0):
+        with pytest.raises(HttpProblem):
+            await endpoint.status(unknown_request(), "x", "1", b"a=b")
+    assert events == [("callback_refused", 0.0), ("callback_refused", 60.0), ("callback_refused", 125.0)]
 
 
 async def test_beside_shared_keys_the_auth_token_signs_as_before(start, fault, call_back):

@@ -2,11 +2,15 @@
 
 The signature is checked over the configured public URL, never over a Host or forwarded header. The response to a
 genuine callback is 204 even if it brings nothing new, so that Twilio does not repeat it; every other one is refused
-with 403 and changes nothing. Blank fields are part of what is signed, so they are kept.
+with 403 and changes nothing in Redis. Blank fields are part of what is signed, so they are kept.
+
+A wrong setting makes every callback a refused one. The log has the reason of each, and one warning a minute. Refusals
+are not counted in Redis, since anyone can send a forged callback.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Protocol
 from urllib.parse import parse_qs
 
@@ -16,6 +20,7 @@ from starlette.routing import BaseRoute
 
 from service.api.v1.fields import VerificationId
 from service.core.delivery import DeliveryReports
+from service.core.event_log import EventLog
 from service.core.verification import is_id
 from service.http.problems import HttpProblem
 from service.http.request import Request
@@ -26,6 +31,7 @@ from service.providers.twilio.statuses import delivery_of, error_code_of, is_mes
 
 _MAX_BODY_BYTES = 16_384
 _MOST_FIELDS = 200
+_QUIET_SECONDS = 60.0  # between two warnings that callbacks are refused
 _SEND_NUMBER = re.compile(r"[1-9][0-9]?")
 
 SendNumber = Annotated[
@@ -58,10 +64,21 @@ class DeliveryStatusForm(BaseModel):
 class StatusCallbackEndpoint:
     """Receives Twilio's callbacks. Without `public_url` none is genuine."""
 
-    def __init__(self, reports: DeliveryReports, signature: CallbackSignature, *, public_url: str | None) -> None:
+    def __init__(
+        self,
+        reports: DeliveryReports,
+        signature: CallbackSignature,
+        *,
+        public_url: str | None,
+        event_log: EventLog,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._reports = reports
         self._signature = signature
         self._public_url = public_url
+        self._event_log = event_log
+        self._clock = clock
+        self._quiet_until = 0.0
 
     def routes(self) -> list[BaseRoute]:
         """List the routes with what the OpenAPI page says of them."""
@@ -108,21 +125,31 @@ class StatusCallbackEndpoint:
         try:
             fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
         except ValueError:
-            raise HttpProblem("bad_signature") from None
+            raise self._refusal("the body is not a form") from None
+        if self._public_url is None:
+            raise self._refusal("OTP_PUBLIC_URL is not set")
         signature = request.header(b"x-twilio-signature")
-        if self._public_url is None or not signature:
-            raise HttpProblem("bad_signature")
+        if not signature:
+            raise self._refusal("without the header X-Twilio-Signature")
         url = self._public_url + request.raw_path.decode("latin-1")
         if request.query:
             url += "?" + request.query.decode("latin-1")
         settings = request.header(b"x-twilio-webhooks-signature-settings") or ""
         if not self._signature.is_genuine(url, fields, signature, settings):
-            raise HttpProblem("bad_signature", reason=self._fix if settings else None)
+            raise self._refusal(self._wrong_signature(with_shared_key=bool(settings)))
         return fields
 
-    @property
-    def _fix(self) -> str:
-        """For the log: why a SharedKey's signature is refused. An account may begin to use SharedKeys at any time."""
+    def _refusal(self, reason: str) -> HttpProblem:
+        """Make the problem, with its reason for the log; write a warning too if the last one is a minute old."""
+        if self._clock() >= self._quiet_until:
+            self._quiet_until = self._clock() + _QUIET_SECONDS
+            self._event_log("callback_refused", reason=reason)
+        return HttpProblem("bad_signature", reason=reason)
+
+    def _wrong_signature(self, *, with_shared_key: bool) -> str:
+        """Say which setting to check. An account may begin to use SharedKeys at any time."""
+        if not with_shared_key:
+            return "wrong signature: check TWILIO_AUTH_TOKEN and OTP_PUBLIC_URL"
         if self._signature.has_shared_keys:
             return "signed with a SharedKey that TWILIO_WEBHOOK_KEYS does not hold"
         return "signed with a SharedKey: set TWILIO_WEBHOOK_KEYS"
