@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 import service
 from service.cli import app as cli
 from service.config.settings import load_settings, missing_secrets, missing_to_serve
+from service.core.api_keys import Scope
+from service.core.verification import Delivery, Feedback, Status, Verdict
 from tests.documents import PAGES, README, ROOT, anchors, blocks, name_of
 
 IN_CODE = re.compile(r"`([^`\n]+)`")
@@ -91,6 +93,41 @@ def test_a_command_that_does_not_exist_would_be_noticed():
 def test_commands_can_be_pasted_into_any_shell(page):
     """No command has a comment: zsh, which is the shell of macOS, takes a comment that is typed for arguments."""
     assert [line for block in blocks(page, "sh") for line in block.splitlines() if re.search(r"(^|\s)#", line)] == []
+
+
+# Where a page lists the values of an enum: in a table under this heading, or in this row of the glossary.
+LISTED = (
+    (ROOT / "docs" / "message-feedback.md", r"^\| `feedback` \| .*\n\|[-|]+\|\n((?:\|.*\n)+)", Feedback),
+    (README, r"^\| verdict \| .*\n\|[-|]+\|\n((?:\|.*\n)+)", Verdict),
+    (ROOT / "docs" / "architecture.md", r"^\| feedback \|(.*\|)$", Feedback),
+    (ROOT / "docs" / "architecture.md", r"^\| verdict \|(.*\|)$", Verdict),
+    (ROOT / "docs" / "architecture.md", r"^\| delivery status \|(.*\|)$", Delivery),
+    (ROOT / "docs" / "architecture.md", r"^\| status \|(.*\|)$", Status),
+)
+
+
+@pytest.mark.parametrize(("page", "place", "values"), LISTED, ids=lambda part: getattr(part, "__name__", ""))
+def test_every_value_that_a_page_lists_is_one_of_the_api(page, place, values):
+    """A list of feedback, verdicts, statuses or delivery statuses names each value of the API, and no other."""
+    [listed] = re.findall(place, page.read_text("utf-8"), re.MULTILINE)
+    # In a table, the values are in the first column; in a row of the glossary, they are all that is in backticks.
+    columns = re.findall(r"^\|([^|]*)\|", listed, re.MULTILINE) or [listed]
+    assert sorted(IN_CODE.findall(" ".join(columns))) == sorted(values)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_retry_of_confirmations_names_what_to_retry(page):
+    """`outbox retry` alone is refused, so each mention has a SID or --all."""
+    mentions = re.findall(r"outbox retry\b(.*?)`", page.read_text("utf-8"))
+    assert [rest for rest in mentions if not re.fullmatch(r" (--all|SM…)", rest)] == []
+
+
+def test_the_scopes_are_listed():
+    """The page of the commands explains each scope of an API key."""
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    listed = re.search(r"^\| scope \| .*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert listed is not None
+    assert sorted(re.findall(r"^\| `(\w+)`", listed[1], re.MULTILINE)) == sorted(Scope)
 
 
 def test_the_path_by_hand_works_as_printed(tmp_path, monkeypatch):

@@ -13,13 +13,17 @@ from service.config.settings import load_settings
 from service.core.api_keys import API_KEY_PREFIX, Scope, new_api_key, read_api_keys
 from service.store.ledgers import RedisApiKeys
 
+_SCOPES = (
+    "What the key may do: `verifications` (the default), or `operate` to read /metrics. No endpoint uses `reports` yet. "
+    "Repeat for several scopes."
+)
 commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 
 
 @commands.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="Who will use the key. The log shows this name instead of the key.")],
-    scope: Annotated[list[Scope] | None, typer.Option(help="What the key may do. Repeat for several scopes.")] = None,
+    scope: Annotated[list[Scope] | None, typer.Option(help=_SCOPES)] = None,
     owner: Annotated[
         str | None, typer.Option(help="Name of the key that it replaces: both act on the same verifications.")
     ] = None,

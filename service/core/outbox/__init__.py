@@ -22,6 +22,9 @@ Promises:
 - A second entry with the same key is not written. A poisoned entry, a failing handler or a Redis that is away stops no
   worker, and no other entry.
 
+A worker must run at least once in 25 hours: the store keeps a queue that long after a worker last looked at it or
+something was written to it. After that, pending entries are lost.
+
 The entry itself is written by the script that changes the state which it reports, in the same step.
 """
 
