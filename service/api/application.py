@@ -28,7 +28,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
     app = FastAPI(
         title="otp-service",
         version=version,
-        summary="Sends one-time codes, decides what people type, and tells Twilio which messages arrived.",
+        summary="Sends one-time codes, checks what people type, and tells Twilio which messages arrived.",
         description=flow(),
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/", "description": "The service that serves this document"}],

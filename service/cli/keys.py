@@ -14,7 +14,7 @@ from service.core.api_keys import API_KEY_PREFIX, Scope, new_api_key, read_api_k
 from service.store.ledgers import RedisApiKeys
 
 _SCOPES = (
-    "What the key may do: `verifications` (the default), or `operate` to read /metrics. No endpoint uses `reports` yet. "
+    "What the key may do: `verifications` (the default), or `operate` to read /metrics. Nothing uses `reports` yet. "
     "Repeat for several scopes."
 )
 commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")

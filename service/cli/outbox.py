@@ -54,7 +54,7 @@ def retry_failed(
     async def retry(outbox: RedisOutbox) -> None:
         chosen = [failed.entry async for failed in outbox.failed() if everything or failed.entry.key in (sid or [])]
         retried = [entry.key for entry in chosen if await outbox.retry(entry)]
-        typer.echo(f"{len(retried)} pending again.", err=True)
+        typer.echo(f"{len(retried)} confirmation{'' if len(retried) == 1 else 's'} enqueued.", err=True)
         missing = set(sid or []) - set(retried)
         if missing:
             refuse(f"not among the failed confirmations: {', '.join(sorted(missing))}")

@@ -39,7 +39,7 @@ class Checking:
         """Decide one check.
 
         `to` and `purpose`, when given, must be those of the verification, or the verdict is
-        `mismatch` and nothing is compared: an approval for one thing cannot be swapped for another.
+        `mismatch` and nothing is compared: an approval cannot be reused for something else.
         With `owner`, a verification of another owner is unknown, and keeps its attempts.
         The same `idempotency_key` of the same `caller` within 60 s gets the same verdict and costs no attempt.
         Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.

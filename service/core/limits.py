@@ -91,7 +91,7 @@ def parse_limits(text: str) -> Limits:
     for part in (piece.strip() for piece in text.split(",") if text.strip()):
         match = _LIMIT.fullmatch(part)
         if match is None:
-            raise ValueError("a part of it is not a limit; write such as 5/10m (units s, m, h, d)")
+            raise ValueError("a part of it is not a limit; write it like 5/10m (units s, m, h, d)")
         window = (int(match[1]), int(match[2]) * _UNIT_MS[match[3]])
         if any(window[1] == length for _, length in windows):
             raise ValueError("it names a window twice; write one limit for each window")

@@ -43,7 +43,7 @@ class Verdict(StrEnum):
 
 
 class Feedback(StrEnum):
-    """What became of the confirmation of one send."""
+    """State of a send's confirmation."""
 
     NONE = "none"
     AWAITING_SID = "awaiting_sid"

@@ -62,20 +62,18 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     "not_found": Kind(
         404,
-        "There is nothing here",
+        "Not found",
         None,
         "Check the path against the API documentation. Paths are exact: no slash at the end, no capitals.",
     ),
     "unknown_verification": Kind(
         404,
-        "No such verification, or it has been forgotten",
+        "No such verification, or it has expired",
         "This verification is over. Start again.",
         "Check the id, and that the API key belongs to the owner that issued the verification. Records are kept for "
         "about an hour after the last code expires.",
     ),
-    "method_not_allowed": Kind(
-        405, "This address does not take this method", None, "Use a method that the header `Allow` names."
-    ),
+    "method_not_allowed": Kind(405, "Method not allowed", None, "Use a method that the header `Allow` names."),
     "request_timeout": Kind(
         408,
         "The request did not arrive in time",
@@ -105,7 +103,7 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     "unsupported_media_type": Kind(
         415,
-        "The body is of a type that is not taken here",
+        "Unsupported Content-Type",
         None,
         "Set the header `Content-Type` to the media type that `detail` names.",
     ),
@@ -184,13 +182,13 @@ CATALOGUE: Mapping[str, Kind] = {
     Refusal.SENDER_MISCONFIGURED: Kind(
         502,
         "The sender is not set up for this message",
-        "No codes can be sent until the operator of this service has fixed its sender.",
+        "Codes cannot be sent: the service's sender is misconfigured.",
         "Check `TWILIO_FROM` or `TWILIO_MESSAGING_SERVICE_SID`; the log has Twilio's error code.",
     ),
     Refusal.CREDENTIALS_REFUSED: Kind(
         502,
         "Twilio refuses the service's credentials",
-        "No codes can be sent until the operator of this service has renewed its credentials.",
+        "Codes cannot be sent: the service's credentials are refused.",
         "Check the account SID and its credentials with `otp-service check`.",
     ),
     "store_unavailable": Kind(
@@ -207,7 +205,7 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     "overloaded": Kind(
         503,
-        "Too many requests are under way",
+        "Too many requests in progress",
         "We cannot do this right now. Try again in a moment.",
         "Repeat the request after `retry_after`. If this occurs often, add workers or raise `OTP_MAX_IN_FLIGHT`.",
     ),

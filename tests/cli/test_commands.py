@@ -310,9 +310,10 @@ async def test_a_failed_confirmation_can_be_retried(start, cli, valkey, redis, e
     service.sandbox.faults.end()
     stranger = "SM" + "0" * 32
     status, _, err = await asyncio.to_thread(cli, "outbox", "retry", message.sid, stranger, REDIS_URL=valkey)
-    assert (status, err) == (2, f"1 pending again.\nnot among the failed confirmations: {stranger}\n")
+    assert (status, err) == (2, f"1 confirmation enqueued.\nnot among the failed confirmations: {stranger}\n")
     assert await eventually(service.confirmed) == {message.sid}
-    assert await asyncio.to_thread(cli, "outbox", "retry", "--all", REDIS_URL=valkey) == (0, "", "0 pending again.\n")
+    retried = await asyncio.to_thread(cli, "outbox", "retry", "--all", REDIS_URL=valkey)
+    assert retried == (0, "", "0 confirmations enqueued.\n")
 
 
 def test_a_retry_needs_sids_or_all(cli, store):

@@ -104,7 +104,7 @@ def test_a_policy_is_true() -> None:
 )
 def test_what_is_no_policy_is_refused(text: str) -> None:
     """A slip of the pen, a zero, a foreign digit or a second meaning stops the start with a sentence."""
-    with pytest.raises(ValueError, match="is not a limit; write such as 5/10m"):
+    with pytest.raises(ValueError, match="is not a limit; write it like 5/10m"):
         parse_limits(text)
 
 

@@ -113,6 +113,6 @@ async def test_a_failed_confirmation_is_retried_by_hand(running, redis, eventual
         capture_output=True,
         text=True,
     )
-    assert "1 pending again" in replayed.stderr
+    assert "1 confirmation enqueued" in replayed.stderr
     assert await eventually(lambda: feedback_is("confirmed"))
     assert running.confirmed() == {message.sid}

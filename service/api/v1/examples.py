@@ -108,12 +108,12 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
     return {
         "issueVerification": {
             "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
-            "full": Example("Every request, for a web page", web),
+            "full": Example("All fields, for a web page", web),
             "android": Example("For an app that reads the message itself", app),
         },
         "verifyCode": {
             "code": Example("What the person typed", _sent(CheckBody, code="123456")),
-            "bound": Example("With what it must be for", bound),
+            "bound": Example("Bound to a number and purpose", bound),
         },
         "receiveDeliveryStatus": {
             "delivered": Example("Delivered", told),

@@ -55,7 +55,7 @@ _ONE_LAST_LINE: dict[str, Any] = {  # the rule of `_one_last_line` for the docum
 
 
 class IssueBody(_Body):
-    """Whom to send a code, and how."""
+    """Who gets a code, and how."""
 
     model_config = ConfigDict(json_schema_extra=_ONE_LAST_LINE)
 

@@ -222,7 +222,7 @@ async function resend() {
 async function signIn() {
   const session = await call("/demo/session", { body: { id: login.verification.id }, key: newKey() });
   end("signed-in");
-  tell(`As ${session.as}: your back end has asked the service itself.`);
+  tell(`Signed in as ${session.as}. Your back end confirmed it with the service.`);
   element("signed-in").focus();
 }
 
