@@ -4,7 +4,10 @@ import asyncio
 import uuid
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from service.http.problem_catalogue import CATALOGUE
 from tests.documents import README, ROOT, blocks, curl_calls, read_curl
 
 API = ROOT / "docs" / "api.md"
@@ -57,7 +60,7 @@ async def test_the_curl_calls_of_the_readme_send_a_code_and_show_it(start):
 
 async def test_the_example_of_a_back_end_signs_in_whom_the_service_has_proven(start, monkeypatch):
     """The README's Python, run as it is: begun, typed, proven; nothing else is, and a refusal raises its code."""
-    running = await start()
+    running = await start(otp_limit_number="1/1h")
     monkeypatch.setenv("OTP_URL", running.url)
     monkeypatch.setenv("OTP_KEY", running.key)
     [example] = blocks(README, "python")
@@ -71,5 +74,30 @@ async def test_the_example_of_a_back_end_signs_in_whom_the_service_has_proven(st
     assert await asyncio.to_thread(names["is_proven"], login["id"], NUMBER)
     assert not await asyncio.to_thread(names["is_proven"], login["id"], "+14155550124")
     assert not await asyncio.to_thread(names["is_proven"], "ve_" + 32 * "0", NUMBER)
-    with pytest.raises(ValueError, match="invalid_number"):
+    with pytest.raises(names["NotSent"], match="invalid_number") as refused:
         await asyncio.to_thread(names["begin"], "+1415", "192.0.2.7", "another")
+    assert refused.value.detail.startswith("Write the number with a plus sign")
+    assert refused.value.retry_after is None
+    with pytest.raises(names["NotSent"], match="rate_limited") as refused:
+        await asyncio.to_thread(names["begin"], NUMBER, "192.0.2.7", "a-third")
+    assert refused.value.detail == CATALOGUE["rate_limited"].detail
+    assert refused.value.retry_after > 0
+
+
+async def test_the_example_of_a_back_end_survives_the_error_page_of_a_proxy(monkeypatch):
+    """A proxy that cannot reach the service responds with HTML: no code was sent, and nobody is proven."""
+
+    async def unreachable(_request):
+        return web.Response(status=502, text="<h1>502 Bad Gateway</h1>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", unreachable)
+    async with TestServer(app) as proxy:
+        monkeypatch.setenv("OTP_URL", str(proxy.make_url("")).rstrip("/"))
+        monkeypatch.setenv("OTP_KEY", "otp_sk_x")
+        names = {}
+        exec(compile(blocks(README, "python")[0], "README.md", "exec"), names)  # noqa: S102 - the README is ours
+        with pytest.raises(names["NotSent"]) as refused:
+            await asyncio.to_thread(names["begin"], NUMBER, "192.0.2.7", "one-key")
+        assert "Try again" in refused.value.detail
+        assert not await asyncio.to_thread(names["is_proven"], "ve_" + 32 * "0", NUMBER)
