@@ -2,7 +2,8 @@
 
 Values are not expanded: `${NAME}` stays as it is, since a secret may contain it.
 
-A file that cannot be read, or is not UTF-8 (some editors save UTF-16), stops the start with one sentence. An unknown
+A file that cannot be read, or is not UTF-8 (some editors save UTF-16), stops the start with one sentence. So does a
+line that is not NAME=VALUE: if it were ignored, a default would replace what the operator wrote. An unknown
 name does not, because other programs have settings too; `check` warns of names that look like ours.
 """
 
@@ -13,13 +14,14 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 
 from service.config import secret_files
 
 ENV_FILE = Path(".env")
 ENV_ENCODING = "utf-8-sig"  # UTF-8, with or without a byte order mark
 _OURS = re.compile(r"(OTP|TWILIO)_\w+")
+_NAME = re.compile(r"\s*(?:export\s+)?'?(\w+)")
 # Kubernetes sets the addresses of services in each pod: OTP_SERVICE_HOST for a service named otp.
 _KUBERNETES = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?")
 
@@ -28,13 +30,40 @@ class EnvFileRefused(Exception):
     """The file `.env` cannot be read; the text is a sentence that says why."""
 
 
-def read_env_file(path: Path | None) -> dict[str, str]:
-    """Return the values in the file by name, in lower case. Raises `EnvFileRefused` if it cannot be read."""
+def read_env_file(path: Path | None, *, settings: Collection[str]) -> dict[str, str]:
+    """Return the values in the file by name, in lower case. Raises `EnvFileRefused` if it cannot be read.
+
+    `settings` has the names of all settings, in upper case.
+    """
     _refuse_unreadable(path)
     if path is None or not path.exists() or path.is_dir():
         return {}
-    values = dotenv_values(path, encoding=ENV_ENCODING, interpolate=False)
-    return {name.lower(): value for name, value in values.items() if value is not None}
+    bindings = _bindings(path)
+    for binding in bindings:
+        # A name alone may belong to another program, which takes its value from the environment.
+        if binding.error or (binding.value is None and _setting_in(binding, settings)):
+            raise EnvFileRefused(_line_refusal(path, binding, settings))
+    return {binding.key.lower(): binding.value for binding in bindings if binding.key and binding.value is not None}
+
+
+def _bindings(path: Path) -> list[Binding]:
+    with path.open(encoding=ENV_ENCODING) as file:
+        return list(parse_stream(file))
+
+
+def _line_refusal(path: Path, binding: Binding, settings: Collection[str]) -> str:
+    """Name the line and its setting, without anything else on the line: it may be a secret."""
+    text = binding.original.string
+    line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")  # after the empty lines before it
+    name = _setting_in(binding, settings)
+    place = f"{path}, line {line}" + (f" ({name})" if name else "")
+    return f"{place}: write NAME=VALUE; quotes, if any, must enclose the whole value."
+
+
+def _setting_in(binding: Binding, settings: Collection[str]) -> str | None:
+    """Return the name at the start of a line if it is a setting's; other words may be parts of a secret."""
+    match = _NAME.match(binding.original.string)
+    return match[1].upper() if match and match[1].upper() in settings else None
 
 
 def _refuse_unreadable(path: Path | None) -> None:
@@ -61,7 +90,7 @@ def unread_names(settings: Collection[str], *, secrets_dir: str | None, env_file
     folder = Path(secrets_dir).expanduser() if secrets_dir else secret_files.USUAL_FOLDER
     places = {
         "the environment": list(os.environ),
-        ".env": list(dotenv_values(env_file, encoding=ENV_ENCODING)) if env_file.is_file() else [],
+        ".env": [binding.key for binding in _bindings(env_file) if binding.key] if env_file.is_file() else [],
         "the folder of secrets": [path.name for path in folder.iterdir()] if folder.is_dir() else [],
     }
     return [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
 from service.config.web_addresses import read_base_url, read_origin, read_public_url
@@ -52,6 +53,17 @@ def _parse_span(value: Any) -> Any:
     if match is None:
         raise ValueError("write a duration such as 90s, 10m or 1h")
     return int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
+
+
+def written_span(seconds: int) -> str:
+    """Write seconds in the largest unit that divides them, as `_parse_span` reads them."""
+    unit = [unit for unit, size in _UNIT_SECONDS.items() if seconds % size == 0][-1]
+    return f"{seconds // _UNIT_SECONDS[unit]}{unit}"
+
+
+def is_span(field: FieldInfo | None) -> bool:
+    """Tell whether a setting is a duration."""
+    return field is not None and _SPAN in field.metadata
 
 
 def _split(value: Any) -> Any:
@@ -170,9 +182,10 @@ def one_of(*words: str) -> AfterValidator:
 
 
 _IF_ANY = BeforeValidator(_none_if_empty)
+_SPAN = BeforeValidator(_parse_span)
 
 Proxies = Annotated[int, BeforeValidator(_parse_proxies)]
-Span = Annotated[int, BeforeValidator(_parse_span)]
+Span = Annotated[int, _SPAN]
 Switch = Annotated[bool, BeforeValidator(_parse_switch)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Countries = Annotated[Words, AfterValidator(_check_countries)]

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from service.config import forms, number_forms
 from service.config.env_file import ENV_FILE, EnvFileRefused, read_env_file
 from service.config.forms import Count, LimitSpec, Optional, Span, Switch
+from service.config.refusals import sentence
 from service.config.secret_files import SecretFilesRefused, read_secret_files
 from service.config.web_addresses import is_loopback
 from service.core.actions.code import LONGEST, SHORTEST
@@ -198,12 +199,14 @@ def isolated_settings(**values: Any) -> Settings:
 def load_settings(**overrides: Any) -> Settings:
     """Read files, environment and `.env`. Raises `SettingsRefused`, which names each invalid setting, not its value."""
     try:
-        overrides[_IN_ENV_FILE] = read_env_file(overrides.pop("_env_file", ENV_FILE))
+        overrides[_IN_ENV_FILE] = read_env_file(overrides.pop("_env_file", ENV_FILE), settings=SETTINGS)
         return Settings(**overrides)
     except (SecretFilesRefused, EnvFileRefused) as refusal:
         raise SettingsRefused(str(refusal)) from None
     except ValidationError as failure:
-        raise SettingsRefused("\n".join(_sentence(error) for error in failure.errors(include_input=False))) from None
+        raise SettingsRefused(
+            "\n".join(sentence(error, Settings.model_fields) for error in failure.errors(include_input=False))
+        ) from None
 
 
 def missing_to_serve(settings: Settings) -> list[str]:
@@ -230,18 +233,3 @@ def missing_secrets(settings: Settings) -> list[str]:
     if settings.otp_index_key is None:
         missing.append(f"Set OTP_INDEX_KEY, and never change it afterwards. {forms.NEW_SECRET}")
     return missing
-
-
-# Texts for pydantic's errors about numbers, in the style of our own.
-_NUMBERS = {
-    "int_parsing": "write a whole number",
-    "greater_than_equal": "write a number of at least {ge}",
-    "less_than_equal": "write a number of at most {le}",
-}
-
-
-def _sentence(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"][:1]).upper()
-    text = _NUMBERS.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]
-    text = text.removeprefix("Value error, ").removesuffix(".")
-    return f"{name}: {text}." if name else f"{text}."

@@ -206,6 +206,14 @@ def test_an_env_file_that_cannot_be_read_stops_every_command(cli, command, tmp_p
     assert cli(*command) == (2, "", ".env is written in UTF-16. Save it as UTF-8.\n")
 
 
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_an_unreadable_line_of_an_env_file_stops_every_command(cli, command, tmp_path):
+    """A line of `.env` that sets nothing is one sentence and exit status 2, not a default in its place."""
+    (tmp_path / ".env").write_text("OTP_REQUIRE_CLIENT_IP p4ssw0rd\n", "utf-8")
+    sentence = ".env, line 1 (OTP_REQUIRE_CLIENT_IP): write NAME=VALUE; quotes, if any, must enclose the whole value.\n"
+    assert cli(*command) == (2, "", sentence)
+
+
 def test_a_data_folder_that_cannot_be_is_said_once(cli):
     """A file in the place of OTP_DATA_DIR stops a command with 2, and `check` says in the same words what to set."""
     exists = re.escape(f"File exists: '{__file__}'")

@@ -160,6 +160,9 @@ def test_a_value_is_read_or_refused_by_name(name, value, read):
         ({"otp_max_sends": "many"}, "OTP_MAX_SENDS: write a whole number."),
         ({"otp_max_sends": "0"}, "OTP_MAX_SENDS: write a number of at least 1."),
         ({"otp_code_length": "9"}, "OTP_CODE_LENGTH: write a number of at most 8."),
+        ({"otp_code_ttl": "11m"}, "OTP_CODE_TTL: write a duration of at most 10m (600 seconds)."),
+        ({"otp_code_ttl": "29"}, "OTP_CODE_TTL: write a duration of at least 30s (30 seconds)."),
+        ({"otp_late_window": "2d"}, "OTP_LATE_WINDOW: write a duration of at most 1d (86400 seconds)."),
         ({"otp_docs": "maybe"}, "OTP_DOCS: write true or false."),
         ({"otp_log_level": "loud"}, "OTP_LOG_LEVEL: write debug, info, warning or error."),
     ],
@@ -274,6 +277,38 @@ def test_an_env_file_that_is_none_is_named(tmp_path, monkeypatch):
     (tmp_path / ".env").mkdir()
     with pytest.raises(SettingsRefused, match=r"^\.env cannot be read \(Is a directory\)\.$"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("OTP_REQUIRE_CLIENT_IP hush-hush", " (OTP_REQUIRE_CLIENT_IP)"),
+        ("export OTP_REQUIRE_CLIENT_IP hush-hush", " (OTP_REQUIRE_CLIENT_IP)"),
+        ("OTP_REQUIRE_CLIENT_IP", " (OTP_REQUIRE_CLIENT_IP)"),
+        ("OTP_DOCS: hush-hush", " (OTP_DOCS)"),
+        ('OTP_BRAND="hush-hush', " (OTP_BRAND)"),
+        ("otp_brand = 'hush-hush'", None),
+        ("otp_brand = 'hush-hush's'", " (OTP_BRAND)"),
+        ("'OTP_BRAND'='hush-hush", " (OTP_BRAND)"),
+        ('OTP_BRAND="hush"hush', " (OTP_BRAND)"),
+        ("TWILIO_AUTH_TOKENhush-hush token", ""),
+        ("hush-hush hush-hush", ""),
+        ("PORT", None),
+        ("=hush-hush", ""),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_an_unreadable_line_of_an_env_file_is_refused(line, named, end, tmp_path, monkeypatch):
+    """A line that is not NAME=VALUE is refused with its number and the setting, and without its value."""
+    monkeypatch.chdir(tmp_path)
+    text = end.join(["# our settings", "OTP_DOCS=true", "", "  ", line, "OTP_WORKER=false", ""])
+    (tmp_path / ".env").write_bytes(text.encode())
+    if named is None:
+        assert load_settings().otp_worker is False
+        return
+    with pytest.raises(SettingsRefused) as refusal:
+        load_settings()
+    assert str(refusal.value) == f".env, line 5{named}: write NAME=VALUE; quotes, if any, must enclose the whole value."
 
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])
