@@ -93,6 +93,7 @@ class AcceptedMessage:
 
     sid: str
     status: Delivery
+    error_code: int | None = None  # if the message has failed already
 
 
 class Sender(Protocol):

@@ -205,8 +205,16 @@ class Sending:
     async def _attach(self, verification: Verification, accepted: AcceptedMessage) -> None:
         """Store the SID. May be repeated; a record that has expired stays away."""
         send_number = verification.sends[-1].number
-        enqueued = await self._store.deliver(verification.id, send_number, sid=accepted.sid, status=accepted.status)
-        self._event_log("message_accepted", verification_id=verification.id, send=send_number, sid=accepted.sid)
+        enqueued = await self._store.deliver(
+            verification.id, send_number, sid=accepted.sid, status=accepted.status, error_code=accepted.error_code
+        )
+        self._event_log(
+            "message_accepted",
+            verification_id=verification.id,
+            send=send_number,
+            sid=accepted.sid,
+            error_code=accepted.error_code,
+        )
         if enqueued:
             self._wake(partition_of(verification.id))
 

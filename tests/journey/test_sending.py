@@ -1,12 +1,14 @@
 """Issue and resend: what goes over the wire to Twilio, in which order, and what each of its answers comes to."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from service.core.actions import Secrets
 from service.core.keyring import Keyring
+from tests.providers.twilio_recorder import SID, recording
 
 NUMBER, TEST_NUMBER = "+14155550123", "+14155550100"
 NUMBERS = [f"+1415555{n:04}" for n in range(2000, 2100)]
@@ -138,6 +140,16 @@ async def test_each_refusal_of_twilio_becomes_its_problem_and_a_failed_verificat
         assert (send["status"], send["error_code"], send["feedback"]) == ("failed", error_code, "none")
         assert failed["resend_at"] is None
     assert await posts(running) == len(REFUSALS)
+
+
+async def test_the_code_of_a_message_that_failed_at_once_is_shown(start):
+    """When Twilio accepts a message that has failed already, the send shows Twilio's code without a callback."""
+    async with recording() as twilio:
+        twilio.answers(201, json.dumps({"sid": SID, "status": "failed", "error_code": 30007}).encode())
+        running = await start(otp_worker=False, twilio_base_url=twilio.url)
+        issued = await running.issue()
+        [send] = (await running.read(issued["id"]))["sends"]
+    assert (send["status"], send["error_code"]) == ("failed", 30007)
 
 
 async def test_a_failed_verification_sends_nothing_more(running, fault):

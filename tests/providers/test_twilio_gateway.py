@@ -178,6 +178,17 @@ async def test_no_cookies(twilio):
 
 
 @pytest.mark.parametrize(
+    ("written", "read"),
+    [(30007, 30007), ("30007", 30007), (None, None), (0, None), (14155550123, None), (True, None), (30007.5, None)],
+)
+async def test_the_error_code_of_a_message_that_failed_at_once(twilio, gateway, written, read):
+    """A 201 may say that the message has failed already: its code is kept, and nothing that is no code."""
+    answer = {"sid": SID, "status": "failed", "error_code": written}
+    twilio.answers(201, json.dumps(answer).encode())
+    assert await gateway.send(MESSAGE) == AcceptedMessage(SID, Delivery.FAILED, read)
+
+
+@pytest.mark.parametrize(
     ("word", "delivery"),
     [("accepted", Delivery.QUEUED), ("sent", Delivery.SENT), ("failed", Delivery.FAILED), ("new", Delivery.UNKNOWN)],
 )

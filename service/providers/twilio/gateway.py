@@ -21,7 +21,7 @@ from service.core.lost_messages import ListedMessage
 from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
 from service.providers.twilio.errors import TwilioRejected, confirm_failure, send_failure
 from service.providers.twilio.messages import list_messages
-from service.providers.twilio.statuses import delivery_of, is_message_sid
+from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid
 from service.providers.twilio.transport import TwilioConnector, TwilioTransport, form_of
 
 _TWILIO = "https://api.twilio.com"
@@ -91,7 +91,7 @@ class TwilioGateway:
         Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
         """
         try:
-            # Not `messages.create_async`: it parses the whole answer, of which we read two words.
+            # Not `messages.create_async`: it parses the whole answer, of which we read three fields.
             answer = await self._client.api.v2010.request_async(
                 "POST", self._messages + ".json", data=self._fields_of_all + form_of(self._fields_of(message))
             )
@@ -101,7 +101,9 @@ class TwilioGateway:
         sid = created.get("sid") if isinstance(created, dict) else None
         if not isinstance(sid, str) or not is_message_sid(sid):
             raise SendUnknown("an answer without a legible SID")
-        return AcceptedMessage(sid, delivery_of(str(created.get("status"))))
+        return AcceptedMessage(
+            sid, delivery_of(str(created.get("status"))), error_code_of(str(created.get("error_code")))
+        )
 
     @staticmethod
     def is_sid(text: str) -> bool:

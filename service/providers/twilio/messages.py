@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from service.core.lost_messages import ListedMessage, LookupFailed
 from service.providers.twilio.errors import TwilioRejected
-from service.providers.twilio.statuses import ERROR_CODES, delivery_of, is_message_sid, sender_of
+from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid, sender_of
 
 _VERSION = "/2010-04-01"
 _MOST_PAGES = 2
@@ -69,7 +69,7 @@ def _read(row: dict[str, Any], number: str) -> ListedMessage | None:
         body=body,
         created_at_ms=int((created - datetime.fromtimestamp(0, UTC)).total_seconds() * 1000),
         status=delivery_of(str(row.get("status"))),
-        error_code=code if isinstance(code, int) and code in ERROR_CODES else None,
+        error_code=error_code_of(str(code)),
         sender=sender_of(str(row.get("from") or "")),
     )
 

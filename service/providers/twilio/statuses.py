@@ -21,8 +21,7 @@ _WORDS = {
     "canceled": Delivery.CANCELED,
     "read": Delivery.READ,
 }
-# Five digits, perhaps six. A longer number might be a phone number.
-ERROR_CODES = range(10_000, 1_000_000)
+_ERROR_CODE = re.compile(r"[1-9][0-9]{4,5}")  # a longer number might be a phone number
 _SENDER = re.compile(r"[A-Za-z0-9 +_&:.-]{1,64}")
 _MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
@@ -34,7 +33,7 @@ def delivery_of(word: str) -> Delivery:
 
 def error_code_of(text: str) -> int | None:
     """Read an ErrorCode; None when it cannot be one."""
-    return int(text) if re.fullmatch("[0-9]{5,6}", text) and int(text) in ERROR_CODES else None
+    return int(text) if _ERROR_CODE.fullmatch(text) else None
 
 
 def sender_of(text: str) -> str | None:

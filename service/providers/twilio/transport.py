@@ -21,7 +21,7 @@ from twilio.http.response import Response  # type: ignore[import-untyped] # as a
 from yarl import URL
 
 from service.providers.twilio.errors import NOT_WRITTEN, NotConnected, TwilioRejected
-from service.providers.twilio.statuses import ERROR_CODES
+from service.providers.twilio.statuses import error_code_of
 
 _LONGEST_PAUSE_SECONDS = 3600.0
 
@@ -105,7 +105,7 @@ def _error_code(text: str) -> int | None:
     except (ValueError, RecursionError):
         return None
     code = body.get("code") if isinstance(body, dict) else None
-    return code if isinstance(code, int) and code in ERROR_CODES else None
+    return error_code_of(str(code))
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
