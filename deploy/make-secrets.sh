@@ -6,6 +6,13 @@
 #
 # Existing files are not changed: a new otp_index_key would reset every limit.
 set -eu
+case ${1-} in
+-*)
+    echo "Usage: sh $0 [FOLDER]   (without FOLDER: $(dirname "$0")/secrets, with those for the Redis of compose)" >&2
+    [ "$1" = --help ] || [ "$1" = -h ]
+    exit
+    ;;
+esac
 umask 077
 folder=${1-$(dirname "$0")/secrets}
 mkdir -p "$folder"

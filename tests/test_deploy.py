@@ -293,6 +293,16 @@ def test_in_a_folder_of_choice_are_the_secrets_of_the_service_alone(tmp_path):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize(("option", "status"), [("--help", 0), ("-h", 0), ("--force", 1)])
+def test_the_script_says_how_it_is_used(tmp_path, option, status):
+    """An option makes no secrets: the script prints one line of usage, and fails if the option is not for help."""
+    command = ["sh", str(DEPLOY / "make-secrets.sh"), option]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
+    assert (ended.returncode, ended.stdout) == (status, "")
+    assert re.fullmatch(r"Usage: sh \S+make-secrets\.sh \[FOLDER\] .*\n", ended.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_the_script_makes_is_accepted(made, monkeypatch):
     """The keys are strong enough to serve with, and differ; only Twilio's side is missing then."""
     monkeypatch.chdir(made.parent)
