@@ -1,7 +1,8 @@
 """The commands: `otp-service demo | serve | worker | sandbox | check | keys | numbers | outbox`.
 
 Each command reads the settings and opens the connections that it needs. An expected failure is one sentence on standard
-error. Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run.
+error. Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run,
+3 if `serve` could not start.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ from service.version import VERSION
 
 _HELP = """Send one-time codes, check them, and tell Twilio which messages arrived.
 
-Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run."""
+Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run,
+3 if `serve` could not start."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 for command in (running.demo, running.serve, running.worker, running.sandbox):

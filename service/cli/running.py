@@ -31,6 +31,7 @@ from service.store.ledgers import RedisStats
 from service.wiring import open_providers, open_worker
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that serve, about one per core.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
@@ -47,10 +48,11 @@ def demo(
     raise typer.Exit(asyncio.run(_until_stopped(run_demo(host=host, port=port, once=once), stopped=int(once))))
 
 
-def serve(
-    *, host: Host = "127.0.0.1", port: Port = 8000, workers: Annotated[int, typer.Option(min=1, max=64)] = 1
-) -> None:
-    """Serve the API and run the worker that posts confirmations, unless OTP_WORKER=false."""
+def serve(*, host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
+    """Serve the API and run the worker that posts confirmations, unless OTP_WORKER=false.
+
+    Exit status: 0 after a stop, 2 if the command could not run, 3 if `serve` could not start; the log says why.
+    """
     _end_in_order()
     signal.signal(signal.SIGHUP, lambda *_: None)
     settings = _settings_to_serve()

@@ -49,6 +49,7 @@ _LEVEL_OF = {
     "connections_at_limit": "warning",
     "few_descriptors": "warning",
     "process_lost": "warning",
+    "start_failed": "error",
     "process_hung": "error",
     "reload_failed": "error",
     "lookup_failed": "warning",

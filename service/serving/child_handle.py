@@ -10,6 +10,7 @@ from contextlib import suppress
 from service.serving.child import READY, RETIRE, STOP
 
 _START_SECONDS = 60.0
+_END_SECONDS = 5.0
 _SILENCES, _SILENCE_SECONDS = 15, 2.0  # counted, not measured: if this process was suspended, that counts as one
 
 
@@ -43,10 +44,12 @@ class Child:
         return cls(process, reports, orders)
 
     async def is_ready(self) -> bool:
-        """Wait until it serves. Return False if it ends or takes too long."""
-        with suppress(OSError, EOFError, TimeoutError):
-            async with asyncio.timeout(_START_SECONDS):
+        """Wait until it serves. Return False if it has ended. Raises `TimeoutError` if it hangs."""
+        async with asyncio.timeout(_START_SECONDS):
+            with suppress(OSError, EOFError):
                 return await self._reports.readuntil() == READY
+        async with asyncio.timeout(_END_SECONDS):
+            await self._process.wait()  # it has closed its channel: what it exits with says why
         return False
 
     async def watch(self) -> bool:

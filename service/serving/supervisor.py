@@ -1,6 +1,7 @@
 """The parent of `serve --workers`: keeps several processes serving on the same listening sockets.
 
-It promises: a process that dies or hangs is replaced, and none outlives the parent. SIGHUP replaces all processes one
+It promises: a process that dies or hangs, ready or not, is logged and replaced, and none outlives the parent. If one
+cannot serve at the first start, the log says so and the service ends. SIGHUP replaces all processes one
 by one; each new one serves before an old one stops accepting, so no request fails. If the new settings are invalid, the
 old processes stay. At a stop the parent closes its own listening sockets first. They are then closed as soon as the
 last process closes its own, so no client stays connected to a socket that no process accepts from.
@@ -20,6 +21,7 @@ _PAUSE_SECONDS = (
     1.0  # before a dead process is replaced, so that one which dies at every start does not use a whole core
 )
 _CLOSING_SECONDS = 12.0  # for confirmations and connections, after the open requests
+_NOT_READY = "it was not ready yet"
 _KILLING_SECONDS = 5.0  # a killed process ends at once, unless it waits in the kernel
 
 
@@ -46,7 +48,7 @@ class Supervisor:
         return bool(self._all)
 
     async def start(self) -> bool:
-        """Start all processes. Return False if one cannot serve; its log says why."""
+        """Start all processes. Return False if one cannot serve; the log says why."""
         return all(await asyncio.gather(*(self._add() for _ in range(self._count))))
 
     async def run(self) -> bool:
@@ -77,6 +79,7 @@ class Supervisor:
 
     async def _begin(self) -> None:
         if not await self.start():
+            self._event_log("start_failed", reason="a process ended or hung before it was ready")
             self._has_failed = True
             self.stop()
 
@@ -110,14 +113,26 @@ class Supervisor:
         return True
 
     async def _add(self) -> bool:
-        child = await Child.start(self._listeners)
+        """Start a process. Return False if it ends or hangs before it is ready; the log names it."""
+        try:
+            child = await Child.start(self._listeners)
+        except OSError as failure:  # too many processes or descriptors, or no memory
+            self._event_log("process_lost", reason=f"it cannot be started ({failure.strerror})")
+            return False
         self._all.add(child)
-        is_ready = await child.is_ready()
+        try:
+            is_ready = await child.is_ready()
+        except TimeoutError:
+            self._event_log("process_hung", pid=child.pid, reason=_NOT_READY)
+            is_ready = False
         if is_ready:
             self._serving.add(child)
+            self._spawn(self._keep(child))
         else:
             child.kill()
-        self._spawn(self._keep(child))
+            status = await child.ended()
+            self._all.discard(child)
+            self._event_log("process_lost", pid=child.pid, status=status, reason=_NOT_READY)
         return is_ready
 
     async def _keep(self, child: Child) -> None:

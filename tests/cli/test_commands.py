@@ -174,6 +174,15 @@ def test_without_credentials_the_demo_is_named(cli, command):
     assert err.endswith("To try the service without an account, run: otp-service demo\n")
 
 
+def test_the_help_of_serve_names_every_exit_status_and_option(cli):
+    """`serve --help` explains --workers, and the exit status 3 of a service that could not start."""
+    status, out, _ = cli("serve", "--help")
+    words = " ".join(out.replace("│", " ").split())
+    assert status == 0
+    assert "3 if `serve` could not start" in words
+    assert "Processes that serve" in words
+
+
 READING = (
     ["serve"], ["serve", "--workers", "2"], ["worker"], ["check"], ["keys", "list"], ["keys", "create", "shop"],
     ["keys", "revoke", "shop"], ["outbox", "list"], ["outbox", "failed"], ["outbox", "retry", "--all"],
