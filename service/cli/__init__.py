@@ -12,7 +12,7 @@ import typer
 
 from service import diagnosis as diagnosis
 from service.cli import audit, first_message, keys, numbers, outbox, running
-from service.cli.console import refuse
+from service.cli.console import output_failure, refuse
 from service.config.env_file import unread_names
 from service.config.settings import SETTINGS, SettingsRefused, load_settings
 from service.core.store_health import StoreUnavailable
@@ -57,7 +57,9 @@ def main() -> None:
         raise
     except StoreUnavailable as away:
         refuse(f"Redis: {away}. {away.fault.sentence}")
-    except (SettingsRefused, EmbeddedUnavailable, ValueError, OSError) as failure:
+    except OSError as failure:
+        refuse(output_failure() or str(failure))
+    except (SettingsRefused, EmbeddedUnavailable, ValueError) as failure:
         refuse(str(failure))
 
 

@@ -17,6 +17,20 @@ def show_alone(text: str) -> None:
     write_all(1, f"{text}\n".encode())  # not by `sys.stdout`, which would write again at exit
 
 
+def output_failure() -> str | None:
+    """After an `OSError`: say why standard output cannot be written, if that was the cause.
+
+    What is left in its buffer is dropped: Python would write it again at exit, and change the exit status.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as failure:
+        sys.stdout = None
+        return f"standard output: {failure.strerror}"
+    return None
+
+
 def refuse(sentence: str) -> NoReturn:
     """Print why the command cannot run, and exit with status 2."""
     try:

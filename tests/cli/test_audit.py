@@ -175,3 +175,17 @@ def test_a_key_that_cannot_be_shown_is_not_kept(store, valkey, tmp_path, end):
     assert ended.returncode == 2
     assert b"it was revoked: standard output: " in ended.stderr
     assert store.hlen("otp:keys") == 0
+
+
+@pytest.mark.parametrize("command", ["--version", "--help", "check", "keys list --help"])
+def test_output_that_cannot_be_written_is_one_sentence(tmp_path, command):
+    """If the disk of standard output is full, a command says so in one sentence and exits with 2."""
+    if not Path("/dev/full").exists():
+        absent("This system has no /dev/full.")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "service", *command.split()],
+            cwd=tmp_path, env=environment, stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (2, b"standard output: No space left on device\n")
