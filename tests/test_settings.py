@@ -370,7 +370,7 @@ def test_a_test_number_is_known_by_its_identity():
 def test_line_types_and_extra_prefixes_come_to_the_rules():
     """Both settings are read as lists; by default no prefix is extra, and every kind of line is sent to."""
     assert settings().numbers == NumberPolicy(frozenset(settings().otp_countries))
-    got = settings(otp_line_types="mobile, landline", otp_extra_prefixes="+1621:US, +1732:US", otp_countries="US")
+    got = settings(otp_line_types="mobile, landline", otp_extra_prefixes="+1 621:US, +1732 : US", otp_countries="US")
     assert got.numbers == NumberPolicy(
         frozenset({"US"}), frozenset({LineType.MOBILE, LineType.LANDLINE}), {"+1621": "US", "+1732": "US"}
     )
@@ -384,6 +384,7 @@ def test_line_types_and_extra_prefixes_come_to_the_rules():
         ("otp_extra_prefixes", "+1:US", "more digits"),
         ("otp_extra_prefixes", "+1868:US", "numbers of TT"),
         ("otp_extra_prefixes", "+1621:US,+1622:XX", "no region"),
+        ("otp_extra_prefixes", "+1621:US,+1621:CA", "contains +1621 twice"),
     ],
 )
 def test_what_can_be_no_line_type_or_prefix_is_refused(name, text, reason):

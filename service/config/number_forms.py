@@ -41,14 +41,18 @@ def _parse_line_types(value: Any) -> Any:
 
 
 def _parse_extra_prefixes(value: Any) -> Any:
-    """Read `+1621:US,+1622:US`."""
+    """Read `+1621:US,+1622:US`. Spaces are removed."""
     if not isinstance(value, str):
         return value
-    pairs = [tuple(part.split(":")) for part in _parts(value)]
+    pairs = [tuple(part.split(":")) for part in _parts("".join(value.split()))]
     if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004 - prefix and region
         raise ValueError("write prefixes with their regions, such as +1621:US")
     for prefix, region in pairs:
         check_prefix(prefix, region)
+    prefixes = [prefix for prefix, _ in pairs]
+    twice = next((prefix for prefix in prefixes if prefixes.count(prefix) > 1), None)
+    if twice is not None:
+        raise ValueError(f"it contains {twice} twice; give each prefix one region")
     return tuple(pairs)
 
 

@@ -11,7 +11,8 @@ from itertools import product
 import phonenumbers
 from phonenumbers import PhoneMetadata
 
-_PREFIX = re.compile(r"\+[1-9][0-9]{1,9}")
+_PREFIX = re.compile(r"\+[1-9][0-9]+")
+_MOST_DIGITS = 10
 _DIGITS_THAT_TELL = 6
 _MOST_TRIED = 4  # digits: 10,000 ways
 _KINDS = (
@@ -28,6 +29,8 @@ def check_prefix(prefix: str, region: str) -> None:
         )
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError(f"{region!r} is no region: write two letters, as in +1621:US")
+    if len(prefix) > len("+") + _MOST_DIGITS:  # it may be somebody's number, so it is not repeated
+        raise ValueError(f"a prefix of {region} is too long: write at most {_MOST_DIGITS} digits")
     calling_code = f"+{phonenumbers.country_code_for_region(region)}"
     if not prefix.startswith(calling_code) or prefix == calling_code:
         raise ValueError(

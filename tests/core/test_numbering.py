@@ -17,7 +17,7 @@ def test_a_new_prefix_of_a_region_is_taken(prefix: str, region: str) -> None:
     [
         ("+1", "US", "more digits"), ("+49", "DE", "be longer"), ("+44", "DE", "begin with the calling code"),
         ("1621", "US", "plus sign"), ("+1621x", "US", "plus sign"), ("+1621", "UK", "no region"),
-        ("+1621", "us", "no region"),
+        ("+1621", "us", "no region"), ("+16211234567", "US", "^a prefix of US is too long: write at most 10 digits$"),
         ("+1868", "US", "numbers of TT"), ("+12", "US", "holds numbers of"), ("+7700", "RU", "numbers of KZ"),
         ("+4477", "GB", "numbers of"), ("+3906698", "IT", "numbers of VA"), ("+1800", "US", "holds numbers of"),
     ],
