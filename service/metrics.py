@@ -90,7 +90,7 @@ _GAUGES = {
     "otp_outbox_failed": "Confirmations that failed in the last 14 days.",
     "otp_sending_halted": "1 while this process sends nothing: Twilio fails, or refuses the credentials.",
     "otp_confirming_halted": "1 while the worker only probes: Twilio refuses the credentials, or many posts failed.",
-    "otp_confirming_worked": "1 while a worker is alive.",
+    "otp_confirming_worked": "1 if a worker was alive within the last minute.",
     "otp_retries_waiting": "Writes to Redis that failed and that this process retries.",
     "otp_partitions_unavailable": "Partitions, of 16, where this process could not write, by cause.",
     "otp_store_errors_unwritten": "Failed calls of this process that are not yet in otp_store_errors, by cause.",
