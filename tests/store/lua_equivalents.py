@@ -11,6 +11,7 @@ EQUIVALENT = (
     (".*", "number", r"\A1$", "any number but 0 is taken for yes"),
     ("looked_up", "number", r"\A0$", "the answer is not used"),
     ("check|deliver|refuse", "first", r"\ASEND\.channel \.\. ", "sms is the only channel so far"),
+    ("health", "halved", r"", "how long a key is left that may not be deleted"),
     ("claim|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
     ("check", "flag", r"\A, 'NX'$\n.*'ZADD'", "a send begins to wait for its SID once"),
     ("check", "true", r"\A\w+ ~= ''$\n.*string\.match", "no record has a field without a name"),

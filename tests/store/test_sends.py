@@ -213,6 +213,9 @@ async def test_deliveries_never_go_back(stores):
         seen.append((await stores.read(verification)).sends[0].status)
     assert seen == [Delivery.SENT] * 3 + [Delivery.DELIVERED] * 3 + [Delivery.READ] * 2
     assert (await stores.stats.totals())["accepted:US:sms"] == 1
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2, status=Delivery.SENT)
+    assert [send.status for send in (await stores.read(verification)).sends] == [Delivery.READ, Delivery.SENT]
 
 
 async def test_the_reason_of_a_failed_delivery_is_kept(stores):

@@ -162,6 +162,7 @@ def _is_busy(node):
         ("~otp:* +@all -eval", "+eval"),
         ("~other:* +@all", "~otp:*"),
         ("~otp:* +@all -hset -zadd", "+hset +zadd"),
+        ("~otp:* +@all -pexpire", "+pexpire"),
     ],
 )
 async def test_a_user_without_a_permission(node, rules, missing):
@@ -210,9 +211,11 @@ async def test_credentials_connections_and_databases(node):
 
 
 async def test_a_server_that_lacks_a_command(tmp_path):
-    """A command that was renamed is not mistaken for a missing permission."""
+    """A renamed command is not mistaken for a missing permission; one that only the worker needs is listed."""
     with server(tmp_path / "redis", "--rename-command", "EVALSHA", "") as node:
         assert await cause(node.url) is StoreCause.UNKNOWN_COMMAND
+    with server(tmp_path / "other", "--rename-command", "ZREVRANGE", "") as node:
+        assert (await look(node.url)).lacking == ("zrevrange",)
 
 
 async def test_no_server(node, tmp_path):
