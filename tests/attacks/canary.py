@@ -74,7 +74,7 @@ class Canary:
             return answer.status, json.loads(text) if "json" in answer.content_type and text else text
 
     async def issue(self, number, *, request=None, **headers):
-        """Issue a verification to a number that nobody else has; give the answer."""
+        """Issue a verification to a number of its own; give the answer."""
         self.numbers.append(number)
         asked = {"to": number, "code_length": 8, "client_ip": CLIENT_IP, **(request or {})}
         status, body = await self.call("POST", _PATH, asked, **headers)
@@ -172,7 +172,7 @@ class Canary:
             await (await http.delete("/_/faults")).read()
 
     def found_in(self, text):
-        """Give what of the canaries a text holds that nobody may read."""
+        """Give the canaries in a text that must not be in it."""
         return [*self._numbers_in(text), *self._codes_in(text), *(one for one in self.secrets if one in text)]
 
     def found_in_answers(self):

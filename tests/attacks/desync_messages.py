@@ -121,7 +121,7 @@ def expectations(write, target):
 
 
 def framings(write, target):
-    """Give bodies whose end is told twice, or in a way that nobody should believe."""
+    """Give bodies whose end is given twice, or in an invalid way."""
     size, canary = len(target.canary), target.canary
     body = chunks(b" " + canary)
     refused = {

@@ -10,6 +10,6 @@ import schemathesis
 
 @schemathesis.hook
 def before_call(_context, case, _options):
-    """Give a valid request an Idempotency-Key that nobody has used; leave the invalid ones as they were drawn."""
+    """Give a valid request a fresh Idempotency-Key; leave the invalid ones as they were drawn."""
     if case.meta.generation.mode.is_positive and "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = str(uuid4())

@@ -1,4 +1,4 @@
-"""Who gets in (A14): credentials that are absent, wrong, revoked, too weak or another verification's."""
+"""Access (A14): credentials that are absent, wrong, revoked, too weak or another verification's."""
 
 import asyncio
 import json
@@ -128,7 +128,7 @@ async def test_an_unknown_key_makes_a_revoked_one_known(running, redis, eventual
 
 
 async def test_a_revoked_key_is_refused_in_time(running, redis, eventually, monkeypatch):
-    """A14: with nobody else calling, a revoked key works until the keys are as old as they may be, and no longer."""
+    """A14: without other requests a revoked key works until the copy of the keys has its maximum age."""
     assert auth._OLDEST_SECONDS == 30
     monkeypatch.setattr(auth, "_OLDEST_SECONDS", 1.5)
     key = add_key(redis, "verifications")

@@ -1,4 +1,4 @@
-"""Newcomers under a flood: strangers who pipeline requests keep nobody who connects from being served."""
+"""Newcomers under a flood: strangers who pipeline requests do not keep new connections from being served."""
 
 import asyncio
 import statistics

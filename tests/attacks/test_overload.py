@@ -176,7 +176,7 @@ async def test_a_flood_of_checks_does_not_slow_an_issue_down_for_ever(start, lau
 
 
 async def test_a_head_without_end_is_cut_off(process):
-    """A15: a stranger who goes on sending headers is refused before they fill the memory."""
+    """A15: a client that sends headers without end is refused before they fill the memory."""
     before = resident_bytes(process)
     beginning = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
     headers = b"X-Header: %s\r\n" % (b"a" * 1000) * 1000

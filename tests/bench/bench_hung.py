@@ -77,7 +77,7 @@ def main():
         per_second = FRACTION * capacity(redis_url)
         print("alone: the checks enqueue nothing new")
         alone = bench.compare(per_second, enqueueing=False, rounds=options.rounds)
-        print("everyday: every check enqueued, and is paid when Twilio is healthy")
+        print("everyday: every check enqueues a confirmation, posted once Twilio is healthy")
         everyday = bench.compare(EVERYDAY_PER_SECOND, enqueueing=True, rounds=(options.rounds + 1) // 2)
     ratios = {
         name: pairs.ratio("hung", "healthy", p99_ms) for name, pairs in (("alone", alone), ("everyday", everyday))

@@ -5,7 +5,7 @@
 Lag: codes are asked for and typed over the whole path, at a steady rate; the simulator notes when each report arrives,
 by the same machine's clock. Once with the worker inside the service, which wakes itself, once with a worker apart,
 which polls. Takeover: a worker has claimed entries and hangs at Twilio when it is killed; then Twilio is fixed, and
-another worker pays them when the leases have run out.
+another worker posts them when the leases have run out.
 """
 
 import argparse
@@ -51,8 +51,8 @@ def main():
         )
     if not options.quick:
         seconds = rows["takeover seconds"] = takeover()
-        print(f"takeover: {ENTRIES} entries of a killed worker were paid after {seconds:.1f} s")
-        what = "a dead worker's entries taken over and paid"
+        print(f"takeover: {ENTRIES} entries of a killed worker were posted after {seconds:.1f} s")
+        what = "a dead worker's entries taken over and posted"
         budgets.append(Budget(what=what, measured=seconds, most=MOST_TAKEOVER_SECONDS, unit="s"))
     save("lag", rows, budgets)
 
@@ -73,7 +73,7 @@ def lag(options, *, apart):
 
 
 def takeover():
-    """Kill a worker that holds entries; give the seconds until another has paid them all."""
+    """Kill a worker that holds entries; give the seconds until another has posted them all."""
     with valkey() as redis_url, sandbox() as twilio, ExitStack() as stack:
         where = {"TWILIO_BASE_URL": f"http://127.0.0.1:{twilio.port}", **SETTINGS}
         with service(redis_url, **where) as target:

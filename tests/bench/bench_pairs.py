@@ -93,7 +93,7 @@ class Stage:
         return self._measure(count, service=self._service, play=to_the_end)
 
     def drain(self, count):
-        """Have a worker pay so many entries; what it did before it said that it had started is not counted."""
+        """Have a worker post so many entries; what it did before it said that it had started is not counted."""
         told = totals(self._twilio)[1] + count
         with servers.worker(self.redis_url, **self.environment) as worker:
             left = told - totals(self._twilio)[1]

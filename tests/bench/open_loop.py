@@ -4,7 +4,7 @@
     answered.milliseconds(99)
 
 The instants are drawn beforehand (a Poisson process), and a latency counts from the instant at which its request was
-due: a target that stalls pays for everybody who had to wait meanwhile, whom a closed loop would not even have sent
+due: requests that waited while a target stalled count too, which a closed loop would not have sent
 ("coordinated omission"). How late the generator itself was is told too: no latency below that means anything.
 """
 

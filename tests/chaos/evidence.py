@@ -46,7 +46,7 @@ class Call:
 
     @property
     def is_open(self):
-        """Tell whether nobody knows if it happened."""
+        """Tell whether it is unknown if it happened."""
         return self.status is None or self.problem == "store_unavailable" or self.status in {500, 502, 504}
 
     @property

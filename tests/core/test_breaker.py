@@ -146,7 +146,7 @@ async def test_failures_far_apart_halt_nothing(scene):
 
 
 async def test_a_busy_twilio_is_not_a_failing_one(scene):
-    """A 429 neither halts sending, nor starts the count anew, nor ends a halt: it says when to come back by itself."""
+    """A 429 neither halts sending, nor starts the count anew, nor ends a halt: it says itself when to come back."""
     await scene.meet(*[BUSY] * 50)
     assert scene.breaker.admit() is None
     await scene.meet(*[UNKNOWN] * 4, BUSY, UNKNOWN)
@@ -169,7 +169,7 @@ async def test_one_send_at_a_time_is_let_through_to_see(scene):
 
 @pytest.mark.parametrize("answer", [ACCEPTED, REFUSED], ids=["accepted", "refused"])
 async def test_a_probe_that_is_answered_ends_the_halt(scene, answer):
-    """A clear answer lets everybody send again, says so once, and five new failures are needed for the next halt."""
+    """A clear answer ends the halt, which is logged once, and five new failures are needed for the next one."""
     await scene.meet(*[UNKNOWN] * 5)
     scene.now += 10
     assert scene.breaker.admit() is not None
@@ -203,7 +203,7 @@ async def test_a_probe_that_was_not_sent_makes_room_for_another(scene):
 
 
 async def test_a_probe_that_vanishes_does_not_block_sending(scene):
-    """When nothing is heard of a probe, another one is let through a pause later."""
+    """When a probe gets no answer, another one is let through a pause later."""
     await scene.meet(*[UNKNOWN] * 5)
     scene.now += 10
     assert scene.breaker.admit() is not None

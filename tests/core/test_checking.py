@@ -1,4 +1,4 @@
-"""The promises of `service.core.checking`: what the store is asked, whom an entry wakes, what the log hears.
+"""The promises of `service.core.checking`: what the store is asked, which worker an entry wakes, what is logged.
 
 What becomes of a check is the store's, and the journeys' to test; here the store remembers what it was handed.
 """
@@ -62,14 +62,14 @@ def checking(store: Recorder, keyring: Keyring, witness: Witness) -> Checking:
 
 @pytest.mark.parametrize(("enqueued", "woken"), [(True, ["b"]), (False, [])])
 async def test_an_entry_wakes_the_worker_of_its_partition(keyring: Keyring, enqueued: bool, woken: list[str]) -> None:  # noqa: FBT001
-    """A check that enqueued Twilio a confirmation wakes the worker where the entry lies; any other wakes nobody."""
+    """A check that enqueues a confirmation wakes the worker of its partition; any other wakes none."""
     witness = Witness()
     await checking(Recorder(Outcome(enqueued=enqueued)), keyring, witness).check(ID, "123456")
     assert witness.woken == woken
 
 
 async def test_a_cancel_leaves_a_line(keyring: Keyring) -> None:
-    """Who ends a verification is one event, with its id and what it came to."""
+    """A cancel is one event, with the id and what it came to."""
     witness = Witness()
     await checking(Recorder(), keyring, witness).cancel(ID)
     assert witness.events == [("verification_canceled", {"verification_id": ID, "status": Status.CANCELED})]

@@ -26,7 +26,7 @@ def entry(sid: str) -> OutboxEntry:
 
 
 async def test_a_confirmation_goes_to_the_provider_of_its_message() -> None:
-    """Of two providers only the one whose id the message has is told; an id of neither is told to none."""
+    """Of two providers only the one whose id the message has gets the report; an id of neither goes to none."""
     first, second = Provider("SM"), Provider("b7-")
     handler = ConfirmationHandler([first, second])
     assert isinstance(await handler.deliver(entry("b7-1")), Delivered)

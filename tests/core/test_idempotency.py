@@ -193,7 +193,7 @@ async def test_a_key_that_cannot_be_given_back_is_told() -> None:
 
 
 def test_every_request_has_a_claim_of_its_own() -> None:
-    """Two requests with the same key and body have one name, and each a fence that nobody else can guess."""
+    """Two requests with the same key and body have one name, and each a fence that cannot be guessed."""
     idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent)
     keys = [idempotency.key(scope="s", key="k", content=b"{}") for _ in range(100)]
     assert len(set(keys)) == 1

@@ -8,7 +8,7 @@ from service.core.numbering import check_prefix
 
 @pytest.mark.parametrize(("prefix", "region"), [("+1621", "US"), ("+49199", "DE"), ("+4473", "GB"), ("+262639", "YT")])
 def test_a_new_prefix_of_a_region_is_taken(prefix: str, region: str) -> None:
-    """A prefix that the library gives to nobody else is the region's when the operator says so."""
+    """A prefix that the library gives to no other region belongs to the region that the operator names."""
     check_prefix(prefix, region)
 
 

@@ -115,7 +115,7 @@ def test_what_could_mean_something_else_is_refused(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_national_number_is_read_in_its_country(typed: str, country: str, e164: str) -> None:
-    """Without a plus sign a number is read as its country writes it; with one the country says nothing."""
+    """Without a plus sign a number is read as its country writes it; with one the country does not matter."""
     assert parse_number(typed, EVERYWHERE, country=country).e164 == e164
 
 

@@ -1,4 +1,4 @@
-"""The promises of `service.core.retrying`: a step is tried until it is done, and what is given up is told once."""
+"""The promises of `service.core.retrying`: a step is tried until it is done; one given up is reported once."""
 
 import asyncio
 import time
@@ -109,7 +109,7 @@ async def test_a_stop_goes_on_trying_for_its_time_only(lost):
 
 
 async def test_a_step_that_has_not_begun_is_told_as_lost_too(lost):
-    """A step that was added in the turn in which the process stops, without any time left, is given up aloud."""
+    """A step that was added in the turn in which the process stops, without any time left, is reported as given up."""
     background, store = retries(), Store(0)
     background.add(store.step, for_seconds=60, given_up=lost.append)
     background.stop(0)

@@ -124,8 +124,8 @@ def test_septets_add_up(left: str, right: str) -> None:
 
 
 @given(gsm_texts, gsm_texts, st.characters(exclude_characters=sorted(BASIC | EXTENDED)))
-def test_one_foreign_character_spoils_the_text(left: str, right: str, foreign: str) -> None:
-    """A single character outside the alphabet is told, because it would halve the segment."""
+def test_one_character_outside_the_alphabet_is_reported(left: str, right: str, foreign: str) -> None:
+    """A single character outside the alphabet is reported, because it would halve the segment."""
     assert septets(left + foreign + right) is None
 
 

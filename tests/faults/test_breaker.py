@@ -100,7 +100,7 @@ async def test_a_repeated_request_gets_its_answer_while_sending_is_halted(failin
 
 
 async def test_verifying_goes_on_while_sending_is_halted(failing, eventually):
-    """Codes are checked, verifications read, and Twilio is told of every message, as if nothing had happened."""
+    """Codes are checked, verifications read, and every message is confirmed as usual."""
     for issued, number in zip(failing.issued, [NUMBERS[10], *NUMBERS[:4]], strict=True):
         assert (await failing.verify(issued["id"], *failing.codes(number)))["verdict"] == "approved"
         assert (await failing.read(issued["id"]))["status"] == "approved"

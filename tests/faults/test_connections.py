@@ -1,4 +1,4 @@
-"""Too many connections: with few descriptors, idle strangers keep nobody out, and Redis stays within reach."""
+"""Too many connections: with few descriptors, idle connections keep no caller out, and Redis can be reached."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Health speaks of the work (promise 15): what /readyz, /metrics and `check` say is what issues and checks meet."""
+"""Health is that of the work (promise 15): what /readyz, /metrics and `check` say is what issues and checks meet."""
 
 import asyncio
 import re
@@ -61,13 +61,13 @@ def demoted(node):
 
 
 def without_scripts(node):
-    """Take the right to run scripts from everybody."""
+    """Take the permission to run scripts from all users."""
     node.admin.execute_command("ACL", "SETUSER", "default", "-evalsha", "-eval")
     return lambda: node.admin.execute_command("ACL", "SETUSER", "default", "+@all")
 
 
 def with_another_prefix(node):
-    """Let everybody have other keys only."""
+    """Let all users have other keys only."""
     node.admin.execute_command("ACL", "SETUSER", "default", "resetkeys", "~other:*")
     return lambda: node.admin.execute_command("ACL", "SETUSER", "default", "allkeys")
 

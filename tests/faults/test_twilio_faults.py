@@ -76,7 +76,7 @@ async def test_a_silent_twilio_ends_in_unknown_and_one_message_at_most(running):
 
 
 async def test_no_fault_of_a_confirmation_loses_it(running, eventually, pending):
-    """F10: whatever becomes of the first Feedback POST, Twilio has heard in the end and nothing is pending."""
+    """F10: whatever becomes of the first Feedback POST, Twilio has the report in the end and nothing is pending."""
     faults = ["429", "500", "reset", "garbage", "lost_answer"]
     for place, fault in enumerate(faults):
         plan(running, "feedback", fault, seconds=0, count=1)

@@ -186,7 +186,7 @@ async def test_what_cannot_be_a_code_of_twilio_is_no_code(quiet, call_back, writ
 
 
 async def test_the_sender_that_carried_a_send_is_kept(quiet, call_back, record):
-    """`From` of a callback is kept as the send's sender, bounded, and shown to nobody; a blank one says nothing."""
+    """`From` of a callback is kept as the send's sender, bounded, and shown in no response; a blank one is ignored."""
     issued = await quiet.issue()
     path, sid = path_of(issued["id"]), quiet.messages()[0].sid
     for word, sender, kept in (
@@ -255,7 +255,7 @@ async def test_while_the_auth_token_rotates_both_sign(start, fault, call_back):
 
 
 async def test_callbacks_signed_with_a_shared_key_are_taken(start, eventually):
-    """An account whose Webhook Rule signs with a SharedKey is heard once its secret is set, and loses no SID."""
+    """Callbacks of an account whose Webhook Rule signs with a SharedKey are accepted once its secret is set."""
     running = await start(sandbox={"shared_key": "the-shared-secret"}, twilio_webhook_keys="next,the-shared-secret")
     issued = await running.issue()
 

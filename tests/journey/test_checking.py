@@ -50,7 +50,7 @@ async def test_a_code_counts_however_it_is_typed(running):
 
 
 async def test_an_idempotency_key_repeats_the_verdict_for_its_own_caller_alone(running):
-    """An approval is repeated for whoever was told it: another credential with the same key is told `used`."""
+    """An approval is repeated for its own credential: another one with the same Idempotency-Key gets `used`."""
     issued = await running.issue()
     [code] = running.codes()
     path, key = f"{PATH}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
@@ -142,7 +142,7 @@ async def test_under_the_strict_switch_an_older_code_is_superseded_and_confirmed
 
 
 async def test_under_the_strict_switch_a_message_that_was_never_sent_supersedes_nothing(start, fault):
-    """When Twilio refuses the resend, or is busy, nobody has a newer code: the one before stays the newest."""
+    """When Twilio refuses the resend, or is busy, no newer code went out: the earlier one stays valid."""
     running = await start(otp_supersede_codes=True)
     issued = await running.issue()
     fault(running, "messages", "429", count=1, seconds=30)
@@ -177,7 +177,7 @@ async def test_a_code_after_the_cancel_is_canceled_and_confirmed_once(running, w
 
 
 async def test_a_cancel_changes_no_end(running):
-    """What is approved stays approved, whoever cancels afterwards."""
+    """A cancel after the approval leaves the verification approved."""
     issued = await running.issue()
     await running.verify(issued["id"], running.codes()[0])
     assert (await cancel(running, issued["id"]))["status"] == "approved"

@@ -115,7 +115,7 @@ async def test_a_report_that_twilio_rejects_fails_and_can_be_retried(start, faul
 async def test_refused_credentials_stop_posting_and_cost_no_try_until_they_are_fixed(
     start, fault, working, eventually, redis
 ):
-    """F10: 401 halts all posts, /readyz and /metrics say so, no try is counted; fixed, everything leaves by itself."""
+    """F10: 401 halts all posts, /readyz and /metrics say so, no try is counted; afterwards everything is posted."""
     running = await start(otp_worker=False)
     for to in NUMBERS[:20]:
         await approve(running, to)

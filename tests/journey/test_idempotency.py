@@ -225,7 +225,7 @@ async def test_of_many_repeats_after_a_crash_one_sends(running, redis):
 async def test_after_a_crash_that_certainly_sent_nothing_a_repeat_is_a_503_and_the_next_one_sends(
     running, redis, fault
 ):
-    """An issue that failed before it died has sent nothing: the caller is told to come again, and then it is fresh."""
+    """An issue that failed before its process died has sent nothing: the repeat is a 503, and the next one sends."""
     fault(running, "messages", "lost_answer", count=1)
     first = (await issue(running, "a"))[1]
     RawRecord(redis, first["id"]).set("status", "failed")
@@ -335,7 +335,7 @@ async def test_a_request_that_was_taken_for_dead_gets_the_result_of_its_repeat(s
 @pytest.mark.parametrize("can_release", [True, False])
 @pytest.mark.parametrize("endpoint", ["issue", "resend"])
 async def test_a_refusal_that_cannot_be_kept_is_the_refusal(running, fault, monkeypatch, endpoint, can_release):
-    """Twilio's refusal is told as it is, though its answer cannot be kept; a repeat that is let in asks Twilio anew."""
+    """Twilio's refusal is the response, although it cannot be kept; a repeat that is let in asks Twilio again."""
     path, body = PATH, {"to": OTHER}
     if endpoint == "resend":
         path, body = f"{PATH}/{(await running.issue(OTHER))['id']}/resend", None

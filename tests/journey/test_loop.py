@@ -2,7 +2,7 @@
 
 
 async def test_the_right_code_is_approved_and_exactly_its_message_is_confirmed(running, eventually):
-    """A code that is typed back approves the verification, and Twilio hears `confirmed` for its SID alone."""
+    """A code that is typed back approves the verification, and `confirmed` is posted for its SID alone."""
     issued = await running.issue()
     [code] = running.codes()
     checked = await running.verify(issued["id"], code)

@@ -131,7 +131,7 @@ async def quick(start, monkeypatch):
 
 
 async def test_a_lost_message_is_found_and_confirmed(quick, lose, redis, eventually):
-    """The service's own worker finds the message by its code, and Twilio is told about exactly that one, once."""
+    """The service's own worker finds the message by its code, and posts the confirmation of exactly that one, once."""
     running, logged = quick
     other = await running.issue()
     lost_id, code = await lose(running)
@@ -167,14 +167,14 @@ async def test_a_sid_that_came_home_ends_the_look(lost, call_back):
 
 
 async def test_a_look_is_due_after_a_minute(lost, redis):
-    """At once nobody looks: Twilio's answer or a callback may still be on its way."""
+    """The first look is not made at once: Twilio's answer or a callback may still arrive."""
     assert await lost.look() is None
     due_ms = redis.zscore(lost.lookups, f"{lost.id}|1")
     assert 50 < due_ms / 1000 - redis.time()[0] <= 61
 
 
 async def test_a_message_with_another_code_is_never_taken(lost, posts):
-    """When no text carries the code of the send nothing is confirmed; after two looks nobody looks any more."""
+    """When no text carries the code of the send nothing is confirmed, and there are two looks at most."""
     code = lost.code
     wrong = f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
     for body in (TEXT.format(wrong), TEXT.format(code + "7"), TEXT.format("7" + code)):
@@ -205,7 +205,7 @@ async def test_only_the_message_of_this_send_fits(lost, fields):
 
 
 async def test_of_two_that_fit_neither_is_taken(lost, eventually):
-    """Another verification of the number may be sent the same digits in the same minute: then nobody can know."""
+    """Another verification of the number may get the same digits in the same minute: then neither is confirmed."""
     message, other = lost.message, await lost.running.issue()
     assert await eventually(lambda: lost.message.status == "delivered")
     lost.change(body=TEXT.format(lost.code))
@@ -283,7 +283,7 @@ async def test_where_twilio_forgets_nobody_looks(setting, start, redis, eventual
 
 
 async def test_a_look_given_back_late_changes_nothing(lost, redis):
-    """Who was slow, and whose look another process has claimed since, does not bring the look forward."""
+    """A process whose look was claimed by another one meanwhile does not bring the look forward."""
     lost.due()
     slow = await lost.store.claim(lost.id[3])
     lost.due()

@@ -1,4 +1,4 @@
-"""Twilio refuses because of us, wrong credentials or a sender that may not send: what was asked costs nobody anything.
+"""Twilio refuses for the operator's fault, credentials or sender: the request costs nothing.
 
 The operator fixes it; until then callers get a 502, and afterwards as many messages as before.
 """

@@ -50,7 +50,7 @@ async def proxy_that_answers(status):
 
 @pytest.mark.parametrize("status", [402, 405, 409, 413, 422, 451])
 async def test_a_proxy_in_the_way_fails_nothing(start, working, eventually, feedback, settled, status):  # noqa: PLR0917 - fixtures
-    """What a proxy answers says nothing about the message: the entry stays pending, and leaves when the way is free."""
+    """An answer of a proxy settles nothing: the entry stays pending, and is posted when Twilio can be reached."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:3]]
     async with proxy_that_answers(status) as url:

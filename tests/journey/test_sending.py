@@ -292,7 +292,7 @@ async def test_a_send_whose_fate_is_unknown_is_posted_once_and_can_be_checked_an
 
 @pytest.mark.slow
 async def test_a_twilio_that_never_answers_is_given_five_seconds_and_one_post(running, fault, posts):
-    """A hang ends by itself in a 201 whose send is `unknown`; the message is not repeated."""
+    """A call that hangs ends in a 201 whose send is `unknown`; the message is not repeated."""
     fault(running, "messages", "hang", count=1, seconds=40)
     issued = await running.issue()
     assert issued["sends"][0]["status"] == "unknown"
@@ -374,7 +374,7 @@ async def test_an_answer_shows_what_was_asked_for(running):
 
 @pytest.mark.parametrize("verification_id", ["ve_" + "0" * 32, "ve_0", "VE" + "0" * 32, "ve_" + "g" * 32])
 async def test_an_unknown_id_is_a_404_everywhere(running, verification_id):
-    """Verify, resend, cancel and read of an id that nobody has are the same 404."""
+    """Verify, resend, cancel and read of an id that does not exist give the same 404."""
     path = f"/v1/verifications/{verification_id}"
     steps = [("GET", "", None), ("POST", "/verify", {"code": "123456"}), ("POST", "/resend", None)]
     for method, step, body in [*steps, ("POST", "/cancel", None)]:

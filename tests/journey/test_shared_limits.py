@@ -98,8 +98,8 @@ async def test_what_sends_nothing_uses_up_no_shared_limit(start, flood):
     assert granted == [201] * (6 - sent) + [429] * (2 + sent)
 
 
-async def test_a_flood_from_one_address_blocks_no_stranger(start):
-    """Who is refused for his address takes nothing from the budgets of country, day and prefix (10 here)."""
+async def test_a_flood_from_one_address_uses_up_no_shared_budget(start):
+    """Requests refused for their address use up nothing of the budgets of country, day and prefix (10 here)."""
     shared = dict.fromkeys(("otp_limit_country", "otp_limit_day", "otp_limit_prefix", "otp_limit_key"), "10/1h")
     running = await start(otp_limit_ip="1/10m", **shared)
     assert (await issue(running, NEIGHBOURS[0]))[0] == 201

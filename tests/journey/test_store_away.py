@@ -1,4 +1,4 @@
-"""Redis away: every endpoint says 503 and when to return, nothing is approved or sent, and all recovers by itself."""
+"""Redis away: every endpoint says 503 and when to retry, nothing is approved or sent, and the service recovers."""
 
 import asyncio
 import contextlib
@@ -118,7 +118,7 @@ async def test_a_dead_redis_is_a_503_at_every_endpoint_and_comes_back_by_itself(
 
 
 async def test_a_frozen_redis_is_a_503_and_a_repeated_check_learns_its_verdict(start, server, eventually):
-    """Frozen: 503, never approved. What Redis did afterwards is told to the same Idempotency-Key; it counts once."""
+    """Redis frozen: 503, never approved. The same Idempotency-Key gets what Redis did afterwards; it counts once."""
     running = await start(redis_url=server.url)
     issued = await running.issue()
     check, key = {"code": running.codes()[0]}, {"Idempotency-Key": "click"}

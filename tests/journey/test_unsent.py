@@ -52,7 +52,7 @@ async def test_after_a_busy_resend_each_code_confirms_its_own_message(running, f
 
 @pytest.mark.parametrize(("kind", "particulars", "expected"), [("refuse", {"code": 21610}, 422), ("429", {}, 503)])
 async def test_a_resend_that_was_not_sent_prolongs_nothing(running, fault, grow_older, kind, particulars, expected):  # noqa: PLR0917 - fixtures and columns
-    """When the only code that anybody holds has expired, the verification is `expired`, whatever was tried since."""
+    """When the only code that was sent has expired, the verification is `expired`, whatever was tried since."""
     issued = await running.issue(ttl_seconds=60)
     grow_older(issued["id"], 50)
     fault(running, "messages", kind, count=1, **({"seconds": 30} | particulars if kind == "429" else particulars))
@@ -100,7 +100,7 @@ async def post(running, path, body, media_type):
 
 @pytest.mark.parametrize("step", ["resend", "cancel"])
 async def test_a_body_that_would_be_ignored_is_refused(running, step):
-    """Resend and cancel take no fields: nothing or `{}` is fine, all else is told and does nothing."""
+    """Resend and cancel take no fields: no body or `{}` is accepted, all else is refused and does nothing."""
     issued = await running.issue()
     path = f"{PATH}/{issued['id']}/{step}"
     for body, media_type, expected, code in REFUSED:

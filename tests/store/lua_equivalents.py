@@ -1,4 +1,4 @@
-r"""Mutants that no test can notice, because they change nothing that anybody could see: each kind with its reason.
+r"""Mutants that no test can notice, because they have no visible effect: each kind with its reason.
 
 An entry is (file, kind, pattern, reason): regular expressions for the file, the kind, and two lines: the changed code
 (from `\A`), and the statement that it is a part of. They name fields of Redis and commands, and no locals.

@@ -139,7 +139,7 @@ class Model:
                 verification.lives_until_ms = max(verification.lives_until_ms, self.now + WAITING_MS)
 
     def enqueue(self, send):
-        """Note that a send's confirmation is due now, and leased to nobody."""
+        """Note that a send's confirmation is due now, and not leased."""
         send.feedback = "pending"
         self.pending[send.sid] = self.now
         self.leases.pop(send.sid, None)

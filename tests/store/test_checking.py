@@ -127,7 +127,7 @@ async def test_each_code_confirms_its_own_message(stores, typed):
 
 
 async def test_each_send_has_its_own_expiry(stores):
-    """The first code expires with its own message; the second one lives on."""
+    """The first code expires with its own message; the second one stays valid."""
     verification = await stores.sent("111111")
     stores.time_passes(CODE_TTL_MS - MINUTE_MS)
     await stores.resend(verification, "222222")

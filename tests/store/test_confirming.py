@@ -413,7 +413,7 @@ async def test_a_living_worker_is_seen(stores, twilio, eventually):
 
 @dataclass
 class Flaky:
-    """The store, where one kind of step fails so often: done, though nobody is told, or not done at all."""
+    """The store, where one kind of step fails so often: done, but with its answer lost, or not done."""
 
     entries: OutboxStore
     step: str

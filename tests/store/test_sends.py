@@ -355,7 +355,7 @@ async def test_a_send_knows_which_request_asked_for_it(stores):
 
 @pytest.mark.parametrize("asked_first", [1, 2])
 async def test_a_request_adds_one_send_however_often_it_asks(stores, asked_first):
-    """A request that has had its send is told so and shown the record; nothing is written and no limit drawn on."""
+    """A repeat of a request that has had its send gets the record; nothing is written or counted."""
     stores = stores.under(number=Limits(((4, CODE_TTL_MS),)), max_sends=3)
     verification = await stores.sent("111111")
     codes = {1: "222222", 2: "333333"}
@@ -376,7 +376,7 @@ async def test_a_request_adds_one_send_however_often_it_asks(stores, asked_first
 
 
 async def test_a_resend_under_a_newer_key_is_not_checked_without_it(stores):
-    """Who lacks the key of the newest send decides none, and the check costs no attempt; who has it decides all."""
+    """A host without the key of the newest send checks nothing and costs no attempt; one with it checks every code."""
     behind, ahead = stores, stores.under(ROTATED)
     verification = await behind.sent("111111")
     await ahead.resend(verification, "222222")
@@ -474,6 +474,7 @@ async def test_a_send_is_taken_back_by_its_code(stores):
     """A resend of which only the code is known leaves no trace, at the record and at the number, however often."""
     stores = stores.under(number=Limits(((2, CODE_TTL_MS),)))
     verification = await stores.sent("111111")
+    stores.time_passes(1000)
     before, number_before = await stores.read(verification), stores.number_record()
     await stores.resend(verification, "222222")
     await stores.verifications.take_back(_written(stores, verification, "222222", after=1))
@@ -486,7 +487,7 @@ async def test_a_send_is_taken_back_by_its_code(stores):
 
 
 async def test_a_send_that_was_there_before_is_not_taken_back(stores):
-    """Who drew the code of an earlier send, and did not hear that it was refused, takes nothing away."""
+    """A code that an earlier send carries takes nothing back."""
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
     before = stores.record(verification)

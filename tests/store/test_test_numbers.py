@@ -16,8 +16,8 @@ async def resend(stores, verification, code=CODE, *, is_test=True):
     return await stores.verifications.resend(verification, digests, is_test=is_test)
 
 
-async def test_an_approval_of_a_test_number_enqueued_nothing(stores):
-    """Its code is accepted once; no confirmation is pending or waited for, and the record lives no longer for it."""
+async def test_an_approval_of_a_test_number_enqueues_nothing(stores):
+    """Its code is accepted once; no confirmation is pending or awaited, and the record's TTL is as before."""
     stores = stores.under(late_window_seconds=0)
     verification = await stores.issue(CODE, is_test=True)
     assert [await stores.verdict(verification, CODE) for _ in range(2)] == [Verdict.APPROVED, Verdict.USED]
