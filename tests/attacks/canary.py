@@ -30,7 +30,7 @@ async def check(self, verification_id, code, **claims):
     return await decide(self, verification_id, code, **claims)
 
 async def issue(self, new, digest):
-    if new.purpose == "store-fault":
+    if new.request.purpose == "store-fault":
         raise RuntimeError(f"cannot keep {new}")
     return await keep(self, new, digest)
 

