@@ -13,7 +13,6 @@ import signal
 import sys
 from importlib import import_module
 
-READY, ALIVE, RETIRE, STOP = b"ready\n", b"alive\n", b"retire\n", b"stop\n"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from service.serving.child import READY, RETIRE, STOP
+from service.serving.messages import READY, RETIRE, STOP
 
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0

@@ -17,7 +17,7 @@ from service.descriptors import raise_limit
 from service.logs.event_log import open_event_log
 from service.logs.library_log import take_over_output
 from service.logs.writer import end_output
-from service.serving.child import ALIVE, READY, RETIRE
+from service.serving.messages import ALIVE, READY, RETIRE
 from service.serving.server import Server, run_server
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from service.serving.child import READY
 from service.serving.child_handle import Child
+from service.serving.messages import READY
 from tests.absent import absent
 from tests.attacks.processes import environment_of
 
