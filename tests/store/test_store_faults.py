@@ -367,8 +367,12 @@ async def tls_causes(folder, certificates):
         assert await cause(f"redis://{HERE}:{port}", **patient) is StoreCause.TLS_NEEDED
     with tls_server(folder / "b", certificates, clients="yes") as port:
         assert (await look(tls_url(port, certificates, **own))).is_ready
-        assert await cause(tls_url(port, certificates), **patient) is StoreCause.TLS_CLIENT_CERTIFICATE
-        assert await cause(tls_url(port, certificates, **strange), **patient) is StoreCause.TLS_CLIENT_CERTIFICATE
+        for files in ({}, strange):
+            for _ in range(3):
+                found = await cause(tls_url(port, certificates, **files), **patient)
+                if found is not StoreCause.CONNECTION_LOST:  # a reset may overtake the alert that names the reason
+                    break
+            assert found is StoreCause.TLS_CLIENT_CERTIFICATE
         assert await cause(f"redis://{HERE}:{port}", **patient) is StoreCause.TLS_NEEDED
     with tls_server(folder / "c", certificates, "other") as port:
         assert await cause(tls_url(port, certificates)) is StoreCause.TLS_HOST_NAME
