@@ -1,6 +1,9 @@
 """The most important ways to break a script, each with the promise that it breaks and the test that must notice.
 
 A change is selected by what it does (`find`), or takes a step where it must not be taken (`put_before`).
+
+The promises that no script keeps have tests elsewhere: secrets, hash slots, latency while the provider hangs, one
+response for one request, and readiness.
 """
 
 from functools import partial
