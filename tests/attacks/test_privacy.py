@@ -86,7 +86,7 @@ async def times_of_known_and_new(start):
     return times[True], times[False]
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 async def test_a_number_that_is_known_takes_no_longer(start):
     """A10: issues for numbers with a past and without differ in time by no more than chance, and by under 1 ms."""
     known, new = await times_of_known_and_new(start)
@@ -94,7 +94,7 @@ async def test_a_number_that_is_known_takes_no_longer(start):
     assert abs(statistics.median(known) - statistics.median(new)) < 0.001
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 async def test_the_measure_sees_half_a_millisecond(start, monkeypatch):
     """Control of A10: a store that spends half a millisecond more on numbers it knows is noticed."""
     seen, keep = set(), RedisVerifications.issue
