@@ -92,6 +92,9 @@ class LogWriter:
                 if self._end_at is None:
                     time.sleep(_GATHER_SECONDS)
                 self._write_buffer()
+                refused = self._refused
+                if not self._buffer:  # lines refused while it was taken: none may follow that would report them
+                    self._report(refused + self._failed)
             self._is_idle = True
             if self._buffer:  # added before `_is_idle` was set; later lines wake the thread
                 self._wake_thread()

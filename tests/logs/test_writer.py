@@ -110,6 +110,21 @@ def test_the_gap_is_told_in_its_place(pipe):
     assert len(before) + sum(int(gap.split()[1]) for gap in gaps) == added + 1
 
 
+def test_a_line_refused_while_the_buffer_is_taken_is_told(pipe):
+    """Lines dropped while the thread takes the buffer are reported too, although no line follows."""
+    reader, end = pipe
+    writer = writer_to(end)
+
+    class FullWhileTaken(list):
+        def __delitem__(self, lines):
+            writer._refused += 3
+            super().__delitem__(lines)
+
+    writer._buffer = FullWhileTaken()
+    writer.add(b"one\n")
+    assert read_until(reader, b"gap 3\n") == b"one\ngap 3\n"
+
+
 def test_bytes_are_bounded_too(pipe):
     """Long lines fill the queue by their bytes, long before there are many of them."""
     _, end = pipe
