@@ -1,7 +1,7 @@
-"""What a test does where a program or a network that it needs is away: skip, but fail in CI.
+"""Handle a missing program or network in a test: skip the test, but fail it in CI.
 
-A skip is for the machine of somebody who has not everything. Where everything must hold (CI=true), a test that does
-not run would look like one that passed.
+A developer's machine may lack a program. In CI (CI=true) every test must run: a skipped test would look like one that
+passed.
 """
 
 import os
@@ -11,5 +11,5 @@ import pytest
 
 
 def absent(sentence: str) -> NoReturn:
-    """End the test with a sentence on what is not there: skipped, but failed where CI=true."""
+    """End the test with a sentence that names what is missing: a skip, or a failure where CI=true."""
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(sentence)

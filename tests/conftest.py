@@ -1,7 +1,7 @@
-"""The parts every suite shares: a real Valkey, the simulator and the service over real HTTP, in this event loop.
+"""Fixtures that every suite shares: a real Valkey, the simulator and the service over real HTTP, in this event loop.
 
-`start` opens a service with settings of a test's choice. When a test ends, every Redis key that it
-left must have a TTL, API keys excepted (promise 9): the check is part of each journey.
+`start` starts a service with settings that the test chooses. At the end of a test every remaining Redis key must have
+a TTL, except the API keys (promise 9).
 """
 
 import asyncio
@@ -36,14 +36,14 @@ ENVIRONMENT = re.compile("^(TWILIO_|OTP_|REDIS_URL)")
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
-    """Let no setting of the machine reach a test."""
+    """Keep settings of the machine out of the tests."""
     for name in os.environ:
         if ENVIRONMENT.match(name):
             monkeypatch.delenv(name)
 
 
-class _Brisk:
-    """The module `asyncio` with shorter naps."""
+class _FastSleep:
+    """The module `asyncio` with shorter sleeps."""
 
     def __getattr__(self, name):
         return getattr(asyncio, name)
@@ -53,35 +53,35 @@ class _Brisk:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _brisk_servers():
-    """Spare hundreds of servers 300 ms each: uvicorn looks every 100 ms whether it should end, and so on."""
+def _fast_server_polling():
+    """Save 300 ms per server: uvicorn polls every 100 ms for its end; here it polls more often."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uvicorn.server.asyncio", _Brisk())
+        patch.setattr("uvicorn.server.asyncio", _FastSleep())
         yield
 
 
 @pytest.fixture(autouse=True)
-def _brief_goodbye(monkeypatch):
-    """Spare a service that ends without its Redis most of the 8 s in which it would wait for it."""
+def _short_drain(monkeypatch):
+    """Shorten the 8 s for which a service without Redis would wait when it stops."""
     for module in ("app", "wiring"):
         monkeypatch.setattr(f"service.{module}.DRAIN_SECONDS", 0.3)
 
 
 @pytest.fixture(scope="session")
 def valkey():
-    """Run one real Valkey for the whole run; give its URL."""
+    """Run one real Valkey for the whole session; yield its URL."""
     with tempfile.TemporaryDirectory(prefix="otp-test-") as folder, embedded_valkey(Path(folder)) as url:
         yield url
 
 
 @pytest.fixture
 def redis(valkey):
-    """Give a plain client to an empty Valkey; afterwards every key must have a TTL."""
+    """Yield a plain client for an empty Valkey; at the end every key must have a TTL."""
     with redis_py.Redis.from_url(valkey) as client:
         client.flushall()
         yield client
-        immortal = [key for key in client.scan_iter() if client.ttl(key) == -1 and key != b"otp:keys"]
-        assert immortal == [], "promise 9: every key has a TTL"
+        without_ttl = [key for key in client.scan_iter() if client.ttl(key) == -1 and key != b"otp:keys"]
+        assert without_ttl == [], "promise 9: every key has a TTL"
 
 
 @dataclass
@@ -97,21 +97,22 @@ class Running:
     connections: object = None  # of the service
 
     async def call(self, method, path, body=None, *, key=None, headers=None, **options):
-        """Make one call; give (status, JSON or None, headers)."""
+        """Make one request; return (status, JSON or None, headers)."""
         sent = {"Authorization": f"Bearer {key or self.key}", **(headers or {})}
-        async with self.http.request(method, path, json=body, headers=sent, **options) as answer:
-            text = await answer.text()
-            is_json = "json" in answer.headers.get("Content-Type", "")
-            return answer.status, await answer.json(content_type=None) if is_json and text else None, answer.headers
+        async with self.http.request(method, path, json=body, headers=sent, **options) as response:
+            text = await response.text()
+            is_json = "json" in response.headers.get("Content-Type", "")
+            read = await response.json(content_type=None) if is_json and text else None
+            return response.status, read, response.headers
 
     async def issue(self, to=NUMBER, **fields):
-        """Issue a verification; give the answer's body, which must be a 201."""
+        """Issue a verification; return the body of the response, which must be a 201."""
         status, body, _ = await self.call("POST", "/v1/verifications", {"to": to, **fields})
         assert status == 201, body
         return body
 
     async def verify(self, verification_id, code, **fields):
-        """Check a code; give the answer's body, which must be a 200."""
+        """Check a code; return the body of the response, which must be a 200."""
         status, body, _ = await self.call(
             "POST", f"/v1/verifications/{verification_id}/verify", {"code": code, **fields}
         )
@@ -119,26 +120,26 @@ class Running:
         return body
 
     async def read(self, verification_id):
-        """Read a verification; give the answer's body, which must be a 200."""
+        """Read a verification; return the body of the response, which must be a 200."""
         status, body, _ = await self.call("GET", f"/v1/verifications/{verification_id}")
         assert status == 200, body
         return body
 
     def messages(self, to=NUMBER):
-        """Give what the simulator recorded for a number, oldest first."""
+        """Return the messages that the simulator recorded for a number, oldest first."""
         return self.sandbox.ledger.messages(to=to)
 
     def codes(self, to=NUMBER):
-        """Give the codes in the messages to a number, oldest first."""
+        """Return the codes in the messages to a number, oldest first."""
         return [re.search(r"\b[0-9]{4,8}\b", message.body)[0] for message in self.messages(to)]
 
     def confirmed(self):
-        """Give the SIDs that Twilio was told about."""
+        """Return the SIDs that were confirmed to Twilio."""
         return {message.sid for message in self.sandbox.ledger.messages() if message.outcome == "confirmed"}
 
 
 async def eventually(condition, *, seconds=5.0):
-    """Wait until a condition holds, looking every 10 ms; give its value, or the last false one."""
+    """Poll a condition every 10 ms until it holds; return its value, or the last false one after a timeout."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         value = condition()
@@ -151,16 +152,16 @@ async def eventually(condition, *, seconds=5.0):
 
 @pytest.fixture(name="eventually")
 def _eventually():
-    """Give `eventually`."""
+    """Return `eventually`."""
     return eventually
 
 
 @asynccontextmanager
 async def serving(app, *, listener=None, protocol=HttpProtocol):
-    """Serve an ASGI application on a loopback port in this event loop; give its URL."""
+    """Serve an ASGI application on a loopback port in this event loop; yield its URL."""
     listener = listener or free_listener()
     server = Server(app, protocol=protocol, log_level="error", timeout_graceful_shutdown=2)
-    server.capture_signals = _no_signals  # the test runner keeps its own
+    server.capture_signals = _no_signals  # the test runner keeps its own handlers
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.005)
@@ -181,15 +182,15 @@ def _no_signals():
 
 
 def free_listener():
-    """Bind a free loopback port and keep it."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: TCP_NODELAY
+    """Bind a free loopback port and keep the socket open."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # needed for TCP_NODELAY
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
     return listener
 
 
 def settings_for(url, redis_url, sandbox_url, account, **overrides):
-    """Make settings for a test: the simulator as Twilio, every limit off unless the test sets it."""
+    """Build settings for a test: the simulator as Twilio, and every limit off unless the test sets it."""
     return isolated_settings(
         **{
             "redis_url": redis_url,
@@ -214,7 +215,7 @@ def settings_for(url, redis_url, sandbox_url, account, **overrides):
 
 
 async def create_key(settings, *scopes, name="test"):
-    """Create an API key as `otp-service keys create` does; give the key."""
+    """Create an API key as `otp-service keys create` does; return the key."""
     key, kept = new_api_key(name, scopes or list(Scope))
     async with open_redis(settings) as scripts:
         await RedisApiKeys(scripts).add(kept.digest, kept.particulars)
@@ -223,15 +224,15 @@ async def create_key(settings, *scopes, name="test"):
 
 @pytest.fixture
 def no_pause_between_probes(monkeypatch):
-    """Let each send be a probe while sending is halted: refused credentials are then met anew by each."""
+    """Let every send be a probe while sending is halted, so that each meets the refused credentials itself."""
     monkeypatch.setattr(wiring, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=0)))
 
 
 @pytest.fixture
 async def start(redis, valkey):
-    """Give a function that starts a service with settings of the test's choice; all end with the test.
+    """Yield a function that starts a service with settings that the test chooses; all services stop with the test.
 
-    `start(sandbox={...}, event log=..., protocol=..., **settings)`: the simulator answers callbacks at once (20 ms).
+    `start(sandbox={...}, event_log=..., protocol=..., **settings)`: the simulator sends callbacks after 20 ms.
     """
     async with AsyncExitStack() as stack:
 

@@ -1,4 +1,4 @@
-"""The documents of the project, as the tests read them: pages, headings, code, and curl calls as a shell reads them."""
+"""Read the documents of the project for the tests: pages, headings, code blocks and curl commands."""
 
 import itertools
 import json
@@ -21,29 +21,29 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def name_of(path):
-    """Name a page as the reader knows it."""
+    """Return the path of a page relative to the project."""
     return path.relative_to(ROOT).as_posix()
 
 
 def blocks(path, language):
-    """Give the code blocks of a page that are in one language."""
+    """Return the code blocks of a page in one language."""
     return [code for found, code in _BLOCK.findall(path.read_text("utf-8")) if found == language]
 
 
 def anchors(path):
-    """Give the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.+)$", _BLOCK.sub("", path.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def curl_calls(path):
-    """Give each curl call of a page with the response shown below it, or None."""
+    """Return each curl command of a page with the response shown below it, or None."""
     calls = _CALL.findall(path.read_text("utf-8"))
     return [(command, json.loads(response) if response else None) for command, response in calls]
 
 
 def read_curl(command, values):
-    """Read a curl call as (method, path, headers, body); a shell fills in `$NAME` and `$(…)`."""
+    """Parse a curl command into (method, path, headers, body); replace `$NAME` and `$(…)` as a shell would."""
     told = command.replace("curl ", "printf '%s\\n' ", 1)
     words = subprocess.run(["sh", "-c", told], env={"PATH": "/usr/bin:/bin", **values}, capture_output=True, check=True)
     words = words.stdout.decode().splitlines()

@@ -1,7 +1,7 @@
-"""Free ports for the servers of tests: below those that the kernel gives to outgoing connections. And who listens.
+"""Find free ports below the kernel's range for outgoing connections, and wait until a server listens.
 
-A port that the kernel picks may be gone again before the server binds it: any connection of any test may get it. These
-are given to nobody who does not ask for them by number.
+A port that the kernel picks may be taken again before the server binds it, by any connection of any test. The kernel
+assigns ports of this range only to programs that ask for them by number.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import socket
 import time
 
 _FIRST, _LAST = 10_000, 20_000
-_BUS = 10_000  # a cluster node also listens that far above; still below the kernel's own ports, 32,768 and up
+_BUS = 10_000  # a cluster node also listens on port + 10,000, which must stay below the kernel's range (32,768 and up)
 
 
 def free_port() -> int:
@@ -23,12 +23,12 @@ def free_port() -> int:
             return port
 
 
-def comes_to_listen(process, port, *, seconds=15) -> bool:
-    """Wait until something listens on a port; give False when the process ends before, or does not begin in time."""
+def wait_until_listening(process, port, *, seconds=15) -> bool:
+    """Wait until something listens on a port; return False if the process ends first, or on a timeout."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as knock:
-            if knock.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return True
         time.sleep(0.02)
     return False

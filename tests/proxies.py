@@ -1,4 +1,4 @@
-"""The real nginx and Caddy, run with the example files of deploy/; only ports, certificate and log are a test's."""
+"""Run the real nginx and Caddy with the example files of deploy/; only ports, certificate and log differ."""
 
 import os
 import re
@@ -12,18 +12,18 @@ from types import MappingProxyType
 import pytest
 
 from tests.absent import absent
-from tests.free_ports import comes_to_listen, free_port
+from tests.free_ports import free_port, wait_until_listening
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
-PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's nginx is where only root looks
+PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian installs nginx in a folder that only root has in its PATH
 
 
-UNLOCKED = {r"^\s*header_up -.*\n": ""}  # Caddy's example without the lines that drop Upgrade and its like
+UNLOCKED = {r"^\s*header_up -.*\n": ""}  # Caddy's example without the lines that remove Upgrade and similar headers
 
 
 @dataclass
 class Proxy:
-    """A proxy that runs with its example: its plain and public address, and what is changed in the example."""
+    """A proxy that runs with its example: its plain and its public address, and the changes to the example."""
 
     name: str
     plain_port: int
@@ -32,17 +32,17 @@ class Proxy:
 
     @property
     def plain(self):
-        """Give the address without TLS, where nothing is served."""
+        """Return the address without TLS, where nothing is served."""
         return f"http://127.0.0.1:{self.plain_port}"
 
     @property
     def public(self):
-        """Give the public address. Caddy would fetch its certificate from outside, so here it has no TLS."""
+        """Return the public address. Without TLS for Caddy, which would fetch its certificate from the Internet."""
         return f"{'https' if self.name == 'nginx' else 'http'}://127.0.0.1:{self.public_port}"
 
 
 def new_proxy(name, changes=MappingProxyType({})):
-    """Find ports for a proxy; skip where its program is away."""
+    """Choose ports for a proxy; skip the test if its program is missing."""
     for needed in (name, "openssl"):
         if shutil.which(needed, path=PLACES) is None:
             absent(f"there is no {needed} here, so the example for {name} is not tried")
@@ -58,7 +58,7 @@ def proxy_before(service_port, proxy, folder):
 
 
 def replaced(text, changes):
-    """Put in what is a test's own; each pattern must be there, so that a changed example is noticed."""
+    """Apply changes to an example; each pattern must match, so that a changed example is noticed."""
     for pattern, new in changes.items():
         text, count = re.subn(pattern, new, text, flags=re.MULTILINE)
         assert count, pattern
@@ -66,7 +66,7 @@ def replaced(text, changes):
 
 
 def nginx(folder, service, proxy):
-    """Write nginx's configuration for a test; give the command that runs it."""
+    """Write nginx's configuration for a test; return the command that runs it."""
     (folder / "temp").mkdir()
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
@@ -95,7 +95,7 @@ def nginx(folder, service, proxy):
 
 
 def caddy(folder, service, proxy):
-    """Write Caddy's configuration for a test, with no TLS (a certificate comes from outside); give its command."""
+    """Write Caddy's configuration for a test, without TLS; return the command that runs it."""
     site = replaced(
         (DEPLOY / "Caddyfile").read_text("utf-8"),
         {
@@ -112,15 +112,15 @@ def caddy(folder, service, proxy):
 
 @contextmanager
 def running(command, port, folder):
-    """Run a proxy until the block ends; wait until it listens."""
+    """Run a proxy until the block ends; enter the block once it listens."""
     environment = {"PATH": PLACES, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     program = shutil.which(command[0], path=PLACES)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, *command[1:]], stdout=log, stderr=log, env=environment)
     try:
-        if not comes_to_listen(process, port):
+        if not wait_until_listening(process, port):
             pytest.fail((folder / "log").read_text())
         yield
     finally:
-        process.kill()  # not asked: Caddy would wait for connections that idle
+        process.kill()  # SIGTERM would let Caddy wait for idle connections
         process.wait(timeout=15)

@@ -1,4 +1,4 @@
-"""The promises of CI: it runs what developers run, no code of others that may change, and its scripts hide no gap."""
+"""The promises of CI: it runs what developers run, pins third-party code, and its scripts report what they left out."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def test_ci_runs_the_same_script_on_every_supported_python():
-    """The matrix has each minor version from `requires-python` on, and its last step is `.ci/run`."""
+    """The matrix has every minor version that `requires-python` allows, and the last step runs `.ci/run`."""
     job = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]["test"]
     minors = [int(version.removeprefix("3.")) for version in job["strategy"]["matrix"]["python"]]
     oldest = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"]
@@ -24,8 +24,8 @@ def test_ci_runs_the_same_script_on_every_supported_python():
     assert job["steps"][-1] == {"run": ".ci/run"}
 
 
-def test_actions_of_others_are_pinned_and_may_only_read():
-    """Each action is named by the hash of its commit, and no workflow may write to the repository."""
+def test_third_party_actions_are_pinned_and_have_read_access_only():
+    """Each action is pinned by commit hash, and no workflow has write access to the repository."""
     assert WORKFLOWS
     for path in WORKFLOWS:
         text = path.read_text("utf-8")
@@ -35,7 +35,7 @@ def test_actions_of_others_are_pinned_and_may_only_read():
 
 
 def test_pre_commit_runs_the_linters_of_this_project():
-    """Its hooks fetch nothing: each is a target of the Makefile, with the tools at the versions of uv.lock."""
+    """The hooks fetch nothing: each runs a target of the Makefile, with the versions of uv.lock."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
     assert repository["repo"] == "local"
@@ -46,7 +46,7 @@ def test_pre_commit_runs_the_linters_of_this_project():
 
 
 def check_of(name):
-    """Give the function of a script of `.ci/` that tells what a run came to: (exit status, lines)."""
+    """Return the function of a script in `.ci/` that evaluates a run: it returns (exit status, lines)."""
     spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
@@ -67,8 +67,8 @@ SKIPPED = {"name": "unknown", "skip_reason": "not found"}
         ([SKIPPED, BAD], 1, [["broken"], ["NOT AUDITED"]]),
     ],
 )
-def test_an_audit_fails_for_a_finding_and_tells_a_gap(packages, status, said):
-    """A vulnerability fails the run and is named with its fix; packages without advisories are counted, not passed."""
+def test_an_audit_fails_for_a_finding_and_reports_unaudited_packages(packages, status, said):
+    """A vulnerability fails the run and is named with its fix; packages without advisories count as not audited."""
     ended, lines = check_of("audit")(json.dumps({"dependencies": packages}), "")
     assert (ended, len(lines)) == (status, len(said))
     assert all(word in line for line, words in zip(lines, said, strict=True) for word in words)
@@ -78,20 +78,20 @@ def test_an_audit_fails_for_a_finding_and_tells_a_gap(packages, status, said):
     ("complaints", "status"),
     [("…\nrequests.exceptions.ConnectionError: Max retries exceeded", 0), ("…\nKeyError: 'info'", 1), ("", 1)],
 )
-def test_an_audit_without_a_report_fails_unless_the_network_is_away(complaints, status):
-    """Only a network that does not answer is no failure, and then the run says that nothing was audited."""
+def test_an_audit_without_a_report_fails_unless_the_network_is_unreachable(complaints, status):
+    """A missing report fails the run, unless the network was unreachable; the run then says NOT AUDITED."""
     ended, lines = check_of("audit")("", complaints)
     assert (ended, lines[0].startswith("NOT AUDITED")) == (status, status == 0)
 
 
 MODULES = ["service/core/actions/code.py", "service/http/authentication.py"]
-SURVIVED, NOTICED, UNTRIED = 0, 1, None
+SURVIVED, CAUGHT, UNTRIED = 0, 1, None
 RAN, RAN_OUT_OF_TIME = 0, 124
 
 
 @pytest.fixture
 def mutants(tmp_path):
-    """Give a function that writes what mutmut notes of each module, and tells what the run came to."""
+    """Return a function that writes mutmut's results for each module and returns the outcome of the run."""
 
     def check(ended, *codes_of_modules):
         for module, codes in zip(MODULES, codes_of_modules, strict=False):
@@ -104,22 +104,22 @@ def mutants(tmp_path):
 
 
 @pytest.mark.parametrize("ended", [RAN, RAN_OUT_OF_TIME])
-def test_nine_of_ten_mutants_suffice_in_every_module(mutants, ended):
-    """With one survivor in ten a module passes; with two it does not, and a mutant that was not tried is one."""
-    assert mutants(ended, [*[NOTICED] * 9, SURVIVED], [NOTICED] * 10)[0] == 0
-    status, lines = mutants(ended, [NOTICED] * 10, [*[NOTICED] * 8, SURVIVED, UNTRIED])
+def test_every_module_must_catch_nine_of_ten_mutants(mutants, ended):
+    """A module passes with one survivor in ten and fails with two; an untried mutant counts as a survivor."""
+    assert mutants(ended, [*[CAUGHT] * 9, SURVIVED], [CAUGHT] * 10)[0] == 0
+    status, lines = mutants(ended, [CAUGHT] * 10, [*[CAUGHT] * 8, SURVIVED, UNTRIED])
     assert (status, "mutant_8" in "".join(lines)) == (1, True)
 
 
 def test_a_module_without_mutants_fails_by_name(mutants):
-    """A module that mutmut passed over, and one without a mutant, fail and are named."""
-    for codes in ([], [[NOTICED]], [[NOTICED], []]):
+    """A module that mutmut skipped, or that has no mutant, fails the run and is named."""
+    for codes in ([], [[CAUGHT]], [[CAUGHT], []]):
         status, lines = mutants(RAN, *codes)
         assert (status, MODULES[1] in lines[-1]) == (1, True)
     assert check_of("mutants")(RAN, Path(), [])[0] == 1
 
 
 @pytest.mark.parametrize("ended", [1, 2, 125, 137])
-def test_a_mutmut_that_fails_fails_the_run(mutants, ended):
-    """The results of an earlier run do not count when this one failed; only `timeout` may end it."""
-    assert mutants(ended, [NOTICED], [NOTICED])[0] == 1
+def test_a_failing_mutmut_fails_the_run(mutants, ended):
+    """If mutmut fails, the results of an earlier run do not count; only the exit status of `timeout` is accepted."""
+    assert mutants(ended, [CAUGHT], [CAUGHT])[0] == 1

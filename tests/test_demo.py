@@ -1,4 +1,4 @@
-"""The promises of `service.demo`: the loop closes before your eyes, or the demo says that it did not."""
+"""The promises of `service.demo`: it shows the closed loop, or reports that the loop did not close."""
 
 import os
 import re
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def faulty(monkeypatch):
-    """Give a function that plans a fault in the simulator of the next demo; it returns the demo's simulators."""
+    """Return a function that schedules a fault in the simulator of the next demo and returns the list of simulators."""
 
     def plan(**fault):
         made = []
@@ -40,8 +40,8 @@ def faulty(monkeypatch):
     return plan
 
 
-async def test_the_demo_shows_each_step_with_its_values_and_ends_with_0(capsys):
-    """Issued, in Redis, received, typed, approved, told: a line each, with the values that belong together."""
+async def test_the_demo_shows_each_step_with_its_values_and_exits_with_0(capsys):
+    """Issued, stored, received, typed, approved, confirmed: each step prints one line with its values."""
     assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=True) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
     steps = dict(re.split(r"  +", line, maxsplit=1) for line in lines)
@@ -55,8 +55,8 @@ async def test_the_demo_shows_each_step_with_its_values_and_ends_with_0(capsys):
 
 
 @pytest.mark.parametrize("kind", ["not_found", "500", "unauthorized"])
-async def test_a_loop_that_does_not_close_ends_with_1(faulty, capsys, kind):
-    """When Twilio does not take the confirmation, the demo says FAILED and ends with 1."""
+async def test_a_loop_that_does_not_close_exits_with_1(faulty, capsys, kind):
+    """When Twilio does not accept the confirmation, the demo prints FAILED and exits with 1."""
     made = faulty(endpoint="feedback", kind=kind)
     assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=True) == 1
     assert "FAILED" in capsys.readouterr().out
@@ -65,22 +65,22 @@ async def test_a_loop_that_does_not_close_ends_with_1(faulty, capsys, kind):
 
 
 @pytest.mark.parametrize("fault", [{"kind": "refuse", "code": 21610}, {"kind": "500"}, {"kind": "reset"}])
-async def test_a_walk_that_stops_half_way_ends_with_1(faulty, capsys, fault):
-    """When the message is refused or never comes, the demo says FAILED and ends with 1, without a traceback."""
+async def test_a_walkthrough_that_stops_half_way_exits_with_1(faulty, capsys, fault):
+    """When the message is refused or never arrives, the demo prints FAILED and exits with 1, without a traceback."""
     faulty(endpoint="messages", **fault)
     assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=True) == 1
     assert "FAILED  The walk stopped: " in capsys.readouterr().out
 
 
-async def test_what_goes_on_serving_needs_a_closed_loop(faulty, capsys):
-    """Without `--once` too a loop that does not close ends the demo with 1, and no URL is printed."""
+async def test_the_demo_keeps_serving_only_after_a_closed_loop(faulty, capsys):
+    """Without `--once`, too, a loop that does not close ends the demo with 1, and no URL is printed."""
     faulty(endpoint="feedback", kind="not_found")
     assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=False) == 1
     assert "Serving on" not in capsys.readouterr().out
 
 
 async def test_a_taken_port_is_refused_before_anything_starts():
-    """A port in use is an `OSError` with a sentence."""
+    """A port in use raises an `OSError` that explains it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -91,7 +91,7 @@ async def test_a_taken_port_is_refused_before_anything_starts():
 
 @pytest.mark.slow
 def test_the_demo_ignores_the_environment(tmp_path):
-    """Whatever the environment or a `.env` says, broken, hostile or real, the demo uses none of it."""
+    """No environment variable and no `.env` changes the demo, whether its values are broken, hostile or real."""
     passed_on = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
     (tmp_path / ".env").write_text("OTP_CODE_LENGTH=99\nREDIS_URL=nonsense\nOTP_MAX_ATTEMPTS=none\n", "utf-8")
     ended = subprocess.run(
@@ -133,8 +133,8 @@ def test_the_demo_ignores_the_environment(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_all_parts_and_leaves_nothing(tmp_path):
-    """With pages open that listen for ever, Ctrl-C ends the demo at once, with 0; its server and folder are gone."""
+def test_ctrl_c_stops_every_process_and_leaves_no_files(tmp_path):
+    """With open event streams, Ctrl-C stops the demo at once with exit status 0; its server and folder are gone."""
     port = free_port()
     demo = subprocess.Popen(
         [sys.executable, "-m", "service", "demo", "--port", str(port)],

@@ -1,4 +1,4 @@
-"""The promises of the demo's login as a model: whom it answers, and which cookies it gives and believes."""
+"""The promises of the demo's login: which requests it accepts, and which cookies it sets and trusts."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ NUMBER = "+14155550177"
 
 
 class Browser:
-    """A browser on one page of the demo, whose cookies the test sends."""
+    """A browser on one page of the demo; the test sends its cookies."""
 
     def __init__(self, url):
         self.url = url
@@ -24,7 +24,7 @@ class Browser:
         self._client = aiohttp.ClientSession(url, cookie_jar=aiohttp.DummyCookieJar())
 
     async def status(self, path="/demo/login", data="[]", *, method="POST", **headers):
-        """Ask with other headers, written with `_` for `-`, or without those that are None; give the status."""
+        """Send a request and return the status. Keyword arguments replace headers (`_` for `-`); None removes one."""
         changed = {**self._headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         kept = {name: value for name, value in changed.items() if value is not None}
         async with self._client.request(
@@ -33,18 +33,18 @@ class Browser:
             return answer.status
 
     async def post(self, path, content, **headers):
-        """Post as the page does; give status, body and the cookies that are set, each as it stands in its header."""
+        """Post as the page does; return status, body and the Set-Cookie headers."""
         async with self._client.post(path, json=content, headers={**self._headers, **headers}) as answer:
             return answer.status, await answer.json(), answer.headers.getall("Set-Cookie", [])
 
     async def who(self, cookie=None):
-        """Ask who is signed in, with a cookie instead of the browser's own."""
+        """Ask who is signed in, with this cookie instead of the browser's own."""
         headers = {} if cookie is None else {"Cookie": cookie}
         async with aiohttp.request("GET", f"{self.url}/demo/session", headers=headers) as answer:
             return answer.status, (await answer.json())["as"]
 
     async def begin(self, to=NUMBER, key=None, **headers):
-        """Ask for a code; give the verification's id, and the login cookie."""
+        """Request a code; return the verification and the login cookie."""
         headers |= {"Idempotency-Key": key} if key else {}
         status, verification, [cookie] = await self.post("/demo/login", {"to": to}, **headers)
         assert status == 201, verification
@@ -66,7 +66,7 @@ class Browser:
 
 @pytest.fixture
 async def browser(monkeypatch):
-    """Open a browser on a demo whose walk waits for the end of the test."""
+    """Open a browser on a demo whose walkthrough waits for the end of the test."""
     opened, done = asyncio.get_running_loop().create_future(), asyncio.Event()
 
     async def walk(url, _key, _window):
@@ -84,8 +84,8 @@ async def browser(monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["/demo/login", "/demo/session"])
-async def test_only_json_of_an_own_page_is_listened_to(browser, path):
-    """What a form or a script of another site, another port or nobody's page can send is refused before it is read."""
+async def test_only_json_from_our_own_pages_is_accepted(browser, path):
+    """A request from a form, another site, another port or an unknown origin is refused before its body is read."""
     assert await browser.status(path) == 422
     assert await browser.status(path, Content_Type="application/json; charset=utf-8") == 422
     for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None):
@@ -100,24 +100,24 @@ async def test_only_json_of_an_own_page_is_listened_to(browser, path):
 
 
 @pytest.mark.parametrize("path", ["/", "/demo/session", "/demo/window", "/sandbox/phone", "/sandbox/_/messages"])
-async def test_a_name_that_is_not_ours_is_answered_nothing(browser, path):
-    """Whoever lets a name of his own point here sees no page, no record and no message; addresses and localhost do."""
+async def test_a_foreign_host_name_gets_nothing(browser, path):
+    """A foreign Host name gets no page, no record and no message (DNS rebinding); addresses and localhost do."""
     for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "1", "[x]"):
         assert await browser.status(path, None, method="GET", Host=host) == 421
-    if path != "/demo/window":  # a stream that does not end by itself
+    if path != "/demo/window":  # an endless stream
         for host in ("localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "192.168.1.2"):
             assert await browser.status(path, None, method="GET", Host=host) != 421
 
 
-async def test_a_name_that_is_not_ours_cannot_sign_in(browser):
-    """A page that calls itself of the same origin by another name's right is refused."""
+async def test_a_foreign_host_name_cannot_sign_in(browser):
+    """A page whose origin matches its own foreign Host name is refused."""
     evil = {"Host": "evil.example:8000", "Origin": "http://evil.example:8000"}
     assert await browser.status("/demo/login", **evil) == 421
     assert await browser.status("/demo/session", **evil) == 421
 
 
-async def test_a_sign_in_gives_a_session_that_nobody_can_know(browser):
-    """Neither a login cookie nor a session that was there before is kept: both are drawn anew and closed to scripts."""
+async def test_sign_in_creates_a_new_session(browser):
+    """Login cookies and sessions that were set before are discarded; new ones are random and hidden from scripts."""
     planted = "demo_session=planted; demo_login=planted"
     verification, cookie = await browser.begin(Cookie=planted)
     name, secret = cookie.split(";")[0].split("=")
@@ -128,7 +128,7 @@ async def test_a_sign_in_gives_a_session_that_nobody_can_know(browser):
     for others in ("", planted, f"{name}=planted"):
         assert (await browser.post("/demo/session", claim, Cookie=others))[0] == 403
     sessions = []
-    for _ in range(2):  # the second is the repetition, when an answer was lost
+    for _ in range(2):  # the second repeats the request, as after a lost response
         status, _, [session] = await browser.post(
             "/demo/session", claim, Cookie=f"{name}={secret}; demo_session=planted"
         )
@@ -140,8 +140,8 @@ async def test_a_sign_in_gives_a_session_that_nobody_can_know(browser):
         assert await browser.who(ended) == (401, None)
 
 
-async def test_a_repeated_request_signs_in_no_second_time(browser, monkeypatch):
-    """The request asked again brings the cookie again, of which the newest counts, and no new time to sign in."""
+async def test_a_repeated_request_does_not_sign_in_twice(browser, monkeypatch):
+    """A repeated request sets a new login cookie and voids the earlier one, but does not extend the time to sign in."""
     verification, first = await browser.begin(key="k" * 32)
     await browser.approve(verification)
     again, second = await browser.begin(key="k" * 32)
@@ -155,8 +155,8 @@ async def test_a_repeated_request_signs_in_no_second_time(browser, monkeypatch):
     assert (await browser.post("/demo/session", claim, Cookie=third.split(";")[0]))[0] == 403
 
 
-def test_under_https_cookies_have_the_prefix_that_neighbours_cannot_set():
-    """`__Host-` and `Secure` under https; neither under http, where browsers would drop the cookie."""
+def test_cookies_have_the_host_prefix_under_https():
+    """Cookies have `__Host-` and `Secure` under https, and neither under http, where browsers would drop them."""
     for scheme, begins, is_secure in (("https", "__Host-demo_session=", True), ("http", "demo_session=", False)):
         request = login.Request({"type": "http", "scheme": scheme, "path": "/", "headers": [], "server": ("a", 1)})
         answer, signed_in = login.Response(), login._Login("x")

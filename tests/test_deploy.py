@@ -1,6 +1,6 @@
-"""The promises of `deploy/` and `docker-compose.yml`: what they name exists, what they start starts, no more is open.
+"""The promises of `deploy/` and `docker-compose.yml`: files and commands that they name exist, and little is exposed.
 
-No container engine is needed: files are read as their tools read them, servers and probes run for real.
+No container engine is needed: files are parsed as their tools parse them; servers and health checks run for real.
 """
 
 import asyncio
@@ -29,65 +29,65 @@ from service.serving.server import GRACE_SECONDS
 from service.version import VERSION
 from service.wiring import DRAIN_SECONDS as WORKER_SECONDS
 from tests.absent import absent
-from tests.free_ports import comes_to_listen, free_port
+from tests.free_ports import free_port, wait_until_listening
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 NAMES = set(Settings.model_fields)
 OURS = ("otp", "worker")
 UNITS = ("otp-service", "otp-worker")
-DRAIN_SECONDS = 10  # what docs/operations.md and .env.example allow for without a change here
+DRAIN_SECONDS = 10  # the maximum that docs/operations.md and .env.example allow without a change here
 STOP_SECONDS = DRAIN_SECONDS + GRACE_SECONDS + WORKER_SECONDS
-NO_SETTING = {"redis_users"}  # the secret of Redis itself
+NO_SETTING = {"redis_users"}  # the password of Redis itself
 
 
 def compose():
-    """Read `docker-compose.yml`, with its anchors resolved."""
+    """Parse `docker-compose.yml` with its anchors resolved."""
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 
 
 def services():
-    """List the services of the compose file by name."""
+    """Return the services of the compose file by name."""
     return compose()["services"]
 
 
 def dockerfile():
-    """Read the Dockerfile: (instruction, argument) in order, continued lines joined, comments left out."""
+    """Parse the Dockerfile: (instruction, argument) in order, continuation lines joined, comments left out."""
     lines = [line for line in (DEPLOY / "Dockerfile").read_text("utf-8").splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
     return [tuple(line.split(" ", 1)) for line in joined.splitlines() if line]
 
 
 def arguments(instruction):
-    """List what follows an instruction of the Dockerfile, each time that it stands there."""
+    """Return the arguments of every occurrence of an instruction in the Dockerfile."""
     return [argument for name, argument in dockerfile() if name == instruction]
 
 
 def unit(name="otp-service"):
-    """Read a systemd unit: (name, value) of each line."""
+    """Parse a systemd unit: (name, value) of each line."""
     lines = (DEPLOY / f"{name}.service").read_text("utf-8").splitlines()
     return [tuple(line.split("=", 1)) for line in lines if re.match("[A-Z]", line)]
 
 
 def values(name, of="otp-service"):
-    """List the values of one name in a unit."""
+    """Return the values of one name in a unit."""
     return [value for found, value in unit(of) if found == name]
 
 
 def seconds(span):
-    """Read a span such as 20s."""
+    """Parse a span such as 20s."""
     return int(re.fullmatch("([0-9]+)s", span)[1])
 
 
 def accept(words):
-    """Let the command line read a command without running it; fail unless it exists and takes these options."""
+    """Let the command line parse a command without running it; fail unless command and options exist."""
     told = CliRunner().invoke(cli, [*words, "--help"])
     if told.exit_code != 0:
         pytest.fail(told.output)
 
 
 def own_address():
-    """Find an address of this machine that is not loopback, or None. Nothing is sent: the kernel only picks a route."""
+    """Return an address of this machine other than loopback, or None. The kernel picks a route; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
             asking.connect(("192.0.2.254", 9))
@@ -97,7 +97,7 @@ def own_address():
 
 
 def test_a_command_that_does_not_exist_would_be_noticed():
-    """The check of commands in this file refuses an unknown command, and an unknown option of a known one."""
+    """The check of commands in this file refuses an unknown command and an unknown option."""
     for words in (["sreve"], ["serve", "--wrokers", "2"], ["keys", "make", "x"]):
         with pytest.raises(pytest.fail.Exception):
             accept(words)
@@ -106,8 +106,8 @@ def test_a_command_that_does_not_exist_would_be_noticed():
 # --- docker-compose.yml
 
 
-def test_every_service_is_closed_in():
-    """Each container: nothing writable, no capability, no new privilege, bounded memory, processes and log."""
+def test_every_container_is_restricted():
+    """Each container: read-only, no capability, no new privilege, bounded memory, processes and log."""
     for name, service in services().items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -120,14 +120,14 @@ def test_every_service_is_closed_in():
 
 
 def test_ports_are_open_to_this_host_only():
-    """Whoever could reach the service around the proxy could write X-Forwarded-For: 127.0.0.1 alone, and no Redis."""
+    """Only this host reaches the service, since a client could forge X-Forwarded-For; Redis has no published port."""
     published = {name: service["ports"] for name, service in services().items() if "ports" in service}
     assert set(published) == {"otp"}
     assert [port.split(":")[0] for port in published["otp"]] == ["127.0.0.1"]
 
 
-def test_redis_is_reached_by_the_two_alone():
-    """Redis is on an internal network with the service and the worker, and on no other."""
+def test_only_the_service_and_the_worker_reach_redis():
+    """Redis is on an internal network with the service and the worker only."""
     on_network = {name for name, service in services().items() if "redis" in service.get("networks", [])}
     assert compose()["networks"]["redis"]["internal"] is True
     assert on_network == {"otp", "worker", "redis"}
@@ -135,7 +135,7 @@ def test_redis_is_reached_by_the_two_alone():
 
 
 def test_every_secret_is_a_file_that_holds_a_setting():
-    """Secrets come from deploy/secrets, which git and the image never see, in files named like settings."""
+    """Secrets come from deploy/secrets, excluded from git and the image, in files named like settings."""
     declared = compose()["secrets"]
     assert {name for service in services().values() for name in service["secrets"]} == set(declared)
     assert set(declared) - NO_SETTING <= NAMES
@@ -147,7 +147,7 @@ def test_every_secret_is_a_file_that_holds_a_setting():
 
 
 def test_every_setting_that_compose_names_exists():
-    """No variable in the compose file or the image is misspelt, and the worker runs apart."""
+    """Every variable in the compose file and the image is a setting, and the worker is a container of its own."""
     for name in OURS:
         assert {key.lower() for key in services()[name]["environment"]} <= NAMES
         assert services()[name]["environment"]["OTP_WORKER"] == "false"
@@ -155,21 +155,21 @@ def test_every_setting_that_compose_names_exists():
     assert {key.lower() for key in in_image} <= NAMES
 
 
-def test_nobody_is_stopped_before_the_work_is_settled():
-    """Compose and systemd wait longer than requests and confirmations take to end."""
+def test_the_stop_timeout_outlasts_the_drain():
+    """Compose and systemd wait longer than requests and confirmations take to finish."""
     for name in OURS:
         assert seconds(services()[name]["stop_grace_period"]) > STOP_SECONDS
-    assert int(values("TimeoutStopSec")[0]) > STOP_SECONDS + 6  # the embedded server ends last
+    assert int(values("TimeoutStopSec")[0]) > STOP_SECONDS + 6  # the embedded server stops last
     assert Settings.model_fields["otp_drain_seconds"].default <= DRAIN_SECONDS
 
 
-def test_a_reload_of_the_unit_is_a_signal_that_serve_takes():
-    """ExecReload sends SIGHUP to the main process, and nothing else of the unit ends by it."""
+def test_a_reload_of_the_unit_sends_sighup():
+    """ExecReload sends SIGHUP to the main process only."""
     assert values("ExecReload") == ["kill -HUP $MAINPID"]
 
 
 async def probe(name, url):
-    """Run the health check of a service against another address; give its exit status."""
+    """Run the health check of a service against another address; return its exit status."""
     *words, code = services()[name]["healthcheck"]["test"]
     assert words == ["CMD", "python", "-c"]
     code, count = re.subn(r"http://(127\.0\.0\.1|otp):8000", url, code)
@@ -178,27 +178,27 @@ async def probe(name, url):
     return await process.wait()
 
 
-async def test_the_probes_tell_health_from_sickness(start, redis, eventually):
-    """A live service is healthy and a closed port is not; the worker is healthy only where a worker works."""
-    whole = await start()
-    nobody = f"http://127.0.0.1:{free_port()}"
-    assert await probe("otp", whole.url) == 0
-    assert await probe("otp", nobody) != 0
+async def test_the_health_checks_detect_a_failed_service(start, redis, eventually):
+    """A running service is healthy and a closed port is not; the worker is healthy only while a worker runs."""
+    service = await start()
+    closed = f"http://127.0.0.1:{free_port()}"
+    assert await probe("otp", service.url) == 0
+    assert await probe("otp", closed) != 0
     assert await eventually(lambda: redis.exists("otp:worker"))
-    assert await probe("worker", whole.url) == 0
-    assert await probe("worker", nobody) != 0
+    assert await probe("worker", service.url) == 0
+    assert await probe("worker", closed) != 0
 
 
-async def test_without_a_worker_its_probe_is_sick(start):
-    """With OTP_WORKER=false and no worker anywhere, nothing is confirmed: the probe says so."""
-    lonely = await start(otp_worker=False)
-    assert await probe("otp", lonely.url) == 0
-    assert await probe("worker", lonely.url) == 1
+async def test_the_health_check_of_the_worker_fails_without_a_worker(start):
+    """With OTP_WORKER=false and no worker anywhere, nothing is confirmed, and the health check of the worker fails."""
+    service = await start(otp_worker=False)
+    assert await probe("otp", service.url) == 0
+    assert await probe("worker", service.url) == 1
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_compose_starts_commands_that_exist(name):
-    """What each of our containers runs is a command of ours with options that it has."""
+    """Each of our containers runs an existing command with existing options."""
     accept(services()[name].get("command") or json.loads(arguments("CMD")[0]))
 
 
@@ -206,7 +206,7 @@ def test_compose_starts_commands_that_exist(name):
 
 
 def test_the_image_is_pinned_small_and_not_root():
-    """Both stages have one base with its minor version; uv is the Makefile's; the user is a number, and not root's."""
+    """Both stages have one base with a fixed minor version; uv has the Makefile's version; the user is not root."""
     bases = {argument.split(" AS ")[0] for argument in arguments("FROM")}
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.[0-9]+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", bases.pop())
@@ -216,14 +216,14 @@ def test_the_image_is_pinned_small_and_not_root():
     assert [int(part) > 0 for part in arguments("USER")[-1].split(":")] == [True, True]
 
 
-def test_the_image_bears_the_version_of_the_package():
-    """The label, and the tag in the compose file, are the version in the package's metadata."""
+def test_the_image_has_the_version_of_the_package():
+    """The label and the tag in the compose file are the version in the package's metadata."""
     assert f'org.opencontainers.image.version="{VERSION}"' in arguments("LABEL")[0]
     assert {services()[name]["image"] for name in OURS} == {f"otp-service:{VERSION}"}
 
 
-def test_the_builder_sees_what_it_copies_and_nothing_else():
-    """Every source of a COPY exists and is let through; everything else, secrets first, is kept from the builder."""
+def test_the_build_context_contains_only_what_is_copied():
+    """The build context contains exactly the sources of COPY, which exist; secrets and everything else are excluded."""
     rules = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
     rules = [rule for rule in rules if rule and not rule.startswith("#")]
     assert rules[0] == "*"
@@ -239,13 +239,13 @@ def test_the_builder_sees_what_it_copies_and_nothing_else():
 
 
 def test_the_image_starts_a_command_that_exists():
-    """ENTRYPOINT and CMD are lists, so that signals reach the service, and make a command with options that it has."""
+    """ENTRYPOINT and CMD are lists, so that signals reach the service, and form a command with existing options."""
     assert json.loads(arguments("ENTRYPOINT")[0]) == ["otp-service"]
     accept(json.loads(arguments("CMD")[0]))
 
 
-def test_the_dockerfile_has_no_lint():
-    """Hadolint has nothing to say."""
+def test_hadolint_accepts_the_dockerfile():
+    """Hadolint reports nothing."""
     hadolint = Path(sys.executable).parent / "hadolint"
     told = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False, timeout=30)
     assert (told.returncode, told.stdout + told.stderr) == (0, "")
@@ -256,7 +256,7 @@ def test_the_dockerfile_has_no_lint():
 
 @pytest.fixture
 def made(tmp_path):
-    """Run a copy of make-secrets.sh; give the folder that it fills."""
+    """Run a copy of make-secrets.sh; return the folder that it fills."""
     script = tmp_path / "deploy" / "make-secrets.sh"
     script.parent.mkdir()
     shutil.copy(DEPLOY / "make-secrets.sh", script)
@@ -265,13 +265,13 @@ def made(tmp_path):
 
 
 def make_secrets(folder, *arguments):
-    """Run the script in a folder; give what it says."""
+    """Run the script in a folder; return its output."""
     command = ["sh", str(folder / "make-secrets.sh"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
 def test_the_script_makes_every_secret_once(made):
-    """All files that compose names are there, closed to others on this host; a second run changes not a byte."""
+    """All files that compose names are there, closed to other users of this host; a second run changes nothing."""
     names = set(compose()["secrets"])
     assert {path.name for path in made.iterdir()} == names
     assert made.stat().st_mode & 0o777 == 0o700
@@ -282,8 +282,8 @@ def test_the_script_makes_every_secret_once(made):
     assert {path.name: path.read_bytes() for path in made.iterdir()} == before
 
 
-def test_in_a_folder_of_choice_are_the_secrets_of_the_service_alone(tmp_path):
-    """What systemd loads is made, readable by its owner only, without those of compose's Redis, and nothing twice."""
+def test_the_script_makes_the_secrets_of_systemd_in_a_given_folder(tmp_path):
+    """The script makes the files that systemd loads, readable by their owner only; a second run changes nothing."""
     folder = tmp_path / "etc" / "secrets"
     assert str(folder / "twilio_auth_token") in make_secrets(DEPLOY, folder)
     assert {path.name for path in folder.iterdir()} == {value.split(":")[0] for value in values("LoadCredential")}
@@ -294,8 +294,8 @@ def test_in_a_folder_of_choice_are_the_secrets_of_the_service_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("option", "status"), [("--help", 0), ("-h", 0), ("--force", 1)])
-def test_the_script_says_how_it_is_used(tmp_path, option, status):
-    """An option makes no secrets: the script prints one line of usage, and fails if the option is not for help."""
+def test_the_script_prints_its_usage(tmp_path, option, status):
+    """An option makes no secrets: the script prints one line of usage, and fails unless the option is for help."""
     command = ["sh", str(DEPLOY / "make-secrets.sh"), option]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
     assert (ended.returncode, ended.stdout) == (status, "")
@@ -303,8 +303,8 @@ def test_the_script_says_how_it_is_used(tmp_path, option, status):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_script_makes_is_accepted(made, monkeypatch):
-    """The keys are strong enough to serve with, and differ; only Twilio's side is missing then."""
+def test_the_generated_secrets_are_accepted(made, monkeypatch):
+    """The keys are strong enough to serve with, and differ; only Twilio's values are missing."""
     monkeypatch.chdir(made.parent)
     settings = load_settings(otp_secrets_dir=str(made))
     assert missing_secrets(settings) == []
@@ -312,8 +312,8 @@ def test_what_the_script_makes_is_accepted(made, monkeypatch):
     assert settings.twilio_auth_token == ()
 
 
-def test_each_line_of_redis_conf_has_its_reason():
-    """No directive stands without a comment above it."""
+def test_each_line_of_redis_conf_has_a_comment():
+    """Every directive has a comment above it."""
     lines = (DEPLOY / "redis.conf").read_text("utf-8").splitlines()
     pairs = [(above, line) for above, line in pairwise(lines) if line[:1].islower()]
     assert len(pairs) > 5
@@ -322,7 +322,7 @@ def test_each_line_of_redis_conf_has_its_reason():
 
 @pytest.fixture(params=["valkey", "redis"])
 def redis_server(request, made, tmp_path):
-    """Start a server as compose does, on this machine's addresses and in a folder of the test; give its port."""
+    """Start a server as compose does, on this machine's addresses and in a folder of the test; yield its port."""
     binary = str(_binary()) if request.param == "valkey" else shutil.which("redis-server")
     if binary is None:
         absent("there is no redis-server here, so deploy/redis.conf is not tried with Redis itself")
@@ -338,10 +338,10 @@ def redis_server(request, made, tmp_path):
 
 @contextmanager
 def running(command, port):
-    """Run a server until the block ends; wait until it listens."""
+    """Run a server until the block ends; enter the block once it listens."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        if not comes_to_listen(process, port):
+        if not wait_until_listening(process, port):
             process.kill()
             pytest.fail(f"{command[0]} did not start:\n{process.communicate()[0]}")
         yield
@@ -350,7 +350,7 @@ def running(command, port):
         process.communicate(timeout=20)
 
 
-async def test_the_service_lives_in_the_redis_of_compose(redis_server, made, start, eventually):
+async def test_the_service_works_with_the_redis_of_compose(redis_server, made, start, eventually):
     """With deploy/redis.conf and the restricted user, `check` has no complaint and a code is approved and confirmed."""
     url = (made / "redis_url").read_text().strip().replace("@redis:6379", f"@127.0.0.1:{redis_server}")
     service = await start(redis_url=url)
@@ -364,25 +364,25 @@ async def test_the_service_lives_in_the_redis_of_compose(redis_server, made, sta
     assert ready["confirming"] == "ok"
 
 
-def test_redis_answers_those_who_come_over_a_network(redis_server, made):
-    """The service has a container of its own: with the password it is served from another address than loopback."""
+def test_redis_accepts_clients_from_other_hosts(redis_server, made):
+    """The service has its own container: with the password it reaches Redis from another address than loopback."""
     command = services()["redis"]["command"]
     assert ("--protected-mode", "no") in list(pairwise(command))
-    assert "protected-mode" not in (DEPLOY / "redis.conf").read_text("utf-8")  # it also serves those without an ACL
+    assert "protected-mode" not in (DEPLOY / "redis.conf").read_text("utf-8")  # applies without an ACL, too
     url = urlsplit((made / "redis_url").read_text())
     if address := own_address():
         with redis_py.Redis(address, redis_server, username=url.username, password=url.password) as ours:
             assert ours.set("otp:x", "1", ex=1)
 
 
-def test_without_a_password_one_may_ask_whether_redis_lives(redis_server, made):
-    """The health check needs no secret: PING answers, everything else is refused; so is ruling the server for us."""
+def test_without_a_password_only_ping_is_allowed(redis_server, made):
+    """The health check needs no secret: PING works, everything else is refused; the service has no admin commands."""
     url = urlsplit((made / "redis_url").read_text())
-    with redis_py.Redis(port=redis_server) as stranger:
-        assert stranger.ping()
+    with redis_py.Redis(port=redis_server) as anonymous:
+        assert anonymous.ping()
         for refused in (["GET", "otp:keys"], ["INFO"], ["CONFIG", "GET", "*"]):
             with pytest.raises(redis_py.exceptions.NoPermissionError):
-                stranger.execute_command(*refused)
+                anonymous.execute_command(*refused)
     with redis_py.Redis(port=redis_server, username=url.username, password=url.password) as ours:
         assert ours.info()["aof_enabled"] == 1
         for refused in (["FLUSHALL"], ["CONFIG", "SET", "appendonly", "no"], ["SHUTDOWN"], ["SET", "other:x", "1"]):
@@ -393,8 +393,8 @@ def test_without_a_password_one_may_ask_whether_redis_lives(redis_server, made):
 # --- deploy/otp-service.service
 
 
-def test_the_units_head_can_be_followed(tmp_path):
-    """It enters the folder that it clones into before it names a file by a relative path; each such file exists."""
+def test_the_installation_steps_of_the_unit_work(tmp_path):
+    """The comment at the head of the unit enters the cloned folder before it names relative paths, and they exist."""
     text = (DEPLOY / "otp-service.service").read_text("utf-8")
     [commands] = re.findall(r"^#\n((?:#   .+\n)+)#\n", text, re.MULTILINE)[:1]
     commands = re.sub(r"^#   | {3,}\(.*\)$", "", commands, flags=re.MULTILINE)
@@ -411,15 +411,15 @@ def test_the_units_head_can_be_followed(tmp_path):
 
 @pytest.mark.parametrize("name", UNITS)
 def test_the_unit_starts_a_command_that_exists(name):
-    """ExecStart is a command of ours with options that it has."""
+    """ExecStart is an existing command with existing options."""
     program, *words = shlex.split(values("ExecStart", name)[0])
     assert Path(program).name == "otp-service"
     accept(words)
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_the_unit_hands_over_every_secret_that_serving_needs(name):
-    """LoadCredential names settings, the three that cannot be missing among them, and the service reads that folder."""
+def test_the_unit_loads_every_secret_that_serving_needs(name):
+    """LoadCredential names settings, including the three required ones, and the service reads that folder."""
     loaded = dict(value.split(":", 1) for value in values("LoadCredential", name))
     assert {"otp_secret_keys", "otp_index_key", "twilio_auth_token"} <= set(loaded) <= NAMES
     assert all(Path(path).name == setting for setting, path in loaded.items())
@@ -428,8 +428,8 @@ def test_the_unit_hands_over_every_secret_that_serving_needs(name):
     assert {setting.lower() for setting in environment} <= NAMES
 
 
-def test_the_unit_of_the_worker_is_closed_in_as_the_services():
-    """What closes in the service closes in its worker: the units differ only in what serving alone needs."""
+def test_the_unit_of_the_worker_is_as_restricted_as_the_service():
+    """Service and worker have the same restrictions: their units differ only in what serving needs."""
     serving = {"StateDirectory", "StateDirectoryMode", "ExecReload", "KillMode", "LimitNOFILE"}
     own = {"Description", "ExecStart", "TimeoutStopSec", "MemoryMax", "TasksMax"}
     kept = [line for line in unit() if line[0] not in serving | own]
@@ -438,8 +438,8 @@ def test_the_unit_of_the_worker_is_closed_in_as_the_services():
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path, name):
-    """`systemd-analyze verify` is silent, and the unit is exposed to 1.5 of 10 at most."""
+def test_systemd_accepts_the_unit(tmp_path, name):
+    """`systemd-analyze verify` reports nothing, and the exposure of the unit is at most 1.5 of 10."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze here; in CI neither, perhaps: a container may have no systemd")

@@ -1,6 +1,6 @@
-"""The promises of the proxy examples: the caller's true address arrives, a forged one does not, only the API is public.
+"""The promises of the proxy examples: the client's true address arrives, a forged one does not; only the API is public.
 
-The real nginx and Caddy run with the example files; only ports, certificate and log are a test's.
+The real nginx and Caddy run with the example files; only ports, certificate and log differ.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ async def proxied(request, start, tmp_path):
         yield service, proxy
 
 
-async def ask(url, method="GET", *, source="127.0.0.1", **options):
-    """Make one call from an address of this machine, on a connection of its own; give (status, text)."""
+async def request_from(url, method="GET", *, source="127.0.0.1", **options):
+    """Send a request from an address of this machine on a new connection; return (status, text)."""
     trust = ssl.create_default_context()
-    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE  # the certificate is the test's own
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE  # the certificate is self-signed
     connector = aiohttp.TCPConnector(local_addr=(source, 0), ssl=trust, force_close=True)
     async with (
         aiohttp.ClientSession(connector=connector) as http,
@@ -39,8 +39,8 @@ async def ask(url, method="GET", *, source="127.0.0.1", **options):
         return answer.status, await answer.text()
 
 
-def test_the_proxies_let_go_of_idle_connections_first():
-    """Neither example keeps an idle connection as long as the service does, also while that drains."""
+def test_the_proxies_close_idle_connections_first():
+    """Both examples close idle connections sooner than the service does, also while it drains."""
     kept = [
         int(re.search(r"keepalive_timeout ([0-9]+)s;", (DEPLOY / "nginx.conf").read_text("utf-8"))[1]),
         int(re.search(r"\skeepalive ([0-9]+)s\n", (DEPLOY / "Caddyfile").read_text("utf-8"))[1]),
@@ -50,8 +50,8 @@ def test_the_proxies_let_go_of_idle_connections_first():
 
 
 @pytest.mark.slow
-async def test_each_caller_is_limited_by_the_address_it_called_from(proxied):
-    """Behind the example, addresses have limits of their own, and a forged X-Forwarded-For neither frees nor harms."""
+async def test_limits_count_by_the_address_of_the_client(proxied):
+    """Each client address has its own limit, and a forged X-Forwarded-For neither evades it nor harms others."""
     service, proxy = proxied
     issued = await service.issue()
     url = f"{proxy.public}/v1/verifications/{issued['id']}"
@@ -59,13 +59,13 @@ async def test_each_caller_is_limited_by_the_address_it_called_from(proxied):
 
     async def read(source, *forged):
         headers = [*token.items(), *(("X-Forwarded-For", value) for value in forged)]
-        return (await ask(url, source=source, headers=headers))[0]
+        return (await request_from(url, source=source, headers=headers))[0]
 
     assert [await read("127.0.0.2") for _ in range(4)] == [200, 200, 200, 429]
     assert [await read("127.0.0.2", f"192.0.2.{number}") for number in range(4)] == [429] * 4
     assert await read("127.0.0.2", "127.0.0.4", "127.0.0.5") == 429
     assert [await read("127.0.0.3", "127.0.0.4") for _ in range(4)] == [200, 200, 200, 429]
-    assert await read("127.0.0.4") == 200  # was named by a forger, and is as free as before
+    assert await read("127.0.0.4") == 200  # this address was forged above, and its limit is untouched
 
 
 @pytest.mark.slow
@@ -74,48 +74,48 @@ async def test_only_the_api_and_the_callbacks_are_public(proxied):
     service, proxy = proxied
     for path in ("/metrics", "/readyz", "/livez", "/docs", "/redoc", "/openapi.json", "/", "//metrics",
                  "/v1/../metrics", "/v1/%2e%2e/metrics", "/v1"):  # fmt: skip
-        status, text = await ask(URL(proxy.public + path, encoded=True))
+        status, text = await request_from(URL(proxy.public + path, encoded=True))
         assert status == 404, path
         assert "otp_" not in text
     key = {"Authorization": f"Bearer {service.key}"}
     issue = {"json": {"to": "+14155550123"}, "headers": key}
-    assert (await ask(f"{proxy.plain}/v1/verifications", "POST", **issue))[0] == 403
+    assert (await request_from(f"{proxy.plain}/v1/verifications", "POST", **issue))[0] == 403
     assert service.messages() == []
-    assert (await ask(f"{proxy.public}/v1/verifications", "POST", **issue))[0] == 201
+    assert (await request_from(f"{proxy.public}/v1/verifications", "POST", **issue))[0] == 201
     assert len(service.messages()) == 1
 
 
 @pytest.mark.slow
-async def test_a_callback_keeps_the_address_that_twilio_signed(proxied):
-    """Path and query arrive as Twilio called them, so that the signature over OTP_PUBLIC_URL holds."""
+async def test_a_callback_keeps_the_url_that_twilio_signed(proxied):
+    """Path and query arrive unchanged, so that Twilio's signature over OTP_PUBLIC_URL holds."""
     service, proxy = proxied
     issued = await service.issue()
     url = f"{proxy.public}/twilio/status/{issued['id']}/1?tenant=a%2Fb&blank="
     fields = {"MessageSid": service.messages()[0].sid, "MessageStatus": "delivered", "RawDlrDoneDate": ""}
     signature = RequestValidator(service.sandbox.settings.auth_token).compute_signature(url, fields)
     sent = {"data": fields, "headers": {"X-Twilio-Signature": signature}}
-    assert (await ask(URL(url, encoded=True), "POST", **sent))[0] == 204
-    assert (await ask(URL(url + "x", encoded=True), "POST", **sent))[0] == 403
+    assert (await request_from(URL(url, encoded=True), "POST", **sent))[0] == 204
+    assert (await request_from(URL(url + "x", encoded=True), "POST", **sent))[0] == 403
     assert (await service.read(issued["id"]))["sends"][0]["status"] == "delivered"
-    # The probe of docs/production.md: curl --data ""
+    # The test request of docs/production.md: curl --data ""
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    status, text = await ask(f"{proxy.public}/twilio/status/probe/1", "POST", data=b"", headers=form)
+    status, text = await request_from(f"{proxy.public}/twilio/status/probe/1", "POST", data=b"", headers=form)
     assert (status, "bad_signature" in text) == (403, True)
 
 
 @pytest.mark.slow
 async def test_a_large_body_does_not_reach_the_service(proxied):
-    """What is larger than anything that the service takes is refused by the proxy (502 by Caddies before 2.7)."""
+    """The proxy refuses a body that is larger than the service accepts (with 502 in Caddy before 2.7)."""
     service, proxy = proxied
     key = {"Authorization": f"Bearer {service.key}"}
-    status, text = await ask(f"{proxy.public}/v1/verifications", "POST", data=b"x" * 100_000, headers=key)
+    status, text = await request_from(f"{proxy.public}/v1/verifications", "POST", data=b"x" * 100_000, headers=key)
     assert status in (413, 502)
-    assert '"code"' not in text  # the service's own 413 is a problem with a code
+    assert '"code"' not in text  # the service's own 413 has a problem code
 
 
 @asynccontextmanager
-async def recorded():
-    """Listen as a service would: (port, all requests that arrived, byte for byte); each is answered 204."""
+async def recording_server():
+    """Serve as the service would: yield (port, the requests byte for byte); each gets a 204."""
     arrived, under_way = [], set()
 
     async def answer(reader, writer):
@@ -132,7 +132,7 @@ async def recorded():
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1], arrived
-        await asyncio.wait(under_way)  # their proxy has ended
+        await asyncio.wait(under_way)  # the connections end with the proxy
 
 
 HOP_BY_HOP = {
@@ -148,7 +148,7 @@ HOP_BY_HOP = {
 
 
 async def status_through(proxy, lines, body):
-    """Send one request to a proxy; give the status of its response."""
+    """Send one request to a proxy; return the status of its response."""
     trust = ssl.create_default_context()
     trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
     tls = trust if proxy.name == "nginx" else None
@@ -165,8 +165,8 @@ async def status_through(proxy, lines, body):
 @pytest.mark.slow
 @pytest.mark.parametrize("without_connection", [False, True], ids=["named in Connection", "not named there"])
 @pytest.mark.parametrize("name", ["nginx", "caddy"])
-async def test_what_concerns_one_connection_does_not_reach_the_service(tmp_path, name, without_connection):
-    """No Upgrade, Connection or other header of the caller's own connection arrives, whatever the body's framing."""
+async def test_hop_by_hop_headers_do_not_reach_the_service(tmp_path, name, without_connection):
+    """No hop-by-hop header of the client arrives, with or without Connection naming it, whatever the body's framing."""
     proxy = new_proxy(name)
     named = {key: value for key, value in HOP_BY_HOP.items() if not (without_connection and key == "Connection")}
     lines = "".join(f"{key}: {value}\r\n" for key, value in named.items()).encode()
@@ -174,7 +174,7 @@ async def test_what_concerns_one_connection_does_not_reach_the_service(tmp_path,
         (b"Content-Length: 2\r\n", b"{}"),
         (b"Transfer-Encoding: chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
     ]
-    async with recorded() as (port, arrived):
+    async with recording_server() as (port, arrived):
         with proxy_before(port, proxy, tmp_path):
             for framing, body in framings:
                 assert await status_through(proxy, lines + framing, body) == b"204"
@@ -186,8 +186,8 @@ async def test_what_concerns_one_connection_does_not_reach_the_service(tmp_path,
         assert not names & {key.lower() for key in HOP_BY_HOP}
 
 
-async def test_the_examples_know_every_endpoint(running):
-    """Both examples let in what the API document lists, but for the operators': a new route is not forgotten."""
+async def test_the_examples_pass_on_every_endpoint(running):
+    """Both examples pass on exactly the endpoints of the API document that are not for operators."""
     [pattern] = re.findall(r"location ~ (\S+) {", (DEPLOY / "nginx.conf").read_text("utf-8"))
     [globs] = re.findall(r"@public path (.+)", (DEPLOY / "Caddyfile").read_text("utf-8"))
     _, document, _ = await running.call("GET", "/openapi.json")

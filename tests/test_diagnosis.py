@@ -1,4 +1,4 @@
-"""The promises of `service.diagnosis`: what is wrong comes out with how to fix it, and nothing is changed or sent."""
+"""The promises of `service.diagnosis`: each finding says how to fix it; nothing is changed or sent."""
 
 import re
 from datetime import date
@@ -13,13 +13,13 @@ LOCK = (Path(__file__).parent.parent / "uv.lock").read_text("utf-8")
 
 
 def texts(findings, level):
-    """List the texts of one level."""
+    """Return the texts of one level."""
     return [finding.text for finding in findings if finding.level == level]
 
 
 @pytest.fixture
 def changed(running):
-    """Give a function that examines the settings of the running service with some of them changed."""
+    """Return a function that examines the settings of the running service with some of them changed."""
 
     async def look(**changes):
         return await examine(running.settings.model_copy(update=changes))
@@ -27,9 +27,9 @@ def changed(running):
     return look
 
 
-async def test_a_whole_installation_has_no_error(changed, redis, eventually):
-    """With settings, Redis and credentials in order there are `ok`s and no error, and Redis stays as it was."""
-    assert await eventually(lambda: redis.exists("otp:worker"))  # the service's own heartbeat, and its last new key
+async def test_a_complete_installation_has_no_error(changed, redis, eventually):
+    """With valid settings, Redis and credentials there are only `ok` findings, and Redis stays unchanged."""
+    assert await eventually(lambda: redis.exists("otp:worker"))  # heartbeat and newest key
     before = sorted(redis.keys())
     findings = await changed()
     assert texts(findings, "error") == []
@@ -40,8 +40,8 @@ async def test_a_whole_installation_has_no_error(changed, redis, eventually):
     assert sorted(redis.keys()) == before
 
 
-async def test_choices_that_cost_money_are_warned_of(changed):
-    """Each limit that is off and each open endpoint is a warning which names its setting."""
+async def test_settings_that_risk_money_are_warned_about(changed):
+    """Each limit that is off and each open endpoint is a warning that names its setting."""
     warned = " ".join(texts(await changed(otp_countries=(), otp_public_url=None), "warn"))
     for name in (
         "OTP_PUBLIC_URL", "OTP_REQUIRE_CLIENT_IP", "OTP_COUNTRIES", "OTP_LIMIT_NUMBER", "OTP_LIMIT_FAILED_CHECKS",
@@ -51,8 +51,8 @@ async def test_choices_that_cost_money_are_warned_of(changed):
 
 
 @pytest.fixture
-def warned_of(changed):
-    """Give the settings that are warned of when the defaults are changed in some points."""
+def warned_about(changed):
+    """Return a function that lists the settings with a warning when some defaults are changed."""
     plain = isolated_settings()
     limits = {name: getattr(plain, name) for name in type(plain).model_fields if name.startswith("otp_limit_")}
 
@@ -63,40 +63,40 @@ def warned_of(changed):
     return look
 
 
-async def test_the_defaults_leave_two_choices(warned_of):
-    """With the limits of the defaults the operator still has to choose a brand, and whether to ask for addresses."""
-    assert await warned_of() == {"OTP_REQUIRE_CLIENT_IP", "OTP_BRAND"}
-    assert await warned_of(otp_require_client_ip=True, otp_brand="Rooster") == set()
+async def test_the_defaults_leave_two_warnings(warned_about):
+    """With the default limits the operator still has to choose a brand, and whether to require addresses."""
+    assert await warned_about() == {"OTP_REQUIRE_CLIENT_IP", "OTP_BRAND"}
+    assert await warned_about(otp_require_client_ip=True, otp_brand="Rooster") == set()
 
 
-async def test_a_brand_that_was_only_copied_is_warned_of(changed):
-    """A `.env` copied from the example names Acme: people would get messages from a stranger, so it is said."""
+async def test_the_brand_of_the_example_is_warned_about(changed):
+    """A brand of Acme, copied from `.env.example`, is warned about: people would get messages from a stranger."""
     [warning] = [text for text in texts(await changed(otp_brand="Acme"), "warn") if text.startswith("OTP_BRAND")]
     assert "Acme" in warning
 
 
-async def test_test_numbers_are_warned_of(warned_of):
-    """Fixed codes are an endpoint that the operator should know to be open."""
+async def test_test_numbers_are_warned_about(warned_about):
+    """Fixed codes are an open endpoint, and are warned about."""
     chosen = {"otp_require_client_ip": True, "otp_brand": "Rooster"}
-    assert await warned_of(**chosen, otp_test_numbers=(("+14155550100", "493027"),)) == {"OTP_TEST_NUMBERS"}
+    assert await warned_about(**chosen, otp_test_numbers=(("+14155550100", "493027"),)) == {"OTP_TEST_NUMBERS"}
 
 
-async def test_front_ends_behind_a_proxy_are_warned_of(warned_of):
-    """Browsers reach the service through a proxy or they do not: with origins and no proxy the limit may be shared."""
+async def test_front_ends_behind_a_proxy_are_warned_about(warned_about):
+    """Allowed origins without trusted proxies are warned about: behind a proxy all browsers would share one limit."""
     chosen = {"otp_require_client_ip": True, "otp_brand": "Rooster"}
     origins = ("https://app.example",)
-    assert await warned_of(**chosen, otp_cors_origins=origins) == {"OTP_CORS_ORIGINS"}
-    assert await warned_of(**chosen, otp_cors_origins=origins, otp_trusted_proxies=1) == set()
+    assert await warned_about(**chosen, otp_cors_origins=origins) == {"OTP_CORS_ORIGINS"}
+    assert await warned_about(**chosen, otp_cors_origins=origins, otp_trusted_proxies=1) == set()
 
 
-async def test_too_few_descriptors_are_warned_of(changed):
-    """Settings that ask for more connections than this process may open are warned of, as `serve` does."""
+async def test_too_few_descriptors_are_warned_about(changed):
+    """Settings that need more connections than the process may open are warned about, as `serve` does."""
     [warning] = [text for text in texts(await changed(otp_max_connections=60_000), "warn") if "files" in text]
     assert "LimitNOFILE" in warning
 
 
-async def test_redis_away_is_an_error_with_the_setting(changed):
-    """A Redis that does not answer is an error naming REDIS_URL; Twilio is looked at all the same."""
+async def test_an_unreachable_redis_is_an_error_that_names_the_setting(changed):
+    """An unreachable Redis is an error that names REDIS_URL; Twilio is still examined."""
     findings = await changed(redis_url="redis://user:p4ssw0rd@127.0.0.1:1")
     [error] = texts(findings, "error")
     assert error.startswith("Redis, all partitions: refused. Nothing listens where REDIS_URL points: ")
@@ -105,7 +105,7 @@ async def test_redis_away_is_an_error_with_the_setting(changed):
 
 
 async def test_an_evicting_redis_is_an_error(changed, redis):
-    """A Redis that may evict counters gives away guesses: it is an error with the policy to set."""
+    """A Redis that may evict counters would allow more guesses: it is an error that names the policy to set."""
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
         [error] = texts(await changed(), "error")
@@ -114,8 +114,8 @@ async def test_an_evicting_redis_is_an_error(changed, redis):
     assert error.endswith("Set maxmemory-policy noeviction.")
 
 
-async def test_a_forgetful_redis_is_warned_of(changed, redis):
-    """A Redis without an append-only file is a warning with what to set."""
+async def test_a_redis_without_persistence_is_warned_about(changed, redis):
+    """A Redis without an append-only file is a warning that names the option to set."""
     kept = redis.config_get("appendonly")["appendonly"]
     redis.config_set("appendonly", "no")
     try:
@@ -125,15 +125,15 @@ async def test_a_forgetful_redis_is_warned_of(changed, redis):
 
 
 async def test_refused_credentials_are_an_error(changed):
-    """Credentials that Twilio refuses are one error, without the credentials."""
+    """Credentials that Twilio refuses are one error, which does not contain them."""
     findings = await changed(twilio_account_sid="AC" + "0" * 32)
     [error] = texts(findings, "error")
     assert "Twilio" in error
     assert "AC000" not in error
 
 
-async def test_missing_settings_come_first_and_twilio_is_not_asked(changed, running):
-    """What must be set is listed first, in order; without credentials Twilio is left alone."""
+async def test_missing_settings_come_first_without_a_request_to_twilio(changed, running):
+    """Missing settings are listed first, in order; without credentials no request goes to Twilio."""
     findings = await changed(twilio_auth_token=(), otp_public_url=None, otp_index_key=None)
     assert [finding.level for finding in findings[:2]] == ["error", "error"]
     assert findings[0].text.startswith("Set TWILIO_AUTH_TOKEN")
@@ -142,8 +142,8 @@ async def test_missing_settings_come_first_and_twilio_is_not_asked(changed, runn
     assert running.messages() == []
 
 
-def test_the_numbering_plans_tell_their_age():
-    """Plans of half a year and more are warned of, with what to do; another version than ours is named beside ours."""
+def test_old_numbering_plans_are_warned_about():
+    """Numbering plans older than half a year are warned about with the fix; another version is named beside ours."""
     fresh, old = numbering_plans(date(2027, 1, 1), "9.0.43"), numbering_plans(date(2027, 6, 1), "9.0.43")
     assert (fresh.level, old.level) == ("ok", "warn")
     assert "of 2026-11-06" in fresh.text
@@ -153,13 +153,13 @@ def test_the_numbering_plans_tell_their_age():
     assert (other.level, "10.0.1" in other.text, "9.0.43" in other.text) == ("ok", True, True)
 
 
-async def test_check_tells_the_age_of_the_numbering_plans(changed):
-    """It is one of the lines of every check."""
+async def test_check_reports_the_age_of_the_numbering_plans(changed):
+    """Every `check` reports the age of the numbering plans."""
     assert [text for text in texts(await changed(), "ok") if text.startswith("The numbering plans are those of")]
 
 
 def test_the_date_of_the_numbering_plans_is_that_of_the_locked_version():
-    """The date is kept by hand, so it is held against the lock file: whoever upgrades the one must change the other."""
+    """The date is maintained by hand, so the test compares it with the lock file: both must change together."""
     [locked] = re.findall(
         r'name = "phonenumbers"\nversion = "([^"]+)".*?\nsdist = .*?upload-time = "([0-9-]+)T', LOCK, re.DOTALL
     )

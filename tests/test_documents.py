@@ -1,4 +1,4 @@
-"""The documents are consistent: what they name exists, and their links work."""
+"""The documents are consistent: the things that they name exist, and their links work."""
 
 import re
 import shlex
@@ -22,7 +22,7 @@ COMMAND = re.compile(r"otp-service (?!…)([a-z][^`#\n|)]*)")
 
 
 def is_command(text):
-    """Tell whether a command of ours has this name and these options; values may be left out, as in a sentence."""
+    """Return whether a text is a command of ours with existing options; values may be missing, as in a sentence."""
     words = shlex.split(text.strip(" ,;:."))
     first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
     told = CliRunner().invoke(cli, [*words[:first], "--help"], env={"COLUMNS": "200"})
@@ -30,8 +30,8 @@ def is_command(text):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_link_leads_somewhere(page):
-    """A link to a file of the project names one that exists, and a heading in it that exists."""
+def test_every_link_has_a_target(page):
+    """A link to a file of the project names an existing file, and an existing heading in it."""
     text = page.read_text("utf-8")
     links = re.findall(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$|<img src=\"([^\"]+)\"", text, re.MULTILINE)
     broken = []
@@ -46,20 +46,20 @@ def test_every_link_leads_somewhere(page):
 
 
 def test_every_page_is_linked_from_the_readme():
-    """Whoever starts at the README finds every page."""
+    """The README links to every page."""
     linked = {(ROOT / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)\)", README.read_text("utf-8"))}
     assert [name_of(page) for page in PAGES if page != README and page not in linked] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_file_that_a_page_names_exists(page):
-    """A path in backticks is that of a file or a folder."""
+    """A path in backticks names an existing file or folder."""
     named = [code for code in IN_CODE.findall(page.read_text("utf-8")) if FILE.fullmatch(code)]
     assert [name for name in named if not any((base / name).exists() for base in (ROOT, page.parent))] == []
 
 
 def test_every_file_that_the_tour_names_exists():
-    """The docstring of `service` names files and folders of the package."""
+    """The docstring of `service` names existing files and folders of the package."""
     named = re.findall(r"`([\w/]+(?:/|\.py|\.lua))`", service.__doc__)
     assert len(named) > 15
     assert [name for name in named if not (ROOT / "service" / name).exists()] == []
@@ -67,7 +67,7 @@ def test_every_file_that_the_tour_names_exists():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_target_that_a_page_names_exists(page):
-    """`make …` in a code span or a code block is a target of the Makefile."""
+    """`make …` in a code span or code block names a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     code = "\n".join([*IN_CODE.findall(page.read_text("utf-8")), *blocks(page, "sh")])
     for target in set(re.findall(r"(?:^|&& )make ([a-z-]+)\b", code, re.MULTILINE)):
@@ -76,7 +76,7 @@ def test_every_target_that_a_page_names_exists(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_that_a_page_names_exists(page):
-    """`otp-service …` in a code span or a code block is a command with these options."""
+    """`otp-service …` in a code span or code block is a command with existing options."""
     code = "\n".join([*IN_CODE.findall(page.read_text("utf-8")), *blocks(page, "sh")])
     assert [command for command in COMMAND.findall(code) if not is_command(command)] == []
 
@@ -91,7 +91,7 @@ def test_a_command_that_does_not_exist_would_be_noticed():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_can_be_pasted_into_any_shell(page):
-    """No command has a comment: zsh, which is the shell of macOS, takes a comment that is typed for arguments."""
+    """No command contains a comment: zsh, the shell of macOS, treats a comment typed at the prompt as arguments."""
     assert [line for block in blocks(page, "sh") for line in block.splitlines() if re.search(r"(^|\s)#", line)] == []
 
 
@@ -107,17 +107,17 @@ LISTED = (
 
 
 @pytest.mark.parametrize(("page", "place", "values"), LISTED, ids=lambda part: getattr(part, "__name__", ""))
-def test_every_value_that_a_page_lists_is_one_of_the_api(page, place, values):
-    """A list of feedback, verdicts, statuses or delivery statuses names each value of the API, and no other."""
+def test_lists_of_values_match_the_api(page, place, values):
+    """A list of feedback values, verdicts, statuses or delivery statuses names exactly the values of the API."""
     [listed] = re.findall(place, page.read_text("utf-8"), re.MULTILINE)
-    # In a table, the values are in the first column; in a row of the glossary, they are all that is in backticks.
+    # A table has the values in its first column; a row of the glossary has nothing else in backticks.
     columns = re.findall(r"^\|([^|]*)\|", listed, re.MULTILINE) or [listed]
     assert sorted(IN_CODE.findall(" ".join(columns))) == sorted(values)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_retry_of_confirmations_names_what_to_retry(page):
-    """`outbox retry` alone is refused, so each mention has a SID or --all."""
+    """`outbox retry` without arguments is refused, so each mention has a SID or --all."""
     mentions = re.findall(r"outbox retry\b(.*?)`", page.read_text("utf-8"))
     assert [rest for rest in mentions if not re.fullmatch(r" (--all|SM…)", rest)] == []
 
@@ -130,8 +130,8 @@ def test_the_scopes_are_listed():
     assert sorted(re.findall(r"^\| `(\w+)`", listed[1], re.MULTILINE)) == sorted(Scope)
 
 
-def test_the_path_by_hand_works_as_printed(tmp_path, monkeypatch):
-    """Its commands up to `check` leave secrets that the service reads; then only Twilio's values are missing."""
+def test_the_manual_installation_works_as_printed(tmp_path, monkeypatch):
+    """The commands up to `check` write secrets that the service reads; then only Twilio's values are missing."""
     page = ROOT / "docs" / "production.md"
     text = page.read_text("utf-8")
     text = text[text.index("### By hand") : text.index("## 3.")]

@@ -1,4 +1,4 @@
-"""The promises of the `Makefile`: it names what it cannot work with, and hides no failure."""
+"""The promises of the `Makefile`: it names the cause when it cannot work, and hides no failure."""
 
 import os
 import shutil
@@ -23,29 +23,29 @@ MAKEFILE = Path(__file__).parent.parent / "Makefile"
 
 @pytest.fixture
 def make_demo(tmp_path):
-    """Give a function that runs `make demo` with an interpreter of the test's choice; it gives what is said."""
+    """Return a function that runs `make demo` with a given interpreter, which must fail; it returns the output."""
     shutil.copy(MAKEFILE, tmp_path)
     for needed in ("pyproject.toml", "uv.lock"):
         (tmp_path / needed).touch()
 
     def run(python):
         command = ["make", "--no-print-directory", "demo", f"PYTHON={python}"]
-        told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
-        assert told.returncode != 0
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
+        assert ended.returncode != 0
         assert not (tmp_path / ".venv").exists()
-        return told.stdout
+        return ended.stdout
 
     return run
 
 
 def script(path, text):
-    """Write a program of one line."""
+    """Write a shell script with this command; return its path."""
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return str(path)
 
 
-def test_an_interpreter_that_does_not_run_is_named(make_demo, tmp_path):
+def test_a_broken_interpreter_is_named(make_demo, tmp_path):
     """If PYTHON is empty, unknown, broken or another program, one line names it and says what to do."""
     broken = script(tmp_path / "broken", "exit 1")
     for python in ("", "no-such-python", "true", "echo", broken):
@@ -64,7 +64,7 @@ def test_an_old_interpreter_is_named_with_its_version(make_demo, tmp_path):
 
 @pytest.fixture
 def installed(tmp_path):
-    """Give a function that runs a target where all is installed, but each tool is a script that succeeds."""
+    """Return a function that runs a target in a complete installation where each tool is a script that succeeds."""
     shutil.copy(MAKEFILE, tmp_path)
     shutil.copytree(MAKEFILE.parent / ".ci", tmp_path / ".ci")
     for needed in ("pyproject.toml", "uv.lock"):
@@ -88,25 +88,25 @@ def installed(tmp_path):
 
 
 @pytest.mark.parametrize("tool", ["ruff", "mypy", "lint-imports"])
-def test_a_check_that_fails_fails_them_all(installed, tool):
-    """Lint, types and import contracts each decide whether `make check` passes."""
+def test_make_check_fails_if_any_check_fails(installed, tool):
+    """`make check` passes only if lint, types and import contracts all pass."""
     assert installed("check").returncode == 0
     script(installed.tools / tool, "exit 1")
     assert installed("check").returncode != 0
 
 
-def test_mutants_are_checked_with_the_end_of_the_run(installed):
-    """A mutmut that fails is named as the cause; one that leaves nothing is no success either."""
-    told = installed("mutants")
-    assert (told.returncode != 0, "service/core/actions/code.py" in told.stdout) == (True, True)
+def test_make_mutants_fails_if_mutmut_fails(installed):
+    """A failing mutmut is reported as the cause; a mutmut without results is a failure, too."""
+    ended = installed("mutants")
+    assert (ended.returncode != 0, "service/core/actions/code.py" in ended.stdout) == (True, True)
     script(installed.tools / "mutmut", "exit 3")
-    told = installed("mutants")
-    assert (told.returncode != 0, "mutants.log" in told.stdout) == (True, True)
+    ended = installed("mutants")
+    assert (ended.returncode != 0, "mutants.log" in ended.stdout) == (True, True)
 
 
 @pytest.fixture
 def bare(installed, tmp_path):
-    """Give a function that installs the service in an environment of PATH, HOME and what is given."""
+    """Return a function that installs the service with only PATH, HOME and the given environment."""
     for done in ("service", "installed"):
         (installed.tools.parent / done).unlink()
 
@@ -120,15 +120,15 @@ def bare(installed, tmp_path):
 
 
 def test_uv_trusts_the_certificates_of_the_system(bare, tmp_path):
-    """An environment that says nothing makes uv trust what the system trusts; one that says otherwise is heard."""
-    script(bare.tools / "uv", f'echo "$UV_SYSTEM_CERTS" >>{tmp_path}/heard; exit 1')
+    """By default uv trusts the certificates of the system; UV_SYSTEM_CERTS overrides that."""
+    script(bare.tools / "uv", f'echo "$UV_SYSTEM_CERTS" >>{tmp_path}/used; exit 1')
     for environment in ({}, {"UV_SYSTEM_CERTS": "false"}):
         assert bare(**environment).returncode != 0
-    assert (tmp_path / "heard").read_text().split() == ["true", "false"]
+    assert (tmp_path / "used").read_text().split() == ["true", "false"]
 
 
 @pytest.mark.parametrize(
-    ("configuration", "environment", "heard"),
+    ("configuration", "environment", "used"),
     [
         ("[global]\ncert = /a.pem\nproxy = http://p:1\n", {}, "/a.pem http://p:1"),
         ("[global]\ncert = /a.pem\nproxy = o:1\n[install]\ncert = /b.pem\nproxy = p:1\n", {}, "/b.pem p:1"),
@@ -136,15 +136,15 @@ def test_uv_trusts_the_certificates_of_the_system(bare, tmp_path):
         ("[global]\ncert = /a.pem\nproxy = p:1\n", {"SSL_CERT_FILE": "/d.pem", "ALL_PROXY": "q:1"}, "/d.pem q:1"),
     ],
 )
-def test_uv_hears_what_pip_is_told_of_certificates_and_proxy(bare, tmp_path, configuration, environment, heard):
-    """What pip is configured to reaches uv, in pip's order of precedence, unless the environment has told uv."""
-    script(bare.tools / "uv", f'echo "${{SSL_CERT_FILE:--}} ${{ALL_PROXY:--}}" >{tmp_path}/heard')
+def test_uv_uses_the_certificates_and_proxy_of_pip(bare, tmp_path, configuration, environment, used):
+    """The certificates and the proxy of pip's configuration reach uv, in pip's order; uv's own variables win."""
+    script(bare.tools / "uv", f'echo "${{SSL_CERT_FILE:--}} ${{ALL_PROXY:--}}" >{tmp_path}/used')
     assert bare(configuration, **environment).returncode == 0
-    assert (tmp_path / "heard").read_text().strip() == heard
+    assert (tmp_path / "used").read_text().strip() == used
 
 
 def test_a_package_that_cannot_be_fetched_names_the_proxy(bare):
-    """The last line names the variables that help behind a proxy, also behind one that inspects TLS."""
+    """The last line names the variables that help behind a proxy and behind one that inspects TLS."""
     script(bare.tools / "uv", "exit 2")
     last = bare().stdout.splitlines()[-1]
     assert all(name in last for name in ("HTTPS_PROXY", "SSL_CERT_FILE"))
@@ -152,7 +152,7 @@ def test_a_package_that_cannot_be_fetched_names_the_proxy(bare):
 
 @pytest.fixture
 def index(tmp_path):
-    """Serve an index with one package over TLS, under a certificate that no store has; give its address and CA file."""
+    """Serve a package index over TLS with a certificate that no store contains; yield its address and CA file."""
     served = tmp_path / "served"
     (served / "simple" / "tiny").mkdir(parents=True)
     wheel = "tiny-1-py3-none-any.whl"
@@ -176,7 +176,7 @@ def index(tmp_path):
 
 
 def own_certificate(folder):
-    """Write a key and a certificate for 127.0.0.1 that signs itself, as a CA of one's own does."""
+    """Write a key and a self-signed certificate for 127.0.0.1, as a private CA does."""
     key, name = (
         ec.generate_private_key(ec.SECP256R1()),
         x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "own")]),
@@ -198,7 +198,7 @@ def own_certificate(folder):
 
 @pytest.mark.slow
 def test_a_certificate_that_pip_trusts_is_trusted_by_uv(bare, index, tmp_path):
-    """The real uv fetches from an index whose certificate only pip's configuration knows."""
+    """The real uv fetches from an index whose certificate only pip's configuration trusts."""
     url, certificate = index
     project = '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["tiny"]\n'
     own_index = f'[tool.uv]\npackage = false\n[[tool.uv.index]]\nurl = "{url}"\ndefault = true\n'
@@ -210,8 +210,8 @@ def test_a_certificate_that_pip_trusts_is_trusted_by_uv(bare, index, tmp_path):
     (bare.tools / "uv").symlink_to(uv)
     trusting = {**os.environ, "SSL_CERT_FILE": str(certificate)}
     subprocess.run([uv, "lock", "--no-cache"], cwd=tmp_path, env=trusting, check=True, capture_output=True, timeout=60)
-    untold = bare(UV_NO_CACHE="1", SSL_CERT_FILE="/etc/ssl/certs/ca-certificates.crt")
-    assert (untold.returncode != 0, "UnknownIssuer" in untold.stderr) == (True, True), untold
-    told = bare(f"[install]\ncert = {certificate}\n", UV_NO_CACHE="1")
-    assert told.returncode == 0, told
+    untrusted = bare(UV_NO_CACHE="1", SSL_CERT_FILE="/etc/ssl/certs/ca-certificates.crt")
+    assert (untrusted.returncode != 0, "UnknownIssuer" in untrusted.stderr) == (True, True), untrusted
+    ended = bare(f"[install]\ncert = {certificate}\n", UV_NO_CACHE="1")
+    assert ended.returncode == 0, ended
     assert list(tmp_path.glob(".venv/lib/python*/site-packages/tiny.py"))

@@ -1,4 +1,4 @@
-"""The promises of `service.logs.event_log`: listed fields only, levels that wake the right people, a harmless log."""
+"""The promises of `service.logs.event_log` and the metrics: listed fields only, and levels that fit."""
 
 import json
 import re
@@ -22,12 +22,12 @@ GAUGES = {
 
 @pytest.fixture
 def lines():
-    """Give `lines`, to which `open_event_log(to=lines)` writes: what each one says, and which are for alarms."""
+    """Return `lines`, a target for `open_event_log(to=lines)` that collects lines and alarms."""
     return Lines()
 
 
 class Lines(list):
-    """What was written, and the events that came as alarms."""
+    """The parsed lines, and the events that came as alarms."""
 
     def __init__(self):
         super().__init__()
@@ -40,7 +40,7 @@ class Lines(list):
 
 
 def test_an_event_is_one_line_of_json(lines):
-    """Each event is one line with its name, level and UTC time, even when a value has line breaks."""
+    """Each event is one line with its name, level and UTC time, even when a value contains line breaks."""
     open_event_log(to=lines)("confirmation_failed", sid="SM1", reason="one\ntwo")
     [line] = lines
     assert (line["event"], line["level"], line["sid"], line["reason"]) == (
@@ -50,7 +50,7 @@ def test_an_event_is_one_line_of_json(lines):
 
 
 def test_a_field_that_is_not_listed_is_not_written(lines):
-    """Whatever a caller passes, numbers, codes, keys, tokens and bodies have no way into a line."""
+    """Numbers, codes, keys, tokens and bodies never reach a line, whatever a caller passes."""
     event_log = open_event_log(to=lines)
     event_log("request", to="+14155550123", code="123456", token="vt_x", body=b"b", exc_info=True, status=200)
     [line] = lines
@@ -58,12 +58,12 @@ def test_a_field_that_is_not_listed_is_not_written(lines):
 
 
 def test_the_list_has_no_field_for_a_secret():
-    """No listed field is called like something that must not be logged."""
+    """No listed field has the name of something that must not be logged."""
     assert not {"to", "number", "phone", "code", "key", "token", "body", "path", "url", "peer", "message"} & FIELDS
 
 
 def test_a_field_without_a_value_is_left_out(lines):
-    """None says nothing, so it is not written; 0 and False are."""
+    """None is left out; 0 and False are written."""
     open_event_log(to=lines)("request", verdict=None, duration_ms=0, enqueued=False)
     [line] = lines
     assert {name: line.get(name, "absent") for name in ("verdict", "duration_ms", "enqueued")} == {
@@ -81,15 +81,15 @@ def test_a_field_without_a_value_is_left_out(lines):
     ],
 )
 def test_the_level_decides_what_is_written(lines, level, expected):
-    """Below `OTP_LOG_LEVEL` nothing is written: halted confirmations are errors, failed ones warnings."""
+    """Events below `OTP_LOG_LEVEL` are not written: halted confirmations are errors, failed ones warnings."""
     event_log = open_event_log(level, to=lines)
     for event in ("request", "confirmation_failed", "confirming_halted"):
         event_log(event)
     assert [line["level"] for line in lines] == expected
 
 
-def test_what_is_more_than_info_comes_as_an_alarm(lines):
-    """Warnings and errors are told from the lines of requests, for which there is less room when nobody reads."""
+def test_warnings_and_errors_are_alarms(lines):
+    """Warnings and errors are marked as alarms, which have more room than request lines when the pipe is full."""
     event_log = open_event_log(to=lines)
     for event in ("request", "confirmation_failed", "confirming_halted"):
         event_log(event)
@@ -97,24 +97,28 @@ def test_what_is_more_than_info_comes_as_an_alarm(lines):
 
 
 def test_every_event_of_the_service_passes_listed_fields_only():
-    """Each field that the service's own calls pass to the event log is on the list, so none is lost unseen."""
-    for path in (ROOT / "service").rglob("*.py"):
-        for call in re.findall(
-            r"[_.]?event log\(\s*\n?\s*\"\w+\",?([^()]*(?:\([^()]*\)[^()]*)*)\)", path.read_text("utf-8")
-        ):
-            for name in re.findall(r"(?:^|[\s(,])(\w+)=(?!=)", call):
-                assert name in FIELDS, f"{path.name}: {name}"
+    """Each field that the service passes to the event log is on the list, so none is dropped unnoticed."""
+    call = re.compile(r"event_log\(\s*\"\w+\",?([^()]*(?:\([^()]*\)[^()]*)*)\)")
+    calls = [
+        (path.name, arguments)
+        for path in (ROOT / "service").rglob("*.py")
+        for arguments in call.findall(path.read_text("utf-8"))
+    ]
+    assert len(calls) > 30
+    for module, arguments in calls:
+        for name in re.findall(r"(?:^|[\s(,])(\w+)=(?!=)", arguments):
+            assert name in FIELDS, f"{module}: {name}"
 
 
-def test_every_event_that_wakes_somebody_is_written_somewhere():
-    """Each event with a level of its own is written by the service, so that no alarm waits for a name of the past."""
+def test_every_event_with_a_level_is_written_somewhere():
+    """Each event with a level of its own is written by the service, so that no alarm waits for a renamed event."""
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "service").rglob("*.py") if path.stem != "event_log")
     named = set(re.findall(r"\"([a-z_]+)\"", sources))
     assert named >= set(event_log_module._LEVEL_OF)
 
 
 def samples(totals, gauges=GAUGES):
-    """Write the numbers and read them back as Prometheus does."""
+    """Render the numbers and parse them as Prometheus does."""
     families = text_string_to_metric_families(metrics_text(Counter(totals), gauges).decode())
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -124,7 +128,7 @@ def samples(totals, gauges=GAUGES):
 
 
 def test_the_counters_become_four_families():
-    """Checks are told apart by verdict, sends by event, country and channel, numbers by event; gauges stand beside."""
+    """Checks have a label for the verdict, sends for event, country and channel, numbers for the event."""
     counted = {"approved:US:sms": 2, "approved:DE:sms": 1, "issued:US:sms": 4, "confirmation_failed:DE:sms": 1}
     totals = {**counted, "check:wrong_code": 1, "numbers:stopped": 2, "log:dropped": 7}
     assert samples(totals) == {
@@ -141,7 +145,7 @@ def test_the_counters_become_four_families():
 
 
 def test_a_gauge_may_have_a_label():
-    """Steps that wait for Redis are one family, told apart by step; a name after a colon is the value of the label."""
+    """Waiting steps are one family with a label: what follows the colon of a name is the value of the label."""
     waiting = {"otp_retries_waiting:attach_sid": 3, "otp_retries_waiting:another": 0}
     read = samples({}, gauges=waiting)
     assert read == {
@@ -153,14 +157,14 @@ def test_a_gauge_may_have_a_label():
     assert metrics_text(Counter(), waiting).count(b"# TYPE otp_retries_waiting gauge") == 1
 
 
-def test_no_number_yet_is_no_fault():
-    """Before the first send the text is whole and has the gauges."""
+def test_metrics_are_complete_before_the_first_send():
+    """Before the first send the text is complete and has the gauges."""
     nothing = {("otp_checks_total", "approved"): 0, ("otp_log_lines_dropped_total",): 0}
     assert samples({}) == nothing | {(name,): value for name, value in GAUGES.items()}
 
 
-def test_a_counter_of_another_form_is_left_out():
-    """A name that is neither a check nor a send breaks no scrape, and odd characters in labels are escaped."""
+def test_an_unknown_counter_is_left_out():
+    """A counter with an unknown name is left out, and special characters in labels are escaped."""
     read = samples({"odd": 1, "a:b:c:d": 1, 'issued:"\n\\:sms': 2})
     assert read[("otp_sends_total", "sms", '"\n\\', "issued")] == 2
     assert len(read) == 3 + len(GAUGES)

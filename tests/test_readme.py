@@ -1,4 +1,4 @@
-"""The README and docs/api.md are true: their curl calls work, and the responses have the fields that are shown."""
+"""The README and docs/api.md are true: their curl commands work, and the responses have the fields shown."""
 
 import asyncio
 import uuid
@@ -16,12 +16,12 @@ MOST_LINES = 150
 
 
 def test_the_readme_is_short():
-    """People finish what has at most 150 lines."""
+    """The README has at most 150 lines."""
     assert len(README.read_text("utf-8").splitlines()) <= MOST_LINES
 
 
-async def test_every_curl_call_of_the_api_page_works_and_returns_what_is_shown(start):
-    """A reader who copies the calls in their order gets what the page promises, field by field."""
+async def test_every_curl_command_of_the_api_page_returns_what_is_shown(start):
+    """The commands, copied in order, return what the page shows, field by field."""
     running = await start()
     values = {"OTP_KEY": running.key}
     seen = set()
@@ -29,7 +29,7 @@ async def test_every_curl_call_of_the_api_page_works_and_returns_what_is_shown(s
         method, path, headers, body = read_curl(command, values)
         async with running.http.request(method, path, headers=headers, json=body) as response:
             content = await response.json() if "json" in response.content_type else await response.text()
-        # The page tells one story: by the time it shows resend, the verification has been approved.
+        # By the time the page shows resend, its verification has been approved.
         assert response.status in ((409,) if path.endswith("/resend") else (200, 201)), (command, content)
         if shown is not None:
             assert list(content) == list(shown)
@@ -40,8 +40,8 @@ async def test_every_curl_call_of_the_api_page_works_and_returns_what_is_shown(s
     assert {"verifications", "verify", "resend", "cancel", "livez", "readyz", "metrics"} <= seen
 
 
-async def test_the_curl_calls_of_the_readme_send_a_code_and_show_it(start):
-    """Without a browser: one call sends a code, with an Idempotency-Key that is new each time; the next shows it."""
+async def test_the_curl_commands_of_the_readme_send_a_code_and_show_it(start):
+    """Without a browser, one command sends a code, with a new Idempotency-Key each time; the next one shows it."""
     running = await start()
     [(issue, _), (show, _)] = curl_calls(README)
     method, path, headers, body = read_curl(issue, {"OTP_KEY": running.key})
@@ -58,8 +58,8 @@ async def test_the_curl_calls_of_the_readme_send_a_code_and_show_it(start):
     assert "outcome" in message
 
 
-async def test_the_example_of_a_back_end_signs_in_whom_the_service_has_proven(start, monkeypatch):
-    """The README's Python, run as it is: begun, typed, proven; nothing else is, and a refusal raises its code."""
+async def test_the_back_end_example_proves_an_approved_login_only(start, monkeypatch):
+    """The README's Python works unchanged: only an approved verification is proven, and a refusal raises its code."""
     running = await start(otp_limit_number="1/1h")
     monkeypatch.setenv("OTP_URL", running.url)
     monkeypatch.setenv("OTP_KEY", running.key)
@@ -84,8 +84,8 @@ async def test_the_example_of_a_back_end_signs_in_whom_the_service_has_proven(st
     assert refused.value.retry_after > 0
 
 
-async def test_the_example_of_a_back_end_survives_the_error_page_of_a_proxy(monkeypatch):
-    """A proxy that cannot reach the service responds with HTML: no code was sent, and nobody is proven."""
+async def test_the_back_end_example_handles_the_error_page_of_a_proxy(monkeypatch):
+    """When a proxy responds with HTML because the service is unreachable, no code was sent and no login is proven."""
 
     async def unreachable(_request):
         return web.Response(status=502, text="<h1>502 Bad Gateway</h1>", content_type="text/html")

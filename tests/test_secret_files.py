@@ -1,4 +1,4 @@
-"""The promises of `config.secret_files`: a secret in a file counts, and one that cannot count stops the start."""
+"""The promises of `config.secret_files`: secrets are read from files, and an unreadable one stops the start."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ NEW, OLD = "4f9c1d7e" * 4 + "-new", "4f9c1d7e" * 4 + "-old"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Make a folder of secrets that `OTP_SECRETS_DIR` names, in a working folder that may get a `.env`."""
+    """Create a folder of secrets for `OTP_SECRETS_DIR`, in a working directory that may get a `.env`."""
     made = tmp_path / "secrets"
     made.mkdir()
     monkeypatch.setenv("OTP_SECRETS_DIR", str(made))
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
 
 @contextmanager
 def unprivileged():
-    """Be nobody for a while, where root runs the tests: root may read everything."""
+    """Drop root's privileges for a while: root may read everything."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
@@ -37,14 +37,14 @@ def unprivileged():
 
 
 def refusal(**values):
-    """Give the sentence with which the settings are refused."""
+    """Return the message with which the settings are refused."""
     with pytest.raises(SettingsRefused) as refused:
         load_settings(**values)
     return str(refused.value)
 
 
 def test_every_kind_of_setting_can_be_in_a_file(folder):
-    """Secrets, lists of them, addresses, spans and switches are read from files named in either case, trimmed."""
+    """Secrets, lists, addresses, spans and switches are read from files named in upper or lower case, and stripped."""
     for name, text in {
         "otp_index_key": "an index key of a length that will do\n",
         "OTP_SECRET_KEYS": f"{NEW},{OLD}\r\n",
@@ -60,7 +60,7 @@ def test_every_kind_of_setting_can_be_in_a_file(folder):
 
 
 def test_other_files_and_empty_ones_set_nothing(folder):
-    """A folder may hold certificates, hidden folders and empty files: they change no setting."""
+    """Certificates, hidden folders and empty files in the folder change no setting."""
     plain = load_settings()
     (folder / "tls.crt").write_bytes(b"\xff\xfe")
     (folder / "..data").mkdir()
@@ -69,8 +69,8 @@ def test_other_files_and_empty_ones_set_nothing(folder):
     assert load_settings() == plain
 
 
-def test_links_are_followed_as_kubernetes_lays_them(folder):
-    """A file behind two links, as Kubernetes mounts a secret, is read like any other; so is one in another folder."""
+def test_symbolic_links_are_followed(folder):
+    """A file behind two symbolic links, as Kubernetes mounts a secret, is read; so is one in another folder."""
     (folder / "..2026").mkdir()
     (folder / "..2026" / "otp_brand").write_text("Rooster")
     (folder / "..data").symlink_to("..2026")
@@ -81,8 +81,8 @@ def test_links_are_followed_as_kubernetes_lays_them(folder):
     assert (load_settings().otp_brand, load_settings().otp_countries) == ("Rooster", ("FR",))
 
 
-def test_an_empty_line_does_not_hide_a_file(folder, monkeypatch):
-    """A copied `.env` says `OTP_INDEX_KEY=` and a container may say so too: the file counts all the same."""
+def test_an_empty_variable_does_not_override_a_file(folder, monkeypatch):
+    """An empty `OTP_INDEX_KEY=` in `.env` or in the environment does not override the file."""
     (folder / "otp_index_key").write_text(NEW)
     (folder.parent / ".env").write_text("OTP_INDEX_KEY=\n")
     assert load_settings().otp_index_key.get_secret_value() == NEW
@@ -91,8 +91,8 @@ def test_an_empty_line_does_not_hide_a_file(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["environment", ".env"])
-def test_two_values_for_one_setting_stop_the_start(folder, monkeypatch, place):
-    """A key rotated in the file and left in the environment would change nothing: the start stops instead."""
+def test_different_values_for_one_setting_stop_the_start(folder, monkeypatch, place):
+    """A key rotated in the file but not in the environment would not take effect, so the start stops."""
     old, new = secrets.token_hex(16), secrets.token_hex(16)
     (folder / "twilio_auth_token").write_text(new)
     if place == ".env":
@@ -106,47 +106,47 @@ def test_two_values_for_one_setting_stop_the_start(folder, monkeypatch, place):
     assert new not in sentence
 
 
-def test_the_same_value_twice_is_no_contradiction(folder, monkeypatch):
-    """Whoever says the same in both places has said one thing."""
+def test_the_same_value_twice_is_accepted(folder, monkeypatch):
+    """The same value in the file and in the environment is accepted."""
     (folder / "otp_brand").write_text("Rooster\n")
     monkeypatch.setenv("OTP_BRAND", "Rooster")
     assert load_settings().otp_brand == "Rooster"
 
 
 def test_two_spellings_of_one_name_stop_the_start(folder):
-    """`otp_brand` and `OTP_BRAND` side by side: neither is preferred."""
+    """`otp_brand` and `OTP_BRAND` in one folder stop the start: neither is preferred."""
     (folder / "otp_brand").write_text("One")
     (folder / "OTP_BRAND").write_text("Two")
     assert refusal().startswith("OTP_BRAND: two files in ")
 
 
 def test_a_wrong_value_in_a_file_is_refused_like_any_other(folder):
-    """What a file says passes the same rules, and is not repeated in the sentence."""
+    """A value in a file is validated like any other, and not repeated in the message."""
     (folder / "otp_code_ttl").write_text("11m-of-secrecy")
     assert refusal().startswith("OTP_CODE_TTL: ")
     assert "secrecy" not in refusal()
 
 
-def test_what_is_no_file_stops_the_start(folder):
-    """A folder in a secret's place is what Docker makes of a source that is missing: it is said, not passed over."""
+def test_a_folder_in_place_of_a_file_stops_the_start(folder):
+    """A folder in place of a secret, which Docker creates for a missing source, is reported."""
     (folder / "otp_index_key").mkdir()
     assert refusal() == f"OTP_INDEX_KEY: {folder / 'otp_index_key'} cannot be read (Is a directory)."
 
 
-def test_a_link_to_nothing_stops_the_start(folder):
-    """A link whose target is gone is a secret that is not there."""
+def test_a_dangling_link_stops_the_start(folder):
+    """A symbolic link whose target is missing stops the start."""
     (folder / "otp_index_key").symlink_to(folder / "gone")
     assert refusal().endswith("otp_index_key cannot be read (No such file or directory).")
 
 
-def test_what_is_no_text_stops_the_start_without_a_byte_of_it(folder):
-    """A binary key is refused in a sentence that shows none of it."""
+def test_a_binary_file_stops_the_start_and_is_not_shown(folder):
+    """A binary key is refused in a message that contains none of it."""
     (folder / "otp_index_key").write_bytes(b"\xc3\x28" * 16)
     assert refusal() == f"OTP_INDEX_KEY: {folder / 'otp_index_key'} cannot be read (it is not UTF-8 text)."
 
 
-def test_a_file_of_somebody_else_stops_the_start(monkeypatch):
-    """A secret that this user may not read is said with its path and the reason."""
+def test_an_unreadable_file_stops_the_start(monkeypatch):
+    """A secret that this user may not read is reported with its path and the reason."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -158,8 +158,8 @@ def test_a_file_of_somebody_else_stops_the_start(monkeypatch):
     assert sentence == f"OTP_INDEX_KEY: {folder / 'otp_index_key'} cannot be read (Permission denied)."
 
 
-def test_a_folder_that_is_named_must_exist(monkeypatch, tmp_path):
-    """A mistyped folder is no folder without secrets; and should a secret be named in its stead, it is not shown."""
+def test_the_configured_folder_must_exist(monkeypatch, tmp_path):
+    """A mistyped folder stops the start, and its name is not shown: a secret may have been pasted there."""
     monkeypatch.setenv("OTP_SECRETS_DIR", str(tmp_path / "mistyped"))
     sentence = refusal()
     assert sentence.startswith("OTP_SECRETS_DIR: the folder it names cannot be listed (No such file or directory). ")
@@ -167,7 +167,7 @@ def test_a_folder_that_is_named_must_exist(monkeypatch, tmp_path):
 
 
 def test_the_folder_can_be_named_in_the_env_file(folder, monkeypatch):
-    """`OTP_SECRETS_DIR` is a setting like others: `.env` may name it, and the environment is asked first."""
+    """`.env` may set `OTP_SECRETS_DIR`; the environment takes precedence."""
     (folder / "otp_brand").write_text("Rooster")
     monkeypatch.delenv("OTP_SECRETS_DIR")
     (folder.parent / ".env").write_text(f"OTP_SECRETS_DIR={folder}\n")
@@ -177,8 +177,8 @@ def test_the_folder_can_be_named_in_the_env_file(folder, monkeypatch):
     assert load_settings().otp_brand == "Acme"
 
 
-def test_the_usual_folder_is_read_when_there_is_one(folder, monkeypatch):
-    """With nothing named, `/run/secrets` is read if it exists, and nobody asks for it if not."""
+def test_the_default_folder_is_read_if_it_exists(folder, monkeypatch):
+    """Without `OTP_SECRETS_DIR`, `/run/secrets` is read if it exists."""
     assert str(secret_files.USUAL_FOLDER) == "/run/secrets"
     (folder / "otp_brand").write_text("Rooster")
     monkeypatch.setenv("OTP_SECRETS_DIR", "")
@@ -188,15 +188,15 @@ def test_the_usual_folder_is_read_when_there_is_one(folder, monkeypatch):
     assert load_settings().otp_brand == "Acme"
 
 
-def test_the_demo_hears_nothing_of_files(folder):
-    """Isolated settings read no file, neither named nor usual: a demo never sends with real credentials."""
+def test_the_demo_reads_no_files(folder):
+    """Isolated settings read no file, so a demo never sends with real credentials."""
     (folder / "otp_brand").write_text("Mallory")
     (folder / "otp_code_length").mkdir()
     assert isolated_settings(otp_secrets_dir=str(folder)).otp_brand == "Acme"
 
 
 def test_printed_settings_show_no_secret_of_a_file(folder):
-    """Where a secret came from makes no difference: its text is in no print of the settings."""
+    """Printed settings hide secrets from files like any others."""
     hidden = {name: secrets.token_hex(20) for name in ("otp_index_key", "otp_secret_keys", "twilio_auth_token")}
     for name, text in hidden.items():
         (folder / name).write_text(text)

@@ -1,4 +1,4 @@
-"""The promises of SECURITY.md: its tables leave nothing out, and what they name exists."""
+"""The promises of SECURITY.md: its tables are complete, and the tests that it names exist."""
 
 import re
 from pathlib import Path
@@ -9,18 +9,18 @@ from service.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "SECURITY.md").read_text("utf-8")
-# How many requirements the sections of ASVS 5.0, chapter V6, have: 47 in all.
+# The number of requirements in each section of ASVS 5.0, chapter V6: 47 in all.
 ASVS = {1: 3, 2: 12, 3: 8, 4: 6, 5: 8, 6: 4, 7: 2, 8: 4}
 
 
 def rows(heading):
-    """Give the rows of the first table under a heading, cell by cell."""
+    """Return the rows of the first table under a heading, cell by cell."""
     table = PAGE.partition(f"# {heading}\n")[2].partition("\n|---")[2].partition("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
 
 
-def test_every_limit_says_what_it_counts_by_and_what_it_stops():
-    """The table of what limits stop names each `OTP_LIMIT_…` once, and the table of defaults names it too."""
+def test_every_limit_is_documented():
+    """The table of limits names each `OTP_LIMIT_…` once, and so does the table of defaults."""
     limits = {f"`{name.upper()}`" for name in Settings.model_fields if name.startswith("otp_limit_")}
     named = [row[0] for row in rows("What each limit is counted under, and what it stops")]
     assert sorted(named) == sorted(limits)
@@ -28,8 +28,8 @@ def test_every_limit_says_what_it_counts_by_and_what_it_stops():
     assert [limit for limit in limits if limit not in defaults] == []
 
 
-def test_every_requirement_of_asvs_v6_has_an_answer():
-    """Each of the 47 requirements is met, not met or yours, once; ranges count for all they hold."""
+def test_every_requirement_of_asvs_v6_has_a_status():
+    """Each of the 47 requirements has one status: met, not met or yours; a range covers every requirement in it."""
     answered = []
     for requirement, _, verdict, _ in rows("OWASP ASVS 5.0, chapter V6"):
         section, first, last = re.match(r"6\.(\d+)\.(\d+)(?: to 6\.\d+\.(\d+))?", requirement).groups()
@@ -43,6 +43,6 @@ NAMED = re.findall(r"`((?:tests/)?[a-z_/]+\.py)::(\w+)`", PAGE)
 
 @pytest.mark.parametrize(("file", "test"), NAMED, ids=[test for _, test in NAMED])
 def test_a_test_that_the_page_names_exists(file, test):
-    """Each test in the table of known faults is a test of the suite."""
+    """Each test in the table of known weaknesses is a test of the suite."""
     path = ROOT / file if "/" in file else ROOT / "tests" / "attacks" / file
     assert re.search(rf"^(?:async )?def {test}\(", path.read_text("utf-8"), re.MULTILINE)

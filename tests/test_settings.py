@@ -1,4 +1,4 @@
-"""The promises of `config.settings`: one list in three places, contradictions refused in sentences without a value."""
+"""The promises of `config.settings`: documents in step, and contradictions refused without showing a value."""
 
 import base64
 import random
@@ -31,7 +31,7 @@ def settings(**values):
 
 
 def complete(**values):
-    """Load settings with which the service could serve."""
+    """Load a complete set of settings, with which the service can serve."""
     return settings(
         **{
             "twilio_account_sid": SID,
@@ -45,21 +45,21 @@ def complete(**values):
 
 
 def refused(**values):
-    """Give the sentence with which these settings are refused."""
+    """Return the message with which these settings are refused."""
     with pytest.raises(SettingsRefused) as refusal:
         settings(**values)
     return str(refusal.value)
 
 
 def example():
-    """Read `.env.example`: name and value of each line, commented-out settings too."""
+    """Parse `.env.example`: name and value of each line, commented-out settings included."""
     lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
     found = [match for line in lines if (match := re.fullmatch(r"#?([A-Z][A-Z0-9_]+)=(.*)", line))]
     return {match[1]: match[2] for match in found}
 
 
 def documented():
-    """Read the tables of docs/settings.md: name and default of each row."""
+    """Parse the tables of docs/settings.md: name and default of each row."""
     text = (ROOT / "docs" / "settings.md").read_text("utf-8")
     rows = re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\|", text, re.MULTILINE)
     assert len(dict(rows)) == len(rows)
@@ -68,7 +68,7 @@ def documented():
 
 @pytest.mark.parametrize("read", [example, documented], ids=[".env.example", "docs/settings.md"])
 def test_every_setting_is_listed_with_its_default(read, monkeypatch):
-    """`.env.example` and docs/settings.md list each setting once, nothing else, with its default."""
+    """`.env.example` and docs/settings.md list exactly the settings, each once, with their defaults."""
     listed = read()
     assert set(listed) == NAMES
     for name, value in listed.items():
@@ -82,14 +82,14 @@ def test_every_setting_is_listed_with_its_default(read, monkeypatch):
 
 
 def test_the_example_is_accepted_as_it_is(tmp_path):
-    """A copy of `.env.example` is a valid `.env` that means the defaults."""
+    """A copy of `.env.example` is a valid `.env` with the default values."""
     copy = tmp_path / ".env"
     copy.write_text((ROOT / ".env.example").read_text("utf-8"), "utf-8")
     assert load_settings(_env_file=copy) == settings()
 
 
 def test_the_environment_is_read(monkeypatch):
-    """Each part of the form is read: spans, lists, limits, switches, whole numbers."""
+    """Every form is read: spans, lists, limits, switches and whole numbers."""
     for name, value in {
         "OTP_CODE_TTL": "90s", "OTP_LATE_WINDOW": "0", "OTP_COUNTRIES": " US, DE ,", "OTP_LIMIT_NUMBER": "1/1m, 9/1d",
         "OTP_WORKER": "false", "OTP_MAX_SENDS": "7", "TWILIO_AUTH_TOKEN": "new,old", "OTP_CORS_ORIGINS": "*",
@@ -102,8 +102,8 @@ def test_the_environment_is_read(monkeypatch):
     assert [token.get_secret_value() for token in got.twilio_auth_token] == ["new", "old"]
 
 
-def test_an_empty_value_switches_off(monkeypatch):
-    """An empty limit is no limit, an empty country list allows all, an empty address or secret is not set."""
+def test_an_empty_value_switches_a_setting_off(monkeypatch):
+    """An empty limit is no limit, an empty list of countries allows all, an empty address or secret is not set."""
     for name in NAMES - {"OTP_BRAND", "OTP_DATA_DIR", "OTP_LOG_LEVEL"}:
         kind = Settings.model_fields[name.lower()].annotation
         if kind not in (int, bool):
@@ -115,16 +115,16 @@ def test_an_empty_value_switches_off(monkeypatch):
 
 
 @pytest.mark.parametrize(("span", "seconds"), [("30", 30), ("30s", 30), ("10m", 600), (" 5m ", 300), (60, 60)])
-def test_a_span_is_written_with_its_unit(span, seconds):
-    """A span is a whole number with s, m, h or d; without a unit it counts seconds."""
+def test_a_span_has_a_unit(span, seconds):
+    """A span is a whole number with s, m, h or d; without a unit it is in seconds."""
     assert settings(otp_code_ttl=span).otp_code_ttl == seconds
 
 
 @pytest.mark.parametrize(
     "span", ["", "m", "10 m", "1.5m", "-1", "10min", "1w", "\uff11\uff10m", "10m10s", "29s", "601", "1h"]
 )
-def test_a_span_that_cannot_be_is_refused(span):
-    """Another form, a foreign digit, and a code that lives under 30 s or over 10 min stop the start."""
+def test_an_invalid_span_is_refused(span):
+    """Other forms, non-ASCII digits, and a code TTL under 30 s or over 10 min stop the start."""
     assert refused(otp_code_ttl=span).startswith("OTP_CODE_TTL: ")
 
 
@@ -146,8 +146,8 @@ def test_a_span_that_cannot_be_is_refused(span):
         {"twilio_base_url": "127.0.0.1:8001"},
     ],
 )  # fmt: skip
-def test_a_value_that_cannot_be_is_refused_in_a_sentence_without_it(values):
-    """A wrong value stops the start with the setting's name and what to write, and is never repeated."""
+def test_an_invalid_value_is_refused_without_showing_it(values):
+    """An invalid value stops the start with the setting's name and the valid form, and is never shown."""
     [(name, value)] = values.items()
     sentence = refused(**values)
     assert sentence.startswith(f"{name.upper()}: ")
@@ -156,15 +156,15 @@ def test_a_value_that_cannot_be_is_refused_in_a_sentence_without_it(values):
 
 
 @pytest.mark.parametrize("proxies", ["*", " * ", "127.0.0.1", "10.0.0.0/8", "all", "", "1.5", "\uff11"])
-def test_trusted_proxies_are_counted_never_named(proxies):
-    """R15: `*`, an address or a network stops the start: who passes for a proxy would choose his own address."""
+def test_trusted_proxies_must_be_a_number(proxies):
+    """R15: `*`, an address or a network stops the start: a client taken for a proxy could choose its own address."""
     assert "every caller could then choose its own address" in refused(otp_trusted_proxies=proxies)
     assert settings(otp_trusted_proxies=" 2 ").otp_trusted_proxies == 2
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_secret_in_the_wrong_place_is_not_shown(name):
-    """A token pasted into another setting may be refused or taken, but stands in no message about it."""
+    """A token pasted into another setting never appears in a message, whether it is accepted or refused."""
     secret = "9f8e7d6c5b4a39281706f5e4d3c2b1a0"
     said = ""
     try:
@@ -187,12 +187,12 @@ def test_a_secret_in_the_wrong_place_is_not_shown(name):
     ],
 )
 def test_a_contradiction_is_refused(values, sentence):
-    """Two settings that exclude or need each other stop the start with a sentence that names both."""
+    """Two settings that exclude or need each other stop the start with a message that names both."""
     assert sentence in refused(**values)
 
 
-def test_all_that_is_wrong_is_said_at_once():
-    """Each wrong setting has its line, so that nobody fixes them one start at a time."""
+def test_all_errors_are_reported_at_once():
+    """Each error has its own line, so that all can be fixed in one go."""
     lines = refused(otp_code_length=99, otp_code_ttl="soon", otp_countries="nowhere").splitlines()
     assert [line.partition(":")[0] for line in lines] == ["OTP_CODE_LENGTH", "OTP_CODE_TTL", "OTP_COUNTRIES"]
 
@@ -201,13 +201,13 @@ def test_all_that_is_wrong_is_said_at_once():
     "url",
     ["https://twilio.example.com/", "http://127.0.0.1:8001", "http://localhost:8001/sandbox/", "http://[::1]:8001"],
 )
-def test_credentials_travel_over_tls_or_not_at_all(url):
-    """`TWILIO_BASE_URL` is https, or http on this machine; a slash at the end changes nothing."""
+def test_credentials_require_tls(url):
+    """`TWILIO_BASE_URL` is https, or http on loopback; a trailing slash changes nothing."""
     assert settings(twilio_base_url=url).twilio_base_url == url.rstrip("/")
 
 
 def test_nothing_is_missing_when_all_is_set():
-    """With account, credentials, sender and both keys the service may serve; either kind of each will do."""
+    """With account, credentials, sender and both keys nothing is missing; either kind of credentials will do."""
     assert missing_to_serve(complete()) == []
     by_key = complete(twilio_auth_token="", twilio_api_key="SK" + "5a" * 16, twilio_api_secret="s")
     assert missing_to_serve(by_key) == []
@@ -224,15 +224,15 @@ def test_nothing_is_missing_when_all_is_set():
         ({"otp_index_key": ""}, "OTP_INDEX_KEY"),
     ],
 )
-def test_what_is_missing_is_said_with_how_to_fix_it(values, named):
-    """An absent value is one sentence that names the setting."""
+def test_a_missing_setting_is_reported_with_the_fix(values, named):
+    """Each missing value is one sentence that names the setting."""
     [sentence] = missing_to_serve(complete(**values))
     assert named in sentence
     assert sentence.endswith((".", "openssl rand -base64 32"))
 
 
 def test_callbacks_need_the_auth_token():
-    """An API key cannot prove callbacks, so `OTP_PUBLIC_URL` asks for the Auth Token beside it."""
+    """API keys cannot validate callbacks, so `OTP_PUBLIC_URL` requires the Auth Token."""
     by_key = {"twilio_api_key": "SK" + "5a" * 16, "twilio_api_secret": "s", "otp_public_url": "https://a.example"}
     [sentence] = missing_to_serve(complete(twilio_auth_token="", **by_key))
     assert sentence.startswith("Set TWILIO_AUTH_TOKEN too, or TWILIO_WEBHOOK_KEYS")
@@ -244,8 +244,8 @@ def test_callbacks_need_the_auth_token():
     "sender",
     ["+14155550100", "+4915112345678", "12345", "32665", "Rooster", "Rooster 2", "A", "3M Shop", "A-B+C_D & E"],
 )
-def test_each_kind_of_sender_is_one(sender):
-    """A number in E.164, a short code and a sender name with a letter are senders."""
+def test_every_kind_of_sender_is_accepted(sender):
+    """An E.164 number, a short code and an alphanumeric sender ID are valid senders."""
     assert missing_to_serve(complete(twilio_from=sender)) == []
 
 
@@ -254,15 +254,15 @@ def test_each_kind_of_sender_is_one(sender):
     ["4155550100x" * 2, "+0123456789", "+1415", "+1 415 555 0100", "14155550100", "12", "Rooster-Shop", "Käse",
      "twelve chars", "<number>", "MG" + "5a" * 16, "+1415555010\uff10"],
 )  # fmt: skip
-def test_what_is_no_sender_is_said_to_be_none(sender):
-    """What Twilio would refuse at each message is refused once, at the start, in a sentence without the value."""
+def test_an_invalid_sender_is_refused(sender):
+    """A sender that Twilio would refuse for every message is refused at the start, without showing the value."""
     sentence = refused(twilio_from=sender)
     assert sentence.startswith("TWILIO_FROM: write an E.164 number")
     assert sender not in sentence
 
 
-def test_isolated_settings_hear_nothing(monkeypatch, tmp_path):
-    """Neither the environment nor a `.env` in the working folder reaches settings that are made from values alone."""
+def test_isolated_settings_ignore_the_environment(monkeypatch, tmp_path):
+    """Isolated settings ignore the environment and any `.env` in the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("OTP_BRAND=Mallory\nOTP_MAX_SENDS=7\nOTP_CODE_LENGTH=99\n", "utf-8")
     for name in NAMES:
@@ -271,8 +271,8 @@ def test_isolated_settings_hear_nothing(monkeypatch, tmp_path):
     assert isolated_settings(otp_countries="FR", otp_code_ttl="90s").otp_countries == ("FR",)
 
 
-def test_isolated_settings_are_checked_like_others():
-    """Made from values, settings keep every rule, and a name that is none is no setting."""
+def test_isolated_settings_are_validated():
+    """Isolated settings pass the same validation, and an unknown name is refused."""
     for wrong in ({"otp_code_length": 99}, {"twilio_api_key": "SK1"}, {"twilio_base_url": "http://twilio.invalid"}):
         with pytest.raises(ValueError, match="validation error"):
             isolated_settings(**wrong)
@@ -281,8 +281,8 @@ def test_isolated_settings_are_checked_like_others():
     assert not hasattr(isolated_settings(otp_nothing="x"), "otp_nothing")
 
 
-def test_no_random_key_is_taken_for_a_placeholder():
-    """Of 10,000 keys as `openssl rand -base64 32` writes them, and 10,000 as URLs want them, none is refused."""
+def test_random_keys_are_not_mistaken_for_placeholders():
+    """Of 10,000 base64 keys and 10,000 URL-safe ones, none is refused as a placeholder."""
     draw = random.Random(2104)
     writers = (base64.b64encode, base64.urlsafe_b64encode)
     keys = [write(draw.randbytes(32)).decode() for write in writers for _ in range(10_000)]
@@ -290,14 +290,14 @@ def test_no_random_key_is_taken_for_a_placeholder():
     assert missing_secrets(settings(otp_secret_keys=",".join(keys[1:]), otp_index_key=keys[0])) == []
 
 
-def test_the_index_key_is_not_one_of_those_that_rotate():
-    """The same text in both places would move every number at the next rotation: it is refused."""
+def test_the_index_key_must_not_be_a_secret_key():
+    """An index key that is also a secret key is refused: the next rotation would move every number."""
     key = secrets.token_urlsafe(32)
     assert refused(otp_secret_keys=key, otp_index_key=key).startswith("OTP_INDEX_KEY must differ from OTP_SECRET_KEYS")
 
 
 def test_secrets_are_not_shown():
-    """Printed settings hold no token, key or password, that of the Redis URL included."""
+    """Printed settings contain no token, key or password, including the password in the Redis URL."""
     hidden = [secrets.token_urlsafe(32) for _ in range(5)]
     got = settings(
         twilio_auth_token=hidden[0], twilio_api_key="SK" + "5a" * 16, twilio_api_secret=hidden[1],
@@ -307,8 +307,8 @@ def test_secrets_are_not_shown():
         assert not [secret for secret in hidden if secret in text]
 
 
-def test_settings_do_not_change():
-    """Settings are read once: nothing can be assigned afterwards."""
+def test_settings_are_immutable():
+    """Settings are immutable: no field can be assigned."""
     with pytest.raises(ValueError, match="frozen"):
         settings().otp_brand = "Other"
 
@@ -316,8 +316,8 @@ def test_settings_do_not_change():
 TEST_NUMBERS = "+14155550100:493027, +442079460000:1234"
 
 
-def test_test_numbers_are_refused_with_the_real_twilio_unless_asked_for_by_name():
-    """Fixed codes beside the real account need a second setting; beside a simulator on loopback they do not."""
+def test_test_numbers_with_the_real_twilio_need_a_second_setting():
+    """Fixed codes with the real Twilio require a second setting; with a simulator on loopback they do not."""
     for real in ({}, {"twilio_base_url": "https://api.twilio.example"}):
         assert "OTP_ALLOW_TEST_NUMBERS=true" in refused(otp_test_numbers=TEST_NUMBERS, **real)
         assert settings(otp_test_numbers=TEST_NUMBERS, otp_allow_test_numbers=True, **real).otp_test_numbers
@@ -334,8 +334,8 @@ def test_test_numbers_are_refused_with_the_real_twilio_unless_asked_for_by_name(
         "+14155550100:493027,+14155550100:111111", "+14155550100 493027", "+1415x5550100:493027",
     ],
 )  # fmt: skip
-def test_a_test_number_that_is_none_is_refused_unsaid(text):
-    """What is no number with a code of 4 to 8 digits, or stands twice, is refused without repeating any of it."""
+def test_an_invalid_test_number_is_refused_without_showing_it(text):
+    """An invalid number, a code that has not 4 to 8 digits, or a duplicate is refused without showing any of it."""
     sentence = refused(otp_test_numbers=text, otp_allow_test_numbers=True)
     assert sentence.startswith("OTP_TEST_NUMBERS: ")
     assert not {"4155550100", "493027", "111111"} & set(re.findall(r"\d+", sentence.split("such as")[0]))
@@ -352,23 +352,23 @@ def test_a_test_number_that_is_none_is_refused_unsaid(text):
     ],
 )
 def test_a_test_number_that_an_issue_would_refuse_is_refused_at_the_start(text, countries, reason):
-    """What stands twice, is unknown or lies outside OTP_COUNTRIES would be a test number that never works."""
+    """A duplicate, an unknown number or one outside OTP_COUNTRIES would never work, so it is refused."""
     sentence = refused(otp_test_numbers=text, otp_countries=countries, otp_allow_test_numbers=True)
     assert "OTP_TEST_NUMBERS" in sentence
     assert reason in sentence
     assert not [part for part in re.findall(r"\d{4,}", text) if part in sentence.split("such as")[0]]
 
 
-def test_a_test_number_is_known_by_its_identity():
-    """However it is written in the settings, it is the number that an issue comes to."""
+def test_test_numbers_are_normalised():
+    """Test numbers are normalised like the numbers of requests, however they are written."""
     got = settings(
         otp_test_numbers="+1 (415) 555-0100:493027,+5215512345678:1234", otp_countries="", otp_allow_test_numbers=True
     )
     assert got.otp_test_numbers == (("+14155550100", "493027"), ("+525512345678", "1234"))
 
 
-def test_line_types_and_extra_prefixes_come_to_the_rules():
-    """Both settings are read as lists; by default no prefix is extra, and every kind of line is sent to."""
+def test_line_types_and_extra_prefixes_are_read_as_lists():
+    """Both settings are lists; by default there is no extra prefix and every line type is allowed."""
     assert settings().numbers == NumberPolicy(frozenset(settings().otp_countries))
     got = settings(otp_line_types="mobile, landline", otp_extra_prefixes="+1 621:US, +1732 : US", otp_countries="US")
     assert got.numbers == NumberPolicy(
@@ -387,14 +387,14 @@ def test_line_types_and_extra_prefixes_come_to_the_rules():
         ("otp_extra_prefixes", "+1621:US,+1621:CA", "contains +1621 twice"),
     ],
 )
-def test_what_can_be_no_line_type_or_prefix_is_refused(name, text, reason):
-    """What no number could ever fit, or would take numbers from another region, stops the start with a sentence."""
+def test_an_invalid_line_type_or_prefix_is_refused(name, text, reason):
+    """A line type or prefix that no number could match, or that belongs to another region, stops the start."""
     sentence = refused(**{name: text})
     assert sentence.startswith(name.upper())
     assert reason in sentence
 
 
 def test_fixed_codes_are_not_shown():
-    """The settings show neither test numbers nor their codes."""
+    """Printed settings contain neither test numbers nor their codes."""
     shown = repr(settings(otp_test_numbers=TEST_NUMBERS, otp_allow_test_numbers=True))
     assert not [text for text in ("4155550100", "493027", "1234") if text in shown]

@@ -1,4 +1,4 @@
-"""The promise of speed, as far as a test can hold it: by CPU time, in pairs, beside a reference in the same run."""
+"""The promise of speed, as far as a test can hold it: CPU time, in pairs with a reference in the same run."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ BENCH = ROOT / "tests" / "bench"
 @pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_a_check_stays_cheap_beside_a_plain_handler():
-    """With all promises on, a check costs well under half the CPU time of one in a plain FastAPI handler."""
+    """With every promise in force, a check costs well under half the CPU time of a plain FastAPI handler."""
     if shutil.which("wrk") is None:
         absent("there is no wrk here")
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{BENCH}"}

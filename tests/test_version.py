@@ -10,11 +10,11 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_metadata_has_the_version_of_pyproject():
-    """The installed package has the version in pyproject.toml; if not, `make install` has not run since it changed."""
+    """The installed package has the version of pyproject.toml; if not, run `make install`."""
     assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"] == VERSION
 
 
-def test_the_changelog_begins_with_the_version():
+def test_the_changelog_starts_with_the_version():
     """The first heading of CHANGELOG.md is this version, with its date or `unreleased`."""
     first = re.search(r"^## (\S+) — (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert first[1] == VERSION

@@ -4,7 +4,7 @@ import re
 
 from tests.documents import PAGES, ROOT, name_of
 
-# Words that the glossary replaces. They are not allowed as words, nor as parts of a name.
+# Words that the glossary replaces, as words and as parts of a name.
 REPLACED = re.compile(
     r"doors?|debts?|ow(?:e|es|ed|ing)|mend(?:s|ed|ing)?|judg(?:e|es|ed|ing)|trails?|bur(?:y|ies|ied|ying)|wish(?:es|ed)?"
     r"|standins?|journals?|lanes?|express"
@@ -18,13 +18,13 @@ FILES = [ROOT / name for name in ("Makefile", ".env.example", "docker-compose.ym
 
 
 def texts():
-    """Give the files of the project that people read."""
+    """Return the files of the project that people read."""
     found = [path for folder in FOLDERS for path in folder.rglob("*") if path.suffix in SUFFIXES]
     return sorted({*found, *FILES, *PAGES, *(ROOT / "deploy").glob("*file")} - {ROOT / "tests" / "test_vocabulary.py"})
 
 
 def replaced(text):
-    """Give the replaced words in a text, and in its names: `open_door`, `OpenDoor` and `open-door` contain `door`."""
+    """Return the replaced words in a text and in its names: `open_door`, `OpenDoor` and `open-door` contain `door`."""
     words = (word.lower() for word in WORD.findall(STAND_IN.sub(r"\1\2", text)))
     return [word for word in words if REPLACED.fullmatch(word)]
 

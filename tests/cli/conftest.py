@@ -10,7 +10,7 @@ from service.cli import main
 
 @pytest.fixture
 def cli(monkeypatch, capfd, tmp_path):
-    """Give a function that runs a command in this process: (exit status, output, errors).
+    """Return a function that runs a command in this process: (exit status, output, errors).
 
     Audit lines are taken out of the errors and collected in `audited`.
     """
@@ -39,6 +39,6 @@ def cli(monkeypatch, capfd, tmp_path):
 
 @pytest.fixture
 def store(redis, valkey, monkeypatch):
-    """Let the commands use the Valkey of the tests; give a plain client for it."""
+    """Let the commands use the Valkey of the tests; return a plain client for it."""
     monkeypatch.setenv("REDIS_URL", valkey)
     return redis

@@ -23,7 +23,7 @@ WHO = pwd.getpwuid(os.getuid()).pw_name
 
 
 def described(line):
-    """Give the fields of an audit line that describe the operation."""
+    """Return the fields of an audit line that describe the operation."""
     return {name: value for name, value in line.items() if name not in ("event", "level", "timestamp")}
 
 

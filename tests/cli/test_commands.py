@@ -344,7 +344,7 @@ def test_a_retry_needs_sids_or_all(cli, store):
 
 @pytest.fixture
 def environment(tmp_path):
-    """Give an environment without settings of this machine."""
+    """Return an environment without settings of this machine."""
     passed_on = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
     return {
         **passed_on,
@@ -359,7 +359,7 @@ def environment(tmp_path):
 
 @pytest.fixture
 def service_process(environment, tmp_path):
-    """Give a context manager that runs a command and stops it with SIGTERM; it must then exit with 0."""
+    """Return a context manager that runs a command and stops it with SIGTERM; it must then exit with 0."""
 
     @contextmanager
     def run(*arguments, expected_status=0, **more):
@@ -382,7 +382,7 @@ def service_process(environment, tmp_path):
 
 
 def request(url, body=None, *, key=None):
-    """Make one request; give (status, JSON), or None while the port is closed."""
+    """Make one request; return (status, JSON), or None while the port is closed."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     wanted = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)  # noqa: S310 - ours
     try:
@@ -396,7 +396,7 @@ def request(url, body=None, *, key=None):
 
 
 def wait_for(condition, *, seconds=30):
-    """Wait until a condition holds; give its value."""
+    """Wait until a condition holds; return its value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -405,7 +405,7 @@ def wait_for(condition, *, seconds=30):
 
 
 def twilio_at(port):
-    """Give the settings for the simulator on this port, as `otp-service sandbox` prints them."""
+    """Return the settings for the simulator on this port, as `otp-service sandbox` prints them."""
     return {
         "TWILIO_BASE_URL": f"http://127.0.0.1:{port}",
         "TWILIO_ACCOUNT_SID": "AC" + "5a" * 16,
@@ -473,13 +473,13 @@ def test_workers_do_not_outlive_their_parent(environment, tmp_path, valkey, redi
 
 
 def workers_of(parent):
-    """Give the worker processes of a `serve`."""
+    """Return the worker processes of a `serve`."""
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text("ascii").split()
     return [int(pid) for pid in children if b"service.serving" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def is_running(pid):
-    """Tell whether a process is alive; a zombie is not."""
+    """Return whether a process is alive; a zombie is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:

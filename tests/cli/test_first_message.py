@@ -21,7 +21,7 @@ from tests.records import field_of
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """Give a pseudo-terminal: what a test writes to it is what the operator types."""
+    """Yield a pseudo-terminal: what a test writes to it is what the operator types."""
     keyboard, screen = pty.openpty()
     with os.fdopen(screen, "r") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
@@ -31,7 +31,7 @@ def terminal(monkeypatch):
 
 @pytest.fixture
 def send_to(cli, terminal, environment_of):
-    """Give `send_to(running, typed=…, …)`: runs the command, types `typed(code)`, and gives status and output."""
+    """Return `send_to(running, typed=…, …)`: runs the command, types `typed(code)`, and gives status and output."""
 
     async def run(running, *arguments, number=NUMBER, typed=lambda code: [code], **environment):
         command = asyncio.create_task(
@@ -61,14 +61,14 @@ def send_to(cli, terminal, environment_of):
 
 @pytest.fixture
 def environment_of():
-    """Give `environment_of(settings)`, which writes settings as an environment."""
+    """Return `environment_of(settings)`, which writes settings as an environment."""
     from tests.cli.test_commands import environment_of
 
     return environment_of
 
 
 def steps(out):
-    """Give the names of the steps shown, in order."""
+    """Return the names of the steps shown, in order."""
     shown = re.sub(r"\nType the code that arrived \(\d+ s\): ", "", out.partition("\n\n")[2])  # Enter's line is echoed
     return re.findall(r"^ *([A-Za-z][A-Za-z ]*?)  (?=\S)", shown, re.MULTILINE)
 
@@ -232,7 +232,7 @@ async def test_it_is_in_the_audit_line(start, send_to, cli):
 
 
 async def answer_with(status, text):
-    """Give an application that answers every request alike."""
+    """Return an application that answers every request alike."""
 
     async def app(scope, receive, send):
         if scope["type"] == "lifespan":

@@ -15,7 +15,7 @@ AGE = r"\d+ (?:s|min|h|d)(?: \d+ (?:s|min|h))?"
 
 @pytest.fixture
 def numbers(cli, keys_of):
-    """Give a function that runs `numbers` while a service runs: (exit status, output, errors)."""
+    """Return a function that runs `numbers` while a service runs: (exit status, output, errors)."""
 
     async def run(running, *arguments, **more):
         return await asyncio.to_thread(cli, "numbers", *arguments, **keys_of(running) | more)
@@ -25,7 +25,7 @@ def numbers(cli, keys_of):
 
 @pytest.fixture
 def keys_of():
-    """Give the settings that a command must share with a service to find its records."""
+    """Return the settings that a command must share with a service to find its records."""
     return lambda running: {
         "REDIS_URL": running.settings.redis_url,
         "OTP_SECRET_KEYS": running.settings.otp_secret_keys[0].get_secret_value(),

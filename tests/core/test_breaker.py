@@ -61,7 +61,7 @@ class Scene:
             self.now += every
 
     def refusal(self):
-        """Ask to be admitted, which must be refused; give the wait."""
+        """Ask to be admitted, which must be refused; return the wait."""
         with pytest.raises(SendingHalted) as halted:
             self.breaker.admit()
         return halted.value.retry_after_seconds
@@ -69,7 +69,7 @@ class Scene:
 
 @pytest.fixture
 def scene():
-    """Give a scene with the policy of the service: five failures within 10 s, a pause of 10 s."""
+    """Return a scene with the policy of the service: five failures within 10 s, a pause of 10 s."""
     return Scene()
 
 

@@ -36,7 +36,7 @@ FOREIGN_ZEROS = (0x660, 0x6F0, 0x966, 0xFF10, 0x1D7CE)  # Arabic, Persian, Devan
 
 
 def is_code(text: str) -> bool:
-    """Tell whether a text is a code as it is drawn, stored and listed for test numbers."""
+    """Return whether a text is a code as it is drawn, stored and listed for test numbers."""
     try:
         SCHEMA.validate_python(text)
     except ValidationError:

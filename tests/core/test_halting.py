@@ -17,18 +17,18 @@ class Clock:
 
 @pytest.fixture
 def clock():
-    """Give a clock that stands still."""
+    """Return a clock that stands still."""
     return Clock()
 
 
 @pytest.fixture
 def halt(clock):
-    """Give a halt with the policy of the service: 8 failures, then a probe every 5 s."""
+    """Return a halt with the policy of the service: 8 failures, then a probe every 5 s."""
     return Halt(HaltPolicy(), clock, kind="confirmation")
 
 
 def fail(halt, *sids, retry_after=None):
-    """Let these confirmations fail; give what each failure tells."""
+    """Let these confirmations fail; return what each failure tells."""
     return [halt.fail(sid, "Twilio answered 500", retry_after) for sid in sids]
 
 

@@ -163,7 +163,7 @@ def test_nothing_hides_inside_a_number(at: int, stowaway: str) -> None:
 
 
 def is_selector(character: str) -> bool:
-    """Tell whether a character only chooses how the one before it looks."""
+    """Return whether a character only chooses how the one before it looks."""
     return character == "\u20e3" or "VARIATION SELECTOR" in unicodedata.name(character, "")
 
 

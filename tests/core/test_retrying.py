@@ -34,7 +34,7 @@ def retries(**policy):
 
 @pytest.fixture
 def lost():
-    """Give a list of the reasons for which steps were given up."""
+    """Return a list of the reasons for which steps were given up."""
     return []
 
 

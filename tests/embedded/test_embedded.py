@@ -28,7 +28,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties the 
 
 @pytest.fixture
 def data_dir(tmp_path):
-    """Give a folder to serve; afterwards no keeper and no server of it may live, and none of its sockets lie about."""
+    """Yield a folder to serve; afterwards no keeper and no server of it may live, and none of its sockets lie about."""
     folder = tmp_path / "data"
     yield folder
     eventually(lambda: not processes(folder))

@@ -36,7 +36,7 @@ take_over_output("info")
 
 
 def run(script, **streams):
-    """Run a script in a process of its own; give its standard output, line by line, and its standard error."""
+    """Run a script in a process of its own; return its standard output, line by line, and its standard error."""
     ended = subprocess.run(
         [sys.executable, "-W", "always", "-c", BEGIN + script], cwd=ROOT, capture_output=True, timeout=30, check=False
     )

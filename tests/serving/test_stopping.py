@@ -25,7 +25,7 @@ def children_of(process):
 
 
 def lives(pid):
-    """Tell whether there is such a process."""
+    """Return whether there is such a process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -34,7 +34,7 @@ def lives(pid):
 
 
 async def is_ready(port):
-    """Ask /readyz on a connection of its own; give its status, or None when nobody listens."""
+    """Ask /readyz on a connection of its own; return its status, or None when nobody listens."""
     try:
         async with connection(port) as streams:
             return (await exchange(*streams, "/readyz"))[0]

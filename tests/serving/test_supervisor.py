@@ -16,7 +16,7 @@ from tests.serving.test_stopping import both, children_of, is_ready
 
 
 def reloaded(process, times=1):
-    """Tell whether so many reloads have been finished."""
+    """Return whether so many reloads have been finished."""
     return process.log.count('"reload_done"') == times
 
 

@@ -20,7 +20,7 @@ REDIS_SERVER = shutil.which("redis-server")
 
 @pytest.fixture(scope="session", params=["valkey", "redis", "cluster"])
 def engine(request):
-    """Give one engine after the other; each is started once."""
+    """Return one engine after the other; each is started once."""
     return request.getfixturevalue(f"{request.param}_engine")
 
 
@@ -50,14 +50,14 @@ def cluster_engine(engine_folder):
 
 @pytest.fixture(scope="session")
 def engine_folder():
-    """Give a folder of a short name: a socket's path holds about a hundred bytes."""
+    """Yield a folder of a short name: a socket's path holds about a hundred bytes."""
     with tempfile.TemporaryDirectory(prefix="otp-engine-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture
 async def stores(engine):
-    """Give the stores on an empty engine; afterwards every key must have a TTL."""
+    """Yield the stores on an empty engine; afterwards every key must have a TTL."""
     engine.admin.flushall()
     async with open_stores(engine) as opened:
         yield opened

@@ -108,7 +108,7 @@ class Stores:
         self.stats = RedisStats(scripts)
 
     def under(self, keyring=None, **policy):
-        """Give the same stores under another policy or keyring, as another process might have them."""
+        """Return the same stores under another policy or keyring, as another process might have them."""
         return Stores(self.scripts, self.admin, policy=replace(self.policy, **policy), keyring=keyring or self.keyring)
 
     def new(self, to=NUMBER, **fields):
@@ -131,12 +131,12 @@ class Stores:
         return await self.verifications.resend(verification, self.keyring.code_digests(verification.id, code))
 
     async def check(self, verification, code, **fields):
-        """Check a typed code; give the result."""
+        """Check a typed code; return the result."""
         digests = self.keyring.code_digests(verification.id, code)
         return await self.verifications.check(Check(verification.id, digests, **fields))
 
     async def verdict(self, verification, code, **fields):
-        """Check a typed code; give the verdict alone."""
+        """Check a typed code; return the verdict alone."""
         return (await self.check(verification, code, **fields)).verdict
 
     async def deliver(self, verification, send=1, *, sid=None, status=Delivery.QUEUED, **more):
@@ -155,15 +155,15 @@ class Stores:
         return await self.verifications.read(verification.id)
 
     async def feedback(self, verification):
-        """Give the feedback of each send."""
+        """Return the feedback of each send."""
         return [send.feedback for send in (await self.read(verification)).sends]
 
     async def pending(self):
-        """Give the pending SIDs, in the order in which they are due."""
+        """Return the pending SIDs, in the order in which they are due."""
         return [entry.key async for entry in self.confirmations.pending()]
 
     async def failed(self):
-        """Give the failed confirmations by SID."""
+        """Return the failed confirmations by SID."""
         return {failed.entry.key: failed async for failed in self.confirmations.failed()}
 
     async def claim(self, verification, *, lease_ms=30_000, most=10):
@@ -171,11 +171,11 @@ class Stores:
         return await self.confirmations.claim(partition_of(verification.id), lease_ms=lease_ms, most=most)
 
     def record(self, verification):
-        """Give the raw record."""
+        """Return the raw record."""
         return self.admin.hgetall(redis_keys.verification(verification.id))
 
     def raw(self, verification):
-        """Give the raw record, to read and change single fields."""
+        """Return the raw record, to read and change single fields."""
         return RawRecord(self.admin, verification.id)
 
     def number_key(self, to=NUMBER):
@@ -183,7 +183,7 @@ class Stores:
         return redis_keys.number(self.keyring.partition(to), self.keyring.number_tag(to))
 
     def number_record(self, to=NUMBER):
-        """Give the raw record of a number."""
+        """Return the raw record of a number."""
         return self.admin.hgetall(self.number_key(to))
 
     def time_passes(self, ms):
@@ -213,5 +213,5 @@ def immortal(admin):
 
 
 def sid_of(verification, send=1):
-    """Give the SID of the message that carried a send."""
+    """Return the SID of the message that carried a send."""
     return "SM" + hashlib.sha256(f"{verification.id}/{send}".encode()).hexdigest()[:32]

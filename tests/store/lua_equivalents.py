@@ -49,12 +49,12 @@ EQUIVALENT = (
 
 
 def is_equivalent(mutant):
-    """Tell whether a mutant is listed."""
+    """Return whether a mutant is listed."""
     return any(matches(entry, mutant) for entry in EQUIVALENT)
 
 
 def matches(entry, mutant):
-    """Tell whether an entry lists a mutant."""
+    """Return whether an entry lists a mutant."""
     file, kind, pattern, _ = entry
     told = f"{mutant.code}\n{mutant.statement}"
     is_of_kind = re.fullmatch(file, mutant.file) and re.fullmatch(kind, mutant.kind)

@@ -54,7 +54,7 @@ class Mutation:
         items[:] = [item for item in items if self._is_wanted(item)]
 
     def _load(self, fields=FIELDS):
-        """Give the mutant; a store with another table of fields gets the scripts as they are."""
+        """Return the mutant; a store with another table of fields gets the scripts as they are."""
         return _Noting(self._loaded if fields is FIELDS else load_scripts(fields=fields), self._used)
 
     def _is_wanted(self, item):
@@ -90,7 +90,7 @@ class Mutation:
             self._tests.append(_Test(item, frozenset(self._used), time.monotonic() - began))
 
     def _is_sound(self, item):
-        """Tell whether a test passes when nothing is broken; a busy machine may fail it once."""
+        """Return whether a test passes when nothing is broken; a busy machine may fail it once."""
         test = _Test(item)
         if not (test.fails() and test.fails()):
             return True
@@ -151,7 +151,7 @@ class _Noting(dict):
 
 
 def main():
-    """Try mutants and print the survivors; give the exit status."""
+    """Try mutants and print the survivors; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=math.inf, help="try a random sample for so long")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="what the sample is drawn from")

@@ -76,7 +76,7 @@ def text_of(file):
 
 
 def find(file, kind, pattern, statement=""):
-    """Give the one mutant of this kind whose changed code, and the statement around it, match the patterns."""
+    """Return the one mutant of this kind whose changed code, and the statement around it, match the patterns."""
     found = [
         mutant
         for mutant in mutants_of(file)
@@ -87,7 +87,7 @@ def find(file, kind, pattern, statement=""):
 
 
 def put_before(file, pattern, step):
-    """Give the mutant that takes a step before the first statement that matches the pattern."""
+    """Return the mutant that takes a step before the first statement that matches the pattern."""
     statements = _PARSER.parse(text_of(file)).root_node.named_children
     first = next(node for node in statements if node.type != "comment" and re.search(pattern, _code(node)))
     return Mutant(file, 0, "put", "", "", first.start_byte, first.start_byte, f"{step}\n")
@@ -147,7 +147,7 @@ def _code(node):
 
 
 def with_other_locals(text):
-    """Give a script whose locals, but for those of its functions, have other names."""
+    """Return a script whose locals, but for those of its functions, have other names."""
     nodes = list(_walk(_PARSER.parse(text).root_node))
     lists = [node for node in nodes if node.type == "variable_list" and _is_local(node)]
     names = {name.text for node in lists for name in node.named_children}
@@ -175,7 +175,7 @@ def _walk(node):
 
 
 def _changes(node):
-    """Give what can be done to one node: (kind, text instead)."""
+    """Yield what can be done to one node: (kind, text instead)."""
     maker = _MAKERS.get(node.type)
     if maker is not None:
         yield from maker(node)
@@ -196,7 +196,7 @@ def _is_condition(node):
 
 
 def _is_written(node):
-    """Tell whether a node is what a command writes, or where: an argument after its key."""
+    """Return whether a node is what a command writes, or where: an argument after its key."""
     if node.parent.type != "arguments" or not _WRITES.search(_code(node.parent.parent)):
         return False
     return node not in node.parent.named_children[:2]
@@ -213,7 +213,7 @@ def _of_call(node):
 
 
 def _read_instead(call):
-    """Give what a write would have answered, without writing."""
+    """Return what a write would have answered, without writing."""
     arguments = [_code(argument) for argument in call.child_by_field_name("arguments").named_children]
     if arguments[0] == "'HINCRBY'":
         _, key, field, more = arguments
@@ -241,7 +241,7 @@ def _of_binary(node):
 
 
 def _is_next_place(node):
-    """Tell whether a sum names a place in a list, as in `list[i + 1]`: any change of it is noticed at once."""
+    """Return whether a sum names a place in a list, as in `list[i + 1]`: any change of it is noticed at once."""
     return node.parent.type == "bracket_index_expression" and re.fullmatch(r"#?\w+ \+ \d", _code(node))
 
 

@@ -35,7 +35,7 @@ class ModelSend:
 
     @property
     def was_handed(self):
-        """Tell whether Twilio has the message, or may have it."""
+        """Return whether Twilio has the message, or may have it."""
         return self.sid is not None or self.is_noted
 
 
@@ -59,7 +59,7 @@ class ModelVerification:
 
     @property
     def newest(self):
-        """Give the newest send that was not taken back; when all were, the newest."""
+        """Return the newest send that was not taken back; when all were, the newest."""
         return next((send for send in reversed(self.sends) if not send.taken_back), self.sends[-1])
 
     def take_back(self, send, *, passing, now):
@@ -73,7 +73,7 @@ class ModelVerification:
             self.sends.pop()
 
     def carrier(self, code):
-        """Give the send that carries a code and was not taken back."""
+        """Return the send that carries a code and was not taken back."""
         return next((send for send in self.sends if send.code == code and not send.taken_back), None)
 
 
@@ -103,11 +103,11 @@ class Model:
         return ("wrong_code" if send is None else self.verdict_on(verification, send)), send
 
     def is_uncounted(self, verification):
-        """Tell whether a check is neither counted nor compared: the attempts are used up, or the number is stopped."""
+        """Return whether a check is neither counted nor compared: no attempts are left, or the number is stopped."""
         return verification.attempts >= MOST_ATTEMPTS or self.stopped(verification.to)
 
     def stopped(self, to):
-        """Tell whether everything of a number waits for an operator."""
+        """Return whether everything of a number waits for an operator."""
         return self.streak[to] >= MOST_IN_A_ROW
 
     def verdict_on(self, verification, send):
@@ -145,11 +145,11 @@ class Model:
         self.leases.pop(send.sid, None)
 
     def used_up(self, instants, most):
-        """Tell whether a window of a number is full."""
+        """Return whether a window of a number is full."""
         return sum(self.now - instant < WINDOW_MS for instant in instants) >= most
 
     def limited(self, to):
-        """Tell whether a number gets no message now: it had too many, or too many failed checks."""
+        """Return whether a number gets no message now: it had too many, or too many failed checks."""
         return (
             self.used_up([send.sent_ms for send in self.sent_to[to]], MOST_PER_NUMBER)
             or self.used_up(self.failed_at[to], MOST_FAILED)
@@ -161,11 +161,11 @@ class Model:
         self.sent_to[to], self.failed_at[to], self.streak[to] = [], [], 0
 
     def forgotten(self, verification):
-        """Tell whether the record's whole life is over."""
+        """Return whether the record's whole life is over."""
         return self.now >= verification.lives_until_ms
 
     def ended_by_time(self, verification):
-        """Tell whether the newest code has expired."""
+        """Return whether the newest code has expired."""
         return self.now >= verification.newest.sent_ms + TTL_MS
 
     def due(self, partition):

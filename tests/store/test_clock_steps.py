@@ -15,7 +15,7 @@ TWO_A_MINUTE = Limits(((2, MINUTE_MS),))
 
 
 async def closed_for(stores):
-    """Give how long a number is closed for a new code (ms), or 0."""
+    """Return how long a number is closed for a new code (ms), or 0."""
     try:
         await stores.issue("999999")
     except Limited as limited:

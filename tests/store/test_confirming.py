@@ -27,7 +27,7 @@ QUICK = {"poll_seconds": 0.02, "shortest_delay_seconds": 0.02, "longest_delay_se
 
 
 def _numbers():
-    """Give a number of each of the 16 partitions, lowest first."""
+    """Return a number of each of the 16 partitions, lowest first."""
     found = {}
     for line in count(1000):
         number = f"+1202555{line:04}"
@@ -95,13 +95,13 @@ class Clock:
 
 @pytest.fixture
 def twilio():
-    """Give a Twilio that takes every report, until a test says otherwise."""
+    """Return a Twilio that takes every report, until a test says otherwise."""
     return Twilio()
 
 
 @pytest.fixture
 def gate():
-    """Give a Twilio that answers when its block ends."""
+    """Return a Twilio that answers when its block ends."""
     return Gate()
 
 
@@ -118,7 +118,7 @@ def _worker(stores, twilio, event_log, *, clock=None, **policy):
 
 @asynccontextmanager
 async def _working(stores, twilio, **policy):
-    """Run a worker beside the test; give the names of its events."""
+    """Run a worker beside the test; yield the names of its events."""
     event_log = []
     worker = _worker(stores, twilio, event_log, **{**QUICK, **policy})
     running = asyncio.create_task(worker.run())

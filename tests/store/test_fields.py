@@ -22,7 +22,7 @@ LATE_VERSION = FORMAT_VERSION + 1
 
 
 def widened(stores, **table):
-    """Give the same stores with another table of fields."""
+    """Return the same stores with another table of fields."""
     return Stores(Scripts(stores.scripts._client, Fields(**table)), stores.admin)
 
 

@@ -31,15 +31,15 @@ class VirtualLimit:
         self._text = text.replace(clock, "{ARGV[3], ARGV[4]}")
 
     def reserve(self, key, limits, at_ms):
-        """Reserve at an instant; give the wait."""
+        """Reserve at an instant; return the wait."""
         return self._run(key, limits, "", at_ms)
 
     def give_back(self, key, limits, reserved_at_ms, at_ms):
-        """Give back, at an instant, what was reserved at another."""
+        """Return back, at an instant, what was reserved at another."""
         self._run(key, limits, NEVER_MS + reserved_at_ms, at_ms)
 
     def counts(self, key):
-        """Give what is counted in each slice."""
+        """Return what is counted in each slice."""
         return {field: int(count) for field, count in self._admin.hgetall(key).items() if int(count)}
 
     def _run(self, key, limits, reserved_at_ms, at_ms):

@@ -43,7 +43,7 @@ async def test_a_broken_script_breaks_a_promise(valkey, monkeypatch, make, notic
 
 
 async def _fails(valkey, promise):
-    """Tell whether a promise fails, in whatever way: by an assertion, a refusal, or a key that would never expire."""
+    """Return whether a promise fails, in whatever way: by an assertion, a refusal, or a key that would never expire."""
     with redis_py.Redis.from_url(valkey) as admin:
         admin.flushall()
         try:
@@ -68,7 +68,7 @@ def test_a_sample_of_all_mutants_is_noticed():
 
 @pytest.fixture
 def renamed(monkeypatch):
-    """Give every local of every script another name."""
+    """Yield every local of every script another name."""
     texts = {file: lua_mutator.with_other_locals(text_of(file)) for file in files()}
     assert all(b"x_" in text for file, text in texts.items() if b"local " in text_of(file))
     monkeypatch.setattr(lua_mutator, "text_of", texts.__getitem__)

@@ -13,7 +13,7 @@ SHORT = Limits(((2, 300), (5, 900)))
 
 
 async def _try_to_issue(stores, **fields):
-    """Give the instant of a send that was granted, or None."""
+    """Return the instant of a send that was granted, or None."""
     try:
         return (await stores.issue(**fields)).created_at_ms
     except Limited:

@@ -25,7 +25,7 @@ LIMITS = {"number": Limits(((2, HOUR_MS),)), "failed_checks": Limits(((3, HOUR_M
 
 
 async def neighbour_in(stores, partition):
-    """Issue for another number that lives in the same partition; give the verification."""
+    """Issue for another number that lives in the same partition; return the verification."""
     keyring = stores.keyring
     number = next(n for n in map("+1415555{:04d}".format, range(500)) if keyring.partition(n) == partition)
     return await stores.sent("333333", to=number)

@@ -45,7 +45,7 @@ class Receiver:
 
 @asynccontextmanager
 async def _working(outbox, handler):
-    """Run a worker of one kind with few slots; give its events."""
+    """Run a worker of one kind with few slots; yield its events."""
     events = []
     worker = OutboxWorker(
         outbox,
@@ -103,7 +103,7 @@ async def test_a_receiver_that_hangs_delays_no_confirmation(stores, eventually):
 
 
 def stores_are_settled(stores):
-    """Give a condition: no confirmation is pending."""
+    """Return a condition: no confirmation is pending."""
 
     async def is_settled():
         return await stores.pending() == []
