@@ -153,7 +153,7 @@ async def test_no_odd_code_is_a_fault_or_an_approval(running):
     # Hypothesis draws in another thread's time: the examples are drawn first, then played over HTTP.
     examples = []
 
-    @settings(max_examples=100, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(odd_codes)
     def draw(code):
         examples.append(code)
@@ -161,7 +161,7 @@ async def test_no_odd_code_is_a_fault_or_an_approval(running):
     draw()
     issued = await running.issue()
     path, [right] = f"/v1/verifications/{issued['id']}/verify", running.codes()
-    attempts = 5
+    attempts, refusal = 5, (await running.call("POST", path, {"code": "no code"}))[1]
     for code in examples:
         folded = meant_code(code)
         if folded == right:
@@ -175,8 +175,9 @@ async def test_no_odd_code_is_a_fault_or_an_approval(running):
         if has_form:
             attempts = max(0, attempts - 1)
             assert body["verdict"] in ("wrong_code", "locked")
-        elif isinstance(code, str) and len(code.strip()) > 3:
-            assert code not in json.dumps(body, ensure_ascii=False)
+        elif isinstance(code, str):
+            # A search for the code would not do: Hypothesis also draws words of the service, which are in every answer.
+            assert body == refusal
     assert (await running.read(issued["id"]))["attempts_remaining"] == attempts
 
 
