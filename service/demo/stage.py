@@ -30,7 +30,7 @@ from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.store.ledgers import RedisApiKeys
 
 # Slow enough to watch, and realistic: Twilio answers in about 100 ms.
-_ANSWER_SECONDS = 0.12
+_RESPONSE_SECONDS = 0.12
 _DELIVERY_SECONDS = 0.7
 # A visitor of the demo requests codes more often than a person who logs in.
 _NUMBER_LIMITS = "1/5s,20/10m,100/1d"
@@ -43,7 +43,7 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
     # one to listen on only (0.0.0.0).
     listeners = [listen(host, port), listen("127.0.0.1", 0)]
     own_url = base_url("127.0.0.1", listeners[1].getsockname()[1])
-    account = SandboxSettings(answer_seconds=_ANSWER_SECONDS, delivery_seconds=_DELIVERY_SECONDS)
+    account = SandboxSettings(response_seconds=_RESPONSE_SECONDS, delivery_seconds=_DELIVERY_SECONDS)
     typer.echo("The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine.\n")
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
         settings = _settings(own_url, redis_url, account)

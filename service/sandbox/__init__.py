@@ -1,27 +1,27 @@
 """A simulator of Twilio's Messages API that covers Message Feedback: send, deliver, report back, and fail on request.
 
-Twilio's own test credentials answer feedback with 403 and send no callbacks, so they cannot prove that the loop closes.
-This package implements Twilio's REST API, stores every message with its ProvideFeedback flag and outcome for tests to
-read, sends signed status callbacks, and simulates the faults that tests plan. It imports only the HTTP server from the
-rest of `service`: shared code about Twilio could hide an error.
+Twilio's own test credentials respond to feedback with 403 and send no callbacks, so they cannot prove that the loop
+closes. This package implements Twilio's REST API, stores every message with its ProvideFeedback flag and outcome so
+that tests can read it, sends signed status callbacks, and simulates the faults that tests plan. It imports only the
+HTTP server from the rest of `service`: shared code about Twilio could hide an error.
 
     sandbox = create_sandbox(SandboxSettings())       # an ASGI application: serve it alone, or mount it under a prefix
-    sandbox.ledger.messages(to="+15558675310")        # what was recorded, read in the same process
+    sandbox.ledger.messages(to="+15558675310")        # recorded messages, read in the same process
     sandbox.faults.plan(FaultPlan(endpoint="feedback", kind="500", count=3))
-    await sandbox.aclose()                            # a parent that mounts it closes it; served alone it closes itself
+    await sandbox.aclose()                            # only if mounted: its own server closes it
 
-Serve it with `http_server.Server(sandbox, protocol=DroppingProtocol)`: only then can `hang`, `reset` and `lost_answer`
-end a connection without a byte; under any other protocol the client sees a broken 200 instead. Addresses: Twilio's
-under `/2010-04-01/`, the test interface under `/_/` (see `inspection`), the virtual phone at `/phone`.
+Serve it with `http_server.Server(sandbox, protocol=DroppingProtocol)`: only then can `hang`, `reset` and
+`lost_response` close a connection without sending a byte; under any other protocol the client sees an incomplete 200.
+Addresses: Twilio's under `/2010-04-01/`, the test interface under `/_/` (see `inspection`), the virtual phone at
+`/phone`.
 
 The demo also uses its helpers for pages and streams (`page_routes`, `end_at_shutdown`), and its style sheet.
 
 Not simulated: calls (their faults can be planned, but there is no such endpoint yet), Verify, Lookup, WhatsApp and
 other channels, media, inbound messages and STOP, scheduling, cancelling, redacting and deleting, the effects of
-ContentRetention and AddressRetention (recorded only), prices, rates and queues, the end of ValidityPeriod, SMS Pumping
+ContentRetention and AddressRetention (recorded only), prices, rates and queues, expiry of ValidityPeriod, SMS Pumping
 Protection, sub-accounts, restricted API keys, numbers that Twilio would normalise (`(555) 867-5310`), senders that a
-country does not accept, certificate checks on callbacks, the callback statuses `sending` and `read`, and RFC 9457 error
-bodies.
+country rejects, certificate checks on callbacks, the callback statuses `sending` and `read`, and RFC 9457 error bodies.
 """
 
 from service.sandbox.app import Sandbox, create_sandbox

@@ -29,9 +29,9 @@ _CODES = {404: 20404, 405: 20004}
 class Sandbox:
     """One simulator of Twilio: an ASGI application whose `ledger` and `faults` can be used in the same process.
 
-    Other threads than its server's may read, and plan faults, but not end them. It opens with its first callback. Its
-    own server closes it (ASGI lifespan); an application that mounts it must call `aclose`. `connections` limits the
-    connections of its own server.
+    Threads other than its server's may read records and plan faults, but must not end faults. Its first callback opens
+    its HTTP client. Its own server closes it (ASGI lifespan); an application that mounts it must call `aclose`.
+    `connections` limits the connections of its own server.
     """
 
     def __init__(self, settings: SandboxSettings, connections: Connections | None = None) -> None:
@@ -52,12 +52,12 @@ class Sandbox:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the lifespan of a server of its own."""
+        """Serve one request, or the lifespan of its own server."""
         await self._app(scope, receive, send)
 
     async def aclose(self) -> None:
         """Stop messages in progress, then end hanging requests and event streams, and close the HTTP client last."""
-        await self._carrier.aclose()  # before the plans end, which would wake late callbacks and send them
+        await self._carrier.aclose()  # first: ending the plans would send late callbacks
         self.faults.end()
         self.ledger.close()
         await self._callbacks.aclose()
@@ -76,7 +76,7 @@ def create_sandbox(settings: SandboxSettings | None = None, connections: Connect
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    """Answer unknown paths and methods as Twilio does, and a body that is too large in plain text."""
+    """Respond to unknown paths and methods as Twilio does, and to a body that is too large in plain text."""
     refusal = cast("HTTPException", error)  # the handler is for these
     code = _CODES.get(refusal.status_code)
     if code is None:
@@ -85,5 +85,5 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _end(_: Request, __: Exception) -> Response:
-    """Answer a request whose body is incomplete, if the client is still connected."""
+    """Respond to a request whose body is incomplete, if the client is still connected."""
     return Response(status_code=400)

@@ -1,10 +1,10 @@
-"""Posts one signed status callback, and repeats it as the URL's fragment allows.
+"""Posts one signed status callback, and retries it as the URL's fragment allows.
 
 The fragment (`#rc=3&rp=ct,5xx`, https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides) is neither
-sent nor signed. It knows `rc` (tries more, 0-5, default 1), `rp` (repeat on `ct` no connection, `rt` no answer, `4xx`,
-`5xx`, `all`; default `ct`) and the time-outs `ct`, `rt`, `tt` in milliseconds (5 s, 15 s, 15 s). Unless the settings
-allow more, only loopback hosts are written to. Redirects are not followed, and no proxy of the environment is used.
-What order callbacks come in is the business of `carrier`.
+sent nor signed. Supported are `rc` (number of retries, 0-5, default 1), `rp` (retry on `ct` failed connection, `rt`
+read time-out, `4xx`, `5xx`, `all`; default `ct`) and the time-outs `ct`, `rt`, `tt` in milliseconds (5 s, 15 s, 15 s).
+Unless the settings allow public hosts, callbacks go to loopback hosts only. Redirects are not followed, and proxies
+from the environment are not used. `carrier` decides the order of callbacks.
 """
 
 import logging
@@ -29,9 +29,9 @@ _END_STATES = frozenset({"delivered", "undelivered", "failed"})
 
 @dataclass(frozen=True, kw_only=True)
 class _Overrides:
-    """What the fragment of a callback URL asks for; milliseconds as in the fragment."""
+    """The options in the fragment of a callback URL; milliseconds as in the fragment."""
 
-    tries_more: int = 1
+    retries: int = 1
     repeat_on: frozenset[str] = frozenset({"ct"})
     connect_ms: int = 5_000
     read_ms: int = 15_000
@@ -39,7 +39,7 @@ class _Overrides:
 
 
 class Callbacks:
-    """The sandbox's HTTP client. It opens with the first callback and belongs to the event loop that posted it."""
+    """The sandbox's HTTP client. The first callback opens it; it belongs to that callback's event loop."""
 
     def __init__(self, settings: SandboxSettings, ledger: Ledger) -> None:
         self._settings = settings
@@ -47,7 +47,7 @@ class Callbacks:
         self._http: aiohttp.ClientSession | None = None
 
     async def post(self, message: Message) -> None:
-        """Tell the StatusCallback the message's status; record every try, raise nothing for what the receiver does."""
+        """Report the message's status to its StatusCallback and record every try; receiver errors are never raised."""
         if not message.status_callback:
             return
         url, _, fragment = message.status_callback.partition("#")
@@ -64,7 +64,7 @@ class Callbacks:
             **self._signature(url, form),
             "I-Twilio-Idempotency-Token": str(uuid.uuid4()),  # the same on every try
         }
-        for _ in range(1 + overrides.tries_more):
+        for _ in range(1 + overrides.retries):
             result = await self._try(url, form, headers, overrides)
             self._record(message, url, result)
             reason = result if isinstance(result, str) else f"{result // 100}xx"
@@ -87,7 +87,7 @@ class Callbacks:
         }
 
     def _form(self, message: Message) -> dict[str, str]:
-        """Return the fields in Twilio's names. ErrorCode may be blank: signatures must survive blanks."""
+        """Return the fields under Twilio's names. ErrorCode may be empty: signatures must cover empty values."""
         form = {
             "AccountSid": self._settings.account_sid,
             "ApiVersion": API_VERSION,
@@ -108,21 +108,21 @@ class Callbacks:
     async def _try(
         self, url: str, form: Mapping[str, str], headers: Mapping[str, str], overrides: _Overrides
     ) -> int | str:
-        """Return the HTTP status, or the fragment's word for what went wrong."""
+        """Return the HTTP status, or the fragment's word for the failure."""
         timeout = aiohttp.ClientTimeout(
             total=overrides.total_ms / 1000,
             sock_connect=overrides.connect_ms / 1000,
             sock_read=overrides.read_ms / 1000,
         )
         if self._http is None:
-            # a new connection each time: a kept one may close under the post, and that would look like no answer
+            # a new connection each time: a reused one may close during the post, which would look like no response
             self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
-        target = URL(url, encoded=True)  # byte for byte what was signed
+        target = URL(url, encoded=True)  # exactly the bytes that were signed
         try:
             async with self._http.post(
                 target, data=urlencode(form), headers=headers, timeout=timeout, allow_redirects=False
-            ) as answer:
-                return answer.status
+            ) as response:
+                return response.status
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return "ct"
         except (aiohttp.ClientError, TimeoutError):
@@ -136,7 +136,7 @@ class Callbacks:
 
 
 def _is_loopback(host: str | None) -> bool:
-    """Check the written host; names but localhost are not resolved, because they could resolve differently later."""
+    """Check the host as written; names except localhost are not resolved: they could resolve differently later."""
     if host == "localhost":
         return True
     try:
@@ -146,16 +146,16 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def _read_overrides(fragment: str) -> _Overrides:
-    """Read the fragment; what it does not say, or says wrongly, keeps its default."""
+    """Read the fragment; missing or invalid options keep their defaults."""
     asked = dict(parse_qsl(fragment))
     default = _Overrides()
 
-    def number(name: str, low: int, high: int, otherwise: int) -> int:
+    def number(name: str, low: int, high: int, default_value: int) -> int:
         text = asked.get(name, "")
-        return min(max(int(text[:9]), low), high) if text.isascii() and text.isdigit() else otherwise
+        return min(max(int(text[:9]), low), high) if text.isascii() and text.isdigit() else default_value
 
     return _Overrides(
-        tries_more=number("rc", 0, 5, default.tries_more),
+        retries=number("rc", 0, 5, default.retries),
         repeat_on=frozenset(asked["rp"].split(",")) if asked.get("rp") else default.repeat_on,
         connect_ms=number("ct", 100, 10_000, default.connect_ms),
         read_ms=number("rt", 100, 15_000, default.read_ms),

@@ -1,8 +1,8 @@
 """Moves each message from queued through sent to its final status, and reports each step to its StatusCallback.
 
-Without a fault the reports come in order, each after the previous one was answered. As at Twilio, the initial status is
-not reported, so `queued` is reported only with a Messaging Service. The status changes on time even if reports are late
-or lost. `faults` describes the faults of the endpoint `callbacks`; each message takes at most one.
+Without a fault, reports are sent in order, each after the response to the previous one. As at Twilio, the initial
+status is not reported, so `queued` is reported only with a Messaging Service. The status changes on time even if
+reports are late or lost. `faults` describes the faults of the endpoint `callbacks`; each message takes at most one.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _UNREACHABLE = 30003  # handset off, unreachable or landline
 
 
 class Carrier:
-    """The tasks of all messages under way. Forgetting messages stops their tasks."""
+    """The tasks of all messages in transit. Stopping cancels them."""
 
     def __init__(self, settings: SandboxSettings, ledger: Ledger, faults: Faults, callbacks: Callbacks) -> None:
         self._settings = settings
@@ -28,15 +28,15 @@ class Carrier:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, message: Message) -> None:
-        """Start carrying; return at once, but under the fault `before` only when the first report was posted."""
+        """Start delivery and return at once; under the fault `before`, return after the first report was posted."""
         fault = self._faults.take("callbacks")
         steps = ["queued", "sent"] if message.status == "accepted" else ["sent"]
         if fault is not None and fault.kind == "before":
             await self._report(self._move(message.sid, steps.pop(0)), fault)
-        self._start(self._carry(message.sid, fault, steps))
+        self._start(self._deliver(message.sid, fault, steps))
 
     def stop(self) -> None:
-        """Drop every message under way where it is."""
+        """Stop every message in transit at its current status."""
         for task in self._tasks:
             task.cancel()
 
@@ -45,8 +45,8 @@ class Carrier:
         self.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _carry(self, sid: str, fault: FaultPlan | None, steps: list[str]) -> None:
-        """Move the message over these steps to its end and start a report of each, which waits for the one before."""
+    async def _deliver(self, sid: str, fault: FaultPlan | None, steps: list[str]) -> None:
+        """Move the message through these steps to its end; start a report of each, which waits for the previous one."""
         kind = fault.kind if fault else None
         last: asyncio.Task[None] | None = None
         held = None

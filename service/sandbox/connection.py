@@ -1,9 +1,9 @@
-"""Ends a connection without an answer, which ASGI itself cannot say.
+"""Closes a connection without a response, which ASGI itself does not support.
 
-`DroppingProtocol` is our HTTP protocol with one ASGI extension added: the application may drop the connection it
-was called on. Give it to uvicorn as `http=`; it works through any mount or middleware, because it travels in the scope.
-`NoAnswer` is the response that uses it. Under another protocol it starts a 200 and breaks it off: still no usable
-answer, but the client has seen a status line, and the server logs an error.
+`DroppingProtocol` is our HTTP protocol with one ASGI extension added: the application may drop the connection of its
+request. Pass it to `http_server.Server` as `protocol=`; it works through any mount or middleware, because the extension
+is part of the scope. `NoResponse` is the response that uses it. Under another protocol it starts a 200 and never
+completes it: the client has seen a status line, but no usable response, and the server logs an error.
 """
 
 import socket
@@ -22,7 +22,7 @@ _LINGER_ZERO = struct.pack("ii", 1, 0)  # close() then sends RST instead of FIN
 
 
 class DroppingProtocol(HttpProtocol):
-    """Serve as the service does, let the application drop the connection, and cut endless answers at shutdown."""
+    """Serve as the service does, let the application drop the connection, and end endless responses at shutdown."""
 
     _endless = False
 
@@ -33,7 +33,7 @@ class DroppingProtocol(HttpProtocol):
         return {**super().scope_of(head), "extensions": {_EXTENSION: extension}}
 
     def shutdown(self) -> None:
-        """Drop what would never end by itself; uvicorn would wait for it as long as the client stays."""
+        """Drop responses that never end by themselves; uvicorn would wait for them until the client disconnects."""
         if self._endless:
             self._drop(reset=False)
         else:
@@ -48,16 +48,16 @@ class DroppingProtocol(HttpProtocol):
         self._endless = True
 
 
-class NoAnswer(Response):
-    """End the connection without a byte: `reset` for a TCP reset, else an orderly close."""
+class NoResponse(Response):
+    """Close the connection without a byte: with a TCP reset if `reset`, else in order."""
 
     def __init__(self, *, reset: bool) -> None:
         super().__init__()
-        self.status_code = 0  # nothing was answered; counted as such
+        self.status_code = 0  # no response was sent; counted as such
         self.reset = reset
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Drop, then wait until the server has noticed: returning earlier would make it log an error and try a 500."""
+        """Drop, then wait until the server has noticed; otherwise the server would log an error and try a 500."""
         drop = cast("Callable[..., None] | None", _extension(scope).get("drop"))
         if drop is None:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
@@ -68,7 +68,7 @@ class NoAnswer(Response):
 
 
 def end_at_shutdown(scope: Scope) -> None:
-    """Let the server cut this request when it stops, if it can: for answers that never end by themselves."""
+    """Let the server end this request when it stops, if it can: for responses that never end by themselves."""
     mark = cast("Callable[[], None] | None", _extension(scope).get("endless"))
     if mark is not None:
         mark()

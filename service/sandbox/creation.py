@@ -1,8 +1,8 @@
-"""Decides the form of POST Messages.json in Twilio's order and turns it into a message.
+"""Validates the form of POST Messages.json in Twilio's order and turns it into a message.
 
 Strict where Twilio is: `ProvideFeedback` must be exactly `true` or `false`, numbers must be E.164. Magic numbers are
 those of Twilio's test credentials (https://www.twilio.com/docs/iam/test-credentials). Unknown parameters are ignored,
-as Twilio does.
+as at Twilio.
 """
 
 import json
@@ -35,7 +35,7 @@ _MAGIC_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 216
 
 
 def read_message(form: Mapping[str, str], *, sid: str, now: datetime) -> Message:
-    """Return the message that this form asks for; raise TwilioError with the code that Twilio would answer."""
+    """Return the message that this form requests; raise TwilioError with Twilio's code if the form is invalid."""
     to = form.get("To") or _refuse(21604)
     body, content_sid = form.get("Body", ""), form.get("ContentSid") or None
     if not body and not content_sid:
@@ -122,7 +122,7 @@ def _whole(form: Mapping[str, str], name: str, code: int, limit: int = 1_000_000
 
 
 def _callback(form: Mapping[str, str]) -> str | None:
-    """Return the StatusCallback; http is fine here, but an underscore in the host is not, as at Twilio."""
+    """Return the StatusCallback. As at Twilio, http is allowed, but an underscore in the host is not."""
     url = form.get("StatusCallback") or None
     if url is None:
         return None

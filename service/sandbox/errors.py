@@ -1,7 +1,7 @@
-"""Twilio's refusals: which code has which HTTP status and sentence, and the envelope that carries them.
+"""Twilio's errors: the HTTP status and sentence of each code, and the JSON envelope.
 
-Codes: https://www.twilio.com/docs/api/errors. Twilio's 216xx sentences quote the number; so do these, because a service
-that echoes or logs them must be caught here.
+Codes: https://www.twilio.com/docs/api/errors. Twilio's 216xx sentences quote the number; so do these, because tests
+must catch a service that echoes or logs them.
 """
 
 from starlette.responses import JSONResponse
@@ -37,16 +37,16 @@ _KNOWN = {
     21624: (400, "The 'ValidityPeriod' is not a number of seconds from 1 to 36000"),
     21654: (400, "ContentVariables require a ContentSid"),
     21655: (400, "The ContentSid is invalid"),
-    21656: (400, "The ContentVariables are no JSON object"),
+    21656: (400, "ContentVariables must be a JSON object"),
     21701: (404, "The Messaging Service does not exist"),
     21703: (400, "The Messaging Service has no sender that can reach the 'To' number"),
     21704: (400, "The Messaging Service has no sender"),
     21705: (400, "The 'MessagingServiceSid' is invalid"),
-    63038: (429, "The account exceeded its messages of a day"),
+    63038: (429, "The account exceeded its daily message limit"),
     63017: (429, "The account's message rate is exceeded"),
 }
 
-# What became of a message: never without a sentence where there is a code.
+# Delivery errors. Every code has a sentence.
 _DELIVERY = {
     30001: "Queue overflow",
     30003: "Unreachable destination handset",
@@ -61,14 +61,14 @@ _DELIVERY = {
 
 
 def delivery_error(code: int) -> str:
-    """Say in words why a message did not arrive."""
+    """Return the sentence for why a message did not arrive."""
     return _DELIVERY.get(code, "The message was not delivered")
 
 
 class TwilioError(Exception):
-    """A call that Twilio refuses: `code` decides the HTTP status; `detail`, the offending value, joins the sentence.
+    """A refused call: `code` decides the HTTP status; `detail`, the invalid value, is appended to the sentence.
 
-    A code that is not listed here is refused with 400, which is Twilio's general pattern.
+    The HTTP status of a code that is not listed here is 400, as is usual at Twilio.
     """
 
     def __init__(self, code: int, detail: str = "") -> None:
@@ -78,7 +78,7 @@ class TwilioError(Exception):
         super().__init__(self.message)
 
     def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
-        """Answer with Twilio's envelope; 401 adds its empty `detail` and the Basic challenge."""
+        """Return the response in Twilio's envelope; 401 adds its empty `detail` and the Basic challenge."""
         body: dict[str, object] = {
             "code": self.code,
             "message": self.message,
@@ -86,7 +86,7 @@ class TwilioError(Exception):
             "status": self.status,
         }
         headers = dict(headers or {})
-        if self.status == 401:  # noqa: PLR2004 - the number is the word of the protocol
+        if self.status == 401:  # noqa: PLR2004 - an HTTP status
             body["detail"] = ""
             headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
         return JSONResponse(body, self.status, headers)

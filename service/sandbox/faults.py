@@ -4,14 +4,14 @@ A plan names one endpoint and one kind. It applies to the next `count` requests,
 until the plans are ended; plans for the same endpoint queue in the order in which they were made. `twilio_endpoint`
 (HTTP) and `carrier` (callbacks) simulate the faults.
 
-HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: the two GETs, `calls`: accepted, no endpoint yet):
+HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: the two GETs, `calls`: reserved, no endpoint yet):
     429 (with Retry-After: `seconds`), 500, 503, unauthorized (401), forbidden (403), not_found (404), redirect (302 to
-    another host), refuse (`code`): a plain answer, nothing processed
-    reset, hang (for `seconds`, then closed): no answer, nothing processed
-    lost_answer (closed), garbage (2xx that is not JSON), slow (after `seconds`): processed
+    another host), refuse (`code`): an ordinary response, request not processed
+    reset, hang (for `seconds`, then closed): no response, request not processed
+    lost_response (closed), garbage (2xx that is not JSON), slow (after `seconds`): request processed
 Callbacks (`callbacks`; a plan is taken once per message, when it is created):
-    late (by `seconds`), double, out_of_order, before (the first comes before create answers), drop (none comes),
-    fail (ends undelivered, with `code`)
+    late (by `seconds`), double, out_of_order, before (the first is sent before the response to create), drop (none
+    is sent), fail (ends undelivered, with `code`)
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Endpoint = Literal["messages", "feedback", "reads", "calls", "callbacks"]
 Kind = Literal[
     "429", "500", "503", "unauthorized", "forbidden", "not_found", "redirect", "refuse",
-    "reset", "hang", "lost_answer", "garbage", "slow",
+    "reset", "hang", "lost_response", "garbage", "slow",
     "late", "double", "out_of_order", "before", "drop", "fail",
 ]  # fmt: skip
 _CALLBACK_KINDS = frozenset({"late", "double", "out_of_order", "before", "drop", "fail"})
@@ -34,7 +34,7 @@ _HANG_SECONDS = 30.0
 class FaultPlan(BaseModel):
     """One kind of fault for the next `count` calls of one endpoint; `count` None means until ended.
 
-    `seconds` defaults to 1, for `hang` to 30. `code` is Twilio's: `refuse` requires it, `fail` has 30003.
+    `seconds` defaults to 1, for `hang` to 30. `code` is Twilio's: required for `refuse`, by default 30003 for `fail`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,34 +57,34 @@ class FaultPlan(BaseModel):
         if self.kind == "refuse" and self.code is None:
             raise ValueError("refuse needs the code of a Twilio error, for example 21610")
         if self.code is not None and self.kind not in {"refuse", "fail"}:
-            raise ValueError(f"a code means nothing to the kind {self.kind}")
+            raise ValueError(f"a code has no meaning for the kind {self.kind}")
         return self
 
     @property
     def wait_seconds(self) -> float:
-        """How long this fault lasts or delays."""
+        """The duration of this fault in seconds."""
         if self.seconds is not None:
             return self.seconds
         return _HANG_SECONDS if self.kind == "hang" else 1.0
 
 
 class Faults:
-    """The queue of plans. Ending them also ends the waits that they have caused so far."""
+    """The queue of plans. Ending them also ends the waits that they have caused."""
 
     def __init__(self) -> None:
         self._plans: deque[FaultPlan] = deque()
         self._ended = asyncio.Event()
 
     def plan(self, plan: FaultPlan) -> None:
-        """Queue a plan behind those made before it."""
+        """Queue a plan after the existing ones."""
         self._plans.append(plan)
 
     def planned(self) -> list[FaultPlan]:
-        """Return what is still to come, oldest first, each with the count that is left."""
+        """Return the remaining plans, oldest first, each with its remaining count."""
         return list(self._plans)
 
     def take(self, endpoint: Endpoint) -> FaultPlan | None:
-        """Return the plan that strikes this call, counted down, or None."""
+        """Return the plan that applies to this call and count it down, or None."""
         for place, plan in enumerate(self._plans):
             if plan.endpoint == endpoint:
                 if plan.count == 1:
@@ -101,7 +101,7 @@ class Faults:
         self._ended = asyncio.Event()
 
     async def wait(self, plan: FaultPlan) -> None:
-        """Sleep for the plan's seconds, or until plans are ended."""
+        """Sleep for the plan's seconds, or until the plans are ended."""
         # not wait_for: it swallows a cancellation that comes together with the end of the plans
         with suppress(TimeoutError):
             async with asyncio.timeout(plan.wait_seconds):

@@ -1,11 +1,11 @@
-"""The test interface under `/_/`: reads what was recorded, plans faults, streams changes.
+"""The test interface under `/_/`: reads recorded data, plans faults, streams changes.
 
-No part of Twilio, and without a password. Times are ISO 8601 in UTC.
-    GET    /_/messages?to=    every message, oldest first; its main keys first, then all else that the create asked for
-    DELETE /_/messages        forgets everything recorded and stops messages under way; planned faults stay
+It is not part of Twilio and needs no credentials. Times are ISO 8601 in UTC.
+    GET    /_/messages?to=    every message, oldest first; its main keys first, then the other parameters of the create
+    DELETE /_/messages        deletes all records and stops messages in transit; planned faults stay
     GET    /_/feedback?sid=   every feedback post, accepted or not
-    GET    /_/callbacks?sid=  every try to tell a StatusCallback
-    GET    /_/stats           concurrency, and what each endpoint answered how often
+    GET    /_/callbacks?sid=  every try to post to a StatusCallback
+    GET    /_/stats           concurrency, and for each endpoint the number of responses by status
     POST, GET, DELETE /_/faults  plan, list and end faults (see `faults`)
     GET    /_/events          server-sent events `message`, `status` and `outcome`, each with one row of /_/messages
 """
@@ -64,38 +64,38 @@ class Inspection:
         ]
 
     async def messages(self, request: Request) -> Response:
-        """Answer the messages, oldest first."""
+        """Return the messages, oldest first."""
         to = request.query_params.get("to")
-        # `?to=+1555…` written by hand arrives as a blank and digits
+        # a plus that the client did not encode arrives as a blank
         number = f"+{to.strip().removeprefix('+')}" if to else None
         return JSONResponse([message_row(message) for message in self._ledger.messages(number)])
 
     async def forget(self, _: Request) -> Response:
-        """Forget messages, feedback, callbacks and counts; stop what is under way. Planned faults stay."""
+        """Delete messages, feedback, callbacks and counts; stop messages in transit. Planned faults stay."""
         self._carrier.stop()
         self._ledger.forget()
         self._traffic.forget()
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:
-        """Answer every feedback post with the status it was answered, null when it was not."""
+        """Return every feedback post with the status of its response, null without one."""
         return JSONResponse([_row(post) for post in self._ledger.feedback(request.query_params.get("sid"))])
 
     async def callbacks(self, request: Request) -> Response:
-        """Answer every callback post with its result."""
+        """Return every callback post with its result."""
         return JSONResponse([_row(post) for post in self._ledger.callbacks(request.query_params.get("sid"))])
 
     async def stats(self, _: Request) -> Response:
-        """Answer how many Twilio calls are inside, now and at most, and how often each endpoint answered what."""
+        """Return the calls in progress, now and at most, and the responses of each endpoint by status."""
         endpoints: dict[str, dict[str, int]] = {}
-        for (endpoint, status), times in self._traffic.answers.items():
-            endpoints.setdefault(endpoint, {})[str(status) if status else "no_answer"] = times
+        for (endpoint, status), times in self._traffic.responses.items():
+            endpoints.setdefault(endpoint, {})[str(status) if status else "no_response"] = times
         return JSONResponse(
-            {"concurrent_now": self._traffic.now, "concurrent_max": self._traffic.most, "answers": endpoints}
+            {"concurrent_now": self._traffic.now, "concurrent_max": self._traffic.most, "responses": endpoints}
         )
 
     async def plan_fault(self, request: Request) -> Response:
-        """Plan a fault: 201 with the plan, 422 with what is wrong about it."""
+        """Plan a fault: 201 with the plan, 422 with the error."""
         try:
             plan = FaultPlan.model_validate_json(await request.body())
         except ValidationError as error:
@@ -105,7 +105,7 @@ class Inspection:
         return JSONResponse(plan.model_dump(), 201)
 
     async def faults(self, _: Request) -> Response:
-        """Answer the plans that are not used up, oldest first, each with the count that is left."""
+        """Return the plans that are not used up, oldest first, each with its remaining count."""
         return JSONResponse([plan.model_dump() for plan in self._faults.planned()])
 
     async def end_faults(self, _: Request) -> Response:

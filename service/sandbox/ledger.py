@@ -1,7 +1,7 @@
-"""What the sandbox stores: messages, feedback posts, callback posts, and the subscribers to changes.
+"""Stores messages, feedback posts, callback posts, and the subscribers to changes.
 
 Entries are frozen snapshots; a change replaces the entry and is sent to the subscribers. Memory is bounded: the oldest
-entries go first. Nothing here does I/O, so a test in the same process may read at any time.
+entries are deleted first. Nothing here does I/O, so a test in the same process may read at any time.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ _BACKLOG = 1_000  # changes kept for a subscriber that does not read
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One accepted message as it is now. `sender` is `From`; None until a Messaging Service has picked it.
+    """One accepted message in its current state. `sender` is `From`; None until a Messaging Service has picked it.
 
-    `outcome` is None without ProvideFeedback until a feedback post was accepted, else it starts as `unconfirmed`.
+    `outcome` is None without ProvideFeedback until a feedback post was accepted; otherwise it starts as `unconfirmed`.
     """
 
     sid: str
@@ -49,7 +49,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackPost:
-    """One feedback post as it arrived, accepted or not. `status` is None while, or because, it was not answered."""
+    """One feedback post as it arrived, accepted or not. `status` is None until a response is sent, if ever."""
 
     sid: str
     outcome: str | None
@@ -59,7 +59,7 @@ class FeedbackPost:
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackPost:
-    """One try to tell a StatusCallback. `result`: an HTTP status, or why there is none (`ct`, `rt`, `not_loopback`)."""
+    """One try to post to a StatusCallback. `result`: an HTTP status, or the failure (`ct`, `rt`, `not_loopback`)."""
 
     sid: str
     message_status: str
@@ -72,7 +72,7 @@ Change = tuple[Literal["message", "status", "outcome"], Message]
 
 
 class Ledger:
-    """The record of one sandbox, newest `keep` entries of each kind."""
+    """The records of one sandbox, at most the newest `keep` entries of each kind."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -87,7 +87,7 @@ class Ledger:
         return [message for message in list(self._messages.values()) if to in (None, message.to)]
 
     def message(self, sid: str) -> Message | None:
-        """Return one message, or None when it is unknown or forgotten."""
+        """Return one message, or None if it is unknown or was deleted."""
         return self._messages.get(sid)
 
     def feedback(self, sid: str | None = None) -> list[FeedbackPost]:
@@ -101,12 +101,12 @@ class Ledger:
     def add(self, message: Message) -> None:
         """Record a new message."""
         _store(self._messages, message.sid, message, self._keep)
-        self._tell(("message", message))
+        self._publish(("message", message))
 
     def move(
         self, sid: str, *, status: str, sender: str | None = None, error_code: int | None = None
     ) -> Message | None:
-        """Record a new status and return the message; None when it was forgotten meanwhile."""
+        """Record a new status and return the message; None if it was deleted meanwhile."""
         now = datetime.now(UTC)
         message = self._messages.get(sid)
         if message is None:
@@ -114,11 +114,11 @@ class Ledger:
         sent_at = message.sent_at or (None if status == "queued" else now)
         message = replace(message, status=status, error_code=error_code, sent_at=sent_at, updated_at=now)
         self._messages[sid] = message = replace(message, sender=message.sender or sender)
-        self._tell(("status", message))
+        self._publish(("status", message))
         return message
 
-    def settle(self, sid: str, outcome: str) -> Message | None:
-        """Record an accepted outcome and return the message; None when it is unknown."""
+    def set_outcome(self, sid: str, outcome: str) -> Message | None:
+        """Record an accepted outcome and return the message; None if it is unknown."""
         message = self._messages.get(sid)
         if message is None:
             return None
@@ -126,7 +126,7 @@ class Ledger:
         self._messages[sid] = message = replace(
             message, outcome=outcome, feedback_posts=posts, feedback_at=datetime.now(UTC)
         )
-        self._tell(("outcome", message))
+        self._publish(("outcome", message))
         return message
 
     def open_feedback(self, sid: str, outcome: str | None) -> int:
@@ -137,23 +137,23 @@ class Ledger:
         return number
 
     def close_feedback(self, number: int, status: int) -> None:
-        """Record what a feedback post was answered."""
+        """Record the status of the response to a feedback post."""
         if number in self._feedback:
             self._feedback[number] = replace(self._feedback[number], status=status)
 
     def add_callback(self, post: CallbackPost) -> None:
-        """Record one try to tell a StatusCallback."""
+        """Record one try to post to a StatusCallback."""
         _store(self._callbacks, next(self._numbers), post, self._keep)
 
     def forget(self) -> None:
-        """Forget every entry; subscribers stay."""
+        """Delete every entry; subscribers stay."""
         self._messages.clear()
         self._feedback.clear()
         self._callbacks.clear()
 
     @contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[Change | None]]:
-        """Receive every change from now on; None is the end. A subscriber that reads too slowly loses changes."""
+        """Receive every change from now on; None marks the end. A subscriber that reads too slowly loses changes."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(_BACKLOG)
         self._subscribers.add(queue)
         try:
@@ -162,10 +162,10 @@ class Ledger:
             self._subscribers.discard(queue)
 
     def close(self) -> None:
-        """Tell the subscribers that nothing more will come."""
-        self._tell(None)
+        """Send the subscribers the end of the stream."""
+        self._publish(None)
 
-    def _tell(self, change: Change | None) -> None:
+    def _publish(self, change: Change | None) -> None:
         for queue in self._subscribers:
             if queue.full() and change is None:
                 queue.get_nowait()

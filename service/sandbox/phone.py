@@ -1,7 +1,7 @@
-"""The virtual phone: a page that shows each message as it arrives, what became of it, and buttons that plan faults.
+"""The virtual phone: a page that shows each message as it arrives, its status, and buttons that plan faults.
 
-It is a reader of the test interface like any other (`inspection`): the page lists `/_/messages`, listens to `/_/events`
-and plans through `/_/faults`.
+It uses the test interface like any other client (`inspection`): the page lists `/_/messages`, listens to `/_/events`
+and plans faults through `/_/faults`.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-# Nothing from elsewhere, nothing inline; only pages of the same origin may frame it.
+# Only resources of the same origin, nothing inline; only pages of the same origin may frame it.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
     "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
@@ -23,7 +23,7 @@ def phone_routes() -> list[BaseRoute]:
 
 
 def page_routes(path: str, page: Path, *, files: str) -> list[BaseRoute]:
-    """Serve a page under a strict content security policy, and all that lies in its folder under `files`."""
+    """Serve a page under a strict content security policy, and the files in its folder under `files`."""
 
     async def show(_: object) -> Response:
         return FileResponse(page, headers={"Content-Security-Policy": _POLICY})

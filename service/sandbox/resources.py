@@ -1,4 +1,4 @@
-"""Writes messages and feedback as Twilio's JSON: its keys, its RFC 2822 dates, its strings for numbers.
+"""Writes messages and feedback as Twilio's JSON, with its keys, its RFC 2822 dates, and numbers as strings.
 
 Shapes: https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource.
 """
@@ -41,7 +41,7 @@ def message_resource(message: Message, account_sid: str) -> dict[str, object]:
 
 
 def feedback_resource(message: Message, account_sid: str) -> dict[str, object]:
-    """Return the Feedback resource of a message that has just been given feedback."""
+    """Return the Feedback resource of a message that has just received feedback."""
     return {
         "account_sid": account_sid,
         "date_created": _rfc2822(message.created_at),

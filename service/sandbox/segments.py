@@ -7,12 +7,12 @@ _BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED = frozenset("^{}\\[~]|€\f")  # an escape and a character: two septets
-_GSM7_LIMITS = (160, 153)  # septets alone, and in each part of several
-_UCS2_LIMITS = (70, 67)  # 16-bit units likewise
+_GSM7_LIMITS = (160, 153)  # septets in a single segment, and in each of several
+_UCS2_LIMITS = (70, 67)  # the same in 16-bit units
 
 
 def count_segments(body: str) -> int:
-    """Return how many segments carry this body; at least 1."""
+    """Return the number of segments of this body; at least 1."""
     if _BASIC.union(_EXTENDED).issuperset(body):
         units, (alone, part) = len(body) + sum(character in _EXTENDED for character in body), _GSM7_LIMITS
     else:

@@ -1,7 +1,7 @@
 """Twilio's endpoints: create, fetch and list messages, and post feedback.
 
 https://www.twilio.com/docs/messaging/api/message-resource and .../message-feedback-resource. Each call comes through
-the endpoint, which has dealt with faults and credentials before.
+`twilio_endpoint`, which handles faults and credentials first.
 """
 
 import re
@@ -46,24 +46,24 @@ class TwilioApi:
         ]
 
     async def create_message(self, request: Request) -> Response:
-        """Accept a message: 201 with the status it has at that moment."""
-        return await self._endpoint.enter(request, "messages", self._create)
+        """Accept a message: 201 with its current status."""
+        return await self._endpoint.handle(request, "messages", self._create)
 
     async def list_messages(self, request: Request) -> Response:
         """List messages, newest first, by To, From and DateSent (also `DateSent<` and `DateSent>`), in pages."""
-        return await self._endpoint.enter(request, "reads", self._list)
+        return await self._endpoint.handle(request, "reads", self._list)
 
     async def fetch_message(self, request: Request) -> Response:
-        """Answer one message."""
-        return await self._endpoint.enter(request, "reads", self._fetch)
+        """Return one message."""
+        return await self._endpoint.handle(request, "reads", self._fetch)
 
     async def post_feedback(self, request: Request) -> Response:
-        """Take an outcome; every post is recorded as it arrives, whatever becomes of it."""
+        """Accept an outcome; every post is recorded on arrival, even if it is then refused."""
         number = self._ledger.open_feedback(request.path_params["sid"], (await read_form(request)).get("Outcome"))
-        answer = await self._endpoint.enter(request, "feedback", self._feedback)
-        if answer.status_code:
-            self._ledger.close_feedback(number, answer.status_code)
-        return answer
+        response = await self._endpoint.handle(request, "feedback", self._feedback)
+        if response.status_code:
+            self._ledger.close_feedback(number, response.status_code)
+        return response
 
     async def _create(self, _: Request, form: Mapping[str, str]) -> Response:
         message = read_message(form, sid=f"SM{uuid.uuid4().hex}", now=datetime.now(UTC))
@@ -76,7 +76,7 @@ class TwilioApi:
         size = min(max(_natural(query.pop("PageSize", ""), _PAGE_SIZE), 1), _PAGE_LIMIT)
         page = _natural(query.pop("Page", ""), 0)
         wanted = _filters(query)
-        found = [message for message in reversed(self._ledger.messages()) if all(fits(message) for fits in wanted)]
+        found = [one for one in reversed(self._ledger.messages()) if all(matches(one) for matches in wanted)]
         rows = found[page * size : (page + 1) * size]
         path = f"/{API_VERSION}/Accounts/{self._settings.account_sid}/Messages.json"
 
@@ -106,7 +106,7 @@ class TwilioApi:
             raise TwilioError(20422, "Outcome must be confirmed or unconfirmed")
         if self._settings.require_provide_feedback and not message.provide_feedback:
             raise TwilioError(20422, "the message was created without ProvideFeedback")
-        settled = self._ledger.settle(message.sid, outcome) or message
+        settled = self._ledger.set_outcome(message.sid, outcome) or message
         return JSONResponse(feedback_resource(settled, self._settings.account_sid))
 
     def _find(self, request: Request) -> Message:
@@ -117,15 +117,15 @@ class TwilioApi:
         return message
 
 
-def _natural(text: str, otherwise: int) -> int:
-    return int(text[:9]) if text.isascii() and text.isdigit() else otherwise
+def _natural(text: str, default: int) -> int:
+    return int(text[:9]) if text.isascii() and text.isdigit() else default
 
 
 def _filters(query: Mapping[str, str]) -> list[Callable[[Message], bool]]:
     """Return one test per filter. A date means midnight UTC, except in `DateSent=`, where it means the whole day.
 
-    Every SDK writes a date as midnight UTC, so that instant means the day, too. A message that has not been sent yet
-    has no DateSent and fits no such filter.
+    Every SDK writes a date as midnight UTC, so that instant also means the whole day. A message that has not been sent
+    yet has no DateSent and matches no such filter.
     """
     tests: list[Callable[[Message], bool]] = []
     if to := query.get("To"):

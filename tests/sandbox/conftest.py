@@ -1,4 +1,4 @@
-"""A sandbox served over real HTTP in a thread of its own, a Twilio client for it, and a receiver for its callbacks."""
+"""A sandbox served over real HTTP in its own thread, a Twilio client for it, and a receiver for its callbacks."""
 
 import asyncio
 import logging
@@ -9,30 +9,40 @@ from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
 from aiohttp import web
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from service.http_server import Server
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
+from tests.conftest import free_listener
 
 DELIVERY_SECONDS = 0.03
 
 
-class _Server:
-    """Serves one ASGI application on a free loopback port until it is stopped."""
+class _ReportingServer(Server):
+    """Sets `accepts` when it accepts connections; `started` is set earlier, which other threads would see."""
 
     def __init__(self, app, **options):
-        options = {"http": DroppingProtocol, "lifespan": "auto"} | options
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, **options)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        super().__init__(app, **options)
+        self.accepts = threading.Event()
+
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        self.accepts.set()
+
+
+class _RunningServer:
+    """Serves one ASGI application on a free loopback port until it is stopped."""
+
+    def __init__(self, app, *, protocol=DroppingProtocol):
+        listener = free_listener()
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self._server = _ReportingServer(app, protocol=protocol)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
-        deadline = time.monotonic() + 10
-        while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.005)
-        self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+        assert self._server.accepts.wait(10)
 
     def stop(self):
         self._server.should_exit = True
@@ -42,8 +52,8 @@ class _Server:
 
 @pytest.fixture(scope="session")
 def serve_application():
-    """Serve ASGI applications: a function that returns something with `.url` and `.stop()`."""
-    return _Server
+    """Serve ASGI applications: return a class whose instances have `.url` and `.stop()`."""
+    return _RunningServer
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +64,13 @@ def sandbox():
 
 @pytest.fixture(scope="session")
 def sandbox_url(sandbox):
-    server = _Server(sandbox)
+    server = _RunningServer(sandbox)
     yield server.url
     server.stop()
 
 
 class _Transport(AsyncHttpClient):
-    """Lets Twilio's library talk through a session that keeps its time-outs and follows no redirect."""
+    """Lets Twilio's library use a session that keeps its time-outs and follows no redirect."""
 
     def __init__(self, http):
         super().__init__(logging.getLogger("tests.twilio"), is_async=True)
@@ -69,13 +79,13 @@ class _Transport(AsyncHttpClient):
     async def request(self, method, url, *, headers, auth, params=None, data=None, **_):
         headers = headers | {"Authorization": aiohttp.encode_basic_auth(*auth)}
         options = {"params": params, "data": data, "headers": headers, "allow_redirects": False}
-        async with self._http.request(method, url, **options) as answer:
-            return Response(answer.status, await answer.text(), answer.headers)
+        async with self._http.request(method, url, **options) as response:
+            return Response(response.status, await response.text(), response.headers)
 
 
 @dataclass
 class Live:
-    """A sandbox on the wire: `url`, `settings`, an HTTP session, and Twilio's own client pointed at it."""
+    """A running sandbox: `url`, `settings`, an HTTP session, and Twilio's own client for it."""
 
     url: str
     settings: SandboxSettings
@@ -100,30 +110,32 @@ class Live:
         return await self.twilio().messages.create_async(**fields | changes)
 
     async def post(self, form: dict[str, str]) -> tuple[int, Any]:
-        """Create a message from a bare form: what no library would let through."""
+        """Create a message from a raw form that Twilio's library would not send."""
         headers = {"Authorization": aiohttp.encode_basic_auth(self.settings.account_sid, self.settings.auth_token)}
-        async with self.http.post(self.messages_url, data=form, headers=headers) as answer:
-            return answer.status, await answer.json()
+        async with self.http.post(self.messages_url, data=form, headers=headers) as response:
+            return response.status, await response.json()
 
     @property
     def messages_url(self) -> str:
         return f"{self.url}/2010-04-01/Accounts/{self.settings.account_sid}/Messages.json"
 
     async def read(self, page: str, **query) -> Any:
-        async with self.http.get(f"{self.url}/_/{page}", params=query) as answer:
-            assert answer.status == 200
-            return await answer.json()
+        async with self.http.get(f"{self.url}/_/{page}", params=query) as response:
+            assert response.status == 200
+            return await response.json()
 
     async def plan(self, endpoint, kind, **more) -> None:
-        async with self.http.post(f"{self.url}/_/faults", json={"endpoint": endpoint, "kind": kind, **more}) as answer:
-            assert answer.status == 201, await answer.text()
+        async with self.http.post(
+            f"{self.url}/_/faults", json={"endpoint": endpoint, "kind": kind, **more}
+        ) as response:
+            assert response.status == 201, await response.text()
 
     async def end_faults(self) -> None:
-        async with self.http.delete(f"{self.url}/_/faults") as answer:
-            assert answer.status == 204
+        async with self.http.delete(f"{self.url}/_/faults") as response:
+            assert response.status == 204
 
     async def until(self, page: str, enough, **query) -> Any:
-        """Read a page until `enough(rows)`; fail after 5 s with what was there."""
+        """Read a page until `enough(rows)`; fail after 5 s and show the last rows."""
         deadline = time.monotonic() + 5
         while not enough(rows := await self.read(page, **query)):
             assert time.monotonic() < deadline, rows
@@ -133,25 +145,25 @@ class Live:
 
 @pytest.fixture
 def connect():
-    """Make a Live for any sandbox."""
+    """Return the class `Live`, to connect to any sandbox."""
     return Live
 
 
 @pytest.fixture
 async def live(sandbox, sandbox_url):
-    """Reach the shared sandbox, with nothing recorded and no fault planned."""
+    """Connect to the shared sandbox, with nothing recorded and no fault planned."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         live = Live(sandbox_url, sandbox.settings, http)
         await live.end_faults()
-        async with http.delete(f"{live.url}/_/messages") as answer:
-            assert answer.status == 204
+        async with http.delete(f"{live.url}/_/messages") as response:
+            assert response.status == 204
         yield live
         await live.end_faults()
 
 
 @dataclass
 class Post:
-    """One callback as it arrived."""
+    """One received callback."""
 
     path: str
     form: dict[str, str]
@@ -160,11 +172,11 @@ class Post:
 
 @dataclass
 class Receiver:
-    """An application that is told statuses: what it was told, and what it answers next (204 when nothing is queued)."""
+    """A receiver of status callbacks: the posts, and the statuses of its next responses (204 when none is queued)."""
 
     url: str
     posts: list[Post] = field(default_factory=list)
-    answers: list[int] = field(default_factory=list)
+    statuses_to_return: list[int] = field(default_factory=list)
     delay_seconds: float = 0
 
     async def until(self, count: int) -> list[Post]:
@@ -187,7 +199,7 @@ async def receiver():
         form = {name: str(value) for name, value in (await request.post()).items()}
         recorder.posts.append(Post(request.path_qs, form, request.headers))
         await asyncio.sleep(recorder.delay_seconds)
-        return web.Response(status=recorder.answers.pop(0) if recorder.answers else 204)
+        return web.Response(status=recorder.statuses_to_return.pop(0) if recorder.statuses_to_return else 204)
 
     application = web.Application()
     application.router.add_post("/{tail:.*}", take)

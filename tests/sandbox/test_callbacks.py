@@ -1,4 +1,4 @@
-"""Status callbacks: signed as Twilio's library demands, in Twilio's order, and out of it when that is planned."""
+"""Status callbacks: signed as Twilio's library requires, in Twilio's order, or out of order under a fault."""
 
 import asyncio
 import socket
@@ -14,20 +14,20 @@ from service.sandbox.signing import sign
 
 
 @pytest.fixture
-def check(live):
-    """Twilio's own validator of signatures."""
+def validator(live):
+    """Return Twilio's own signature validator."""
     return RequestValidator(live.settings.auth_token)
 
 
 def test_the_signature_matches_a_known_vector():
-    """A blank field is part of what is signed."""
+    """An empty field is part of the signed text."""
     fields = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered", "ErrorCode": ""}
     signature = sign("12345", "https://otp.example.com/twilio/status?tenant=a", fields)
     assert signature == "R2AhXUk63wctbkoDMI88sTCCgkI="
 
 
-async def test_sent_and_delivered_are_reported_in_order_and_signed(live, receiver, check):
-    """No callback for the initial status; sent, then delivered come with signatures that Twilio's library accepts."""
+async def test_sent_and_delivered_are_reported_in_order_and_signed(live, receiver, validator):
+    """The initial status has no callback; sent and delivered do, with signatures that Twilio's library accepts."""
     url = f"{receiver.url}/twilio/status/ve_1/1?tenant=a&b=%2F"
     sid = (await live.send(status_callback=f"{url}#rc=2&rp=5xx")).sid
     posts = await receiver.until(2)
@@ -35,8 +35,8 @@ async def test_sent_and_delivered_are_reported_in_order_and_signed(live, receive
     assert receiver.statuses() == ["sent", "delivered"]
     for post in posts:
         assert post.path == "/twilio/status/ve_1/1?tenant=a&b=%2F"
-        assert check.validate(url, post.form, post.headers["X-Twilio-Signature"])
-        assert not check.validate(url, post.form | {"MessageSid": "SM0"}, post.headers["X-Twilio-Signature"])
+        assert validator.validate(url, post.form, post.headers["X-Twilio-Signature"])
+        assert not validator.validate(url, post.form | {"MessageSid": "SM0"}, post.headers["X-Twilio-Signature"])
         assert (post.form["MessageSid"], post.form["SmsSid"]) == (sid, sid)
         assert post.form["SmsStatus"] == post.form["MessageStatus"]
         assert (post.form["AccountSid"], post.form["ApiVersion"]) == (live.settings.account_sid, "2010-04-01")
@@ -48,10 +48,10 @@ async def test_sent_and_delivered_are_reported_in_order_and_signed(live, receive
 
 
 async def test_a_shared_key_signs_in_place_of_the_auth_token(serve_application, connect, receiver):
-    """With a SharedKey the header names key and algorithm, Twilio's library accepts it, and the fragment is ignored."""
+    """With a SharedKey the header has ID and algorithm, Twilio's library accepts it, and the fragment is ignored."""
     settings = SandboxSettings(delivery_seconds=0, shared_key="the-shared-secret")
     server = serve_application(create_sandbox(settings))
-    receiver.answers = [500]
+    receiver.statuses_to_return = [500]
     async with aiohttp.ClientSession() as http:
         live = connect(server.url, settings, http)
         await live.send(status_callback=f"{receiver.url}/x#rc=3&rp=5xx")
@@ -67,19 +67,19 @@ async def test_a_shared_key_signs_in_place_of_the_auth_token(serve_application, 
         assert not RequestValidator(settings.auth_token).validate(f"{receiver.url}/x", post.form, signature)
 
 
-async def test_a_callback_of_a_messaging_service_names_it(live, receiver, check):
-    """With a service `queued` is reported too; each callback carries the service and the sender that it picked."""
+async def test_a_messaging_services_callbacks_contain_its_sid(live, receiver, validator):
+    """With a service `queued` is reported too; each callback contains the service and the sender that it picked."""
     service = "MG" + "b" * 32
     await live.send(from_=None, messaging_service_sid=service, status_callback=receiver.url + "/")
     for post in await receiver.until(3):
         assert (post.form["MessagingServiceSid"], post.form["From"]) == (service, live.settings.pool_number)
-        assert check.validate(receiver.url + "/", post.form, post.headers["X-Twilio-Signature"])
+        assert validator.validate(receiver.url + "/", post.form, post.headers["X-Twilio-Signature"])
     assert receiver.statuses() == ["queued", "sent", "delivered"]
     [message] = await live.twilio().messages.list_async()
     assert message.date_sent is not None
 
 
-async def test_a_queued_message_has_its_sender_and_was_not_sent(serve_application, connect, receiver):
+async def test_a_queued_message_has_a_sender_but_no_date_sent(serve_application, connect, receiver):
     """A Messaging Service picks the sender when it queues; there is no DateSent yet, and segments are counted."""
     server = serve_application(create_sandbox(SandboxSettings(delivery_seconds=30)))
     async with aiohttp.ClientSession() as http:
@@ -93,8 +93,8 @@ async def test_a_queued_message_has_its_sender_and_was_not_sent(serve_applicatio
     assert (message.date_sent, message.price_unit) == (None, None)
 
 
-async def test_out_of_order_of_a_messaging_service(live, receiver):
-    """Under `out_of_order` only `sent` comes too late; `queued` comes first as ever."""
+async def test_out_of_order_leaves_queued_first(live, receiver):
+    """Under `out_of_order` only `sent` comes too late; `queued` still comes first."""
     await live.plan("callbacks", "out_of_order", count=1)
     await live.send(from_=None, messaging_service_sid="MG" + "b" * 32, status_callback=receiver.url)
     await receiver.until(3)
@@ -102,7 +102,7 @@ async def test_out_of_order_of_a_messaging_service(live, receiver):
 
 
 async def test_fail_ends_undelivered_with_its_code(live, receiver):
-    """Under `fail` the last callback is undelivered with the ErrorCode, and the message says the same."""
+    """Under `fail` the last callback is undelivered with the ErrorCode, and the message has the same."""
     await live.plan("callbacks", "fail", code=30007, count=1)
     await live.plan("callbacks", "fail", count=1)
     sid = (await live.send(status_callback=receiver.url)).sid
@@ -117,14 +117,14 @@ async def test_fail_ends_undelivered_with_its_code(live, receiver):
 
 
 async def test_double_sends_each_callback_twice(live, receiver):
-    """Under `double` every status comes twice."""
+    """Under `double` every status is posted twice."""
     await live.plan("callbacks", "double", count=1)
     await live.send(status_callback=receiver.url)
     await receiver.until(4)
     assert receiver.statuses() == ["sent", "sent", "delivered", "delivered"]
 
 
-async def test_out_of_order_sends_the_end_first(live, receiver):
+async def test_out_of_order_sends_delivered_first(live, receiver):
     """Under `out_of_order` delivered comes before sent."""
     await live.plan("callbacks", "out_of_order", count=1)
     await live.send(status_callback=receiver.url)
@@ -132,8 +132,8 @@ async def test_out_of_order_sends_the_end_first(live, receiver):
     assert receiver.statuses() == ["delivered", "sent"]
 
 
-async def test_before_reports_before_create_answers(live, receiver):
-    """Under `before` the first callback was answered when create answers, and it is not repeated."""
+async def test_before_posts_the_callback_before_create_responds(live, receiver):
+    """Under `before` the first callback is posted before create responds, and it is not repeated."""
     await live.plan("callbacks", "before", count=1)
     message = await live.send(status_callback=receiver.url)
     assert receiver.statuses() == ["sent"]
@@ -143,7 +143,7 @@ async def test_before_reports_before_create_answers(live, receiver):
     assert receiver.statuses() == ["sent", "delivered"]
 
 
-async def test_late_delays_the_report_not_the_message(live, receiver):
+async def test_late_delays_the_callback_not_the_message(live, receiver):
     """Under `late` the message is delivered in time, and its callbacks come after the planned seconds."""
     await live.plan("callbacks", "late", seconds=0.6, count=1)
     sid = (await live.send(status_callback=receiver.url)).sid
@@ -156,8 +156,8 @@ async def test_late_delays_the_report_not_the_message(live, receiver):
     assert between < timedelta(seconds=0.6), "each is late by the planned seconds, not one after the other"
 
 
-async def test_a_report_waits_for_the_one_before(live, receiver):
-    """While a slow receiver has not answered `sent`, the message moves on, but `delivered` is not posted."""
+async def test_a_callback_waits_for_the_previous_one(live, receiver):
+    """While a slow receiver has not responded to `sent`, the message moves on, but `delivered` is not posted."""
     receiver.delay_seconds = 0.5
     await live.send(status_callback=receiver.url)
     await live.until("messages", lambda rows: rows[0]["status"] == "delivered")
@@ -167,8 +167,8 @@ async def test_a_report_waits_for_the_one_before(live, receiver):
     assert receiver.statuses() == ["sent", "delivered"]
 
 
-async def test_drop_sends_none(live, receiver):
-    """Under `drop` the message is delivered and nobody is told; the next message is reported again."""
+async def test_drop_sends_no_callback(live, receiver):
+    """Under `drop` the message is delivered without callbacks; the next message has callbacks again."""
     await live.plan("callbacks", "drop", count=1)
     dropped = (await live.send(status_callback=receiver.url)).sid
     await live.until("messages", lambda rows: rows[0]["status"] == "delivered")
@@ -178,9 +178,9 @@ async def test_drop_sends_none(live, receiver):
     assert await live.read("callbacks", sid=dropped) == []
 
 
-async def test_a_message_whose_answer_was_lost_is_reported(live, receiver):
-    """The callback brings the SID of a create whose answer was lost."""
-    await live.plan("messages", "lost_answer", count=1)
+async def test_a_message_whose_response_was_lost_has_callbacks(live, receiver):
+    """The callback contains the SID of a create whose response was lost."""
+    await live.plan("messages", "lost_response", count=1)
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await live.send(status_callback=receiver.url)
     [post, _] = await receiver.until(2)
@@ -188,7 +188,7 @@ async def test_a_message_whose_answer_was_lost_is_reported(live, receiver):
 
 
 @pytest.mark.parametrize(
-    ("fragment", "answers", "tries"),
+    ("fragment", "statuses", "tries"),
     [
         ("", [500, 204], [500]),
         ("#rc=2&rp=5xx", [503, 500, 204], [503, 500, 204]),
@@ -201,9 +201,9 @@ async def test_a_message_whose_answer_was_lost_is_reported(live, receiver):
         ("#rc=5&rp=all", [200], [200]),
     ],
 )
-async def test_the_fragment_decides_what_is_repeated(live, receiver, fragment, answers, tries):
-    """`rc` and `rp` decide how often and after which answer a callback is repeated, with one idempotency token."""
-    receiver.answers = list(answers)
+async def test_the_fragment_controls_retries(live, receiver, fragment, statuses, tries):
+    """`rc` and `rp` control how often and after which response a callback is retried, with one idempotency token."""
+    receiver.statuses_to_return = list(statuses)
     sid = (await live.send(status_callback=f"{receiver.url}/{fragment}")).sid
     rows = await live.until("callbacks", lambda rows: rows and rows[-1]["message_status"] == "delivered", sid=sid)
     assert [row["result"] for row in rows if row["message_status"] == "sent"] == tries
@@ -211,8 +211,8 @@ async def test_the_fragment_decides_what_is_repeated(live, receiver, fragment, a
     assert len(set(tokens)) == 1
 
 
-async def test_no_connection_is_tried_twice_by_default(live):
-    """A refused connection is repeated once unless the fragment says otherwise."""
+async def test_a_refused_connection_is_retried_once_by_default(live):
+    """A refused connection is retried once unless the fragment says otherwise."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
@@ -225,8 +225,8 @@ async def test_no_connection_is_tried_twice_by_default(live):
             assert {row["result"] for row in rows} == {"ct"}
 
 
-async def test_a_silent_receiver_is_given_up(live, receiver):
-    """A receiver that does not answer within the fragment's read time counts as `rt`."""
+async def test_a_receiver_that_does_not_respond_times_out(live, receiver):
+    """A receiver that does not respond within the fragment's read time is recorded as `rt`."""
     receiver.delay_seconds = 1
     sid = (await live.send(status_callback=f"{receiver.url}/#rt=100")).sid
     rows = await live.until("callbacks", lambda rows: len(rows) == 2, sid=sid)
@@ -234,15 +234,15 @@ async def test_a_silent_receiver_is_given_up(live, receiver):
 
 
 @pytest.mark.parametrize("host", ["otp.example.com", "192.0.2.1", "127.0.0.1.example.com", "[2001:db8::1]"])
-async def test_only_loopback_is_written_to(live, host):
-    """A callback to any host but loopback is not sent, and says so in the record."""
+async def test_callbacks_go_to_loopback_only(live, host):
+    """A callback to any host but loopback is not sent, and the record shows why."""
     sid = (await live.send(status_callback=f"http://{host}:9/")).sid
     rows = await live.until("callbacks", lambda rows: len(rows) == 2, sid=sid)
     assert {row["result"] for row in rows} == {"not_loopback"}
 
 
-async def test_other_hosts_are_written_to_when_the_settings_allow(serve_application, connect):
-    """Under the switch, a host that is not loopback is tried."""
+async def test_callbacks_go_to_other_hosts_if_allowed(serve_application, connect):
+    """With `allow_public_callbacks`, a host that is not loopback is tried."""
     settings = SandboxSettings(delivery_seconds=0, allow_public_callbacks=True)
     server = serve_application(create_sandbox(settings))
     async with aiohttp.ClientSession() as http:
@@ -253,19 +253,19 @@ async def test_other_hosts_are_written_to_when_the_settings_allow(serve_applicat
     server.stop()
 
 
-async def test_forgetting_stops_messages_under_way(live, receiver):
-    """After the messages are forgotten no callback about them comes."""
+async def test_deleting_messages_stops_those_in_transit(live, receiver):
+    """After messages are deleted, no more callbacks are posted for them."""
     await live.plan("callbacks", "late", seconds=0.2, count=1)
     await live.send(status_callback=receiver.url)
-    async with live.http.delete(f"{live.url}/_/messages") as answer:
-        assert answer.status == 204
+    async with live.http.delete(f"{live.url}/_/messages") as response:
+        assert response.status == 204
     await asyncio.sleep(0.4)
     assert receiver.posts == []
     assert await live.read("messages") == []
 
 
-async def test_closing_ends_what_is_under_way(serve_application, connect, receiver):
-    """A server that stops does not wait for callbacks that are still to come, and sends none afterwards."""
+async def test_closing_stops_messages_in_transit(serve_application, connect, receiver):
+    """A server that stops does not wait for pending callbacks, and posts none afterwards."""
     settings = SandboxSettings(delivery_seconds=0)
     server = serve_application(create_sandbox(settings))
     async with aiohttp.ClientSession() as http:
@@ -273,7 +273,7 @@ async def test_closing_ends_what_is_under_way(serve_application, connect, receiv
         await live.plan("callbacks", "late", seconds=30)
         await live.send(status_callback=receiver.url)
         await live.until("messages", lambda rows: rows[0]["status"] == "delivered")
-        began = time.monotonic()
+        started = time.monotonic()
         await asyncio.to_thread(server.stop)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     assert receiver.posts == []

@@ -11,12 +11,13 @@ import aiohttp
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
+from service.http_server import HttpProtocol
 from service.sandbox import SandboxSettings, create_sandbox
 
 
 @dataclass
 class Call:
-    """One endpoint: a call of it, and how many of its calls have left a trace (reads leave none)."""
+    """One endpoint: a call of it, and how many of its calls were recorded (reads are not)."""
 
     live: Any
     endpoint: str
@@ -29,24 +30,24 @@ class Call:
             return await self.live.twilio().messages(self.sid).feedback.create_async(outcome="confirmed")
         return await self.live.twilio().messages(self.sid).fetch_async()
 
-    async def traces(self):
+    async def recorded_calls(self):
         rows = await self.live.read("messages")
         return len(rows) - 1 if self.endpoint == "messages" else rows[0]["feedback_posts"]
 
     @property
-    def one(self):
-        """How many traces one processed call leaves."""
+    def records_per_call(self):
+        """The number of records of one processed call."""
         return 0 if self.endpoint == "reads" else 1
 
 
 @pytest.fixture(params=["messages", "feedback", "reads"])
 async def call(request, live):
-    """Call one endpoint, beside one message that was sent before any fault."""
+    """Call one endpoint; one message was sent before any fault."""
     return Call(live, request.param, (await live.send()).sid)
 
 
 @pytest.mark.parametrize(
-    ("plan", "answered"),
+    ("plan", "status_and_code"),
     [
         ({"kind": "429"}, (429, 20429)),
         ({"kind": "500"}, (500, 20500)),
@@ -60,76 +61,76 @@ async def call(request, live):
         ({"kind": "refuse", "code": 29999}, (400, 29999)),
     ],
 )
-async def test_a_refusing_fault_processes_nothing(live, call, plan, answered):
-    """The client sees Twilio's status and code, nothing is processed, and the next call is well again."""
+async def test_a_refused_call_is_not_processed(live, call, plan, status_and_code):
+    """The client sees Twilio's status and code, nothing is processed, and the next call succeeds."""
     await live.plan(call.endpoint, count=1, **plan)
     with pytest.raises(TwilioRestException) as refused:
         await call()
-    assert (refused.value.status, refused.value.code) == answered
-    assert await call.traces() == 0
+    assert (refused.value.status, refused.value.code) == status_and_code
+    assert await call.recorded_calls() == 0
 
     await call()
-    assert await call.traces() == call.one
+    assert await call.recorded_calls() == call.records_per_call
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(None, "1"), (7, "7"), (0.2, "1"), (0, "0")])
-async def test_429_says_when_to_come_back(live, seconds, header):
-    """Retry-After carries the planned seconds, rounded up to whole ones."""
+async def test_429_has_retry_after(live, seconds, header):
+    """Retry-After is the planned number of seconds, rounded up to whole ones."""
     await live.plan("messages", "429", seconds=seconds)
-    async with live.http.post(live.messages_url) as answer:
-        assert (answer.status, answer.headers["Retry-After"]) == (429, header)
+    async with live.http.post(live.messages_url) as response:
+        assert (response.status, response.headers["Retry-After"]) == (429, header)
 
 
 async def test_a_redirect_leads_to_another_host(live):
-    """The redirect answers 302 to a host that does not exist; nothing is processed."""
+    """The redirect is a 302 to a host that does not exist; nothing is processed."""
     await live.plan("messages", "redirect")
-    async with live.http.post(live.messages_url, allow_redirects=False) as answer:
-        assert (answer.status, answer.headers["Location"]) == (302, "http://elsewhere.invalid/")
+    async with live.http.post(live.messages_url, allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (302, "http://elsewhere.invalid/")
     assert await live.read("messages") == []
 
 
-async def test_a_reset_is_seen_as_a_reset_and_processes_nothing(live, call, caplog):
-    """The connection is reset without a byte of an answer, nothing is processed, and the server logs no error."""
+async def test_a_reset_call_is_not_processed(live, call, caplog):
+    """The connection is reset without a byte of a response, nothing is processed, and the server logs no error."""
     await live.plan(call.endpoint, "reset")
     with caplog.at_level(logging.WARNING), pytest.raises(aiohttp.ClientOSError, match="reset by peer"):
         await call()
     await live.end_faults()
-    assert await call.traces() == 0
+    assert await call.recorded_calls() == 0
     assert caplog.text == ""
 
 
-async def test_a_lost_answer_was_processed(live, call, caplog):
-    """The connection closes without a byte of an answer, but the call was processed; the server logs no error."""
-    await live.plan(call.endpoint, "lost_answer")
+async def test_a_call_with_a_lost_response_is_processed(live, call, caplog):
+    """The connection closes without a byte of a response, but the call is processed; the server logs no error."""
+    await live.plan(call.endpoint, "lost_response")
     with caplog.at_level(logging.WARNING), pytest.raises(aiohttp.ServerDisconnectedError):
         await call()
     await live.end_faults()
-    assert await call.traces() == call.one
+    assert await call.recorded_calls() == call.records_per_call
     assert caplog.text == ""
 
 
-async def test_garbage_was_processed(live, call):
-    """The answer is a 2xx that is not JSON, and the call was processed."""
+async def test_a_call_with_a_garbage_response_is_processed(live, call):
+    """The response is a 2xx that is not JSON, and the call is processed."""
     await live.plan(call.endpoint, "garbage", count=1)
     with pytest.raises(json.JSONDecodeError):
         await call()
-    assert await call.traces() == call.one
+    assert await call.recorded_calls() == call.records_per_call
 
 
-async def test_a_hang_ends_without_an_answer(live, call, caplog):
+async def test_a_hanging_call_ends_without_a_response(live, call, caplog):
     """A hanging call is not processed: after its seconds the connection closes without a byte."""
     await live.plan(call.endpoint, "hang", seconds=0.2)
-    began = time.monotonic()
+    started = time.monotonic()
     with caplog.at_level(logging.WARNING), pytest.raises(aiohttp.ServerDisconnectedError):
         await call()
-    assert time.monotonic() - began >= 0.2
+    assert time.monotonic() - started >= 0.2
     await live.end_faults()
-    assert await call.traces() == 0
+    assert await call.recorded_calls() == 0
     assert caplog.text == ""
 
 
-async def test_a_hang_outlasts_an_impatient_client(live):
-    """A client that gives up first leaves nothing behind: its call is over at once, and nothing was processed."""
+async def test_a_hanging_call_ends_when_its_client_disconnects(live):
+    """If the client disconnects first, its call ends at once, and nothing is processed."""
     await live.plan("messages", "hang", count=1)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -149,16 +150,16 @@ async def test_ending_the_faults_ends_a_hang(live):
 
 
 async def test_a_slow_call_is_processed_late(live, call):
-    """A slow call is answered well, but not before its seconds have passed."""
+    """A slow call succeeds, but not before its seconds have passed."""
     await live.plan(call.endpoint, "slow", seconds=0.2, count=1)
-    began = time.monotonic()
+    started = time.monotonic()
     await call()
-    assert time.monotonic() - began >= 0.2
-    assert await call.traces() == call.one
+    assert time.monotonic() - started >= 0.2
+    assert await call.recorded_calls() == call.records_per_call
 
 
-async def test_a_slow_call_is_processed_after_its_client_has_gone(live):
-    """A client that gives up on a slow create has sent its message all the same."""
+async def test_a_slow_call_is_processed_after_its_client_disconnected(live):
+    """The message of a slow create is sent even if the client disconnects."""
     await live.plan("messages", "slow", seconds=0.6, count=1)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -168,7 +169,7 @@ async def test_a_slow_call_is_processed_after_its_client_has_gone(live):
 
 
 async def test_faulted_feedback_posts_are_recorded(live):
-    """Every feedback post can be read with the status it was answered; null when it got no answer."""
+    """Every feedback post is recorded with the status of its response, or null without one."""
     sid = (await live.send()).sid
     for kind in ("429", "reset", "500"):
         await live.plan("feedback", kind, count=1)
@@ -181,7 +182,7 @@ async def test_faulted_feedback_posts_are_recorded(live):
 
 
 async def test_plans_queue_and_count_down(live):
-    """Plans strike in their order, each `count` times; those of one endpoint leave the others alone."""
+    """Plans apply in order, each `count` times; those of one endpoint do not affect the others."""
     await live.plan("messages", "503", count=2)
     await live.plan("feedback", "500")
     await live.plan("messages", "429", count=1)
@@ -199,7 +200,7 @@ async def test_plans_queue_and_count_down(live):
 
 
 async def test_a_plan_without_count_lasts_until_it_is_ended(live):
-    """Without a count every call is struck, until the plans are ended."""
+    """Without a count a plan applies to every call until the plans are ended."""
     await live.plan("messages", "500")
     for _ in range(3):
         with pytest.raises(TwilioRestException):
@@ -227,42 +228,42 @@ async def test_a_plan_without_count_lasts_until_it_is_ended(live):
         (["messages"], "plan"),
     ],
 )
-async def test_a_wrong_plan_is_refused_in_a_sentence(live, plan, word):
-    """A plan that cannot work answers 422, names what is wrong, and plans nothing."""
-    async with live.http.post(f"{live.url}/_/faults", json=plan) as answer:
-        assert answer.status == 422
-        assert word in (await answer.json())["error"]
+async def test_an_invalid_plan_is_refused_with_the_reason(live, plan, word):
+    """A plan that cannot work gets a 422 that says what is wrong, and nothing is planned."""
+    async with live.http.post(f"{live.url}/_/faults", json=plan) as response:
+        assert response.status == 422
+        assert word in (await response.json())["error"]
     assert await live.read("faults") == []
 
 
 async def test_a_plan_that_is_not_json_is_refused(live):
-    """A body that is no JSON answers 422."""
-    async with live.http.post(f"{live.url}/_/faults", data=b"{") as answer:
-        assert answer.status == 422
-        assert "JSON" in (await answer.json())["error"]
+    """A body that is not JSON gets a 422."""
+    async with live.http.post(f"{live.url}/_/faults", data=b"{") as response:
+        assert response.status == 422
+        assert "JSON" in (await response.json())["error"]
 
 
 async def test_faults_of_calls_and_numeric_kinds_are_accepted(live):
-    """A fault for the endpoint that is to come can be planned, and 429 may be written as a number."""
+    """A fault for the reserved endpoint `calls` can be planned, and 429 may be written as a number."""
     await live.plan("calls", 429, count=1)
     [plan] = await live.read("faults")
     assert (plan["endpoint"], plan["kind"]) == ("calls", "429")
 
 
-async def test_under_a_plain_server_a_lost_answer_is_still_no_answer(serve_application, connect, caplog):
-    """Without the dropping protocol a client gets no usable answer either: a body that breaks off."""
+async def test_without_the_dropping_protocol_a_lost_response_is_incomplete(serve_application, connect, caplog):
+    """Under a protocol that cannot drop connections, the client gets a response whose body is incomplete."""
     settings = SandboxSettings(delivery_seconds=0)
-    server = serve_application(create_sandbox(settings), http="h11")
+    server = serve_application(create_sandbox(settings), protocol=HttpProtocol)
     async with aiohttp.ClientSession() as http:
         live = connect(server.url, settings, http)
-        await live.plan("messages", "lost_answer")
+        await live.plan("messages", "lost_response")
         with pytest.raises(aiohttp.ClientPayloadError):
             await live.send()
         assert len(await live.read("messages")) == 1
     server.stop()
 
 
-async def test_a_hang_does_not_hold_up_the_end_of_the_server(serve_application, connect):
+async def test_a_hanging_call_does_not_delay_shutdown(serve_application, connect):
     """A server that stops drops its hanging calls instead of waiting for them."""
     settings = SandboxSettings()
     server = serve_application(create_sandbox(settings))
@@ -271,8 +272,8 @@ async def test_a_hang_does_not_hold_up_the_end_of_the_server(serve_application, 
         await live.plan("messages", "hang")
         hanging = asyncio.create_task(live.send())
         await live.until("stats", lambda stats: stats["concurrent_now"] == 1)
-        began = time.monotonic()
+        started = time.monotonic()
         await asyncio.to_thread(server.stop)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started < 5
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await hanging

@@ -1,4 +1,4 @@
-"""Message Feedback: what it records, and what it refuses."""
+"""Message Feedback: what is recorded, and what is refused."""
 
 import aiohttp
 import pytest
@@ -8,7 +8,7 @@ from service.sandbox import SandboxSettings, create_sandbox
 
 
 async def test_a_tracked_message_starts_unconfirmed_and_becomes_confirmed(live):
-    """With ProvideFeedback the outcome starts as unconfirmed; one post makes exactly that message confirmed."""
+    """With ProvideFeedback the outcome starts as unconfirmed; one post sets exactly that message to confirmed."""
     first, second = await live.send(), await live.send()
     feedback = await live.twilio().messages(first.sid).feedback.create_async(outcome="confirmed")
 
@@ -21,7 +21,7 @@ async def test_a_tracked_message_starts_unconfirmed_and_becomes_confirmed(live):
 
 
 async def test_every_accepted_post_is_counted(live):
-    """A second post for one SID is accepted and counted, so that a double report shows."""
+    """A second post for one SID is accepted and counted, so that tests see a double report."""
     sid = (await live.send()).sid
     for outcome in ("confirmed", "confirmed", "unconfirmed"):
         await live.twilio().messages(sid).feedback.create_async(outcome=outcome)
@@ -30,7 +30,7 @@ async def test_every_accepted_post_is_counted(live):
 
 
 async def test_refused_posts_are_recorded_with_their_status(live):
-    """A post for an unknown SID, with a wrong outcome or with wrong credentials is refused and can be read."""
+    """A post for an unknown SID, with an invalid outcome or with wrong credentials is refused and recorded."""
     sid, unknown = (await live.send()).sid, "SM" + "0" * 32
     refused = [
         (live.twilio(), unknown, "confirmed", 404, 20404),
@@ -52,7 +52,7 @@ async def test_refused_posts_are_recorded_with_their_status(live):
 
 
 async def test_feedback_without_provide_feedback_is_accepted_by_default(live):
-    """A message sent without ProvideFeedback has no outcome until feedback comes."""
+    """A message sent without ProvideFeedback has no outcome until feedback is posted."""
     sid = (await live.send(provide_feedback=None)).sid
     assert (await live.read("messages"))[0]["outcome"] is None
     await live.twilio().messages(sid).feedback.create_async(outcome="confirmed")
@@ -60,7 +60,7 @@ async def test_feedback_without_provide_feedback_is_accepted_by_default(live):
 
 
 async def test_feedback_without_provide_feedback_can_be_refused(serve_application, connect):
-    """Under the switch, feedback for a message sent without ProvideFeedback answers 400, for others 200."""
+    """With `require_provide_feedback`, feedback gets a 400 for messages without ProvideFeedback, else a 200."""
     settings = SandboxSettings(require_provide_feedback=True, delivery_seconds=0)
     server = serve_application(create_sandbox(settings))
     async with aiohttp.ClientSession() as http:
@@ -69,6 +69,6 @@ async def test_feedback_without_provide_feedback_can_be_refused(serve_applicatio
         with pytest.raises(TwilioRestException) as refused:
             await live.twilio().messages(plain.sid).feedback.create_async(outcome="confirmed")
         assert (refused.value.status, refused.value.code) == (400, 20422)
-        answer = await live.twilio().messages(tracked.sid).feedback.create_async(outcome="confirmed")
-        assert answer.outcome == "confirmed"
+        response = await live.twilio().messages(tracked.sid).feedback.create_async(outcome="confirmed")
+        assert response.outcome == "confirmed"
     server.stop()

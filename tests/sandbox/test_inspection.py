@@ -1,4 +1,4 @@
-"""The test interface: what it reads, forgets, counts and streams."""
+"""The test interface: reading, deleting, counting and streaming."""
 
 import asyncio
 import json
@@ -11,34 +11,34 @@ from service.sandbox import SandboxSettings, create_sandbox
 from service.sandbox.ledger import FeedbackPost, Ledger
 
 
-async def test_messages_are_oldest_first_and_narrowed_by_number(live):
-    """Every message is there, oldest first; `to` narrows, and a plus that a hand forgot to encode is understood."""
+async def test_messages_are_oldest_first_and_filtered_by_number(live):
+    """All messages are returned, oldest first; `to` filters them, and an unencoded plus is accepted."""
     sids = [(await live.send(body=str(number))).sid for number in range(3)]
     other = (await live.send(to="+447700900123")).sid
 
     assert [row["sid"] for row in await live.read("messages")] == [*sids, other]
     assert [row["sid"] for row in await live.read("messages", to="+447700900123")] == [other]
-    async with live.http.get(f"{live.url}/_/messages?to=+447700900123") as answer:
-        assert [row["sid"] for row in await answer.json()] == [other]
+    async with live.http.get(f"{live.url}/_/messages?to=+447700900123") as response:
+        assert [row["sid"] for row in await response.json()] == [other]
     assert await live.read("messages", to="+19999999999") == []
 
 
-async def test_forgetting_leaves_nothing_but_the_plans(live):
-    """DELETE forgets messages, feedback, callbacks and counts; planned faults stay."""
+async def test_deleting_keeps_only_the_plans(live):
+    """DELETE removes messages, feedback, callbacks and counts; planned faults stay."""
     sid = (await live.send(status_callback="http://otp.example.com/")).sid
     await live.twilio().messages(sid).feedback.create_async(outcome="confirmed")
     await live.until("callbacks", len)
     await live.plan("feedback", "500")
-    async with live.http.delete(f"{live.url}/_/messages") as answer:
-        assert answer.status == 204
+    async with live.http.delete(f"{live.url}/_/messages") as response:
+        assert response.status == 204
 
     assert [await live.read(page) for page in ("messages", "feedback", "callbacks")] == [[], [], []]
-    assert await live.read("stats") == {"concurrent_now": 0, "concurrent_max": 0, "answers": {}}
+    assert await live.read("stats") == {"concurrent_now": 0, "concurrent_max": 0, "responses": {}}
     assert len(await live.read("faults")) == 1
 
 
-async def test_stats_count_answers_and_concurrency(live):
-    """Each endpoint's answers are counted by status, and the most calls that were inside at one time are kept."""
+async def test_stats_count_responses_and_concurrency(live):
+    """The responses of each endpoint are counted by status, and the maximum of concurrent calls is kept."""
     await live.plan("messages", "slow", seconds=0.2, count=4)
     sent = await asyncio.gather(*(live.send() for _ in range(4)))
     await live.plan("feedback", "429", count=1)
@@ -50,11 +50,11 @@ async def test_stats_count_answers_and_concurrency(live):
     stats = await live.read("stats")
     assert stats["concurrent_max"] == 4
     assert stats["concurrent_now"] == 0
-    assert stats["answers"] == {"messages": {"201": 4}, "feedback": {"429": 1, "200": 1}}
+    assert stats["responses"] == {"messages": {"201": 4}, "feedback": {"429": 1, "200": 1}}
 
 
-async def test_events_tell_every_change(live):
-    """The stream tells a new message, each status and the outcome, each with the whole row."""
+async def test_events_stream_every_change(live):
+    """The stream reports a new message, each status and the outcome, each with the whole row."""
     async with live.http.get(f"{live.url}/_/events") as stream:
         assert stream.content_type == "text/event-stream"
         assert await stream.content.readline() == b": open\n"
@@ -78,7 +78,7 @@ async def test_events_tell_every_change(live):
     ]
 
 
-async def test_an_open_stream_does_not_hold_up_the_end_of_the_server(serve_application, connect):
+async def test_an_open_stream_does_not_delay_shutdown(serve_application, connect):
     """A server that stops ends its event streams."""
     settings = SandboxSettings()
     server = serve_application(create_sandbox(settings))
@@ -87,8 +87,8 @@ async def test_an_open_stream_does_not_hold_up_the_end_of_the_server(serve_appli
         await asyncio.wait_for(asyncio.to_thread(server.stop), 5)
 
 
-async def test_the_same_process_may_read_and_plan(live, sandbox):
-    """What the wire tells can also be read from the object, as frozen snapshots."""
+async def test_the_same_process_can_read_and_plan(live, sandbox):
+    """The same data can be read from the object, as frozen snapshots."""
     sid = (await live.send()).sid
     [before] = sandbox.ledger.messages(to=live.number)
     await live.twilio().messages(sid).feedback.create_async(outcome="confirmed")
@@ -99,7 +99,7 @@ async def test_the_same_process_may_read_and_plan(live, sandbox):
 
 
 async def test_memory_is_bounded(serve_application, connect):
-    """Only the newest entries are kept, and a message that was dropped meanwhile disturbs nobody."""
+    """Only the newest entries are kept, and dropping a message in transit causes no error."""
     settings = SandboxSettings(delivery_seconds=0.02, keep_messages=3)
     sandbox = create_sandbox(settings)
     server = serve_application(sandbox)
@@ -112,18 +112,18 @@ async def test_memory_is_bounded(serve_application, connect):
 
 
 async def test_a_subscriber_that_does_not_read_costs_bounded_memory():
-    """Changes beyond the backlog are lost, but the end is always told."""
+    """Changes beyond the backlog are lost, but the subscriber always receives the end."""
     ledger = Ledger(keep=2)
     with ledger.subscribe() as changes:
         for _ in range(5000):
-            ledger._tell(("message", None))
+            ledger._publish(("message", None))
         assert changes.qsize() == 1000
         ledger.close()
         assert [changes.get_nowait() for _ in range(changes.qsize())][-1] is None
 
 
-def test_a_feedback_post_is_recorded_before_it_is_answered():
-    """A post exists from its arrival; its answer is added later, and not at all when the post was dropped meanwhile."""
+def test_a_feedback_post_is_recorded_before_its_response():
+    """A post is recorded on arrival; its status is added later, unless the post was dropped meanwhile."""
     ledger = Ledger(keep=1)
     first = ledger.open_feedback("SM1", "confirmed")
     [post] = ledger.feedback()
@@ -134,8 +134,8 @@ def test_a_feedback_post_is_recorded_before_it_is_answered():
 
 
 @pytest.mark.parametrize("path", ["/2010-04-01/Accounts/x/Messages.json", "/_/faults"])
-async def test_a_body_that_breaks_off_alarms_nobody(live, caplog, path):
-    """A client that leaves in the middle of a body, or sends a malformed one, leaves no traceback."""
+async def test_an_incomplete_or_malformed_body_logs_no_error(live, caplog, path):
+    """A client that disconnects in the middle of a body, or sends a malformed one, causes no traceback."""
     port = int(live.url.rpartition(":")[2])
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n".encode()
     _, gone = await asyncio.open_connection("127.0.0.1", port)
@@ -152,8 +152,8 @@ async def test_a_body_that_breaks_off_alarms_nobody(live, caplog, path):
 
 @pytest.mark.parametrize("path", ["/2010-04-01/Accounts/x/Messages.json", "/_/faults"])
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "announced"])
-async def test_a_body_that_is_too_large_is_refused_as_such(live, path, is_chunked):
-    """A body of 70,000 bytes gets 413 wherever it is read, whether its length was announced or not."""
+async def test_a_body_that_is_too_large_gets_413(live, path, is_chunked):
+    """A body of 70,000 bytes gets a 413 on every path, with or without Content-Length."""
     port = int(live.url.rpartition(":")[2])
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n".encode()
     body = b"x" * 70_000

@@ -1,4 +1,4 @@
-"""Creating, fetching and listing messages, as Twilio's own library sees it."""
+"""Creating, fetching and listing messages with Twilio's own library."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,8 +11,8 @@ from twilio.base.exceptions import TwilioRestException
 SERVICE = "MG" + "0a" * 16
 
 
-async def test_a_created_message_answers_like_twilio(live):
-    """A message from a number is queued, with a fresh SID, its segments counted and no error."""
+async def test_a_created_message_is_queued(live):
+    """A message from a number is queued, with a new SID, its segments counted and no error."""
     first, second = await live.send(), await live.send()
 
     assert re.fullmatch(r"SM[0-9a-f]{32}", first.sid)
@@ -22,8 +22,8 @@ async def test_a_created_message_answers_like_twilio(live):
     assert abs(first.date_created - datetime.now(UTC)) < timedelta(seconds=5)
 
 
-async def test_a_messaging_service_accepts_without_naming_its_sender(live):
-    """With a Messaging Service the status is accepted, the segments are "0" and the sender comes with `queued`."""
+async def test_a_messaging_service_accepts_before_it_picks_a_sender(live):
+    """With a Messaging Service the status is accepted, the segments are "0" and the sender is set with `queued`."""
     message = await live.send(from_=None, messaging_service_sid=SERVICE)
     assert (message.status, message.num_segments, message.from_) == ("accepted", "0", None)
 
@@ -33,25 +33,25 @@ async def test_a_messaging_service_accepts_without_naming_its_sender(live):
     assert (later.num_segments, later.from_) == ("1", live.settings.pool_number)
 
 
-async def test_the_raw_answer_is_201_with_rfc_2822_dates_and_twilios_headers(live):
-    """Creation answers 201; dates are RFC 2822 and the headers tell request id, duration and concurrency."""
+async def test_create_returns_201_with_rfc_2822_dates_and_twilios_headers(live):
+    """Create returns 201; dates are RFC 2822, and headers contain request id, duration and concurrency."""
     headers = {"Authorization": aiohttp.encode_basic_auth(live.settings.api_key, live.settings.api_secret)}
     form = {"To": live.number, "From": "+15005550006", "Body": "hello"}
-    async with live.http.post(live.messages_url, data=form, headers=headers) as answer:
-        body = await answer.json()
+    async with live.http.post(live.messages_url, data=form, headers=headers) as response:
+        body = await response.json()
 
-    assert answer.status == 201
+    assert response.status == 201
     assert parsedate_to_datetime(body["date_created"]).tzinfo is not None
     assert (body["date_sent"], body["direction"], body["num_media"]) == (None, "outbound-api", "0")
     assert (body["price"], body["price_unit"], body["error_code"], body["error_message"]) == (None, None, None, None)
-    assert answer.headers["Twilio-Concurrent-Requests"] == "1"
-    assert re.fullmatch(r"RQ[0-9a-f]{32}", answer.headers["Twilio-Request-Id"])
-    assert float(answer.headers["Twilio-Request-Duration"]) < 5
+    assert response.headers["Twilio-Concurrent-Requests"] == "1"
+    assert re.fullmatch(r"RQ[0-9a-f]{32}", response.headers["Twilio-Request-Id"])
+    assert float(response.headers["Twilio-Request-Duration"]) < 5
 
 
 @pytest.mark.parametrize("pair", ["auth_token", "api_key"])
 async def test_both_credential_pairs_are_accepted(live, pair):
-    """The account SID with its auth token and the API key with its secret both open the endpoint."""
+    """The account SID with its auth token and the API key with its secret are both accepted."""
     known = live.settings
     user = (known.account_sid, known.auth_token) if pair == "auth_token" else (known.api_key, known.api_secret)
     message = await live.twilio(*user, known.account_sid).messages.create_async(
@@ -65,22 +65,22 @@ async def test_both_credential_pairs_are_accepted(live, pair):
     [None, "Basic", "Basic %%%", "Bearer abc", "Basic " + "eDp5", "Basic /w=="],
     ids=["none", "empty", "not base64", "other scheme", "wrong pair", "not text"],
 )
-async def test_wrong_credentials_answer_401(live, authorization):
-    """Without a known pair nothing is recorded, and the answer is Twilio's 20003 with its challenge."""
+async def test_wrong_credentials_get_401(live, authorization):
+    """Without valid credentials nothing is recorded, and the response is Twilio's 20003 with its challenge."""
     headers = {"Authorization": authorization} if authorization else {}
     form = {"To": live.number, "From": "+15005550006", "Body": "x"}
-    async with live.http.post(live.messages_url, data=form, headers=headers) as answer:
-        body = await answer.json()
+    async with live.http.post(live.messages_url, data=form, headers=headers) as response:
+        body = await response.json()
 
-    assert answer.status == 401
+    assert response.status == 401
     assert (body["code"], body["status"], body["detail"]) == (20003, 401, "")
     assert body["more_info"] == "https://www.twilio.com/docs/errors/20003"
-    assert answer.headers["WWW-Authenticate"].startswith("Basic")
+    assert response.headers["WWW-Authenticate"].startswith("Basic")
     assert await live.read("messages") == []
 
 
-async def test_another_account_or_sid_is_unknown(live):
-    """A wrong account SID and an unknown message SID both answer 404 with 20404."""
+async def test_another_account_or_sid_gets_404(live):
+    """A wrong account SID and an unknown message SID both get a 404 with 20404."""
     stranger = live.twilio(live.settings.api_key, live.settings.api_secret, "AC" + "1" * 32)
     for call in (
         stranger.messages.create_async(to=live.number, from_="+15005550006", body="x"),
@@ -142,8 +142,8 @@ GOOD = {"To": "+15558675310", "From": "+15005550006", "Body": "hello"}
         ({"From": "+15005550008"}, 21611),
     ],
 )
-async def test_a_wrong_create_is_refused_with_twilios_code(live, changes, code):
-    """A missing, malformed or magic parameter answers 400 with Twilio's code in its envelope, and records nothing."""
+async def test_an_invalid_create_is_refused_with_twilios_code(live, changes, code):
+    """A missing, malformed or magic parameter gets a 400 with Twilio's code in its envelope; nothing is recorded."""
     form = {name: value for name, value in (GOOD | changes).items() if value is not None}
     status, body = await live.post(form)
 
@@ -167,8 +167,8 @@ async def test_a_wrong_create_is_refused_with_twilios_code(live, changes, code):
         {"ContentSid": "HX" + "0a" * 16, "ContentVariables": '{"1": "x"}', "Body": ""},
     ],
 )
-async def test_the_limits_themselves_are_accepted(live, changes):
-    """What lies on a limit, an unknown parameter, and a content template instead of a body are all accepted."""
+async def test_values_at_the_limits_are_accepted(live, changes):
+    """Values at a limit, an unknown parameter, and a content template instead of a body are all accepted."""
     status, body = await live.post(GOOD | changes)
     assert (status, body["status"]) == (201, "queued")
 
@@ -176,12 +176,12 @@ async def test_the_limits_themselves_are_accepted(live, changes):
 async def test_only_forms_are_parsed(live):
     """A JSON body counts as no parameters at all."""
     headers = {"Authorization": aiohttp.encode_basic_auth(live.settings.account_sid, live.settings.auth_token)}
-    async with live.http.post(live.messages_url, json=GOOD, headers=headers) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (400, 21604)
+    async with live.http.post(live.messages_url, json=GOOD, headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (400, 21604)
 
 
 async def test_every_parameter_of_the_create_can_be_read(live):
-    """Whatever the create asked for is kept for tests to read."""
+    """All parameters of the create are kept for tests to read."""
     message = await live.send(
         status_callback="http://127.0.0.1:9/s",
         validity_period=300,
@@ -204,8 +204,8 @@ async def test_every_parameter_of_the_create_can_be_read(live):
     assert datetime.fromisoformat(row["created_at"]).tzinfo is not None
 
 
-async def test_a_fetched_message_has_moved_on(live):
-    """A fetch tells the present status, and when it was sent."""
+async def test_fetch_returns_the_current_status(live):
+    """Fetch returns the current status, and when the message was sent."""
     sid = (await live.send()).sid
     await live.until("messages", lambda rows: rows[0]["status"] == "delivered")
     message = await live.twilio().messages(sid).fetch_async()
@@ -213,8 +213,8 @@ async def test_a_fetched_message_has_moved_on(live):
     assert message.date_sent >= message.date_created
 
 
-async def test_the_list_is_newest_first_and_filters(live):
-    """The list is newest first; To and DateSent narrow it, and a message not yet sent has no DateSent."""
+async def test_the_list_is_newest_first_and_filtered(live):
+    """The list is newest first; To and DateSent filter it, and a message not yet sent has no DateSent."""
     other = "+447700900123"
     sids = [(await live.send()).sid, (await live.send(to=other)).sid, (await live.send()).sid]
     messages = live.twilio().messages
@@ -233,7 +233,7 @@ async def test_the_list_is_newest_first_and_filters(live):
     assert await listed(date_sent_before=now + hour) == sids[::-1]
     assert await listed(date_sent_before=now - hour) == []
     assert await listed(date_sent=now - 48 * hour) == []
-    # A date goes out as midnight UTC, from every SDK, and means the whole day.
+    # Every SDK sends a date as midnight UTC, and means the whole day.
     days = {row["created_at"][:10] for row in await live.read("messages")} | {now.date().isoformat()}
     found = [await listed(date_sent=datetime.fromisoformat(f"{day}T00:00:00+00:00")) for day in sorted(days)]
     assert sorted(sid for day in found for sid in day) == sorted(sids)
@@ -245,26 +245,26 @@ async def test_the_list_is_newest_first_and_filters(live):
     assert await listed(to="+447700900999") == [fresh]
 
 
-async def test_the_list_comes_in_pages(live):
-    """Twilio's library finds every message through the pages."""
+async def test_the_list_is_paged(live):
+    """Twilio's library finds every message across the pages."""
     sids = [(await live.send()).sid for _ in range(5)]
     assert [message.sid for message in await live.twilio().messages.list_async(page_size=2)] == sids[::-1]
 
 
 async def test_a_malformed_date_is_refused(live):
-    """A DateSent that is no date answers 400."""
+    """A DateSent that is not a date gets a 400."""
     headers = {"Authorization": aiohttp.encode_basic_auth(live.settings.account_sid, live.settings.auth_token)}
-    async with live.http.get(live.messages_url, params={"DateSent": "yesterday"}, headers=headers) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (400, 20422)
+    async with live.http.get(live.messages_url, params={"DateSent": "yesterday"}, headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (400, 20422)
     day = datetime.now(UTC).date().isoformat()
-    async with live.http.get(live.messages_url, params={"DateSent": day}, headers=headers) as answer:
-        assert answer.status == 200
+    async with live.http.get(live.messages_url, params={"DateSent": day}, headers=headers) as response:
+        assert response.status == 200
 
 
-async def test_an_unknown_path_or_method_answers_in_twilios_envelope(live):
-    """What does not exist, calls among it, answers 404 or 405 with Twilio's error body."""
+async def test_an_unknown_path_or_method_gets_twilios_envelope(live):
+    """An unknown resource, calls included, gets a 404 or 405 with Twilio's error body."""
     calls = live.messages_url.replace("Messages", "Calls")
-    async with live.http.post(calls) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (404, 20404)
-    async with live.http.put(live.messages_url) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (405, 20004)
+    async with live.http.post(calls) as response:
+        assert (response.status, (await response.json())["code"]) == (404, 20404)
+    async with live.http.put(live.messages_url) as response:
+        assert (response.status, (await response.json())["code"]) == (405, 20004)

@@ -36,7 +36,7 @@ async def mounted(serve_application, connect):
 
 
 async def test_the_whole_loop_works_under_a_prefix(mounted, receiver):
-    """Send, callbacks, list over pages, feedback and the test interface work below a parent's path."""
+    """Sending, callbacks, paged lists, feedback and the test interface work under a parent's prefix."""
     sids = [(await mounted.send(status_callback=receiver.url)).sid for _ in range(3)]
     posts = await receiver.until(6)
     validator = RequestValidator(mounted.settings.auth_token)
@@ -49,8 +49,8 @@ async def test_the_whole_loop_works_under_a_prefix(mounted, receiver):
 
 
 async def test_connections_can_be_dropped_through_a_parent(mounted, caplog):
-    """Below a parent, a lost answer is still no byte at all, and no error in the log."""
-    await mounted.plan("messages", "lost_answer", count=1)
+    """Under a parent, a lost response is still no byte at all, and no error is logged."""
+    await mounted.plan("messages", "lost_response", count=1)
     await mounted.plan("messages", "reset", count=1)
     with caplog.at_level(logging.WARNING):
         with pytest.raises(aiohttp.ServerDisconnectedError):
@@ -61,13 +61,13 @@ async def test_connections_can_be_dropped_through_a_parent(mounted, caplog):
     assert caplog.text == ""
 
 
-async def test_an_unknown_path_under_a_prefix_answers_in_twilios_envelope(mounted):
-    """Below a parent, unknown paths are still answered by the sandbox."""
-    async with mounted.http.get(f"{mounted.url}/nowhere") as answer:
-        assert (answer.status, (await answer.json())["code"]) == (404, 20404)
+async def test_an_unknown_path_under_a_prefix_gets_twilios_envelope(mounted):
+    """Under a parent, the sandbox still responds to unknown paths."""
+    async with mounted.http.get(f"{mounted.url}/nowhere") as response:
+        assert (response.status, (await response.json())["code"]) == (404, 20404)
 
 
-def test_it_imports_nothing_of_the_rest_of_the_service():
+def test_the_sandbox_imports_only_the_http_server():
     """Importing the sandbox loads no other part of the service but its HTTP server, and not Twilio's library either."""
     program = "import sys, service.sandbox; print(*sorted(sys.modules))"
     root = Path(service.sandbox.__file__).parents[2]
@@ -84,8 +84,8 @@ def test_it_imports_nothing_of_the_rest_of_the_service():
     assert strangers == []
 
 
-def test_settings_hide_their_secrets_and_refuse_nonsense():
-    """Secrets do not show in the representation; a negative delay and a ledger of nothing are refused."""
+def test_settings_hide_secrets_and_refuse_invalid_values():
+    """The representation shows no secrets; a negative delay and a ledger without capacity are refused."""
     settings = SandboxSettings()
     assert settings.auth_token not in repr(settings)
     assert settings.api_secret not in repr(settings)

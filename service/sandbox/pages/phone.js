@@ -1,5 +1,5 @@
-// The virtual phone: a reader of the simulator's test interface. The thread shows the chosen number's messages, each with
-// its status and, once Twilio was told that it arrived, a mark. The buttons plan faults.
+// The virtual phone: a client of the simulator's test interface. The thread shows the messages of the selected number,
+// each with its status and, once its feedback was posted to Twilio, a mark. The buttons plan faults.
 
 const INTERFACE = "_/";
 // Reserved for fiction by NANPA, Bundesnetzagentur and ACMA.
@@ -25,14 +25,14 @@ function take(message, { isNew }) {
   if (shown === message.to) {
     show(message, { isNew });
   } else if (isNew && !isInUse()) {
-    element("number").value = message.to; // the phone that rings is the one looked at
+    element("number").value = message.to; // show the phone that receives a message
     showAll();
   } else if (isNew) {
     element("notice").textContent = `New message for ${message.to}.`;
   }
 }
 
-/** Return whether the visitor is using the phone: then it must not switch to another number. */
+/** Return whether the user is using the phone: then it must not switch to another number. */
 function isInUse() {
   return document.hasFocus() && (element("log").contains(document.activeElement) || document.activeElement === element("number"));
 }
@@ -47,7 +47,7 @@ function show(message, { isNew }) {
   const drawn = draw(message);
   if (isNew) drawn.classList.add("arrives");
   if (shown) {
-    shown.querySelector(".fate").replaceWith(drawn.querySelector(".fate")); // the code keeps the reader's focus
+    shown.querySelector(".fate").replaceWith(drawn.querySelector(".fate")); // so that the code keeps the focus
   } else {
     element("thread").append(drawn);
     element("log").scrollTop = element("log").scrollHeight;
@@ -105,13 +105,13 @@ async function copy(button, code) {
   }
 }
 
-// --- What happens at “Twilio”, as it happens ---
+// --- Live events of the simulator ---
 
 let events = null;
 
 function listen() {
   events = new EventSource(`${INTERFACE}events`);
-  events.addEventListener("open", catchUp); // also after the connection was lost
+  events.addEventListener("open", catchUp); // also after a reconnect
   events.addEventListener("message", (event) => event.data && take(JSON.parse(event.data), { isNew: true }));
   for (const change of ["status", "outcome"]) {
     events.addEventListener(change, (event) => {
@@ -122,7 +122,7 @@ function listen() {
 }
 
 async function catchUp() {
-  const isFirst = messages.size === 0; // asked before the wait: news of a message may come in meanwhile
+  const isFirst = messages.size === 0; // read before the await: a message may arrive meanwhile
   const known = await ask("messages");
   if (!known) return;
   for (const message of known) {
@@ -183,12 +183,12 @@ async function ask(path, request) {
 
 function tick() {
   element("clock").textContent = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  if (!document.hidden && element("planned").children.length > 0) showPlanned(); // a refused send makes no message
+  if (!document.hidden && element("planned").children.length > 0) showPlanned(); // a refused send creates no message
 }
 
 if (window.frameElement) {
   document.documentElement.classList.add("framed");
-  element("faults").open = false; // the page around has its own story to tell
+  element("faults").open = false; // the embedding page has its own content
   new ResizeObserver(() => (window.frameElement.style.height = `${document.body.offsetHeight}px`)).observe(document.body);
 }
 NUMBERS.forEach(offer);
