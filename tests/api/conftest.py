@@ -15,8 +15,8 @@ from service.http.problems import Problem
 def expect():
     """Give the check of a problem answer: `expect((status, body, headers), status, code)`; it returns the body."""
 
-    def look(answer, status, code):
-        got, body, headers = answer
+    def look(response, status, code):
+        got, body, headers = response
         assert (got, body and body.get("code")) == (status, code), body
         assert headers["Content-Type"] == "application/problem+json"
         assert headers["Cache-Control"] == "no-store"
@@ -61,9 +61,9 @@ def post_raw():
         if content_type is not None:
             sent["Content-Type"] = content_type
         skip = ["Content-Type"] if content_type is None else []
-        async with service.http.post(path, data=body, headers=sent, skip_auto_headers=skip) as answer:
-            text = await answer.text()
-            return answer.status, json.loads(text) if text else None, answer.headers
+        async with service.http.post(path, data=body, headers=sent, skip_auto_headers=skip) as response:
+            text = await response.text()
+            return response.status, json.loads(text) if text else None, response.headers
 
     return post
 

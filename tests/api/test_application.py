@@ -17,16 +17,16 @@ PROBLEMS = "/docs/problems"
 @pytest.mark.parametrize("path", PAGES)
 async def test_the_docs_name_no_foreign_host_and_their_files_are_served(running, path):
     """The pages load their scripts, styles and icons from this service, so they work without a network."""
-    async with running.http.get(path) as answer:
-        page = await answer.text()
-        assert (answer.status, answer.content_type) == (200, "text/html")
+    async with running.http.get(path) as response:
+        page = await response.text()
+        assert (response.status, response.content_type) == (200, "text/html")
     assert re.findall(r"(?:https?:)?//[\w.-]+", page) == []
     loaded = [urljoin(path, address) for address in re.findall(r"""(?:src|href)=["']([^"']+)["']""", page)]
     assert len(loaded) >= 4
     for address in loaded:
-        async with running.http.get(address) as answer:
-            assert answer.status == 200, address
-            content = await answer.read()
+        async with running.http.get(address) as response:
+            assert response.status == 200, address
+            content = await response.read()
             assert content
     assert b'"openapi.json"' in content  # the last one is the script that starts the page
 
@@ -34,8 +34,8 @@ async def test_the_docs_name_no_foreign_host_and_their_files_are_served(running,
 @pytest.mark.parametrize("path", [*PAGES, PROBLEMS])
 async def test_the_docs_allow_their_own_files_and_no_script_of_the_page(running, path):
     """The policy of a page begins with nothing, and lets scripts and requests go to this service alone."""
-    async with running.http.get(path) as answer:
-        [policy] = answer.headers.getall("Content-Security-Policy")
+    async with running.http.get(path) as response:
+        [policy] = response.headers.getall("Content-Security-Policy")
     directives = {name: values for name, *values in (part.split() for part in policy.split(";"))}
     for name in ("default-src", "base-uri", "form-action", "frame-ancestors"):
         assert directives[name] == ["'none'"]
@@ -47,9 +47,9 @@ async def test_the_docs_allow_their_own_files_and_no_script_of_the_page(running,
 
 async def test_redoc_asks_for_no_logo(running):
     """The one address that ReDoc would fetch by itself is not in the script that is served, and a script it stays."""
-    async with running.http.get("/docs/assets/redoc.standalone.js") as answer:
-        script = await answer.text()
-        assert answer.content_type == "text/javascript"
+    async with running.http.get("/docs/assets/redoc.standalone.js") as response:
+        script = await response.text()
+        assert response.content_type == "text/javascript"
     assert "cdn.redoc.ly" not in script
     assert 'src:"data:,"' in script
 
@@ -75,9 +75,9 @@ async def test_the_type_of_each_problem_leads_to_its_description(running, code):
     kind = CATALOGUE[code]
     address = urlsplit(HttpProblem(code).members["type"])
     assert (address.scheme, address.netloc, address.fragment) == ("", "", code)
-    async with running.http.get(address.path) as answer:
-        page = await answer.text()
-        assert (answer.status, answer.content_type) == (200, "text/html")
+    async with running.http.get(address.path) as response:
+        page = await response.text()
+        assert (response.status, response.content_type) == (200, "text/html")
     [section] = re.findall(rf'<section id="{re.escape(address.fragment)}">(.*?)</section>', page, re.DOTALL)
     text = html.unescape(re.sub(r"<[^>]+>", "", section))
     for said in (code, str(kind.status), kind.title, kind.fix.replace("`", "")):
@@ -88,13 +88,13 @@ async def test_the_type_of_each_problem_leads_to_its_description(running, code):
 
 async def test_the_files_of_the_problems_page_are_served(running):
     """The page of problems loads its style and icon from this service, and links to the API's documentation."""
-    async with running.http.get(PROBLEMS) as answer:
-        page = await answer.text()
+    async with running.http.get(PROBLEMS) as response:
+        page = await response.text()
     addresses = [urljoin(PROBLEMS, one) for one in re.findall(r'href="([^"#:]+)"', page)]
     assert addresses == ["/docs/assets/favicon.png", "/docs/assets/problems.css", "/docs"]
     for address in addresses:
-        async with running.http.get(address) as answer:
-            assert answer.status == 200, address
+        async with running.http.get(address) as response:
+            assert response.status == 200, address
 
 
 def test_a_fix_names_only_settings_that_exist():

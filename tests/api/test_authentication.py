@@ -341,9 +341,9 @@ async def test_over_http_a_client_token_verifies_resends_and_reads_with_the_numb
         ("POST", one + "/resend", None),
         ("POST", one + "/verify", {"code": running.codes()[0]}),
     ):
-        status, answer, _ = await running.call(method, path, body, key=token)
-        assert (status, answer["to"]) == (200, "••••••••••23")
-        assert "client_token" not in answer
+        status, response, _ = await running.call(method, path, body, key=token)
+        assert (status, response["to"]) == (200, "••••••••••23")
+        assert "client_token" not in response
     expect(await running.call("POST", one + "/cancel", key=token), 403, "insufficient_scope")
     expect(await running.call("POST", ISSUE, {"to": "+14155550123"}, key=token), 403, "insufficient_scope")
     other = await running.issue()
@@ -368,8 +368,8 @@ async def test_over_http_redis_away_refuses_an_unknown_key_with_503(start, gate,
     await gate.shut()
 
     async def unavailable():
-        answer = await service.call("GET", f"{ISSUE}/x", key="otp_sk_new")
-        return answer if answer[0] == 503 else None
+        response = await service.call("GET", f"{ISSUE}/x", key="otp_sk_new")
+        return response if response[0] == 503 else None
 
     expect(await eventually(unavailable), 503, "store_unavailable")
     expect(await service.call("GET", f"{ISSUE}/x"), 404, "unknown_verification")

@@ -124,11 +124,11 @@ async def test_a_shed_request_is_logged(start, under_way, expect):
     service = await start(otp_max_in_flight=2, event_log=lambda event, /, **fields: events.append((event, fields)))
     slow_twilio(service)
     async with under_way(1, lambda place: service.issue(NUMBERS[place])):
-        answer = await service.call("POST", ISSUE, {"to": NUMBERS[9]})
-        expect(answer, 503, "overloaded")
+        response = await service.call("POST", ISSUE, {"to": NUMBERS[9]})
+        expect(response, 503, "overloaded")
         [line] = [fields for event, fields in events if fields.get("problem") == "overloaded"]
     assert (line["route"], line["status"]) == (ISSUE, 503)
-    assert line["request_id"] == answer[2]["X-Request-Id"]
+    assert line["request_id"] == response[2]["X-Request-Id"]
 
 
 async def test_slow_clients_hold_no_slot(start):

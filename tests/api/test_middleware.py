@@ -213,8 +213,8 @@ async def preflight(service, origin, *, method="POST", asked="authorization,cont
         "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": asked,
     }
-    async with service.http.options(ISSUE, headers=headers) as answer:
-        return answer.status, answer.headers
+    async with service.http.options(ISSUE, headers=headers) as response:
+        return response.status, response.headers
 
 
 async def test_an_allowed_origin_may_call(start):

@@ -58,11 +58,11 @@ async def send(running, method, path, media_type, body):
     """Send an example as its endpoint takes it: with the API key, or form-encoded and signed as Twilio does."""
     if media_type == FORM:
         signature = RequestValidator("sandbox-auth-token").compute_signature(running.url + path, body)
-        async with running.http.post(path, data=body, headers={"X-Twilio-Signature": signature}) as answer:
-            return answer.status, await answer.text(), answer.headers
+        async with running.http.post(path, data=body, headers={"X-Twilio-Signature": signature}) as response:
+            return response.status, await response.text(), response.headers
     headers = {"Authorization": f"Bearer {running.key}"}
-    async with running.http.request(method, path, json=body, headers=headers) as answer:
-        return answer.status, await answer.text(), answer.headers
+    async with running.http.request(method, path, json=body, headers=headers) as response:
+        return response.status, await response.text(), response.headers
 
 
 async def test_every_request_example_works_and_is_answered_as_documented(running, operations, fits):
@@ -106,9 +106,9 @@ async def test_every_example_fits_its_schema(operations, fits):
     assert looked_at > 100
 
 
-def still(answer):
+def still(response):
     """Take out what differs from one verification to the next: ids, tokens, and instants that are not null."""
-    kept = copy.deepcopy(answer)
+    kept = copy.deepcopy(response)
     for part in [kept, *kept.get("sends", [])]:
         for name in part:
             if name in ("id", "client_token", "verification_id") or (name.endswith("_at") and part[name] is not None):
@@ -196,16 +196,16 @@ async def test_the_examples_for_operators_are_real(running, example):
     _, ready, _ = await running.call("GET", "/readyz")
     assert {**ready, "outbox_pending": 2} == example("get", "/readyz", 200, "ready")
     await running.verify((await running.issue())["id"], running.codes()[0])
-    async with running.http.get("/metrics") as answer:
-        real = await answer.text()
+    async with running.http.get("/metrics") as response:
+        real = await response.text()
     for line in example("get", "/metrics", 200, "metrics").splitlines():
         assert line.rpartition(" ")[0] in real
 
 
 async def plan_fault(service, plan):
     """Plan a fault of the simulator, over its own HTTP."""
-    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
-        assert answer.status < 300, await answer.text()
+    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as response:
+        assert response.status < 300, await response.text()
 
 
 async def refusals(service):

@@ -101,24 +101,24 @@ def endpoints(view, now):
 
 async def ready(endpoints):
     """Ask for readiness, which must be a 200; give what it says."""
-    answer = await endpoints.readyz(CALL)
-    assert answer.status == 200
-    return json.loads(answer.body)
+    response = await endpoints.readyz(CALL)
+    assert response.status == 200
+    return json.loads(response.body)
 
 
 async def test_a_draining_process_is_not_ready_at_once(endpoints, view):
     """What Redis said within the last second is forgotten when the process begins to drain, and Redis is not asked."""
     await ready(endpoints)
     view.is_draining = True
-    answer = await endpoints.readyz(CALL)
-    assert (answer.status, json.loads(answer.body)["code"]) == (503, "draining")
+    response = await endpoints.readyz(CALL)
+    assert (response.status, json.loads(response.body)["code"]) == (503, "draining")
     assert view.tries == 1
 
 
 async def test_readiness_asks_redis_at_most_once_a_second(endpoints, view, now):
     """However many probes come, at once or one by one, Redis is asked once a second."""
     answers = await asyncio.gather(*(endpoints.readyz(CALL) for _ in range(100)))
-    assert ({answer.status for answer in answers}, view.tries, view.looks) == ({200}, 1, 1)
+    assert ({response.status for response in answers}, view.tries, view.looks) == ({200}, 1, 1)
     now[0] += 0.9
     await endpoints.readyz(CALL)
     assert (view.tries, view.looks) == (1, 1)
@@ -131,7 +131,7 @@ async def test_redis_away_is_asked_no_more_often(endpoints, view, now):
     """While Redis is away the probes share one look a second too, and turn to ready within one second of its return."""
     view.is_away = True
     answers = await asyncio.gather(*(endpoints.readyz(CALL) for _ in range(50)))
-    assert ({answer.status for answer in answers}, view.tries, view.looks) == ({503}, 1, 1)
+    assert ({response.status for response in answers}, view.tries, view.looks) == ({503}, 1, 1)
     view.is_away = False
     now[0] += 1.0
     assert (await endpoints.readyz(CALL)).status == 200
@@ -181,9 +181,9 @@ async def test_an_unavailable_outbox_does_not_make_the_service_unready(endpoints
 async def test_redis_away_is_told_without_its_address(endpoints, view):
     """The 503 of a probe has its wait, the partitions, the cause and the fix, and no word of where Redis is."""
     view.is_away = True
-    answer = await endpoints.readyz(CALL)
-    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    told = json.loads(answer.body)
+    response = await endpoints.readyz(CALL)
+    assert (response.status, response.headers["retry-after"]) == (503, "1")
+    told = json.loads(response.body)
     assert told["code"] == "store_unavailable"
     assert told["detail"] == "Partitions 0 1 2 3 4 5 6 7 8 9 a b c d e f: refused. Start Redis."
 
@@ -243,8 +243,8 @@ async def test_over_http_alive_means_alive_and_ready_means_redis(start, gate, ex
     await gate.shut()
 
     async def answering(wanted):
-        answer = await service.call("GET", "/readyz", key="nobody")
-        return answer if answer[0] == wanted else None
+        response = await service.call("GET", "/readyz", key="nobody")
+        return response if response[0] == wanted else None
 
     expect(await eventually(lambda: answering(503)), 503, "store_unavailable")
     assert (await service.call("GET", "/livez", key="nobody"))[:2] == (200, {"status": "alive"})
@@ -254,10 +254,10 @@ async def test_over_http_alive_means_alive_and_ready_means_redis(start, gate, ex
 
 async def metrics(service, **options):
     """Scrape; give {(sample, labels in the order of their names…): value}."""
-    async with service.http.get("/metrics", **options) as answer:
-        assert answer.status == 200
-        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        text = await answer.text()
+    async with service.http.get("/metrics", **options) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        text = await response.text()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {(sample.name, *(label for _, label in sorted(sample.labels.items()))): sample.value for sample in samples}
 

@@ -29,15 +29,15 @@ async def test_each_refusal_has_its_own_problem(running, expect, post_raw):
     expect(await running.call("POST", ISSUE, {}), 422, "invalid_request")
     expect(await running.call("POST", ISSUE, {"to": "+1415555"}), 422, "invalid_number")
     expect(await running.call("POST", ISSUE, {"to": "+818012345678"}), 422, "country_not_allowed")
-    answer = await running.call("POST", ISSUE, {"to": "+14155550123"}, headers={"Idempotency-Key": "two words"})
-    expect(answer, 400, "invalid_idempotency_key")
+    response = await running.call("POST", ISSUE, {"to": "+14155550123"}, headers={"Idempotency-Key": "two words"})
+    expect(response, 400, "invalid_idempotency_key")
 
 
 async def test_a_request_without_a_key_is_asked_for_one(running, expect):
     """A 401 names the authentication scheme, as RFC 9110 requires."""
-    async with running.http.get(UNKNOWN) as answer:
-        expect((answer.status, await answer.json(content_type=None), answer.headers), 401, "unauthenticated")
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    async with running.http.get(UNKNOWN) as response:
+        expect((response.status, await response.json(content_type=None), response.headers), 401, "unauthenticated")
+        assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 async def test_what_has_ended_is_a_conflict(running, expect):
@@ -80,11 +80,11 @@ async def test_an_api_key_gets_the_name_of_the_limit(start, expect, limit):
     issued = await service.issue(client_ip="192.0.2.7")
     again = {"to": "+14155550123", "client_ip": "192.0.2.7"}
     for path, body in ((ISSUE, again), (f"{ISSUE}/{issued['id']}/resend", None)):
-        answer = await service.call("POST", path, body)
-        problem = expect(answer, 429, "rate_limited")
+        response = await service.call("POST", path, body)
+        problem = expect(response, 429, "rate_limited")
         assert problem["limit"] == limit
-        assert answer[2]["RateLimit-Policy"] == f'"{limit}";q=1;w=3600, "{limit}";q=9;w=86400'
-        assert answer[2]["RateLimit"] == f'"{limit}";r=0;t={problem["retry_after"]}'
+        assert response[2]["RateLimit-Policy"] == f'"{limit}";q=1;w=3600, "{limit}";q=9;w=86400'
+        assert response[2]["RateLimit"] == f'"{limit}";r=0;t={problem["retry_after"]}'
     assert [fields["limit"] for _, fields in events if fields.get("status") == 429] == [limit, limit]
 
 
@@ -94,9 +94,9 @@ async def test_failed_checks_are_a_limit_of_their_own(start, expect):
     issued = await service.issue()
     for _ in range(2):
         await service.verify(issued["id"], "0000")
-    answer = await service.call("POST", ISSUE, {"to": "+14155550123"})
-    assert expect(answer, 429, "rate_limited")["limit"] == "failed_checks"
-    assert answer[2]["RateLimit-Policy"] == '"failed_checks";q=2;w=86400'
+    response = await service.call("POST", ISSUE, {"to": "+14155550123"})
+    assert expect(response, 429, "rate_limited")["limit"] == "failed_checks"
+    assert response[2]["RateLimit-Policy"] == '"failed_checks";q=2;w=86400'
 
 
 @pytest.mark.parametrize("setting", ["otp_limit_number", "otp_limit_prefix", "otp_limit_peer"])
@@ -106,10 +106,10 @@ async def test_a_client_token_gets_only_the_wait(start, expect, setting):
     service = await start(**{setting: "1/1h"}, event_log=lambda event, /, **fields: events.append((event, fields)))
     issued = await service.issue()
     for _ in range(2):
-        answer = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
-    problem = expect(answer, 429, "rate_limited")
+        response = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
+    problem = expect(response, 429, "rate_limited")
     assert set(problem) == {"type", "code", "title", "status", "detail", "retry_after"}
-    assert not [name for name in answer[2] if name.lower().startswith("ratelimit")]
+    assert not [name for name in response[2] if name.lower().startswith("ratelimit")]
     logged = {fields["limit"] for _, fields in events if fields.get("status") == 429}  # callbacks are logged too
     assert logged == {setting.removeprefix("otp_limit_")}
 
@@ -169,10 +169,10 @@ async def test_an_unexpected_error_reveals_nothing(start, expect, monkeypatch):
 
     monkeypatch.setattr(Checking, "read", fail)
     service = await start(otp_cors_origins="https://app.example")
-    answer = await service.call("GET", UNKNOWN, headers={"Origin": "https://app.example"})
-    body = expect(answer, 500, "internal_error")
+    response = await service.call("GET", UNKNOWN, headers={"Origin": "https://app.example"})
+    body = expect(response, 500, "internal_error")
     assert set(body) == {"type", "code", "title", "status"}
-    assert answer[2]["Access-Control-Allow-Origin"] == "https://app.example"
+    assert response[2]["Access-Control-Allow-Origin"] == "https://app.example"
 
 
 async def test_a_refused_request_repeats_nothing(running, expect):
@@ -304,5 +304,5 @@ def test_an_unexpected_exception_has_no_problem():
 
 async def plan_fault(service, plan):
     """Plan a fault of the simulator, over its own HTTP."""
-    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
-        assert answer.status < 300, await answer.text()
+    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as response:
+        assert response.status < 300, await response.text()

@@ -23,9 +23,9 @@ async def test_the_limit_holds_without_an_announced_length(running, post_raw, ex
             yield BODY.ljust(size)[start : min(size, start + 1000)]
 
     assert (await post_raw(running, ISSUE, chunks(4096)))[0] == 201
-    answer = await post_raw(running, ISSUE, chunks(4097))
-    expect(answer, 413, "body_too_large")
-    assert answer[2]["Connection"] == "close"
+    response = await post_raw(running, ISSUE, chunks(4097))
+    expect(response, 413, "body_too_large")
+    assert response[2]["Connection"] == "close"
 
 
 async def test_a_large_body_is_refused_before_it_is_sent(running, on_the_wire):
@@ -99,8 +99,8 @@ async def test_a_route_without_a_body_refuses_fields(running, post_raw, expect, 
 
 async def test_a_route_without_a_body_authenticates_first(running, expect):
     """An unknown key is refused before the body is validated."""
-    answer = await running.call("POST", f"{ISSUE}/x/cancel", {"channel": "call"}, key="otp_sk_unknown")
-    expect(answer, 401, "unauthenticated")
+    response = await running.call("POST", f"{ISSUE}/x/cancel", {"channel": "call"}, key="otp_sk_unknown")
+    expect(response, 401, "unauthenticated")
 
 
 async def test_a_body_of_a_get_is_not_ignored(running, expect):
@@ -138,9 +138,9 @@ async def test_a_path_is_exact(running, on_the_wire):
 async def test_a_wrong_method_gets_the_right_one_in_allow(running, expect):
     """A method that an address does not take is 405, with the one it takes in Allow."""
     for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS"):
-        answer = await running.call(method, ISSUE)
-        expect(answer, 405, "method_not_allowed")
-        assert answer[2]["Allow"] == "POST"
+        response = await running.call(method, ISSUE)
+        expect(response, 405, "method_not_allowed")
+        assert response[2]["Allow"] == "POST"
     status, body, headers = await running.call("HEAD", ISSUE)
     assert (status, body, headers["Allow"]) == (405, None, "POST")
 
@@ -169,9 +169,9 @@ async def test_head_asks_for_the_credential_that_get_asks_for(running, expect):
     issued = await running.issue()
     status, body, _ = await running.call("HEAD", f"{ISSUE}/{issued['id']}", key="otp_sk_unknown")
     assert (status, body) == (401, None)
-    answer = await running.call("DELETE", f"{ISSUE}/{issued['id']}")
-    expect(answer, 405, "method_not_allowed")
-    assert answer[2]["Allow"] == "GET, HEAD"
+    response = await running.call("DELETE", f"{ISSUE}/{issued['id']}")
+    expect(response, 405, "method_not_allowed")
+    assert response[2]["Allow"] == "GET, HEAD"
 
 
 async def test_a_malformed_id_is_an_unknown_verification(running, expect):

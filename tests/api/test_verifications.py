@@ -102,8 +102,8 @@ async def test_an_idempotency_key_belongs_to_one_body(running, expect):
     """The same key with another body is 422 and sends nothing."""
     key = {"Idempotency-Key": "order-1"}
     await running.call("POST", ISSUE, {"to": NUMBER}, headers=key)
-    answer = await running.call("POST", ISSUE, {"to": NUMBER, "locale": "de"}, headers=key)
-    expect(answer, 422, "idempotency_key_reused")
+    response = await running.call("POST", ISSUE, {"to": NUMBER, "locale": "de"}, headers=key)
+    expect(response, 422, "idempotency_key_reused")
     assert len(running.messages()) == 1
 
 
@@ -149,11 +149,11 @@ async def test_at_the_same_moment_one_of_the_repeats_sends(running, expect):
     """Of ten simultaneous issues with one key one sends; the others get its answer, or 409 while it runs."""
     key = {"Idempotency-Key": "order-1"}
     answers = await asyncio.gather(*(running.call("POST", ISSUE, {"to": NUMBER}, headers=key) for _ in range(10)))
-    created = {answer[1]["id"] for answer in answers if answer[0] == 201}
+    created = {response[1]["id"] for response in answers if response[0] == 201}
     assert len(created) == len(running.messages()) == 1
-    for answer in answers:
-        if answer[0] != 201:
-            expect(answer, 409, "request_in_progress")
+    for response in answers:
+        if response[0] != 201:
+            expect(response, 409, "request_in_progress")
 
 
 async def test_a_repeated_resend_sends_once(running):
@@ -185,8 +185,8 @@ async def test_two_callers_may_use_the_same_idempotency_key(running, redis, even
     _, first, _ = await running.call("POST", ISSUE, body, headers=headers)
 
     async def by_the_other():
-        answer = await running.call("POST", ISSUE, body, key=other, headers=headers)
-        return answer if answer[0] != 401 else None  # a new key is known within a second
+        response = await running.call("POST", ISSUE, body, key=other, headers=headers)
+        return response if response[0] != 401 else None  # a new key is known within a second
 
     status, second, answered = await eventually(by_the_other)
     assert (status, answered.get("Idempotent-Replayed")) == (201, None)
@@ -268,8 +268,8 @@ async def test_an_api_key_has_a_budget_of_its_own(start, redis, expect, eventual
     redis.hset("otp:keys", key_digest(other), '{"name":"other","scopes":["verifications"]}')
 
     async def by_the_other():
-        answer = await service.call("POST", ISSUE, {"to": NUMBER}, key=other)
-        return answer if answer[0] != 401 else None  # a new key is known within a second
+        response = await service.call("POST", ISSUE, {"to": NUMBER}, key=other)
+        return response if response[0] != 401 else None  # a new key is known within a second
 
     assert (await eventually(by_the_other))[0] == 201
 
@@ -302,8 +302,8 @@ async def test_what_twilio_did_not_take_for_now_counts_nowhere(start, redis, fau
     """A message that busy Twilio never took gives every limit back; one that was refused for good stays counted."""
     service = await start(**EVERY_LIMIT)
     plan = {"endpoint": "messages", **fault}
-    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
-        assert answer.status < 300
+    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as response:
+        assert response.status < 300
     got, _, _ = await service.call("POST", ISSUE, {"to": NUMBER, "client_ip": "192.0.2.7"})
     assert got == status
     assert counted(redis) == left

@@ -151,14 +151,14 @@ async def site(request, lines):
 @asynccontextmanager
 async def posted(site, path, data, key="good"):
     """Post a form."""
-    async with site.post(path, data=data, headers={"Authorization": f"Bearer {key}"}) as answer:
-        yield answer, await answer.text()
+    async with site.post(path, data=data, headers={"Authorization": f"Bearer {key}"}) as response:
+        yield response, await response.text()
 
 
 async def test_a_form_is_read_and_answered(site):
     """A form-encoded wire validates the form with the endpoint's model, and its result leaves as JSON."""
-    async with posted(site, "/forms", {"To": "+14155550123", "Code": "123456"}) as (answer, text):
-        assert (answer.status, answer.content_type) == (200, "application/json")
+    async with posted(site, "/forms", {"To": "+14155550123", "Code": "123456"}) as (response, text):
+        assert (response.status, response.content_type) == (200, "application/json")
         assert json.loads(text) == {"to": "+14155550123", "valid": True}
 
 
@@ -178,41 +178,41 @@ async def test_every_error_has_the_format_of_the_wire(site, lines, name):
     """Whatever goes wrong in a route, also a fault that nobody expected, leaves in the wire's own error format."""
     data, key, status, code = FORM_ERRORS[name]
     form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {key}"}
-    async with site.post("/forms", data=data, headers=form) as answer:
-        error = WireError.model_validate_json(await answer.read())
-    assert (answer.status, error.status, error.code) == (status, status, code)
-    assert answer.content_type == "application/json"
-    assert answer.headers.getall("Cache-Control") == ["no-store"]
-    assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+    async with site.post("/forms", data=data, headers=form) as response:
+        error = WireError.model_validate_json(await response.read())
+    assert (response.status, error.status, error.code) == (status, status, code)
+    assert response.content_type == "application/json"
+    assert response.headers.getall("Cache-Control") == ["no-store"]
+    assert ("WWW-Authenticate" in response.headers) == (status == 401)
     line = lines[-1]
     assert (line["route"], line["status"]) == ("/forms", status)
-    assert line["request_id"] == answer.headers["X-Request-Id"]
+    assert line["request_id"] == response.headers["X-Request-Id"]
     assert [one["event"] for one in lines[:-1]] == ["unexpected_error"] * (status == 500)
     assert "4155550123" not in str(lines)
 
 
 async def test_another_type_is_refused_in_the_format_of_the_wire(site):
     """JSON is no form: a form-encoded wire names the type that it expects."""
-    async with site.post("/forms", json={"To": "+1"}, headers={"Authorization": "Bearer good"}) as answer:
-        assert (answer.status, WireError.model_validate_json(await answer.read()).code) == (415, 20001)
+    async with site.post("/forms", json={"To": "+1"}, headers={"Authorization": "Bearer good"}) as response:
+        assert (response.status, WireError.model_validate_json(await response.read()).code) == (415, 20001)
 
 
 async def test_a_page_and_its_button(site):
     """An HTML wire shows a page, reads its form, and tells of a problem on a page, with all text escaped."""
-    async with site.get("/page") as answer:
-        assert (answer.status, answer.content_type) == (200, "text/html")
-        assert await answer.text() == "<!doctype html><title>Hello</title>"
-    async with posted(site, "/page", {"To": "+1", "Code": "42"}) as (answer, text):
-        assert (answer.status, text) == (200, "<!doctype html><title>42</title>")
-    async with posted(site, "/page", {"To": "+1", "Code": "unknown"}) as (answer, text):
-        assert (answer.status, answer.content_type) == (404, "text/html")
+    async with site.get("/page") as response:
+        assert (response.status, response.content_type) == (200, "text/html")
+        assert await response.text() == "<!doctype html><title>Hello</title>"
+    async with posted(site, "/page", {"To": "+1", "Code": "42"}) as (response, text):
+        assert (response.status, text) == (200, "<!doctype html><title>42</title>")
+    async with posted(site, "/page", {"To": "+1", "Code": "unknown"}) as (response, text):
+        assert (response.status, response.content_type) == (404, "text/html")
         assert "&lt;b&gt;Start&lt;/b&gt; again." in text
 
 
 async def test_a_webhook_that_answers_twiml(site):
     """A route may take the bytes of a form, as signatures need them, and answer XML."""
-    async with posted(site, "/inbound", {"Body": "YES"}) as (answer, text):
-        assert (answer.status, answer.content_type) == (200, "text/xml")
+    async with posted(site, "/inbound", {"Body": "YES"}) as (response, text):
+        assert (response.status, response.content_type) == (200, "text/xml")
         assert text == "<Response><Message>got 8 &amp; more</Message></Response>"
 
 

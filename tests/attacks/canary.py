@@ -68,10 +68,10 @@ class Canary:
     async def call(self, method, path, body=None, *, key=None, form=None, **headers):
         """Make one call; give (status, JSON or text), and keep the answer."""
         sent = {"Authorization": f"Bearer {key or self.key}"} | headers
-        async with self.client.http.request(method, path, json=body, data=form, headers=sent) as answer:
-            text = await answer.text()
-            self.answers.append((key or self.key, f"{answer.status} {dict(answer.headers)} {text}"))
-            return answer.status, json.loads(text) if "json" in answer.content_type and text else text
+        async with self.client.http.request(method, path, json=body, data=form, headers=sent) as response:
+            text = await response.text()
+            self.answers.append((key or self.key, f"{response.status} {dict(response.headers)} {text}"))
+            return response.status, json.loads(text) if "json" in response.content_type and text else text
 
     async def issue(self, number, *, request=None, **headers):
         """Issue a verification to a number of its own; give the answer."""
@@ -135,7 +135,7 @@ class Canary:
 
     async def _fail_at_twilio(self):
         for fault in (
-            {"kind": "refuse", "code": 21211}, {"kind": "lost_answer"}, {"kind": "garbage"}, {"kind": "500"},
+            {"kind": "refuse", "code": 21211}, {"kind": "lost_response"}, {"kind": "garbage"}, {"kind": "500"},
             {"kind": "reset"}, {"kind": "429", "seconds": 9}, {"kind": "unauthorized"},
         ):  # fmt: skip
             await self.plan(endpoint="messages", count=3 if fault["kind"] == "429" else 1, **fault)
@@ -163,8 +163,8 @@ class Canary:
 
     async def plan(self, **plan):
         """Plan a fault at the simulator."""
-        async with aiohttp.ClientSession(self.client.sandbox_url) as http, http.post("/_/faults", json=plan) as answer:
-            assert answer.status == 201, await answer.text()
+        async with aiohttp.ClientSession(self.client.sandbox_url) as http, http.post("/_/faults", json=plan) as created:
+            assert created.status == 201, await created.text()
 
     async def end_faults(self):
         """End all planned faults."""
@@ -177,11 +177,11 @@ class Canary:
 
     def found_in_answers(self):
         """Give the answers that hold what their reader has not sent, or may not see."""
-        for credential, answer in self.answers:
-            numbers = [] if credential == self.key else self._numbers_in(answer)
-            secrets = [one for one in self.secrets if one not in self.tokens and one in answer]
-            if numbers or secrets or self._codes_in(answer):
-                yield answer
+        for credential, response in self.answers:
+            numbers = [] if credential == self.key else self._numbers_in(response)
+            secrets = [one for one in self.secrets if one not in self.tokens and one in response]
+            if numbers or secrets or self._codes_in(response):
+                yield response
 
     def _numbers_in(self, text):
         return [number for number in self.numbers if number.removeprefix("+1") in text or _is_known_by(number, text)]

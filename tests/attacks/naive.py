@@ -30,9 +30,9 @@ async def app(scope, receive, send):
             name = scope["path"].rsplit("/", 1)[1]
             asks_to_send = name == "verifications"
             verdict = await (count(store) if asks_to_send else check(store, name, json.loads(body)["code"]))
-    answer = json.dumps({"verdict": verdict}).encode()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
-    await send({"type": "http.response.body", "body": answer})
+    response = json.dumps({"verdict": verdict}).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(response))]})
+    await send({"type": "http.response.body", "body": response})
 
 
 async def check(store, name, code):

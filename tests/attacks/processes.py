@@ -143,7 +143,7 @@ async def is_alive(port):
     """Tell whether a server answers on a port."""
     async with aiohttp.ClientSession() as http:
         try:
-            async with http.get(f"http://127.0.0.1:{port}/livez") as answer:
-                return answer.status == HTTPStatus.OK
+            async with http.get(f"http://127.0.0.1:{port}/livez") as response:
+                return response.status == HTTPStatus.OK
         except aiohttp.ClientError:
             return False

@@ -39,11 +39,11 @@ async def _line_up(racer):
 
 async def _finish(reader, writer):
     try:
-        answer = await reader.read()
+        response = await reader.read()
     finally:
         writer.close()
         await writer.wait_closed()
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body) if body else None
 
 

@@ -23,15 +23,15 @@ def add_key(redis, *scopes, name="another"):
 async def status_with(running, authorization, method="GET", path="/v1/verifications/ve_" + "0" * 32, **options):
     """Make a call with this Authorization header, None for no header; give the status."""
     headers = {} if authorization is None else {"Authorization": authorization}
-    async with running.http.request(method, path, headers=headers, **options) as answer:
-        assert (answer.status == 401) == ("WWW-Authenticate" in answer.headers)
-        return answer.status
+    async with running.http.request(method, path, headers=headers, **options) as response:
+        assert (response.status == 401) == ("WWW-Authenticate" in response.headers)
+        return response.status
 
 
 async def test_every_route_that_is_not_open_asks_for_a_credential(running):
     """A14: of all documented routes only probes, metrics and Twilio's callback answer a stranger otherwise than 401."""
-    async with running.http.get("/openapi.json") as answer:
-        paths = (await answer.json())["paths"]
+    async with running.http.get("/openapi.json") as response:
+        paths = (await response.json())["paths"]
     closed = [(path, method) for path, endpoints in paths.items() for method in endpoints if path not in OPEN]
     assert len(closed) >= 5
     for path, method in closed:
@@ -99,9 +99,9 @@ async def test_unknown_keys_cost_one_look_up_a_second_at_most(start):
     """A14: a flood of unknown keys reads the key store once a second, however many they are."""
     running = await start(otp_worker=False)
     async with monitored(running.settings.redis_url) as commands:
-        began = time.monotonic()
+        started = time.monotonic()
         statuses = await asyncio.gather(*(status_with(running, f"Bearer otp_sk_{number}") for number in range(300)))
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - started
     assert set(statuses) == {401}
     assert 1 <= commands.count(b"HGETALL", b"otp:keys") <= seconds + 2
 
@@ -165,5 +165,5 @@ async def test_a_key_that_stands_in_for_another_finds_its_verifications(running,
     key, kept = new_api_key("test-2", [Scope.VERIFICATIONS], owner="test")
     redis.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
     issued = await running.issue()
-    status, answer, _ = await running.call("GET", f"/v1/verifications/{issued['id']}", key=key)
-    assert (status, answer["status"]) == (200, "pending")
+    status, response, _ = await running.call("GET", f"/v1/verifications/{issued['id']}", key=key)
+    assert (status, response["status"]) == (200, "pending")

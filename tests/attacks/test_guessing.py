@@ -120,7 +120,7 @@ async def test_an_idempotency_key_buys_no_guesses(running):
     once = {"Idempotency-Key": "one"}
     first = await running.call("POST", path, {"code": guesses[0]}, headers=once)
     again = await running.call("POST", path, {"code": guesses[0]}, headers=once)
-    assert [answer[1]["attempts_remaining"] for answer in (first, again)] == [4, 4]
+    assert [response[1]["attempts_remaining"] for response in (first, again)] == [4, 4]
     status, body, _ = await running.call("POST", path, {"code": right}, headers=once)
     assert (status, body["code"]) == (422, "idempotency_key_reused")
     for guess in guesses[1:]:

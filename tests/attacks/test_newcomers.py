@@ -44,17 +44,17 @@ async def flooded(port, path):
 
 async def seconds_of(streams, path):
     """Ask on a connection; give how long that took."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     assert (await exchange(*streams, path))[0] == 200
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 async def seconds_of_a_newcomer(port, path):
     """Connect and ask; give how long both took."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     async with connection(port) as streams:
         await seconds_of(streams, path)
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 async def waits(port, path, flooded_path):

@@ -118,9 +118,9 @@ async def test_all_of_it_at_once_slows_no_other_caller(process):
         pests = [asyncio.create_task(pester(one)) for one in (large, deep, ODD_HEADS[0]) for _ in range(3)]
         seconds = []
         for number in range(100):
-            began = asyncio.get_running_loop().time()
+            started = asyncio.get_running_loop().time()
             await client.issue(f"+1415555{number:04d}")
-            seconds.append(asyncio.get_running_loop().time() - began)
+            seconds.append(asyncio.get_running_loop().time() - started)
         ended.set()
         await asyncio.gather(*pests)
     assert sorted(seconds)[98] < 1

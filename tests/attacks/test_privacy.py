@@ -80,9 +80,9 @@ async def times_of_known_and_new(start):
     times = {True: [], False: []}
     for is_known in random.sample([True, False], k=2 * PAIRS, counts=[PAIRS, PAIRS]):
         number = random.choice(known) if is_known else next(new)
-        began = time.perf_counter()
+        started = time.perf_counter()
         await running.issue(number)
-        times[is_known].append(time.perf_counter() - began)
+        times[is_known].append(time.perf_counter() - started)
     return times[True], times[False]
 
 

@@ -105,8 +105,8 @@ async def test_no_route_leaves_anything_of_a_refused_request(start, redis, crede
                 "X-Forwarded-For": address(), "Idempotency-Key": secrets.token_hex(8),
                 "Content-Type": media_type or "application/json", "X-Twilio-Signature": secrets.token_hex(8),
             }  # fmt: skip
-            async with running.http.request(method, path, data=content, headers=headers) as answer:
-                return answer.status
+            async with running.http.request(method, path, data=content, headers=headers) as response:
+                return response.status
 
         before = held(redis)
         statuses = {await flood() for _ in range(5)}

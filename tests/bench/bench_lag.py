@@ -99,13 +99,13 @@ async def log_in(target, twilio, count, *, per_second):
 
         async def ask(number):
             body = {"to": f"+1415555{number:04d}"}
-            async with http.post("/v1/verifications", json=body, raise_for_status=True) as answer:
-                return body["to"], (await answer.json())["id"]
+            async with http.post("/v1/verifications", json=body, raise_for_status=True) as response:
+                return body["to"], (await response.json())["id"]
 
         async def type_in(verification_id, message):
             body = {"code": CODE.search(message["body"])[0]}
-            async with http.post(f"/v1/verifications/{verification_id}/verify", json=body) as answer:
-                told = await answer.json()
+            async with http.post(f"/v1/verifications/{verification_id}/verify", json=body) as response:
+                told = await response.json()
             answered[message["sid"]] = time.time()
             if not told.get("valid"):
                 raise SystemExit(f"A right code was answered {told}")

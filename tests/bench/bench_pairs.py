@@ -103,9 +103,9 @@ class Stage:
         clocks = {name: target.cpu_seconds for name, target in process.items()}
         clocks |= {"redis": lambda: servers.redis_cpu_seconds(self.redis_url), "twilio": self._twilio.cpu_seconds}
         clocks["generator"] = time.process_time
-        before, began = {name: clock() for name, clock in clocks.items()}, time.perf_counter()
+        before, started = {name: clock() for name, clock in clocks.items()}, time.perf_counter()
         play()
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started
         return Reading(count, seconds, {name: clock() - before[name] for name, clock in clocks.items()})
 
 

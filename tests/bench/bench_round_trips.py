@@ -139,8 +139,8 @@ async def step(name, path, body, headers, *, http, proxy, monitor, report):
     """Make one call and print its round trips and commands."""
     await asyncio.sleep(0.2)
     proxy.trips, monitor.commands = 0, []
-    async with http.post(f"/v1/verifications{path}", json=body, headers=headers, raise_for_status=True) as answer:
-        content = await answer.json()
+    async with http.post(f"/v1/verifications{path}", json=body, headers=headers, raise_for_status=True) as response:
+        content = await response.json()
     await asyncio.sleep(0.2)
     if report:
         print(f"{name:7} {proxy.trips} round trips (budget {BUDGETS[name]})   MONITOR: {' '.join(monitor.commands)}")

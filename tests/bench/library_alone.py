@@ -68,11 +68,11 @@ async def measure(call, numbers, in_flight):
         for number in left:
             await call(number)
 
-    began, cpu_began = time.perf_counter(), time.process_time()
+    started, cpu_began = time.perf_counter(), time.process_time()
     await asyncio.gather(*(caller() for _ in range(in_flight)))
     return {
         "cpu_us": (time.process_time() - cpu_began) / calls * 1e6,
-        "per_second": calls / (time.perf_counter() - began),
+        "per_second": calls / (time.perf_counter() - started),
     }
 
 

@@ -83,7 +83,7 @@ def approve(redis_url, made):
                 for one in made[start : start + _PIECE]:
                     keys, args = check_call(KEYRING, one.id, one.code)
                     pipeline.evalsha(SCRIPT.sha, len(keys), *keys, *args)
-                if {answer[1] for answer in pipeline.execute()} != {b"approved"}:
+                if {response[1] for response in pipeline.execute()} != {b"approved"}:
                     raise SystemExit("not all were approved")
 
 
@@ -181,8 +181,8 @@ def _write(client, packed):
     try:
         connection.send_packed_command([b"".join(packed)], check_health=False)
         for _ in packed:
-            answer = connection.read_response()
-            if isinstance(answer, Exception):
-                raise answer
+            response = connection.read_response()
+            if isinstance(response, Exception):
+                raise response
     finally:
         client.connection_pool.release(connection)

@@ -124,18 +124,18 @@ async def _ask(line, *, with_key):
     address = ".".join(map(str, (10, request >> 16 & 255, request >> 8 & 255, request & 255)))
     body = f'{{"to":"{number}","purpose":"login","client_ip":"{address}"}}'
     more = f"Idempotency-Key: {secrets.token_hex(16)}\r\n" if with_key else ""
-    status, answer = await line.ask(_post("/v1/verifications", body, more))
+    status, response = await line.ask(_post("/v1/verifications", body, more))
     if status != b"201":
-        raise SystemExit(f"An issue was answered {answer.decode()}")
-    return json.loads(answer)["id"], number[1:].encode()
+        raise SystemExit(f"An issue was answered {response.decode()}")
+    return json.loads(response)["id"], number[1:].encode()
 
 
 async def _type(line, asked, phone):
     verification_id, number = asked
     body = f'{{"code":"{(await phone.code(number)).decode()}"}}'
-    status, answer = await line.ask(_post(f"/v1/verifications/{verification_id}/verify", body))
-    if status != b"200" or b'"valid":true' not in answer:
-        raise SystemExit(f"A right code was answered {answer.decode()}")
+    status, response = await line.ask(_post(f"/v1/verifications/{verification_id}/verify", body))
+    if status != b"200" or b'"valid":true' not in response:
+        raise SystemExit(f"A right code was answered {response.decode()}")
 
 
 def _post(path, body, more=""):

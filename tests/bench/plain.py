@@ -37,7 +37,7 @@ def create():
     @app.post("/v1/verifications/{verification_id}/verify")
     async def verify(verification_id: str, body: Body):
         keys, args = check_call(keyring, verification_id, body.code)
-        answer = await client.evalsha(SCRIPT.sha, len(keys), *keys, *args)
-        return {"id": verification_id, "valid": answer[1] == b"approved", "verdict": answer[1].decode()}
+        response = await client.evalsha(SCRIPT.sha, len(keys), *keys, *args)
+        return {"id": verification_id, "valid": response[1] == b"approved", "verdict": response[1].decode()}
 
     return app

@@ -107,14 +107,14 @@ class Caller:
         method = "GET" if call.operation == "read" else "POST"
         url = self._world.url(call.server) + path
         try:
-            async with self._http[call.server].request(method, url, json=body, headers=headers) as answer:
-                text = await answer.read()
+            async with self._http[call.server].request(method, url, json=body, headers=headers) as response:
+                text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError):
             call.ended = time.time()
             return call
-        call.ended, call.status = time.time(), answer.status
+        call.ended, call.status = time.time(), response.status
         call.body = json.loads(text) if text else None
-        call.is_replay = answer.headers.get("Idempotent-Replayed") == "true"
+        call.is_replay = response.headers.get("Idempotent-Replayed") == "true"
         if call.operation == "issue" and call.body:
             call.verification_id = call.body.get("id") or call.body.get("verification_id")
         return call

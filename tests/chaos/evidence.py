@@ -25,7 +25,7 @@ class Call:
     operation: str
     group: str
     server: int
-    began: float
+    started: float
     key: str | None = None
     verification_id: str | None = None
     code: str | None = None
@@ -71,7 +71,7 @@ class Struck:
 
     target: str | int
     kind: str
-    began: float
+    started: float
     ended: float
 
     def __str__(self):
@@ -199,8 +199,8 @@ def _grouped(things, name):
 
 
 async def _get(http, url, *, may_miss=False):
-    async with http.get(url) as answer:
-        if may_miss and answer.status == 404:
+    async with http.get(url) as response:
+        if may_miss and response.status == 404:
             return None
-        assert answer.status == 200, (url, answer.status)
-        return await answer.json()
+        assert response.status == 200, (url, response.status)
+        return await response.json()

@@ -24,7 +24,7 @@ REDIS_DECK = ("kill", "kill_for_long", "freeze", "freeze")
 TWILIO_FAULTS = (
     {"endpoint": "messages", "kind": "500", "count": 2},
     {"endpoint": "messages", "kind": "503", "count": 1},
-    {"endpoint": "messages", "kind": "lost_answer", "count": 3},
+    {"endpoint": "messages", "kind": "lost_response", "count": 3},
     {"endpoint": "messages", "kind": "slow", "count": 2, "seconds": 6},  # accepted when the service has given up
     {"endpoint": "messages", "kind": "slow", "count": 20, "seconds": 0.4},
     {"endpoint": "messages", "kind": "slow", "count": 10, "seconds": 0.9},
@@ -35,7 +35,7 @@ TWILIO_FAULTS = (
     {"endpoint": "messages", "kind": "429", "count": 2, "seconds": 3},
     {"endpoint": "feedback", "kind": "500", "count": 6},
     {"endpoint": "feedback", "kind": "429", "count": 4, "seconds": 2},
-    {"endpoint": "feedback", "kind": "lost_answer", "count": 4},
+    {"endpoint": "feedback", "kind": "lost_response", "count": 4},
     {"endpoint": "feedback", "kind": "slow", "count": 3, "seconds": 1},
     {"endpoint": "feedback", "kind": "hang", "count": 2, "seconds": 6},
     {"endpoint": "callbacks", "kind": "drop", "count": 10},

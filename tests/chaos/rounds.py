@@ -59,13 +59,13 @@ async def play_in(world, seed, seconds, *, with_faults=True, quiet_seconds=QUIET
     """Play one round in a world that has forgotten the one before."""
     await world.renew()
     evidence = Evidence(world.settings, world.ports)
-    began = time.time()
+    started = time.time()
     async with Phone().listening(world.surroundings.twilio_url) as phone:
         callers = [Caller(f"c{place}", seed, world, phone, evidence.calls) for place in range(CALLERS)]
         planned = faults(seed, seconds) if with_faults else []
         await asyncio.gather(
-            *(caller.play(began + seconds, at_once=at_once) for caller in callers),
-            *(_strike_all(target, planned, world, evidence, began) for target in {one.target for one in planned}),
+            *(caller.play(started + seconds, at_once=at_once) for caller in callers),
+            *(_strike_all(target, planned, world, evidence, started) for target in {one.target for one in planned}),
         )
     await _end_twilio_faults(world.surroundings)
     found = await _check_when_quiet(world, evidence, quiet_seconds)
@@ -84,11 +84,11 @@ async def _check_when_quiet(world, evidence, seconds):
         await asyncio.sleep(1)
 
 
-async def _strike_all(target, planned, world, evidence, began):
+async def _strike_all(target, planned, world, evidence, started):
     """Play the timeline of one target."""
     for fault in planned:
         if fault.target == target:
-            await asyncio.sleep(max(0, began + fault.at - time.time()))
+            await asyncio.sleep(max(0, started + fault.at - time.time()))
             since = time.time()
             await _strike(fault, world)
             kind = f"{fault.twilio['endpoint']} {fault.twilio['kind']}" if fault.twilio else fault.kind
@@ -100,9 +100,9 @@ async def _strike(fault, world):
     if fault.target == "twilio":
         async with (
             aiohttp.ClientSession(surroundings.twilio_url) as http,
-            http.post("/_/faults", json=fault.twilio) as answer,
+            http.post("/_/faults", json=fault.twilio) as response,
         ):
-            assert answer.status == 201, await answer.text()
+            assert response.status == 201, await response.text()
     elif fault.target == "redis":
         await _hurt(fault, surroundings.redis, lambda: asyncio.to_thread(surroundings.redis.start))
     else:
@@ -122,5 +122,5 @@ async def _hurt(fault, process, start):
 
 
 async def _end_twilio_faults(surroundings):
-    async with aiohttp.ClientSession(surroundings.twilio_url) as http, http.delete("/_/faults") as answer:
-        assert answer.status == 204
+    async with aiohttp.ClientSession(surroundings.twilio_url) as http, http.delete("/_/faults") as response:
+        assert response.status == 204

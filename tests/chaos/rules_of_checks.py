@@ -49,7 +49,7 @@ def ends_explained(evidence):
         replays = {id(call) for call in calls if call.is_replay}
         first_end = min((ended for ended, _ in ends), default=float("inf"))
         fresh = [(call.began, call.body["status"]) for call in calls if call.is_done and id(call) not in replays]
-        if any(began > first_end and status == "pending" for began, status in fresh):
+        if any(started > first_end and status == "pending" for started, status in fresh):
             yield "pending again after its end", name
         statuses = {status for _, status in ends}
         tried = [call for call in checks_of(evidence, name) if evidence.carried(call)]
@@ -79,8 +79,8 @@ def right_is_right(evidence):
         is_sent = any(other.send > message.send for other in evidence.sent[name])
         if call.verdict == "superseded" and not is_sent and not newer:
             yield f"called the code of send {message.send} superseded, and no later one was handed over", name
-        began = min(other.began for other in evidence.by_group[call.group])
-        if is_strict and call.verdict == "approved" and any(other.is_done and other.ended < began for other in newer):
+        started = min(other.began for other in evidence.by_group[call.group])
+        if is_strict and call.verdict == "approved" and any(other.is_done and other.ended < started for other in newer):
             yield f"approved the code of send {message.send} though a later one had gone out", name
 
 

@@ -52,8 +52,8 @@ class Surroundings:
         self.redis.admin.flushall()
         async with aiohttp.ClientSession(self.twilio_url) as http:
             for path in ("/_/faults", "/_/messages"):
-                async with http.delete(path) as answer:
-                    assert answer.status == 204
+                async with http.delete(path) as response:
+                    assert response.status == 204
 
 
 @dataclass

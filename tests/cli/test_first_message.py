@@ -216,7 +216,7 @@ async def test_without_a_delivery_report_the_loop_is_not_closed(start, send_to):
 async def test_a_message_whose_answer_and_callbacks_are_lost_is_named(start, send_to):
     """If the SID is unknown, the command says so, and that the worker searches for it."""
     running = await start()
-    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="lost_answer"))
+    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="lost_response"))
     running.sandbox.faults.plan(FaultPlan(endpoint="callbacks", kind="drop"))
     status, out = await send_to(running, "--timeout", "2")
     assert status == 1

@@ -34,7 +34,7 @@ async def failing(start, monkeypatch, events):
         **LIMITS,
     )
     running.issued = [await running.issue(NUMBERS[10])]
-    plan(running, "lost_answer", count=5)
+    plan(running, "lost_response", count=5)
     running.issued += [await running.issue(number, client_ip="192.0.2.1") for number in NUMBERS[:4]]
     key = {"Idempotency-Key": "login-4711"}
     running.last = await running.call("POST", ISSUE, {"to": NUMBERS[4]}, headers=key)
@@ -123,13 +123,13 @@ async def test_a_halt_can_be_seen(failing, events):
     ]
     status, body, _ = await failing.call("GET", "/readyz")
     assert (status, body["sending"]) == (200, "halted: Twilio failed 5 times in a row")
-    async with failing.http.get("/metrics") as answer:
-        assert "otp_sending_halted 1.0" in await answer.text()
+    async with failing.http.get("/metrics") as response:
+        assert "otp_sending_halted 1.0" in await response.text()
     await asyncio.sleep(PAUSE_SECONDS)
     await failing.issue(NUMBERS[11])
     assert [event for event, _ in events if event.startswith("sending_")] == ["sending_halted", "sending_resumed"]
-    async with failing.http.get("/metrics") as answer:
-        assert "otp_sending_halted 0.0" in await answer.text()
+    async with failing.http.get("/metrics") as response:
+        assert "otp_sending_halted 0.0" in await response.text()
 
 
 async def test_refused_credentials_can_be_seen(start, monkeypatch, events, redis):
@@ -143,8 +143,8 @@ async def test_refused_credentials_can_be_seen(start, monkeypatch, events, redis
     assert footprint(redis) == before
     status, body, _ = await running.call("GET", "/readyz")
     assert (status, body["sending"]) == (200, "halted: Twilio refuses the credentials")
-    async with running.http.get("/metrics") as answer:
-        assert "otp_sending_halted 1.0" in await answer.text()
+    async with running.http.get("/metrics") as response:
+        assert "otp_sending_halted 1.0" in await response.text()
     running.sandbox.faults.end()
     await asyncio.sleep(PAUSE_SECONDS)
     await running.issue(NUMBERS[9])

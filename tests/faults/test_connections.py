@@ -100,8 +100,8 @@ async def test_idle_connections_do_not_block_the_simulator(start, launch, eventu
     async def answers():
         async with aiohttp.ClientSession() as http:
             try:
-                async with http.get(f"http://127.0.0.1:{port}/_/messages") as answer:
-                    return answer.status == 200
+                async with http.get(f"http://127.0.0.1:{port}/_/messages") as response:
+                    return response.status == 200
             except aiohttp.ClientError:
                 return False
 

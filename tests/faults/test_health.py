@@ -35,9 +35,9 @@ async def readiness(service):
 
 async def metrics(service):
     """Scrape; give {(sample, labels…): value}."""
-    async with service.http.get("/metrics") as answer:
-        assert answer.status == 200
-        text = await answer.text()
+    async with service.http.get("/metrics") as response:
+        assert response.status == 200
+        text = await response.text()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {(sample.name, *sample.labels.values()): sample.value for sample in samples}
 
@@ -151,9 +151,9 @@ async def test_a_cluster_with_a_dead_shard_is_ready_and_names_its_partitions(sta
         assert (await readiness(service))[1]["store"] == "ok"
         other.freeze()
         await asyncio.sleep(1)  # what was said last is said for a second
-        began = asyncio.get_running_loop().time()
+        started = asyncio.get_running_loop().time()
         status, body = await readiness(service)
-        assert asyncio.get_running_loop().time() - began < 1.9
+        assert asyncio.get_running_loop().time() - started < 1.9
         assert (status, body["store"], body["api_keys"]) == (200, "partly", "ok")
         assert {trouble["cause"] for trouble in body["unavailable"]} == {"timeout"}
         other.thaw()

@@ -30,8 +30,8 @@ def full_after_message(running, redis):
 
 async def waiting(client):
     """Read how many SIDs the process still tries to attach."""
-    async with client.http.get("/metrics") as answer:
-        lines = (await answer.text()).splitlines()
+    async with client.http.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
     [line] = [line for line in lines if line.startswith('otp_retries_waiting{step="attach_sid"} ')]
     return float(line.rpartition(" ")[2])
 
@@ -44,11 +44,11 @@ async def test_a_sid_outlives_an_outage_of_redis(start, own_redis, eventually):
     )
     full_after_message(running, own_redis.admin)
     clock = asyncio.get_running_loop().time
-    began = clock()
+    started = clock()
     issued = await running.issue()
-    assert clock() - began < OUTAGE_SECONDS
+    assert clock() - started < OUTAGE_SECONDS
     assert await waiting(running) == 1
-    await asyncio.sleep(max(0.0, OUTAGE_SECONDS - (clock() - began)))
+    await asyncio.sleep(max(0.0, OUTAGE_SECONDS - (clock() - started)))
     full(own_redis.admin, is_full=False)
     assert (await running.verify(issued["id"], *running.codes()))["verdict"] == "approved"
     assert await eventually(running.confirmed, seconds=15) == {running.messages()[0].sid}

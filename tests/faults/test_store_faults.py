@@ -24,12 +24,12 @@ def everything(redis):
 
 async def timed(call):
     """Make a call; give its status, its body and how long it took."""
-    began = time.monotonic()
+    started = time.monotonic()
     status, body, headers = await call
     if status == 503:
         assert int(headers["Retry-After"]) >= 1
         assert body["code"] == "store_unavailable"
-    return status, body, time.monotonic() - began
+    return status, body, time.monotonic() - started
 
 
 async def test_a_frozen_redis_counts_nothing_twice_and_approves_nothing_twice(start, own_redis, eventually):

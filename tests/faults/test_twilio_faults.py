@@ -29,7 +29,7 @@ SEND_FAULTS = [
     ({"kind": "slow", "seconds": 0.2}, 201, "queued", 1),  # an answer: five failures in a row would halt sending
     ({"kind": "redirect"}, 201, "unknown", 0),
     ({"kind": "garbage"}, 201, "unknown", 1),
-    ({"kind": "lost_answer"}, 201, "unknown", 1),
+    ({"kind": "lost_response"}, 201, "unknown", 1),
     ({"kind": "not_found"}, 502, "sender_misconfigured", 0),
     ({"kind": "refuse", "code": 21610}, 422, "recipient_opted_out", 0),
     ({"kind": "refuse", "code": 21211}, 422, "invalid_number", 0),
@@ -43,16 +43,16 @@ async def test_no_fault_of_a_send_makes_two_messages(start):
     for place, (fault, status, word, messages) in enumerate(SEND_FAULTS):
         number = f"+1415555{place:04d}"
         running.sandbox.faults.plan(FaultPlan(endpoint="messages", **fault))
-        answer = await running.call("POST", "/v1/verifications", {"to": number})
+        response = await running.call("POST", "/v1/verifications", {"to": number})
         running.sandbox.faults.end()
-        assert answer[0] == status, fault
-        told = answer[1]["sends"][0]["status"] if status == 201 else answer[1]["code"]
+        assert response[0] == status, fault
+        told = response[1]["sends"][0]["status"] if status == 201 else response[1]["code"]
         assert told == word, fault
         assert len(running.messages(number)) == messages, fault
         if status == 201 and messages:  # the message did go out, so its code must work
-            assert (await running.verify(answer[1]["id"], *running.codes(number)))["verdict"] == "approved"
+            assert (await running.verify(response[1]["id"], *running.codes(number)))["verdict"] == "approved"
         if status != 201:
-            state = (await running.read(answer[1]["verification_id"]))["status"]
+            state = (await running.read(response[1]["verification_id"]))["status"]
             assert state == "failed", fault
 
 
@@ -77,7 +77,7 @@ async def test_a_silent_twilio_ends_in_unknown_and_one_message_at_most(running):
 
 async def test_no_fault_of_a_confirmation_loses_it(running, eventually, pending):
     """F10: whatever becomes of the first Feedback POST, Twilio has the report in the end and nothing is pending."""
-    faults = ["429", "500", "reset", "garbage", "lost_answer"]
+    faults = ["429", "500", "reset", "garbage", "lost_response"]
     for place, fault in enumerate(faults):
         plan(running, "feedback", fault, seconds=0, count=1)
         issued = await running.issue(f"+1415555000{place}")

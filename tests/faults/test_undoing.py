@@ -57,8 +57,8 @@ def full(own_redis, monkeypatch):
 
 async def waiting(running):
     """Read how many failed requests the process still undoes."""
-    async with running.http.get("/metrics") as answer:
-        lines = (await answer.text()).splitlines()
+    async with running.http.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
     [line] = [line for line in lines if line.startswith('otp_retries_waiting{step="undo"} ')]
     return float(line.rpartition(" ")[2])
 
@@ -127,7 +127,7 @@ async def test_a_send_of_unknown_fate_supersedes(start):
     running = await start(otp_supersede_codes=True)
     issued = await running.issue()
     running.sandbox.faults.plan(FaultPlan(endpoint="callbacks", kind="drop"))
-    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="lost_answer", count=1))
+    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="lost_response", count=1))
     status, resent = await resend(running, issued)
     assert (status, resent["sends"][1]["status"]) == (200, "unknown")
     first, second = running.codes()

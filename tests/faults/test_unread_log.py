@@ -79,9 +79,9 @@ async def request_often(process, times=REQUESTS):
 
 async def end(process, *, statuses=(0,)):
     """End a process by SIGTERM; it must end in time, with 0."""
-    begun = time.monotonic()
+    started = time.monotonic()
     assert await process.stop(seconds=30) in statuses
-    assert time.monotonic() - begun < END_SECONDS
+    assert time.monotonic() - started < END_SECONDS
 
 
 @pytest.mark.parametrize("kind", ["pipe", pytest.param("terminal", marks=pytest.mark.slow)])
@@ -189,8 +189,8 @@ async def _until(condition, *, seconds=20):
 
 async def _dropped(running):
     """Read the counter from a process that has dropped nothing."""
-    async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as answer:
-        text = await answer.text()
+    async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as response:
+        text = await response.text()
     [value] = [line.split()[1] for line in text.splitlines() if line.startswith("otp_log_lines_dropped_total ")]
     return int(float(value))
 

@@ -35,8 +35,8 @@ def posts():
     """Give `posts(running, endpoint)`: how many calls the simulator has finished there, refused and broken ones too."""
 
     async def count(running, endpoint="messages"):
-        async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
-            return sum((await answer.json())["answers"].get(endpoint, {}).values())
+        async with running.http.get(f"{running.sandbox_url}/_/stats") as response:
+            return sum((await response.json())["responses"].get(endpoint, {}).values())
 
     return count
 
@@ -123,8 +123,8 @@ def call_back():
     async def post(running, path, fields, *, token="sandbox-auth-token", signed_url=None, headers=None):
         signature = RequestValidator(token).compute_signature(signed_url or running.url + path, fields)
         sent = {"X-Twilio-Signature": signature, **(headers or {})}
-        async with running.http.post(path, data=fields, headers=sent) as answer:
-            return answer.status
+        async with running.http.post(path, data=fields, headers=sent) as response:
+            return response.status
 
     return post
 

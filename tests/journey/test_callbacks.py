@@ -77,8 +77,8 @@ async def test_an_unsigned_or_wrongly_signed_callback_changes_nothing(quiet, cal
     assert await call_back(quiet, path, fields, signed_url=quiet.url.replace("http:", "https:") + path) == 403
     for signature in ("", "=", "not base64", "\u00e9" * 28, "A" * 4000):
         assert await call_back(quiet, path, fields, headers={"X-Twilio-Signature": signature}) == 403
-    async with quiet.http.post(path, data=fields) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (403, "bad_signature")
+    async with quiet.http.post(path, data=fields) as response:
+        assert (response.status, (await response.json())["code"]) == (403, "bad_signature")
     assert record(issued["id"]).all() == before
 
 
@@ -112,15 +112,15 @@ async def test_a_response_without_content_tells_no_length(start, fault, protocol
         running.http.delete(f"{running.sandbox_url}/_/messages"),
     ]
     for call in calls:
-        async with call as answer:
-            assert (answer.status, answer.headers.get("Content-Length"), await answer.read()) == (204, None, b"")
+        async with call as response:
+            assert (response.status, response.headers.get("Content-Length"), await response.read()) == (204, None, b"")
 
 
 async def send_forged(running, path, signed, sent):
     """Post other fields than were signed; give the status."""
     signature = RequestValidator("sandbox-auth-token").compute_signature(running.url + path, signed)
-    async with running.http.post(path, data=sent, headers={"X-Twilio-Signature": signature}) as answer:
-        return answer.status
+    async with running.http.post(path, data=sent, headers={"X-Twilio-Signature": signature}) as response:
+        return response.status
 
 
 async def test_what_is_no_form_or_too_large_is_refused_before_it_is_read(quiet, record):
@@ -138,10 +138,10 @@ async def test_what_is_no_form_or_too_large_is_refused_before_it_is_read(quiet, 
         (typed, b"%ff=%ff", 403),
         (typed, b"", 403),
     ):
-        async with quiet.http.post(path, data=body, headers=headers) as answer:
-            assert (body and body[:20], answer.status) == (body and body[:20], expected)
-    async with quiet.http.post(path, data=endless(), headers=typed) as answer:
-        assert answer.status == 413
+        async with quiet.http.post(path, data=body, headers=headers) as response:
+            assert (body and body[:20], response.status) == (body and body[:20], expected)
+    async with quiet.http.post(path, data=endless(), headers=typed) as response:
+        assert response.status == 413
     assert record(issued["id"]).all() == before
 
 
@@ -367,7 +367,7 @@ async def test_the_loop_closes_however_callbacks_come(running, fault, eventually
 
 async def test_a_callback_brings_a_lost_sid_and_frees_its_confirmation(quiet, fault, call_back, settled):
     """Twilio's answer was lost and the code is already typed: the callback's SID frees the confirmation (promise 5)."""
-    fault(quiet, "messages", "lost_answer", count=1)
+    fault(quiet, "messages", "lost_response", count=1)
     issued = await quiet.issue()
     [message], path = quiet.messages(), path_of(issued["id"])
     assert (await quiet.verify(issued["id"], quiet.codes()[0]))["verdict"] == "approved"

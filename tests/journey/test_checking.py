@@ -202,7 +202,7 @@ async def test_a_code_typed_before_twilio_has_answered_waits_for_its_sid(running
 
 async def test_a_late_code_waits_for_its_sid_too(running, fault, grow_older, eventually, settled):
     """An expired code whose SID is unknown is never approved; its confirmation waits and leaves like any other."""
-    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "messages", "lost_response", count=1)
     fault(running, "callbacks", "late", count=1, seconds=30)
     issued = await running.issue()
     assert await eventually(lambda: running.messages()[0].status == "delivered")  # and both callbacks are being late

@@ -20,15 +20,15 @@ async def approve(running, to):
 
 async def metric(running, name):
     """Give the value of one metric."""
-    async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as answer:
-        lines = (await answer.text()).splitlines()
+    async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as response:
+        lines = (await response.text()).splitlines()
     return next(float(line.split()[-1]) for line in lines if line.startswith(name + " "))
 
 
 async def readiness(running):
     """Give what /readyz says."""
-    async with running.http.get("/readyz") as answer:
-        return answer.status, await answer.json()
+    async with running.http.get("/readyz") as response:
+        return response.status, await response.json()
 
 
 def outcomes(running):
@@ -46,7 +46,7 @@ async def test_confirmations_leave_by_themselves_one_post_each(running, settled,
     assert not list(redis.scan_iter("otp:{*}:outbox*"))
 
 
-@pytest.mark.parametrize("kinds", [("500", "503", "reset", "429", "redirect"), ("garbage", "lost_answer", "slow")])
+@pytest.mark.parametrize("kinds", [("500", "503", "reset", "429", "redirect"), ("garbage", "lost_response", "slow")])
 async def test_whatever_passes_is_retried_until_twilio_has_it(start, fault, working, settled, feedback, kinds):  # noqa: PLR0917 - fixtures
     """Errors, broken connections and busy answers cost tries and no confirmation (promise 12)."""
     running = await start(otp_worker=False)
@@ -257,14 +257,14 @@ async def test_verifying_goes_on_while_twilio_hangs(running, fault, eventually):
     assert await eventually(lambda: len(running.sandbox.ledger.feedback()) >= 1)
     assert running.confirmed() == set()
     running.sandbox.faults.end()
-    assert {answer["sends"][0]["status"] for answer in await asyncio.gather(*stuck)} == {"unknown"}
+    assert {response["sends"][0]["status"] for response in await asyncio.gather(*stuck)} == {"unknown"}
     assert await eventually(lambda: len(running.confirmed()) == 40, seconds=20)
 
 
 async def hanging(running, calls):
     """Tell whether so many calls are inside the simulator, unanswered."""
-    async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
-        return (await answer.json())["concurrent_now"] >= calls
+    async with running.http.get(f"{running.sandbox_url}/_/stats") as response:
+        return (await response.json())["concurrent_now"] >= calls
 
 
 @pytest.mark.slow
@@ -283,7 +283,7 @@ async def test_what_twilio_was_told_is_counted(running, settled, wrong):
     other = await running.issue(NUMBERS[1])
     await running.verify(other["id"], wrong(*running.codes(NUMBERS[1])))
     await settled(running)
-    async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as answer:
-        text = await answer.text()
+    async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as response:
+        text = await response.text()
     for word, value in (("issued", 2), ("accepted", 2), ("approved", 1), ("confirmed", 1)):
         assert any(word in line and line.endswith(f" {value}.0") for line in text.splitlines()), (word, text)

@@ -34,14 +34,14 @@ async def test_a_failing_twilio_gets_probes_and_then_every_report(start, fault, 
     clock = asyncio.get_running_loop().time
     policy = {"in_flight": IN_FLIGHT, "failing_probe_seconds": PROBE_SECONDS, "longest_delay_seconds": 300}
     async with working(running, **policy) as event_log:
-        began = clock()
+        started = clock()
         assert await eventually(lambda: "confirming_halted" in [event for event, _ in event_log])
         _, body = await readiness(running)
         assert body["confirming"] == "halted: 8 confirmations in a row failed: Twilio answered 500, error 20500"
         assert await metric(running, "otp_confirming_halted") == 1
         await asyncio.sleep(OUTAGE_SECONDS)
         posts = len(running.sandbox.ledger.feedback())
-        assert posts <= 7 + IN_FLIGHT + (clock() - began) / PROBE_SECONDS + 1
+        assert posts <= 7 + IN_FLIGHT + (clock() - started) / PROBE_SECONDS + 1
         running.sandbox.faults.end()
         assert await eventually(lambda: len(running.confirmed()) == PENDING, seconds=5)
         assert await eventually(lambda: ("confirming_resumed", {}) in event_log)

@@ -135,7 +135,7 @@ async def test_a_refusal_that_the_operator_can_fix_is_not_kept(running, fault):
 
 async def test_after_a_crash_a_repeat_says_unknown_and_never_sends(running, redis, fault):
     """A request that died between its POST and the answer is repeated as it stands: the send is `unknown`."""
-    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "messages", "lost_response", count=1)
     fault(running, "callbacks", "drop")
     first = (await issue(running, "a"))[1]
     [kept] = redis.scan_iter("otp:idem:*")
@@ -185,7 +185,7 @@ async def test_a_resend_that_failed_is_not_left_running(running):
 async def test_after_a_crash_a_repeated_resend_says_unknown_and_never_sends(running, redis, fault):
     """A resend that died after its POST is repeated as it stands, with the second send `unknown`."""
     issued = await running.issue()
-    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "messages", "lost_response", count=1)
     fault(running, "callbacks", "drop")
     path, key = f"/v1/verifications/{issued['id']}/resend", {"Idempotency-Key": "a"}
     assert (await running.call("POST", path, headers=key))[0] == 200
@@ -226,7 +226,7 @@ async def test_after_a_crash_that_certainly_sent_nothing_a_repeat_is_a_503_and_t
     running, redis, fault
 ):
     """An issue that failed before its process died has sent nothing: the repeat is a 503, and the next one sends."""
-    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "messages", "lost_response", count=1)
     first = (await issue(running, "a"))[1]
     RawRecord(redis, first["id"]).set("status", "failed")
     died(redis, left_over=True)
@@ -248,7 +248,7 @@ async def test_while_redis_cannot_tell_what_a_dead_request_sent_its_key_is_not_s
     issued = await running.issue()
     path, body = (PATH, {"to": OTHER}) if endpoint == "issue" else (f"{PATH}/{issued['id']}/resend", None)
     keyed = {"Idempotency-Key": "a"}
-    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "messages", "lost_response", count=1)
     first = (await running.call("POST", path, body, headers=keyed))[1]
     died(redis, left_over=True)
     record = f"otp:{{{first['id'][3]}}}:v:{first['id']}"
@@ -302,9 +302,9 @@ async def test_an_issue_that_was_taken_for_dead_gets_the_result_of_its_repeat(st
     died(redis)
     repeated = await issue(running, "a")
     let_go.set()
-    answer = await slow
-    assert (answer[0], repeated[0]) == (201, 201)
-    assert (answer[1]["id"], answer[1]["client_token"]) == (repeated[1]["id"], repeated[1]["client_token"])
+    response = await slow
+    assert (response[0], repeated[0]) == (201, 201)
+    assert (response[1]["id"], response[1]["client_token"]) == (repeated[1]["id"], repeated[1]["client_token"])
     assert len(running.messages()) == 1
     assert (await issue(running, "a"))[1] == repeated[1]
     assert [(await issue(running, key))[0] for key in "bc"] == [201, 429]
@@ -324,8 +324,8 @@ async def test_a_request_that_was_taken_for_dead_gets_the_result_of_its_repeat(s
     status, repeated, _ = await running.call("POST", path, headers=keyed)
     assert (status, [send["number"] for send in repeated["sends"]]) == (200, [1, 2])
     late.set()
-    status, answer, _ = await slow
-    assert (status, [send["number"] for send in answer["sends"]]) == (200, [1, 2])
+    status, response, _ = await slow
+    assert (status, [send["number"] for send in response["sends"]]) == (200, [1, 2])
     assert len(running.messages()) == 2
     assert (await running.call("POST", path, headers=keyed))[1]["sends"] == repeated["sends"]
     assert [(await running.call("POST", path))[0] for _ in range(2)] == [200, 429]

@@ -7,14 +7,14 @@ NUMBERS = [f"+1415555{n:04}" for n in range(6000, 6100)]
 
 async def most_at_once(running):
     """Ask the simulator how many of its calls were under way at once; this question is one."""
-    async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
-        return (await answer.json())["concurrent_max"]
+    async with running.http.get(f"{running.sandbox_url}/_/stats") as response:
+        return (await response.json())["concurrent_max"]
 
 
 async def hanging(running):
     """Tell whether a call hangs inside the simulator."""
-    async with running.http.get(f"{running.sandbox_url}/_/stats") as answer:
-        return (await answer.json())["concurrent_now"] >= 1
+    async with running.http.get(f"{running.sandbox_url}/_/stats") as response:
+        return (await response.json())["concurrent_now"] >= 1
 
 
 async def approve(running, to):

@@ -71,8 +71,8 @@ class Lost:
 
     async def counted(self):
         """Read how often each outcome of a look was counted."""
-        async with self.running.http.get("/metrics") as answer:
-            lines = (await answer.text()).splitlines()
+        async with self.running.http.get("/metrics") as response:
+            lines = (await response.text()).splitlines()
         return {line.split('"')[1]: float(line.split()[-1]) for line in lines if line.startswith("otp_lookups_total{")}
 
 
@@ -82,7 +82,7 @@ def lose(fault, code_in, eventually):
 
     async def issue(running, **fields):
         fault(running, "callbacks", "drop", count=1)
-        fault(running, "messages", "lost_answer", count=1)
+        fault(running, "messages", "lost_response", count=1)
         issued = await running.issue(**fields)
         assert await eventually(lambda: running.messages()[-1].status == "delivered")
         return issued["id"], code_in(running.messages()[-1])

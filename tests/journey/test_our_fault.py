@@ -17,8 +17,8 @@ LIMITS = ("number", "ip", "prefix", "country", "day", "key")
 
 async def ask(running, path, body=None):
     """Issue or resend; give (status, code of the problem or None)."""
-    status, answer, _ = await running.call("POST", path, body)
-    return status, answer.get("code")
+    status, response, _ = await running.call("POST", path, body)
+    return status, response.get("code")
 
 
 @pytest.mark.parametrize(("kind", "particulars", "code"), OURS)

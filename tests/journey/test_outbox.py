@@ -93,7 +93,7 @@ async def test_without_a_late_window_a_waiting_confirmation_still_leaves(start, 
     """With OTP_LATE_WINDOW=0 the callback that brings the SID may come long after the code has expired (promise 5)."""
     running = await start(otp_late_window=0)
     fault(running, "callbacks", "drop")
-    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "messages", "lost_response", count=1)
     issued = await running.issue(ttl_seconds=30)
     assert (await running.verify(issued["id"], running.codes()[0]))["sends"][0]["feedback"] == "awaiting_sid"
     time_passes(redis, 59 * MINUTE_MS)

@@ -276,13 +276,13 @@ async def way_to(url, port):
 async def test_a_send_whose_fate_is_unknown_is_posted_once_and_can_be_checked_and_resent(running, fault, posts):
     """An ambiguous answer is a 201 whose send is `unknown`; exactly one POST; check and resend work (promise 7)."""
     fault(running, "callbacks", "drop")
-    for to, kind in zip(NUMBERS, ("500", "503", "reset", "garbage", "lost_answer", "redirect"), strict=False):
+    for to, kind in zip(NUMBERS, ("500", "503", "reset", "garbage", "lost_response", "redirect"), strict=False):
         before = await posts(running)
         fault(running, "messages", kind, count=1)
         issued = await running.issue(to)
         assert (kind, issued["status"], issued["sends"][0]["status"]) == (kind, "pending", "unknown")
         assert await posts(running) == before + 1
-        was_accepted = kind in ("garbage", "lost_answer")
+        was_accepted = kind in ("garbage", "lost_response")
         assert len(running.messages(to)) == was_accepted
         status, resent, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
         assert (status, [send["status"] for send in resent["sends"]]) == (200, ["unknown", "queued"])
@@ -301,7 +301,7 @@ async def test_a_twilio_that_never_answers_is_given_five_seconds_and_one_post(ru
 
 async def test_an_unknown_send_becomes_known_by_its_callback(running, fault, eventually):
     """When the answer was lost, Twilio's callback brings status and SID (promise 5)."""
-    fault(running, "messages", "lost_answer", count=1)
+    fault(running, "messages", "lost_response", count=1)
     issued = await running.issue()
     [message] = running.messages()
 

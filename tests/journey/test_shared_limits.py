@@ -19,8 +19,8 @@ SHARED = {f"otp_limit_{name}": "6/1h" for name in ("ip", "prefix", "country", "d
 async def issue(running, to=NUMBER, *, headers=None, client_ip=IP, key=None):
     """Issue; give (status, body)."""
     body = {"to": to} if client_ip is None else {"to": to, "client_ip": client_ip}
-    status, answer, _ = await running.call("POST", PATH, body, headers=headers, key=key)
-    return status, answer
+    status, response, _ = await running.call("POST", PATH, body, headers=headers, key=key)
+    return status, response
 
 
 async def statuses(*calls):

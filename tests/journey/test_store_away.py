@@ -82,9 +82,9 @@ async def every_endpoint(running, verification_id, token):
     }
 
     async def knock(endpoint, method, path, body, headers):
-        status, answer, answer_headers = await running.call(method, path, body, headers=headers)
+        status, response, answer_headers = await running.call(method, path, body, headers=headers)
         told = answer_headers.get("Retry-After", "0")
-        return endpoint, status, answer["code"], int(told) >= 1
+        return endpoint, status, response["code"], int(told) >= 1
 
     return await asyncio.gather(*(knock(endpoint, *request) for endpoint, request in endpoints.items()))
 
@@ -101,12 +101,12 @@ async def test_a_dead_redis_is_a_503_at_every_endpoint_and_comes_back_by_itself(
     issued = await running.issue()
     [message] = running.messages()
     server.kill()
-    for answer in await every_endpoint(running, issued["id"], f"Bearer {issued['client_token']}"):
-        assert answer == (answer[0], 503, "store_unavailable", True)
+    for response in await every_endpoint(running, issued["id"], f"Bearer {issued['client_token']}"):
+        assert response == (response[0], 503, "store_unavailable", True)
     fields = {"MessageSid": message.sid, "MessageStatus": "delivered"}
     assert await call_back(running, f"/twilio/status/{issued['id']}/1", fields) == 503  # so that Twilio repeats it
-    async with running.http.get("/livez") as answer:
-        assert answer.status == 200
+    async with running.http.get("/livez") as response:
+        assert response.status == 200
     assert len(running.sandbox.ledger.messages()) == 1
     assert running.confirmed() == set()
     server.start()
@@ -167,8 +167,8 @@ async def test_a_service_starts_without_redis_and_serves_when_it_comes(start, se
     async with another(first) as http:
 
         async def status_of(path):
-            async with http.get(path) as answer:
-                return answer.status
+            async with http.get(path) as response:
+                return response.status
 
         assert [await status_of(path) for path in ("/livez", "/readyz", path)] == [200, 503, 503]
         server.start()

@@ -94,8 +94,8 @@ REFUSED = [
 async def post(running, path, body, media_type):
     """Post raw bytes; give (status, JSON)."""
     headers = {"Authorization": f"Bearer {running.key}", "Content-Type": media_type}
-    async with running.http.post(path, data=body, headers=headers) as answer:
-        return answer.status, await answer.json(content_type=None)
+    async with running.http.post(path, data=body, headers=headers) as response:
+        return response.status, await response.json(content_type=None)
 
 
 @pytest.mark.parametrize("step", ["resend", "cancel"])

@@ -170,7 +170,7 @@ def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor
     assert [message["outcome"] for message in visitor.messages(number(107))] == ["confirmed"]
 
 
-def test_a_lost_answer_keeps_nobody_from_signing_in(visitor):
+def test_a_lost_response_keeps_nobody_from_signing_in(visitor):
     """When Twilio's answer is lost the page says so; the callback brings the SID, and the loop closes all the same."""
     visitor.plan("Lost answer")
     visitor.sign_in_form(number(108))
@@ -358,9 +358,9 @@ def test_numbers_are_understood_as_people_write_them(visitor):
 
 def test_the_back_end_signs_nobody_in_on_the_browsers_word(visitor):
     """Without an approval, or from another browser, the session is refused; a bad claim is a 422."""
-    with visitor.page.expect_response("**/demo/login") as begun:
+    with visitor.page.expect_response("**/demo/login") as started:
         visitor.sign_in_form(number(115))
-    claim, session = {"id": begun.value.json()["id"]}, f"{visitor.url}/demo/session"
+    claim, session = {"id": started.value.json()["id"]}, f"{visitor.url}/demo/session"
     own = {"Origin": visitor.url, "Content-Type": "application/json"}
     assert visitor.page.request.post(session, data=claim, headers=own).status == 403
     visitor.code_field.fill(visitor.codes(number(115))[0])

@@ -21,9 +21,9 @@ def phone(page, demo):
 def send(demo, to):
     """Issue a verification as a back end does; give its id and code."""
     headers = {"Authorization": f"Bearer {demo.key}"}
-    answer = requests.post(f"{demo.url}/v1/verifications", json={"to": to}, headers=headers, timeout=10)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["id"]
+    response = requests.post(f"{demo.url}/v1/verifications", json={"to": to}, headers=headers, timeout=10)
+    assert response.status_code == 201, response.text
+    return response.json()["id"]
 
 
 def verify(demo, verification_id, code):

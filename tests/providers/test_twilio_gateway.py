@@ -183,8 +183,8 @@ async def test_no_cookies(twilio):
 )
 async def test_the_error_code_of_a_message_that_failed_at_once(twilio, gateway, written, read):
     """A 201 may say that the message has failed already: its code is kept, and nothing that is no code."""
-    answer = {"sid": SID, "status": "failed", "error_code": written}
-    twilio.answers(201, json.dumps(answer).encode())
+    response = {"sid": SID, "status": "failed", "error_code": written}
+    twilio.answers(201, json.dumps(response).encode())
     assert await gateway.send(MESSAGE) == AcceptedMessage(SID, Delivery.FAILED, read)
 
 
@@ -653,13 +653,13 @@ async def test_proxy_with_a_password(monkeypatch, scheme):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [b"", None, b"HTTP/1.1 200", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\ngarbage"],
     ids=["closed", "reset", "cut off", "no HTTP", "closed after 200", "no TLS after 200"],
 )
-async def test_a_proxy_that_ends_the_connection_has_sent_nothing(monkeypatch, answer):
+async def test_a_proxy_that_ends_the_connection_has_sent_nothing(monkeypatch, response):
     """Whatever a proxy does to CONNECT, our request was not written: the send is postponed, not unknown."""
-    async with behind_a_proxy(monkeypatch, answer=answer) as heads, open_twilio(account(None)) as gateway:
+    async with behind_a_proxy(monkeypatch, response=response) as heads, open_twilio(account(None)) as gateway:
         for call, kind in ((gateway.send(MESSAGE), SendPostponed), (gateway.confirm(SID), ConfirmPostponed)):
             postponed = await failure_of(call)
             assert (type(postponed), str(postponed)) == (kind, "unreachable")

@@ -55,11 +55,11 @@ class Recorder:
 
     async def _cut_off(self, request):
         """Send the status, half of the body, and then nothing but the end of the connection."""
-        answer = web.StreamResponse(status=self.status, headers={"Content-Length": str(2 * len(self.body))})
-        await answer.prepare(request)
-        await answer.write(self.body)
+        response = web.StreamResponse(status=self.status, headers={"Content-Length": str(2 * len(self.body))})
+        await response.prepare(request)
+        await response.write(self.body)
         request.transport.abort()
-        return answer
+        return response
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def recording():
 
 
 @asynccontextmanager
-async def refusing_proxy(answer=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"):
+async def refusing_proxy(response=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"):
     """Serve as an HTTP proxy that gives each CONNECT one answer and closes; yield its URL and the heads of what came.
 
     Without an answer (b"") it closes in silence, with None it resets the connection.
@@ -81,10 +81,10 @@ async def refusing_proxy(answer=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\
 
     async def take(reader, writer):
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        if answer is None:
+        if response is None:
             writer.transport.abort()
             return
-        writer.write(answer)
+        writer.write(response)
         writer.close()
         await writer.wait_closed()
 
