@@ -57,9 +57,13 @@ async def test_an_unknown_id_takes_the_same_path_as_a_known_one(start, redis):
         status, _, _ = await running.call("POST", path, {"code": "000000"})
         return status, redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before
 
+    async def least(verification_id):
+        """Repeat the check, because a background script of the service may run at the same moment."""
+        return min([await scripts_of(verification_id) for _ in range(3)])
+
     await scripts_of(issued["id"])  # both scripts are loaded now
-    assert await scripts_of(issued["id"]) == (200, 1)
-    assert await scripts_of(issued["id"][:-4] + "0000") == (404, 1)
+    assert await least(issued["id"]) == (200, 1)
+    assert await least(issued["id"][:-4] + "0000") == (404, 1)
 
 
 def apart(some, others):

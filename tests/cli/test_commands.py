@@ -462,14 +462,23 @@ def test_workers_do_not_outlive_their_parent(environment, tmp_path, valkey, redi
             parent.kill()
             parent.wait(10)
             wait_for(lambda: not any(map(is_running, children)), seconds=20)
-            with socket.socket() as next_one:
-                next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                next_one.bind(("127.0.0.1", port))
-                next_one.listen()
+            wait_for(lambda: can_listen(port), seconds=5)
         finally:
             parent.kill()
             for child in filter(is_running, children):
                 os.kill(child, signal.SIGKILL)
+
+
+def can_listen(port):
+    """Return whether a server could listen on this port now."""
+    with socket.socket() as next_one:
+        next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            next_one.bind(("127.0.0.1", port))
+            next_one.listen()
+        except OSError:
+            return False
+    return True
 
 
 def workers_of(parent):

@@ -39,7 +39,7 @@ async def test_one_hanging_send_holds_up_no_other(start, fault, eventually):
     stuck = asyncio.create_task(running.issue(NUMBERS[0]))
     assert await eventually(lambda: hanging(running))
     async with asyncio.timeout(4):  # under the 5 s that a call to Twilio may last
-        issued = await asyncio.gather(*(running.issue(to) for to in NUMBERS[1:21]))
+        issued = await asyncio.gather(*(running.issue(to) for to in NUMBERS[1:9]))
     assert {each["sends"][0]["status"] for each in issued} == {"queued"}
     assert not stuck.done()
     running.sandbox.faults.end()
