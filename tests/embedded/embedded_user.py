@@ -1,6 +1,6 @@
-"""A process which uses the embedded Valkey on command: one line in, one JSON line out.
+"""A process that uses the embedded Valkey on command: one line in, one JSON line out.
 
-`enter`, `leave`, `add N` (acknowledged increments of the counter), `churn SECONDS` (come, add one, go, again).
+`enter`, `leave`, `add N` (acknowledged increments of the counter), `churn SECONDS` (repeat: enter, add, leave).
 On Ctrl-C it drains as a service does: it writes once more, then leaves.
 """
 
@@ -17,7 +17,7 @@ from service.embedded.server import embedded_valkey
 
 
 def main(data_dir: Path) -> None:
-    """Obey until standard input ends."""
+    """Run commands until standard input ends."""
     stack = contextlib.ExitStack()
     client = None
     try:
@@ -26,16 +26,16 @@ def main(data_dir: Path) -> None:
             word, *numbers = line.split()
             if word == "enter":
                 client = redis.Redis.from_url(stack.enter_context(embedded_valkey(data_dir)))
-                answer = client.info("server")["run_id"]
+                result = client.info("server")["run_id"]
             elif word == "add":
-                answer = [client.incr("counter") for _ in range(int(numbers[0]))][-1]
+                result = [client.incr("counter") for _ in range(int(numbers[0]))][-1]
             elif word == "churn":
-                answer = churn(data_dir, float(numbers[0]))
+                result = churn(data_dir, float(numbers[0]))
             else:
                 client.close()
                 stack.close()
-                answer = "left"
-            print(json.dumps(answer), flush=True)
+                result = "left"
+            print(json.dumps(result), flush=True)
     except KeyboardInterrupt:
         time.sleep(0.3)
         print(json.dumps(client.incr("counter")), flush=True)
@@ -44,7 +44,7 @@ def main(data_dir: Path) -> None:
 
 
 def churn(data_dir: Path, seconds: float) -> int:
-    """Return how many increments were acknowledged; stays and pauses aim at the moment when the server shuts down."""
+    """Enter, add and leave at random times close to server shutdowns; return how many increments were acknowledged."""
     added = 0
     until = time.monotonic() + seconds
     while time.monotonic() < until:

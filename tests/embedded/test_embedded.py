@@ -1,4 +1,4 @@
-"""The embedded Valkey as its users meet it: real servers, real processes, real kills."""
+"""The promises of the embedded Valkey to its users, with real servers, real processes and real kills."""
 
 import contextlib
 import fcntl
@@ -28,7 +28,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties the 
 
 @pytest.fixture
 def data_dir(tmp_path):
-    """Yield a folder to serve; afterwards no keeper and no server of it may live, and none of its sockets lie about."""
+    """Yield a folder to serve; at the end no keeper, server or socket of it may be left."""
     folder = tmp_path / "data"
     yield folder
     eventually(lambda: not processes(folder))
@@ -40,7 +40,7 @@ def socket_of(folder):
 
 
 def processes(folder, kind=""):
-    """Return the pids of the keeper (first) and the server of the folder, as `ps` sees them."""
+    """Return the pids of the keeper (first) and the server of the folder, as `ps` lists them."""
     listing = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     found = [line.split(maxsplit=1) for line in listing.splitlines() if str(socket_of(folder)) in line and kind in line]
     return [int(pid) for pid, _ in found]
@@ -57,7 +57,7 @@ def server_of(folder):
 
 
 def eventually(look, seconds=8):
-    """Wait until `look` returns something true, and return it; lost connections are part of the wait."""
+    """Wait until `look` returns something true, and return it; lost connections count as false."""
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(redis.RedisError):
@@ -86,28 +86,28 @@ class User:
             start_new_session=True,
         )
 
-    def tell(self, words):
+    def send(self, words):
         self.process.stdin.write(f"{words}\n")
         self.process.stdin.flush()
 
-    def hear(self):
+    def receive(self):
         return json.loads(self.process.stdout.readline())
 
     def ask(self, words):
-        self.tell(words)
-        return self.hear()
+        self.send(words)
+        return self.receive()
 
 
 @pytest.fixture
 def start_users(data_dir):
-    """Return a function which starts so many users, loaded and waiting for commands; kill them all at the end."""
+    """Yield a function that starts `count` users, ready for commands; kill them all at the end."""
     users = []
 
     def start(count):
         new = [User(data_dir) for _ in range(count)]
         users.extend(new)
         for user in new:
-            assert user.hear() == "here"
+            assert user.receive() == "here"
         return new
 
     yield start
@@ -117,7 +117,7 @@ def start_users(data_dir):
 
 
 def test_server_is_private_and_durable(data_dir):
-    """The server listens on no port, keeps an append-only file, evicts nothing, and nobody else can reach its files."""
+    """The server has no port, keeps an append-only file, evicts nothing, and protects its files from other users."""
     with client_of(data_dir) as client:
         wanted = {
             "port": "0",
@@ -134,7 +134,7 @@ def test_server_is_private_and_durable(data_dir):
 
 
 def test_data_survives_last_user(data_dir):
-    """What was acknowledged is there when the next user starts a new server on the folder."""
+    """Acknowledged data is there when the next user starts a new server on the folder."""
     with client_of(data_dir) as client:
         client.set("kept", "yes")
         first = client.info("server")["run_id"]
@@ -143,8 +143,8 @@ def test_data_survives_last_user(data_dir):
         assert client.info("server")["run_id"] != first
 
 
-def test_last_user_leaves_folder_at_rest(data_dir):
-    """When the last user has left no process works on the folder any more, so it can be removed at once."""
+def test_last_user_leaves_folder_unused(data_dir):
+    """When the last user has left, no process uses the folder any more, so it can be removed at once."""
     for _ in range(3):
         with client_of(data_dir) as client:
             client.set("key", "value")
@@ -153,7 +153,7 @@ def test_last_user_leaves_folder_at_rest(data_dir):
 
 
 def test_keeper_syncs_what_server_writes(data_dir, monkeypatch):
-    """The keeper's round syncs the file to which the server appends."""
+    """The keeper periodically syncs the file to which the server appends."""
     with client_of(data_dir) as client:
         client.set("key", "value")
         written = {path.stat().st_ino for path in (data_dir / "appendonlydir").glob("*.incr.aof")}
@@ -167,14 +167,14 @@ def test_keeper_syncs_what_server_writes(data_dir, monkeypatch):
 
 @pytest.mark.slow
 def test_removed_folder_leaves_no_process(data_dir):
-    """A user who removes the data folder while he is in can still leave, and keeper and server end."""
+    """If the data folder is removed while it is in use, the user can still leave, and keeper and server stop."""
     with client_of(data_dir):
         shutil.rmtree(data_dir)
     eventually(lambda: not processes(data_dir))
 
 
-def test_error_in_user_is_his_own(data_dir):
-    """An exception of the user passes through unchanged and its user counts as gone."""
+def test_error_in_user_propagates(data_dir):
+    """An exception in the user's block propagates unchanged, and the user counts as gone."""
     with pytest.raises(ZeroDivisionError), embedded_valkey(data_dir):
         _ = 1 / 0
     assert processes(data_dir) == []
@@ -188,35 +188,35 @@ def test_two_folders_are_two_servers(data_dir, tmp_path):
 
 
 def test_users_entering_together_share_one_server(data_dir, start_users):
-    """Processes which enter at the same moment reach one and the same server, round after round."""
+    """Processes that enter at the same moment share one server, round after round."""
     users = start_users(4)
     for round_number in range(1, 21):
         for user in users:
-            user.tell("enter")
-        assert len({user.hear() for user in users}) == 1
+            user.send("enter")
+        assert len({user.receive() for user in users}) == 1
         assert len(processes(data_dir)) == 2
         for user in users:
-            user.tell("add 10")
-        assert max(user.hear() for user in users) == round_number * 40
+            user.send("add 10")
+        assert max(user.receive() for user in users) == round_number * 40
         for user in users:
-            user.tell("leave")
-        assert [user.hear() for user in users] == ["left"] * 4
+            user.send("leave")
+        assert [user.receive() for user in users] == ["left"] * 4
 
 
 @pytest.mark.slow
-def test_users_who_come_and_go_never_meet_a_dying_server(data_dir, start_users):
-    """Whoever enters while the keeper shuts down gets a living server, and no increment is ever lost."""
+def test_users_who_enter_and_leave_never_get_a_stopping_server(data_dir, start_users):
+    """A user that enters while the keeper shuts down gets a running server, and no increment is lost."""
     users = start_users(3)
     for user in users:
-        user.tell("churn 6")
-    added = [user.hear() for user in users]
+        user.send("churn 6")
+    added = [user.receive() for user in users]
     assert min(added) > 5
     with client_of(data_dir) as client:
         assert int(client.get("counter")) == sum(added)
 
 
 def test_server_outlives_its_starter(data_dir, start_users):
-    """The user who started the server can be killed without any loss for the others."""
+    """The user who started the server can be killed without loss for the others."""
     starter, other = start_users(2)
     assert starter.ask("enter") == other.ask("enter")
     starter.process.kill()
@@ -226,7 +226,7 @@ def test_server_outlives_its_starter(data_dir, start_users):
 
 
 def test_killed_users_leave_no_server(data_dir, start_users):
-    """When all users are killed the keeper shuts the server down by itself, and nothing acknowledged is lost."""
+    """When all users are killed the keeper shuts the server down, and nothing acknowledged is lost."""
     users = start_users(2)
     for user in users:
         user.ask("enter")
@@ -245,13 +245,13 @@ def test_ctrl_c_reaches_user_before_server(data_dir, start_users):
     user.ask("enter")
     user.ask("add 1")
     os.killpg(user.process.pid, signal.SIGINT)
-    assert user.hear() == 2
+    assert user.receive() == 2
     assert user.process.wait(10) == 0
     assert processes(data_dir) == []
 
 
-def test_signals_of_a_stopping_machine_leave_server_to_its_users(data_dir):
-    """SIGTERM and SIGINT to keeper and server, as a service manager sends them to a whole unit, end neither."""
+def test_signals_of_a_stopping_machine_do_not_stop_the_server(data_dir):
+    """SIGTERM and SIGINT to keeper and server, as a service manager sends them to a whole unit, stop neither."""
     with client_of(data_dir) as client:
         before = processes(data_dir)
         for pid in before:
@@ -263,7 +263,7 @@ def test_signals_of_a_stopping_machine_leave_server_to_its_users(data_dir):
 
 
 def test_killed_server_is_replaced_without_loss(data_dir):
-    """After kill -9 of the server its users find a new one on the same data, with all that was acknowledged."""
+    """After kill -9 of the server its users get a new one on the same data, with everything acknowledged."""
     with client_of(data_dir) as client:
         for number in range(1, 4):
             assert client.incr("counter") == number
@@ -274,7 +274,7 @@ def test_killed_server_is_replaced_without_loss(data_dir):
 
 
 def test_killed_keeper_is_replaced_without_loss(data_dir):
-    """After kill -9 of the keeper a running user starts the next one; there is one server, with all the data."""
+    """After kill -9 of the keeper a running user starts a new one; there is one server, with all the data."""
     with client_of(data_dir) as client:
         client.set("kept", "yes")
         keeper = keeper_of(data_dir)
@@ -290,7 +290,7 @@ def test_server_dies_with_keeper(data_dir, start_users):
     [user] = start_users(1)
     user.ask("enter")
     user.ask("add 7")
-    os.kill(user.process.pid, signal.SIGSTOP)  # it must not replace the keeper first
+    os.kill(user.process.pid, signal.SIGSTOP)  # it must not restart the keeper before it is killed itself
     os.kill(keeper_of(data_dir), signal.SIGKILL)
     user.process.kill()
     eventually(lambda: not processes(data_dir))
@@ -299,7 +299,7 @@ def test_server_dies_with_keeper(data_dir, start_users):
 
 
 def test_orphaned_server_is_replaced(data_dir):
-    """Where a server can outlive its keeper the next user ends it, keeps its data and gets a server with a keeper."""
+    """The next user stops a server that outlived its keeper, keeps its data and gets a server with a keeper."""
     with client_of(data_dir) as client:
         client.set("kept", "by the first")
     socket_path = socket_of(data_dir)
@@ -318,7 +318,7 @@ def test_orphaned_server_is_replaced(data_dir):
 
 
 def test_half_written_command_is_cut_off(data_dir):
-    """A file that ends in the middle of a command loads up to there, and the server starts."""
+    """A file that ends in the middle of a command is loaded up to there, and the server starts."""
     with client_of(data_dir) as client:
         client.set("whole", "yes")
         client.set("half", "x" * 100)
@@ -329,8 +329,8 @@ def test_half_written_command_is_cut_off(data_dir):
         assert client.get("half") is None
 
 
-def test_broken_file_is_refused_with_the_servers_words(data_dir):
-    """A file damaged in its middle stops the start at once, with what the server says about it."""
+def test_broken_file_is_refused_with_the_servers_message(data_dir):
+    """A file damaged in its middle stops the start at once, with the message of the server."""
     with client_of(data_dir) as client:
         client.set("one", "1")
     [file] = (data_dir / "appendonlydir").glob("*.incr.aof")
@@ -346,7 +346,7 @@ def test_broken_file_is_refused_with_the_servers_words(data_dir):
 
 @pytest.mark.parametrize(("half", "zeros"), [(0, 1), (0, 3 << 20), (20, 3 << 20)])
 def test_zeros_of_a_power_loss_are_cut_off(data_dir, capfd, half, zeros):
-    """A file that ends in zeros loads up to there; a copy of the whole file stays, standard error and log say so."""
+    """A file that ends in zeros is loaded up to there; standard error and log name the copy of the original."""
     with client_of(data_dir) as client:
         client.set("whole", "yes")
         client.set("last", "x" * 100)
@@ -370,8 +370,8 @@ def test_zeros_of_a_power_loss_are_cut_off(data_dir, capfd, half, zeros):
     assert capfd.readouterr().err == ""
 
 
-def test_a_file_damaged_before_its_end_is_left_as_it_is(data_dir):
-    """Zeros at the end with damage before them: nothing is cut off, no copy is made, and the error says what helps."""
+def test_a_file_damaged_before_its_end_is_left_unchanged(data_dir):
+    """With zeros at the end and damage before them nothing is cut off or copied, and the error names the fix."""
     with client_of(data_dir) as client:
         client.set("one", "1")
     [file] = (data_dir / "appendonlydir").glob("*.incr.aof")
@@ -387,21 +387,21 @@ def test_a_file_damaged_before_its_end_is_left_as_it_is(data_dir):
     assert list(data_dir.glob("damaged-*")) == []
 
 
-def test_users_who_fail_together_all_hear_why(data_dir, start_users):
-    """When the server cannot start, every one of the waiting users fails, and none waits for ever."""
+def test_users_who_fail_together_all_get_the_reason(data_dir, start_users):
+    """When the server cannot start, every waiting user fails, and none waits forever."""
     with client_of(data_dir) as client:
         client.set("one", "1")
     [file] = (data_dir / "appendonlydir").glob("*.incr.aof")
     file.write_bytes(b"junk")
     users = start_users(3)
     for user in users:
-        user.tell("enter")
+        user.send("enter")
     assert [user.process.wait(30) for user in users] == [1, 1, 1]
 
 
 @pytest.mark.slow
-def test_silent_server_is_given_up(data_dir, tmp_path, monkeypatch):
-    """A server that starts but never answers is given up after ten seconds and killed."""
+def test_unresponsive_server_is_killed(data_dir, tmp_path, monkeypatch):
+    """A server that starts but never responds is killed after ten seconds."""
     silent = tmp_path / "silent-server"
     silent.write_text("#!/bin/sh\nexec sleep 60\n")
     silent.chmod(0o700)
@@ -414,7 +414,7 @@ def test_silent_server_is_given_up(data_dir, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["a folder with 'quotes' and \"blanks\"", "n" * 200, "ключи-鍵", "%20", "-x #*?$HOME"])
 def test_any_folder_name_works(tmp_path, name):
-    """Whatever the data folder is called, the socket's path is short and plain, and data is kept."""
+    """Whatever the name of the data folder, the socket has a short plain path, and data is kept."""
     folder = tmp_path / name
     for number in (1, 2):
         with client_of(folder) as client:
@@ -424,8 +424,8 @@ def test_any_folder_name_works(tmp_path, name):
     assert not socket_of(folder).parent.exists()
 
 
-def test_names_of_one_folder_are_one_server(data_dir, tmp_path, monkeypatch):
-    """A link and a relative name to the same folder, and another TMPDIR, reach the same server."""
+def test_all_names_of_a_folder_reach_one_server(data_dir, tmp_path, monkeypatch):
+    """A link, a relative name and another TMPDIR all reach the server of the folder."""
     with client_of(data_dir) as client:
         (tmp_path / "link").symlink_to(data_dir)
         monkeypatch.chdir(tmp_path)
@@ -451,7 +451,7 @@ def plant_file(folder, _tmp_path):
 
 @pytest.mark.parametrize("plant", [plant_link, plant_open_folder, plant_file])
 def test_planted_socket_folder_is_refused(tmp_path, plant):
-    """A socket folder prepared by somebody else is not used, and the error names it."""
+    """A socket folder prepared by another user is not used, and the error names it."""
     folder = tmp_path / ("n" * 200)
     socket_folder = socket_of(folder).parent
     plant(socket_folder, tmp_path)
@@ -464,7 +464,7 @@ def test_planted_socket_folder_is_refused(tmp_path, plant):
 
 
 def test_socket_folder_of_another_user_is_refused(tmp_path, monkeypatch):
-    """A private folder counts only when it is ours."""
+    """A private socket folder is used only if it is ours."""
     folder = tmp_path / "run"
     embedded_keeper.private_folder(folder)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
@@ -473,35 +473,35 @@ def test_socket_folder_of_another_user_is_refused(tmp_path, monkeypatch):
 
 
 def test_data_folder_of_another_user_is_refused(tmp_path, monkeypatch):
-    """A data folder that belongs to another user is left alone, and the sentence says whose it is."""
+    """A data folder of another user is left alone, and the message names the owner."""
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(EmbeddedUnavailable, match="belongs to user"), embedded_valkey(tmp_path):
         pass
 
 
 def test_data_folder_that_cannot_be_made_is_refused(tmp_path):
-    """A data folder that cannot be made is refused with the settings that fix it."""
+    """A data folder that cannot be created is refused, with the settings that fix it."""
     (tmp_path / "file").write_text("")
     with pytest.raises(EmbeddedUnavailable, match="set OTP_DATA_DIR"), embedded_valkey(tmp_path / "file" / "data"):
         pass
 
 
 def test_data_folder_without_write_permission_is_refused(tmp_path, monkeypatch):
-    """A data folder that may not be written is refused before anything starts."""
+    """A data folder without write permission is refused before anything starts."""
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)
     with pytest.raises(EmbeddedUnavailable, match="is not writable"), embedded_valkey(tmp_path):
         pass
 
 
 def test_platform_without_binary_is_refused(tmp_path, monkeypatch):
-    """Where no binary fits, the sentence names the platform and the setting that helps."""
+    """Without a binary for the platform, the message names the platform and the setting that helps."""
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(EmbeddedUnavailable, match=r"riscv64: set REDIS_URL"), embedded_valkey(tmp_path):
         pass
 
 
-def test_swept_socket_comes_back(data_dir):
-    """When the socket's folder is swept away the server is restarted with a new one and keeps its data."""
+def test_deleted_socket_is_recreated(data_dir):
+    """When the folder of the socket is deleted, the server restarts with a new one and keeps its data."""
     with client_of(data_dir) as client:
         client.set("kept", "yes")
         time.sleep(0.6)
@@ -510,8 +510,8 @@ def test_swept_socket_comes_back(data_dir):
         assert eventually(lambda: client.get("kept")) == "yes"
 
 
-def test_log_is_bounded(data_dir):
-    """A log that has grown beyond its bound moves aside and the server goes on writing a new one."""
+def test_log_size_is_bounded(data_dir):
+    """A log that exceeds its limit is moved aside, and the server writes a new one."""
     log = data_dir / "valkey.log"
     with client_of(data_dir) as client:
         with log.open("ab") as file:
@@ -523,8 +523,8 @@ def test_log_is_bounded(data_dir):
 
 
 @LINUX
-def test_secrets_stay_with_user(data_dir, start_users):
-    """Neither the keeper nor the server gets the user's environment, where the secrets are."""
+def test_secrets_do_not_reach_the_server(data_dir, start_users):
+    """Neither keeper nor server gets the user's environment, which contains secrets."""
     [user] = start_users(1)
     user.ask("enter")
     assert b"a-secret" in Path(f"/proc/{user.process.pid}/environ").read_bytes()
@@ -534,7 +534,7 @@ def test_secrets_stay_with_user(data_dir, start_users):
 
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_under_random_kills(data_dir):
-    """Whatever is killed and when, every acknowledged write is there afterwards."""
+    """Whatever is killed at whatever time, every acknowledged write is kept."""
     dice = random.Random(7)
     acknowledged = 0
     with client_of(data_dir) as client:

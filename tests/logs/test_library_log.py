@@ -1,4 +1,4 @@
-"""Promises of `service.logs.library_log`: what libraries and the interpreter write is an event, and holds no secret."""
+"""The promises of `service.logs.library_log`: library and interpreter output becomes events without secrets."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ take_over_output("info")
 
 
 def run(script, **streams):
-    """Run a script in a process of its own; return its standard output, line by line, and its standard error."""
+    """Run a script in a new process; return the lines of its standard output, parsed, and its standard error."""
     ended = subprocess.run(
         [sys.executable, "-W", "always", "-c", BEGIN + script], cwd=ROOT, capture_output=True, timeout=30, check=False
     )
@@ -68,8 +68,8 @@ def run(script, **streams):
         ("fail()", {"event": "uncaught_exception", "level": "error", "exception": "ValueError"}),
     ],
 )
-def test_what_others_write_is_one_event_without_a_secret(script, expected):
-    """Warnings, log records, tasks, threads, destructors, the end of a process: kind and place, never the message."""
+def test_library_output_is_one_event_without_a_secret(script, expected):
+    """Warnings, log records and errors in tasks, threads and destructors are logged by kind and place only."""
     [line], errors = run(script)
     assert expected.items() <= line.items()
     assert set(line) <= FIELDS
@@ -78,20 +78,20 @@ def test_what_others_write_is_one_event_without_a_secret(script, expected):
     assert errors == ""
 
 
-def test_what_is_below_a_warning_is_not_written():
-    """Libraries tell a lot that nobody wakes up for."""
+def test_records_below_warning_are_not_written():
+    """Libraries log much that no operator needs."""
     assert run("logging.getLogger('any').info('started')") == ([], "")
 
 
-def test_what_prints_still_prints():
-    """Text for people comes out as it is, each in its stream, in its order."""
+def test_print_still_works():
+    """Printed text comes out unchanged, in order, each on its own stream."""
     script = BEGIN + "print('one', end=' ')\nprint('two')\nprint('three', file=sys.stderr)\nprint(sys.stdout.isatty())"
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=30, check=True)
     assert (ended.stdout, ended.stderr) == (b"one two\nFalse\n", b"three\n")
 
 
-def test_a_closed_stream_is_not_the_next_connection():
-    """With standard output closed nothing is written, least of all to what is opened in its place."""
+def test_nothing_is_written_to_a_closed_stream():
+    """With standard output closed nothing is written, especially not to a file that reuses its descriptor."""
     script = f"{BEGIN}\nimport os\nprint('lost')\nopened = os.open('.', os.O_RDONLY)\nsys.exit(opened < 3)"
     ended = subprocess.run(
         ["sh", "-c", f'exec "{sys.executable}" -c "$1" >&-', "sh", script],
@@ -105,15 +105,15 @@ def test_a_closed_stream_is_not_the_next_connection():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_a_start_that_fails_is_told_in_events_alone(start, tmp_path, workers):
-    """What uvicorn says, its parent too, stands in the event log: no traceback, nothing on standard error."""
+async def test_a_failed_start_is_logged_as_events_only(start, tmp_path, workers):
+    """What uvicorn and its parent report is in the event log: no traceback, nothing on standard error."""
     (tmp_path / "sitecustomize.py").write_text(
         f"import service.redis_client as m\nasync def fail(*_): raise RuntimeError({SECRET!r})\n"
         "m.open_redis_client = fail\n"
     )
     settings = (await start()).settings
     command = [sys.executable, "-m", "service", "serve", "--port", str(free_port()), "--workers", workers]
-    ended = subprocess.run(  # noqa: ASYNC221 - nothing else goes on
+    ended = subprocess.run(  # noqa: ASYNC221 - nothing else runs
         command, cwd=tmp_path, env=environment_of(settings, 1, [tmp_path]), capture_output=True, timeout=50, check=False
     )
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -125,8 +125,8 @@ async def test_a_start_that_fails_is_told_in_events_alone(start, tmp_path, worke
     assert ended.returncode == 3
 
 
-def test_the_known_texts_are_those_of_the_libraries():
-    """Each text that may be written stands in the source of uvicorn, aiohttp or asyncio: none has gone stale."""
+def test_the_known_texts_occur_in_the_libraries():
+    """Each text that may be logged occurs in the source of uvicorn, aiohttp or asyncio, so none is outdated."""
     import asyncio
 
     import aiohttp
@@ -134,6 +134,6 @@ def test_the_known_texts_are_those_of_the_libraries():
 
     folders = [Path(module.__file__).parent for module in (uvicorn, aiohttp, asyncio)]
     source = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
-    # asyncio names the class itself: Task, Future.
+    # asyncio inserts the class itself: Task, Future.
     missing = [text for text in library_log._TEXTS if text.removeprefix("Task ").removeprefix("Future ") not in source]
     assert missing == []

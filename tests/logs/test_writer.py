@@ -1,4 +1,4 @@
-"""Promises of `service.logs.writer` and `service.logs.shared_output`: no waits, whole lines, the gap is told."""
+"""The promises of `service.logs.writer` and `service.logs.shared_output`: no blocking, whole lines, reported gaps."""
 
 import json
 import os
@@ -22,12 +22,12 @@ FULL = Path("/dev/full")
 
 @pytest.fixture
 def pipe():
-    """Yield the two ends of a pipe that takes 64 KiB, as Linux has it; afterwards no thread writes to it."""
+    """Yield the two ends of a pipe that holds 64 KiB, as on Linux; at the end no thread writes to it."""
     reader, end = os.pipe()
     yield reader, end
     with suppress(OSError):  # a test may have closed it
         os.close(reader)
-    for writer in WRITERS:  # each finds its reader gone
+    for writer in WRITERS:  # each gets EPIPE
         deadline = time.monotonic() + 10
         while not writer._is_idle and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -40,7 +40,7 @@ WRITERS = []
 
 
 def writer_to(descriptor):
-    """Open a writer that tells of dropped lines as `gap <count>`."""
+    """Open a writer that reports dropped lines as `gap <count>`."""
     writer = LogWriter(descriptor)
     WRITERS.append(writer)
     writer.notice = lambda count: b"gap %d\n" % count
@@ -48,15 +48,15 @@ def writer_to(descriptor):
 
 
 def read_until(reader, end):
-    """Read from a pipe until an end is seen."""
+    """Read from a pipe until the data ends with `end`."""
     read = b""
     while not read.endswith(end):
         read += os.read(reader, 65_536)
     return read
 
 
-def read_until_told(reader, dropped):
-    """Read from a pipe until so many lines are said to be dropped, in one gap or in several."""
+def read_until_reported(reader, dropped):
+    """Read from a pipe until the reported gaps add up to `dropped` lines."""
     read = b""
     while sum(map(int, re.findall(rb"^gap ([0-9]+)$", read, re.MULTILINE))) < dropped:
         read += os.read(reader, 65_536)
@@ -64,7 +64,7 @@ def read_until_told(reader, dropped):
 
 
 def fill(writer, *, most=50_000):
-    """Add numbered lines, each as long as one of the log, until some were dropped; return how many were added."""
+    """Add numbered lines, each as long as a typical log line, until some are dropped; return how many were added."""
     added = 0
     while not writer.dropped and added < most:
         writer.add(b"%0250d\n" % added)
@@ -72,8 +72,8 @@ def fill(writer, *, most=50_000):
     return added
 
 
-def test_lines_come_out_in_their_order(pipe):
-    """What is added is written, in its order, soon."""
+def test_lines_are_written_in_order(pipe):
+    """Lines are written soon, in the order in which they were added."""
     reader, end = pipe
     writer = writer_to(end)
     for number in range(1000):
@@ -81,22 +81,22 @@ def test_lines_come_out_in_their_order(pipe):
     assert read_until(reader, b"999\n") == b"".join(b"%d\n" % number for number in range(1000))
 
 
-def test_nobody_waits_for_a_reader(pipe):
-    """With a pipe that nobody reads, adding takes no time; what comes when the buffer is full is counted."""
+def test_add_never_blocks_on_a_full_pipe(pipe):
+    """With a pipe that nothing reads, adding never blocks; lines that do not fit in the buffer are counted."""
     _, end = pipe
     writer = writer_to(end)
     longest = 0.0
     for number in range(30_000):
-        begun = time.monotonic()
+        start = time.monotonic()
         writer.add(b"%0250d\n" % number)
-        longest = max(longest, time.monotonic() - begun)
+        longest = max(longest, time.monotonic() - start)
     assert longest < 1
     assert writer.dropped + writer.unwritten == pytest.approx(30_000, abs=300)  # the rest is in the pipe
     assert writer.unwritten <= 2 * log_writer.MOST_LINES
 
 
-def test_the_gap_is_told_in_its_place(pipe):
-    """When the reader reads again it gets what was queued, then one line with the count, then what came after."""
+def test_a_gap_is_reported_in_its_place(pipe):
+    """A reader that resumes gets the queued lines, then one line with the number of dropped ones, then later lines."""
     reader, end = pipe
     writer = writer_to(end)
     added = fill(writer)
@@ -110,8 +110,8 @@ def test_the_gap_is_told_in_its_place(pipe):
     assert len(before) + sum(int(gap.split()[1]) for gap in gaps) == added + 1
 
 
-def test_a_line_refused_while_the_buffer_is_taken_is_told(pipe):
-    """Lines dropped while the thread takes the buffer are reported too, although no line follows."""
+def test_a_line_refused_while_the_buffer_is_taken_is_reported(pipe):
+    """Lines dropped while the thread takes the buffer are reported, even if no line follows."""
     reader, end = pipe
     writer = writer_to(end)
 
@@ -125,8 +125,8 @@ def test_a_line_refused_while_the_buffer_is_taken_is_told(pipe):
     assert read_until(reader, b"gap 3\n") == b"one\ngap 3\n"
 
 
-def test_bytes_are_bounded_too(pipe):
-    """Long lines fill the queue by their bytes, long before there are many of them."""
+def test_the_size_of_the_queue_is_bounded(pipe):
+    """Long lines fill the queue by their size, long before the limit on their number."""
     _, end = pipe
     writer = writer_to(end)
     for _ in range(40):
@@ -135,8 +135,8 @@ def test_bytes_are_bounded_too(pipe):
     assert sum(map(len, writer._buffer)) <= log_writer.MOST_BYTES + 500_001
 
 
-def test_alarms_find_room_when_requests_do_not(pipe):
-    """A queue full of lines of requests still takes warnings and errors, up to a bound of their own."""
+def test_alarms_fit_when_request_lines_do_not(pipe):
+    """A queue full of request lines still accepts warnings and errors, up to a limit of their own."""
     reader, end = pipe
     writer = writer_to(end)
     fill(writer)
@@ -146,11 +146,11 @@ def test_alarms_find_room_when_requests_do_not(pipe):
     for _ in range(2 * log_writer.MOST_LINES):
         writer.add(b"alarm\n", True)
     assert writer.dropped > dropped
-    assert b"alarm\n" in read_until_told(reader, writer.dropped)
+    assert b"alarm\n" in read_until_reported(reader, writer.dropped)
 
 
-def test_a_descriptor_that_somebody_made_nonblocking_loses_nothing(pipe):
-    """With O_NONBLOCK set by another process on the shared pipe, the writer waits for room, and every line arrives."""
+def test_a_nonblocking_descriptor_loses_no_line(pipe):
+    """If another process sets O_NONBLOCK on the shared pipe, the writer waits for room, and every line arrives."""
     reader, end = pipe
     os.set_blocking(end, False)
     writer = writer_to(end)
@@ -161,8 +161,8 @@ def test_a_descriptor_that_somebody_made_nonblocking_loses_nothing(pipe):
     assert not os.get_blocking(end)
 
 
-def test_a_reader_that_is_gone_stops_nothing(pipe):
-    """After the reader has closed, lines are counted as dropped, and adding goes on."""
+def test_a_closed_reader_only_drops_lines(pipe):
+    """After the reader has closed the pipe, lines are counted as dropped, and adding continues."""
     reader, end = pipe
     os.close(reader)
     writer = writer_to(end)
@@ -173,8 +173,8 @@ def test_a_reader_that_is_gone_stops_nothing(pipe):
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="/dev/full is Linux's")
-def test_a_full_disk_stops_nothing():
-    """What a full disk does not take is counted as dropped."""
+def test_a_full_disk_only_drops_lines():
+    """Lines that a full disk rejects are counted as dropped."""
     with FULL.open("wb", buffering=0) as full:
         writer = writer_to(full.fileno())
         writer.add(b"one\n")
@@ -183,8 +183,8 @@ def test_a_full_disk_stops_nothing():
     assert writer.dropped == 2
 
 
-def test_after_a_full_disk_lines_begin_anew(tmp_path):
-    """A line of which a full disk took a part is not joined with the next; the gap is told when there is room again."""
+def test_a_line_cut_off_by_a_full_disk_is_not_continued(tmp_path):
+    """A line that a full disk cut off is not joined with the next; the gap is reported once there is room."""
     script = f"""
 import os, resource, signal
 from service.logs.writer import LogWriter
@@ -205,7 +205,7 @@ writer.add(b"again\\n"); idle()
 
 
 def test_no_line_is_lost_between_threads(pipe):
-    """Several threads that add at the same moment, each with pauses in which the writer falls idle, lose nothing."""
+    """Lines that several threads add at the same time all arrive, also after pauses in which the writer is idle."""
     reader, end = pipe
     writer = writer_to(end)
 
@@ -229,21 +229,21 @@ def test_no_line_is_lost_between_threads(pipe):
         thread.join(10)
 
 
-def test_the_end_takes_a_second_at_most(pipe):
-    """At the end of a process what is queued gets one second in all, however often it is asked to be written."""
+def test_end_takes_a_second_at_most(pipe):
+    """When a process ends, its queued lines get one second in total, however often `end` is called."""
     _, end = pipe
     writer = writer_to(end)
     fill(writer)
-    begun = time.monotonic()
+    start = time.monotonic()
     writer.end()
     writer.end()
-    assert 0.9 < time.monotonic() - begun < 3
+    assert 0.9 < time.monotonic() - start < 3
     with os.fdopen(os.dup(end), "wb"):
         assert writer.unwritten > 0
 
 
-def test_lines_of_several_processes_stay_apart(pipe):
-    """Processes that write to one pipe, whose reader is slow, do not write into each other's lines."""
+def test_lines_of_several_processes_do_not_mix(pipe):
+    """Processes that write to one pipe with a slow reader do not mix their lines."""
     reader, end = pipe
     script = """
 import json
@@ -264,8 +264,8 @@ while not writer._is_idle: pass
         assert [line["number"] for line in lines if line["by"] == by] == list(range(1500))
 
 
-def test_who_may_not_drop_a_line_waits(pipe):
-    """`write_all` returns when all is written, with a slow reader, also on a descriptor that does not block."""
+def test_write_all_waits_for_a_slow_reader(pipe):
+    """`write_all` returns when everything is written, with a slow reader and a non-blocking descriptor."""
     reader, end = pipe
     os.set_blocking(end, False)
     writing = threading.Thread(target=write_all, args=(end, b"x" * 200_000 + b"\n"))

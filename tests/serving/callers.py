@@ -1,6 +1,6 @@
-"""Clients that call a server without a pause while it is restarted, and count what fails.
+"""Clients that send requests without pause while a server restarts, and count failures.
 
-They speak HTTP/1.1 by hand: a library would hide a reset by calling again.
+They speak raw HTTP/1.1: a library would hide a reset by retrying.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ SECONDS = 20
 
 
 async def exchange(reader, writer, path="/livez"):
-    """Make one request on a connection; return its status, its headers and whether the connection may be used again."""
+    """Send one request on a connection; return its status, its headers and whether the connection can be reused."""
     writer.write(GET % path.encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     status, *lines = head.splitlines()
@@ -23,7 +23,7 @@ async def exchange(reader, writer, path="/livez"):
 
 @asynccontextmanager
 async def connection(port, *, address="127.0.0.1"):
-    """Open a connection from an address; it ends with the block."""
+    """Open a connection from an address; close it at the end of the block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
         yield reader, writer
@@ -50,9 +50,9 @@ async def _call(port, ended, counts, *, keeps):
 
 @asynccontextmanager
 async def calling(port, *, each=6):
-    """Call with so many clients that connect anew for each request, and as many that keep their connection.
+    """Send requests with `each` clients that reconnect for every request, and as many that keep their connection.
 
-    Give what was counted: statuses, `refused`, and the names of faults.
+    Yield the counts: statuses, `refused`, and the names of exceptions.
     """
     ended, counts = asyncio.Event(), Counter()
     calls = [asyncio.create_task(_call(port, ended, counts, keeps=keeps)) for keeps in [True, False] * each]

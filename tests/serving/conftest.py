@@ -1,4 +1,4 @@
-"""What the tests of `service.serving` share: real processes, as operators start them."""
+"""Fixtures for the tests of `service.serving`: real processes, as operators start them."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.attacks.processes import launcher
 
 @pytest.fixture
 async def launch(tmp_path, eventually):
-    """Yield a function that starts one `serve`, and waits until all its workers serve; all end with the test."""
+    """Yield a function that starts one `serve` and waits until all its workers are ready; all stop with the test."""
     async with launcher(tmp_path) as start_process:
 
         async def launch_all(running, *, arguments=("--workers", "1"), **environment):

@@ -1,4 +1,4 @@
-"""The promise of `service.serving.child_handle`: no process outlives its parent, whenever the parent ends."""
+"""The promise of `service.serving.child_handle`: no process outlives its parent, however the parent ends."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.absent import absent
 from tests.attacks.processes import environment_of
 
 SECONDS = 20
-STEPS = 40  # of an event loop: starting a process takes fewer
+STEPS = 40  # of the event loop: starting a process takes fewer
 PARENT = """
 import asyncio, socket, sys
 from service.serving.child_handle import Child
@@ -32,7 +32,7 @@ asyncio.run(main())
 
 
 def children():
-    """Name the living processes that this one has started."""
+    """Return the living children of this process."""
     here = os.getpid()
     found = Path(f"/proc/{here}/task/{here}/children")
     if not found.exists():
@@ -41,7 +41,7 @@ def children():
 
 
 def is_alive(pid):
-    """Return whether a process runs; one that has ended and is not yet collected does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] not in {"Z", "X"}
     except (FileNotFoundError, ProcessLookupError):
@@ -63,8 +63,8 @@ async def _cancel_after(steps, listener):
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
-def test_a_start_that_is_cancelled_leaves_no_process(run):
-    """Whichever step of the event loop a cancellation meets, no process is left when the start has ended."""
+def test_a_cancelled_start_leaves_no_process(run):
+    """At whatever step of the event loop a start is cancelled, no process is left."""
 
     async def cancel_everywhere(before):
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -73,15 +73,15 @@ def test_a_start_that_is_cancelled_leaves_no_process(run):
                 assert children() <= before, f"cancelled after {steps} steps"
                 if has_started:
                     return
-        for_longer = "a start takes more steps than the test tries"
-        raise AssertionError(for_longer)
+        too_few_steps = "a start takes more steps than the test tries"
+        raise AssertionError(too_few_steps)
 
     run(cancel_everywhere(children()))
 
 
-@pytest.mark.parametrize("is_frozen", [False, True], ids=["at work", "standing still"])
+@pytest.mark.parametrize("is_frozen", [False, True], ids=["running", "frozen"])
 async def test_a_process_dies_with_a_killed_parent(eventually, is_frozen):
-    """After kill -9 of the parent its process is gone too, even one whose event loop stands still."""
+    """After kill -9 of the parent its child is killed too, even if the event loop of the child is frozen."""
     if sys.platform != "linux":
         absent("Elsewhere the kernel does not tie a process to its parent.")
     command = [sys.executable, "-c", PARENT, "60"]
@@ -89,7 +89,7 @@ async def test_a_process_dies_with_a_killed_parent(eventually, is_frozen):
     try:
         pid = int(await asyncio.to_thread(parent.stdout.readline))
         assert await eventually(lambda: b"service.serving" in Path(f"/proc/{pid}/cmdline").read_bytes())
-        assert await eventually(lambda: is_tied(pid))
+        assert await eventually(lambda: dies_with_parent(pid))
         if is_frozen:
             os.kill(pid, signal.SIGSTOP)
     finally:
@@ -102,15 +102,15 @@ async def test_a_process_dies_with_a_killed_parent(eventually, is_frozen):
             os.kill(pid, signal.SIGKILL)
 
 
-def is_tied(pid):
-    """Return whether a process has begun to ignore SIGHUP, which it does once it is tied to its parent."""
+def dies_with_parent(pid):
+    """Return whether a process ignores SIGHUP, which it does once the kernel will kill it with its parent."""
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn:")]
     return bool(int(line.split()[1], 16) >> (signal.SIGHUP - 1) & 1)
 
 
 @pytest.mark.parametrize("has_unread_reports", [False, True], ids=["all read", "reports unread"])
-async def test_a_process_ends_when_its_channel_does(start, has_unread_reports):
-    """Where the kernel does not tie a process to its parent it ends by the channel, whether it ends or is reset."""
+async def test_a_process_exits_when_its_channel_ends(start, has_unread_reports):
+    """Without the kernel's parent-death signal, a process exits when its channel ends or is reset."""
     running = await start(otp_worker=False)
     ours, theirs = socket.socketpair()
     with ours, theirs, socket.create_server(("127.0.0.1", 0)) as listener:
@@ -123,7 +123,7 @@ async def test_a_process_ends_when_its_channel_does(start, has_unread_reports):
             ours.settimeout(SECONDS)
             length = len(READY) if has_unread_reports else 1024
             assert (await asyncio.to_thread(ours.recv, length)).startswith(READY)
-            await asyncio.to_thread(ours.recv, 1, socket.MSG_PEEK)  # a report has come, and is left unread
+            await asyncio.to_thread(ours.recv, 1, socket.MSG_PEEK)  # leave a report unread
             if not has_unread_reports:
                 ours.recv(1024)
             ours.close()

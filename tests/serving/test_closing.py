@@ -1,4 +1,4 @@
-"""The promise of `service.serving.closing`: nobody is connected to a socket that is about to be closed."""
+"""The promise of `service.serving.closing`: a socket accepts no connection that its close would reset."""
 
 import asyncio
 import socket
@@ -8,8 +8,8 @@ import pytest
 from service.serving.closing import accept_the_last
 
 
-async def test_nobody_connects_between_the_last_one_and_the_close():
-    """Who has connected is given; who comes later is not connected, and refused when the socket is closed."""
+async def test_no_connection_is_lost_between_the_last_accept_and_the_close():
+    """Established connections are accepted; later ones wait, and are refused when the socket is closed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         address = listener.getsockname()
@@ -24,12 +24,12 @@ async def test_nobody_connects_between_the_last_one_and_the_close():
                 listener.close()
                 with pytest.raises(ConnectionRefusedError):
                     await late
-                early.sendall(b"later")  # what has begun goes on
+                early.sendall(b"later")  # the accepted connection stays open
                 assert await asyncio.get_running_loop().sock_recv(accepted, 5) == b"later"
 
 
-async def test_a_socket_that_is_closed_already_is_no_fault():
-    """There is nobody to accept then."""
+async def test_a_closed_socket_is_ignored():
+    """Accepting from a closed socket returns no connections."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.close()
     assert await accept_the_last([listener]) == []

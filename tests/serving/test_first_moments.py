@@ -1,4 +1,4 @@
-"""The first moments of a process: a signal that comes before the server takes it ends the process in order, with 0."""
+"""Signals during start: a signal before the server handles it stops the process cleanly, with exit status 0."""
 
 import asyncio
 import os
@@ -24,8 +24,8 @@ SECONDS = 20
 
 
 @pytest.fixture
-def begin(tmp_path):
-    """Yield `begin(command)`, which starts a process and does not wait for it; all end with the test."""
+def start_process(tmp_path):
+    """Yield `start_process(command)`, which starts a process without waiting for it; all stop with the test."""
     processes = []
 
     def start(command, *, before=(), **environment):
@@ -52,98 +52,98 @@ def begin(tmp_path):
         process.wait()
 
 
-def takes(pid, number):
-    """Return whether a process takes a signal, as the kernel has it."""
+def handles(pid, number):
+    """Return whether a process handles a signal, according to the kernel."""
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt:")]
     return bool(int(line.split()[1], 16) >> (number - 1) & 1)
 
 
 def children_of(pid):
-    """Return the processes that another one has started, or that were left to it."""
+    """Return the children of a process, including orphans that it adopted."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def child_of(pid):
-    """Return the newest process that another one has started; 0 when there is none yet."""
+    """Return the newest child of a process, or 0 if it has none yet."""
     return [0, *children_of(pid)][-1]
 
 
 def state_of(pid):
-    """Return the state of a process, as the kernel names it; Z is one that nobody has failed."""
+    """Return the state of a process, as the kernel names it; Z is a zombie."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def can_unshare():
-    """Return whether a process can be made the first one of a namespace here."""
+    """Return whether a process can be made process 1 of a new namespace here."""
     return shutil.which("unshare") and not subprocess.run(["unshare", "-pf", "true"], check=False).returncode
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("pause", [0.0, *(pytest.param(pause, marks=pytest.mark.slow) for pause in (0.3, 0.8))])
-async def test_a_signal_in_the_first_moments_ends_with_0(begin, eventually, tmp_path, command, pause):
-    """From when the process can take a signal at all, whatever it has loaded by then, SIGTERM ends it with 0."""
-    process = begin(command)
-    assert await eventually(lambda: takes(process.pid, signal.SIGTERM))
+async def test_sigterm_during_the_start_exits_with_0(start_process, eventually, tmp_path, command, pause):
+    """As soon as the process handles signals, SIGTERM stops it with exit status 0, whatever it has loaded by then."""
+    process = start_process(command)
+    assert await eventually(lambda: handles(process.pid, signal.SIGTERM))
     await asyncio.sleep(pause)
     process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(process.wait, SECONDS)
-    said = (tmp_path / "log").read_text()
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
-    assert "FAILED" not in said
+    log_text = (tmp_path / "log").read_text()
+    assert process.returncode == 0, log_text
+    assert "Traceback" not in log_text
+    assert "FAILED" not in log_text
 
 
 @pytest.mark.parametrize("command", ["serve", "serve --workers 2", "worker"])
-async def test_a_reload_in_the_first_moments_ends_nothing(begin, eventually, tmp_path, command):
-    """SIGHUP while the process is still starting is ignored: it reads its settings in a moment anyway."""
-    process = begin(command, REDIS_URL="")
-    assert await eventually(lambda: takes(process.pid, signal.SIGHUP))
+async def test_sighup_during_the_start_is_ignored(start_process, eventually, tmp_path, command):
+    """SIGHUP during the start is ignored: the process is about to read its settings anyway."""
+    process = start_process(command, REDIS_URL="")
+    assert await eventually(lambda: handles(process.pid, signal.SIGHUP))
     for _ in range(3):
         process.send_signal(signal.SIGHUP)
         await asyncio.sleep(0.1)
-    said = await eventually(lambda: "worker_started" in (tmp_path / "log").read_text(), seconds=SECONDS)
-    assert said, (tmp_path / "log").read_text()
+    log_text = await eventually(lambda: "worker_started" in (tmp_path / "log").read_text(), seconds=SECONDS)
+    assert log_text, (tmp_path / "log").read_text()
     assert process.poll() is None
 
 
 @pytest.mark.parametrize("command", ["serve", *(pytest.param(one, marks=pytest.mark.slow) for one in COMMANDS[2:4])])
-async def test_a_signal_while_the_embedded_server_loads_is_heard(begin, eventually, tmp_path, command):
-    """While Valkey reads a long file (here one that lets it sleep) SIGTERM ends the process with 0, at once."""
+async def test_sigterm_while_the_embedded_server_loads_exits_with_0(start_process, eventually, tmp_path, command):
+    """While Valkey loads a long file (here one with a sleep), SIGTERM stops the process at once with exit status 0."""
     with embedded_valkey(tmp_path / "data"):
         pass
     [file] = (tmp_path / "data" / "appendonlydir").glob("*.incr.aof")
     file.write_bytes(b"*3\r\n$5\r\nDEBUG\r\n$5\r\nSLEEP\r\n$1\r\n9\r\n")
     log = tmp_path / "data" / "valkey.log"
     log.unlink()
-    process = begin(command, REDIS_URL="")
+    process = start_process(command, REDIS_URL="")
     assert await eventually(lambda: log.exists() and "DB loaded from base file" in log.read_text(), seconds=SECONDS)
-    began = time.monotonic()
+    signalled_at = time.monotonic()
     process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(process.wait, SECONDS)
-    said = (tmp_path / "log").read_text()
-    assert process.returncode == 0, said
-    assert time.monotonic() - began < 5
+    log_text = (tmp_path / "log").read_text()
+    assert process.returncode == 0, log_text
+    assert time.monotonic() - signalled_at < 5
 
 
-async def test_the_first_process_of_a_container_hears_it_too(begin, eventually, tmp_path):
-    """As process 1, which gets only the signals that it takes, `serve` ends with 0 though it is still loading."""
+async def test_process_1_of_a_container_handles_sigterm(start_process, eventually, tmp_path):
+    """As process 1, which receives only the signals that it handles, `serve` exits with 0 while it is still loading."""
     if not can_unshare():
         absent("No process namespace can be made here.")
-    process = begin("serve", before=["unshare", "--pid", "--fork", "--kill-child"])
+    process = start_process("serve", before=["unshare", "--pid", "--fork", "--kill-child"])
     first = await eventually(lambda: child_of(process.pid))
-    assert await eventually(lambda: takes(first, signal.SIGTERM))
+    assert await eventually(lambda: handles(first, signal.SIGTERM))
     assert "uvloop" not in Path(f"/proc/{first}/maps").read_text()  # noqa: ASYNC240 - no file
     os.kill(first, signal.SIGTERM)
     await asyncio.to_thread(process.wait, SECONDS)
-    said = (tmp_path / "log").read_text()
-    assert process.returncode == 0, said
+    log_text = (tmp_path / "log").read_text()
+    assert process.returncode == 0, log_text
 
 
-async def test_the_first_process_of_a_container_leaves_no_dead_ones(begin, eventually, tmp_path):
-    """As process 1, `serve` fails a keeper of the embedded server that was killed, and its server."""
+async def test_process_1_of_a_container_reaps_zombies(start_process, eventually, tmp_path):
+    """As process 1, `serve` reaps a killed keeper of the embedded server, and its server."""
     if not can_unshare():
         absent("No process namespace can be made here.")
-    process = begin("serve", before=["unshare", "--pid", "--fork", "--kill-child"], REDIS_URL="")
+    process = start_process("serve", before=["unshare", "--pid", "--fork", "--kill-child"], REDIS_URL="")
     assert await eventually(lambda: "service_started" in (tmp_path / "log").read_text(), seconds=SECONDS)
     first = child_of(process.pid)
     keeper = child_of(first)
@@ -153,9 +153,9 @@ async def test_the_first_process_of_a_container_leaves_no_dead_ones(begin, event
 
 
 @pytest.mark.parametrize("command", ["serve", "serve --workers 2", "sandbox"])
-async def test_all_addresses_are_those_of_ipv4_too(begin, eventually, valkey, command):
-    """`--host ::` answers over IPv4 and IPv6, with any number of workers."""
-    process = begin(f"{command} --host ::", REDIS_URL=valkey)
+async def test_all_addresses_include_ipv4(start_process, eventually, valkey, command):
+    """`--host ::` accepts IPv4 and IPv6, with any number of workers."""
+    process = start_process(f"{command} --host ::", REDIS_URL=valkey)
     for host in ("127.0.0.1", "::1"):
 
         async def is_reached(host=host):
@@ -168,14 +168,14 @@ async def test_all_addresses_are_those_of_ipv4_too(begin, eventually, valkey, co
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
-async def test_a_damaged_file_is_an_event(begin, eventually, tmp_path, command):
-    """When zeros of a power loss were cut off the append-only file, the log has a warning that names the copy."""
+async def test_a_repaired_file_is_logged(start_process, eventually, tmp_path, command):
+    """When zeros left by a power loss are cut off the append-only file, a warning in the log names the copy."""
     with embedded_valkey(tmp_path / "data"):
         pass
     [file] = (tmp_path / "data" / "appendonlydir").glob("*.incr.aof")
     with file.open("ab") as content:
         content.write(bytes(100))
-    begin(command, REDIS_URL="")
+    start_process(command, REDIS_URL="")
     log = tmp_path / "log"
     assert await eventually(lambda: '"append_only_file_cut","level":"warning"' in log.read_text(), seconds=SECONDS)
     assert "damaged-" in log.read_text()

@@ -1,4 +1,4 @@
-"""The promise of `service.serving.supervisor` about processes that never serve: each one is named in the log."""
+"""The promise of `service.serving.supervisor` about processes that fail before they serve: each is logged."""
 
 import asyncio
 import socket
@@ -30,7 +30,7 @@ class Log:
 
 @pytest.fixture
 def program(tmp_path, monkeypatch):
-    """Return a function that sets what every new process runs instead of the service, as a shell script."""
+    """Return a function that replaces the service in every new process by a shell script."""
 
     def run_instead(text):
         path = tmp_path / "program"
@@ -44,7 +44,7 @@ def program(tmp_path, monkeypatch):
 
 @asynccontextmanager
 async def supervising(log):
-    """Yield a supervisor of two processes; it has stopped at the end."""
+    """Yield a supervisor of two processes; it has stopped when the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         supervisor = Supervisor([listener], 2, drain_seconds=0, event_log=log)
         try:
@@ -53,8 +53,8 @@ async def supervising(log):
             supervisor.stop()
 
 
-async def test_a_process_that_is_killed_before_it_serves_is_logged(program):
-    """Each process lost at the first start has its line with its status, and an error says why the service ends."""
+async def test_a_process_killed_before_it_serves_is_logged(program):
+    """Each process lost at the first start is logged with its status, and an error says why the service stops."""
     program(KILLED)
     log = Log()
     async with supervising(log) as supervisor, asyncio.timeout(SECONDS):
@@ -65,8 +65,8 @@ async def test_a_process_that_is_killed_before_it_serves_is_logged(program):
     assert log.of("start_failed") == [{"reason": "a process ended or hung before it was ready"}]
 
 
-async def test_a_process_that_hangs_before_it_serves_is_logged(program, monkeypatch):
-    """A process that is never ready is said to hang, is killed, and is said to be lost."""
+async def test_a_process_hanging_before_it_serves_is_logged(program, monkeypatch):
+    """A process that never becomes ready is logged as hanging, killed, and logged as lost."""
     monkeypatch.setattr(child_handle, "_START_SECONDS", 0.5)
     program(SILENT)
     log = Log()
@@ -77,7 +77,7 @@ async def test_a_process_that_hangs_before_it_serves_is_logged(program, monkeypa
 
 
 async def test_a_process_that_cannot_be_started_is_logged(program, tmp_path):
-    """If the system starts no process, the log says so, and the service ends instead of waiting for ever."""
+    """If the system cannot start a process, the log says so, and the service stops instead of waiting forever."""
     program(KILLED)
     (tmp_path / "program").unlink()
     log = Log()
@@ -88,7 +88,7 @@ async def test_a_process_that_cannot_be_started_is_logged(program, tmp_path):
 
 
 async def test_each_failed_replacement_is_logged(program, monkeypatch):
-    """A replacement that dies before it serves is logged, and the next one comes after a pause."""
+    """A replacement that dies before it serves is logged, and the next one starts after a pause."""
     pauses = []
     has_tried = asyncio.Event()
 

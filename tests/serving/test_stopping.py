@@ -1,4 +1,4 @@
-"""The end of `serve`: it drains, then closes its sockets, then answers what is under way; no request fails."""
+"""How `serve` stops: it drains, closes its sockets, and completes the requests in progress; no request fails."""
 
 import asyncio
 import os
@@ -18,14 +18,14 @@ both = pytest.mark.parametrize(
 
 
 def children_of(process):
-    """Name the processes that a `serve` has started and that serve."""
+    """Return the pids of the serving children of a `serve`."""
     parent = process.child.pid
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()
     return {int(pid) for pid in children if b"service.serving" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
-def lives(pid):
-    """Return whether there is such a process."""
+def exists(pid):
+    """Return whether a process exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -33,8 +33,8 @@ def lives(pid):
     return True
 
 
-async def is_ready(port):
-    """Ask /readyz on a connection of its own; return its status, or None when nobody listens."""
+async def readiness_status(port):
+    """Request /readyz on a new connection; return its status, or None when nothing listens."""
     try:
         async with connection(port) as streams:
             return (await exchange(*streams, "/readyz"))[0]
@@ -47,7 +47,7 @@ async def is_ready(port):
 @pytest.mark.parametrize("drain_seconds", ["0", "1"])
 @both
 async def test_a_restart_fails_no_request(start, launch, arguments, drain_seconds):
-    """Over four restarts under load nothing fails but connecting, which is refused while nobody listens."""
+    """Over four restarts under load nothing fails except connecting, which is refused while nothing listens."""
     running = await start(otp_worker=False)
     process = await launch(running, arguments=arguments, OTP_DRAIN_SECONDS=drain_seconds)
     async with calling(process.port) as counts:
@@ -56,7 +56,7 @@ async def test_a_restart_fails_no_request(start, launch, arguments, drain_second
             assert await process.stop() == 0
             await process.start()
     faults = {name: count for name, count in counts.items() if name not in {200, "refused"}}
-    if drain_seconds == "0":  # a client may use a kept connection in the instant in which it is closed
+    if drain_seconds == "0":  # a client may send on a kept connection at the moment in which it is closed
         faults.pop("IncompleteReadError", None)
         faults.pop("ConnectionResetError", None)
     assert faults == {}
@@ -64,18 +64,18 @@ async def test_a_restart_fails_no_request(start, launch, arguments, drain_second
 
 
 @both
-async def test_a_draining_server_serves_and_says_goodbye(start, launch, eventually, arguments):
-    """From SIGTERM on /readyz is 503 `draining`, and every response, also on a kept connection, says it is the last."""
+async def test_a_draining_server_serves_and_closes_connections(start, launch, eventually, arguments):
+    """From SIGTERM on, /readyz is 503 `draining`, and every response closes its connection, a kept one, too."""
     process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="3")
     async with connection(process.port) as kept:
         assert (await exchange(*kept))[2]
-        assert await is_ready(process.port) == 200
+        assert await readiness_status(process.port) == 200
         process.child.send_signal(signal.SIGTERM)
         assert await eventually(lambda: process.log.count('"draining"') == int(arguments[1]))
-        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{process.port}/readyz") as answer:
-            assert (answer.status, (await answer.json())["code"]) == (503, "draining")
-            assert answer.headers["Retry-After"]
-            assert answer.headers["Connection"] == "close"
+        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{process.port}/readyz") as response:
+            assert (response.status, (await response.json())["code"]) == (503, "draining")
+            assert response.headers["Retry-After"]
+            assert response.headers["Connection"] == "close"
         status, _, is_usable = await exchange(*kept)
         assert (status, is_usable) == (200, False)
         assert await kept[0].read() == b""
@@ -84,8 +84,8 @@ async def test_a_draining_server_serves_and_says_goodbye(start, launch, eventual
 
 @pytest.mark.slow
 @both
-async def test_what_is_under_way_is_answered_after_the_sockets_are_closed(start, launch, eventually, arguments):
-    """An issue that Twilio holds up is answered though nobody can connect any more, and its connection then ends."""
+async def test_requests_in_progress_complete_after_the_sockets_are_closed(start, launch, eventually, arguments):
+    """An issue that Twilio delays completes after the sockets are closed, and then its connection closes."""
     running = await start(otp_worker=False)
     process = await launch(running, arguments=arguments, OTP_DRAIN_SECONDS="0")
     running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="slow", seconds=2, count=1))
@@ -93,10 +93,10 @@ async def test_what_is_under_way_is_answered_after_the_sockets_are_closed(start,
     assert await eventually(lambda: not running.sandbox.faults.planned())
     process.child.send_signal(signal.SIGTERM)
 
-    async def nobody_listens():
-        return await is_ready(process.port) is None
+    async def nothing_listens():
+        return await readiness_status(process.port) is None
 
-    assert await eventually(nobody_listens)
+    assert await eventually(nothing_listens)
     assert not issue.done()
     status, _, headers = await issue
     assert (status, headers["Connection"]) == (201, "close")
@@ -105,18 +105,18 @@ async def test_what_is_under_way_is_answered_after_the_sockets_are_closed(start,
 
 @pytest.mark.slow
 @both
-async def test_a_request_that_is_on_its_way_is_answered(start, launch, eventually, arguments):
-    """Whoever has connected, or sent half a request, when the sockets close, may send the rest and is answered."""
+async def test_a_partial_request_completes_after_the_sockets_are_closed(start, launch, eventually, arguments):
+    """A client that has connected, or sent half a request, before the sockets close gets its response."""
     process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="0")
     async with connection(process.port) as silent, connection(process.port) as (reader, writer):
         writer.write(b"GET /livez HTTP/1.1\r\nHost:")
-        await asyncio.sleep(0.2)  # until it is accepted, which cannot be seen from here
+        await asyncio.sleep(0.2)  # until the server accepts it, which is not visible here
         process.child.send_signal(signal.SIGTERM)
 
-        async def nobody_listens():
-            return await is_ready(process.port) is None
+        async def nothing_listens():
+            return await readiness_status(process.port) is None
 
-        assert await eventually(nobody_listens)
+        assert await eventually(nothing_listens)
         writer.write(b" localhost\r\n\r\n")
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         assert (await exchange(*silent))[::2] == (200, False)
@@ -124,8 +124,8 @@ async def test_a_request_that_is_on_its_way_is_answered(start, launch, eventuall
 
 
 @both
-async def test_a_second_signal_ends_it_at_once(start, launch, eventually, arguments):
-    """While it drains, and an issue hangs, SIGTERM again ends the process and its children within two seconds."""
+async def test_a_second_signal_stops_at_once(start, launch, eventually, arguments):
+    """During a drain with a hanging issue, a second SIGTERM stops the process and its children within two seconds."""
     running = await start(otp_worker=False)
     process = await launch(running, arguments=arguments, OTP_DRAIN_SECONDS="60")
     children = children_of(process)
@@ -138,7 +138,7 @@ async def test_a_second_signal_ends_it_at_once(start, launch, eventually, argume
     await asyncio.to_thread(process.child.wait, 2)
     with pytest.raises(aiohttp.ClientError):
         await issue
-    assert [pid for pid in children if lives(pid)] == []
+    assert [pid for pid in children if exists(pid)] == []
     running.sandbox.faults.end()
 
 
@@ -146,11 +146,11 @@ async def test_a_second_signal_ends_it_at_once(start, launch, eventually, argume
 @both
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 async def test_a_signal_to_the_whole_process_group_is_one_signal(start, launch, eventually, arguments, number):
-    """SIGINT or SIGTERM to all processes at once drains too, and the exit status is 0."""
+    """SIGINT or SIGTERM to all processes at once drains as usual, and the exit status is 0."""
     process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="2")
     for pid in (process.child.pid, *children_of(process)):
         os.kill(pid, number)
     assert await eventually(lambda: process.log.count('"draining"') == int(arguments[1]))
-    assert await is_ready(process.port) == 503
+    assert await readiness_status(process.port) == 503
     assert await asyncio.to_thread(process.child.wait, 20) == 0
     assert process.log.count("service_stopped") == int(arguments[1])

@@ -1,4 +1,4 @@
-"""The parent of `serve`: SIGHUP replaces every process without a failed call, and a lost one is replaced."""
+"""The parent of `serve`: SIGHUP replaces every process without a failed request; lost processes are replaced."""
 
 import asyncio
 import os
@@ -12,19 +12,19 @@ import pytest
 from service.serving import child_handle
 from tests.absent import absent
 from tests.serving.callers import calling, connection, exchange
-from tests.serving.test_stopping import both, children_of, is_ready
+from tests.serving.test_stopping import both, children_of, readiness_status
 
 
 def reloaded(process, times=1):
-    """Return whether so many reloads have been finished."""
+    """Return whether exactly this number of reloads has finished."""
     return process.log.count('"reload_done"') == times
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @both
-async def test_a_reload_fails_no_call_at_all(start, launch, eventually, arguments):
-    """SIGHUP under load: every process is a new one, the parent is the same, and not one call fails or is refused."""
+async def test_a_reload_fails_no_request(start, launch, eventually, arguments):
+    """SIGHUP under load replaces every process but the parent, and no request fails or is refused."""
     process = await launch(await start(otp_worker=False), arguments=arguments)
     before = children_of(process)
     async with calling(process.port) as counts:
@@ -32,7 +32,7 @@ async def test_a_reload_fails_no_call_at_all(start, launch, eventually, argument
             await asyncio.sleep(0.3)
             process.child.send_signal(signal.SIGHUP)
             assert await eventually(lambda times=times: reloaded(process, times), seconds=60), process.log
-            assert await is_ready(process.port) == 200
+            assert await readiness_status(process.port) == 200
     assert set(counts) == {200}, counts
     assert counts[200] > 500
     after = children_of(process)
@@ -45,8 +45,8 @@ async def test_a_reload_fails_no_call_at_all(start, launch, eventually, argument
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 @both
-async def test_a_replaced_process_ends_idle_connections_in_order(start, launch, eventually, arguments):
-    """An idle connection is answered once more when it asks in time; one that does not ask ends without a reset."""
+async def test_a_replaced_process_closes_idle_connections_cleanly(start, launch, eventually, arguments):
+    """An idle connection gets one more response if it asks in time, or is closed without a reset."""
     process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="0")
     async with connection(process.port) as asking, connection(process.port) as silent:
         for one in (asking, silent):
@@ -54,7 +54,7 @@ async def test_a_replaced_process_ends_idle_connections_in_order(start, launch, 
         before = children_of(process)
         process.child.send_signal(signal.SIGHUP)
         assert await eventually(lambda: children_of(process) - before, seconds=20)
-        if len(before) == 0:  # the process that is replaced is the parent: await what the new one says
+        if len(before) == 0:  # here the replaced process is the parent: wait for the log of the new one
             assert await eventually(lambda: process.log.count('"service_started"') == 2, seconds=20)
             assert (await exchange(*asking))[::2] == (200, False)
         async with asyncio.timeout(30):
@@ -68,8 +68,8 @@ async def test_a_replaced_process_ends_idle_connections_in_order(start, launch, 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 @both
-async def test_a_reload_during_a_reload_follows_it(start, launch, eventually, arguments):
-    """SIGHUP while a replaced process waits for an idle connection is obeyed when the first reload has ended."""
+async def test_a_reload_during_a_reload_takes_effect_afterwards(start, launch, eventually, arguments):
+    """SIGHUP while a replaced process waits for an idle connection takes effect when the first reload has finished."""
     process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="0")
     async with connection(process.port) as idle:
         assert (await exchange(*idle))[0] == 200
@@ -83,8 +83,8 @@ async def test_a_reload_during_a_reload_follows_it(start, launch, eventually, ar
 
 
 @both
-async def test_a_reload_reads_settings_and_secrets_anew(start, launch, eventually, tmp_path, arguments):
-    """A new value in `.env`, and a new secret in a file, are those of the new processes."""
+async def test_a_reload_rereads_settings_and_secrets(start, launch, eventually, tmp_path, arguments):
+    """New processes use the changed values of `.env` and of the files of secrets."""
     running = await start(otp_worker=False)
     (tmp_path / "secrets").mkdir()
     process = await launch(running, arguments=arguments, OTP_SECRETS_DIR=str(tmp_path / "secrets"))
@@ -103,8 +103,8 @@ async def test_a_reload_reads_settings_and_secrets_anew(start, launch, eventuall
 
 @pytest.mark.slow
 @both
-async def test_settings_that_cannot_be_used_replace_nothing(start, launch, eventually, tmp_path, arguments):
-    """A reload with a wrong setting leaves the old processes at work, and a line that names the setting."""
+async def test_invalid_settings_keep_the_old_processes(start, launch, eventually, tmp_path, arguments):
+    """A reload with an invalid setting keeps the old processes and logs a line that names the setting."""
     process = await launch(await start(otp_worker=False), arguments=arguments)
     before = children_of(process)
     (tmp_path / ".env").write_text("OTP_CODE_LENGTH=99\n")
@@ -112,11 +112,11 @@ async def test_settings_that_cannot_be_used_replace_nothing(start, launch, event
     assert await eventually(lambda: '"reload_failed"' in process.log)
     assert "OTP_CODE_LENGTH" in process.log
     assert children_of(process) == before
-    assert await is_ready(process.port) == 200
+    assert await readiness_status(process.port) == 200
 
 
 def started_by(process):
-    """Name the processes that a `serve` has started and that live, also when it has ended."""
+    """Return the living processes that a `serve` has started, even after it has stopped."""
     words = f"service.serving.child\0{process.child.pid}\0".encode()
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
@@ -129,8 +129,8 @@ def started_by(process):
 @pytest.mark.slow
 @both
 @pytest.mark.parametrize("pause", [0.0, 0.02, 0.1, 1.0])
-async def test_a_stop_during_a_reload_is_heard(start, launch, arguments, pause):
-    """SIGTERM right behind SIGHUP, at whatever step of a new process's start, ends everything in order."""
+async def test_a_stop_during_a_reload_takes_effect(start, launch, arguments, pause):
+    """SIGTERM right after SIGHUP, at any step of a new process's start, stops everything cleanly."""
     process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="0")
     process.child.send_signal(signal.SIGHUP)
     await asyncio.sleep(pause)
@@ -142,7 +142,7 @@ async def test_a_stop_during_a_reload_is_heard(start, launch, arguments, pause):
 @both
 @pytest.mark.parametrize("pause", [0.0, 0.1, 1.0])
 async def test_no_process_outlives_a_killed_parent(start, launch, eventually, arguments, pause):
-    """After kill -9 in the middle of a reload no process is left that keeps the port."""
+    """After kill -9 in the middle of a reload no process is left that holds the port."""
     if sys.platform != "linux":
         absent("Elsewhere the kernel does not tie a process to its parent.")
     process = await launch(await start(otp_worker=False), arguments=arguments)
@@ -150,25 +150,25 @@ async def test_no_process_outlives_a_killed_parent(start, launch, eventually, ar
     await asyncio.sleep(pause)
     process.kill()
     assert await eventually(lambda: started_by(process) == set(), seconds=2)
-    assert await is_ready(process.port) is None
+    assert await readiness_status(process.port) is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "told to end"])
 async def test_a_lost_process_is_replaced(start, launch, eventually, number):
-    """A process that dies, or that somebody ends, is replaced, and said to be lost; the others serve on."""
+    """A process that crashes or is killed is logged as lost and replaced; the others keep serving."""
     process = await launch(await start(otp_worker=False), arguments=["--workers", "2"], OTP_DRAIN_SECONDS="0")
     lost, kept = children_of(process)
     os.kill(lost, number)
     assert await eventually(lambda: len(children_of(process) - {lost}) == 2, seconds=20)
     assert kept in children_of(process)
     assert await eventually(lambda: '"process_lost","level":"warning"' in process.log)
-    assert await is_ready(process.port) == 200
+    assert await readiness_status(process.port) == 200
 
 
 @pytest.mark.slow
-async def test_a_process_that_stands_still_is_replaced(start, launch, eventually, tmp_path):
-    """A frozen process is killed and replaced after fifteen silences, which last half a minute but for this test."""
+async def test_a_frozen_process_is_replaced(start, launch, eventually, tmp_path):
+    """A frozen process is killed and replaced after fifteen missed reports (half a minute; shorter in this test)."""
     assert (child_handle._SILENCES, child_handle._SILENCE_SECONDS) == (15, 2.0)
     shorter = "import service.serving.child_handle as handle; handle._SILENCE_SECONDS = 0.5\n"
     (tmp_path / "sitecustomize.py").write_text(shorter)
