@@ -28,8 +28,8 @@ EQUIVALENT = (
         r"\A\(?\w+\[\w+\] or 0\)?( \+ \w+)?$\n.*, \w+ \+ \w+$",
         "the newest slice is the last one",
     ),
-    ("issue|resend", "left", r" or 'failed_checks'$", "any other word is read as this one"),
     ("retry", "left", r"\Astring\.match\(.* or ''$", "an illegible entry stays illegible"),
+    ("windows", "left", r" or 'failed_checks'$", "any other word is read as this one"),
     ("windows", "right", r"\A\w+ or tonumber\(\w+\) > \w+$", "the newest instant of a log is its last"),
     (
         "windows",

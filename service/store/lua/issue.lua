@@ -15,13 +15,8 @@
 local policy, ttl_ms, late_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
 if is_stopped(KEYS[2], ARGV[7]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
-local log = settled_instants(KEYS[2], 'sends', now_ms)
--- Too many failed checks stop new codes to the number, so guessing gets no further attempts. Verifications that exist keep theirs.
-local failures = settled_instants(KEYS[2], 'failed', now_ms)
-local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[6], now_ms))
-if free_ms > now_ms then
-  return {'limited', free_ms - now_ms, next_free_ms(log, policy, now_ms) == free_ms and 'number' or 'failed_checks'}
-end
+local log, refusal = ask_limits(KEYS[2], policy, ARGV[6], now_ms)
+if refusal then return refusal end
 
 local new_log = append(log, policy, now_ms)
 redis.call('HSET', KEYS[2], 'sends', new_log)

@@ -37,12 +37,8 @@ if record[FIELD.status] ~= 'pending' or now_ms >= newest_ms + ttl_ms or now_ms <
 end
 if sends >= most_sends then return {'exhausted'} end
 if is_stopped(KEYS[2], ARGV[5]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
-local log = settled_instants(KEYS[2], 'sends', now_ms)
-local failures = settled_instants(KEYS[2], 'failed', now_ms)
-local free_ms = math.max(next_free_ms(log, policy, now_ms), next_free_ms(failures, ARGV[4], now_ms))
-if free_ms > now_ms then
-  return {'limited', free_ms - now_ms, next_free_ms(log, policy, now_ms) == free_ms and 'number' or 'failed_checks'}
-end
+local log, refusal = ask_limits(KEYS[2], policy, ARGV[4], now_ms)
+if refusal then return refusal end
 -- The same code has another digest under an older key, so all digests are compared.
 for place = 1, ARGV[8] == '1' and 0 or #digests, DIGEST_BYTES do
   if record[FIELD.code .. string.sub(digests, place, place + DIGEST_BYTES - 1)] then return {'same_code'} end

@@ -52,6 +52,18 @@ local function settled_instants(number_key, field, at_ms)
   return list
 end
 
+-- Asks both limits of a number whether it may get one more send: that of its sends and that of its failed checks.
+-- Returns the instants of its sends, and what the script answers if a limit refuses.
+local function ask_limits(number_key, send_policy, failure_policy, at_ms)
+  local sends = settled_instants(number_key, 'sends', at_ms)
+  -- Too many failed checks stop new codes to the number, so guessing gets no further attempts. Verifications that exist keep theirs.
+  local failures = settled_instants(number_key, 'failed', at_ms)
+  local sends_free_ms = next_free_ms(sends, send_policy, at_ms)
+  local free_ms = math.max(sends_free_ms, next_free_ms(failures, failure_policy, at_ms))
+  if free_ms <= at_ms then return sends end
+  return sends, {'limited', free_ms - at_ms, sends_free_ms == free_ms and 'number' or 'failed_checks'}
+end
+
 -- A write may lengthen the TTL of a number's record, never shorten it.
 local function keep_for(number_key, ttl_ms)
   if redis.call('PTTL', number_key) < ttl_ms then redis.call('PEXPIRE', number_key, ttl_ms) end
