@@ -45,6 +45,4 @@ def _block_new_connections(listener: socket.socket) -> None:
 def _accepted(listener: socket.socket) -> Iterator[socket.socket]:
     with suppress(OSError):  # no connection waits, or the listener is closed already
         while True:
-            connection, _ = listener.accept()
-            connection.setblocking(False)
-            yield connection
+            yield listener.accept()[0]

@@ -16,6 +16,7 @@ async def test_no_connection_is_lost_between_the_last_accept_and_the_close():
         with socket.create_connection(address) as early:
             early.sendall(b"early")
             [accepted] = await accept_the_last([listener])
+            accepted.setblocking(False)
             with accepted:
                 assert await asyncio.get_running_loop().sock_recv(accepted, 5) == b"early"
                 late = asyncio.create_task(asyncio.open_connection(*address))
