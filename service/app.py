@@ -48,7 +48,7 @@ from service.store.ledgers import RedisApiKeys, RedisStats
 from service.store.lost_messages import count_awaiting_sid
 from service.store.scripts import CLIENT_NAME, Scripts
 from service.version import VERSION
-from service.wiring import DRAIN_SECONDS, Providers, new_rules, open_providers, open_worker
+from service.wiring import DRAIN_SECONDS, Providers, Store, new_rules, new_store, open_providers, open_worker
 
 _OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
 _TRACE_HEADERS = ("traceparent", "tracestate", "baggage", "sentry-trace")  # a page's tracing adds them to each request
@@ -104,6 +104,7 @@ async def open_endpoints(
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
         await parts.enter_async_context(counting_dropped_lines(RedisStats(scripts).add))
+        store = new_store(settings, scripts)
         errors = await parts.enter_async_context(counted_errors(scripts))
         providers = await parts.enter_async_context(open_providers(settings))
         retries = {step: Retries() for step in ("attach_sid", "undo")}
@@ -111,12 +112,12 @@ async def open_endpoints(
             parts.push_async_callback(steps.idle)
         worker: OutboxWorker | None = None
         if settings.otp_worker:
-            worker = await parts.enter_async_context(open_worker(settings, scripts, providers, event_log))
+            worker = await parts.enter_async_context(open_worker(settings, store, providers, event_log))
         for steps in retries.values():
             parts.callback(steps.stop, DRAIN_SECONDS)  # at the same time as the worker
         yield _endpoints(
             settings,
-            scripts,
+            store,
             providers,
             worker=worker,
             retries=retries,
@@ -140,7 +141,7 @@ async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
 
 def _endpoints(
     settings: Settings,
-    scripts: Scripts,
+    store: Store,
     providers: Providers,
     *,
     worker: OutboxWorker | None,
@@ -150,25 +151,25 @@ def _endpoints(
     connections: Connections,
 ) -> list[BaseRoute]:
     wake = (lambda _: None) if worker is None else worker.wake  # a worker of another process polls
-    rules = new_rules(settings, scripts, providers.senders, retries=retries, wake=wake, event_log=event_log)
+    rules = new_rules(settings, store, providers.senders, retries=retries, wake=wake, event_log=event_log)
     auth = Authenticator(
-        RedisApiKeys(scripts), rules.keyring, rules.limiter, trusted_proxies=settings.otp_trusted_proxies
+        RedisApiKeys(store.scripts), store.keyring, rules.limiter, trusted_proxies=settings.otp_trusted_proxies
     )
     verifications = VerificationEndpoints(
         issuing=rules.issuing,
         checking=rules.checking,
         idempotency=rules.idempotency,
-        keyring=rules.keyring,
+        keyring=store.keyring,
         responses=ResponseWriter(max_attempts=settings.otp_max_attempts, max_sends=settings.otp_max_sends),
     )
     webhooks = StatusCallbackEndpoint(
-        DeliveryReports(rules.store, wake=wake, event_log=event_log),
+        DeliveryReports(store.verifications, wake=wake, event_log=event_log),
         TwilioSignature(*signing_secrets(settings)),
         public_url=settings.otp_public_url,
         event_log=event_log,
     )
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
-    operations = _operations(scripts, rules.breakers, waiting, errors, connections)
+    operations = _operations(store.scripts, rules.breakers, waiting, errors, connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
 

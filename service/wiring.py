@@ -58,12 +58,24 @@ async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
         yield Providers({Channel.SMS: twilio}, messages=twilio)
 
 
+class Store(NamedTuple):
+    """What the rules and the worker share: Redis, the keys, and the store of verifications."""
+
+    scripts: Scripts
+    keyring: Keyring
+    verifications: VerificationStore
+
+
+def new_store(settings: Settings, scripts: Scripts) -> Store:
+    """Derive the keys, and join them with Redis."""
+    keyring = new_keyring(settings)
+    return Store(scripts, keyring, RedisVerifications(scripts, keyring, record_policy(settings)))
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of issuing and checking, joined with Redis and the providers."""
 
-    store: VerificationStore
-    keyring: Keyring
     breakers: Mapping[Channel, Breaker]
     limiter: Limiter
     idempotency: Idempotency
@@ -73,7 +85,7 @@ class Rules:
 
 def new_rules(
     settings: Settings,
-    scripts: Scripts,
+    store: Store,
     senders: Mapping[Channel, Sender],
     *,
     retries: Mapping[str, Retries],
@@ -81,13 +93,12 @@ def new_rules(
     event_log: EventLog,
 ) -> Rules:
     """Join the rules; `retries` has one for `attach_sid` and one for `undo`."""
-    keyring = new_keyring(settings)
-    store = RedisVerifications(scripts, keyring, record_policy(settings))
+    scripts, keyring, verifications = store
     breakers = {channel: Breaker(provider=sender.provider, event_log=event_log) for channel, sender in senders.items()}
     limiter = Limiter(RedisLimits(scripts), keyring, limit_policy(settings), breakers=breakers)
     idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], event_log=event_log)
     sending = Sending(
-        store,
+        verifications,
         senders,
         breakers=breakers,
         brand=settings.otp_brand,
@@ -98,32 +109,32 @@ def new_rules(
         event_log=event_log,
     )
     issuing = Issuing(
-        store=store,
+        store=verifications,
         sending=sending,
         limiter=limiter,
         idempotency=idempotency,
-        undoing=Undoing(store, idempotency, retries=retries["undo"], event_log=event_log),
+        undoing=Undoing(verifications, idempotency, retries=retries["undo"], event_log=event_log),
         keyring=keyring,
         policy=issue_policy(settings),
     )
-    checking = Checking(store, keyring, wake=wake, event_log=event_log)
-    return Rules(store, keyring, breakers, limiter, idempotency, issuing, checking)
+    checking = Checking(verifications, keyring, wake=wake, event_log=event_log)
+    return Rules(breakers, limiter, idempotency, issuing, checking)
 
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, scripts: Scripts, providers: Providers, event_log: EventLog
+    settings: Settings, store: Store, providers: Providers, event_log: EventLog
 ) -> AsyncIterator[OutboxWorker]:
     """Run the worker. At the end it has 8 s to finish what it has claimed; the leases cover the rest."""
     settlements = Retries(RetryPolicy(longest_pause_seconds=_SETTLEMENT_PAUSE_SECONDS))
     worker = OutboxWorker(
-        open_confirmations(scripts),
+        open_confirmations(store.scripts),
         ConfirmationHandler(providers.senders.values()),
         policy=confirmation_policy(settings),
         settlements=settlements,
         event_log=event_log,
     )
-    lost_messages = _lost_messages(settings, scripts, providers.messages, worker, event_log)
+    lost_messages = _lost_messages(settings, store, providers.messages, worker, event_log)
     parts = [part for part in (worker, lost_messages) if part is not None]  # each kind of entry adds its worker
     running = {asyncio.create_task(part.run()) for part in parts}
     try:
@@ -141,17 +152,16 @@ async def open_worker(
 
 
 def _lost_messages(
-    settings: Settings, scripts: Scripts, messages: MessageList, worker: OutboxWorker, event_log: EventLog
+    settings: Settings, store: Store, messages: MessageList, worker: OutboxWorker, event_log: EventLog
 ) -> LostMessages | None:
     policy = lookup_policy(settings)
     if policy is None:
         return None
-    keyring = new_keyring(settings)
     return LostMessages(
-        RedisLostMessages(scripts, keyring),
-        RedisVerifications(scripts, keyring, record_policy(settings)),
+        RedisLostMessages(store.scripts, store.keyring),
+        store.verifications,
         messages,
-        keyring,
+        store.keyring,
         policy=policy,
         retries=worker.settlements,
         wake=worker.wake,

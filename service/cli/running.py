@@ -28,7 +28,7 @@ from service.serving.alone import serve_alone
 from service.serving.supervisor import Supervisor, new_settings
 from service.store.error_counts import counted_errors
 from service.store.ledgers import RedisStats
-from service.wiring import open_providers, open_worker
+from service.wiring import new_store, open_providers, open_worker
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that serve, about one per core.")]
@@ -102,7 +102,7 @@ async def _work(settings: Settings | None) -> None:
             counting_dropped_lines(RedisStats(scripts).add),
             counted_errors(scripts),
             open_providers(settings) as providers,
-            open_worker(settings, scripts, providers, event_log),
+            open_worker(settings, new_store(settings, scripts), providers, event_log),
         ):
             settings = await orders.get()
         if settings is not None:

@@ -23,7 +23,7 @@ from service.core.verification import Delivery, Feedback, Send, Verdict, Verific
 from service.first_message.failures import StepFailed, issue_failure, why_no_callback, with_error_code
 from service.store.confirmations import open_confirmations
 from service.store.outbox import RedisOutbox
-from service.wiring import Rules, new_rules, open_providers, open_worker
+from service.wiring import Rules, new_rules, new_store, open_providers, open_worker
 
 _PURPOSE = "check"
 _OWN_ADDRESS = "127.0.0.1"
@@ -82,6 +82,7 @@ class FirstMessage:
     async def _open(self) -> AsyncIterator[_Opened]:
         async with AsyncExitStack() as parts:
             scripts = await parts.enter_async_context(open_redis(self._settings))
+            store = new_store(self._settings, scripts)
             providers = await parts.enter_async_context(open_providers(self._settings))
             retries = {step: Retries() for step in ("attach_sid", "undo")}
             for steps in retries.values():
@@ -91,12 +92,10 @@ class FirstMessage:
             wake: Callable[[str], None] = lambda _: None  # noqa: E731 - the other worker polls
             if not (await confirmations.state()).is_worked:
                 self._say("worker", "No worker is alive, so this command runs one. Start otp-service serve or worker.")
-                worker = await parts.enter_async_context(
-                    open_worker(self._settings, scripts, providers, self._event_log)
-                )
+                worker = await parts.enter_async_context(open_worker(self._settings, store, providers, self._event_log))
                 wake = worker.wake
             rules = new_rules(
-                self._settings, scripts, providers.senders, retries=retries, wake=wake, event_log=self._event_log
+                self._settings, store, providers.senders, retries=retries, wake=wake, event_log=self._event_log
             )
             yield _Opened(rules, confirmations)
 
