@@ -16,10 +16,6 @@ SCRIPTS = sorted((ROOT / "service" / "store" / "lua").glob("*.lua"))
 MOST_MODULE_LINES = 250
 MOST_FUNCTION_LINES = 60
 
-# Modules that may be longer, each with its reason. The number is the maximum.
-LONG_MODULES = {
-    "embedded/keeper.py": (325, "runs alone, from its file and without site-packages: it cannot be divided"),
-}
 # Files with a test that is skipped even in CI, one each, with the reason.
 SKIPPING = {
     "tests/absent.py": "skips outside of CI only",
@@ -70,22 +66,14 @@ def test_every_module_states_its_purpose(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_modules_and_functions_stay_small(path):
-    """No function has more than 60 lines, and no unlisted module more than 250."""
-    name = path.relative_to(ROOT / "service").as_posix()
-    most, _ = LONG_MODULES.get(name, (MOST_MODULE_LINES, ""))
-    assert len(path.read_text("utf-8").splitlines()) <= most
+    """No module has more than 250 lines, and no function more than 60."""
+    assert len(path.read_text("utf-8").splitlines()) <= MOST_MODULE_LINES
     long = [
         function.name
         for function in functions(path)
         if (function.end_lineno or 0) - function.lineno + 1 > MOST_FUNCTION_LINES
     ]
     assert long == []
-
-
-def test_every_listed_long_module_is_still_long():
-    """Every module on the list of long ones exists and is still long."""
-    for name in LONG_MODULES:
-        assert len((ROOT / "service" / name).read_text("utf-8").splitlines()) > MOST_MODULE_LINES, name
 
 
 def test_only_listed_tests_are_skipped_in_ci():

@@ -5,7 +5,7 @@ one server per data folder, even if many processes start at once; no TCP port, o
 acknowledged writes in an append-only file, synced every second (only a crash of the machine may cost that second); and
 a server that runs until the last user has left or died.
 
-The keeper runs the server (`keeper` explains the locks). Each user holds `users.lock`, and starts a new keeper if
+The keeper runs the server (`data_folder` explains the locks). Each user holds `users.lock`, and starts a new keeper if
 `keeper.lock` is free.
 """
 
@@ -26,8 +26,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.embedded import keeper
-from service.embedded.keeper import EmbeddedUnavailable
+from service.embedded import data_folder, keeper
+from service.embedded.data_folder import EmbeddedUnavailable
 from service.embedded.orphans import reap_orphans
 
 __all__ = ["EmbeddedUnavailable", "embedded_valkey", "embedded_valkey_beside"]
@@ -61,7 +61,7 @@ def embedded_valkey(data_dir: Path, *, warn: Callable[[str], object] = _warn) ->
     """
     place = _Place(data_dir=_data_folder(data_dir), binary=_binary(), warn=warn)
     with _reasons(place):
-        users = keeper.open_lock(place.data_dir / keeper.USERS_LOCK)
+        users = data_folder.open_lock(place.data_dir / data_folder.USERS_LOCK)
     try:
         with _reasons(place):
             _join_users(users)
@@ -144,7 +144,7 @@ def _reasons(place: _Place) -> Iterator[None]:
     except (OSError, EmbeddedUnavailable) as error:
         lines = [str(error)]
         with contextlib.suppress(OSError):
-            log = place.data_dir / keeper.LOG
+            log = place.data_dir / data_folder.LOG
             lines += [f"The end of {log}:", *log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]]
             if _NAMES_A_PROGRAM in lines[-1]:
                 lines.append(
@@ -156,24 +156,24 @@ def _reasons(place: _Place) -> Iterator[None]:
 
 def _join_users(users: int) -> None:
     """Become a user. A keeper that is shutting down holds the lock for a moment."""
-    deadline = time.monotonic() + keeper.SILENCE_SECONDS
-    while not keeper.try_lock(users, fcntl.LOCK_SH):
+    deadline = time.monotonic() + data_folder.SILENCE_SECONDS
+    while not data_folder.try_lock(users, fcntl.LOCK_SH):
         if time.monotonic() > deadline:
             raise EmbeddedUnavailable("The previous embedded Valkey does not end: stop it, or set REDIS_URL.")
         time.sleep(0.01)
 
 
 def _reach(place: _Place) -> None:
-    keeper.private_folder(place.socket_path.parent)  # before any command: another user may have created the folder
-    if not keeper.wait_ready(place.socket_path, lambda: _replace_missing_keeper(place)):
+    data_folder.private_folder(place.socket_path.parent)  # before any command: another user may have created the folder
+    if not data_folder.wait_ready(place.socket_path, lambda: _replace_missing_keeper(place)):
         raise EmbeddedUnavailable("The embedded Valkey does not answer: see its log, or set REDIS_URL.")
 
 
 def _replace_missing_keeper(place: _Place) -> None:
     """Start a keeper if none is alive. The keeper inherits the held lock, so two can never be started."""
-    lock = keeper.open_lock(place.data_dir / keeper.KEEPER_LOCK)
+    lock = data_folder.open_lock(place.data_dir / data_folder.KEEPER_LOCK)
     try:
-        if keeper.try_lock(lock, fcntl.LOCK_EX):
+        if data_folder.try_lock(lock, fcntl.LOCK_EX):
             _start_keeper(place, lock)
     finally:
         os.close(lock)
@@ -188,7 +188,7 @@ def _start_keeper(place: _Place, lock: int) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=keeper.LOADING_SECONDS + keeper.STOP_SECONDS + keeper.SILENCE_SECONDS,
+            timeout=data_folder.LOADING_SECONDS + data_folder.STOP_SECONDS + data_folder.SILENCE_SECONDS,
             env=_ALLOCATOR | {name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             pass_fds=(lock,),
             start_new_session=True,
@@ -198,7 +198,7 @@ def _start_keeper(place: _Place, lock: int) -> None:
         raise EmbeddedUnavailable("The keeper of the embedded Valkey does not answer: set REDIS_URL.") from error
     report = ended.stdout.decode(errors="replace").strip()
     first, _, warning = report.partition("\n")
-    if first not in {keeper.READY, ""}:  # a killed keeper reports nothing: the caller then starts another one
+    if first not in {data_folder.READY, ""}:  # a killed keeper reports nothing: the caller then starts another one
         raise EmbeddedUnavailable(report)
     if warning:
         place.warn(warning)
@@ -222,7 +222,7 @@ def _watching(place: _Place) -> Iterator[None]:
         yield
     finally:
         left.set()
-        watcher.join(keeper.SILENCE_SECONDS)
+        watcher.join(data_folder.SILENCE_SECONDS)
 
 
 def _leave(users: int, place: _Place) -> None:
@@ -230,12 +230,12 @@ def _leave(users: int, place: _Place) -> None:
 
     Otherwise a container could end, or a temporary folder be removed, while the server still writes.
     """
-    keeper.try_lock(users, fcntl.LOCK_UN)
-    lock = keeper.open_lock(place.data_dir / keeper.KEEPER_LOCK)
-    deadline = time.monotonic() + keeper.STOP_SECONDS + 1
+    data_folder.try_lock(users, fcntl.LOCK_UN)
+    lock = data_folder.open_lock(place.data_dir / data_folder.KEEPER_LOCK)
+    deadline = time.monotonic() + data_folder.STOP_SECONDS + 1
     seen = 0
     try:
-        while not keeper.try_lock(lock, fcntl.LOCK_SH) and seen < _SIGHTINGS and time.monotonic() < deadline:
+        while not data_folder.try_lock(lock, fcntl.LOCK_SH) and seen < _SIGHTINGS and time.monotonic() < deadline:
             seen = seen + 1 if _others_use(users) else 0
             time.sleep(0.01)
     finally:
@@ -244,6 +244,6 @@ def _leave(users: int, place: _Place) -> None:
 
 def _others_use(users: int) -> bool:
     # No shared lock: the keeper is shutting down. A shared lock but no exclusive one: there are other users.
-    found = keeper.try_lock(users, fcntl.LOCK_SH) and not keeper.try_lock(users, fcntl.LOCK_EX)
-    keeper.try_lock(users, fcntl.LOCK_UN)
+    found = data_folder.try_lock(users, fcntl.LOCK_SH) and not data_folder.try_lock(users, fcntl.LOCK_EX)
+    data_folder.try_lock(users, fcntl.LOCK_UN)
     return found

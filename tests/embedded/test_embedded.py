@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from service.embedded import data_folder as shared_folder
 from service.embedded import keeper as embedded_keeper
 from service.embedded import server as embedded
+from service.embedded import server_process
 from service.embedded.server import EmbeddedUnavailable, embedded_valkey
 
 ROOT = Path(__file__).parents[2]
@@ -304,9 +306,9 @@ def test_orphaned_server_is_replaced(data_dir):
         client.set("kept", "by the first")
     socket_path = socket_of(data_dir)
     socket_path.parent.mkdir(mode=0o700)
-    lock = embedded_keeper.open_lock(data_dir / embedded_keeper.SERVER_LOCK)
-    assert embedded_keeper.try_lock(lock, fcntl.LOCK_EX)
-    command = embedded_keeper._command(str(embedded._binary()), socket_path)
+    lock = shared_folder.open_lock(data_dir / shared_folder.SERVER_LOCK)
+    assert shared_folder.try_lock(lock, fcntl.LOCK_EX)
+    command = server_process._command(str(embedded._binary()), socket_path)
     with subprocess.Popen(command, cwd=data_dir, pass_fds=(lock,), stdout=subprocess.DEVNULL) as orphan:
         os.close(lock)
         with redis.Redis(unix_socket_path=str(socket_path)) as client:
@@ -341,7 +343,7 @@ def test_broken_file_is_refused_with_the_servers_message(data_dir):
         embedded_valkey(data_dir),
     ):
         pass
-    assert time.monotonic() - began < embedded_keeper.SILENCE_SECONDS
+    assert time.monotonic() - began < shared_folder.SILENCE_SECONDS
 
 
 @pytest.mark.parametrize(("half", "zeros"), [(0, 1), (0, 3 << 20), (20, 3 << 20)])
@@ -466,10 +468,10 @@ def test_planted_socket_folder_is_refused(tmp_path, plant):
 def test_socket_folder_of_another_user_is_refused(tmp_path, monkeypatch):
     """A private socket folder is used only if it is ours."""
     folder = tmp_path / "run"
-    embedded_keeper.private_folder(folder)
+    shared_folder.private_folder(folder)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(EmbeddedUnavailable, match="set REDIS_URL"):
-        embedded_keeper.private_folder(folder)
+        shared_folder.private_folder(folder)
 
 
 def test_data_folder_of_another_user_is_refused(tmp_path, monkeypatch):
