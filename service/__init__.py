@@ -2,7 +2,7 @@
 
 A tour, in the order of a verification; paths are relative to this package.
 
-1. A login back end posts to a route in `api/v1/verifications.py`. `core/issuing.py` draws a code, stores its digest
+1. A login back end posts to an endpoint in `api/v1/verifications.py`. `core/issuing.py` draws a code, stores its digest
    through `store/verifications.py`, and sends the message through `providers/twilio/`.
 2. Twilio's response contains the SID of the message. If it is lost, the signed status callback brings it
    (`api/twilio/status_callbacks.py`).

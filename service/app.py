@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from service.api.application import new_application
 from service.api.operations import OperationsEndpoints, OperationsView
 from service.api.twilio.status_callbacks import StatusCallbackEndpoint
+from service.api.v1.routes import verification_routes
 from service.api.v1.schemas import ResponseWriter
 from service.api.v1.verifications import VerificationEndpoints
 from service.config.policies import new_connections, signing_secrets
@@ -171,7 +172,7 @@ def _endpoints(
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
     operations = _operations(store.scripts, rules.breakers, waiting, errors, connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
-    return [*verifications.routes(auth), *webhooks.routes(), *operations.routes(metrics_access)]
+    return [*verification_routes(verifications, auth), *webhooks.routes(), *operations.routes(metrics_access)]
 
 
 def _operations(

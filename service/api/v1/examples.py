@@ -66,6 +66,7 @@ _CANCELED = _PENDING._replace(status=Status.CANCELED)
 _FAILED = _PENDING._replace(status=Status.FAILED, sends=(_FIRST._replace(status=Delivery.FAILED, error_code=21610),))
 _UNANSWERED = _PENDING._replace(sends=(_FIRST._replace(status=Delivery.UNKNOWN),))
 
+_WRITE = ResponseWriter(max_attempts=5, max_sends=5)
 _METRICS = """\
 # HELP otp_checks_total Checks by verdict.
 # TYPE otp_checks_total counter
@@ -124,61 +125,64 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
 
 def response_examples() -> Mapping[str, Mapping[str, Example]]:
     """Return the bodies of successful responses, by operation id and name."""
-    write = ResponseWriter(max_attempts=5, max_sends=5)
-
-    def shown(summary: str, verification: Verification, *, masked: bool = False) -> Example:
-        return Example(summary, write.verification(verification, masked=masked))
-
-    def issued(summary: str, verification: Verification) -> Example:
-        return Example(summary, write.issued(verification, CLIENT_TOKEN))
-
-    def checked(summary: str, verdict: Verdict, verification: Verification, *, masked: bool = False) -> Example:
-        result = CheckResult(verdict=verdict, verification=verification)
-        return Example(summary, write.check(result, masked=masked))
-
     return {
         "issueVerification": {
-            "pending": issued("Twilio has the message", _PENDING),
-            "unanswered": issued("Twilio has not responded: the message may have been sent", _UNANSWERED),
+            "pending": _issued("Twilio has the message", _PENDING),
+            "unanswered": _issued("Twilio has not responded: the message may have been sent", _UNANSWERED),
         },
-        "verifyCode": {
-            "approved": checked("The right code: approved", Verdict.APPROVED, _APPROVED),
-            "approved_front_end": checked("The same, for a client token", Verdict.APPROVED, _APPROVED, masked=True),
-            "wrong_code": checked("A wrong code: one attempt less", Verdict.WRONG_CODE, _TYPED),
-            "expired": checked("The right code, too late", Verdict.EXPIRED, _LATE),
-            "used": checked("Already approved", Verdict.USED, _CONFIRMED._replace(attempts=2)),
-            "locked": checked("No attempts left", Verdict.LOCKED, _LOCKED),
-            "mismatch": checked("Another number or purpose", Verdict.MISMATCH, _TYPED),
-        },
-        "resendCode": {"resent": shown("The second send", _RESENT)},
+        "verifyCode": _checks(),
+        "resendCode": {"resent": _shown("The second send", _RESENT)},
         "cancelVerification": {
-            "canceled": shown("It was pending", _CANCELED),
-            "approved": shown("It was already approved, and stays so", _CONFIRMED),
+            "canceled": _shown("It was pending", _CANCELED),
+            "approved": _shown("It was already approved, and stays so", _CONFIRMED),
         },
         "readVerification": {
-            "approved": shown("Approved and confirmed to Twilio", _CONFIRMED),
-            "pending_front_end": shown("Pending, for a client token", _PENDING, masked=True),
-            "expired": shown("The code was not typed in time", _PENDING._replace(status=Status.EXPIRED)),
-            "locked": shown("Too many wrong codes", _LOCKED),
-            "failed": shown("Twilio refused the message", _FAILED),
+            "approved": _shown("Approved and confirmed to Twilio", _CONFIRMED),
+            "pending_front_end": _shown("Pending, for a client token", _PENDING, masked=True),
+            "expired": _shown("The code was not typed in time", _PENDING._replace(status=Status.EXPIRED)),
+            "locked": _shown("Too many wrong codes", _LOCKED),
+            "failed": _shown("Twilio refused the message", _FAILED),
         },
         "readLiveness": {"alive": Example("Alive", LivenessResponse().model_dump())},
-        "readReadiness": {
-            "ready": Example("All is well", _ready("ok", pending=2)),
-            "partly": Example(
-                "Some partitions do not work", _ready("ok", pending=2) | {"store": "partly", "unavailable": [_TROUBLE]}
-            ),
-            "halted": Example(
-                "Ready, while Twilio refuses the credentials",
-                _ready("halted: Twilio answered 401, error 20003", pending=117),
-            ),
-            "sending_halted": Example(
-                "Ready, while Twilio fails and new codes are refused",
-                _ready("ok", pending=117, sending="halted: Twilio failed 5 times in a row"),
-            ),
-        },
+        "readReadiness": _readiness(),
         "readMetrics": {"metrics": Example("Some of the lines", _METRICS)},
     }
+
+
+def _checks() -> dict[str, Example]:
+    return {
+        "approved": _checked("The right code: approved", Verdict.APPROVED, _APPROVED),
+        "approved_front_end": _checked("The same, for a client token", Verdict.APPROVED, _APPROVED, masked=True),
+        "wrong_code": _checked("A wrong code: one attempt less", Verdict.WRONG_CODE, _TYPED),
+        "expired": _checked("The right code, too late", Verdict.EXPIRED, _LATE),
+        "used": _checked("Already approved", Verdict.USED, _CONFIRMED._replace(attempts=2)),
+        "locked": _checked("No attempts left", Verdict.LOCKED, _LOCKED),
+        "mismatch": _checked("Another number or purpose", Verdict.MISMATCH, _TYPED),
+    }
+
+
+def _readiness() -> dict[str, Example]:
+    troubled = _ready("ok", pending=2) | {"store": "partly", "unavailable": [_TROUBLE]}
+    confirming = _ready("halted: Twilio answered 401, error 20003", pending=117)
+    sending = _ready("ok", pending=117, sending="halted: Twilio failed 5 times in a row")
+    return {
+        "ready": Example("All is well", _ready("ok", pending=2)),
+        "partly": Example("Some partitions do not work", troubled),
+        "halted": Example("Ready, while Twilio refuses the credentials", confirming),
+        "sending_halted": Example("Ready, while Twilio fails and new codes are refused", sending),
+    }
+
+
+def _shown(summary: str, verification: Verification, *, masked: bool = False) -> Example:
+    return Example(summary, _WRITE.verification(verification, masked=masked))
+
+
+def _issued(summary: str, verification: Verification) -> Example:
+    return Example(summary, _WRITE.issued(verification, CLIENT_TOKEN))
+
+
+def _checked(summary: str, verdict: Verdict, verification: Verification, *, masked: bool = False) -> Example:
+    return Example(summary, _WRITE.check(CheckResult(verdict=verdict, verification=verification), masked=masked))
 
 
 def problem_example(code: str) -> HttpProblem:

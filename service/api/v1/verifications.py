@@ -3,58 +3,29 @@
 from functools import partial
 
 from pydantic_core import to_json
-from starlette.routing import BaseRoute
 
 from service.api.v1.fields import VerificationId
 from service.api.v1.repeating import (
     KeyedResponse,
-    describe_same_response,
-    describe_same_verdict,
     idempotency_key,
     unpack,
 )
 from service.api.v1.schemas import (
     CheckBody,
-    CheckResponse,
     IssueBody,
-    IssueResponse,
     Object,
     ResponseWriter,
-    VerificationResponse,
 )
-from service.core.api_keys import Scope
 from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
-from service.core.sender import Refusal
 from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
 from service.core.verification_store import UnknownVerification
-from service.http.authentication import Authenticator
 from service.http.problems import HttpProblem, problem_of
 from service.http.request import Request
 from service.http.response import Response, problem_response
-from service.http.route import DirectRoute
-
-_ALL, _ONE = "/v1/verifications", "/v1/verifications/{verification_id}"
-_SENDING = (
-    Refusal.INVALID_NUMBER,
-    Refusal.COUNTRY_NOT_ALLOWED,
-    Refusal.RECIPIENT_OPTED_OUT,
-    Refusal.NOT_A_MOBILE_NUMBER,
-    Refusal.CARRIER_REJECTED,
-    Refusal.BLOCKED,
-    Refusal.SENDER_MISCONFIGURED,
-    Refusal.CREDENTIALS_REFUSED,
-    "provider_unavailable",
-    "rate_limited",
-    "invalid_idempotency_key",
-    "idempotency_key_reused",
-    "request_in_progress",
-)
-# A send holds its slot until Twilio responds, which takes seconds if Twilio fails. The other half is left for checks.
-_SENDING_SHARE = 0.5
 
 
 class VerificationEndpoints:
@@ -74,67 +45,6 @@ class VerificationEndpoints:
         self._idempotency = idempotency
         self._keyring = keyring
         self._responses = responses
-
-    def routes(self, auth: Authenticator) -> list[BaseRoute]:
-        """List the routes, with their descriptions for OpenAPI."""
-        back_end, either = auth.key(Scope.VERIFICATIONS), auth.key_or_token(Scope.VERIFICATIONS)
-        endpoint = partial(DirectRoute, methods=["POST"], response_model=VerificationResponse, tags=["verifications"])
-        return [
-            endpoint(
-                _ALL,
-                self.issue,
-                in_flight_share=_SENDING_SHARE,
-                operation_id="issueVerification",
-                status_code=201,
-                response_model=IssueResponse,
-                response_description="Issued. The code has been sent; with status `unknown` it may have been sent.",
-                problems=(*_SENDING, "client_ip_required"),
-                openapi_extra=describe_same_response("201"),
-                summary="Issue a code and send it",
-                access=back_end,
-            ),
-            endpoint(
-                _ONE + "/verify",
-                self.verify,
-                operation_id="verifyCode",
-                response_model=CheckResponse,
-                response_description="Checked; see `verdict`.",
-                problems=("unknown_verification", "invalid_idempotency_key", "idempotency_key_reused"),
-                openapi_extra=describe_same_verdict(),
-                summary="Check what the person typed",
-                access=either,
-            ),
-            endpoint(
-                _ONE + "/resend",
-                self.resend,
-                in_flight_share=_SENDING_SHARE,
-                operation_id="resendCode",
-                response_description="The next code has been sent.",
-                problems=("unknown_verification", "not_pending", "max_sends_reached", *_SENDING),
-                openapi_extra=describe_same_response("200"),
-                summary="Send the next code",
-                access=either,
-            ),
-            endpoint(
-                _ONE + "/cancel",
-                self.cancel,
-                operation_id="cancelVerification",
-                response_description="It has ended, now or before.",
-                problems=("unknown_verification",),
-                summary="End a pending verification",
-                access=back_end,
-            ),
-            endpoint(
-                _ONE,
-                self.read,
-                methods=["GET"],
-                operation_id="readVerification",
-                response_description="The current state of the verification.",
-                problems=("unknown_verification",),
-                summary="Read a verification",
-                access=either,
-            ),
-        ]
 
     async def issue(self, request: Request, body: IssueBody) -> Object | Response:
         """Generate a code, store its digest, and send it. The response has the client token for a front end.
