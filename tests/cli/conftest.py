@@ -1,4 +1,4 @@
-"""Shared by the tests of the commands: a command run in this process, with the Valkey of the tests as its store."""
+"""Fixtures for the tests of the commands: run a command in this process, with the Valkey of the tests as its store."""
 
 import json
 import sys

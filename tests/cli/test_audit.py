@@ -1,4 +1,4 @@
-"""The promises of `service.cli.audit`: one line per command on a key or a number, with who and what, and no secret."""
+"""The promises of `service.cli.audit`: a command on a key or number writes one line with operator, without secrets."""
 
 import asyncio
 import json
@@ -94,18 +94,18 @@ def test_a_closed_output_does_not_change_the_outcome(cli, store, monkeypatch):
     for command in COMMANDS:
         first = iter([BrokenPipeError])
 
-        def break_off(*arguments, first=first, **more):
+        def break_pipe(*arguments, first=first, **more):
             for end in first:
                 raise end
             echo(*arguments, **more)
 
-        monkeypatch.setattr(typer, "echo", break_off)
+        monkeypatch.setattr(typer, "echo", break_pipe)
         assert cli(*command, **keys)[0] != 0
     assert [line["outcome"] for line in cli.audited] == ["done"] * (1 + len(COMMANDS))
 
 
 def run_with_errors_at(stderr, valkey, tmp_path):
-    """Start `keys list` in a process of its own, with a descriptor as its standard error."""
+    """Run `keys list` in a new process, with a descriptor as its standard error."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": valkey}
     environment |= {name: secrets.token_urlsafe(32) for name in ("OTP_SECRET_KEYS", "OTP_INDEX_KEY")}
     command = [sys.executable, "-m", "service", "keys", "list"]
@@ -145,7 +145,7 @@ def test_no_audit_line_goes_through_a_log_that_drops():
     assert (audits, users) == (["audit.py"], {"audit.py", "first_message.py", "keys.py", "numbers.py"})
 
 
-def test_no_line_stands_among_what_was_asked_for(cli, store, monkeypatch):
+def test_no_audit_line_goes_to_standard_output(cli, store, monkeypatch):
     """With standard error closed (`2>&-`) the line is lost: standard output has the key and nothing else."""
     monkeypatch.setattr(sys, "stderr", None)
     status, out, _ = cli("keys", "create", "shop")

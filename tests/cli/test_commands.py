@@ -1,4 +1,4 @@
-"""The promises of `service.cli`: each command does its work, or says in a sentence why it cannot; never a traceback.
+"""The promises of `service.cli`: each command works, or says in one sentence why it cannot; never a traceback.
 
 Most commands run in this process through `main`, as the console script runs them. Commands that serve, handle signals
 or start the embedded store run as `python -m service`.
@@ -35,7 +35,7 @@ COMMANDS = (
 
 
 def environment_of(settings):
-    """Write the settings of a running service as an operator would set them."""
+    """Write the settings of a running service as environment variables."""
     return {
         "REDIS_URL": settings.redis_url,
         "TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
@@ -94,7 +94,7 @@ def test_a_key_gets_the_scopes_that_are_named(cli, store):
 
 
 def test_the_list_shows_names_and_never_keys(cli, store):
-    """`keys list` has a line per key with name, scopes and date; the keys and their digests stay unseen."""
+    """`keys list` prints a line per key with name, scopes and date, but neither the key nor its digest."""
     made = [cli("keys", "create", name)[1].strip() for name in ("shop", "app two")]
     status, out, _ = cli("keys", "list")
     assert status == 0
@@ -153,7 +153,7 @@ def test_an_unreachable_redis_is_reported_in_one_sentence(cli):
 
 
 def test_a_password_in_a_broken_address_is_not_shown(cli):
-    """A REDIS_URL that is not understood is refused without a piece of it, by those that serve before they start."""
+    """A malformed REDIS_URL is refused without any part of it; serving commands refuse it before they start."""
     keys = {name: secrets.token_urlsafe(32) for name in ("OTP_SECRET_KEYS", "OTP_INDEX_KEY")}
     for command in ("serve", "worker"):
         status, _, err = cli(command, **twilio_at(1), **keys, REDIS_URL="redis://user:p4ssw0rd/x#y@host:port")
@@ -166,7 +166,7 @@ def test_a_password_in_a_broken_address_is_not_shown(cli):
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
 def test_without_credentials_the_demo_is_named(cli, command):
-    """What needs Twilio lists all that is missing, names `demo` and ends with 2."""
+    """Commands that need Twilio list everything that is missing, name `demo` and exit with 2."""
     status, out, err = cli(command)
     assert (status, out) == (2, "")
     for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "OTP_SECRET_KEYS", "OTP_INDEX_KEY"):
@@ -188,7 +188,7 @@ READING = (
     ["keys", "revoke", "shop"], ["outbox", "list"], ["outbox", "failed"], ["outbox", "retry", "--all"],
     ["numbers", "show", "+14155550123"], ["numbers", "release", "+14155550123"], ["numbers", "erase", "+14155550123"],
 )  # fmt: skip
-# One of each kind, with what its refusal names; `tests/config/test_values.py` has them all.
+# One of each kind, with the name in its refusal; `tests/config/test_values.py` has them all.
 NEVER = {
     "OTP_CODE_LENGTH": "99", "REDIS_URL": "foo://:p4ssw0rd@x", "OTP_PUBLIC_URL": "https://u:p4ssw0rd@otp.example",
     "OTP_CORS_ORIGINS": "null", "OTP_COUNTRIES": "UK", "TWILIO_FROM": "Rooster!", "TWILIO_REGION": "br1",
@@ -199,8 +199,8 @@ NEVER = {
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 @pytest.mark.parametrize("name", NEVER)
-def test_a_setting_that_never_works_stops_every_command(cli, command, name):
-    """Every command that reads settings ends with 2 and one sentence that names the setting, and touches nothing."""
+def test_an_invalid_setting_stops_every_command(cli, command, name):
+    """Every command that reads settings exits with 2 and one sentence that names the setting, and changes nothing."""
     status, out, err = cli(*command, **{name: NEVER[name]})
     assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert name in err
@@ -210,21 +210,21 @@ def test_a_setting_that_never_works_stops_every_command(cli, command, name):
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 def test_an_env_file_that_cannot_be_read_stops_every_command(cli, command, tmp_path):
-    """A `.env` in UTF-16 is a sentence that names it and exit status 2, not a traceback and not a default."""
+    """A `.env` in UTF-16 causes one sentence that names it and exit status 2: no traceback, and no default instead."""
     (tmp_path / ".env").write_bytes("OTP_BRAND=Rooster".encode("utf-16"))
     assert cli(*command) == (2, "", ".env is written in UTF-16. Save it as UTF-8.\n")
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 def test_an_unreadable_line_of_an_env_file_stops_every_command(cli, command, tmp_path):
-    """A line of `.env` that sets nothing is one sentence and exit status 2, not a default in its place."""
+    """An unreadable line of `.env` causes one sentence and exit status 2: no default is used instead."""
     (tmp_path / ".env").write_text("OTP_REQUIRE_CLIENT_IP p4ssw0rd\n", "utf-8")
     sentence = ".env, line 1 (OTP_REQUIRE_CLIENT_IP): write NAME=VALUE; quotes, if any, must enclose the whole value.\n"
     assert cli(*command) == (2, "", sentence)
 
 
-def test_a_data_folder_that_cannot_be_is_said_once(cli):
-    """A file in the place of OTP_DATA_DIR stops a command with 2, and `check` says in the same words what to set."""
+def test_an_unusable_data_folder_is_reported_once(cli):
+    """If OTP_DATA_DIR is a file, every command exits with 2, and `check` prints the same message with the fix."""
     exists = re.escape(f"File exists: '{__file__}'")
     sentence = rf"The data folder cannot be created \(.*{exists}\): set OTP_DATA_DIR, or REDIS_URL\.\n"
     for command in (["keys", "list"], ["outbox", "list"]):
@@ -417,7 +417,7 @@ def twilio_at(port):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_serve_and_keys_share_one_embedded_store(service_process, environment, tmp_path, workers):
-    """A key created while `serve` runs works in each of its processes; the loop closes; SIGTERM ends it with 0."""
+    """A key created while `serve` runs works in all its processes; the loop closes; SIGTERM stops it with status 0."""
     port, twilio_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     twilio = twilio_at(twilio_port)
@@ -496,14 +496,14 @@ def is_running(pid):
 
 
 @pytest.mark.slow
-def test_a_worker_alone_pays_and_ends_with_0(service_process, valkey, redis):
+def test_a_worker_without_a_server_exits_with_0(service_process, valkey, redis):
     """`worker` needs no port, and exits with 0 on SIGTERM."""
     with service_process("worker", **twilio_at(free_port()), REDIS_URL=valkey):
         wait_for(lambda: any(client["name"] == "otp-service" for client in redis.client_list()))
 
 
 @pytest.mark.slow
-def test_the_simulator_says_how_to_use_it(service_process, tmp_path):
+def test_the_simulator_prints_its_settings(service_process, tmp_path):
     """`sandbox` prints the settings that make the service use it as Twilio, and serves."""
     port = free_port()
     with service_process("sandbox", "--port", str(port)):
@@ -517,7 +517,7 @@ def test_the_simulator_says_how_to_use_it(service_process, tmp_path):
 @pytest.mark.parametrize(
     "command", [["serve"], ["serve", "--workers", "2"], ["sandbox"], ["demo", "--once"]], ids=" ".join
 )
-def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
+def test_a_taken_port_is_reported_in_one_sentence(environment, tmp_path, command):
     """If the port is in use, the command says so, names the option for another one, and exits with 2."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -534,7 +534,7 @@ def test_a_taken_port_is_a_sentence(environment, tmp_path, command):
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "203.0.113.9", "::zz", "a..b", "ä" * 80])
-def test_an_address_of_another_machine_is_a_sentence(cli, host):
+def test_an_address_of_another_machine_is_reported_in_one_sentence(cli, host):
     """If the host is unknown or not of this machine, the command says so, names the option, and exits with 2."""
     status, out, err = cli("sandbox", "--host", host, "--port", str(free_port()))
     assert (status, out) == (2, "")
@@ -544,7 +544,7 @@ def test_an_address_of_another_machine_is_a_sentence(cli, host):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["serve"], ["serve", "--workers", "2"], ["worker"], ["check"]], ids=" ".join)
-def test_a_process_that_cannot_start_ends_with_2(environment, tmp_path, command):
+def test_a_process_that_cannot_start_exits_with_2(environment, tmp_path, command):
     """An invalid Redis URL is one sentence and exit status 2, on which the systemd units rely."""
     ended = subprocess.run(
         [sys.executable, "-m", "service", *command], cwd=tmp_path, capture_output=True, text=True, timeout=30,

@@ -1,4 +1,4 @@
-"""`check --send-to`: sends one message through the whole loop, on a terminal; each failure names its fix."""
+"""`check --send-to` sends one message through the whole loop, on a terminal; each failure names its fix."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ def terminal(monkeypatch):
 
 @pytest.fixture
 def send_to(cli, terminal, environment_of):
-    """Return `send_to(running, typed=…, …)`: runs the command, types `typed(code)`, and gives status and output."""
+    """Return `send_to(running, typed=…, …)`: run the command, type `typed(code)`, return status and output."""
 
     async def run(running, *arguments, number=NUMBER, typed=lambda code: [code], **environment):
         command = asyncio.create_task(
@@ -69,7 +69,7 @@ def environment_of():
 
 def steps(out):
     """Return the names of the steps shown, in order."""
-    shown = re.sub(r"\nType the code that arrived \(\d+ s\): ", "", out.partition("\n\n")[2])  # Enter's line is echoed
+    shown = re.sub(r"\nType the code that arrived \(\d+ s\): ", "", out.partition("\n\n")[2])  # echoed Enter
     return re.findall(r"^ *([A-Za-z][A-Za-z ]*?)  (?=\S)", shown, re.MULTILINE)
 
 
@@ -112,7 +112,7 @@ async def test_wrong_codes_cost_attempts_and_other_lines_cost_none(start, send_t
     assert (redis.hget(key, field_of("attempts")), redis.hget(key, field_of("purpose"))) == (b"2", b"check")
 
 
-async def test_used_up_attempts_end_it(start, send_to):
+async def test_too_many_wrong_codes_end_the_command(start, send_to):
     """After five wrong codes the command fails, as for any verification."""
     running = await start()
     wrong = lambda code: [f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"] * 5  # noqa: E731
@@ -121,7 +121,7 @@ async def test_used_up_attempts_end_it(start, send_to):
     assert running.confirmed() == set()
 
 
-async def test_nobody_types(start, send_to):
+async def test_a_missing_code_times_out(start, send_to):
     """If no code is typed in time, the command fails and says where to look."""
     running = await start()
     status, out = await send_to(running, "--timeout", "1", typed=lambda _: [])
@@ -172,7 +172,7 @@ async def test_errors_of_check_come_first(start, send_to):
     ],
     ids=["no number", "country", "limit", "test number"],
 )
-async def test_what_is_refused_before_sending_is_named(start, send_to, settings, number, said):
+async def test_refusals_before_sending_are_reported(start, send_to, settings, number, said):
     """Numbers, countries and limits are checked as for any caller, and the message names the fix."""
     running = await start(otp_limit_day="1/1d")
     await running.issue()
@@ -194,7 +194,7 @@ async def test_what_is_refused_before_sending_is_named(start, send_to, settings,
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value['endpoint']} {value['kind']}",
 )
-async def test_what_twilio_refuses_is_named(start, send_to, plan, said):
+async def test_refusals_by_twilio_are_reported(start, send_to, plan, said):
     """A refused message, a failed message and a refused confirmation are reported, with exit status 1."""
     running = await start(otp_worker=False)
     running.sandbox.faults.plan(FaultPlan(**plan))
@@ -213,7 +213,7 @@ async def test_without_a_delivery_report_the_loop_is_not_closed(start, send_to):
     assert running.confirmed() == {running.messages()[0].sid}
 
 
-async def test_a_message_whose_answer_and_callbacks_are_lost_is_named(start, send_to):
+async def test_a_message_with_lost_response_and_callbacks_is_reported(start, send_to):
     """If the SID is unknown, the command says so, and that the worker searches for it."""
     running = await start()
     running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="lost_response"))
@@ -224,15 +224,15 @@ async def test_a_message_whose_answer_and_callbacks_are_lost_is_named(start, sen
     assert "its SID is unknown" in out
 
 
-async def test_it_is_in_the_audit_line(start, send_to, cli):
+async def test_the_command_writes_an_audit_line(start, send_to, cli):
     """The audit line has the operator and the number's tag, but not the number."""
     await send_to(await start())
     [line] = cli.audited
     assert (line["operation"], line["outcome"], len(line["number_tag"])) == ("check send-to", "done", 8)
 
 
-async def answer_with(status, text):
-    """Return an application that answers every request alike."""
+async def respond_with(status, text):
+    """Return an application that sends every request the same response."""
 
     async def app(scope, receive, send):
         if scope["type"] == "lifespan":
@@ -246,7 +246,7 @@ async def answer_with(status, text):
     return app
 
 
-async def test_the_public_address_is_tried_out(running):
+async def test_the_public_address_is_probed(running):
     """Nothing, another program, or the service at the public address: three different fixes."""
     assert "answers 404" in await probe_of(404, b"not here")
     assert "answers 403; the service" in await probe_of(403, b"forbidden by the proxy")
@@ -255,8 +255,8 @@ async def test_the_public_address_is_tried_out(running):
 
 
 async def probe_of(status, text):
-    """Probe an address whose server answers every request alike."""
-    async with serving(await answer_with(status, text)) as url:
+    """Probe an address whose server sends every request the same response."""
+    async with serving(await respond_with(status, text)) as url:
         return await failures._probe(url)
 
 
@@ -269,7 +269,7 @@ async def probe_of(status, text):
         ("http://otp.example.com", "plain http"),
     ],
 )
-async def test_an_address_that_twilio_cannot_call_is_said_to_be(url, said):
+async def test_an_address_that_twilio_cannot_call_is_reported(url, said):
     """If the address is unset, local or without TLS, it is not probed; the message names the setting."""
     text = await failures.why_no_callback(isolated_settings(otp_public_url=url))
     assert said in text
@@ -283,7 +283,7 @@ def test_the_prompt_ends_when_the_terminal_is_closed(terminal):
         asyncio.run(first_message._ask("Type", 5))
 
 
-async def test_number_and_code_are_read_as_everywhere(start, send_to):
+async def test_number_and_code_may_be_typed_with_separators(start, send_to):
     """The operator may type number and code with spaces, dashes and parentheses, as any person may."""
     running = await start()
     status, out = await send_to(running, number="+1 (415) 555-0123", typed=lambda code: [f"{code[:3]} {code[3:]}"])

@@ -33,7 +33,7 @@ def keys_of():
     }
 
 
-async def fail(running, count):
+async def type_wrong_codes(running, count):
     """Type wrong codes for the number, five on each of new verifications."""
     for start in range(0, count, 5):
         issued = await running.issue(NUMBER)
@@ -90,7 +90,7 @@ async def test_release_frees_a_stopped_number(start, numbers, eventually):
     running = await start()
     held = await running.issue(NUMBER)
     code = running.codes(NUMBER)[0]
-    await fail(running, 100)
+    await type_wrong_codes(running, 100)
     assert (await running.verify(held["id"], code))["verdict"] == "locked"
     _, out, _ = await numbers(running, "show", NUMBER)
     assert "100 of at most 100.\nStopped: until it is released" in out
@@ -151,7 +151,7 @@ async def test_a_number_may_be_read_from_standard_input(start, numbers, monkeypa
 
 @pytest.mark.parametrize("text", ["", "2025550145", "+1 202 555 0145 ext 2", "+1202555014²", "ve_0", "+999123456"])
 async def test_an_invalid_number_is_refused_without_repeating_it(start, numbers, cli, text):
-    """An invalid number is an error, so that "Nothing is stored" is never the answer to a typing mistake."""
+    """An invalid number is an error, so that a typing mistake never gets the output "Nothing is stored"."""
     running = await start()
     status, out, err = await numbers(running, "show", text)
     assert (status, out) == (2, "")

@@ -1,4 +1,4 @@
-"""The promises of `config.forms` and `config.web_addresses`: what is meant is understood, what never works refused."""
+"""The promises of `config.forms` and `config.web_addresses`: clear values are accepted, unusable ones refused."""
 
 import re
 import secrets
@@ -14,7 +14,7 @@ AC = "AC" + "5a" * 16
 KEY = "4f9c1d7e" * 5
 
 UNDERSTOOD = [
-    # Addresses: one spelling, that of whoever compares or signs it.
+    # Addresses: normalised to the one spelling that is compared or signed.
     ("otp_public_url", " https://otp.example.com/ ", "https://otp.example.com"),
     ("otp_public_url", "HTTPS://OTP.Example.COM:443/Base/", "https://otp.example.com/Base"),
     ("otp_public_url", "https://otp.example.com?", None),
@@ -140,8 +140,8 @@ WRONG = [(name, value) for name, value, read in UNDERSTOOD if read is None]
 
 
 @pytest.mark.parametrize(("name", "value", "read"), UNDERSTOOD)
-def test_a_value_is_read_or_refused_by_name(name, value, read):
-    """What can work has one meaning, and what never can is refused with the setting's name and without the value."""
+def test_a_value_is_read_or_refused_with_its_name(name, value, read):
+    """A usable value has one meaning; an unusable one is refused with the setting's name and without the value."""
     if read is not None:
         assert getattr(load_settings(_env_file=None, **{name: value}), name) == read
         return
@@ -168,7 +168,7 @@ def test_a_value_is_read_or_refused_by_name(name, value, read):
     ],
 )
 def test_a_refusal_says_what_to_write(values, sentence):
-    """Whatever decides a value, its refusal names the fix in plain words."""
+    """Every refusal says in plain words what to write."""
     with pytest.raises(SettingsRefused) as refusal:
         load_settings(_env_file=None, **values)
     assert str(refusal.value) == sentence
@@ -177,14 +177,14 @@ def test_a_refusal_says_what_to_write(values, sentence):
 @pytest.mark.parametrize(
     ("written", "meant"), [("UK", "GB"), ("USA", "US"), ("GER", "DE"), ("us", "US"), ("EL", "GR"), ("IRL", "IE")]
 )
-def test_a_region_that_is_called_otherwise_is_named(written, meant):
-    """Who writes what is no region is told which one is likely meant."""
+def test_a_misnamed_region_gets_a_suggestion(written, meant):
+    """A name that is not a region is refused with the region that is probably meant."""
     with pytest.raises(SettingsRefused, match=f"{written}: write {meant}"):
         load_settings(_env_file=None, otp_countries=f"FR,{written}")
 
 
-def test_the_territories_that_the_example_names_are_regions_of_their_own():
-    """Each region that `.env.example` says is not in another's list is one that OTP_COUNTRIES takes."""
+def test_the_territories_of_the_example_are_regions():
+    """The territories that `.env.example` lists as regions of their own are accepted by OTP_COUNTRIES."""
     text = (Path(__file__).parents[2] / ".env.example").read_text("utf-8")
     comment = text.partition("# Regions that may be sent to")[2].partition("\nOTP_COUNTRIES=")[0]
     named = re.findall(r"\b[A-Z]{2}\b", comment)
@@ -193,8 +193,8 @@ def test_the_territories_that_the_example_names_are_regions_of_their_own():
 
 
 @pytest.mark.parametrize("values", [{"twilio_region": "br1"}, {"twilio_region": "AU2"}])
-def test_a_region_without_an_address_is_refused(values):
-    """A region that has no known edge needs one: its address alone leads nowhere."""
+def test_a_region_without_an_edge_is_refused(values):
+    """A region without a known edge location is refused unless its edge is set, too."""
     with pytest.raises(SettingsRefused, match="set TWILIO_EDGE too"):
         load_settings(_env_file=None, **values)
 
@@ -209,8 +209,8 @@ def test_a_region_without_an_address_is_refused(values):
         ("", "", "https://api.twilio.com"),
     ],
 )
-def test_a_region_brings_its_edge(edge, region, address):
-    """The host that is called holds edge and region, both, or neither."""
+def test_a_region_implies_its_edge(edge, region, address):
+    """The host name contains both edge and region, or neither."""
     settings = load_settings(
         _env_file=None, twilio_edge=edge, twilio_region=region, twilio_account_sid=AC, twilio_auth_token="t" * 32
     )
@@ -225,15 +225,15 @@ def test_a_region_brings_its_edge(edge, region, address):
         ("https://otp.local", True), ("https://otp.default.svc.cluster.local", True), ("https://[::1]", True),
     ],
 )  # fmt: skip
-def test_what_twilio_will_not_call_is_known(url, is_so):
-    """Plain http, this machine, private networks and names without a public end are for development."""
+def test_addresses_that_twilio_does_not_call_are_recognised(url, is_so):
+    """Plain http, loopback, private networks and host names without a public suffix are for development."""
     assert is_for_development(url) is is_so
 
 
 @pytest.mark.parametrize("place", ["environment", ".env", "file", "keyword"])
 @pytest.mark.parametrize("around", ["{}", "{}\n", " {}", "\t{} \r\n", "\ufeff{}", "\ufeff {}\n"])
-def test_a_value_is_the_same_wherever_it_stands(place, around, tmp_path, monkeypatch):
-    """Blanks, line ends and a byte order mark around it make no other key, token or number: it may move."""
+def test_a_value_is_stripped_in_every_source(place, around, tmp_path, monkeypatch):
+    """Surrounding whitespace and a byte order mark never change a key, token or number, wherever it is set."""
     monkeypatch.chdir(tmp_path)
     text = around.format(KEY)
     keyword = {}
@@ -249,8 +249,8 @@ def test_a_value_is_the_same_wherever_it_stands(place, around, tmp_path, monkeyp
     assert load_settings(**keyword).otp_index_key.get_secret_value() == KEY
 
 
-def test_the_same_value_in_two_places_is_the_same_whatever_is_around_it(tmp_path, monkeypatch):
-    """A file with a byte order mark and an environment with a blank say one thing, and that is no contradiction."""
+def test_the_same_value_in_two_places_is_compared_stripped(tmp_path, monkeypatch):
+    """A file with a byte order mark and a variable with trailing whitespace hold the same value."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "otp_index_key").write_text(f"\ufeff{KEY}\n", "utf-8")
     monkeypatch.setenv("OTP_SECRETS_DIR", f" {tmp_path}\n")
@@ -260,15 +260,15 @@ def test_the_same_value_in_two_places_is_the_same_whatever_is_around_it(tmp_path
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_an_env_file_in_utf_16_is_named(encoding, tmp_path, monkeypatch):
-    """An editor that saves `.env` in UTF-16 is told to save UTF-8, with or without a byte order mark."""
+    """A `.env` in UTF-16 is refused; the message says to save it as UTF-8, with or without a byte order mark."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_bytes("OTP_BRAND=Rooster\n".encode(encoding))
     with pytest.raises(SettingsRefused, match=r"^\.env is written in UTF-16\. Save it as UTF-8\.$"):
         load_settings()
 
 
-def test_an_env_file_that_is_none_is_named(tmp_path, monkeypatch):
-    """Latin-1, and the folder that Docker makes of a missing file, stop the start with the name of the file."""
+def test_an_unreadable_env_file_is_named(tmp_path, monkeypatch):
+    """A `.env` in Latin-1, or a folder that Docker created for a missing file, is refused by name."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_bytes("OTP_BRAND=Käse\n".encode("latin-1"))
     with pytest.raises(SettingsRefused, match=r"^\.env is not UTF-8 text"):
@@ -299,7 +299,7 @@ def test_an_env_file_that_is_none_is_named(tmp_path, monkeypatch):
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
 def test_an_unreadable_line_of_an_env_file_is_refused(line, named, end, tmp_path, monkeypatch):
-    """A line that is not NAME=VALUE is refused with its number and the setting, and without its value."""
+    """A line other than NAME=VALUE is refused with its number and the setting, and without its value."""
     monkeypatch.chdir(tmp_path)
     text = end.join(["# our settings", "OTP_DOCS=true", "", "  ", line, "OTP_WORKER=false", ""])
     (tmp_path / ".env").write_bytes(text.encode())
@@ -313,7 +313,7 @@ def test_an_unreadable_line_of_an_env_file_is_refused(line, named, end, tmp_path
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_an_env_file_is_not_expanded(tmp_path, monkeypatch, quote):
-    """A secret with `${NAME}` or `$` in it is read as it is written, whatever the environment holds."""
+    """A secret that contains `${NAME}` or `$` is read literally, whatever the environment holds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/elsewhere")
     secret = f"${{HOME}}$HOME${{X:-y}}{KEY}"
@@ -323,15 +323,15 @@ def test_an_env_file_is_not_expanded(tmp_path, monkeypatch, quote):
 
 
 def test_a_byte_order_mark_hides_no_setting(tmp_path, monkeypatch):
-    """The first line of a `.env` that begins with a byte order mark counts like the others."""
+    """The first line of a `.env` with a byte order mark is read like the others."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("\ufeffOTP_BRAND=Rooster\n", "utf-8")
     assert load_settings().otp_brand == "Rooster"
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_whatever_is_pasted_anywhere_shows_in_no_refusal(name):
-    """A token between blanks, in quotes or with an at sign is refused or taken, and stands in no sentence about it."""
+def test_a_pasted_token_appears_in_no_refusal(name):
+    """A token with whitespace, quotes or an at sign in another setting never appears in a message about it."""
     secret = secrets.token_hex(16)
     said = []
     for form in ("{}", "{} x", '"{}"', "https://u:{}@h", "redis://:{}@h:x", "{},x", "-{}"):

@@ -1,4 +1,4 @@
-"""Settings of the property tests: no deadline, because a busy machine is no fault of the rule under test."""
+"""Settings of the property tests: no deadline, because a busy machine does not break the rule under test."""
 
 from hypothesis import settings
 

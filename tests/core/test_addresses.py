@@ -1,4 +1,4 @@
-"""The promises of `service.core.addresses`: one name for each network, and none for what is no address."""
+"""The promises of `service.core.addresses`: one name for each network, and one bucket for texts that are no address."""
 
 import ipaddress
 
@@ -32,31 +32,31 @@ def test_other_64s_are_other_networks(one: ipaddress.IPv6Address, other: ipaddre
 
 
 @given(addresses6, st.integers(0, 127))
-def test_only_the_first_64_bits_tell_networks_apart(address: ipaddress.IPv6Address, bit: int) -> None:
-    """Flipping any of the first 64 bits leaves the network, flipping any other stays inside."""
+def test_only_the_first_64_bits_distinguish_networks(address: ipaddress.IPv6Address, bit: int) -> None:
+    """Flipping any of the first 64 bits changes the network; flipping any other bit does not."""
     flipped = ipaddress.IPv6Address(int(address) ^ 1 << 127 - bit)
     assume(address.ipv4_mapped is None and flipped.ipv4_mapped is None)
     assert (network_of(str(address)) != network_of(str(flipped))) == (bit < 64)
 
 
 @given(addresses4)
-def test_ipv4_is_itself_also_in_ipv6_clothes(address: ipaddress.IPv4Address) -> None:
-    """An IPv4 address is one network of its own, however a dual-stack socket writes it."""
+def test_ipv4_mapped_addresses_are_ipv4(address: ipaddress.IPv4Address) -> None:
+    """An IPv4 address is a network of its own, also when a dual-stack socket writes it as IPv6."""
     mapped = ipaddress.IPv6Address(0xFFFF << 32 | int(address))
     spellings = [str(address), f"::ffff:{address}", f"::FFFF:{address}", mapped.compressed, mapped.exploded]
     assert {network_of(spelling) for spelling in spellings} == {str(address)}
 
 
 @given(addresses4, ports)
-def test_the_port_that_a_proxy_appends_says_nothing(address: ipaddress.IPv4Address, port: int) -> None:
-    """An IPv4 address with a port is the address: rotating ports makes no new clients."""
+def test_the_port_of_an_ipv4_address_is_ignored(address: ipaddress.IPv4Address, port: int) -> None:
+    """An IPv4 address with a port is the same client without it: rotating ports evades no limit."""
     assert network_of(f"{address}:{port}") == network_of(str(address))
 
 
 @given(addresses6, ports)
 @example(ipaddress.IPv6Address("::ffff:192.0.2.1"), 443)
-def test_brackets_and_port_say_nothing(address: ipaddress.IPv6Address, port: int) -> None:
-    """An IPv6 address in brackets, with a port or without, is the address."""
+def test_brackets_and_port_of_an_ipv6_address_are_ignored(address: ipaddress.IPv6Address, port: int) -> None:
+    """An IPv6 address in brackets, with or without a port, is the same client."""
     assert network_of(f"[{address}]") == network_of(f"[{address}]:{port}") == network_of(str(address))
 
 
@@ -88,14 +88,14 @@ def test_brackets_and_port_say_nothing(address: ipaddress.IPv6Address, port: int
         "/run/peer.sock",
     ],
 )
-def test_all_that_is_no_address_counts_as_one(text: str) -> None:
-    """Nobody slips past a limit by being illegible: whatever is no address shares one bucket, which is no address."""
+def test_malformed_addresses_share_one_bucket(text: str) -> None:
+    """Malformed addresses evade no limit: they all share one bucket, which is no address."""
     assert network_of(text) == "illegible"
 
 
 @given(st.text(max_size=45) | st.text("0123456789abcdef:.%/[]", max_size=45))
 def test_every_text_has_a_network(text: str) -> None:
-    """No text raises; what comes out is a network or the bucket of the illegible, so the text itself names nothing."""
+    """No text raises; the result is a network or the shared bucket, and never contains the text."""
     name = network_of(text)
     assert name == network_of(text)
     assert name == "illegible" or ipaddress.ip_network(name)

@@ -1,4 +1,4 @@
-"""The promises of `service.core.api_keys`: a key is random and shown once, and what is kept of it is read with care."""
+"""The promises of `service.core.api_keys`: a key is random and shown once, and its record is parsed with care."""
 
 import json
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from service.core.api_keys import ApiKey, Scope, key_digest, new_api_key, read_a
 
 
 def test_a_key_is_256_random_bits_behind_its_prefix():
-    """No two keys are equal, and each is `otp_sk_` with 43 characters that need no quoting anywhere."""
+    """No two keys are equal, and each is `otp_sk_` with 43 characters that need no escaping anywhere."""
     keys = {new_api_key("shop", [Scope.VERIFICATIONS])[0] for _ in range(1000)}
     assert len(keys) == 1000
     for key in keys:
@@ -18,7 +18,7 @@ def test_a_key_is_256_random_bits_behind_its_prefix():
         assert secret.replace("-", "").replace("_", "").isalnum()
 
 
-def test_what_is_kept_of_a_key_does_not_tell_it():
+def test_the_record_of_a_key_does_not_contain_it():
     """The record has a digest, a name, scopes and a date, and no part of the key."""
     key, kept = new_api_key("shop", [Scope.VERIFICATIONS])
     assert kept.digest == key_digest(key)
@@ -26,16 +26,16 @@ def test_what_is_kept_of_a_key_does_not_tell_it():
     assert key[7:] not in repr(kept) + json.dumps(kept.particulars)
 
 
-def test_a_date_says_when_a_key_was_made():
-    """`created_at` is an RFC 3339 instant in UTC, of now."""
+def test_a_key_has_its_creation_time():
+    """`created_at` is the current instant in UTC, in RFC 3339."""
     made = datetime.fromisoformat(new_api_key("shop", [Scope.REPORTS])[1].created_at)
     assert made.utcoffset().total_seconds() == 0
     assert abs((datetime.now(UTC) - made).total_seconds()) < 60
 
 
 @pytest.mark.parametrize("scopes", [[Scope.VERIFICATIONS], list(Scope), [Scope.REPORTS, Scope.OPERATE, Scope.REPORTS]])
-def test_what_is_written_is_what_is_read(scopes):
-    """A key read back from its JSON is the key that was made; a scope that was named twice is there once."""
+def test_a_key_survives_a_round_trip(scopes):
+    """A key read back from its JSON equals the original; a repeated scope is listed once."""
     _, kept = new_api_key("shop \u00fc", scopes)
     assert kept.scopes == set(scopes)
     assert list(kept.particulars["scopes"]) == sorted(set(scopes))
@@ -49,15 +49,15 @@ def test_what_is_written_is_what_is_read(scopes):
         b'{"name":"x","scopes":null}', b'{"name":"x","scopes":7}', b'{"name":"x","scopes":[["operate"]]}',
     ],
 )  # fmt: skip
-def test_an_illegible_entry_opens_nothing_and_hides_no_other(content):
-    """What cannot be read opens no endpoint, and every other key is read as ever."""
+def test_an_unreadable_entry_opens_nothing_and_hides_no_other(content):
+    """An unreadable entry opens no endpoint, and other keys are read as usual."""
     _, kept = new_api_key("shop", [Scope.VERIFICATIONS])
     entries = {"0" * 64: content, kept.digest: json.dumps(kept.particulars).encode()}
     assert read_api_keys(entries) == {kept.digest: kept}
 
 
 def test_an_unknown_scope_opens_no_endpoint():
-    """A scope that a later version may know is kept and means nothing here; a text is no list of scopes."""
+    """A scope of a later version is kept and opens nothing; a text instead of a list opens nothing."""
     read = read_api_keys({"a": b'{"name":"x","scopes":["root"]}', "b": b'{"name":"x","scopes":"operate"}'})
     assert read["a"] == ApiKey("a", "x", frozenset({"root"}), "", "x")
     assert not set(Scope) & read["b"].scopes

@@ -1,4 +1,4 @@
-"""The promises of `service.core.channels`: every channel says what it can do."""
+"""The promises of `service.core.channels`: every channel declares its capabilities."""
 
 import pytest
 
@@ -12,5 +12,5 @@ def test_every_channel_carries_an_action(channel: Channel) -> None:
 
 
 def test_the_default_channel_can_be_confirmed() -> None:
-    """A caller who names no channel gets one whose messages are confirmed."""
+    """The default channel is one whose messages can be confirmed."""
     assert CHANNELS[DEFAULT_CHANNEL].can_be_confirmed

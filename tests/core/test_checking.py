@@ -1,6 +1,6 @@
-"""The promises of `service.core.checking`: what the store is asked, which worker an entry wakes, what is logged.
+"""The promises of `service.core.checking`: what it passes to the store, which worker it wakes, and what it logs.
 
-What becomes of a check is the store's, and the journeys' to test; here the store remembers what it was handed.
+The store decides checks, and its own tests cover that; here it only records its arguments.
 """
 
 import secrets
@@ -19,7 +19,7 @@ ID, OTHER = "ve_b" + "0" * 31, "ve_c" + "0" * 31
 
 @dataclass
 class Outcome:
-    """What the store answers, as far as this module looks."""
+    """The part of the store's result that this module uses."""
 
     enqueued: bool = False
     status: Status = Status.CANCELED
@@ -27,7 +27,7 @@ class Outcome:
 
 @dataclass
 class Recorder:
-    """A store that answers as told and remembers what it was given."""
+    """A store that returns a fixed result and records its arguments."""
 
     answer: Outcome = field(default_factory=Outcome)
     checks: list[Check] = field(default_factory=list)
@@ -41,8 +41,8 @@ class Recorder:
 
 
 @dataclass
-class Witness:
-    """Remembers which partitions were woken and what was logged."""
+class Effects:
+    """Records which partitions were woken and which events were logged."""
 
     woken: list[str] = field(default_factory=list)
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
@@ -56,29 +56,29 @@ def keyring() -> Keyring:
     return Keyring([secrets.token_bytes(32)], secrets.token_bytes(32))
 
 
-def checking(store: Recorder, keyring: Keyring, witness: Witness) -> Checking:
-    return Checking(cast("VerificationStore", store), keyring, wake=witness.woken.append, event_log=witness.event_log)
+def checking(store: Recorder, keyring: Keyring, effects: Effects) -> Checking:
+    return Checking(cast("VerificationStore", store), keyring, wake=effects.woken.append, event_log=effects.event_log)
 
 
 @pytest.mark.parametrize(("enqueued", "woken"), [(True, ["b"]), (False, [])])
 async def test_an_entry_wakes_the_worker_of_its_partition(keyring: Keyring, enqueued: bool, woken: list[str]) -> None:  # noqa: FBT001
-    """A check that enqueues a confirmation wakes the worker of its partition; any other wakes none."""
-    witness = Witness()
-    await checking(Recorder(Outcome(enqueued=enqueued)), keyring, witness).check(ID, "123456")
-    assert witness.woken == woken
+    """A check that enqueues a confirmation wakes the worker of its partition; other checks wake none."""
+    effects = Effects()
+    await checking(Recorder(Outcome(enqueued=enqueued)), keyring, effects).check(ID, "123456")
+    assert effects.woken == woken
 
 
-async def test_a_cancel_leaves_a_line(keyring: Keyring) -> None:
-    """A cancel is one event, with the id and what it came to."""
-    witness = Witness()
-    await checking(Recorder(), keyring, witness).cancel(ID)
-    assert witness.events == [("verification_canceled", {"verification_id": ID, "status": Status.CANCELED})]
+async def test_a_cancel_is_logged(keyring: Keyring) -> None:
+    """A cancel is one event, with the id and the resulting status."""
+    effects = Effects()
+    await checking(Recorder(), keyring, effects).cancel(ID)
+    assert effects.events == [("verification_canceled", {"verification_id": ID, "status": Status.CANCELED})]
 
 
-async def test_a_check_without_a_key_is_remembered_by_nothing(keyring: Keyring) -> None:
-    """Without an Idempotency-Key the store gets neither tag nor fingerprint, and never the code itself."""
+async def test_a_check_without_a_key_is_not_recorded(keyring: Keyring) -> None:
+    """Without an Idempotency-Key the store gets neither tag nor fingerprint, and it never gets the code itself."""
     store = Recorder()
-    await checking(store, keyring, Witness()).check(ID, "123456", to="+14155550123", purpose="login")
+    await checking(store, keyring, Effects()).check(ID, "123456", to="+14155550123", purpose="login")
     [check] = store.checks
     assert (check.verification_id, check.to, check.purpose) == (ID, "+14155550123", "login")
     assert (check.idempotency_key, check.fingerprint) == (None, "0")
@@ -86,10 +86,10 @@ async def test_a_check_without_a_key_is_remembered_by_nothing(keyring: Keyring) 
     assert "123456" not in repr(check)
 
 
-async def test_one_key_names_one_check_of_one_verification(keyring: Keyring) -> None:
-    """The same Idempotency-Key on another verification is another request; here it stands for all of the body."""
+async def test_an_idempotency_key_is_bound_to_its_verification(keyring: Keyring) -> None:
+    """The tag of an Idempotency-Key differs between verifications, and its fingerprint covers the body."""
     store = Recorder()
-    rules = checking(store, keyring, Witness())
+    rules = checking(store, keyring, Effects())
     bodies: list[dict[str, Any]] = [{}, {"to": "+14155550123"}, {"purpose": "login"}]
     for body in bodies:
         await rules.check(ID, "123456", **body, idempotency_key="once")

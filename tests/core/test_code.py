@@ -1,8 +1,8 @@
 """The promises of `service.core.actions.code`: uniform codes from fresh secrets, and one form of a code.
 
 The uniformity tests put the chi-square statistic on the scale of a normal one (Wilson and Hilferty,
-1931). A margin of 6 is crossed by chance fewer than 3 times in 10^9, on each side; a dozen
-statistics together stay far below one false alarm in 10^6 runs.
+1931). Chance exceeds a margin of 6 fewer than 3 times in 10^9 on each side, so a dozen statistics
+together cause fewer than one false alarm in 10^6 runs.
 """
 
 import base64
@@ -36,7 +36,7 @@ FOREIGN_ZEROS = (0x660, 0x6F0, 0x966, 0xFF10, 0x1D7CE)  # Arabic, Persian, Devan
 
 
 def is_code(text: str) -> bool:
-    """Return whether a text is a code as it is drawn, stored and listed for test numbers."""
+    """Return whether a text has the form in which codes are drawn, stored and set for test numbers."""
     try:
         SCHEMA.validate_python(text)
     except ValidationError:
@@ -50,7 +50,7 @@ def codes() -> list[str]:
 
 
 def unevenness(values: Iterable[str], cells: int) -> float:
-    """Say by how many standard deviations the values fill their equally likely cells too unevenly."""
+    """Return by how many standard deviations the values fill their equally likely cells too unevenly."""
     counts = Counter(values)
     expected = counts.total() / cells
     statistic = sum(count * count for count in counts.values()) / expected - counts.total()
@@ -61,7 +61,7 @@ def unevenness(values: Iterable[str], cells: int) -> float:
 
 @pytest.mark.parametrize(("counter", "value"), list(enumerate(RFC_VALUES)))
 def test_pyotp_computes_rfc_4226(counter: int, value: str) -> None:
-    """The library under our codes gives the values of RFC 4226, Appendix D."""
+    """The library that computes our codes returns the values of RFC 4226, Appendix D."""
     assert pyotp.HOTP(RFC_KEY).at(counter) == value
 
 
@@ -73,7 +73,7 @@ def test_a_code_is_the_hotp_value_of_its_secret(length: int, monkeypatch: pytest
 
 
 def test_each_code_has_a_fresh_secret_of_160_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each draw takes its own secret, as long as RFC 4226 recommends (R6)."""
+    """Each code has its own secret, of the length that RFC 4226 recommends (R6)."""
     drawn: list[bytes] = []
 
     def recorded(count: int) -> bytes:
@@ -89,21 +89,21 @@ def test_each_code_has_a_fresh_secret_of_160_bits(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("length", range(SHORTEST, LONGEST + 1))
 def test_a_drawn_code_has_its_length_and_form(length: int) -> None:
-    """Every drawn code has exactly the digits asked for, and is taken for a code."""
+    """Every drawn code has exactly the requested number of digits, and is recognised as a code."""
     drawn = [action.draw(length) for _ in range(200)]
     assert {len(code) for code in drawn} == {length}
     assert all(is_code(code) for code in drawn)
 
 
 @pytest.mark.parametrize("length", [-6, 0, 1, SHORTEST - 1, LONGEST + 1, 10, 64])
-def test_other_lengths_are_refused(length: int) -> None:
-    """A code shorter than 4 digits is guessed, one longer than 8 is skewed: neither is drawn."""
+def test_other_code_lengths_are_refused(length: int) -> None:
+    """Codes of fewer than 4 digits are easy to guess and those of more than 8 are skewed: neither is drawn."""
     with pytest.raises(ValueError, match="4 to 8 digits"):
         action.draw(length)
 
 
 def test_no_allowed_code_is_much_likelier_than_another() -> None:
-    """The 31 bits of HOTP, cut to the longest code, favour no code by more than a twentieth."""
+    """Truncating the 31 bits of HOTP to the longest code makes no code likelier by more than a twentieth."""
     rarest, rest = divmod(2**31, 10**LONGEST)
     likeliest = rarest + (rest > 0)
     assert likeliest / rarest < 1.05
@@ -127,16 +127,16 @@ def test_each_half_is_uniform(codes: list[str], part: slice) -> None:
 
 
 def test_whole_codes_are_uniform(codes: list[str]) -> None:
-    """The million codes are equally likely: they repeat as often as chance demands, no more and no less."""
+    """The million codes are equally likely: they repeat as often as chance predicts."""
     assert abs(unevenness(codes, 1_000_000)) < MARGIN
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_million_codes_are_uniform() -> None:
-    """A16: a million codes are uniform as a whole and at each position, and a tenth of them begins with a zero.
+    """A16: a million codes are uniform as a whole and at each position, and a tenth of them starts with a zero.
 
-    The margin is that of the module, not p > 0.001, which seven statistics would cross by chance once in 150 runs.
+    The margin is that of the module, not p > 0.001, which seven statistics would exceed by chance once in 150 runs.
     """
     drawn = [action.draw(6) for _ in range(1_000_000)]
     assert abs(unevenness(drawn, 1_000_000)) < MARGIN
@@ -147,26 +147,26 @@ def test_a_million_codes_are_uniform() -> None:
 
 @pytest.mark.parametrize("length", [SHORTEST, LONGEST])
 def test_the_extreme_lengths_are_uniform(length: int) -> None:
-    """The shortest and the longest codes are uniform too."""
+    """The shortest and the longest codes are uniform, too."""
     drawn = [action.draw(length) for _ in range(10_000)]
     assert abs(unevenness("".join(drawn), 10)) < MARGIN
     assert abs(unevenness((code[:3] for code in drawn), 1_000)) < MARGIN
 
 
 def test_leading_zeros_are_kept(codes: list[str]) -> None:
-    """One code in ten begins with a zero, one in a hundred with two: none is lost or redrawn."""
+    """One code in ten starts with a zero, one in a hundred with two: none is lost or redrawn."""
     assert 0.09 < sum(code.startswith("0") for code in codes) / DRAWS < 0.11
     assert 0.007 < sum(code.startswith("00") for code in codes) / DRAWS < 0.013
 
 
-def test_the_measure_sees_a_skewed_generator() -> None:
-    """Digits drawn as `byte % 10`, the usual mistake, fail the test that ours pass."""
+def test_a_skewed_generator_is_detected() -> None:
+    """Digits drawn as `byte % 10`, a common mistake, fail the test that ours pass."""
     skewed = random.Random(1).randbytes(6 * DRAWS)
     assert unevenness((str(byte % 10) for byte in skewed), 10) > MARGIN
 
 
-def test_the_measure_sees_a_counter() -> None:
-    """Codes that never repeat, as from a counter, are too even to be random."""
+def test_a_counter_is_detected() -> None:
+    """Codes that never repeat, as from a counter, are detected as too even to be random."""
     assert unevenness((f"{n:06}" for n in range(DRAWS)), 1_000_000) < -MARGIN
 
 
@@ -177,14 +177,14 @@ def test_four_to_eight_digits_are_a_code(text: str) -> None:
 
 
 @pytest.mark.parametrize("length", [n for n in range(65) if not SHORTEST <= n <= LONGEST])
-def test_texts_of_another_length_are_no_code(length: int) -> None:
-    """No run of digits of another length, the empty one included, has the form of a code."""
+def test_texts_of_another_length_are_not_codes(length: int) -> None:
+    """Digits of any other length, including none, do not have the form of a code."""
     assert not is_code("7" * length)
 
 
 @given(st.sampled_from(FOREIGN_ZEROS), st.text("0123456789", min_size=4, max_size=8), st.data())
 def test_digits_of_every_script_are_a_code(zero: int, code: str, data: st.DataObject) -> None:
-    """A digit of another script, alone among ASCII ones or not, is read as the digit that it is."""
+    """A digit of another script, mixed with ASCII digits or not, is read as its value."""
     at = data.draw(st.integers(0, len(code)))
     disguised = code[:at] + "".join(chr(zero + int(digit)) for digit in code[at:])
     assert action.read(disguised) == code
@@ -194,8 +194,8 @@ BETWEEN = " -\t\n\r\u00a0\u202f\u2009\u200f\u202a\u2011\u2013\u2212\ufeff\u00ad\
 
 
 @given(st.text("0123456789", min_size=4, max_size=8), st.data())
-def test_what_stands_between_digits_is_left_out(code: str, data: st.DataObject) -> None:
-    """Blanks, dashes and invisible marks before, between and behind the digits change nothing of the code."""
+def test_separators_between_digits_are_ignored(code: str, data: st.DataObject) -> None:
+    """Spaces, dashes and invisible marks before, between and after the digits do not change the code."""
     between = st.text(BETWEEN, max_size=3)
     assert action.read("".join(data.draw(between) + digit for digit in code) + data.draw(between)) == code
 
@@ -204,8 +204,8 @@ def test_what_stands_between_digits_is_left_out(code: str, data: st.DataObject) 
     "typed",
     ["583 092", "583-092", "583\u00a0092", "\u200f583092", "٥٨٣٠٩٢", "५८३०९२", "\uff15\uff18\uff13\uff10\uff19\uff12"],
 )
-def test_what_people_type_is_their_code(typed: str) -> None:
-    """The same code in the ways in which phones show it and keyboards write it."""
+def test_typed_codes_are_recognised(typed: str) -> None:
+    """A code is recognised in the forms in which phones show it and keyboards write it."""
     assert action.read(typed) == "583092"
 
 
@@ -217,15 +217,15 @@ def test_what_people_type_is_their_code(typed: str) -> None:
         "code 12345", "1" * 9, "\u0661" * 9, "123456" + " " * LONGEST_TYPED, "\u200b" * 64,
     ],
 )  # fmt: skip
-def test_nearly_codes_are_no_code(text: str) -> None:
-    """Fewer than 4 digits, more than 8, or anything beside digits, blanks and dashes is refused in one sentence."""
+def test_malformed_codes_are_refused(text: str) -> None:
+    """Fewer than 4 digits, more than 8, or anything besides digits, spaces and dashes is refused in one sentence."""
     with pytest.raises(ValueError, match=r"^The code has 4 to 8 digits\.$"):
         action.read(text)
 
 
 @given(st.text(max_size=70) | st.text(f"0123456789{BETWEEN}\uff11\u0661x+", max_size=14))
-def test_the_published_pattern_refuses_no_code_that_is_accepted(text: str) -> None:
-    """What is a code passes the pattern that callers see; of ASCII texts the two agree to the letter."""
+def test_the_published_pattern_accepts_every_valid_code(text: str) -> None:
+    """Every code passes the published pattern; for ASCII texts rule and pattern agree exactly."""
     fits = re.search(TYPED_PATTERN, text) is not None and SHORTEST <= len(text) <= LONGEST_TYPED
     try:
         code = action.read(text)

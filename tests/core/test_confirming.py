@@ -1,4 +1,4 @@
-"""The promise of `service.core.confirming` that a confirmation goes to the provider of its message."""
+"""The promise of `service.core.confirming`: a confirmation goes to the provider of its message."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from service.core.outbox import ILLEGIBLE, Delivered, OutboxEntry
 
 @dataclass
 class Provider:
-    """A sender whose message ids begin alike, and that remembers what it confirmed."""
+    """A sender with its own prefix of message ids, which records what it confirmed."""
 
     beginning: str
     confirmed: list[str] = field(default_factory=list)
@@ -21,12 +21,12 @@ class Provider:
 
 
 def entry(sid: str) -> OutboxEntry:
-    """Make a leased entry of the outbox."""
+    """Create a leased entry of the outbox."""
     return OutboxEntry(partition="b", key=sid, due_ms=2, tries=0, since_ms=1, particulars=f"ve_b{'0' * 31}|1|US|sms")
 
 
 async def test_a_confirmation_goes_to_the_provider_of_its_message() -> None:
-    """Of two providers only the one whose id the message has gets the report; an id of neither goes to none."""
+    """Of two providers only the one that issued the message id gets the report; an unknown id goes to none."""
     first, second = Provider("SM"), Provider("b7-")
     handler = ConfirmationHandler([first, second])
     assert isinstance(await handler.deliver(entry("b7-1")), Delivered)

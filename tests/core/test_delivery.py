@@ -1,4 +1,4 @@
-"""The promises of `service.core.delivery`: an order that never goes back, and a worker woken."""
+"""The promises of `service.core.delivery`: statuses never go back, and freed confirmations wake a worker."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ SID = "SM" + "a" * 32
 
 @dataclass
 class Recorder:
-    """A store that answers as told and remembers what it was given."""
+    """A store that returns a fixed result and records its arguments."""
 
     enqueued: bool = False
     failure: Exception | None = None
@@ -33,8 +33,8 @@ class Recorder:
 
 
 @dataclass
-class Witness:
-    """Remembers which partitions were woken and what was logged."""
+class Effects:
+    """Records which partitions were woken and which events were logged."""
 
     woken: list[str] = field(default_factory=list)
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
@@ -43,12 +43,12 @@ class Witness:
         self.events.append((event, fields))
 
 
-def reports(store: Recorder, witness: Witness) -> DeliveryReports:
-    return DeliveryReports(cast("VerificationStore", store), wake=witness.woken.append, event_log=witness.event_log)
+def reports(store: Recorder, effects: Effects) -> DeliveryReports:
+    return DeliveryReports(cast("VerificationStore", store), wake=effects.woken.append, event_log=effects.event_log)
 
 
 def last_standing(statuses: Iterable[Delivery]) -> Delivery:
-    """Apply statuses as the store does: one replaces another of lower rank only."""
+    """Apply statuses as the store does: a status only replaces one of lower rank."""
     known = Delivery.UNKNOWN
     for status in statuses:
         if RANKS[status] > RANKS[known]:
@@ -56,15 +56,15 @@ def last_standing(statuses: Iterable[Delivery]) -> Delivery:
     return known
 
 
-def test_every_delivery_has_a_rank_of_one_digit() -> None:
-    """Each status has its rank, and the script that compares ranks reads one digit."""
+def test_every_status_has_a_rank_of_one_digit() -> None:
+    """Each status has its own rank, of one digit, because the script reads one digit."""
     assert set(RANKS) == set(Delivery)
     assert all(0 <= rank <= 9 for rank in RANKS.values())
 
 
 @given(st.lists(st.sampled_from(Delivery)), st.sampled_from(Delivery))
-def test_the_order_never_goes_back(history: list[Delivery], late: Delivery) -> None:
-    """No callback, however late or often, takes a message back to an earlier status."""
+def test_a_status_never_goes_back(history: list[Delivery], late: Delivery) -> None:
+    """No callback, however late or often repeated, sets a message back to an earlier status."""
     before = last_standing(history)
     after = last_standing([*history, late])
     assert RANKS[after] >= RANKS[before]
@@ -73,49 +73,49 @@ def test_the_order_never_goes_back(history: list[Delivery], late: Delivery) -> N
 
 
 @given(st.permutations([Delivery.QUEUED, Delivery.SENT, Delivery.DELIVERED, Delivery.READ, Delivery.SENT]))
-def test_a_shuffled_journey_ends_alike(journey: list[Delivery]) -> None:
-    """Callbacks of one journey come to the same end in every order."""
+def test_callbacks_in_any_order_lead_to_the_same_status(journey: list[Delivery]) -> None:
+    """The callbacks of one message lead to the same final status in every order."""
     assert last_standing(journey) is Delivery.READ
 
 
 @pytest.mark.parametrize("end", [Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.FAILED, Delivery.CANCELED])
 @pytest.mark.parametrize("rival", [Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.FAILED, Delivery.CANCELED])
-def test_the_first_end_stays(end: Delivery, rival: Delivery) -> None:
-    """Of two contradicting ends the first one stays."""
+def test_the_first_final_status_stays(end: Delivery, rival: Delivery) -> None:
+    """Of two contradicting final statuses the first one stays."""
     assert last_standing([Delivery.QUEUED, end, rival]) is end
 
 
 @pytest.mark.parametrize("enqueued", [True, False])
 async def test_a_freed_confirmation_wakes_its_worker(enqueued: bool) -> None:  # noqa: FBT001 - parametrized
-    """A callback that frees a waiting confirmation wakes the worker of that partition; any other wakes none."""
-    witness = Witness()
-    await reports(Recorder(enqueued=enqueued), witness).record(ID, 2, sid=SID, status=Delivery.SENT, error_code=None)
-    assert witness.woken == (["b"] if enqueued else [])
+    """A callback that frees a waiting confirmation wakes the worker of its partition; other callbacks wake none."""
+    effects = Effects()
+    await reports(Recorder(enqueued=enqueued), effects).record(ID, 2, sid=SID, status=Delivery.SENT, error_code=None)
+    assert effects.woken == (["b"] if enqueued else [])
 
 
 @pytest.mark.parametrize("status", [Delivery.DELIVERED, Delivery.UNKNOWN])
 async def test_the_sid_is_stored_whatever_the_status(status: Delivery) -> None:
-    """The store gets SID, status, error and sender of every callback, an unknown status included."""
+    """The store gets SID, status, error and sender of every callback, including unknown statuses."""
     store = Recorder()
-    await reports(store, Witness()).record(ID, 3, sid=SID, status=status, error_code=30_003, sender="72345")
+    await reports(store, Effects()).record(ID, 3, sid=SID, status=status, error_code=30_003, sender="72345")
     assert store.given == [(ID, 3, {"sid": SID, "status": status, "error_code": 30_003, "sender": "72345"})]
 
 
 async def test_a_callback_is_logged_once() -> None:
-    """One callback is one event, with our word for what happened."""
-    witness = Witness()
-    await reports(Recorder(), witness).record(ID, 1, sid=SID, status=Delivery.UNDELIVERED, error_code=30_005)
-    [(event, fields)] = witness.events
+    """One callback is one event, with our name for the status."""
+    effects = Effects()
+    await reports(Recorder(), effects).record(ID, 1, sid=SID, status=Delivery.UNDELIVERED, error_code=30_005)
+    [(event, fields)] = effects.events
     assert event == "delivery_reported"
     assert (fields["verification_id"], fields["send"]) == (ID, 1)
     assert (fields["delivery"], fields["error_code"]) == ("undelivered", 30_005)
 
 
-async def test_a_callback_that_was_not_stored_is_not_swallowed() -> None:
-    """When Redis does not answer the callback fails, so that Twilio repeats it, and nothing is claimed done."""
-    witness = Witness()
+async def test_a_callback_that_was_not_stored_fails() -> None:
+    """If Redis does not reply, the callback fails, so that Twilio repeats it, and no event is logged."""
+    effects = Effects()
     with pytest.raises(StoreUnavailable):
-        await reports(Recorder(failure=StoreUnavailable()), witness).record(
+        await reports(Recorder(failure=StoreUnavailable()), effects).record(
             ID, 1, sid=SID, status=Delivery.DELIVERED, error_code=None
         )
-    assert (witness.woken, witness.events) == ([], [])
+    assert (effects.woken, effects.events) == ([], [])

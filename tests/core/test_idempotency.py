@@ -1,4 +1,4 @@
-"""The promises of `service.core.idempotency`: what a claimed key comes to. The claim itself is the store's."""
+"""The promises of `service.core.idempotency`: the outcome of a claimed key. The store makes the claim itself."""
 
 from dataclasses import dataclass, field
 
@@ -18,12 +18,12 @@ ANSWER = b'{"to": "+14155552671", "client_token": "vt_secret"}'
 
 @dataclass
 class Recorder:
-    """A store that answers as told and remembers what it was given."""
+    """A store that returns a fixed result and records its arguments."""
 
     begun: Begun = field(default_factory=Begun)
     failure: Exception | None = None
     given: list[tuple[object, ...]] = field(default_factory=list)
-    away: int = 0  # so often giving back fails
+    away: int = 0  # the number of releases that fail
 
     async def begin(self, key: str, *, fence: str, fingerprint: str, verification_id: str, lease_ms: int) -> Begun:
         self.given.append(("begin", key, fence, fingerprint, verification_id, lease_ms))
@@ -51,11 +51,11 @@ class Recorder:
 
 
 def silent(_: str, /, **__: object) -> None:
-    """Write no event."""
+    """Log nothing."""
 
 
 def quick_retries() -> Retries:
-    """Make retries that pause for a moment only."""
+    """Create retries with very short pauses."""
     return Retries(RetryPolicy(first_pause_seconds=0.001, longest_pause_seconds=0.002))
 
 
@@ -64,16 +64,16 @@ def named(store: Recorder) -> tuple[Idempotency, IdempotencyKey]:
     return idempotency, idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", content=b"{}")
 
 
-async def test_a_fresh_key_goes_ahead() -> None:
-    """A key never seen is claimed for the id that the verification will have, and the request goes on."""
+async def test_a_new_key_is_claimed() -> None:
+    """A new key is claimed for the id of the new verification, and the request proceeds."""
     store = Recorder()
     idempotency, key = named(store)
     assert await idempotency.begin(key, ID) is None
     assert store.given == [("begin", key.tag, key.fence, key.fingerprint, ID, LEASE_MS)]
 
 
-async def test_a_kept_answer_is_given_again() -> None:
-    """What was kept for a key comes back byte for byte, and only by that way."""
+async def test_a_stored_response_is_returned_again() -> None:
+    """The stored response for a key is returned byte for byte, by raising `KeptAnswer` only."""
     store = Recorder()
     idempotency, key = named(store)
     await idempotency.finish(key, ANSWER)
@@ -82,8 +82,8 @@ async def test_a_kept_answer_is_given_again() -> None:
     assert kept.value.answer == ANSWER
 
 
-async def test_an_answer_is_kept_sealed() -> None:
-    """The store never sees the text of an answer: number and token are encrypted."""
+async def test_a_response_is_stored_encrypted() -> None:
+    """The store never sees the text of a response: number and token are encrypted."""
     store = Recorder()
     idempotency, key = named(store)
     await idempotency.finish(key, ANSWER)
@@ -92,8 +92,8 @@ async def test_an_answer_is_kept_sealed() -> None:
     assert b"4155552671" not in store.begun.answer
 
 
-async def test_an_answer_belongs_to_its_key() -> None:
-    """An answer moved to another key does not open."""
+async def test_a_response_is_bound_to_its_key() -> None:
+    """A response moved to another key cannot be decrypted."""
     store = Recorder()
     idempotency, key = named(store)
     await idempotency.finish(key, ANSWER)
@@ -103,7 +103,7 @@ async def test_an_answer_belongs_to_its_key() -> None:
 
 
 async def test_a_running_request_is_not_run_twice() -> None:
-    """While the first request runs its repeat is refused, and neither keeps nor forgets anything."""
+    """While the first request runs its repetition is refused, and neither stores nor deletes anything."""
     store = Recorder(begun=Begun(running_ms=17_000))
     idempotency, key = named(store)
     with pytest.raises(StillRunning) as running:
@@ -112,8 +112,8 @@ async def test_a_running_request_is_not_run_twice() -> None:
     assert [step for step, *_ in store.given] == ["begin"]
 
 
-async def test_an_answer_that_could_not_be_kept_at_once_is_kept_later() -> None:
-    """A store that is away when the answer must be kept fails no caller, and has the answer soon after."""
+async def test_a_response_is_stored_once_the_store_is_back() -> None:
+    """If the store is unavailable after the request, the caller is served and the response is stored later."""
     store, retries = Recorder(away=3), quick_retries()
     idempotency = Idempotency(store, KEYRING, retries=retries, event_log=silent)
     key = idempotency.key(scope="key-1 POST /v1/verifications", key="order-7", content=b"{}")
@@ -124,8 +124,8 @@ async def test_an_answer_that_could_not_be_kept_at_once_is_kept_later() -> None:
     assert kept.value.answer == ANSWER
 
 
-async def test_an_empty_answer_is_an_answer() -> None:
-    """An answer of no bytes is kept and given again like any other."""
+async def test_an_empty_response_is_stored() -> None:
+    """An empty response is stored and returned like any other."""
     store = Recorder()
     idempotency, key = named(store)
     await idempotency.finish(key, b"")
@@ -134,21 +134,21 @@ async def test_an_empty_answer_is_an_answer() -> None:
     assert kept.value.answer == b""
 
 
-async def test_an_abandoned_request_names_its_verification() -> None:
-    """When the first request died, its repeat learns the id it had and sends nothing by itself."""
+async def test_an_abandoned_request_returns_its_verification() -> None:
+    """When the first request died, its repetition gets the id and sends nothing by itself."""
     idempotency, key = named(Recorder(begun=Begun(abandoned_id="ve_0" + "b" * 31)))
     assert await idempotency.begin(key, ID) == "ve_0" + "b" * 31
 
 
 async def test_another_body_is_refused() -> None:
-    """The store's word that the key came with another body reaches the caller."""
+    """A key reused with another body is refused."""
     idempotency, key = named(Recorder(failure=OtherBody()))
     with pytest.raises(OtherBody):
         await idempotency.begin(key, ID)
 
 
-async def test_without_a_key_nothing_is_stored() -> None:
-    """A request without an Idempotency-Key costs the store nothing."""
+async def test_without_a_key_the_store_is_not_used() -> None:
+    """A request without an Idempotency-Key does not use the store."""
     store = Recorder()
     idempotency = Idempotency(store, KEYRING, retries=quick_retries(), event_log=silent)
     assert await idempotency.begin(None, ID) is None
@@ -159,8 +159,8 @@ async def test_without_a_key_nothing_is_stored() -> None:
 
 @pytest.mark.parametrize("step", ["release", "withdraw"])
 @pytest.mark.parametrize("away", [0, 1, 5])
-async def test_a_key_is_given_back_by_who_claimed_it_and_until_it_is(step: str, away: int) -> None:
-    """Each try names this request's own claim; while the store is away it goes on in the background."""
+async def test_a_key_is_released_by_its_own_claim_with_retries(step: str, away: int) -> None:
+    """Every try uses this request's own claim, and tries continue in the background while the store is unavailable."""
     store = Recorder(away=away)
     idempotency, key = named(store)
     await getattr(idempotency, step)(key)
@@ -169,8 +169,8 @@ async def test_a_key_is_given_back_by_who_claimed_it_and_until_it_is(step: str, 
     assert store.given == [(step, key.tag, key.fence)] * (away + 1)
 
 
-async def test_a_claim_whose_answer_was_lost_is_withdrawn() -> None:
-    """A claim that failed may have been made: it is given back in the background, and the caller gets the error."""
+async def test_a_claim_with_a_lost_reply_is_withdrawn() -> None:
+    """A claim that failed may still exist: it is released in the background, and the caller gets the error."""
     store = Recorder(failure=StoreUnavailable("away"), away=2)
     idempotency, key = named(store)
     with pytest.raises(StoreUnavailable):
@@ -179,8 +179,8 @@ async def test_a_claim_whose_answer_was_lost_is_withdrawn() -> None:
     assert store.given[1:] == [("withdraw", key.tag, key.fence)] * 3
 
 
-async def test_a_key_that_cannot_be_given_back_is_told() -> None:
-    """When there is no place to wait any more, the log says that the key stays claimed until its lease ends."""
+async def test_a_key_that_cannot_be_released_is_logged() -> None:
+    """When too many releases wait already, the log says that the key stays claimed until its lease ends."""
     told: list[str] = []
     idempotency = Idempotency(
         Recorder(away=1),
@@ -193,7 +193,7 @@ async def test_a_key_that_cannot_be_given_back_is_told() -> None:
 
 
 def test_every_request_has_a_claim_of_its_own() -> None:
-    """Two requests with the same key and body have one name, and each a fence that cannot be guessed."""
+    """Two requests with the same key and body have one tag, and each its own fence, which cannot be guessed."""
     idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent)
     keys = [idempotency.key(scope="s", key="k", content=b"{}") for _ in range(100)]
     assert len(set(keys)) == 1
@@ -205,8 +205,8 @@ scopes = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|"
 
 
 @given(scopes, scopes, st.text(max_size=40), st.text(max_size=40))
-def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: str) -> None:
-    """Two keys share a tag only when caller, route and key are the same."""
+def test_callers_never_share_a_tag(scope: str, other_scope: str, key: str, other_key: str) -> None:
+    """Two keys share a tag only if caller, route and key are the same."""
     idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent)
     one = idempotency.key(scope=scope, key=key, content=b"{}")
     other = idempotency.key(scope=other_scope, key=other_key, content=b"{}")
@@ -214,15 +214,15 @@ def test_callers_never_meet(scope: str, other_scope: str, key: str, other_key: s
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_bodies_are_told_apart(body: bytes, other: bytes) -> None:
-    """A body has the same fingerprint each time, another body another one."""
+def test_bodies_have_distinct_fingerprints(body: bytes, other: bytes) -> None:
+    """Equal bodies have equal fingerprints, different bodies different ones."""
     idempotency = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent)
     one, two = (idempotency.key(scope="s", key="k", content=content) for content in (body, other))
     assert (one == two) == (body == other)
 
 
-def test_a_key_hides_what_the_caller_wrote() -> None:
-    """Neither the key nor the body can be read from what is stored."""
+def test_a_key_hides_the_caller_s_input() -> None:
+    """Neither the key nor the body can be recovered from what is stored."""
     key = Idempotency(Recorder(), KEYRING, retries=quick_retries(), event_log=silent).key(
         scope="caller", key="order-7", content=b"+14155552671"
     )
@@ -230,11 +230,11 @@ def test_a_key_hides_what_the_caller_wrote() -> None:
     assert "4155552671" not in repr(key)
 
 
-def test_exceptions_carry_no_answer_in_their_text() -> None:
-    """A kept answer that is logged as an error shows no number and no token."""
+def test_exceptions_do_not_show_the_response() -> None:
+    """A stored response that is logged as an exception shows no number and no token."""
     assert "vt_secret" not in repr(KeptAnswer(ANSWER)) + str(KeptAnswer(ANSWER))
 
 
 def test_the_lease_outlives_the_longest_request() -> None:
-    """Three tries at Twilio of five seconds, a second's pause after each, fit into the lease with room to spare."""
+    """Three tries at Twilio of five seconds with pauses of a second fit into the lease with room to spare."""
     assert LEASE_MS >= 3 * (5_000 + 1_000) + 5_000

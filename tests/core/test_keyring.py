@@ -1,8 +1,7 @@
-"""The promises of `service.core.keyring`: names without numbers, seals that hold, keys that rotate.
+"""The promises of `service.core.keyring`: names without numbers, authenticated encryption, and key rotation.
 
-The derivation is done here a second time with `hmac` alone (RFC 5869, RFC 2104): a change of it
-would, in one upgrade, move every number to another partition, forget every limit and break every
-code and token under way.
+This test derives the keys independently with `hmac` (RFC 5869, RFC 2104): a changed derivation would, in one
+upgrade, move every number to another partition, reset every limit and invalidate every pending code and token.
 """
 
 import base64
@@ -31,7 +30,7 @@ secret_keys = st.binary(min_size=32, max_size=64)
 
 
 def expand(secret: bytes, use: bytes) -> bytes:
-    """Derive a key as RFC 5869 does for one block of output and no salt."""
+    """Derive a key by RFC 5869, with one block of output and no salt."""
     extracted = hmac.digest(bytes(32), secret, "sha256")
     return hmac.digest(extracted, b"otp-service/1 " + use + b"\x01", "sha256")
 
@@ -41,7 +40,7 @@ def text_of(raw: bytes) -> str:
 
 
 def partner_in_key_id() -> bytes:
-    """Find another secret whose sealed values begin with the same byte as those of NEW."""
+    """Find another secret whose sealed values start with the same byte as those of NEW."""
     wanted = expand(NEW, b"key id")[:1]
     return next(secret for n in range(100_000) if expand(secret := b"partner %032d" % n, b"key id").startswith(wanted))
 
@@ -50,7 +49,7 @@ def partner_in_key_id() -> bytes:
 
 
 def test_names_are_derived_as_documented() -> None:
-    """Names, digests and tokens follow from the keys by HKDF and HMAC alone, the same in every release."""
+    """Names, digests and tokens are derived from the keys by HKDF and HMAC only, the same in every release."""
     of_number = hmac.digest(expand(INDEX, b"number"), NUMBER.encode(), "sha256")
     of_limit = hmac.digest(expand(INDEX, b"limit"), b"ip|192.0.2.1", "sha256")
     of_request = hmac.digest(expand(INDEX, b"idempotency"), b"scope|key", "sha256")
@@ -68,7 +67,7 @@ def test_names_are_derived_as_documented() -> None:
 
 @given(secret_keys, secret_keys, st.text(max_size=20))
 def test_rotation_moves_nothing(one: bytes, other: bytes, value: str) -> None:
-    """A new secret key leaves every number in its partition and every limit and request under its name."""
+    """A new secret key leaves every number in its partition and every limit and idempotency record under its name."""
     before, after = Keyring([one], INDEX), Keyring([other, one], INDEX)
     assert before.partition(value) == after.partition(value)
     assert before.number_tag(value) == after.number_tag(value)
@@ -78,15 +77,15 @@ def test_rotation_moves_nothing(one: bytes, other: bytes, value: str) -> None:
 
 
 def test_names_need_the_index_key() -> None:
-    """Under another index key a number has another name, so the name cannot be made without the key."""
+    """Another index key changes the name of a number, so the name cannot be computed without the key."""
     other = Keyring([OLD], b"another index key of enough length")
     assert other.number_tag(NUMBER) != BEFORE.number_tag(NUMBER)
     assert other.limit_tag("ip", NUMBER) != BEFORE.limit_tag("ip", NUMBER)
     assert other.fingerprint(b"{}") != BEFORE.fingerprint(b"{}")
 
 
-def test_one_text_has_another_name_in_every_role() -> None:
-    """Number, limit and request are named under separate keys: the names of one text do not match up."""
+def test_one_text_has_a_different_name_in_each_role() -> None:
+    """Numbers, limits and requests are named under separate keys: the names of one text differ."""
     names = [
         BEFORE.number_tag(NUMBER),
         BEFORE.limit_tag("prefix", NUMBER),
@@ -97,7 +96,7 @@ def test_one_text_has_another_name_in_every_role() -> None:
 
 
 def test_one_secret_in_both_settings_still_gives_separate_keys() -> None:
-    """Even where the index key equals the secret key, no digest of one role equals another's."""
+    """Even if the index key equals the secret key, the digests of two roles never match."""
     keyring = Keyring([INDEX], INDEX)
     prefixes = {
         keyring.client_token(ID).removeprefix("vt_")[:20],
@@ -109,15 +108,15 @@ def test_one_secret_in_both_settings_still_gives_separate_keys() -> None:
 
 @given(st.text(max_size=30))
 def test_names_are_safe_in_redis_keys(value: str) -> None:
-    """A name is 22 characters without braces, colons or blanks, and does not contain what it names."""
+    """A name has 22 characters without braces, colons or spaces, and does not contain its input."""
     for name in (BEFORE.number_tag(value), BEFORE.limit_tag("ip", value), BEFORE.idempotency_tag("scope", value)):
         assert len(name) == 22
         assert set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
     assert BEFORE.partition(value) in "0123456789abcdef"
 
 
-def test_partitions_are_filled_alike() -> None:
-    """Neighbouring numbers spread over all 16 partitions, each within a tenth of its share."""
+def test_partitions_are_filled_evenly() -> None:
+    """Neighbouring numbers are spread over all 16 partitions, each within a tenth of its share."""
     numbers = 32_000
     counts = Counter(BEFORE.partition(f"+1415{n:07}") for n in range(numbers))
     assert set(counts) == set("0123456789abcdef")
@@ -129,7 +128,7 @@ def test_partitions_are_filled_alike() -> None:
 
 @given(ids, codes)
 def test_a_code_is_digested_under_every_key_newest_first(verification_id: str, code: str) -> None:
-    """Old digests are still found, new ones are written with the newest key."""
+    """Old digests are still found; new ones are written with the newest key."""
     newest, older = DURING.code_digests(verification_id, code)
     assert BEFORE.code_digests(verification_id, code) == (older,)
     assert AFTER.code_digests(verification_id, code) == (newest,)
@@ -148,8 +147,8 @@ def test_a_digest_belongs_to_one_code_of_one_verification(one: str, other: str, 
 
 
 @given(ids)
-def test_a_token_opens_its_verification_through_a_rotation(verification_id: str) -> None:
-    """Tokens of both keys are good while both are listed; the newest makes them; a retired key's are refused."""
+def test_a_token_stays_valid_through_a_rotation(verification_id: str) -> None:
+    """Tokens of both listed keys are valid; the newest key makes new ones; those of a retired key are refused."""
     old_token, token = BEFORE.client_token(verification_id), DURING.client_token(verification_id)
     assert DURING.is_client_token(verification_id, old_token)
     assert DURING.is_client_token(verification_id, token)
@@ -159,14 +158,14 @@ def test_a_token_opens_its_verification_through_a_rotation(verification_id: str)
 
 @given(ids, ids)
 def test_a_token_opens_nothing_else(one: str, other: str) -> None:
-    """The token of one verification is worthless for another."""
+    """The token of one verification is refused for another."""
     assume(one != other)
     assert not DURING.is_client_token(other, DURING.client_token(one))
 
 
 @given(ids, st.data())
 def test_a_changed_token_is_refused(verification_id: str, data: st.DataObject) -> None:
-    """A token with one character changed, or cut, or lengthened, is refused."""
+    """A token with a changed, missing or additional character is refused."""
     token = BEFORE.client_token(verification_id)
     at = data.draw(st.integers(0, len(token) - 1))
     character = data.draw(st.characters(exclude_characters=token[at], exclude_categories=["Cs"]))
@@ -176,15 +175,15 @@ def test_a_changed_token_is_refused(verification_id: str, data: st.DataObject) -
 
 
 @given(ids, st.text())
-def test_no_text_raises(verification_id: str, token: str) -> None:
-    """Whatever a stranger sends as a token, foreign letters included, is refused without an exception."""
+def test_no_token_raises(verification_id: str, token: str) -> None:
+    """Any text as a token, also a non-ASCII one, is refused without an exception."""
     assert not DURING.is_client_token(verification_id, token)
     assert not DURING.is_client_token(verification_id, CLIENT_TOKEN_PREFIX + token)
 
 
 @pytest.mark.parametrize("token", ["", "vt_", "vt_\u00e9", "\u00ff" * 35, "vt_\u0661", "\0", "vt_" + "A" * 10_000])
-def test_awkward_tokens_are_refused(token: str) -> None:
-    """Empty, foreign and endless tokens are refused like any other."""
+def test_malformed_tokens_are_refused(token: str) -> None:
+    """Empty, non-ASCII and very long tokens are refused."""
     assert not DURING.is_client_token(ID, token)
 
 
@@ -201,8 +200,8 @@ def test_a_token_travels_in_a_header(verification_id: str) -> None:
 
 
 @given(st.text(max_size=40), st.binary(max_size=200))
-def test_what_is_sealed_opens_again(context: str, content: bytes) -> None:
-    """Content comes back byte for byte, for a price of 29 bytes."""
+def test_a_sealed_value_can_be_opened(context: str, content: bytes) -> None:
+    """Decrypted content is identical byte for byte; the overhead is 29 bytes."""
     sealed = BEFORE.seal(context, content)
     assert BEFORE.unseal(context, sealed) == content
     assert len(sealed) == len(content) + SEAL_OVERHEAD_BYTES
@@ -210,7 +209,7 @@ def test_what_is_sealed_opens_again(context: str, content: bytes) -> None:
 
 @given(st.binary(max_size=64))
 def test_seals_outlive_a_rotation_but_not_their_key(content: bytes) -> None:
-    """Old seals open while their key is listed; new ones are made with the newest; a retired key's are broken."""
+    """A sealed value can be opened while its key is listed; a retired key's is refused; the newest key seals."""
     old, new = BEFORE.seal(ID, content), DURING.seal(ID, content)
     assert DURING.unseal(ID, old) == DURING.unseal(ID, new) == AFTER.unseal(ID, new) == content
     with pytest.raises(SealBroken, match="OTP_SECRET_KEYS"):
@@ -221,7 +220,7 @@ def test_seals_outlive_a_rotation_but_not_their_key(content: bytes) -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40), st.binary(max_size=64))
 def test_a_seal_is_bound_to_its_context(context: str, other: str, content: bytes) -> None:
-    """A sealed value copied into another record does not open there."""
+    """A sealed value copied into another record cannot be opened."""
     assume(context != other)
     with pytest.raises(SealBroken):
         BEFORE.unseal(other, BEFORE.seal(context, content))
@@ -229,7 +228,7 @@ def test_a_seal_is_bound_to_its_context(context: str, other: str, content: bytes
 
 @given(st.binary(max_size=64), st.data())
 def test_every_bit_is_authenticated(content: bytes, data: st.DataObject) -> None:
-    """One flipped bit anywhere, key id and nonce included, breaks the seal."""
+    """One flipped bit anywhere, including key id and nonce, makes a value invalid."""
     sealed = bytearray(DURING.seal(ID, content))
     bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
     sealed[bit // 8] ^= 1 << bit % 8
@@ -238,22 +237,22 @@ def test_every_bit_is_authenticated(content: bytes, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("length", range(SEAL_OVERHEAD_BYTES + len(NUMBER)))
-def test_a_cut_value_is_a_broken_seal(length: int) -> None:
-    """A sealed value cut short at any place is a broken seal, and no other error."""
+def test_a_truncated_value_is_a_broken_seal(length: int) -> None:
+    """A value truncated at any place is refused as a broken seal, with no other error."""
     sealed = BEFORE.seal(ID, NUMBER.encode())
     with pytest.raises(SealBroken):
         BEFORE.unseal(ID, sealed[:length])
 
 
 @given(st.binary(max_size=80), st.booleans())
-def test_rubbish_is_a_broken_seal(rubbish: bytes, as_ours: bool) -> None:  # noqa: FBT001 - drawn by the test
-    """Bytes that were never sealed are a broken seal, also when they begin as ours do."""
+def test_random_bytes_are_a_broken_seal(rubbish: bytes, as_ours: bool) -> None:  # noqa: FBT001 - drawn by the test
+    """Random bytes are refused as a broken seal, even if they start with one of our key ids."""
     with pytest.raises(SealBroken):
         BEFORE.unseal(ID, BEFORE.seal(ID, b"")[:1] + rubbish if as_ours else rubbish)
 
 
 def test_two_keys_may_share_their_id() -> None:
-    """Values of two keys with the same id byte both open: the byte is a hint, the seal decides."""
+    """Values of two keys with the same id byte can both be opened: the id is only a hint."""
     partner = partner_in_key_id()
     one, other = Keyring([NEW], INDEX).seal(ID, b"one"), Keyring([partner], INDEX).seal(ID, b"other")
     both = Keyring([partner, NEW], INDEX)
@@ -261,28 +260,28 @@ def test_two_keys_may_share_their_id() -> None:
     assert (both.unseal(ID, one), both.unseal(ID, other)) == (b"one", b"other")
 
 
-def test_no_nonce_comes_twice() -> None:
-    """The same content sealed again is other bytes, under a nonce of its own."""
+def test_no_nonce_is_reused() -> None:
+    """Sealing the same content twice gives different bytes, each with its own nonce."""
     sealed = {BEFORE.seal(ID, NUMBER.encode()) for _ in range(1_000)}
     assert len({value[1:13] for value in sealed}) == 1_000
 
 
 def test_a_sealed_number_keeps_its_record_small() -> None:
-    """The longest number, sealed, takes at most the 64 bytes up to which Redis packs a hash."""
+    """The longest number, sealed, takes at most 64 bytes, up to which Redis packs a hash."""
     assert len(BEFORE.seal(ID, b"+" + b"9" * 15)) <= 64
 
 
-# --- The ring itself ------------------------------------------------------------------------------
+# --- The keyring itself ---------------------------------------------------------------------------
 
 
-def test_a_ring_without_keys_is_refused() -> None:
-    """Without a secret key nothing could be written, so there is no such ring."""
+def test_a_keyring_without_keys_is_refused() -> None:
+    """A keyring without a secret key is refused, because it could write nothing."""
     with pytest.raises(ValueError, match="at least one secret key"):
         Keyring([], INDEX)
 
 
-def test_a_ring_does_not_show_its_keys() -> None:
-    """Neither a secret nor a derived key shows when a ring, or what it holds, is printed."""
+def test_a_keyring_does_not_show_its_keys() -> None:
+    """Neither a secret nor a derived key appears when a keyring, or anything it holds, is printed."""
     shown = repr(DURING) + str(DURING) + f"{DURING!r:>200}" + repr(DURING._keys) + str(DURING._keys[0])
     derived = [expand(NEW, use) for use in (b"code digest", b"client token", b"seal")]
     for secret in [OLD, NEW, INDEX, *derived, *(expand(INDEX, use) for use in (b"number", b"limit", b"idempotency"))]:

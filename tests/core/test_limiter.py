@@ -1,4 +1,4 @@
-"""The promises of `service.core.limiter`: which limits are asked, for which value, and what their answers come to."""
+"""The promises of `service.core.limiter`: which limits it asks, for which values, and how it combines the results."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,7 @@ ports = st.integers(0, 65_535)
 
 @dataclass
 class Recorder:
-    """A store that counts: it grants everything but what `waits` names, and fails where it is told to."""
+    """A counting store: it grants everything except what `waits` names, and fails where a test says so."""
 
     waits: Mapping[str, int] = field(default_factory=dict)
     away: frozenset[str] = frozenset()
@@ -59,7 +59,7 @@ class Recorder:
 
     @property
     def counted(self) -> set[str]:
-        """The kinds of which a unit is still counted; giving back what was never granted is a fault."""
+        """The kinds with a unit still counted; returning a unit that was never granted is an error."""
         assert not Counter(self.returned) - Counter(self.granted.keys())
         return {kind for kind, *_ in self.granted.keys() - set(self.returned)}
 
@@ -75,7 +75,7 @@ def reservation(
 
 
 async def test_a_send_asks_every_limit_for_its_own_value() -> None:
-    """A send reserves prefix, country, day, API key and client address, each once and each with its own policy."""
+    """A send reserves prefix, country, day, API key and client address, each once and with its own policy."""
     store = Recorder()
     assert await reservation(store).ask() is None
     tag = KEYRING.limit_tag
@@ -88,15 +88,15 @@ async def test_a_send_asks_every_limit_for_its_own_value() -> None:
     ]
 
 
-async def test_nothing_is_asked_before_it_is_asked() -> None:
-    """A reservation that is only prepared costs the store nothing, and has nothing to give back."""
+async def test_a_prepared_reservation_does_not_use_the_store() -> None:
+    """Preparing a reservation does not use the store, and leaves nothing to return."""
     store = Recorder()
     await reservation(store).give_back()
     assert (store.asked, store.returned) == ([], [])
 
 
-async def test_the_store_learns_no_number_and_no_address() -> None:
-    """What the limits are counted under tells neither the number's prefix, nor the caller, nor the address."""
+async def test_the_store_gets_no_number_and_no_address() -> None:
+    """The names of the limits reveal neither the number's prefix, nor the caller, nor the address."""
     store = Recorder()
     await reservation(store).ask()
     await Limiter(store, KEYRING, FULL).admit_peer(ADDRESS)
@@ -107,7 +107,7 @@ async def test_the_store_learns_no_number_and_no_address() -> None:
 
 
 async def test_a_prefix_is_the_number_without_its_last_four_digits() -> None:
-    """Ten thousand neighbouring numbers share one prefix; the next one over does not (A8)."""
+    """Ten thousand neighbouring numbers share one prefix; the next block does not (A8)."""
     store = Recorder()
     for number in ("+14155550000", "+14155559999", "+14155560000"):
         await reservation(store, LimitPolicy(prefix=PREFIX), to=number).ask()
@@ -116,14 +116,14 @@ async def test_a_prefix_is_the_number_without_its_last_four_digits() -> None:
 
 
 async def test_without_a_client_address_its_limit_is_not_asked() -> None:
-    """A request that names no client address counts against no address."""
+    """A request without a client address does not count against any address."""
     store = Recorder()
     await reservation(store, client_ip=None).ask()
     assert {kind for kind, _, _ in store.asked} == {"prefix", "country", "day", "api_key"}
 
 
-async def test_a_send_that_names_no_api_key_is_counted_all_the_same() -> None:
-    """Sends of verifications that do not say which API key issued them share one budget, and no key's."""
+async def test_a_send_without_an_api_key_is_counted() -> None:
+    """Sends of verifications without a known API key share one budget, separate from that of every key."""
     limiter = Limiter(Recorder(), KEYRING, FULL)
     unnamed = {limiter.key_tag(None), limiter.key_tag("")}
     assert len(unnamed) == 1
@@ -131,7 +131,7 @@ async def test_a_send_that_names_no_api_key_is_counted_all_the_same() -> None:
 
 
 async def test_callers_have_limits_of_their_own() -> None:
-    """Two API keys never share a limit; one key has the same limit for each of its sends."""
+    """Two API keys never share a limit; all sends of one key share theirs."""
     store = Recorder()
     limiter = Limiter(store, KEYRING, LimitPolicy(api_key=KEY))
     for caller in ("shop", "shop", "app"):
@@ -140,8 +140,8 @@ async def test_callers_have_limits_of_their_own() -> None:
     assert first == again != other
 
 
-async def test_a_resend_counts_under_the_tag_that_the_issue_wrote_down() -> None:
-    """A tag kept with the verification is the limit of the address itself, so that resends count where issues do."""
+async def test_a_resend_counts_under_the_stored_tag() -> None:
+    """The tag stored with a verification belongs to the client address, so that resends count where issues do."""
     store = Recorder()
     limiter = Limiter(store, KEYRING, LimitPolicy(client_ip=IP))
     kept = limiter.client_tag("2001:db8::1")
@@ -151,8 +151,8 @@ async def test_a_resend_counts_under_the_tag_that_the_issue_wrote_down() -> None
     assert limiter.client_tag(None) is None
 
 
-async def test_a_limit_that_is_off_is_not_asked() -> None:
-    """Limits that the settings switch off cost the store nothing and grant."""
+async def test_a_limit_that_is_off_does_not_use_the_store() -> None:
+    """Limits that are switched off are granted without using the store."""
     store = Recorder(waits=dict.fromkeys((*KINDS, "peer"), 9))
     assert await reservation(store, LimitPolicy()).ask() is None
     await Limiter(store, KEYRING, LimitPolicy()).admit_peer(ADDRESS)
@@ -160,8 +160,8 @@ async def test_a_limit_that_is_off_is_not_asked() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_any_limit_alone_refuses_and_the_others_get_their_unit_back(kind: str) -> None:
-    """One used-up limit is enough to make a send wait, and then nothing is counted anywhere: all or none."""
+async def test_one_refusing_limit_returns_the_units_of_the_others(kind: str) -> None:
+    """One used-up limit makes a send wait, and then no limit counts anything: all or none."""
     store = Recorder(waits={kind: 1_234})
     refusal = await reservation(store).ask()
     assert (refusal.retry_after_ms, refusal.limit, refusal.limits) == (1_234, kind, ALLOWED[kind])
@@ -170,15 +170,15 @@ async def test_any_limit_alone_refuses_and_the_others_get_their_unit_back(kind: 
 
 
 async def test_the_longest_wait_counts_and_all_are_asked() -> None:
-    """Of several refusals the longest is told, with its limit."""
+    """Of several refusals the longest wait is reported, with its limit."""
     store = Recorder(waits={"prefix": 30, "country": 7_000, "client_ip": 500})
     refusal = await reservation(store).ask()
     assert (refusal.retry_after_ms, refusal.limit) == (7_000, "country")
     assert len(store.asked) == len(KINDS)
 
 
-async def test_limits_are_asked_side_by_side() -> None:
-    """No limit waits for another's answer, nor does any return: together they take one round trip each way."""
+async def test_limits_are_asked_in_one_round_trip() -> None:
+    """All limits are asked in one round trip, and returned in one."""
     store = Recorder()
     asked = reservation(store)
     assert await asked.ask() is None
@@ -188,8 +188,8 @@ async def test_limits_are_asked_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "peer"])
-async def test_a_store_that_does_not_answer_refuses(kind: str) -> None:
-    """A limit that cannot be read is never taken for granted (R9), and the limits that did grant get theirs back."""
+async def test_an_unavailable_store_refuses(kind: str) -> None:
+    """An unreadable limit never counts as granted (R9), and the limits that did grant get their units back."""
     store = Recorder(away=frozenset({kind}))
     asked = Limiter(store, KEYRING, FULL).admit_peer(ADDRESS) if kind == "peer" else reservation(store).ask()
     with pytest.raises(StoreUnavailable):
@@ -197,16 +197,16 @@ async def test_a_store_that_does_not_answer_refuses(kind: str) -> None:
     assert store.counted == set()
 
 
-async def test_away_goes_before_a_wait() -> None:
-    """When one limit says wait and another cannot be read, the store is unavailable: 503, not 429."""
+async def test_an_unavailable_store_takes_precedence_over_a_wait() -> None:
+    """If one limit says wait and another cannot be read, the store is unavailable: 503, not 429."""
     store = Recorder(waits={"prefix": 30}, away=frozenset({"day"}))
     with pytest.raises(StoreUnavailable):
         await reservation(store).ask()
     assert store.counted == set()
 
 
-async def test_what_was_granted_is_given_back_exactly_once() -> None:
-    """A send that never went out gives back each unit at the instant it was counted at; a second return gives none."""
+async def test_granted_units_are_returned_exactly_once() -> None:
+    """A send that never went out returns each unit at the instant of its count; a second return does nothing."""
     store = Recorder()
     asked = reservation(store)
     assert await asked.ask() is None
@@ -216,8 +216,8 @@ async def test_what_was_granted_is_given_back_exactly_once() -> None:
     assert Counter(store.returned) == Counter(store.granted.keys())
 
 
-async def test_a_refused_reservation_has_nothing_left_to_give_back() -> None:
-    """A refused reservation that is given back all the same takes no unit of another one."""
+async def test_a_refused_reservation_has_nothing_to_return() -> None:
+    """Returning a refused reservation takes no unit from another one."""
     store = Recorder(waits={"day": 5})
     asked = reservation(store)
     await asked.ask()
@@ -227,8 +227,8 @@ async def test_a_refused_reservation_has_nothing_left_to_give_back() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_cannot_be_given_back_stays_counted(eventually: Callable[..., Any], kind: str) -> None:
-    """A store that fails at the return raises nothing and leaves that unit counted; the others are given back."""
+async def test_a_unit_that_cannot_be_returned_stays_counted(eventually: Callable[..., Any], kind: str) -> None:
+    """If the store fails at the return, nothing is raised, that unit stays counted, and the others are returned."""
     store = Recorder(away_for_returns=frozenset({kind}))
     asked = reservation(store)
     await asked.ask()
@@ -238,13 +238,13 @@ async def test_what_cannot_be_given_back_stays_counted(eventually: Callable[...,
 
 
 async def test_a_failed_return_does_not_hide_the_refusal() -> None:
-    """A wait is told as a wait even when the store fails while the other units go back."""
+    """A wait is reported even if the store fails while the other units are returned."""
     store = Recorder(waits={"day": 77}, away_for_returns=frozenset(KINDS))
     assert (await reservation(store).ask()).retry_after_ms == 77
 
 
 async def test_simultaneous_reservations_are_each_all_or_none() -> None:
-    """Of 40 at once under a day's limit of 7, seven hold all their units, and the others hold none."""
+    """Of 40 simultaneous reservations with a daily limit of 7, seven hold all their units and the others none."""
 
     class Counting(Recorder):
         async def answer(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
@@ -264,7 +264,7 @@ async def test_simultaneous_reservations_are_each_all_or_none() -> None:
 
 
 async def test_a_peer_is_limited_by_its_network_alone() -> None:
-    """A client-token request asks the peer's limit for its network, and no limit of sends."""
+    """A request with a client token asks the limit of its network, and no limit of sends."""
     store = Recorder(waits={"peer": 42, "client_ip": 99})
     with pytest.raises(Limited) as limited:
         await Limiter(store, KEYRING, FULL).admit_peer("2001:db8:1:2:3:4:5:6")
@@ -272,15 +272,15 @@ async def test_a_peer_is_limited_by_its_network_alone() -> None:
     assert store.asked == [("peer", KEYRING.limit_tag("peer", "2001:db8:1:2::/64"), PEER)]
 
 
-async def test_a_peer_that_was_granted_stays_counted() -> None:
-    """A request of a client token that was let in is not given back."""
+async def test_an_admitted_peer_stays_counted() -> None:
+    """The unit of an admitted request with a client token is not returned."""
     store = Recorder()
     await Limiter(store, KEYRING, FULL).admit_peer(ADDRESS)
     assert store.counted == {"peer"}
 
 
 async def test_a_client_address_is_limited_by_its_network() -> None:
-    """A client that rotates through its /64 stays one client."""
+    """A client that rotates through its /64 is one client."""
     store = Recorder()
     for address in ("2001:db8::1", "2001:DB8:0:0:ffff::", "2001:db8::1%eth0", "[2001:db8::1]:443"):
         await reservation(store, LimitPolicy(client_ip=IP), client_ip=address).ask()
@@ -288,7 +288,7 @@ async def test_a_client_address_is_limited_by_its_network() -> None:
 
 
 @pytest.mark.parametrize("required", [True, False])
-def test_the_limiter_tells_whether_an_address_is_required(required: bool) -> None:  # noqa: FBT001 - parametrized
+def test_the_limiter_says_whether_an_address_is_required(required: bool) -> None:  # noqa: FBT001 - parametrized
     """The limiter says whether a client address is required."""
     policy = LimitPolicy(require_client_ip=required)
     assert Limiter(Recorder(), KEYRING, policy).requires_client_ip is required
@@ -318,8 +318,8 @@ def halted_reservation(store: Recorder, halt: Halt) -> Reservation:
     )
 
 
-async def test_while_sending_is_halted_no_limit_is_asked() -> None:
-    """A send that cannot go out is refused before anything is counted; a peer, who sends nothing, is not."""
+async def test_no_limit_is_asked_while_sending_is_halted() -> None:
+    """While sending is halted a send is refused before anything is counted; client-token requests are not."""
     store, halt = Recorder(), Halt(refuses=True)
     with pytest.raises(SendingHalted):
         await halted_reservation(store, halt).ask()
@@ -328,8 +328,8 @@ async def test_while_sending_is_halted_no_limit_is_asked() -> None:
     assert store.counted == {"peer"}
 
 
-async def test_a_probe_that_is_limited_or_given_back_is_returned_once() -> None:
-    """The probe goes back with the limits, or at the end of its send, and once."""
+async def test_a_limited_or_released_probe_is_returned_once() -> None:
+    """The probe is released with the limits or at the end of its send, and only once."""
     halt = Halt(refuses=False)
     limited = halted_reservation(Recorder(waits={"day": 5}), halt)
     await limited.ask()

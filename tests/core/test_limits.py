@@ -1,4 +1,4 @@
-"""The promises of `service.core.limits`: what an operator writes is what the scripts count, or a refusal."""
+"""The promises of `service.core.limits`: a policy is parsed exactly as the scripts count it, or refused."""
 
 import re
 
@@ -11,7 +11,7 @@ from service.core.limits import UNLIMITED, Limits, parse_limits
 UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 parts = st.tuples(st.integers(1, 999_999_999), st.integers(1, 9_999), st.sampled_from("smhd"))
-# Windows of equal length are another promise, below.
+# Windows of equal length are tested separately below.
 policies = st.lists(parts, max_size=5, unique_by=lambda part: part[1] * UNIT_MS[part[2]])
 blanks = st.text(" \t", max_size=2)
 
@@ -29,8 +29,8 @@ def test_every_policy_is_read_in_its_order(policy: list[tuple[int, int, str]]) -
 
 
 @given(policies)
-def test_the_scripts_read_what_was_meant(policy: list[tuple[int, int, str]]) -> None:
-    """The text handed to the scripts, read with their own pattern, gives the same windows."""
+def test_the_scripts_read_the_same_windows(policy: list[tuple[int, int, str]]) -> None:
+    """The text for the scripts, parsed with their own pattern, has the same windows."""
     limits = parse_limits(",".join(f"{most}/{span}{unit}" for most, span, unit in policy))
     read = tuple((int(most), int(window_ms)) for most, window_ms in re.findall(r"(\d+):(\d+)", limits.policy))
     assert read == limits.windows
@@ -38,8 +38,8 @@ def test_the_scripts_read_what_was_meant(policy: list[tuple[int, int, str]]) -> 
 
 
 @given(parts, blanks, blanks)
-def test_blanks_between_parts_mean_nothing(part: tuple[int, int, str], before: str, after: str) -> None:
-    """A policy may be written with blanks after its commas."""
+def test_spaces_between_parts_are_ignored(part: tuple[int, int, str], before: str, after: str) -> None:
+    """A policy may contain spaces after its commas."""
     most, span, unit = part
     written = f"{before}{most}/{span}{unit}{after},{before}1/30s{after}"
     assert parse_limits(written) == Limits(((most, span * UNIT_MS[unit]), (1, 30_000)))
@@ -47,14 +47,14 @@ def test_blanks_between_parts_mean_nothing(part: tuple[int, int, str], before: s
 
 @pytest.mark.parametrize("text", ["", " ", "\t"])
 def test_an_empty_policy_is_no_limit(text: str) -> None:
-    """An empty value switches a limit off, and says so when asked."""
+    """An empty policy switches a limit off and is false."""
     assert parse_limits(text) == UNLIMITED
     assert not parse_limits(text)
     assert parse_limits(text).policy == ""
 
 
 def test_a_policy_is_true() -> None:
-    """A policy with a window is told apart from none."""
+    """A policy with a window is true."""
     assert parse_limits("1/1s")
 
 
@@ -102,22 +102,22 @@ def test_a_policy_is_true() -> None:
         "5/1\n0m",
     ],
 )
-def test_what_is_no_policy_is_refused(text: str) -> None:
-    """A slip of the pen, a zero, a foreign digit or a second meaning stops the start with a sentence."""
+def test_an_invalid_policy_is_refused(text: str) -> None:
+    """Typing mistakes, zeros, non-ASCII digits and ambiguous values stop the start with a message."""
     with pytest.raises(ValueError, match="is not a limit; write it like 5/10m"):
         parse_limits(text)
 
 
 @pytest.mark.parametrize("text", [",", " , ", ",,,"])
-def test_a_slip_does_not_switch_a_limit_off(text: str) -> None:
-    """Only an empty value is no limit: commas without a limit between them are refused."""
+def test_a_typing_mistake_does_not_switch_a_limit_off(text: str) -> None:
+    """Only an empty value switches a limit off: commas without a limit between them are refused."""
     with pytest.raises(ValueError, match="is not a limit"):
         parse_limits(text)
 
 
 @pytest.mark.parametrize("text", ["5/10m,5/10m", "5/10m,10/600s", "100/1d,50/24h"])
 def test_no_window_is_counted_twice(text: str) -> None:
-    """Two limits over one span of time are refused or become one: the store keeps one count per span."""
+    """Two limits for one window are refused or merged: the store keeps one count per window."""
     try:
         windows = parse_limits(text).windows
     except ValueError:
@@ -127,7 +127,7 @@ def test_no_window_is_counted_twice(text: str) -> None:
 
 @given(st.text("0123456789/smhd, \u0661\uff15", max_size=12))
 def test_every_text_is_a_policy_or_a_refusal(text: str) -> None:
-    """No text raises anything but `ValueError`, and no window is empty or without end."""
+    """No text raises anything but `ValueError`, and no window is empty or unbounded."""
     try:
         limits = parse_limits(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The promises of `service.core.numbering`: an extra prefix takes nothing away from another region."""
+"""The promises of `service.core.numbering`: an extra prefix takes no numbers from another region."""
 
 import phonenumbers
 import pytest
@@ -7,8 +7,8 @@ from service.core.numbering import check_prefix
 
 
 @pytest.mark.parametrize(("prefix", "region"), [("+1621", "US"), ("+49199", "DE"), ("+4473", "GB"), ("+262639", "YT")])
-def test_a_new_prefix_of_a_region_is_taken(prefix: str, region: str) -> None:
-    """A prefix that the library gives to no other region belongs to the region that the operator names."""
+def test_a_new_prefix_of_a_region_is_accepted(prefix: str, region: str) -> None:
+    """A prefix that the library assigns to no other region belongs to the region that the operator names."""
     check_prefix(prefix, region)
 
 
@@ -22,14 +22,14 @@ def test_a_new_prefix_of_a_region_is_taken(prefix: str, region: str) -> None:
         ("+4477", "GB", "numbers of"), ("+3906698", "IT", "numbers of VA"), ("+1800", "US", "holds numbers of"),
     ],
 )  # fmt: skip
-def test_a_prefix_that_cannot_be_the_regions_is_refused(prefix: str, region: str, sentence: str) -> None:
-    """A malformed prefix, a whole country, and one with numbers of another region are refused, with the reason."""
+def test_an_invalid_prefix_of_a_region_is_refused(prefix: str, region: str, sentence: str) -> None:
+    """A malformed prefix, a whole country code and a prefix of another region are refused with the reason."""
     with pytest.raises(ValueError, match=sentence):
         check_prefix(prefix, region)
 
 
 def test_no_region_can_be_given_the_numbers_of_its_neighbour() -> None:
-    """For every region behind a shared calling code, the first digits of its mobile numbers are refused to others."""
+    """For every region with a shared calling code, the prefix of its mobile numbers is refused for other regions."""
     tried = 0
     for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
         for region in regions[1:]:

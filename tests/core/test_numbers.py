@@ -1,4 +1,4 @@
-"""The promises of `service.core.numbers`: what is gathered, in what order a number is forgotten, what a break costs."""
+"""The promises of `service.core.numbers`: what it collects, in which order it erases, and how it resumes."""
 
 from collections.abc import AsyncIterator
 from typing import cast
@@ -15,14 +15,14 @@ RECORD = NumberRecord(10, (1, 2), (3,), 1, False, 0, 50)
 
 
 class _Issued:
-    """As much of a verification as is looked at here."""
+    """The part of a verification that this module uses."""
 
     def __init__(self, created_at_ms: int) -> None:
         self.created_at_ms = created_at_ms
 
 
 class Recorder:
-    """A store of three verifications that writes down what is forgotten, and fails or has lost what it is told to."""
+    """A store of three verifications that records what is erased, and fails or loses entries where a test says so."""
 
     def __init__(self, *, expired: str | None = None, fails_at: str | None = None) -> None:
         self.ids = {"b": 2, "a": 3, "c": 1}
@@ -60,40 +60,40 @@ class Recorder:
         self.forgotten.append(what)
 
 
-async def test_what_is_held_is_gathered_oldest_first() -> None:
+async def test_records_are_collected_oldest_first() -> None:
     """The record and every verification, in the order in which they were issued."""
     held = await Numbers(Recorder()).held(NUMBER)
     assert held.record == RECORD
     assert [each.verification.created_at_ms for each in held.verifications] == [1, 2, 3]
 
 
-async def test_what_expires_while_it_is_gathered_is_not_held() -> None:
-    """A verification that is found and then gone is left out, and is no fault."""
+async def test_a_record_that_expires_during_the_collection_is_left_out() -> None:
+    """A verification that expires during the collection is left out, without an error."""
     held = await Numbers(Recorder(expired="b")).held(NUMBER)
     assert [each.verification.created_at_ms for each in held.verifications] == [1, 3]
 
 
 async def test_a_release_touches_no_verification() -> None:
-    """Only the record of the number is forgotten, and whether there was one is told."""
+    """A release deletes only the record of the number, and returns whether there was one."""
     store = Recorder()
     assert [await Numbers(store).release(NUMBER) for _ in range(2)] == [True, False]
     assert store.forgotten == [NUMBER, NUMBER]
 
 
 async def test_the_record_of_a_number_goes_last() -> None:
-    """An erasure takes the verifications first: a check of one of them would write the record anew."""
+    """An erasure deletes the verifications first: a check of one of them would write the record again."""
     store = Recorder()
     assert await Numbers(store).erase(NUMBER) == Erased(record=True, verifications=3)
     assert store.forgotten == ["b", "a", "c", NUMBER]
 
 
-async def test_what_goes_by_itself_is_not_counted_as_erased() -> None:
-    """The report of an erasure names what it has removed, not what had expired."""
+async def test_an_expired_record_is_not_counted_as_erased() -> None:
+    """The report of an erasure counts what it deleted, not what had expired."""
     assert (await Numbers(Recorder(expired="b")).erase(NUMBER)).verifications == 2
 
 
-async def test_an_erasure_that_broke_off_is_finished_by_the_next_one() -> None:
-    """A store that fails half-way leaves the rest, which is found again."""
+async def test_an_interrupted_erasure_is_finished_by_the_next_one() -> None:
+    """After a store failed half-way, the next erasure finds and deletes the rest."""
     store = Recorder(fails_at="c")
     with pytest.raises(StoreUnavailable):
         await Numbers(store).erase(NUMBER)

@@ -1,4 +1,4 @@
-"""The promises of `service.core.phone`: one canonical form for each number, and only numbers that people hold."""
+"""The promises of `service.core.phone`: one canonical form for each number, and only numbers of persons."""
 
 import re
 import unicodedata
@@ -57,7 +57,7 @@ SPELLINGS = [
     "\u202a+1 415\u00a0555\u20112671\u202c",  # the direction marks that contact apps copy along
     "+14155552671\u2028",  # line separator
 ]  # fmt: skip
-# These reach NUMBER with some dialler or lenient parser, and may mean something else.
+# Some dialler or lenient parser reads these as NUMBER, but they may mean something else.
 NOT_SPELLINGS = [
     "14155552671", "4155552671", "0014155552671", "01114155552671", "+0014155552671", "+104155552671",
     "++14155552671", "+1+4155552671", "+1/415/555/2671", "+1_415_555_2671", "+1(0)4155552671", "+1[415]5552671",
@@ -75,7 +75,7 @@ NOT_SPELLINGS = [
 
 
 def examples(kind: int) -> list[tuple[str, str]]:
-    """List the library's example number of a kind for every region: region, E.164."""
+    """Return the library's example numbers of a kind: (region, E.164) for every region."""
     found = []
     for region in sorted(phonenumbers.SUPPORTED_REGIONS):
         number = phonenumbers.example_number_for_type(region, kind)
@@ -85,19 +85,19 @@ def examples(kind: int) -> list[tuple[str, str]]:
 
 
 def test_a_canonical_number_is_accepted_as_it_is() -> None:
-    """An E.164 number comes back unchanged, with its region."""
+    """An E.164 number is returned unchanged, with its region."""
     assert parse_number(NUMBER, EVERYWHERE) == PhoneNumber(NUMBER, "US")
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=ascii)
 def test_a_number_has_one_identity(spelling: str) -> None:
-    """However a number is written, what is limited, sealed and dialled is the same text (A7)."""
+    """Every spelling of a number leads to one identity, which is limited, encrypted and dialled (A7)."""
     assert parse_number(spelling, EVERYWHERE) == PhoneNumber(NUMBER, "US")
 
 
 @pytest.mark.parametrize("text", NOT_SPELLINGS, ids=ascii)
-def test_what_could_mean_something_else_is_refused(text: str) -> None:
-    """Extensions, letters, addresses and anything beside a number are refused, and nothing of them is dropped."""
+def test_ambiguous_text_is_refused(text: str) -> None:
+    """Extensions, letters, addresses and other text beside a number are refused, not dropped."""
     with pytest.raises(InvalidNumber):
         parse_number(text, EVERYWHERE)
 
@@ -115,7 +115,7 @@ def test_what_could_mean_something_else_is_refused(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_national_number_is_read_in_its_country(typed: str, country: str, e164: str) -> None:
-    """Without a plus sign a number is read as its country writes it; with one the country does not matter."""
+    """Without a plus sign a number is read as its country writes it; with one, the country does not matter."""
     assert parse_number(typed, EVERYWHERE, country=country).e164 == e164
 
 
@@ -131,8 +131,8 @@ def test_a_national_number_is_read_in_its_country(typed: str, country: str, e164
         ("+548001234567", "+548001234567"),
     ],
 )  # fmt: skip
-def test_other_ways_to_reach_a_line_are_one_number(typed: str, e164: str) -> None:
-    """Trunk digits, Argentina's 9 and 15 and Mexico's old 1 make no second identity; Italy's zero stays."""
+def test_dialling_variants_are_one_number(typed: str, e164: str) -> None:
+    """Trunk digits, Argentina's 9 and 15 and Mexico's old 1 create no second identity; Italy's zero stays."""
     assert parse_number(typed, EVERYWHERE).e164 == e164
     assert canonical_number(typed) == e164
 
@@ -143,33 +143,33 @@ def test_other_ways_to_reach_a_line_are_one_number(typed: str, e164: str) -> Non
         ("+55 11 8765-4321", "Brazil have a 9"), ("+225 07 07 07 07", "ten digits"), ("+229 97 12 34 56", "ten digits"),
     ],
 )  # fmt: skip
-def test_a_number_from_before_its_country_added_digits_is_told_the_present_form(typed: str, sentence: str) -> None:
-    """Digits are not made up: who types the old form may as well have forgotten a digit of the new one."""
+def test_an_outdated_number_is_refused_with_its_new_form(typed: str, sentence: str) -> None:
+    """No digit is added by guesswork: an old form may as well be a new form with a missing digit."""
     with pytest.raises(InvalidNumber, match=sentence):
         parse_number(typed, EVERYWHERE)
 
 
 @given(st.integers(0, len(NUMBER)), st.text(min_size=1, max_size=3))
-def test_nothing_hides_inside_a_number(at: int, stowaway: str) -> None:
-    """Whatever is put into a number, it is refused, is nothing, or honestly makes another number."""
-    text = NUMBER[:at] + stowaway + NUMBER[at:]
+def test_no_character_is_hidden_inside_a_number(at: int, inserted: str) -> None:
+    """A character inserted into a number is ignored, refused, or makes a visibly different number."""
+    text = NUMBER[:at] + inserted + NUMBER[at:]
     try:
         number = parse_number(text, EVERYWHERE)
     except (InvalidNumber, CountryNotAllowed):
         return
     if number.e164 != NUMBER:
-        assert any(unicodedata.decimal(character, None) is not None for character in stowaway)
-    assert not any(unicodedata.category(character)[0] in "LM" for character in stowaway if not is_selector(character))
+        assert any(unicodedata.decimal(character, None) is not None for character in inserted)
+    assert not any(unicodedata.category(character)[0] in "LM" for character in inserted if not is_selector(character))
 
 
 def is_selector(character: str) -> bool:
-    """Return whether a character only chooses how the one before it looks."""
+    """Return whether a character only selects the glyph of the one before it."""
     return character == "\u20e3" or "VARIATION SELECTOR" in unicodedata.name(character, "")
 
 
 @given(st.text("+0123456789", max_size=17) | st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True))
-def test_what_is_accepted_is_canonical(text: str) -> None:
-    """What comes out is E.164 in ASCII, the library's own form, and comes out of itself again."""
+def test_accepted_numbers_are_canonical(text: str) -> None:
+    """The result is E.164 in ASCII, the library's own form, and maps to itself."""
     try:
         number = parse_number(text, EVERYWHERE)
     except (InvalidNumber, CountryNotAllowed):
@@ -182,14 +182,14 @@ def test_what_is_accepted_is_canonical(text: str) -> None:
 
 
 def test_every_country_s_mobile_number_is_accepted() -> None:
-    """The example mobile number of every region is accepted and stays as it is, national zeros and all."""
+    """The example mobile number of every region is accepted unchanged, including national zeros."""
     mobiles = examples(PhoneNumberType.MOBILE)
     assert len(mobiles) > 200
     assert [parse_number(number, EVERYWHERE).e164 for _, number in mobiles] == [number for _, number in mobiles]
 
 
 def test_every_country_s_national_mobile_number_is_accepted() -> None:
-    """The same numbers, written as at home, are the same identities."""
+    """The same numbers in national form have the same identities."""
     mobiles = examples(PhoneNumberType.MOBILE)
     at_home = [
         phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.NATIONAL)
@@ -204,7 +204,7 @@ def test_every_country_s_national_mobile_number_is_accepted() -> None:
 
 @pytest.mark.parametrize("kind", REFUSED_KINDS, ids=PhoneNumberType.to_string)
 def test_costly_kinds_are_refused_in_every_country(kind: int) -> None:
-    """Premium, shared-cost, personal, pager, voicemail and company-wide numbers get no code anywhere."""
+    """Premium-rate, shared-cost, personal, pager, voicemail and company-wide numbers are refused everywhere."""
     numbers = examples(kind)
     assert len(numbers) >= 10
     for _, number in numbers:
@@ -214,7 +214,7 @@ def test_costly_kinds_are_refused_in_every_country(kind: int) -> None:
 
 @pytest.mark.parametrize("country_code", sorted(phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS))
 def test_numbers_of_no_country_are_refused(country_code: int) -> None:
-    """Satellite, freephone and other international numbers belong to no country and get no code."""
+    """Satellite, freephone and other international numbers belong to no country and are refused."""
     example = phonenumbers.example_number_for_non_geo_entity(country_code)
     assert example is not None
     number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
@@ -225,8 +225,8 @@ def test_numbers_of_no_country_are_refused(country_code: int) -> None:
 @pytest.mark.parametrize(
     ("number", "country"), [("+12423591234", "BS"), ("+18762101234", "JM"), ("+15062345678", "CA"), (NUMBER, "US")]
 )
-def test_countries_are_told_apart_behind_one_dial_prefix(number: str, country: str) -> None:
-    """Allowing the United States allows neither the Bahamas nor Jamaica nor Canada, which share its +1."""
+def test_countries_with_a_shared_calling_code_are_distinguished(number: str, country: str) -> None:
+    """Allowing the United States does not allow the Bahamas, Jamaica or Canada, which share its +1."""
     assert parse_number(number, NumberPolicy(frozenset({country}))).country == country
     with pytest.raises(CountryNotAllowed):
         parse_number(number, NumberPolicy(frozenset({"US", "CA", "BS", "JM"} - {country})))
@@ -244,7 +244,7 @@ def test_numbers_that_cannot_exist_are_refused(number: str) -> None:
 
 @pytest.mark.parametrize("number", ["+19002345678", "+14155552671x", "+999123456789", "+22507070707", "+15558675310"])
 def test_a_refusal_does_not_repeat_the_number(number: str) -> None:
-    """A refusal carries its reason and never the number, nor does what it was raised from."""
+    """A refusal contains its reason and never the number, and neither does its cause."""
     with pytest.raises(InvalidNumber) as raised:
         parse_number(number, EVERYWHERE)
     error: BaseException | None = raised.value
@@ -254,7 +254,7 @@ def test_a_refusal_does_not_repeat_the_number(number: str) -> None:
 
 
 def test_a_refused_country_does_not_repeat_the_number() -> None:
-    """Nor does the refusal of a country."""
+    """The refusal of a country does not contain the number, either."""
     with pytest.raises(CountryNotAllowed) as raised:
         parse_number(NUMBER, NumberPolicy(frozenset({"DE"})))
     assert NUMBER[-7:] not in repr(raised.value)
@@ -267,8 +267,8 @@ def test_a_mask_shows_two_digits(number: str, masked: str) -> None:
 
 
 @given(st.text(max_size=70) | st.text("+0123456789 -.()\n\u00a0\uff11\u0661\u200fx", max_size=22))
-def test_the_published_pattern_refuses_no_number_that_is_accepted(text: str) -> None:
-    """What is accepted passes the pattern that callers see."""
+def test_the_published_pattern_accepts_every_valid_number(text: str) -> None:
+    """Every accepted number passes the published pattern."""
     try:
         parse_number(text, EVERYWHERE)
     except (InvalidNumber, CountryNotAllowed):
@@ -278,22 +278,22 @@ def test_the_published_pattern_refuses_no_number_that_is_accepted(text: str) -> 
 
 
 @pytest.mark.parametrize("text", [*SPELLINGS, NUMBER, "(415) 555-2671"], ids=ascii)
-def test_the_published_pattern_knows_the_spellings(text: str) -> None:
-    """Every spelling that is accepted passes the pattern."""
+def test_the_published_pattern_accepts_every_spelling(text: str) -> None:
+    """Every accepted spelling passes the pattern."""
     assert re.search(TYPED_PATTERN, text)
 
 
 @pytest.mark.parametrize(
     "text", ["+1415555CMR1", "+14155552671;ext=9", "tel:+14155552671", "", "+", "++1415", "1/415/5"]
 )
-def test_the_published_pattern_tells_what_is_no_number(text: str) -> None:
-    """Of ASCII texts the pattern lets only digits pass, what stands between them, and one plus sign."""
+def test_the_published_pattern_refuses_other_text(text: str) -> None:
+    """For ASCII texts the pattern accepts only digits, separators and one plus sign."""
     assert re.search(TYPED_PATTERN, text) is None
 
 
 @pytest.mark.parametrize("kind", list(LineType))
-def test_a_kind_of_line_that_is_not_listed_is_refused(kind: LineType) -> None:
-    """`OTP_LINE_TYPES` decides which of mobile, landline, VoIP and toll-free numbers get codes; all by default."""
+def test_an_unlisted_line_type_is_refused(kind: LineType) -> None:
+    """`OTP_LINE_TYPES` selects which of mobile, landline, VoIP and toll-free numbers are accepted (default: all)."""
     own = {
         "mobile": "+447911123456",
         "landline": "+442079460123",
@@ -306,8 +306,8 @@ def test_a_kind_of_line_that_is_not_listed_is_refused(kind: LineType) -> None:
 
 
 @pytest.mark.parametrize("kind", [LineType.MOBILE, LineType.LANDLINE])
-def test_where_mobiles_and_landlines_look_alike_either_will_do(kind: LineType) -> None:
-    """A number that may be of either kind, as in the United States, is refused only when neither is listed."""
+def test_a_number_of_two_possible_kinds_needs_one_of_them_listed(kind: LineType) -> None:
+    """A number that may be of either kind, as in the United States, is refused only if neither kind is listed."""
     assert parse_number(NUMBER, NumberPolicy(line_types=frozenset({kind}))).e164 == NUMBER
     with pytest.raises(LineTypeNotAllowed):
         parse_number(NUMBER, NumberPolicy(line_types=frozenset({LineType.VOIP, LineType.TOLL_FREE})))
@@ -316,8 +316,8 @@ def test_where_mobiles_and_landlines_look_alike_either_will_do(kind: LineType) -
 NEW_AREA = NumberPolicy(frozenset({"US"}), extra_prefixes={"+1621": "US"})
 
 
-def test_an_operator_may_be_ahead_of_the_library() -> None:
-    """A number that the library does not know is accepted by a prefix of the operator's, in that prefix's region."""
+def test_an_extra_prefix_is_accepted() -> None:
+    """A number unknown to the library is accepted if it has an extra prefix, in the region of that prefix."""
     with pytest.raises(InvalidNumber):
         parse_number("+16215550123", EVERYWHERE)
     assert parse_number("+1 (621) 555-0123", NEW_AREA) == PhoneNumber("+16215550123", "US")
@@ -325,13 +325,13 @@ def test_an_operator_may_be_ahead_of_the_library() -> None:
 
 @pytest.mark.parametrize("number", ["+162155501", "+162155501234", "+16225550123", "+1621555"])
 def test_an_extra_prefix_changes_no_rule_of_length(number: str) -> None:
-    """What is too short, too long or has another prefix stays unknown."""
+    """A number that is too short, too long or has another prefix stays unknown."""
     with pytest.raises(InvalidNumber):
         parse_number(number, NEW_AREA)
 
 
-def test_an_extra_prefix_opens_no_country() -> None:
-    """A region that is not listed stays closed, and what the library does know stays what it says."""
+def test_an_extra_prefix_allows_no_other_country() -> None:
+    """A region that is not listed stays refused, and the library's own knowledge takes precedence."""
     with pytest.raises(CountryNotAllowed):
         parse_number("+16215550123", NumberPolicy(frozenset({"CA"}), extra_prefixes={"+1621": "US"}))
     with pytest.raises(InvalidNumber):
@@ -339,7 +339,7 @@ def test_an_extra_prefix_opens_no_country() -> None:
 
 
 def test_a_refusal_does_not_claim_that_no_such_number_exists() -> None:
-    """The library may be older than the number: the sentence asks the person to look again, and no more."""
+    """The library may be older than the number, so the message only asks the person to check it."""
     with pytest.raises(InvalidNumber, match=r"^Check the number.*that we know") as refused:
         parse_number("+16215550123", EVERYWHERE)
     assert str(refused.value).endswith(".")
@@ -354,13 +354,13 @@ def test_a_refusal_does_not_claim_that_no_such_number_exists() -> None:
         ("+541123456789", "+5491123456789"),
     ],
 )  # fmt: skip
-def test_a_number_is_looked_for_by_its_identity(text: str, canonical: str) -> None:
-    """An operator who looks for a number finds it however it is written; whether it exists is not asked."""
+def test_a_number_is_found_by_its_identity(text: str, canonical: str) -> None:
+    """An operator finds a number in whatever spelling; whether it exists does not matter."""
     assert canonical_number(text) == canonical
 
 
 @pytest.mark.parametrize("text", ["", "+999123456789", "447911123456", "+44 7911 123456 ext 1", "not a number"])
-def test_what_is_no_number_has_no_identity(text: str) -> None:
-    """Nothing is looked for by half a number."""
+def test_a_partial_number_has_no_identity(text: str) -> None:
+    """A partial number finds nothing."""
     with pytest.raises(InvalidNumber):
         canonical_number(text)

@@ -1,4 +1,4 @@
-"""The promise of `service.core` that its rules hold for every provider."""
+"""The promise of `service.core` that its rules apply to every provider."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ CITATION = "https://www.twilio.com/"
 
 
 def test_no_rule_names_a_provider() -> None:
-    """The rules never name Twilio, but where they cite a page of its documentation."""
+    """The rules never name Twilio, except where they cite a page of its documentation."""
     naming = [
         f"{path.name}:{number}: {line.strip()}"
         for path in sorted(Path(service.core.__file__).parent.rglob("*.py"))

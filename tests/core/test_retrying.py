@@ -1,4 +1,4 @@
-"""The promises of `service.core.retrying`: a step is tried until it is done; one given up is reported once."""
+"""The promises of `service.core.retrying`: a step is tried until it succeeds; one given up is reported once."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ AWAY = StoreUnavailable("deliver: ConnectionError")
 
 
 class Store:
-    """Fails as often as it is told, then works."""
+    """A store that fails a set number of times, then works."""
 
     def __init__(self, failures, error=AWAY):
         self.failures = failures
@@ -28,18 +28,18 @@ class Store:
 
 
 def retries(**policy):
-    """Make retries that pause for a moment only."""
+    """Create retries with very short pauses."""
     return Retries(RetryPolicy(**{"first_pause_seconds": 0.001, "longest_pause_seconds": 0.004, **policy}))
 
 
 @pytest.fixture
 def lost():
-    """Return a list of the reasons for which steps were given up."""
+    """Return a list that collects the reasons of given-up steps."""
     return []
 
 
-async def test_a_step_is_tried_until_it_is_done(lost):
-    """A step that fails five times is tried a sixth time, no more, and nothing is given up; meanwhile it is counted."""
+async def test_a_step_is_tried_until_it_succeeds(lost):
+    """A step that fails five times is tried a sixth time and no more; meanwhile it is counted as waiting."""
     background, store = retries(), Store(5)
     background.add(store.step, for_seconds=60, given_up=lost.append)
     assert background.waiting == 1
@@ -47,8 +47,8 @@ async def test_a_step_is_tried_until_it_is_done(lost):
     assert (store.tries, background.waiting, lost) == (6, 0, [])
 
 
-async def test_a_step_whose_time_is_over_is_given_up_once(lost):
-    """When its time is over a step was tried until then, and is given up once with what the store last said."""
+async def test_an_expired_step_is_given_up_once(lost):
+    """A step is tried until its time is over, and then given up once, with the store's last error."""
     background, store = retries(), Store(float("inf"))
     began = time.monotonic()
     background.add(store.step, for_seconds=0.1, given_up=lost.append)
@@ -58,8 +58,8 @@ async def test_a_step_whose_time_is_over_is_given_up_once(lost):
     assert lost == [str(AWAY)]
 
 
-async def test_a_fault_of_ours_ends_a_step(lost):
-    """What is no outage is not repeated: the step is given up with the name of the fault, and no other step suffers."""
+async def test_an_unexpected_exception_ends_a_step(lost):
+    """An unexpected exception is not retried: the step is given up with its name, and other steps continue."""
     background, broken, well = retries(), Store(1, ValueError("a code")), Store(1)
     for store in (broken, well):
         background.add(store.step, for_seconds=60, given_up=lost.append)
@@ -67,8 +67,8 @@ async def test_a_fault_of_ours_ends_a_step(lost):
     assert (broken.tries, well.tries, lost) == (1, 2, ["ValueError"])
 
 
-async def test_only_so_many_wait(lost):
-    """A step that finds no place is never tried and is given up at once; when one is done there is a place again."""
+async def test_the_number_of_waiting_steps_is_bounded(lost):
+    """When the queue is full a step is given up untried; when one is done there is room again."""
     background = retries(most_waiting=2, first_pause_seconds=60)
     stores = [Store(0) for _ in range(3)]
     for store in stores:
@@ -84,7 +84,7 @@ async def test_only_so_many_wait(lost):
 
 
 async def test_a_stop_tries_each_step_at_once(lost):
-    """However long a pause was meant to be, a stop cuts it short, and a step that succeeds then is not lost."""
+    """A stop cuts every pause short, and a step that then succeeds is not lost."""
     background, store = retries(first_pause_seconds=3600), Store(0)
     background.add(store.step, for_seconds=7200, given_up=lost.append)
     await asyncio.sleep(0)
@@ -94,11 +94,11 @@ async def test_a_stop_tries_each_step_at_once(lost):
     assert (store.tries, lost) == (1, [])
 
 
-async def test_a_stop_goes_on_trying_for_its_time_only(lost):
-    """A store that stays away is tried several times at a stop; then each step is told as lost, and the stop ends."""
+async def test_a_stop_retries_for_a_limited_time(lost):
+    """At a stop an unavailable store is tried several times; then each step is reported as lost, and the stop ends."""
     background, store, hanging = retries(), Store(float("inf")), asyncio.Event()
     background.add(store.step, for_seconds=3600, given_up=lost.append)
-    background.add(hanging.wait, for_seconds=3600, given_up=lost.append)  # a call that has no end
+    background.add(hanging.wait, for_seconds=3600, given_up=lost.append)  # a call that never returns
     await store.tried.wait()
     tries = store.tries
     background.stop(0.1)
@@ -108,8 +108,8 @@ async def test_a_stop_goes_on_trying_for_its_time_only(lost):
     assert background.waiting == 0
 
 
-async def test_a_step_that_has_not_begun_is_told_as_lost_too(lost):
-    """A step that was added in the turn in which the process stops, without any time left, is reported as given up."""
+async def test_a_step_that_has_not_started_is_reported_as_lost(lost):
+    """A step added in the iteration in which the process stops, with no time left, is reported as given up."""
     background, store = retries(), Store(0)
     background.add(store.step, for_seconds=60, given_up=lost.append)
     background.stop(0)

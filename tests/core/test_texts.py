@@ -1,7 +1,7 @@
-"""The promises of `service.core.texts` and of a code's message: one segment, an exact last line, an unforgeable code.
+"""The promises of `service.core.texts` and the message of a code: one segment, an exact last line, an unforgeable code.
 
 The alphabet is written here a second time, by code point from the tables of 3GPP TS 23.038, so that
-a slip in either place shows.
+a mistake in either place shows.
 """
 
 import re
@@ -104,12 +104,12 @@ def parse_origin_bound(message: str) -> tuple[str, str] | None:
 
 
 def test_the_alphabet_has_its_size() -> None:
-    """GSM-7 has 127 characters of one septet (the escape is none) and 10 of two."""
+    """GSM-7 has 127 characters of one septet (without the escape) and 10 of two."""
     assert (len(BASIC), len(EXTENDED)) == (127, 10)
 
 
-def test_every_character_is_counted_as_the_standard_says() -> None:
-    """One septet, two septets or no GSM-7 at all: right for every character of the basic plane."""
+def test_every_character_is_counted_by_the_standard() -> None:
+    """Every character of the basic plane counts as one septet, two septets, or not in GSM-7."""
     counted = {character: septets(character) for character in map(chr, range(0x10000))}
     assert {character for character, count in counted.items() if count == 1} == BASIC
     assert {character for character, count in counted.items() if count == 2} == EXTENDED
@@ -118,19 +118,19 @@ def test_every_character_is_counted_as_the_standard_says() -> None:
 
 @given(gsm_texts, gsm_texts)
 def test_septets_add_up(left: str, right: str) -> None:
-    """A text counts what its characters count, wherever it is cut."""
+    """A text counts as the sum of its characters, wherever it is split."""
     assert septets(left + right) == (septets(left) or 0) + (septets(right) or 0)
     assert septets(left) == len(left) + sum(character in EXTENDED for character in left)
 
 
 @given(gsm_texts, gsm_texts, st.characters(exclude_characters=sorted(BASIC | EXTENDED)))
 def test_one_character_outside_the_alphabet_is_reported(left: str, right: str, foreign: str) -> None:
-    """A single character outside the alphabet is reported, because it would halve the segment."""
+    """One character outside the alphabet is reported, because it would halve the length of the segment."""
     assert septets(left + foreign + right) is None
 
 
 @pytest.mark.parametrize("character", ["`", "\u2019", "\u201c", "\u2013", "\u2026", "\u00e7", "\t", "\x1b", "\uff11"])
-def test_look_alikes_are_foreign(character: str) -> None:
+def test_look_alikes_are_outside_the_alphabet(character: str) -> None:
     """Typographic quotes and dashes, small c-cedilla, tab and full-width digits are not in GSM-7."""
     assert septets(character) is None
 
@@ -149,7 +149,7 @@ def test_the_longest_text_of_every_language_fits_one_segment(locale: str, brand:
 def test_a_message_is_one_segment_or_refused(
     brand: str, code: str, locale: str, origin: str | None, app_hash: str | None
 ) -> None:
-    """Whatever is asked for, no message of two segments is written."""
+    """No message of two segments is written, whatever the input."""
     try:
         message = text(code, brand=brand, locale=locale, web_origin=origin, app_hash=app_hash)
     except ValueError:
@@ -159,26 +159,26 @@ def test_a_message_is_one_segment_or_refused(
 
 
 def test_a_text_over_one_segment_is_refused() -> None:
-    """An origin too long for the segment is refused with a sentence, not cut."""
+    """An origin too long for the segment is refused with a message, not truncated."""
     with pytest.raises(ValueError, match="does not fit one segment"):
         text("123456", brand="Acme", locale="en", web_origin="o" * 140, app_hash=None)
 
 
 def test_an_origin_outside_the_alphabet_is_refused() -> None:
-    """An origin that is not in GSM-7 is refused rather than sent as two messages."""
+    """An origin outside GSM-7 is refused, because it would need two segments."""
     with pytest.raises(ValueError, match="does not fit one segment"):
         text("123456", brand="Acme", locale="en", web_origin="log\u0131n.example", app_hash=None)
 
 
 def test_the_webotp_message_is_exact() -> None:
-    """The origin-bound line is last, after a blank line, with one blank inside and nothing after it."""
+    """The origin-bound line is last, after an empty line, with one space inside and nothing after it."""
     message = text("123456", brand="Acme", locale="en", web_origin="login.example.com", app_hash=None)
     assert message == "Your Acme code is 123456. Do not share it.\n\n@login.example.com #123456"
 
 
 @given(brand=brands, code=codes, locale=locales, origin=origins)
 def test_a_browser_reads_origin_and_code(brand: str, code: str, locale: str, origin: str) -> None:
-    """A browser finds host and code in every origin-bound message, and no line end behind them."""
+    """A browser finds host and code in every origin-bound message, and no line end after them."""
     assume(len(origin) <= LONGEST_ORIGIN)
     message = text(code, brand=brand, locale=locale, web_origin=origin, app_hash=None)
     assert message.split("\n")[-2:] == ["", f"@{origin} #{code}"]
@@ -187,12 +187,12 @@ def test_a_browser_reads_origin_and_code(brand: str, code: str, locale: str, ori
 
 @given(brand=brands, code=codes, locale=locales)
 def test_a_plain_message_binds_no_origin(brand: str, code: str, locale: str) -> None:
-    """Without an origin the message is one line that no browser takes for origin-bound, whatever the brand."""
+    """Without an origin the message is one line that no browser parses as origin-bound, whatever the brand."""
     message = text(code, brand=brand, locale=locale, web_origin=None, app_hash=None)
     assert parse_origin_bound(message) is None
     assert "\n" not in message
     assert brand in message
-    assert code in message.replace(brand, "", 1)  # the brand comes first, and may be digits itself
+    assert code in message.replace(brand, "", 1)  # the brand comes first and may consist of digits
 
 
 @given(brand=brands, code=codes, locale=locales, app_hash=app_hashes)
@@ -206,15 +206,15 @@ def test_a_retriever_message_is_short_and_ends_with_its_hash(brand: str, code: s
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_longest_retriever_message_is_short_enough(locale: str) -> None:
-    """With the longest brand, even of two-byte letters, every language keeps the Retriever's 140 bytes."""
+    """With the longest brand, even in two-byte letters, every language stays within the Retriever's 140 bytes."""
     message = text(
         "8" * LONGEST, brand=check_brand("é" * LONGEST_BRAND), locale=locale, web_origin=None, app_hash=APP_HASH
     )
     assert len(message.encode()) <= MOST_RETRIEVER_BYTES
 
 
-def test_origin_and_hash_never_spoil_each_other() -> None:
-    """A message for browser and app at once is refused, or serves both; it never serves one of them silently."""
+def test_origin_and_hash_do_not_interfere() -> None:
+    """A message for both browser and app is refused or serves both; it never silently serves only one of them."""
     try:
         message = text("123456", brand="Acme", locale="en", web_origin="a.example", app_hash=APP_HASH)
     except ValueError:
@@ -224,8 +224,8 @@ def test_origin_and_hash_never_spoil_each_other() -> None:
 
 
 @given(brands)
-def test_a_good_brand_is_returned_unchanged(brand: str) -> None:
-    """A brand that fits comes back as it was written, and fits every language."""
+def test_a_valid_brand_is_returned_unchanged(brand: str) -> None:
+    """A valid brand is returned unchanged, and fits every language."""
     assert check_brand(brand) == brand
     assert (septets(brand) or 999) <= LONGEST_BRAND
 
@@ -251,27 +251,27 @@ def test_a_good_brand_is_returned_unchanged(brand: str) -> None:
         "\u00a0",
     ],
 )
-def test_a_bad_brand_is_refused(brand: str) -> None:
-    """A brand that is empty, too long, foreign to GSM-7 or able to forge an origin line is refused."""
+def test_an_invalid_brand_is_refused(brand: str) -> None:
+    """A brand that is empty, too long, outside GSM-7 or able to forge an origin line is refused."""
     with pytest.raises(ValueError, match="the brand must be 1 to 30 characters"):
         check_brand(brand)
 
 
 @pytest.mark.parametrize("brand", ["{code}", "{brand}", "{0}", "{", "}}", "%s", "\\1"])
-def test_a_brand_is_no_template(brand: str) -> None:
-    """Braces in a brand are printed, not filled in."""
+def test_a_brand_is_not_a_template(brand: str) -> None:
+    """Braces in a brand are printed literally."""
     message = text("123456", brand=check_brand(brand), locale="en", web_origin=None, app_hash=None)
     assert message == f"Your {brand} code is 123456. Do not share it."
 
 
 @pytest.mark.parametrize("brand", ["Bank 1234", "Expo 2026", "12 34 Club", "4-4-4-4", "Acme 583092", "1234"])
-def test_a_brand_that_a_phone_may_take_for_the_code_is_refused(brand):
-    """Four digits in a row, blanks and hyphens between them or not, would be filled in instead of the code."""
+def test_a_brand_that_looks_like_a_code_is_refused(brand):
+    """A brand with four digits in a row, spaces or hyphens included, is refused: phones may fill it in as the code."""
     with pytest.raises(ValueError, match="four digits in a row"):
         check_brand(brand)
 
 
 @pytest.mark.parametrize("brand", ["Studio 54", "Forever 21", "7-Eleven", "24/7 Help", "3M", "Route 66 Bar 1"])
 def test_a_brand_may_have_a_number(brand):
-    """Up to three digits in a row are no code of any length."""
+    """Up to three digits in a row are accepted: no code is that short."""
     assert check_brand(brand) == brand

@@ -1,4 +1,4 @@
-"""The promises of `service.core.verification`: ids that cannot be guessed, and the words on the wire."""
+"""The promises of `service.core.verification`: ids that cannot be guessed, and fixed API values."""
 
 import secrets
 from typing import Annotated
@@ -49,14 +49,14 @@ VERIFICATION = Verification(
 
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_an_id_carries_its_partition(partition: str) -> None:
-    """The first digit of an id is the partition it was made for, so its Redis slot is known from the id alone."""
+    """The first digit of an id is its partition, so that its Redis slot follows from the id alone."""
     drawn = [new_id(partition) for _ in range(50)]
     assert all(is_id(text) for text in drawn)
     assert {partition_of(text) for text in drawn} == {partition}
 
 
 def test_an_id_has_124_random_bits() -> None:
-    """Every bit behind the partition takes both values, and no id comes twice."""
+    """Every bit after the partition takes both values, and no id repeats."""
     drawn = [int(new_id("0").removeprefix("ve_"), 16) for _ in range(500)]
     always, ever = 2**124 - 1, 0
     for number in drawn:
@@ -66,8 +66,8 @@ def test_an_id_has_124_random_bits() -> None:
     assert len(set(drawn)) == 500
 
 
-def test_a_small_number_is_padded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An id keeps its length when its random bits begin with zeros."""
+def test_a_small_random_number_is_padded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id keeps its length when its random bits start with zeros."""
     monkeypatch.setattr(secrets, "randbits", lambda _bits: 1)
     assert new_id("f") == "ve_f" + "0" * 30 + "1"
 
@@ -100,14 +100,14 @@ def test_a_small_number_is_padded(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=ascii,
 )
-def test_nearly_ids_are_no_id(text: str) -> None:
-    """Another prefix, length, case or script, and everything that could leave the key's name, is no id."""
+def test_malformed_ids_are_refused(text: str) -> None:
+    """Another prefix, length, case or script, and anything that could change the name of the key, is not an id."""
     assert not is_id(text)
 
 
 @given(st.from_regex(r"ve_[0-9a-f]{30,34}\n?") | st.text(max_size=40))
 def test_the_schema_and_the_rule_agree(text: str) -> None:
-    """What the published pattern lets in is what the rule calls an id."""
+    """The published pattern and the rule accept the same ids."""
     schema = TypeAdapter(Annotated[str, Field(pattern=ID_PATTERN)])
     try:
         schema.validate_python(text)
@@ -118,8 +118,8 @@ def test_the_schema_and_the_rule_agree(text: str) -> None:
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_only_approved_proves_anything(verdict: Verdict) -> None:
-    """A check is valid when it approved, and for no other verdict."""
+def test_only_approved_is_valid(verdict: Verdict) -> None:
+    """A check is valid only if its verdict is `approved`."""
     assert CheckResult(verdict, VERIFICATION).valid is (verdict == "approved")
 
 
@@ -134,15 +134,15 @@ def test_only_approved_proves_anything(verdict: Verdict) -> None:
         (Delivery, "unknown queued sent delivered undelivered failed canceled read"),
     ],
 )
-def test_the_words_on_the_wire_stay(words: type, expected: str) -> None:
-    """The words of the API are exactly these: a client that knows them knows them all."""
+def test_the_api_values_are_fixed(words: type, expected: str) -> None:
+    """The API has exactly these values: a client that knows them knows them all."""
     assert {str(word) for word in TypeAdapter(list[words]).validate_python(expected.split())} == set(expected.split())  # type: ignore[valid-type]
     assert {member.value for member in words} == set(expected.split())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("value", [SEND, VERIFICATION, CheckResult(Verdict.USED, VERIFICATION)])
-def test_values_do_not_change(value: object) -> None:
-    """A value that was handed out cannot be changed behind its holder's back."""
+def test_values_are_immutable(value: object) -> None:
+    """Values are immutable after they have been returned."""
     name = value._fields[0]  # type: ignore[attr-defined]
     with pytest.raises(AttributeError):
         setattr(value, name, None)
