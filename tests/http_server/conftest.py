@@ -1,4 +1,4 @@
-"""A small application under each way in which requests are served, and raw connections to it."""
+"""A small application served over ASGI and directly, under each protocol, and raw connections to it."""
 
 import asyncio
 import contextlib
@@ -15,26 +15,26 @@ SECONDS = 10
 
 
 class Seen:
-    """What an application was asked, request by request."""
+    """The requests that an application has received."""
 
     def __init__(self):
         self.requests = []
 
     def note(self, method, path, body):
-        """Note a request; give the answer that says so."""
+        """Record a request; return the response body that describes it."""
         self.requests.append((method, path, body))
         return json.dumps([method, path, body.decode("latin-1")]).encode()
 
 
 def over_asgi(seen):
-    """Make an application that answers with what it was asked, over ASGI."""
+    """Make an application that responds over ASGI with the request that it received."""
 
     async def application(scope, receive, send):
         body, more = b"", True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                body, more = b"broken off", False
+                body, more = b"incomplete", False
             else:
                 body += message["body"]
                 more = message["more_body"]
@@ -47,7 +47,7 @@ def over_asgi(seen):
 
 
 class Direct(DirectApplication):
-    """The same, without ASGI."""
+    """The same application, with direct responses."""
 
     def __init__(self, seen):
         self.seen = seen
@@ -63,7 +63,7 @@ class Direct(DirectApplication):
         while request.whole_body() is None:
             message = await request.receive()
             if message["type"] == "http.disconnect":
-                body = b"broken off"
+                body = b"incomplete"
                 break
             body += message["body"]
             if not message["more_body"]:
@@ -86,14 +86,14 @@ SERVERS = {
 
 @contextlib.asynccontextmanager
 async def serving(protocol, application, **options):
-    """Serve an application under a protocol in this event loop; give the port."""
+    """Serve an application under a protocol in this event loop; yield the port."""
     quiet = {"lifespan": "off", "log_level": "info", "date_header": False}
     listener = free_listener()
     port = listener.getsockname()[1]
     server = HttpServer(application, protocol=protocol, **(quiet | options))
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
         await asyncio.sleep(0.005)
     try:
         yield port
@@ -103,14 +103,14 @@ async def serving(protocol, application, **options):
 
 
 class Server:
-    """One server: what it was asked, and connections to it."""
+    """One server: the requests it received, and connections to it."""
 
     def __init__(self, port):
         self.port = port
         self.seen = Seen()
 
     async def talk(self, *pieces, pause=0.0):
-        """Send pieces on a connection of their own, each with a read of its own; give every byte that comes back."""
+        """Send pieces on a new connection, each to be read separately; return all bytes that come back."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         received = b""
         async with asyncio.timeout(SECONDS):
@@ -127,7 +127,7 @@ class Server:
 
 @pytest.fixture(params=SERVERS)
 async def server(request):
-    """Serve the application in one of the ways."""
+    """Serve the application in each of the ways."""
     protocol, application = SERVERS[request.param]
     one = Server(0)
     async with serving(protocol, application(one.seen)) as one.port:

@@ -10,8 +10,8 @@ from service.http_server.acceptor import Acceptor
 from service.http_server.connections import Connections
 
 
-class Noted(asyncio.Protocol):
-    """The server's end of a connection, noted when it is made."""
+class Recorded(asyncio.Protocol):
+    """The server's end of a connection, recorded when it is made."""
 
     def __init__(self, made):
         self.made = made
@@ -31,13 +31,13 @@ def made():
 
 @pytest.fixture
 def accept(made):
-    """Give a function that accepts on a new socket, with so many connections open, at most so many."""
+    """Return a function that accepts on a new socket, given the number of open connections and their limit."""
     acceptors = []
 
     def start(*, are_open=0, most=None):
         listener = socket.create_server(("127.0.0.1", 0))
         bound = None if most is None else Connections(most)
-        acceptors.append(Acceptor(listener, 100, lambda: Noted(made), range(are_open), bound))
+        acceptors.append(Acceptor(listener, 100, lambda: Recorded(made), range(are_open), bound))
         return acceptors[-1], listener
 
     yield start
@@ -49,10 +49,10 @@ def accept(made):
     ("are_open", "most", "in_one_turn"),
     [(0, None, 1), (7, 800, 1), (80, None, 11), (400, 800, 51), (792, 800, 4), (800, 800, 4), (40, 40, 4)],
 )
-async def test_the_more_are_open_the_more_are_accepted_in_one_turn(
+async def test_the_number_accepted_in_one_turn_grows_with_open_connections(
     accept, made, eventually, *, are_open, most, in_one_turn
 ):
-    """One where turns are short; an eighth of those that are open; few where nearly all that may be open are."""
+    """One where turns are short; an eighth of the open connections; few near the limit."""
     acceptor, listener = accept(are_open=are_open, most=most)
     clients = [socket.create_connection(listener.getsockname()) for _ in range(60)]
     acceptor._accept()
@@ -63,8 +63,8 @@ async def test_the_more_are_open_the_more_are_accepted_in_one_turn(
     assert (in_this_turn, are_all_accepted) == (in_one_turn, True)
 
 
-async def test_without_descriptors_accepting_pauses_and_goes_on(accept, made, eventually):
-    """A connection that cannot be accepted waits, costs no turn of the loop, and is accepted when it can be."""
+async def test_without_descriptors_accepting_pauses_and_resumes(accept, made, eventually):
+    """A connection that cannot be accepted waits without using CPU, and is accepted when a descriptor is free."""
     _, listener = accept()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     loop, turns = asyncio.get_running_loop(), 0
@@ -83,8 +83,8 @@ async def test_without_descriptors_accepting_pauses_and_goes_on(accept, made, ev
         assert await eventually(lambda: made)
 
 
-async def test_closing_lets_those_live_that_were_accepted(accept, made):
-    """What was accepted before the close gets its protocol, and nobody can connect any more; a second close is none."""
+async def test_closing_keeps_accepted_connections(accept, made):
+    """Accepted connections keep their protocol, new ones are refused; a second close has no effect."""
     acceptor, listener = accept()
     address = listener.getsockname()
     with socket.create_connection(address):

@@ -1,4 +1,4 @@
-"""The promises of `http_server.application`: byte for byte what uvicorn answers, also without ASGI between."""
+"""The promises of `http_server.application`: responses equal uvicorn's byte for byte, direct ones included."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,12 @@ LENGTH = (b"content-length", b"2")
 
 
 def start(*headers, status=200):
-    """Begin an answer."""
+    """Start a response."""
     return {"type": "http.response.start", "status": status, "headers": list(headers)}
 
 
 def body(content, **more):
-    """Go on with an answer."""
+    """Send a part of the response body."""
     return {"type": "http.response.body", "body": content, **more}
 
 
@@ -54,7 +54,7 @@ ANSWERS = {
 
 
 async def app(scope, receive, send):
-    """Read the body, then play the answer of the address."""
+    """Read the body, then send the response of the path."""
     while (await receive()).get("more_body"):
         pass
     for message in ANSWERS[scope["raw_path"].decode()]:
@@ -64,7 +64,7 @@ async def app(scope, receive, send):
 
 
 async def talk(port, *requests):
-    """Send requests in one write, then the end; give every byte that comes back."""
+    """Send requests in one write, then EOF; return all bytes that come back."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(SECONDS):
         writer.write(b"".join(requests))
@@ -77,7 +77,7 @@ async def talk(port, *requests):
 
 
 def request(path, method="GET", version="1.1", *more):
-    """Write a request that ends its connection."""
+    """Write a request that closes its connection."""
     lines = [f"{method} {path} HTTP/{version}", "Host: x", *more, "", ""]
     return "\r\n".join(lines).encode()
 
@@ -87,8 +87,8 @@ LAST = "Connection: close"
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("path", ANSWERS)
-async def test_every_response_has_the_bytes_of_uvicorn(path, method):
-    """Whole, streamed, too short, broken off: what a client receives is what uvicorn would have sent, byte for byte."""
+async def test_every_response_equals_uvicorns(path, method):
+    """Whole, streamed, too short or incomplete: the client receives the bytes that uvicorn would send."""
     sent = [
         [request(path, method, "1.1", LAST)],
         [request(path, method, "1.0")],
@@ -101,11 +101,11 @@ async def test_every_response_has_the_bytes_of_uvicorn(path, method):
             assert received == expected.removeprefix(CONTINUE), requests
 
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # uvicorn asks for a body that it has; we do not (RFC 9110, 10.1.1)
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # only uvicorn sends 100 Continue if the body is here (RFC 9110, 10.1.1)
 
 
 class Pieces(asyncio.Protocol):
-    """A client that notes what comes in which piece."""
+    """A client that records each received piece."""
 
     def __init__(self):
         self.pieces = []
@@ -126,7 +126,7 @@ async def test_a_direct_response_is_one_write(running, eventually):
 
 
 async def test_a_response_to_a_closed_connection_raises_nothing():
-    """An answer to a closed connection goes nowhere and raises nothing."""
+    """A response to a closed connection is discarded and raises nothing."""
     left, ended = asyncio.Event(), []
 
     async def late(_scope, receive, send):
@@ -145,12 +145,12 @@ async def test_a_response_to_a_closed_connection_raises_nothing():
         writer.transport.abort()
         left.set()
         async with asyncio.timeout(SECONDS):
-            while not ended:  # noqa: ASYNC110 - the application tells by this list alone
+            while not ended:  # noqa: ASYNC110 - the application offers no event
                 await asyncio.sleep(0.005)
 
 
-async def test_a_trailer_is_no_header():
-    """What follows a chunked body joins no headers: an address claimed there would pass for a proxy's word."""
+async def test_trailers_are_not_headers():
+    """Trailers of a chunked body are not added to the headers: an address there would look like a proxy's."""
 
     async def told(scope, receive, send):
         while (await receive()).get("more_body"):
@@ -165,8 +165,8 @@ async def test_a_trailer_is_no_header():
     assert received.endswith(b"host,transfer-encoding,connection")
 
 
-async def test_a_request_to_upgrade_is_an_ordinary_request():
-    """Where uvicorn knows a WebSocket protocol, a request to upgrade is still answered once, over HTTP."""
+async def test_a_request_with_upgrade_is_an_ordinary_request():
+    """Even where uvicorn supports a WebSocket protocol, a request with Upgrade gets one HTTP response."""
 
     class Never(asyncio.Protocol):
         def __init__(self, **_):
@@ -187,7 +187,7 @@ JSON = "Content-Type: application/json"
 
 
 def calls(key, one):
-    """List requests at direct routes that come to answers of every kind; `one` is the path of a verification."""
+    """List requests at direct routes for responses of every kind; `one` is the path of a verification."""
     bearer = f"Authorization: Bearer {key}"
 
     def post(path, content, *more):
@@ -213,20 +213,20 @@ def calls(key, one):
     }
 
 
-def undated(received):
-    """Leave out the date, and the interim answer that may be left out when the body is there (RFC 9110, 10.1.1)."""
+def without_date(received):
+    """Remove the date, and `100 Continue`, which may be omitted when the body is here (RFC 9110, 10.1.1)."""
     received = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     return [line for line in received.split(b"\r\n") if not line.startswith(b"date: ")]
 
 
 async def test_a_response_is_the_same_directly_and_over_asgi(running, eventually):
-    """The same request gets the same bytes at a direct route, whether uvicorn's protocol brings it or ours."""
+    """The same request gets the same bytes from a direct route and over ASGI, under uvicorn's protocol and ours."""
     issued = await running.issue()
 
     async def is_delivered():
         return (await running.read(issued["id"]))["sends"][0]["status"] == "delivered"
 
-    assert await eventually(is_delivered, seconds=SECONDS)  # nothing more changes between two readings
+    assert await eventually(is_delivered, seconds=SECONDS)  # nothing else changes between the two reads
     app = create_app(running.settings, event_log=lambda *_, **__: None)
     asked = calls(running.key, f"{ISSUE}/{issued['id']}")
     async with serving_whole(app) as url:
@@ -234,7 +234,7 @@ async def test_a_response_is_the_same_directly_and_over_asgi(running, eventually
             last = once.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n")
             over_asgi = await talk(int(url.rpartition(":")[2]), last)
             straight = await talk(int(running.url.rpartition(":")[2]), last)
-            assert undated(straight) == undated(over_asgi), name
+            assert without_date(straight) == without_date(over_asgi), name
             assert b"x-request-id: 0123456789abcdef0123" in straight, name
 
 
@@ -255,7 +255,7 @@ async def test_direct_routes_do_not_use_asgi(start, monkeypatch):
 
 
 async def test_pipelined_requests_get_their_responses_in_order(running):
-    """Requests written at once are answered one after the other, direct routes and the rest mixed."""
+    """Requests sent in one write get their responses in order, direct routes and others mixed."""
     bearer = f"Authorization: Bearer {running.key}"
     one = f"{ISSUE}/{(await running.issue())['id']}"
     ids = [f"X-Request-Id: {number:016d}" for number in range(9)]
@@ -269,7 +269,7 @@ async def test_pipelined_requests_get_their_responses_in_order(running):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05])
-async def test_a_body_that_comes_late_is_waited_for(running, seconds):
+async def test_a_late_body_is_awaited(running, seconds):
     """A body in pieces, or after `100 Continue`, is the same body."""
     one = f"{ISSUE}/{(await running.issue())['id']}"
     code = running.codes()[0]

@@ -1,4 +1,4 @@
-"""The end of an idle connection: a request that meets it is answered or reads the end, and never a reset."""
+"""Closing an idle connection: a request that arrives meanwhile gets a response or EOF, and never a reset."""
 
 import asyncio
 import socket
@@ -12,19 +12,19 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Kept(HttpProtocol):
-    """A protocol whose connections the test can reach."""
+    """A protocol that lets the test access its connections."""
 
     made: list
 
     def connection_made(self, transport):
-        """Keep it."""
+        """Keep the connection."""
         super().connection_made(transport)
         self.made.append(self)
 
 
 @pytest.fixture
 async def idle():
-    """Give an idle connection that was used once: the client's socket, and the server's protocol."""
+    """Return an idle connection that was used once: the client's socket, and the server's protocol."""
     Kept.made = []
     async with serving(Kept, over_asgi(Seen())) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
@@ -44,28 +44,28 @@ ways = pytest.mark.parametrize("end", WAYS.values(), ids=list(WAYS))
 
 
 @ways
-async def test_a_request_that_has_arrived_is_answered(idle, end):
-    """Bytes that wait in the kernel when the connection ends are read first, and answered."""
+async def test_a_request_that_has_arrived_gets_its_response(idle, end):
+    """Bytes in the kernel's buffer when the connection is closed are read first and get a response."""
     client, protocol = idle
-    client.sendall(REQUEST)  # no turn of the event loop between this and the end
+    client.sendall(REQUEST)  # no turn of the event loop between this and the close
     end(protocol)
     assert (await asyncio.to_thread(client.recv, 65536)).startswith(b"HTTP/1.1 200 ")
 
 
 @ways
-async def test_a_request_that_comes_later_reads_the_end(idle, end):
-    """A client that sends after the end reads the end, for a while: a reset would hide it."""
+async def test_a_later_request_reads_eof(idle, end):
+    """A client that sends shortly after the close reads EOF: a reset would hide it."""
     client, protocol = idle
     end(protocol)
     assert await asyncio.to_thread(client.recv, 65536) == b""
     client.sendall(REQUEST)
-    await asyncio.sleep(0.1)  # a reset would have come by then
+    await asyncio.sleep(0.1)  # a reset would have arrived by then
     assert await asyncio.to_thread(client.recv, 65536) == b""
     assert not protocol.transport.is_closing()
 
 
-async def test_the_end_does_not_wait_for_the_client(idle, eventually):
-    """A client that keeps its half open holds the server's end up for a second."""
+async def test_closing_does_not_wait_for_the_client(idle, eventually):
+    """If the client keeps its half open, the server keeps its end for at most a second."""
     client, protocol = idle
     protocol.shutdown()
     assert await eventually(protocol.transport.is_closing, seconds=3)

@@ -1,4 +1,4 @@
-"""The promises of `http_server.protocol`, over real sockets: too many bytes around a body, or too few, end it."""
+"""The promises of `http_server.protocol`, over real sockets: limits on the size and duration of a request."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ from service.http_server.request_parser import MOST_HEAD_BYTES
 from tests.http_server.conftest import Direct, Seen, over_asgi, serving
 
 KIBIBYTE = 1024
-TOO_MUCH = MOST_HEAD_BYTES + 8 * KIBIBYTE  # the read that holds the end of a body may hold some of it
-ONE_READ = 256 * KIBIBYTE  # of asyncio, at most
+TOO_MUCH = MOST_HEAD_BYTES + 8 * KIBIBYTE  # the read with the end of a body may contain some of it
+ONE_READ = 256 * KIBIBYTE  # the maximum of asyncio
 FITTING = MOST_HEAD_BYTES - 2 * KIBIBYTE
 SECONDS = 15  # far more than a refusal takes, far less than an open connection would last
 REFUSAL = b"HTTP/1.1 431 "
-BROKEN_OFF = b"HTTP/1.1 400 "  # of the application `measure`
+INCOMPLETE = b"HTTP/1.1 400 "  # of the application `measure`
 QUICK_SECONDS = 0.3
 IDLE_SECONDS = 1
 LINE = b"X-Filler: " + b"a" * 1012 + b"\r\n"
@@ -34,26 +34,26 @@ ENDLESS = {
     "one header": (GET + b"X: ", b"a" * KIBIBYTE, REFUSAL),
     "path": (b"GET /", b"a" * KIBIBYTE, REFUSAL),
     "empty lines": (b"\r\n", b"\r\n" * 512, REFUSAL),
-    "trailer lines": (BODY + b"0\r\n", LINE, BROKEN_OFF),
-    "one trailer": (BODY + b"0\r\nX: ", b"a" * KIBIBYTE, BROKEN_OFF),
-    "chunk extension": (BODY + b"2;x=", b"a" * KIBIBYTE, BROKEN_OFF),
-    "chunk extension before a body": (CHUNKED % b"/" + b"2;x=", b"a" * KIBIBYTE, BROKEN_OFF),
+    "trailer lines": (BODY + b"0\r\n", LINE, INCOMPLETE),
+    "one trailer": (BODY + b"0\r\nX: ", b"a" * KIBIBYTE, INCOMPLETE),
+    "chunk extension": (BODY + b"2;x=", b"a" * KIBIBYTE, INCOMPLETE),
+    "chunk extension before a body": (CHUNKED % b"/" + b"2;x=", b"a" * KIBIBYTE, INCOMPLETE),
 }
 
 
 async def measure(request):
-    """Answer how many bytes the body has, or that it broke off."""
+    """Return the size of the body, or that it was incomplete."""
     size = 0
     try:
         async for piece in request.stream():
             size += len(piece)
     except ClientDisconnect:
-        return PlainTextResponse("broken off", 400)
+        return PlainTextResponse("incomplete", 400)
     return PlainTextResponse(str(size))
 
 
-async def answer_at_length(_):
-    """Answer more than any buffer on the way holds."""
+async def respond_at_length(_):
+    """Return more than all buffers between server and client hold."""
 
     async def pieces():
         for _ in range(256):
@@ -62,40 +62,40 @@ async def answer_at_length(_):
     return StreamingResponse(pieces())
 
 
-async def answer_late(_):
-    """Answer after longer than a request may take to arrive."""
+async def respond_late(_):
+    """Respond after more time than a request may take to arrive."""
     await asyncio.sleep(3 * QUICK_SECONDS)
     return PlainTextResponse("late")
 
 
-async def answer_early(_):
-    """Answer without a look at the body."""
+async def respond_early(_):
+    """Respond without reading the body."""
     return PlainTextResponse("early")
 
 
 @pytest.fixture
 async def port():
-    """Serve a small application behind the limit; give its port."""
+    """Serve a small application under the limits; yield its port."""
     async with serving_for(IDLE_SECONDS) as port:
         yield port
 
 
 @pytest.fixture
 async def patient_port(monkeypatch):
-    """Serve the same with idle connections kept for an hour, looking after them often; give its port."""
+    """Serve the same with a keep-alive of an hour and frequent checks of idle connections; yield its port."""
     monkeypatch.setattr(rules, "_LOOK_SECONDS", QUICK_SECONDS)
     async with serving_for(3600) as port:
         yield port
 
 
 def serving_for(idle_seconds):
-    """Serve the application, with so long a keep-alive."""
+    """Serve the application with a given keep-alive."""
     app = Starlette(
         routes=[
             Route("/", measure, methods=["GET", "POST"]),
-            Route("/early", answer_early, methods=["POST"]),
-            Route("/late", answer_late),
-            Route("/long", answer_at_length),
+            Route("/early", respond_early, methods=["POST"]),
+            Route("/late", respond_late),
+            Route("/long", respond_at_length),
         ]
     )
     return serving(HttpProtocol, app, timeout_keep_alive=idle_seconds)
@@ -103,7 +103,7 @@ def serving_for(idle_seconds):
 
 @contextlib.asynccontextmanager
 async def connection(port):
-    """Open a connection; it ends with the block."""
+    """Open a connection and close it at the end of the block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         async with asyncio.timeout(SECONDS):
@@ -113,7 +113,7 @@ async def connection(port):
 
 
 async def until_closed(reader):
-    """Read until the server closes, in order or by a reset."""
+    """Read until the server closes, by EOF or by a reset."""
     received = b""
     with contextlib.suppress(ConnectionError):
         while piece := await reader.read(65536):
@@ -121,8 +121,8 @@ async def until_closed(reader):
     return received
 
 
-async def answers(reader, count):
-    """Read so many answers with a short body; give their bodies."""
+async def read_responses(reader, count):
+    """Read responses with a short body; return their bodies."""
     bodies = []
     for _ in range(count):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -133,7 +133,7 @@ async def answers(reader, count):
 
 
 async def send(writer, beginning, filler, size, *, at_once):
-    """Send a beginning and so many bytes of filler, in one piece or in many."""
+    """Send the beginning and then bytes of filler, in one piece or in many."""
     pieces = [beginning, *[filler] * (size // len(filler))]
     for piece in [b"".join(pieces)] if at_once else pieces:
         with contextlib.suppress(ConnectionError):
@@ -144,13 +144,12 @@ async def send(writer, beginning, filler, size, *, at_once):
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "bit by bit"])
 @pytest.mark.parametrize("what", ENDLESS)
-async def test_what_does_not_end_is_cut_off(port, what, at_once):
-    """After 32 KiB and a few bytes a head gets its 431 and the end; around a body they make a body that broke off."""
+async def test_an_endless_message_is_refused(port, what, at_once):
+    """After 32 KiB an endless head gets a 431; endless chunk extensions or trailers make the body incomplete."""
     beginning, filler, expected = ENDLESS[what]
     async with connection(port) as (reader, writer):
-        size = (
-            MOST_HEAD_BYTES  # and the beginning; not a byte more, for it would meet a closed endpoint and drown the 431
-        )
+        # Plus the beginning; not a byte more: it would meet a closed socket, whose reset would discard the 431.
+        size = MOST_HEAD_BYTES
         if expected != REFUSAL:
             size = TOO_MUCH + ONE_READ * at_once
         await send(writer, beginning, filler, size, at_once=at_once)
@@ -159,77 +158,77 @@ async def test_what_does_not_end_is_cut_off(port, what, at_once):
     assert received.count(b"HTTP/1.1") == bool(expected)
 
 
-async def test_an_answer_under_way_gets_no_second_one(port):
-    """Trailers without end after an answer end the connection in silence: a 431 would be taken for the next answer."""
+async def test_endless_trailers_after_a_response_get_no_second_response(port):
+    """The connection is closed without a 431, which would be taken for the next response."""
     async with connection(port) as (reader, writer):
         writer.write(CHUNKED % b"/early" + b"2\r\n{}\r\n")
-        assert await answers(reader, 1) == [b"early"]
+        assert await read_responses(reader, 1) == [b"early"]
         await send(writer, b"0\r\n", LINE, TOO_MUCH, at_once=False)
         assert await until_closed(reader) == b""
 
 
-async def test_an_answer_still_pending_comes_before_a_refusal(port):
-    """A head without end behind a request that waits for its answer gets its 431 after that answer."""
+async def test_a_pending_response_comes_before_a_refusal(port):
+    """An endless head after a request whose response is pending gets its 431 after that response."""
     async with connection(port) as (reader, writer):
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await asyncio.sleep(QUICK_SECONDS / 3)  # else one read may hold both
+        await asyncio.sleep(QUICK_SECONDS / 3)  # otherwise one read may contain both
         await send(writer, GET, LINE, MOST_HEAD_BYTES, at_once=True)
-        assert await answers(reader, 1) == [b"late"]
+        assert await read_responses(reader, 1) == [b"late"]
         assert (await until_closed(reader)).startswith(REFUSAL)
 
 
-async def test_after_its_answers_a_connection_gets_its_refusal(port):
-    """A head without end after a request that was answered gets its 431, as the first one does."""
+async def test_an_endless_head_after_earlier_responses_gets_431(port):
+    """An endless head after a completed request gets its 431, like a first one."""
     async with connection(port) as (reader, writer):
         writer.write(GET + b"\r\n")
-        assert await answers(reader, 1) == [b"0"]
+        assert await read_responses(reader, 1) == [b"0"]
         await send(writer, GET, LINE, MOST_HEAD_BYTES, at_once=True)
         assert (await until_closed(reader)).startswith(REFUSAL)
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "bit by bit"])
-async def test_what_fits_passes_again_and_again(port, at_once):
-    """Heads of 30 KiB, trailers of 30 KiB and bodies of any size pass, one after the other on one connection."""
+async def test_requests_within_the_limits_pass_repeatedly(port, at_once):
+    """Heads of 30 KiB, trailers of 30 KiB and bodies of any size pass one after the other on one connection."""
     body = b"a" * 8 * KIBIBYTE
     chunk = b"%x\r\n%b\r\n" % (len(body), body)
     async with connection(port) as (reader, writer):
         for _ in range(3):
             await send(writer, GET, LINE, FITTING, at_once=at_once)
             writer.write(b"\r\n")
-            assert await answers(reader, 1) == [b"0"]
+            assert await read_responses(reader, 1) == [b"0"]
             post = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % (16 * len(body))
             await send(writer, post, LINE, FITTING, at_once=at_once)
             await send(writer, b"\r\n", body, 16 * len(body), at_once=at_once)
-            assert await answers(reader, 1) == [b"%d" % (16 * len(body))]
+            assert await read_responses(reader, 1) == [b"%d" % (16 * len(body))]
             await send(writer, CHUNKED % b"/", chunk, 16 * len(chunk), at_once=at_once)
             await send(writer, b"0\r\n", LINE, FITTING, at_once=at_once)
             writer.write(b"\r\n")
-            assert await answers(reader, 1) == [b"%d" % (16 * len(body))]
+            assert await read_responses(reader, 1) == [b"%d" % (16 * len(body))]
 
 
 async def test_a_body_in_the_smallest_chunks_passes(port):
-    """The framing of a body's chunks adds up to no limit: 40 KiB of it around 8 KiB are fine."""
+    """The framing of chunks does not count towards the limit: 40 KiB of it around 8 KiB are accepted."""
     count = 8 * KIBIBYTE
     async with connection(port) as (reader, writer):
         await send(writer, CHUNKED % b"/", b"1\r\na\r\n" * 64, count * 6, at_once=False)
         writer.write(b"0\r\n\r\n")
-        assert await answers(reader, 1) == [b"%d" % count]
+        assert await read_responses(reader, 1) == [b"%d" % count]
 
 
 async def test_many_requests_on_one_connection_pass(port):
-    """Two hundred small requests, 200 KiB of heads in all, pass one after the other and written all at once."""
+    """Two hundred small requests, 200 KiB of heads in all, pass one by one and in one write."""
     small = GET + LINE + b"\r\n"
     async with connection(port) as (reader, writer):
         for _ in range(200):
             writer.write(small)
-            assert await answers(reader, 1) == [b"0"]
+            assert await read_responses(reader, 1) == [b"0"]
         writer.write(small * 200)
-        assert await answers(reader, 200) == [b"0"] * 200
+        assert await read_responses(reader, 200) == [b"0"] * 200
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Let nothing take longer than 0.3 s."""
+def short_time_limits(monkeypatch):
+    """Set all time limits to 0.3 s."""
     monkeypatch.setattr(rules, "MOST_SECONDS", QUICK_SECONDS)
 
 
@@ -247,25 +246,25 @@ SLOW = {
     "nothing at all": (b"", b"", b""),
     "empty lines": (b"", b"\r\n", b""),
     "a head": (GET + b"X: ", b"a", b"HTTP/1.1 408 "),
-    "a body": (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n", b"a", BROKEN_OFF),
-    "chunks": (CHUNKED % b"/", b"1\r\na\r\n", BROKEN_OFF),
-    "trailers": (BODY + b"0\r\nX: ", b"a", BROKEN_OFF),
+    "a body": (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n", b"a", INCOMPLETE),
+    "chunks": (CHUNKED % b"/", b"1\r\na\r\n", INCOMPLETE),
+    "trailers": (BODY + b"0\r\nX: ", b"a", INCOMPLETE),
 }
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_slow_head_behind_an_answer_still_pending_is_refused_after_it(port):
-    """A head that comes too slowly while an answer is being made gets its 408 after this answer, never in its place."""
+async def test_a_slow_head_after_a_pending_response_gets_its_408_last(port):
+    """A slow head that arrives while a response is pending gets its 408 after that response, never in its place."""
     async with connection(port) as (reader, writer):
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET)
-        assert await answers(reader, 1) == [b"late"]
+        assert await read_responses(reader, 1) == [b"late"]
         assert (await until_closed(reader)).startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("what", SLOW)
-async def test_what_comes_byte_by_byte_is_cut_off_in_time(port, what):
-    """A request that goes on arriving ends the connection when its time is over, and not much before."""
+async def test_a_slow_request_is_closed_at_its_deadline(port, what):
+    """A request that arrives byte by byte ends the connection at its time limit, and not much earlier."""
     beginning, piece, expected = SLOW[what]
     async with connection(port) as (reader, writer):
         started = asyncio.get_running_loop().time()
@@ -280,11 +279,11 @@ async def test_what_comes_byte_by_byte_is_cut_off_in_time(port, what):
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_body_that_drips_after_its_answer_is_cut_off_in_silence(port):
-    """An answer does not stop the clock of the request that it answers, and no second answer follows it."""
+async def test_a_slow_body_after_its_response_is_closed_without_a_second_response(port):
+    """The time limit of a request also applies after its response, and no second response follows."""
     async with connection(port) as (reader, writer):
         writer.write(b"POST /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n")
-        assert await answers(reader, 1) == [b"early"]
+        assert await read_responses(reader, 1) == [b"early"]
         async with asyncio.TaskGroup() as tasks:
             dripping = tasks.create_task(drip(writer, b""))
             assert await until_closed(reader) == b""
@@ -292,27 +291,27 @@ async def test_a_body_that_drips_after_its_answer_is_cut_off_in_silence(port):
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_each_request_has_its_own_time(port):
-    """Requests one after the other on one connection, each slow and in time, together longer than one may take."""
+async def test_each_request_has_its_own_deadline(port):
+    """Slow requests on one connection, each within its limit, may together take longer than the limit of one."""
     async with connection(port) as (reader, writer):
         for _ in range(8):
             writer.write(GET)
             await asyncio.sleep(QUICK_SECONDS * 0.2)  # far from too long, for a machine that is busy
             writer.write(b"\r\n")
-            assert await answers(reader, 1) == [b"0"]
+            assert await read_responses(reader, 1) == [b"0"]
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_slow_answer_is_not_a_slow_request(port):
-    """A request that has arrived waits for its answer as long as that takes."""
+async def test_a_slow_response_is_not_a_slow_request(port):
+    """A complete request may wait for its response without limit."""
     async with connection(port) as (reader, writer):
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert await answers(reader, 1) == [b"late"]
+        assert await read_responses(reader, 1) == [b"late"]
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_an_unread_response_is_given_up(port):
-    """A client that asks for much and takes nothing of it is cut off: the end comes before the whole answer."""
+async def test_an_unread_response_closes_the_connection(port):
+    """A client that requests much and reads nothing is disconnected before the whole response is sent."""
     async with connection(port) as (reader, writer):
         writer.transport.pause_reading()
         writer.write(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -324,38 +323,40 @@ async def test_an_unread_response_is_given_up(port):
 EARLY = b"POST /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
 
 
-@pytest.mark.parametrize(("beginning", "end"), [(GET, b"\r\n"), (EARLY, b"{}")], ids=["answered", "answered early"])
+@pytest.mark.parametrize(
+    ("beginning", "end"), [(GET, b"\r\n"), (EARLY, b"{}")], ids=["after a response", "after an early response"]
+)
 async def test_an_idle_connection_is_closed(port, beginning, end):
-    """A connection that asks nothing more after its answer ends in silence, after its time and soon after it."""
+    """A connection without a further request is closed without a response, soon after its keep-alive."""
     loop = asyncio.get_running_loop()
     async with connection(port) as (reader, writer):
         writer.write(beginning)
         await asyncio.sleep(QUICK_SECONDS / 3)
         writer.write(end)
-        await answers(reader, 1)
+        await read_responses(reader, 1)
         started = loop.time()
         assert await until_closed(reader) == b""
         assert IDLE_SECONDS * 0.9 <= loop.time() - started <= IDLE_SECONDS * 2.5
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_long_keep_alive_makes_nothing_else_last_longer(patient_port):
-    """However long idle connections are kept, a later request that comes too slowly ends in its time."""
+async def test_a_long_keep_alive_extends_no_other_limit(patient_port):
+    """With a long keep-alive, a later request that arrives too slowly still ends at its time limit."""
     async with connection(patient_port) as (reader, writer):
         writer.write(GET + b"\r\n")
-        assert await answers(reader, 1) == [b"0"]
-        await asyncio.sleep(2 * QUICK_SECONDS)  # it is kept meanwhile
+        assert await read_responses(reader, 1) == [b"0"]
+        await asyncio.sleep(2 * QUICK_SECONDS)  # it is kept open meanwhile
         writer.write(GET)
         assert (await until_closed(reader)).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_long_keep_alive_keeps_no_connection_that_was_refused(patient_port):
-    """After a refusal what still comes is dropped for one look, not for as long as an idle connection is kept."""
+async def test_a_long_keep_alive_keeps_no_refused_connection(patient_port):
+    """After a refusal, further bytes are discarded until the next check, not for the keep-alive."""
     async with connection(patient_port) as (reader, writer):
         writer.write(b"no request\r\n\r\n")
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
         assert await reader.read() == b""
-        with pytest.raises(ConnectionError):  # noqa: PT012 - a reset is seen by the second write
+        with pytest.raises(ConnectionError):  # noqa: PT012 - the second write sees a reset
             for _ in range(SECONDS * 10):
                 writer.write(b"more")
                 await writer.drain()
@@ -363,21 +364,21 @@ async def test_a_long_keep_alive_keeps_no_connection_that_was_refused(patient_po
 
 
 async def test_a_connection_in_use_stays_open(port):
-    """What asks again in time is served on, also after more than one look, and while an answer is being made."""
+    """A connection with requests in time stays open, over several checks and while a response is pending."""
     async with connection(port) as (reader, writer):
         for _ in range(5):
             writer.write(GET + b"\r\n")
-            assert await answers(reader, 1) == [b"0"]
+            assert await read_responses(reader, 1) == [b"0"]
             await asyncio.sleep(IDLE_SECONDS * 0.6)
         writer.write(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert await answers(reader, 1) == [b"late"]
+        assert await read_responses(reader, 1) == [b"late"]
 
 
 @pytest.mark.parametrize("make", [Direct, over_asgi])
 @pytest.mark.parametrize("path", [b"", b"/"])
 async def test_a_closed_connection_leaves_no_reference_cycle(make, path, eventually):
-    """The bytes of a request that breaks off are freed with its connection, without the garbage collector."""
-    begun = (
+    """The bytes of an incomplete request are freed with its connection, without the garbage collector."""
+    unfinished = (
         b"POST / HTTP/1.1\r\nHost: x\r\n" + LINE * 20 + b"Content-Length: 9000\r\n\r\n" + b"a" * 8000
         if path
         else GET + LINE
@@ -388,7 +389,7 @@ async def test_a_closed_connection_leaves_no_reference_cycle(make, path, eventua
         try:
             for _ in range(20):
                 async with connection(port) as (_, writer):
-                    writer.write(begun)
+                    writer.write(unfinished)
                     await asyncio.sleep(0.01)
             is_freed = lambda: not [one for one in gc.get_objects() if isinstance(one, HttpProtocol)]  # noqa: E731
             assert await eventually(is_freed)

@@ -1,4 +1,4 @@
-"""The promises of `http_server`: one request, one answer, wherever its bytes are cut and whatever stands behind it."""
+"""The promises of `http_server`: one request, one response, wherever its bytes are cut and whatever follows it."""
 
 import asyncio
 from itertools import pairwise
@@ -22,29 +22,29 @@ def chunked(*lines, chunks=CHUNKS, trailers=b""):
     return b"%b\r\n\r\n%b%b\r\n" % (head, chunks, trailers)
 
 
-def asking(upgrade, connection=b"Upgrade"):
-    """Write the headers that ask to upgrade."""
+def upgrading(upgrade, connection=b"Upgrade"):
+    """Write the headers that request an upgrade."""
     return b"Connection: %b" % connection, b"Upgrade: %b" % upgrade
 
 
-H2C = (*asking(b"h2c", b"Upgrade, HTTP2-Settings"), b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
-WEBSOCKET = (*asking(b"websocket"), b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b"Sec-WebSocket-Version: 13")
+H2C = (*upgrading(b"h2c", b"Upgrade, HTTP2-Settings"), b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
+WEBSOCKET = (*upgrading(b"websocket"), b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b"Sec-WebSocket-Version: 13")
 
-# Each with what the application must see of it: method, path, body.
+# Each with what the application must see: method, path, body.
 SERVED = {
     "plain": (post(), ("POST", "/post", CANARY)),
     "h2c": (post(*H2C), ("POST", "/post", CANARY)),
     "websocket": (post(*WEBSOCKET), ("POST", "/post", CANARY)),
-    "tls": (post(*asking(b"TLS/1.2")), ("POST", "/post", CANARY)),
-    "several": (post(*asking(b"h2c, websocket, TLS/1.2")), ("POST", "/post", CANARY)),
-    "twice": (post(*asking(b"h2c"), *asking(b"websocket")), ("POST", "/post", CANARY)),
+    "tls": (post(*upgrading(b"TLS/1.2")), ("POST", "/post", CANARY)),
+    "several": (post(*upgrading(b"h2c, websocket, TLS/1.2")), ("POST", "/post", CANARY)),
+    "twice": (post(*upgrading(b"h2c"), *upgrading(b"websocket")), ("POST", "/post", CANARY)),
     "odd case": (post(b"cONNECTION: KEEP-alive,uPgRaDe", b"uPGRADE: H2C"), ("POST", "/post", CANARY)),
-    "before the length": (post(*asking(b"h2c")), ("POST", "/post", CANARY)),
+    "before the length": (post(*upgrading(b"h2c")), ("POST", "/post", CANARY)),
     "upgrade, no body": (post(*H2C, body=b""), ("POST", "/post", b"")),
-    "upgrade, GET": (b"GET /get HTTP/1.1\r\nHost: x\r\n%b\r\n%b\r\n\r\n" % asking(b"h2c"), ("GET", "/get", b"")),
+    "upgrade, GET": (b"GET /get HTTP/1.1\r\nHost: x\r\n%b\r\n%b\r\n\r\n" % upgrading(b"h2c"), ("GET", "/get", b"")),
     "upgrade, GET with a body": (post(*WEBSOCKET, method=b"GET"), ("GET", "/post", CANARY)),
-    "upgrade, chunked": (chunked(*asking(b"h2c")), ("POST", "/post", CANARY)),
-    "upgrade, trailers": (chunked(*asking(b"x"), trailers=b"Host: y\r\nUpgrade: z\r\n"), ("POST", "/post", CANARY)),
+    "upgrade, chunked": (chunked(*upgrading(b"h2c")), ("POST", "/post", CANARY)),
+    "upgrade, trailers": (chunked(*upgrading(b"x"), trailers=b"Host: y\r\nUpgrade: z\r\n"), ("POST", "/post", CANARY)),
     "upgrade alone": (post(b"Upgrade: h2c"), ("POST", "/post", CANARY)),
     "chunked": (chunked(), ("POST", "/post", CANARY)),
     "trailers": (chunked(trailers=b"Host: y\r\nConnection: close\r\n"), ("POST", "/post", CANARY)),
@@ -60,7 +60,7 @@ SERVED = {
 
 
 def cuts(message):
-    """Cut a message in all the ways: whole, in two, byte by byte."""
+    """Cut a message in all ways: whole, in two, byte by byte."""
     yield [message]
     yield [message[at : at + 1] for at in range(len(message))]
     step = max(1, len(message) // 40)
@@ -69,7 +69,7 @@ def cuts(message):
 
 @pytest.mark.parametrize("name", SERVED)
 async def test_a_request_is_one_request_however_it_is_cut(server, name):
-    """A request, twice on one connection and before a last one, is answered once each time, with its body intact."""
+    """A request, sent twice on one connection and before a last one, gets one response each, with its body intact."""
     message, expected = SERVED[name]
     for pieces in cuts(message + message):
         received = await server.talk(*pieces, LAST)
@@ -78,8 +78,8 @@ async def test_a_request_is_one_request_however_it_is_cut(server, name):
         server.seen.requests.clear()
 
 
-async def test_a_body_that_comes_later_is_no_request(server):
-    """The body of a request that asks to upgrade is its body also when it comes in a read of its own."""
+async def test_a_body_in_a_later_read_is_not_a_request(server):
+    """The body of a request with Upgrade is its body even if it arrives in a separate read."""
     head, body = post(*H2C).split(b"\r\n\r\n", 1)
     received = await server.talk(head + b"\r\n\r\n", body, LAST, pause=0.1)
     assert received.count(b"HTTP/1.1 ") == 2
@@ -117,8 +117,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_can_be_read_in_two_ways_is_refused(server, name):
-    """It gets 400 and the end of its connection, nothing behind it is read, and nothing of it is executed."""
+async def test_an_ambiguous_request_is_refused(server, name):
+    """It gets a 400 and the connection is closed; nothing after it is read or executed."""
     for pieces in ([REFUSED[name] + CANARY], [bytes([byte]) for byte in REFUSED[name] + CANARY]):
         received = await server.talk(post(), *pieces)
         assert received.startswith(b"HTTP/1.1 200 OK")
@@ -128,8 +128,8 @@ async def test_what_can_be_read_in_two_ways_is_refused(server, name):
         server.seen.requests.clear()
 
 
-async def test_a_refusal_waits_for_the_answer_before_it(server):
-    """A valid request with garbage behind it in the same read gets its own answer first, then the 400."""
+async def test_a_refusal_waits_for_the_previous_response(server):
+    """A valid request followed by garbage in the same read gets its own response first, then the 400."""
     received = await server.talk(b"GET /get HTTP/1.1\r\nHost: x\r\n\r\n" + b"\x00garbage")
     assert received.startswith(b"HTTP/1.1 200 OK")
     assert received.count(b"HTTP/1.1 400 Bad Request") == 1
@@ -139,16 +139,16 @@ async def test_a_refusal_waits_for_the_answer_before_it(server):
 @pytest.mark.parametrize(
     "chunks", [b"5\r\nhell\r\n0\r\n", b"z\r\n", b"5\r\nhelloX", b"-1\r\n", b"5 5\r\nhello\r\n0\r\n"]
 )
-async def test_a_malformed_body_is_one_that_broke_off(server, chunks):
-    """The application hears that the body will not come; its answer is the only one, and the last."""
+async def test_a_malformed_body_is_an_incomplete_body(server, chunks):
+    """The application learns that the body is incomplete; its response is the only one, and the last."""
     received = await server.talk(chunked(chunks=chunks) + CANARY)
     assert received.count(b"HTTP/1.1 ") == 1
     assert b"connection: close" in received
-    assert server.seen.requests == [("POST", "/post", b"broken off")]
+    assert server.seen.requests == [("POST", "/post", b"incomplete")]
 
 
-async def test_connect_is_answered_and_ends_the_connection(server):
-    """CONNECT to an address of ours is a request like any other, and the last one."""
+async def test_connect_gets_a_response_and_closes_the_connection(server):
+    """CONNECT to a path of ours is a request like any other, and the last one."""
     received = await server.talk(post(method=b"CONNECT", path=b"http://x/tunnel") + CANARY)
     assert received.count(b"HTTP/1.1 ") == 1
     assert b"/canary" not in [path for _, path, _ in server.seen.requests]
@@ -156,7 +156,7 @@ async def test_connect_is_answered_and_ends_the_connection(server):
 
 @pytest.mark.parametrize("size", [33_000, 120_000, 1_000_000])
 async def test_a_large_head_in_one_write_is_refused(server, size):
-    """More than 32 KiB of head are too many also when they come at once, whole."""
+    """A head of more than 32 KiB is refused even if it arrives whole, in one read."""
     head = b"GET /get HTTP/1.1\r\nHost: x\r\nX-Filler: %b\r\n\r\n" % (b"a" * size)
     received = await server.talk(head + CANARY)
     assert received.startswith(b"HTTP/1.1 431 Request Header Fields Too Large")
@@ -166,7 +166,7 @@ async def test_a_large_head_in_one_write_is_refused(server, size):
 
 @pytest.mark.parametrize("is_whole", [True, False])
 async def test_too_many_headers_are_refused(server, is_whole):
-    """A hundred headers at most: a head of very short ones would take twenty times the memory of its bytes."""
+    """More than a hundred headers are refused: very short ones would take twenty times the memory of their bytes."""
     lines = b"".join(b"a%d:\r\n" % number for number in range(101))
     received = await server.talk(b"GET /get HTTP/1.1\r\nHost: x\r\n" + lines + (b"\r\n" if is_whole else b""))
     assert received.startswith(b"HTTP/1.1 431 Request Header Fields Too Large")
@@ -177,8 +177,8 @@ async def test_too_many_headers_are_refused(server, is_whole):
 
 
 @pytest.mark.parametrize("expect", [b"100-continue", b"100-Continue"])
-async def test_a_body_is_asked_for_only_while_it_has_not_come(server, expect):
-    """`Expect` gets `100 Continue` when the body waits for it, and none when it is here already."""
+async def test_100_continue_is_sent_only_if_the_body_is_missing(server, expect):
+    """`Expect` gets `100 Continue` if the body waits for it, and none if the body has arrived."""
     head, body = post(b"Expect: " + expect).split(b"\r\n\r\n", 1)
     received = await server.talk(head + b"\r\n\r\n", body + LAST, pause=0.1)
     assert received.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
@@ -188,13 +188,13 @@ async def test_a_body_is_asked_for_only_while_it_has_not_come(server, expect):
 
 
 async def test_another_expectation_is_ignored(server):
-    """An expectation that nobody knows changes nothing."""
+    """An unknown expectation has no effect."""
     received = await server.talk(post(b"Expect: miracles") + LAST)
     assert received.count(b"HTTP/1.1 200 OK") == received.count(b"HTTP/1.1 ") == 2
 
 
-async def test_a_head_is_asked_for_alone(server):
-    """HEAD has the headers of its answer and no body: what follows is the next answer."""
+async def test_head_gets_a_response_without_a_body(server):
+    """HEAD gets the headers without a body: the next bytes are the next response."""
     received = await server.talk(b"HEAD /get HTTP/1.1\r\nHost: x\r\n\r\n" + LAST)
     first, second, body = received.split(b"\r\n\r\n")
     assert b"content-length: " in first
@@ -203,7 +203,7 @@ async def test_a_head_is_asked_for_alone(server):
 
 
 async def test_pipelined_requests_take_turns(server):
-    """One turn of the event loop begins one request of a connection at most, so that others come in between."""
+    """One turn of the event loop starts at most one request of a connection, so that others get their turn."""
     loop, counts = asyncio.get_running_loop(), []
 
     def count():

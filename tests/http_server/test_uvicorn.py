@@ -1,4 +1,4 @@
-"""What `http_server` uses of uvicorn and httptools: a new version that changes it fails here first."""
+"""What `http_server` uses of uvicorn and httptools: if a new version changes it, these tests fail first."""
 
 import ast
 import inspect
@@ -49,14 +49,14 @@ USED = {
 
 
 @pytest.mark.parametrize("method", USED, ids=lambda method: method.__qualname__)
-def test_uvicorns_methods_use_what_they_used(method):
-    """A method of uvicorn that ours call or replace uses the attributes that it used when ours was written."""
+def test_uvicorns_methods_use_the_known_attributes(method):
+    """A uvicorn method that ours call or replace uses the same attributes as when ours was written."""
     body = ast.walk(ast.parse(inspect.cleandoc("\n" + inspect.getsource(method))))
     used = {node.attr for node in body if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "self"}
     assert used == set(USED[method].split())
 
 
-def test_an_exchange_is_made_of_what_we_give():
+def test_uvicorns_cycle_takes_our_arguments():
     """Uvicorn's cycle has the parameters that the protocol passes, and no others."""
     assert list(inspect.signature(RequestResponseCycle.__init__).parameters)[1:] == [
         "scope", "transport", "flow", "logger", "access_logger", "access_log", "default_headers", "message_event",
@@ -64,7 +64,7 @@ def test_an_exchange_is_made_of_what_we_give():
     ]  # fmt: skip
 
 
-def test_an_exchange_asks_its_transport_for_three_things():
+def test_a_cycle_uses_three_methods_of_its_transport():
     """A cycle uses `write`, `is_closing` and `close` of its transport, which the protocol replaces."""
     nodes = ast.walk(ast.parse(inspect.getsource(RequestResponseCycle)))
     asked = {
@@ -75,7 +75,7 @@ def test_an_exchange_asks_its_transport_for_three_things():
     assert asked == {"write", "is_closing", "close"}
 
 
-def test_httptools_ends_a_request_to_upgrade_with_its_head():
+def test_httptools_ends_a_request_with_upgrade_after_its_head():
     """The parser reports such a request as complete after its head; `request_parser` works around this."""
 
     class Events:
@@ -111,7 +111,7 @@ def test_an_untried_minor_release_is_not_installed(package):
 
 
 def test_uvicorn_is_imported_in_one_module():
-    """No module of the service but `uvicorn_parts` imports uvicorn, so all that is used of it stands there."""
+    """Only `uvicorn_parts` imports uvicorn, so it shows all that the service uses of it."""
     importing = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "service").rglob("*.py")
