@@ -1,4 +1,4 @@
-"""What the endpoints' tests share: problems looked at, the document, raw bytes, and a Redis that can be taken away."""
+"""Shared by the tests of the endpoints: checking problems, the OpenAPI document, raw bytes, and a Redis outage."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from service.http.problems import Problem
 
 @pytest.fixture
 def expect():
-    """Give the check of a problem answer: `expect((status, body, headers), status, code)`; it returns the body."""
+    """Return a check of a problem response: `expect((status, body, headers), status, code)` returns the body."""
 
     def look(response, status, code):
         got, body, headers = response
@@ -36,7 +36,7 @@ def expect():
 
 @pytest.fixture
 async def document(running):
-    """Give the OpenAPI document as it is served."""
+    """Return the OpenAPI document as it is served."""
     status, body, _ = await running.call("GET", "/openapi.json")
     assert status == 200
     return body
@@ -54,7 +54,7 @@ def operations(document):
 
 @pytest.fixture
 def post_raw():
-    """Give a function that posts a body as it is: `post_raw(service, path, body, content_type)`."""
+    """Return a function that posts a body unchanged: `post_raw(service, path, body, content_type)`."""
 
     async def post(service, path, body, content_type="application/json", **headers):
         sent = {"Authorization": f"Bearer {service.key}", **headers}
@@ -70,7 +70,7 @@ def post_raw():
 
 @pytest.fixture
 def on_the_wire():
-    """Give a function that writes bytes to the service and reads what comes, until it closes or `seconds` pass."""
+    """Return a function that sends bytes and reads until the service closes or `seconds` pass."""
 
     async def talk(service, sent, *, seconds=5.0, then_close=False):
         place = urlsplit(service.url)
@@ -95,7 +95,7 @@ def on_the_wire():
 
 
 class Gate:
-    """A way to Redis that can be shut and opened again."""
+    """A proxy to Redis that can be closed and reopened."""
 
     def __init__(self, path):
         self._path = path
@@ -137,7 +137,7 @@ async def _pump(reader, writer):
 
 @pytest.fixture
 async def gate(valkey):
-    """Give an open `Gate` to the Valkey of the tests."""
+    """Return an open `Gate` to the Valkey of the tests."""
     gate = Gate(valkey.removeprefix("unix://"))
     await gate.open()
     yield gate

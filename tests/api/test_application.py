@@ -1,4 +1,4 @@
-"""The promises of `service.api.application` and its pages: docs without a foreign host, or none at all."""
+"""The promises of `service.api.application` and its pages: docs that load nothing from another host, or no docs."""
 
 import html
 import re
@@ -15,8 +15,8 @@ PROBLEMS = "/docs/problems"
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_the_docs_name_no_foreign_host_and_their_files_are_served(running, path):
-    """The pages load their scripts, styles and icons from this service, so they work without a network."""
+async def test_the_docs_load_only_files_of_this_service(running, path):
+    """The pages load scripts, styles and icons from this service, so they work without internet access."""
     async with running.http.get(path) as response:
         page = await response.text()
         assert (response.status, response.content_type) == (200, "text/html")
@@ -32,8 +32,8 @@ async def test_the_docs_name_no_foreign_host_and_their_files_are_served(running,
 
 
 @pytest.mark.parametrize("path", [*PAGES, PROBLEMS])
-async def test_the_docs_allow_their_own_files_and_no_script_of_the_page(running, path):
-    """The policy of a page begins with nothing, and lets scripts and requests go to this service alone."""
+async def test_the_docs_policy_allows_only_files_of_this_service(running, path):
+    """A page's policy starts with 'none' and allows scripts and requests to this service only."""
     async with running.http.get(path) as response:
         [policy] = response.headers.getall("Content-Security-Policy")
     directives = {name: values for name, *values in (part.split() for part in policy.split(";"))}
@@ -45,8 +45,8 @@ async def test_the_docs_allow_their_own_files_and_no_script_of_the_page(running,
     assert "*" not in policy
 
 
-async def test_redoc_asks_for_no_logo(running):
-    """The one address that ReDoc would fetch by itself is not in the script that is served, and a script it stays."""
+async def test_redoc_loads_no_external_logo(running):
+    """The one URL that ReDoc would fetch by itself is not in the served script, which stays valid."""
     async with running.http.get("/docs/assets/redoc.standalone.js") as response:
         script = await response.text()
         assert response.content_type == "text/javascript"
@@ -54,15 +54,15 @@ async def test_redoc_asks_for_no_logo(running):
     assert 'src:"data:,"' in script
 
 
-async def test_what_is_no_page_may_load_nothing(running):
-    """Answers, problems and files allow a browser nothing at all, and no page may frame them."""
+async def test_other_responses_may_load_nothing(running):
+    """The policy of API responses, problems and files allows nothing, and no page may frame them."""
     for target in ("/livez", "/nothing", "/openapi.json", "/v1/verifications/x", "/docs/assets/docs.js"):
         _, _, headers = await running.call("GET", target)
         assert headers.getall("Content-Security-Policy") == ["default-src 'none'; frame-ancestors 'none'"], target
 
 
-async def test_the_docs_can_be_left_out(start, expect):
-    """`OTP_DOCS=false` leaves no page, no file and no document, and the API as it was."""
+async def test_the_docs_can_be_disabled(start, expect):
+    """`OTP_DOCS=false` removes the pages, files and document, and leaves the API unchanged."""
     service = await start(otp_docs=False)
     for path in (*PAGES, PROBLEMS, "/openapi.json", "/docs/assets/swagger-ui.css", "/docs/assets/redoc.standalone.js"):
         expect(await service.call("GET", path), 404, "not_found")
@@ -71,7 +71,7 @@ async def test_the_docs_can_be_left_out(start, expect):
 
 @pytest.mark.parametrize("code", CATALOGUE)
 async def test_the_type_of_each_problem_leads_to_its_description(running, code):
-    """A problem's `type` is the address of a section that has its code, status, title, details and fix."""
+    """A problem's `type` links to a section with its code, status, title, details and fix."""
     kind = CATALOGUE[code]
     address = urlsplit(HttpProblem(code).members["type"])
     assert (address.scheme, address.netloc, address.fragment) == ("", "", code)
@@ -98,7 +98,7 @@ async def test_the_files_of_the_problems_page_are_served(running):
 
 
 def test_a_fix_names_only_settings_that_exist():
-    """Each setting that a fix names is one of the service's."""
+    """Each setting that a fix names is a setting of the service."""
     named = {name for kind in CATALOGUE.values() for name in re.findall(r"\b(?:OTP|TWILIO)_[A-Z_]+", kind.fix)}
     assert named - {"OTP_LIMIT_"} <= {name.upper() for name in Settings.model_fields}
     assert len(named) > 5

@@ -20,13 +20,13 @@ ID = "ve_" + "0" * 32
 
 
 class Ledger:
-    """The API keys as a store gives them; counts the look-ups, and can be away."""
+    """A store of API keys that counts the reads and can be unavailable."""
 
     def __init__(self, *names):
         self.kept = {key_digest(name): particulars(name) for name in names}
         self.lookups = 0
         self.is_away = False
-        self.silence = None  # until it is set nothing is answered
+        self.silence = None  # reads block until it is set
         self.is_asked = asyncio.Event()
 
     async def api_keys(self):
@@ -42,7 +42,7 @@ class Ledger:
 
 
 class Counter:
-    """A limit store that grants so many."""
+    """A limit store that grants a number of units."""
 
     def __init__(self, most):
         self.left = most
@@ -56,12 +56,12 @@ class Counter:
 
 
 def particulars(name, *scopes):
-    """Write what is kept of a key."""
+    """Return the stored fields of a key."""
     return json.dumps({"name": name, "scopes": scopes or ["verifications"], "created_at": "2026"}).encode()
 
 
 def call_with(credential, scheme="Bearer"):
-    """Make a call that shows a credential."""
+    """Make a request with a credential."""
     return request_of(
         {
             "type": "http", "method": "GET", "path": "/", "raw_path": b"/", "client": ("192.0.2.1", 1),
@@ -73,13 +73,13 @@ def call_with(credential, scheme="Bearer"):
 
 @pytest.fixture
 def now():
-    """Give a clock that stands still until it is moved."""
+    """Return a clock that advances only when a test moves it."""
     return [1000.0]
 
 
 @pytest.fixture
 def build(now):
-    """Give a function that makes an authenticator over a ledger, with the clock of `now`."""
+    """Return a function that makes an authenticator for a ledger, with the clock `now`."""
     keyring = Keyring([secrets.token_bytes(32)], secrets.token_bytes(32))
 
     def make(ledger, counter=None):
@@ -91,7 +91,7 @@ def build(now):
 
 
 async def refusal(access, credential, scheme="Bearer", path=None):
-    """Try a credential; give the code of the refusal, or None when it is let in."""
+    """Try a credential; return the problem code, or None if it is accepted."""
     try:
         await access.authorize(call_with(credential, scheme), path or {"verification_id": ID})
     except HttpProblem as problem:
@@ -100,7 +100,7 @@ async def refusal(access, credential, scheme="Bearer", path=None):
 
 
 async def test_the_copy_of_the_keys_is_read_once_in_30_seconds(build, now):
-    """A known key costs no look-up for 30 s, and one after that."""
+    """A known key causes no read for 30 s, then one."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     for now[0] in (1000.0, 1001.0, 1029.9):
@@ -118,7 +118,7 @@ async def test_the_first_request_after_a_boot_is_authenticated(build, now):
 
 
 async def test_a_revoked_key_stops_working_within_30_seconds(build, now):
-    """A key that was revoked right after it was read is refused 30 s later at the latest."""
+    """A key that was revoked right after a read is refused at most 30 s later."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     assert await refusal(access, "a") is None
@@ -130,7 +130,7 @@ async def test_a_revoked_key_stops_working_within_30_seconds(build, now):
 
 
 async def test_a_new_key_works_within_a_second(build, now):
-    """A key that the copy does not have is looked up, so that a new one works without a restart."""
+    """An unknown key causes a read, so that a new key works without a restart."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     assert await refusal(access, "a") is None
@@ -140,7 +140,7 @@ async def test_a_new_key_works_within_a_second(build, now):
 
 
 async def test_unknown_keys_cause_at_most_one_look_up_a_second(build, now):
-    """However many unknown keys arrive, at once or one by one, Redis is asked once a second for all of them."""
+    """However many unknown keys arrive, together or one by one, Redis is read once a second."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     assert set(await asyncio.gather(*(refusal(access, f"x{i}") for i in range(100)))) == {"unauthenticated"}
@@ -152,7 +152,7 @@ async def test_unknown_keys_cause_at_most_one_look_up_a_second(build, now):
 
 
 async def test_with_redis_away_a_known_key_works_for_ten_minutes(build, now):
-    """The copy serves known keys for 10 minutes, and no others; after that the response is 503."""
+    """Without Redis, the copy serves known keys for 10 minutes; then, and for other keys, the response is 503."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     assert await refusal(access, "a") is None
@@ -170,8 +170,8 @@ async def test_with_redis_away_a_known_key_works_for_ten_minutes(build, now):
     assert await refusal(access, "a") is None
 
 
-async def test_a_key_revoked_while_redis_was_away_is_refused_a_second_after_it_answers(build, now):
-    """While Redis is away it is asked once a second, so that what was revoked ends as soon as it answers."""
+async def test_a_key_revoked_during_an_outage_is_refused_a_second_after_it(build, now):
+    """During an outage Redis is tried once a second, so a revoked key is refused as soon as Redis is back."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     assert await refusal(access, "a") is None
@@ -186,7 +186,7 @@ async def test_a_key_revoked_while_redis_was_away_is_refused_a_second_after_it_a
 
 
 async def test_with_redis_silent_known_keys_do_not_wait_for_the_read(build, now):
-    """Once Redis is known to be away, one caller a second waits for it; the others with a known key go on at once."""
+    """Once Redis is known to be unavailable, one request a second waits for it; others with a known key do not."""
     ledger = Ledger("a")
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
     assert await refusal(access, "a") is None
@@ -205,7 +205,7 @@ async def test_with_redis_silent_known_keys_do_not_wait_for_the_read(build, now)
 
 
 async def test_with_redis_silent_waiting_requests_fail_together(build):
-    """While Redis is silent each second has one look-up: the callers behind it fail with it, not one after another."""
+    """While Redis does not respond, there is one read a second: waiting requests fail with it, not one by one."""
     ledger = Ledger("a")
     ledger.is_away = True
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
@@ -215,8 +215,8 @@ async def test_with_redis_silent_waiting_requests_fail_together(build):
     assert ledger.lookups == 1
 
 
-async def test_a_broken_entry_locks_out_no_other_key(build):
-    """A key whose particulars are broken is unknown; every other key goes on working."""
+async def test_a_broken_entry_affects_no_other_key(build):
+    """A key with broken fields is unknown; all other keys keep working."""
     ledger = Ledger("a")
     ledger.kept[key_digest("b")] = b"{"
     access = build(ledger)[0].key(Scope.VERIFICATIONS)
@@ -226,12 +226,12 @@ async def test_a_broken_entry_locks_out_no_other_key(build):
 
 @pytest.mark.parametrize("scope", Scope)
 async def test_a_key_opens_the_endpoints_of_its_scopes_only(build, scope):
-    """A key is let in where its scopes say so, and told 403 elsewhere."""
+    """A key is accepted by the endpoints of its scopes and gets a 403 from the others."""
     ledger = Ledger()
     ledger.kept[key_digest("a")] = particulars("a", scope)
     auth, _ = build(ledger)
-    let_in = {wanted for wanted in Scope if await refusal(auth.key(wanted), "a") is None}
-    assert let_in == {scope}
+    accepted = {wanted for wanted in Scope if await refusal(auth.key(wanted), "a") is None}
+    assert accepted == {scope}
     refused = {await refusal(auth.key(wanted), "a") for wanted in set(Scope) - {scope}}
     assert refused == {"insufficient_scope"}
 
@@ -252,7 +252,7 @@ async def test_a_key_opens_the_endpoints_of_its_scopes_only(build, scope):
     ],
 )
 async def test_a_credential_is_read_exactly(build, scheme, credential, code):
-    """The scheme is written in any case and the key in one only; whatever else comes is refused, never a fault."""
+    """The scheme is case-insensitive, the key is not; anything else is refused, never a 500."""
     assert await refusal(build(Ledger("a"))[0].key(Scope.VERIFICATIONS), credential, scheme) == code
 
 
@@ -268,8 +268,8 @@ async def test_a_client_token_opens_its_own_verification_only(build):
     assert await refusal(access, "vt_") == "unauthenticated"
 
 
-async def test_a_client_token_is_no_api_key(build):
-    """Where only a back end may go, a client token gets 403 and Redis is not asked."""
+async def test_a_client_token_is_not_an_api_key(build):
+    """On endpoints for back ends, a client token gets a 403 without a Redis read."""
     ledger = Ledger()
     auth, keyring = build(ledger)
     assert await refusal(auth.key(Scope.VERIFICATIONS), keyring.client_token(ID)) == "insufficient_scope"
@@ -277,7 +277,7 @@ async def test_a_client_token_is_no_api_key(build):
 
 
 async def test_the_caller_is_set_and_logged(build):
-    """An API key is known by its digest and called by its name; a client token by its verification, as a front end."""
+    """An API key is identified by its digest and logged by its name; a client token by its verification."""
     auth, keyring = build(Ledger("a"))
     for credential, caller in (
         ("a", Caller(scope_id=key_digest("a"), name="a", owner="ca978112ca1b")),
@@ -293,7 +293,7 @@ async def test_the_caller_is_set_and_logged(build):
 
 
 async def test_a_refusal_names_what_is_required(build):
-    """A 401 names the scheme; a 403 names the scope that a key lacks, or what a client token may do."""
+    """A 401 names the scheme; a 403 names the missing scope, or what a client token may do."""
     auth, keyring = build(Ledger("a"))
 
     async def refused(access, credential):
@@ -310,7 +310,7 @@ async def test_a_refusal_names_what_is_required(build):
 
 
 def test_an_access_names_its_schemes_and_scope(build):
-    """A route for back ends names the API key, the others also the client token, each with its scope."""
+    """An endpoint for back ends documents the API key, the others also the client token, each with its scope."""
     auth, _ = build(Ledger())
     assert (auth.key(Scope.REPORTS).schemes, auth.key(Scope.REPORTS).scope) == (("apiKey",), Scope.REPORTS)
     either = auth.key_or_token(Scope.VERIFICATIONS)
@@ -318,8 +318,8 @@ def test_an_access_names_its_schemes_and_scope(build):
     assert set(either.schemes) == set(SECURITY_SCHEMES)
 
 
-async def test_client_tokens_are_limited_by_address_and_false_ones_do_not_count(build):
-    """The holder of a token is limited by its address; whoever guesses tokens cannot use up that limit."""
+async def test_client_tokens_are_limited_by_address_and_invalid_ones_do_not_count(build):
+    """The holder of a token is limited by address; requests with guessed tokens do not use up that limit."""
     counter = Counter(1)
     auth, keyring = build(Ledger(), counter)
     access = auth.key_or_token(Scope.VERIFICATIONS)
@@ -333,7 +333,7 @@ async def test_client_tokens_are_limited_by_address_and_false_ones_do_not_count(
 
 
 async def test_over_http_a_client_token_verifies_resends_and_reads_with_the_number_masked(running, expect):
-    """A front end may verify, resend and read its verification, sees two digits, and may neither issue nor cancel."""
+    """A front end may verify, resend and read its verification, sees two digits, and may not issue or cancel."""
     issued = await running.issue()
     token, one = issued["client_token"], f"{ISSUE}/{issued['id']}"
     for method, path, body in (
@@ -362,7 +362,7 @@ async def test_over_http_client_tokens_keep_the_limit_of_their_address(start, ex
 
 
 async def test_over_http_redis_away_refuses_an_unknown_key_with_503(start, gate, expect, eventually):
-    """Without Redis an unknown key gets 503, because it cannot be looked up; a known key works."""
+    """Without Redis an unknown key gets a 503, because it cannot be checked; a known key works."""
     service = await start(redis_url=gate.url)
     await service.issue()
     await gate.shut()

@@ -1,4 +1,4 @@
-"""The promises of `service.http.direct_router`: what is over the bound is refused at once, and sends before checks."""
+"""The promises of `service.http.direct_router`: requests over the limit are refused at once, sends before checks."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ NUMBERS = [f"+1415555{number:04d}" for number in range(40)]
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Give an event: until it is set, no check ends."""
+    """Return an event: no check ends until it is set."""
     gate = asyncio.Event()
     check = Checking.check
 
@@ -29,8 +29,8 @@ def gate(monkeypatch):
 
 
 @pytest.fixture
-def under_way():
-    """Give `under_way(count, call)`: during the block so many calls are in flight."""
+def in_flight():
+    """Return `in_flight(count, call)`: during the block this many calls are in flight."""
 
     @asynccontextmanager
     async def hold(count, call):
@@ -44,17 +44,17 @@ def under_way():
 
 
 def slow_twilio(service, seconds=1.0):
-    """Let Twilio answer late, so that issues stay in flight."""
+    """Delay Twilio's responses, so that issues stay in flight."""
     service.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="slow", seconds=seconds))
 
 
-async def test_sends_use_half_of_the_slots_at_most(start, under_way, expect):
-    """With half of the slots in use by issues, issue and resend are refused; verify, read and cancel are not."""
+async def test_sends_use_half_of_the_slots_at_most(start, in_flight, expect):
+    """If issues use half of the slots, issue and resend are refused; verify, read and cancel are not."""
     service = await start(otp_max_in_flight=8)
     issued = await service.issue()
     one = f"{ISSUE}/{issued['id']}"
     slow_twilio(service)
-    async with under_way(4, lambda place: service.issue(NUMBERS[place])):
+    async with in_flight(4, lambda place: service.issue(NUMBERS[place])):
         body = expect(await service.call("POST", ISSUE, {"to": NUMBERS[9]}), 503, "overloaded")
         assert (body["retry_after"], "verification_id" in body) == (1, False)
         expect(await service.call("POST", one + "/resend", key=issued["client_token"]), 503, "overloaded")
@@ -67,12 +67,12 @@ async def test_sends_use_half_of_the_slots_at_most(start, under_way, expect):
     assert len(service.messages(NUMBERS[9])) == 1
 
 
-async def test_without_a_free_slot_only_probes_get_a_response(start, under_way, gate, expect):
-    """With all slots in use every endpoint refuses requests, except /livez, /readyz and /metrics."""
+async def test_without_a_free_slot_only_probes_are_served(start, in_flight, gate, expect):
+    """If all slots are in use, every endpoint refuses requests, except /livez, /readyz and /metrics."""
     service = await start(otp_max_in_flight=6)
     issued = await service.issue()
     one = f"{ISSUE}/{issued['id']}"
-    async with under_way(6, lambda _: service.verify(issued["id"], "0000")):
+    async with in_flight(6, lambda _: service.verify(issued["id"], "0000")):
         expect(await service.call("POST", one + "/verify", {"code": "0000"}), 503, "overloaded")
         expect(await service.call("POST", one + "/verify", {"code": "0000"}, key="nobody"), 503, "overloaded")
         expect(await service.call("GET", one), 503, "overloaded")
@@ -85,17 +85,17 @@ async def test_without_a_free_slot_only_probes_get_a_response(start, under_way, 
     assert (await service.read(issued["id"]))["attempts_remaining"] == 0
 
 
-async def test_checks_may_use_the_slots_of_sends_but_not_vice_versa(start, under_way, gate, expect):
-    """With half of the slots in use by checks, issues are refused, and further checks are not."""
+async def test_checks_may_use_the_slots_of_sends_but_not_vice_versa(start, in_flight, gate, expect):
+    """If checks use half of the slots, issues are refused, and further checks are not."""
     service = await start(otp_max_in_flight=6)
     issued = await service.issue()
-    async with under_way(3, lambda _: service.verify(issued["id"], "0000")):
+    async with in_flight(3, lambda _: service.verify(issued["id"], "0000")):
         expect(await service.call("POST", ISSUE, {"to": NUMBERS[1]}), 503, "overloaded")
         gate.set()
         assert (await service.verify(issued["id"], "0000"))["valid"] is False
 
 
-async def test_every_slot_is_released(start, monkeypatch, under_way):
+async def test_every_slot_is_released(start, monkeypatch, in_flight):
     """Responses, refusals, errors and clients that disconnect all release their slot."""
     service = await start(otp_max_in_flight=4)
 
@@ -113,17 +113,17 @@ async def test_every_slot_is_released(start, monkeypatch, under_way):
             async with asyncio.timeout(0.1):
                 await service.issue(number)
     await asyncio.sleep(0.6)
-    async with under_way(2, lambda place: service.issue(NUMBERS[place + 10])):
+    async with in_flight(2, lambda place: service.issue(NUMBERS[place + 10])):
         pass
     assert len(service.messages(NUMBERS[11])) == 1
 
 
-async def test_a_shed_request_is_logged(start, under_way, expect):
+async def test_a_shed_request_is_logged(start, in_flight, expect):
     """The log names the route and the problem, with the request id of the response."""
     events = []
     service = await start(otp_max_in_flight=2, event_log=lambda event, /, **fields: events.append((event, fields)))
     slow_twilio(service)
-    async with under_way(1, lambda place: service.issue(NUMBERS[place])):
+    async with in_flight(1, lambda place: service.issue(NUMBERS[place])):
         response = await service.call("POST", ISSUE, {"to": NUMBERS[9]})
         expect(response, 503, "overloaded")
         [line] = [fields for event, fields in events if fields.get("problem") == "overloaded"]

@@ -1,4 +1,4 @@
-"""The promises of the service as an HTTP/1.1 server: every refusal has the same form, every client the same service."""
+"""The promises of the service as an HTTP/1.1 server: all refusals have one format, and all clients one behaviour."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ LAST = b"connection: close\r\n"
 
 
 class Lines:
-    """A log that keeps what is written."""
+    """An event log that keeps its lines."""
 
     def __init__(self):
         self.all = []
@@ -28,7 +28,7 @@ class Lines:
 
 @pytest.fixture
 def lines():
-    """Give a log that keeps its lines."""
+    """Return an event log that keeps its lines."""
     return Lines()
 
 
@@ -44,8 +44,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_the_server_refuses_is_a_problem_with_its_line(start, lines, on_the_wire, name):
-    """A refusal before any address is looked at has a problem's body, safe headers, an id, and one line in the log."""
+async def test_a_refusal_by_the_server_is_a_logged_problem(start, lines, on_the_wire, name):
+    """A refusal before routing has a problem body, safe headers, an id, and one log line."""
     sent, status, code = REFUSED[name]
     service = await start(event_log=lines)
     received = await on_the_wire(service, sent)
@@ -65,15 +65,15 @@ async def test_what_the_server_refuses_is_a_problem_with_its_line(start, lines, 
 
 
 @pytest.mark.parametrize("path", [b"/livez", b"/readyz", b"/metrics", b"/docs", b"/openapi.json", b"/v1/verifications"])
-async def test_an_address_with_a_line_break_is_another(running, on_the_wire, path):
-    """A line break at the end of a path is part of it: `/livez%0A` is nowhere, for every route."""
+async def test_a_line_break_is_part_of_the_path(running, on_the_wire, path):
+    """A line break at the end of a path is part of it: `/livez%0A` is a 404 on every route."""
     received = await on_the_wire(running, get(path + b"%0A", LAST))
     assert received.startswith(b"HTTP/1.1 404 ")
     assert b'"code":"not_found"' in received
 
 
-async def test_an_empty_chunked_body_is_none(running, on_the_wire):
-    """Where no body is taken, a chunked one without a byte and without a type is as good as none."""
+async def test_an_empty_chunked_body_is_accepted_where_no_body_is_expected(running, on_the_wire):
+    """On an endpoint without a body, an empty chunked body without a type counts as no body."""
     for method, path in ((b"GET", b"/livez"), (b"HEAD", b"/livez"), (b"GET", b"/readyz"), (b"GET", b"/metrics")):
         plain = b"%b %b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" % (method, path)
         for framing in (b"\r\n", b"content-length: 00\r\n\r\n", b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n"):
@@ -86,7 +86,7 @@ async def test_an_empty_chunked_body_is_none(running, on_the_wire):
 
 
 async def bodies_of(service, sent):
-    """Send pieces, each when something has come back or 0.2 s have passed; give all that comes back."""
+    """Send pieces, each after a response or 0.2 s; return all that comes back."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
     received = b""
     async with asyncio.timeout(10):
@@ -107,7 +107,7 @@ EXPECTATIONS = [b"expect: 100-continue\r\n", b"expect: 100-Continue\r\n", b"expe
 
 @pytest.mark.parametrize("expect", EXPECTATIONS)
 @pytest.mark.parametrize("key", [True, False], ids=["key", "stranger"])
-async def test_expect_is_answered_alike_with_and_without_an_origin(start, key, expect):
+async def test_expect_is_handled_alike_with_and_without_an_origin(start, key, expect):
     """A back end and a page (CORS) receive the same bytes, whether the body comes at once, later, or never."""
     service = await start(otp_cors_origins=ORIGIN)
     one = f"{ISSUE}/{(await service.issue())['id']}/verify".encode()
@@ -120,18 +120,18 @@ async def test_expect_is_answered_alike_with_and_without_an_origin(start, key, e
     head = b"POST %b HTTP/1.1\r\n%bcontent-length: %d\r\n" % (one, lines, len(body))
     for last in (LAST, b""):
         for pieces in ((b"", body), (body,)):
-            answers = []
+            responses = []
             for origin in (b"", b"origin: %b\r\n" % ORIGIN.encode()):
                 sent = [head + last + origin + b"\r\n" + pieces[0], *pieces[1:], get(b"/livez", LAST)]
-                answers.append(await bodies_of(service, sent))
-            assert answers[0] == answers[1]
+                responses.append(await bodies_of(service, sent))
+            assert responses[0] == responses[1]
             waits = b"100-continue" in expect.lower() and len(pieces) > 1
-            assert answers[0].startswith(b"HTTP/1.1 100 ") == (waits and key)
-            assert answers[0].count(b"HTTP/1.1 ") == 1 + (waits and key) + (not last and (key or not waits))
+            assert responses[0].startswith(b"HTTP/1.1 100 ") == (waits and key)
+            assert responses[0].count(b"HTTP/1.1 ") == 1 + (waits and key) + (not last and (key or not waits))
 
 
-async def test_a_body_that_breaks_off_is_told_so_in_every_way(start, lines, on_the_wire):
-    """A malformed body gets one answer, 400, over ASGI too, and is no fault of ours."""
+async def test_an_incomplete_body_gets_one_400(start, lines, on_the_wire):
+    """A malformed body gets one response, 400, over ASGI too, and is not logged as our error."""
     service = await start(event_log=lines, otp_cors_origins=ORIGIN)
     for origin in (b"", b"origin: %b\r\n" % ORIGIN.encode()):
         head = b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\n%b" % (
@@ -146,8 +146,8 @@ async def test_a_body_that_breaks_off_is_told_so_in_every_way(start, lines, on_t
 
 
 @pytest.mark.parametrize("path", [b"/livez", b"/x", b"/openapi.json", b"/docs"])
-async def test_a_client_that_leaves_in_the_middle_of_a_pipeline_alarms_nobody(start, lines, caplog, eventually, path):
-    """Requests by the thousand, and away, with and without an answer read: no traceback, no `unexpected_error`."""
+async def test_a_client_that_disconnects_during_a_pipeline_logs_no_error(start, lines, caplog, eventually, path):
+    """Thousands of requests and a disconnect, with or without reading: no traceback, no `unexpected_error`."""
     service = await start(event_log=lines, otp_cors_origins=ORIGIN)
     port = int(service.url.rpartition(":")[2])
     for reads in (0, 1, 100_000):
@@ -163,5 +163,5 @@ async def test_a_client_that_leaves_in_the_middle_of_a_pipeline_alarms_nobody(st
 
 
 async def service_is_idle(service):
-    """Tell whether the service answers: what came before is done, or has been dropped."""
+    """Return whether the service responds: earlier requests are then done or dropped."""
     return (await service.call("GET", "/livez"))[0] == 200

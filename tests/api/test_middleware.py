@@ -1,4 +1,4 @@
-"""Promises of `service.http.middleware` and of CORS: ids, one harmless line per request, safe headers everywhere."""
+"""The promises of `service.http.middleware` and of CORS: ids, one safe log line per request, security headers."""
 
 import json
 import re
@@ -19,7 +19,7 @@ ORIGIN = "https://app.example"
 
 
 class Lines:
-    """An event log that keeps what is written."""
+    """An event log that keeps its lines."""
 
     def __init__(self):
         self.all = []
@@ -28,13 +28,13 @@ class Lines:
         self.all.append({"event": event, **fields})
 
     def requests(self):
-        """List the lines of the caller's requests; the simulator's callbacks have theirs besides."""
+        """List the lines of the callers' requests; the simulator's callbacks have their own."""
         return [line for line in self.all if line["event"] == "request" and not line["route"].startswith("/twilio/")]
 
 
 @pytest.fixture
 def lines():
-    """Give an event log that keeps its lines."""
+    """Return an event log that keeps its lines."""
     return Lines()
 
 
@@ -67,7 +67,7 @@ async def test_each_request_has_exactly_one_log_line_with_the_routes_template(wa
 
 
 async def test_a_line_names_the_caller_and_the_verdict(watched, lines):
-    """The line of a check names the API key's name, the verification, the verdict, and a time in ms."""
+    """The line of a check contains the API key's name, the verification, the verdict, and a duration in ms."""
     issued = await watched.issue()
     await watched.verify(issued["id"], watched.codes()[0])
     line = lines.requests()[-1]
@@ -75,8 +75,8 @@ async def test_a_line_names_the_caller_and_the_verdict(watched, lines):
     assert 0 < line["duration_ms"] < 60_000
 
 
-async def test_nothing_that_is_secret_reaches_the_log(start, eventually):
-    """In the real log no line holds the number, a code, a key, a token, or a field that is not on the list."""
+async def test_no_secret_is_logged(start, eventually):
+    """No line of the real log contains the number, a code, a key, a token, or a field that is not listed."""
     lines = []
     service = await start(event_log=open_event_log(to=lambda line, _: lines.append(line.decode())))
     issued = await service.issue(reference="order-1", client_ip="192.0.2.77")
@@ -104,7 +104,7 @@ async def test_probes_are_not_logged(watched, lines):
     assert lines.requests() == []
 
 
-async def test_a_plain_request_id_is_used(watched, lines):
+async def test_a_valid_request_id_is_used(watched, lines):
     """An id of 16 to 64 hex digits or dashes is used in the response and in the log."""
     for request_id in ("0123456789abcdef", "A" * 64, "0b9a6d3e-5a0e-4b6e-8d54-0f6f4a6b7c8d"):
         _, _, headers = await watched.call("GET", UNKNOWN, headers={"X-Request-ID": request_id})
@@ -112,7 +112,7 @@ async def test_a_plain_request_id_is_used(watched, lines):
 
 
 async def test_another_request_id_is_replaced(watched, lines):
-    """An id that may be a number or a key is replaced."""
+    """An id that could be a number or a key is replaced."""
     for request_id in ("", "+14155550123", "14155550123", "otp_sk_abcdef", "a" * 65, "x" * 32, "a b" * 9):
         _, _, headers = await watched.call("GET", UNKNOWN, headers={"X-Request-ID": request_id})
         [given] = headers.getall("X-Request-ID")
@@ -120,8 +120,8 @@ async def test_another_request_id_is_replaced(watched, lines):
         assert lines.requests()[-1]["request_id"] == given
 
 
-async def test_of_an_unexpected_error_only_kind_and_place_are_logged(start, lines, monkeypatch):
-    """An unexpected exception is logged with its type and place but not its message, and the request has its line."""
+async def test_only_the_kind_and_place_of_an_unexpected_error_are_logged(start, lines, monkeypatch):
+    """An unexpected exception is logged with its type and place but without its message, besides the request line."""
 
     async def fail_on_purpose(*_, **__):
         raise RuntimeError("+14155550123")
@@ -154,7 +154,7 @@ async def test_the_reason_of_a_503_is_only_logged(start, gate, lines, expect):
 
 
 async def test_other_problems_need_no_reason(start):
-    """A problem that its code explains has no reason in the log."""
+    """A problem that its code explains is logged without a reason."""
     lines = []
     service = await start(event_log=open_event_log(to=lambda line, _: lines.append(line.decode())))
     await service.call("GET", UNKNOWN)
@@ -207,7 +207,7 @@ async def test_own_security_headers_are_sent_once_over_asgi_and_without_it(lines
 
 
 async def preflight(service, origin, *, method="POST", asked="authorization,content-type"):
-    """Ask as a browser does before a request from another origin."""
+    """Send a preflight as a browser does before a cross-origin request."""
     headers = {
         "Origin": origin,
         "Access-Control-Request-Method": method,
@@ -218,7 +218,7 @@ async def preflight(service, origin, *, method="POST", asked="authorization,cont
 
 
 async def test_an_allowed_origin_may_call(start):
-    """A listed origin passes the preflight and sees the answer, the headers it needs, and problems too."""
+    """A listed origin passes the preflight and may read the response, the exposed headers, and problems."""
     service = await start(otp_cors_origins=f"https://other.example,{ORIGIN}")
     asked = "authorization,content-type,idempotency-key,traceparent,tracestate,baggage,sentry-trace"
     status, headers = await preflight(service, ORIGIN, asked=asked)
@@ -239,8 +239,8 @@ async def test_an_origin_may_be_written_in_several_ways(start):
     assert (status, headers["Access-Control-Allow-Origin"]) == (200, ORIGIN)
 
 
-async def test_another_origin_may_not(start):
-    """An origin that is not listed is refused in the preflight and gets no permission in the answer."""
+async def test_another_origin_may_not_call(start):
+    """An origin that is not listed fails the preflight and gets no CORS headers."""
     service = await start(otp_cors_origins=ORIGIN)
     for origin in ("https://evil.example", "http://app.example", "https://app.example.evil.example", "null"):
         status, headers = await preflight(service, origin)
@@ -250,7 +250,7 @@ async def test_another_origin_may_not(start):
 
 
 async def test_without_the_setting_there_is_no_cors(running):
-    """With `OTP_CORS_ORIGINS` empty no answer has a CORS header, and a preflight is a wrong method."""
+    """If `OTP_CORS_ORIGINS` is empty, no response has CORS headers, and a preflight gets a 405."""
     status, headers = await preflight(running, ORIGIN)
     assert status == 405
     assert not [name for name in headers if name.lower().startswith("access-control")]
@@ -259,7 +259,7 @@ async def test_without_the_setting_there_is_no_cors(running):
 
 
 async def test_a_star_allows_every_origin_without_credentials(start):
-    """`OTP_CORS_ORIGINS=*` allows all origins; no cookie is ever involved."""
+    """`OTP_CORS_ORIGINS=*` allows all origins; cookies are never used."""
     service = await start(otp_cors_origins="*")
     status, headers = await preflight(service, "https://anyone.example")
     assert (status, headers["Access-Control-Allow-Origin"]) == (200, "*")

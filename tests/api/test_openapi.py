@@ -1,4 +1,4 @@
-"""The promises of `service.api.openapi`: a sound OpenAPI document that leaves no reader to guess."""
+"""The promises of `service.api.openapi`: a valid and complete OpenAPI document."""
 
 import json
 import re
@@ -33,7 +33,7 @@ IDS = {
 
 
 def documented_codes(operation):
-    """Give the problem codes that an operation documents, by status."""
+    """Return the problem codes that an operation documents, by status."""
     return {
         code: int(status)
         for status, response in operation["responses"].items()
@@ -42,7 +42,7 @@ def documented_codes(operation):
 
 
 def nodes(node):
-    """Walk through every object of the document."""
+    """Yield every object of the document."""
     if isinstance(node, dict):
         yield node
     for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
@@ -50,12 +50,12 @@ def nodes(node):
 
 
 def references(document):
-    """Walk through every $ref."""
+    """Yield every $ref."""
     return (node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str))
 
 
 def schemas(document):
-    """Walk through every schema, by name, and every schema within."""
+    """Yield every schema, by name, and every schema within."""
     pending = list(document["components"]["schemas"].items())
     while pending:
         name, schema = pending.pop()
@@ -64,13 +64,13 @@ def schemas(document):
 
 
 def test_the_document_is_valid(document):
-    """The document is OpenAPI 3.1 to the letter, its defaults and schemas included."""
+    """The document is valid OpenAPI 3.1, including its defaults and schemas."""
     OpenAPIV31SpecValidator(document).validate()
     assert document["openapi"].startswith("3.1")
 
 
 def test_every_reference_resolves_and_every_component_is_used(document):
-    """Each $ref leads to something in the document, and each schema and header is led to."""
+    """Each $ref resolves, and each schema and header is referenced."""
     found = set(references(document))
     for reference in found:
         node = document
@@ -82,12 +82,12 @@ def test_every_reference_resolves_and_every_component_is_used(document):
 
 
 def test_no_default_is_null(document):
-    """What may be absent has no `default: null` anywhere: a reader would take it for a value that is sent."""
+    """No optional field has `default: null`: readers would take it for a value that is sent."""
     assert [node for node in nodes(document) if node.get("default", "") is None] == []
 
 
-def test_the_document_says_what_the_service_is(document):
-    """Title, version, licence, a relative server and a text that tells the whole flow, in this order."""
+def test_the_document_describes_the_service(document):
+    """Title, version, licence, a relative server and a text that explains the whole flow, in this order."""
     info = document["info"]
     assert (info["title"], info["license"]["identifier"]) == ("otp-service", "MIT")
     assert re.fullmatch(r"\d+\.\d+\.\d+", info["version"])
@@ -99,7 +99,7 @@ def test_the_document_says_what_the_service_is(document):
 
 
 def test_every_endpoint_is_described(operations, document):
-    """The document lists exactly the routes there are, each with a method's name, a summary, a text and one tag."""
+    """The document lists exactly the existing routes, each with a method name, a summary, a text and one tag."""
     assert {(method, path): operation["operationId"] for method, path, operation in operations} == IDS
     tags = [tag["name"] for tag in document["tags"]]
     assert all(tag["description"] for tag in document["tags"])
@@ -116,7 +116,7 @@ def test_every_endpoint_is_described(operations, document):
 
 
 def test_every_parameter_is_described_and_bounded(operations):
-    """Each parameter has a text, a form or a length, and an example; what is optional has it in its text."""
+    """Each parameter has a text, a format or a length, and an example; an optional one has the example in its text."""
     for _, _, operation in operations:
         for parameter in operation.get("parameters", []):
             assert parameter["description"]
@@ -129,7 +129,7 @@ def test_every_parameter_is_described_and_bounded(operations):
 
 
 def test_nothing_is_named_by_the_framework(document):
-    """No schema or field has a title made of its name, no answer is the framework's, and no answer is a default."""
+    """No schema or field has a generated title, no response is FastAPI's, and there is no `default` response."""
     assert not [name for name, schema in schemas(document) if isinstance(schema.get("title"), str)]
     text = json.dumps(document)
     for word in ("HTTPValidationError", "Successful Response", "Body_", '"default": {"description"'):
@@ -137,8 +137,8 @@ def test_nothing_is_named_by_the_framework(document):
     assert "422" not in document["paths"][ONE]["get"]["responses"]
 
 
-def test_every_answer_says_what_it_is(operations):
-    """Each answer has a text; one with a body has an example for each media type, and so has each request."""
+def test_every_response_is_described(operations):
+    """Each response has a text; each media type of a request or response has an example."""
     for _, _, operation in operations:
         assert "default" not in operation["responses"]
         for response in operation["responses"].values():
@@ -149,8 +149,8 @@ def test_every_answer_says_what_it_is(operations):
                 assert all(example["summary"] for example in content["examples"].values())
 
 
-def test_the_words_of_an_answer_are_explained(document):
-    """The description of each enum names each of its values, and the meanings know each enum's members."""
+def test_enum_values_are_explained(document):
+    """The description of each enum explains each of its values."""
     for words, meanings in MEANINGS.items():
         assert set(meanings) == set(words)
         description = document["components"]["schemas"][words.__name__]["description"]
@@ -160,7 +160,7 @@ def test_the_words_of_an_answer_are_explained(document):
 
 
 def test_instants_are_date_times_and_what_may_be_missing_is_nullable(document):
-    """Every field that ends in `_at` is a date-time; null is a type of its own, as OpenAPI 3.1 writes it."""
+    """Every field that ends in `_at` is a date-time; null is a separate type, as in OpenAPI 3.1."""
     for name, schema in schemas(document):
         if name.endswith("_at"):
             assert "date-time" in {choice.get("format") for choice in schema.get("anyOf", [schema])}, name
@@ -215,7 +215,7 @@ def test_a_request_shows_its_limits(document, operations):
     ],
 )
 def test_the_document_and_the_endpoint_agree(document, fields, is_valid):
-    """What a generated client checks by the document is what the service checks: they refuse and accept the same."""
+    """Validation by the document and by the service accepts and refuses the same requests."""
     agree(document, IssueBody, {"to": "+14155550123", **fields}, is_valid=is_valid)
 
 
@@ -229,12 +229,12 @@ def test_the_document_and_the_endpoint_agree(document, fields, is_valid):
     ],
 )  # fmt: skip
 def test_the_document_and_the_endpoint_agree_on_codes(document, code, is_valid):
-    """A typed code is checked alike by whoever goes by the document and by the service."""
+    """Validation by the document and by the service accepts and refuses the same codes."""
     agree(document, CheckBody, {"code": code}, is_valid=is_valid)
 
 
 def test_a_request_has_no_default_in_the_document(document):
-    """Generators of types take a field with a default for one that is always there: the smallest request would fail."""
+    """Type generators make fields with a default required: the smallest request would not compile."""
     for name in ("IssueBody", "CheckBody"):
         schema = document["components"]["schemas"][name]
         assert schema["required"] == ["to" if name == "IssueBody" else "code"]
@@ -242,7 +242,7 @@ def test_a_request_has_no_default_in_the_document(document):
 
 
 def agree(document, model, body, *, is_valid):
-    """Check a body by the document and at the endpoint."""
+    """Validate a body by the document and at the endpoint."""
     schema = {**document, "$ref": f"#/components/schemas/{model.__name__}"}
     assert OAS31Validator(schema, format_checker=oas31_format_checker).is_valid(body) is is_valid
     with nullcontext() if is_valid else pytest.raises((ValidationError, InvalidNumber)):
@@ -251,8 +251,8 @@ def agree(document, model, body, *, is_valid):
             parse_number(read.to, NumberPolicy(), country=read.country)
 
 
-async def test_every_endpoint_takes_exactly_the_credentials_that_it_names(operations, running):
-    """No credential, a client token, a key without the scope: each endpoint answers what its `security` promises."""
+async def test_every_endpoint_accepts_exactly_its_documented_credentials(operations, running):
+    """No credential, a client token, a key without the scope: each endpoint responds as its `security` says."""
     issued = await running.issue()
     assert issued["client_token"].startswith(CLIENT_TOKEN_PREFIX)
     for method, path, operation in operations:
@@ -262,8 +262,8 @@ async def test_every_endpoint_takes_exactly_the_credentials_that_it_names(operat
         address = path.replace("{verification_id}", issued["id"])
         named = {name for choice in operation["security"] for name in choice}
         body = {"to": "+1", "code": "x"} if method == "post" else None  # refused behind the credential
-        async with running.http.request(method, address, json=body) as answer:
-            assert (answer.status == 401) == bool(named), path
+        async with running.http.request(method, address, json=body) as received:
+            assert (received.status == 401) == bool(named), path
         status, _, _ = await running.call(method, address, body, key=issued["client_token"])
         assert (status == 403) == (named == {"apiKey"}), path
         assert status != 401
@@ -272,7 +272,7 @@ async def test_every_endpoint_takes_exactly_the_credentials_that_it_names(operat
 
 
 def test_both_credentials_are_described(document):
-    """There are two schemes, both bearer, and each says who holds it."""
+    """There are two schemes, both bearer, and each says who holds the credential."""
     schemes = document["components"]["securitySchemes"]
     assert set(schemes) == {"apiKey", "clientToken"}
     for scheme in schemes.values():
@@ -282,7 +282,7 @@ def test_both_credentials_are_described(document):
 
 
 async def test_the_metrics_key_shows_in_the_document(start):
-    """With `OTP_METRICS_KEY` the document says that /metrics wants an API key."""
+    """With `OTP_METRICS_KEY` the document says that /metrics requires an API key."""
     service = await start(otp_metrics_key=True)
     _, document, _ = await service.call("GET", "/openapi.json")
     operation = document["paths"]["/metrics"]["get"]
@@ -290,9 +290,9 @@ async def test_the_metrics_key_shows_in_the_document(start):
     assert {"unauthenticated", "insufficient_scope"} <= set(documented_codes(operation))
 
 
-# What the router says of an address, and the server of what is no request, has no route to stand at.
+# Problems of the router and the server, which belong to no route.
 ROUTERS_OWN = {"not_found", "method_not_allowed", "malformed_request", "request_timeout", "headers_too_large"}
-# Said by its title; nobody's business.
+# Their titles say enough; further details are not disclosed.
 SILENT = {"draining", "internal_error"}
 
 
@@ -333,30 +333,30 @@ CAN_ANSWER = {
 
 
 @pytest.mark.parametrize("name", CAN_ANSWER)
-def test_each_endpoint_documents_what_it_can_answer(operations, name):
-    """Each endpoint lists exactly the problems that it can answer, neither fewer nor more, lower statuses first."""
+def test_each_endpoint_documents_its_problems(operations, name):
+    """Each endpoint lists exactly its possible problems, lower statuses first."""
     [operation] = [operation for _, _, operation in operations if operation["operationId"] == name]
     assert set(documented_codes(operation)) == CAN_ANSWER[name]
     assert list(operation["responses"]) == sorted(operation["responses"])
 
 
-async def test_the_answers_are_those_of_the_document(running, document):
-    """What the service answers fits the schemas that the document names for these statuses, field by field."""
+async def test_responses_match_their_documented_schemas(running, document):
+    """Responses are valid under the schemas that the document names for their statuses, field by field."""
     issued = await running.issue(reference="order-1")
     one = f"/v1/verifications/{issued['id']}"
     _, resent, _ = await running.call("POST", f"{one}/resend")
     checked = await running.verify(issued["id"], running.codes()[0])
     _, canceled, _ = await running.call("POST", f"/v1/verifications/{(await running.issue())['id']}/cancel")
-    for answer, model, method, path in (
+    for shown, model, method, path in (
         (issued, IssueResponse, "post", "/v1/verifications"),
         (resent, VerificationResponse, "post", f"{ONE}/resend"),
         (checked, CheckResponse, "post", f"{ONE}/verify"),
         (canceled, VerificationResponse, "post", f"{ONE}/cancel"),
         (await running.read(issued["id"]), VerificationResponse, "get", ONE),
     ):
-        status = "201" if answer is issued else "200"
+        status = "201" if shown is issued else "200"
         schema = document["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
         assert schema == {"$ref": f"#/components/schemas/{model.__name__}"}
-        assert model.model_validate_json(json.dumps(answer), strict=True)
+        assert model.model_validate_json(json.dumps(shown), strict=True)
         properties = document["components"]["schemas"][model.__name__]
-        assert set(answer) == set(properties["properties"]) == set(properties["required"])
+        assert set(shown) == set(properties["properties"]) == set(properties["required"])

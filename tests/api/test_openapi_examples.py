@@ -1,4 +1,4 @@
-"""The promises of `service.api.v1.examples`: what the document shows is what the service takes, and what it answers."""
+"""The promises of `service.api.v1.examples`: the documented examples are what the service accepts and returns."""
 
 import asyncio
 import copy
@@ -25,7 +25,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture
 def fits(document):
-    """Give `fits(value, schema)`: fail where a value is not what a schema of the document says."""
+    """Return `fits(value, schema)`, which fails if a value does not match a schema of the document."""
 
     def look(value, schema):
         within = {**schema, "components": document["components"]}
@@ -36,7 +36,7 @@ def fits(document):
 
 @pytest.fixture
 def example(document):
-    """Give `example(method, path, status, name)`: the value of an answer's example."""
+    """Return `example(method, path, status, name)`: the value of a response's example."""
 
     def find(method, path, status, name):
         [content] = document["paths"][path][method]["responses"][str(status)]["content"].values()
@@ -46,7 +46,7 @@ def example(document):
 
 
 def requests(operations):
-    """List (method, path, operation, media type, body) for each example of a request and each route without one."""
+    """List (method, path, operation, media type, body) for each example request and each route without one."""
     for method, path, operation in operations:
         content = operation.get("requestBody", {}).get("content", {None: {"examples": {None: {"value": None}}}})
         for media_type, shown in content.items():
@@ -55,7 +55,7 @@ def requests(operations):
 
 
 async def send(running, method, path, media_type, body):
-    """Send an example as its endpoint takes it: with the API key, or form-encoded and signed as Twilio does."""
+    """Send an example as its endpoint expects it: with the API key, or form-encoded and signed like Twilio's."""
     if media_type == FORM:
         signature = RequestValidator("sandbox-auth-token").compute_signature(running.url + path, body)
         async with running.http.post(path, data=body, headers={"X-Twilio-Signature": signature}) as response:
@@ -65,8 +65,8 @@ async def send(running, method, path, media_type, body):
         return response.status, await response.text(), response.headers
 
 
-async def test_every_request_example_works_and_is_answered_as_documented(running, operations, fits):
-    """Each example of a request, sent as it stands, succeeds; status, type, headers and body are as documented."""
+async def test_every_example_request_gets_the_documented_response(running, operations, fits):
+    """Each example request succeeds unchanged; status, type, headers and body are as documented."""
     sent = []
     for method, path, operation, media_type, body in requests(operations):
         issued = await running.issue()
@@ -76,16 +76,16 @@ async def test_every_request_example_works_and_is_answered_as_documented(running
         documented = operation["responses"][str(status)]
         for name in set(documented["headers"]) - {"Idempotent-Replayed"}:
             assert headers[name]
-        for media_type_of_answer, content in documented.get("content", {}).items():
-            assert headers["Content-Type"].partition(";")[0] == media_type_of_answer
-            fits(json.loads(text) if "json" in media_type_of_answer else text, content["schema"])
+        for media_type_of_response, content in documented.get("content", {}).items():
+            assert headers["Content-Type"].partition(";")[0] == media_type_of_response
+            fits(json.loads(text) if "json" in media_type_of_response else text, content["schema"])
         assert bool(text) == ("content" in documented)
         sent.append(operation["operationId"])
     assert len(sent) >= len(operations) + 4  # three ways to issue, two to verify, two callbacks
 
 
-async def test_the_code_of_an_example_may_be_the_real_one(running, document):
-    """The examples of a check approve the verification when their code is the one that was sent."""
+async def test_an_example_check_with_the_sent_code_is_approved(running, document):
+    """The example checks approve the verification if their code is the one that was sent."""
     examples = document["paths"][f"{ONE}/verify"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     for shown in examples.values():
         issued = await running.issue()
@@ -95,7 +95,7 @@ async def test_the_code_of_an_example_may_be_the_real_one(running, document):
 
 
 async def test_every_example_fits_its_schema(operations, fits):
-    """Requests, answers and problems: each example is valid under the schema that stands beside it."""
+    """Each example of a request, response or problem is valid under the schema next to it."""
     looked_at = 0
     for _, _, operation in operations:
         for part in [operation.get("requestBody", {}), *operation["responses"].values()]:
@@ -106,8 +106,8 @@ async def test_every_example_fits_its_schema(operations, fits):
     assert looked_at > 100
 
 
-def still(response):
-    """Take out what differs from one verification to the next: ids, tokens, and instants that are not null."""
+def stable(response):
+    """Remove what differs between verifications: ids, tokens, and instants that are not null."""
     kept = copy.deepcopy(response)
     for part in [kept, *kept.get("sends", [])]:
         for name in part:
@@ -117,7 +117,7 @@ def still(response):
 
 
 async def delivered(running, verification_id, eventually):
-    """Wait until the phone has the first message."""
+    """Wait until the first message is delivered."""
 
     async def arrived():
         return (await running.read(verification_id))["sends"][0]["status"] == "delivered"
@@ -126,7 +126,7 @@ async def delivered(running, verification_id, eventually):
 
 
 async def test_the_examples_of_an_approval_are_real(start, example, eventually):
-    """Issue, resend, a wrong code, a foreign purpose, the right code, once more: each answer is its example."""
+    """Issue, resend, wrong code, another purpose, right code, and again: each response equals its example."""
     service = await start(sandbox={"delivery_seconds": 0.3})
     verify, secret = f"{ONE}/verify", "order-4711"
     issued = await service.issue(reference=secret)
@@ -134,19 +134,19 @@ async def test_the_examples_of_an_approval_are_real(start, example, eventually):
     await delivered(service, issued["id"], eventually)
     [code] = service.codes()
     checked = await service.verify(issued["id"], code)
-    assert still(checked) == still(example("post", verify, 200, "approved"))
+    assert stable(checked) == stable(example("post", verify, 200, "approved"))
     assert await eventually(service.confirmed)
-    assert still(await service.read(issued["id"])) == still(example("get", ONE, 200, "approved"))
+    assert stable(await service.read(issued["id"])) == stable(example("get", ONE, 200, "approved"))
     _, ended, _ = await service.call("POST", f"{one}/cancel")
-    assert still(ended) == still(example("post", f"{ONE}/cancel", 200, "approved"))
-    assert still(await service.verify(issued["id"], code)) == still(example("post", verify, 200, "used"))
+    assert stable(ended) == stable(example("post", f"{ONE}/cancel", 200, "approved"))
+    assert stable(await service.verify(issued["id"], code)) == stable(example("post", verify, 200, "used"))
 
     for name, field in (("wrong_code", {"code": "0000"}), ("mismatch", {"code": "0000", "purpose": "payment"})):
         issued = await service.issue(reference=secret)
         await delivered(service, issued["id"], eventually)
-        assert still(await service.verify(issued["id"], **field)) == still(example("post", verify, 200, name))
+        assert stable(await service.verify(issued["id"], **field)) == stable(example("post", verify, 200, name))
     _, resent, _ = await service.call("POST", f"{ISSUE}/{issued['id']}/resend")
-    assert still({**resent, "attempts_remaining": 5}) == still(example("post", f"{ONE}/resend", 200, "resent"))
+    assert stable({**resent, "attempts_remaining": 5}) == stable(example("post", f"{ONE}/resend", 200, "resent"))
     token = issued["client_token"]
     _, checked, _ = await service.call(
         "POST", f"{ISSUE}/{issued['id']}/verify", {"code": service.codes()[-2]}, key=token
@@ -156,41 +156,41 @@ async def test_the_examples_of_an_approval_are_real(start, example, eventually):
 
 
 async def test_the_examples_of_other_ends_are_real(start, example, eventually, redis):
-    """A locked and an expired verification look as their examples do."""
+    """A locked and an expired verification equal their examples."""
     service = await start(sandbox={"delivery_seconds": 0.02})
     issued = await service.issue(reference="order-4711")
     await delivered(service, issued["id"], eventually)
     for _ in range(6):
         checked = await service.verify(issued["id"], "0000")
-    assert still(checked) == still(example("post", f"{ONE}/verify", 200, "locked"))
-    assert still(await service.read(issued["id"])) == still(example("get", ONE, 200, "locked"))
+    assert stable(checked) == stable(example("post", f"{ONE}/verify", 200, "locked"))
+    assert stable(await service.read(issued["id"])) == stable(example("get", ONE, 200, "locked"))
 
     issued = await service.issue(reference="order-4711")
     await delivered(service, issued["id"], eventually)
     code = service.codes()[-1]
     RawRecord(redis, issued["id"]).grow_older(700_000)
-    assert still(await service.verify(issued["id"], code)) == still(example("post", f"{ONE}/verify", 200, "expired"))
+    assert stable(await service.verify(issued["id"], code)) == stable(example("post", f"{ONE}/verify", 200, "expired"))
 
 
-async def test_the_examples_of_a_message_under_way_are_real(start, example):
-    """Before the phone has the message, a verification looks as its examples do: pending, canceled, failed, unknown."""
+async def test_the_examples_before_delivery_are_real(start, example):
+    """Before delivery a verification equals its examples: pending, canceled, failed, unknown."""
     service = await start(sandbox={"delivery_seconds": 30})
     issued = await service.issue(reference="order-4711")
-    assert still(issued) == still(example("post", ISSUE, 201, "pending"))
+    assert stable(issued) == stable(example("post", ISSUE, 201, "pending"))
     _, seen, _ = await service.call("GET", f"{ISSUE}/{issued['id']}", key=issued["client_token"])
-    assert still(seen) == still(example("get", ONE, 200, "pending_front_end"))
+    assert stable(seen) == stable(example("get", ONE, 200, "pending_front_end"))
     _, ended, _ = await service.call("POST", f"{ISSUE}/{issued['id']}/cancel")
-    assert still(ended) == still(example("post", f"{ONE}/cancel", 200, "canceled"))
+    assert stable(ended) == stable(example("post", f"{ONE}/cancel", 200, "canceled"))
     await plan_fault(service, {"endpoint": "messages", "kind": "refuse", "code": 21610, "count": 1})
     _, refused, _ = await service.call("POST", ISSUE, {"to": NUMBER, "reference": "order-4711"})
     failed = await service.read(refused["verification_id"])
-    assert still(failed) == still(example("get", ONE, 200, "failed"))
+    assert stable(failed) == stable(example("get", ONE, 200, "failed"))
     await plan_fault(service, {"endpoint": "messages", "kind": "500"})
-    assert still(await service.issue(reference="order-4711")) == still(example("post", ISSUE, 201, "unanswered"))
+    assert stable(await service.issue(reference="order-4711")) == stable(example("post", ISSUE, 201, "unanswered"))
 
 
 async def test_the_examples_for_operators_are_real(running, example):
-    """The answers of the probes have the fields of their examples, and the metrics the lines."""
+    """The responses of the probes have the fields of their examples, and the metrics their lines."""
     _, alive, _ = await running.call("GET", "/livez")
     assert alive == example("get", "/livez", 200, "alive")
     _, ready, _ = await running.call("GET", "/readyz")
@@ -203,13 +203,13 @@ async def test_the_examples_for_operators_are_real(running, example):
 
 
 async def plan_fault(service, plan):
-    """Plan a fault of the simulator, over its own HTTP."""
+    """Plan a fault in the simulator, over HTTP."""
     async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as response:
         assert response.status < 300, await response.text()
 
 
 async def refusals(service):
-    """Provoke each of Twilio's refusals; give (code, endpoint, answer)."""
+    """Cause each of Twilio's refusals; yield (code, endpoint, response)."""
     codes = {
         "recipient_opted_out": 21610, "not_a_mobile_number": 21614, "carrier_rejected": 21612, "blocked": 30450,
         "sender_misconfigured": 21212, "credentials_refused": 20403,
@@ -224,8 +224,8 @@ async def refusals(service):
     yield "provider_unavailable", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
 
 
-async def no_room(start):
-    """Provoke the refusal of what comes while too much is under way; give (code, endpoint, answer)."""
+async def overloads(start):
+    """Cause the refusal of requests over the limits; yield (code, endpoint, response)."""
     service = await start(otp_max_in_flight=2)
     await plan_fault(service, {"endpoint": "messages", "kind": "slow", "seconds": 0.5, "count": 1})
     first = asyncio.create_task(service.issue())
@@ -235,7 +235,7 @@ async def no_room(start):
 
 
 async def refused_requests(service, post_raw):
-    """Provoke what is wrong with a request itself; give (code, endpoint, answer)."""
+    """Cause each problem of an invalid request; yield (code, endpoint, response)."""
     verify, endpoint = UNKNOWN + "/verify", ("post", f"{ONE}/verify")
     weak = await create_key(service.settings, Scope.REPORTS, name="weak")
     yield "malformed_body", endpoint, await post_raw(service, verify, b"{")
@@ -255,7 +255,7 @@ async def refused_requests(service, post_raw):
 
 
 async def refused_states(start):
-    """Provoke what cannot be done now; give (code, endpoint, answer)."""
+    """Cause each problem of the current state; yield (code, endpoint, response)."""
     service = await start(otp_max_sends=1, otp_require_client_ip=True, otp_limit_ip="3/1h")
     body = {"to": NUMBER, "client_ip": "192.0.2.7"}
     issued = await service.issue(client_ip="192.0.2.7")
@@ -276,8 +276,8 @@ async def refused_states(start):
     yield "rate_limited", ("post", ISSUE), await service.call("POST", ISSUE, body)
 
 
-async def our_own_faults(start, gate, monkeypatch):
-    """Provoke what is nobody's fault but ours; give (code, endpoint, answer)."""
+async def server_errors(start, gate, monkeypatch):
+    """Cause each server error; yield (code, endpoint, response)."""
 
     async def fail(*_):
         raise RuntimeError("on purpose")
@@ -295,30 +295,30 @@ async def our_own_faults(start, gate, monkeypatch):
 
 
 @pytest.fixture
-def provoked(start, gate, monkeypatch, post_raw):
-    """Give `provoked()`: one documented problem after the other, each as (code, endpoint, answer)."""
+def problems(start, gate, monkeypatch, post_raw):
+    """Return `problems()`: each documented problem as (code, endpoint, response)."""
 
-    async def provoke():
+    async def cause():
         service = await start()
         for source in (
             refused_requests(service, post_raw),
             refusals(service),
             refused_states(start),
-            no_room(start),
-            our_own_faults(start, gate, monkeypatch),
+            overloads(start),
+            server_errors(start, gate, monkeypatch),
         ):
             async for found in source:
                 yield found
 
-    return provoke
+    return cause
 
 
-async def test_every_problem_is_the_one_that_the_document_shows(provoked, example, document):
-    """Each documented problem, provoked: the real body is its example but for ids and waits, and so are its headers."""
+async def test_every_problem_equals_its_example(problems, example, document):
+    """The real body and headers of each documented problem equal its example, except ids and waits."""
     seen = set()
-    async for code, (method, path), (status, body, headers) in provoked():
+    async for code, (method, path), (status, body, headers) in problems():
         assert (status, body["code"]) == (CATALOGUE[code][0], code), body
-        assert timeless(body) == timeless(example(method, path, status, code))
+        assert without_waits(body) == without_waits(example(method, path, status, code))
         assert headers["Content-Type"] == PROBLEM
         promised = document["paths"][path][method]["responses"][str(status)]["headers"]
         assert "Retry-After" in promised or "Retry-After" not in headers
@@ -328,8 +328,8 @@ async def test_every_problem_is_the_one_that_the_document_shows(provoked, exampl
     assert seen == set(CATALOGUE) - without_a_route
 
 
-def timeless(problem):
-    """Leave out what differs from case to case: how long to wait, and for which verification."""
+def without_waits(problem):
+    """Remove what differs from case to case: the wait and the verification."""
     assert problem.get("retry_after", 1) >= 1
     assert re.fullmatch("ve_[0-9a-f]{32}", problem.get("verification_id", "ve_" + "0" * 32))
     return {**problem, **{name: "…" for name in ("retry_after", "verification_id") if name in problem}}

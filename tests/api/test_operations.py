@@ -1,4 +1,4 @@
-"""The promises of `service.api.operations`: alive without Redis, ready with it, numbers that every worker shares."""
+"""The promises of `service.api.operations`: liveness without Redis, readiness with it, metrics of all workers."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ CALL = request_of({"type": "http", "method": "GET", "path": "/", "headers": []},
 
 @dataclass
 class Queue:
-    """A queue at a glance."""
+    """The state of a queue."""
 
     pending: int = 0
     failed: int = 0
@@ -29,7 +29,7 @@ class Queue:
 
 
 class View:
-    """What the endpoints may ask, counted."""
+    """What the endpoints may read, with counted reads."""
 
     def __init__(self):
         self.tries = self.looks = 0
@@ -72,19 +72,19 @@ class View:
 
 @pytest.fixture
 def now():
-    """Give a clock that stands still until it is moved."""
+    """Return a clock that advances only when a test moves it."""
     return [50.0]
 
 
 @pytest.fixture
 def view():
-    """Give a view that is counted."""
+    """Return a view with counted reads."""
     return View()
 
 
 @pytest.fixture
 def endpoints(view, now):
-    """Give the endpoints over that view and clock."""
+    """Return the endpoints over that view and clock."""
     asked = OperationsView(
         health=view.health,
         queue=view.look,
@@ -100,14 +100,14 @@ def endpoints(view, now):
 
 
 async def ready(endpoints):
-    """Ask for readiness, which must be a 200; give what it says."""
+    """Read the readiness, which must be a 200; return the body."""
     response = await endpoints.readyz(CALL)
     assert response.status == 200
     return json.loads(response.body)
 
 
-async def test_a_draining_process_is_not_ready_at_once(endpoints, view):
-    """What Redis said within the last second is forgotten when the process begins to drain, and Redis is not asked."""
+async def test_a_draining_process_is_unready_at_once(endpoints, view):
+    """When the process starts to drain, the cached result is discarded, and Redis is not read."""
     await ready(endpoints)
     view.is_draining = True
     response = await endpoints.readyz(CALL)
@@ -116,9 +116,9 @@ async def test_a_draining_process_is_not_ready_at_once(endpoints, view):
 
 
 async def test_readiness_asks_redis_at_most_once_a_second(endpoints, view, now):
-    """However many probes come, at once or one by one, Redis is asked once a second."""
-    answers = await asyncio.gather(*(endpoints.readyz(CALL) for _ in range(100)))
-    assert ({response.status for response in answers}, view.tries, view.looks) == ({200}, 1, 1)
+    """However many probes arrive, together or one by one, Redis is read once a second."""
+    responses = await asyncio.gather(*(endpoints.readyz(CALL) for _ in range(100)))
+    assert ({response.status for response in responses}, view.tries, view.looks) == ({200}, 1, 1)
     now[0] += 0.9
     await endpoints.readyz(CALL)
     assert (view.tries, view.looks) == (1, 1)
@@ -127,18 +127,18 @@ async def test_readiness_asks_redis_at_most_once_a_second(endpoints, view, now):
     assert (view.tries, view.looks) == (2, 2)
 
 
-async def test_redis_away_is_asked_no_more_often(endpoints, view, now):
-    """While Redis is away the probes share one look a second too, and turn to ready within one second of its return."""
+async def test_during_an_outage_redis_is_asked_no_more_often(endpoints, view, now):
+    """Without Redis the probes also share one read a second, and succeed within one second of its return."""
     view.is_away = True
-    answers = await asyncio.gather(*(endpoints.readyz(CALL) for _ in range(50)))
-    assert ({response.status for response in answers}, view.tries, view.looks) == ({503}, 1, 1)
+    responses = await asyncio.gather(*(endpoints.readyz(CALL) for _ in range(50)))
+    assert ({response.status for response in responses}, view.tries, view.looks) == ({503}, 1, 1)
     view.is_away = False
     now[0] += 1.0
     assert (await endpoints.readyz(CALL)).status == 200
 
 
 async def test_a_halted_worker_does_not_make_the_service_unready(endpoints, view):
-    """Refused credentials stop confirmations, not checks: readiness stays 200 and says what is wrong."""
+    """Refused credentials stop confirmations, not checks: readiness stays 200 and reports the problem."""
     view.queue = Queue(pending=3, failed=1, halted="401 (20003)")
     assert await ready(endpoints) == {
         "status": "ready", "store": "ok", "api_keys": "ok",
@@ -147,27 +147,27 @@ async def test_a_halted_worker_does_not_make_the_service_unready(endpoints, view
 
 
 async def test_halted_sending_does_not_make_the_service_unready(endpoints, view):
-    """While Twilio fails codes are checked all the same: readiness stays 200, says why, and the gauge is 1."""
+    """While Twilio fails, codes are still checked: readiness stays 200 with the reason, and the gauge is 1."""
     view.sending = "Twilio failed 5 times in a row"
     assert (await ready(endpoints))["sending"] == "halted: Twilio failed 5 times in a row"
     await endpoints.metrics(CALL)
     assert view.gauges["otp_sending_halted"] == 1
 
 
-async def test_a_service_without_a_worker_is_ready_and_says_so(endpoints, view):
-    """Without a worker no confirmation is posted, but codes are checked: 200, and the response says so."""
+async def test_a_service_without_a_worker_is_ready_and_reports_it(endpoints, view):
+    """Without a worker no confirmation is posted, but codes are checked: 200, and the body reports it."""
     view.queue = Queue(pending=7, is_worked=False)
     assert (await ready(endpoints))["confirming"] == "no worker is alive"
 
 
-async def test_a_halt_is_said_even_when_no_worker_is_left_to_end_it(endpoints, view):
-    """Of two faults the one that an operator must fix first is named: the refused credentials."""
+async def test_a_halt_is_reported_rather_than_a_missing_worker(endpoints, view):
+    """Of two errors, readiness reports the one to fix first: the refused credentials."""
     view.queue = Queue(halted="401 (20003)", is_worked=False)
     assert (await ready(endpoints))["confirming"] == "halted: 401 (20003)"
 
 
 async def test_an_unavailable_outbox_does_not_make_the_service_unready(endpoints, view, now):
-    """When the queue alone does not answer, readiness is 200 without numbers, and they come back by themselves."""
+    """If only the queue is unavailable, readiness is 200 without its numbers, and they return by themselves."""
     view.is_queue_away = True
     assert await ready(endpoints) == {
         "status": "ready", "store": "ok", "api_keys": "ok",
@@ -178,8 +178,8 @@ async def test_an_unavailable_outbox_does_not_make_the_service_unready(endpoints
     assert (await ready(endpoints))["outbox_pending"] == 0
 
 
-async def test_redis_away_is_told_without_its_address(endpoints, view):
-    """The 503 of a probe has its wait, the partitions, the cause and the fix, and no word of where Redis is."""
+async def test_an_outage_is_reported_without_the_address_of_redis(endpoints, view):
+    """The 503 of a probe has a wait, the partitions, the cause and the fix, but not the address of Redis."""
     view.is_away = True
     response = await endpoints.readyz(CALL)
     assert (response.status, response.headers["retry-after"]) == (503, "1")
@@ -189,7 +189,7 @@ async def test_redis_away_is_told_without_its_address(endpoints, view):
 
 
 async def test_one_partition_that_works_is_enough(endpoints, view):
-    """Fifteen partitions away: 200, and each of them is named with its cause and fix, those of one cause together."""
+    """With fifteen partitions unavailable: 200, and they are listed with cause and fix, grouped by cause."""
     lacking = StoreFault(StoreCause.NO_PERMISSION, "Give the right.", "+hset")
     view.faults = dict.fromkeys(PARTITIONS[:14], REFUSED) | {"f": lacking}
     told = await ready(endpoints)
@@ -205,8 +205,8 @@ async def test_one_partition_that_works_is_enough(endpoints, view):
     }  # fmt: skip
 
 
-async def test_the_gauges_are_those_of_the_queue(endpoints, view):
-    """Each number of the queue is one gauge; a halt and a living worker are 1 or 0."""
+async def test_the_gauges_show_the_queue(endpoints, view):
+    """Each number of the queue is one gauge; a halt and a running worker are 1 or 0."""
     view.queue = Queue(pending=3, failed=1, oldest_seconds=12.5, halted="401", is_worked=False)
     view.awaiting_sids = 2
     view.retries_waiting["attach_sid"] = 5
@@ -222,7 +222,7 @@ async def test_the_gauges_are_those_of_the_queue(endpoints, view):
 
 
 async def test_numbers_that_cannot_be_read_are_left_out(endpoints, view):
-    """A scrape while Redis is away shows what the process knows itself, and nothing in place of the rest, nor 0."""
+    """A scrape without Redis shows the process's own metrics and omits the rest, rather than showing 0."""
     view.is_away = True
     view.unwritten = {"refused": 7}
     assert (await endpoints.metrics(CALL)).status == 200
@@ -236,24 +236,24 @@ async def test_numbers_that_cannot_be_read_are_left_out(endpoints, view):
     assert (view.shown, "otp_outbox_pending" in view.gauges) == (Counter(), False)
 
 
-async def test_over_http_alive_means_alive_and_ready_means_redis(start, gate, expect, eventually):
-    """With Redis away /livez stays 200 and /readyz is 503 until Redis is back; no probe needs a key."""
+async def test_over_http_livez_ignores_redis_and_readyz_needs_it(start, gate, expect, eventually):
+    """Without Redis /livez stays 200 and /readyz is 503 until Redis is back; no probe needs a key."""
     service = await start(redis_url=gate.url)
     assert (await service.call("GET", "/readyz", key="nobody"))[0] == 200
     await gate.shut()
 
-    async def answering(wanted):
+    async def responds_with(wanted):
         response = await service.call("GET", "/readyz", key="nobody")
         return response if response[0] == wanted else None
 
-    expect(await eventually(lambda: answering(503)), 503, "store_unavailable")
+    expect(await eventually(lambda: responds_with(503)), 503, "store_unavailable")
     assert (await service.call("GET", "/livez", key="nobody"))[:2] == (200, {"status": "alive"})
     await gate.open()
-    assert await eventually(lambda: answering(200))
+    assert await eventually(lambda: responds_with(200))
 
 
 async def metrics(service, **options):
-    """Scrape; give {(sample, labels in the order of their names…): value}."""
+    """Scrape; return {(sample, labels ordered by name…): value}."""
     async with service.http.get("/metrics", **options) as response:
         assert response.status == 200
         assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -288,7 +288,7 @@ async def test_the_funnel_is_counted(start, eventually):
 
 
 async def test_two_services_on_one_redis_show_the_same_numbers(start):
-    """The counters live in Redis, so it does not matter which process answers a scrape."""
+    """The counters live in Redis, so every process returns the same numbers."""
     one, two = await start(), await start()
     await one.issue()
     await two.issue(to="+14155550124")
@@ -314,7 +314,7 @@ async def test_a_pending_confirmation_shows_in_the_gauges(start, eventually):
 
 
 async def test_a_worker_anywhere_shows_everywhere(start, eventually):
-    """A process without a worker of its own says whether some process has one: the heartbeat lies in Redis."""
+    """A process without a worker reports whether any process has one: the heartbeat is in Redis."""
     alone = await start(otp_worker=False)
     assert (await metrics(alone))[("otp_confirming_worked",)] == 0
     await start()
@@ -325,7 +325,7 @@ async def test_a_worker_anywhere_shows_everywhere(start, eventually):
     assert await eventually(worked)
 
 
-async def test_no_entry_is_no_age(running):
+async def test_without_entries_the_age_is_zero(running):
     """With nothing pending the age of the oldest entry is 0."""
     assert (await metrics(running))[("otp_outbox_oldest_seconds",)] == 0
 

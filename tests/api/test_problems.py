@@ -1,4 +1,4 @@
-"""The promises of `service.http.problems`: each error is one RFC 9457 problem, which repeats nothing it was sent."""
+"""The promises of `service.http.problems`: each error is one RFC 9457 problem that repeats nothing of the request."""
 
 import json
 import re
@@ -33,15 +33,15 @@ async def test_each_refusal_has_its_own_problem(running, expect, post_raw):
     expect(response, 400, "invalid_idempotency_key")
 
 
-async def test_a_request_without_a_key_is_asked_for_one(running, expect):
+async def test_a_401_names_the_scheme(running, expect):
     """A 401 names the authentication scheme, as RFC 9110 requires."""
     async with running.http.get(UNKNOWN) as response:
         expect((response.status, await response.json(content_type=None), response.headers), 401, "unauthenticated")
         assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_what_has_ended_is_a_conflict(running, expect):
-    """A resend of a verification that has ended answers 409 and says how it ended."""
+async def test_a_resend_after_the_end_is_a_conflict(running, expect):
+    """A resend of a verification that has ended gets a 409 that says how it ended."""
     issued = await running.issue()
     await running.call("POST", f"{ISSUE}/{issued['id']}/cancel")
     body = expect(await running.call("POST", f"{ISSUE}/{issued['id']}/resend"), 409, "not_pending")
@@ -49,14 +49,14 @@ async def test_what_has_ended_is_a_conflict(running, expect):
 
 
 async def test_a_resend_beyond_the_last_send_is_a_conflict(start, expect):
-    """A resend over `OTP_MAX_SENDS` answers 409 `max_sends_reached`."""
+    """A resend over `OTP_MAX_SENDS` gets a 409 `max_sends_reached`."""
     service = await start(otp_max_sends=1)
     issued = await service.issue()
     expect(await service.call("POST", f"{ISSUE}/{issued['id']}/resend"), 409, "max_sends_reached")
 
 
 async def test_a_used_up_limit_has_retry_after(start, expect):
-    """A 429 carries the same wait in its Retry-After header and in `retry_after`."""
+    """A 429 has the same wait in its Retry-After header and in `retry_after`."""
     service = await start(otp_limit_number="1/30s")
     await service.issue()
     body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 429, "rate_limited")
@@ -115,7 +115,7 @@ async def test_a_client_token_gets_only_the_wait(start, expect, setting):
 
 
 async def test_a_missing_client_ip_is_a_problem(start, expect):
-    """Under `OTP_REQUIRE_CLIENT_IP` an issue without `client_ip` answers 422, and with it 201."""
+    """With `OTP_REQUIRE_CLIENT_IP` an issue without `client_ip` gets a 422, and with it a 201."""
     service = await start(otp_require_client_ip=True)
     expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 422, "client_ip_required")
     await service.issue(client_ip="192.0.2.7")
@@ -132,7 +132,7 @@ async def test_a_missing_client_ip_is_a_problem(start, expect):
     ],
 )
 async def test_a_refusal_of_twilio_names_the_verification_that_failed(start, expect, code, status, problem):
-    """When Twilio refuses a send for good, the problem carries the verification's id, and its state is `failed`."""
+    """If Twilio permanently refuses a send, the problem has the verification's id, and its status is `failed`."""
     service = await start()
     await plan_fault(service, {"endpoint": "messages", "kind": "refuse", "code": code, "count": 1})
     body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), status, problem)
@@ -140,15 +140,15 @@ async def test_a_refusal_of_twilio_names_the_verification_that_failed(start, exp
 
 
 async def test_busy_twilio_is_a_503_with_its_wait(start, expect):
-    """Twilio's 429 with a long Retry-After is handed on as 503 `provider_unavailable` with that wait."""
+    """Twilio's 429 with a long Retry-After becomes a 503 `provider_unavailable` with that wait."""
     service = await start()
     await plan_fault(service, {"endpoint": "messages", "kind": "429", "seconds": 30})
     body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 503, "provider_unavailable")
     assert body["retry_after"] == 30
 
 
-async def test_without_redis_each_endpoint_answers_503(start, gate, expect):
-    """With Redis away, to issue, verify, resend, cancel and read all answer 503 `store_unavailable`, never 500."""
+async def test_without_redis_each_endpoint_returns_503(start, gate, expect):
+    """Without Redis, issue, verify, resend, cancel and read all return 503 `store_unavailable`, never 500."""
     service = await start(redis_url=gate.url)
     issued = await service.issue()
     await gate.shut()
@@ -162,7 +162,7 @@ async def test_without_redis_each_endpoint_answers_503(start, gate, expect):
 
 
 async def test_an_unexpected_error_reveals_nothing(start, expect, monkeypatch):
-    """An unexpected exception gets a 500 problem without its message."""
+    """An unexpected exception becomes a 500 problem without its message."""
 
     async def fail(*_):
         raise RuntimeError("leaked +14155550123 code 424242")
@@ -176,7 +176,7 @@ async def test_an_unexpected_error_reveals_nothing(start, expect, monkeypatch):
 
 
 async def test_a_refused_request_repeats_nothing(running, expect):
-    """No value, no code and no unknown field name that could be a code comes back in a 422."""
+    """A 422 contains no value, no code, and no unknown field name that could be a code."""
     secrets = ("918273", "+14155559999", "hunter2", "918273645")
     bodies = [
         {"code": 918273},
@@ -198,7 +198,7 @@ async def test_a_refused_request_repeats_nothing(running, expect):
 
 
 async def test_a_code_sent_as_a_number_is_explained(running, expect):
-    """A code as a JSON number is refused with the reason, and only the code's field speaks of codes."""
+    """A code as a JSON number is refused with the reason; only the code's field mentions codes."""
     problem = expect(await running.call("POST", UNKNOWN + "/verify", {"code": 42, "to": 42}), 422, "invalid_request")
     assert {error["pointer"]: error["detail"] for error in problem["errors"]} == {
         "/code": "Send a JSON string. As a number a code would lose its leading zeros.",
@@ -207,7 +207,7 @@ async def test_a_code_sent_as_a_number_is_explained(running, expect):
 
 
 async def test_an_unknown_field_is_refused(running, expect):
-    """A misspelt field is named and refused, so that it is not silently without effect."""
+    """A misspelt field is refused by name instead of being ignored."""
     problem = expect(await running.call("POST", ISSUE, {"to": "+14155550123", "chanel": "sms"}), 422, "invalid_request")
     assert problem["errors"] == [{"pointer": "/chanel", "detail": "This field is not known."}]
     assert running.messages() == []
@@ -218,7 +218,7 @@ NO_CODES = ["", "123", "12 3", "1234 56789", "²³¹²³¹", "12345O", "123.456"
 
 @pytest.mark.parametrize("code", NO_CODES, ids=ascii)
 async def test_a_malformed_code_is_refused_in_a_sentence_for_the_form(running, expect, code):
-    """`detail` is a sentence for the person; `errors` points to the field, for the developer."""
+    """`detail` is a sentence for the user; `errors` points the developer to the field."""
     problem = expect(await running.call("POST", UNKNOWN + "/verify", {"code": code}), 422, "invalid_request")
     assert problem["detail"] == "The code has 4 to 8 digits."
     assert problem["errors"] == [{"pointer": "/code", "detail": "The code has 4 to 8 digits."}]
@@ -243,7 +243,7 @@ async def test_a_broken_body_is_never_a_500(running, post_raw):
 
 
 async def test_of_a_repeated_field_one_value_is_checked(running, post_raw):
-    """A body that names `code` twice costs one attempt and gets one verdict."""
+    """A body with `code` twice costs one attempt and gets one verdict."""
     issued = await running.issue()
     [code] = running.codes()
     wrong = "0" * 6 if code != "0" * 6 else "1" * 6
@@ -253,8 +253,8 @@ async def test_of_a_repeated_field_one_value_is_checked(running, post_raw):
 
 
 @pytest.mark.parametrize("code", sorted(FOR_THE_FORM))
-def test_details_for_a_form_are_sentences_for_people(code):
-    """A front end may show the `detail`: it ends with a full stop, and names no field, header, setting or pattern."""
+def test_details_for_a_form_are_sentences_for_users(code):
+    """A front end may show `detail`: it ends with a full stop and names no field, header, setting or pattern."""
     said = [CATALOGUE[code].detail] if code != "not_pending" else list(ENDED.values())
     assert set(ENDED) == set(Status) - {Status.PENDING}
     for sentence in said:
@@ -264,7 +264,7 @@ def test_details_for_a_form_are_sentences_for_people(code):
 
 
 async def test_a_byte_order_mark_is_named(running, expect, post_raw):
-    """A body that begins with a BOM is refused with the reason, which no editor shows."""
+    """A body that starts with a BOM is refused with the reason, because editors do not show BOMs."""
     body = json.dumps({"to": "+14155550123"})
     for raw in (body.encode("utf-8-sig"), body.encode("utf-16"), b"\xfe\xff" + body.encode("utf-16-be")):
         problem = expect(await post_raw(running, ISSUE, raw), 400, "malformed_body")
@@ -273,22 +273,22 @@ async def test_a_byte_order_mark_is_named(running, expect, post_raw):
 
 
 async def test_a_line_type_that_is_not_allowed_has_its_own_problem(start, expect):
-    """With `OTP_LINE_TYPES` a landline is refused as Twilio would refuse it, before anything is sent or counted."""
+    """With `OTP_LINE_TYPES` a landline is refused like by Twilio, before anything is sent or counted."""
     running = await start(otp_line_types="mobile")
     expect(await running.call("POST", ISSUE, {"to": "+442079460123"}), 422, "not_a_mobile_number")
     assert running.messages("+442079460123") == []
 
 
 def test_every_code_has_an_error_status_and_its_own_title():
-    """The catalogue has one status of 4xx or 5xx per code, and no title twice."""
+    """Each code of the catalogue has one status of 4xx or 5xx and a unique title."""
     assert all(400 <= kind.status <= 599 for kind in CATALOGUE.values())
     titles = [kind.title for kind in CATALOGUE.values()]
     assert len(set(titles)) == len(titles)
     assert set(Refusal) <= set(CATALOGUE)
 
 
-def test_a_wait_is_whole_seconds_and_never_none():
-    """Waits are rounded up to whole seconds, so that nobody comes back too early."""
+def test_a_wait_is_at_least_one_whole_second():
+    """Waits are rounded up to whole seconds, so that no client returns too early."""
     for wait_ms, seconds in ((1, "1"), (1000, "1"), (1001, "2")):
         headers = problem_of(Limited(wait_ms, Limit.NUMBER, parse_limits("1/30s"))).all_headers
         assert (headers["retry-after"], headers["ratelimit"]) == (seconds, f'"number";r=0;t={seconds}')
@@ -303,6 +303,6 @@ def test_an_unexpected_exception_has_no_problem():
 
 
 async def plan_fault(service, plan):
-    """Plan a fault of the simulator, over its own HTTP."""
+    """Plan a fault in the simulator, over HTTP."""
     async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as response:
         assert response.status < 300, await response.text()

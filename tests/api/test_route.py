@@ -1,4 +1,4 @@
-"""The promises of `service.http.route`: bodies are bounded and of the right type, and addresses are exact."""
+"""The promises of `service.http.route`: bodies have a maximum size and the right type, and paths are exact."""
 
 import json
 
@@ -9,14 +9,14 @@ BODY = json.dumps({"to": "+14155550123"}).encode()
 
 
 async def test_a_body_of_4_kib_is_read_and_one_byte_more_is_not(running, post_raw, expect):
-    """The limit is 4096 bytes exactly, for a body whose length is announced."""
+    """The limit is exactly 4096 bytes for a body with Content-Length."""
     assert (await post_raw(running, ISSUE, BODY.ljust(4096)))[0] == 201
     expect(await post_raw(running, ISSUE, BODY.ljust(4097)), 413, "body_too_large")
     assert len(running.messages()) == 1
 
 
-async def test_the_limit_holds_without_an_announced_length(running, post_raw, expect):
-    """A chunked body is counted as it comes, and refused as soon as it is too long."""
+async def test_the_limit_applies_without_content_length(running, post_raw, expect):
+    """A chunked body is counted as it arrives, and refused as soon as it is too long."""
 
     async def chunks(size):
         for start in range(0, size, 1000):
@@ -29,7 +29,7 @@ async def test_the_limit_holds_without_an_announced_length(running, post_raw, ex
 
 
 async def test_a_large_body_is_refused_before_it_is_sent(running, on_the_wire):
-    """A Content-Length over the limit is answered 413 at once, without waiting for a byte of the body."""
+    """A Content-Length over the limit gets a 413 at once, before any byte of the body."""
     head = request_head(running, b"content-length: 1000000")
     received = await on_the_wire(running, head)
     assert received.startswith(b"HTTP/1.1 413 ")
@@ -37,21 +37,21 @@ async def test_a_large_body_is_refused_before_it_is_sent(running, on_the_wire):
 
 
 async def test_an_unknown_key_is_refused_before_the_body_is_read(running, on_the_wire):
-    """Without a valid key the response is 401, whatever body is announced."""
+    """Without a valid key the response is 401, whatever the Content-Length."""
     head = request_head(running, b"content-length: 1000000", key="otp_sk_unknown")
     received = await on_the_wire(running, head + b"x", seconds=1.0)
     assert received.startswith(b"HTTP/1.1 401 ")
 
 
-async def test_a_body_that_breaks_off_changes_nothing(running, on_the_wire):
-    """A connection that breaks off during its body causes no send and no error."""
+async def test_an_incomplete_body_changes_nothing(running, on_the_wire):
+    """A connection that ends during its body causes no send and no error."""
     await on_the_wire(running, request_head(running, b"content-length: 500") + BODY, then_close=True)
     assert running.messages() == []
     await running.issue()
 
 
 async def test_another_media_type_is_refused(running, post_raw, expect):
-    """A body of another type, or of none, is 415: a browser form cannot reach the API."""
+    """A body of another type, or without a type, gets a 415: a browser form cannot use the API."""
     form = "application/x-www-form-urlencoded"
     for media_type in ("text/plain", form, "multipart/form-data", "application/jsonp", "", None):
         problem = expect(await post_raw(running, ISSUE, BODY, media_type), 415, "unsupported_media_type")
@@ -60,7 +60,7 @@ async def test_another_media_type_is_refused(running, post_raw, expect):
 
 
 async def test_the_media_type_may_name_its_charset(running, post_raw):
-    """Parameters and capitals of the media type change nothing."""
+    """Parameters and capitals in the media type make no difference."""
     assert (await post_raw(running, ISSUE, BODY, "Application/JSON; charset=utf-8"))[0] == 201
 
 
@@ -79,7 +79,7 @@ async def test_a_route_without_a_body_accepts_none_or_an_empty_object(running, p
 
 @pytest.mark.parametrize("endpoint", BODYLESS)
 async def test_a_route_without_a_body_refuses_fields(running, post_raw, expect, endpoint):
-    """A field that means nothing here (`channel` at the resend) is refused by name, and nothing is done."""
+    """A field that has no meaning here (`channel` of a resend) is refused by name, and nothing is done."""
     issued = await running.issue()
     one = f"{ISSUE}/{issued['id']}/{endpoint}"
     problem = expect(await post_raw(running, one, b'{"channel": "call"}'), 422, "invalid_request")
@@ -128,7 +128,7 @@ STRANGE_PATHS = (
 
 
 async def test_a_path_is_exact(running, on_the_wire):
-    """Nothing is redirected, normalised or guessed: an unknown path is 404, and no file can be reached."""
+    """There are no redirects, normalised paths or guesses: an unknown path is a 404, and no file can be read."""
     for path in STRANGE_PATHS:
         received = await on_the_wire(running, f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
         assert received.startswith(b"HTTP/1.1 404 "), path
@@ -136,7 +136,7 @@ async def test_a_path_is_exact(running, on_the_wire):
 
 
 async def test_a_wrong_method_gets_the_right_one_in_allow(running, expect):
-    """A method that an address does not take is 405, with the one it takes in Allow."""
+    """A method that a path does not support gets a 405 with the supported one in Allow."""
     for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS"):
         response = await running.call(method, ISSUE)
         expect(response, 405, "method_not_allowed")
@@ -150,21 +150,21 @@ HEADED = ["/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json", O
 
 
 @pytest.mark.parametrize("path", HEADED)
-async def test_where_there_is_get_there_is_head(running, path):
+async def test_every_get_has_a_head(running, path):
     """HEAD has the status and headers of GET, without the body."""
     issued = await running.issue()
     asked = {"headers": {"Authorization": f"Bearer {running.key}"}}
     got = await running.http.get(path.format(id=issued["id"]), **asked)
     head = await running.http.head(path.format(id=issued["id"]), **asked)
     assert (got.status, head.status, await head.read()) == (200, 200, b"")
-    fresh = {"DATE", "X-REQUEST-ID"}  # for each answer
-    if path in ("/metrics", ONE):  # what they tell changes meanwhile
+    fresh = {"DATE", "X-REQUEST-ID"}  # differs for each response
+    if path in ("/metrics", ONE):  # their contents change meanwhile
         fresh.add("CONTENT-LENGTH")
     assert head.headers.keys() == got.headers.keys()
     assert {name.upper() for name in head.headers if head.headers[name] != got.headers[name]} <= fresh
 
 
-async def test_head_asks_for_the_credential_that_get_asks_for(running, expect):
+async def test_head_requires_the_credential_of_get(running, expect):
     """HEAD requires the same credential as GET, and reveals nothing without it."""
     issued = await running.issue()
     status, body, _ = await running.call("HEAD", f"{ISSUE}/{issued['id']}", key="otp_sk_unknown")
@@ -175,7 +175,7 @@ async def test_head_asks_for_the_credential_that_get_asks_for(running, expect):
 
 
 async def test_a_malformed_id_is_an_unknown_verification(running, expect):
-    """A malformed id is 404 like an unknown one, on every endpoint with an id."""
+    """A malformed id gets a 404 like an unknown one, on every endpoint with an id."""
     for verification_id in ("x", "ve_", "ve_" + "0" * 31, "ve_" + "G" * 32, "VE_" + "0" * 32, "ve_" + "0" * 33, "%7B0"):
         one = f"{ISSUE}/{verification_id}"
         expect(await running.call("GET", one), 404, "unknown_verification")
@@ -185,13 +185,13 @@ async def test_a_malformed_id_is_an_unknown_verification(running, expect):
 
 
 async def no_chunks():
-    """Give a body of unannounced length that has nothing in it."""
+    """Return an empty body without Content-Length."""
     for nothing in ():
         yield nothing
 
 
 def request_head(service, *headers, key=None):
-    """Write the head of an issue, to be followed by a body or not."""
+    """Write the head of an issue, which a body may follow."""
     authorization = f"authorization: Bearer {key or service.key}".encode()
     lines = [b"POST /v1/verifications HTTP/1.1", b"host: x", b"content-type: application/json", authorization, *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n"

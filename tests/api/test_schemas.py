@@ -1,4 +1,4 @@
-"""Promises of `service.api.v1.schemas`: strict on the way in, complete and masked where it must be on the way out."""
+"""The promises of `service.api.v1.schemas`: strict requests; complete responses, masked where necessary."""
 
 import json
 
@@ -35,22 +35,22 @@ ASKED = VerificationRequest("US", reference="r", code_length=6, ttl_seconds=600)
 
 
 def issue(**fields):
-    """Read an issue from JSON, as the endpoint does."""
+    """Parse an issue from JSON, as the endpoint does."""
     return IssueBody.model_validate_json(json.dumps({"to": "+14155550123", **fields}))
 
 
 def request_of(body, caller=None):
-    """Hand a body on, with the number that the rules would read from it."""
+    """Convert a body, with the number that the rules would read from it."""
     return body.to_request(PhoneNumber("+14155550123", "US"), caller)
 
 
 def check(**fields):
-    """Read a check from JSON, as the endpoint does."""
+    """Parse a check from JSON, as the endpoint does."""
     return CheckBody.model_validate_json(json.dumps(fields))
 
 
-def test_what_is_left_out_has_its_default():
-    """A number alone is enough: SMS, a typed code, login, English; length and life are left to the settings."""
+def test_missing_fields_have_defaults():
+    """A number is enough: SMS, a typed code, login, English; length and lifetime come from the settings."""
     asked = request_of(issue(), "digest")
     assert (asked.number.e164, asked.channel, asked.client_ip, asked.caller) == (
         "+14155550123", Channel.SMS, None, "digest",
@@ -76,8 +76,8 @@ def test_what_is_left_out_has_its_default():
         {"reference": "order 1/2"},
     ],
 )
-def test_what_is_documented_is_accepted(fields):
-    """Every documented value, and every limit itself, is accepted and handed on."""
+def test_documented_values_are_accepted(fields):
+    """Every documented value, and every limit itself, is accepted and passed on."""
     asked = request_of(issue(**fields))
     handed_on = asked._asdict() | asked.request._asdict()
     for name, value in fields.items():
@@ -106,14 +106,14 @@ def test_what_is_documented_is_accepted(fields):
         {"unknown": 1}, {"caller": "digest"}, {"client_tag": "x"}, {"To": "+14155550123"},
     ],
 )  # fmt: skip
-def test_what_is_not_documented_is_refused(fields):
+def test_other_values_are_refused(fields):
     """Nothing is coerced, trimmed, translated or ignored: a wrong type, case, length or name is refused."""
     with pytest.raises(ValidationError):
         issue(**fields)
 
 
-def test_a_whole_number_may_be_written_with_a_point():
-    """To JSON Schema 6.0 is the integer 6, so it is to us; bounds hold for it, and text never becomes a number."""
+def test_an_integer_may_be_written_with_a_decimal_point():
+    """As in JSON Schema, 6.0 is the integer 6; its bounds apply, and text never becomes a number."""
     assert request_of(issue(code_length=6.0, ttl_seconds=1e2)).request.code_length == 6
     with pytest.raises(ValidationError):
         issue(code_length=9.0)
@@ -123,14 +123,14 @@ def test_a_whole_number_may_be_written_with_a_point():
 
 
 @pytest.mark.parametrize("name", [name for name in IssueBody.model_fields if name != "to"])
-def test_null_is_as_good_as_absent(name):
-    """Every field but the number may be null, and then means what it means when it is left out."""
+def test_null_means_absent(name):
+    """Every field except the number may be null, which means the same as leaving it out."""
     assert request_of(issue(**{name: None})) == request_of(issue())
 
 
 @pytest.mark.parametrize("name", ["to", "purpose"])
-def test_null_is_as_good_as_absent_in_a_check(name):
-    """So may every field of a check but the code."""
+def test_null_means_absent_in_a_check(name):
+    """Every field of a check except the code may be null."""
     assert check(code="1234", **{name: None}) == check(code="1234")
 
 
@@ -143,14 +143,14 @@ def test_a_code_is_a_string_of_4_to_8_digits(code):
 @pytest.mark.parametrize(
     "code", ["12 34", "12-34", "1234\n", "\uff11\uff12\uff13\uff14", "\u200f\u0661\u0662\u0663\u0664"]
 )
-def test_a_code_is_folded_before_anything_looks_at_it(code):
-    """However 1234 is typed, what is handed on is 1234."""
+def test_a_code_is_normalised_first(code):
+    """However 1234 is typed, the value passed on is 1234."""
     assert check(code=code).code == "1234"
 
 
 @pytest.mark.parametrize("code", ["", "123", "123456789", "1234 56789", "+1234", "12.34", "123²", 1234, None, ["1234"]])
-def test_anything_else_is_no_code(code):
-    """What is no code is refused before it costs an attempt."""
+def test_other_codes_are_refused(code):
+    """A malformed code is refused before it costs an attempt."""
     with pytest.raises(ValidationError):
         check(code=code)
 
@@ -174,8 +174,8 @@ def verification(**changes):
 ANSWERS = ResponseWriter(max_attempts=5, max_sends=3)
 
 
-def left(shown):
-    """Read what an answer says is left."""
+def remaining(shown):
+    """Read the remaining attempts and sends from a response."""
     return shown["attempts_remaining"], shown["sends_remaining"], shown["resend_at"]
 
 
@@ -188,30 +188,30 @@ def left(shown):
         (CheckResponse, ANSWERS.check(CheckResult(verdict=Verdict.EXPIRED, verification=verification()), masked=False)),
     ],
 )
-def test_an_answer_is_what_its_model_describes(model, shown):
-    """Written without its model, an answer has each field of it and no other, in its order and with its types."""
+def test_a_response_matches_its_model(model, shown):
+    """Although written without its model, a response has exactly its fields, in its order and with its types."""
     assert list(shown) == list(model.model_fields)
     assert [list(sent) for sent in shown["sends"]] == [list(SendResponse.model_fields)]
     assert model.model_validate_json(to_json(shown), strict=True).model_dump(mode="json") == shown
 
 
-def test_an_answer_counts_down_from_the_limits():
-    """What is left of attempts and sends is the limit less what was used, and never below zero."""
+def test_a_response_counts_down_from_the_limits():
+    """Remaining attempts and sends are the limit minus the used ones, and never below zero."""
     shown = ANSWERS.verification(verification(), masked=False)
-    assert left(shown) == (3, 2, "1970-01-01T00:00:30.000Z")
+    assert remaining(shown) == (3, 2, "1970-01-01T00:00:30.000Z")
     many = verification(attempts=9, sends=tuple(send(n) for n in range(1, 6)))
     shown = ANSWERS.verification(many, masked=False)
-    assert left(shown) == (0, 0, None)
+    assert remaining(shown) == (0, 0, None)
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.PENDING])
-def test_what_has_ended_cannot_be_sent_again(status):
+def test_only_a_pending_verification_can_be_resent(status):
     """Only a pending verification says when its next code may be sent."""
     assert ANSWERS.verification(verification(status=status), masked=False)["resend_at"] is None
 
 
 def test_a_front_end_sees_two_digits_of_the_number():
-    """Masked answers show the last two digits and the length of the number, and the back end's show all of it."""
+    """Masked responses show the length and the last two digits of the number; a back end sees all of it."""
     assert ANSWERS.verification(verification(), masked=True)["to"] == "••••••••••23"
     checked = CheckResult(verdict=Verdict.WRONG_CODE, verification=verification())
     assert ANSWERS.check(checked, masked=True)["to"] == "••••••••••23"
@@ -220,13 +220,13 @@ def test_a_front_end_sees_two_digits_of_the_number():
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_only_approved_is_valid(verdict):
-    """`valid` is true for the verdict `approved` and for no other."""
+    """`valid` is true for the verdict `approved` only."""
     checked = CheckResult(verdict=verdict, verification=verification())
     assert ANSWERS.check(checked, masked=False)["valid"] == (verdict is Verdict.APPROVED)
 
 
-def test_no_response_holds_internal_values():
-    """Message SIDs and the texts' particulars stay inside; the client token is in the answer to the issue alone."""
+def test_no_response_contains_internal_values():
+    """Message SIDs and message parameters are internal; only the response to an issue has the client token."""
     kept = verification(client_tag="tag", sends=(send(1, idempotency_tag="tag"),))
     shown = ANSWERS.verification(kept, masked=False)
     assert not {"sid", "locale", "web_origin", "app_hash", "ttl_seconds", "client_token", "client_tag"} & set(shown)
@@ -234,7 +234,7 @@ def test_no_response_holds_internal_values():
 
 
 def test_a_channel_is_refused_for_an_action_that_it_cannot_carry(monkeypatch):
-    """An action whose secret the channel cannot carry is refused with a sentence, named or left to the default."""
+    """An action whose secret the channel cannot carry is refused with a sentence, whether named or by default."""
     capabilities = Capabilities(actions=frozenset(), can_be_confirmed=True)
     monkeypatch.setattr(schemas, "CHANNELS", dict.fromkeys(Channel, capabilities))
     for named in ({}, {"channel": "sms"}, {"action": "code"}):

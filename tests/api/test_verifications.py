@@ -1,4 +1,4 @@
-"""The promises of `service.api.v1.verifications`: what the main endpoints take, answer and repeat."""
+"""The promises of `service.api.v1.verifications`: what the main endpoints accept, return and repeat."""
 
 import asyncio
 import re
@@ -13,12 +13,12 @@ NUMBER = "+14155550123"
 
 
 def instant(text):
-    """Read an RFC 3339 instant; give seconds."""
+    """Parse an RFC 3339 instant; return seconds."""
     return datetime.fromisoformat(text).timestamp()
 
 
-async def test_an_issue_answers_201_with_the_address_of_what_was_made(running):
-    """A new verification has an address, a token, one send and everything left; the code is in the message alone."""
+async def test_an_issue_returns_201_with_location(running):
+    """A new verification has a Location, a token, one send and all attempts; only the message has the code."""
     status, issued, headers = await running.call("POST", ISSUE, {"to": NUMBER, "reference": "order-1"})
     assert (status, headers["Location"]) == (201, f"{ISSUE}/{issued['id']}")
     assert re.fullmatch("ve_[0-9a-f]{32}", issued["id"])
@@ -37,8 +37,8 @@ async def test_an_issue_answers_201_with_the_address_of_what_was_made(running):
     assert (status, read["id"]) == (200, issued["id"])
 
 
-async def test_an_issue_is_as_the_caller_asked(running):
-    """Length, life, purpose and language of a code are the request's where it names them."""
+async def test_an_issue_uses_the_options_of_the_request(running):
+    """Length, lifetime, purpose and language are those of the request, if given."""
     issued = await running.issue(code_length=8, ttl_seconds=60, purpose="sign-up", locale="de")
     assert (issued["code_length"], issued["purpose"]) == (8, "sign-up")
     assert instant(issued["expires_at"]) - instant(issued["created_at"]) == pytest.approx(60, abs=0.01)
@@ -47,7 +47,7 @@ async def test_an_issue_is_as_the_caller_asked(running):
 
 
 async def test_every_verdict_is_a_200(running):
-    """A check is answered 200 whatever it came to; `valid` is true once."""
+    """A check returns 200 with every verdict; `valid` is true once."""
     issued = await running.issue()
     [code] = running.codes()
     wrong = "000000" if code != "000000" else "111111"
@@ -60,7 +60,7 @@ async def test_every_verdict_is_a_200(running):
 
 
 async def test_an_approval_cannot_be_swapped(running):
-    """The right code for another number or purpose is a `mismatch`, and the code stays good for its own."""
+    """The right code with another number or purpose is a `mismatch`, and stays valid for its own."""
     issued = await running.issue()
     [code] = running.codes()
     for other in ({"to": "+14155550124"}, {"purpose": "payment"}):
@@ -79,15 +79,15 @@ async def test_a_canceled_verification_approves_nothing(running):
 
 
 async def test_a_cancel_does_not_undo_an_approval(running):
-    """A verification that was approved keeps its end."""
+    """An approved verification stays approved."""
     issued = await running.issue()
     await running.verify(issued["id"], running.codes()[0])
     status, body, _ = await running.call("POST", f"{ISSUE}/{issued['id']}/cancel")
     assert (status, body["status"]) == (200, "approved")
 
 
-async def test_a_repeated_issue_gets_the_first_answer_again(running):
-    """The same Idempotency-Key and body get the same answer, marked as repeated, and no second SMS."""
+async def test_a_repeated_issue_gets_the_first_response_again(running):
+    """The same Idempotency-Key and body get the same response, marked as repeated, and no second SMS."""
     body, key = {"to": NUMBER}, {"Idempotency-Key": "order-1"}
     first = await running.call("POST", ISSUE, body, headers=key)
     again = await running.call("POST", ISSUE, body, headers=key)
@@ -99,7 +99,7 @@ async def test_a_repeated_issue_gets_the_first_answer_again(running):
 
 
 async def test_an_idempotency_key_belongs_to_one_body(running, expect):
-    """The same key with another body is 422 and sends nothing."""
+    """The same key with another body gets a 422, and nothing is sent."""
     key = {"Idempotency-Key": "order-1"}
     await running.call("POST", ISSUE, {"to": NUMBER}, headers=key)
     response = await running.call("POST", ISSUE, {"to": NUMBER, "locale": "de"}, headers=key)
@@ -117,25 +117,25 @@ SAME_REQUEST = [
 
 
 async def test_an_idempotency_key_belongs_to_values_not_to_bytes(running, post_raw):
-    """Order, blanks, escapes, null for absent, a default said aloud, another spelling: the same request, sent once."""
+    """Order, spaces, escapes, null, explicit defaults or another spelling: the same request, sent once."""
     key = {"Idempotency-Key": "order-1"}
-    answers = [await post_raw(running, ISSUE, body.encode(), **key) for body in SAME_REQUEST]
-    assert [status for status, _, _ in answers] == [201] * len(SAME_REQUEST)
-    assert len({body["id"] for _, body, _ in answers}) == len(running.messages()) == 1
+    responses = [await post_raw(running, ISSUE, body.encode(), **key) for body in SAME_REQUEST]
+    assert [status for status, _, _ in responses] == [201] * len(SAME_REQUEST)
+    assert len({body["id"] for _, body, _ in responses}) == len(running.messages()) == 1
     other = SAME_REQUEST[0].replace("600", "599")
     assert (await post_raw(running, ISSUE, other.encode(), **key))[1]["code"] == "idempotency_key_reused"
 
 
-async def test_an_idempotency_key_of_a_resend_takes_nothing_for_an_empty_object(running, post_raw):
-    """No body and `{}` are the same resend."""
+async def test_no_body_and_an_empty_object_are_the_same_resend(running, post_raw):
+    """For the Idempotency-Key, no body and `{}` are the same resend."""
     issued = await running.issue()
     path, key = f"{ISSUE}/{issued['id']}/resend", {"Idempotency-Key": "again"}
-    answers = [await post_raw(running, path, body, **key) for body in (b"", b"{}", b" { }")]
-    assert [(status, len(body["sends"])) for status, body, _ in answers] == [(200, 2)] * 3
+    responses = [await post_raw(running, path, body, **key) for body in (b"", b"{}", b" { }")]
+    assert [(status, len(body["sends"])) for status, body, _ in responses] == [(200, 2)] * 3
 
 
-async def test_a_number_is_answered_in_its_one_form(running, expect):
-    """However `to` was written, answers show E.164; a check may name it in any spelling, and not another number."""
+async def test_a_number_is_returned_as_e164(running, expect):
+    """Whatever the spelling of `to`, responses show E.164; a check accepts any spelling of the same number only."""
     status, issued, _ = await running.call("POST", ISSUE, {"to": "(415) 555\u20110123", "country": "US"})
     assert (status, issued["to"], issued["country"]) == (201, "+14155550123", "US")
     [code] = running.codes()
@@ -145,28 +145,28 @@ async def test_a_number_is_answered_in_its_one_form(running, expect):
     assert "a plus sign and the country code" in expect(refused, 422, "invalid_number")["detail"]
 
 
-async def test_at_the_same_moment_one_of_the_repeats_sends(running, expect):
-    """Of ten simultaneous issues with one key one sends; the others get its answer, or 409 while it runs."""
+async def test_simultaneous_repeats_send_once(running, expect):
+    """Of ten simultaneous issues with one key one sends; the others get its response, or a 409 meanwhile."""
     key = {"Idempotency-Key": "order-1"}
-    answers = await asyncio.gather(*(running.call("POST", ISSUE, {"to": NUMBER}, headers=key) for _ in range(10)))
-    created = {response[1]["id"] for response in answers if response[0] == 201}
+    responses = await asyncio.gather(*(running.call("POST", ISSUE, {"to": NUMBER}, headers=key) for _ in range(10)))
+    created = {response[1]["id"] for response in responses if response[0] == 201}
     assert len(created) == len(running.messages()) == 1
-    for response in answers:
+    for response in responses:
         if response[0] != 201:
             expect(response, 409, "request_in_progress")
 
 
 async def test_a_repeated_resend_sends_once(running):
-    """The same key on the resend gets the same answer and one more SMS, not two."""
+    """The same key on the resend gets the same response and one more SMS, not two."""
     issued = await running.issue()
     path = f"{ISSUE}/{issued['id']}/resend"
-    answers = [await running.call("POST", path, headers={"Idempotency-Key": "again"}) for _ in range(2)]
-    assert [(status, len(body["sends"])) for status, body, _ in answers] == [(200, 2), (200, 2)]
+    responses = [await running.call("POST", path, headers={"Idempotency-Key": "again"}) for _ in range(2)]
+    assert [(status, len(body["sends"])) for status, body, _ in responses] == [(200, 2), (200, 2)]
     assert len(running.messages()) == 2
 
 
 async def test_a_repeated_check_keeps_its_verdict(running, expect):
-    """A lost answer does not turn an approval into `used`: the same key gets the same verdict, another code 422."""
+    """After a lost response an approval does not become `used`: same key, same verdict; another code gets a 422."""
     issued = await running.issue()
     [code] = running.codes()
     path, key = f"{ISSUE}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
@@ -178,7 +178,7 @@ async def test_a_repeated_check_keeps_its_verdict(running, expect):
 
 
 async def test_two_callers_may_use_the_same_idempotency_key(running, redis, eventually):
-    """An Idempotency-Key belongs to one API key: another caller's equal request is its own, with its own answer."""
+    """An Idempotency-Key belongs to one API key: another caller's equal request is separate."""
     other = "otp_sk_of-another-caller"
     redis.hset("otp:keys", key_digest(other), '{"name":"other","scopes":["verifications"]}')
     body, headers = {"to": NUMBER}, {"Idempotency-Key": "order-1"}
@@ -195,7 +195,7 @@ async def test_two_callers_may_use_the_same_idempotency_key(running, redis, even
 
 
 async def test_two_front_ends_may_use_the_same_idempotency_key(running):
-    """A front end's Idempotency-Key belongs to its verification: another one's resend is its own."""
+    """A front end's Idempotency-Key belongs to its verification: the resend of another one is separate."""
     issued, other = await running.issue(), await running.issue(to="+14155550124")
     for one in (issued, other):
         status, body, _ = await running.call(
@@ -205,7 +205,7 @@ async def test_two_front_ends_may_use_the_same_idempotency_key(running):
 
 
 async def test_an_idempotency_key_is_visible_ascii(running, expect):
-    """A key that could be cut or changed on its way is refused before anything is sent or checked."""
+    """A key that could be changed in transit is refused before anything is sent or checked."""
     verify = f"{ISSUE}/ve_{'0' * 32}/verify"
     for key in ("", "x" * 256, "two words", "ümlaut", "tab\tkey"):
         headers = {"Idempotency-Key": key}
@@ -215,7 +215,7 @@ async def test_an_idempotency_key_is_visible_ascii(running, expect):
 
 
 def counted(redis):
-    """Give what is counted now, by kind of limit."""
+    """Return the current counts, by kind of limit."""
     counts = {}
     for key in redis.scan_iter("otp:limit:*"):
         kind = key.decode().split(":")[2]
@@ -228,7 +228,7 @@ ONE_OF_EACH = dict.fromkeys(("client_ip", "prefix", "country", "day", "api_key")
 
 
 async def test_a_send_counts_once_under_each_limit(start, redis):
-    """An issue counts one under address, prefix, country, day and API key, and its resend one more."""
+    """An issue counts one for address, prefix, country, day and API key, and its resend one more."""
     service = await start(**EVERY_LIMIT)
     issued = await service.issue(client_ip="192.0.2.7")
     assert counted(redis) == ONE_OF_EACH
@@ -237,7 +237,7 @@ async def test_a_send_counts_once_under_each_limit(start, redis):
 
 
 async def test_a_front_ends_resend_counts_under_the_address_and_the_key_of_the_issue(start, redis):
-    """A resend by client token draws on the address that the issue named, and on the key that issued."""
+    """A resend by client token counts for the issue's address and for its API key."""
     service = await start(**EVERY_LIMIT)
     issued = await service.issue(client_ip="192.0.2.7")
     status, _, _ = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
@@ -246,7 +246,7 @@ async def test_a_front_ends_resend_counts_under_the_address_and_the_key_of_the_i
 
 
 async def test_resends_stop_at_the_limit_of_the_address(start, expect):
-    """Under `OTP_LIMIT_IP` issues and resends of one address share a budget, whoever asks for the resend."""
+    """With `OTP_LIMIT_IP` issues and resends for one address share a limit, whoever requests the resend."""
     service = await start(otp_limit_ip="2/1h")
     issued = await service.issue(client_ip="192.0.2.7")
     other = await service.issue(to="+14155550124", client_ip="192.0.2.7")
@@ -257,8 +257,8 @@ async def test_resends_stop_at_the_limit_of_the_address(start, expect):
     assert (await service.call("POST", f"{ISSUE}/{elsewhere['id']}/resend"))[0] == 200
 
 
-async def test_an_api_key_has_a_budget_of_its_own(start, redis, expect, eventually):
-    """Under `OTP_LIMIT_KEY` one caller's loop stops, and another caller goes on."""
+async def test_an_api_key_has_its_own_limit(start, redis, expect, eventually):
+    """With `OTP_LIMIT_KEY` one caller's loop is stopped, and another caller is not affected."""
     service = await start(otp_limit_key="2/1h")
     for _ in range(2):
         issued = await service.issue()
@@ -274,8 +274,8 @@ async def test_an_api_key_has_a_budget_of_its_own(start, redis, expect, eventual
     assert (await eventually(by_the_other))[0] == 201
 
 
-async def test_what_is_refused_or_repeated_counts_nowhere(start, redis):
-    """A repeat, another body, a used-up number, a used-up day, an ended verification: each gives its limits back."""
+async def test_refused_and_repeated_requests_count_nowhere(start, redis):
+    """A repeat, another body, a reached limit, an ended verification: each returns its reserved units."""
     service = await start(**EVERY_LIMIT | {"otp_limit_number": "1/1h"})
     key = {"Idempotency-Key": "order-1"}
     request = {"to": NUMBER, "client_ip": "192.0.2.7"}
@@ -298,8 +298,8 @@ async def test_what_is_refused_or_repeated_counts_nowhere(start, redis):
     ("fault", "status", "left"),
     [({"kind": "429", "seconds": 30}, 503, {}), ({"kind": "refuse", "code": 21610}, 422, ONE_OF_EACH)],
 )
-async def test_what_twilio_did_not_take_for_now_counts_nowhere(start, redis, fault, status, left):
-    """A message that busy Twilio never took gives every limit back; one that was refused for good stays counted."""
+async def test_a_send_that_busy_twilio_refused_counts_nowhere(start, redis, fault, status, left):
+    """A message that busy Twilio did not accept returns its units; a permanently refused one stays counted."""
     service = await start(**EVERY_LIMIT)
     plan = {"endpoint": "messages", **fault}
     async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as response:
@@ -310,10 +310,10 @@ async def test_what_twilio_did_not_take_for_now_counts_nowhere(start, redis, fau
 
 
 async def test_simultaneous_issues_under_a_days_limit_count_what_was_sent(start, redis):
-    """Of 30 issues at once under a day's limit of 5, five send, and no other limit has counted a sixth."""
+    """Of 30 simultaneous issues under a daily limit of 5, five send, and no other limit counts a sixth."""
     service = await start(**EVERY_LIMIT | {"otp_limit_day": "5/1d"})
     requests = [{"to": f"+1415555{number:04d}", "client_ip": "192.0.2.7"} for number in range(100, 130)]
-    answers = await asyncio.gather(*(service.call("POST", ISSUE, request) for request in requests))
-    assert sorted(status for status, _, _ in answers) == [201] * 5 + [429] * 25
+    responses = await asyncio.gather(*(service.call("POST", ISSUE, request) for request in requests))
+    assert sorted(status for status, _, _ in responses) == [201] * 5 + [429] * 25
     assert len(service.sandbox.ledger.messages()) == 5
     assert counted(redis) == dict.fromkeys(ONE_OF_EACH, 5)

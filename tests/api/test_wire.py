@@ -1,4 +1,4 @@
-"""The promises of `service.http.wire`: another format is another wire, and the rest of a route stays as it is."""
+"""The promises of `service.http.wire`: another wire format needs only another wire; the rest of a route stays."""
 
 import json
 from contextlib import asynccontextmanager
@@ -25,12 +25,12 @@ from service.http.wire import FORM_WIRE, HTML_WIRE
 from service.http_server import Connections, HttpProtocol
 from tests.conftest import serving
 
-# A form-encoded wire with an error format of its own, as Twilio Verify has it.
+# A form-encoded wire with its own error format, like Twilio Verify's.
 ERROR_CODES = {"unknown_verification": 20404, "invalid_request": 60200, "unauthenticated": 20003}
 
 
 class WireError(BaseModel):
-    """An error in the format of the test."""
+    """An error in the test's format."""
 
     code: int
     message: str
@@ -38,7 +38,7 @@ class WireError(BaseModel):
 
 
 def write_error(problem):
-    """Write a problem in the format of the test."""
+    """Write a problem in the test's format."""
     error = WireError(
         code=ERROR_CODES.get(problem.code, 20001), message=problem.members["title"], status=problem.status
     )
@@ -49,12 +49,12 @@ VERIFY_WIRE = replace(FORM_WIRE, render_problem=write_error, problem_model=WireE
 
 
 class Xml(StarletteResponse):
-    """What OpenAPI shows of TwiML."""
+    """How OpenAPI shows TwiML."""
 
     media_type = "text/xml"
 
 
-# What Twilio's inbound webhooks answer.
+# The wire of Twilio's inbound webhooks.
 TWIML_WIRE = replace(
     FORM_WIRE,
     render=lambda text, status: Response(
@@ -74,7 +74,7 @@ class Check(BaseModel):
 
 
 async def authorize(request, _):
-    """Let the one key pass."""
+    """Accept the one key."""
     if request.header(b"authorization") != "Bearer good":
         raise unauthenticated()
 
@@ -94,14 +94,14 @@ async def page(request):
 
 
 async def press(request, body: Check):
-    """Take the page's button."""
+    """Handle the page's button."""
     if body.Code == "unknown":
         raise HttpProblem("unknown_verification", "<b>Start</b> again.")
     return f"<!doctype html><title>{body.Code}</title>"
 
 
 async def inbound(request, body: bytes):
-    """Answer a message; the body is read as it came."""
+    """Respond to a message; the body is passed as received."""
     return f"got {len(body)} & more"
 
 
@@ -126,13 +126,13 @@ def routes():
 
 @pytest.fixture
 def lines():
-    """Give a list of what is logged."""
+    """Return a list of the log entries."""
     return []
 
 
 @pytest.fixture(params=["direct", "asgi"])
 async def site(request, lines):
-    """Serve the routes, and give a client; over ASGI its requests have an Origin and pass CORSMiddleware."""
+    """Serve the routes and return a client; over ASGI its requests have an Origin and pass CORSMiddleware."""
     app = FastAPI()
     router = DirectRouter(app, max_in_flight=2)
     router.add_routes(routes())
@@ -155,8 +155,8 @@ async def posted(site, path, data, key="good"):
         yield response, await response.text()
 
 
-async def test_a_form_is_read_and_answered(site):
-    """A form-encoded wire validates the form with the endpoint's model, and its result leaves as JSON."""
+async def test_a_form_gets_a_json_response(site):
+    """A form-encoded wire validates the form with the endpoint's model and returns its result as JSON."""
     async with posted(site, "/forms", {"To": "+14155550123", "Code": "123456"}) as (response, text):
         assert (response.status, response.content_type) == (200, "application/json")
         assert json.loads(text) == {"to": "+14155550123", "valid": True}
@@ -175,7 +175,7 @@ FORM_ERRORS = {
 
 @pytest.mark.parametrize("name", FORM_ERRORS)
 async def test_every_error_has_the_format_of_the_wire(site, lines, name):
-    """Whatever goes wrong in a route, also a fault that nobody expected, leaves in the wire's own error format."""
+    """Every error of a route, unexpected ones included, has the wire's own error format."""
     data, key, status, code = FORM_ERRORS[name]
     form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {key}"}
     async with site.post("/forms", data=data, headers=form) as response:
@@ -192,13 +192,13 @@ async def test_every_error_has_the_format_of_the_wire(site, lines, name):
 
 
 async def test_another_type_is_refused_in_the_format_of_the_wire(site):
-    """JSON is no form: a form-encoded wire names the type that it expects."""
+    """A form-encoded wire refuses JSON and names the type that it expects."""
     async with site.post("/forms", json={"To": "+1"}, headers={"Authorization": "Bearer good"}) as response:
         assert (response.status, WireError.model_validate_json(await response.read()).code) == (415, 20001)
 
 
 async def test_a_page_and_its_button(site):
-    """An HTML wire shows a page, reads its form, and tells of a problem on a page, with all text escaped."""
+    """An HTML wire shows a page, reads its form, and shows problems on a page, with all text escaped."""
     async with site.get("/page") as response:
         assert (response.status, response.content_type) == (200, "text/html")
         assert await response.text() == "<!doctype html><title>Hello</title>"
@@ -209,8 +209,8 @@ async def test_a_page_and_its_button(site):
         assert "&lt;b&gt;Start&lt;/b&gt; again." in text
 
 
-async def test_a_webhook_that_answers_twiml(site):
-    """A route may take the bytes of a form, as signatures need them, and answer XML."""
+async def test_a_webhook_returns_twiml(site):
+    """A route may take the bytes of a form, as signatures need them, and return XML."""
     async with posted(site, "/inbound", {"Body": "YES"}) as (response, text):
         assert (response.status, response.content_type) == (200, "text/xml")
         assert text == "<Response><Message>got 8 &amp; more</Message></Response>"

@@ -109,9 +109,9 @@ async def test_no_spelling_gets_a_number_a_second_limit(start):
     running = await start(otp_limit_number="1/1h")
     assert len(set(SPELLINGS)) >= 40
     assert await issue_statuses(running, [NUMBER, NUMBER]) == [201, 429]
-    answers = [await running.call("POST", "/v1/verifications", {"to": spelling}) for spelling in SPELLINGS]
-    assert {status for status, _, _ in answers} == {422, 429}
-    assert {body["code"] for _, body, _ in answers} == {"invalid_number", "rate_limited"}
+    responses = [await running.call("POST", "/v1/verifications", {"to": spelling}) for spelling in SPELLINGS]
+    assert {status for status, _, _ in responses} == {422, 429}
+    assert {body["code"] for _, body, _ in responses} == {"invalid_number", "rate_limited"}
     assert len(running.sandbox.ledger.messages()) == 1
 
 

@@ -21,7 +21,7 @@ SHED_SECONDS = 0.05
 class Load:
     """What became of requests that were sent at fixed instants, whether earlier ones were answered or not."""
 
-    answers: list = field(default_factory=list)  # (status, code of the problem or None, seconds)
+    responses: list = field(default_factory=list)  # (status, code of the problem or None, seconds)
 
     async def run(self, call, per_second):
         """Send for some seconds; wait for the last answers."""

@@ -170,9 +170,9 @@ async def test_a_flood_of_checks_does_not_slow_an_issue_down_for_ever(start, lau
     issued = await client.issue("+14155550101")
     headers = {"Authorization": f"Bearer {client.key}"}
     check = Racer(client.url, f"/v1/verifications/{issued['id']}/verify", {"code": "0000"}, headers)
-    answers, _ = await asyncio.gather(race([check] * 300), journey(client, "+14155550102"))
-    assert {status for status, _ in answers} == {200}
-    assert not any(body["valid"] for _, body in answers)
+    responses, _ = await asyncio.gather(race([check] * 300), journey(client, "+14155550102"))
+    assert {status for status, _ in responses} == {200}
+    assert not any(body["valid"] for _, body in responses)
 
 
 async def test_a_head_without_end_is_cut_off(process):

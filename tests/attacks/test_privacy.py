@@ -33,7 +33,7 @@ async def test_a_number_that_is_known_looks_like_one_that_is_not(running):
 
 async def test_a_refusal_does_not_tell_a_front_end_which_limit_was_reached(start):
     """A10: to a client token a limited number, prefix, day and peer answer alike but for the wait."""
-    answers = []
+    responses = []
     for setting in ("otp_limit_number", "otp_limit_prefix", "otp_limit_day", "otp_limit_peer"):
         running = await start(**{setting: "1/1h"})
         issued = await running.issue()
@@ -41,9 +41,9 @@ async def test_a_refusal_does_not_tell_a_front_end_which_limit_was_reached(start
         await running.call("GET", f"/v1/verifications/{issued['id']}", **token)  # uses up what the peer has
         status, body, headers = await running.call("POST", f"/v1/verifications/{issued['id']}/resend", **token)
         assert body.pop("retry_after") == int(headers["Retry-After"])
-        answers.append((status, body, sorted(headers)))
-    assert answers[0] == answers[1] == answers[2] == answers[3]
-    assert answers[0][0] == 429
+        responses.append((status, body, sorted(headers)))
+    assert responses[0] == responses[1] == responses[2] == responses[3]
+    assert responses[0][0] == 429
 
 
 async def test_an_unknown_id_takes_the_same_path_as_a_known_one(start, redis):

@@ -29,10 +29,10 @@ def racers(processes, issued, codes):
     ]
 
 
-def verdicts(answers):
+def verdicts(responses):
     """Give the verdict of each answer, all of which must be a 200."""
-    assert {status for status, _ in answers} == {200}
-    return [body["verdict"] for _, body in answers]
+    assert {status for status, _ in responses} == {200}
+    return [body["verdict"] for _, body in responses]
 
 
 def entries(redis):
@@ -158,10 +158,10 @@ async def test_fifty_issues_with_one_idempotency_key_send_one_message(pair):
     headers = {"Authorization": f"Bearer {client.key}", "Idempotency-Key": secrets.token_hex(8)}
     request = {"to": "+14155550123"}
     crowd = [Racer(pair[i % 2].client.url, "/v1/verifications", request, headers) for i in range(50)]
-    answers = await race(crowd)
+    responses = await race(crowd)
     assert len(client.messages()) == 1
-    assert {status for status, _ in answers} <= {201, 409}
-    assert len({body["id"] for status, body in answers if status == 201}) == 1
+    assert {status for status, _ in responses} <= {201, 409}
+    assert len({body["id"] for status, body in responses if status == 201}) == 1
     again = await client.call("POST", "/v1/verifications", request, headers=headers)
     assert (again[0], again[2]["Idempotent-Replayed"]) == (201, "true")
     other = await client.call("POST", "/v1/verifications", {"to": "+12025550123"}, headers=headers)
@@ -178,8 +178,8 @@ async def test_racing_issues_for_one_number_keep_its_limit(start, launch):
     crowd = [
         Racer(processes[i % 2].client.url, "/v1/verifications", {"to": "+14155550123"}, headers) for i in range(50)
     ]
-    answers = await race(crowd)
-    assert sorted(status for status, _ in answers) == [201] * 3 + [429] * 47
+    responses = await race(crowd)
+    assert sorted(status for status, _ in responses) == [201] * 3 + [429] * 47
     assert len(running.messages()) == 3
 
 
@@ -205,6 +205,6 @@ async def test_racing_issues_for_many_numbers_keep_a_shared_limit(start, launch,
     """A8, R14: sixty numbers at once on two processes send what a shared limit allows, not one more."""
     running = await start(otp_worker=False)
     processes = [await launch(running, OTP_WORKER="false", **{f"OTP_LIMIT_{limit}": "10/1h"}) for _ in range(2)]
-    answers = await race(neighbours([process.client.url for process in processes], running.key))
-    assert sorted(status for status, _ in answers) == [201] * 10 + [429] * 50
+    responses = await race(neighbours([process.client.url for process in processes], running.key))
+    assert sorted(status for status, _ in responses) == [201] * 10 + [429] * 50
     assert len(running.sandbox.ledger.messages()) == 10

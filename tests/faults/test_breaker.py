@@ -67,8 +67,8 @@ async def test_a_send_that_is_tried_again_counts_once(start, unused_tcp_port, ev
     nowhere = f"http://127.0.0.1:{unused_tcp_port}"
     running = await start(event_log=lambda event, /, **_: events.append(event), twilio_base_url=nowhere, **LIMITS)
     for numbers, halts in ((NUMBERS[:4], 0), (NUMBERS[4:5], 1)):
-        answers = await asyncio.gather(*(try_issue(running, number) for number in numbers))
-        assert {(status, code) for status, code, _ in answers} == {(503, "provider_unavailable")}
+        responses = await asyncio.gather(*(try_issue(running, number) for number in numbers))
+        assert {(status, code) for status, code, _ in responses} == {(503, "provider_unavailable")}
         assert events.count("sending_halted") == halts
     assert events.count("send_postponed") == 5
 
@@ -158,11 +158,11 @@ async def test_one_send_finds_out_whether_twilio_is_back(failing):
     """After the pause one of many requests is sent, and while it waits for Twilio the others are still refused."""
     await asyncio.sleep(PAUSE_SECONDS)
     plan(failing, "slow", seconds=0.2)
-    answers = await asyncio.gather(*(try_issue(failing, number) for number in NUMBERS[20:40]))
-    assert sorted(status for status, _, _ in answers) == [201] + [503] * 19
+    responses = await asyncio.gather(*(try_issue(failing, number) for number in NUMBERS[20:40]))
+    assert sorted(status for status, _, _ in responses) == [201] + [503] * 19
     failing.sandbox.faults.end()
-    answers = await asyncio.gather(*(try_issue(failing, number) for number in NUMBERS[20:40]))
-    assert {status for status, _, _ in answers} == {201}
+    responses = await asyncio.gather(*(try_issue(failing, number) for number in NUMBERS[20:40]))
+    assert {status for status, _, _ in responses} == {201}
 
 
 async def test_a_twilio_that_still_fails_costs_one_send_a_pause(failing):
@@ -170,8 +170,8 @@ async def test_a_twilio_that_still_fails_costs_one_send_a_pause(failing):
     plan(failing, "500")
     for _ in range(2):
         await asyncio.sleep(PAUSE_SECONDS + 0.05)
-        answers = [await try_issue(failing, number) for number in NUMBERS[20:25]]
-        assert [status for status, _, _ in answers] == [201, 503, 503, 503, 503]
+        responses = [await try_issue(failing, number) for number in NUMBERS[20:25]]
+        assert [status for status, _, _ in responses] == [201, 503, 503, 503, 503]
 
 
 async def test_a_request_that_is_never_sent_is_no_probe(failing):

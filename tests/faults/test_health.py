@@ -23,8 +23,8 @@ PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text("utf-8")
 async def statuses(service, count=48):
     """Issue to many numbers; give each partition's statuses, where the issue's own partition is known."""
     numbers = [f"+1415555{number:04d}" for number in range(count)]
-    answers = await asyncio.gather(*(service.call("POST", "/v1/verifications", {"to": to}) for to in numbers))
-    return [status for status, _, _ in answers]
+    responses = await asyncio.gather(*(service.call("POST", "/v1/verifications", {"to": to}) for to in numbers))
+    return [status for status, _, _ in responses]
 
 
 async def readiness(service):

@@ -83,11 +83,11 @@ async def test_a_freeze_within_a_load_is_a_503_at_worst(start, own_redis):
     await asyncio.sleep(1)
     own_redis.thaw()
     await asyncio.gather(*load)
-    for verification_id, answers in seen.items():
-        assert {status for status, _, _ in answers} <= {200, 503}
-        assert max(seconds for _, _, seconds in answers) < LONGEST_ANSWER_SECONDS
-        assert [body.get("verdict") for _, body, _ in answers].count("approved") <= 1
-        assert attempts(own_redis.admin, verification_id) <= len(answers)
+    for verification_id, responses in seen.items():
+        assert {status for status, _, _ in responses} <= {200, 503}
+        assert max(seconds for _, _, seconds in responses) < LONGEST_ANSWER_SECONDS
+        assert [body.get("verdict") for _, body, _ in responses].count("approved") <= 1
+        assert attempts(own_redis.admin, verification_id) <= len(responses)
 
 
 @pytest.mark.parametrize("fault", ["deaf", "cut"])
@@ -107,9 +107,9 @@ async def test_a_redis_behind_a_broken_proxy_is_a_503(start, own_redis, eventual
         if fault == "cut":
             await asyncio.sleep(0.05)
             proxy.cut()
-        answers = await asyncio.gather(*calls)
-        assert {status for status, _, _ in answers} == {503}
-        assert max(seconds for _, _, seconds in answers) < LONGEST_ANSWER_SECONDS
+        responses = await asyncio.gather(*calls)
+        assert {status for status, _, _ in responses} == {503}
+        assert max(seconds for _, _, seconds in responses) < LONGEST_ANSWER_SECONDS
         assert (await running.call("GET", "/livez"))[0] == 200
         proxy.drops_replies = False
         proxy.cut()

@@ -252,7 +252,7 @@ SLOW = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_time_limits")
 async def test_a_slow_head_after_a_pending_response_gets_its_408_last(port):
     """A slow head that arrives while a response is pending gets its 408 after that response, never in its place."""
     async with connection(port) as (reader, writer):
@@ -261,7 +261,7 @@ async def test_a_slow_head_after_a_pending_response_gets_its_408_last(port):
         assert (await until_closed(reader)).startswith(b"HTTP/1.1 408 ")
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_time_limits")
 @pytest.mark.parametrize("what", SLOW)
 async def test_a_slow_request_is_closed_at_its_deadline(port, what):
     """A request that arrives byte by byte ends the connection at its time limit, and not much earlier."""
@@ -278,7 +278,7 @@ async def test_a_slow_request_is_closed_at_its_deadline(port, what):
     assert took >= QUICK_SECONDS * 0.9
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_time_limits")
 async def test_a_slow_body_after_its_response_is_closed_without_a_second_response(port):
     """The time limit of a request also applies after its response, and no second response follows."""
     async with connection(port) as (reader, writer):
@@ -290,7 +290,7 @@ async def test_a_slow_body_after_its_response_is_closed_without_a_second_respons
             dripping.cancel()
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_time_limits")
 async def test_each_request_has_its_own_deadline(port):
     """Slow requests on one connection, each within its limit, may together take longer than the limit of one."""
     async with connection(port) as (reader, writer):
@@ -301,7 +301,7 @@ async def test_each_request_has_its_own_deadline(port):
             assert await read_responses(reader, 1) == [b"0"]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_time_limits")
 async def test_a_slow_response_is_not_a_slow_request(port):
     """A complete request may wait for its response without limit."""
     async with connection(port) as (reader, writer):
@@ -309,7 +309,7 @@ async def test_a_slow_response_is_not_a_slow_request(port):
         assert await read_responses(reader, 1) == [b"late"]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_time_limits")
 async def test_an_unread_response_closes_the_connection(port):
     """A client that requests much and reads nothing is disconnected before the whole response is sent."""
     async with connection(port) as (reader, writer):
@@ -339,7 +339,7 @@ async def test_an_idle_connection_is_closed(port, beginning, end):
         assert IDLE_SECONDS * 0.9 <= loop.time() - started <= IDLE_SECONDS * 2.5
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_time_limits")
 async def test_a_long_keep_alive_extends_no_other_limit(patient_port):
     """With a long keep-alive, a later request that arrives too slowly still ends at its time limit."""
     async with connection(patient_port) as (reader, writer):

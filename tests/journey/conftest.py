@@ -45,7 +45,7 @@ def posts():
 class Held:
     """Messages that Twilio has accepted while its answer is still outstanding."""
 
-    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    responses: asyncio.Event = field(default_factory=asyncio.Event)
     carry: asyncio.Event = field(default_factory=asyncio.Event)
 
 

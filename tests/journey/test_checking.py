@@ -44,8 +44,8 @@ async def test_a_code_counts_however_it_is_typed(running):
     arabic = "".join(chr(0x660 + int(digit)) for digit in code)
     path, key = f"{PATH}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
     spellings = (f"{code[:3]}\u00a0{code[3:]}", code, f"\u200f{arabic}", f"{code[:3]}-{code[3:]}\n")
-    answers = [await running.call("POST", path, {"code": typed}, headers=key) for typed in spellings]
-    assert [(status, body["verdict"]) for status, body, _ in answers] == [(200, "approved")] * 4
+    responses = [await running.call("POST", path, {"code": typed}, headers=key) for typed in spellings]
+    assert [(status, body["verdict"]) for status, body, _ in responses] == [(200, "approved")] * 4
     assert (await running.verify(issued["id"], arabic))["verdict"] == "used"
 
 
@@ -55,8 +55,8 @@ async def test_an_idempotency_key_repeats_the_verdict_for_its_own_caller_alone(r
     [code] = running.codes()
     path, key = f"{PATH}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
     token = {"Authorization": f"Bearer {issued['client_token']}"}
-    answers = [await running.call("POST", path, {"code": code}, headers=key | more) for more in ({}, token, {})]
-    assert [body["verdict"] for _, body, _ in answers] == ["approved", "used", "approved"]
+    responses = [await running.call("POST", path, {"code": code}, headers=key | more) for more in ({}, token, {})]
+    assert [body["verdict"] for _, body, _ in responses] == ["approved", "used", "approved"]
 
 
 async def test_of_many_checks_at_once_one_is_approved(running, settled):

@@ -20,13 +20,13 @@ async def test_a_front_end_sees_a_masked_number(running):
     """Every answer to a client token shows two digits of the number; the client token itself is not repeated."""
     issued = await running.issue()
     token, path = issued["client_token"], f"{PATH}/{issued['id']}"
-    answers = [
+    responses = [
         await running.call("GET", path, key=token),
         await running.call("POST", f"{path}/resend", key=token, headers={"Idempotency-Key": "a"}),
         await running.call("POST", f"{path}/resend", key=token, headers={"Idempotency-Key": "a"}),
         await running.call("POST", f"{path}/verify", {"code": "0000"}, key=token),
     ]
-    for status, body, _ in answers:
+    for status, body, _ in responses:
         assert (status, body["to"]) == (200, "•" * 10 + "23")
         assert "4155550123"[:-2] not in str(body)
         assert "client_token" not in body
@@ -67,9 +67,9 @@ async def test_a_front_end_is_limited_by_its_address(start):
     running = await start(otp_limit_peer="3/1m")
     issued = await running.issue()
     path = f"{PATH}/{issued['id']}"
-    answers = [await running.call("GET", path, key=issued["client_token"]) for _ in range(4)]
-    assert [status for status, _, _ in answers] == [200, 200, 200, 429]
-    _, problem, headers = answers[-1]
+    responses = [await running.call("GET", path, key=issued["client_token"]) for _ in range(4)]
+    assert [status for status, _, _ in responses] == [200, 200, 200, 429]
+    _, problem, headers = responses[-1]
     assert problem["code"] == "rate_limited"
     assert 1 <= int(headers["Retry-After"]) == problem["retry_after"] <= 64
     status, _, _ = await running.call(

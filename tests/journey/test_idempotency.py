@@ -88,11 +88,11 @@ async def test_while_the_first_request_runs_its_repeat_is_a_conflict(running, fa
 
 async def test_fifty_parallel_requests_with_one_key_send_one_message(running):
     """Of fifty at once one is fresh; the others get its answer or a 409, and one SMS goes out (A17)."""
-    answers = await asyncio.gather(*(issue(running, "order-7") for _ in range(50)))
+    responses = await asyncio.gather(*(issue(running, "order-7") for _ in range(50)))
     assert len(running.messages()) == 1
-    assert set(Counter(status for status, _, _ in answers)) <= {201, 409}
-    assert len({body["id"] for status, body, _ in answers if status == 201}) == 1
-    assert (await issue(running, "order-7"))[1]["id"] == next(body["id"] for s, body, _ in answers if s == 201)
+    assert set(Counter(status for status, _, _ in responses)) <= {201, 409}
+    assert len({body["id"] for status, body, _ in responses if status == 201}) == 1
+    assert (await issue(running, "order-7"))[1]["id"] == next(body["id"] for s, body, _ in responses if s == 201)
 
 
 async def test_a_503_and_a_429_are_not_kept(start, fault, redis):
@@ -165,10 +165,10 @@ async def test_a_resend_with_a_key_sends_once(running):
     """The same key on resend gets the first answer again; another key is another resend."""
     issued = await running.issue()
     path = f"/v1/verifications/{issued['id']}/resend"
-    answers = [await running.call("POST", path, headers={"Idempotency-Key": key}) for key in ("a", "a", "b")]
-    assert [status for status, _, _ in answers] == [200, 200, 200]
-    assert [len(body["sends"]) for _, body, _ in answers] == [2, 2, 3]
-    assert answers[1][2]["Idempotent-Replayed"] == "true"
+    responses = [await running.call("POST", path, headers={"Idempotency-Key": key}) for key in ("a", "a", "b")]
+    assert [status for status, _, _ in responses] == [200, 200, 200]
+    assert [len(body["sends"]) for _, body, _ in responses] == [2, 2, 3]
+    assert responses[1][2]["Idempotent-Replayed"] == "true"
     assert len(running.messages()) == 3
 
 
@@ -177,9 +177,9 @@ async def test_a_resend_that_failed_is_not_left_running(running):
     for verification_id, expected in (("ve_" + "0" * 32, 404), ((await running.issue())["id"], 409)):
         path = f"/v1/verifications/{verification_id}"
         await running.call("POST", f"{path}/cancel")
-        answers = [await running.call("POST", f"{path}/resend", headers={"Idempotency-Key": "a"}) for _ in range(2)]
-        assert [status for status, _, _ in answers] == [expected, expected]
-        assert answers[1][1] == answers[0][1]
+        responses = [await running.call("POST", f"{path}/resend", headers={"Idempotency-Key": "a"}) for _ in range(2)]
+        assert [status for status, _, _ in responses] == [expected, expected]
+        assert responses[1][1] == responses[0][1]
 
 
 async def test_after_a_crash_a_repeated_resend_says_unknown_and_never_sends(running, redis, fault):
@@ -217,8 +217,8 @@ async def test_of_many_repeats_after_a_crash_one_sends(running, redis):
     await running.call("POST", path, headers=keyed)
     RawRecord(redis, issued["id"]).remove("idempotency_tag", send=2)
     died(redis, left_over=True)
-    answers = await asyncio.gather(*(running.call("POST", path, headers=keyed) for _ in range(20)))
-    assert {status for status, _, _ in answers} <= {200, 409}
+    responses = await asyncio.gather(*(running.call("POST", path, headers=keyed) for _ in range(20)))
+    assert {status for status, _, _ in responses} <= {200, 409}
     assert len(running.messages()) == 3
 
 

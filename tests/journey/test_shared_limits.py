@@ -121,10 +121,10 @@ async def test_a_resend_counts_under_the_address_of_its_issue(start, by_front_en
     running = await start(otp_limit_ip="3/1h", otp_max_sends=10)
     _, issued = await issue(running)
     path, key = f"{PATH}/{issued['id']}/resend", issued["client_token"] if by_front_end else None
-    answers = [await running.call("POST", path, key=key) for _ in range(3)]
-    assert [status for status, _, _ in answers] == [200, 200, 429]
-    assert answers[2][1]["code"] == "rate_limited"
-    assert 1 <= int(answers[2][2]["Retry-After"]) == answers[2][1]["retry_after"] <= 3600 + 180
+    responses = [await running.call("POST", path, key=key) for _ in range(3)]
+    assert [status for status, _, _ in responses] == [200, 200, 429]
+    assert responses[2][1]["code"] == "rate_limited"
+    assert 1 <= int(responses[2][2]["Retry-After"]) == responses[2][1]["retry_after"] <= 3600 + 180
     assert (await issue(running, FAR_NUMBER))[0] == 429
     assert (await issue(running, FAR_NUMBER, client_ip=OTHER_IP))[0] == 201
     assert (await running.call("POST", path, headers={"X-Forwarded-For": OTHER_IP}, key=key))[0] == 429

@@ -527,7 +527,7 @@ async def test_nothing_leaks(twilio, caplog):
     """No number, code or credential gets into a failure, its causes, its traceback or the log, at any level."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="twilio")
-    answers = [
+    responses = [
         (400, envelope(21211)),
         (403, envelope(20003)),
         (429, envelope(20429)),
@@ -537,7 +537,7 @@ async def test_nothing_leaks(twilio, caplog):
     seen = [repr(account(twilio.url))]
     async with open_twilio(account(twilio.url, total_timeout_seconds=0.3)) as gateway:
         seen.append(repr(gateway))
-        for status, body in [*answers, (201, NUMBER.encode())]:
+        for status, body in [*responses, (201, NUMBER.encode())]:
             twilio.answers(status, body)
             seen += texts_of(await failure_of(gateway.send(MESSAGE)))
         for manner in ("hang", "reset"):
