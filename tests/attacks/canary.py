@@ -1,7 +1,7 @@
-"""Canaries (A11): secrets that occur nowhere else, sent down every path of a service process, and the search for them.
+"""Canaries (A11): secrets that occur nowhere else, used on every path of a service process, and the search for them.
 
-What is planted may stand in the text message and, where the caller has a right to it, in the answer. The search looks
-for each as it is; for codes and numbers, of which there are few, also in base64, in hex and as a digest without a key.
+A planted secret may appear in the text message and, where the caller may see it, in the response. The search looks for
+each one literally; for codes and numbers, of which there are few, also in base64, in hex and as an unkeyed digest.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import re
 
 import aiohttp
 
-# Faults of our own making, one a layer, whose messages hold what must not get out: numbers, a code, a whole message.
+# Injected faults, one in each layer, whose messages contain what must not leak: numbers, a code, a whole message.
 FAULTS = """
 from service.store.verifications import RedisVerifications
 from service.providers.twilio.gateway import TwilioGateway
@@ -57,7 +57,7 @@ _PATH = "/v1/verifications"
 
 
 class Canary:
-    """Plays every path of one service process with canaries, and keeps all answers."""
+    """Uses every path of one service process with canaries, and keeps all responses."""
 
     def __init__(self, client):
         self.client = client
@@ -66,7 +66,7 @@ class Canary:
         self.numbers, self.tokens = [], []
 
     async def call(self, method, path, body=None, *, key=None, form=None, **headers):
-        """Make one call; give (status, JSON or text), and keep the answer."""
+        """Make one call; return (status, JSON or text), and keep the response."""
         sent = {"Authorization": f"Bearer {key or self.key}"} | headers
         async with self.client.http.request(method, path, json=body, data=form, headers=sent) as response:
             text = await response.text()
@@ -74,7 +74,7 @@ class Canary:
             return response.status, json.loads(text) if "json" in response.content_type and text else text
 
     async def issue(self, number, *, request=None, **headers):
-        """Issue a verification to a number of its own; give the answer."""
+        """Issue a verification to a new number; return the response."""
         self.numbers.append(number)
         asked = {"to": number, "code_length": 8, "client_ip": CLIENT_IP, **(request or {})}
         status, body = await self.call("POST", _PATH, asked, **headers)
@@ -83,13 +83,13 @@ class Canary:
 
     @property
     def codes(self):
-        """Give every code that went out."""
+        """Return every code that was sent."""
         bodies = [message.body for message in self.client.sandbox.ledger.messages()]
         return [re.search("[0-9]{8}", body)[0] for body in bodies]
 
     @property
     def secrets(self):
-        """Give what may stand nowhere at all."""
+        """Return what may appear nowhere at all."""
         settings = self.client.settings
         signing = (*settings.twilio_auth_token, *settings.twilio_webhook_keys)
         given = (*settings.otp_secret_keys, settings.otp_index_key, *signing)
@@ -97,13 +97,13 @@ class Canary:
         return [*planted, *(secret.get_secret_value() for secret in given)]
 
     async def play(self):
-        """Walk every path a caller can take: right, wrong, replayed, limited, refused, lost, faulty."""
+        """Use every path of a caller: right, wrong, replayed, limited, refused, lost, faulty."""
         first = await self.issue("+14155550171", **{"Idempotency-Key": IDEMPOTENCY_KEY})
         await self.issue("+14155550171", **{"Idempotency-Key": IDEMPOTENCY_KEY})
         await self.issue("+14155550171", request={"purpose": "other"}, **{"Idempotency-Key": IDEMPOTENCY_KEY})
         one = f"{_PATH}/{first['id']}"
         await self._check_in_every_way(one)
-        await self._ask_for_what_is_not_there(one)
+        await self._request_unknown_resources(one)
         await self._fail_at_twilio()
         await self._call_back(first)
         for page in ("/metrics", "/readyz", "/livez", "/openapi.json", "/docs", "/redoc"):
@@ -122,7 +122,7 @@ class Canary:
         await self.call("POST", one + "/verify", {"code": self.codes[-1]}, key=self.tokens[0])
         await self.call("POST", one + "/verify", {"code": first}, key=self.tokens[0])
 
-    async def _ask_for_what_is_not_there(self, one):
+    async def _request_unknown_resources(self, one):
         await self.call("GET", one + f"?code={self.codes[0]}")
         await self.call("GET", f"{_PATH}/" + self.numbers[0].replace("+", "%2B"))
         await self.call("GET", "/" + self.codes[0])
@@ -141,7 +141,7 @@ class Canary:
             await self.plan(endpoint="messages", count=3 if fault["kind"] == "429" else 1, **fault)
             await self.issue(f"+1415555018{len(self.numbers)}"[:12])
             await self.end_faults()
-        for _ in range(30):  # refused credentials have halted sending: a probe after ten seconds ends that
+        for _ in range(30):  # refused credentials have halted sending: a probe after ten seconds resumes it
             if "id" in await self.issue("+14155550192"):
                 break
             await asyncio.sleep(1)
@@ -172,11 +172,11 @@ class Canary:
             await (await http.delete("/_/faults")).read()
 
     def found_in(self, text):
-        """Give the canaries in a text that must not be in it."""
+        """Return the canaries in a text that must not contain them."""
         return [*self._numbers_in(text), *self._codes_in(text), *(one for one in self.secrets if one in text)]
 
-    def found_in_answers(self):
-        """Give the answers that hold what their reader has not sent, or may not see."""
+    def found_in_responses(self):
+        """Return the responses that contain what their reader has not sent, or may not see."""
         for credential, response in self.answers:
             numbers = [] if credential == self.key else self._numbers_in(response)
             secrets = [one for one in self.secrets if one not in self.tokens and one in response]
@@ -184,16 +184,16 @@ class Canary:
                 yield response
 
     def _numbers_in(self, text):
-        return [number for number in self.numbers if number.removeprefix("+1") in text or _is_known_by(number, text)]
+        return [number for number in self.numbers if number.removeprefix("+1") in text or _appears_in(number, text)]
 
     def _codes_in(self, text):
-        # By itself, not by chance within a longer run of hex digits.
+        # Alone, not by chance within a longer run of hex digits.
         alone = "(?<![0-9a-fA-F]){}(?![0-9a-fA-F])"
-        return [code for code in self.codes if re.search(alone.format(code), text) or _is_known_by(code, text)]
+        return [code for code in self.codes if re.search(alone.format(code), text) or _appears_in(code, text)]
 
 
-def _is_known_by(secret, text):
-    """Tell whether a text, read as latin-1, holds a form of a code or number that a table of them all would undo."""
+def _appears_in(secret, text):
+    """Return whether a text, read as latin-1, contains a reversible form of a code or number."""
     raw = secret.encode()
     digests = [hashlib.new(name, raw) for name in ("md5", "sha1", "sha224", "sha256", "sha512")]
     forms = [base64.b64encode(raw).decode().rstrip("="), raw.hex()]

@@ -1,9 +1,9 @@
-"""Desync: a server that takes bytes of a body for a request, or answers more or less often than it was asked.
+"""Desync: a server that takes body bytes for a request, or sends more or fewer responses than requests.
 
-A trial sends the bytes of one message in the pieces of the test's choice, each in a read of its own where the server
-runs in this event loop, then a probe. The probe's answer names the probe, so that all that came before it belongs to
-the message: the outcome is the statuses in their order, then `open` (the probe was answered) or `closes`.
-No trial waits for a time to pass, and a connection that stays open is used for the next trial.
+A trial sends the bytes of one message in pieces that the test chooses, each in a separate read if the server runs in
+this event loop, then a probe. The probe's response identifies the probe, so all earlier responses belong to the
+message: the outcome is their statuses in order, then `open` (the probe got a response) or `closes`. No trial waits for
+time to pass, and a connection that stays open is used for the next trial.
 """
 
 import asyncio
@@ -17,23 +17,23 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 
-RANDOM_TESTS = 7  # rows to four servers, and strangers behind three proxies; they share the time
+RANDOM_TESTS = 7  # rows to four servers, and strangers behind three proxies share this time
 SECONDS = int(os.environ.get("DESYNC_SECONDS", "14")) / RANDOM_TESTS
 SEED = os.environ.get("DESYNC_SEED") or secrets.token_hex(4)
-# A short run cuts in two at every fourth byte, from a random one on; `make desync` at every byte.
+# A short run cuts in two at every fourth byte from a random one; `make desync` at every byte.
 PLACES = slice(None) if "DESYNC_SECONDS" in os.environ else slice(random.Random(SEED).randrange(4), None, 4)
 CONNECTIONS = 24
-MOST_SECONDS = 10  # for one trial; a server that lets it pass is silent
+MOST_SECONDS = 10  # for one trial; a server with this fault sends nothing
 MOST_PLACES, LONG = 50, 2048  # a message of over 2 KiB is cut at 50 places only
-LOOPS_TO_BE_ACCEPTED = 32  # else the first pieces would be there before the server reads, and come in one read
-LOOPS_FOR_A_READ = 3  # the server's turn to read comes with the second
+LOOPS_TO_BE_ACCEPTED = 32  # otherwise the first pieces would arrive before the server reads, and be read at once
+LOOPS_FOR_A_READ = 3  # the server reads in the second turn
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Message:
-    """Bytes to send, and the outcomes that are right: a pattern, with the target's words for its statuses."""
+    """Bytes to send, and the expected outcomes: a pattern, with the target's names for its statuses."""
 
     name: str
     sent: bytes
@@ -42,19 +42,19 @@ class Message:
 
 @dataclass
 class Target:
-    """A server under test: how it is asked, what it answers, and how a canary that was executed is seen."""
+    """A server under test: its requests, its responses, and how an executed canary is detected."""
 
     port: int
-    get: bytes  # an address that answers 200
-    post: bytes  # an address that takes a body
-    lines: bytes  # the headers that every request has: Host, perhaps Origin
+    get: bytes  # a path that returns 200
+    post: bytes  # a path that accepts a body
+    lines: bytes  # the headers of every request: Host, perhaps Origin
     credential: bytes
     media_type: bytes
-    valid: bytes  # a body that is understood
+    valid: bytes  # a valid body
     canary: bytes  # a whole request
     probe: bytes  # with {id}
     words: dict[str, str]
-    executed: object  # gives the canaries that were executed since it was asked last
+    executed: object  # returns the canaries executed since the last call
 
     def pattern(self, right):
         """Write a pattern of outcomes with this server's statuses."""
@@ -62,7 +62,7 @@ class Target:
 
 
 class Connection:
-    """One connection; what is sent after the server has closed is lost in silence, what came before is still read."""
+    """One connection; bytes sent after the server has closed are lost, earlier responses are still read."""
 
     def __init__(self, port):
         self._port, self._loop, self._received = port, asyncio.get_running_loop(), b""
@@ -71,7 +71,7 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def open(self):
-        """Connect; give the connection."""
+        """Connect; return the connection."""
         await self._loop.sock_connect(self._socket, ("127.0.0.1", self._port))
         for _ in range(LOOPS_TO_BE_ACCEPTED):
             await asyncio.sleep(0)
@@ -82,7 +82,7 @@ class Connection:
         self._socket.close()
 
     async def send(self, pieces):
-        """Send each piece when the one before it was read."""
+        """Send each piece when the previous one was read."""
         for piece in pieces:
             with suppress(ConnectionError):
                 await self._loop.sock_sendall(self._socket, piece)
@@ -90,7 +90,7 @@ class Connection:
                 await asyncio.sleep(0)
 
     async def response(self, *, to_head=False):
-        """Read one response, an interim one too; give (status, its bytes), or None when the server has closed."""
+        """Read one response, `100 Continue` included; return (status, bytes), or None if the server has closed."""
         while (taken := _taken(self._received, to_head=to_head)) is None:
             try:
                 piece = await self._loop.sock_recv(self._socket, 65536)
@@ -105,7 +105,7 @@ class Connection:
 
 
 def _taken(received, *, to_head):
-    """Find the first response: (status, its size), None while it is not whole."""
+    """Find the first response: (status, size), None while it is incomplete."""
     head, end, _ = received.partition(b"\r\n\r\n")
     if not end:
         return None
@@ -118,7 +118,7 @@ def _taken(received, *, to_head):
 
 
 async def outcome(connection, target, pieces):
-    """Play one trial on a connection; give its outcome."""
+    """Run one trial on a connection; return its outcome."""
     statuses, name = [], b"%016x" % next(_numbers)
     is_head = b"".join(pieces[:2]).startswith(b"HEAD ")
     await connection.send(pieces)
@@ -141,7 +141,7 @@ async def outcome(connection, target, pieces):
 
 
 def every_cut(sent):
-    """Give the ways to send a message: whole, in two at every place of the run, byte by byte."""
+    """Return the ways to send a message: whole, in two at every place of the run, byte by byte."""
     last = len(sent) - 1
     places = range(1, last + 1)[PLACES] if len(sent) <= LONG else range(1, last + 1, last // (MOST_PLACES - 1))
     ways = [("whole", [sent]), *((f"cut at {at}", [sent[:at], sent[at:]]) for at in places)]
@@ -151,7 +151,7 @@ def every_cut(sent):
 
 
 async def faults_of(target, trials):
-    """Play trials (name, way, pieces, right outcomes); give a sentence for each kind of wrong outcome of a name."""
+    """Run trials (name, way, pieces, expected outcomes); return a sentence for each kind of wrong outcome."""
     waiting, ways = iter(trials), {}
 
     async def play():
@@ -166,7 +166,7 @@ async def faults_of(target, trials):
                 connection.close()
                 connection = None
             if came.endswith("silence"):
-                deque(waiting, maxlen=0)  # a server that is silent would be so each time, and cost too much of it
+                deque(waiting, maxlen=0)  # a server that does not respond would fail each time, and take too long
         if connection is not None:
             connection.close()
 
@@ -176,7 +176,7 @@ async def faults_of(target, trials):
 
 
 async def faults_of_message(target, message):
-    """Send a message in every way; give a sentence for each fault."""
+    """Send a message in every way; return a sentence for each fault."""
     ways = ((message.name, way, pieces, message.right) for way, pieces in every_cut(message.sent))
     return sorted(
         {f"{message.name}: {fault}" if "canary" in fault else fault for fault in await faults_of(target, ways)}

@@ -1,8 +1,8 @@
-"""The odd messages of the desync suite, each with the outcome that is right; see `desync.Message`.
+"""The unusual messages of the desync suite, each with its expected outcome; see `desync.Message`.
 
-`malformed`, `valid`, `broken`, `denied`, `read` and `unasked` stand for the statuses of a server for a body that it
-does not understand, one that it does, one that is no HTTP, a call without a credential, a GET, and a GET with a body.
-Wherever the canary, a whole request, stands in a body or behind the end of a connection, nobody may execute it.
+`malformed`, `valid`, `broken`, `denied`, `read` and `unasked` stand for a server's statuses for an unparsable body, a
+valid one, one that is not HTTP, a call without a credential, a GET, and a GET with a body. The canary is a whole
+request within a body or after the end of a connection; it must never be executed.
 """
 
 from tests.attacks.desync import Message
@@ -12,7 +12,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 
 def chunks(body, *, extension=b"", trailers=b""):
-    """Write a body in two chunks, of which the first holds one byte."""
+    """Write a body in two chunks, of which the first contains one byte."""
     pieces = b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in (body[:1], body[1:]))
     return pieces + b"0\r\n%b\r\n" % trailers
 
@@ -28,7 +28,7 @@ class Writer:
         return b"%b %b HTTP/%b\r\n%b%b\r\n" % (method, address or self.target.get, version, self.target.lines, lines)
 
     def post(self, lines=b"", body=None, *, method=b"POST", version=b"1.1", address=None, known=True):
-        """Write a request whose body's framing stands in its lines, and whose body, if none is given, is the canary."""
+        """Write a request whose framing is in its lines; the body is the canary unless given."""
         target = self.target
         head = b"%b %b HTTP/%b\r\n%b" % (method, address or target.post, version, target.lines)
         own = (target.credential if known else b"") + target.media_type
@@ -41,20 +41,20 @@ class Writer:
 
     def chunked(self, lines=b"", body=None, *, extension=b"", trailers=b"", **options):
         """Write a request with a chunked body."""
-        body = b" " + self.target.canary if body is None else body  # the second chunk begins where the canary does
+        body = b" " + self.target.canary if body is None else body  # the second chunk starts where the canary does
         body = chunks(body, extension=extension, trailers=trailers)
         return self.post(lines + CHUNKED, body, **options)
 
 
 def messages(target):
-    """Give all messages for one target."""
+    """Return all messages for one target."""
     writer = Writer(target)
-    tables = (upgrades, connects, expectations, framings, announced, hosts, heads, chunked_bodies, pipelines)
+    tables = (upgrades, connects, expectations, framings, unexpected_bodies, hosts, heads, chunked_bodies, pipelines)
     return [Message(name, sent, right) for table in tables for name, sent, right in table(writer, target)]
 
 
 def upgrades(write, target):
-    """Give requests to change the protocol, which a server may ignore but not lose its place at."""
+    """Return requests with Upgrade, which a server may ignore without losing its place in the stream."""
     offers = {
         "h2c": UPGRADE,
         "websocket": b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
@@ -95,7 +95,7 @@ def upgrades(write, target):
 
 
 def connects(write, target):
-    """Give CONNECT, after which no byte may be taken for a request."""
+    """Return CONNECT requests, after which no byte may be taken for a request."""
     head = b"CONNECT x:443 HTTP/1.1\r\n" + target.lines
     yield "CONNECT", head + b"\r\n", "400 closes"
     yield "CONNECT before a request", head + b"\r\n" + target.canary, "400 closes"
@@ -108,7 +108,7 @@ def connects(write, target):
 
 
 def expectations(write, target):
-    """Give Expect; the interim answer is none that counts."""
+    """Return requests with Expect; `100 Continue` does not count as a response."""
     expect = b"Expect: 100-continue\r\n"
     yield "Expect, length", write.sized(expect), "malformed open"
     yield "Expect, chunked", write.chunked(expect), "malformed open"
@@ -121,7 +121,7 @@ def expectations(write, target):
 
 
 def framings(write, target):
-    """Give bodies whose end is given twice, or in an invalid way."""
+    """Return bodies with two framings, or with an invalid one."""
     size, canary = len(target.canary), target.canary
     body = chunks(b" " + canary)
     refused = {
@@ -161,8 +161,8 @@ def framings(write, target):
     )
 
 
-def announced(write, target):
-    """Give bodies where none is expected, and empty ones."""
+def unexpected_bodies(write, target):
+    """Return bodies where none is expected, and empty ones."""
     get = {"address": target.get, "known": False}
     yield "GET with a length", write.sized(method=b"GET", **get), "unasked open"
     yield "GET with chunks", write.chunked(method=b"GET", **get), "unasked open"
@@ -183,7 +183,7 @@ def announced(write, target):
 
 
 def hosts(write, target):
-    """Give heads whose Host is not what HTTP/1.1 asks for."""
+    """Return heads whose Host violates HTTP/1.1."""
     line = b"GET %b HTTP/1.1\r\n" % target.get
     yield "no Host", line + b"\r\n", "400 closes"
     yield (
@@ -197,7 +197,7 @@ def hosts(write, target):
 
 
 def heads(write, target):
-    """Give heads that are odd or wrong in themselves."""
+    """Return heads that are unusual or invalid."""
     get = target.get
     wrong = {
         "bare LF": write.get().replace(b"\r\n", b"\n"),
@@ -240,7 +240,7 @@ def heads(write, target):
 
 
 def chunked_bodies(write, target):
-    """Give chunked bodies that are odd or wrong; a server may have answered before it sees that."""
+    """Return chunked bodies that are unusual or invalid; a server may respond before it detects that."""
     canary = target.canary
     odd = {
         "chunk extension": write.chunked(extension=b";x=y"),
@@ -270,7 +270,7 @@ def chunked_bodies(write, target):
 
 
 def pipelines(write, target):
-    """Give several requests at once, and requests with garbage behind them."""
+    """Return several requests in one write, and requests followed by garbage."""
     get, post = write.get(), write.sized(b"", target.valid)
     yield "two GETs", get * 2, "read read open"
     yield "eight GETs", get * 8, "read " * 8 + "open"

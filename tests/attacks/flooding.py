@@ -1,7 +1,8 @@
-"""A flood of strangers in a process of its own: `python -m tests.attacks.flooding PORT CONNECTIONS PATH`.
+"""A flood of unauthenticated clients in its own process: `python -m tests.attacks.flooding PORT CONNECTIONS PATH`.
 
 Each of its connections writes 4 KiB of pipelined requests without a credential, reads all responses, and is replaced by
-a new connection. It says `flooding` when as many have ended as it opened at first, and goes on until it is ended.
+a new connection. It prints `flooding` after as many connections have ended as it first opened, and goes on until it is
+stopped.
 """
 
 import asyncio
@@ -14,14 +15,14 @@ PIPELINE_BYTES = 4096
 
 
 def pipeline(path):
-    """Write as many requests as fit into 4 KiB; the last one ends the connection."""
+    """Write as many requests as fit into 4 KiB; the last one closes the connection."""
     one = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path
     last = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path
     return one * ((PIPELINE_BYTES - len(last)) // len(one)) + last
 
 
 class _Stranger(asyncio.Protocol):
-    """One connection: it throws away what it reads."""
+    """One connection that discards what it reads."""
 
     def __init__(self, sent):
         self._sent = sent
@@ -43,7 +44,7 @@ async def _strangers(port, sent, ended):
             ended.release()
 
 
-async def _tell(ended, count):
+async def _report(ended, count):
     for _ in range(count):
         await ended.acquire()
     print("flooding", flush=True)
@@ -52,7 +53,7 @@ async def _tell(ended, count):
 async def _flood(port, connections, path):
     ended = asyncio.Semaphore(0)
     strangers = (_strangers(port, pipeline(path), ended) for _ in range(connections))
-    await asyncio.gather(_tell(ended, connections), *strangers)
+    await asyncio.gather(_report(ended, connections), *strangers)
 
 
 if __name__ == "__main__":

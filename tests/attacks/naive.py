@@ -1,8 +1,8 @@
-"""The control of the race tests: a verifier and a limit as one first writes them, which read, compare and then write.
+"""The control of the race tests: a naive verifier and limit, which read, compare and then write.
 
-They keep their state in the same Redis and run as processes like the service. The harness must catch them
-comparing more guesses than the limit, approving one code more than once, and sending more than a budget allows; else
-the harness proves nothing.
+They keep their state in the same Redis and run as processes like the service. The harness must catch them comparing
+more guesses than the limit, approving one code more than once, and sending more than a limit allows; otherwise the
+harness proves nothing.
 """
 
 import json
@@ -36,7 +36,7 @@ async def app(scope, receive, send):
 
 
 async def check(store, name, code):
-    """Read, compare, delete: three steps, and room for others between them."""
+    """Read, compare, delete: three steps that others can interleave."""
     attempts = int(await store.get(f"naive:{name}:attempts") or 0)
     if attempts >= MOST_ATTEMPTS:
         return "locked"
@@ -49,7 +49,7 @@ async def check(store, name, code):
 
 
 async def count(store):
-    """Read, compare, count: three steps too."""
+    """Read, compare, count: also three steps."""
     sent = int(await store.get("naive:sent") or 0)
     if sent >= MOST_SENDS:
         return "limited"

@@ -1,7 +1,7 @@
-"""Service processes for tests: `otp-service` as operators start it, on a port of its own, ended by its id.
+"""Service processes for tests: `otp-service` as operators start it, on its own port, ended by its process id.
 
-A process takes its Redis, its secrets and its Twilio from a `Running` service of the same test, so that both
-check the same codes and accept the same API key. Its log stands in one file, standard error included.
+A process takes its Redis, its secrets and its Twilio from a `Running` service of the same test, so that both check the
+same codes and accept the same API key. Its log is one file, which includes standard error.
 """
 
 import asyncio
@@ -25,25 +25,25 @@ START_SECONDS = 30
 
 @dataclass
 class Process:
-    """One process and, when it serves, a client of its API (`Running` of tests/conftest.py) with fresh connections."""
+    """One process and, if it serves, an API client (`Running` of tests/conftest.py) with new connections."""
 
     command: list[str]
     environment: dict[str, str]
     log_file: Path
     port: int | None = None
     client: object = None
-    outputs: dict = field(default_factory=dict)  # `stdout` and `stderr`, where they shall not go into the log file
+    outputs: dict = field(default_factory=dict)  # `stdout` and `stderr`, if not the log file
     child: subprocess.Popen = field(init=False)
 
     @property
     def log(self):
-        """Give everything the process has written."""
+        """Return everything the process has written."""
         return self.log_file.read_text()
 
     async def start(self):
-        """Start, or start again on the same port; a server has answered when this returns."""
+        """Start, or start again on the same port; when this returns, the server has responded."""
         with self.log_file.open("ab") as log:
-            self.child = subprocess.Popen(  # noqa: ASYNC220 - a fork of a few milliseconds; it must outlive this call
+            self.child = subprocess.Popen(  # noqa: ASYNC220 - takes milliseconds; the process must outlive this call
                 self.command,
                 env=self.environment,
                 cwd=self.log_file.parent,
@@ -52,7 +52,7 @@ class Process:
         return await self.ready()
 
     async def ready(self):
-        """Wait until a server answers; fail with its log when it does not."""
+        """Wait until the server responds; otherwise fail with its log."""
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while self.port is not None and not await is_alive(self.port):
             assert self.child.poll() is None, self.log
@@ -61,25 +61,25 @@ class Process:
         return self
 
     def kill(self):
-        """End the process without a chance to tidy up."""
+        """End the process with SIGKILL."""
         self.child.kill()
         self.child.wait()
 
     def freeze(self):
-        """Stop the process where it is (SIGSTOP)."""
+        """Suspend the process (SIGSTOP)."""
         self.child.send_signal(signal.SIGSTOP)
 
     def thaw(self):
-        """Let a frozen process go on."""
+        """Resume a suspended process."""
         self.child.send_signal(signal.SIGCONT)
 
     async def stop(self, *, seconds=20):
-        """Ask the process to end (SIGTERM); give its exit code."""
+        """End the process with SIGTERM; return its exit status."""
         self.child.send_signal(signal.SIGTERM)
         return await asyncio.to_thread(self.child.wait, seconds)
 
     def end(self):
-        """End the process, whatever state it is in."""
+        """End the process, whatever its state."""
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGCONT)
             self.kill()
@@ -87,7 +87,7 @@ class Process:
 
 @asynccontextmanager
 async def launcher(folder):
-    """Give `launch(running, command="serve", **environment)`, which starts one process; all end with the block."""
+    """Yield `launch(running, command="serve", **environment)`, which starts a process; all end with the block."""
     async with AsyncExitStack() as stack:
 
         async def launch(
@@ -116,7 +116,7 @@ async def launcher(folder):
 
 
 def _limited(descriptors):
-    """Begin a command that may open so many files and no more; None: as many as we may."""
+    """Prefix a command so that it may open this many files; None: the same limit as ours."""
     return [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh"]
 
 
@@ -140,7 +140,7 @@ def environment_of(settings, port, python_path=()):
 
 
 async def is_alive(port):
-    """Tell whether a server answers on a port."""
+    """Return whether a server responds on a port."""
     async with aiohttp.ClientSession() as http:
         try:
             async with http.get(f"http://127.0.0.1:{port}/livez") as response:

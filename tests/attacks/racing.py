@@ -1,7 +1,7 @@
-"""A race over raw sockets: every request stands at the line with its last byte held back, then all start at once.
+"""A race over raw sockets: all requests are sent except their last byte, then all last bytes at once.
 
-One fresh connection each: with kept connections even a naive verifier shows no race, because one pool
-hands the requests out one after the other.
+Each uses a new connection: with reused connections even a naive verifier shows no race, because one pool sends the
+requests one after the other.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Racer:
-    """One request, and the server that takes it."""
+    """One request, and its server."""
 
     url: str
     path: str
@@ -21,9 +21,9 @@ class Racer:
 
 
 async def race(racers):
-    """Send all requests at once; give (status, JSON or None) of each, in order."""
+    """Send all requests at once; return (status, JSON or None) of each, in order."""
     connections = await asyncio.gather(*(_line_up(racer) for racer in racers))
-    await asyncio.sleep(0.1)  # the servers read what is there, and wait for one byte each
+    await asyncio.sleep(0.1)  # the servers read what has arrived, and wait for one byte each
     for (_, writer), racer in zip(connections, racers, strict=True):
         writer.write(_written(racer)[-1:])
     return await asyncio.gather(*(_finish(reader, writer) for reader, writer in connections))

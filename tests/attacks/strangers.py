@@ -1,8 +1,8 @@
-"""Strangers and honest callers who share a proxy's connections to the service, and what each may receive.
+"""Unauthenticated and honest callers who share a proxy's connections to the service, and what each may receive.
 
-A stranger has no credential of anybody else's. It hides requests in bodies, whole ones and the beginnings of some,
-behind headers that may make a parser lose its place. An honest caller issues and checks codes; every response must be
-to its own request. What goes wrong is written down as `complaints`.
+A stranger has no credential of another caller. It hides requests in bodies, whole or partial, after headers that may
+confuse a parser. An honest caller issues and checks codes; every response must be to its own request. Errors are
+recorded as `complaints`.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def trusting():
 
 @dataclass
 class Traffic:
-    """All who call through one proxy, and what they complain about."""
+    """All callers of one proxy, and their complaints."""
 
     service: object
     proxy: object
@@ -56,25 +56,25 @@ class Traffic:
         return min(self.honest_calls, self.strange_messages) >= least
 
     async def during(self, seconds, callers, *, least=100):
-        """Let callers call for some seconds, and for `least` calls of each kind; or until there is a complaint."""
+        """Run callers for some seconds, and for `least` calls of each kind; or until there is a complaint."""
         tasks = [asyncio.create_task(caller) for caller in callers]
         deadline = asyncio.get_running_loop().time() + seconds
         while not self.complaints and (asyncio.get_running_loop().time() < deadline or not self._has_seen(least)):
             done, _ = await asyncio.wait(tasks, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
-            assert not done, [task.exception() for task in done]  # they go on until they are stopped
+            assert not done, [task.exception() for task in done]  # they run until they are stopped
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class HonestCaller:
-    """Issues, checks a wrong code, then the right one, and reads, again and again, each with an id of its own."""
+    """Issues, checks a wrong code, then the right one, and reads, repeatedly, each with its own id."""
 
     def __init__(self, traffic, number):
         self._traffic, self._number = traffic, number
 
     async def call_on(self):
-        """Go on until stopped."""
+        """Run until stopped."""
         connector = aiohttp.TCPConnector(ssl=trusting())
         options = {"connector": connector, "timeout": aiohttp.ClientTimeout(total=MOST_SECONDS)}
         async with aiohttp.ClientSession(self._traffic.proxy.public, **options) as http:
@@ -98,7 +98,7 @@ class HonestCaller:
                 return
 
     async def _ask(self, http, method, path, body, expected):
-        """Make one call; give the answer, None when it is not what was expected."""
+        """Make one call; return the response, None if it was not the expected one."""
         own_id = secrets.token_hex(16)
         self._traffic.honest_ids.add(own_id.encode())
         headers = {"Authorization": f"Bearer {self._traffic.service.key}", "X-Request-Id": own_id}
@@ -111,7 +111,7 @@ class HonestCaller:
             return None
         is_own = response.headers.get("X-Request-Id") == own_id
         if is_own and response.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return None  # the machine is busy; that is no other caller's response
+            return None  # the machine is busy; that is not another caller's response
         if not is_own or {key: answer.get(key) for key in expected} != expected:
             self._traffic.complaints.append(f"{method} {path}, {own_id}: {response.status} {response.headers} {text}")
             return None
@@ -120,13 +120,13 @@ class HonestCaller:
 
 
 class Stranger:
-    """Sends random messages on connections of its own to the proxy."""
+    """Sends random messages to the proxy on its own connections."""
 
     def __init__(self, traffic, draw, *, table, hidden):
         self._traffic, self._draw, self._table, self._hidden = traffic, draw, table, hidden
 
     async def call_on(self):
-        """Go on until stopped."""
+        """Run until stopped."""
         proxy = self._traffic.proxy
         while True:
             with suppress(OSError):
@@ -155,7 +155,7 @@ class Stranger:
                     self._traffic.complaints.append(f"a stranger received the response to {theirs.pop().decode()}")
 
     def _hiding(self):
-        """Write a request with another in its body, whole or only begun: the next caller's would go on in it."""
+        """Write a request with another in its body, whole or partial: the next caller's would continue it."""
         draw = self._draw
         body = b"".join(draw.choices(self._hidden, k=draw.randint(1, 2)))
         lines = b"".join(draw.sample(ODD_LINES, k=draw.randint(0, 2)))

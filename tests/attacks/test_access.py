@@ -1,4 +1,4 @@
-"""Access (A14): credentials that are absent, wrong, revoked, too weak or another verification's."""
+"""Access (A14): credentials that are absent, wrong, revoked, insufficient or another verification's."""
 
 import asyncio
 import json
@@ -14,22 +14,22 @@ OPEN = {"/livez", "/readyz", "/metrics", "/twilio/status/{verification_id}/{send
 
 
 def add_key(redis, *scopes, name="another"):
-    """Add an API key as `otp-service keys create` does; give it."""
+    """Add an API key as `otp-service keys create` does; return it."""
     key = "otp_sk_" + secrets.token_urlsafe(32)
     redis.hset("otp:keys", key_digest(key), json.dumps({"name": name, "scopes": scopes, "created_at": "2026-01-01"}))
     return key
 
 
 async def status_with(running, authorization, method="GET", path="/v1/verifications/ve_" + "0" * 32, **options):
-    """Make a call with this Authorization header, None for no header; give the status."""
+    """Make a call with this Authorization header, None for no header; return the status."""
     headers = {} if authorization is None else {"Authorization": authorization}
     async with running.http.request(method, path, headers=headers, **options) as response:
         assert (response.status == 401) == ("WWW-Authenticate" in response.headers)
         return response.status
 
 
-async def test_every_route_that_is_not_open_asks_for_a_credential(running):
-    """A14: of all documented routes only probes, metrics and Twilio's callback answer a stranger otherwise than 401."""
+async def test_every_protected_route_requires_a_credential(running):
+    """A14: of all documented routes only probes, metrics and Twilio's callback do not return 401 without one."""
     async with running.http.get("/openapi.json") as response:
         paths = (await response.json())["paths"]
     closed = [(path, method) for path, endpoints in paths.items() for method in endpoints if path not in OPEN]
@@ -41,10 +41,10 @@ async def test_every_route_that_is_not_open_asks_for_a_credential(running):
     assert forged == 403
 
 
-async def test_only_a_bearer_key_in_the_header_opens(running):
-    """A14: other schemes, other places and altered keys are 401; the scheme's case does not matter (RFC 9110 11.1)."""
+async def test_only_a_bearer_key_in_the_header_is_accepted(running):
+    """A14: other schemes, places and altered keys get a 401; the scheme is case-insensitive (RFC 9110 11.1)."""
     key = running.key
-    known = 404  # the way is open: there is only no such verification
+    known = 404  # accepted: only the verification is unknown
     assert await status_with(running, f"Bearer {key}") == known
     assert await status_with(running, f"bearer {key}") == known
     refused = [
@@ -59,8 +59,8 @@ async def test_only_a_bearer_key_in_the_header_opens(running):
         assert await status_with(running, None, path=path + query) == 401
 
 
-async def test_a_key_does_what_its_scopes_say(running, redis, eventually):
-    """A14: a key for reports or operation neither issues nor verifies."""
+async def test_a_key_may_do_only_what_its_scopes_allow(running, redis, eventually):
+    """A14: a key for reports or operation can neither issue nor verify."""
     issued = await running.issue()
     path = f"/v1/verifications/{issued['id']}"
     for key in [add_key(redis, scope, name=scope) for scope in ("reports", "operate")]:
@@ -73,12 +73,12 @@ async def test_a_key_does_what_its_scopes_say(running, redis, eventually):
 
 
 async def is_refused(running, key, path):
-    """Tell whether a key is known and lacks the scope."""
+    """Return whether a key is known but lacks the scope."""
     return (await running.call("GET", path, key=key))[0] == 403
 
 
-async def test_a_client_token_opens_its_verification_and_nothing_else(running):
-    """A14: another verification's token is 401; its own may verify, resend and read, but not issue or cancel."""
+async def test_a_client_token_is_valid_for_its_verification_only(running):
+    """A14: another verification's token gets a 401; its own may verify, resend and read, but not issue or cancel."""
     mine, other = await running.issue(), await running.issue("+12025550123")
     token = mine["client_token"]
     altered = [token[:-1] + ("A" if token[-1] != "A" else "B"), token + "A", token[:-1], other["client_token"]]
@@ -95,7 +95,7 @@ async def test_a_client_token_opens_its_verification_and_nothing_else(running):
     assert (await running.read(other["id"]))["attempts_remaining"] == 5
 
 
-async def test_unknown_keys_cost_one_look_up_a_second_at_most(start):
+async def test_unknown_keys_cause_at_most_one_read_a_second(start):
     """A14: a flood of unknown keys reads the key store once a second, however many they are."""
     running = await start(otp_worker=False)
     async with monitored(running.settings.redis_url) as commands:
@@ -106,8 +106,8 @@ async def test_unknown_keys_cost_one_look_up_a_second_at_most(start):
     assert 1 <= commands.count(b"HGETALL", b"otp:keys") <= seconds + 2
 
 
-async def test_an_unknown_key_makes_a_revoked_one_known(running, redis, eventually):
-    """A14: revoking takes effect at the next reading of the key store, and an unknown key causes one."""
+async def test_an_unknown_key_refreshes_revoked_keys(running, redis, eventually):
+    """A14: a revocation takes effect at the next read of the key store, and an unknown key causes one."""
     key = add_key(redis, "verifications")
     path = "/v1/verifications/ve_" + "0" * 32
 
@@ -128,7 +128,7 @@ async def test_an_unknown_key_makes_a_revoked_one_known(running, redis, eventual
 
 
 async def test_a_revoked_key_is_refused_in_time(running, redis, eventually, monkeypatch):
-    """A14: without other requests a revoked key works until the copy of the keys has its maximum age."""
+    """A14: without other requests a revoked key works only until the copy of the keys reaches its maximum age."""
     assert auth._OLDEST_SECONDS == 30
     monkeypatch.setattr(auth, "_OLDEST_SECONDS", 1.5)
     key = add_key(redis, "verifications")
@@ -142,7 +142,7 @@ async def test_a_revoked_key_is_refused_in_time(running, redis, eventually, monk
 
 
 async def test_another_keys_verification_is_unknown(running, redis):
-    """A14, A5: what one API key has issued is a 404 to every other, costs it nothing, and stays the issuer's own."""
+    """A14, A5: a verification is a 404 to every other API key, costs it nothing, and stays its owner's."""
     other = add_key(redis, "verifications")
     issued = await running.issue()
     [code], one = running.codes(), f"/v1/verifications/{issued['id']}"
@@ -160,8 +160,8 @@ async def test_another_keys_verification_is_unknown(running, redis):
     assert (await running.verify(issued["id"], code))["verdict"] == "approved"
 
 
-async def test_a_key_that_stands_in_for_another_finds_its_verifications(running, redis):
-    """While a key is replaced, the new one with the old one's owner goes on with what the old one has begun."""
+async def test_a_replacement_key_finds_the_verifications_of_the_old_one(running, redis):
+    """During a key's replacement, the new key with the same owner can use the old key's verifications."""
     key, kept = new_api_key("test-2", [Scope.VERIFICATIONS], owner="test")
     redis.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
     issued = await running.issue()

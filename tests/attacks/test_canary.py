@@ -1,4 +1,4 @@
-"""What leaks (A11): no secret through log, answers, metrics, errors, commands, Redis or the commands sent to it."""
+"""Leaks (A11): no secret in log, responses, metrics, errors, command output, Redis or the commands sent to it."""
 
 import asyncio
 import re
@@ -13,20 +13,20 @@ NUMBER = "+14155550123"
 
 
 async def run_command(launch, running, command, **environment):
-    """Run one command to its end; give (exit status, everything it wrote)."""
+    """Run one command to its end; return (exit status, all output)."""
     process = await launch(running, command, **environment)
     return await asyncio.to_thread(process.child.wait, 30), process.log
 
 
 @pytest.fixture
 async def faulty(start, launch, tmp_path):
-    """Run one serving process with faults of our own in every layer, which logs all there is to log."""
+    """Run one serving process with injected faults in every layer and the most detailed log."""
     (tmp_path / "sitecustomize.py").write_text(FAULTS)
     return await launch(await start(otp_worker=False), python_path=[tmp_path], OTP_LOG_LEVEL="debug")
 
 
 async def fail_confirmations_in_every_way(canary, process, eventually):
-    """Have confirmations fail in each way; wait until the worker has said so."""
+    """Make confirmations fail in each way; wait until the worker has logged it."""
     seen = lambda event: eventually(lambda: f'"{event}"' in process.log, seconds=10)  # noqa: E731
     assert await seen("confirmation_fault")
     for kind, event in (("not_found", "confirmation_failed"), ("unauthorized", "confirming_halted")):
@@ -36,8 +36,8 @@ async def fail_confirmations_in_every_way(canary, process, eventually):
         await canary.end_faults()
 
 
-async def meet_a_broken_record(canary, redis):
-    """Let Redis itself refuse a script, in its own words."""
+async def use_a_broken_record(canary, redis):
+    """Make Redis itself reject a script, with its own error text."""
     issued = await canary.issue("+14155550197")
     key = f"otp:{{{issued['id'][3]}}}:v:{issued['id']}"
     redis.set(key, "no hash", ex=60)
@@ -46,24 +46,24 @@ async def meet_a_broken_record(canary, redis):
 
 
 async def run_commands(launch, process):
-    """Run the commands that look at keys and entries; give what they wrote, by name, and the key that one made."""
+    """Run the commands that show keys and entries; return their output by name, and the created key."""
     written = {}
     for command in ("check", "keys list", "outbox list", "outbox failed", "keys create made-by-hand"):
         _, written[command] = await run_command(launch, process.client, command)
     [made] = re.findall(r"^otp_sk_\S+$", written.pop("keys create made-by-hand"), re.MULTILINE)
-    for command in ("keys revoke", "keys create"):  # the key itself, pasted for its name
+    for command in ("keys revoke", "keys create"):  # the key itself, pasted as the name
         _, written[command] = await run_command(launch, process.client, f"{command} {made}")
     return written, made
 
 
 @pytest.mark.slow
-async def test_no_canary_is_found_outside_its_cage(faulty, launch, redis, eventually):
+async def test_no_canary_leaks(faulty, launch, redis, eventually):
     """A11, promise 8: codes, numbers, addresses, keys and tokens are in no log, metric, error, Redis key or command."""
     canary = Canary(faulty.client)
     async with monitored(faulty.client.settings.redis_url) as commands:
         await canary.play()
         await fail_confirmations_in_every_way(canary, faulty, eventually)
-        await meet_a_broken_record(canary, redis)
+        await use_a_broken_record(canary, redis)
         written, made = await run_commands(launch, faulty)
         stored = dump(redis).decode("latin-1")
     assert await faulty.stop() == 0
@@ -71,17 +71,17 @@ async def test_no_canary_is_found_outside_its_cage(faulty, launch, redis, eventu
     places = {"log": faulty.log, "stored": stored, "commands": commands.text.decode("latin-1"), **written}
 
     assert len(set(canary.codes)) >= 6
-    assert key_digest(canary.key) in stored  # the dump does reach the values
+    assert key_digest(canary.key) in stored  # the dump does contain the values
     assert "made-by-hand" in stored
     for place, text in places.items():
         assert text or place.startswith("outbox"), place
         assert canary.found_in(text) == [], place
         assert made not in text, place
-    assert list(canary.found_in_answers()) == []
+    assert list(canary.found_in_responses()) == []
 
 
-async def test_a_fault_of_ours_is_a_problem_that_says_nothing(faulty, eventually):
-    """A11: an unexpected exception answers 500 as `application/problem+json` with a request id, and no detail."""
+async def test_an_internal_error_is_a_problem_without_details(faulty, eventually):
+    """A11: an unexpected exception becomes a 500 `application/problem+json` with a request id, and no detail."""
     issued = await faulty.client.issue()
     status, body, headers = await faulty.client.call("POST", f"/v1/verifications/{issued['id']}/cancel")
     assert (status, headers["Content-Type"]) == (500, "application/problem+json")
@@ -97,8 +97,8 @@ request.kind_and_place = lambda fault: {"where": str(fault)}
 """
 
 
-async def test_the_search_finds_what_leaks(start, launch, tmp_path, eventually):
-    """Control of A11: the same search finds a log line that repeats an exception's message, and a code in an answer."""
+async def test_the_search_finds_leaks(start, launch, tmp_path, eventually):
+    """Control of A11: the search finds a log line that repeats an exception's message, and a code in a response."""
     (tmp_path / "sitecustomize.py").write_text(FAULTS + TALKATIVE)
     process = await launch(await start(otp_worker=False), python_path=[tmp_path])
     canary = Canary(process.client)
@@ -109,7 +109,7 @@ async def test_the_search_finds_what_leaks(start, launch, tmp_path, eventually):
     assert await eventually(lambda: canary.found_in(process.log) == ["+14155550171", canary.codes[0]])
     assert canary.found_in("c82d6b2a36ef12d3cd1d9b4ffde87d1b") == []
     canary.answers.append((None, canary.codes[0]))
-    assert list(canary.found_in_answers()) == [canary.codes[0]]
+    assert list(canary.found_in_responses()) == [canary.codes[0]]
 
 
 @pytest.mark.slow
@@ -127,11 +127,11 @@ async def test_the_search_finds_what_leaks(start, launch, tmp_path, eventually):
     ],
 )
 @pytest.mark.parametrize("command", ["check", "worker"])
-async def test_a_setting_that_stops_a_command_is_not_repeated(start, launch, eventually, command, wrong):
-    """A11: what is wrong with a secret, or with the address that holds a password, is said without the secret."""
+async def test_an_invalid_secret_setting_is_not_repeated(start, launch, eventually, command, wrong):
+    """A11: an error in a secret, or in a URL with a password, is reported without the secret."""
     running = await start(otp_worker=False)
     process = await launch(running, command, **wrong)
     if not await eventually(lambda: process.child.poll() is not None, seconds=3):
-        await process.stop()  # a worker goes on looking for its Redis
+        await process.stop()  # a worker keeps retrying its Redis
     assert "5d1e" not in process.log
     assert "Traceback" not in process.log

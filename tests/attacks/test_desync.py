@@ -1,9 +1,9 @@
 """The promises of one connection (promise 14): one request, one response, and no byte of a body is a request.
 
-Some hundred odd messages go to `serve`'s application, with and without an Origin, and to the simulator: whole, in two
-at many places, and byte by byte, then in random rows cut at random places. `make desync` cuts at every byte and plays
-the rows longer. The control is uvicorn's own protocol, which takes what follows a request to upgrade for the next
-request.
+Some hundred unusual messages go to `serve`'s application, with and without an Origin, and to the simulator: whole, in
+two at many places, and byte by byte, then in random rows cut at random places. `make desync` cuts at every byte and
+plays the rows longer. The control is uvicorn's own protocol, which takes the bytes after a request with Upgrade for the
+next request.
 """
 
 import random
@@ -21,19 +21,19 @@ from tests.attacks.desync import LONG, SECONDS, SEED, Target, faults_of, faults_
 from tests.attacks.desync_messages import messages
 from tests.conftest import serving
 
-STAYS = re.compile("([a-z0-9 ]+ )open")  # the outcome of a message after which the connection is certain to be open
+STAYS = re.compile("([a-z0-9 ]+ )open")  # the outcome of a message after which the connection certainly stays open
 ORIGIN = "https://login.example.com"
 JSON = b"Content-Type: application/json\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 def port_of(url):
-    """Read the port of an address."""
+    """Return the port of a URL."""
     return int(url.rpartition(":")[2])
 
 
 class RequestLog:
-    """The service's request log; it knows the canary by its request id."""
+    """The service's request log; it recognises the canary by its request id."""
 
     canary = secrets.token_hex(8)
 
@@ -41,32 +41,32 @@ class RequestLog:
         self.executed = []
 
     def __call__(self, event, **fields):
-        """Take one line."""
+        """Handle one line."""
         if event == "request" and fields["request_id"] == self.canary:
             self.executed.append(f"{fields['method']} {fields['route']}")
 
     def take(self):
-        """Give the canaries that were executed since the last time."""
+        """Return the canaries executed since the last call."""
         executed, self.executed = self.executed, []
         return sorted(set(executed))
 
 
 async def service_target(start, *, lines=b"Host: x\r\n", **options):
-    """Start the service; give it, and itself as a target."""
+    """Start the service; return it, and its target."""
     log = RequestLog()
     service = await start(otp_worker=False, event_log=log, **options)
     return service, target_of(service, lines, log.take)
 
 
 async def process_target(start, launch):
-    """Start `serve` as a process of its own, with the event loop that it has there; give it as a target."""
+    """Start `serve` as a process, with its usual event loop; return it as a target."""
     process = await launch(await start(otp_worker=False))
     executed = lambda: [line for line in process.log.splitlines() if RequestLog.canary in line]  # noqa: E731
     return target_of(process.client, b"Host: x\r\n", executed)
 
 
 def target_of(service, lines, executed):
-    """Give a service that runs as a target."""
+    """Return a running service as a target."""
     return Target(
         port=port_of(service.url),
         get=b"/livez",
@@ -90,7 +90,7 @@ def target_of(service, lines, executed):
 
 
 def simulator_target(url, sandbox):
-    """Give a simulator that is served somewhere as a target; a canary in it plans a fault."""
+    """Return a running simulator as a target; a canary plans a fault in it."""
 
     def executed():
         planned = [str(plan) for plan in sandbox.faults.planned()]
@@ -117,7 +117,7 @@ def simulator_target(url, sandbox):
 
 @pytest.fixture(params=["service", "service with an Origin", "serve as a process", "simulator"])
 async def target(request, start, launch):
-    """Serve each of the servers; give it as a target."""
+    """Serve each of the servers; yield it as a target."""
     if request.param == "simulator":
         service = await start(otp_worker=False)
         return simulator_target(service.sandbox_url, service.sandbox)
@@ -132,7 +132,7 @@ async def target(request, start, launch):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_each_request_has_one_response_however_its_bytes_arrive(target):
-    """Promise 14: cut at any byte, an odd message has the outcome of its table, and no canary is executed."""
+    """Promise 14: cut at any byte, a message has the expected outcome, and no canary is executed."""
     table = messages(target)
     assert len({message.name for message in table}) == len(table) > 100
     faults = [fault for message in table for fault in await faults_of_message(target, message)]
@@ -140,12 +140,12 @@ async def test_each_request_has_one_response_however_its_bytes_arrive(target):
 
 
 def summary(faults):
-    """Tell the first faults, and how many there are."""
+    """Return the first faults, and their number."""
     return "\n".join([f"{len(faults)} faults (DESYNC_SEED={SEED}):", *sorted(faults, key=len)[:20]])
 
 
 def random_rows(table, draw, *, seconds):
-    """Give random rows of messages, the last of which may close, each row cut at random places; for some seconds."""
+    """Yield random rows of messages, the last of which may close, cut at random places; for some seconds."""
     short = [each for each in table if len(each.sent) <= LONG and not each.sent.startswith(b"HEAD ")]
     staying = [each for each in short if STAYS.fullmatch(each.right)]
     started = time.monotonic()
@@ -160,8 +160,8 @@ def random_rows(table, draw, *, seconds):
 
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 60)
-async def test_requests_in_a_row_have_their_responses_in_this_order(target):
-    """Promise 14: rows of odd messages on one connection, cut at random places, have the outcomes of their table."""
+async def test_responses_to_rows_of_requests_are_in_order(target):
+    """Promise 14: rows of unusual messages on one connection, cut at random places, have the expected outcomes."""
     print(f"DESYNC_SEED={SEED}")
     rows = random_rows(messages(target), random.Random(SEED), seconds=SECONDS)
     faults = await faults_of(target, rows)
@@ -170,14 +170,14 @@ async def test_requests_in_a_row_have_their_responses_in_this_order(target):
 
 @pytest.fixture
 async def naive_target():
-    """Serve the simulator with uvicorn's own protocol, which is known to lose its place; give it as a target."""
+    """Serve the simulator with uvicorn's own protocol, which is known to desync; return it as a target."""
     sandbox = create_sandbox(SandboxSettings())
     async with serving(sandbox, protocol=HttpToolsProtocol) as url:
         yield simulator_target(url, sandbox)
 
 
-async def test_a_server_that_loses_its_place_is_noticed(naive_target):
-    """Control: where a body is dropped, or executed, or answered twice, the table says so."""
+async def test_a_desync_is_detected(naive_target):
+    """Control: dropped or executed bodies and second responses are reported."""
     by_name = {message.name: message for message in messages(naive_target)}
     faults = {
         name: "\n".join(await faults_of_message(naive_target, by_name[name]))
@@ -190,8 +190,8 @@ async def test_a_server_that_loses_its_place_is_noticed(naive_target):
     assert faults["two GETs"] == faults["chunk extension"] == ""
 
 
-async def test_rows_notice_a_server_that_loses_its_place(naive_target):
-    """Control: random rows find within two seconds that requests to upgrade go wrong."""
+async def test_random_rows_detect_a_desync(naive_target):
+    """Control: random rows detect within two seconds that requests with Upgrade go wrong."""
     rows = random_rows(messages(naive_target), random.Random(SEED), seconds=2)
     faults = await faults_of(naive_target, rows)
     assert any("upgrade" in fault for fault in faults)

@@ -1,4 +1,4 @@
-"""The promises behind a proxy (promise 14): callers share its connections to the service, and receive only their own.
+"""The promises behind a proxy (promise 14): callers share its connections, and receive only their own responses.
 
 Random messages of strangers go through the real nginx and Caddy with the project's examples, and through Caddy without
 the lines that drop `Upgrade`, while honest callers issue and check codes. `make desync` plays longer.
@@ -21,7 +21,7 @@ STRANGERS, HONEST_CALLERS = 12, 6
 
 
 async def own_approval(service):
-    """Approve a verification of the stranger's own; give the request that repeats this response."""
+    """Approve a verification of the stranger; return the request that repeats this response."""
     issued = await service.issue("+14155550100")
     path, key = f"/v1/verifications/{issued['id']}/verify", secrets.token_hex(8)
     [code] = service.codes("+14155550100")
@@ -35,7 +35,7 @@ async def own_approval(service):
 
 @asynccontextmanager
 async def traffic_behind(proxy, start, folder, **options):
-    """Start a service behind a proxy; give its traffic, its callers, and what tells the canaries that were executed."""
+    """Start a service behind a proxy; yield its traffic, its callers, and a function for executed canaries."""
     service, target = await service_target(start, otp_trusted_proxies=1, lines=b"Host: 127.0.0.1\r\n", **options)
     traffic, draw = Traffic(service, proxy), random.Random(SEED)
     hidden = [
@@ -69,8 +69,8 @@ async def test_honest_callers_receive_only_their_own_responses(start, tmp_path, 
 
 
 @pytest.mark.slow
-async def test_a_server_that_mixes_up_callers_is_noticed(start, tmp_path):
-    """Control: where uvicorn's own protocol meets Upgrade behind Caddy, a caller soon receives what is not its own."""
+async def test_a_server_that_mixes_up_callers_is_detected(start, tmp_path):
+    """Control: with uvicorn's own protocol and Upgrade behind Caddy, a caller soon receives another's response."""
     proxy = new_proxy("caddy", UNLOCKED)
     async with traffic_behind(proxy, start, tmp_path, protocol=HttpToolsProtocol) as (traffic, callers, _):
         await traffic.during(30, callers)
