@@ -6,23 +6,22 @@ sent.
 """
 
 import asyncio
-import json
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from service.core.actions import ACTIONS, Secrets
 from service.core.breaker import SendingHalted
-from service.core.channels import DEFAULT_CHANNEL, Channel
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
+from service.core.issue_request import IssueRequest
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
 from service.core.phone import NumberPolicy, PhoneNumber, parse_number
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Taken, Undoing
-from service.core.verification import Status, Verification, VerificationRequest, new_id
+from service.core.verification import Status, Verification, new_id
 from service.core.verification_store import (
     AlreadySent,
     IdTaken,
@@ -46,24 +45,6 @@ class IssuePolicy:
     ttl_seconds: int
     secrets: Secrets
     numbers: NumberPolicy
-
-
-class IssueRequest(NamedTuple):
-    """A request for a new verification, already of the right form: what it keeps, whom to send to, and who asks."""
-
-    number: PhoneNumber
-    request: VerificationRequest
-    channel: Channel = DEFAULT_CHANNEL
-    client_ip: str | None = None
-    caller: str | None = None  # tells API keys apart, for their limit
-    owner: str | None = None  # only API keys of this owner will find the verification
-
-    @property
-    def content(self) -> bytes:
-        """What is asked for, in one spelling however it was written: two requests with the same content are one."""
-        asked = {"number": self.number.e164, "channel": self.channel, "client_ip": self.client_ip}
-        asked |= self.request._asdict()
-        return json.dumps({name: value for name, value in asked.items() if value}, sort_keys=True).encode()
 
 
 class Issuing:

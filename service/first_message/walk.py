@@ -15,7 +15,7 @@ from service.app import open_redis
 from service.config.settings import Settings
 from service.core.actions import code
 from service.core.idempotency import Repeatable
-from service.core.issuing import IssueRequest
+from service.core.issue_request import IssueRequest
 from service.core.phone import mask
 from service.core.retrying import Retries
 from service.core.store_health import StoreUnavailable

@@ -9,7 +9,8 @@ from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import ValidationError
 
-from service.api.v1.schemas import CheckBody, CheckResponse, IssueBody, IssueResponse, VerificationResponse
+from service.api.v1.bodies import CheckBody, IssueBody
+from service.api.v1.schemas import CheckResponse, IssueResponse, VerificationResponse
 from service.api.v1.words import MEANINGS
 from service.core.keyring import CLIENT_TOKEN_PREFIX
 from service.core.phone import InvalidNumber, NumberPolicy, parse_number

@@ -1,4 +1,4 @@
-"""The promises of `service.api.v1.schemas`: strict requests; complete responses, masked where necessary."""
+"""The promises of `service.api.v1`: strict requests; complete responses, masked where necessary."""
 
 import json
 
@@ -6,11 +6,10 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from service.api.v1 import schemas
+from service.api.v1 import bodies
+from service.api.v1.bodies import CheckBody, IssueBody
 from service.api.v1.schemas import (
-    CheckBody,
     CheckResponse,
-    IssueBody,
     IssueResponse,
     ResponseWriter,
     SendResponse,
@@ -236,7 +235,7 @@ def test_no_response_contains_internal_values():
 def test_a_channel_is_refused_for_an_action_that_it_cannot_carry(monkeypatch):
     """An action whose secret the channel cannot carry is refused with a sentence, whether named or by default."""
     capabilities = Capabilities(actions=frozenset(), can_be_confirmed=True)
-    monkeypatch.setattr(schemas, "CHANNELS", dict.fromkeys(Channel, capabilities))
+    monkeypatch.setattr(bodies, "CHANNELS", dict.fromkeys(Channel, capabilities))
     for named in ({}, {"channel": "sms"}, {"action": "code"}):
         with pytest.raises(ValidationError, match="a message by sms cannot carry the action code"):
             issue(**named)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from service.api.v1 import schemas
+from service.api.v1 import bodies, schemas
 from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Capabilities
 from service.core.phone import PhoneNumber
 from service.core.store_health import StoreCause, StoreUnavailable
@@ -31,9 +31,10 @@ async def test_a_field_is_added_by_one_line(stores, monkeypatch):
     wider = NamedTuple("wider", [*VerificationRequest.__annotations__.items(), ("theme", str)])
     wider._field_defaults.update(VerificationRequest._field_defaults, theme="plain")
     wider.__new__.__defaults__ = tuple(wider._field_defaults.values())
+    monkeypatch.setattr(bodies, "VerificationRequest", wider)
     monkeypatch.setattr(schemas, "VerificationRequest", wider)
 
-    class Body(schemas.IssueBody):
+    class Body(bodies.IssueBody):
         theme: str | None = None
 
     class Response(schemas.VerificationResponse):

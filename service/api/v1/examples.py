@@ -10,7 +10,8 @@ from typing import Any
 
 from service.api.operations import LivenessResponse
 from service.api.readiness import ReadinessResponse, StoreTrouble
-from service.api.v1.schemas import CheckBody, IssueBody, ResponseWriter
+from service.api.v1.bodies import CheckBody, IssueBody
+from service.api.v1.schemas import ResponseWriter
 from service.core.actions import Action
 from service.core.channels import Channel
 from service.core.idempotency import OtherBody, StillRunning

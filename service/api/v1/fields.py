@@ -1,4 +1,4 @@
-"""Fields: the types of the values in `schemas` and in the routes' paths.
+"""Fields: the types of the values in `bodies` and `schemas`, and in the routes' paths.
 
 Each has the same rule twice, for pydantic and for the OpenAPI document, so that a client that validates with the
 document accepts and refuses the same values.

@@ -4,18 +4,10 @@ from functools import partial
 
 from pydantic_core import to_json
 
+from service.api.v1.bodies import CheckBody, IssueBody
 from service.api.v1.fields import VerificationId
-from service.api.v1.repeating import (
-    KeyedResponse,
-    idempotency_key,
-    unpack,
-)
-from service.api.v1.schemas import (
-    CheckBody,
-    IssueBody,
-    Object,
-    ResponseWriter,
-)
+from service.api.v1.repeating import KeyedResponse, idempotency_key, unpack
+from service.api.v1.schemas import Object, ResponseWriter
 from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
