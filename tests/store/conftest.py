@@ -1,7 +1,7 @@
-"""The engines of the store's suites: the embedded Valkey, the system's Redis, and a one-node cluster.
+"""The engines for the tests of the store: the embedded Valkey, the system's Redis, and a one-node cluster.
 
-The cluster holds every slot on one node, so it decides each script as a large cluster would (no CROSSSLOT) and needs
-no second process.
+The cluster holds every slot on one node, so it checks each script for cross-slot keys like a large cluster would, and
+needs no second process.
 """
 
 import shutil
@@ -26,14 +26,14 @@ def engine(request):
 
 @pytest.fixture(scope="session")
 def valkey_engine(valkey):
-    """Reach the Valkey that all tests share."""
+    """Connect to the Valkey that all tests share."""
     with redis_py.Redis.from_url(valkey) as admin:
         yield Engine("valkey", valkey, admin)
 
 
 @pytest.fixture(scope="session")
 def redis_engine(engine_folder):
-    """Run the system's Redis, on a socket."""
+    """Run the system's Redis on a Unix domain socket."""
     if REDIS_SERVER is None:
         absent("there is no redis-server here, so the stores are not tried on Redis itself")
     socket_path = engine_folder / "x.sock"
@@ -43,21 +43,21 @@ def redis_engine(engine_folder):
 
 @pytest.fixture(scope="session")
 def cluster_engine(engine_folder):
-    """Run a cluster of one node, which takes two seconds to be ready."""
+    """Run a cluster of one node, which takes two seconds to start."""
     with cluster(engine_folder, (0, 16383)) as (node,):
         yield Engine("cluster", f"redis+cluster://127.0.0.1:{node.port}", node.admin)
 
 
 @pytest.fixture(scope="session")
 def engine_folder():
-    """Yield a folder of a short name: a socket's path holds about a hundred bytes."""
+    """Yield a folder with a short name: the path of a socket has a limit of about a hundred bytes."""
     with tempfile.TemporaryDirectory(prefix="otp-engine-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture
 async def stores(engine):
-    """Yield the stores on an empty engine; afterwards every key must have a TTL."""
+    """Yield the stores on an empty engine; at the end every key must have a TTL."""
     engine.admin.flushall()
     async with open_stores(engine) as opened:
         yield opened

@@ -1,7 +1,7 @@
-"""The stores on a real engine, with the steps that tests share: issue, resend, check, let time pass.
+"""The stores on a real engine, with the steps that tests share: issue, resend, check, advance the time.
 
-`Stores` is what the store's suites share. Time passes without sleeping: `time_passes` moves every instant and every
-TTL in Redis back by so many milliseconds, as if the server had waited; the scripts' own clock stays Redis TIME.
+Tests do not sleep: `time_passes` shifts every instant and every TTL in Redis back by some milliseconds, as if
+the server had waited; the scripts still read the clock with Redis TIME.
 """
 
 import hashlib
@@ -40,10 +40,10 @@ POLICY = RecordPolicy(
     most_failed_in_a_row=100,
 )
 MINUTE_MS = 60_000
-CODE_TTL_MS = 10 * MINUTE_MS  # of the records made here
-FORGOTTEN_MS = CODE_TTL_MS + 3600 * 1000  # a record's whole life, unless a resend lengthens it
+CODE_TTL_MS = 10 * MINUTE_MS  # of the records created here
+FORGOTTEN_MS = CODE_TTL_MS + 3600 * 1000  # the whole life of a record, unless a resend extends it
 
-# One step on the server: a test sees no half-moved clock.
+# One atomic step on the server, so that a test never sees a half-shifted clock.
 _TIME_PASSES = FIELDS.lua("""
 local ms = tonumber(ARGV[1])
 local function earlier(text) return string.format('%d', tonumber(text) - ms) end
@@ -84,7 +84,7 @@ end
 
 @dataclass(frozen=True)
 class Engine:
-    """One server that the suites run on."""
+    """One server on which the suites run."""
 
     name: str
     url: str
@@ -92,7 +92,7 @@ class Engine:
 
 
 class Stores:
-    """Every store of the service on one engine, and the steps of a test in one line each."""
+    """Every store of the service on one engine, and one-line steps for tests."""
 
     def __init__(self, scripts, admin, *, policy=POLICY, keyring=KEYRING):
         self.scripts = scripts
@@ -108,11 +108,11 @@ class Stores:
         self.stats = RedisStats(scripts)
 
     def under(self, keyring=None, **policy):
-        """Return the same stores under another policy or keyring, as another process might have them."""
+        """Return the same stores with another policy or keyring, as in another process."""
         return Stores(self.scripts, self.admin, policy=replace(self.policy, **policy), keyring=keyring or self.keyring)
 
     def new(self, to=NUMBER, **fields):
-        """Describe a new verification of a number; fields are those of its request or its own."""
+        """Describe a new verification of a number; `fields` belong to its request or to the verification."""
         asked = {name: fields.pop(name) for name in VerificationRequest._fields if name in fields}
         defaults = {"country": "US", "code_length": 6, "ttl_seconds": CODE_TTL_MS // 1000}
         index = self.keyring.number_index(to)
@@ -122,7 +122,7 @@ class Stores:
         )
 
     async def issue(self, code="111111", **fields):
-        """Issue a verification whose first send carries this code."""
+        """Issue a verification whose first send has this code."""
         new = self.new(**fields)
         return await self.verifications.issue(new, self.keyring.code_digests(new.id, code)[0])
 
@@ -131,16 +131,16 @@ class Stores:
         return await self.verifications.resend(verification, self.keyring.code_digests(verification.id, code))
 
     async def check(self, verification, code, **fields):
-        """Check a typed code; return the result."""
+        """Check a code; return the result."""
         digests = self.keyring.code_digests(verification.id, code)
         return await self.verifications.check(Check(verification.id, digests, **fields))
 
     async def verdict(self, verification, code, **fields):
-        """Check a typed code; return the verdict alone."""
+        """Check a code; return the verdict only."""
         return (await self.check(verification, code, **fields)).verdict
 
     async def deliver(self, verification, send=1, *, sid=None, status=Delivery.QUEUED, **more):
-        """Record what Twilio says of a send; its own SID unless another is given."""
+        """Record a delivery status of a send; the SID is that of the send unless another one is given."""
         sid = sid or sid_of(verification, send)
         return await self.verifications.deliver(verification.id, send, sid=sid, status=status, **more)
 
@@ -151,7 +151,7 @@ class Stores:
         return verification
 
     async def read(self, verification):
-        """Read a verification anew."""
+        """Read a verification again."""
         return await self.verifications.read(verification.id)
 
     async def feedback(self, verification):
@@ -159,7 +159,7 @@ class Stores:
         return [send.feedback for send in (await self.read(verification)).sends]
 
     async def pending(self):
-        """Return the pending SIDs, in the order in which they are due."""
+        """Return the pending SIDs in the order of their due times."""
         return [entry.key async for entry in self.confirmations.pending()]
 
     async def failed(self):
@@ -171,15 +171,15 @@ class Stores:
         return await self.confirmations.claim(partition_of(verification.id), lease_ms=lease_ms, most=most)
 
     def record(self, verification):
-        """Return the raw record."""
+        """Return the raw record as a dict."""
         return self.admin.hgetall(redis_keys.verification(verification.id))
 
     def raw(self, verification):
-        """Return the raw record, to read and change single fields."""
+        """Return the raw record, whose fields can be read and changed."""
         return RawRecord(self.admin, verification.id)
 
     def number_key(self, to=NUMBER):
-        """Name the record of a number."""
+        """Return the key of the record of a number."""
         return redis_keys.number(self.keyring.partition(to), self.keyring.number_tag(to))
 
     def number_record(self, to=NUMBER):
@@ -187,14 +187,14 @@ class Stores:
         return self.admin.hgetall(self.number_key(to))
 
     def time_passes(self, ms):
-        """Let this much time pass."""
+        """Advance the time by this much."""
         time_passes(self.admin, ms)
 
 
 @asynccontextmanager
 async def open_stores(engine, **options):
-    """Open the stores on an engine, and close them with the block."""
-    # The long timeout is for a busy machine.
+    """Open the stores on an engine, and close them at the end of the block."""
+    # The timeout is long for busy machines.
     client = await open_redis_client(engine.url, client_name="tests", timeout_seconds=20)
     try:
         yield Stores(Scripts(client), engine.admin, **options)
@@ -203,15 +203,15 @@ async def open_stores(engine, **options):
 
 
 def time_passes(admin, ms):
-    """Move every instant and TTL that Redis holds back by `ms`; what would have expired is gone."""
+    """Shift every instant and TTL in Redis back by `ms`; what would have expired is deleted."""
     admin.eval(_TIME_PASSES, 0, ms)
 
 
 def immortal(admin):
-    """Name the keys that would live for ever and must not (promise 9)."""
+    """Return the keys without a TTL that must have one (promise 9)."""
     return [key for key in admin.scan_iter() if admin.ttl(key) == -1 and key != b"otp:keys"]
 
 
 def sid_of(verification, send=1):
-    """Return the SID of the message that carried a send."""
+    """Return the SID of the message of a send."""
     return "SM" + hashlib.sha256(f"{verification.id}/{send}".encode()).hexdigest()[:32]

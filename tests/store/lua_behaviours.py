@@ -1,8 +1,8 @@
-"""The most important ways to break a script, each with the promise that it breaks and the test that must notice.
+"""The most important ways to break a script, each with the promise that it breaks and the test that must fail.
 
-A change is selected by what it does (`find`), or takes a step where it must not be taken (`put_before`).
+A change is selected by what it does (`find`), or inserts a step in the wrong place (`put_before`).
 
-The promises that no script keeps have tests elsewhere: secrets, hash slots, latency while the provider hangs, one
+The promises that no script implements have tests elsewhere: secrets, hash slots, latency while the provider hangs, one
 response for one request, and readiness.
 """
 
@@ -24,7 +24,7 @@ def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_appr
     return partial(promise, lateness=lateness, verdict=verdict, status=status)
 
 
-# By promise: what is broken, how, and the test that must notice.
+# By promise: what is broken, how, and the test that must fail.
 BEHAVIOURS = {
     "a code is accepted once": {
         "consumes nothing": (
@@ -33,7 +33,7 @@ BEHAVIOURS = {
         ),
         "forgets what an Idempotency-Key was answered": (
             partial(find, "check", "false", r"math\.abs\(.* <= \w+$"),
-            checking.test_a_repeated_check_gets_its_verdict_again,
+            checking.test_a_repeated_check_returns_the_same_verdict,
         ),
     },
     "consuming and enqueueing are one step": {
@@ -43,7 +43,7 @@ BEHAVIOURS = {
         ),
         "consumes before it enqueues": (
             partial(put_before, "check", r"\benqueue\(", "redis.call('HSET', KEYS[1], FIELD.status, 'approved')"),
-            checking.test_consuming_waits_for_the_entry,
+            checking.test_a_code_is_consumed_after_its_entry_is_written,
         ),
         "takes the SID before it enqueues": (
             partial(put_before, "deliver", r"\benqueue\(", "redis.call('HSET', KEYS[1], SEND.sid .. ARGV[2], ARGV[3])"),
@@ -57,7 +57,7 @@ BEHAVIOURS = {
         ),
         "takes a SID that contradicts the known one": (
             partial(find, "deliver", "left", r"^tonumber\(\w+\) < 1 or .* or \("),
-            sends.test_strangers_change_nothing,
+            sends.test_unknown_deliveries_change_nothing,
         ),
         "takes the same code for two sends": (
             partial(find, "resend", "false", r"^\w+\[FIELD\.code "),
@@ -71,11 +71,11 @@ BEHAVIOURS = {
         ),
         "compares once more than allowed": (
             partial(find, "check", "boundary", r"^tonumber\(.*\) >= \w+$"),
-            checking.test_after_the_most_attempts_nothing_is_compared,
+            checking.test_after_the_last_attempt_nothing_is_compared,
         ),
         "resets the attempts with a resend": (
             partial(put_before, "resend", r"'PEXPIRE', KEYS\[1\]", "redis.call('HSET', KEYS[1], FIELD.attempts, 0)"),
-            number_limits.test_a_resend_brings_no_new_guesses,
+            number_limits.test_a_resend_allows_no_more_guesses,
         ),
     },
     "a confirmation waits for its SID": {
@@ -91,7 +91,7 @@ BEHAVIOURS = {
     "a late code is confirmed, once, and not approved": {
         "approves an expired code": (
             partial(find, "check", "false", r"^now_ms >= .* or now_ms < "),
-            checking.test_a_code_lives_until_its_last_moment,
+            checking.test_a_code_is_valid_until_its_expiry,
         ),
         "confirms twice": (
             partial(find, "check", "left", r"^\w+ and not \w+\["),
@@ -117,23 +117,23 @@ BEHAVIOURS = {
         ),
         "sends again for one Idempotency-Key": (
             partial(find, "resend", "false", r"SEND\.idempotency_tag.* == ARGV\[6\]$"),
-            partial(sends.test_a_request_adds_one_send_however_often_it_asks, asked_first=1),
+            partial(sends.test_a_repeated_request_adds_no_send, asked_first=1),
         ),
     },
     "every key has a TTL, and no write brings a record back": {
         "keeps a record for ever": (
             partial(find, "issue", "drop", r"'PEXPIRE', KEYS\[1\]"),
-            partial(sends.test_what_is_issued_is_read_back, asked={}),
+            partial(sends.test_an_issued_verification_is_read_back, asked={}),
         ),
         "counts an attempt of a record that is gone": (
             partial(put_before, "check", r"return \{'missing'\}", "redis.call('HINCRBY', KEYS[1], FIELD.attempts, 1)"),
-            sends.test_no_write_brings_an_expired_record_back,
+            sends.test_no_write_recreates_an_expired_record,
         ),
         "writes a SID into a record that is gone": (
             partial(
                 put_before, "deliver", r"return \{'missing'\}", "redis.call('HSET', KEYS[1], SEND.sid .. 1, ARGV[3])"
             ),
-            sends.test_no_write_brings_an_expired_record_back,
+            sends.test_no_write_recreates_an_expired_record,
         ),
         "settles into a record that is gone": (
             partial(find, "settle", "true", r"'HEXISTS', KEYS\[6\]"),
@@ -147,7 +147,7 @@ BEHAVIOURS = {
         ),
         "waits for an instant to come": (
             partial(find, "windows", "drop", r"^redis\.call\('HSET', \w+, \w+, table"),
-            clock_steps.test_a_number_is_closed_for_no_longer_than_its_window,
+            clock_steps.test_a_number_is_refused_no_longer_than_its_window,
         ),
     },
     "at least one confirmation, and one entry for each SID": {
@@ -161,7 +161,7 @@ BEHAVIOURS = {
         ),
         "leaves what is settled": (
             partial(find, "settle", "drop", r"'ZREM', KEYS\[1\]"),
-            entries.test_a_settled_entry_is_gone_for_good,
+            entries.test_a_settled_entry_does_not_return,
         ),
         "moves an entry that exists": (
             partial(find, "enqueue", "flag", r"'NX'$"),

@@ -1,35 +1,35 @@
-r"""Mutants that no test can notice, because they have no visible effect: each kind with its reason.
+r"""Mutants that no test can detect, because they have no visible effect: each kind with its reason.
 
 An entry is (file, kind, pattern, reason): regular expressions for the file, the kind, and two lines: the changed code
-(from `\A`), and the statement that it is a part of. They name fields of Redis and commands, and no locals.
+(from `\A`), and the statement that contains it. They name Redis fields and commands, and no local variables.
 """
 
 import re
 
 EQUIVALENT = (
     (".*", "right", r"\A.*\bor DEFAULT\.channel$", "sms is the only channel so far"),
-    (".*", "number", r"\A1$", "any number but 0 is taken for yes"),
+    (".*", "number", r"\A1$", "any number but 0 means yes"),
     ("looked_up", "number", r"\A0$", "the answer is not used"),
     ("check|deliver|refuse", "first", r"\ASEND\.channel \.\. ", "sms is the only channel so far"),
     ("health", "halved", r"", "how long a key is left that may not be deleted"),
     ("claim|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
     ("check", "flag", r"\A, 'NX'$\n.*'ZADD'", "a send begins to wait for its SID once"),
     ("check", "true", r"\A\w+ ~= ''$\n.*string\.match", "no record has a field without a name"),
-    ("check", "true", r"\A\w+\[FIELD\.status\] ~= \w+$", "writes the state that stands there"),
-    ("check", "left|boundary", r"\A(\w+ == 'approved' and )?\w+ > 0$", "forgets a streak that is not there"),
+    ("check", "true", r"\A\w+\[FIELD\.status\] ~= \w+$", "writes the state that is already stored"),
+    ("check", "left|boundary", r"\A(\w+ == 'approved' and )?\w+ > 0$", "deletes a streak that does not exist"),
     ("check", "flag", r"'LT'$", "a number may be remembered for the hour of a confirmation that waits"),
-    ("clock", "boundary|right|arithmetic", r"'TTL'", "renews a life more often than it must"),
+    ("clock", "boundary|right|arithmetic", r"'TTL'", "extends a TTL more often than necessary"),
     ("deliver|refuse", "true", r"\A\w+(\[\d\])? ~= ''$", "an empty error code is read as none"),
     ("resend", "true", r"\AARGV\[6\] ~= ''$", "no send has an empty tag"),
-    ("limit", "left", r"\Aredis\.call\('HGET', \w+, \w+\) or 0$", "gives nothing back either way"),
+    ("limit", "left", r"\Aredis\.call\('HGET', \w+, \w+\) or 0$", "returns nothing either way"),
     (
         "limit",
         "arithmetic|right",
         r"\A\(?\w+\[\w+\] or 0\)?( \+ \w+)?$\n.*, \w+ \+ \w+$",
         "the newest slice is the last one",
     ),
-    ("retry", "left", r"\Astring\.match\(.* or ''$", "an illegible entry stays illegible"),
-    ("windows", "left", r" or 'failed_checks'$", "any other word is read as this one"),
+    ("retry", "left", r"\Astring\.match\(.* or ''$", "an unreadable entry stays unreadable"),
+    ("windows", "left", r" or 'failed_checks'$", "any other word means this one"),
     ("windows", "right", r"\A\w+ or tonumber\(\w+\) > \w+$", "the newest instant of a log is its last"),
     (
         "windows",
@@ -37,12 +37,12 @@ EQUIVALENT = (
         r"\A\w+\[i\] > \w+$",
         "instants before the window are not counted, and their number is bounded",
     ),
-    ("look_up|outbox_state|settle", "halved", r"\A\d+$", "how much is looked at, or removed, in one run"),
-    ("outbox_state", "arithmetic", r" - 1$", "how much is looked at in one run"),
+    ("look_up|outbox_state|settle", "halved", r"\A\d+$", "how much is read, or removed, in one run"),
+    ("outbox_state", "arithmetic", r" - 1$", "how much is read in one run"),
     ("look_up", "left", r"\Anot \w+ or .* or \w+\[SEND\.sid \.\. \w+\]$", "what waits for its SID has none"),
     ("look_up", "first", r"\ASEND\.sid \.\. ", "what waits for its SID has none"),
     ("looked_up|postpone", "right", r"\Anot \w+ or tonumber\(", "no due time is another due time"),
-    ("postpone", "right", r"\A\w+ and ARGV", "an illegible entry is given up, not tried"),
+    ("postpone", "right", r"\A\w+ and ARGV", "an unreadable entry is given up, not tried"),
     ("refuse", "first", r"\ASEND\.(channel|feedback|error_code) \.\. .*\n.*'HDEL'", "a fresh send has none of these"),
     ("refuse", "flag", r"'LT'$", "no record lives for less than a minute"),
 )
@@ -54,8 +54,8 @@ def is_equivalent(mutant):
 
 
 def matches(entry, mutant):
-    """Return whether an entry lists a mutant."""
+    """Return whether an entry matches a mutant."""
     file, kind, pattern, _ = entry
-    told = f"{mutant.code}\n{mutant.statement}"
+    text = f"{mutant.code}\n{mutant.statement}"
     is_of_kind = re.fullmatch(file, mutant.file) and re.fullmatch(kind, mutant.kind)
-    return bool(is_of_kind and re.search(pattern, told, re.MULTILINE))
+    return bool(is_of_kind and re.search(pattern, text, re.MULTILINE))

@@ -1,7 +1,7 @@
-"""Run mutants of the scripts against the store's suites, and name those that no test notices.
+"""Run mutants of the scripts against the tests of the store, and report those that no test detects.
 
-`python -m tests.store.lua_mutation` tries all; `--seconds` draws a sample, `--seed` the same one again. The suites run
-in one pytest session, on the embedded Valkey: first once as they are, to learn which test runs which script; then, for
+`python -m tests.store.lua_mutation` tries all; `--seconds` draws a sample, `--seed` repeats one. The tests run in one
+pytest session, on the embedded Valkey: first once without a mutant, to learn which test runs which script; then, for
 each mutant, the tests of its scripts, until one fails. Mutants in `lua_equivalents` are left out.
 """
 
@@ -25,7 +25,7 @@ from tests.store.lua_mutator import files, mutants_of, scripts_with
 
 SUITES = Path(__file__).parent
 OTHER_ENGINES = ("redis", "cluster")
-# What a test leaves behind when a mutant fails it must not fail the next one.
+# A test that fails because of a mutant must not leave anything that makes the next one fail.
 UNUSED_PLUGINS = ("schemathesis", "cacheprovider", "terminal", "unraisableexception", "threadexception")
 ARGUMENTS = [
     *("-o", "addopts=--import-mode=importlib", "-s", "-W", "ignore"),
@@ -44,17 +44,17 @@ class Mutation:
     seconds: float
     survivors: list = field(default_factory=list)
     tried: int = 0
-    fault: str = ""  # why the run proves nothing
+    fault: str = ""  # why the run is invalid
     _loaded: dict = field(default_factory=load_scripts)
     _used: set = field(default_factory=set)
     _tests: list = field(default_factory=list)
 
     def pytest_collection_modifyitems(self, items):
-        """Leave out what runs on other engines and what is slow; of a sample also what starts a server of its own."""
+        """Deselect tests of other engines and slow ones; in a sample, also tests that start their own server."""
         items[:] = [item for item in items if self._is_wanted(item)]
 
     def _load(self, fields=FIELDS):
-        """Return the mutant; a store with another table of fields gets the scripts as they are."""
+        """Return the mutant; a store with another table of fields gets the original scripts."""
         return _Noting(self._loaded if fields is FIELDS else load_scripts(fields=fields), self._used)
 
     def _is_wanted(self, item):
@@ -65,7 +65,7 @@ class Mutation:
         )
 
     def pytest_runtestloop(self, session):
-        """Run the tests as they are, then with each mutant, then those that failed as they are again."""
+        """Run the tests without a mutant, then with each mutant, then those that failed without one again."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(scripts, "load_scripts", self._load)
             self._learn(session.items)
@@ -81,7 +81,7 @@ class Mutation:
         return True
 
     def _learn(self, items):
-        """Run each test as it is, and note which scripts it runs and how long it takes."""
+        """Run each test without a mutant, and record which scripts it runs and how long it takes."""
         for item in items:
             self._used.clear()
             began = time.monotonic()
@@ -90,21 +90,21 @@ class Mutation:
             self._tests.append(_Test(item, frozenset(self._used), time.monotonic() - began))
 
     def _is_sound(self, item):
-        """Return whether a test passes when nothing is broken; a busy machine may fail it once."""
+        """Return whether a test passes without a mutant; it is repeated once, because a busy machine may fail it."""
         test = _Test(item)
         if not (test.fails() and test.fails()):
             return True
-        if "stores" in item.fixturenames:  # others may want a quiet machine
+        if "stores" in item.fixturenames:  # another test may need an idle machine
             self.fault = f"{item.nodeid} fails although nothing is broken"
         return False
 
     def _try(self, mutant):
         tests = [test for test in self._tests if test.scripts & scripts_with(mutant.file)]
         if not tests and self.seconds < math.inf:
-            return  # only tests that a sample leaves out run this script
+            return  # only tests that are left out of a sample run this script
         self.tried += 1
         self._loaded = mutant.scripts()
-        # Those that noticed most so far come first, then the fast ones.
+        # Tests that have detected the most mutants come first, then the fastest.
         tests.sort(key=lambda test: (-test.failed / max(test.ran, 1), test.seconds))
         if not any(test.fails() for test in tests):
             self.survivors.append(mutant)
@@ -120,7 +120,7 @@ class _Test:
     failed: int = 0
 
     def fails(self):
-        """Run the test; tell whether it, or the making or ending of a fixture, fails."""
+        """Run the test; return whether it fails, including the setup and teardown of its fixtures."""
         reports = runtestprotocol(self.item, log=False, nextitem=_AnyOther(self.item.session))
         self.ran += 1
         has_failed = any(report.failed for report in reports)
@@ -130,7 +130,7 @@ class _Test:
 
 @dataclass
 class _AnyOther:
-    """Stands for the next test: pytest asks what it shares with the one before it, and it shares the session only."""
+    """A placeholder for the next test: pytest asks which fixtures it shares with this one: the session's."""
 
     session: pytest.Session
 
@@ -139,7 +139,7 @@ class _AnyOther:
 
 
 class _Noting(dict):
-    """The scripts by name; notes which of them are used."""
+    """The scripts by name; records which of them are used."""
 
     def __init__(self, loaded, used):
         super().__init__(loaded)
@@ -160,7 +160,7 @@ def main():
     mutants = [one for file in asked.file or files() for one in mutants_of(file) if not is_equivalent(one)]
     if asked.seconds < math.inf:
         random.Random(asked.seed).shuffle(mutants)
-    # A first failing example suffices, and must not be tried again by somebody whose scripts are whole.
+    # The first failing example suffices, and must not be replayed with the original scripts.
     settings.register_profile("mutation", phases=[Phase.generate], database=None)
     settings.load_profile("mutation")
     run, began = Mutation(mutants, asked.seconds), time.monotonic()

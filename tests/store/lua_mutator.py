@@ -1,8 +1,8 @@
-"""Mutants of the Lua scripts: each is one file of `lua/` with one place changed, made from its syntax tree.
+"""Mutants of the Lua scripts: each is one file of `lua/` with one change, made from its syntax tree.
 
-The tree tells what may be changed, so renaming or moving code needs no change here. `find` selects one mutant by what
-it does (its kind, and a pattern of the changed code that names Redis fields but no local), and fails when that is not
-exactly one. Some changes are left out, because no test could notice them or end: see `_is_left_out`.
+The tree determines what can be changed, so renaming or moving code needs no change here. `find` selects one mutant by
+its kind and a pattern of the changed code, which names Redis fields but no local variables; it fails unless exactly
+one mutant matches. Changes that no test could detect, or that would run forever, are left out: see `_is_left_out`.
 """
 
 import re
@@ -29,7 +29,7 @@ _CONDITIONAL = ("if_statement", "elseif_statement", "while_statement")
 class Mutant:
     """One file of `lua/` with the bytes from `start` to `end` replaced.
 
-    `code` is what stood there, and `statement` the innermost statement that it is a part of, each in one line.
+    `code` is the replaced text, and `statement` the innermost statement that contains it, each on one line.
     """
 
     file: str
@@ -43,7 +43,7 @@ class Mutant:
 
     @property
     def name(self):
-        """Name the mutant by its file and its place in the row of that file's mutants."""
+        """The name of the mutant: its file and its index among the mutants of the file."""
         return f"{self.file}-{self.ordinal}"
 
     def __str__(self):
@@ -51,7 +51,7 @@ class Mutant:
         return f"{self.name}: {self.kind}: {self.code}  =>  {self.instead or 'nothing'}"
 
     def scripts(self):
-        """Load all scripts with this change; those that include the file have it too."""
+        """Load all scripts with this change; scripts that include the file have it, too."""
         return _changed(
             {self.file: text_of(self.file)[: self.start] + self.instead.encode() + text_of(self.file)[self.end :]}
         )
@@ -66,7 +66,7 @@ def _changed(texts):
 
 
 def files():
-    """Name the files of `lua/`, the included ones too."""
+    """Return the names of the files of `lua/`, included ones, too."""
     return sorted(file.name.removesuffix(".lua") for file in LUA.iterdir() if file.name.endswith(".lua"))
 
 
@@ -76,7 +76,7 @@ def text_of(file):
 
 
 def find(file, kind, pattern, statement=""):
-    """Return the one mutant of this kind whose changed code, and the statement around it, match the patterns."""
+    """Return the one mutant of this kind whose changed code and surrounding statement match the patterns."""
     found = [
         mutant
         for mutant in mutants_of(file)
@@ -87,7 +87,7 @@ def find(file, kind, pattern, statement=""):
 
 
 def put_before(file, pattern, step):
-    """Return the mutant that takes a step before the first statement that matches the pattern."""
+    """Return the mutant that inserts a step before the first statement that matches the pattern."""
     statements = _PARSER.parse(text_of(file)).root_node.named_children
     first = next(node for node in statements if node.type != "comment" and re.search(pattern, _code(node)))
     return Mutant(file, 0, "put", "", "", first.start_byte, first.start_byte, f"{step}\n")
@@ -95,12 +95,12 @@ def put_before(file, pattern, step):
 
 @cache
 def mutants_of(file):
-    """Make all mutants of one file."""
+    """Return all mutants of one file."""
     return tuple(mutate(file, text_of(file)))
 
 
 def mutate(file, text):
-    """Make all mutants of a text."""
+    """Return all mutants of a text."""
     changes = [
         (node.prev_sibling.start_byte if kind == "flag" else node.start_byte, node.end_byte, kind, instead, node)
         for node in _walk(_PARSER.parse(text).root_node)
@@ -117,7 +117,7 @@ def _in_a_line(text):
 
 
 def _is_left_out(node, kind):
-    """Tell what no test could notice: a boundary hit to the millisecond. Or end: a loop whose end is changed."""
+    """Return whether a change is undetectable (a boundary that is hit to the millisecond) or endless (a loop's end)."""
     if kind == "boundary" and "_ms" in _code(node):
         return True
     if any(above.type == "variable_declaration" and _is_constant(above) for above in _above(node)):
@@ -147,7 +147,7 @@ def _code(node):
 
 
 def with_other_locals(text):
-    """Return a script whose locals, but for those of its functions, have other names."""
+    """Return a script in which local variables, except those of its functions, have other names."""
     nodes = list(_walk(_PARSER.parse(text).root_node))
     lists = [node for node in nodes if node.type == "variable_list" and _is_local(node)]
     names = {name.text for node in lists for name in node.named_children}
@@ -175,7 +175,7 @@ def _walk(node):
 
 
 def _changes(node):
-    """Yield what can be done to one node: (kind, text instead)."""
+    """Yield the changes of one node: (kind, replacement)."""
     maker = _MAKERS.get(node.type)
     if maker is not None:
         yield from maker(node)
@@ -196,7 +196,7 @@ def _is_condition(node):
 
 
 def _is_written(node):
-    """Return whether a node is what a command writes, or where: an argument after its key."""
+    """Return whether a node is a value or a field that a command writes: an argument after its key."""
     if node.parent.type != "arguments" or not _WRITES.search(_code(node.parent.parent)):
         return False
     return node not in node.parent.named_children[:2]
@@ -213,7 +213,7 @@ def _of_call(node):
 
 
 def _read_instead(call):
-    """Return what a write would have answered, without writing."""
+    """Return a read that replies like a write, without writing."""
     arguments = [_code(argument) for argument in call.child_by_field_name("arguments").named_children]
     if arguments[0] == "'HINCRBY'":
         _, key, field, more = arguments
@@ -241,7 +241,7 @@ def _of_binary(node):
 
 
 def _is_next_place(node):
-    """Return whether a sum names a place in a list, as in `list[i + 1]`: any change of it is noticed at once."""
+    """Return whether a sum is the index of the next list element, as in `list[i + 1]`: every change is detected."""
     return node.parent.type == "bracket_index_expression" and re.fullmatch(r"#?\w+ \+ \d", _code(node))
 
 
@@ -251,7 +251,7 @@ def _of_unary(node):
 
 
 def _of_number(node):
-    """Change what is written, answered or assigned; other numbers only say how finely something is counted or cut."""
+    """Change numbers that are written, returned or assigned; others only set a granularity."""
     is_value = node.parent.type == "expression_list" and node.parent.parent.parent.type != "variable_declaration"
     if is_value or _is_written(node):
         yield "number", str(int(_code(node)) + 1)
@@ -259,7 +259,7 @@ def _of_number(node):
 
 def _of_string(node):
     if _code(node) in _FLAGS and node.parent.type == "arguments":
-        yield "flag", ""  # with the comma before it
+        yield "flag", ""  # with the preceding comma
 
 
 def _of_values(node):
@@ -280,7 +280,7 @@ _MAKERS = {
 
 @cache
 def scripts_with(file):
-    """Name the scripts that a change of this file changes: itself, or all that include it."""
+    """Return the names of the scripts that a change of this file changes: itself, or all that include it."""
     mark = b"\n-- a mark\n"
     marked, plain = _changed({file: text_of(file) + mark}), load_scripts()
     return frozenset(name for name, script in marked.items() if script.text != plain[name].text)

@@ -1,7 +1,7 @@
-"""The promises in plain Python: what every step must come to. It knows DESIGN's words, and no Redis.
+"""The promises as a model in plain Python: the expected result of every step. It knows the domain, but no Redis.
 
-Its clock stands still but for what `test_promises_machine.py` adds to `now`, in steps of 250 s. No sum of steps is a
-TTL, a window, a lease or a delay: nothing falls on an edge, so the milliseconds that a run itself takes decide nothing.
+Its clock advances only when `test_promises_machine.py` adds to `now`, in steps of 250 s. No sum of steps equals a
+TTL, a window, a lease or a delay, so the milliseconds that a run itself takes never decide a result.
 """
 
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ from tests.store.engines import NUMBER, OTHER_NUMBER
 STEP_MS = 250_000
 TTL_MS, LATE_MS, WINDOW_MS, LEASE_MS, DELAY_MS = 600_000, 1_000_000, 1_100_000, 300_000, 100_000
 IDEMPOTENT_MS = 60_000
-FAILED_MS = 60_000  # how long a verification is kept of which Twilio took no message, because it was busy
-WAITING_MS = 3_600_000  # a confirmation that waits for its SID keeps its record for at least as long
+FAILED_MS = 60_000  # how long a verification is kept whose message Twilio was too busy to take
+WAITING_MS = 3_600_000  # a confirmation that waits for its SID keeps its record at least this long
 MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED, MOST_IN_A_ROW = 4, 4, 9, 4, 5
 RANKS = {"unknown": 0, "queued": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3, "read": 4}
 
 
 @dataclass(eq=False)
 class ModelSend:
-    """One send as the promises see it."""
+    """One send in the model."""
 
     number: int
     code: str
@@ -31,7 +31,7 @@ class ModelSend:
     feedback: str = "none"
     status: str = "unknown"
     taken_back: bool = False
-    is_noted: bool = False  # as handed to Twilio without a clear answer
+    is_noted: bool = False  # handed to Twilio without a clear response
 
     @property
     def was_handed(self):
@@ -41,13 +41,13 @@ class ModelSend:
 
 @dataclass(eq=False)
 class ModelVerification:
-    """One verification as the promises see it."""
+    """One verification in the model."""
 
     real: Verification
     to: str
     purpose: str
     sends: list[ModelSend]
-    lives_until_ms: int  # the record's own life
+    lives_until_ms: int  # the life of the record itself
     state: str = "pending"
     attempts: int = 0
     approved_send: ModelSend | None = None
@@ -59,11 +59,11 @@ class ModelVerification:
 
     @property
     def newest(self):
-        """Return the newest send that was not taken back; when all were, the newest."""
+        """Return the newest send that was not taken back; if all were, the newest."""
         return next((send for send in reversed(self.sends) if not send.taken_back), self.sends[-1])
 
     def take_back(self, send, *, passing, now):
-        """Take back a send that was not sent; a resend that Twilio was only too busy for leaves no trace."""
+        """Take back a send that was not sent; a resend that Twilio was only too busy for is removed."""
         send.taken_back, send.status = True, "failed"
         if all(other.taken_back for other in self.sends):
             if self.state == "pending":
@@ -73,12 +73,12 @@ class ModelVerification:
             self.sends.pop()
 
     def carrier(self, code):
-        """Return the send that carries a code and was not taken back."""
+        """Return the send that has a code and was not taken back."""
         return next((send for send in self.sends if send.code == code and not send.taken_back), None)
 
 
 class Model:
-    """Everything that the promises let one expect."""
+    """The expected state according to the promises."""
 
     def __init__(self):
         self.now = 0
@@ -88,12 +88,12 @@ class Model:
         self.failed_at = {NUMBER: [], OTHER_NUMBER: []}
         self.streak = {NUMBER: 0, OTHER_NUMBER: 0}  # failed checks since the last approval
         self.send_of = {}  # by SID
-        self.pending = {}  # SID: when it is due
-        self.leases = {}  # SID: until when it is leased, on Redis's clock, which only the holder knows
+        self.pending = {}  # SID -> when it is due
+        self.leases = {}  # SID -> until when it is leased on Redis's clock, which only the holder knows
         self.failed, self.confirmed = set(), set()
 
     def expected(self, verification, code, to, purpose):
-        """Tell the verdict that the promises demand, and the send whose code was compared and found."""
+        """Return the verdict that the promises require, and the send whose code was compared and matched."""
         state = verification.state
         if self.is_uncounted(verification):
             return {"approved": "used", "canceled": "canceled"}.get(state, "locked"), None
@@ -107,11 +107,11 @@ class Model:
         return verification.attempts >= MOST_ATTEMPTS or self.stopped(verification.to)
 
     def stopped(self, to):
-        """Return whether everything of a number waits for an operator."""
+        """Return whether a number is stopped until an operator releases it."""
         return self.streak[to] >= MOST_IN_A_ROW
 
     def verdict_on(self, verification, send):
-        """Tell what the code of a send is worth now."""
+        """Return the verdict on the code of a send now."""
         if verification.state != "pending":
             return {"approved": "used", "canceled": "canceled"}[verification.state]
         if self.now >= send.sent_ms + TTL_MS:
@@ -120,7 +120,7 @@ class Model:
         return "superseded" if self.strict and later else "approved"
 
     def count_check(self, verification, verdict, send):
-        """Do in the model what a counted check does."""
+        """Apply a counted check to the model."""
         verification.attempts += 1
         if verdict in ("wrong_code", "mismatch") and verification.state != "failed":
             self.failed_at[verification.to].append(self.now)
@@ -139,7 +139,7 @@ class Model:
                 verification.lives_until_ms = max(verification.lives_until_ms, self.now + WAITING_MS)
 
     def enqueue(self, send):
-        """Note that a send's confirmation is due now, and not leased."""
+        """Record that a send's confirmation is due now, and not leased."""
         send.feedback = "pending"
         self.pending[send.sid] = self.now
         self.leases.pop(send.sid, None)
@@ -149,7 +149,7 @@ class Model:
         return sum(self.now - instant < WINDOW_MS for instant in instants) >= most
 
     def limited(self, to):
-        """Return whether a number gets no message now: it had too many, or too many failed checks."""
+        """Return whether a number gets no message now: too many sends, or too many failed checks."""
         return (
             self.used_up([send.sent_ms for send in self.sent_to[to]], MOST_PER_NUMBER)
             or self.used_up(self.failed_at[to], MOST_FAILED)
@@ -157,11 +157,11 @@ class Model:
         )
 
     def release(self, to):
-        """Forget what is remembered of a number."""
+        """Delete what is remembered of a number."""
         self.sent_to[to], self.failed_at[to], self.streak[to] = [], [], 0
 
     def forgotten(self, verification):
-        """Return whether the record's whole life is over."""
+        """Return whether the record has expired."""
         return self.now >= verification.lives_until_ms
 
     def ended_by_time(self, verification):
@@ -169,12 +169,12 @@ class Model:
         return self.now >= verification.newest.sent_ms + TTL_MS
 
     def due(self, partition):
-        """Name the entries of a partition that may be claimed now."""
+        """Return the SIDs of a partition that can be claimed now."""
         here = {send.sid for each in self.all if each.id[3] == partition for send in each.sends}
         return {sid for sid, due_ms in self.pending.items() if sid in here and due_ms <= self.now}
 
     def why_no_resend(self, verification, code):
-        """Tell which refusal a resend with this code must meet; None when it must succeed."""
+        """Return the exception with which a resend with this code must be refused, or None if it must succeed."""
         if self.forgotten(verification):
             return UnknownVerification
         if verification.state != "pending" or self.ended_by_time(verification):

@@ -1,4 +1,4 @@
-"""Channels in Redis: only messages of a channel that can be confirmed are confirmed."""
+"""Channels in Redis: only messages of a channel that supports confirmations are confirmed."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from service.core.verification import Feedback, Verdict
 
 @pytest.fixture
 def unconfirmed(monkeypatch):
-    """Take from text messages that they can be confirmed, as if they were another channel."""
+    """Let text messages not support confirmations, as if they were another channel."""
     capabilities = channels.CHANNELS[Channel.SMS]
     monkeypatch.setattr(channels, "CHANNELS", {Channel.SMS: Capabilities(capabilities.actions, can_be_confirmed=False)})
 
@@ -18,7 +18,7 @@ def unconfirmed(monkeypatch):
 @pytest.mark.parametrize("code", ["111111", "222222"], ids=["first send", "second send"])
 @pytest.mark.parametrize("sid_comes_first", [True, False])
 async def test_a_channel_without_confirmations_enqueues_none(stores, code, sid_comes_first):
-    """A code of such a channel is approved as any; no confirmation is pending, nor waits for its SID."""
+    """A code of such a channel is approved as usual, without a pending confirmation or one that waits for its SID."""
     verification = await stores.issue("111111")
     await stores.resend(verification, "222222")
     if sid_comes_first:

@@ -1,4 +1,4 @@
-"""Checking in Redis, on every engine: each verdict; count before compare, enqueue before consume."""
+"""Checks in Redis, on every engine: each verdict; count before compare, enqueue before consume."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, OTHER_NUMB
 
 
 async def test_a_right_code_is_approved_and_its_message_pending(stores):
-    """The right code approves, and enqueues the confirmation of exactly the message that carried it."""
+    """The right code approves, and enqueues the confirmation of exactly the message that contained it."""
     verification = await stores.sent("111111")
     result = await stores.check(verification, "111111")
     assert (result.verdict, result.enqueued, result.replayed) == (Verdict.APPROVED, True, False)
@@ -25,7 +25,7 @@ async def test_a_right_code_is_approved_and_its_message_pending(stores):
 
 
 async def test_a_code_is_accepted_once(stores):
-    """Of a hundred checks with the right code at once one is approved, and one confirmation is pending."""
+    """Of a hundred simultaneous checks with the right code one is approved, and one confirmation is pending."""
     stores = stores.under(max_attempts=1000)
     verification = await stores.sent("111111")
     verdicts = await asyncio.gather(*(stores.verdict(verification, "111111") for _ in range(100)))
@@ -34,7 +34,7 @@ async def test_a_code_is_accepted_once(stores):
 
 
 async def test_a_key_of_another_owner_checks_nothing(stores):
-    """To a key of another owner a verification is unknown, also with the right code, and costs no attempt."""
+    """For a key of another owner a verification is unknown, even with the right code, and no attempt is counted."""
     verification = await stores.sent("111111", owner="a" * 12)
     for code in ("000000", "111111"):
         with pytest.raises(UnknownVerification):
@@ -47,8 +47,8 @@ async def test_a_key_of_another_owner_checks_nothing(stores):
     assert await stores.verdict(nobodys, "111111") is Verdict.APPROVED
 
 
-async def test_after_the_most_attempts_nothing_is_compared(stores):
-    """Five wrong codes lock: then the right one is not compared, enqueues nothing and costs nothing."""
+async def test_after_the_last_attempt_nothing_is_compared(stores):
+    """Five wrong codes lock: then the right one is not compared, enqueues nothing and counts no attempt."""
     verification = await stores.sent("111111")
     assert [await stores.verdict(verification, "000000") for _ in range(5)] == [Verdict.WRONG_CODE] * 5
     assert (await stores.read(verification)).status is Status.MAX_ATTEMPTS_REACHED
@@ -58,7 +58,7 @@ async def test_after_the_most_attempts_nothing_is_compared(stores):
 
 
 async def test_a_code_of_a_locked_verification_enqueues_nothing(stores):
-    """Locked stays locked when more attempts are allowed later: its code is as wrong as any, and confirms nothing."""
+    """A locked verification stays locked if more attempts are allowed later: its code is wrong and confirms nothing."""
     verification = await stores.sent("111111")
     for _ in range(5):
         await stores.check(verification, "000000")
@@ -69,7 +69,7 @@ async def test_a_code_of_a_locked_verification_enqueues_nothing(stores):
 
 
 async def test_parallel_guesses_get_no_more_attempts(stores):
-    """Of two hundred guesses at once five are compared."""
+    """Of two hundred simultaneous guesses five are compared."""
     verification = await stores.sent("111111")
     guesses = (f"{guess:06}" for guess in range(200_000, 200_200))
     verdicts = await asyncio.gather(*(stores.verdict(verification, guess) for guess in guesses))
@@ -89,7 +89,7 @@ async def test_the_last_attempt_may_be_right(stores):
 
 @pytest.mark.parametrize("asked", [{"to": OTHER_NUMBER}, {"purpose": "payment"}])
 async def test_a_mismatch_is_not_compared(stores, asked):
-    """A right code for another number or purpose is a `mismatch`: it costs an attempt and confirms nothing."""
+    """A right code for another number or purpose is a `mismatch`: it counts an attempt and confirms nothing."""
     verification = await stores.sent("111111")
     result = await stores.check(verification, "111111", **asked)
     assert (result.verdict, result.enqueued, result.verification.attempts) == (Verdict.MISMATCH, False, 1)
@@ -97,7 +97,7 @@ async def test_a_mismatch_is_not_compared(stores, asked):
 
 
 async def test_the_code_of_another_verification_is_wrong(stores):
-    """A code is good for its own verification only, also when both belong to one number."""
+    """A code is valid for its own verification only, even if two belong to one number."""
     first, second = await stores.sent("111111"), await stores.sent("222222")
     assert await stores.verdict(first, "222222") is Verdict.WRONG_CODE
     assert await stores.verdict(second, "222222") is Verdict.APPROVED
@@ -105,14 +105,14 @@ async def test_the_code_of_another_verification_is_wrong(stores):
 
 
 async def test_a_code_written_under_an_old_key_is_accepted(stores):
-    """After a rotation of the keys earlier codes are still accepted: all listed keys are tried."""
+    """After a key rotation earlier codes are still accepted: all listed keys are tried."""
     verification = await stores.sent("111111")
     assert await stores.under(ROTATED).verdict(verification, "111111") is Verdict.APPROVED
 
 
 @pytest.mark.parametrize("typed", [(1, 2), (2, 1)])
 async def test_each_code_confirms_its_own_message(stores, typed):
-    """After a resend either code is approved and confirms its own message alone; so does the other one later."""
+    """After a resend either code is approved and confirms its own message only; the other one does so later."""
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
     await stores.deliver(verification, 2)
@@ -127,7 +127,7 @@ async def test_each_code_confirms_its_own_message(stores, typed):
 
 
 async def test_each_send_has_its_own_expiry(stores):
-    """The first code expires with its own message; the second one stays valid."""
+    """The first code expires at its own time; the second one stays valid."""
     verification = await stores.sent("111111")
     stores.time_passes(CODE_TTL_MS - MINUTE_MS)
     await stores.resend(verification, "222222")
@@ -136,8 +136,8 @@ async def test_each_send_has_its_own_expiry(stores):
     assert await stores.verdict(verification, "222222") is Verdict.APPROVED
 
 
-async def test_a_code_lives_until_its_last_moment(stores):
-    """A code counts shortly before its TTL has run out, and no longer afterwards."""
+async def test_a_code_is_valid_until_its_expiry(stores):
+    """A code is accepted shortly before its TTL has elapsed, and not afterwards."""
     early, late = await stores.sent("111111"), await stores.sent("111111")
     stores.time_passes(CODE_TTL_MS - MINUTE_MS)
     assert await stores.verdict(early, "111111") is Verdict.APPROVED
@@ -145,16 +145,16 @@ async def test_a_code_lives_until_its_last_moment(stores):
     assert await stores.verdict(late, "111111") is Verdict.EXPIRED
 
 
-async def test_what_redis_has_forgotten_is_unknown(stores):
-    """When its record has expired a verification is unknown."""
+async def test_an_expired_record_is_unknown(stores):
+    """A verification whose record has expired is unknown."""
     verification = await stores.sent("111111")
     stores.time_passes(FORGOTTEN_MS)
     with pytest.raises(UnknownVerification):
         await stores.check(verification, "111111")
 
 
-async def test_consuming_waits_for_the_entry(stores):
-    """When the entry cannot be written nothing is approved: the attempt is counted, the code stays good."""
+async def test_a_code_is_consumed_after_its_entry_is_written(stores):
+    """If the entry cannot be written nothing is approved: the attempt is counted, and the code stays valid."""
     verification = await stores.sent("111111")
     pending = redis_keys.outbox(partition_of(verification.id))
     stores.admin.set(pending, "in the way", ex=60)
@@ -167,8 +167,8 @@ async def test_consuming_waits_for_the_entry(stores):
     assert await stores.pending() == [sid_of(verification)]
 
 
-async def test_a_repeated_check_gets_its_verdict_again(stores):
-    """The same Idempotency-Key and body within 60 s get the same verdict, cost no attempt and enqueue nothing anew."""
+async def test_a_repeated_check_returns_the_same_verdict(stores):
+    """The same Idempotency-Key and body within 60 s return the same verdict, without a new attempt or entry."""
     verification = await stores.sent("111111")
     same = {"idempotency_key": "k1", "fingerprint": "ab"}
     assert await stores.verdict(verification, "000000", idempotency_key="k0", fingerprint="cd") is Verdict.WRONG_CODE
@@ -182,7 +182,7 @@ async def test_a_repeated_check_gets_its_verdict_again(stores):
 
 
 async def test_a_repeated_key_with_another_body_is_refused(stores):
-    """One Idempotency-Key stands for one body; the other one is not checked."""
+    """An Idempotency-Key with another body is refused, and the code is not checked."""
     verification = await stores.sent("111111")
     await stores.check(verification, "000000", idempotency_key="k1", fingerprint="ab")
     with pytest.raises(OtherBody):
@@ -191,7 +191,7 @@ async def test_a_repeated_key_with_another_body_is_refused(stores):
 
 
 async def test_a_repeated_check_is_remembered_for_a_minute(stores):
-    """After 60 s the same Idempotency-Key is checked anew, and not before."""
+    """The same Idempotency-Key returns the old verdict for 60 s, and is checked again afterwards."""
     verification = await stores.sent("111111")
     assert await stores.verdict(verification, "111111", idempotency_key="k1", fingerprint="ab") is Verdict.APPROVED
     stores.time_passes(50_000)
@@ -202,7 +202,7 @@ async def test_a_repeated_check_is_remembered_for_a_minute(stores):
 
 
 async def test_the_last_attempt_can_be_repeated(stores):
-    """A lost answer to the locking attempt is given again, rather than `locked`."""
+    """Repeating the attempt that locked returns its own verdict rather than `locked`."""
     stores = stores.under(max_attempts=1)
     verification = await stores.sent("111111")
     same = {"idempotency_key": "k1", "fingerprint": "ab"}
@@ -210,7 +210,7 @@ async def test_the_last_attempt_can_be_repeated(stores):
 
 
 async def test_every_verdict_is_counted(stores):
-    """The counters tell each verdict, approvals by country and channel."""
+    """The counters count each verdict, and approvals by country and channel."""
     stores = stores.under(max_attempts=3)
     verification, guessed = await stores.sent("111111"), await stores.sent("222222")
     for code in ("000000", "111111", "111111"):

@@ -1,6 +1,6 @@
-"""Redis' clock steps back (promise 11): nothing is closed for longer than its window, and no count is forgotten.
+"""Redis's clock steps back (promise 11): no limit lasts longer than its window, and no count is lost.
 
-A step back is, for what Redis holds, the opposite of time that passes: every instant and every TTL lies further ahead.
+A step back is the opposite of passing time: every instant and every TTL in Redis lies further in the future.
 """
 
 import pytest
@@ -14,8 +14,8 @@ HOUR_MS = 60 * MINUTE_MS
 TWO_A_MINUTE = Limits(((2, MINUTE_MS),))
 
 
-async def closed_for(stores):
-    """Return how long a number is closed for a new code (ms), or 0."""
+async def refused_for_ms(stores):
+    """Return for how long a number is refused a new code (ms), or 0."""
     try:
         await stores.issue("999999")
     except Limited as limited:
@@ -23,34 +23,34 @@ async def closed_for(stores):
     return 0
 
 
-async def test_a_number_is_closed_for_no_longer_than_its_window(stores):
-    """After a step of an hour a number at its limit is closed for its minute, and for no longer by asking."""
+async def test_a_number_is_refused_no_longer_than_its_window(stores):
+    """After a step of an hour a number at its limit is refused for a minute, and asking does not extend that."""
     stores = stores.under(number=TWO_A_MINUTE)
     for code in ("111111", "222222"):
         await stores.issue(code)
     stores.time_passes(-HOUR_MS)
     assert (await stores.numbers.held(NUMBER)).record.wait_ms <= MINUTE_MS
-    assert MINUTE_MS * 0.9 < await closed_for(stores) <= MINUTE_MS
+    assert MINUTE_MS * 0.9 < await refused_for_ms(stores) <= MINUTE_MS
     stores.time_passes(MINUTE_MS / 2)
-    assert 0 < await closed_for(stores) <= MINUTE_MS / 2
+    assert 0 < await refused_for_ms(stores) <= MINUTE_MS / 2
     stores.time_passes(MINUTE_MS / 2)
-    assert await closed_for(stores) == 0
+    assert await refused_for_ms(stores) == 0
 
 
-async def test_failed_checks_close_a_number_for_no_longer_than_their_window(stores):
-    """The same holds for too many failed checks; they still count, though the clock says that they are to come."""
+async def test_failed_checks_count_no_longer_than_their_window(stores):
+    """The same applies to too many failed checks, which still count although their instants are in the future."""
     stores = stores.under(failed_checks=TWO_A_MINUTE)
     verification = await stores.sent("111111")
     for _ in range(2):
         await stores.check(verification, "000000")
     stores.time_passes(-HOUR_MS)
-    assert MINUTE_MS * 0.9 < await closed_for(stores) <= MINUTE_MS
+    assert MINUTE_MS * 0.9 < await refused_for_ms(stores) <= MINUTE_MS
     stores.time_passes(MINUTE_MS)
-    assert await closed_for(stores) == 0
+    assert await refused_for_ms(stores) == 0
 
 
-async def test_a_shared_limit_neither_forgets_nor_closes_for_longer(stores):
-    """A limit that counts many still holds what it counted, and is free again after its window."""
+async def test_a_shared_limit_keeps_its_count_and_its_window(stores):
+    """A limit shared by many keeps its count, and is free again after its window."""
     unit = Unit(Limit.CLIENT_IP, "x", TWO_A_MINUTE)
     for _ in range(2):
         assert (await stores.limits.reserve([unit]))[0].wait_ms == 0
@@ -64,7 +64,7 @@ async def test_a_shared_limit_neither_forgets_nor_closes_for_longer(stores):
 
 
 async def test_an_idempotency_key_is_held_for_no_longer_than_a_lease(stores):
-    """A request that died before the step keeps its Idempotency-Key for one lease more, not for an hour."""
+    """A request that died before the step holds its Idempotency-Key for one more lease, not for an hour."""
 
     async def begin(fence):
         named = {"fence": fence, "fingerprint": "f", "verification_id": "ve_1", "lease_ms": 30_000}
@@ -101,8 +101,8 @@ async def test_a_small_step_expires_no_code(stores):
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
 
 
-async def test_a_replayed_check_is_forgotten_in_its_time(stores):
-    """What was checked for an Idempotency-Key before the step is not replayed after it."""
+async def test_a_stored_verdict_is_not_replayed_after_a_step(stores):
+    """The verdict stored for an Idempotency-Key before the step is not replayed after it."""
     verification = await stores.sent("111111")
     named = {"idempotency_key": "k", "fingerprint": "f" * 16}
     assert not (await stores.check(verification, "000000", **named)).replayed
@@ -111,7 +111,7 @@ async def test_a_replayed_check_is_forgotten_in_its_time(stores):
 
 
 def shift_slices(stores, pattern, ms):
-    """Move the slices of limits, whose instants are numbers of slices, ahead by a time, or back."""
+    """Shift the slices of limits, whose instants are slice numbers, by a time."""
     for key in stores.admin.scan_iter(pattern):
         for field, count in stores.admin.hgetall(key).items():
             window, place = map(int, field.split(b":"))

@@ -1,4 +1,4 @@
-"""The worker on real Redis, on every engine, with a Twilio whose answers the test chooses."""
+"""The worker on real Redis, on every engine, with a simulated Twilio whose responses the test chooses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -42,9 +42,9 @@ NUMBERS = _numbers()
 
 @dataclass
 class Twilio:
-    """A `Sender` that answers each SID as a test says, all others with `otherwise`."""
+    """A `Sender` that raises for each SID what the test chooses, and `otherwise` for all others."""
 
-    answers: dict[str, Exception] = field(default_factory=dict)
+    failures: dict[str, Exception] = field(default_factory=dict)
     otherwise: Exception | None = None
     posts: list[str] = field(default_factory=list)
 
@@ -53,17 +53,17 @@ class Twilio:
 
     async def confirm(self, sid):
         self.posts.append(sid)
-        failure = self.answers.get(sid, self.otherwise)
+        failure = self.failures.get(sid, self.otherwise)
         if failure is not None:
             raise failure
 
 
 @dataclass
 class Gate(Twilio):
-    """A Twilio whose answers wait for the gate to open, and that knows how many it has had at once."""
+    """A Twilio whose responses wait for the gate to open; it counts simultaneous posts."""
 
     opened: asyncio.Event = field(default_factory=asyncio.Event)
-    held: set[str] = field(default_factory=set)  # when given, these alone wait
+    held: set[str] = field(default_factory=set)  # if not empty, only these wait
     at_once: int = 0
     most_at_once: int = 0
 
@@ -85,7 +85,7 @@ class Gate(Twilio):
 
 @dataclass
 class Clock:
-    """The worker's clock, moved by hand."""
+    """The worker's clock, which the test advances."""
 
     now: float = 1000.0
 
@@ -95,13 +95,13 @@ class Clock:
 
 @pytest.fixture
 def twilio():
-    """Return a Twilio that takes every report, until a test says otherwise."""
+    """Return a Twilio that accepts every report, until a test changes that."""
     return Twilio()
 
 
 @pytest.fixture
 def gate():
-    """Return a Twilio that answers when its block ends."""
+    """Return a Twilio that responds when its block ends."""
     return Gate()
 
 
@@ -137,7 +137,7 @@ async def _enqueueing(stores, to=NUMBERS[0]):
 
 
 async def _step(worker, clock=None, seconds=0.0):
-    """Let the worker's clock run, and have it take one step to its end."""
+    """Advance the worker's clock, and let the worker finish one step."""
     if clock is not None:
         clock.now += seconds
     started = await worker.step()
@@ -151,7 +151,7 @@ async def _entry(stores, verification):
 
 
 async def test_entries_outlive_any_halt_in_every_partition(stores, twilio):
-    """Days of refused credentials end no entry: one probe looks at all partitions, and that keeps them for 25 h."""
+    """Days of refused credentials end no entry: one probe looks at all partitions, which keeps them for 25 h."""
     clock = Clock()
     worker = _worker(stores, twilio, [], clock=clock)
     for to in NUMBERS:
@@ -172,21 +172,21 @@ async def test_entries_outlive_any_halt_in_every_partition(stores, twilio):
     assert (await stores.stats.totals())["confirmed:US:sms"] == len(NUMBERS)
 
 
-async def _is_paid(stores):
+async def _is_confirmed(stores):
     return await stores.pending() == []
 
 
-async def test_a_message_that_alone_is_refused_fails_and_stops_no_other(stores, twilio, eventually):
+async def test_a_single_refused_message_fails_and_stops_no_other(stores, twilio, eventually):
     """A SID that always gets 403, while others are accepted, fails after three tries; all others are confirmed."""
-    refused = await _enqueueing(stores, NUMBERS[0])  # in the partition that is looked at first
+    refused = await _enqueueing(stores, NUMBERS[0])  # in the partition that the worker looks at first
     others = [await _enqueueing(stores, to) for to in NUMBERS[1:6]]
-    twilio.answers[sid_of(refused)] = ConfirmForbidden("Twilio answered 403")
+    twilio.failures[sid_of(refused)] = ConfirmForbidden("Twilio answered 403")
     async with _working(stores, twilio) as event_log:
         for _ in range(3):
             others.append(await _enqueueing(stores, NUMBERS[7]))
             assert await eventually(lambda: set(map(sid_of, others)) <= set(twilio.posts))
             assert await eventually(partial(_is_tried_again, stores, twilio, refused, len(twilio.posts)))
-        assert await eventually(lambda: _is_paid(stores))
+        assert await eventually(lambda: _is_confirmed(stores))
         assert event_log.count("confirmation_failed") == 1
     (failed,) = (await stores.failed()).values()
     assert (failed.entry.key, failed.reason) == (sid_of(refused), "Twilio answered 403, for this confirmation alone")
@@ -199,12 +199,12 @@ async def _is_tried_again(stores, twilio, verification, posts_before):
     return sid_of(verification) in twilio.posts[posts_before:] or bool(await stores.failed())
 
 
-async def test_a_message_that_alone_is_refused_is_not_every_probe(stores, twilio):
-    """A probe takes the entry that is due first of all partitions, so the refused one cannot keep others waiting."""
+async def test_a_single_refused_message_is_not_every_probe(stores, twilio):
+    """A probe takes the entry that is due first in all partitions, so a refused one cannot delay others."""
     clock = Clock()
     worker = _worker(stores, twilio, [], clock=clock)
     refused = await _enqueueing(stores, NUMBERS[0])
-    twilio.answers[sid_of(refused)] = ConfirmForbidden("Twilio answered 403")
+    twilio.failures[sid_of(refused)] = ConfirmForbidden("Twilio answered 403")
     assert await _step(worker) == 1
     other = await _enqueueing(stores, NUMBERS[9])
     stores.time_passes(MINUTE_MS)  # both are due by now, the refused one later
@@ -237,7 +237,7 @@ async def test_refused_credentials_fail_no_entry(stores, twilio):
 
 
 async def test_while_halted_a_probe_is_one_post(stores, twilio):
-    """Refused credentials are tried again with one message at a time, however many are due."""
+    """Refused credentials are probed with one message at a time, however many are due."""
     clock = Clock()
     worker = _worker(stores, twilio, [], clock=clock)
     twilio.otherwise = ConfirmForbidden("Twilio answered 401")
@@ -251,11 +251,11 @@ async def test_while_halted_a_probe_is_one_post(stores, twilio):
     assert len(twilio.posts) == posted + 1
 
 
-async def test_what_another_worker_has_ended_is_not_told_again(stores, twilio):
-    """The event log has one line for each end of an entry, though two workers have posted it."""
+async def test_an_entry_settled_by_another_worker_is_not_logged_again(stores, twilio):
+    """The event log has one line for the end of each entry, even if two workers have posted it."""
     settled, failed, event_log = await _enqueueing(stores, NUMBERS[0]), await _enqueueing(stores, NUMBERS[1]), []
     worker = _worker(stores, twilio, event_log)
-    twilio.answers[sid_of(failed)] = ConfirmRefused("Twilio answered 404")
+    twilio.failures[sid_of(failed)] = ConfirmRefused("Twilio answered 404")
     for verification in (settled, failed):
         entry = await _entry(stores, verification)
         for _ in range(2):
@@ -271,8 +271,8 @@ async def test_what_another_worker_has_ended_is_not_told_again(stores, twilio):
 @pytest.mark.parametrize(
     ("hours", "tries", "given_up"), [(23, 20, False), (24, 19, False), (25, 0, False), (24, 20, True)]
 )
-async def test_a_busy_twilio_is_given_a_day(stores, twilio, hours, tries, given_up):
-    """An entry fails, with Twilio's last answer, when it is 24 h old and was tried 20 times; age alone fails none."""
+async def test_a_busy_twilio_is_retried_for_a_day(stores, twilio, hours, tries, given_up):
+    """An entry fails, with Twilio's last response, when it is 24 h old and has 20 tries; age alone is not enough."""
     verification, event_log = await _enqueueing(stores), []
     twilio.otherwise = ConfirmPostponed("Twilio answered 503")
     entry = replace(await _entry(stores, verification), tries=tries)
@@ -285,7 +285,7 @@ async def test_a_busy_twilio_is_given_a_day(stores, twilio, hours, tries, given_
 
 @dataclass
 class WithoutNotes:
-    """The store while the node that keeps the worker's notes is away: beat, halt and resume fail, all else works."""
+    """The store while the node with the worker's notes is unavailable: beat, halt and resume fail, the rest works."""
 
     entries: OutboxStore
 
@@ -302,7 +302,7 @@ class WithoutNotes:
         raise StoreUnavailable("away")
 
 
-async def test_notes_that_cannot_be_written_stop_nothing(stores, twilio):
+async def test_failing_notes_do_not_stop_the_worker(stores, twilio):
     """A worker that cannot write its notes (alive, halted, resumed) halts, resumes and posts as usual."""
     clock, event_log = Clock(), []
     away = SimpleNamespace(confirmations=WithoutNotes(stores.confirmations))
@@ -312,7 +312,7 @@ async def test_notes_that_cannot_be_written_stop_nothing(stores, twilio):
     twilio.otherwise = ConfirmForbidden("Twilio answered 401")
     assert await _step(worker) == 4
     assert {entry.tries async for entry in stores.confirmations.pending()} == {0}
-    assert await _step(worker, clock, 29) == 0  # it is halted, though nobody can read so
+    assert await _step(worker, clock, 29) == 0  # the worker is halted, but the note is missing
     twilio.otherwise = None
     while await stores.pending():
         stores.time_passes(31_000)
@@ -323,8 +323,8 @@ async def test_notes_that_cannot_be_written_stop_nothing(stores, twilio):
     assert not (await stores.confirmations.state()).is_worked
 
 
-async def test_no_more_are_posted_at_once_than_the_policy_says(stores, gate, eventually):
-    """With entries in every partition, never more posts run at once than the policy allows, and all are confirmed."""
+async def test_simultaneous_posts_are_bounded(stores, gate, eventually):
+    """With entries in every partition, the number of simultaneous posts stays within the policy; all are confirmed."""
     for to in NUMBERS:
         for _ in range(2):
             await _enqueueing(stores, to)
@@ -332,34 +332,34 @@ async def test_no_more_are_posted_at_once_than_the_policy_says(stores, gate, eve
         async with gate:
             assert await eventually(lambda: gate.at_once >= 5)
             await asyncio.sleep(0.1)
-        assert await eventually(lambda: _is_paid(stores))
+        assert await eventually(lambda: _is_confirmed(stores))
     assert gate.most_at_once == 5
     assert len(gate.posts) == len(set(gate.posts)) == 2 * len(NUMBERS)
 
 
 async def test_entries_of_one_partition_use_all_concurrency(stores, gate, eventually):
-    """However few partitions have entries, as many posts run at once as the policy allows."""
+    """Entries of one partition use all the simultaneous posts that the policy allows."""
     for _ in range(25):
         await _enqueueing(stores, NUMBERS[3])
     async with _working(stores, gate, in_flight=20, poll_seconds=60):
         async with gate:
             assert await eventually(lambda: gate.at_once == 20)
-        assert await eventually(lambda: _is_paid(stores))
+        assert await eventually(lambda: _is_confirmed(stores))
 
 
-async def test_one_slow_post_delays_no_other(stores, gate, eventually):
-    """While Twilio leaves one post unanswered, all other entries are posted, those of its partition too."""
+async def test_a_slow_post_delays_no_other(stores, gate, eventually):
+    """While Twilio leaves one post without a response, all other entries are posted, even those of its partition."""
     enqueueing = [await _enqueueing(stores, to) for to in (*NUMBERS, NUMBERS[0], NUMBERS[0])]
     gate.held.add(sid_of(enqueueing[0]))
     async with _working(stores, gate, in_flight=2):
         async with gate:
             assert await eventually(lambda: set(gate.posts) == {sid_of(each) for each in enqueueing[1:]})
-        assert await eventually(lambda: _is_paid(stores))
+        assert await eventually(lambda: _is_confirmed(stores))
 
 
 @dataclass
-class Meanwhile:
-    """The store, where something happens between a claim and its answer, once."""
+class InterruptedClaim:
+    """The store, with a step that runs once between a claim and its reply."""
 
     entries: OutboxStore
     happens: Callable[[], Awaitable[None]] | None = None
@@ -377,8 +377,8 @@ class Meanwhile:
 
 @pytest.mark.parametrize("moment", ["claim", "busy"])
 async def test_a_wake_during_a_claim_is_not_lost(stores, gate, eventually, moment):
-    """An entry that is written while its partition is being claimed, or while all posts are busy, waits for no poll."""
-    store = Meanwhile(stores.confirmations)
+    """An entry written during a claim of its partition, or while all posts are busy, waits for no poll."""
+    store = InterruptedClaim(stores.confirmations)
     worker = _worker(SimpleNamespace(confirmations=store), gate, [], in_flight=1, poll_seconds=60)
 
     async def enqueue_another():
@@ -393,13 +393,13 @@ async def test_a_wake_during_a_claim_is_not_lost(stores, gate, eventually, momen
         assert await eventually(lambda: gate.at_once == 1)
         if moment == "busy":
             await enqueue_another()
-    assert await eventually(lambda: _is_paid(stores))
+    assert await eventually(lambda: _is_confirmed(stores))
     worker.stop()
     await running
 
 
-async def test_a_living_worker_is_seen(stores, twilio, eventually):
-    """The queue's state tells within moments that a worker is alive, also while it has nothing to do."""
+async def test_a_running_worker_is_reported(stores, twilio, eventually):
+    """The state of the queue soon shows that a worker is alive, even while it has nothing to do."""
 
     async def is_worked():
         return (await stores.confirmations.state()).is_worked
@@ -413,7 +413,7 @@ async def test_a_living_worker_is_seen(stores, twilio, eventually):
 
 @dataclass
 class Flaky:
-    """The store, where one kind of step fails so often: done, but with its answer lost, or not done."""
+    """The store, where one step fails a number of times: done with its reply lost, or not done."""
 
     entries: OutboxStore
     step: str
@@ -441,10 +441,8 @@ class Flaky:
     "ending",
     [("settle", None), ("fail", ConfirmRefused("Twilio answered 404")), ("postpone", ConfirmPostponed("busy"))],
 )
-async def test_what_twilio_has_answered_is_written_down_however_often_redis_fails(
-    stores, twilio, eventually, ending, outage
-):
-    """One post, though its settlement, failure or postponement fails once or for longer: no lease has to run out."""
+async def test_the_outcome_of_a_post_is_stored_despite_redis_failures(stores, twilio, eventually, ending, outage):
+    """There is one post, even if storing its outcome fails several times: no lease has to expire."""
     verification = await _enqueueing(stores)
     step, twilio.otherwise = ending
     event_log = []
@@ -467,10 +465,10 @@ async def _equals(read, expected):
     return await read() == expected
 
 
-async def test_what_was_leased_as_a_halt_began_is_given_back_untried(stores, twilio):
-    """Entries whose claim was under way when posting halted are not posted, cost no try, and are due at once."""
+async def test_entries_claimed_during_a_halt_are_released_untried(stores, twilio):
+    """Entries claimed while posting halts are not posted, count no try, and are due at once."""
     enqueueing = [await _enqueueing(stores, to) for to in NUMBERS[:5]]
-    store = Meanwhile(stores.confirmations)
+    store = InterruptedClaim(stores.confirmations)
     worker = _worker(SimpleNamespace(confirmations=store), twilio, [])
 
     async def halt():
@@ -484,8 +482,8 @@ async def test_what_was_leased_as_a_halt_began_is_given_back_untried(stores, twi
         assert (await _entry(stores, verification)).tries == 0
 
 
-async def test_a_note_that_could_not_be_taken_back_is_taken_back_later(stores, twilio, eventually):
-    """When Redis fails as posting resumes, the note of the halt goes soon after; a newer halt keeps its own."""
+async def test_a_note_that_could_not_be_deleted_is_deleted_later(stores, twilio, eventually):
+    """If Redis fails when posting resumes, the note of the halt is deleted soon after; a newer halt keeps its own."""
     clock = Clock()
     flaky = Flaky(stores.confirmations, "resume", 3)
     worker = _worker(SimpleNamespace(confirmations=flaky), twilio, [], clock=clock)

@@ -12,7 +12,7 @@ from tests.redis_client.servers import opened, server
 
 @pytest.fixture
 def node(tmp_path):
-    """Run a server that may fill up."""
+    """Run a server whose memory can fill up."""
     with server(tmp_path / "redis") as running:
         yield running
 
@@ -24,8 +24,8 @@ async def fail(scripts, *, times):
             await scripts.run("count", ["otp:{0}:stats"], ["x", 1])
 
 
-async def test_errors_are_written_when_redis_takes_them_again(node):
-    """What failed while Redis was full is counted by cause in Redis, and no longer in the process."""
+async def test_errors_are_written_once_redis_accepts_writes(node):
+    """Errors while Redis was full are later counted by cause in Redis, and no longer in the process."""
     async with opened(node.url) as client:
         scripts = Scripts(client)
         async with counted_errors(scripts) as errors:
@@ -40,8 +40,8 @@ async def test_errors_are_written_when_redis_takes_them_again(node):
     assert all(node.admin.ttl(key) > 0 for key in node.admin.scan_iter())
 
 
-async def test_what_is_left_at_the_end_is_written(node):
-    """A process that stops before the next try writes what it holds."""
+async def test_remaining_counts_are_written_at_the_end(node):
+    """A process that stops before the next try writes its remaining counts."""
     async with opened(node.url) as client:
         scripts = Scripts(client)
         async with counted_errors(scripts):
@@ -51,8 +51,8 @@ async def test_what_is_left_at_the_end_is_written(node):
         assert await RedisStats(scripts).totals() == {"store_error:out_of_memory": 2}
 
 
-async def test_an_error_that_hits_all_partitions_at_once_is_one(node):
-    """One call over sixteen keys that fails is one failed call."""
+async def test_an_error_in_all_partitions_counts_once(node):
+    """A failed call over sixteen keys counts as one failed call."""
     async with opened(node.url) as client:
         scripts = Scripts(client)
         async with counted_errors(scripts) as errors:

@@ -1,4 +1,4 @@
-"""The promises of the table of fields: to add one is one line, and a record says what it holds and in which format."""
+"""The promises of the table of fields: adding a field takes one line, and a record declares its format."""
 
 import re
 from enum import StrEnum
@@ -27,7 +27,7 @@ def widened(stores, **table):
 
 
 async def test_a_field_is_added_by_one_line(stores, monkeypatch):
-    """A field with a line in the table and one in each schema is taken, stored, read and shown; it may be left out."""
+    """A field with a line in the table and one in each schema is accepted, stored, read and shown; it is optional."""
     wider = NamedTuple("wider", [*VerificationRequest.__annotations__.items(), ("theme", str)])
     wider._field_defaults.update(VerificationRequest._field_defaults, theme="plain")
     wider.__new__.__defaults__ = tuple(wider._field_defaults.values())
@@ -55,7 +55,7 @@ async def test_a_field_is_added_by_one_line(stores, monkeypatch):
 
 @pytest.mark.parametrize("table", [(*RECORD, *REQUEST), SEND], ids=["record", "send"])
 def test_no_two_fields_share_a_name(table):
-    """Each field has its own name in Python and in Redis, and none begins as a field with a suffix does."""
+    """Each field has its own name in Python and in Redis, which does not start with the prefix of a suffixed field."""
     names, keys = [field.name for field in table], [field.key for field in (*RECORD, *REQUEST, *SEND)]
     assert len(set(names)) == len(names)
     assert len(set(keys)) == len(keys)
@@ -72,7 +72,7 @@ def test_a_name_that_the_table_does_not_have_is_refused():
 
 @pytest.mark.parametrize("script", sorted(LUA.iterdir()), ids=lambda script: script.name)
 def test_no_script_spells_a_field(script):
-    """Scripts name the fields of a record as the table does."""
+    """Scripts use the names in the table of fields, and no literals."""
     if script.name in {"health.lua", "idempotency.lua"}:  # they write other hashes
         return
     keys = "|".join(field.key for field in (*RECORD, *REQUEST, *SEND))
@@ -80,7 +80,7 @@ def test_no_script_spells_a_field(script):
 
 
 def test_no_module_spells_a_field():
-    """Python names the fields of a record as the table does, in the service and in its tests."""
+    """Python modules, including tests, use the names in the table of fields, and no literals."""
     keys = "|".join(field.key for field in (*RECORD, *REQUEST, *SEND) if field.key.endswith(":"))
     root = Path(fields.__file__).parents[2]
     modules = [path for folder in ("service", "tests") for path in (root / folder).rglob("*.py")]
@@ -116,8 +116,8 @@ async def _take_back(stores, one):
     ],
     ids=["check", "wrong check", "resend", "read", "cancel", "refuse", "hand", "deliver", "take back"],
 )
-async def test_a_record_of_a_newer_format_is_refused_and_stays_as_it_is(stores, step):
-    """What a newer version has written is `StoreUnavailable`, with the fix, and nothing is counted or changed."""
+async def test_a_record_of_a_newer_format_is_refused_unchanged(stores, step):
+    """A record of a newer version raises `StoreUnavailable` with the fix, and nothing is counted or changed."""
     one = await stores.issue("111111")
     assert stores.raw(one).get("format") == str(FORMAT_VERSION)
     stores.raw(one).set("format", LATE_VERSION)
@@ -128,8 +128,8 @@ async def test_a_record_of_a_newer_format_is_refused_and_stays_as_it_is(stores, 
     assert {key: stores.admin.dump(key) for key in stores.admin.scan_iter("*")} == before
 
 
-async def test_a_test_number_is_told_by_a_field_of_its_own(stores):
-    """Whether a verification is of a test number does not follow from its feedback."""
+async def test_a_test_number_has_a_field_of_its_own(stores):
+    """A field of its own marks a verification of a test number, whatever its feedback."""
     test, other = await stores.issue("493027", is_test=True), await stores.sent("111111")
     stores.raw(test).set("feedback", Feedback.CONFIRMED, send=1)
     stores.raw(other).set("feedback", Feedback.NONE, send=1)
@@ -138,7 +138,7 @@ async def test_a_test_number_is_told_by_a_field_of_its_own(stores):
 
 @pytest.mark.parametrize("purpose", ["login", "payment"])
 async def test_the_purpose_is_compared_whether_it_is_the_default_or_not(stores, purpose):
-    """A check for the purpose of the verification is compared, and one for another purpose is a mismatch."""
+    """The purpose is compared whether it is the default or not; a check for another purpose is a mismatch."""
     one = await stores.issue("111111", purpose=purpose)
     assert (
         await stores.verdict(one, "111111", purpose="login" if purpose == "payment" else "payment") is Verdict.MISMATCH
@@ -147,7 +147,7 @@ async def test_the_purpose_is_compared_whether_it_is_the_default_or_not(stores, 
 
 
 async def test_a_channel_belongs_to_a_send(stores, monkeypatch):
-    """Each send keeps its channel and is counted under it; where nothing can be confirmed, nothing is ever pending."""
+    """Each send keeps its channel and is counted under it; without confirmations nothing is ever pending."""
     pigeon = StrEnum("Pigeon", {"PIGEON": "pigeon"}).PIGEON
     monkeypatch.setitem(CHANNELS, pigeon, Capabilities(actions=frozenset(), can_be_confirmed=False))
     channel = SEND[0]._replace(kind=fields.words([*CHANNELS]))

@@ -1,4 +1,4 @@
-"""Promise 6 in Redis: a right code that comes too late approves nothing, and its message is confirmed, once."""
+"""Promise 6 in Redis: a right code that comes too late approves nothing, and its message is confirmed once."""
 
 import pytest
 
@@ -56,7 +56,7 @@ async def test_a_late_code_confirms_its_message_and_approves_nothing(stores, lat
 
 @late_ways
 async def test_a_late_code_confirms_once(stores, lateness, verdict, status):
-    """Typed again, a late code enqueues nothing more, even after the first entry was settled."""
+    """A late code that is typed again enqueues nothing, even after the first entry was settled."""
     stores, verification = await lateness(stores)
     await stores.check(verification, "111111")
     for entry in (await stores.claim(verification)).entries:
@@ -69,7 +69,7 @@ async def test_a_late_code_confirms_once(stores, lateness, verdict, status):
 
 @late_ways
 async def test_a_late_code_costs_an_attempt(stores, lateness, verdict, status):
-    """A late check is counted like any other, and once the attempts are used up nothing is compared or pending."""
+    """A late check is counted like any other; once no attempts are left nothing is compared or enqueued."""
     stores, verification = await lateness(stores)
     before, others = (await stores.read(verification)).attempts, set(await stores.pending())
     while (await stores.read(verification)).attempts < 5:
@@ -105,8 +105,8 @@ async def test_the_last_attempt_may_be_late(stores):
     assert result.verification.status is Status.MAX_ATTEMPTS_REACHED
 
 
-async def test_the_newest_code_counts_under_the_strict_switch(stores):
-    """With `supersede_codes` the newest code is accepted, after an older one was tried."""
+async def test_the_newest_code_is_accepted_with_supersede_codes(stores):
+    """With `supersede_codes` the newest code is accepted, even after an older one was tried."""
     stores, verification = await _superseded(stores)
     await stores.deliver(verification, 2)
     assert await stores.verdict(verification, "111111") is Verdict.SUPERSEDED
@@ -116,7 +116,7 @@ async def test_the_newest_code_counts_under_the_strict_switch(stores):
 
 @pytest.mark.parametrize("passing", [True, False])
 async def test_a_send_that_was_taken_back_supersedes_nothing(stores, passing):
-    """Under the strict switch the newest code is that of the newest message which may have gone out."""
+    """With `supersede_codes` the newest code is that of the newest message that may have been sent."""
     stores = stores.under(supersede_codes=True)
     verification = await stores.sent("111111")
     resent = await stores.resend(verification, "222222")
@@ -137,7 +137,7 @@ async def test_a_send_that_was_not_handed_to_twilio_supersedes_nothing(stores, c
 
 @pytest.mark.parametrize("told_by", ["Twilio", "its silence", "a callback after its silence"])
 async def test_a_send_that_was_handed_to_twilio_supersedes_all_before_it(stores, told_by):
-    """A message that Twilio took, or may have taken, supersedes every earlier code."""
+    """A message that Twilio accepted, or may have accepted, supersedes every earlier code."""
     stores = stores.under(supersede_codes=True)
     verification = await stores.sent("111111")
     for code in ("222222", "333333", "444444"):
@@ -155,8 +155,8 @@ async def test_a_send_that_was_handed_to_twilio_supersedes_all_before_it(stores,
     assert await stores.verdict(verification, "333333" if told_by == "Twilio" else "444444") is Verdict.APPROVED
 
 
-async def test_without_the_switch_a_later_send_supersedes_nothing(stores):
-    """By default every unexpired code is accepted, also when a later message was handed to Twilio."""
+async def test_by_default_a_later_send_supersedes_nothing(stores):
+    """By default every unexpired code is accepted, even if a later message was handed to Twilio."""
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
     await stores.deliver(verification, 2)
@@ -164,7 +164,7 @@ async def test_without_the_switch_a_later_send_supersedes_nothing(stores):
 
 
 async def test_noting_a_handed_send_changes_nothing_else(stores):
-    """What Twilio has said of a message stays, and no missing send or record is created."""
+    """A known delivery status stays, and no missing send or record is created."""
     verification = await stores.sent("111111")
     await stores.deliver(verification, status=Delivery.DELIVERED)
     before = stores.record(verification)

@@ -1,4 +1,4 @@
-"""The small ledgers in Redis, on every engine: limits that count many, Idempotency-Keys, API keys, counters."""
+"""The small stores in Redis, on every engine: shared limits, Idempotency-Keys, API keys, counters."""
 
 import asyncio
 import itertools
@@ -35,11 +35,11 @@ class VirtualLimit:
         return self._run(key, limits, "", at_ms)
 
     def give_back(self, key, limits, reserved_at_ms, at_ms):
-        """Return back, at an instant, what was reserved at another."""
+        """Return, at one instant, a unit that was reserved at another."""
         self._run(key, limits, NEVER_MS + reserved_at_ms, at_ms)
 
     def counts(self, key):
-        """Return what is counted in each slice."""
+        """Return the count in each slice."""
         return {field: int(count) for field, count in self._admin.hgetall(key).items() if int(count)}
 
     def _run(self, key, limits, reserved_at_ms, at_ms):
@@ -55,7 +55,7 @@ windows = st.lists(st.tuples(st.integers(1, 6), st.integers(60_000, 700_000)), m
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True)
 @given(windows=windows, pauses=st.lists(st.integers(0, 90_000), min_size=5, max_size=60), patient=st.booleans())
 def test_no_window_of_any_position_holds_more_than_the_limit(stores, windows, pauses, patient):
-    """At no instant does any window look back on more grants than its limit, and a wait that is kept is enough."""
+    """No window at any position holds more grants than its limit, and waiting as told is enough."""
     limit, limits = VirtualLimit(stores), Limits(tuple(windows))
     key, now_ms, granted = f"otp:limit:test:{next(_numbers)}", 0, []
     for pause_ms in pauses:
@@ -78,8 +78,8 @@ def test_no_window_of_any_position_holds_more_than_the_limit(stores, windows, pa
     windows=st.lists(st.tuples(st.integers(1, 6), st.integers(60_000, 400_000)), min_size=1, max_size=3, unique=True),
     steps=st.lists(st.tuples(st.integers(0, 30_000), st.none() | st.integers(0, 9)), min_size=5, max_size=50),
 )
-def test_what_is_given_back_was_never_there(stores, windows, steps):
-    """After any reservations and returns, a limit counts what it would count had the returned ones never been made."""
+def test_returned_units_never_counted(stores, windows, steps):
+    """After any reservations and returns, a limit counts as if the returned ones had never been made."""
     limit, limits = VirtualLimit(stores), Limits(tuple(windows))
     key, twin, now_ms, granted = f"otp:limit:test:{next(_numbers)}", f"otp:limit:test:{next(_numbers)}", 0, []
     for pause_ms, returned in steps:
@@ -97,8 +97,8 @@ def test_what_is_given_back_was_never_there(stores, windows, steps):
     assert now_slices == {field: count for field, count in limit.counts(twin).items() if _is_recent(field, later_ms)}
 
 
-def test_a_unit_is_given_back_where_it_was_counted(stores):
-    """A unit is taken out of its own slice of each window, however long ago it was reserved."""
+def test_a_unit_is_returned_to_its_own_slice(stores):
+    """A unit is removed from its own slice of each window, however long ago it was reserved."""
     limit, limits = VirtualLimit(stores), Limits(((2, 100_000), (2, 400_000)))
     for at_ms in (1, 45_000):
         assert limit.reserve("otp:limit:test:x", limits, at_ms) == 0
@@ -112,8 +112,8 @@ def _is_recent(field, at_ms):
     return slice_number >= (NEVER_MS + at_ms - window_ms) // -(-window_ms // 20)
 
 
-def test_a_limit_holds_what_its_window_touches_and_no_more(stores):
-    """A limit lives as long as its longest window, and slices that no window touches any more take no room."""
+def test_a_limit_keeps_only_the_slices_of_its_window(stores):
+    """A limit lives as long as its longest window, and slices outside every window are deleted."""
     limit, limits = VirtualLimit(stores), Limits(((1000, 100_000),))
     for at_ms in range(0, 1_000_000, 5_000):
         assert limit.reserve("otp:limit:test:x", limits, at_ms) == 0
@@ -122,7 +122,7 @@ def test_a_limit_holds_what_its_window_touches_and_no_more(stores):
 
 
 def test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late(stores):
-    """The slices cost at most a twentieth of the window."""
+    """The slices delay a free slot by at most a twentieth of the window."""
     limit, limits = VirtualLimit(stores), Limits(((3, 100_000),))
     for at_ms in (1, 2, 3):
         assert limit.reserve("otp:limit:test:x", limits, at_ms) == 0
@@ -131,7 +131,7 @@ def test_a_used_up_limit_frees_a_slot_at_most_a_twentieth_late(stores):
 
 
 async def test_a_limit_holds_in_real_time(stores):
-    """Of thirty reservations at once as many as the limit are granted; after the wait that was told the next one is."""
+    """Of thirty simultaneous reservations the limit is granted; after the returned wait the next one is granted."""
     limits = Limits(((4, 200), (8, 60_000)))
     waits = await asyncio.gather(*(_wait_ms(stores, "ip", "t1", limits) for _ in range(30)))
     assert waits.count(0) == 4
@@ -141,7 +141,7 @@ async def test_a_limit_holds_in_real_time(stores):
     assert await _wait_ms(stores, "ip", "t1", limits) == 0
 
 
-async def test_limits_do_not_meet(stores):
+async def test_limits_are_independent(stores):
     """Each kind and tag has its own count, and an empty policy counts nothing."""
     once = Limits(((1, 60_000),))
     for kind, tag in (("ip", "t1"), ("ip", "t2"), ("peer", "t1")):
@@ -152,8 +152,8 @@ async def test_limits_do_not_meet(stores):
     assert set(stores.admin.scan_iter()) == keys
 
 
-async def test_units_are_asked_and_given_back_together_each_for_itself(stores):
-    """Several limits answer in their order, and one that refuses stops no other."""
+async def test_several_units_are_asked_and_returned_independently(stores):
+    """Several limits reply in order, and one that refuses stops no other."""
     units = [Unit("day", str(place), Limits(((most, 60_000),))) for place, most in enumerate((1, 3))]
     first = await stores.limits.reserve(units)
     again = await stores.limits.reserve(units)
@@ -164,7 +164,7 @@ async def test_units_are_asked_and_given_back_together_each_for_itself(stores):
 
 @pytest.mark.parametrize("broken", [0, 1])
 async def test_a_limit_that_cannot_be_read_stops_no_other(stores, broken):
-    """Whatever lies in the place of one limit, the others are asked, counted and given back as ever."""
+    """Whatever is stored in place of one limit, the others are asked, counted and returned as usual."""
     units = [Unit("day", str(place), Limits(((1, 60_000),))) for place in range(2)]
     key, whole = f"otp:limit:day:{broken}", units[1 - broken]
     [reserved] = await stores.limits.reserve([units[broken]])
@@ -185,8 +185,8 @@ async def test_a_limit_that_cannot_be_read_stops_no_other(stores, broken):
         stores.admin.delete(f"otp:limit:day:{whole.tag}")
 
 
-async def test_units_are_given_back_each_where_it_was_counted(stores):
-    """Two units that were counted in different slices leave both of them."""
+async def test_several_units_are_returned_to_their_own_slices(stores):
+    """Two units that were counted in different slices are removed from both."""
     units = [Unit("day", str(place), Limits(((1, 1_000),))) for place in range(2)]
     [first] = await stores.limits.reserve(units[:1])
     await asyncio.sleep(0.06)  # a slice has 50 ms
@@ -196,7 +196,7 @@ async def test_units_are_given_back_each_where_it_was_counted(stores):
 
 
 async def test_a_window_that_refuses_counts_in_no_window(stores):
-    """All windows are asked before any is counted."""
+    """A reservation that one window refuses is counted in none."""
     limits = Limits(((1, 60_000), (5, 3_600_000)))
     for _ in range(10):
         await _reserve(stores, "prefix", "t1", limits)
@@ -204,8 +204,8 @@ async def test_a_window_that_refuses_counts_in_no_window(stores):
     assert set(stores.admin.hvals(key)) == {b"1"}
 
 
-async def test_a_unit_can_be_given_back(stores):
-    """A unit that was not used after all is free at once, in every window; giving back too much frees nothing more."""
+async def test_a_unit_can_be_returned(stores):
+    """A returned unit is free at once, in every window; returning too much frees nothing more."""
     limits = Limits(((2, 60_000), (2, 3_600_000)))
     reserved = [await _reserve(stores, "day", "all", limits) for _ in range(2)]
     assert await _wait_ms(stores, "day", "all", limits) > 0
@@ -219,7 +219,7 @@ async def test_a_unit_can_be_given_back(stores):
 
 
 async def test_a_limit_that_counts_nothing_takes_no_memory(stores):
-    """Reservations that are all given back leave no key; as long as one is left it alone is counted."""
+    """When all reservations are returned the key is deleted; while one is left only that one is counted."""
     limits = Limits(((5, 60_000), (5, 3_600_000)))
     reserved = [await _reserve(stores, "day", "all", limits) for _ in range(3)]
     for number, unit in enumerate(reserved, 1):
@@ -230,8 +230,8 @@ async def test_a_limit_that_counts_nothing_takes_no_memory(stores):
     assert list(stores.admin.scan_iter()) == []
 
 
-async def test_giving_back_revives_no_limit(stores):
-    """A unit of a limit that Redis has forgotten is not given back: nothing is written."""
+async def test_returning_a_unit_recreates_no_limit(stores):
+    """Returning a unit of an expired limit writes nothing."""
     limits = Limits(((1, 60_000),))
     reserved = await _reserve(stores, "day", "all", limits)
     stores.time_passes(3_600_000)
@@ -267,7 +267,7 @@ async def _withdraw(stores, fence="f1"):
 
 
 async def test_of_equal_requests_one_is_fresh(stores):
-    """Of fifty claims of one Idempotency-Key one is fresh, and the others are told how long its lease is."""
+    """Of fifty claims of one Idempotency-Key one is fresh, and the others get the remaining lease."""
     claims = await asyncio.gather(*(_begin(stores, f"f{place}") for place in range(50)))
     assert claims.count(Begun()) == 1
     waits = [claim.running_ms for claim in claims if claim != Begun()]
@@ -275,15 +275,15 @@ async def test_of_equal_requests_one_is_fresh(stores):
     assert all(LEASE_MS - 5000 < wait_ms <= LEASE_MS for wait_ms in waits)
 
 
-async def test_a_repeat_is_told_what_is_left_of_the_lease(stores):
-    """The later a repeat comes, the less it is told to wait, down to the end of the lease."""
+async def test_a_repeated_request_gets_the_remaining_lease(stores):
+    """A repeated request gets the remaining time of the lease."""
     await _begin(stores)
     stores.time_passes(LEASE_MS - 7000)
     assert 2000 < (await _begin(stores, "f2")).running_ms <= 7000
 
 
-async def test_the_first_answer_is_kept(stores):
-    """A finished key gives its first answer for a day, byte for byte; later answers and releases change nothing."""
+async def test_the_first_response_is_kept(stores):
+    """A finished key returns its first response for a day, byte for byte; later calls change nothing."""
     await _begin(stores)
     answer = bytes(range(256))
     await _finish(stores, answer=answer)
@@ -298,8 +298,8 @@ async def test_the_first_answer_is_kept(stores):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-async def test_a_key_stands_for_one_body(stores, finished):
-    """The same key with another body is refused, and cannot end the first one's request."""
+async def test_a_key_is_bound_to_one_body(stores, finished):
+    """The same key with another body is refused, and cannot end the first request."""
     await _begin(stores)
     if finished:
         await _finish(stores)
@@ -313,8 +313,8 @@ async def test_a_key_stands_for_one_body(stores, finished):
 
 
 @pytest.mark.parametrize("give_back", [_release, _withdraw])
-async def test_a_key_that_is_given_back_is_fresh_again(stores, give_back):
-    """A request that failed gives its key back, whole, and the next one may have another body."""
+async def test_a_released_key_is_fresh_again(stores, give_back):
+    """A request that failed releases its key completely, and the next one may have another body."""
     await _begin(stores)
     await give_back(stores)
     assert list(stores.admin.scan_iter()) == []
@@ -322,7 +322,7 @@ async def test_a_key_that_is_given_back_is_fresh_again(stores, give_back):
 
 
 async def test_an_abandoned_request_is_taken_over_by_one(stores):
-    """When the first request died unanswered one repeat learns its verification; the others wait for that one."""
+    """When the first request died, one repetition gets its verification, and the others wait for that one."""
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
     claims = await asyncio.gather(*(_begin(stores, f"g{place}", verification_id="ve_later") for place in range(10)))
@@ -334,7 +334,7 @@ async def test_an_abandoned_request_is_taken_over_by_one(stores):
 
 @pytest.mark.parametrize("step", [_release, _withdraw, _finish])
 async def test_a_request_that_was_taken_over_ends_nothing(stores, step):
-    """A request that outlived its lease cannot change the claim that took its place, be that open or answered."""
+    """A request that outlived its lease cannot change the claim that replaced it, whether open or finished."""
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
     assert (await _begin(stores, "f2")).abandoned_id == "ve_first"
@@ -349,7 +349,7 @@ async def test_a_request_that_was_taken_over_ends_nothing(stores, step):
 
 
 async def test_a_late_request_that_was_not_taken_over_ends_its_claim(stores):
-    """A request that outlived its lease, with no repeat meanwhile, keeps its answer."""
+    """A request that outlived its lease, with no repetition meanwhile, stores its response."""
     await _begin(stores)
     stores.time_passes(LEASE_MS)
     await _finish(stores)
@@ -357,7 +357,7 @@ async def test_a_late_request_that_was_not_taken_over_ends_its_claim(stores):
 
 
 async def test_a_claim_that_was_taken_over_is_withdrawn_as_it_was_found(stores):
-    """A withdrawn takeover is abandoned again, at once and under the same id; another body is still refused."""
+    """A withdrawn takeover restores the abandoned claim with its id; another body is still refused."""
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
     for fence in ("f2", "f3"):
@@ -370,8 +370,8 @@ async def test_a_claim_that_was_taken_over_is_withdrawn_as_it_was_found(stores):
     assert await _begin(stores, "f5") == Begun()
 
 
-async def test_an_expired_key_is_not_brought_back(stores):
-    """Finishing, releasing or withdrawing a key that Redis has forgotten writes nothing."""
+async def test_an_expired_key_is_not_recreated(stores):
+    """Finishing, releasing or withdrawing an expired key writes nothing."""
     await _begin(stores)
     stores.time_passes(24 * 3_600_000)
     for step in (_finish, _release, _withdraw):
@@ -380,7 +380,7 @@ async def test_an_expired_key_is_not_brought_back(stores):
 
 
 async def test_api_keys_stay_until_they_are_revoked(stores):
-    """API keys are kept by digest, without a TTL, and are gone at once when revoked."""
+    """API keys are stored by digest, without a TTL, and are gone at once when revoked."""
     assert await stores.api_keys.api_keys() == {}
     await stores.api_keys.add("d1", {"name": "shop", "scopes": ["verifications"]})
     await stores.api_keys.add("d2", {"name": "other"})
@@ -394,7 +394,7 @@ async def test_api_keys_stay_until_they_are_revoked(stores):
 
 
 async def test_counters_are_summed_over_the_partitions(stores):
-    """The totals add up what every partition counted, and are kept 35 days."""
+    """The totals add the counts of all partitions, which are kept for 35 days."""
     partitions = {stores.keyring.partition(f"+1202555{line:04}"): f"+1202555{line:04}" for line in range(100, 140)}
     assert len(partitions) > 8
     for number in partitions.values():
@@ -405,6 +405,6 @@ async def test_counters_are_summed_over_the_partitions(stores):
 
 
 def test_every_script_reads_the_clock_at_most_once():
-    """Two readings of TIME in one script may differ, so no script reads twice (promise 11)."""
+    """Two readings of TIME in one script may differ, so no script reads it twice (promise 11)."""
     for name, script in load_scripts().items():
         assert script.text.count("redis.call('TIME')") <= 1, name

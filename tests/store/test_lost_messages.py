@@ -1,4 +1,4 @@
-"""Looks for lost messages in Redis: due a minute after the code was typed, claimed by one, twice at most."""
+"""Lookups of lost messages in Redis: due a minute after the code was typed, claimed by one worker, at most twice."""
 
 from dataclasses import replace
 
@@ -22,17 +22,17 @@ async def _typed(stores):
 
 
 async def _claim(stores, verification):
-    """Claim a look in the partition of a verification."""
+    """Claim a lookup in the partition of a verification."""
     return await RedisLostMessages(stores.scripts, stores.keyring).claim(partition_of(verification.id))
 
 
 async def _ended(stores, lost, outcome, **more):
-    """Say what a look came to."""
+    """Report the outcome of a lookup."""
     await RedisLostMessages(stores.scripts, stores.keyring).looked_up(lost, outcome, **more)
 
 
-async def test_a_look_is_due_a_minute_after_the_code_was_typed(stores):
-    """A claim tells the number, the instant and the digest of the one send whose code was typed, and no other's."""
+async def test_a_lookup_is_due_a_minute_after_the_code_was_typed(stores):
+    """A claim returns the number, the instant and the digest of the one send whose code was typed."""
     verification = await _typed(stores)
     assert await _claim(stores, verification) is None
     stores.time_passes(MINUTE_MS)
@@ -42,8 +42,8 @@ async def test_a_look_is_due_a_minute_after_the_code_was_typed(stores):
     assert lost.sent_at_ms == (await stores.read(verification)).sends[1].sent_at_ms
 
 
-async def test_two_looks_ten_minutes_apart_and_no_third(stores):
-    """A claimed look is due again ten minutes later; after the second one nothing is looked for."""
+async def test_two_lookups_ten_minutes_apart_and_no_third(stores):
+    """A claimed lookup is due again ten minutes later; after the second one there is no other."""
     verification = await _typed(stores)
     stores.time_passes(MINUTE_MS)
     assert await _claim(stores, verification)
@@ -57,8 +57,8 @@ async def test_two_looks_ten_minutes_apart_and_no_third(stores):
     assert not stores.admin.exists(redis_keys.lookups(partition_of(verification.id)))
 
 
-async def test_a_second_check_makes_no_second_look(stores):
-    """The same code typed again changes neither when it is looked for nor how often."""
+async def test_a_second_check_adds_no_lookup(stores):
+    """The same code typed again changes neither the due time nor the number of lookups."""
     verification = await _typed(stores)
     stores.time_passes(MINUTE_MS // 2)
     await stores.check(verification, "111111")
@@ -66,8 +66,8 @@ async def test_a_second_check_makes_no_second_look(stores):
     assert await _claim(stores, verification)
 
 
-async def test_a_failed_look_is_given_back(stores):
-    """Twilio's failure costs no look: it is due again after the pause that was asked for."""
+async def test_a_failed_lookup_is_not_counted(stores):
+    """A failed lookup does not count: it is due again after the requested pause."""
     verification = await _typed(stores)
     stores.time_passes(MINUTE_MS)
     for _ in range(5):
@@ -81,8 +81,8 @@ async def test_a_failed_look_is_given_back(stores):
     assert (await stores.stats.totals())["lookup:failed"] == 5
 
 
-async def test_a_look_that_found_nothing_is_not_given_back(stores):
-    """Only a failure brings the next look forward."""
+async def test_a_lookup_without_result_is_counted(stores):
+    """Only a failure makes the next lookup earlier."""
     verification = await _typed(stores)
     stores.time_passes(MINUTE_MS)
     await _ended(stores, await _claim(stores, verification), LookupOutcome.NOT_FOUND)
@@ -90,28 +90,28 @@ async def test_a_look_that_found_nothing_is_not_given_back(stores):
     assert (await stores.stats.totals())["lookup:not_found"] == 1
 
 
-async def test_an_overtaken_look_gives_nothing_back(stores):
-    """A worker whose look was claimed by another one meanwhile gives nothing back."""
+async def test_an_overtaken_lookup_changes_nothing(stores):
+    """A worker whose lookup was meanwhile claimed by another one changes nothing."""
     verification = await _typed(stores)
     stores.time_passes(MINUTE_MS)
     slow = await _claim(stores, verification)
     stores.time_passes(PAUSE_MS)
-    slow = replace(slow, claimed_until_ms=slow.claimed_until_ms - PAUSE_MS)  # as every instant in Redis
+    slow = replace(slow, claimed_until_ms=slow.claimed_until_ms - PAUSE_MS)  # like every instant in Redis
     assert await _claim(stores, verification)
     await _ended(stores, slow, LookupOutcome.FAILED, again_in_ms=0)
     assert await _claim(stores, verification) is None
 
 
-async def test_a_sid_ends_the_look(stores):
-    """Once the SID is known, from an answer or a callback, it is not looked for."""
+async def test_a_known_sid_ends_the_lookup(stores):
+    """Once the SID is known, from a response or a callback, there is no lookup."""
     verification = await _typed(stores)
     assert await stores.deliver(verification, 2) is True
     assert not stores.admin.exists(redis_keys.lookups(partition_of(verification.id)))
     assert await stores.pending() == [sid_of(verification, 2)]
 
 
-async def test_what_is_gone_is_forgotten_on_the_way(stores):
-    """Entries without a record, or of another form, are skipped, and no record is created."""
+async def test_stale_entries_are_skipped(stores):
+    """Entries without a record, or in another form, are skipped, and no record is created."""
     verification = await _typed(stores)
     key = redis_keys.lookups(partition_of(verification.id))
     stores.admin.zadd(key, {f"ve_{verification.id[3]}{'0' * 31}|1": 1, "nonsense": 2, "|1": 3})
@@ -124,8 +124,8 @@ async def test_what_is_gone_is_forgotten_on_the_way(stores):
     assert stores.admin.keys("otp:{*}:v:*") == []
 
 
-async def test_a_process_without_the_key_leaves_the_look_to_others(stores):
-    """A number sealed under a key that this process lacks cannot be looked for here, and costs no look."""
+async def test_a_process_without_the_key_leaves_the_lookup_to_others(stores):
+    """A process without the key that sealed the number leaves the lookup to others, and it is not counted."""
     verification = await _typed(stores)
     stores.time_passes(MINUTE_MS)
     assert await _claim(stores.under(keyring=Keyring([NEW_SECRET], INDEX_KEY)), verification) is None

@@ -21,7 +21,7 @@ async def _try_to_issue(stores, **fields):
 
 
 async def test_no_window_holds_more_sends_than_its_limit(stores):
-    """However sends and resends are spread, no window of any position holds more of them than allowed."""
+    """However sends and resends are spread, no window at any position holds more of them than allowed."""
     stores = stores.under(number=SHORT)
     draw = random.Random(7)
     granted = []
@@ -36,7 +36,7 @@ async def test_no_window_holds_more_sends_than_its_limit(stores):
 
 
 async def test_a_burst_gets_no_more_than_the_limit(stores):
-    """Of fifty sends at once to one number exactly the limit is granted; another number has its own."""
+    """Of fifty simultaneous sends to one number exactly the limit is granted; another number has its own."""
     stores = stores.under(number=Limits(((3, MINUTE_MS),)))
     granted = await asyncio.gather(*(_try_to_issue(stores) for _ in range(50)))
     assert sum(instant is not None for instant in granted) == 3
@@ -44,7 +44,7 @@ async def test_a_burst_gets_no_more_than_the_limit(stores):
 
 
 async def test_the_wait_is_enough_and_no_longer_than_needed(stores):
-    """After the wait that was told a send is allowed, and the wait never exceeds the window."""
+    """After the returned wait a send is allowed, and the wait never exceeds the window."""
     stores = stores.under(number=Limits(((1, 300),)))
     await stores.issue()
     with pytest.raises(Limited) as limited:
@@ -55,7 +55,7 @@ async def test_the_wait_is_enough_and_no_longer_than_needed(stores):
 
 
 async def test_a_refused_send_is_not_counted(stores):
-    """Asking while limited does not lengthen the wait."""
+    """Asking while limited does not extend the wait."""
     stores = stores.under(number=Limits(((1, MINUTE_MS),)))
     await stores.issue()
     for _ in range(3):
@@ -65,7 +65,7 @@ async def test_a_refused_send_is_not_counted(stores):
 
 
 async def test_resends_count_like_issues(stores):
-    """Sends of all verifications of a number share one limit, and each answer says when the next is allowed."""
+    """Sends of all verifications of a number share one limit, and each result says when the next is allowed."""
     stores = stores.under(number=Limits(((2, MINUTE_MS),)))
     verification = await stores.issue("111111")
     assert verification.resend_at_ms == verification.created_at_ms
@@ -79,7 +79,7 @@ async def test_resends_count_like_issues(stores):
 
 
 async def test_the_longest_window_is_remembered(stores):
-    """A number's sends are remembered for the longest window, also when every record has long expired."""
+    """A number's sends are remembered for the longest window, even if every record has long expired."""
     day_ms = 24 * 60 * MINUTE_MS
     stores = stores.under(number=Limits(((1, MINUTE_MS), (2, day_ms))))
     for _ in range(2):
@@ -91,7 +91,7 @@ async def test_the_longest_window_is_remembered(stores):
 
 
 async def test_a_number_is_remembered_as_long_as_its_newest_send(stores):
-    """However short the windows are, the record of a number lives as long as a verification of it can."""
+    """However short the windows are, the record of a number lives as long as any of its verifications can."""
     verification = await stores.issue("111111")
     for code in ("222222", "333333"):
         assert FORGOTTEN_MS - MINUTE_MS < stores.admin.pttl(stores.number_key()) <= FORGOTTEN_MS
@@ -99,8 +99,8 @@ async def test_a_number_is_remembered_as_long_as_its_newest_send(stores):
         await stores.resend(verification, code)
 
 
-async def test_too_many_failed_checks_close_a_number_for_new_codes_only(stores):
-    """A verification keeps its own attempts, whatever was typed on other verifications of its number."""
+async def test_too_many_failed_checks_stop_new_codes_only(stores):
+    """A verification keeps its own attempts, whatever was typed for other verifications of its number."""
     stores = stores.under(failed_checks=Limits(((7, MINUTE_MS),)))
     held, *strange = [await stores.sent("111111") for _ in range(3)]
     typed = [await stores.verdict(verification, "000000") for verification in strange for _ in range(5)]
@@ -111,8 +111,8 @@ async def test_too_many_failed_checks_close_a_number_for_new_codes_only(stores):
     assert await stores.verdict(held, "111111") is Verdict.APPROVED
 
 
-async def test_a_resend_brings_no_new_guesses(stores):
-    """Neither the verification's attempts nor the number's failed checks fall with a resend (A3)."""
+async def test_a_resend_allows_no_more_guesses(stores):
+    """A resend reduces neither the verification's attempts nor the number's failed checks (A3)."""
     stores = stores.under(failed_checks=Limits(((4, MINUTE_MS),)))
     verification = await stores.sent("111111")
     await stores.verdict(verification, "000000")
@@ -128,7 +128,7 @@ async def test_a_resend_brings_no_new_guesses(stores):
     assert await stores.verdict(verification, "333333") is Verdict.APPROVED
 
 
-async def test_a_closed_number_gets_no_message(stores):
+async def test_a_number_with_too_many_failed_checks_gets_no_message(stores):
     """A number at its limit of failed checks gets no message, by issue or resend, until the window has passed."""
     stores = stores.under(failed_checks=Limits(((2, MINUTE_MS),)))
     verification = await stores.sent("111111")
@@ -145,7 +145,7 @@ async def test_a_closed_number_gets_no_message(stores):
 
 @pytest.mark.parametrize(("limit", "minutes"), [(Limit.NUMBER, (2, 1)), (Limit.FAILED_CHECKS, (1, 2))])
 async def test_a_refusal_names_the_limit_that_lasts_longer(stores, limit, minutes):
-    """When sends and failed checks of a number are both used up, the wait and the name are those of the longer one."""
+    """If sends and failed checks of a number are both used up, the longer wait is reported, with its name."""
     number, failed = (Limits(((1, each * MINUTE_MS),)) for each in minutes)
     verification = await stores.sent("111111")
     await stores.under(failed_checks=failed).check(verification, "000000")
@@ -158,7 +158,7 @@ async def test_a_refusal_names_the_limit_that_lasts_longer(stores, limit, minute
 
 
 async def test_only_failed_checks_are_counted_as_failed(stores):
-    """Right codes, late ones too, use up nothing of the number's failed checks."""
+    """Right codes, including late ones, do not count as failed checks of the number."""
     stores = stores.under(failed_checks=Limits(((1, MINUTE_MS),)))
     verification = await stores.sent("111111")
     late = await stores.sent("111111")
@@ -181,7 +181,7 @@ async def test_failed_checks_outlive_the_number_limit_and_the_record(stores):
     assert await _try_to_issue(stores) is not None
 
 
-async def test_neither_memory_of_a_number_shortens_the_other(stores):
+async def test_sends_and_failed_checks_are_remembered_independently(stores):
     """A wrong code leaves the number's sends remembered, and a send leaves its wrong codes remembered."""
     day_ms = 24 * 60 * MINUTE_MS
     long, short = Limits(((1, day_ms),)), Limits(((9, 1000),))
@@ -195,8 +195,8 @@ async def test_neither_memory_of_a_number_shortens_the_other(stores):
     assert await _try_to_issue(by_failures, to=OTHER_NUMBER) is None
 
 
-async def test_the_failed_checks_of_a_number_take_no_more_room_than_their_limit(stores):
-    """However many wrong codes are typed, only those that the limit can need are kept."""
+async def test_the_stored_failed_checks_are_bounded_by_their_limit(stores):
+    """However many wrong codes are typed, only those that the limit needs are kept."""
     stores = stores.under(failed_checks=Limits(((2, MINUTE_MS), (7, 60 * MINUTE_MS))))
     verifications = [await stores.sent("111111", to=OTHER_NUMBER)]
     verifications += [await stores.under(failed_checks=UNLIMITED).sent("111111", to=OTHER_NUMBER) for _ in range(3)]

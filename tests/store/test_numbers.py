@@ -1,4 +1,4 @@
-"""What an operator may see, lift and erase of one number in Redis; the number beside it keeps everything."""
+"""What an operator can show, release and erase of one number in Redis; other numbers keep everything."""
 
 import pytest
 
@@ -25,14 +25,14 @@ LIMITS = {"number": Limits(((2, HOUR_MS),)), "failed_checks": Limits(((3, HOUR_M
 
 
 async def neighbour_in(stores, partition):
-    """Issue for another number that lives in the same partition; return the verification."""
+    """Issue for another number in the same partition; return the verification."""
     keyring = stores.keyring
     number = next(n for n in map("+1415555{:04d}".format, range(500)) if keyring.partition(n) == partition)
     return await stores.sent("333333", to=number)
 
 
-async def test_nothing_is_held_about_a_number_that_was_never_seen(stores):
-    """A number without sends or verifications is told from all others, and looking leaves no trace."""
+async def test_an_unknown_number_has_no_records(stores):
+    """A number without sends or verifications is reported as unknown, and showing it writes nothing."""
     await stores.sent(to=OTHER_NUMBER)
     before = sorted(stores.admin.scan_iter())
     held = await stores.numbers.held(NUMBER)
@@ -42,7 +42,7 @@ async def test_nothing_is_held_about_a_number_that_was_never_seen(stores):
     assert sorted(stores.admin.scan_iter()) == before
 
 
-async def test_everything_that_is_held_is_shown(stores):
+async def test_all_records_of_a_number_are_shown(stores):
     """Sends, failed checks, the wait for a new code and each verification with its remaining life, oldest first."""
     stores = stores.under(**LIMITS)
     first = await stores.sent("111111")
@@ -60,11 +60,11 @@ async def test_everything_that_is_held_is_shown(stores):
     assert [(record.now_ms - at_ms) // MINUTE_MS for at_ms in record.failed_ms] == [1]
     assert (record.failed_in_a_row, record.is_stopped) == (1, False)
     assert 38 * MINUTE_MS < record.wait_ms <= 39 * MINUTE_MS
-    assert 91 * 24 * HOUR_MS < record.ttl_ms <= 365 * 24 * HOUR_MS / 4  # one of the four that these stores allow
+    assert 91 * 24 * HOUR_MS < record.ttl_ms <= 365 * 24 * HOUR_MS / 4  # one of four failed checks
 
 
-async def test_looking_prolongs_nothing(stores):
-    """Neither the number nor its verifications live longer because an operator looked, a stopped number neither."""
+async def test_showing_a_number_extends_no_ttl(stores):
+    """Showing a number extends neither its life nor that of its verifications, even if it is stopped."""
     stores = stores.under(**LIMITS)
     verification = await stores.sent("111111")
     for _ in range(4):
@@ -77,8 +77,8 @@ async def test_looking_prolongs_nothing(stores):
 
 
 @pytest.mark.parametrize("lock", ["sends", "failed checks", "hard stop"])
-async def test_a_release_lifts_every_lock_of_the_number(stores, lock):
-    """Whatever kept a number from being sent to or checked is forgotten; the other number stays locked."""
+async def test_a_release_ends_every_limit_of_the_number(stores, lock):
+    """A release ends every limit of a number on sends and checks; another number stays limited."""
     stores = stores.under(**LIMITS | ({} if lock == "sends" else {"number": Limits(((9, HOUR_MS),))}))
     held = {}
     for to in (NUMBER, OTHER_NUMBER):
@@ -97,8 +97,8 @@ async def test_a_release_lifts_every_lock_of_the_number(stores, lock):
     assert await stores.verdict(held[OTHER_NUMBER], "111111") is expected
 
 
-async def test_a_release_gives_a_verification_no_attempts_back(stores):
-    """Attempts that are used up stay so: a release starts the number anew, not the guessing at one code."""
+async def test_a_release_gives_back_no_attempts(stores):
+    """A release does not give back the attempts of a verification."""
     verification = await stores.sent("111111")
     for _ in range(5):
         await stores.check(verification, "000000")
@@ -107,7 +107,7 @@ async def test_a_release_gives_a_verification_no_attempts_back(stores):
 
 
 async def test_an_erased_number_leaves_nothing_under_its_name(stores):
-    """Record and verifications are gone, in every state; a neighbour in the same partition keeps both."""
+    """Record and verifications are deleted, in every state; a neighbour in the same partition keeps both."""
     pending, approved, canceled = [await stores.sent("111111") for _ in range(3)]
     await stores.check(approved, "111111")
     await stores.verifications.cancel(canceled.id)
@@ -137,7 +137,7 @@ async def test_what_is_pending_for_an_erased_number_is_still_confirmed(stores):
     assert not await stores.numbers.held(NUMBER)
 
 
-async def test_nothing_that_comes_late_brings_an_erased_number_back(stores):
+async def test_late_steps_do_not_recreate_an_erased_number(stores):
     """Callbacks, checks, resends, refusals and cancels of an erased verification write nothing."""
     verification = await stores.sent("111111")
     await stores.numbers.erase(NUMBER)
@@ -155,7 +155,7 @@ async def test_nothing_that_comes_late_brings_an_erased_number_back(stores):
 
 
 async def test_a_number_can_be_erased_without_the_keys_that_sealed_it(stores):
-    """A retired secret key is not needed to find and erase; to show what it sealed it is, and that is said."""
+    """A retired secret key is not needed to find and erase a number; only showing it needs the key, and says so."""
     verification = await stores.sent("111111")
     rotated = stores.under(Keyring([NEW_SECRET], b"i" * 32))
     with pytest.raises(StoreUnavailable, match="OTP_SECRET_KEYS"):
@@ -165,7 +165,7 @@ async def test_a_number_can_be_erased_without_the_keys_that_sealed_it(stores):
         await stores.read(verification)
 
 
-async def test_a_walk_of_many_pages_finds_all(stores):
+async def test_a_scan_of_many_pages_finds_all(stores):
     """With thousands of verifications of others in the partition, those of the number are found, each once."""
     verifications = [await stores.sent("111111") for _ in range(7)]
     partition = verifications[0].id[3]

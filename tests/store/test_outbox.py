@@ -29,12 +29,12 @@ async def _claim_one(stores, verification):
     return entry
 
 
-def _is_legible(entry):
+def _is_readable(entry):
     return entry.is_legible and read_confirmation(entry.particulars) is not None
 
 
-async def test_an_entry_carries_its_particulars(stores):
-    """A claimed entry says which message of which verification, of which country and channel, since when."""
+async def test_an_entry_contains_its_data(stores):
+    """A claimed entry contains its SID, verification, send, country, channel and creation time."""
     verification = await _enqueueing(stores)
     claim = await stores.claim(verification, lease_ms=LEASE_MS)
     (entry,) = claim.entries
@@ -45,22 +45,22 @@ async def test_an_entry_carries_its_particulars(stores):
 
 
 async def test_an_empty_partition_has_nothing_to_claim(stores):
-    """A claim where nothing is pending brings nothing and writes nothing."""
+    """A claim where nothing is pending returns nothing and writes nothing."""
     claim = await stores.claim(stores.new())
     assert (claim.entries, claim.next_due_ms) == ((), None)
     assert list(stores.admin.scan_iter()) == []
 
 
 async def test_an_entry_is_leased_to_one_worker(stores):
-    """Of twenty claims at once each entry goes to exactly one."""
+    """Of twenty simultaneous claims each entry goes to exactly one."""
     verifications = [await _enqueueing(stores) for _ in range(30)]
     claims = await asyncio.gather(*(stores.claim(verifications[0], lease_ms=LEASE_MS, most=4) for _ in range(20)))
     leased = Counter(entry.key for claim in claims for entry in claim.entries)
     assert leased == Counter(sid_of(verification) for verification in verifications)
 
 
-async def test_what_is_due_first_is_claimed_first(stores):
-    """A claim takes at most so many entries, the oldest first, and leaves the others due."""
+async def test_the_first_due_entry_is_claimed_first(stores):
+    """A claim takes a bounded number of entries, the oldest first, and leaves the others due."""
     verifications = []
     for _ in range(3):
         verifications.append(await _enqueueing(stores))
@@ -71,7 +71,7 @@ async def test_what_is_due_first_is_claimed_first(stores):
 
 
 async def test_the_entry_of_a_dead_worker_is_taken_over(stores):
-    """When a lease has run out another worker gets the entry; the first one can neither postpone nor fail it then."""
+    """When a lease has expired another worker gets the entry; the first one can then neither postpone nor fail it."""
     verification = await _enqueueing(stores)
     first = await _claim_one(stores, verification)
     assert (await stores.claim(verification, lease_ms=LEASE_MS)).entries == ()
@@ -89,7 +89,7 @@ async def test_the_entry_of_a_dead_worker_is_taken_over(stores):
     assert await stores.feedback(verification) == [Feedback.CONFIRMED]
 
 
-async def test_what_twilio_has_accepted_is_settled_whoever_says_so(stores):
+async def test_a_settlement_after_the_lease_counts(stores):
     """A settlement after the end of its lease still removes the entry: Twilio has the report."""
     verification = await _enqueueing(stores)
     first = await _claim_one(stores, verification)
@@ -99,8 +99,8 @@ async def test_what_twilio_has_accepted_is_settled_whoever_says_so(stores):
     assert await stores.pending() == []
 
 
-async def test_a_settled_entry_is_gone_for_good(stores):
-    """What Twilio has taken is confirmed, counted once, and never pending again."""
+async def test_a_settled_entry_does_not_return(stores):
+    """An entry that Twilio accepted is confirmed, counted once, and never pending again."""
     verification = await _enqueueing(stores)
     entry = await _claim_one(stores, verification)
     assert [await stores.confirmations.settle(entry) for _ in range(2)] == [True, False]
@@ -124,7 +124,7 @@ async def test_a_postponed_entry_comes_back(stores, was_tried, tries):
 
 
 async def test_no_sid_is_pending_twice(stores):
-    """An entry that exists keeps its due time and its tries, however often its cause is repeated."""
+    """An existing entry keeps its due time and its tries, however often its cause is repeated."""
     verification = await stores.issue("111111")
     await stores.check(verification, "111111")
     assert await stores.deliver(verification) is True
@@ -137,8 +137,8 @@ async def test_no_sid_is_pending_twice(stores):
     assert [entry.tries async for entry in stores.confirmations.pending()] == [1]
 
 
-async def test_what_waits_for_its_sid_is_counted(stores):
-    """A typed code without a SID counts once, until its SID comes or its record has expired; a wrong one never does."""
+async def test_confirmations_that_wait_for_a_sid_are_counted(stores):
+    """A typed code without a SID counts once, until its SID arrives or its record expires; a wrong one never does."""
 
     async def awaiting():
         return await count_awaiting_sid(stores.scripts)
@@ -157,22 +157,22 @@ async def test_what_waits_for_its_sid_is_counted(stores):
     assert not list(stores.admin.scan_iter("*awaiting_sid"))
 
 
-async def test_what_has_expired_waits_no_longer_and_the_rest_does(stores):
-    """One entry's end does not end the others of its partition, and what has expired is cleared by the next one."""
+async def test_expired_waits_end_independently(stores):
+    """The end of one entry does not end the others of its partition; an expired one is removed by the next one."""
     first = await stores.issue("111111")
     await stores.check(first, "111111")
     stores.time_passes(CODE_TTL_MS)
     later = await stores.issue("111111")
     await stores.check(later, "111111")
-    stores.time_passes(HOUR_MS)  # the first record is gone
+    stores.time_passes(HOUR_MS)  # the first record has expired
     assert await count_awaiting_sid(stores.scripts) == 1
     await stores.check(await stores.issue("111111"), "111111")
     key = redis_keys.awaiting_sid(partition_of(first.id))
     assert await count_awaiting_sid(stores.scripts) == stores.admin.zcard(key) == 2
 
 
-async def test_a_short_wait_ends_no_longer_one(stores):
-    """What waits for its SID, and the look for its message, live as long as the longest record of the partition."""
+async def test_a_short_wait_does_not_end_a_longer_one(stores):
+    """Entries that wait for a SID, and lookups, live as long as the longest record of the partition."""
     long = await stores.issue("111111", ttl_seconds=4 * 3600)
     short = await stores.issue("111111")
     for verification in (long, short):
@@ -187,7 +187,7 @@ async def test_a_short_wait_ends_no_longer_one(stores):
 
 
 async def test_entries_outlive_their_verification(stores):
-    """The record may expire while Twilio is away: the entry is still there, and settling revives nothing."""
+    """If the record expires while Twilio is unavailable, the entry remains, and settling it recreates nothing."""
     verification = await _enqueueing(stores)
     stores.admin.delete(redis_keys.verification(verification.id))
     entry = await _claim_one(stores, verification)
@@ -196,21 +196,21 @@ async def test_entries_outlive_their_verification(stores):
 
 
 async def test_entries_live_a_day_after_they_were_last_touched(stores):
-    """Each claim and each postponement gives the queue a new day (25 h), so that a busy worker loses nothing."""
+    """Each claim and each postponement extends the queue's TTL to 25 h, so that a busy worker loses nothing."""
     verification = await _enqueueing(stores)
     for _ in range(3):
         stores.time_passes(DAY_MS)
         claim = await stores.claim(verification, lease_ms=2 * HOUR_MS)
-        assert [_is_legible(entry) for entry in claim.entries] == [True]
+        assert [_is_readable(entry) for entry in claim.entries] == [True]
     stores.time_passes(HOUR_MS)
     held = replace(claim.entries[0], due_ms=claim.entries[0].due_ms - HOUR_MS)
     assert await stores.confirmations.postpone(held, delay_ms=0, was_tried=True)
     stores.time_passes(DAY_MS + HOUR_MS // 2)
-    assert [_is_legible(entry) async for entry in stores.confirmations.pending()] == [True]
+    assert [_is_readable(entry) async for entry in stores.confirmations.pending()] == [True]
 
 
 async def test_a_failed_entry_can_be_retried(stores):
-    """A failed confirmation is kept with its reason, and can be retried once, with fresh tries."""
+    """A failed confirmation is kept with its reason, and can be retried once, with a new count of tries."""
     verification = await _enqueueing(stores)
     entry = await _claim_one(stores, verification)
     await stores.confirmations.postpone(entry, delay_ms=0, was_tried=True)
@@ -228,8 +228,8 @@ async def test_a_failed_entry_can_be_retried(stores):
     assert await stores.failed() == {}
 
 
-async def test_the_end_of_an_entry_is_that_of_its_own_send(stores):
-    """Whether the entry of a later send failed, is tried again or was taken is shown with that send alone."""
+async def test_the_outcome_of_an_entry_belongs_to_its_send(stores):
+    """Whether the entry of a later send failed, is retried or was accepted is shown with that send only."""
     verification = await stores.issue("111111")
     await stores.resend(verification, "222222")
     await stores.deliver(verification, 2)
@@ -246,8 +246,8 @@ async def test_the_end_of_an_entry_is_that_of_its_own_send(stores):
 @pytest.mark.parametrize(
     "line", [None, "", "rubbish", "1|2|3", "x|y|z|a|b|c", "0|0||||", "1|2|3|4|5|6|7|8", "two\nlines"]
 )
-async def test_an_illegible_entry_can_be_failed_and_blocks_no_other(stores, line):
-    """An entry whose particulars are lost or garbled is claimed as illegible, and can be failed, listed and retried."""
+async def test_an_unreadable_entry_can_be_failed_and_blocks_no_other(stores, line):
+    """An entry with missing or malformed data is claimed as unreadable, and can be failed, listed and retried."""
     verification = await _enqueueing(stores)
     healthy = await _enqueueing(stores)
     info = redis_keys.outbox_info(partition_of(verification.id))
@@ -257,7 +257,7 @@ async def test_an_illegible_entry_can_be_failed_and_blocks_no_other(stores, line
     else:
         stores.admin.hset(info, poisoned, line)
     entries = {entry.key: entry for entry in (await stores.claim(verification)).entries}
-    assert {sid: _is_legible(entry) for sid, entry in entries.items()} == {poisoned: False, sid_of(healthy): True}
+    assert {sid: _is_readable(entry) for sid, entry in entries.items()} == {poisoned: False, sid_of(healthy): True}
     assert await stores.confirmations.fail(entries[poisoned], "illegible")
     failed = (await stores.failed())[poisoned]
     assert failed.reason == "illegible"
@@ -265,8 +265,8 @@ async def test_an_illegible_entry_can_be_failed_and_blocks_no_other(stores, line
     assert set(await stores.pending()) == {poisoned, sid_of(healthy)}
 
 
-async def test_the_queue_at_a_glance(stores):
-    """The state sums entries over all partitions, with the oldest one's age, the halt and the worker's beat."""
+async def test_the_state_of_the_queue(stores):
+    """The state sums entries over all partitions, with the age of the oldest one, the halt and the worker's beat."""
     empty = await stores.confirmations.state()
     assert (empty.pending, empty.oldest_seconds, empty.failed) == (0, 0, 0)
     assert (empty.halted, empty.is_worked) == (None, False)
@@ -288,7 +288,7 @@ async def test_the_queue_at_a_glance(stores):
 
 
 async def test_the_oldest_entry_is_found_whenever_it_is_due(stores):
-    """Its age is told beside younger entries that are due before and after it, and beside illegible ones."""
+    """The age of the oldest entry is reported even if younger ones are due before it or are unreadable."""
     old = await _enqueueing(stores)
     await stores.confirmations.postpone(await _claim_one(stores, old), delay_ms=DAY_MS, was_tried=True)
     stores.time_passes(HOUR_MS)
@@ -308,8 +308,8 @@ async def test_the_oldest_entry_is_found_whenever_it_is_due(stores):
     assert 3600 <= (await stores.confirmations.state()).oldest_seconds < 3900
 
 
-async def test_a_look_keeps_the_entries_alive(stores):
-    """While posting has stopped the worker only looks, and that alone keeps the entries for another day."""
+async def test_looking_extends_the_life_of_entries(stores):
+    """While posting is halted the worker only looks, which alone keeps the entries for another day."""
     verification = await _enqueueing(stores)
     for _ in range(3):
         stores.time_passes(DAY_MS)
@@ -318,8 +318,8 @@ async def test_a_look_keeps_the_entries_alive(stores):
     assert await _claim_one(stores, verification)
 
 
-async def test_failed_entries_are_forgotten_after_two_weeks(stores):
-    """Each failed confirmation is kept 14 days: newer ones do not prolong that, and older ones do not shorten it."""
+async def test_failed_entries_are_kept_for_two_weeks(stores):
+    """Each failed confirmation is kept for 14 days, whatever newer or older ones there are."""
     old = await _enqueueing(stores)
     await stores.confirmations.fail(await _claim_one(stores, old), "old")
     stores.time_passes(13 * DAY_MS)
@@ -336,8 +336,8 @@ async def test_failed_entries_are_forgotten_after_two_weeks(stores):
     assert {sid.decode() for sid in particulars} == {sid_of(fresh), sid_of(last)}
 
 
-async def test_many_entries_can_be_walked(stores):
-    """Listing pending and failed entries leaves none out, past one page."""
+async def test_many_entries_can_be_listed(stores):
+    """Listing pending and failed entries returns all of them, beyond one page."""
     verification = await _enqueueing(stores)
     p = partition_of(verification.id)
     sids = [f"SM{number:032x}" for number in range(1200)]

@@ -1,4 +1,4 @@
-"""Two kinds of outbox entries side by side, on every engine: neither delays, halts or touches the other."""
+"""Two kinds of outbox entries, on every engine: neither delays, halts or changes the other."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ SLOTS = 4
 
 @dataclass
 class Receiver:
-    """A handler of another kind: it waits for its receiver, then gives the outcome that a test has set."""
+    """A handler of another kind: it waits for its receiver, then returns the outcome that a test has set."""
 
     outcome: Outcome = field(default_factory=Delivered)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,7 +63,7 @@ async def _working(outbox, handler):
 
 
 def _enqueue(stores, key, particulars='{"status":"approved"}|"more"', partition="0"):
-    """Write an entry of the other kind, as the scripts write one."""
+    """Write an entry of the other kind, in the format of the scripts."""
     outbox, info = redis_keys.outbox(partition, KIND), redis_keys.outbox_info(partition, KIND)
     now_ms = int(time.time() * 1000)
     stores.admin.hset(info, key, f"0|{now_ms}|{particulars}")
@@ -84,8 +84,8 @@ async def _keys(outbox):
     return [entry.key async for entry in outbox.pending()]
 
 
-async def test_a_receiver_that_hangs_delays_no_confirmation(stores, eventually):
-    """While every slot of one kind waits for its receiver, with more due, the confirmations leave one after another."""
+async def test_a_hanging_receiver_delays_no_confirmation(stores, eventually):
+    """While every slot of one kind waits for its receiver, with more due, the confirmations are delivered."""
     webhooks, receiver, twilio = RedisOutbox(stores.scripts, KIND), Receiver(), Twilio()
     for number in range(3 * SLOTS):
         for partition in PARTITIONS:
@@ -111,8 +111,8 @@ def stores_are_settled(stores):
     return is_settled
 
 
-async def test_a_halt_is_of_one_kind(stores, eventually):
-    """Refused credentials of one receiver halt its kind alone; each kind has its own notes of halt and worker."""
+async def test_a_halt_applies_to_one_kind(stores, eventually):
+    """Refused credentials of one receiver halt only its kind; each kind has its own notes of halt and worker."""
     webhooks, twilio = RedisOutbox(stores.scripts, KIND), Twilio()
     receiver = Receiver(Forbidden("the receiver answered 401", is_of_credentials=True))
     receiver.answers.set()
@@ -131,12 +131,12 @@ async def test_a_halt_is_of_one_kind(stores, eventually):
 
 
 @pytest.mark.parametrize("particulars", ['{"status":"approved"}|"more"', "", "ü \x00 |||", "x" * 5000])
-async def test_what_an_entry_says_is_the_handlers_alone(stores, eventually, particulars):
-    """The handler gets any text as it was written; rejected, listed and retried, the entry still has it."""
+async def test_the_data_of_an_entry_is_opaque(stores, eventually, particulars):
+    """The handler gets any text unchanged; rejected, listed and retried, the entry still has it."""
     webhooks, receiver = RedisOutbox(stores.scripts, KIND), Receiver(Reject("410 | gone\nfor good"))
     receiver.answers.set()
     (verification,) = await _approved(stores, 1)
-    key = sid_of(verification)  # as the confirmation beside it
+    key = sid_of(verification)  # like the confirmation beside it
     _enqueue(stores, key, particulars)
     said = particulars.encode().decode("latin-1")
     async with _working(webhooks, receiver) as events:

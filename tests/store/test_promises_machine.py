@@ -1,7 +1,7 @@
 """The promises as a state machine: any order of steps, on a real Valkey, against a model in plain Python.
 
-Each rule takes one step on the stores, asks the model what it must come to, and tells the model. After each step
-everything that Redis holds is read in one go and compared. `make promises` plays more runs.
+Each rule performs one step on the stores, compares the result with the model, and updates the model. After each step
+the whole content of Redis is read at once and compared. `make promises` runs more examples.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ MACHINE_POLICY = replace(
     failed_checks=Limits(((MOST_FAILED, WINDOW_MS),)),
     most_failed_in_a_row=MOST_IN_A_ROW,
 )
-# Everything that Redis holds, at one instant.
+# The whole content of Redis, at one instant.
 _DUMP = """
 local dump, read = {}, {hash = {'HGETALL'}, zset = {'ZRANGE', 0, -1}}
 for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -84,7 +84,7 @@ return dump
 
 
 has_verifications = precondition(lambda self: self.model.all)
-recent = st.sampled_from((0, 0, 0, 1, 1, 2))  # how many verifications came after the one that is meant
+recent = st.sampled_from((0, 0, 0, 1, 1, 2))  # how many verifications are newer than the chosen one
 outcomes = st.sampled_from(("takes it", "takes it", "takes it", "is silent", "is not asked", "refuses", "is busy"))
 keys = st.sampled_from((None, None, None, "k1", "k2"))
 asked = st.sampled_from(
@@ -93,7 +93,7 @@ asked = st.sampled_from(
 
 
 class Promises(RuleBasedStateMachine):
-    """Issues, resends, checks, cancels, delivers, confirms, waits; and knows what each step must come to."""
+    """Issue, resend, check, cancel, deliver, confirm and wait; each rule knows the expected result."""
 
     def __init__(self, stores, run):
         super().__init__()
@@ -126,7 +126,7 @@ class Promises(RuleBasedStateMachine):
         verification = ModelVerification(real, to, purpose, [ModelSend(1, code, self.model.now)], self.life())
         self.model.sent_to[to].append(verification.sends[0])
         self.model.all.append(verification)
-        self.twilio_answers(verification, twilio)
+        self.apply_twilio_response(verification, twilio)
 
     @has_verifications
     @rule(which=recent, code=st.sampled_from(CODES), twilio=outcomes)
@@ -141,10 +141,10 @@ class Promises(RuleBasedStateMachine):
         verification.sends.append(ModelSend(len(verification.sends) + 1, code, self.model.now))
         verification.lives_until_ms = max(verification.lives_until_ms, self.life())
         self.model.sent_to[verification.to].append(verification.sends[-1])
-        self.twilio_answers(verification, twilio)
+        self.apply_twilio_response(verification, twilio)
 
-    def twilio_answers(self, verification, twilio):
-        """Do what follows on Twilio's answer to the newest send."""
+    def apply_twilio_response(self, verification, twilio):
+        """Apply Twilio's response to the newest send."""
         send = verification.sends[-1]
         if twilio == "takes it":
             send.sid, send.status = sid_of(verification, send.number), "queued"
@@ -158,8 +158,8 @@ class Promises(RuleBasedStateMachine):
 
     @has_verifications
     @rule(which=recent, passing=st.booleans())
-    def twilio_refuses_late(self, which, passing):
-        """Take the newest send back after other things have happened, as only is done while Twilio cannot have it."""
+    def refuse_late(self, which, passing):
+        """Take the newest send back after other steps, which happens only while Twilio cannot have it."""
         verification = self.recent(which)
         send = verification.sends[-1]
         if not send.was_handed and not send.taken_back:
@@ -183,8 +183,8 @@ class Promises(RuleBasedStateMachine):
         status=st.sampled_from(list(RANKS)),
         sid_is_foreign=st.sampled_from((False, False, False, True)),
     )
-    def twilio_says(self, which, number, status, sid_is_foreign):
-        """Twilio's answer or a callback: late, doubled, out of order, for an unknown send, with a foreign SID."""
+    def receive_status(self, which, number, status, sid_is_foreign):
+        """Receive a response or callback: late, repeated, out of order, for an unknown send, with a foreign SID."""
         verification = self.recent(which)
         send = verification.sends[number - 1] if number <= len(verification.sends) else None
         if send and (send.taken_back or (sid_is_foreign and send.sid is None)):
@@ -252,7 +252,7 @@ class Promises(RuleBasedStateMachine):
                 verification.answers[key] = (self.model.now, body, verdict)
 
     def check_again(self, step, known, body):
-        """Repeat a check within its minute: the same answer for the same body, no answer for another."""
+        """Repeat a check within its minute: the same verdict for the same body, a refusal for another."""
         if known[1] != body:
             with pytest.raises(OtherBody):
                 self.run(step)
@@ -278,7 +278,7 @@ class Promises(RuleBasedStateMachine):
 
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 9), refused=st.booleans())
-    def twilio_took_it(self, which, refused):
+    def settle_or_fail(self, which, refused):
         """Settle or fail an entry that some worker once held; only the holder of the lease may fail it."""
         entry = self.held[which % len(self.held)]
         step = self.stores.confirmations.fail(entry, "404") if refused else self.stores.confirmations.settle(entry)
@@ -292,7 +292,7 @@ class Promises(RuleBasedStateMachine):
 
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 9), was_tried=st.booleans())
-    def twilio_is_busy(self, which, was_tried):
+    def postpone(self, which, was_tried):
         """Postpone an entry that some worker once held; only the holder of the lease may."""
         entry = self.held[which % len(self.held)]
         is_holder = entry.key in self.model.pending and self.model.leases.get(entry.key) == entry.due_ms
@@ -316,15 +316,15 @@ class Promises(RuleBasedStateMachine):
     @precondition(lambda self: any(self.model.limited(to) for to in self.model.streak))
     @rule(to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)))
     def release(self, to):
-        """Lift the locks of a number; its verifications stay as they are."""
+        """Release a number; its verifications stay unchanged."""
         self.run(self.stores.numbers.release(to))
         self.model.release(to)
 
     @has_verifications
     @rule(to=st.sampled_from((NUMBER, OTHER_NUMBER)), meant=st.sampled_from((False, False, False, True)))
     def erase(self, to, meant):
-        """Forget a number; what is pending for its messages stays pending."""
-        if not meant:  # else runs would be short lives
+        """Erase a number; pending confirmations of its messages stay pending."""
+        if not meant:  # erase rarely, or most runs would be short
             return
         living = [each for each in self.model.all if each.to == to and not self.model.forgotten(each)]
         assert self.run(self.stores.numbers.erase(to)).verifications == len(living)
@@ -333,7 +333,7 @@ class Promises(RuleBasedStateMachine):
             verification.lives_until_ms = self.model.now
         assert not self.run(self.stores.numbers.held(to))
 
-    # --- the world ----------------------------------------------------------------------------
+    # --- time and keys --------------------------------------------------------------------------
 
     @rule(steps=st.sampled_from((1, 1, 1, 2, 6)))
     def time_passes(self, steps):
@@ -345,13 +345,13 @@ class Promises(RuleBasedStateMachine):
 
     @precondition(lambda self: self.stores.keyring is not ROTATED)
     @rule()
-    def keys_rotate(self):
+    def rotate_keys(self):
         self.stores = self.stores.under(ROTATED)
 
-    # --- hands ------------------------------------------------------------------------------
+    # --- shared steps ---------------------------------------------------------------------------
 
     def life(self):
-        """Tell until when a record lives whose newest code was sent now."""
+        """Return until when a record lives whose newest code was sent now."""
         return self.model.now + TTL_MS + LATE_MS
 
     def recent(self, which):

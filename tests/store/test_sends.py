@@ -32,8 +32,8 @@ EVERYTHING = {
 @pytest.mark.parametrize(
     "asked", [{}, EVERYTHING, {"app_hash": "FA+9qCX9VSu"}, {"key_tag": "k" * 22}], ids=["nothing", "all", "app", "key"]
 )
-async def test_what_is_issued_is_read_back(stores, asked):
-    """The answer to an issue is what a read finds, and every particular comes back as it was written."""
+async def test_an_issued_verification_is_read_back(stores, asked):
+    """Reading a verification returns the result of its issue, with every field as it was written."""
     new = stores.new(**asked)
     issued = await stores.verifications.issue(new, b"d" * 16)
     assert issued == await stores.verifications.read(new.id)
@@ -44,7 +44,7 @@ async def test_what_is_issued_is_read_back(stores, asked):
 
 
 async def test_a_key_of_another_owner_neither_reads_nor_cancels(stores):
-    """Under another owner a verification is unknown to reading and canceling, and stays pending."""
+    """For another owner a verification is unknown to reading and canceling, and stays pending."""
     verification = await stores.sent("111111", owner="a" * 12)
     for step in (stores.verifications.read, stores.verifications.cancel):
         with pytest.raises(UnknownVerification):
@@ -54,7 +54,7 @@ async def test_a_key_of_another_owner_neither_reads_nor_cancels(stores):
 
 
 async def test_redis_holds_no_number_and_no_code(stores):
-    """Neither the number nor a code stands anywhere in Redis, key names included (promise 8)."""
+    """Neither the number nor a code appears anywhere in Redis, including key names (promise 8)."""
     verification = await stores.sent("471193")
     await stores.resend(verification, "582204")
     await stores.check(verification, "582204", to=NUMBER)
@@ -73,7 +73,7 @@ async def test_an_id_is_never_taken_twice(stores):
 
 
 async def test_a_number_sealed_under_a_forgotten_key_is_not_readable(stores):
-    """A record whose key is no longer listed is unavailable, never empty or another's; with the key it is back."""
+    """A record whose key is no longer listed is unavailable, never empty; with the key it is readable again."""
     verification = await stores.sent("111111")
     without = stores.under(Keyring([NEW_SECRET], INDEX_KEY))
     for step in (without.read(verification), without.check(verification, "111111")):
@@ -83,7 +83,7 @@ async def test_a_number_sealed_under_a_forgotten_key_is_not_readable(stores):
     assert (standing.to, standing.attempts) == (NUMBER, 0)
 
 
-async def test_time_is_the_servers(stores, monkeypatch):
+async def test_time_is_that_of_redis(stores, monkeypatch):
     """An application host whose clock is an hour off changes no instant and no TTL (promise 11)."""
     monkeypatch.setattr(time, "time", lambda: 0.0)
     before = stores.admin.time()
@@ -93,8 +93,8 @@ async def test_time_is_the_servers(stores, monkeypatch):
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
 
 
-async def test_a_resend_adds_a_send_and_lengthens_the_life(stores):
-    """A resend has its own number, instant and expiry; the attempts go on counting."""
+async def test_a_resend_adds_a_send_and_extends_the_life(stores):
+    """A resend has its own number, instant and expiry; the attempts keep counting."""
     verification = await stores.sent("111111")
     await stores.check(verification, "000000")
     stores.time_passes(CODE_TTL_MS // 2)
@@ -109,7 +109,7 @@ async def test_a_resend_adds_a_send_and_lengthens_the_life(stores):
 
 
 async def test_no_two_sends_carry_the_same_code(stores):
-    """A code that an earlier send carries is refused, whether it was written under the newest key or an older one."""
+    """A code of an earlier send is refused, whether it was written under the newest key or an older one."""
     verification = await stores.sent("111111")
     stores = stores.under(ROTATED)
     await stores.resend(verification, "222222")
@@ -120,7 +120,7 @@ async def test_no_two_sends_carry_the_same_code(stores):
 
 
 async def test_the_sends_of_a_verification_are_limited(stores):
-    """After the most sends no further one is written."""
+    """After the maximum number of sends no further one is written."""
     stores = stores.under(max_sends=2)
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
@@ -130,8 +130,8 @@ async def test_the_sends_of_a_verification_are_limited(stores):
 
 
 @pytest.mark.parametrize("end", ["approved", "canceled", "max_attempts_reached", "expired", "failed"])
-async def test_what_has_ended_gets_no_further_send(stores, end):
-    """A verification in any end state refuses a resend, tells its state, and keeps it."""
+async def test_an_ended_verification_gets_no_further_send(stores, end):
+    """An ended verification refuses a resend, reports its status, and keeps it."""
     verification = await stores.issue("111111")
     if end == "approved":
         await stores.check(verification, "111111")
@@ -152,7 +152,7 @@ async def test_what_has_ended_gets_no_further_send(stores, end):
 
 @pytest.mark.parametrize("send", [1, 2])
 async def test_a_code_typed_before_its_sid_waits_for_it(stores, send):
-    """The confirmation of a send without SID waits, and is pending by the delivery that brings the SID, once."""
+    """The confirmation of a send without SID waits, and becomes pending once, when the SID is delivered."""
     verification = await stores.issue("111111")
     await stores.resend(verification, "222222")
     result = await stores.check(verification, f"{send}" * 6)
@@ -168,7 +168,7 @@ async def test_a_code_typed_before_its_sid_waits_for_it(stores, send):
 
 
 async def test_the_sid_of_another_send_frees_nothing(stores):
-    """A confirmation waits for the SID of its own send, whether another send's is known before or comes after."""
+    """A confirmation waits for the SID of its own send, whether that of another send is known before or after."""
     for known_before in (True, False):
         verification = await stores.issue("111111")
         await stores.resend(verification, "222222")
@@ -181,7 +181,7 @@ async def test_the_sid_of_another_send_frees_nothing(stores):
 
 
 async def test_a_waiting_confirmation_survives_an_entry_that_cannot_be_written(stores):
-    """When the entry cannot be written the SID is not taken either, so that the next callback tries again."""
+    """If the entry cannot be written the SID is not stored either, so that the next callback tries again."""
     verification = await stores.issue("111111")
     await stores.check(verification, "111111")
     pending = f"otp:{{{verification.id[3]}}}:outbox"
@@ -193,8 +193,8 @@ async def test_a_waiting_confirmation_survives_an_entry_that_cannot_be_written(s
     assert await stores.deliver(verification) is True
 
 
-async def test_strangers_change_nothing(stores):
-    """A delivery for an unknown verification or send, or with another SID, leaves everything as it was."""
+async def test_unknown_deliveries_change_nothing(stores):
+    """A delivery for an unknown verification or send, or with another SID, changes nothing."""
     verification = await stores.sent("111111")
     before = stores.record(verification)
     assert await stores.verifications.deliver(stores.new().id, 1, sid=STRANGER, status=Delivery.READ) is False
@@ -204,7 +204,7 @@ async def test_strangers_change_nothing(stores):
 
 
 async def test_deliveries_never_go_back(stores):
-    """Statuses come in any order and twice; the later stage and the first end stay, and the SID is counted once."""
+    """Statuses arrive in any order and repeatedly; the later stage and the first end stay; the SID counts once."""
     verification = await stores.sent("111111")
     told = [Delivery.SENT, Delivery.QUEUED, Delivery.UNKNOWN, Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.SENT]
     seen = []
@@ -219,7 +219,7 @@ async def test_deliveries_never_go_back(stores):
 
 
 async def test_the_reason_of_a_failed_delivery_is_kept(stores):
-    """Twilio's error code stays with the send that failed."""
+    """Twilio's error code is stored with the send that failed."""
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
     await stores.deliver(verification, 2, status=Delivery.UNDELIVERED, error_code=30003)
@@ -230,8 +230,8 @@ async def test_the_reason_of_a_failed_delivery_is_kept(stores):
     ]
 
 
-async def test_the_status_of_a_send_is_its_own(stores):
-    """What the provider says of one send changes no other, and no other's stage holds it back."""
+async def test_each_send_has_its_own_status(stores):
+    """A status of one send changes no other send, and does not depend on the stage of another."""
     verification = await stores.sent("111111")
     await stores.deliver(verification, 1, status=Delivery.DELIVERED)
     await stores.resend(verification, "222222")
@@ -240,7 +240,7 @@ async def test_the_status_of_a_send_is_its_own(stores):
 
 
 async def test_the_sender_of_the_latest_stage_is_kept(stores):
-    """The sender is that of the highest stage, in whatever order the callbacks come; the first one known stays."""
+    """The sender is that of the highest stage, in whatever order callbacks arrive; the first known one stays."""
     verification = await stores.sent("111111")
 
     async def told(status, sender):
@@ -259,7 +259,7 @@ async def test_the_sender_of_the_latest_stage_is_kept(stores):
 
 
 async def test_a_refused_only_send_fails_the_verification(stores):
-    """When Twilio refuses the only send for good the verification has failed and its code is worth nothing."""
+    """If Twilio permanently refuses the only send, the verification has failed and its code is not accepted."""
     verification = await stores.issue("111111")
     refused = await stores.verifications.refuse(verification, 1, error_code=21211, passing=False)
     assert refused.status is Status.FAILED
@@ -268,7 +268,7 @@ async def test_a_refused_only_send_fails_the_verification(stores):
 
 
 async def test_a_refused_resend_leaves_the_earlier_code(stores):
-    """When a later send is refused for good the earlier one goes on, and the refused code may be drawn again."""
+    """If a later send is permanently refused, the earlier one stays valid, and the refused code may be drawn again."""
     verification = await stores.sent("111111")
     resent = await stores.resend(verification, "222222")
     refused = await stores.verifications.refuse(resent, 2, error_code=30006, passing=False)
@@ -281,8 +281,8 @@ async def test_a_refused_resend_leaves_the_earlier_code(stores):
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
 
 
-async def test_a_resend_that_twilio_was_too_busy_for_leaves_no_trace(stores):
-    """A resend which certainly was not sent costs neither a send nor time: the verification stands as before it."""
+async def test_a_resend_that_twilio_was_too_busy_for_is_removed(stores):
+    """A resend that was certainly not sent uses up neither a send nor time: the verification is as before."""
     stores = stores.under(max_sends=2)
     verification = await stores.sent("111111")
     before = await stores.read(verification)
@@ -298,7 +298,7 @@ async def test_a_resend_that_twilio_was_too_busy_for_leaves_no_trace(stores):
 
 
 async def test_a_verification_ends_with_its_newest_code_that_was_sent(stores):
-    """A refused resend does not keep a verification pending, nor does one before it end it sooner."""
+    """A refused resend neither keeps a verification pending nor ends it sooner."""
     verification = await stores.sent("111111")
     stores.time_passes(CODE_TTL_MS // 2)
     await stores.resend(verification, "222222")
@@ -325,7 +325,7 @@ async def test_a_waiting_confirmation_keeps_its_record_for_an_hour(stores):
 
 
 async def test_a_resend_after_a_refused_one_is_the_newest(stores):
-    """Once a further message may have gone out it is that one whose expiry and whose code count."""
+    """After a further message may have been sent, its expiry and its code count."""
     stores = stores.under(supersede_codes=True)
     verification = await stores.sent("111111")
     stores.time_passes(MINUTE_MS)
@@ -339,8 +339,8 @@ async def test_a_resend_after_a_refused_one_is_the_newest(stores):
     assert await stores.verdict(verification, "333333") is Verdict.APPROVED
 
 
-async def test_a_send_knows_which_request_asked_for_it(stores):
-    """The key that asked for a resend stays with that send alone, and goes with a send that was never sent."""
+async def test_a_send_stores_the_key_of_its_request(stores):
+    """The key of a resend is stored with that send only, and deleted with a send that was never sent."""
     verification = await stores.sent("111111")
     for code, request in (("222222", "k1"), ("333333", None), ("444444", "k2")):
         digests = stores.keyring.code_digests(verification.id, code)
@@ -354,8 +354,8 @@ async def test_a_send_knows_which_request_asked_for_it(stores):
 
 
 @pytest.mark.parametrize("asked_first", [1, 2])
-async def test_a_request_adds_one_send_however_often_it_asks(stores, asked_first):
-    """A repeat of a request that has had its send gets the record; nothing is written or counted."""
+async def test_a_repeated_request_adds_no_send(stores, asked_first):
+    """A repeated request that already has its send gets the record; nothing is written or counted."""
     stores = stores.under(number=Limits(((4, CODE_TTL_MS),)), max_sends=3)
     verification = await stores.sent("111111")
     codes = {1: "222222", 2: "333333"}
@@ -370,13 +370,13 @@ async def test_a_request_adds_one_send_however_often_it_asks(stores, asked_first
     assert already.value.verification == (await stores.read(verification))._replace(number_tag=None)
     assert (stores.record(verification), stores.number_record()) == (before, number_before)
     await stores.check(verification, codes[asked_first])
-    with pytest.raises(AlreadySent) as already:  # also when its code has been typed meanwhile
+    with pytest.raises(AlreadySent) as already:  # even after its code has been typed
         await stores.verifications.resend(verification, digests, idempotency_tag="k1")
     assert already.value.verification.status is Status.APPROVED
 
 
 async def test_a_resend_under_a_newer_key_is_not_checked_without_it(stores):
-    """A host without the key of the newest send checks nothing and costs no attempt; one with it checks every code."""
+    """A host without the key of the newest send checks nothing and counts no attempt; one with it checks every code."""
     behind, ahead = stores, stores.under(ROTATED)
     verification = await behind.sent("111111")
     await ahead.resend(verification, "222222")
@@ -388,8 +388,8 @@ async def test_a_resend_under_a_newer_key_is_not_checked_without_it(stores):
     assert (await ahead.read(verification)).to == NUMBER
 
 
-async def test_a_resend_shortens_no_waiting(stores):
-    """A superseded code that waits for its SID keeps its hour, though the resend's own life would be shorter."""
+async def test_a_resend_does_not_shorten_a_wait_for_a_sid(stores):
+    """A superseded code that waits for its SID keeps its hour, even if the resend would shorten the life."""
     stores = stores.under(late_window_seconds=0, supersede_codes=True)
     verification = await stores.issue("111111")
     await stores.resend(verification, "222222")
@@ -403,7 +403,7 @@ async def test_a_resend_shortens_no_waiting(stores):
 
 @pytest.mark.parametrize("passing", [True, False])
 async def test_a_message_that_was_not_sent_gives_the_limit_back(stores, passing):
-    """A send that Twilio was too busy for, or refused for good, costs the number nothing: another is free."""
+    """A send that Twilio was too busy for, or permanently refused, does not count for the number."""
     stores = stores.under(number=Limits(((1, CODE_TTL_MS),)))
     verification = await stores.issue("111111")
     refused = await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
@@ -414,8 +414,8 @@ async def test_a_message_that_was_not_sent_gives_the_limit_back(stores, passing)
 
 
 @pytest.mark.parametrize("passing", [True, False])
-async def test_a_number_that_nothing_was_sent_to_leaves_no_record(stores, passing):
-    """When its only send is taken back nothing is remembered of a number, unless a check of it has failed before."""
+async def test_a_number_without_sends_leaves_no_record(stores, passing):
+    """If its only send is taken back nothing is remembered of a number, unless it has a failed check."""
     verification = await stores.issue("111111")
     await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
     assert not stores.admin.exists(stores.number_key())
@@ -433,7 +433,7 @@ async def test_a_number_that_nothing_was_sent_to_leaves_no_record(stores, passin
 
 @pytest.mark.parametrize(("passing", "seconds"), [(True, 60), (False, FORGOTTEN_MS // 1000)])
 async def test_a_verification_that_twilio_was_too_busy_for_is_kept_for_a_minute(stores, passing, seconds):
-    """What a flood can leave while Twilio is busy goes after a minute; what Twilio refused for good stays."""
+    """A verification that Twilio was too busy for is deleted after a minute; a permanently refused one stays."""
     verification = await stores.issue("111111")
     await stores.verifications.refuse(verification, 1, error_code=None, passing=passing)
     assert seconds - 20 < stores.admin.ttl(redis_keys.verification(verification.id)) <= seconds
@@ -446,7 +446,7 @@ def _written(stores, verification, code, *, after):
 
 
 @pytest.mark.parametrize("passing", [True, False])
-async def test_only_the_newest_send_leaves_no_trace(stores, passing):
+async def test_only_the_newest_send_is_removed(stores, passing):
     """An earlier send that is taken back stays in the record, and an unknown one changes nothing."""
     verification = await stores.issue("111111")
     await stores.resend(verification, "222222")
@@ -461,8 +461,8 @@ async def test_only_the_newest_send_leaves_no_trace(stores, passing):
 
 
 @pytest.mark.parametrize("end", [Status.APPROVED, Status.CANCELED])
-async def test_a_refusal_changes_no_end(stores, end):
-    """What has ended stays so when Twilio refuses its only message afterwards."""
+async def test_a_refusal_changes_no_final_status(stores, end):
+    """An ended verification keeps its status if Twilio refuses its only message afterwards."""
     verification = await stores.issue("111111")
     await (
         stores.check(verification, "111111") if end is Status.APPROVED else stores.verifications.cancel(verification.id)
@@ -471,7 +471,7 @@ async def test_a_refusal_changes_no_end(stores, end):
 
 
 async def test_a_send_is_taken_back_by_its_code(stores):
-    """A resend of which only the code is known leaves no trace, at the record and at the number, however often."""
+    """Taking back a resend by its code removes it from the record and the number, however often it is repeated."""
     stores = stores.under(number=Limits(((2, CODE_TTL_MS),)))
     verification = await stores.sent("111111")
     stores.time_passes(1000)
@@ -486,8 +486,8 @@ async def test_a_send_is_taken_back_by_its_code(stores):
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
 
 
-async def test_a_send_that_was_there_before_is_not_taken_back(stores):
-    """A code that an earlier send carries takes nothing back."""
+async def test_an_earlier_send_is_not_taken_back(stores):
+    """Taking back the code of an earlier send changes nothing."""
     verification = await stores.sent("111111")
     await stores.resend(verification, "222222")
     before = stores.record(verification)
@@ -498,7 +498,7 @@ async def test_a_send_that_was_there_before_is_not_taken_back(stores):
 
 
 async def test_an_issue_is_taken_back_by_its_code(stores):
-    """An only send that was never handed to Twilio fails its verification, which goes within a minute."""
+    """An only send that was never handed to Twilio fails its verification, which is deleted within a minute."""
     verification = await stores.issue("111111")
     await stores.verifications.take_back(_written(stores, verification, "111111", after=0))
     assert (await stores.read(verification)).status is Status.FAILED
@@ -507,7 +507,7 @@ async def test_an_issue_is_taken_back_by_its_code(stores):
 
 
 async def test_one_send_taken_back_gives_one_send_back(stores):
-    """When two sends fell on one millisecond, taking one back gives the number one send back, not two."""
+    """When two sends have the same millisecond, taking one back gives the number one send back, not two."""
     stores = stores.under(number=Limits(((2, CODE_TTL_MS),)))
     verification = await stores.issue("111111")
     await stores.issue("111111")
@@ -520,7 +520,7 @@ async def test_one_send_taken_back_gives_one_send_back(stores):
 
 
 async def test_canceling_ends_a_pending_verification(stores):
-    """A canceled verification stays canceled, and neither its code nor a wrong one changes that."""
+    """A canceled verification stays canceled, whatever code is typed."""
     verification = await stores.sent("111111")
     for _ in range(2):
         assert (await stores.verifications.cancel(verification.id)).status is Status.CANCELED
@@ -530,8 +530,8 @@ async def test_canceling_ends_a_pending_verification(stores):
     assert (await stores.stats.totals())["canceled"] == 1
 
 
-async def test_no_write_brings_an_expired_record_back(stores):
-    """Whatever comes after a record has expired, the record stays away (promise 9)."""
+async def test_no_write_recreates_an_expired_record(stores):
+    """After a record has expired, no step recreates it (promise 9)."""
     verification = await stores.sent("111111")
     await stores.check(verification, "111111")
     (entry,) = (await stores.claim(verification)).entries

@@ -1,4 +1,4 @@
-"""`service.store.faults`: each fault of a real server gives its cause and its fix."""
+"""`service.store.faults`: each fault of a real server is reported with its cause and its fix."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Test numbers in Redis: the same code again and again, and never an entry, for nothing was sent."""
+"""Test numbers in Redis: always the same code, and never an entry, because nothing was sent."""
 
 import pytest
 
@@ -17,7 +17,7 @@ async def resend(stores, verification, code=CODE, *, is_test=True):
 
 
 async def test_an_approval_of_a_test_number_enqueues_nothing(stores):
-    """Its code is accepted once; no confirmation is pending or awaited, and the record's TTL is as before."""
+    """Its code is accepted once; no confirmation is pending or awaited, and the TTL of the record is unchanged."""
     stores = stores.under(late_window_seconds=0)
     verification = await stores.issue(CODE, is_test=True)
     assert [await stores.verdict(verification, CODE) for _ in range(2)] == [Verdict.APPROVED, Verdict.USED]
@@ -28,7 +28,7 @@ async def test_an_approval_of_a_test_number_enqueues_nothing(stores):
 
 
 async def test_a_resend_to_a_test_number_has_the_same_code_with_its_own_expiry(stores):
-    """The code of a test number stays good as long as the newest send, under the strict switch too."""
+    """The code of a test number is valid as long as the newest send, with `supersede_codes`, too."""
     stores = stores.under(supersede_codes=True)
     verification = await stores.issue(CODE, is_test=True)
     stores.time_passes(CODE_TTL_MS - MINUTE_MS)
@@ -41,7 +41,7 @@ async def test_a_resend_to_a_test_number_has_the_same_code_with_its_own_expiry(s
 
 
 async def test_a_resend_to_a_test_number_outlives_a_rotation(stores):
-    """The same code under a newer key is the newest send's, not the first one's."""
+    """The same code under a newer key belongs to the newest send, not to the first one."""
     verification = await stores.issue(CODE, is_test=True)
     stores.time_passes(CODE_TTL_MS - MINUTE_MS)
     rotated = stores.under(ROTATED)
@@ -50,8 +50,8 @@ async def test_a_resend_to_a_test_number_outlives_a_rotation(stores):
     assert await rotated.verdict(verification, CODE) is Verdict.APPROVED
 
 
-async def test_a_number_that_is_no_test_number_any_more_is_sent_to_like_any_other(stores):
-    """After the setting has gone a resend has a code of its own, and that message is confirmed."""
+async def test_a_former_test_number_gets_messages_like_any_other(stores):
+    """After the setting was removed a resend has a code of its own, and that message is confirmed."""
     verification = await stores.issue(CODE, is_test=True)
     with pytest.raises(SameCode):
         await resend(stores, verification, is_test=False)
@@ -61,7 +61,7 @@ async def test_a_number_that_is_no_test_number_any_more_is_sent_to_like_any_othe
     assert await stores.feedback(verification) == [Feedback.NONE, Feedback.PENDING]
 
 
-async def test_the_limits_of_a_test_number_are_those_of_any(stores):
+async def test_a_test_number_has_the_usual_limits(stores):
     """Sends and failed checks of a test number are counted, and stop it."""
     stores = stores.under(number=Limits(((2, FORGOTTEN_MS),)), most_failed_in_a_row=3)
     verification = await stores.issue(CODE, is_test=True)
