@@ -5,7 +5,8 @@ The content of a file replaces the line `--@include name.lua`, so that scripts c
 would fail half-way instead of being refused before it starts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -68,8 +69,14 @@ class Scripts:
         return failure
 
 
-def load_scripts(folder: Traversable = LUA, fields: Fields = FIELDS) -> dict[str, Script]:
+@cache
+def load_scripts(fields: Fields = FIELDS) -> Mapping[str, Script]:
     """Return all scripts by name, with their includes and the names of the record's fields."""
+    return read_scripts(LUA, fields)
+
+
+def read_scripts(folder: Traversable, fields: Fields) -> dict[str, Script]:
+    """Read the scripts of a folder."""
     texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".lua")}
     return {
         name.removesuffix(".lua"): Script(name.removesuffix(".lua"), fields.lua(_with_includes(text, texts)))

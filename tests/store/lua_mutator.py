@@ -14,7 +14,8 @@ from pathlib import Path
 import tree_sitter_lua
 from tree_sitter import Language, Parser
 
-from service.store.scripts import LUA, load_scripts
+from service.store.fields import FIELDS
+from service.store.scripts import LUA, load_scripts, read_scripts
 
 _PARSER = Parser(Language(tree_sitter_lua.language()))
 _WRITES = re.compile(r"\('(HSET|HSETNX|HDEL|HINCRBY|ZADD|ZREM|DEL|EXPIRE|PEXPIRE)'")
@@ -62,7 +63,7 @@ def _changed(texts):
         folder = Path(name)
         for file in files():
             (folder / f"{file}.lua").write_bytes(texts.get(file, text_of(file)))
-        return load_scripts(folder)
+        return read_scripts(folder, FIELDS)
 
 
 def files():
