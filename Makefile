@@ -6,6 +6,8 @@ BIN := .venv/bin
 ARGS ?=
 # By default uv trusts only the certificates in its own package. Behind a proxy that inspects TLS, the system's are needed.
 export UV_SYSTEM_CERTS ?= true
+# If it is set, each of some hundred processes of the tests compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # uv does not read pip's configuration, so pip's certificate and proxy settings are passed to it here, unless the environment sets
 # them. The index stays the one in uv.lock: with another one, `--locked` would refuse the lock.
 PIP_VALUE = sed -nE "s/^:env:\.$(1)='(.*)'$$/1\1/p; s/^install\.$(1)='(.*)'$$/2\1/p; s/^global\.$(1)='(.*)'$$/3\1/p" | sort | sed -n '1s/^.//p'
@@ -46,8 +48,9 @@ install-service: .venv/service ## Install only what the service needs to run
 demo: .venv/service ## Show the whole loop, then serve it with a login page and a phone (ARGS=--once: exit after the loop)
 	@$(BIN)/otp-service demo $(ARGS)
 
-# One worker more than cores, because many tests wait. Tests of one file share servers, so they run in one worker.
-PARALLEL := $(BIN)/pytest -n 3 --dist loadfile
+# More workers than cores, because many tests wait. Tests of one file share servers, so they run in one worker. Files run in
+# the order of their names: by default those with few tests, which are often the longest, would come last.
+PARALLEL := $(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 test: install ## Run all tests, or those that ARGS selects
 	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(PARALLEL) -m "not alone" && $(BIN)/pytest -m alone)
