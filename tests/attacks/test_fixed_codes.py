@@ -1,4 +1,4 @@
-"""Fixed codes: who knows a test number and its code can prove that number, and no other, and reaches nothing by it."""
+"""Fixed codes: knowing a test number and its code proves that number only, and gives access to nothing else."""
 
 import json
 import random
@@ -9,8 +9,8 @@ TEST_NUMBER, CODE = "+14155550100", "493027"
 NUMBER = "+14155550123"
 
 
-async def test_the_code_of_a_test_number_opens_no_other_number(start):
-    """For any other number a message goes out, and the fixed code is a wrong one like any guess."""
+async def test_the_code_of_a_test_number_is_wrong_for_other_numbers(start):
+    """For any other number a message is sent, and the fixed code is a wrong code like any guess."""
     running = await start(otp_test_numbers=f"{TEST_NUMBER}:{CODE}")
     neighbours = {f"+1415555{number:04d}" for number in random.sample(range(100, 1000), 15)} - {TEST_NUMBER}
     for number in neighbours:
@@ -31,8 +31,8 @@ async def test_an_approval_of_a_test_number_cannot_be_swapped_for_another(start)
     assert (await running.read(issued["id"]))["to"] == TEST_NUMBER
 
 
-async def test_a_fixed_code_is_guessed_at_no_more_often_than_any(start):
-    """Failed checks of a test number close it and stop it, over all its verifications: its code never changes."""
+async def test_guesses_at_a_fixed_code_are_limited_like_any(start):
+    """Failed checks of a test number block it across all its verifications: its code never changes."""
     running = await start(otp_test_numbers=f"{TEST_NUMBER}:{CODE}", otp_limit_failed_checks="7/1d")
     for _ in range(2):
         issued = await running.issue(TEST_NUMBER)
@@ -43,7 +43,7 @@ async def test_a_fixed_code_is_guessed_at_no_more_often_than_any(start):
 
 
 async def test_neither_test_number_nor_code_is_logged(start):
-    """The log says that nothing was sent, and for which verification, and no more."""
+    """The log says only that nothing was sent, and for which verification."""
     lines = []
     settings = {"otp_test_numbers": f"{TEST_NUMBER}:{CODE}"}
     running = await start(event_log=lambda event, **fields: lines.append((event, fields)), **settings)
@@ -55,8 +55,8 @@ async def test_neither_test_number_nor_code_is_logged(start):
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.slow
-async def test_open_test_numbers_are_said_at_the_start(start, launch, workers):
-    """`serve` warns once, however many workers it has, that there are test numbers, and names none."""
+async def test_test_numbers_are_logged_at_start(start, launch, workers):
+    """`serve` warns once, with any number of workers, that test numbers are set, without listing them."""
     running = await start(otp_worker=False)
     with_them = await launch(running, arguments=["--workers", workers], OTP_TEST_NUMBERS=f"{TEST_NUMBER}:{CODE}")
     without = await launch(running)

@@ -1,6 +1,6 @@
 """Guessing and replaying codes: resends (A3), parallel verifications (A4), other verifications (A5), odd codes (A9).
 
-Replays of a used, expired, canceled or superseded code (A5) are tried in `tests/journey/test_checking.py`.
+Replays of a used, expired, canceled or superseded code (A5) are tested in `tests/journey/test_checking.py`.
 """
 
 import json
@@ -16,17 +16,17 @@ NUMBER = "+14155550123"
 
 
 def wrong(right, count=1):
-    """Give codes that are none of the right ones."""
+    """Return wrong codes."""
     return [f"{guess:06d}" for guess in range(count + len(right)) if f"{guess:06d}" not in right][:count]
 
 
 async def verdict_of(running, issued, code, **fields):
-    """Check a code; give the verdict."""
+    """Check a code; return the verdict."""
     return (await running.verify(issued["id"], code, **fields))["verdict"]
 
 
 async def resend(running, issued):
-    """Resend; give the answer's body, which must be a 200."""
+    """Resend; return the body of the response, which must be a 200."""
     status, body, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
     assert status == 200, body
     return body
@@ -46,12 +46,12 @@ async def test_a_resend_gives_no_new_attempts(running):
 
 
 async def refusal_of_issue(running, to=NUMBER):
-    """Ask for a code; give the problem's code and the wait, or None when it was sent."""
+    """Request a code; return the problem's code and the wait, or None if it was sent."""
     status, body, headers = await running.call("POST", "/v1/verifications", {"to": to})
     return None if status == 201 else (body["code"], int(headers["Retry-After"]))
 
 
-async def test_failed_checks_close_a_number_for_new_guesses(start):
+async def test_failed_checks_block_new_codes_for_a_number(start):
     """A3: the failed checks of a number outlive its verifications; at the limit it gets no new code by any route."""
     running = await start(otp_limit_failed_checks="7/1d")
     for _ in range(2):
@@ -66,8 +66,8 @@ async def test_failed_checks_close_a_number_for_new_guesses(start):
     assert await verdict_of(running, issued, running.codes()[-1]) == "approved"
 
 
-async def test_parallel_verifications_bring_no_more_guesses_than_their_sends(start):
-    """A4: guesses on all verifications that a number can have open are 5 each; after them a day brings no new one."""
+async def test_parallel_verifications_allow_five_guesses_each(start):
+    """A4: each verification of a number allows 5 guesses; after them no new verification is issued that day."""
     running = await start(otp_limit_failed_checks="20/1d", otp_limit_number="10/1d")
     issued = [await running.issue() for _ in range(10)]
     assert (await refusal_of_issue(running))[0] == "rate_limited"
@@ -78,8 +78,8 @@ async def test_parallel_verifications_bring_no_more_guesses_than_their_sends(sta
     assert await verdict_of(running, other, *running.codes("+12025550123")) == "approved"
 
 
-async def test_a_success_does_not_clear_the_failures_of_a_day(start):
-    """A3 (privacyidea#1578): an approval in between gives a guesser nothing of the day's failed checks back."""
+async def test_an_approval_does_not_reset_the_daily_failures(start):
+    """A3 (privacyidea#1578): an approval in between does not reduce the day's failed checks."""
     running = await start(otp_limit_failed_checks="6/1d")
     for _ in range(2):
         issued = await running.issue()
@@ -89,8 +89,8 @@ async def test_a_success_does_not_clear_the_failures_of_a_day(start):
     assert (await refusal_of_issue(running))[0] == "rate_limited"
 
 
-async def test_a_code_opens_no_other_verification(running):
-    """A5: a code is bound to its verification: the same number's other verification and other numbers refuse it."""
+async def test_a_code_is_valid_for_its_verification_only(running):
+    """A5: other verifications, of the same number or of others, refuse a code."""
     issued, same_number, other = await running.issue(), await running.issue(), await running.issue("+12025550123")
     right = running.codes()[0]
     for stranger, to in ((same_number, NUMBER), (other, "+12025550123")):
@@ -100,7 +100,7 @@ async def test_a_code_opens_no_other_verification(running):
 
 
 async def test_an_approval_cannot_be_swapped(running):
-    """A5: a right code for another number or purpose than the caller means is a `mismatch`, and costs an attempt."""
+    """A5: a right code with another number or purpose than expected is a `mismatch`, and costs an attempt."""
     issued = await running.issue(purpose="login")
     [code] = running.codes()
     claims = [{"to": "+12025550123"}, {"purpose": "payment"}, {"to": "not a number"}, {"to": NUMBER, "purpose": "x"}]
@@ -112,8 +112,8 @@ async def test_an_approval_cannot_be_swapped(running):
     assert await verdict_of(running, issued, code, to=NUMBER, purpose="login") == "approved"
 
 
-async def test_an_idempotency_key_buys_no_guesses(running):
-    """A9: a repeated key repeats its verdict; with another code it is refused uncompared; new keys cost attempts."""
+async def test_an_idempotency_key_gives_no_extra_guesses(running):
+    """A9: a repeated key repeats its verdict; another code with it is refused uncompared; new keys cost attempts."""
     issued = await running.issue()
     path, [right] = f"/v1/verifications/{issued['id']}/verify", running.codes()
     guesses = wrong([right], 5)
@@ -139,7 +139,7 @@ odd_codes = st.one_of(
 
 
 def meant_code(code):
-    """Read a code as a person means it, written apart from the service's own way: its digits, or None for no code."""
+    """Normalise a code independently of the service: its digits, or None if it is not a code."""
     if not isinstance(code, str):
         return None
     is_dropped = re.compile("[\t\n\r \ufe00-\ufe0f\u20e3\u2212\u180b-\u180f\U000e0100-\U000e01ef]").match
@@ -148,9 +148,9 @@ def meant_code(code):
     return "".join(digits) if 4 <= len(digits) <= 8 and "?" not in digits else None
 
 
-async def test_no_odd_code_is_a_fault_or_an_approval(running):
-    """A9: whatever stands for the code, the answer is 400 or 422 without echo, or a counted check; never approved."""
-    # Hypothesis draws in another thread's time: the examples are drawn first, then played over HTTP.
+async def test_an_odd_code_is_never_a_500_or_an_approval(running):
+    """A9: any value as the code gets a 400 or 422 without echo, or a counted check; it is never approved."""
+    # Hypothesis runs in a synchronous function: the examples are drawn first, then sent over HTTP.
     examples = []
 
     @settings(max_examples=100, database=None, deadline=None, suppress_health_check=list(HealthCheck))
@@ -188,8 +188,8 @@ RAW_BODIES = [
 ]  # fmt: skip
 
 
-async def test_no_odd_body_is_a_fault_or_costs_an_attempt(running):
-    """A9: what is no check is refused with 400 or 422, repeats nothing of the body and counts nothing."""
+async def test_an_odd_body_is_never_a_500_and_costs_no_attempt(running):
+    """A9: an invalid check gets a 400 or 422 that repeats nothing of the body, and is not counted."""
     issued = await running.issue()
     path, sent = f"/v1/verifications/{issued['id']}/verify", {"Content-Type": "application/json"}
     for raw in RAW_BODIES:
@@ -200,8 +200,8 @@ async def test_no_odd_body_is_a_fault_or_costs_an_attempt(running):
     assert (await running.read(issued["id"]))["attempts_remaining"] == 5
 
 
-async def test_unknown_ids_of_any_form_are_one_404(running):
-    """A9: malformed, foreign and never issued ids get the same answer from every endpoint."""
+async def test_unknown_ids_of_any_form_get_the_same_404(running):
+    """A9: malformed, foreign and never issued ids get the same response from every endpoint."""
     issued = await running.issue()
     never = "ve_" + "0" * 32
     odd = [never, issued["id"].upper(), issued["id"] + "%0a", "ve_..%2f..", "%00", issued["id"][:-1], "ve_" + "g" * 32]

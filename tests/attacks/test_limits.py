@@ -1,4 +1,4 @@
-"""Getting around limits: forwarded headers (A6), spellings of one number (A7), neighbours and the bill (A8)."""
+"""Bypassing limits: forwarded headers (A6), spellings of one number (A7), neighbouring numbers and the bill (A8)."""
 
 import random
 
@@ -10,12 +10,12 @@ NUMBER = "+14155550123"
 
 
 async def issue_statuses(running, numbers, **fields):
-    """Issue for each number; give the statuses."""
+    """Issue for each number; return the statuses."""
     return [(await running.call("POST", "/v1/verifications", {"to": number, **fields}))[0] for number in numbers]
 
 
 def forged_headers(count):
-    """Make headers in which a caller claims to be somebody else each time."""
+    """Make headers in which a caller claims a different address each time."""
     names = ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "X-Client-IP", "CF-Connecting-IP"]
     for number in range(count):
         address = f"198.51.100.{number % 250}"
@@ -24,13 +24,13 @@ def forged_headers(count):
 
 
 async def read_with_token(running, issued, headers):
-    """Read with the client token; give the status."""
+    """Read with the client token; return the status."""
     path = f"/v1/verifications/{issued['id']}"
     return (await running.call("GET", path, key=issued["client_token"], headers=headers))[0]
 
 
 async def test_without_a_trusted_proxy_no_header_changes_the_address(start):
-    """A6: with OTP_TRUSTED_PROXIES=0 the peer limit sees one address, whatever a caller writes into headers."""
+    """A6: with OTP_TRUSTED_PROXIES=0 the peer limit sees one address, whatever headers a caller sends."""
     running = await start(otp_limit_peer="20/1h")
     issued = await running.issue()
     statuses = [await read_with_token(running, issued, headers) for headers in forged_headers(60)]
@@ -39,7 +39,7 @@ async def test_without_a_trusted_proxy_no_header_changes_the_address(start):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("proxies", [0, 1])
-async def test_of_a_thousand_forged_addresses_one_is_seen(start, proxies):
+async def test_a_thousand_forged_addresses_count_as_one(start, proxies):
     """A6 at length: a thousand random headers, direct and through one proxy that appends its own, are one address."""
     running = await start(otp_limit_peer="20/1h", otp_trusted_proxies=proxies)
     issued = await running.issue()
@@ -51,7 +51,7 @@ async def test_of_a_thousand_forged_addresses_one_is_seen(start, proxies):
     assert statuses == [200] * 20 + [429] * 980
 
 
-async def test_behind_one_proxy_only_what_the_proxy_wrote_counts(start):
+async def test_behind_one_proxy_only_its_entry_counts(start):
     """A6: with OTP_TRUSTED_PROXIES=1 the last address counts, however many the caller wrote before it."""
     running = await start(otp_limit_peer="20/1h", otp_trusted_proxies=1)
     issued = await running.issue()
@@ -105,7 +105,7 @@ SPELLINGS = [
 
 
 async def test_no_spelling_gets_a_number_a_second_limit(start):
-    """A7: of 48 other spellings of one number each counts as that number or is refused: no limit is walked around."""
+    """A7: each of 48 other spellings of one number counts for that number or is refused."""
     running = await start(otp_limit_number="1/1h")
     assert len(set(SPELLINGS)) >= 40
     assert await issue_statuses(running, [NUMBER, NUMBER]) == [201, 429]
@@ -115,8 +115,8 @@ async def test_no_spelling_gets_a_number_a_second_limit(start):
     assert len(running.sandbox.ledger.messages()) == 1
 
 
-async def test_no_other_dialling_of_a_line_is_a_second_number(start):
-    """A7: a line that can be dialled in two ways, as in Argentina and Mexico, has one limit and one form."""
+async def test_two_dialling_forms_of_a_line_are_one_number(start):
+    """A7: a line with two dialling forms, as in Argentina and Mexico, has one limit and one E.164 form."""
     running = await start(otp_limit_number="1/1h", otp_countries="")
     for spellings in (
         ("+541123456789", "+5491123456789", "+54 11 15 2345-6789"),
@@ -128,8 +128,8 @@ async def test_no_other_dialling_of_a_line_is_a_second_number(start):
     assert sent_to == {"+5491123456789", "+525512345678", "+447911123456"}
 
 
-async def test_neighbouring_numbers_share_the_budget_of_their_prefix(start):
-    """A8: a block of numbers that differ in the last four digits stops at OTP_LIMIT_PREFIX; another block does not."""
+async def test_neighbouring_numbers_share_the_limit_of_their_prefix(start):
+    """A8: numbers that differ in the last four digits share OTP_LIMIT_PREFIX; another block does not."""
     running = await start(otp_limit_prefix="25/1h")
     block = [f"+1415555{number:04d}" for number in random.sample(range(10_000), 60)]
     statuses = await issue_statuses(running, block)
@@ -139,8 +139,8 @@ async def test_neighbouring_numbers_share_the_budget_of_their_prefix(start):
 
 
 @pytest.mark.slow
-async def test_a_thousand_numbers_of_one_block_stop_at_its_budget(start):
-    """A8 at length: of 1,000 numbers in one block as many get a message as `OTP_LIMIT_PREFIX` says, by default 100."""
+async def test_a_thousand_numbers_of_one_block_stop_at_its_limit(start):
+    """A8 at length: of 1,000 numbers in one block, `OTP_LIMIT_PREFIX` get a message, by default 100."""
     defaults = isolated_settings()
     running = await start(otp_limit_prefix=defaults.otp_limit_prefix, otp_limit_day=defaults.otp_limit_day)
     statuses = await issue_statuses(running, [f"+1415555{number:04d}" for number in range(1_000)])
@@ -149,8 +149,8 @@ async def test_a_thousand_numbers_of_one_block_stop_at_its_budget(start):
 
 
 @pytest.mark.slow
-async def test_a_thousand_numbers_of_many_blocks_stop_at_the_budget_of_the_day(start):
-    """A8 at length: a pumper who spreads over a hundred blocks is stopped by the day's budget, exactly."""
+async def test_a_thousand_numbers_of_many_blocks_stop_at_the_daily_limit(start):
+    """A8 at length: a pumper who uses a hundred blocks is stopped exactly at the daily limit."""
     running = await start(otp_limit_prefix="100/1h", otp_limit_day="250/1d")
     statuses = await issue_statuses(running, [f"+1415{200 + place % 100}{place:04d}" for place in range(1_000)])
     assert (statuses.count(201), statuses.count(429)) == (250, 750)
@@ -159,7 +159,7 @@ async def test_a_thousand_numbers_of_many_blocks_stop_at_the_budget_of_the_day(s
 
 @pytest.mark.parametrize(("setting", "numbers"), [("otp_limit_country", 12), ("otp_limit_day", 12)])
 async def test_the_bill_has_a_ceiling(start, setting, numbers):
-    """A8: numbers of many prefixes stop at the budget of the country and of the day."""
+    """A8: numbers of many prefixes stop at the limits of the country and of the day."""
     running = await start(**{setting: "8/1d"})
     spread = [f"+1{area}5550123" for area in (201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214)][:numbers]
     statuses = await issue_statuses(running, spread)
@@ -167,8 +167,8 @@ async def test_the_bill_has_a_ceiling(start, setting, numbers):
     assert len(running.sandbox.ledger.messages()) == 8
 
 
-async def test_a_refused_resend_keeps_the_code_in_hand(start):
-    """A8 (InsForge PR 1940): a resend that a limit refuses leaves the first code good and sends nothing."""
+async def test_a_refused_resend_keeps_the_current_code(start):
+    """A8 (InsForge PR 1940): a resend that a limit refuses sends nothing, and the first code stays valid."""
     running = await start(otp_limit_number="1/1h")
     issued = await running.issue()
     status, _, headers = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
@@ -177,8 +177,8 @@ async def test_a_refused_resend_keeps_the_code_in_hand(start):
     assert (await running.verify(issued["id"], *running.codes()))["verdict"] == "approved"
 
 
-async def test_resends_and_issues_draw_on_one_limit_of_the_number(start):
-    """A8: resends count like issues, so that neither way sends more than the limit."""
+async def test_resends_and_issues_share_the_limit_of_the_number(start):
+    """A8: resends count like issues, so that together they cannot exceed the limit."""
     running = await start(otp_limit_number="3/1h")
     issued = await running.issue()
     assert (await running.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 200
@@ -186,8 +186,8 @@ async def test_resends_and_issues_draw_on_one_limit_of_the_number(start):
     assert (await running.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 429
 
 
-async def test_resends_of_an_ended_verification_use_up_nobody_elses_budget(start):
-    """A8: a client token of an ended verification cannot block its neighbours: what sends nothing is refused first."""
+async def test_resends_of_an_ended_verification_use_up_no_shared_limit(start):
+    """A8: a client token of an ended verification cannot block other numbers: the status is checked before limits."""
     running = await start(otp_limit_prefix="3/1h")
     issued = await running.issue()
     assert (await running.verify(issued["id"], *running.codes()))["verdict"] == "approved"
@@ -199,8 +199,8 @@ async def test_resends_of_an_ended_verification_use_up_nobody_elses_budget(start
 
 
 @pytest.mark.parametrize("endpoint", ["issue", "resend"])
-async def test_a_limited_number_uses_up_nobody_elses_budget(start, endpoint):
-    """A8: repeats that the number's own limit refuses send nothing, so they must not block its neighbours."""
+async def test_a_limited_number_uses_up_no_shared_limit(start, endpoint):
+    """A8: repeats that the number's own limit refuses send nothing, so they must not block other numbers."""
     running = await start(otp_limit_number="1/1h", otp_limit_prefix="5/1h")
     issued = await running.issue()
     for _ in range(6):

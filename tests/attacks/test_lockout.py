@@ -1,4 +1,4 @@
-"""Locking somebody out (A3, A4): what strangers type closes nothing that the victim holds, up to NIST's hard stop."""
+"""Locking a user out (A3, A4): an attacker's wrong codes do not affect a victim's verification, up to NIST's limit."""
 
 import pytest
 
@@ -8,8 +8,8 @@ NUMBER = "+14155550123"
 HARD_STOP = 100  # NIST SP 800-63B-4 3.2.2
 
 
-async def strangers_type(running, count):
-    """Type this many wrong codes on verifications of strangers for the victim's number, five on each."""
+async def attacker_types(running, count):
+    """Check this many wrong codes on the attacker's verifications for the victim's number, five on each."""
     for start in range(0, count, 5):
         issued = await running.issue(NUMBER)
         guesses = [f"{guess:06d}" for guess in range(6) if f"{guess:06d}" != running.codes(NUMBER)[-1]]
@@ -18,13 +18,13 @@ async def strangers_type(running, count):
 
 
 async def issue(running, to=NUMBER):
-    """Ask for a code; give the status."""
+    """Request a code; return the status."""
     return (await running.call("POST", "/v1/verifications", {"to": to}))[0]
 
 
 @pytest.mark.parametrize("failures", [20, 45])
-async def test_a_stranger_cannot_lock_a_victim_out_of_a_verification_that_the_victim_holds(start, failures):
-    """A3: as many wrong codes as a day allows, typed on other verifications of the number, cost the victim nothing."""
+async def test_an_attacker_cannot_lock_the_victims_verification(start, failures):
+    """A3: as many wrong codes as a day allows, on other verifications of the number, do not affect the victim's."""
     running = await start(otp_limit_failed_checks="20/1d", otp_limit_number="10/1d")
     victim = await running.issue(NUMBER)
     [code] = running.codes(NUMBER)
@@ -39,14 +39,14 @@ async def test_a_stranger_cannot_lock_a_victim_out_of_a_verification_that_the_vi
 
 
 async def test_the_hundredth_failure_in_a_row_stops_a_number_and_not_the_ninety_ninth(running, redis):
-    """A4: 99 failed checks leave a held verification its approval; 100 in a row end all guessing at the number."""
+    """A4: after 99 failed checks a verification can be approved; 100 in a row stop all checks of the number."""
     victims = [await running.issue(NUMBER) for _ in range(3)]
     codes = running.codes(NUMBER)
-    await strangers_type(running, HARD_STOP - 1)
+    await attacker_types(running, HARD_STOP - 1)
     assert (await running.verify(victims[0]["id"], codes[0]))["verdict"] == "approved"
-    await strangers_type(running, HARD_STOP - 1)  # the approval has set the count to nothing
+    await attacker_types(running, HARD_STOP - 1)  # the approval has reset the count
     assert (await running.verify(victims[1]["id"], codes[1]))["verdict"] == "approved"
-    await strangers_type(running, HARD_STOP)
+    await attacker_types(running, HARD_STOP)
     checked = await running.verify(victims[2]["id"], codes[2])
     assert (checked["verdict"], checked["status"], checked["attempts_remaining"]) == ("locked", "pending", 5)
     assert await issue(running) == 429
@@ -56,8 +56,8 @@ async def test_the_hundredth_failure_in_a_row_stops_a_number_and_not_the_ninety_
 
 
 @pytest.mark.parametrize("fault", [{"kind": "refuse", "code": 21610}, {"kind": "429", "seconds": 30}])
-async def test_guesses_at_messages_that_were_refused_close_nothing(start, fault):
-    """A4: a verification whose message was refused cost the number no send; wrong codes on it close nothing either."""
+async def test_guesses_on_refused_sends_block_nothing(start, fault):
+    """A4: a verification whose message was refused counts no send; wrong codes on it block nothing either."""
     running = await start(otp_limit_failed_checks="20/1d", otp_limit_number="10/1d")
     running.sandbox.faults.plan(FaultPlan(endpoint="messages", count=21, **fault))
     for _ in range(21):

@@ -1,4 +1,4 @@
-"""Newcomers under a flood: strangers who pipeline requests do not keep new connections from being served."""
+"""New connections during a flood: unauthenticated clients that pipeline requests do not delay them much."""
 
 import asyncio
 import statistics
@@ -15,12 +15,12 @@ from tests.serving.callers import connection, exchange
 
 SAMPLES = 7
 CONNECTIONS = 200
-# A newcomer waits for five turns of the loop, a kept connection for two; with one accepted per turn it was 35 times.
+# A new connection waits for five turns of the loop, an open one for two; with one accept per turn it was 35 times.
 MOST_TIMES = 8
 SLACK_SECONDS = 0.05
 SECONDS = 60
 
-SERVERS = {  # command, its arguments, an address that it answers at once
+SERVERS = {  # command, its arguments, a path with an immediate response
     "serve": ("serve", (), "/livez"),
     "two workers": ("serve", ("--workers", "2", "--host", "::"), "/livez"),
     "demo": ("demo", (), "/livez"),
@@ -30,7 +30,7 @@ SERVERS = {  # command, its arguments, an address that it answers at once
 
 @asynccontextmanager
 async def flooded(port, path):
-    """Flood a port from a process of its own."""
+    """Flood a port from another process."""
     words = ["-m", "tests.attacks.flooding", str(port), str(CONNECTIONS), path]
     flood = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=ROOT, stdout=subprocess.PIPE)
     try:
@@ -43,14 +43,14 @@ async def flooded(port, path):
 
 
 async def seconds_of(streams, path):
-    """Ask on a connection; give how long that took."""
+    """Send a request on a connection; return its duration."""
     started = time.perf_counter()
     assert (await exchange(*streams, path))[0] == 200
     return time.perf_counter() - started
 
 
 async def seconds_of_a_newcomer(port, path):
-    """Connect and ask; give how long both took."""
+    """Connect and send a request; return the duration of both."""
     started = time.perf_counter()
     async with connection(port) as streams:
         await seconds_of(streams, path)
@@ -58,7 +58,7 @@ async def seconds_of_a_newcomer(port, path):
 
 
 async def waits(port, path, flooded_path):
-    """Ask in turn on a kept connection and on new ones, under a flood; give the middle of each."""
+    """Send requests alternately on an open connection and on new ones, under a flood; return both medians."""
     async with asyncio.timeout(SECONDS), connection(port) as kept:
         await seconds_of(kept, path)
         async with flooded(port, flooded_path):
@@ -68,7 +68,7 @@ async def waits(port, path, flooded_path):
 
 @pytest.fixture(params=SERVERS)
 async def server(request, start, launch, eventually):
-    """Run one of the servers; give its port, and the address that it answers at once."""
+    """Run one of the servers; return its port, and the path with an immediate response."""
     command, arguments, path = SERVERS[request.param]
     running = await start()
     if command == "sandbox":
@@ -82,7 +82,7 @@ async def server(request, start, launch, eventually):
 
 
 async def accepts(port):
-    """Tell whether somebody listens on a port."""
+    """Return whether a process listens on a port."""
     try:
         async with connection(port):
             return True
@@ -91,16 +91,16 @@ async def accepts(port):
 
 
 @pytest.mark.slow
-async def test_a_newcomer_waits_little_longer_than_a_kept_connection(server):
-    """While 200 strangers pipeline 4 KiB each and come again, a new connection is answered soon."""
+async def test_a_new_connection_waits_little_longer_than_an_open_one(server):
+    """While 200 clients pipeline 4 KiB each and reconnect, a new connection gets its response soon."""
     port, path = server
     kept, newcomer = await waits(port, path, path)
     assert newcomer < MOST_TIMES * kept + SLACK_SECONDS, (kept, newcomer)
 
 
 @pytest.mark.slow
-async def test_the_openapi_document_costs_others_what_a_refusal_costs(running, launch):
-    """A flood for the largest response, which is written once, holds others up little longer than one for nothing."""
+async def test_the_openapi_document_delays_others_like_a_refusal(running, launch):
+    """A flood for the largest response, which is rendered once, delays others little more than one of refusals."""
     process = await launch(running)
     refused, _ = await waits(process.port, "/livez", "/x")
     written, _ = await waits(process.port, "/livez", "/openapi.json")

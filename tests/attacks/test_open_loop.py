@@ -1,4 +1,4 @@
-"""Three times more than can be done (F15): callers who do not wait for answers before they send the next request."""
+"""Three times the capacity (F15): callers that do not wait for responses before they send the next request."""
 
 import asyncio
 import statistics
@@ -9,7 +9,7 @@ import pytest
 
 from service.sandbox import FaultPlan
 
-PLACES = 16  # of which sends take half
+PLACES = 16  # sends may use half of them
 TWILIO_SECONDS = 0.2
 PEAK_PER_SECOND = PLACES / 2 / TWILIO_SECONDS
 CHECKS_PER_SECOND = 60
@@ -19,12 +19,12 @@ SHED_SECONDS = 0.05
 
 @dataclass
 class Load:
-    """What became of requests that were sent at fixed instants, whether earlier ones were answered or not."""
+    """The results of requests that were sent at fixed times, whether or not earlier ones had a response."""
 
     responses: list = field(default_factory=list)  # (status, code of the problem or None, seconds)
 
     async def run(self, call, per_second):
-        """Send for some seconds; wait for the last answers."""
+        """Send for some seconds; wait for the last responses."""
         loop = asyncio.get_running_loop()
         started, tasks = loop.time(), []
         for place in range(int(SECONDS * per_second)):
@@ -38,17 +38,17 @@ class Load:
         self.answers.append((status, body.get("code"), time.perf_counter() - started))
 
     def count(self, status):
-        """Give how many were answered like this."""
+        """Return how many responses had this status."""
         return sum(one[0] == status for one in self.answers)
 
     def seconds(self, status):
-        """Give the time below which half of such answers came; of the others a busy machine may be the cause."""
+        """Return the median duration of responses with this status; outliers may come from a busy machine."""
         return statistics.median(one[2] for one in self.answers if one[0] == status)
 
 
 @pytest.fixture
 async def client(start, launch):
-    """Run one serving process with few places, whose Twilio takes 0.2 s for a message; give its client."""
+    """Run one serving process with few slots, whose Twilio takes 0.2 s for a message; return its client."""
     running = await start(otp_worker=False)
     process = await launch(running, OTP_WORKER="false", OTP_MAX_IN_FLIGHT=str(PLACES))
     running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="slow", seconds=TWILIO_SECONDS))
@@ -56,8 +56,8 @@ async def client(start, launch):
 
 
 @pytest.mark.alone
-async def test_three_times_too_many_issues_cost_no_check_its_answer(client):
-    """F15: of issues at thrice what Twilio allows as many as ever are sent, the rest is shed at once; checks go on."""
+async def test_an_overload_of_issues_fails_no_check(client):
+    """F15: at three times Twilio's rate of issues the usual number is sent, the rest is shed at once; checks go on."""
     pending = [await client.issue(f"+1415556{number:04d}") for number in range(10)]
 
     def issue(place):
@@ -67,7 +67,7 @@ async def test_three_times_too_many_issues_cost_no_check_its_answer(client):
         path = f"/v1/verifications/{pending[place % len(pending)]['id']}/verify"
         return client.call("POST", path, {"code": "0000"})
 
-    # The peak is what comes of as much as there are places for, in the same run on the same machine.
+    # The peak is the throughput with exactly as many requests as slots, in the same run on the same machine.
     peak_checks, peak_issues, checks, issues = Load(), Load(), Load(), Load()
     await asyncio.gather(peak_checks.run(check, CHECKS_PER_SECOND), peak_issues.run(issue, PEAK_PER_SECOND))
     sent_before = len(client.sandbox.ledger.messages())
@@ -75,6 +75,6 @@ async def test_three_times_too_many_issues_cost_no_check_its_answer(client):
     assert checks.count(200) >= 0.8 * peak_checks.count(200)
     assert {code for status, code, _ in issues.answers if status != 201} == {"overloaded"}
     assert issues.count(201) >= 0.8 * peak_issues.count(201)
-    assert issues.count(503) >= len(issues.answers) / 2, "else this was no overload"
+    assert issues.count(503) >= len(issues.answers) / 2, "otherwise there was no overload"
     assert issues.seconds(503) < SHED_SECONDS
     assert len(client.sandbox.ledger.messages()) == sent_before + issues.count(201)

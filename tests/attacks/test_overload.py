@@ -1,4 +1,4 @@
-"""Asking too much (A15): large bodies, slow sockets, deep JSON, thousands of headers. Others are still answered."""
+"""Overload (A15): large bodies, slow sockets, deep JSON, thousands of headers. Other callers are still served."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -18,13 +18,13 @@ async def process(start, launch):
 
 
 def resident_bytes(process):
-    """Read how much memory a process holds."""
+    """Return the resident memory of a process."""
     [line] = [one for one in Path(f"/proc/{process.child.pid}/status").read_text().splitlines() if "VmRSS" in one]
     return int(line.split()[1]) * 1024
 
 
 async def send_raw(port, *chunks):
-    """Send bytes as far as the server takes them; give the first line of its answer, or b'' when it just closed."""
+    """Send bytes as far as the server reads them; return the status line, or b'' if it only closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         for chunk in chunks:
@@ -39,7 +39,7 @@ async def send_raw(port, *chunks):
 
 @asynccontextmanager
 async def slow_sockets(port, beginnings):
-    """Hold connections open that have begun a request and do not go on."""
+    """Hold connections open that have sent part of a request and send no more."""
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in beginnings]
     try:
         for (_, writer), beginning in zip(connections, beginnings, strict=True):
@@ -51,21 +51,21 @@ async def slow_sockets(port, beginnings):
 
 
 async def journey(client, number):
-    """Issue, verify and read as a well-behaved caller does, all in time."""
+    """Issue, verify and read like an ordinary caller, all in time."""
     async with asyncio.timeout(10):
         issued = await client.issue(number)
         assert (await client.verify(issued["id"], *client.codes(number)))["verdict"] == "approved"
 
 
 def head(client, path, *lines):
-    """Write a request's head without its end."""
+    """Write a request's head without the final line end."""
     auth = f"Authorization: Bearer {client.key}"
     start = (f"POST {path} HTTP/1.1", "Host: localhost", auth, "Content-Type: application/json")
     return "\r\n".join([*start, *lines]).encode()
 
 
 async def test_two_hundred_slow_sockets_block_no_other_caller(process):
-    """A15: while 200 connections hold half a head or half a body, another caller is served."""
+    """A15: while 200 connections have sent half a head or half a body, another caller is served."""
     half_head = head(process.client, "/v1/verifications")
     half_body = half_head + b"\r\nContent-Length: 1000\r\n\r\n{"
     async with slow_sockets(process.port, [half_head, half_body] * 100):
@@ -73,7 +73,7 @@ async def test_two_hundred_slow_sockets_block_no_other_caller(process):
 
 
 async def test_a_large_body_is_refused_unread(process):
-    """A15: bodies of 10 MB, announced or not, are 413; memory stays, and others are served."""
+    """A15: bodies of 10 MB, with or without Content-Length, get a 413; memory stays, and others are served."""
     client = process.client
     await journey(client, "+14155550101")
     before = resident_bytes(process)
@@ -86,7 +86,7 @@ async def test_a_large_body_is_refused_unread(process):
         *(send_raw(process.port, announced, *[piece] * 10) for _ in range(5)),
         *(send_raw(process.port, chunked, *[part] * 10, b"0\r\n\r\n") for _ in range(5)),
     )
-    # A client that is still writing may see the connection end before it reads the answer.
+    # A client that is still sending may see the connection close before it reads the response.
     assert {first.split(b" ")[1] for first in firsts if first} <= {b"413"}
     assert await send_raw(process.port, announced) == b"HTTP/1.1 413 Request Entity Too Large\r\n"
     stranger = announced.replace(client.key.encode(), b"otp_sk_nobody")
@@ -97,9 +97,9 @@ async def test_a_large_body_is_refused_unread(process):
 
 @pytest.mark.alone
 async def test_all_of_it_at_once_slows_no_other_caller(process):
-    """A15: under slow sockets, large bodies, deep JSON and endless headers 99 of 100 requests take under a second.
+    """A15: with slow sockets, large bodies, deep JSON and endless headers 99 of 100 requests take under a second.
 
-    The slow sockets are a stranger's, at the one endpoint that reads a body before it knows who sends it: Twilio's.
+    The slow sockets belong to a stranger, at the one endpoint that reads a body before authentication: Twilio's.
     """
     client = process.client
     await journey(client, "+14155550101")
@@ -128,7 +128,7 @@ async def test_all_of_it_at_once_slows_no_other_caller(process):
 
 
 async def test_deep_json_is_malformed(running):
-    """A15: JSON nested as deep as the body limit allows is refused, not followed."""
+    """A15: JSON as deep as the body limit allows is refused, not parsed recursively."""
     for opening in (b"[", b'{"to":', b'{"to":{"a":'):
         raw = opening * (4096 // len(opening))
         status, body, _ = await running.call(
@@ -154,8 +154,8 @@ ODD_HEADS = [
 ]  # fmt: skip
 
 
-async def test_odd_heads_are_no_fault_of_ours(process):
-    """A15: thousands of headers, endless lines, bytes that are no HTTP: no 5xx, no traceback, and others are served."""
+async def test_odd_heads_cause_no_server_error(process):
+    """A15: thousands of headers, endless lines, bytes that are not HTTP: no 5xx, no traceback, others are served."""
     firsts = [await send_raw(process.port, raw + b"\r\n\r\n") for raw in ODD_HEADS]
     assert [first for first in firsts if first.split(b" ")[1:2] and first.split(b" ")[1].startswith(b"5")] == []
     await journey(process.client, "+14155550101")
@@ -163,8 +163,8 @@ async def test_odd_heads_are_no_fault_of_ours(process):
     assert "unexpected_error" not in process.log
 
 
-async def test_a_flood_of_checks_does_not_slow_an_issue_down_for_ever(start, launch):
-    """A15: with 300 checks at once, and places for all, every one is checked, and an issue beside them is sent."""
+async def test_a_flood_of_checks_does_not_starve_an_issue(start, launch):
+    """A15: of 300 simultaneous checks, with slots for all, every one is checked, and an issue meanwhile is sent."""
     process = await launch(await start(otp_worker=False), OTP_WORKER="false", OTP_MAX_IN_FLIGHT="1000")
     client = process.client
     issued = await client.issue("+14155550101")
@@ -175,7 +175,7 @@ async def test_a_flood_of_checks_does_not_slow_an_issue_down_for_ever(start, lau
     assert not any(body["valid"] for _, body in responses)
 
 
-async def test_a_head_without_end_is_cut_off(process):
+async def test_an_endless_head_is_refused(process):
     """A15: a client that sends headers without end is refused before they fill the memory."""
     before = resident_bytes(process)
     beginning = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"

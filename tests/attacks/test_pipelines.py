@@ -1,4 +1,4 @@
-"""Pipelines of strangers: thousands of requests in one write cost a server no memory, and delay no other caller."""
+"""Pipelines of strangers: thousands of requests in one write cost no memory, and delay no other caller."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import pytest
 MEBIBYTE = 1024 * 1024
 CONNECTIONS = 12
 SECONDS = 3.0
-MOST_GROWTH = 32 * MEBIBYTE  # 70 to over 1,000 when each request of a read was kept
+MOST_GROWTH = 32 * MEBIBYTE  # 70 to over 1,000 if each request of a read is kept
 
 
 def request(path, *headers):
@@ -27,14 +27,14 @@ KINDS = {
 
 
 def memory(process, name):
-    """Read a figure of the process's memory, in bytes."""
+    """Return a figure of the process's memory, in bytes."""
     lines = Path(f"/proc/{process.child.pid}/status").read_text().splitlines()
     [line] = [line for line in lines if line.startswith(name)]
     return int(line.split()[1]) * 1024
 
 
 async def flood(port, one, *, reads):
-    """Write a mebibyte of requests on one connection, then another, until the time is over; read the answers or not."""
+    """Send a mebibyte of requests on one connection, then another, until the time is over; read responses or not."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     pipeline = one * (MEBIBYTE // len(one))
     if not reads:
@@ -57,8 +57,8 @@ async def flood(port, one, *, reads):
 @pytest.mark.slow
 @pytest.mark.parametrize("reads", [True, False], ids=["read", "unread"])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_pipeline_costs_what_one_request_costs(running, launch, kind, reads):
-    """Requests without end on twelve connections grow the process by less than 32 MiB, and others are served."""
+async def test_a_pipeline_costs_the_memory_of_one_request(running, launch, kind, reads):
+    """Endless requests on twelve connections grow the process by less than 32 MiB, and others are served."""
     process = await launch(running)
     for path in ("/openapi.json", "/x", "/livez"):
         await process.client.call("GET", path)

@@ -1,4 +1,4 @@
-"""What answers tell: nothing about a number, neither by their form nor by their time (A10)."""
+"""What responses reveal: nothing about a number, neither by their format nor by their duration (A10)."""
 
 import random
 import statistics
@@ -10,18 +10,18 @@ from service.store.verifications import RedisVerifications
 
 NUMBER = "+14155550123"
 PAIRS = 400
-MARGIN = 4.5  # standard errors, crossed by chance once in 140,000 runs
+MARGIN = 4.5  # standard errors, exceeded by chance once in 140,000 runs
 
 
 def shape(value):
-    """Reduce an answer to its form: names and types, no content."""
+    """Reduce a response to its structure: names and types, no values."""
     if isinstance(value, dict):
         return {name: shape(part) for name, part in value.items()}
     return [shape(part) for part in value] if isinstance(value, list) else type(value).__name__
 
 
-async def test_a_number_that_is_known_looks_like_one_that_is_not(running):
-    """A10: the answer to an issue has the same form and headers whether the number was ever seen before."""
+async def test_known_and_unknown_numbers_get_the_same_response(running):
+    """A10: the response to an issue has the same format and headers whether or not the number is known."""
     issued = await running.issue()
     await running.verify(issued["id"], *running.codes())
     known, new = [await running.call("POST", "/v1/verifications", {"to": to}) for to in (NUMBER, "+12025550123")]
@@ -31,14 +31,14 @@ async def test_a_number_that_is_known_looks_like_one_that_is_not(running):
         assert known[1][field] == new[1][field]
 
 
-async def test_a_refusal_does_not_tell_a_front_end_which_limit_was_reached(start):
-    """A10: to a client token a limited number, prefix, day and peer answer alike but for the wait."""
+async def test_a_refusal_does_not_reveal_the_limit_to_a_front_end(start):
+    """A10: with a client token, limits of number, prefix, day and peer get the same response, except the wait."""
     responses = []
     for setting in ("otp_limit_number", "otp_limit_prefix", "otp_limit_day", "otp_limit_peer"):
         running = await start(**{setting: "1/1h"})
         issued = await running.issue()
         token = {"key": issued["client_token"]}
-        await running.call("GET", f"/v1/verifications/{issued['id']}", **token)  # uses up what the peer has
+        await running.call("GET", f"/v1/verifications/{issued['id']}", **token)  # uses up the peer's limit
         status, body, headers = await running.call("POST", f"/v1/verifications/{issued['id']}/resend", **token)
         assert body.pop("retry_after") == int(headers["Retry-After"])
         responses.append((status, body, sorted(headers)))
@@ -46,8 +46,8 @@ async def test_a_refusal_does_not_tell_a_front_end_which_limit_was_reached(start
     assert responses[0][0] == 429
 
 
-async def test_an_unknown_id_takes_the_same_path_as_a_known_one(start, redis):
-    """A10: checks of known and unknown ids cost one script each, so that time tells as little as the id does."""
+async def test_an_unknown_id_runs_the_same_script_as_a_known_one(start, redis):
+    """A10: checks of known and unknown ids run one script each, so the duration reveals as little as the id."""
     running = await start(otp_worker=False)
     issued = await running.issue()
 
@@ -67,14 +67,14 @@ async def test_an_unknown_id_takes_the_same_path_as_a_known_one(start, redis):
 
 
 def apart(some, others):
-    """Say by how many standard errors the mean times differ (Welch, 1947), the slowest tenth of each left out."""
+    """Return by how many standard errors the mean times differ (Welch, 1947), without the slowest tenth of each."""
     kept = [sorted(times)[: len(times) * 9 // 10] for times in (some, others)]
     error = sum(statistics.variance(times) / len(times) for times in kept) ** 0.5
     return (statistics.mean(kept[0]) - statistics.mean(kept[1])) / error
 
 
 async def times_of_known_and_new(start):
-    """Issue for numbers with a past and numbers without, in random order; give the seconds that each issue took."""
+    """Issue for known and new numbers in random order; return the duration of each issue."""
     running = await start(otp_worker=False, otp_limit_number="1000/1h", otp_limit_failed_checks="1000/1d")
     known = [f"+1202555{number:04d}" for number in range(20)]
     new = iter(f"+1415555{number:04d}" for number in range(PAIRS))
@@ -91,16 +91,16 @@ async def times_of_known_and_new(start):
 
 
 @pytest.mark.alone
-async def test_a_number_that_is_known_takes_no_longer(start):
-    """A10: issues for numbers with a past and without differ in time by no more than chance, and by under 1 ms."""
+async def test_a_known_number_takes_no_longer(start):
+    """A10: issues for known and new numbers differ in duration by no more than chance, and by under 1 ms."""
     known, new = await times_of_known_and_new(start)
     assert abs(apart(known, new)) < MARGIN
     assert abs(statistics.median(known) - statistics.median(new)) < 0.001
 
 
 @pytest.mark.alone
-async def test_the_measure_sees_half_a_millisecond(start, monkeypatch):
-    """Control of A10: a store that spends half a millisecond more on numbers it knows is noticed."""
+async def test_the_measurement_detects_half_a_millisecond(start, monkeypatch):
+    """Control of A10: a store that takes half a millisecond longer for known numbers is detected."""
     seen, keep = set(), RedisVerifications.issue
 
     async def dawdle(store, new, digest):

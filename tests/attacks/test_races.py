@@ -17,7 +17,7 @@ ROUNDS = int(os.environ.get("RACE_ROUNDS", "15"))
 
 
 def racers(processes, issued, codes):
-    """Make one racer for each code, spread over the processes."""
+    """Make one racer for each code, distributed over the processes."""
     return [
         Racer(
             processes[place % len(processes)].client.url,
@@ -30,19 +30,19 @@ def racers(processes, issued, codes):
 
 
 def verdicts(responses):
-    """Give the verdict of each answer, all of which must be a 200."""
+    """Return the verdict of each response, all of which must be a 200."""
     assert {status for status, _ in responses} == {200}
     return [body["verdict"] for _, body in responses]
 
 
 def entries(redis):
-    """Count what is pending to Twilio."""
+    """Count the confirmations pending for Twilio."""
     return sum(redis.zcard(f"otp:{{{partition:x}}}:outbox") for partition in range(16))
 
 
 @pytest.fixture
 async def naive_pair(valkey, redis, tmp_path):
-    """Run the naive verifier as two processes; give the ways to them."""
+    """Run the naive verifier as two processes; return their URLs."""
     processes = []
     try:
         for number in range(2):
@@ -60,7 +60,7 @@ async def naive_pair(valkey, redis, tmp_path):
 async def test_the_harness_catches_a_verifier_that_reads_compares_and_deletes(naive_pair, redis):
     """Control of A1 and A2: the naive verifier compares more than 5 guesses and approves one code twice."""
     most_compared = most_approved = 0
-    for number in range(10):  # one round is enough nearly always; the machine may be busy
+    for number in range(10):  # one round is nearly always enough; the machine may be busy
         redis.set(f"naive:{number}:code", "123456", ex=600)
         guesses = [Racer(naive_pair[i % 2], f"/{number}", {"code": "000000"}, {}) for i in range(100)]
         most_compared = max(most_compared, verdicts(await race(guesses)).count("wrong_code"))
@@ -87,7 +87,7 @@ async def guess_rounds(pair, rounds):
 
 
 async def test_of_two_hundred_racing_guesses_five_are_compared(pair, redis):
-    """A1: 200 guesses that start at once on two processes are counted before they are compared: five, no more."""
+    """A1: 200 simultaneous guesses on two processes are counted before they are compared: five, no more."""
     await guess_rounds(pair, QUICK)
     assert entries(redis) == 0
 
@@ -102,7 +102,7 @@ async def test_no_round_compares_a_sixth_guess(pair, redis):
 
 @pytest.mark.slow
 async def test_a_right_code_among_racing_guesses_is_found_by_five_comparisons_or_not_at_all(pair, redis):
-    """A1: with the right code in the crowd at most five are compared, at most one is approved, one SID is pending."""
+    """A1: with the right code among them at most five are compared, at most one is approved, one SID is pending."""
     client = pair[0].client
     for number in range(QUICK):
         to = f"+1415555{number:04d}"
@@ -128,7 +128,7 @@ async def right_rounds(pair, redis, rounds):
 
 
 async def test_of_a_hundred_racing_right_codes_one_is_approved_and_pending(pair, redis):
-    """A2: the right code a hundred times at once is approved once, one confirmation is pending (promises 1 and 2)."""
+    """A2: the right code a hundred times at once: one approval, one pending confirmation (promises 1 and 2)."""
     await right_rounds(pair, redis, QUICK)
 
 
@@ -146,14 +146,14 @@ async def test_two_codes_of_one_verification_are_approved_once_together(pair, re
     issued = await client.issue()
     assert (await client.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 200
     first, second = client.codes()
-    # One check each may cost an attempt before the other send's first check: five attempts are shared.
+    # Each send's first check may cost an attempt before the other's: five attempts are shared.
     seen = verdicts(await race(racers(pair, issued, [first, second])))
     assert sorted(seen) == ["approved", "used"]
     assert entries(redis) == 2
 
 
 async def test_fifty_issues_with_one_idempotency_key_send_one_message(pair):
-    """A17: one Idempotency-Key fifty times at once on two processes is one SMS; another body with it is refused."""
+    """A17: fifty simultaneous issues with one Idempotency-Key send one SMS; another body with it is refused."""
     client = pair[0].client
     headers = {"Authorization": f"Bearer {client.key}", "Idempotency-Key": secrets.token_hex(8)}
     request = {"to": "+14155550123"}
@@ -171,7 +171,7 @@ async def test_fifty_issues_with_one_idempotency_key_send_one_message(pair):
 
 @pytest.mark.slow
 async def test_racing_issues_for_one_number_keep_its_limit(start, launch):
-    """A7, R11: fifty issues for one number at once on two processes send what its limit allows, not one more."""
+    """A7, R11: fifty simultaneous issues for one number on two processes send what its limit allows, no more."""
     running = await start(otp_worker=False)
     processes = [await launch(running, OTP_WORKER="false", OTP_LIMIT_NUMBER="3/1h") for _ in range(2)]
     headers = {"Authorization": f"Bearer {running.key}"}
@@ -184,7 +184,7 @@ async def test_racing_issues_for_one_number_keep_its_limit(start, launch):
 
 
 def neighbours(urls, key):
-    """Make sixty racers that each ask for a code for another number of one block, spread over the processes."""
+    """Make sixty racers that each request a code for another number of one block, distributed over the processes."""
     headers = {"Authorization": f"Bearer {key}"}
     return [
         Racer(urls[place % 2], "/v1/verifications", {"to": f"+1415555{place:04d}", "client_ip": "192.0.2.7"}, headers)
@@ -202,7 +202,7 @@ async def test_the_harness_catches_a_limit_that_reads_and_then_counts(naive_pair
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", ["IP", "PREFIX", "COUNTRY", "DAY", "KEY"])
 async def test_racing_issues_for_many_numbers_keep_a_shared_limit(start, launch, limit):
-    """A8, R14: sixty numbers at once on two processes send what a shared limit allows, not one more."""
+    """A8, R14: sixty numbers at once on two processes send what a shared limit allows, no more."""
     running = await start(otp_worker=False)
     processes = [await launch(running, OTP_WORKER="false", **{f"OTP_LIMIT_{limit}": "10/1h"}) for _ in range(2)]
     responses = await race(neighbours([process.client.url for process in processes], running.key))

@@ -1,6 +1,6 @@
-"""What a refused or unauthenticated request leaves in Redis: nothing, or a stated and bounded rest.
+"""What a refused or unauthenticated request leaves in Redis: nothing, or a documented and bounded amount.
 
-Each request brings its own peer address, `client_ip` and Idempotency-Key: whatever one of them left would add up.
+Each request has its own peer address, `client_ip` and Idempotency-Key: anything that one of them left would add up.
 """
 
 import itertools
@@ -14,46 +14,46 @@ PATH = "/v1/verifications"
 NUMBER, OTHER = "+14155550123", "+12025550145"
 UNKNOWN = "ve_" + "0" * 32
 FLOOD = 25
-# Counters grow by digits, and the first answer of a kind adds its field.
+# Counters grow by digits, and the first response of a kind adds its field.
 MOST_BYTES = 512
 COUNTERS = b":stats"  # one key in each of the sixteen partitions
-# A used client token leaves one such key for each peer address, for as long as OTP_LIMIT_PEER looks back.
+# A used client token leaves one such key for each peer address, for the window of OTP_LIMIT_PEER.
 PEER = b"otp:limit:peer:"
 MOST_PEER_BYTES = 256
-# A verification of which Twilio took no message, because it was busy or refused the operator's credentials.
+# A verification whose message Twilio did not accept, because it was busy or refused the operator's credentials.
 FAILED_SECONDS = 60
 HIGH = {f"otp_limit_{name}": "9999/1h" for name in ("number", "ip", "prefix", "country", "day", "key", "peer")}
-# Six area codes, so that each has a prefix of its own; the rest of the number makes 4,000 others.
+# Six area codes, each with its own prefix; the rest of the number makes 4,000 others.
 _areas = itertools.cycle(("212", "312", "415", "512", "617", "718"))
 _addresses = itertools.count(1)
 
 
 def address():
-    """Give an address that no request has had before."""
+    """Return an address that no request has had before."""
     number = next(_addresses)
     return f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::1"
 
 
 def number():
-    """Give a number of a prefix that hardly any request has had before."""
+    """Return a number of a prefix that hardly any request has had before."""
     return f"+1{next(_areas)}{secrets.randbelow(400) + 300}{secrets.randbelow(10_000):04}"
 
 
 async def send(running, method, path, body=None, *, key=None, **headers):
-    """Make one request with a fresh address and Idempotency-Key; give its status."""
+    """Send one request with a new address and Idempotency-Key; return its status."""
     sent = {"X-Forwarded-For": address(), "Idempotency-Key": secrets.token_hex(8), **headers}
     status, _, _ = await running.call(method, path, body, key=key, headers=sent)
     return status
 
 
 def held(redis):
-    """Give each key's size in bytes."""
+    """Return each key's size in bytes."""
     return {key: redis.memory_usage(key, samples=0) or 0 for key in redis.scan_iter()}
 
 
 async def grown(redis, flood):
-    """Run a flood; give the statuses and the keys that it added, all other growth being within the constant."""
-    statuses = {await flood() for _ in range(2)}  # counters have their fields from now on
+    """Run a flood; return the statuses and the added keys; all other growth must be within the constant."""
+    statuses = {await flood() for _ in range(2)}  # from now on the counters have their fields
     before = held(redis)
     statuses |= {await flood() for _ in range(FLOOD)}
     after = held(redis)
@@ -71,7 +71,7 @@ async def operations(running):
     ]
 
 
-CREDENTIALS = {  # what the header Authorization says, given the good API key and a good client token
+CREDENTIALS = {  # the Authorization header, given the good API key and a good client token
     "none": lambda _key, _token: "",
     "an unknown key": lambda _key, _token: f"Bearer otp_sk_{secrets.token_urlsafe(32)}",
     "no bearer": lambda key, _token: f"Basic {key}",
@@ -91,7 +91,7 @@ BODIES = {
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
 async def test_no_route_leaves_anything_of_a_refused_request(start, redis, credential):
-    """Every route of the OpenAPI document, an unknown id in its path: whatever is refused adds no key."""
+    """Every route of the OpenAPI document, with an unknown id in its path: a refused request adds no key."""
     running = await start(**HIGH, otp_trusted_proxies=1, otp_metrics_key=True)
     issued = await running.issue()
     routes = await operations(running)
@@ -116,19 +116,19 @@ async def test_no_route_leaves_anything_of_a_refused_request(start, redis, crede
 
 
 async def used_up(running, **_):
-    """Use up the limit that this test has set to one."""
+    """Use up the limit, which this test has set to one."""
     await running.issue(NUMBER, client_ip="198.51.100.1")
 
 
 async def failed_check(running, **_):
-    """Close a number for new codes."""
+    """Block new codes for a number."""
     issued = await running.issue(NUMBER)
     code = running.codes()[0]
     await running.verify(issued["id"], "111111" if code != "111111" else "222222")
 
 
 def refused_issue(to, **fields):
-    """Make the flood of issues to a number, each for another person's address unless told otherwise."""
+    """Make the flood of issues to a number, each with another person's address unless specified."""
 
     async def flood(running, _):
         body = {"to": to() if callable(to) else to, "client_ip": address(), **fields}
@@ -138,17 +138,17 @@ def refused_issue(to, **fields):
 
 
 async def resend(running, issued):
-    """Ask for the next send of the verification at hand."""
+    """Request the next send of the current verification."""
     return await send(running, "POST", f"{PATH}/{issued['id']}/resend")
 
 
 async def resend_by_token(running, issued):
-    """Ask for it as a front end."""
+    """Request it as a front end."""
     return await send(running, "POST", f"{PATH}/{issued['id']}/resend", key=issued["client_token"])
 
 
 async def cancel_by_token(running, issued):
-    """Ask as a front end for what only a back end may do."""
+    """Request as a front end what only a back end may do."""
     return await send(running, "POST", f"{PATH}/{issued['id']}/cancel", key=issued["client_token"])
 
 
@@ -163,7 +163,7 @@ async def check(running, issued):
 
 
 async def ended(running, issued):
-    """End the verification at hand."""
+    """End the current verification."""
     await running.call("POST", f"{PATH}/{issued['id']}/cancel")
 
 
@@ -174,7 +174,7 @@ async def locked(running, issued):
 
 
 def at_twilio(kind, **particulars):
-    """Plan a fault of Twilio's for every message."""
+    """Plan a fault of Twilio for every message."""
 
     async def plan(running, issued):
         running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind=kind, **particulars))
@@ -183,13 +183,13 @@ def at_twilio(kind, **particulars):
 
 
 async def halted(running, issued):
-    """Let Twilio fail until sending is halted."""
+    """Make Twilio fail until sending is halted."""
     await at_twilio("500")(running, issued)
     for _ in range(5):
         await running.call("POST", PATH, {"to": number()})
 
 
-REFUSALS = {  # settings, what comes before, the flood, its status
+REFUSALS = {  # settings, preparation, the flood, its status
     "limit: number": ({"otp_limit_number": "1/1h"}, used_up, refused_issue(NUMBER), 429),
     "limit: failed checks": ({"otp_limit_failed_checks": "1/1d"}, failed_check, refused_issue(NUMBER), 429),
     "limit: address": ({"otp_limit_ip": "1/1h"}, used_up, refused_issue(number, client_ip="198.51.100.1"), 429),
@@ -216,7 +216,7 @@ REFUSALS = {  # settings, what comes before, the flood, its status
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 async def test_a_refused_request_leaves_nothing(start, redis, refusal):
-    """However many are refused, of ever new addresses and Idempotency-Keys: no key is left but one per peer."""
+    """However many are refused, with ever new addresses and Idempotency-Keys: no key is left but one per peer."""
     settings, before, flood, expected = REFUSALS[refusal]
     running = await start(**{**HIGH, **settings}, otp_trusted_proxies=1)
     needs_one = before in (None, ended, locked, halted) or "resend" in refusal
@@ -233,8 +233,8 @@ async def test_a_refused_request_leaves_nothing(start, redis, refusal):
 
 @pytest.mark.usefixtures("no_pause_between_probes")
 @pytest.mark.parametrize("kind", ["429", "unauthorized"])
-async def test_a_message_that_twilio_did_not_take_leaves_its_record_for_a_minute(start, redis, kind):
-    """Twilio busy, or our credentials refused: an issue leaves its verification for a minute, and nothing else."""
+async def test_an_unaccepted_message_leaves_its_record_for_a_minute(start, redis, kind):
+    """If Twilio is busy or refuses our credentials, an issue leaves its verification for a minute, nothing else."""
     running = await start(**HIGH, otp_trusted_proxies=1)
     await at_twilio(kind, **({"seconds": 30} if kind == "429" else {}))(running, issued=None)
     flood = refused_issue(number)

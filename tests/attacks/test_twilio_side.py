@@ -14,12 +14,12 @@ PUBLIC = "https://otp.example.com/base"
 
 @pytest.fixture
 async def hooked(start):
-    """Run a service that is reached by another address than it listens on, as behind a proxy."""
+    """Run a service whose public URL differs from its listening address, as behind a proxy."""
     return await start(otp_public_url=PUBLIC)
 
 
 async def post_callback(running, issued, form, *, signed_url=None, signature=None, path=None):
-    """Post a callback as Twilio would; give the status."""
+    """Post a callback as Twilio would; return the status."""
     path = path or f"/twilio/status/{issued['id']}/1"
     token = running.settings.twilio_auth_token[0].get_secret_value()
     headers = {"X-Twilio-Signature": sign(token, signed_url or PUBLIC + path, form) if signature is None else signature}
@@ -29,7 +29,7 @@ async def post_callback(running, issued, form, *, signed_url=None, signature=Non
 
 
 async def first_send(running, issued):
-    """Give the first send as the API shows it."""
+    """Return the first send as the API shows it."""
     return (await running.read(issued["id"]))["sends"][0]
 
 
@@ -39,15 +39,15 @@ def form_of(running, status="delivered", **fields):
     return {"AccountSid": "AC" + "5a" * 16, "MessageSid": sid, "MessageStatus": status, "ErrorCode": "", **fields}
 
 
-async def test_a_genuine_callback_is_taken_behind_a_proxy(hooked):
-    """A12: the signature is checked over the public URL, whatever address the request came to."""
+async def test_a_genuine_callback_is_accepted_behind_a_proxy(hooked):
+    """A12: the signature is checked over the public URL, whatever address received the request."""
     issued = await hooked.issue()
     assert await post_callback(hooked, issued, form_of(hooked)) == 204
     assert (await first_send(hooked, issued))["status"] == "delivered"
 
 
 async def test_no_forged_callback_changes_anything(hooked):
-    """A12: missing, foreign, altered and misdirected signatures are 403, and the send stays as it was."""
+    """A12: missing, foreign, altered and misdirected signatures get a 403, and the send does not change."""
     issued, other = await hooked.issue(), await hooked.issue()
     path, form = f"/twilio/status/{issued['id']}/1", form_of(hooked, "failed", ErrorCode="30003")
     token = hooked.settings.twilio_auth_token[0].get_secret_value()
@@ -76,8 +76,8 @@ async def test_no_forged_callback_changes_anything(hooked):
         assert (await first_send(hooked, one))["status"] == "queued"
 
 
-async def test_without_a_public_url_no_callback_is_genuine(start):
-    """A12: a service that asked for no callbacks takes none, signed or not."""
+async def test_without_a_public_url_no_callback_is_accepted(start):
+    """A12: a service that requested no callbacks accepts none, signed or not."""
     running = await start(otp_public_url=None)
     issued = await running.issue()
     path = f"/twilio/status/{issued['id']}/1"
@@ -85,8 +85,8 @@ async def test_without_a_public_url_no_callback_is_genuine(start):
         assert await post_callback(running, issued, form_of(running), signed_url=url) == 403
 
 
-async def test_a_replayed_callback_takes_nothing_back(hooked):
-    """A12: a genuine callback again, or an older one after the end, is answered 204 and changes nothing."""
+async def test_a_replayed_callback_changes_nothing(hooked):
+    """A12: a repeated genuine callback, or an older one after the end, gets a 204 and changes nothing."""
     issued = await hooked.issue()
     for status in ("sent", "delivered", "delivered", "sent", "queued", "failed"):
         assert await post_callback(hooked, issued, form_of(hooked, status)) == 204
@@ -94,7 +94,7 @@ async def test_a_replayed_callback_takes_nothing_back(hooked):
 
 
 async def test_a_signed_callback_cannot_give_a_send_another_sid(hooked, eventually):
-    """A13: a SID that is not the send's, or is none at all, is ignored; the confirmation goes to the true one."""
+    """A13: an invalid SID or another send's is ignored; the confirmation goes to the true one."""
     issued = await hooked.issue()
     for sid in (SID, "../../Accounts", "SM" + "g" * 32, "", "SM" + "0" * 31 + "\n", SID + "/../x", SID + "\n"):
         assert await post_callback(hooked, issued, form_of(hooked, MessageSid=sid)) == 204
@@ -106,7 +106,7 @@ async def test_a_signed_callback_cannot_give_a_send_another_sid(hooked, eventual
 
 @asynccontextmanager
 async def recorder(answer):
-    """Serve one answer to everything; give the URL and the list of (method, raw path, headers) that came."""
+    """Serve one response to everything; return the URL and the list of received (method, raw path, headers)."""
     seen = []
 
     async def take(request):
@@ -131,9 +131,9 @@ HOSTILE_SIDS = [
 ]  # fmt: skip
 
 
-async def test_a_hostile_sid_leads_nowhere(start):
-    """A13: a SID that is none leaves the send `unknown`; no path is ever built from it, and the code still works."""
-    # A good one after each: Twilio failing on would halt sending.
+async def test_an_invalid_sid_is_never_used_in_a_path(start):
+    """A13: an invalid SID leaves the send `unknown`; no path is ever built from it, and the code still works."""
+    # A valid one after each: repeated failures of Twilio would halt sending.
     sids = iter([sid for hostile in HOSTILE_SIDS for sid in (hostile, SID)])
     async with recorder(lambda _: web.json_response({"sid": next(sids), "status": "queued"}, status=201)) as (
         url,
@@ -152,8 +152,8 @@ async def test_a_hostile_sid_leads_nowhere(start):
     assert len(seen) == 2 * len(HOSTILE_SIDS)
 
 
-async def test_no_redirect_takes_our_credentials_elsewhere(start):
-    """A13: a redirect from Twilio's address is not followed: the other host sees no request and no credentials."""
+async def test_redirects_are_not_followed(start):
+    """A13: a redirect from Twilio's address is not followed: the other host gets no request and no credentials."""
     redirects = [301, 302, 303, 307, 308]
     statuses = iter(redirects)
     async with recorder(lambda _: web.Response()) as (elsewhere, stolen):
@@ -168,7 +168,7 @@ async def test_no_redirect_takes_our_credentials_elsewhere(start):
 
 
 async def test_a_redirected_confirmation_stays_pending(start, redis, eventually):
-    """A13: a redirect in answer to a confirmation is no 2xx: the entry stays, and goes to Twilio's address later."""
+    """A13: a redirect is not a 2xx: the entry stays pending, and is posted to Twilio's address later."""
     async with recorder(lambda _: web.Response()) as (elsewhere, stolen):
 
         def answer(request):

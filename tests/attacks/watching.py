@@ -1,4 +1,4 @@
-"""Looking into Redis as somebody who has stolen it: every command as MONITOR shows it, every key and value."""
+"""Reads all of Redis like an attacker who has stolen it: every command as MONITOR shows it, every key and value."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from redis.connection import parse_url
 
 
 class Commands:
-    """The commands that Redis has run so far, as MONITOR writes them."""
+    """The commands that Redis has run so far, as MONITOR prints them."""
 
     def __init__(self):
         self.text = b""
@@ -41,7 +41,7 @@ async def monitored(url):
 
 
 def dump(redis):
-    """Give every key with all it holds."""
+    """Return every key with all its data."""
     readers = {
         b"hash": lambda key: b" ".join(b" ".join(pair) for pair in redis.hgetall(key).items()),
         b"zset": lambda key: b" ".join(redis.zrange(key, 0, -1)),
