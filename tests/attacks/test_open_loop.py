@@ -35,15 +35,15 @@ class Load:
     async def _one(self, call, place):
         started = time.perf_counter()
         status, body, _ = await call(place)
-        self.answers.append((status, body.get("code"), time.perf_counter() - started))
+        self.responses.append((status, body.get("code"), time.perf_counter() - started))
 
     def count(self, status):
         """Return how many responses had this status."""
-        return sum(one[0] == status for one in self.answers)
+        return sum(one[0] == status for one in self.responses)
 
     def seconds(self, status):
         """Return the median duration of responses with this status; outliers may come from a busy machine."""
-        return statistics.median(one[2] for one in self.answers if one[0] == status)
+        return statistics.median(one[2] for one in self.responses if one[0] == status)
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ async def test_an_overload_of_issues_fails_no_check(client):
     sent_before = len(client.sandbox.ledger.messages())
     await asyncio.gather(checks.run(check, CHECKS_PER_SECOND), issues.run(issue, 3 * PEAK_PER_SECOND))
     assert checks.count(200) >= 0.8 * peak_checks.count(200)
-    assert {code for status, code, _ in issues.answers if status != 201} == {"overloaded"}
+    assert {code for status, code, _ in issues.responses if status != 201} == {"overloaded"}
     assert issues.count(201) >= 0.8 * peak_issues.count(201)
-    assert issues.count(503) >= len(issues.answers) / 2, "otherwise there was no overload"
+    assert issues.count(503) >= len(issues.responses) / 2, "otherwise there was no overload"
     assert issues.seconds(503) < SHED_SECONDS
     assert len(client.sandbox.ledger.messages()) == sent_before + issues.count(201)

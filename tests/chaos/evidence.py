@@ -60,7 +60,7 @@ class Call:
         sends = [f"{send['number']}:{send['status']}/{send['feedback']}" for send in (self.body or {}).get("sends", ())]
         lasted = "no response" if self.status is None else f"{self.status}{' replayed' if self.is_replay else ''}"
         return (
-            f"{self.began:.3f} +{(self.ended or self.began) - self.began:.3f} s  {self.operation:6} {self.group}"
+            f"{self.started:.3f} +{(self.ended or self.started) - self.started:.3f} s  {self.operation:6} {self.group}"
             f"{' keyed' if self.key else ''} server {self.server} code {self.code}: {lasted} {shown} {' '.join(sends)}"
         )
 
@@ -75,7 +75,7 @@ class Struck:
     ended: float
 
     def __str__(self):
-        return f"{self.began:.3f} +{self.ended - self.began:.3f} s  {self.kind} of {self.target}"
+        return f"{self.started:.3f} +{self.ended - self.started:.3f} s  {self.kind} of {self.target}"
 
 
 @dataclass(frozen=True)
@@ -163,13 +163,13 @@ class Evidence:
     def is_struck(self, target, since, until, kinds=("kill",)):
         """Tell whether a fault of these kinds hit a target between two instants."""
         return any(
-            fault.target == target and fault.kind in kinds and fault.began <= until and fault.ended >= since
+            fault.target == target and fault.kind in kinds and fault.started <= until and fault.ended >= since
             for fault in self.struck
         )
 
     def outages(self, at):
         """Give the faults of Redis that an instant falls into."""
-        return [fault for fault in self.struck if fault.target == "redis" and fault.began <= at <= fault.ended]
+        return [fault for fault in self.struck if fault.target == "redis" and fault.started <= at <= fault.ended]
 
     def story(self, verification_id):
         """Write what happened to one verification, line by line."""
@@ -179,8 +179,8 @@ class Evidence:
         lines = [*calls, *self.sent.get(verification_id, [])]
         sids = {message.sid for message in self.sent.get(verification_id, [])}
         if calls:
-            since, until = calls[0].began - 5, max(call.ended or call.began for call in calls) + 15
-            lines += [fault for fault in self.struck if fault.began <= until and fault.ended >= since]
+            since, until = calls[0].started - 5, max(call.ended or call.started for call in calls) + 15
+            lines += [fault for fault in self.struck if fault.started <= until and fault.ended >= since]
         told = [f"{moment(post['at']):.3f}  feedback {post}" for post in self.feedback if post["sid"] in sids]
         told += [f"{moment(post['at']):.3f}  callback {post}" for post in self.callbacks if post["sid"] in sids]
         return "\n".join(sorted([*map(str, lines), *told])) + f"\nat the end: {self.read.get(verification_id)}"

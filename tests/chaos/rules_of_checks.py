@@ -41,14 +41,14 @@ def ends_explained(evidence):
     most = int(evidence.settings["OTP_MAX_ATTEMPTS"])
     for name, read in evidence.read.items():
         calls = evidence.of_verification.get(name, [])
-        told = [(call.began, call.ended, call.body["status"]) for call in calls if call.is_done]
+        told = [(call.started, call.ended, call.body["status"]) for call in calls if call.is_done]
         told += [(float("inf"), float("inf"), read["status"])] if read else []
         ends = [(ended, status) for _, ended, status in told if status in ENDED]
         if len({status for _, status in ends}) > 1:
             yield f"several ends: {sorted({status for _, status in ends})}", name
         replays = {id(call) for call in calls if call.is_replay}
         first_end = min((ended for ended, _ in ends), default=float("inf"))
-        fresh = [(call.began, call.body["status"]) for call in calls if call.is_done and id(call) not in replays]
+        fresh = [(call.started, call.body["status"]) for call in calls if call.is_done and id(call) not in replays]
         if any(started > first_end and status == "pending" for started, status in fresh):
             yield "pending again after its end", name
         statuses = {status for _, status in ends}
@@ -79,7 +79,7 @@ def right_is_right(evidence):
         is_sent = any(other.send > message.send for other in evidence.sent[name])
         if call.verdict == "superseded" and not is_sent and not newer:
             yield f"called the code of send {message.send} superseded, and no later one was handed over", name
-        started = min(other.began for other in evidence.by_group[call.group])
+        started = min(other.started for other in evidence.by_group[call.group])
         if is_strict and call.verdict == "approved" and any(other.is_done and other.ended < started for other in newer):
             yield f"approved the code of send {message.send} though a later one had gone out", name
 

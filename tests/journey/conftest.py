@@ -1,4 +1,4 @@
-"""What the journeys share: planned faults, Twilio's traffic, records and callbacks made by hand."""
+"""Shared by the journey tests: planned faults, Twilio's traffic, stored records and hand-made callbacks."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ from tests.records import RawRecord
 
 @pytest.fixture
 def fault():
-    """Give `fault(running, endpoint, kind, **particulars)`: plan a fault at the simulator."""
+    """Return `fault(running, endpoint, kind, **options)`: plan a fault in the simulator."""
 
     def plan(running, endpoint, kind, **particulars):
         running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **particulars))
@@ -32,7 +32,7 @@ def fault():
 
 @pytest.fixture
 def posts():
-    """Give `posts(running, endpoint)`: how many calls the simulator has finished there, refused and broken ones too."""
+    """Return `posts(running, endpoint)`: how many calls the simulator has finished, refused and dropped ones too."""
 
     async def count(running, endpoint="messages"):
         async with running.http.get(f"{running.sandbox_url}/_/stats") as response:
@@ -43,51 +43,51 @@ def posts():
 
 @dataclass
 class Held:
-    """Messages that Twilio has accepted while its answer is still outstanding."""
+    """Messages that Twilio has accepted while its response is pending."""
 
-    responses: asyncio.Event = field(default_factory=asyncio.Event)
-    carry: asyncio.Event = field(default_factory=asyncio.Event)
+    responds: asyncio.Event = field(default_factory=asyncio.Event)
+    deliver: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @pytest.fixture
 def hold(monkeypatch):
-    """Give `hold(running)`: from now on the simulator accepts, but carries and answers only when the events are set."""
+    """Return `hold(running)`: the simulator accepts, but delivers and responds only when the events are set."""
     holds = []
 
-    def hold_answers(running):
+    def hold_responses(running):
         held = Held()
         holds.append(held)
         accept = running.sandbox._carrier.accept
 
         async def accept_and_wait(message):
-            await held.carry.wait()
+            await held.deliver.wait()
             await accept(message)
-            await held.answers.wait()
+            await held.responds.wait()
 
         monkeypatch.setattr(running.sandbox._carrier, "accept", accept_and_wait)
         return held
 
-    yield hold_answers
+    yield hold_responses
     for held in holds:
-        held.carry.set()
-        held.answers.set()
+        held.deliver.set()
+        held.responds.set()
 
 
 @pytest.fixture
 def record(redis):
-    """Give `record(id)`: what Redis holds of a verification."""
+    """Return `record(id)`: the stored record of a verification."""
     return partial(RawRecord, redis)
 
 
 @pytest.fixture
 def grow_older(redis):
-    """Give `grow_older(id, seconds)`: move every instant in a record into the past, as if that time had gone by."""
+    """Return `grow_older(id, seconds)`: move every instant in a record into the past, as if that time had passed."""
     return lambda verification_id, seconds: RawRecord(redis, verification_id).grow_older(seconds * 1000)
 
 
 @pytest.fixture
 def wrong():
-    """Give `wrong(code, …)`: a code of the same length that is none of these."""
+    """Return `wrong(code, …)`: a code of the same length that differs from all of these."""
 
     def other(*codes):
         return next(code for code in (f"{n:0{len(codes[0])}}" for n in range(100)) if code not in codes)
@@ -97,7 +97,7 @@ def wrong():
 
 @pytest.fixture
 def feedback():
-    """Give `feedback(running, id)`: the feedback of each send, as the API shows it."""
+    """Return `feedback(running, id)`: the feedback of each send, as the API shows it."""
 
     async def read(running, verification_id):
         return [send["feedback"] for send in (await running.read(verification_id))["sends"]]
@@ -107,7 +107,7 @@ def feedback():
 
 @pytest.fixture
 def settled(redis, eventually):
-    """Give `settled(running)`: wait until nothing is pending; give each message's outcome and number of posts."""
+    """Return `settled(running)`: wait until nothing is pending; return each message's outcome and number of posts."""
 
     async def wait(running):
         assert await eventually(lambda: not list(redis.scan_iter("otp:{*}:outbox")), seconds=20)
@@ -118,7 +118,7 @@ def settled(redis, eventually):
 
 @pytest.fixture
 def call_back():
-    """Give `call_back(running, path, fields, token=…)`: post a status callback, signed as Twilio signs it."""
+    """Return `call_back(running, path, fields, token=…)`: post a status callback, signed as Twilio signs it."""
 
     async def post(running, path, fields, *, token="sandbox-auth-token", signed_url=None, headers=None):
         signature = RequestValidator(token).compute_signature(signed_url or running.url + path, fields)
@@ -131,7 +131,7 @@ def call_back():
 
 @pytest.fixture
 def working():
-    """Give `working(running, **policy)`: a worker of its own beside a service that has none (`otp_worker=False`)."""
+    """Return `working(running, **policy)`: a separate worker for a service that has none (`otp_worker=False`)."""
 
     @asynccontextmanager
     async def work(running, **policy):
@@ -157,7 +157,7 @@ def working():
 
 @pytest.fixture
 def code_in():
-    """Give `code_in(message)`: the code that a message carries."""
+    """Return `code_in(message)`: the code in a message."""
 
     def read(message):
         return re.search(r"\b[0-9]{4,8}\b", message.body)[0]

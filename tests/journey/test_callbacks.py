@@ -1,4 +1,4 @@
-"""Twilio's status callbacks: which are accepted, what they change, and how they bring a lost SID."""
+"""Twilio's status callbacks: which are accepted, what they change, and how they deliver a missing SID."""
 
 import asyncio
 
@@ -15,30 +15,30 @@ STRANGER = "SM" + "0f" * 16
 
 
 def path_of(verification_id, send=1):
-    """Name the path of a send's status callback."""
+    """Return the path of a send's status callback."""
     return f"/twilio/status/{verification_id}/{send}"
 
 
 def form(sid, status, **more):
-    """Write a callback's fields, with a blank among them as Twilio's have."""
+    """Write a callback's fields, one of them empty as in Twilio's."""
     return {"MessageSid": sid, "SmsSid": sid, "MessageStatus": status, "ErrorCode": "", "To": "+14155550123", **more}
 
 
 async def first_send(running, verification_id):
-    """Give the first send as the API shows it."""
+    """Return the first send as the API shows it."""
     return (await running.read(verification_id))["sends"][0]
 
 
 @pytest.fixture
 async def quiet(start, fault):
-    """Start a service whose simulator sends no callbacks: the test sends them by hand."""
+    """Start a service whose simulator sends no callbacks: the test sends them."""
     running = await start()
     fault(running, "callbacks", "drop")
     return running
 
 
 async def test_delivery_of_each_send_is_shown(running, fault, eventually):
-    """What Twilio says of a message is shown with its send, a failure with its error code."""
+    """The delivery status that Twilio reports is shown with its send, a failure with its error code."""
     issued = await running.issue()
     fault(running, "callbacks", "fail", count=1, code=30003)
     await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
@@ -54,7 +54,7 @@ async def test_delivery_of_each_send_is_shown(running, fault, eventually):
 
 
 async def test_a_message_that_was_not_delivered_may_still_be_confirmed(running, fault, eventually):
-    """A carrier may be wrong: a code typed back proves receipt, whatever was reported before."""
+    """A carrier may be wrong: a typed code proves receipt, whatever was reported before."""
     fault(running, "callbacks", "fail", count=1, code=30008)
     issued = await running.issue()
 
@@ -67,7 +67,7 @@ async def test_a_message_that_was_not_delivered_may_still_be_confirmed(running, 
 
 
 async def test_an_unsigned_or_wrongly_signed_callback_changes_nothing(quiet, call_back, record):
-    """A signature that is missing, malformed or of another token, URL or body is 403; the record stays as it was."""
+    """A missing, malformed or wrong signature (token, URL or body) gets a 403; the record does not change."""
     issued = await quiet.issue()
     path, fields = path_of(issued["id"]), form(quiet.messages()[0].sid, "delivered")
     before = record(issued["id"]).all()
@@ -83,7 +83,7 @@ async def test_an_unsigned_or_wrongly_signed_callback_changes_nothing(quiet, cal
 
 
 async def test_a_signature_covers_every_field(quiet, call_back, record):
-    """A field changed, added or removed after signing is 403."""
+    """A field that is changed, added or removed after signing gets a 403."""
     issued = await quiet.issue()
     path, fields = path_of(issued["id"]), form(quiet.messages()[0].sid, "sent")
     before = record(issued["id"]).all()
@@ -100,8 +100,8 @@ async def test_a_signature_covers_every_field(quiet, call_back, record):
 
 
 @pytest.mark.parametrize("protocol", [HttpProtocol, "httptools"])
-async def test_a_response_without_content_tells_no_length(start, fault, protocol):
-    """No server says Content-Length with 204 (RFC 9110, 8.6): not straight, not over ASGI, and not the simulator."""
+async def test_a_204_has_no_content_length(start, fault, protocol):
+    """A 204 has no Content-Length (RFC 9110, 8.6): neither directly, nor over ASGI, nor from the simulator."""
     running = await start(protocol=protocol)
     fault(running, "callbacks", "drop")
     issued = await running.issue()
@@ -117,14 +117,14 @@ async def test_a_response_without_content_tells_no_length(start, fault, protocol
 
 
 async def send_forged(running, path, signed, sent):
-    """Post other fields than were signed; give the status."""
+    """Post fields other than the signed ones; return the status."""
     signature = RequestValidator("sandbox-auth-token").compute_signature(running.url + path, signed)
     async with running.http.post(path, data=sent, headers={"X-Twilio-Signature": signature}) as response:
         return response.status
 
 
-async def test_what_is_no_form_or_too_large_is_refused_before_it_is_read(quiet, record):
-    """JSON is 415, a body over 16 KiB 413, bytes that are no text or a thousand fields 403; never a 500."""
+async def test_an_invalid_or_large_body_is_refused(quiet, record):
+    """JSON gets a 415, a body over 16 KiB a 413, non-text bytes or a thousand fields a 403; never a 500."""
     issued = await quiet.issue()
     before, path = record(issued["id"]).all(), path_of(issued["id"])
     typed = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": "x"}
@@ -146,13 +146,13 @@ async def test_what_is_no_form_or_too_large_is_refused_before_it_is_read(quiet, 
 
 
 async def endless():
-    """Give a body in pieces, without its length in front."""
+    """Yield a body in pieces, without Content-Length."""
     for _ in range(20):
         yield b"x" * 1024
 
 
-async def test_a_genuine_callback_about_nothing_we_know_changes_nothing(quiet, call_back, redis, record):
-    """Unknown ids, sends and SIDs, unknown words and unreadable codes are 204, and leave no key behind."""
+async def test_a_genuine_callback_with_unknown_values_changes_nothing(quiet, call_back, redis, record):
+    """Unknown ids, sends, SIDs and status words and invalid codes get a 204, and leave no key."""
     issued = await quiet.issue()
     sid, before = quiet.messages()[0].sid, record(issued["id"]).all()
     unknown = "ve_" + issued["id"][3] + "0" * 31
@@ -176,8 +176,8 @@ async def test_a_genuine_callback_about_nothing_we_know_changes_nothing(quiet, c
 
 
 @pytest.mark.parametrize("written", ["9" * 5000, "9" * 30, "9" * 19, "1000000", "9999", "0", "-30003", "\u0663" * 5])
-async def test_what_cannot_be_a_code_of_twilio_is_no_code(quiet, call_back, written):
-    """An ErrorCode of any other length than Twilio's is left out; the status that came with it counts."""
+async def test_an_invalid_error_code_is_ignored(quiet, call_back, written):
+    """An ErrorCode whose length is not Twilio's is ignored; the status is applied."""
     issued = await quiet.issue()
     fields = form(quiet.messages()[0].sid, "failed", ErrorCode=written)
     assert await call_back(quiet, path_of(issued["id"]), fields) == 204
@@ -185,8 +185,8 @@ async def test_what_cannot_be_a_code_of_twilio_is_no_code(quiet, call_back, writ
     assert (send["status"], send["error_code"]) == ("failed", None)
 
 
-async def test_the_sender_that_carried_a_send_is_kept(quiet, call_back, record):
-    """`From` of a callback is kept as the send's sender, bounded, and shown in no response; a blank one is ignored."""
+async def test_the_sender_of_a_callback_is_stored(quiet, call_back, record):
+    """`From` of a callback is stored as the send's sender, truncated, and never shown; an empty one is ignored."""
     issued = await quiet.issue()
     path, sid = path_of(issued["id"]), quiet.messages()[0].sid
     for word, sender, kept in (
@@ -201,16 +201,16 @@ async def test_the_sender_that_carried_a_send_is_kept(quiet, call_back, record):
 
 
 @pytest.mark.parametrize("sender", ["+15005550006", "72345", "Acme & Co-1_", "rcs:acme_agent", "whatsapp:+15005550006"])
-async def test_every_kind_of_sender_is_kept_as_it_is(quiet, call_back, record, sender):
-    """A number, a short code, a name and a channel's address are kept as Twilio writes them."""
+async def test_every_kind_of_sender_is_stored_unchanged(quiet, call_back, record, sender):
+    """A number, a short code, a name and a channel's address are stored as Twilio writes them."""
     issued = await quiet.issue()
     fields = form(quiet.messages()[0].sid, "sent", From=sender)
     assert await call_back(quiet, path_of(issued["id"]), fields) == 204
     assert record(issued["id"]).get("sender", 1) == sender
 
 
-async def test_blank_fields_and_a_query_are_part_of_what_is_signed(quiet, call_back):
-    """Twilio signs blanks and the query; both must survive on the way in."""
+async def test_empty_fields_and_the_query_are_signed(quiet, call_back):
+    """Twilio signs empty fields and the query; both must be kept for verification."""
     issued = await quiet.issue()
     path = path_of(issued["id"]) + "?tenant=a&blank="
     fields = form(quiet.messages()[0].sid, "delivered", RawDlrDoneDate="", ChannelToAddress="", NewField="caf\u00e9 +%")
@@ -219,7 +219,7 @@ async def test_blank_fields_and_a_query_are_part_of_what_is_signed(quiet, call_b
 
 
 async def test_behind_a_proxy_the_signature_is_over_the_public_url(start, call_back):
-    """With another public host and a path prefix, what counts is OTP_PUBLIC_URL, never the Host that arrives."""
+    """With another public host and a path prefix, OTP_PUBLIC_URL counts, never the received Host."""
     running = await start(otp_public_url="https://otp.example.com/auth/")
     issued = await running.issue()
     [message] = running.messages()
@@ -237,8 +237,8 @@ async def test_behind_a_proxy_the_signature_is_over_the_public_url(start, call_b
     assert (await first_send(running, issued["id"]))["status"] == "read"
 
 
-async def test_while_the_auth_token_rotates_both_sign(start, fault, call_back):
-    """With two Auth Tokens listed, callbacks signed with either are genuine, with a third they are not."""
+async def test_during_a_rotation_both_auth_tokens_are_accepted(start, fault, call_back):
+    """With two Auth Tokens set, callbacks signed with either are genuine, with a third they are not."""
     running = await start(
         twilio_auth_token="the-next-token,the-old-token",
         twilio_api_key="SK" + "5a" * 16,
@@ -254,8 +254,8 @@ async def test_while_the_auth_token_rotates_both_sign(start, fault, call_back):
     assert await call_back(running, path, form(sid, "read"), token="the-next-token,the-old-token") == 403
 
 
-async def test_callbacks_signed_with_a_shared_key_are_taken(start, eventually):
-    """Callbacks of an account whose Webhook Rule signs with a SharedKey are accepted once its secret is set."""
+async def test_callbacks_signed_with_a_shared_key_are_accepted(start, eventually):
+    """If a Webhook Rule signs with a SharedKey, its callbacks are accepted once the secret is set."""
     running = await start(sandbox={"shared_key": "the-shared-secret"}, twilio_webhook_keys="next,the-shared-secret")
     issued = await running.issue()
 
@@ -273,8 +273,8 @@ async def test_callbacks_signed_with_a_shared_key_are_taken(start, eventually):
         ("other", "signed with a SharedKey that TWILIO_WEBHOOK_KEYS does not hold"),
     ],
 )
-async def test_a_shared_key_that_is_not_set_is_named_in_the_log(start, eventually, keys, reason):
-    """Callbacks that a SharedKey signs are 403 without it, and the log names the setting that is missing."""
+async def test_a_missing_shared_key_is_logged(start, eventually, keys, reason):
+    """Callbacks signed with an unknown SharedKey get a 403, and the log names the missing setting."""
     events = []
     running = await start(
         sandbox={"shared_key": "the-shared-secret"},
@@ -297,7 +297,7 @@ async def test_a_shared_key_that_is_not_set_is_named_in_the_log(start, eventuall
     ],
 )
 async def test_refused_callbacks_are_one_warning_and_each_has_its_reason(start, call_back, settings, sent, reason):
-    """The request line of each refused callback has the reason, and one warning a minute has it too."""
+    """The request line of each refused callback has the reason, and so has one warning a minute."""
     events = []
     running = await start(event_log=lambda event, /, **fields: events.append((event, fields)), **settings)
     for _ in range(3):
@@ -308,7 +308,7 @@ async def test_refused_callbacks_are_one_warning_and_each_has_its_reason(start, 
 
 
 async def test_refused_callbacks_are_a_warning_again_after_a_minute():
-    """While callbacks are refused, the warning comes once a minute."""
+    """While callbacks are refused, the warning is logged once a minute."""
     events, now = [], [0.0]
     endpoint = StatusCallbackEndpoint(
         None,
@@ -323,8 +323,8 @@ async def test_refused_callbacks_are_a_warning_again_after_a_minute():
     assert events == [("callback_refused", 0.0), ("callback_refused", 60.0), ("callback_refused", 125.0)]
 
 
-async def test_beside_shared_keys_the_auth_token_signs_as_before(start, fault, call_back):
-    """SHA-1 by the Auth Token stays; under the header of a SharedKey it proves nothing."""
+async def test_with_shared_keys_the_auth_token_still_signs(start, fault, call_back):
+    """SHA-1 with the Auth Token stays valid; in the header of a SharedKey it is not."""
     running = await start(twilio_webhook_keys="the-shared-secret")
     fault(running, "callbacks", "drop")
     issued = await running.issue()
@@ -335,7 +335,7 @@ async def test_beside_shared_keys_the_auth_token_signs_as_before(start, fault, c
 
 
 async def test_a_status_never_goes_back(quiet, call_back):
-    """Callbacks in any order, twice or late leave the highest rank; of two ends the first stays."""
+    """Callbacks in any order, repeated or late: the highest rank stays; of two final statuses the first stays."""
     issued = await quiet.issue()
     path, sid = path_of(issued["id"]), quiet.messages()[0].sid
 
@@ -351,8 +351,8 @@ async def test_a_status_never_goes_back(quiet, call_back):
 
 
 @pytest.mark.parametrize("kind", ["out_of_order", "double", "before", "late"])
-async def test_the_loop_closes_however_callbacks_come(running, fault, eventually, settled, kind):
-    """Out of order, doubled, before Twilio's own answer or late: delivered, approved, confirmed once."""
+async def test_the_loop_closes_whatever_the_order_of_callbacks(running, fault, eventually, settled, kind):
+    """Out of order, repeated, before Twilio's response or late: delivered, approved, confirmed once."""
     fault(running, "callbacks", kind, count=1, **({"seconds": 0.2} if kind == "late" else {}))
     issued = await running.issue()
 
@@ -365,8 +365,8 @@ async def test_the_loop_closes_however_callbacks_come(running, fault, eventually
     assert await settled(running) == [("confirmed", 1)]
 
 
-async def test_a_callback_brings_a_lost_sid_and_frees_its_confirmation(quiet, fault, call_back, settled):
-    """Twilio's answer was lost and the code is already typed: the callback's SID frees the confirmation (promise 5)."""
+async def test_a_callback_delivers_a_lost_sid_and_its_confirmation(quiet, fault, call_back, settled):
+    """Twilio's response was lost and the code was typed: the callback's SID releases the confirmation (promise 5)."""
     fault(quiet, "messages", "lost_response", count=1)
     issued = await quiet.issue()
     [message], path = quiet.messages(), path_of(issued["id"])
@@ -376,29 +376,29 @@ async def test_a_callback_brings_a_lost_sid_and_frees_its_confirmation(quiet, fa
     statuses = await asyncio.gather(*(call_back(quiet, path, form(message.sid, "sent")) for _ in range(5)))
     assert set(statuses) == {204}
     assert await settled(quiet) == [("confirmed", 1)]
-    assert await call_back(quiet, path, form(STRANGER, "delivered")) == 204  # the SID that came first stays
+    assert await call_back(quiet, path, form(STRANGER, "delivered")) == 204  # the first SID stays
     shown = await first_send(quiet, issued["id"])
     assert (shown["status"], shown["feedback"]) == ("sent", "confirmed")
     assert quiet.confirmed() == {message.sid}
 
 
-async def test_a_callback_faster_than_twilios_answer_frees_the_confirmation(running, hold, eventually, settled):
-    """While Twilio's answer is outstanding its callback frees the confirmation; the answer enqueues no second."""
+async def test_a_callback_before_twilios_response_releases_the_confirmation(running, hold, eventually, settled):
+    """While Twilio's response is pending its callback releases the confirmation; the response adds no second one."""
     held = hold(running)
     issuing = asyncio.create_task(running.issue())
     [message] = await eventually(running.messages)
     verification_id = message.status_callback.split("/status/")[1].split("/")[0]
     assert (await running.verify(verification_id, running.codes()[0]))["verdict"] == "approved"
-    held.carry.set()
+    held.deliver.set()
     assert await eventually(running.confirmed) == {message.sid}
     assert not issuing.done()
-    held.answers.set()
+    held.responds.set()
     await issuing
     assert await settled(running) == [("confirmed", 1)]
 
 
-async def test_without_an_auth_token_no_callback_is_genuine(start, call_back):
-    """An API key's secret signs nothing: without an Auth Token every callback is 403, signed with whatever."""
+async def test_without_an_auth_token_no_callback_is_accepted(start, call_back):
+    """An API key's secret signs nothing: without an Auth Token every callback gets a 403."""
     key = {"twilio_api_key": "SK" + "5a" * 16, "twilio_api_secret": "sandbox-api-secret"}
     running = await start(twilio_auth_token="", **key)
     issued = await running.issue()

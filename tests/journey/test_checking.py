@@ -1,4 +1,4 @@
-"""Verify over HTTP: every verdict, which code counts, what attempts cost, and which message is confirmed."""
+"""Verify over HTTP: every verdict, which code is valid, what attempts cost, and which message is confirmed."""
 
 import asyncio
 
@@ -6,21 +6,21 @@ PATH = "/v1/verifications"
 
 
 async def resend(running, verification_id):
-    """Send the next code; give its text, and the answer's body."""
+    """Send the next code; return its message's code and the response body."""
     status, body, _ = await running.call("POST", f"{PATH}/{verification_id}/resend")
     assert status == 200, body
     return running.codes()[-1], body
 
 
 async def cancel(running, verification_id):
-    """Cancel a verification; give the answer's body."""
+    """Cancel a verification; return the response body."""
     status, body, _ = await running.call("POST", f"{PATH}/{verification_id}/cancel")
     assert status == 200, body
     return body
 
 
 async def verdicts(running, verification_id, *codes):
-    """Check codes one after the other; give their verdicts."""
+    """Check codes one after the other; return their verdicts."""
     return [(await running.verify(verification_id, code))["verdict"] for code in codes]
 
 
@@ -37,8 +37,8 @@ async def test_a_right_code_is_approved_once_and_used_afterwards(running, settle
     assert await settled(running) == [("confirmed", 1)]
 
 
-async def test_a_code_counts_however_it_is_typed(running):
-    """Blanks, dashes, invisible marks and another script's digits are the same code: compared, approved, repeated."""
+async def test_a_code_is_normalised(running):
+    """Spaces, dashes, invisible characters and other scripts' digits make the same code, also for repeats."""
     issued = await running.issue()
     [code] = running.codes()
     arabic = "".join(chr(0x660 + int(digit)) for digit in code)
@@ -50,7 +50,7 @@ async def test_a_code_counts_however_it_is_typed(running):
 
 
 async def test_an_idempotency_key_repeats_the_verdict_for_its_own_caller_alone(running):
-    """An approval is repeated for its own credential: another one with the same Idempotency-Key gets `used`."""
+    """An approval is repeated for its own credential only: another one with the same Idempotency-Key gets `used`."""
     issued = await running.issue()
     [code] = running.codes()
     path, key = f"{PATH}/{issued['id']}/verify", {"Idempotency-Key": "check-1"}
@@ -60,7 +60,7 @@ async def test_an_idempotency_key_repeats_the_verdict_for_its_own_caller_alone(r
 
 
 async def test_of_many_checks_at_once_one_is_approved(running, settled):
-    """Whatever number of right codes arrive together, one of them is approved and one report is posted (promise 1)."""
+    """Of any number of simultaneous right codes one is approved, and one report is posted (promise 1)."""
     issued = await running.issue()
     [code] = running.codes()
     checks = await asyncio.gather(*(running.verify(issued["id"], code) for _ in range(20)))
@@ -68,8 +68,8 @@ async def test_of_many_checks_at_once_one_is_approved(running, settled):
     assert await settled(running) == [("confirmed", 1)]
 
 
-async def test_a_wrong_code_costs_an_attempt_and_tells_twilio_nothing(running, wrong, settled):
-    """A typing error is `wrong_code`, counts, and posts no feedback at all: never `unconfirmed` (promise 3)."""
+async def test_a_wrong_code_costs_an_attempt_and_posts_no_feedback(running, wrong, settled):
+    """A wrong code is `wrong_code`, counts, and posts no feedback at all: never `unconfirmed` (promise 3)."""
     issued = await running.issue()
     checked = await running.verify(issued["id"], wrong(*running.codes()))
     assert (checked["valid"], checked["verdict"], checked["status"], checked["attempts_remaining"]) == (
@@ -94,7 +94,7 @@ async def test_after_the_last_attempt_nothing_is_compared(running, wrong, settle
 
 
 async def test_an_expired_code_is_never_approved_and_its_message_is_confirmed_once(running, grow_older, settled):
-    """A right code after its time is `expired`; the message did arrive, so it is confirmed, once (A5)."""
+    """A right code after its expiry is `expired`; its message did arrive, so it is confirmed, once (A5)."""
     issued = await running.issue(ttl_seconds=60)
     [code] = running.codes()
     grow_older(issued["id"], 61)
@@ -111,7 +111,7 @@ async def test_an_expired_code_is_never_approved_and_its_message_is_confirmed_on
 
 
 async def test_each_send_has_its_own_expiry(running, grow_older, settled):
-    """After a resend the first code expires in its own time; the second still approves, and both are confirmed."""
+    """After a resend the first code keeps its expiry; the second still approves, and both are confirmed."""
     issued = await running.issue(ttl_seconds=60)
     grow_older(issued["id"], 40)
     await resend(running, issued["id"])
@@ -122,15 +122,15 @@ async def test_each_send_has_its_own_expiry(running, grow_older, settled):
 
 
 async def test_the_first_of_two_codes_is_accepted_and_only_its_message_confirmed(running, settled):
-    """People type the first SMS that arrives: its code is good, its SID alone is confirmed (promise 3)."""
+    """Users type the code of the first SMS that arrives: it is valid, and only its SID is confirmed (promise 3)."""
     issued = await running.issue()
     await resend(running, issued["id"])
     assert await verdicts(running, issued["id"], running.codes()[0]) == ["approved"]
     assert await settled(running) == [("confirmed", 1), ("unconfirmed", 0)]
 
 
-async def test_under_the_strict_switch_an_older_code_is_superseded_and_confirmed(start, settled):
-    """With OTP_SUPERSEDE_CODES only the newest code approves; the older one's message arrived all the same."""
+async def test_with_supersede_codes_an_older_code_is_superseded_and_confirmed(start, settled):
+    """With OTP_SUPERSEDE_CODES only the newest code approves; the older message still arrived."""
     running = await start(otp_supersede_codes=True)
     issued = await running.issue()
     await resend(running, issued["id"])
@@ -141,8 +141,8 @@ async def test_under_the_strict_switch_an_older_code_is_superseded_and_confirmed
     assert await settled(running) == [("confirmed", 1), ("confirmed", 1)]
 
 
-async def test_under_the_strict_switch_a_message_that_was_never_sent_supersedes_nothing(start, fault):
-    """When Twilio refuses the resend, or is busy, no newer code went out: the earlier one stays valid."""
+async def test_with_supersede_codes_an_unsent_message_supersedes_nothing(start, fault):
+    """If Twilio refuses the resend, or is busy, no newer code was sent: the earlier one stays valid."""
     running = await start(otp_supersede_codes=True)
     issued = await running.issue()
     fault(running, "messages", "429", count=1, seconds=30)
@@ -155,7 +155,7 @@ async def test_under_the_strict_switch_a_message_that_was_never_sent_supersedes_
 
 
 async def test_another_sends_code_after_the_approval_is_used_and_confirmed_once(running, settled):
-    """The second message came too: its code after the end approves nothing, and its SID is confirmed once."""
+    """The second message also arrived: its code after the end approves nothing, and its SID is confirmed once."""
     issued = await running.issue()
     await resend(running, issued["id"])
     first, second = running.codes()
@@ -176,15 +176,15 @@ async def test_a_code_after_the_cancel_is_canceled_and_confirmed_once(running, w
     assert await settled(running) == [("confirmed", 1)]
 
 
-async def test_a_cancel_changes_no_end(running):
+async def test_a_cancel_does_not_change_an_ended_verification(running):
     """A cancel after the approval leaves the verification approved."""
     issued = await running.issue()
     await running.verify(issued["id"], running.codes()[0])
     assert (await cancel(running, issued["id"]))["status"] == "approved"
 
 
-async def test_a_code_typed_before_twilio_has_answered_waits_for_its_sid(running, hold, feedback, eventually, settled):
-    """The SMS was faster than Twilio's answer: approved at once, `awaiting_sid`, and confirmed when the SID arrives."""
+async def test_a_code_typed_before_twilios_response_waits_for_its_sid(running, hold, feedback, eventually, settled):
+    """If the SMS arrives before Twilio's response: approved at once, `awaiting_sid`, confirmed when the SID arrives."""
     held = hold(running)
     issuing = asyncio.create_task(running.issue())
     [message] = await eventually(running.messages)
@@ -192,8 +192,8 @@ async def test_a_code_typed_before_twilio_has_answered_waits_for_its_sid(running
     assert await verdicts(running, verification_id, *running.codes()) == ["approved"]
     assert await feedback(running, verification_id) == ["awaiting_sid"]
     assert running.confirmed() == set()
-    held.carry.set()
-    held.answers.set()
+    held.deliver.set()
+    held.responds.set()
     assert (await issuing)["id"] == verification_id
     assert await eventually(running.confirmed) == {message.sid}
     assert await settled(running) == [("confirmed", 1)]
@@ -201,11 +201,11 @@ async def test_a_code_typed_before_twilio_has_answered_waits_for_its_sid(running
 
 
 async def test_a_late_code_waits_for_its_sid_too(running, fault, grow_older, eventually, settled):
-    """An expired code whose SID is unknown is never approved; its confirmation waits and leaves like any other."""
+    """An expired code whose SID is unknown is never approved; its confirmation waits and is posted like any other."""
     fault(running, "messages", "lost_response", count=1)
     fault(running, "callbacks", "late", count=1, seconds=30)
     issued = await running.issue()
-    assert await eventually(lambda: running.messages()[0].status == "delivered")  # and both callbacks are being late
+    assert await eventually(lambda: running.messages()[0].status == "delivered")  # and both callbacks are late
     assert await verdicts_later(running, grow_older, issued["id"]) == ["expired", "expired"]
     assert [send["feedback"] for send in (await running.read(issued["id"]))["sends"]] == ["awaiting_sid"]
     running.sandbox.faults.end()
@@ -214,13 +214,13 @@ async def test_a_late_code_waits_for_its_sid_too(running, fault, grow_older, eve
 
 
 async def verdicts_later(running, grow_older, verification_id):
-    """Let the codes expire, check each twice, give the verdicts."""
+    """Let the codes expire, check each twice, return the verdicts."""
     grow_older(verification_id, 601)
     return await verdicts(running, verification_id, *running.codes() * 2)
 
 
 async def test_an_end_stays_readable(running, grow_older, wrong):
-    """Approved, expired, locked, canceled and pending can always be told apart by reading."""
+    """Reading always shows whether a verification is approved, expired, locked, canceled or pending."""
     ids = [(await running.issue())["id"] for _ in range(5)]
     codes = running.codes()
     await running.verify(ids[0], codes[0])
@@ -231,8 +231,8 @@ async def test_an_end_stays_readable(running, grow_older, wrong):
     assert shown == ["approved", "expired", "max_attempts_reached", "canceled", "pending"]
 
 
-async def test_rotated_keys_still_open_what_was_sent_before(start):
-    """After a rotation codes, numbers and client tokens of the old key still work beside those of the new one."""
+async def test_rotated_keys_still_work_for_earlier_sends(start):
+    """After a rotation the codes, numbers and client tokens of the old key work as well as those of the new one."""
     old, new = "o1d-" + "Kq7vR2mX9wLz" * 3, "n3w-" + "Tb5yH8cJ4sGd" * 3
     index = "Wd6pN3fV8kQr" * 3
     before = await start(otp_secret_keys=old, otp_index_key=index)

@@ -1,10 +1,10 @@
-"""The client token: what a front end without a secret may do, with one verification and nothing else."""
+"""The client token: what a front end without a secret may do with one verification."""
 
 PATH = "/v1/verifications"
 
 
 async def test_a_front_end_verifies_resends_and_reads_its_verification(running, eventually):
-    """With `vt_…` a front end takes the person through, and the loop closes as for a back end."""
+    """With `vt_…` a front end completes a verification, and the loop closes as for a back end."""
     issued = await running.issue()
     token, path = issued["client_token"], f"{PATH}/{issued['id']}"
     status, resent, _ = await running.call("POST", f"{path}/resend", key=token)
@@ -17,7 +17,7 @@ async def test_a_front_end_verifies_resends_and_reads_its_verification(running, 
 
 
 async def test_a_front_end_sees_a_masked_number(running):
-    """Every answer to a client token shows two digits of the number; the client token itself is not repeated."""
+    """Every response to a client token shows two digits of the number; the client token is not repeated."""
     issued = await running.issue()
     token, path = issued["client_token"], f"{PATH}/{issued['id']}"
     responses = [
@@ -33,7 +33,7 @@ async def test_a_front_end_sees_a_masked_number(running):
 
 
 async def test_a_front_end_neither_cancels_nor_issues(running):
-    """Ending and beginning are the back end's: 403 for both."""
+    """Only the back end may cancel and issue: 403 for both."""
     issued = await running.issue()
     token = issued["client_token"]
     for path, body in ((f"{PATH}/{issued['id']}/cancel", None), (PATH, {"to": "+14155550188"})):
@@ -44,7 +44,7 @@ async def test_a_front_end_neither_cancels_nor_issues(running):
 
 
 async def test_a_front_end_cannot_touch_another_verification(running):
-    """A client token is 401 for every id but its own, known or not; so is one that was made up."""
+    """A client token gets a 401 for every other id, known or not; so does an invented token."""
     mine, other = await running.issue(), await running.issue("+14155550188")
     code = running.codes("+14155550188")[0]
     for verification_id in (other["id"], "ve_" + "0" * 32):
@@ -63,7 +63,7 @@ async def test_a_front_end_cannot_touch_another_verification(running):
 
 
 async def test_a_front_end_is_limited_by_its_address(start):
-    """After so many requests from one address a client token gets 429 with Retry-After; an API key does not."""
+    """Over the limit of its address a client token gets a 429 with Retry-After; an API key does not."""
     running = await start(otp_limit_peer="3/1m")
     issued = await running.issue()
     path = f"{PATH}/{issued['id']}"

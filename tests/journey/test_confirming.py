@@ -1,4 +1,4 @@
-"""The worker: each confirmation reaches Twilio, whatever Twilio does in between, and delays no request."""
+"""The worker: each confirmation reaches Twilio, whatever Twilio's errors, and delays no request."""
 
 import asyncio
 
@@ -12,32 +12,32 @@ NUMBERS = [f"+1415555{n:04}" for n in range(3000, 3100)]
 
 
 async def approve(running, to):
-    """Issue a code to a number and type it; give the verification's id."""
+    """Issue a code to a number and check it; return the verification's id."""
     issued = await running.issue(to)
     assert (await running.verify(issued["id"], running.codes(to)[-1]))["verdict"] == "approved"
     return issued["id"]
 
 
 async def metric(running, name):
-    """Give the value of one metric."""
+    """Return the value of one metric."""
     async with running.http.get("/metrics", headers={"Authorization": f"Bearer {running.key}"}) as response:
         lines = (await response.text()).splitlines()
     return next(float(line.split()[-1]) for line in lines if line.startswith(name + " "))
 
 
 async def readiness(running):
-    """Give what /readyz says."""
+    """Return the body of /readyz."""
     async with running.http.get("/readyz") as response:
         return response.status, await response.json()
 
 
 def outcomes(running):
-    """Give outcome and number of accepted posts of every message, oldest first."""
+    """Return outcome and number of accepted posts of every message, oldest first."""
     return [(message.outcome, message.feedback_posts) for message in running.sandbox.ledger.messages()]
 
 
-async def test_confirmations_leave_by_themselves_one_post_each(running, settled, redis):
-    """With Twilio healthy every approval is reported at once, exactly once, and nothing stays behind (promise 13)."""
+async def test_each_confirmation_is_posted_once(running, settled, redis):
+    """With Twilio healthy every approval is reported at once, exactly once, and no entry stays (promise 13)."""
     for to in NUMBERS[:10]:
         await approve(running, to)
     await settled(running)
@@ -47,8 +47,8 @@ async def test_confirmations_leave_by_themselves_one_post_each(running, settled,
 
 
 @pytest.mark.parametrize("kinds", [("500", "503", "reset", "429", "redirect"), ("garbage", "lost_response", "slow")])
-async def test_whatever_passes_is_retried_until_twilio_has_it(start, fault, working, settled, feedback, kinds):  # noqa: PLR0917 - fixtures
-    """Errors, broken connections and busy answers cost tries and no confirmation (promise 12)."""
+async def test_temporary_failures_are_retried(start, fault, working, settled, feedback, kinds):  # noqa: PLR0917 - fixtures
+    """Errors, broken connections and 429 responses cost tries but no confirmation (promise 12)."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[: len(kinds)]]
     for kind in kinds:
@@ -58,12 +58,12 @@ async def test_whatever_passes_is_retried_until_twilio_has_it(start, fault, work
     assert {outcome for outcome, _ in outcomes(running)} == {"confirmed"}
     for verification_id in ids:
         assert await feedback(running, verification_id) == ["confirmed"]
-    if kinds[0] == "500":  # nothing was processed by the failed ones
+    if kinds[0] == "500":  # the failed ones were not processed
         assert {posts for _, posts in outcomes(running)} == {1}
 
 
 async def test_the_services_own_worker_retries_too(running, fault, settled):
-    """The worker inside the service, with its own patience, brings a confirmation through a failure."""
+    """The worker inside the service, with its default policy, retries a failed confirmation."""
     fault(running, "feedback", "500", count=1)
     await approve(running, NUMBERS[0])
     await settled(running)
@@ -71,8 +71,8 @@ async def test_the_services_own_worker_retries_too(running, fault, settled):
     assert [post.status for post in running.sandbox.ledger.feedback()] == [500, 200]
 
 
-async def test_twilios_retry_after_is_kept(start, fault, working, redis, eventually):
-    """A 429 with a Retry-After of a minute is not tried again before."""
+async def test_twilios_retry_after_is_respected(start, fault, working, redis, eventually):
+    """After a 429 with a Retry-After of a minute there is no earlier try."""
     running = await start(otp_worker=False)
     fault(running, "feedback", "429", count=1, seconds=60)
     verification_id = await approve(running, NUMBERS[0])
@@ -86,7 +86,7 @@ async def test_twilios_retry_after_is_kept(start, fault, working, redis, eventua
 
 
 async def test_a_report_that_twilio_rejects_fails_and_can_be_retried(start, fault, working, eventually):
-    """404 and 400 fail a confirmation with its reason; it is shown, counted, and can be retried."""
+    """A 404 or 400 fails a confirmation with its reason; it is shown, counted, and can be retried."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:2]]
     fault(running, "feedback", "not_found", count=1)
@@ -115,7 +115,7 @@ async def test_a_report_that_twilio_rejects_fails_and_can_be_retried(start, faul
 async def test_refused_credentials_stop_posting_and_cost_no_try_until_they_are_fixed(
     start, fault, working, eventually, redis
 ):
-    """F10: 401 halts all posts, /readyz and /metrics say so, no try is counted; afterwards everything is posted."""
+    """F10: a 401 halts all posts, /readyz and /metrics report it, no try is counted; then everything is posted."""
     running = await start(otp_worker=False)
     for to in NUMBERS[:20]:
         await approve(running, to)
@@ -134,7 +134,7 @@ async def test_refused_credentials_stop_posting_and_cost_no_try_until_they_are_f
         assert {info.split(b"|")[0] for info in infos} == {b"0"}
         posted = len(running.sandbox.ledger.feedback())
         await asyncio.sleep(0.3)
-        assert len(running.sandbox.ledger.feedback()) - posted <= 5  # of the twenty: probes alone
+        assert len(running.sandbox.ledger.feedback()) - posted <= 5  # of the twenty: only probes
         running.sandbox.faults.end()
         assert await eventually(lambda: len(running.confirmed()) == 20, seconds=15)
         assert await eventually(lambda: ("confirming_resumed", {}) in event_log)
@@ -158,8 +158,8 @@ POISONS = {
 }
 
 
-async def test_an_illegible_entry_blocks_no_other(start, redis, working, eventually):
-    """F12: illegible entries fail; those before and after them are confirmed."""
+async def test_an_unreadable_entry_blocks_no_other(start, redis, working, eventually):
+    """F12: unreadable entries fail; those before and after them are confirmed."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:5]]
     for partition in {each[3] for each in ids}:
@@ -170,7 +170,7 @@ async def test_an_illegible_entry_blocks_no_other(start, redis, working, eventua
     async with working(running):
         assert await eventually(lambda: len(running.confirmed()) == 5)
         await asyncio.sleep(0.1)
-        later = await approve(running, running.messages(NUMBERS[0])[0].to)  # the worker is still at work
+        later = await approve(running, running.messages(NUMBERS[0])[0].to)  # the worker is still running
         assert await eventually(lambda: len(running.confirmed()) == 6)
     assert {post.sid for post in running.sandbox.ledger.feedback()} == running.confirmed()
     assert (await running.read(later))["sends"][0]["feedback"] == "confirmed"
@@ -188,8 +188,8 @@ async def test_an_unavailable_partition_delays_no_other(start, redis, working, e
     assert {running.sandbox.ledger.message(sid).to for sid in running.confirmed()} == others
 
 
-async def test_an_operator_can_list_and_retry_illegible_entries(start, redis, working, eventually):
-    """Illegible entries are listed with their reason, and retrying one stops no worker."""
+async def test_an_operator_can_list_and_retry_unreadable_entries(start, redis, working, eventually):
+    """Unreadable entries are listed with their reason, and retrying one stops no worker."""
     running = await start(otp_worker=False)
     for sid, info in POISONS.values():
         redis.zadd("otp:{5}:outbox", {sid: 1})
@@ -221,7 +221,7 @@ async def test_a_separate_worker_posts_what_the_service_enqueued(start, working,
 
 
 async def test_two_workers_post_each_confirmation_once(start, working, settled):
-    """Two workers on one queue share it: an entry is leased to one of them at a time."""
+    """Two workers share one queue: an entry is leased to one of them at a time."""
     running = await start(otp_worker=False)
     for to in NUMBERS[:30]:
         await approve(running, to)
@@ -231,7 +231,7 @@ async def test_two_workers_post_each_confirmation_once(start, working, settled):
 
 
 async def test_a_confirmation_outlives_its_verification(start, redis, working, settled):
-    """When the record has expired before Twilio took the report, it is still posted, and no record comes back."""
+    """If the record expires before Twilio accepts the report, it is still posted, and no record is re-created."""
     running = await start(otp_worker=False)
     verification_id = await approve(running, NUMBERS[0])
     redis.delete(f"otp:{{{verification_id[3]}}}:v:{verification_id}")
@@ -242,13 +242,13 @@ async def test_a_confirmation_outlives_its_verification(start, redis, working, s
 
 
 async def test_verifying_goes_on_while_twilio_hangs(running, fault, eventually):
-    """With messages and feedback hanging, checks are decided at once, and confirmations leave later (promise 12)."""
+    """With messages and feedback hanging, checks are decided at once, confirmations are posted later (promise 12)."""
     issued = [await running.issue(to) for to in NUMBERS[:40]]
     fault(running, "messages", "hang", seconds=50)
     fault(running, "feedback", "hang", seconds=50)
     stuck = [asyncio.create_task(running.issue(to)) for to in NUMBERS[50:60]]
     assert await eventually(lambda: hanging(running, 10))
-    async with asyncio.timeout(4):  # under the 5 s that a call to Twilio may last
+    async with asyncio.timeout(4):  # under the 5 s time-out of a call to Twilio
         checks = [
             await running.verify(one["id"], running.codes(to)[0]) for one, to in zip(issued, NUMBERS[:40], strict=True)
         ]
@@ -262,14 +262,14 @@ async def test_verifying_goes_on_while_twilio_hangs(running, fault, eventually):
 
 
 async def hanging(running, calls):
-    """Tell whether so many calls are inside the simulator, unanswered."""
+    """Return whether this many calls are in progress in the simulator."""
     async with running.http.get(f"{running.sandbox_url}/_/stats") as response:
         return (await response.json())["concurrent_now"] >= calls
 
 
 @pytest.mark.slow
-async def test_a_twilio_that_is_slow_for_long_still_gets_every_report(running, fault, settled, eventually):
-    """A feedback answer after more than the 5 s a call may last is tried again; the report is there in the end."""
+async def test_a_feedback_post_that_timed_out_is_retried(running, fault, settled, eventually):
+    """A feedback post that takes longer than the 5 s time-out is retried; in the end the report has arrived."""
     fault(running, "feedback", "slow", count=1, seconds=7)
     await approve(running, NUMBERS[0])
     assert await eventually(running.confirmed, seconds=40)
@@ -277,7 +277,7 @@ async def test_a_twilio_that_is_slow_for_long_still_gets_every_report(running, f
     assert outcomes(running)[0][1] <= 2
 
 
-async def test_what_twilio_was_told_is_counted(running, settled, wrong):
+async def test_confirmations_are_counted(running, settled, wrong):
     """The counters follow the funnel: issued, accepted, approved, confirmed."""
     await approve(running, NUMBERS[0])
     other = await running.issue(NUMBERS[1])

@@ -1,4 +1,4 @@
-"""Feedback at Twilio fails, or Redis at the wrong moment: few posts go into the outage, and none is made twice."""
+"""Outages of Twilio's feedback, or of Redis at a bad moment: few posts during the outage, and none is repeated."""
 
 import asyncio
 
@@ -15,25 +15,25 @@ OUTAGE_SECONDS = 2.0
 
 @pytest.fixture
 def own_redis(tmp_path):
-    """Run a server that belongs to the test alone."""
+    """Run a Redis server for this test only."""
     with server(tmp_path / "redis") as running:
         yield running
 
 
 async def approved(running, count):
-    """Have so many confirmations pending."""
+    """Create this many pending confirmations."""
     for place in range(count):
         await approve(running, f"+1415556{place:04d}")
 
 
 async def confirming_is(running, state):
-    """Return whether `/readyz` gives this state of the confirmations."""
+    """Return whether `/readyz` reports this state of the confirmations."""
     _, body = await readiness(running)
     return body["confirming"] == state
 
 
 async def test_a_failing_twilio_gets_probes_and_then_every_report(start, fault, working, eventually):
-    """In an outage only single probes follow the posts under way, as /readyz says; afterwards all leave at once."""
+    """In an outage only single probes follow the posts in flight, as /readyz reports; afterwards all are posted."""
     running = await start(otp_worker=False)
     await approved(running, PENDING)
     fault(running, "feedback", "500")
@@ -58,8 +58,8 @@ async def test_a_failing_twilio_gets_probes_and_then_every_report(start, fault, 
     assert await metric(running, "otp_confirming_halted") == 0
 
 
-async def test_one_retry_after_holds_for_all_confirmations(start, fault, working, eventually):
-    """Twilio asks one confirmation to wait: no other is posted meanwhile, and after it all leave."""
+async def test_one_retry_after_applies_to_all_confirmations(start, fault, working, eventually):
+    """A Retry-After for one confirmation pauses all; after it all are posted."""
     running = await start(otp_worker=False)
     await approved(running, 20)
     fault(running, "feedback", "429", seconds=2, count=1)
@@ -71,7 +71,7 @@ async def test_one_retry_after_holds_for_all_confirmations(start, fault, working
 
 
 async def test_a_settlement_outlives_an_outage_of_redis(start, own_redis, working, eventually):
-    """Redis refuses writes for 2 s when Twilio has accepted a confirmation: it is settled later and posted once."""
+    """Redis refuses writes for 2 s after Twilio accepted a confirmation: it is settled later and posted once."""
     running = await start(otp_worker=False, redis_url=own_redis.url)
     await approve(running, "+14155560001")
     arrive = running.sandbox.ledger.open_feedback

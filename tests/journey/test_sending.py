@@ -320,8 +320,8 @@ async def test_a_caller_who_hangs_up_loses_neither_the_sid_nor_the_confirmation(
     issuing = asyncio.create_task(running.issue())
     [message] = await eventually(running.messages)
     issuing.cancel()
-    held.carry.set()
-    held.answers.set()
+    held.deliver.set()
+    held.responds.set()
     verification_id = message.status_callback.split("/status/")[1].split("/")[0]
     assert await eventually(lambda: record(verification_id).get("sid", 1)) == message.sid
     assert (await running.verify(verification_id, running.codes()[0]))["verdict"] == "approved"

@@ -143,11 +143,11 @@ async def test_a_message_sent_while_redis_goes_away_is_answered_and_not_lost(sta
     running = await start(redis_url=server.url)
     fault(running, "callbacks", "drop")
     held = hold(running)
-    held.carry.set()
+    held.deliver.set()
     issuing = asyncio.create_task(running.issue())
     assert await eventually(lambda: running.messages() and running.messages()[0].status == "delivered")
     server.kill()
-    held.answers.set()
+    held.responds.set()
     await asyncio.sleep(0.3)
     server.start()
     issued = await issuing
