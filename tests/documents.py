@@ -44,8 +44,10 @@ def curl_calls(path):
 
 def read_curl(command, values):
     """Parse a curl command into (method, path, headers, body); replace `$NAME` and `$(…)` as a shell would."""
-    told = command.replace("curl ", "printf '%s\\n' ", 1)
-    words = subprocess.run(["sh", "-c", told], env={"PATH": "/usr/bin:/bin", **values}, capture_output=True, check=True)
+    script = command.replace("curl ", "printf '%s\\n' ", 1)
+    words = subprocess.run(
+        ["sh", "-c", script], env={"PATH": "/usr/bin:/bin", **values}, capture_output=True, check=True
+    )
     words = words.stdout.decode().splitlines()
     headers = dict(word.split(": ", 1) for flag, word in itertools.pairwise(words) if flag == "-H")
     body = next((json.loads(word) for flag, word in itertools.pairwise(words) if flag == "-d"), None)

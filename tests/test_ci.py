@@ -59,7 +59,7 @@ SKIPPED = {"name": "unknown", "skip_reason": "not found"}
 
 
 @pytest.mark.parametrize(
-    ("packages", "status", "said"),
+    ("packages", "status", "expected"),
     [
         ([CLEAN], 0, [[]]),
         ([CLEAN, BAD], 1, [["broken 2.0", "CVE-2026-1", "2.1"]]),
@@ -67,11 +67,11 @@ SKIPPED = {"name": "unknown", "skip_reason": "not found"}
         ([SKIPPED, BAD], 1, [["broken"], ["NOT AUDITED"]]),
     ],
 )
-def test_an_audit_fails_for_a_finding_and_reports_unaudited_packages(packages, status, said):
+def test_an_audit_fails_for_a_finding_and_reports_unaudited_packages(packages, status, expected):
     """A vulnerability fails the run and is named with its fix; packages without advisories count as not audited."""
     ended, lines = check_of("audit")(json.dumps({"dependencies": packages}), "")
-    assert (ended, len(lines)) == (status, len(said))
-    assert all(word in line for line, words in zip(lines, said, strict=True) for word in words)
+    assert (ended, len(lines)) == (status, len(expected))
+    assert all(word in line for line, words in zip(lines, expected, strict=True) for word in words)
 
 
 @pytest.mark.parametrize(

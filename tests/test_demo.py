@@ -140,11 +140,11 @@ def test_ctrl_c_stops_every_process_and_leaves_no_files(tmp_path):
         [sys.executable, "-m", "service", "demo", "--port", str(port)],
         cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    said = []
-    while "Press Ctrl-C to stop." not in (said or [""])[-1]:
-        said.append(demo.stdout.readline())
-        assert said[-1], said
-    assert f"http://127.0.0.1:{port}/sandbox/phone" in "".join(said)
+    lines = []
+    while "Press Ctrl-C to stop." not in (lines or [""])[-1]:
+        lines.append(demo.stdout.readline())
+        assert lines[-1], lines
+    assert f"http://127.0.0.1:{port}/sandbox/phone" in "".join(lines)
     streams = [
         urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5)
         for path in ("/demo/window", "/sandbox/_/events")

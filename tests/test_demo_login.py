@@ -29,19 +29,19 @@ class Browser:
         kept = {name: value for name, value in changed.items() if value is not None}
         async with self._client.request(
             method, path, data=data, headers=kept, skip_auto_headers=["Content-Type"]
-        ) as answer:
-            return answer.status
+        ) as response:
+            return response.status
 
     async def post(self, path, content, **headers):
         """Post as the page does; return status, body and the Set-Cookie headers."""
-        async with self._client.post(path, json=content, headers={**self._headers, **headers}) as answer:
-            return answer.status, await answer.json(), answer.headers.getall("Set-Cookie", [])
+        async with self._client.post(path, json=content, headers={**self._headers, **headers}) as response:
+            return response.status, await response.json(), response.headers.getall("Set-Cookie", [])
 
     async def who(self, cookie=None):
         """Ask who is signed in, with this cookie instead of the browser's own."""
         headers = {} if cookie is None else {"Cookie": cookie}
-        async with aiohttp.request("GET", f"{self.url}/demo/session", headers=headers) as answer:
-            return answer.status, (await answer.json())["as"]
+        async with aiohttp.request("GET", f"{self.url}/demo/session", headers=headers) as response:
+            return response.status, (await response.json())["as"]
 
     async def begin(self, to=NUMBER, key=None, **headers):
         """Request a code; return the verification and the login cookie."""
@@ -52,8 +52,8 @@ class Browser:
 
     async def approve(self, verification):
         """Type the code that was sent."""
-        async with self._client.get("/sandbox/_/messages") as answer:
-            text = next(row["body"] for row in await answer.json() if row["to"] == verification["to"])
+        async with self._client.get("/sandbox/_/messages") as response:
+            text = next(row["body"] for row in await response.json() if row["to"] == verification["to"])
         headers = {"Authorization": f"Bearer {verification['client_token']}"}
         code = {"code": re.search(r"\b[0-9]{6}\b", text)[0]}
         _, checked, _ = await self.post(f"/v1/verifications/{verification['id']}/verify", code, **headers)
@@ -159,7 +159,7 @@ def test_cookies_have_the_host_prefix_under_https():
     """Cookies have `__Host-` and `Secure` under https, and neither under http, where browsers would drop them."""
     for scheme, begins, is_secure in (("https", "__Host-demo_session=", True), ("http", "demo_session=", False)):
         request = login.Request({"type": "http", "scheme": scheme, "path": "/", "headers": [], "server": ("a", 1)})
-        answer, signed_in = login.Response(), login._Login("x")
-        LoginSite("http://127.0.0.1", "")._start_session(request, answer, signed_in, NUMBER)
-        cookie = answer.headers["Set-Cookie"]
+        response, signed_in = login.Response(), login._Login("x")
+        LoginSite("http://127.0.0.1", "")._start_session(request, response, signed_in, NUMBER)
+        cookie = response.headers["Set-Cookie"]
         assert (cookie.startswith(begins), "Secure" in cookie, "Path=/" in cookie) == (True, is_secure, True)

@@ -81,9 +81,9 @@ def seconds(span):
 
 def accept(words):
     """Let the command line parse a command without running it; fail unless command and options exist."""
-    told = CliRunner().invoke(cli, [*words, "--help"])
-    if told.exit_code != 0:
-        pytest.fail(told.output)
+    result = CliRunner().invoke(cli, [*words, "--help"])
+    if result.exit_code != 0:
+        pytest.fail(result.output)
 
 
 def own_address():
@@ -247,8 +247,8 @@ def test_the_image_starts_a_command_that_exists():
 def test_hadolint_accepts_the_dockerfile():
     """Hadolint reports nothing."""
     hadolint = Path(sys.executable).parent / "hadolint"
-    told = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False, timeout=30)
-    assert (told.returncode, told.stdout + told.stderr) == (0, "")
+    result = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False, timeout=30)
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
 
 
 # --- deploy/make-secrets.sh and deploy/redis.conf
@@ -354,9 +354,9 @@ async def test_the_service_works_with_the_redis_of_compose(redis_server, made, s
     """With deploy/redis.conf and the restricted user, `check` has no complaint and a code is approved and confirmed."""
     url = (made / "redis_url").read_text().strip().replace("@redis:6379", f"@127.0.0.1:{redis_server}")
     service = await start(redis_url=url)
-    told = await examine(service.settings.model_copy(update={"otp_brand": "Rooster", "otp_public_url": service.url}))
-    assert [finding.text for finding in told if "edis" in finding.text and finding.level != "ok"] == []
-    assert [finding.text for finding in told if finding.level == "error"] == []
+    result = await examine(service.settings.model_copy(update={"otp_brand": "Rooster", "otp_public_url": service.url}))
+    assert [finding.text for finding in result if "edis" in finding.text and finding.level != "ok"] == []
+    assert [finding.text for finding in result if finding.level == "error"] == []
     issued = await service.issue()
     assert (await service.verify(issued["id"], service.codes()[0]))["verdict"] == "approved"
     assert await eventually(lambda: service.confirmed() == {service.messages()[0].sid})
@@ -448,7 +448,7 @@ def test_systemd_accepts_the_unit(tmp_path, name):
     text = (DEPLOY / f"{name}.service").read_text("utf-8")
     copy.write_text(text.replace("/opt/otp-service/.venv/bin/otp-service", str(program)), "utf-8")
     for command in (["verify", str(copy)], ["security", "--offline=yes", "--threshold=15", str(copy)]):
-        told = subprocess.run([analyze, *command], capture_output=True, text=True, check=False, timeout=50)
-        assert told.returncode == 0, told.stdout + told.stderr
+        result = subprocess.run([analyze, *command], capture_output=True, text=True, check=False, timeout=50)
+        assert result.returncode == 0, result.stdout + result.stderr
         if command[0] == "verify":
-            assert told.stdout + told.stderr == ""
+            assert result.stdout + result.stderr == ""

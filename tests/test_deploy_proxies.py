@@ -34,9 +34,9 @@ async def request_from(url, method="GET", *, source="127.0.0.1", **options):
     connector = aiohttp.TCPConnector(local_addr=(source, 0), ssl=trust, force_close=True)
     async with (
         aiohttp.ClientSession(connector=connector) as http,
-        http.request(method, url, allow_redirects=False, **options) as answer,
+        http.request(method, url, allow_redirects=False, **options) as response,
     ):
-        return answer.status, await answer.text()
+        return response.status, await response.text()
 
 
 def test_the_proxies_close_idle_connections_first():
@@ -118,7 +118,7 @@ async def recording_server():
     """Serve as the service would: yield (port, the requests byte for byte); each gets a 204."""
     arrived, under_way = [], set()
 
-    async def answer(reader, writer):
+    async def respond(reader, writer):
         under_way.add(asyncio.current_task())
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
@@ -130,7 +130,7 @@ async def recording_server():
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1], arrived
         await asyncio.wait(under_way)  # the connections end with the proxy
 

@@ -25,8 +25,8 @@ def is_command(text):
     """Return whether a text is a command of ours with existing options; values may be missing, as in a sentence."""
     words = shlex.split(text.strip(" ,;:."))
     first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
-    told = CliRunner().invoke(cli, [*words[:first], "--help"], env={"COLUMNS": "200"})
-    return told.exit_code == 0 and all(word in told.output for word in words if word.startswith("-"))
+    result = CliRunner().invoke(cli, [*words[:first], "--help"], env={"COLUMNS": "200"})
+    return result.exit_code == 0 and all(word in result.output for word in words if word.startswith("-"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

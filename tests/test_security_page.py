@@ -30,12 +30,12 @@ def test_every_limit_is_documented():
 
 def test_every_requirement_of_asvs_v6_has_a_status():
     """Each of the 47 requirements has one status: met, not met or yours; a range covers every requirement in it."""
-    answered = []
+    covered = []
     for requirement, _, verdict, _ in rows("OWASP ASVS 5.0, chapter V6"):
         section, first, last = re.match(r"6\.(\d+)\.(\d+)(?: to 6\.\d+\.(\d+))?", requirement).groups()
-        answered += [(int(section), number) for number in range(int(first), int(last or first) + 1)]
+        covered += [(int(section), number) for number in range(int(first), int(last or first) + 1)]
         assert verdict in ("met", "not met", "yours"), requirement
-    assert answered == [(section, number) for section, last in ASVS.items() for number in range(1, last + 1)]
+    assert covered == [(section, number) for section, last in ASVS.items() for number in range(1, last + 1)]
 
 
 NAMED = re.findall(r"`((?:tests/)?[a-z_/]+\.py)::(\w+)`", PAGE)

@@ -166,12 +166,12 @@ def test_trusted_proxies_must_be_a_number(proxies):
 def test_a_secret_in_the_wrong_place_is_not_shown(name):
     """A token pasted into another setting never appears in a message, whether it is accepted or refused."""
     secret = "9f8e7d6c5b4a39281706f5e4d3c2b1a0"
-    said = ""
+    message = ""
     try:
         settings(**{name.lower(): secret})
     except SettingsRefused as refusal:
-        said = str(refusal)
-    assert secret not in said
+        message = str(refusal)
+    assert secret not in message
 
 
 @pytest.mark.parametrize(

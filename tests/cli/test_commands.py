@@ -315,8 +315,8 @@ async def test_a_failed_confirmation_can_be_retried(start, cli, valkey, redis, e
     """A confirmation that Twilio refused is listed as failed with its reason; retried, it is posted like any other."""
     service = await start()
     plan = {"endpoint": "feedback", "kind": "not_found"}
-    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as answer:
-        assert answer.status < 300
+    async with service.http.post(f"{service.sandbox_url}/_/faults", json=plan) as response:
+        assert response.status < 300
     issued = await service.issue()
     await service.verify(issued["id"], service.codes()[0])
     [message] = service.messages()
@@ -386,8 +386,8 @@ def request(url, body=None, *, key=None):
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     wanted = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)  # noqa: S310 - ours
     try:
-        with urllib.request.urlopen(wanted, timeout=10) as answer:  # noqa: S310
-            return answer.status, json.loads(answer.read())
+        with urllib.request.urlopen(wanted, timeout=10) as response:  # noqa: S310
+            return response.status, json.loads(response.read())
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code, json.loads(refused.read())

@@ -163,7 +163,7 @@ async def test_errors_of_check_come_first(start, send_to):
 
 
 @pytest.mark.parametrize(
-    ("settings", "number", "said"),
+    ("settings", "number", "expected"),
     [
         ({}, "+1415555012", "Nothing was sent: "),
         ({"OTP_COUNTRIES": "DE"}, NUMBER, "OTP_COUNTRIES"),
@@ -172,19 +172,19 @@ async def test_errors_of_check_come_first(start, send_to):
     ],
     ids=["no number", "country", "limit", "test number"],
 )
-async def test_refusals_before_sending_are_reported(start, send_to, settings, number, said):
+async def test_refusals_before_sending_are_reported(start, send_to, settings, number, expected):
     """Numbers, countries and limits are checked as for any caller, and the message names the fix."""
     running = await start(otp_limit_day="1/1d")
     await running.issue()
     before = len(running.messages())
     status, out = await send_to(running, number=number, **settings)
     assert (status, steps(out)) == (1, ["FAILED"])
-    assert said in out
+    assert expected in out
     assert len(running.messages()) == before
 
 
 @pytest.mark.parametrize(
-    ("plan", "said"),
+    ("plan", "expected"),
     [
         ({"endpoint": "messages", "kind": "refuse", "code": 21608}, "error 21608"),
         ({"endpoint": "messages", "kind": "unauthorized"}, "TWILIO_ACCOUNT_SID"),
@@ -194,13 +194,13 @@ async def test_refusals_before_sending_are_reported(start, send_to, settings, nu
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value['endpoint']} {value['kind']}",
 )
-async def test_refusals_by_twilio_are_reported(start, send_to, plan, said):
+async def test_refusals_by_twilio_are_reported(start, send_to, plan, expected):
     """A refused message, a failed message and a refused confirmation are reported, with exit status 1."""
     running = await start(otp_worker=False)
     running.sandbox.faults.plan(FaultPlan(**plan))
     status, out = await send_to(running, "--timeout", "3")
     assert (status, steps(out)[-1]) == (1, "FAILED")
-    assert said in out.rpartition("FAILED")[2]
+    assert expected in out.rpartition("FAILED")[2]
 
 
 async def test_without_a_delivery_report_the_loop_is_not_closed(start, send_to):
@@ -261,7 +261,7 @@ async def probe_of(status, text):
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         (None, "is not set"),
         ("http://localhost:8000", "not public"),
@@ -269,10 +269,10 @@ async def probe_of(status, text):
         ("http://otp.example.com", "plain http"),
     ],
 )
-async def test_an_address_that_twilio_cannot_call_is_reported(url, said):
+async def test_an_address_that_twilio_cannot_call_is_reported(url, expected):
     """If the address is unset, local or without TLS, it is not probed; the message names the setting."""
     text = await failures.why_no_callback(isolated_settings(otp_public_url=url))
-    assert said in text
+    assert expected in text
     assert "OTP_PUBLIC_URL" in text
 
 

@@ -333,10 +333,10 @@ def test_a_byte_order_mark_hides_no_setting(tmp_path, monkeypatch):
 def test_a_pasted_token_appears_in_no_refusal(name):
     """A token with whitespace, quotes or an at sign in another setting never appears in a message about it."""
     secret = secrets.token_hex(16)
-    said = []
+    messages = []
     for form in ("{}", "{} x", '"{}"', "https://u:{}@h", "redis://:{}@h:x", "{},x", "-{}"):
         try:
             load_settings(_env_file=None, **{name.lower(): form.format(secret)})
         except SettingsRefused as refusal:
-            said.append(str(refusal))
-    assert not [sentence for sentence in said if secret in sentence]
+            messages.append(str(refusal))
+    assert not [sentence for sentence in messages if secret in sentence]

@@ -75,7 +75,7 @@ def scene():
 
 @pytest.mark.parametrize("failure", [UNKNOWN, UNREACHABLE], ids=["no clear outcome", "no connection"])
 async def test_five_failures_in_a_row_halt_sending(scene, failure):
-    """After four failures sends still start; the fifth halts them, with one log line that gives the reason."""
+    """After four failures sends still start; the fifth halts them, with one log line that contains the reason."""
     await scene.send_each(*[failure] * 4)
     assert (scene.breaker.admit(), scene.breaker.halted) == (None, None)
     await scene.send_each(failure)

@@ -30,7 +30,7 @@ MARGIN = 6.0
 RFC_SECRET = b"12345678901234567890"
 RFC_KEY = base64.b32encode(RFC_SECRET).decode()
 RFC_VALUES = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"]
-# The same appendix gives the 31 bits of counter 0 before they are cut to digits.
+# The same appendix lists the 31 bits of counter 0 before they are cut to digits.
 RFC_TRUNCATED = 1_284_755_224
 FOREIGN_ZEROS = (0x660, 0x6F0, 0x966, 0xFF10, 0x1D7CE)  # Arabic, Persian, Devanagari, full-width, mathematical bold
 

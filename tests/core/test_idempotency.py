@@ -181,15 +181,15 @@ async def test_a_claim_with_a_lost_reply_is_withdrawn() -> None:
 
 async def test_a_key_that_cannot_be_released_is_logged() -> None:
     """When too many releases wait already, the log says that the key stays claimed until its lease ends."""
-    told: list[str] = []
+    events: list[str] = []
     idempotency = Idempotency(
         Recorder(away=1),
         KEYRING,
         retries=Retries(RetryPolicy(most_waiting=0)),
-        event_log=lambda event, /, **_: told.append(event),
+        event_log=lambda event, /, **_: events.append(event),
     )
     await idempotency.release(idempotency.key(scope="s", key="k", content=b""))
-    assert told == ["idempotency_key_not_released"]
+    assert events == ["idempotency_key_not_released"]
 
 
 def test_every_request_has_a_claim_of_its_own() -> None:

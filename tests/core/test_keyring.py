@@ -261,7 +261,7 @@ def test_two_keys_may_share_their_id() -> None:
 
 
 def test_no_nonce_is_reused() -> None:
-    """Sealing the same content twice gives different bytes, each with its own nonce."""
+    """Sealing the same content twice returns different bytes, each with its own nonce."""
     sealed = {BEFORE.seal(ID, NUMBER.encode()) for _ in range(1_000)}
     assert len({value[1:13] for value in sealed}) == 1_000
 

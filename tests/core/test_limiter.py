@@ -40,9 +40,9 @@ class Recorder:
 
     async def reserve(self, units: Sequence[Unit]) -> list[Reserved | StoreUnavailable]:
         self.trips += 1
-        return [await self.answer(*unit) for unit in units]
+        return [await self.reserve_one(*unit) for unit in units]
 
-    async def answer(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
+    async def reserve_one(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
         self.asked.append((kind, tag, limits))
         await asyncio.sleep(0)
         if kind in self.away:
@@ -247,7 +247,7 @@ async def test_simultaneous_reservations_are_each_all_or_none() -> None:
     """Of 40 simultaneous reservations with a daily limit of 7, seven hold all their units and the others none."""
 
     class Counting(Recorder):
-        async def answer(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
+        async def reserve_one(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
             full = kind == "day" and sum(1 for held in self.granted if held[0] == "day") >= 7
             at_ms = 1_000 + len(self.asked)
             self.asked.append((kind, tag, limits))

@@ -362,10 +362,10 @@ def test_zeros_of_a_power_loss_are_cut_off(data_dir, capfd, half, zeros):
         assert client.set("after", "yes")
     [copy] = data_dir.glob("damaged-*")
     assert (copy.read_bytes(), stat.S_IMODE(copy.stat().st_mode)) == (damaged, 0o600)
-    said = capfd.readouterr().err
-    assert said.startswith("WARNING: ")
-    assert f"{zeros} bytes" in said
-    assert copy.name in said
+    errors = capfd.readouterr().err
+    assert errors.startswith("WARNING: ")
+    assert f"{zeros} bytes" in errors
+    assert copy.name in errors
     assert copy.name in (data_dir / "valkey.log").read_text()
     with client_of(data_dir) as client:
         assert client.get("after") == "yes"

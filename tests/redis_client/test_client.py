@@ -398,14 +398,14 @@ async def test_a_server_that_is_not_redis_is_a_connection_error():
     """Garbage, unrequested replies and a sudden end are each a ConnectionError at once."""
     for greeting in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+OK\r\n+OK\r\n+OK\r\n", b"", b"$-x\r\n"):
 
-        async def answer(_reader, writer, greeting=greeting):
+        async def greet(_reader, writer, greeting=greeting):
             writer.write(greeting)
             try:
                 await asyncio.sleep(0.05)
             finally:
                 writer.transport.abort()
 
-        stranger = await asyncio.start_server(answer, "127.0.0.1", 0)
+        stranger = await asyncio.start_server(greet, "127.0.0.1", 0)
         async with stranger, opened(f"redis://127.0.0.1:{stranger.sockets[0].getsockname()[1]}") as redis:
             for _ in range(3):
                 with pytest.raises(RedisConnectionError):

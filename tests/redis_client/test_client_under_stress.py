@@ -181,7 +181,7 @@ async def test_scripts_flushed_under_load_are_sent_again(node):
                     task.cancel()
             results, lists = await outcomes(single), await outcomes(several)
     assert len(flushes) > 10
-    each = [one for told in lists for one in (told if isinstance(told, list) else [told] * 5)]
+    each = [one for run in lists for one in (run if isinstance(run, list) else [run] * 5)]
     assert_own_replies(results, runs(node.admin, len(single)))
     assert_own_replies(each, runs(node.admin, len(each), "{y}%d"))
     assert node.admin.info("commandstats")["cmdstat_eval"]["calls"] > 10
@@ -198,8 +198,8 @@ async def test_a_script_flushed_on_one_node_runs_again_only_there(pair):
     async with patient(f"redis+cluster://127.0.0.1:{pair[0].port}") as redis:
         await redis.run_each(MARK_EACH, [(f"warm{n}", [n]) for n in range(20)])
         pair[0].admin.script_flush()
-        told = await redis.run_each(MARK_EACH, [(f"one{n}", [n]) for n in range(100)])
-    assert told == [[b"%d" % n, 1] for n in range(100)]
+        verdicts = await redis.run_each(MARK_EACH, [(f"one{n}", [n]) for n in range(100)])
+    assert verdicts == [[b"%d" % n, 1] for n in range(100)]
     assert pair[0].admin.info("errorstats")["errorstat_NOSCRIPT"]["count"] > 20
 
 
@@ -292,10 +292,10 @@ async def test_a_server_killed_under_a_thousand_checks_approves_no_code_twice_an
             first = await checks_with_a_kill_between(stores, held, process_of(admin))
             await until_answered(stores.scripts._client)
             second = await asyncio.gather(*(stores.verdict(one, "111111") for one in held))
-            told = [[*once, again] for once, again in zip(first, second, strict=True)]
-            unanswered = [one for one in told if StoreUnavailable in map(type, one)]
+            verdicts = [[*once, again] for once, again in zip(first, second, strict=True)]
+            unanswered = [one for one in verdicts if StoreUnavailable in map(type, one)]
             assert 0 < len(unanswered) < 1000, "the kill came in the middle"
-            for right, wrong, twin, again in told:
+            for right, wrong, twin, again in verdicts:
                 assert [right, twin, again].count(Verdict.APPROVED) <= 1
                 assert wrong in {Verdict.WRONG_CODE, Verdict.USED} or isinstance(wrong, StoreUnavailable)
                 assert again is (Verdict.USED if Verdict.APPROVED in (right, twin) else again)

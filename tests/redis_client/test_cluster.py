@@ -275,9 +275,9 @@ async def test_a_script_for_several_keys_fails_only_on_the_frozen_node(pair):
         assert await redis.run_each(COUNT_EACH, calls) == [1] * 16
         pair[0].freeze()
         try:
-            told = dict(zip(KEYS, await redis.run_each(COUNT_EACH, calls), strict=True))
-            assert {key: told.pop(key) for key in lively} == dict.fromkeys(lively, 2)
-            assert all(isinstance(answer, RedisError) for answer in told.values())
+            results = dict(zip(KEYS, await redis.run_each(COUNT_EACH, calls), strict=True))
+            assert {key: results.pop(key) for key in lively} == dict.fromkeys(lively, 2)
+            assert all(isinstance(result, RedisError) for result in results.values())
             cancelled = asyncio.create_task(redis.run_each(COUNT_EACH, calls))
             await asyncio.sleep(0.1)
             cancelled.cancel()

@@ -52,7 +52,7 @@ async def test_only_the_primary_is_connected_to(tmp_path):
 
 
 async def test_no_sentinel_at_all_is_a_connection_error():
-    """If no Sentinel answers, a command fails at once with that reason."""
+    """If no Sentinel replies, a command fails at once with that reason."""
     async with opened(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/main") as redis:
         with pytest.raises(RedisConnectionError, match="no Sentinel names a primary for 'main'"):
             await redis.ping()

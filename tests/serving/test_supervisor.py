@@ -154,7 +154,7 @@ async def test_no_process_outlives_a_killed_parent(start, launch, eventually, ar
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "told to end"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "terminated"])
 async def test_a_lost_process_is_replaced(start, launch, eventually, number):
     """A process that crashes or is killed is logged as lost and replaced; the others keep serving."""
     process = await launch(await start(otp_worker=False), arguments=["--workers", "2"], OTP_DRAIN_SECONDS="0")

@@ -31,7 +31,7 @@ BEHAVIOURS = {
             partial(find, "check", "drop", r"^\w+\[FIELD\.status\] = 'approved'$"),
             checking.test_a_code_is_accepted_once,
         ),
-        "forgets what an Idempotency-Key was answered": (
+        "forgets the verdict of an Idempotency-Key": (
             partial(find, "check", "false", r"math\.abs\(.* <= \w+$"),
             checking.test_a_repeated_check_returns_the_same_verdict,
         ),
@@ -83,7 +83,7 @@ BEHAVIOURS = {
             partial(find, "deliver", "false", r" == 'awaiting_sid'$"),
             partial(sends.test_a_code_typed_before_its_sid_waits_for_it, send=1),
         ),
-        "lets the record go before the SID comes": (
+        "expires the record before the SID arrives": (
             partial(find, "check", "drop", r"'PEXPIRE', KEYS\[1\], \w+, 'GT'"),
             sends.test_a_waiting_confirmation_keeps_its_record_for_an_hour,
         ),
@@ -103,7 +103,7 @@ BEHAVIOURS = {
         ),
     },
     "an ambiguous send is not repeated": {
-        "begins a request anew that has died": (
+        "restarts a request that has died": (
             partial(find, "idempotency", "unnot", r"^not \w+$"),
             ledgers.test_an_abandoned_request_is_taken_over_by_one,
         ),
@@ -120,8 +120,8 @@ BEHAVIOURS = {
             partial(sends.test_a_repeated_request_adds_no_send, asked_first=1),
         ),
     },
-    "every key has a TTL, and no write brings a record back": {
-        "keeps a record for ever": (
+    "every key has a TTL, and no write recreates a record": {
+        "keeps a record forever": (
             partial(find, "issue", "drop", r"'PEXPIRE', KEYS\[1\]"),
             partial(sends.test_an_issued_verification_is_read_back, asked={}),
         ),
@@ -140,7 +140,7 @@ BEHAVIOURS = {
             entries.test_entries_outlive_their_verification,
         ),
     },
-    "a clock that steps back closes nothing for longer than its window": {
+    "a clock that steps back refuses nothing for longer than its window": {
         "lets an old code live on": (
             partial(find, "check", "left", r"^now_ms >= .* or now_ms < "),
             clock_steps.test_a_code_from_before_the_step_has_expired,

@@ -9,7 +9,7 @@ import re
 EQUIVALENT = (
     (".*", "right", r"\A.*\bor DEFAULT\.channel$", "sms is the only channel so far"),
     (".*", "number", r"\A1$", "any number but 0 means yes"),
-    ("looked_up", "number", r"\A0$", "the answer is not used"),
+    ("looked_up", "number", r"\A0$", "the result is not used"),
     ("check|deliver|refuse", "first", r"\ASEND\.channel \.\. ", "sms is the only channel so far"),
     ("health", "halved", r"", "how long a key is left that may not be deleted"),
     ("claim|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),

@@ -51,7 +51,7 @@ class ModelVerification:
     state: str = "pending"
     attempts: int = 0
     approved_send: ModelSend | None = None
-    answers: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    stored_verdicts: dict[str, tuple[int, str, str]] = field(default_factory=dict)
 
     @property
     def id(self):

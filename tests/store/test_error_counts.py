@@ -57,7 +57,7 @@ async def test_an_error_in_all_partitions_counts_once(node):
         scripts = Scripts(client)
         async with counted_errors(scripts) as errors:
             node.admin.config_set("maxmemory", 1)
-            answers = await scripts.run_each("health", [(f"otp:{{{p:x}}}:health", ("hset",)) for p in range(16)])
-            assert len({id(answer) for answer in answers}) == 1
+            results = await scripts.run_each("health", [(f"otp:{{{p:x}}}:health", ("hset",)) for p in range(16)])
+            assert len({id(result) for result in results}) == 1
             assert errors.unwritten == {"out_of_memory": 1}
             node.admin.config_set("maxmemory", 0)

@@ -55,7 +55,7 @@ windows = st.lists(st.tuples(st.integers(1, 6), st.integers(60_000, 700_000)), m
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True)
 @given(windows=windows, pauses=st.lists(st.integers(0, 90_000), min_size=5, max_size=60), patient=st.booleans())
 def test_no_window_of_any_position_holds_more_than_the_limit(stores, windows, pauses, patient):
-    """No window at any position holds more grants than its limit, and waiting as told is enough."""
+    """No window at any position holds more grants than its limit, and waiting for the returned time is enough."""
     limit, limits = VirtualLimit(stores), Limits(tuple(windows))
     key, now_ms, granted = f"otp:limit:test:{next(_numbers)}", 0, []
     for pause_ms in pauses:

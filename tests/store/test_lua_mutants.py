@@ -48,9 +48,9 @@ async def _fails(valkey, promise):
         admin.flushall()
         try:
             async with open_stores(Engine("valkey", valkey, admin)) as stores:
-                told = promise(stores)
-                if inspect.isawaitable(told):
-                    await told
+                outcome = promise(stores)
+                if inspect.isawaitable(outcome):
+                    await outcome
             return bool(immortal(admin))
         except (Exception, pytest.fail.Exception):  # noqa: BLE001 - any exception counts as failing
             return True

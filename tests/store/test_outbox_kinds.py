@@ -26,7 +26,7 @@ class Receiver:
     """A handler of another kind: it waits for its receiver, then returns the outcome that a test has set."""
 
     outcome: Outcome = field(default_factory=Delivered)
-    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    responds: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
     delivered: list[tuple[str, str]] = field(default_factory=list)
     kind = "webhook"
@@ -34,7 +34,7 @@ class Receiver:
 
     async def deliver(self, entry):
         self.waiting += 1
-        await self.answers.wait()
+        await self.responds.wait()
         self.waiting -= 1
         self.delivered.append((entry.key, entry.particulars))
         return self.outcome
@@ -96,7 +96,7 @@ async def test_a_hanging_receiver_delays_no_confirmation(stores, eventually):
         assert await eventually(lambda: sorted(twilio.posts) == sorted(map(sid_of, verifications)))
         assert await eventually(stores_are_settled(stores))
         assert (receiver.waiting, receiver.delivered) == (SLOTS, [])
-        receiver.answers.set()
+        receiver.responds.set()
         assert await eventually(lambda: len(receiver.delivered) == 3 * SLOTS * len(PARTITIONS))
     assert len(set(receiver.delivered)) == len(receiver.delivered)
     assert [await stores.feedback(each) for each in verifications] == [[Feedback.CONFIRMED]] * len(verifications)
@@ -115,7 +115,7 @@ async def test_a_halt_applies_to_one_kind(stores, eventually):
     """Refused credentials of one receiver halt only its kind; each kind has its own notes of halt and worker."""
     webhooks, twilio = RedisOutbox(stores.scripts, KIND), Twilio()
     receiver = Receiver(Forbidden("the receiver answered 401", is_of_credentials=True))
-    receiver.answers.set()
+    receiver.responds.set()
     _enqueue(stores, "event")
     async with _working(webhooks, receiver) as events:
         assert await eventually(lambda: "webhook_halted" in events)
@@ -134,20 +134,20 @@ async def test_a_halt_applies_to_one_kind(stores, eventually):
 async def test_the_data_of_an_entry_is_opaque(stores, eventually, particulars):
     """The handler gets any text unchanged; rejected, listed and retried, the entry still has it."""
     webhooks, receiver = RedisOutbox(stores.scripts, KIND), Receiver(Reject("410 | gone\nfor good"))
-    receiver.answers.set()
+    receiver.responds.set()
     (verification,) = await _approved(stores, 1)
     key = sid_of(verification)  # like the confirmation beside it
     _enqueue(stores, key, particulars)
-    said = particulars.encode().decode("latin-1")
+    expected = particulars.encode().decode("latin-1")
     async with _working(webhooks, receiver) as events:
         assert await eventually(lambda: "webhook_failed" in events)
         [failed] = [each async for each in webhooks.failed()]
-        assert (failed.entry.key, failed.entry.particulars, failed.reason) == (key, said, "410 | gone for good")
+        assert (failed.entry.key, failed.entry.particulars, failed.reason) == (key, expected, "410 | gone for good")
         assert await stores.feedback(verification) == [Feedback.PENDING]
         receiver.outcome = Delivered()
         assert await webhooks.retry(failed.entry)
         assert await eventually(lambda: "webhook_settled" in events)
-    assert receiver.delivered == [(key, said)] * 2
+    assert receiver.delivered == [(key, expected)] * 2
     assert (await _keys(webhooks), await stores.pending()) == ([], [key])
     assert (await stores.stats.totals()).keys() == {
         "issued:US:sms",

@@ -237,7 +237,7 @@ class Promises(RuleBasedStateMachine):
             with pytest.raises(UnknownVerification):
                 self.run(step)
             return
-        known = verification.answers.get(key)
+        known = verification.stored_verdicts.get(key)
         if known and self.model.now - known[0] <= IDEMPOTENT_MS:
             self.check_again(step, known, body)
             return
@@ -249,7 +249,7 @@ class Promises(RuleBasedStateMachine):
         if is_counted:
             self.model.count_check(verification, verdict, send)
             if key:
-                verification.answers[key] = (self.model.now, body, verdict)
+                verification.stored_verdicts[key] = (self.model.now, body, verdict)
 
     def check_again(self, step, known, body):
         """Repeat a check within its minute: the same verdict for the same body, a refusal for another."""
@@ -374,8 +374,8 @@ class Promises(RuleBasedStateMachine):
 
         for to, streak in self.model.streak.items():
             record = held.get(self.stores.number_key(to), [])
-            told = dict(zip(record[::2], record[1::2], strict=True)).get(b"streak", b"0")
-            assert int(told) == streak, "failed checks in a row are counted until an approval"
+            stored = dict(zip(record[::2], record[1::2], strict=True)).get(b"streak", b"0")
+            assert int(stored) == streak, "failed checks in a row are counted until an approval"
 
     def record_agrees(self, verification, record):
         assert record[field_of("status").encode()] == verification.state.encode()
@@ -383,18 +383,18 @@ class Promises(RuleBasedStateMachine):
         assert counted == [verification.attempts, len(verification.sends)]
         for send in verification.sends:
             names = ("sid", "feedback", "status")
-            told = {name: record.get(field_of(name, send.number).encode(), b"").decode() for name in names}
-            assert told["sid"] == (send.sid or "")
-            assert told["feedback"] == ("" if send.feedback == "none" else send.feedback)
+            stored = {name: record.get(field_of(name, send.number).encode(), b"").decode() for name in names}
+            assert stored["sid"] == (send.sid or "")
+            assert stored["feedback"] == ("" if send.feedback == "none" else send.feedback)
             unknown = "unknown" if send.is_noted else ""
-            assert told["status"][1:] == (unknown if send.status == "unknown" else send.status)
+            assert stored["status"][1:] == (unknown if send.status == "unknown" else send.status)
 
     @invariant()
     def every_entry_has_its_place(self):
         """Each message whose right code was checked is pending, failed, confirmed or waiting: in exactly one place."""
-        told = {sid: send.feedback for sid, send in self.model.send_of.items()}
+        stored = {sid: send.feedback for sid, send in self.model.send_of.items()}
         for place in ("pending", "failed", "confirmed"):
-            assert {sid for sid, feedback in told.items() if feedback == place} == set(getattr(self.model, place))
+            assert {sid for sid, feedback in stored.items() if feedback == place} == set(getattr(self.model, place))
         for verification in self.model.all:
             if verification.approved_send:
                 assert verification.approved_send.feedback in ("awaiting_sid", "pending", "confirmed", "failed")

@@ -37,8 +37,8 @@ async def test_an_issued_verification_is_read_back(stores, asked):
     new = stores.new(**asked)
     issued = await stores.verifications.issue(new, b"d" * 16)
     assert issued == await stores.verifications.read(new.id)
-    told = issued._asdict() | {"channel": issued.channel}
-    assert {name: told[name] for name in new._fields if name != "owner"}.items() <= new._asdict().items()
+    fields = issued._asdict() | {"channel": issued.channel}
+    assert {name: fields[name] for name in new._fields if name != "owner"}.items() <= new._asdict().items()
     assert (issued.status, issued.attempts, len(issued.sends)) == (Status.PENDING, 0, 1)
     assert issued.expires_at_ms == issued.created_at_ms + new.request.ttl_seconds * 1000
 
@@ -206,9 +206,9 @@ async def test_unknown_deliveries_change_nothing(stores):
 async def test_deliveries_never_go_back(stores):
     """Statuses arrive in any order and repeatedly; the later stage and the first end stay; the SID counts once."""
     verification = await stores.sent("111111")
-    told = [Delivery.SENT, Delivery.QUEUED, Delivery.UNKNOWN, Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.SENT]
+    order = [Delivery.SENT, Delivery.QUEUED, Delivery.UNKNOWN, Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.SENT]
     seen = []
-    for status in (*told, Delivery.READ, Delivery.DELIVERED):
+    for status in (*order, Delivery.READ, Delivery.DELIVERED):
         await stores.deliver(verification, 1, status=status)
         seen.append((await stores.read(verification)).sends[0].status)
     assert seen == [Delivery.SENT] * 3 + [Delivery.DELIVERED] * 3 + [Delivery.READ] * 2
@@ -243,16 +243,16 @@ async def test_the_sender_of_the_latest_stage_is_kept(stores):
     """The sender is that of the highest stage, in whatever order callbacks arrive; the first known one stays."""
     verification = await stores.sent("111111")
 
-    async def told(status, sender):
+    async def sender_after(status, sender):
         await stores.deliver(verification, 1, status=status, sender=sender)
         return stores.raw(verification).get("sender", 1)
 
-    assert await told(Delivery.UNKNOWN, None) is None
-    assert await told(Delivery.QUEUED, "rcs:acme") == "rcs:acme"
-    assert await told(Delivery.DELIVERED, "+15005550006") == "+15005550006"
-    assert await told(Delivery.DELIVERED, "rcs:acme") == "+15005550006"
-    assert await told(Delivery.SENT, "rcs:acme") == "+15005550006"
-    assert await told(Delivery.READ, None) == "+15005550006"
+    assert await sender_after(Delivery.UNKNOWN, None) is None
+    assert await sender_after(Delivery.QUEUED, "rcs:acme") == "rcs:acme"
+    assert await sender_after(Delivery.DELIVERED, "+15005550006") == "+15005550006"
+    assert await sender_after(Delivery.DELIVERED, "rcs:acme") == "+15005550006"
+    assert await sender_after(Delivery.SENT, "rcs:acme") == "+15005550006"
+    assert await sender_after(Delivery.READ, None) == "+15005550006"
     await stores.resend(verification, "222222")
     await stores.deliver(verification, 2, status=Delivery.UNKNOWN, sender="rcs:acme")
     assert stores.raw(verification).get("sender", 2) == "rcs:acme"
@@ -507,7 +507,7 @@ async def test_an_issue_is_taken_back_by_its_code(stores):
 
 
 async def test_one_send_taken_back_gives_one_send_back(stores):
-    """When two sends have the same millisecond, taking one back gives the number one send back, not two."""
+    """When two sends have the same millisecond, taking one back frees one send of the number, not two."""
     stores = stores.under(number=Limits(((2, CODE_TTL_MS),)))
     verification = await stores.issue("111111")
     await stores.issue("111111")

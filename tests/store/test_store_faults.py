@@ -50,7 +50,7 @@ def node(request, tmp_path, monkeypatch):
     if request.param == "valkey":
         monkeypatch.setattr(servers, "SERVER", str(servers.VALKEY))
     elif shutil.which("redis-server") is None:
-        absent("there is no redis-server here, so its answers are not tried")
+        absent("there is no redis-server here, so Redis itself is not tested")
     with server(tmp_path / "redis") as running:
         yield running
 
@@ -238,12 +238,12 @@ def test_a_name_without_an_address_is_unknown():
 async def test_another_server(node):
     """A server of another kind is not Redis; one that closes connections without a reply has its own cause."""
 
-    async def answer(reader, writer):
+    async def respond(reader, writer):
         await reader.readline()
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    async with await asyncio.start_server(answer, HERE, 0) as other:
+    async with await asyncio.start_server(respond, HERE, 0) as other:
         assert await cause(f"redis://{HERE}:{other.sockets[0].getsockname()[1]}") is StoreCause.NOT_REDIS
     async with await asyncio.start_server(lambda _, writer: writer.close(), HERE, 0) as other:
         assert await cause(f"redis://{HERE}:{other.sockets[0].getsockname()[1]}") is StoreCause.CONNECTION_LOST
