@@ -27,8 +27,9 @@ CATALOGUE: Mapping[str, Kind] = {
     "malformed_request": Kind(
         400,
         "The request is not valid HTTP/1.1",
-        "Send HTTP/1.1 with one Host header, and either Content-Length or Transfer-Encoding.",
-        "Use a standard HTTP client. If a proxy is in between, check what it forwards.",
+        "Send HTTP/1.1 with one Host, either Content-Length or Transfer-Encoding, and no other such header twice.",
+        "Use a standard HTTP client, and send Authorization, Content-Type and Idempotency-Key once. If a proxy is in "
+        "between, check what it forwards.",
     ),
     "malformed_body": Kind(
         400,

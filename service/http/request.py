@@ -25,7 +25,8 @@ class Caller:
 class Request:
     """One request, and what authentication and the endpoint find out about it.
 
-    If a header comes twice, `headers` has the last value. `receive` waits for the next ASGI message with a part of the
+    If a header comes twice, `headers` has the last value; the server refuses that of headers that have one value, such
+    as Authorization. `receive` waits for the next ASGI message with a part of the
     body; `whole_body` returns the body, or None if parts of it have not arrived.
     """
 

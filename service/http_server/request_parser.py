@@ -7,10 +7,10 @@ stay unparsed until the caller asks for them, so they cannot change or delay thi
 The header Upgrade is ignored (RFC 9110, 7.8). httptools ends such a request after its head, so a second parser, which
 is given only the length, parses the body.
 
-Refused are: what is not HTTP; versions other than 1.0 and 1.1; a missing or repeated Host, or one with characters that
-no host has; Transfer-Encoding other than one `chunked`, or in HTTP/1.0; more than 100 headers; a head of more than
-32 KiB; and more than 32 KiB of chunk extensions or trailers between two bytes of a body. Trailers are dropped, because
-proxies do not check them.
+Refused are: what is not HTTP; versions other than 1.0 and 1.1; a missing Host, or one with characters that no host has;
+Transfer-Encoding other than one `chunked`, or in HTTP/1.0; two of a header that has one value, such as Authorization,
+of which a proxy may read the other one; more than 100 headers; a head of more than 32 KiB; and more than 32 KiB of
+chunk extensions or trailers between two bytes of a body. Trailers are dropped, because proxies do not check them.
 """
 
 import re
@@ -25,6 +25,11 @@ MOST_HEADERS = 100  # each costs 150 bytes of memory, however short it is
 _EMPTY_LINE = b"\r\n\r\n"
 _VERSIONS = frozenset({"1.0", "1.1"})
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+# Headers that applications read as one value. httptools refuses a second Content-Length.
+_SINGLE = (
+    *(b"authorization", b"content-type", b"host", b"idempotency-key", b"origin", b"transfer-encoding"),
+    *(b"x-twilio-signature", b"x-twilio-webhooks-signature-settings"),
+)
 _HOST = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*")
 
 
@@ -38,7 +43,7 @@ class RequestRefused(Exception):
 
 @dataclass(slots=True)
 class Head:
-    """The head of a request. If a header comes twice, `headers` has the last value."""
+    """The head of a request. If a header that may come twice does, `headers` has the last value."""
 
     method: str
     version: str
@@ -155,12 +160,13 @@ class RequestParser:
 
     def _look_closely(self, version: str, headers: dict[bytes, bytes]) -> None:
         host, coding, names = headers.get(b"host"), headers.get(b"transfer-encoding"), [name for name, _ in self._lines]
+        is_wrong = len(names) > len(headers) and any(names.count(name) > 1 for name in _SINGLE)
         if host is None:
-            is_wrong = version != "1.0"
+            is_wrong |= version != "1.0"
         else:
-            is_wrong = version not in _VERSIONS or _HOST.fullmatch(host) is None or names.count(b"host") > 1
+            is_wrong |= version not in _VERSIONS or _HOST.fullmatch(host) is None
         if coding is not None:
-            is_wrong |= version != "1.1" or coding.lower() != b"chunked" or names.count(b"transfer-encoding") > 1
+            is_wrong |= version != "1.1" or coding.lower() != b"chunked"
         if is_wrong:
             raise RequestRefused(400)
 

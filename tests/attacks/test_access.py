@@ -1,9 +1,12 @@
 """Access (A14): credentials that are absent, wrong, revoked, insufficient or another verification's."""
 
 import asyncio
+import itertools
 import json
 import secrets
 import time
+
+from multidict import CIMultiDict
 
 from service.core.api_keys import Scope, new_api_key
 from service.http import authentication as auth
@@ -39,6 +42,20 @@ async def test_every_protected_route_requires_a_credential(running):
         assert await status_with(running, None, method, filled, json={"code": "123456"}) == 401, path
     forged = await status_with(running, None, "POST", "/twilio/status/ve_0/1", data={"MessageSid": "SM"})
     assert forged == 403
+
+
+async def test_two_credentials_are_refused_on_every_route(running):
+    """Whichever of two Authorization headers is valid, the response is 400: a proxy may have checked the other one."""
+    async with running.http.get("/openapi.json") as response:
+        paths = (await response.json())["paths"]
+    own, other = f"Bearer {running.key}", "Bearer otp_sk_other"
+    for path, endpoints in paths.items():
+        for method, pair in itertools.product(endpoints, [(own, other), (other, own), (own, own)]):
+            headers = CIMultiDict(("Authorization", one) for one in pair)
+            filled = path.replace("{verification_id}", "ve_" + "0" * 32)
+            async with running.http.request(method, filled, headers=headers, json={"code": "123456"}) as response:
+                problem = await response.json(content_type="application/problem+json")
+                assert (response.status, problem["code"]) == (400, "malformed_request"), path
 
 
 async def test_only_a_bearer_key_in_the_header_is_accepted(running):

@@ -34,6 +34,7 @@ async def idle():
                 pass
             [protocol] = Kept.made
             yield client, protocol
+    Kept.made.clear()  # nothing may keep a connection that is closed
 
 
 WAYS = {

@@ -87,10 +87,19 @@ async def test_a_body_in_a_later_read_is_not_a_request(server):
 
 
 HOST = b"POST /post HTTP/1.1\r\nHost: x\r\n"
+SINGLE = (
+    b"Authorization", b"Content-Type", b"Idempotency-Key", b"Origin", b"X-Twilio-Signature",
+    b"X-Twilio-Webhooks-Signature-Settings",
+)  # fmt: skip
 REFUSED = {
     "no host": b"GET /get HTTP/1.1\r\n\r\n",
     "two hosts": b"GET /get HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
     "two hosts in HTTP/1.0": b"GET /get HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
+    **{
+        f"two {name.decode()}": b"GET /get HTTP/1.1\r\nHost: x\r\n%b: a\r\nX-Other: x\r\n%b: b\r\n\r\n"
+        % (name, name.lower())
+        for name in SINGLE
+    },
     "a host with a blank": b"GET /get HTTP/1.1\r\nHost: x y\r\n\r\n",
     "a host with a slash": b"GET /get HTTP/1.1\r\nHost: x/y\r\n\r\n",
     "two codings": HOST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
