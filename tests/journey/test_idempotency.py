@@ -1,4 +1,4 @@
-"""Idempotency-Key over HTTP: the first answer again and no second message; on verify the same verdict again."""
+"""Idempotency-Key over HTTP: the first response again and no second message; on verify the same verdict again."""
 
 import asyncio
 from collections import Counter
@@ -16,13 +16,13 @@ OTHER = "+14155550188"
 
 
 async def issue(running, key, to="+14155550123", **fields):
-    """Issue with an Idempotency-Key; give (status, body, headers)."""
+    """Issue with an Idempotency-Key; return (status, body, headers)."""
     body = {"to": to, **fields}
     return await running.call("POST", "/v1/verifications", body, headers={"Idempotency-Key": key})
 
 
-async def test_the_same_key_and_body_get_the_first_answer_again_and_no_second_message(running, redis):
-    """A repeat is answered word for word, says that it is one, and sends nothing; the answer is kept 24 h, sealed."""
+async def test_the_same_key_and_body_get_the_first_response_and_no_second_message(running, redis):
+    """A repeat gets the same response, marked as repeated, and sends nothing; it is stored for 24 h, encrypted."""
     first = await issue(running, "order-7")
     again = await issue(running, "order-7")
     assert first[0] == again[0] == 201
@@ -38,8 +38,8 @@ async def test_the_same_key_and_body_get_the_first_answer_again_and_no_second_me
     assert first[1]["client_token"].encode() not in text
 
 
-async def test_an_answer_that_is_kept_is_rendered_once(running, monkeypatch):
-    """An issue and a resend send the very answer that they keep under the key: neither renders it a second time."""
+async def test_a_stored_response_is_rendered_once(running, monkeypatch):
+    """An issue and a resend return the response that they store under the key, without rendering it again."""
     rendered = []
     render = ResponseWriter.verification
 
@@ -55,7 +55,7 @@ async def test_an_answer_that_is_kept_is_rendered_once(running, monkeypatch):
 
 
 async def test_another_body_under_the_same_key_is_refused(running):
-    """A key stands for one request: with another body it is a 422, and nothing is sent."""
+    """A key belongs to one request: with another body it gets a 422, and nothing is sent."""
     await issue(running, "order-7")
     status, problem, _ = await issue(running, "order-7", to=OTHER)
     assert (status, problem["code"]) == (422, "idempotency_key_reused")
@@ -63,7 +63,7 @@ async def test_another_body_under_the_same_key_is_refused(running):
 
 
 async def test_another_caller_may_use_the_same_key(running):
-    """Keys of two callers never meet, nor do those of two routes."""
+    """Keys of two callers, or of two routes, do not conflict."""
     first = (await issue(running, "one"))[1]
     path = f"/v1/verifications/{first['id']}/resend"
     by_back_end = await running.call("POST", path, headers={"Idempotency-Key": "one"})
@@ -73,7 +73,7 @@ async def test_another_caller_may_use_the_same_key(running):
 
 
 async def test_while_the_first_request_runs_its_repeat_is_a_conflict(running, fault, posts, eventually):
-    """A repeat that comes too early is a 409 with Retry-After; later it gets the first answer."""
+    """An early repeat gets a 409 with Retry-After; later it gets the first response."""
     fault(running, "messages", "slow", count=1, seconds=30)
     first = asyncio.create_task(issue(running, "order-7"))
     assert await eventually(lambda: not running.sandbox.faults.planned())
@@ -87,7 +87,7 @@ async def test_while_the_first_request_runs_its_repeat_is_a_conflict(running, fa
 
 
 async def test_fifty_parallel_requests_with_one_key_send_one_message(running):
-    """Of fifty at once one is fresh; the others get its answer or a 409, and one SMS goes out (A17)."""
+    """Of fifty at once one is handled; the others get its response or a 409, and one SMS is sent (A17)."""
     responses = await asyncio.gather(*(issue(running, "order-7") for _ in range(50)))
     assert len(running.messages()) == 1
     assert set(Counter(status for status, _, _ in responses)) <= {201, 409}
@@ -95,8 +95,8 @@ async def test_fifty_parallel_requests_with_one_key_send_one_message(running):
     assert (await issue(running, "order-7"))[1]["id"] == next(body["id"] for s, body, _ in responses if s == 201)
 
 
-async def test_a_503_and_a_429_are_not_kept(start, fault, redis):
-    """What passes may be tried again under the same key, and then sends."""
+async def test_a_503_and_a_429_are_not_stored(start, fault, redis):
+    """After a temporary failure the same key may be used again, and then sends."""
     running = await start(otp_limit_number="1/1h")
     fault(running, "messages", "429", count=1, seconds=30)
     assert (await issue(running, "a"))[0] == 503
@@ -107,14 +107,14 @@ async def test_a_503_and_a_429_are_not_kept(start, fault, redis):
     assert len(running.messages()) == 2
 
 
-async def test_a_request_that_was_refused_before_any_step_is_not_kept(running):
-    """An invalid number holds no key: the same key may be used with the right one."""
+async def test_a_request_that_was_refused_at_once_is_not_stored(running):
+    """An invalid number stores nothing: the same key may be used with the right one."""
     assert (await issue(running, "a", to="+1415"))[0] == 422
     assert (await issue(running, "a"))[0] == 201
 
 
-async def test_a_refusal_for_good_is_kept(running, fault, posts):
-    """What Twilio refused for good is answered again from memory; Twilio is not asked a second time."""
+async def test_a_permanent_refusal_is_stored(running, fault, posts):
+    """A permanent refusal of Twilio is repeated from Redis, without another request to Twilio."""
     fault(running, "messages", "refuse", code=21610, count=1)
     first = await issue(running, "a")
     again = await issue(running, "a")
@@ -126,20 +126,20 @@ async def test_a_refusal_for_good_is_kept(running, fault, posts):
 
 
 @pytest.mark.usefixtures("no_pause_between_probes")
-async def test_a_refusal_that_the_operator_can_fix_is_not_kept(running, fault):
-    """Wrong credentials are fixed by the operator: the same key may send afterwards."""
+async def test_a_refusal_that_the_operator_can_fix_is_not_stored(running, fault):
+    """Wrong credentials are the operator's error: the same key may send afterwards."""
     fault(running, "messages", "unauthorized", count=1)
     assert (await issue(running, "a"))[0] == 502
     assert (await issue(running, "a"))[0] == 201
 
 
 async def test_after_a_crash_a_repeat_says_unknown_and_never_sends(running, redis, fault):
-    """A request that died between its POST and the answer is repeated as it stands: the send is `unknown`."""
+    """If the process died between its POST and the response, a repeat returns the send as `unknown`."""
     fault(running, "messages", "lost_response", count=1)
     fault(running, "callbacks", "drop")
     first = (await issue(running, "a"))[1]
     [kept] = redis.scan_iter("otp:idem:*")
-    redis.hdel(kept, "answer")  # what a process that died has left: a lease, and no answer
+    redis.hdel(kept, "answer")  # what a dead process leaves: a lease, and no response
     assert (await issue(running, "a"))[0] == 409
     redis.hset(kept, "until", 1)
     status, again, _ = await issue(running, "a")
@@ -150,7 +150,7 @@ async def test_after_a_crash_a_repeat_says_unknown_and_never_sends(running, redi
 
 
 async def test_after_a_crash_before_the_record_a_repeat_sends(running, redis):
-    """A request that died before its record was written has sent nothing: the repeat issues, under the same id."""
+    """A request that died before its record was written sent nothing: the repeat issues, under the same id."""
     first = (await issue(running, "a"))[1]
     [kept] = redis.scan_iter("otp:idem:*")
     redis.hdel(kept, "answer")
@@ -162,7 +162,7 @@ async def test_after_a_crash_before_the_record_a_repeat_sends(running, redis):
 
 
 async def test_a_resend_with_a_key_sends_once(running):
-    """The same key on resend gets the first answer again; another key is another resend."""
+    """The same key on resend gets the first response again; another key is another resend."""
     issued = await running.issue()
     path = f"/v1/verifications/{issued['id']}/resend"
     responses = [await running.call("POST", path, headers={"Idempotency-Key": key}) for key in ("a", "a", "b")]
@@ -172,8 +172,8 @@ async def test_a_resend_with_a_key_sends_once(running):
     assert len(running.messages()) == 3
 
 
-async def test_a_resend_that_failed_is_not_left_running(running):
-    """A resend of an unknown id, or of an ended verification, says so each time it is repeated with its key."""
+async def test_a_failed_resend_releases_its_key(running):
+    """A resend of an unknown id, or of an ended verification, gets the same refusal on each repeat."""
     for verification_id, expected in (("ve_" + "0" * 32, 404), ((await running.issue())["id"], 409)):
         path = f"/v1/verifications/{verification_id}"
         await running.call("POST", f"{path}/cancel")
@@ -183,7 +183,7 @@ async def test_a_resend_that_failed_is_not_left_running(running):
 
 
 async def test_after_a_crash_a_repeated_resend_says_unknown_and_never_sends(running, redis, fault):
-    """A resend that died after its POST is repeated as it stands, with the second send `unknown`."""
+    """If the process died after the POST of a resend, a repeat returns the second send as `unknown`."""
     issued = await running.issue()
     fault(running, "messages", "lost_response", count=1)
     fault(running, "callbacks", "drop")
@@ -198,7 +198,7 @@ async def test_after_a_crash_a_repeated_resend_says_unknown_and_never_sends(runn
 
 
 async def test_after_a_crash_before_its_record_a_repeated_resend_sends_once(running, redis):
-    """A resend that died before its send was recorded goes on: one message, and from then on its answer."""
+    """A resend that died before its send was recorded is continued: one message, then its response on each repeat."""
     issued = await running.issue()
     path, keyed = f"/v1/verifications/{issued['id']}/resend", {"Idempotency-Key": "a"}
     assert (await running.call("POST", path, headers=keyed))[0] == 200
@@ -211,7 +211,7 @@ async def test_after_a_crash_before_its_record_a_repeated_resend_sends_once(runn
 
 
 async def test_of_many_repeats_after_a_crash_one_sends(running, redis):
-    """Twenty repeats at once of a resend that died before its record: one sends, the others wait for its answer."""
+    """Of twenty simultaneous repeats of a resend that died before its record, one sends, the others wait for it."""
     issued = await running.issue()
     path, keyed = f"/v1/verifications/{issued['id']}/resend", {"Idempotency-Key": "a"}
     await running.call("POST", path, headers=keyed)
@@ -225,7 +225,7 @@ async def test_of_many_repeats_after_a_crash_one_sends(running, redis):
 async def test_after_a_crash_that_certainly_sent_nothing_a_repeat_is_a_503_and_the_next_one_sends(
     running, redis, fault
 ):
-    """An issue that failed before its process died has sent nothing: the repeat is a 503, and the next one sends."""
+    """If an issue failed before its process died, it sent nothing: the repeat gets a 503, and the next one sends."""
     fault(running, "messages", "lost_response", count=1)
     first = (await issue(running, "a"))[1]
     RawRecord(redis, first["id"]).set("status", "failed")
@@ -240,10 +240,8 @@ async def test_after_a_crash_that_certainly_sent_nothing_a_repeat_is_a_503_and_t
 
 
 @pytest.mark.parametrize("endpoint", ["issue", "resend"])
-async def test_while_redis_cannot_tell_what_a_dead_request_sent_its_key_is_not_set_free(
-    running, redis, fault, endpoint
-):
-    """A repeat whose look at the record fails is a 503; the next one looks at once; neither sends anything."""
+async def test_a_key_is_not_released_while_the_record_cannot_be_read(running, redis, fault, endpoint):
+    """If the record cannot be read, a repeat gets a 503; the next one reads again at once; neither sends anything."""
     fault(running, "callbacks", "drop")
     issued = await running.issue()
     path, body = (PATH, {"to": OTHER}) if endpoint == "issue" else (f"{PATH}/{issued['id']}/resend", None)
@@ -264,7 +262,7 @@ async def test_while_redis_cannot_tell_what_a_dead_request_sent_its_key_is_not_s
 
 
 def died(redis, *, left_over=False):
-    """Leave of the one Idempotency-Key what a process leaves that dies: a lease that has run out, and no answer."""
+    """Set an Idempotency-Key to what a dead process leaves: an expired lease, and no response."""
     [kept] = redis.scan_iter("otp:idem:*")
     if left_over:
         assert redis.hdel(kept, "answer") == 1
@@ -273,7 +271,7 @@ def died(redis, *, left_over=False):
 
 @pytest.fixture
 def late(monkeypatch):
-    """Give an event: the first resend reaches the store only when it is set."""
+    """Return an event: the first resend does not reach the store until it is set."""
     let_go, write, waiting = asyncio.Event(), RedisVerifications.resend, iter((True,))
 
     async def write_late(*given, **named):
@@ -286,8 +284,8 @@ def late(monkeypatch):
     let_go.set()
 
 
-async def test_an_issue_that_was_taken_for_dead_gets_the_result_of_its_repeat(start, redis, eventually, monkeypatch):
-    """An issue so slow that a repeat took it over sends nothing, answers what the repeat did, and costs no limit."""
+async def test_an_issue_that_lost_its_lease_gets_the_result_of_its_repeat(start, redis, eventually, monkeypatch):
+    """If a repeat takes over a slow issue, the issue sends nothing, returns the repeat's response, counts nowhere."""
     running = await start(otp_limit_key="2/1h")
     let_go, write, waiting = asyncio.Event(), RedisVerifications.issue, iter((True,))
 
@@ -310,8 +308,8 @@ async def test_an_issue_that_was_taken_for_dead_gets_the_result_of_its_repeat(st
     assert [(await issue(running, key))[0] for key in "bc"] == [201, 429]
 
 
-async def test_a_request_that_was_taken_for_dead_gets_the_result_of_its_repeat(start, redis, eventually, late):
-    """A resend so slow that a repeat took it over sends nothing, answers what the repeat did, and costs no limit."""
+async def test_a_resend_that_lost_its_lease_gets_the_result_of_its_repeat(start, redis, eventually, late):
+    """If a repeat takes over a slow resend, the resend sends nothing, returns its response, and counts nowhere."""
     running = await start(otp_limit_key="3/1h", otp_limit_number="3/1h")
     issued = await running.issue()
     path, keyed = f"{PATH}/{issued['id']}/resend", {"Idempotency-Key": "a"}
@@ -334,8 +332,8 @@ async def test_a_request_that_was_taken_for_dead_gets_the_result_of_its_repeat(s
 
 @pytest.mark.parametrize("can_release", [True, False])
 @pytest.mark.parametrize("endpoint", ["issue", "resend"])
-async def test_a_refusal_that_cannot_be_kept_is_the_refusal(running, fault, monkeypatch, endpoint, can_release):
-    """Twilio's refusal is the response, although it cannot be kept; a repeat that is let in asks Twilio again."""
+async def test_a_refusal_that_cannot_be_stored_is_returned(running, fault, monkeypatch, endpoint, can_release):
+    """Twilio's refusal is returned even if it cannot be stored; a repeat that is accepted asks Twilio again."""
     path, body = PATH, {"to": OTHER}
     if endpoint == "resend":
         path, body = f"{PATH}/{(await running.issue(OTHER))['id']}/resend", None
@@ -355,7 +353,7 @@ async def test_a_refusal_that_cannot_be_kept_is_the_refusal(running, fault, monk
     assert (status, problem["code"]) == ((422, "recipient_opted_out") if can_release else (409, "request_in_progress"))
 
 
-async def test_a_key_that_is_no_key_is_refused(running):
+async def test_an_invalid_key_is_refused(running):
     """Empty, too long, or with anything but visible ASCII: 400, and nothing is sent."""
     for key in ("", "x" * 256, "a b", "caf\u00e9"):
         status, problem, _ = await issue(running, key)
@@ -364,7 +362,7 @@ async def test_a_key_that_is_no_key_is_refused(running):
 
 
 async def test_a_repeated_check_gets_the_same_verdict_for_a_minute(running, grow_older, wrong):
-    """A lost answer turns no approval into `used`, no typing error into two; after 60 s a check is checked anew."""
+    """After a lost response an approval does not become `used`, nor one wrong code two; after 60 s it is a new one."""
     issued = await running.issue()
     path = f"/v1/verifications/{issued['id']}/verify"
     [code] = running.codes()

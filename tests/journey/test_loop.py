@@ -2,7 +2,7 @@
 
 
 async def test_the_right_code_is_approved_and_exactly_its_message_is_confirmed(running, eventually):
-    """A code that is typed back approves the verification, and `confirmed` is posted for its SID alone."""
+    """A right code approves the verification, and `confirmed` is posted for its SID only."""
     issued = await running.issue()
     [code] = running.codes()
     checked = await running.verify(issued["id"], code)
@@ -14,7 +14,7 @@ async def test_the_right_code_is_approved_and_exactly_its_message_is_confirmed(r
 
 
 async def feedback_of(running, verification_id):
-    """Give the feedback of each send once it is `confirmed`."""
+    """Return the feedback of each send once one is `confirmed`."""
     feedback = [send["feedback"] for send in (await running.read(verification_id))["sends"]]
     return feedback if "confirmed" in feedback else None
 

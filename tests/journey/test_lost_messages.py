@@ -1,4 +1,4 @@
-"""A message whose answer and callbacks were lost is found in Twilio's list, and confirmed: that one and no other."""
+"""A message whose response and callbacks were lost is found in Twilio's list and confirmed, and no other one."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ TEXT = "Your Acme code is {}. Do not share it."
 
 @dataclass
 class Lost:
-    """A verification whose code was typed and whose SID never came. Its service has no worker: the test looks."""
+    """A verification whose code was typed and whose SID is missing. Without a worker, the test does lookups."""
 
     running: object
     admin: object
@@ -33,30 +33,30 @@ class Lost:
 
     @property
     def key(self):
-        """Name the record."""
+        """Return the key of the record."""
         return f"otp:{{{self.id[3]}}}:v:{self.id}"
 
     @property
     def lookups(self):
-        """Name the sends of its partition that are looked for."""
+        """List the sends of its partition that have a lookup."""
         return f"otp:{{{self.id[3]}}}:outbox:lookups"
 
     @property
     def message(self):
-        """Give the message as Twilio has it."""
+        """Return the message as Twilio has it."""
         return self.running.messages()[-1]
 
     @property
     def events(self):
-        """Name what was logged."""
+        """List the logged events."""
         return [event for event, _ in self.log]
 
     def due(self):
-        """Let the look be due, as if its time had come; tell whether there is one."""
+        """Make the lookup due now; return whether there is one."""
         return bool(self.admin.zadd(self.lookups, {f"{self.id}|1": 1}, xx=True, ch=True))
 
     async def look(self):
-        """Look once, if a look is due; give the pause that it asks for."""
+        """Do one lookup, if one is due; return the requested pause."""
         lost = await self.store.claim(self.id[3])
         return None if lost is None else await self.lost_messages.look_up(lost)
 
@@ -66,11 +66,11 @@ class Lost:
         self.running.sandbox.ledger._messages[message.sid] = replace(message, **fields)
 
     async def feedback(self):
-        """Give the feedback of the send, as the API shows it."""
+        """Return the feedback of the send, as the API shows it."""
         return (await self.running.read(self.id))["sends"][0]["feedback"]
 
     async def counted(self):
-        """Read how often each outcome of a look was counted."""
+        """Return the counts of each outcome of a lookup."""
         async with self.running.http.get("/metrics") as response:
             lines = (await response.text()).splitlines()
         return {line.split('"')[1]: float(line.split()[-1]) for line in lines if line.startswith("otp_lookups_total{")}
@@ -78,7 +78,7 @@ class Lost:
 
 @pytest.fixture
 def lose(fault, code_in, eventually):
-    """Give `lose(running)`: issue a verification whose answer and callbacks are lost; give its id and the code."""
+    """Return `lose(running)`: issue a verification, lose response and callbacks; return its id and code."""
 
     async def issue(running, **fields):
         fault(running, "callbacks", "drop", count=1)
@@ -92,7 +92,7 @@ def lose(fault, code_in, eventually):
 
 @pytest.fixture
 async def lost(start, redis, lose):
-    """Give a lost message whose code was typed."""
+    """Return a lost message whose code was typed."""
     running = await start(otp_worker=False)
     verification_id, code = await lose(running)
     assert (await running.verify(verification_id, code))["verdict"] == "approved"
@@ -114,7 +114,7 @@ async def lost(start, redis, lose):
 
 
 def hurry(admin):
-    """Let every look be due; name the sends."""
+    """Make every lookup due now; return the sends."""
     keys = list(admin.scan_iter("otp:{*}:outbox:lookups"))
     members = [(key, member) for key in keys for member in admin.zrange(key, 0, -1)]
     for key, member in members:
@@ -124,7 +124,7 @@ def hurry(admin):
 
 @pytest.fixture
 async def quick(start, monkeypatch):
-    """Start a service whose worker looks many times a second; give it and what it logs."""
+    """Start a service whose worker does many lookups a second; return it and its log."""
     monkeypatch.setattr(wiring, "lookup_policy", lambda _: LookupPolicy(poll_seconds=0.02, pause_seconds=0.02))
     logged = []
     return await start(event_log=lambda event, /, **fields: logged.append((event, fields))), logged
@@ -152,29 +152,29 @@ async def test_a_lost_message_is_found_and_confirmed(quick, lose, redis, eventua
     assert "4155550123" not in str(logged)
 
 
-async def test_what_was_not_typed_is_not_looked_for(running, lose, redis):
-    """Nobody needs the SID of a message whose code was never typed: Twilio is not asked."""
+async def test_an_untyped_code_causes_no_lookup(running, lose, redis):
+    """The SID of a message whose code was never typed is not needed: Twilio is not asked."""
     await lose(running)
     assert hurry(redis) == []
 
 
-async def test_a_sid_that_came_home_ends_the_look(lost, call_back):
-    """A callback that comes before the look leaves nothing to look for."""
+async def test_a_received_sid_ends_the_lookup(lost, call_back):
+    """A callback before the lookup makes the lookup unnecessary."""
     path = f"/twilio/status/{lost.id}/1"
     fields = {"MessageSid": lost.message.sid, "MessageStatus": "delivered"}
     assert await call_back(lost.running, path, fields) == 204
     assert not lost.due()
 
 
-async def test_a_look_is_due_after_a_minute(lost, redis):
-    """The first look is not made at once: Twilio's answer or a callback may still arrive."""
+async def test_a_lookup_is_due_after_a_minute(lost, redis):
+    """The first lookup waits: Twilio's response or a callback may still arrive."""
     assert await lost.look() is None
     due_ms = redis.zscore(lost.lookups, f"{lost.id}|1")
     assert 50 < due_ms / 1000 - redis.time()[0] <= 61
 
 
-async def test_a_message_with_another_code_is_never_taken(lost, posts):
-    """When no text carries the code of the send nothing is confirmed, and there are two looks at most."""
+async def test_a_message_with_another_code_is_never_confirmed(lost, posts):
+    """If no text contains the code of the send, nothing is confirmed, and there are at most two lookups."""
     code = lost.code
     wrong = f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
     for body in (TEXT.format(wrong), TEXT.format(code + "7"), TEXT.format("7" + code)):
@@ -194,8 +194,8 @@ async def test_a_message_with_another_code_is_never_taken(lost, posts):
     [{"to": "+14155550124"}, {"created": -120}, {"created": 120}, {"body": "583 is no code"}],
     ids=["another number", "made before", "made after", "no code"],
 )
-async def test_only_the_message_of_this_send_fits(lost, fields):
-    """Another number's message, or one made before or after the send, is not taken though it carries the code."""
+async def test_only_the_message_of_this_send_matches(lost, fields):
+    """Another number's message, or one created before or after the send, does not match although it has the code."""
     created_at = lost.message.created_at + timedelta(seconds=fields.get("created", 0))
     lost.change(created_at=created_at, **{name: value for name, value in fields.items() if name != "created"})
     lost.due()
@@ -204,8 +204,8 @@ async def test_only_the_message_of_this_send_fits(lost, fields):
     assert await lost.feedback() == "awaiting_sid"
 
 
-async def test_of_two_that_fit_neither_is_taken(lost, eventually):
-    """Another verification of the number may get the same digits in the same minute: then neither is confirmed."""
+async def test_of_two_matches_neither_is_confirmed(lost, eventually):
+    """Another verification of the number may have the same digits in the same minute: then neither is confirmed."""
     message, other = lost.message, await lost.running.issue()
     assert await eventually(lambda: lost.message.status == "delivered")
     lost.change(body=TEXT.format(lost.code))
@@ -233,8 +233,8 @@ async def test_a_message_on_the_second_page_is_found_and_one_beyond_is_not(lost,
     assert await posts(lost.running, "reads") == 4
 
 
-async def test_midnight_between_making_and_sending_hides_nothing(lost, redis):
-    """A message made before midnight (UTC) and sent after it is found: the day after is listed too."""
+async def test_a_message_created_before_and_sent_after_midnight_is_found(lost, redis):
+    """A message created before midnight (UTC) and sent after it is found: the next day is listed too."""
     midnight = lost.message.created_at.replace(hour=0, minute=0, second=0, microsecond=0)
     made = midnight - timedelta(seconds=2)
     lost.change(created_at=made, sent_at=midnight + timedelta(seconds=1))
@@ -244,8 +244,8 @@ async def test_midnight_between_making_and_sending_hides_nothing(lost, redis):
     assert lost.events == ["lost_message_found"]
 
 
-async def test_several_workers_make_one_look(lost, posts):
-    """A look that is due is claimed by one of ten that ask at once."""
+async def test_several_workers_do_one_lookup(lost, posts):
+    """A due lookup is claimed by one of ten concurrent workers."""
     lost.due()
     pauses = await asyncio.gather(*(lost.look() for _ in range(10)))
     assert sum(pause is not None for pause in pauses) == 1
@@ -255,13 +255,13 @@ async def test_several_workers_make_one_look(lost, posts):
 @pytest.mark.parametrize(
     ("kind", "seconds"), [("429", 300), ("503", 60), ("reset", 60), ("garbage", 60), ("unauthorized", 600)]
 )
-async def test_a_failure_of_twilio_costs_no_look(lost, fault, redis, kind, seconds):
-    """Twilio is busy, broken or refuses: its Retry-After, or a minute or ten, is waited, and both looks are left."""
+async def test_a_failure_of_twilio_costs_no_lookup(lost, fault, redis, kind, seconds):
+    """After a 429, an error or a refusal, the next try waits Retry-After, a minute or ten; both lookups remain."""
     for _ in range(3):
         fault(lost.running, "reads", kind, **({"seconds": seconds} if kind == "429" else {}))
         lost.due()
         assert await lost.look() == seconds
-        lost.running.sandbox.faults.end()  # not `count=1`: aiohttp repeats a GET that was reset
+        lost.running.sandbox.faults.end()  # not `count=1`: aiohttp retries a GET whose connection was reset
         wait_seconds = redis.zscore(lost.lookups, f"{lost.id}|1") / 1000 - redis.time()[0]
         assert seconds - 10 < wait_seconds <= seconds + 1
     lost.due()
@@ -272,8 +272,8 @@ async def test_a_failure_of_twilio_costs_no_look(lost, fault, redis, kind, secon
 
 
 @pytest.mark.parametrize("setting", [{"otp_content_retention": "discard"}, {"otp_address_retention": "obfuscate"}])
-async def test_where_twilio_forgets_nobody_looks(setting, start, redis, eventually):
-    """Without texts or numbers at Twilio there is nothing to know a message by: nothing that looks is running."""
+async def test_without_stored_texts_there_are_no_lookups(setting, start, redis, eventually):
+    """If Twilio stores no texts or numbers, messages cannot be recognised: no lookup task is running."""
     settings = (await start(**setting)).settings
     assert await eventually(lambda: redis.exists("otp:worker"))
     assert wiring.lookup_policy(settings) is None
@@ -282,8 +282,8 @@ async def test_where_twilio_forgets_nobody_looks(setting, start, redis, eventual
     assert not [name for name in running if "LostMessages.run" in name]
 
 
-async def test_a_look_given_back_late_changes_nothing(lost, redis):
-    """A process whose look was claimed by another one meanwhile does not bring the look forward."""
+async def test_a_lookup_released_late_changes_nothing(lost, redis):
+    """A process whose lookup was claimed by another one meanwhile does not reschedule it."""
     lost.due()
     slow = await lost.store.claim(lost.id[3])
     lost.due()
@@ -294,8 +294,8 @@ async def test_a_look_given_back_late_changes_nothing(lost, redis):
     assert await lost.store.claim(lost.id[3]) is None
 
 
-async def test_an_erased_record_is_not_brought_back(lost, redis):
-    """A look whose record is gone writes nothing of it, neither when it is given back nor when it is claimed."""
+async def test_a_deleted_record_is_not_recreated(lost, redis):
+    """A lookup whose record is gone writes nothing, neither on release nor on claim."""
     lost.due()
     claimed = await lost.store.claim(lost.id[3])
     redis.delete(lost.key)
@@ -305,8 +305,8 @@ async def test_an_erased_record_is_not_brought_back(lost, redis):
     assert not redis.exists(lost.key, lost.lookups)
 
 
-async def test_a_look_keeps_what_waits_visible(lost):
-    """What was looked for in vain still waits for its SID, as the metrics say."""
+async def test_a_failed_lookup_stays_in_the_metrics(lost):
+    """After failed lookups a send is still waiting for its SID, as the metrics show."""
     lost.change(body="Hello")
     lost.due()
     await lost.look()

@@ -1,6 +1,6 @@
-"""Twilio refuses for the operator's fault, credentials or sender: the request costs nothing.
+"""Twilio refuses because of the operator's credentials or sender: the request costs nothing.
 
-The operator fixes it; until then callers get a 502, and afterwards as many messages as before.
+The operator fixes it; until then callers get a 502, and afterwards they have as many messages as before.
 """
 
 import pytest
@@ -16,14 +16,14 @@ LIMITS = ("number", "ip", "prefix", "country", "day", "key")
 
 
 async def ask(running, path, body=None):
-    """Issue or resend; give (status, code of the problem or None)."""
+    """Issue or resend; return (status, code of the problem or None)."""
     status, response, _ = await running.call("POST", path, body)
     return status, response.get("code")
 
 
 @pytest.mark.parametrize(("kind", "particulars", "code"), OURS)
-async def test_an_issue_that_failed_by_our_fault_uses_up_no_limit(start, fault, kind, particulars, code):
-    """One message per hour under every limit: after three 502 and the fix it goes out, and then no other."""
+async def test_an_issue_that_failed_by_an_operator_error_uses_up_no_limit(start, fault, kind, particulars, code):
+    """With one message per hour under every limit: after three 502 and the fix one is sent, and then no other."""
     running = await start(**{f"otp_limit_{name}": "1/1h" for name in LIMITS})
     request = {"to": "+14155550123", "client_ip": "198.51.100.7"}
     fault(running, "messages", kind, count=3, **particulars)
@@ -33,8 +33,8 @@ async def test_an_issue_that_failed_by_our_fault_uses_up_no_limit(start, fault, 
 
 
 @pytest.mark.parametrize(("kind", "particulars", "code"), OURS)
-async def test_a_resend_that_failed_by_our_fault_uses_up_no_send(start, fault, kind, particulars, code):
-    """The one resend that is left, under every limit too, outlives three 502; the code in hand stays the newest."""
+async def test_a_resend_that_failed_by_an_operator_error_uses_up_no_send(start, fault, kind, particulars, code):
+    """The last resend, also under every limit, is available after three 502; the current code stays the newest."""
     running = await start(otp_max_sends=2, otp_supersede_codes=True, **{f"otp_limit_{name}": "2/1h" for name in LIMITS})
     issued = await running.issue(client_ip="198.51.100.7")
     path = f"{PATH}/{issued['id']}/resend"
@@ -51,8 +51,8 @@ async def test_a_resend_that_failed_by_our_fault_uses_up_no_send(start, fault, k
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-async def test_a_refusal_of_the_recipient_costs_whoever_asked_and_not_the_number(start, fault, limit):
-    """What Twilio refuses because of the number is given back to it alone: numbers must not be probed for free."""
+async def test_a_refusal_of_the_recipient_counts_for_the_caller_not_the_number(start, fault, limit):
+    """A refusal because of the number is returned to the number's limit only: probing numbers must not be free."""
     running = await start(**{f"otp_limit_{limit}": "1/1h"})
     request = {"to": "+14155550123", "client_ip": "198.51.100.7"}
     fault(running, "messages", "refuse", code=21610, count=1)

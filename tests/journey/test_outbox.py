@@ -1,4 +1,4 @@
-"""Entries that cannot be posted now: halted for days, answered by a proxy, without a SID, beside a broken key."""
+"""Entries that cannot be posted now: halted for days, behind a proxy, without a SID, next to a broken key."""
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,26 +13,26 @@ DAY_MS = 24 * 60 * MINUTE_MS
 
 
 async def approve(running, to):
-    """Issue a code to a number and type it; give the verification's id."""
+    """Issue a code to a number and check it; return the verification's id."""
     issued = await running.issue(to)
     assert (await running.verify(issued["id"], running.codes(to)[-1]))["verdict"] == "approved"
     return issued["id"]
 
 
 async def readiness(running):
-    """Give what /readyz says."""
+    """Return the body of /readyz."""
     async with running.http.get("/readyz") as answer:
         return answer.status, await answer.json()
 
 
 def outcomes(running):
-    """Give outcome and number of accepted posts of every message, oldest first."""
+    """Return outcome and number of accepted posts of every message, oldest first."""
     return [(message.outcome, message.feedback_posts) for message in running.sandbox.ledger.messages()]
 
 
 @asynccontextmanager
-async def proxy_that_answers(status):
-    """Run a proxy that lets nothing through to Twilio; give its URL."""
+async def proxy_that_responds(status):
+    """Run a proxy that forwards nothing to Twilio; yield its URL."""
 
     async def answer(_):
         return web.Response(status=status, text="<html>blocked by policy</html>", content_type="text/html")
@@ -49,11 +49,11 @@ async def proxy_that_answers(status):
 
 
 @pytest.mark.parametrize("status", [402, 405, 409, 413, 422, 451])
-async def test_a_proxy_in_the_way_fails_nothing(start, working, eventually, feedback, settled, status):  # noqa: PLR0917 - fixtures
-    """An answer of a proxy settles nothing: the entry stays pending, and is posted when Twilio can be reached."""
+async def test_a_proxys_response_fails_no_entry(start, working, eventually, feedback, settled, status):  # noqa: PLR0917 - fixtures
+    """A proxy's response settles nothing: the entry stays pending, and is posted when Twilio is reachable."""
     running = await start(otp_worker=False)
     ids = [await approve(running, to) for to in NUMBERS[:3]]
-    async with proxy_that_answers(status) as url:
+    async with proxy_that_responds(status) as url:
         behind_it = replace(running, settings=running.settings.model_copy(update={"twilio_base_url": url}))
         async with working(behind_it) as event_log:
             assert await eventually(lambda: len(sids_of(event_log, "confirmation_postponed")) == 3)
@@ -68,12 +68,12 @@ async def test_a_proxy_in_the_way_fails_nothing(start, working, eventually, feed
 
 
 def sids_of(event_log, event):
-    """Name the messages that an event log tells this event of."""
+    """Return the SIDs of one event in an event log."""
     return {fields["sid"] for name, fields in event_log if name == event}
 
 
 async def test_a_halt_of_days_loses_no_confirmation(start, redis, fault, working, eventually):
-    """Credentials that are refused for three days cost nothing: each probe keeps every partition's entries alive."""
+    """Credentials refused for three days lose nothing: each probe extends every partition's entries."""
     running = await start(otp_worker=False)
     partitions = {(await approve(running, to))[3] for to in NUMBERS}
     keys = [f"otp:{{{p}}}:{name}" for p in partitions for name in ("outbox", "outbox:info")]
@@ -89,8 +89,8 @@ async def test_a_halt_of_days_loses_no_confirmation(start, redis, fault, working
     assert not list(redis.scan_iter("otp:{*}:failed*"))
 
 
-async def test_without_a_late_window_a_waiting_confirmation_still_leaves(start, redis, fault, call_back, settled):
-    """With OTP_LATE_WINDOW=0 the callback that brings the SID may come long after the code has expired (promise 5)."""
+async def test_without_a_late_window_a_waiting_confirmation_is_posted(start, redis, fault, call_back, settled):
+    """With OTP_LATE_WINDOW=0 the callback with the SID may come long after the code has expired (promise 5)."""
     running = await start(otp_late_window=0)
     fault(running, "callbacks", "drop")
     fault(running, "messages", "lost_response", count=1)
@@ -103,8 +103,8 @@ async def test_without_a_late_window_a_waiting_confirmation_still_leaves(start, 
     assert await settled(running) == [("confirmed", 1)]
 
 
-async def test_without_a_late_window_what_nobody_waits_for_is_gone_with_its_code(start, redis):
-    """OTP_LATE_WINDOW=0 keeps no record beyond its code, but for a confirmation that waits."""
+async def test_without_a_late_window_a_record_expires_with_its_code(start, redis):
+    """OTP_LATE_WINDOW=0 keeps no record beyond its code, unless a confirmation waits."""
     running = await start(otp_late_window=0)
     issued = await running.issue(ttl_seconds=30)
     time_passes(redis, MINUTE_MS)
@@ -112,7 +112,7 @@ async def test_without_a_late_window_what_nobody_waits_for_is_gone_with_its_code
 
 
 async def test_a_broken_queue_key_takes_no_host_out_of_service(running, redis, eventually):
-    """With one pending key of the wrong type /readyz stays 200 and says so; all other partitions go on to the end."""
+    """With one pending key of the wrong type /readyz stays 200 and reports it; all other partitions keep working."""
     issued = await running.issue(NUMBERS[0])
     partition = issued["id"][3]
     redis.set(f"otp:{{{partition}}}:outbox", "no sorted set", ex=60)

@@ -6,18 +6,18 @@ OLD, NEW = "o1d-" + "Kq7vR2mX9wLz" * 3, "n3w-" + "Tb5yH8cJ4sGd" * 3
 INDEX = "Wd6pN3fV8kQr" * 3
 NUMBER = "+14155550123"
 PATH = "/v1/verifications"
-# First the new key last on every host, then to the front on every host; last, the old one away.
+# First the new key goes last on every host, then first; finally the old one is removed.
 PHASES = [(OLD, f"{OLD},{NEW}"), (f"{OLD},{NEW}", f"{OLD},{NEW}"), (f"{OLD},{NEW}", f"{NEW},{OLD}")]
 PHASES += [(f"{NEW},{OLD}", f"{NEW},{OLD}"), (f"{NEW},{OLD}", NEW)]
 
 
 @pytest.fixture
 def hosts(start):
-    """Give `hosts(keys, …)`: one service per list of keys, on one Redis and one Twilio."""
+    """Return `hosts(keys, …)`: one service per list of keys, on one Redis and one Twilio."""
 
     async def start_all(*lists):
         first, *others = lists
-        late = {"delivery_seconds": 30.0}  # no callback changes a record while it is compared
+        late = {"delivery_seconds": 30.0}  # so that no callback changes a record while it is compared
         running = [await start(sandbox=late, otp_secret_keys=first, otp_index_key=INDEX, otp_worker=False)]
         twilio = {"twilio_base_url": running[0].sandbox_url, "otp_worker": False}
         return running + [await start(otp_secret_keys=keys, otp_index_key=INDEX, **twilio) for keys in others]
@@ -26,12 +26,12 @@ def hosts(start):
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=range(1, 6))
-async def test_in_two_phases_every_host_decides_what_any_has_sent(hosts, phase):
-    """At each moment of a rotation either host checks, resends and reads what the other has sent, by token too."""
+async def test_in_two_phases_every_host_can_check_every_send(hosts, phase):
+    """At each moment of a rotation either host checks, resends and reads the other's verifications, by token too."""
     both = await hosts(*phase)
     for number, (sender, check) in enumerate((both, both[::-1])):
         if phase[1] == NEW and check is both[1]:
-            check = sender  # noqa: PLW2901 - the old key goes two days later, when nothing of it is left
+            check = sender  # noqa: PLW2901 - the old key is removed two days later, when no record needs it
         to = f"+1415555600{number}"
         issued = await sender.issue(to)
         path = f"{PATH}/{issued['id']}"
@@ -45,7 +45,7 @@ async def test_in_two_phases_every_host_decides_what_any_has_sent(hosts, phase):
 
 
 async def test_out_of_order_a_check_is_a_503_and_costs_no_attempt(hosts, record, working, settled):
-    """A host that does not know the newest key decides nothing of it: no attempt, no failed check, no lost code."""
+    """A host without the newest key checks nothing of it: no attempt, no failed check, no lost code."""
     behind, ahead = await hosts(OLD, f"{NEW},{OLD}")
     issued = await ahead.issue()
     before = record(issued["id"]).all()
@@ -60,13 +60,13 @@ async def test_out_of_order_a_check_is_a_503_and_costs_no_attempt(hosts, record,
     assert record(issued["id"]).all() == before
     assert (await ahead.read(issued["id"]))["attempts_remaining"] == 5
     assert (await ahead.verify(issued["id"], code))["verdict"] == "approved"
-    async with working(behind):  # a confirmation holds no secret: any host's worker may post it
+    async with working(behind):  # a confirmation contains no secret: any host's worker may post it
         assert await settled(behind) == [("confirmed", 1)]
 
 
 @pytest.mark.parametrize("send", [0, 1])
-async def test_out_of_order_a_resend_takes_the_record_to_the_newer_key(hosts, record, send):
-    """Once a newer host has resent, an old-only one decides none of the codes (503, no attempt); the newer one all."""
+async def test_out_of_order_a_resend_moves_the_record_to_the_newer_key(hosts, record, send):
+    """After a resend by a newer host, an old host checks none of the codes (503, no attempt); the newer one all."""
     behind, ahead = await hosts(OLD, f"{NEW},{OLD}")
     issued = await behind.issue()
     path = f"{PATH}/{issued['id']}"
@@ -81,8 +81,8 @@ async def test_out_of_order_a_resend_takes_the_record_to_the_newer_key(hosts, re
     assert (await ahead.verify(issued["id"], codes[send], to=NUMBER))["verdict"] == "approved"
 
 
-async def test_out_of_order_a_503_is_not_remembered(hosts):
-    """A check that a host could not check leaves its Idempotency-Key free: the right host decides the repeat."""
+async def test_out_of_order_a_503_is_not_stored(hosts):
+    """A check that a host could not do leaves its Idempotency-Key free: the right host handles the repeat."""
     behind, ahead = await hosts(OLD, f"{NEW},{OLD}")
     issued = await ahead.issue()
     path, body, keyed = f"{PATH}/{issued['id']}/verify", {"code": behind.codes()[0]}, {"Idempotency-Key": "a"}
@@ -92,7 +92,7 @@ async def test_out_of_order_a_503_is_not_remembered(hosts):
 
 
 async def test_a_number_keeps_its_limits_over_a_rotation(start):
-    """Limits and Idempotency-Keys hang on the index key: a new secret brings no fresh sends."""
+    """Limits and Idempotency-Keys depend on the index key: a new secret key gives no additional sends."""
     before = await start(otp_secret_keys=OLD, otp_index_key=INDEX, otp_limit_number="1/1h")
     keyed = {"Idempotency-Key": "order-7"}
     first = await before.call("POST", PATH, {"to": NUMBER}, headers=keyed)
@@ -103,8 +103,8 @@ async def test_a_number_keeps_its_limits_over_a_rotation(start):
     assert after.messages() == []
 
 
-async def test_one_code_leaves_another_trace_in_each_verification(running, record, wrong):
-    """The same code typed into two verifications is remembered by two fingerprints: one guess explains no other."""
+async def test_a_code_has_a_different_digest_in_each_verification(running, record, wrong):
+    """The same code checked in two verifications has two digests: one does not reveal the other."""
     issued = [await running.issue(to) for to in (NUMBER, "+14155550188")]
     code = wrong(*running.codes(), *running.codes("+14155550188"))
     traces = set()

@@ -1,4 +1,4 @@
-"""Issue and resend: what goes over the wire to Twilio, in which order, and what each of its answers comes to."""
+"""Issue and resend: the requests to Twilio, their order, and the result of each of Twilio's responses."""
 
 import asyncio
 import json
@@ -14,14 +14,14 @@ NUMBER, TEST_NUMBER = "+14155550123", "+14155550100"
 NUMBERS = [f"+1415555{n:04}" for n in range(2000, 2100)]
 
 
-async def test_a_message_goes_out_with_every_field_that_the_loop_needs(running):
-    """A message asks for feedback and callbacks, lives as long as its code and says which try it is."""
+async def test_a_message_has_every_field_that_the_loop_needs(running):
+    """A message requests feedback and callbacks, is valid as long as its code, and has its send number."""
     issued = await running.issue(ttl_seconds=120)
     status, _, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
     assert status == 200
     for number, message in enumerate(running.messages(), 1):
         assert message.provide_feedback is True
-        address, _, _ = message.status_callback.partition("#")  # what follows says how Twilio repeats
+        address, _, _ = message.status_callback.partition("#")  # the fragment controls Twilio's retries
         assert address == f"{running.url}/twilio/status/{issued['id']}/{number}"
         assert message.validity_period_seconds == 120
         assert message.attempt == number
@@ -32,7 +32,7 @@ async def test_a_message_goes_out_with_every_field_that_the_loop_needs(running):
 
 
 async def test_retention_and_risk_check_follow_the_settings(start):
-    """Twilio is told to forget body and number, and not to check for risk, when the settings say so."""
+    """The settings can disable Twilio's retention of body and number, and its risk check."""
     running = await start(otp_content_retention="discard", otp_address_retention="obfuscate", otp_risk_check="disable")
     await running.issue()
     [message] = running.messages()
@@ -41,19 +41,19 @@ async def test_retention_and_risk_check_follow_the_settings(start):
     assert message.risk_check == "disable"
 
 
-async def test_a_number_of_ours_is_the_sender_unless_a_messaging_service_chooses(start):
-    """`From` or the Messaging Service goes out, never both."""
+async def test_the_sender_is_our_number_or_a_messaging_service(start):
+    """`From` or the Messaging Service is sent, never both."""
     plain = await start()
     await plain.issue()
     assert (plain.messages()[0].sender, plain.messages()[0].messaging_service_sid) == ("+15005550006", None)
     service = await start(twilio_from="", twilio_messaging_service_sid="MG" + "1b" * 16)
     issued = await service.issue()
     assert service.messages()[0].messaging_service_sid == "MG" + "1b" * 16
-    assert issued["sends"][0]["status"] == "queued"  # Twilio's word is `accepted`
+    assert issued["sends"][0]["status"] == "queued"  # Twilio's status is `accepted`
 
 
-async def test_an_api_key_sends_in_place_of_the_auth_token(start):
-    """With an API key the Auth Token, which may be another by now, is not shown to Twilio."""
+async def test_an_api_key_is_used_instead_of_the_auth_token(start):
+    """With an API key the Auth Token, which may have been replaced, is not sent to Twilio."""
     with_key = {"twilio_api_key": "SK" + "5a" * 16, "twilio_api_secret": "sandbox-api-secret"}
     running = await start(twilio_auth_token="not-the-one-that-twilio-knows", **with_key)
     assert (await running.issue())["status"] == "pending"
@@ -62,15 +62,15 @@ async def test_an_api_key_sends_in_place_of_the_auth_token(start):
     assert (status, problem["code"]) == (502, "credentials_refused")
 
 
-async def test_without_a_public_url_no_callbacks_are_asked_for(start):
-    """A service that Twilio cannot reach names no StatusCallback, and still sends."""
+async def test_without_a_public_url_no_callbacks_are_requested(start):
+    """A service that Twilio cannot reach sets no StatusCallback, and still sends."""
     running = await start(otp_public_url="")
     await running.issue()
     assert running.messages()[0].status_callback is None
 
 
 async def test_the_record_is_in_redis_before_the_message_is_sent(running, redis, record, fault, eventually):
-    """While Twilio has not even accepted the message, the digest of its code is stored, without a SID (promise 5)."""
+    """Before Twilio accepts the message, the digest of its code is stored, without a SID (promise 5)."""
     fault(running, "messages", "slow", seconds=30)
     issuing = asyncio.create_task(running.issue())
     [key] = await eventually(lambda: list(redis.scan_iter("otp:{*}:v:*")))
@@ -85,8 +85,8 @@ async def test_the_record_is_in_redis_before_the_message_is_sent(running, redis,
     assert record(issued["id"]).get("sid", 1) == running.messages()[0].sid
 
 
-async def test_no_code_and_no_number_is_stored_in_the_open(running, redis):
-    """Redis holds neither the code nor the number, in no key and no value (promise 8)."""
+async def test_no_code_and_no_number_is_stored_in_plain_text(running, redis):
+    """Redis contains neither the code nor the number, in no key and no value (promise 8)."""
     await running.issue(reference="order-7")
     [code] = running.codes()
     number = running.messages()[0].to.encode()
@@ -97,7 +97,7 @@ async def test_no_code_and_no_number_is_stored_in_the_open(running, redis):
     assert code.encode() not in fields
 
 
-# Twilio's code -> HTTP status and problem code of ours.
+# Twilio's code -> our HTTP status and problem code.
 REFUSALS = {
     21211: (422, "invalid_number"),
     21214: (422, "invalid_number"),
@@ -121,12 +121,12 @@ REFUSALS = {
     63007: (502, "sender_misconfigured"),
     20005: (502, "credentials_refused"),
     20403: (502, "credentials_refused"),
-    20003: (502, "credentials_refused"),  # the last one: it halts sending
+    20003: (502, "credentials_refused"),  # the last one, because it halts sending
 }
 
 
 async def test_each_refusal_of_twilio_becomes_its_problem_and_a_failed_verification(running, fault, posts):
-    """A refusal for good is a problem that names the verification; the verification has failed with Twilio's code."""
+    """A permanent refusal is a problem with the verification's id; the verification has failed with Twilio's code."""
     for to, (error_code, expected) in zip(NUMBERS, REFUSALS.items(), strict=False):
         fault(running, "messages", "refuse", code=error_code, count=1)
         status, problem, headers = await running.call("POST", "/v1/verifications", {"to": to})
@@ -143,7 +143,7 @@ async def test_each_refusal_of_twilio_becomes_its_problem_and_a_failed_verificat
 
 
 async def test_the_code_of_a_message_that_failed_at_once_is_shown(start):
-    """When Twilio accepts a message that has failed already, the send shows Twilio's code without a callback."""
+    """If Twilio returns a message that has already failed, the send shows Twilio's code without a callback."""
     async with recording() as twilio:
         twilio.answers(201, json.dumps({"sid": SID, "status": "failed", "error_code": 30007}).encode())
         running = await start(otp_worker=False, twilio_base_url=twilio.url)
@@ -153,7 +153,7 @@ async def test_the_code_of_a_message_that_failed_at_once_is_shown(start):
 
 
 async def test_a_failed_verification_sends_nothing_more(running, fault):
-    """A resend after a refusal for good is a conflict that names the state."""
+    """A resend after a permanent refusal gets a 409 with the status."""
     fault(running, "messages", "refuse", code=21610, count=1)
     _, problem, _ = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
     status, ended, _ = await running.call("POST", f"/v1/verifications/{problem['verification_id']}/resend")
@@ -162,8 +162,8 @@ async def test_a_failed_verification_sends_nothing_more(running, fault):
     assert running.messages(NUMBERS[0]) == []
 
 
-async def test_a_refused_resend_leaves_the_first_code_alive(running, fault, eventually):
-    """When Twilio refuses the second message, the code of the first is still accepted, and its SID confirmed."""
+async def test_a_refused_resend_leaves_the_first_code_valid(running, fault, eventually):
+    """If Twilio refuses the second message, the first code is still accepted, and its SID confirmed."""
     issued = await running.issue()
     fault(running, "messages", "refuse", code=21610, count=1)
     status, problem, _ = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
@@ -178,8 +178,8 @@ async def test_a_refused_resend_leaves_the_first_code_alive(running, fault, even
     assert await eventually(running.confirmed) == {running.messages()[0].sid}
 
 
-async def test_a_short_429_is_retried_until_the_message_goes_out(running, fault, posts):
-    """Two 429 with a Retry-After of nothing cost the caller a moment; one message is sent."""
+async def test_a_short_429_is_retried_until_the_message_is_sent(running, fault, posts):
+    """Two 429 with a Retry-After of 0 delay the caller for a moment; one message is sent."""
     fault(running, "messages", "429", count=2, seconds=0)
     issued = await running.issue()
     assert issued["sends"][0]["status"] == "queued"
@@ -187,8 +187,8 @@ async def test_a_short_429_is_retried_until_the_message_goes_out(running, fault,
     assert await posts(running) == 3
 
 
-async def test_a_lasting_429_is_a_503_that_gives_the_limit_of_the_number_back(start, fault, posts):
-    """After three 429 the caller is told when to return, and the number may be sent to at once."""
+async def test_a_lasting_429_is_a_503_that_does_not_count_for_the_number(start, fault, posts):
+    """After three 429 the caller gets a Retry-After, and the number may be sent to at once."""
     running = await start(otp_limit_number="1/1h")
     fault(running, "messages", "429", count=3, seconds=0)
     status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
@@ -202,8 +202,8 @@ async def test_a_lasting_429_is_a_503_that_gives_the_limit_of_the_number_back(st
     assert int(headers["Retry-After"]) == problem["retry_after"] > 3000
 
 
-async def test_a_long_retry_after_is_handed_on_to_the_caller(running, fault, posts):
-    """A pause longer than a caller would wait is not waited for: one POST, and Twilio's own Retry-After."""
+async def test_a_long_retry_after_is_passed_to_the_caller(running, fault, posts):
+    """A pause that is too long for a caller is not awaited: one POST, and Twilio's own Retry-After."""
     fault(running, "messages", "429", count=1, seconds=30)
     status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
     assert (status, problem["code"], problem["retry_after"], headers["Retry-After"]) == (
@@ -213,16 +213,16 @@ async def test_a_long_retry_after_is_handed_on_to_the_caller(running, fault, pos
 
 
 @pytest.mark.parametrize(("code", "wait"), [(21611, "600"), (63038, "3600"), (30023, "3600")])
-async def test_what_twilio_takes_later_is_no_refusal(running, fault, posts, code, wait):
-    """A sender with a full queue and the caps of a day are a 503 with a long wait: nothing was sent, and it passes."""
+async def test_a_temporary_refusal_is_a_503(running, fault, posts, code, wait):
+    """A sender with a full queue and daily caps are a 503 with a long wait: nothing was sent."""
     fault(running, "messages", "refuse", code=code, count=1)
     status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
     assert (status, problem["code"], headers["Retry-After"]) == (503, "provider_unavailable", wait)
     assert await posts(running) == 1
 
 
-async def test_no_way_to_twilio_is_a_503_and_nothing_is_left_pending(start, unused_tcp_port_factory):
-    """A refused connection was certainly no message: 503 with Retry-After, and the number is not limited."""
+async def test_a_refused_connection_is_a_503_and_nothing_is_pending(start, unused_tcp_port_factory):
+    """Over a refused connection no message was sent: 503 with Retry-After, and the number is not limited."""
     running = await start(twilio_base_url=f"http://127.0.0.1:{unused_tcp_port_factory()}", otp_limit_number="1/1h")
     for _ in range(2):
         status, problem, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0]})
@@ -231,21 +231,21 @@ async def test_no_way_to_twilio_is_a_503_and_nothing_is_left_pending(start, unus
         assert (await running.read(problem["verification_id"]))["status"] == "failed"
 
 
-async def test_a_refused_connection_is_tried_again(start, redis, unused_tcp_port, eventually, posts):
-    """When the way to Twilio opens a moment later, the same request goes out, once, and the caller sees no fault."""
+async def test_a_refused_connection_is_retried(start, redis, unused_tcp_port, eventually, posts):
+    """If Twilio is reachable a moment later, the same request is sent, once, and the caller sees no error."""
     running = await start(twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
     issuing = asyncio.create_task(running.issue())
-    assert await eventually(lambda: list(redis.scan_iter("otp:{*}:v:*")))  # Twilio comes next
+    assert await eventually(lambda: list(redis.scan_iter("otp:{*}:v:*")))  # the port of Twilio follows
     await asyncio.sleep(0.03)
     assert await posts(running) == 0
-    async with way_to(running.sandbox_url, unused_tcp_port):
+    async with forwarder_to(running.sandbox_url, unused_tcp_port):
         assert (await issuing)["sends"][0]["status"] == "queued"
     assert await posts(running) == len(running.messages()) == 1
 
 
 @asynccontextmanager
-async def way_to(url, port):
-    """Open a port that leads to another one, for one connection at a time."""
+async def forwarder_to(url, port):
+    """Open a port that forwards to another one, one connection at a time."""
     target = int(url.rpartition(":")[2])
     copies = set()
 
@@ -273,8 +273,8 @@ async def way_to(url, port):
         await asyncio.gather(*copies, return_exceptions=True)
 
 
-async def test_a_send_whose_fate_is_unknown_is_posted_once_and_can_be_checked_and_resent(running, fault, posts):
-    """An ambiguous answer is a 201 whose send is `unknown`; exactly one POST; check and resend work (promise 7)."""
+async def test_an_ambiguous_send_is_posted_once_and_can_be_checked_and_resent(running, fault, posts):
+    """After an ambiguous response: 201 with the send `unknown`; exactly one POST; check and resend work (promise 7)."""
     fault(running, "callbacks", "drop")
     for to, kind in zip(NUMBERS, ("500", "503", "reset", "garbage", "lost_response", "redirect"), strict=False):
         before = await posts(running)
@@ -291,16 +291,16 @@ async def test_a_send_whose_fate_is_unknown_is_posted_once_and_can_be_checked_an
 
 
 @pytest.mark.slow
-async def test_a_twilio_that_never_answers_is_given_five_seconds_and_one_post(running, fault, posts):
-    """A call that hangs ends in a 201 whose send is `unknown`; the message is not repeated."""
+async def test_a_call_that_hangs_ends_after_five_seconds_and_one_post(running, fault, posts):
+    """A call that hangs ends in a 201 whose send is `unknown`; the message is not sent again."""
     fault(running, "messages", "hang", count=1, seconds=40)
     issued = await running.issue()
     assert issued["sends"][0]["status"] == "unknown"
     assert await posts(running) == 1
 
 
-async def test_an_unknown_send_becomes_known_by_its_callback(running, fault, eventually):
-    """When the answer was lost, Twilio's callback brings status and SID (promise 5)."""
+async def test_a_callback_completes_an_unknown_send(running, fault, eventually):
+    """If the response was lost, Twilio's callback delivers status and SID (promise 5)."""
     fault(running, "messages", "lost_response", count=1)
     issued = await running.issue()
     [message] = running.messages()
@@ -314,8 +314,8 @@ async def test_an_unknown_send_becomes_known_by_its_callback(running, fault, eve
     assert await eventually(running.confirmed) == {message.sid}
 
 
-async def test_a_caller_who_hangs_up_loses_neither_the_sid_nor_the_confirmation(running, hold, record, eventually):
-    """When the caller's connection breaks while Twilio works, the code still works and its SID is confirmed."""
+async def test_a_caller_that_disconnects_loses_neither_the_sid_nor_the_confirmation(running, hold, record, eventually):
+    """If the caller disconnects during the request to Twilio, the code still works and its SID is confirmed."""
     held = hold(running)
     issuing = asyncio.create_task(running.issue())
     [message] = await eventually(running.messages)
@@ -328,7 +328,7 @@ async def test_a_caller_who_hangs_up_loses_neither_the_sid_nor_the_confirmation(
     assert await eventually(running.confirmed) == {message.sid}
 
 
-async def test_a_resend_too_soon_is_a_429_that_says_when(start):
+async def test_an_early_resend_is_a_429_with_the_wait(start):
     """`resend_at` and Retry-After agree on when the next code may be sent."""
     running = await start(otp_limit_number="1/30s")
     issued = await running.issue()
@@ -339,8 +339,8 @@ async def test_a_resend_too_soon_is_a_429_that_says_when(start):
     assert len(running.messages()) == 1
 
 
-async def test_a_verification_has_so_many_sends_and_no_more(start):
-    """After the last send a resend is a 409, and the answers have counted down to it."""
+async def test_the_number_of_sends_is_limited(start):
+    """After the last send a resend gets a 409, and the responses have counted down to it."""
     running = await start(otp_max_sends=2)
     issued = await running.issue()
     assert issued["sends_remaining"] == 1
@@ -351,8 +351,8 @@ async def test_a_verification_has_so_many_sends_and_no_more(start):
     assert len(running.messages()) == 2
 
 
-async def test_an_answer_shows_what_was_asked_for(running):
-    """The 201 has a Location and every word of the request, the client token is in it and nowhere else."""
+async def test_a_response_shows_the_options_of_the_request(running):
+    """The 201 has a Location and every option of the request; only it contains the client token."""
     asked = {"purpose": "payment", "code_length": 8, "ttl_seconds": 60, "reference": "order 7", "locale": "de"}
     status, issued, headers = await running.call("POST", "/v1/verifications", {"to": NUMBERS[0], **asked})
     assert status == 201
@@ -374,7 +374,7 @@ async def test_an_answer_shows_what_was_asked_for(running):
 
 @pytest.mark.parametrize("verification_id", ["ve_" + "0" * 32, "ve_0", "VE" + "0" * 32, "ve_" + "g" * 32])
 async def test_an_unknown_id_is_a_404_everywhere(running, verification_id):
-    """Verify, resend, cancel and read of an id that does not exist give the same 404."""
+    """Verify, resend, cancel and read of an unknown id get the same 404."""
     path = f"/v1/verifications/{verification_id}"
     steps = [("GET", "", None), ("POST", "/verify", {"code": "123456"}), ("POST", "/resend", None)]
     for method, step, body in [*steps, ("POST", "/cancel", None)]:
@@ -384,8 +384,8 @@ async def test_an_unknown_id_is_a_404_everywhere(running, verification_id):
 
 
 @pytest.mark.parametrize("to", [NUMBER, TEST_NUMBER], ids=["sent to", "test number"])
-async def test_what_a_number_is_filed_under_is_computed_once(start, monkeypatch, to):
-    """An issue computes the HMAC of its number once, a resend never; each asks once whether it is a test number."""
+async def test_the_hmac_of_a_number_is_computed_once(start, monkeypatch, to):
+    """An issue computes the HMAC of its number once, a resend never; each checks once for a test number."""
     running = await start(otp_test_numbers=f"{TEST_NUMBER}:493027")
     asked = []
     for owner, name in ((Keyring, "number_index"), (Secrets, "fixed_for")):

@@ -1,4 +1,4 @@
-"""Redis away: every endpoint says 503 and when to retry, nothing is approved or sent, and the service recovers."""
+"""Redis outages: every endpoint returns 503 with Retry-After, nothing is approved or sent, and the service recovers."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ PATH = "/v1/verifications"
 
 
 class Server:
-    """A Valkey of this test alone, which can be frozen, killed and started again on its folder."""
+    """A Valkey of this test only, which can be suspended, killed and restarted with its data."""
 
     def __init__(self, folder, port):
         self.folder, self.port = folder, port
@@ -67,7 +67,7 @@ def server(tmp_path):
 
 
 async def every_endpoint(running, verification_id, token):
-    """Call every route that needs Redis, all at once; give (route, status, code, whether it says when to return)."""
+    """Call every route that needs Redis, all at once; return (route, status, code, whether Retry-After is set)."""
     one = f"{PATH}/{verification_id}"
     endpoints = {
         "issue": ("POST", PATH, {"to": "+14155550188"}, None),
@@ -90,13 +90,13 @@ async def every_endpoint(running, verification_id, token):
 
 
 async def recovered(running, verification_id):
-    """Tell whether reading works again."""
+    """Return whether reading works again."""
     status, _, _ = await running.call("GET", f"{PATH}/{verification_id}")
     return status == 200
 
 
-async def test_a_dead_redis_is_a_503_at_every_endpoint_and_comes_back_by_itself(start, server, eventually, call_back):
-    """Killed: 503 with Retry-After everywhere, no message, no approval; started again, all goes on where it was."""
+async def test_a_killed_redis_is_a_503_at_every_endpoint_until_it_restarts(start, server, eventually, call_back):
+    """Killed: 503 with Retry-After everywhere, no message, no approval; restarted, everything continues."""
     running = await start(redis_url=server.url, otp_limit_peer="1000/1m")
     issued = await running.issue()
     [message] = running.messages()
@@ -104,7 +104,7 @@ async def test_a_dead_redis_is_a_503_at_every_endpoint_and_comes_back_by_itself(
     for response in await every_endpoint(running, issued["id"], f"Bearer {issued['client_token']}"):
         assert response == (response[0], 503, "store_unavailable", True)
     fields = {"MessageSid": message.sid, "MessageStatus": "delivered"}
-    assert await call_back(running, f"/twilio/status/{issued['id']}/1", fields) == 503  # so that Twilio repeats it
+    assert await call_back(running, f"/twilio/status/{issued['id']}/1", fields) == 503  # so that Twilio retries it
     async with running.http.get("/livez") as response:
         assert response.status == 200
     assert len(running.sandbox.ledger.messages()) == 1
@@ -117,8 +117,8 @@ async def test_a_dead_redis_is_a_503_at_every_endpoint_and_comes_back_by_itself(
     await running.issue("+14155550188")
 
 
-async def test_a_frozen_redis_is_a_503_and_a_repeated_check_learns_its_verdict(start, server, eventually):
-    """Redis frozen: 503, never approved. The same Idempotency-Key gets what Redis did afterwards; it counts once."""
+async def test_a_suspended_redis_is_a_503_and_a_repeated_check_gets_its_verdict(start, server, eventually):
+    """Redis suspended: 503, never approved. The same Idempotency-Key gets the result of the script; it counts once."""
     running = await start(redis_url=server.url)
     issued = await running.issue()
     check, key = {"code": running.codes()[0]}, {"Idempotency-Key": "click"}
@@ -138,8 +138,8 @@ async def test_a_frozen_redis_is_a_503_and_a_repeated_check_learns_its_verdict(s
     assert running.messages()[0].feedback_posts == 1
 
 
-async def test_a_message_sent_while_redis_goes_away_is_answered_and_not_lost(start, server, fault, hold, eventually):
-    """Redis dies between Twilio's acceptance and the SID: the caller gets its 201, and the SID is stored later."""
+async def test_a_message_sent_as_redis_fails_is_not_lost(start, server, fault, hold, eventually):
+    """Redis fails between Twilio's acceptance and the SID: the caller gets a 201, and the SID is stored later."""
     running = await start(redis_url=server.url)
     fault(running, "callbacks", "drop")
     held = hold(running)
@@ -158,8 +158,8 @@ async def test_a_message_sent_while_redis_goes_away_is_answered_and_not_lost(sta
     assert len(running.messages()) == 1
 
 
-async def test_a_service_starts_without_redis_and_serves_when_it_comes(start, server, eventually):
-    """A start while Redis is away is no crash: 503 until it is there, then work, without another start."""
+async def test_a_service_starts_without_redis_and_works_once_it_is_up(start, server, eventually):
+    """A start without Redis does not fail: 503 until Redis is up, then the service works without a restart."""
     first = await start(redis_url=server.url)
     issued = await first.issue()
     path = f"{PATH}/{issued['id']}"
@@ -177,13 +177,13 @@ async def test_a_service_starts_without_redis_and_serves_when_it_comes(start, se
 
 
 async def is_ok(status):
-    """Tell whether a status still to come is 200."""
+    """Return whether a pending status is 200."""
     return await status == 200
 
 
 @asynccontextmanager
 async def another(running):
-    """Serve a second process's worth of the same service in this loop; give a client that holds the API key."""
+    """Serve a second instance of the same service in this loop; return a client with the API key."""
     app = create_app(running.settings, event_log=lambda *_, **__: None)
     async with (
         serving(app) as url,

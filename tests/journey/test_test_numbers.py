@@ -1,4 +1,4 @@
-"""Test numbers over HTTP: a fixed code, no message and no confirmation; all else as for any number."""
+"""Test numbers over HTTP: a fixed code, no message and no confirmation; otherwise like any number."""
 
 import pytest
 
@@ -9,7 +9,7 @@ SETTING = f"{TEST_NUMBER}:{CODE}, +442079460000:1234"
 
 
 async def resend(running, issued):
-    """Ask for the next send; give (status, body)."""
+    """Request the next send; return (status, body)."""
     status, body, _ = await running.call("POST", f"{PATH}/{issued['id']}/resend")
     return status, body
 
@@ -21,7 +21,7 @@ async def testing(start):
 
 
 async def test_a_test_number_is_sent_nothing_and_its_code_approved(testing, settled, redis):
-    """The answer is a 201 like any other, with the send `unknown`; no message goes out and nothing is pending."""
+    """The response is an ordinary 201 with the send `unknown`; no message is sent and nothing is pending."""
     issued = await testing.issue(TEST_NUMBER, code_length=5)
     assert (issued["status"], issued["code_length"], issued["expires_at"] > issued["created_at"]) == (
         "pending",
@@ -37,8 +37,8 @@ async def test_a_test_number_is_sent_nothing_and_its_code_approved(testing, sett
     assert not [key for key in redis.scan_iter("otp:*:outbox") if redis.zcard(key)]
 
 
-async def test_the_answer_has_the_fields_of_any_other(testing):
-    """A client meets no field that a real number's answer has not, and misses none."""
+async def test_the_response_has_the_usual_fields(testing):
+    """The response has exactly the fields of a real number's."""
     test, real = await testing.issue(TEST_NUMBER), await testing.issue(NUMBER)
     assert (list(test), list(test["sends"][0])) == (list(real), list(real["sends"][0]))
     test, real = await testing.verify(test["id"], "000000"), await testing.verify(real["id"], "000000")
@@ -46,7 +46,7 @@ async def test_the_answer_has_the_fields_of_any_other(testing):
 
 
 async def test_a_resend_to_a_test_number_keeps_its_code(testing):
-    """Every send of a test number has the same code, and none goes out."""
+    """Every send of a test number has the same code, and none is sent."""
     issued = await testing.issue(TEST_NUMBER)
     for number in (2, 3):
         status, resent = await resend(testing, issued)
@@ -55,8 +55,8 @@ async def test_a_resend_to_a_test_number_keeps_its_code(testing):
     assert testing.sandbox.ledger.messages() == []
 
 
-async def test_an_idempotency_key_answers_the_same_for_a_test_number(testing):
-    """A repeated request gets the first answer, and one verification stands behind it."""
+async def test_an_idempotency_key_works_for_a_test_number(testing):
+    """A repeated request gets the first response, and there is one verification."""
     keyed = {"Idempotency-Key": "a"}
     first, again = [await testing.call("POST", PATH, {"to": TEST_NUMBER}, headers=keyed) for _ in range(2)]
     assert first[:2] == again[:2]
@@ -75,8 +75,8 @@ async def test_a_test_number_is_checked_like_any_other(testing):
 
 
 @pytest.mark.parametrize("limit", ["otp_limit_number", "otp_limit_prefix", "otp_limit_country", "otp_limit_day"])
-async def test_limits_are_kept_for_test_numbers_too(start, limit):
-    """Whoever tests his own handling of a limit can; a test number draws on each like any other."""
+async def test_limits_apply_to_test_numbers(start, limit):
+    """Developers can test how they handle limits: a test number counts for each like any other."""
     running = await start(otp_test_numbers=SETTING, **{limit: "2/1h"})
     statuses = [(await running.call("POST", PATH, {"to": TEST_NUMBER}))[0] for _ in range(3)]
     assert statuses == [201, 201, 429]

@@ -1,4 +1,4 @@
-"""A resend that was never sent, because Twilio was busy or refused it: it costs, prolongs and supersedes nothing."""
+"""A resend that was never sent, because Twilio was busy or refused it: it costs, extends and supersedes nothing."""
 
 import pytest
 
@@ -6,14 +6,14 @@ PATH = "/v1/verifications"
 
 
 async def resend(running, verification_id, **options):
-    """Ask for the next send; give (status, body)."""
+    """Request the next send; return (status, body)."""
     status, body, _ = await running.call("POST", f"{PATH}/{verification_id}/resend", **options)
     return status, body
 
 
 @pytest.mark.parametrize("tries", [1, 4])
 async def test_a_busy_twilio_costs_no_sends(start, fault, tries):
-    """Resends that certainly were not sent, because Twilio was busy, leave as many sends as there were."""
+    """Resends that were certainly not sent, because Twilio was busy, do not reduce the remaining sends."""
     running = await start(otp_max_sends=2)
     issued = await running.issue()
     fault(running, "messages", "429", count=tries, seconds=30)
@@ -29,8 +29,8 @@ async def test_a_busy_twilio_costs_no_sends(start, fault, tries):
     assert len(running.messages()) == 2
 
 
-async def test_a_busy_twilio_gives_the_limit_of_the_number_back(start, fault):
-    """A resend that Twilio was too busy for may be asked for again at once, and then counts."""
+async def test_a_send_that_busy_twilio_refused_does_not_count_for_the_number(start, fault):
+    """A resend that Twilio was too busy for may be requested again at once, and then counts."""
     running = await start(otp_limit_number="2/1h")
     issued = await running.issue()
     fault(running, "messages", "429", count=3, seconds=30)
@@ -38,7 +38,7 @@ async def test_a_busy_twilio_gives_the_limit_of_the_number_back(start, fault):
 
 
 async def test_after_a_busy_resend_each_code_confirms_its_own_message(running, fault, settled):
-    """A send number that is used anew carries another code and another SID: the report is for the right message."""
+    """A reused send number has another code and another SID: the report is for the right message."""
     issued = await running.issue()
     fault(running, "messages", "429", count=1, seconds=30)
     assert (await resend(running, issued["id"]))[0] == 503
@@ -51,8 +51,8 @@ async def test_after_a_busy_resend_each_code_confirms_its_own_message(running, f
 
 
 @pytest.mark.parametrize(("kind", "particulars", "expected"), [("refuse", {"code": 21610}, 422), ("429", {}, 503)])
-async def test_a_resend_that_was_not_sent_prolongs_nothing(running, fault, grow_older, kind, particulars, expected):  # noqa: PLR0917 - fixtures and columns
-    """When the only code that was sent has expired, the verification is `expired`, whatever was tried since."""
+async def test_an_unsent_resend_extends_no_expiry(running, fault, grow_older, kind, particulars, expected):  # noqa: PLR0917 - fixtures and columns
+    """If the only sent code has expired, the verification is `expired`, whatever was tried since."""
     issued = await running.issue(ttl_seconds=60)
     grow_older(issued["id"], 50)
     fault(running, "messages", kind, count=1, **({"seconds": 30} | particulars if kind == "429" else particulars))
@@ -67,7 +67,7 @@ async def test_a_resend_that_was_not_sent_prolongs_nothing(running, fault, grow_
 
 
 async def test_a_refused_resend_supersedes_nothing_and_the_next_one_does(start, fault):
-    """Under the strict switch a refused message leaves the code in hand the newest, until another one has gone out."""
+    """With OTP_SUPERSEDE_CODES the current code stays the newest after a refused message, until another one is sent."""
     running = await start(otp_supersede_codes=True)
     issued = await running.issue()
     fault(running, "messages", "refuse", code=21610, count=1)
@@ -92,7 +92,7 @@ REFUSED = [
 
 
 async def post(running, path, body, media_type):
-    """Post raw bytes; give (status, JSON)."""
+    """Post raw bytes; return (status, JSON)."""
     headers = {"Authorization": f"Bearer {running.key}", "Content-Type": media_type}
     async with running.http.post(path, data=body, headers=headers) as response:
         return response.status, await response.json(content_type=None)
@@ -100,7 +100,7 @@ async def post(running, path, body, media_type):
 
 @pytest.mark.parametrize("step", ["resend", "cancel"])
 async def test_a_body_that_would_be_ignored_is_refused(running, step):
-    """Resend and cancel take no fields: no body or `{}` is accepted, all else is refused and does nothing."""
+    """Resend and cancel have no fields: no body or `{}` is accepted, anything else is refused and does nothing."""
     issued = await running.issue()
     path = f"{PATH}/{issued['id']}/{step}"
     for body, media_type, expected, code in REFUSED:
