@@ -198,8 +198,8 @@ async def test_a_script_flushed_on_one_node_runs_again_only_there(pair):
     async with patient(f"redis+cluster://127.0.0.1:{pair[0].port}") as redis:
         await redis.run_each(MARK_EACH, [(f"warm{n}", [n]) for n in range(20)])
         pair[0].admin.script_flush()
-        verdicts = await redis.run_each(MARK_EACH, [(f"one{n}", [n]) for n in range(100)])
-    assert verdicts == [[b"%d" % n, 1] for n in range(100)]
+        replies = await redis.run_each(MARK_EACH, [(f"one{n}", [n]) for n in range(100)])
+    assert replies == [[b"%d" % n, 1] for n in range(100)]
     assert pair[0].admin.info("errorstats")["errorstat_NOSCRIPT"]["count"] > 20
 
 
