@@ -230,7 +230,14 @@ def no_pause_between_probes(monkeypatch):
 
 @pytest.fixture
 async def start(redis, valkey):
-    """Yield a function that starts a service with settings that the test chooses; all services stop with the test.
+    """Yield a function that starts a service with settings that the test chooses; all services stop with the test."""
+    async with starter(valkey) as start_one:
+        yield start_one
+
+
+@asynccontextmanager
+async def starter(valkey):
+    """Yield a function that starts a service; all services stop with the block.
 
     `start(sandbox={...}, event_log=..., protocol=..., **settings)`: the simulator sends callbacks after 20 ms.
     """

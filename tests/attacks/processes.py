@@ -15,7 +15,9 @@ from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
+import redis
 
+from tests.conftest import starter
 from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +115,26 @@ async def launcher(folder):
             return await process.start()
 
         yield launch
+
+
+@asynccontextmanager
+async def shared_processes(valkey, folder, number):
+    """Run serving processes without a worker for all tests of a file; yield a function that returns them to a test.
+
+    It restores their API key, which they would not look up anew at once, and forgets the messages of earlier tests.
+    """
+    async with starter(valkey) as start, launcher(folder) as launch:
+        running = await start(otp_worker=False)
+        with redis.Redis.from_url(valkey) as client:
+            api_keys = client.hgetall("otp:keys")
+        processes = await asyncio.gather(*(launch(running, OTP_WORKER="false") for _ in range(number)))
+
+        def for_a_test(empty_redis):
+            empty_redis.hset("otp:keys", mapping=api_keys)
+            running.sandbox.ledger.forget()
+            return processes
+
+        yield for_a_test
 
 
 def _limited(descriptors):

@@ -5,16 +5,28 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from tests.attacks.processes import shared_processes
 from tests.attacks.racing import Racer, race
 
 MEBIBYTE = 1 << 20
 
 
+with_process = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def processes(valkey, tmp_path_factory):
+    """Run one serving process for all tests."""
+    async with shared_processes(valkey, tmp_path_factory.mktemp("overload"), 1) as running:
+        yield running
+
+
 @pytest.fixture
-async def process(start, launch):
-    """Run one serving process."""
-    return await launch(await start(otp_worker=False), OTP_WORKER="false")
+def process(processes, redis):
+    """Return the serving process, on an empty Redis."""
+    return processes(redis)[0]
 
 
 def resident_bytes(process):
@@ -64,6 +76,7 @@ def head(client, path, *lines):
     return "\r\n".join([*start, *lines]).encode()
 
 
+@with_process
 async def test_two_hundred_slow_sockets_block_no_other_caller(process):
     """A15: while 200 connections have sent half a head or half a body, another caller is served."""
     half_head = head(process.client, "/v1/verifications")
@@ -72,6 +85,7 @@ async def test_two_hundred_slow_sockets_block_no_other_caller(process):
         await journey(process.client, "+14155550101")
 
 
+@with_process
 async def test_a_large_body_is_refused_unread(process):
     """A15: bodies of 10 MB, with or without Content-Length, get a 413; memory stays, and others are served."""
     client = process.client
@@ -96,6 +110,7 @@ async def test_a_large_body_is_refused_unread(process):
 
 
 @pytest.mark.alone
+@with_process
 async def test_all_of_it_at_once_slows_no_other_caller(process):
     """A15: with slow sockets, large bodies, deep JSON and endless headers 99 of 100 requests take under a second.
 
@@ -154,6 +169,7 @@ ODD_HEADS = [
 ]  # fmt: skip
 
 
+@with_process
 async def test_odd_heads_cause_no_server_error(process):
     """A15: thousands of headers, endless lines, bytes that are not HTTP: no 5xx, no traceback, others are served."""
     firsts = [await send_raw(process.port, raw + b"\r\n\r\n") for raw in ODD_HEADS]
@@ -175,6 +191,7 @@ async def test_a_flood_of_checks_does_not_starve_an_issue(start, launch):
     assert not any(body["valid"] for _, body in responses)
 
 
+@with_process
 async def test_an_endless_head_is_refused(process):
     """A15: a client that sends headers without end is refused before they fill the memory."""
     before = resident_bytes(process)

@@ -7,13 +7,29 @@ import secrets
 import sys
 
 import pytest
+import pytest_asyncio
 
-from tests.attacks.processes import ROOT, Process
+from tests.attacks.processes import ROOT, Process, shared_processes
 from tests.attacks.racing import Racer, race
 from tests.free_ports import free_port
 
 QUICK = 3
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "15"))
+
+with_pair = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def processes(valkey, tmp_path_factory):
+    """Run two serving processes for all tests."""
+    async with shared_processes(valkey, tmp_path_factory.mktemp("races"), 2) as running:
+        yield running
+
+
+@pytest.fixture
+def pair(processes, redis):
+    """Return the two serving processes, on an empty Redis."""
+    return processes(redis)
 
 
 def racers(processes, issued, codes):
@@ -86,6 +102,7 @@ async def guess_rounds(pair, rounds):
         assert (await client.verify(issued["id"], right))["verdict"] == "locked"
 
 
+@with_pair
 async def test_of_two_hundred_racing_guesses_five_are_compared(pair, redis):
     """A1: 200 simultaneous guesses on two processes are counted before they are compared: five, no more."""
     await guess_rounds(pair, QUICK)
@@ -94,6 +111,7 @@ async def test_of_two_hundred_racing_guesses_five_are_compared(pair, redis):
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 3 * ROUNDS)
+@with_pair
 async def test_no_round_compares_a_sixth_guess(pair, redis):
     """A1 at length: in many rounds of 200 guesses there is no sixth comparison."""
     await guess_rounds(pair, ROUNDS)
@@ -101,6 +119,7 @@ async def test_no_round_compares_a_sixth_guess(pair, redis):
 
 
 @pytest.mark.slow
+@with_pair
 async def test_a_right_code_among_racing_guesses_is_found_by_five_comparisons_or_not_at_all(pair, redis):
     """A1: with the right code among them at most five are compared, at most one is approved, one SID is pending."""
     client = pair[0].client
@@ -127,6 +146,7 @@ async def right_rounds(pair, redis, rounds):
         assert entries(redis) == number + 1
 
 
+@with_pair
 async def test_of_a_hundred_racing_right_codes_one_is_approved_and_pending(pair, redis):
     """A2: the right code a hundred times at once: one approval, one pending confirmation (promises 1 and 2)."""
     await right_rounds(pair, redis, QUICK)
@@ -134,12 +154,14 @@ async def test_of_a_hundred_racing_right_codes_one_is_approved_and_pending(pair,
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 3 * ROUNDS)
+@with_pair
 async def test_no_round_approves_a_code_twice(pair, redis):
     """A2 at length: in many rounds of 100 right codes none is approved twice and no entry is missing."""
     await right_rounds(pair, redis, ROUNDS)
 
 
 @pytest.mark.slow
+@with_pair
 async def test_two_codes_of_one_verification_are_approved_once_together(pair, redis):
     """A2: two sends' right codes racing approve once; both messages arrived, so both SIDs are pending, once each."""
     client = pair[0].client
@@ -152,6 +174,7 @@ async def test_two_codes_of_one_verification_are_approved_once_together(pair, re
     assert entries(redis) == 2
 
 
+@with_pair
 async def test_fifty_issues_with_one_idempotency_key_send_one_message(pair):
     """A17: fifty simultaneous issues with one Idempotency-Key send one SMS; another body with it is refused."""
     client = pair[0].client

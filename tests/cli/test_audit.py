@@ -177,7 +177,10 @@ def test_a_key_that_cannot_be_shown_is_not_kept(store, valkey, tmp_path, end):
     assert store.hlen("otp:keys") == 0
 
 
-@pytest.mark.parametrize("command", ["--version", "--help", "check", "keys list --help"])
+@pytest.mark.parametrize(
+    "command",
+    ["--version", "keys list --help", *(pytest.param(one, marks=pytest.mark.slow) for one in ("--help", "check"))],
+)
 def test_output_that_cannot_be_written_is_one_sentence(tmp_path, command):
     """If the disk of standard output is full, a command says so in one sentence and exits with 2."""
     if not Path("/dev/full").exists():

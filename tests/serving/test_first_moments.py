@@ -93,7 +93,7 @@ async def test_sigterm_during_the_start_exits_with_0(start_process, eventually, 
     assert "FAILED" not in log_text
 
 
-@pytest.mark.parametrize("command", ["serve", "serve --workers 2", "worker"])
+@pytest.mark.parametrize("command", ["serve", pytest.param("serve --workers 2", marks=pytest.mark.slow), "worker"])
 async def test_sighup_during_the_start_is_ignored(start_process, eventually, tmp_path, command):
     """SIGHUP during the start is ignored: the process is about to read its settings anyway."""
     process = start_process(command, REDIS_URL="")
@@ -152,7 +152,7 @@ async def test_process_1_of_a_container_reaps_zombies(start_process, eventually,
     assert await eventually(lambda: [state_of(pid) for pid in children_of(first)] == ["S"], seconds=SECONDS)
 
 
-@pytest.mark.parametrize("command", ["serve", "serve --workers 2", "sandbox"])
+@pytest.mark.parametrize("command", ["serve", pytest.param("serve --workers 2", marks=pytest.mark.slow), "sandbox"])
 async def test_all_addresses_include_ipv4(start_process, eventually, valkey, command):
     """`--host ::` accepts IPv4 and IPv6, with any number of workers."""
     process = start_process(f"{command} --host ::", REDIS_URL=valkey)

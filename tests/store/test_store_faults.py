@@ -382,6 +382,7 @@ async def tls_causes(folder, certificates):
         assert await cause(tls_url(plain.port, certificates), times=3) is StoreCause.TLS_NOT_SPOKEN
 
 
+@pytest.mark.slow  # `serve` runs on uvloop
 async def test_each_way_in_which_tls_fails(tmp_path, certificates):
     """Unknown authority, another host, expired, no or an untrusted client certificate, TLS on one side only."""
     await tls_causes(tmp_path, certificates)
