@@ -13,6 +13,7 @@ from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllo
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
+from service.providers.twilio.transport import read_body
 
 _PROBE_SECONDS = 5.0
 _ERROR_PAGE = "https://www.twilio.com/docs/api/errors/{}"
@@ -88,13 +89,13 @@ async def _probe(public_url: str) -> str:
             aiohttp.ClientSession(timeout=timeout, trust_env=True) as http,
             http.post(url, data={"probe": ""}, allow_redirects=False) as answer,
         ):
-            text = await answer.text(errors="replace")
+            body = await read_body(answer) or b""
     except (aiohttp.ClientError, OSError, TimeoutError) as fault:
         return (
             f"{url} does not answer ({type(fault).__name__}). "
             "Check DNS, the certificate, the proxy, and that the service runs (otp-service serve)."
         )
-    if answer.status != 403 or "bad_signature" not in text:  # noqa: PLR2004 - a word of the protocol
+    if answer.status != 403 or b"bad_signature" not in body:  # noqa: PLR2004 - a word of the protocol
         return (
             f"{url} answers {answer.status}; the service would answer 403 with bad_signature. "
             "Let the proxy pass /twilio/ to the service unchanged."

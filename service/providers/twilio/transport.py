@@ -2,7 +2,8 @@
 
 twilio-python's asynchronous transport ignores its time-out and its proxy, so this one replaces it. Each call makes one
 request: no retry, no redirect, no log line. Any status but 2xx is raised as `TwilioRejected`, with the Retry-After that
-the library drops. A body that breaks off after the status counts as empty. What a refusal means is in `errors`.
+the library drops. A body that breaks off after the status counts as empty, and so does that of a refusal if it is too
+long; a longer 2xx is no answer of Twilio. What a refusal means is in `errors`.
 """
 
 import json
@@ -23,7 +24,13 @@ from yarl import URL
 from service.providers.twilio.errors import NOT_WRITTEN, NotConnected, TwilioRejected
 from service.providers.twilio.statuses import error_code_of
 
+MOST_BYTES = 65_536  # of a body; Twilio's message has about 1,500
+MOST_BYTES_OF_A_LIST = 1 << 20  # 50 messages of up to 1,600 characters
 _LONGEST_PAUSE_SECONDS = 3600.0
+
+
+class ResponseTooLarge(aiohttp.ClientPayloadError):
+    """The body is longer than the limit; the rest was not read."""
 
 
 class TwilioConnector(aiohttp.TCPConnector):
@@ -71,7 +78,7 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
     ) -> Response:
         """Make one request and return its 2xx answer.
 
-        Raises `TwilioRejected` for any other status, and what aiohttp raises if there is no answer.
+        Raises `TwilioRejected` for any other status, `ResponseTooLarge`, and what aiohttp raises if there is no answer.
         """
         sent_headers = dict(headers or {})
         if auth:
@@ -80,10 +87,12 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
         async with self._http.request(
             method, url, params=params, data=data, headers=sent_headers, allow_redirects=False
         ) as answer:
-            text = await _read(answer)
+            body = await read_body(answer, MOST_BYTES_OF_A_LIST if method == "GET" else MOST_BYTES)
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise TwilioRejected(answer.status, _error_code(text), _retry_after_seconds(answer.headers))
-        return Response(answer.status, text, answer.headers)
+            raise TwilioRejected(answer.status, _error_code(body or b""), _retry_after_seconds(answer.headers))
+        if body is None:
+            raise ResponseTooLarge
+        return Response(answer.status, body.decode(errors="replace"), answer.headers)  # JSON is UTF-8 (RFC 8259)
 
 
 def form_of(fields: Mapping[str, str | int]) -> bytes:
@@ -91,14 +100,20 @@ def form_of(fields: Mapping[str, str | int]) -> bytes:
     return URL.build(query=fields).raw_query_string.encode()
 
 
-async def _read(answer: aiohttp.ClientResponse) -> str:
+async def read_body(answer: aiohttp.ClientResponse, most: int = MOST_BYTES) -> bytes | None:
+    """Read the body; None if it has more than `most` bytes. One that breaks off counts as empty."""
+    body = b""
     try:
-        return (await answer.read()).decode(errors="replace")  # JSON is UTF-8 (RFC 8259), whatever the header says
+        async for piece in answer.content.iter_any():
+            body += piece
+            if len(body) > most:
+                return None
     except (aiohttp.ClientError, TimeoutError):
-        return ""
+        return b""
+    return body
 
 
-def _error_code(text: str) -> int | None:
+def _error_code(text: bytes) -> int | None:
     """Read the code of Twilio's error or of an RFC 9457 problem: both call it `code`."""
     try:
         body = json.loads(text)
