@@ -2,9 +2,10 @@
 
 The line is written when the operation ends, whether it succeeded or not, at every `OTP_LOG_LEVEL`. It is never dropped:
 the command blocks until the line is written. If it cannot be written (disk full, pipe closed), the operation is still
-done and the exit status is 2. The event log may drop lines, so it has no audit lines. A number appears as the first
-eight characters of its tag, which cannot be computed without `OTP_INDEX_KEY`. `SECURITY.md` says how to keep the lines.
-If standard error is closed, no line is written, because standard output is for the result of the command.
+done and the exit status is 2; only a new key is not shown, and is revoked. The event log may drop lines, so it has no
+audit lines. A number appears as the first eight characters of its tag, which cannot be computed without
+`OTP_INDEX_KEY`. `SECURITY.md` says how to keep the lines. If standard error is closed, no line is written, because
+standard output is for the result of the command.
 """
 
 import os

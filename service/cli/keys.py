@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from service.app import open_redis
-from service.cli.audit import audited
+from service.cli.audit import audited, unwritten
 from service.cli.console import refuse, show_alone
 from service.config.settings import load_settings
 from service.core.api_keys import API_KEY_PREFIX, Scope, new_api_key, read_api_keys
@@ -39,14 +39,28 @@ def create_key(
         if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
             refuse(f"a key named {name!r} exists already; revoke it or choose another name")
         await store.add(kept.digest, kept.particulars)
-        try:
-            show_alone(key)
-        except OSError as failure:
-            await store.revoke(kept.digest)  # it was never shown
-            refuse(f"the key could not be shown, so it was revoked: standard output: {failure.strerror}")
+        return ""
+
+    async def take_back(store: RedisApiKeys) -> str:
+        await store.revoke(kept.digest)
         return ""
 
     _with_keys("keys create", create, name=name)
+    why = _show(key)
+    if why is not None:
+        _with_keys("keys revoke", take_back, name=name)
+        refuse(f"the key could not be shown, so it was revoked: {why}")
+
+
+def _show(key: str) -> str | None:
+    """Show a key that has its audit line; return why it was not shown."""
+    if unwritten:
+        return f"its audit line cannot be written: standard error: {unwritten[0].strerror}"
+    try:
+        show_alone(key)
+    except OSError as failure:
+        return f"standard output: {failure.strerror}"
+    return None
 
 
 @commands.command("list")

@@ -163,18 +163,35 @@ def test_the_operator_is_the_user_of_the_process(cli, store, monkeypatch):
     assert [line["operator"] for line in cli.audited] == [WHO, "uid 987654"]
 
 
-@pytest.mark.parametrize("end", [">&-", ">/dev/full"])
-def test_a_key_that_cannot_be_shown_is_not_kept(store, valkey, tmp_path, end):
-    """If standard output is closed or its disk is full, `keys create` exits with 2 and leaves no key."""
+def create_a_key(redirected, valkey, tmp_path):
+    """Run `keys create` in a shell, with its output redirected in this way."""
     if not Path("/dev/full").exists():
         absent("This system has no /dev/full.")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": valkey}
     environment |= {name: secrets.token_urlsafe(32) for name in ("OTP_SECRET_KEYS", "OTP_INDEX_KEY")}
-    command = f"'{sys.executable}' -m service keys create unseen {end}"
-    ended = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    command = f"'{sys.executable}' -m service keys create unseen {redirected}"
+    return subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("redirected", [">&-", ">/dev/full"])
+def test_a_key_that_cannot_be_shown_is_not_kept(store, valkey, tmp_path, redirected):
+    """If standard output is closed or its disk is full, `keys create` exits with 2 and leaves no key."""
+    ended = create_a_key(redirected, valkey, tmp_path)
     assert ended.returncode == 2
     assert b"it was revoked: standard output: " in ended.stderr
     assert store.hlen("otp:keys") == 0
+    created, revoked = (json.loads(line) for line in ended.stderr.splitlines() if b'"audit"' in line)
+    assert [(line["operation"], line["outcome"]) for line in (created, revoked)] == [
+        ("keys create", "done"),
+        ("keys revoke", "done"),
+    ]
+
+
+@pytest.mark.parametrize("redirected", ["2>/dev/full", ">/dev/full 2>/dev/full", ">&- 2>/dev/full"])
+def test_a_key_without_its_audit_line_is_not_kept(store, valkey, tmp_path, redirected):
+    """If its audit line cannot be written, `keys create` exits with 2, shows no key and leaves none."""
+    ended = create_a_key(redirected, valkey, tmp_path)
+    assert (ended.returncode, ended.stdout, store.hlen("otp:keys")) == (2, b"", 0)
 
 
 @pytest.mark.parametrize(
