@@ -1,4 +1,4 @@
-"""What the fault tests share: real service processes, and a Redis of a test's own that it may freeze, fill and kill."""
+"""Shared by the fault tests: service processes, and a test's own Redis that it may suspend, fill and kill."""
 
 import pytest
 
@@ -8,21 +8,21 @@ from tests.redis_client.servers import server
 
 @pytest.fixture
 async def launch(tmp_path):
-    """Give a function that starts one service process; all end with the test."""
+    """Return a function that starts a service process; all end with the test."""
     async with launcher(tmp_path) as start_process:
         yield start_process
 
 
 @pytest.fixture
 def own_redis(tmp_path):
-    """Run a server that belongs to the test alone."""
+    """Run a Redis server for this test only."""
     with server(tmp_path / "redis") as running:
         yield running
 
 
 @pytest.fixture
 def pending(redis):
-    """Give the outbox: `pending()` reads what the shared Redis says is pending."""
+    """Return the outbox: `pending()` reads what is pending in the shared Redis."""
     return Outbox(redis)
 
 
@@ -33,11 +33,11 @@ class Outbox:
         self._redis = redis
 
     def __call__(self):
-        """Read what is pending: SID -> due time (ms), the end of its lease when it is leased."""
+        """Return what is pending: SID -> due time (ms), which is the end of the lease for a leased entry."""
         return {sid: int(due) for _, sid, due in self._entries()}
 
     def end_leases(self):
-        """Make every entry due now, as when its lease had run out."""
+        """Make every entry due now, as if its lease had expired."""
         for key, sid, _ in self._entries():
             self._redis.zadd(key, {sid: 1}, xx=True)
 

@@ -1,4 +1,4 @@
-"""Twilio fails for a while (F10): sends are refused at once and for free, checks go on, one send finds it again."""
+"""Twilio fails for a while (F10): sends are refused at once without cost, checks continue, one send probes Twilio."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ ISSUE = "/v1/verifications"
 
 @pytest.fixture
 def events():
-    """Collect what the service writes into its log."""
+    """Collect the service's log events."""
     return []
 
 
 @pytest.fixture
 async def failing(start, monkeypatch, events):
-    """Start a service whose Twilio has failed five times in a row, behind every limit; the pause is half a second."""
+    """Start a service with every limit set whose Twilio has failed five times in a row; the pause is half a second."""
     brisk = partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS))
     monkeypatch.setattr(wiring, "Breaker", brisk)
     running = await start(
@@ -48,7 +48,7 @@ def plan(running, kind, **more):
 
 
 def footprint(redis):
-    """Give every key in Redis, and what the limits hold; callbacks go on changing the records themselves."""
+    """Return every key in Redis, and the contents of the limits; callbacks keep changing the records themselves."""
     return {
         key: redis.hgetall(key) if b":limit:" in key or b":to:" in key else None
         for key in redis.scan_iter()
@@ -57,12 +57,12 @@ def footprint(redis):
 
 
 async def try_issue(running, number, **more):
-    """Ask for a code; give (status, code of the problem or None, headers)."""
+    """Request a code; return (status, code of the problem or None, headers)."""
     status, body, headers = await running.call("POST", ISSUE, {"to": number, "client_ip": "192.0.2.1"}, **more)
     return status, body.get("code"), headers
 
 
-async def test_a_send_that_is_tried_again_counts_once(start, unused_tcp_port, events):
+async def test_a_retried_send_counts_once(start, unused_tcp_port, events):
     """Without a connection each send has three tries; four such sends halt nothing, the fifth does."""
     nowhere = f"http://127.0.0.1:{unused_tcp_port}"
     running = await start(event_log=lambda event, /, **_: events.append(event), twilio_base_url=nowhere, **LIMITS)
@@ -74,7 +74,7 @@ async def test_a_send_that_is_tried_again_counts_once(start, unused_tcp_port, ev
 
 
 async def test_while_twilio_fails_a_send_is_refused_at_once_and_leaves_nothing(failing, redis):
-    """Issue and resend answer 503 with the wait; no record, no limit knows of them, and no Idempotency-Key is kept."""
+    """Issue and resend return 503 with the wait; no record, no limit and no Idempotency-Key is written."""
     posts, before = len(failing.sandbox.ledger.messages()), footprint(redis)
     started = time.perf_counter()
     for number in NUMBERS[20:30]:
@@ -84,13 +84,13 @@ async def test_while_twilio_fails_a_send_is_refused_at_once_and_leaves_nothing(f
     for credential in (failing.key, failing.issued[0]["client_token"]):
         status, body, headers = await failing.call("POST", path, key=credential)
         assert (status, body["code"], headers["Retry-After"]) == (503, "provider_unavailable", "1")
-    assert time.perf_counter() - started < PAUSE_SECONDS, "the halt must not have ended meanwhile"
+    assert time.perf_counter() - started < PAUSE_SECONDS, "the halt has not ended yet"
     assert footprint(redis) == before
     assert len(failing.sandbox.ledger.messages()) == posts
 
 
-async def test_a_repeated_request_gets_its_answer_while_sending_is_halted(failing):
-    """What was answered before the halt is answered again in it: a 503 would say that nothing was sent, and it was."""
+async def test_a_repeated_request_gets_its_response_while_sending_is_halted(failing):
+    """Responses from before the halt are repeated during it: a 503 would wrongly say that nothing was sent."""
     status, body, headers = await failing.call(
         "POST", ISSUE, {"to": NUMBERS[4]}, headers={"Idempotency-Key": "login-4711"}
     )
@@ -108,7 +108,7 @@ async def test_verifying_goes_on_while_sending_is_halted(failing, eventually):
 
 
 async def test_a_test_number_needs_no_twilio(failing):
-    """A test number is issued, sent again and proven while all others are refused."""
+    """A test number can be issued, resent and verified while all others are refused."""
     issued = await failing.issue(TEST_NUMBER)
     path = f"{ISSUE}/{issued['id']}/resend"
     assert (await failing.call("POST", path))[0] == 200
@@ -116,8 +116,8 @@ async def test_a_test_number_needs_no_twilio(failing):
     assert (await try_issue(failing, NUMBERS[30]))[0] == 503
 
 
-async def test_a_halt_can_be_seen(failing, events):
-    """The log has one error when sending halts; /readyz stays 200 and says so, and the gauge is 1 until it ends."""
+async def test_a_halt_is_reported(failing, events):
+    """The log has one error when sending halts; /readyz stays 200 and reports it, and the gauge is 1 until it ends."""
     assert [fields for event, fields in events if event == "sending_halted"] == [
         {"reason": "Twilio failed 5 times in a row"}
     ]
@@ -132,8 +132,8 @@ async def test_a_halt_can_be_seen(failing, events):
         assert "otp_sending_halted 0.0" in await response.text()
 
 
-async def test_refused_credentials_can_be_seen(start, monkeypatch, events, redis):
-    """A 401 is answered 502; then sends are refused for free, and log, /readyz and gauge say why until one is taken."""
+async def test_refused_credentials_are_reported(start, monkeypatch, events, redis):
+    """A 401 becomes a 502; then sends are refused at no cost, and log, /readyz and gauge show why until one works."""
     monkeypatch.setattr(wiring, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS)))
     running = await start(event_log=lambda event, /, **fields: events.append((event, fields)), **LIMITS)
     plan(running, "unauthorized")
@@ -154,7 +154,7 @@ async def test_refused_credentials_can_be_seen(start, monkeypatch, events, redis
     assert (await running.call("GET", "/readyz"))[1]["sending"] == "ok"
 
 
-async def test_one_send_finds_out_whether_twilio_is_back(failing):
+async def test_one_send_probes_twilio(failing):
     """After the pause one of many requests is sent, and while it waits for Twilio the others are still refused."""
     await asyncio.sleep(PAUSE_SECONDS)
     plan(failing, "slow", seconds=0.2)
@@ -165,8 +165,8 @@ async def test_one_send_finds_out_whether_twilio_is_back(failing):
     assert {status for status, _, _ in responses} == {201}
 
 
-async def test_a_twilio_that_still_fails_costs_one_send_a_pause(failing):
-    """A probe that meets a failing Twilio is `unknown`, as every such send; the next pause begins."""
+async def test_a_failed_probe_starts_the_next_pause(failing):
+    """A probe that fails is `unknown`, like every such send; the next pause starts."""
     plan(failing, "500")
     for _ in range(2):
         await asyncio.sleep(PAUSE_SECONDS + 0.05)
@@ -174,8 +174,8 @@ async def test_a_twilio_that_still_fails_costs_one_send_a_pause(failing):
         assert [status for status, _, _ in responses] == [201, 503, 503, 503, 503]
 
 
-async def test_a_request_that_is_never_sent_is_no_probe(failing):
-    """After the pause repeats and refused requests come first: the next real send is let through all the same."""
+async def test_a_request_that_is_not_sent_is_not_a_probe(failing):
+    """After the pause repeats and refused requests come first: the next real send is still the probe."""
     await asyncio.sleep(PAUSE_SECONDS)
     for _ in range(3):
         status, _, headers = await failing.call(
@@ -188,7 +188,7 @@ async def test_a_request_that_is_never_sent_is_no_probe(failing):
 
 
 async def test_a_stranger_with_a_limited_number_cannot_keep_sending_halted(start, monkeypatch, events):
-    """Requests that the number's own limit refuses give the probe back: no flood of them prolongs a halt."""
+    """Requests that the number's own limit refuses release the probe: no flood of them extends a halt."""
     monkeypatch.setattr(wiring, "Breaker", partial(Breaker, policy=BreakerPolicy(pause_seconds=PAUSE_SECONDS)))
     running = await start(otp_limit_number="1/1h")
     plan(running, "500", count=5)
@@ -199,8 +199,8 @@ async def test_a_stranger_with_a_limited_number_cannot_keep_sending_halted(start
     assert (await try_issue(running, NUMBERS[6]))[0] == 201
 
 
-async def test_a_request_that_died_unanswered_sends_nothing_twice_across_a_halt(failing, redis):
-    """What a dead request has sent is not known during a halt: its key stays claimed, and later tells what became."""
+async def test_a_request_that_died_sends_nothing_twice_across_a_halt(failing, redis):
+    """During a halt the result of a dead request is unknown: its key stays claimed, and returns the result later."""
     [kept] = redis.scan_iter("otp:idem:*")
     redis.hdel(kept, "answer")
     redis.hset(kept, "until", 1)

@@ -1,4 +1,4 @@
-"""A wrong clock on the app host (F14): processes an hour ahead and behind agree on every time and limit."""
+"""A wrong clock on the app host (F14): processes an hour ahead and an hour behind agree on every time and limit."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,13 +29,13 @@ async def skewed(start, launch, tmp_path):
 
 
 def instant(text):
-    """Read an instant of the API, in seconds."""
+    """Return an instant of the API, in seconds."""
     return datetime.fromisoformat(text).timestamp()
 
 
 @pytest.mark.slow
 async def test_a_wrong_clock_changes_no_time_and_no_limit(skewed, redis, eventually):
-    """F14, promise 11: creation, expiry, TTL, verdict, limits and confirmations follow Redis's clock alone."""
+    """F14, promise 11: creation, expiry, TTL, verdict, limits and confirmations follow Redis's clock only."""
     ahead, behind = (process.client for process in skewed)
     hour_off = []
     for client in (ahead, behind):

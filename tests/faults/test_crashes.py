@@ -1,6 +1,6 @@
-"""Processes killed in the worst moments: between Twilio and Redis, under load, while draining, while stopping.
+"""Processes killed at the worst moments: between Twilio and Redis, under load, while draining, while stopping.
 
-`kill -9` leaves no chance to tidy up, so what holds afterwards held at every instant before.
+`kill -9` leaves no chance to clean up, so what holds afterwards held at every instant before.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ LONGEST_LEASE_MS = 60_000
 
 
 def plan(running, endpoint, kind, **more):
-    """Plan a fault at the simulator."""
+    """Plan a fault in the simulator."""
     running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **more))
 
 
 def is_taken(running):
-    """Tell whether every planned fault has struck: its call is at the simulator now."""
+    """Return whether every planned fault applies now: its call is at the simulator."""
     return not running.sandbox.faults.planned()
 
 
 async def check(client, verification_id, code):
-    """Check a code; give the verdict, or None when no answer came."""
+    """Check a code; return the verdict, or None without a response."""
     try:
         return (await client.verify(verification_id, code))["verdict"]
     except (aiohttp.ClientError, OSError):
@@ -41,12 +41,12 @@ async def check(client, verification_id, code):
 
 
 async def feedback(client, verification_id):
-    """Give the feedback of the first send."""
+    """Return the feedback of the first send."""
     return (await client.read(verification_id))["sends"][0]["feedback"]
 
 
 class Orphan:
-    """A message that Twilio accepts while the process that asked for it is dead; the process then serves again."""
+    """A message that Twilio accepts after its process died; the process then serves again."""
 
     def __init__(self, running, process, redis):
         self.running, self.process = running, process
@@ -54,19 +54,19 @@ class Orphan:
         self.id = key.decode().rsplit(":", 1)[1]
 
     def accept(self, *, reports):
-        """Let Twilio accept the message now; its reports come at once, or when `report` says so."""
+        """Make Twilio accept the message now; its callbacks are sent at once, or by `report`."""
         self.running.sandbox.faults.end()
         if not reports:
             plan(self.running, "callbacks", "late", seconds=3600, count=1)
 
     async def report(self, eventually):
-        """Let the status callbacks go, once both are held back."""
+        """Send the status callbacks, once both are held back."""
         assert await eventually(lambda: self.running.messages()[0].status == "delivered")
         await asyncio.sleep(0.05)
         self.running.sandbox.faults.end()
 
     async def approved(self, eventually):
-        """Type the code of the accepted message; give its SID. The check must be approved."""
+        """Check the code of the accepted message, which must be approved; return its SID."""
         [message] = await eventually(self.running.messages)
         assert await check(self.process.client, self.id, *self.running.codes()) == "approved"
         return message.sid
@@ -74,7 +74,7 @@ class Orphan:
 
 @pytest.fixture
 def orphan(start, launch, redis, eventually):
-    """Give a function that kills a process while its POST to Twilio is outstanding, and starts it again."""
+    """Return a function that kills a process while its POST to Twilio is pending, and restarts it."""
 
     async def make(**headers):
         running = await start(otp_worker=False)
@@ -90,8 +90,8 @@ def orphan(start, launch, redis, eventually):
     return make
 
 
-async def test_the_callback_brings_the_sid_that_a_killed_process_never_received(orphan, eventually):
-    """(i) The process dies with its POST outstanding; the callback brings the SID, and a code confirms exactly it."""
+async def test_the_callback_delivers_the_sid_that_a_killed_process_never_received(orphan, eventually):
+    """(i) The process dies with its POST pending; the callback delivers the SID, and a code confirms exactly it."""
     lost = await orphan()
     lost.accept(reports=True)
 
@@ -124,7 +124,7 @@ async def test_a_code_typed_before_its_sid_is_known_waits_and_is_confirmed(orpha
 
 @pytest.mark.slow
 async def test_a_repeat_after_the_crash_sends_nothing_and_says_unknown(orphan, redis):
-    """(i) The same Idempotency-Key is 409 while the dead request's lease runs, then 201 `unknown`; no second SMS."""
+    """(i) The same Idempotency-Key gets a 409 during the dead request's lease, then 201 `unknown`; no second SMS."""
     headers = {"Idempotency-Key": "after-the-crash"}
     lost = await orphan(**headers)
     request = {"to": NUMBER}
@@ -141,7 +141,7 @@ async def test_a_repeat_after_the_crash_sends_nothing_and_says_unknown(orphan, r
 
 
 async def test_an_entry_of_a_killed_worker_is_posted_by_the_next_one(start, launch, redis, eventually, pending):
-    """(ii) A worker dies between POST and settlement: the entry is leased under 60 s, then another worker posts it."""
+    """(ii) A worker dies between POST and settlement: the lease is under 60 s, then another worker posts the entry."""
     running = await start(otp_worker=False)
     process = await launch(running)
     plan(running, "feedback", "slow", seconds=3600, count=1)
@@ -162,12 +162,12 @@ async def test_an_entry_of_a_killed_worker_is_posted_by_the_next_one(start, laun
 
 
 def pending_or_confirmed(running, pending):
-    """Give the SIDs that Twilio has been told about, or will be."""
+    """Return the SIDs that have been, or will be, reported to Twilio."""
     return running.confirmed() | set(pending())
 
 
 async def some(tasks, count):
-    """Return as soon as so many of the tasks are done."""
+    """Return as soon as this many of the tasks are done."""
     done, left = set(), set(tasks)
     while len(done) < count:
         more, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
@@ -176,7 +176,7 @@ async def some(tasks, count):
 
 async def kill_under_load(start, launch, pending, count, kills):
     running = await start(otp_worker=False)
-    process = await launch(running, OTP_WORKER="false", OTP_MAX_IN_FLIGHT="1000")  # room for all checks at once
+    process = await launch(running, OTP_WORKER="false", OTP_MAX_IN_FLIGHT="1000")  # slots for all checks at once
     numbers = [f"+1415555{number:04d}" for number in range(count)]
     sids, approvals, answered = {}, Counter(), Counter()
     unanswered = []
@@ -184,7 +184,7 @@ async def kill_under_load(start, launch, pending, count, kills):
         issued = await running.issue(number)
         sids[issued["id"]] = running.messages(number)[0].sid
         unanswered.append((issued["id"], *running.codes(number)))
-    # Each code is checked twice at once: a kill in between must not let both through.
+    # Each code is checked twice at once: a kill in between must not approve both.
     for round_number in range(kills + 1):
         checks = [asyncio.create_task(check(process.client, *one)) for one in unanswered for _ in range(2)]
         if round_number < kills:
@@ -208,7 +208,7 @@ async def kill_under_load(start, launch, pending, count, kills):
 
 @pytest.mark.slow
 async def test_no_approval_is_lost_or_doubled_when_the_process_is_killed_under_load(start, launch, pending, eventually):
-    """F1: what was answered `approved` before kill -9 is pending, nothing is approved twice, all is posted later."""
+    """F1: every response `approved` before kill -9 is pending, nothing is approved twice, all is posted later."""
     running, sids = await kill_under_load(start, launch, pending, 40, 1)
     await launch(running, "worker")
     assert await eventually(lambda: running.confirmed() == set(sids.values()), seconds=20)
@@ -285,7 +285,7 @@ async def test_a_killed_embedded_server_comes_back_with_all_it_acknowledged(star
 
 
 async def test_a_stop_under_load_fails_no_request_and_leaves_no_lease(start, launch, redis, eventually, pending):
-    """F13: SIGTERM under load: what was taken is answered, the exit code is 0, and every approval is settled or due."""
+    """F13: SIGTERM under load: accepted requests get responses, exit status 0, every approval is settled or due."""
     running = await start(otp_worker=False)
     process = await launch(running)
     ids = {}
@@ -309,7 +309,7 @@ async def test_a_stop_under_load_fails_no_request_and_leaves_no_lease(start, lau
     approved = {running.messages(ids[one])[0].sid for one, verdict in seen.items() if verdict == "approved"}
     assert approved
     assert set(seen.values()) <= {"approved", None}
-    for verification_id in (one for one, verdict in seen.items() if verdict is None):  # came too late to be taken
+    for verification_id in (one for one, verdict in seen.items() if verdict is None):  # arrived too late to be accepted
         assert (await running.read(verification_id))["attempts_remaining"] == 5
     assert pending_or_confirmed(running, pending) == approved
     seconds, microseconds = redis.time()

@@ -1,4 +1,4 @@
-"""One dead shard of a cluster costs its share: what lies on the others goes on."""
+"""One dead shard of a cluster affects only its share of the keys."""
 
 import asyncio
 
@@ -12,8 +12,8 @@ NUMBERS = [f"+1415555{number:04d}" for number in range(20)]
 
 
 @pytest.mark.parametrize("death", ["freeze", "kill"])
-async def test_without_the_shard_of_the_api_keys_the_others_go_on(start, tmp_path, monkeypatch, death):
-    """Codes on living shards are approved though the copy of the API keys is old; an unknown key is 503, not 401."""
+async def test_without_the_shard_of_the_api_keys_the_others_work(start, tmp_path, monkeypatch, death):
+    """Codes on live shards are approved with an old copy of the API keys; an unknown key gets a 503, not a 401."""
     for name in ("_OLDEST_SECONDS", "_PAUSE_SECONDS"):
         monkeypatch.setattr(auth, name, 0.1)
     lax = ("--cluster-require-full-coverage", "no")

@@ -1,4 +1,4 @@
-"""Health is that of the work (promise 15): what /readyz, /metrics and `check` say is what issues and checks meet."""
+"""Health reflects the work (promise 15): /readyz, /metrics and `check` report what issues and checks experience."""
 
 import asyncio
 import re
@@ -21,20 +21,20 @@ PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text("utf-8")
 
 
 async def statuses(service, count=48):
-    """Issue to many numbers; give each partition's statuses, where the issue's own partition is known."""
+    """Issue to many numbers; return each partition's statuses, where the issue's own partition is known."""
     numbers = [f"+1415555{number:04d}" for number in range(count)]
     responses = await asyncio.gather(*(service.call("POST", "/v1/verifications", {"to": to}) for to in numbers))
     return [status for status, _, _ in responses]
 
 
 async def readiness(service):
-    """Probe; give the status and the body."""
+    """Probe; return the status and the body."""
     status, body, _ = await service.call("GET", "/readyz", key="nobody")
     return status, body
 
 
 async def metrics(service):
-    """Scrape; give {(sample, labels…): value}."""
+    """Scrape; return {(sample, labels…): value}."""
     async with service.http.get("/metrics") as response:
         assert response.status == 200
         text = await response.text()
@@ -43,37 +43,37 @@ async def metrics(service):
 
 
 async def complaints(service, level="error"):
-    """Run `check` on the settings of a service; give what it says of Redis at that level."""
+    """Run `check` on the settings of a service; return its findings on Redis at that level."""
     findings = await examine(service.settings)
     return [one.text for one in findings if one.level == level and one.text.startswith("Redis")]
 
 
 def full(node):
-    """Leave no memory."""
+    """Fill the memory."""
     node.admin.config_set("maxmemory", 1)
     return lambda: node.admin.config_set("maxmemory", 0)
 
 
 def demoted(node):
-    """Make a replica of it, of a primary that is not there."""
+    """Make it a replica of a primary that does not exist."""
     node.admin.replicaof("127.0.0.1", 1)
     return lambda: node.admin.replicaof("no", "one")
 
 
 def without_scripts(node):
-    """Take the permission to run scripts from all users."""
+    """Remove the permission to run scripts from all users."""
     node.admin.execute_command("ACL", "SETUSER", "default", "-evalsha", "-eval")
     return lambda: node.admin.execute_command("ACL", "SETUSER", "default", "+@all")
 
 
 def with_another_prefix(node):
-    """Let all users have other keys only."""
+    """Allow all users other keys only."""
     node.admin.execute_command("ACL", "SETUSER", "default", "resetkeys", "~other:*")
     return lambda: node.admin.execute_command("ACL", "SETUSER", "default", "allkeys")
 
 
 def alone(node):
-    """Want a replica that there is not."""
+    """Require a replica that does not exist."""
     node.admin.config_set("min-replicas-to-write", 1)
     return lambda: node.admin.config_set("min-replicas-to-write", 0)
 
@@ -89,8 +89,8 @@ def alone(node):
     ],
     ids=lambda fault: fault[0].__name__,
 )
-async def test_a_redis_that_answers_and_does_not_work_is_not_ready(start, own_redis, eventually, fault):
-    """PING answers, issues are 503: so is /readyz; `check` and the metrics name the cause; fixed, all is well."""
+async def test_a_redis_that_responds_but_does_not_work_is_not_ready(start, own_redis, eventually, fault):
+    """PING works, issues get 503: so does /readyz; `check` and the metrics show the cause; once fixed, all works."""
     break_it, cause, fix = fault
     service = await start(redis_url=own_redis.url, otp_worker=False)
     assert (await readiness(service))[0] == 200
@@ -123,8 +123,8 @@ async def test_a_redis_that_answers_and_does_not_work_is_not_ready(start, own_re
     assert await complaints(service) == []
 
 
-async def test_one_node_of_a_cluster_by_plain_redis(start, tmp_path):
-    """Half of the issues are 503, so half of the partitions are named, though every PING is answered; `check` fails."""
+async def test_a_cluster_node_used_as_a_single_server(start, tmp_path):
+    """Half of the issues get a 503, so half of the partitions are listed, although every PING works; `check` fails."""
     with cluster(tmp_path, (0, 8191), (8192, 16383)) as nodes:
         node = nodes[key_slot(b"otp:keys") // 8192]
         service = await start(redis_url=node.url, otp_worker=False)
@@ -142,7 +142,7 @@ async def test_one_node_of_a_cluster_by_plain_redis(start, tmp_path):
 
 
 async def test_a_cluster_with_a_dead_shard_is_ready_and_names_its_partitions(start, tmp_path, eventually):
-    """One shard of two away: 200 with its partitions, within the time of one call; both away: 503."""
+    """One shard of two down: 200 with its partitions, within the time of one call; both down: 503."""
     lax = ("--cluster-require-full-coverage", "no")
     with cluster(tmp_path, (0, 8191), (8192, 16383), arguments=lax) as nodes:
         keeper = nodes[key_slot(b"otp:keys") // 8192]
@@ -150,7 +150,7 @@ async def test_a_cluster_with_a_dead_shard_is_ready_and_names_its_partitions(sta
         service = await start(redis_url=f"redis+cluster://127.0.0.1:{keeper.port}")
         assert (await readiness(service))[1]["store"] == "ok"
         other.freeze()
-        await asyncio.sleep(1)  # what was said last is said for a second
+        await asyncio.sleep(1)  # the last result is cached for a second
         started = asyncio.get_running_loop().time()
         status, body = await readiness(service)
         assert asyncio.get_running_loop().time() - started < 1.9
@@ -167,7 +167,7 @@ async def test_a_cluster_with_a_dead_shard_is_ready_and_names_its_partitions(sta
 
 
 async def test_a_user_without_info_works(start, own_redis):
-    """A user that lacks INFO alone does all the work: ready, and `check` warns, but finds no error."""
+    """A user that lacks only INFO can do all the work: ready, and `check` warns, but finds no error."""
     own_redis.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p", "~otp:*", "+@all", "-info")
     service = await start(redis_url=f"redis://otp:p@127.0.0.1:{own_redis.port}", otp_worker=False)
     assert (await readiness(service))[1]["store"] == "ok"
@@ -177,7 +177,7 @@ async def test_a_user_without_info_works(start, own_redis):
     assert "+info" in warning
 
 
-async def test_a_right_that_only_the_worker_needs(start, own_redis):
+async def test_a_permission_that_only_the_worker_needs(start, own_redis):
     """Without ZRANGEBYSCORE codes are checked, so it is ready; nothing would ever be confirmed, so `check` fails."""
     service = await start(redis_url=own_redis.url, otp_worker=False)
     own_redis.admin.execute_command("ACL", "SETUSER", "default", "-zrangebyscore")
@@ -186,8 +186,8 @@ async def test_a_right_that_only_the_worker_needs(start, own_redis):
     assert complaint.endswith("Missing: +zrangebyscore.")
 
 
-async def test_limits_that_may_not_be_counted(start, own_redis):
-    """Rights to the partitions alone are not enough: `check` finds that the limits cannot be kept."""
+async def test_missing_permissions_for_the_limits(start, own_redis):
+    """Permissions for the partitions alone are not enough: `check` finds that the limits cannot be counted."""
     service = await start(redis_url=own_redis.url, otp_worker=False)
     own_redis.admin.execute_command("ACL", "SETUSER", "default", "resetkeys", "~otp:{*", "~otp:keys")
     [complaint] = await complaints(service)
@@ -196,16 +196,16 @@ async def test_limits_that_may_not_be_counted(start, own_redis):
 
 
 async def test_probes_do_not_slow_each_other(start, own_redis):
-    """However many probes come, Redis runs one script a second for all of them."""
+    """However many probes arrive, Redis runs one script a second for all of them."""
     service = await start(redis_url=own_redis.url, otp_worker=False)
     own_redis.admin.config_resetstat()
     assert {status for status, _ in await asyncio.gather(*(readiness(service) for _ in range(100)))} == {200}
     calls = own_redis.admin.info("commandstats")
-    assert calls["cmdstat_hset"]["calls"] in (16, 32)  # one look, or two where the machine is slow
+    assert calls["cmdstat_hset"]["calls"] in (16, 32)  # one script, or two if the machine is slow
 
 
 async def test_the_log_names_the_cause(start, own_redis):
-    """A request that meets a broken Redis leaves a line with the cause, and so does the worker."""
+    """A request that meets a failing Redis logs the cause, and so does the worker."""
     lines = []
     service = await start(redis_url=own_redis.url, event_log=lambda event, **fields: lines.append((event, fields)))
     own_redis.admin.config_set("maxmemory", 1)
@@ -215,10 +215,10 @@ async def test_the_log_names_the_cause(start, own_redis):
 
 
 @pytest.mark.parametrize("program", [servers.VALKEY, shutil.which("redis-server")], ids=["valkey", "redis"])
-async def test_the_rights_on_the_security_page_are_enough_and_all_needed(
+async def test_the_permissions_on_the_security_page_are_enough_and_all_needed(
     start, tmp_path, monkeypatch, program, eventually
 ):
-    """With the page's ACL line the loop closes and `check` warns of INFO alone; without any one right it complains."""
+    """With the page's ACL line the loop closes and `check` warns of INFO only; without any permission it complains."""
     if program is None:
         absent("there is no redis-server here, so the rights are not tried with Redis itself")
     monkeypatch.setattr(servers, "SERVER", str(program))
@@ -242,8 +242,8 @@ async def test_the_rights_on_the_security_page_are_enough_and_all_needed(
             node.admin.execute_command("ACL", "SETUSER", "otp", f"+{right}")
 
 
-async def test_the_rights_on_the_security_page_are_enough_for_a_cluster(start, tmp_path):
-    """With what the page adds for a cluster the user works there too."""
+async def test_the_permissions_on_the_security_page_are_enough_for_a_cluster(start, tmp_path):
+    """With the additions of the page for a cluster the user works there too."""
     with cluster(tmp_path, (0, 8191), (8192, 16383)) as nodes:
         for node in nodes:
             rules = f"{RULES.replace('PASSWORD', 'p')} +cluster|slots +asking"

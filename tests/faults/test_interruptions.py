@@ -1,4 +1,4 @@
-"""Interruptions of Redis under load: 503 with Retry-After or nothing, soon over, and nothing is lost or done twice."""
+"""Interruptions of Redis under load: at most a 503 with Retry-After, soon over; nothing is lost or done twice."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from tests.redis_client.servers import cluster, server
 from tests.redis_client.servers import eventually as wait_for
 
 NUMBERS = [f"+1415555{number:04d}" for number in range(24)]
-SOON_SECONDS = 5  # a third of a second in truth; the rest is for a busy machine
+SOON_SECONDS = 5  # a third of a second in practice; the rest is for a busy machine
 
 
 @contextlib.contextmanager
@@ -39,7 +39,7 @@ def full(node):
 
 @contextlib.contextmanager
 def demoted(node):
-    """READONLY: it is a replica."""
+    """READONLY: it becomes a replica."""
     node.admin.replicaof("127.0.0.1", 1)
     yield
     node.admin.replicaof("no", "one")
@@ -47,7 +47,7 @@ def demoted(node):
 
 @contextlib.contextmanager
 def busy(node):
-    """BUSY: a script of somebody else does not end."""
+    """BUSY: another client's script does not end."""
     node.admin.config_set("busy-reply-threshold", 50)
     other = redis_py.Redis(port=node.port, protocol=2)
 
@@ -76,7 +76,7 @@ def busy(node):
 
 @contextlib.contextmanager
 def restarted(node):
-    """Kill -9, and a start from the append-only file."""
+    """Kill -9, and a restart from the append-only file."""
     node.kill()
     yield
     node.start()
@@ -86,7 +86,7 @@ QUIET = {killed_connections: {200, 503}, flushed_scripts: {200}}
 
 
 async def check(service, verification_id, code, verdicts):
-    """Type a code; count the verdict, and give the status. A 503 says when to come back."""
+    """Check a code; count the verdict, and return the status. A 503 has Retry-After."""
     path = f"/v1/verifications/{verification_id}/verify"
     status, body, headers = await service.call("POST", path, {"code": code})
     if status == 503:
@@ -97,13 +97,13 @@ async def check(service, verification_id, code, verdicts):
 
 
 async def issued_codes(service):
-    """Issue to every number; give the codes by id."""
+    """Issue to every number; return the codes by id."""
     ids = [(await service.issue(number))["id"] for number in NUMBERS]
     return {one: service.codes(number)[0] for one, number in zip(ids, NUMBERS, strict=True)}
 
 
 async def all_consumed_once(service, codes, verdicts, wait):
-    """See that the service is soon back, each code used up by one approval at most, each message confirmed once."""
+    """Assert that the service recovers soon, each code is approved at most once, each message confirmed once."""
 
     async def is_back():
         return (await service.call("GET", f"/v1/verifications/{next(iter(codes))}"))[0] == 200
@@ -120,7 +120,7 @@ async def all_consumed_once(service, codes, verdicts, wait):
 
 @pytest.mark.parametrize("interruption", [killed_connections, flushed_scripts, full, demoted, busy, restarted])
 async def test_an_interruption_costs_a_503_at_most(start, tmp_path, eventually, interruption):
-    """Before, while and after: 200 or 503 with Retry-After; then every code is approved once and confirmed once."""
+    """Before, during and after: 200 or 503 with Retry-After; then every code is approved once and confirmed once."""
     with server(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always") as node:
         service = await start(redis_url=node.url)
         codes, verdicts = await issued_codes(service), Counter()
@@ -130,8 +130,8 @@ async def test_an_interruption_costs_a_503_at_most(start, tmp_path, eventually, 
         await all_consumed_once(service, codes, verdicts, eventually)
 
 
-def test_a_backup_is_restored_as_the_page_says(tmp_path):
-    """An RDB file beside `appendonly yes` loads nothing; by the steps of docs/operations.md it is there, and stays."""
+def test_a_backup_is_restored_as_documented(tmp_path):
+    """An RDB file with `appendonly yes` loads nothing; with the steps of docs/operations.md it is loaded, and stays."""
     with server(tmp_path / "old") as old:
         old.admin.set("otp:keys", "kept")
         old.admin.save()

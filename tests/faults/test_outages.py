@@ -1,4 +1,4 @@
-"""Short outages of Redis after Twilio has answered: what the process knows by then is not lost (promises 5 and 13)."""
+"""Short outages of Redis after Twilio's response: what the process knows by then is not lost (promises 5 and 13)."""
 
 import asyncio
 import json
@@ -12,13 +12,13 @@ OUTAGE_SECONDS = 4.0  # longer than any caller waits for the store
 
 
 def full(redis, *, is_full):
-    """Let Redis refuse every write from now on, or none; reads go on."""
+    """Make Redis refuse every write from now on, or none; reads work."""
     redis.config_set("maxmemory-policy", "noeviction")
     redis.config_set("maxmemory", int(is_full))
 
 
 def full_after_message(running, redis):
-    """From the moment at which Twilio has accepted a message Redis is full."""
+    """Fill Redis at the moment when Twilio has accepted a message."""
     accept = running.sandbox.ledger.add
 
     def add(message):
@@ -29,7 +29,7 @@ def full_after_message(running, redis):
 
 
 async def waiting(client):
-    """Read how many SIDs the process still tries to attach."""
+    """Return how many SIDs the process still tries to store."""
     async with client.http.get("/metrics") as response:
         lines = (await response.text()).splitlines()
     [line] = [line for line in lines if line.startswith('otp_retries_waiting{step="attach_sid"} ')]
@@ -37,7 +37,7 @@ async def waiting(client):
 
 
 async def test_a_sid_outlives_an_outage_of_redis(start, own_redis, eventually):
-    """Redis refuses writes for 4 s when the SID must be written: the caller waits for no more than the quick tries."""
+    """Redis refuses writes for 4 s when the SID must be written: the caller waits only for the quick tries."""
     events = []
     running = await start(
         redis_url=own_redis.url, otp_public_url=None, event_log=lambda event, /, **_: events.append(event)
@@ -58,7 +58,7 @@ async def test_a_sid_outlives_an_outage_of_redis(start, own_redis, eventually):
 
 
 async def issued_into_outage(start, launch, own_redis):
-    """Start a process and issue with it while Redis fills up; give the process, the issue's answer, SID and code."""
+    """Start a process and issue while Redis fills up; return the process, the response, SID and code."""
     running = await start(redis_url=own_redis.url, otp_worker=False, otp_public_url=None)
     process = await launch(running, OTP_PUBLIC_URL="")
     full_after_message(running, own_redis.admin)
@@ -68,13 +68,13 @@ async def issued_into_outage(start, launch, own_redis):
 
 
 def lines(process, event):
-    """Give the lines of the process's log with this event."""
+    """Return the process's log lines with this event."""
     written = [json.loads(line) for line in process.log.splitlines() if line.startswith("{")]
     return [line for line in written if line["event"] == event]
 
 
-async def test_a_stopping_process_tries_once_more(start, launch, own_redis, eventually):
-    """SIGTERM while a SID waits for Redis: it is attached as soon as Redis takes it, before the process ends."""
+async def test_a_stopping_process_retries(start, launch, own_redis, eventually):
+    """SIGTERM while a SID waits for Redis: it is stored as soon as Redis accepts it, before the process ends."""
     process, issued, sid, _ = await issued_into_outage(start, launch, own_redis)
     stopping = asyncio.create_task(process.stop())
     await asyncio.sleep(0.5)
@@ -86,8 +86,8 @@ async def test_a_stopping_process_tries_once_more(start, launch, own_redis, even
 
 
 @pytest.mark.slow
-async def test_a_stopping_process_tells_what_it_loses(start, launch, own_redis):
-    """When Redis stays away to the end, the process ends in time, and its log names the SID and no secret."""
+async def test_a_stopping_process_logs_what_it_loses(start, launch, own_redis):
+    """If Redis stays down, the process ends in time, and its log contains the SID and no secret."""
     process, issued, sid, code = await issued_into_outage(start, launch, own_redis)
     assert await process.stop() == 0
     [line] = lines(process, "sid_not_attached")

@@ -1,4 +1,4 @@
-"""`check` compares the clocks: of all nodes of Redis, replicas included, and of its own machine."""
+"""`check` compares the clocks: of all Redis nodes, replicas included, and of its own machine."""
 
 import time
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ from tests.redis_client.servers import eventually, server
 
 @pytest.fixture
 def replica_of(tmp_path, monkeypatch):
-    """Give a function that runs a replica whose clock is so far ahead: a Valkey, whose allocator bears libfaketime."""
+    """Return a function that runs a replica with a wrong clock: a Valkey whose allocator loads libfaketime."""
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     if library is None:
         absent("there is no libfaketime here, so no clock of Redis is set wrong")
@@ -39,14 +39,14 @@ def replica_of(tmp_path, monkeypatch):
 
 
 async def about_clocks(service):
-    """Run `check`; give (level, sentence) of what it says of clocks."""
+    """Run `check`; return (level, sentence) of its findings on clocks."""
     findings = await examine(service.settings)
     return [(one.level, one.text) for one in findings if "clock" in one.text]
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(0, None), (10, "warn"), (600, "error"), (-600, "error")])
 async def test_a_replica_with_a_wrong_clock_is_found_before_it_takes_over(start, own_redis, replica_of, seconds, level):
-    """Ten seconds are a warning, ten minutes an error, ahead or behind, with what a failover would do."""
+    """Ten seconds are a warning, ten minutes an error, ahead or behind, with the effect of a failover."""
     service = await start(redis_url=own_redis.url, otp_worker=False)
     replica = replica_of(own_redis, seconds)
     assert abs(replica.admin.time()[0] - time.time() - seconds) < 5, "the control: its clock is so far off"
@@ -62,7 +62,7 @@ async def test_a_replica_with_a_wrong_clock_is_found_before_it_takes_over(start,
 
 
 async def test_a_wrong_clock_of_its_own_machine_is_warned_of(running, monkeypatch):
-    """An hour between this machine and Redis is one warning, and no error: Redis's clock is what counts."""
+    """An hour between this machine and Redis is one warning, and no error: Redis's clock is the one that counts."""
     assert await about_clocks(running) == []
     monkeypatch.setattr(redis_clocks, "time", SimpleNamespace(time=lambda: time.time() + 3600))
     monkeypatch.setattr("service.diagnosis.time", SimpleNamespace(time=lambda: time.time() + 3600))
@@ -70,8 +70,8 @@ async def test_a_wrong_clock_of_its_own_machine_is_warned_of(running, monkeypatc
     assert (level, "this machine" in sentence, "3600 s" in sentence) == ("warn", True, True)
 
 
-async def test_a_replica_that_does_not_answer_is_named(start, own_redis, tmp_path):
-    """A replica that this machine cannot reach is one warning, and keeps nothing else from being looked at."""
+async def test_an_unreachable_replica_is_reported(start, own_redis, tmp_path):
+    """A replica that this machine cannot reach is one warning, and does not prevent other checks."""
     service = await start(redis_url=own_redis.url, otp_worker=False)
     away = free_port()
     with server(tmp_path / "replica", "--replica-announce-port", str(away)) as replica:

@@ -1,4 +1,4 @@
-"""Redis frozen (F4), deaf or cut off (F5), full (F9): refused with 503, never half-done, never `approved` unearned."""
+"""Redis suspended (F4), silent or cut off (F5), full (F9): 503, never half-done, never wrongly `approved`."""
 
 import asyncio
 import time
@@ -13,17 +13,17 @@ LONGEST_ANSWER_SECONDS = 5.0  # a call to Redis ends after 1 s; the rest is for 
 
 
 def attempts(redis, verification_id):
-    """Read how many attempts a verification has counted."""
+    """Return how many attempts a verification has counted."""
     return int(RawRecord(redis, verification_id).get("attempts"))
 
 
 def everything(redis):
-    """Give all keys with their raw content."""
+    """Return all keys with their raw content."""
     return {key: redis.dump(key) for key in redis.scan_iter()}
 
 
 async def timed(call):
-    """Make a call; give its status, its body and how long it took."""
+    """Make a call; return its status, body and duration."""
     started = time.monotonic()
     status, body, headers = await call
     if status == 503:
@@ -33,7 +33,7 @@ async def timed(call):
 
 
 async def test_a_frozen_redis_counts_nothing_twice_and_approves_nothing_twice(start, own_redis, eventually):
-    """F4: with Redis frozen under load callers get 503 in time; thawed, each check was counted once or not at all."""
+    """F4: with Redis suspended under load callers get a 503 in time; each check is counted once or not at all."""
     running = await start(redis_url=own_redis.url)
     ids = [(await running.issue(f"+1415555{number:04d}"))["id"] for number in range(20)]
     codes = [running.codes(f"+1415555{number:04d}")[0] for number in range(20)]
@@ -55,7 +55,7 @@ async def test_a_frozen_redis_counts_nothing_twice_and_approves_nothing_twice(st
 
     assert await eventually(is_back, seconds=10)
     assert {attempts(own_redis.admin, one) for one in ids} <= {0, 1}
-    # A lost answer must not turn an approval into `used`: the same key asks for the same verdict again.
+    # After a lost response an approval must not become `used`: the same key requests the same verdict again.
     again = await asyncio.gather(*(check(*one, "first") for one in zip(ids, codes, strict=True)))
     assert {body["verdict"] for _, body, _ in again} == {"approved"}
     once_more = await asyncio.gather(*(check(*one, "second") for one in zip(ids, codes, strict=True)))
@@ -64,7 +64,7 @@ async def test_a_frozen_redis_counts_nothing_twice_and_approves_nothing_twice(st
 
 
 async def test_a_freeze_within_a_load_is_a_503_at_worst(start, own_redis):
-    """F4: requests before, during and after a freeze of a second are 200 or 503, and no code is approved twice."""
+    """F4: requests before, during and after a suspension of a second get 200 or 503; no code is approved twice."""
     running = await start(redis_url=own_redis.url, otp_worker=False)
     numbers = [f"+1415555{number:04d}" for number in range(40)]
     ids = [(await running.issue(number))["id"] for number in numbers]
@@ -92,7 +92,7 @@ async def test_a_freeze_within_a_load_is_a_503_at_worst(start, own_redis):
 
 @pytest.mark.parametrize("fault", ["deaf", "cut"])
 async def test_a_redis_behind_a_broken_proxy_is_a_503(start, own_redis, eventually, fault):
-    """F5: answers swallowed or connections reset: all endpoints say 503 in time, never approved; then it recovers."""
+    """F5: replies lost or connections reset: all endpoints return 503 in time, never approved; then it recovers."""
     async with Proxy(own_redis.port) as proxy:
         running = await start(redis_url=proxy.url)
         issued = await running.issue()
@@ -122,7 +122,7 @@ async def test_a_redis_behind_a_broken_proxy_is_a_503(start, own_redis, eventual
 
 
 async def test_a_full_redis_refuses_before_the_first_step(start, own_redis):
-    """F9: out of memory under noeviction every writing endpoint is 503 and changes not a byte; reading goes on."""
+    """F9: out of memory under noeviction every writing endpoint returns 503 and changes nothing; reading works."""
     running = await start(redis_url=own_redis.url, otp_worker=False)
     issued = await running.issue()
     [code] = running.codes()
@@ -131,7 +131,7 @@ async def test_a_full_redis_refuses_before_the_first_step(start, own_redis):
         (one + "/verify", {"code": code}), (one + "/verify", {"code": "000000"}), (one + "/resend", None),
         (one + "/cancel", None), ("/v1/verifications", {"to": "+12025550123"}),
     ]  # fmt: skip
-    for path, body in endpoints[1:2] + endpoints[4:]:  # each script has run once, so that memory alone is the cause
+    for path, body in endpoints[1:2] + endpoints[4:]:  # each script has run once, so that memory is the only cause
         await running.call("POST", path, body)
     before = everything(own_redis.admin)
     sent = len(running.sandbox.ledger.messages())
@@ -146,8 +146,8 @@ async def test_a_full_redis_refuses_before_the_first_step(start, own_redis):
     assert (await running.verify(issued["id"], code))["verdict"] == "approved"
 
 
-async def test_a_redis_that_fills_up_while_twilio_answers_loses_no_sid(start, own_redis, eventually):
-    """F9: full for a moment just when the SID must be written: it is tried again, and the right SID is confirmed."""
+async def test_a_redis_that_fills_up_during_a_send_loses_no_sid(start, own_redis, eventually):
+    """F9: full just when the SID must be written: the write is retried, and the right SID is confirmed."""
     running = await start(redis_url=own_redis.url, otp_public_url=None)
     fill = own_redis.admin.config_set
     twilio = running.sandbox.ledger.add

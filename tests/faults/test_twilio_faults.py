@@ -1,6 +1,6 @@
-"""Twilio at fault (F10): no fault makes two messages or loses a confirmation; a failed one is retried (F12).
+"""Faults of Twilio (F10): none sends two messages or loses a confirmation; a failed one can be retried (F12).
 
-Refused credentials and illegible entries are tried in `tests/journey/test_confirming.py`.
+Refused credentials and unreadable entries are tested in `tests/journey/test_confirming.py`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ NUMBER = "+14155550123"
 
 
 def plan(running, endpoint, kind, **more):
-    """Plan a fault at the simulator."""
+    """Plan a fault in the simulator."""
     running.sandbox.faults.plan(FaultPlan(endpoint=endpoint, kind=kind, **more))
 
 
@@ -26,19 +26,19 @@ SEND_FAULTS = [
     ({"kind": "500"}, 201, "unknown", 0),
     ({"kind": "503"}, 201, "unknown", 0),
     ({"kind": "reset"}, 201, "unknown", 0),
-    ({"kind": "slow", "seconds": 0.2}, 201, "queued", 1),  # an answer: five failures in a row would halt sending
+    ({"kind": "slow", "seconds": 0.2}, 201, "queued", 1),  # a success: five failures in a row would halt sending
     ({"kind": "redirect"}, 201, "unknown", 0),
     ({"kind": "garbage"}, 201, "unknown", 1),
     ({"kind": "lost_response"}, 201, "unknown", 1),
     ({"kind": "not_found"}, 502, "sender_misconfigured", 0),
     ({"kind": "refuse", "code": 21610}, 422, "recipient_opted_out", 0),
     ({"kind": "refuse", "code": 21211}, 422, "invalid_number", 0),
-    ({"kind": "unauthorized"}, 502, "credentials_refused", 0),  # the last one: it halts sending
+    ({"kind": "unauthorized"}, 502, "credentials_refused", 0),  # the last one, because it halts sending
 ]
 
 
-async def test_no_fault_of_a_send_makes_two_messages(start):
-    """F10: each fault of Messages.json has its answer, is never repeated blindly, and makes one message at most."""
+async def test_no_fault_of_a_send_sends_two_messages(start):
+    """F10: each fault of Messages.json has its response, is never retried blindly, and sends one message at most."""
     running = await start(otp_public_url=None)
     for place, (fault, status, word, messages) in enumerate(SEND_FAULTS):
         number = f"+1415555{place:04d}"
@@ -49,15 +49,15 @@ async def test_no_fault_of_a_send_makes_two_messages(start):
         told = response[1]["sends"][0]["status"] if status == 201 else response[1]["code"]
         assert told == word, fault
         assert len(running.messages(number)) == messages, fault
-        if status == 201 and messages:  # the message did go out, so its code must work
+        if status == 201 and messages:  # the message was sent, so its code must work
             assert (await running.verify(response[1]["id"], *running.codes(number)))["verdict"] == "approved"
         if status != 201:
             state = (await running.read(response[1]["verification_id"]))["status"]
             assert state == "failed", fault
 
 
-async def test_a_passing_429_is_repeated_and_sends_once(running):
-    """F10: a 429 without a long wait is tried again at once; the caller sees a 201, the person one SMS."""
+async def test_a_temporary_429_is_retried_and_sends_once(running):
+    """F10: a 429 without a long wait is retried at once; the caller sees a 201, the user one SMS."""
     plan(running, "messages", "429", seconds=0, count=1)
     issued = await running.issue()
     assert issued["sends"][0]["status"] == "queued"
@@ -65,8 +65,8 @@ async def test_a_passing_429_is_repeated_and_sends_once(running):
 
 
 @pytest.mark.slow
-async def test_a_silent_twilio_ends_in_unknown_and_one_message_at_most(running):
-    """F10: no answer within the time-out is `unknown`; the message is not sent again, and may be resent by hand."""
+async def test_a_time_out_is_unknown_and_sends_one_message_at_most(running):
+    """F10: a call that times out is `unknown`; the message is not sent again, but may be resent on request."""
     plan(running, "messages", "hang", count=1)
     issued = await running.issue()
     assert issued["sends"][0]["status"] == "unknown"
@@ -76,7 +76,7 @@ async def test_a_silent_twilio_ends_in_unknown_and_one_message_at_most(running):
 
 
 async def test_no_fault_of_a_confirmation_loses_it(running, eventually, pending):
-    """F10: whatever becomes of the first Feedback POST, Twilio has the report in the end and nothing is pending."""
+    """F10: whatever happens to the first Feedback POST, Twilio gets the report in the end and nothing is pending."""
     faults = ["429", "500", "reset", "garbage", "lost_response"]
     for place, fault in enumerate(faults):
         plan(running, "feedback", fault, seconds=0, count=1)
@@ -85,7 +85,7 @@ async def test_no_fault_of_a_confirmation_loses_it(running, eventually, pending)
         assert await eventually(lambda: not running.sandbox.faults.planned())
 
     async def is_settled():
-        pending.end_leases()  # the next try comes after a second at least: move it up
+        pending.end_leases()  # the next try is at least a second later: make it due now
         return pending() == {}
 
     assert await eventually(is_settled, seconds=15)

@@ -1,4 +1,4 @@
-"""What certainly sent nothing costs nothing, whenever Redis fails: code in hand, sends, limits and Idempotency-Key."""
+"""A request that certainly sent nothing costs nothing, whenever Redis fails: code, sends, limits, Idempotency-Key."""
 
 import asyncio
 import json
@@ -15,12 +15,12 @@ from service.store.verifications import RedisVerifications
 PATH = "/v1/verifications"
 NUMBER, OTHER = "+14155550123", "+12025550145"
 KEYED = {"Idempotency-Key": "order-7"}
-FREEZE_SECONDS = 1.5  # longer than a call to Redis may take
+FREEZE_SECONDS = 1.5  # longer than the time-out of a call to Redis
 
 
 @pytest.fixture
 def frozen(own_redis, monkeypatch):
-    """Give `frozen(method)`: Redis freezes as the next call of this method of the store begins, and thaws by itself."""
+    """Return `frozen(method)`: Redis is suspended when the next call of this store method starts, then resumes."""
 
     def freeze_at(name, *, store=RedisVerifications):
         step, first = getattr(store, name), iter((True,))
@@ -38,7 +38,7 @@ def frozen(own_redis, monkeypatch):
 
 @pytest.fixture
 def full(own_redis, monkeypatch):
-    """Give `full(method, store=…)`: Redis refuses every write as the next call begins, and takes them later."""
+    """Return `full(method, store=…)`: Redis refuses every write from the next call on, and accepts them later."""
 
     def fill_at(name, *, store):
         step, first, fill = getattr(store, name), iter((True,)), own_redis.admin.config_set
@@ -56,7 +56,7 @@ def full(own_redis, monkeypatch):
 
 
 async def waiting(running):
-    """Read how many failed requests the process still undoes."""
+    """Return how many failed requests the process still has to undo."""
     async with running.http.get("/metrics") as response:
         lines = (await response.text()).splitlines()
     [line] = [line for line in lines if line.startswith('otp_retries_waiting{step="undo"} ')]
@@ -74,17 +74,17 @@ async def undone(running, eventually):
 
 
 async def resend(running, issued):
-    """Ask for the next send with the one Idempotency-Key; give (status, body)."""
+    """Request the next send with the one Idempotency-Key; return (status, body)."""
     status, body, _ = await running.call("POST", f"{PATH}/{issued['id']}/resend", headers=KEYED)
     return status, body
 
 
 @pytest.mark.parametrize("strict", [True, False])
-async def test_a_resend_that_was_not_sent_costs_nothing(start, own_redis, frozen, eventually, strict):
-    """Redis freezes for 1.5 s as a resend is written: 503; the code in hand is good, and the same key sends later."""
+async def test_an_unsent_resend_costs_nothing(start, own_redis, frozen, eventually, strict):
+    """Redis is suspended as a resend is written: 503; the current code is valid, and the same key sends later."""
     running = await start(redis_url=own_redis.url, otp_supersede_codes=strict, otp_max_sends=2, otp_limit_number="2/1h")
     other = await running.issue(OTHER)
-    assert (await resend(running, other))[0] == 200  # Redis knows the script: it is carried out after the freeze
+    assert (await resend(running, other))[0] == 200  # Redis knows the script: it runs after the suspension
     issued = await running.issue()
     frozen("resend")
     status, problem = await resend(running, issued)
@@ -101,20 +101,20 @@ async def test_a_resend_that_was_not_sent_costs_nothing(start, own_redis, frozen
     )
 
 
-async def test_the_code_in_hand_is_good_before_anything_is_undone(start, own_redis, monkeypatch):
-    """A resend that was written and never handed to Twilio supersedes nothing, also while it cannot be taken back."""
+async def test_the_current_code_is_valid_before_anything_is_undone(start, own_redis, monkeypatch):
+    """A resend that was written but never sent supersedes nothing, even while it cannot be undone."""
     running = await start(redis_url=own_redis.url, otp_supersede_codes=True)
     issued = await running.issue()
     write = RedisVerifications.resend
 
-    async def answer_is_lost(*given, **named):
+    async def response_is_lost(*given, **named):
         await write(*given, **named)
         raise StoreUnavailable("resend: TimeoutError")
 
     async def away(*_, **__):
         raise StoreUnavailable("refuse: TimeoutError")
 
-    monkeypatch.setattr(RedisVerifications, "resend", answer_is_lost)
+    monkeypatch.setattr(RedisVerifications, "resend", response_is_lost)
     monkeypatch.setattr(RedisVerifications, "take_back", away)
     assert (await resend(running, issued))[0] == 503
     assert len((await running.read(issued["id"]))["sends"]) == 2
@@ -122,8 +122,8 @@ async def test_the_code_in_hand_is_good_before_anything_is_undone(start, own_red
     assert (await running.verify(issued["id"], running.codes()[0]))["verdict"] == "approved"
 
 
-async def test_a_send_of_unknown_fate_supersedes(start):
-    """Twilio took the request and gave no answer: the message may be out, so the code before it is superseded."""
+async def test_an_unknown_send_supersedes(start):
+    """Twilio received the request and did not respond: the message may be sent, so the earlier code is superseded."""
     running = await start(otp_supersede_codes=True)
     issued = await running.issue()
     running.sandbox.faults.plan(FaultPlan(endpoint="callbacks", kind="drop"))
@@ -135,8 +135,8 @@ async def test_a_send_of_unknown_fate_supersedes(start):
     assert (await running.verify(issued["id"], second))["verdict"] == "approved"
 
 
-async def test_an_issue_that_was_not_sent_costs_nothing(start, own_redis, frozen, eventually):
-    """Redis freezes as the issue is written: 503; the number's only send is free again, and the same key sends."""
+async def test_an_unsent_issue_costs_nothing(start, own_redis, frozen, eventually):
+    """Redis is suspended as the issue is written: 503; the number's only send is free again, and the same key sends."""
     running = await start(redis_url=own_redis.url, otp_limit_number="1/1h")
     await running.issue(OTHER)
     frozen("issue")
@@ -148,8 +148,8 @@ async def test_an_issue_that_was_not_sent_costs_nothing(start, own_redis, frozen
     assert len(running.messages()) == 1
 
 
-async def test_a_send_that_twilio_refused_while_redis_was_away_costs_nothing(start, own_redis, frozen, eventually):
-    """Twilio is busy, and Redis freezes as the send is taken back: it is taken back later, then the key is set free."""
+async def test_a_send_refused_by_twilio_during_an_outage_costs_nothing(start, own_redis, frozen, eventually):
+    """Twilio is busy, and Redis is suspended as the send is undone: it is undone later, then the key is released."""
     running = await start(redis_url=own_redis.url, otp_limit_number="2/1h", otp_max_sends=2)
     issued = await running.issue()
     running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="429", count=1, seconds=30))
@@ -162,12 +162,12 @@ async def test_a_send_that_twilio_refused_while_redis_was_away_costs_nothing(sta
 
 
 @pytest.mark.parametrize("step", ["begin", "release"])
-async def test_a_key_is_set_free_when_redis_is_back(start, own_redis, frozen, full, eventually, step):  # noqa: PLR0917 - fixtures
-    """Redis fails as a key is claimed, or given back: within seconds the same key sends, and no lease is waited for."""
+async def test_a_key_is_released_when_redis_is_back(start, own_redis, frozen, full, eventually, step):  # noqa: PLR0917 - fixtures
+    """Redis fails as a key is claimed or released: within seconds the same key sends, without waiting for a lease."""
     running = await start(redis_url=own_redis.url, otp_limit_number="1/1h")
     await running.call("POST", PATH, {"to": OTHER}, headers={"Idempotency-Key": "another"})
     own_redis.admin.delete(*own_redis.admin.keys("otp:idem:*"))
-    to = OTHER if step == "release" else NUMBER  # refused by its limit, so that the key is given back
+    to = OTHER if step == "release" else NUMBER  # refused by its limit, so that the key is released
     (full if step == "release" else frozen)(step, store=RedisIdempotency)
     status, _, _ = await running.call("POST", PATH, {"to": to}, headers=KEYED)
     assert status == (429 if step == "release" else 503)
@@ -177,8 +177,8 @@ async def test_a_key_is_set_free_when_redis_is_back(start, own_redis, frozen, fu
     assert len(running.messages()) == 1
 
 
-async def test_until_a_key_is_set_free_a_repeat_is_told_the_rest_of_its_lease(start, monkeypatch):
-    """A key that cannot be given back is 409, with what is left of its lease as Retry-After."""
+async def test_until_a_key_is_released_a_repeat_gets_the_rest_of_its_lease(start, monkeypatch):
+    """While a key cannot be released, a repeat gets a 409 with the rest of its lease as Retry-After."""
     running = await start(otp_limit_number="1/1h")
     await running.issue()
 
@@ -208,8 +208,8 @@ STOPS = {
 
 
 @pytest.mark.parametrize("where", STOPS)
-async def test_a_process_that_outlived_its_lease_gives_nothing_away(start, launch, redis, tmp_path, eventually, where):  # noqa: PLR0917 - fixtures
-    """Frozen with its claim for longer than its lease, it wakes beside its successor: one key, one message."""
+async def test_a_process_that_lost_its_lease_releases_nothing(start, launch, redis, tmp_path, eventually, where):  # noqa: PLR0917 - fixtures
+    """Suspended for longer than its lease, it resumes next to its successor: one key, one message."""
     stop, expected = STOPS[where]
     running = await start()
     folder = tmp_path / "frozen"
@@ -222,7 +222,7 @@ async def test_a_process_that_outlived_its_lease_gives_nothing_away(start, launc
     frozen = asyncio.create_task(process.client.call("POST", PATH, {"to": NUMBER}, headers=KEYED))
     assert await eventually(lambda: _state(process.child.pid) == "T", seconds=10)
     [claim] = redis.scan_iter("otp:idem:*")
-    redis.hset(claim, "until", 1)  # its lease is over
+    redis.hset(claim, "until", 1)  # its lease has expired
     running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="slow", count=1, seconds=30))
     successor = asyncio.create_task(running.call("POST", PATH, {"to": NUMBER}, headers=KEYED))
     assert await eventually(lambda: not running.sandbox.faults.planned())
@@ -238,12 +238,12 @@ async def test_a_process_that_outlived_its_lease_gives_nothing_away(start, launc
 
 
 def _state(pid):
-    """Tell the state of a process, as the kernel names it."""
+    """Return the state of a process, as the kernel names it."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-async def test_a_stopping_process_gives_back_what_it_holds(start, launch, own_redis):
-    """SIGTERM while a key waits to be set free: it is, as soon as Redis answers, and the log tells nothing lost."""
+async def test_a_stopping_process_releases_its_key(start, launch, own_redis):
+    """SIGTERM while a key waits for its release: it is released as soon as Redis works; the log reports no loss."""
     running = await start(redis_url=own_redis.url, otp_worker=False)
     process = await launch(running, OTP_LIMIT_NUMBER="1/1h")
     await process.client.issue()

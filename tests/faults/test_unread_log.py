@@ -1,7 +1,7 @@
-"""A log that nobody reads, in real processes: they go on at full speed, end in time, and say what was dropped.
+"""A log that is not read, with real processes: they keep working, end in time, and report dropped lines.
 
-Nobody reads standard output and standard error: a pipe whose reader sleeps (`serve | sleep 60`), a terminal that was
-stopped. Or they cannot be written: a full disk, a reader that has gone.
+Standard output and standard error are not read: a pipe whose reader sleeps (`serve | sleep 60`), or a stopped terminal.
+Or they cannot be written: a full disk, a closed reader.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ import pytest
 
 from tests.free_ports import free_port
 
-REQUESTS = 1500  # a pipe takes the lines of 300
-END_SECONDS = 8  # one for the log; the rest because this machine has others to serve
+REQUESTS = 1500  # a pipe holds the lines of 300
+END_SECONDS = 8  # one for the log; the rest because this machine is shared
 
 
 class Unread:
-    """A pipe or terminal to which processes write, and which is read only when the test says so."""
+    """A pipe or terminal to which processes write, and which is read only on request."""
 
     def __init__(self, kind):
         self.reader, self.writer = os.pipe() if kind == "pipe" else os.openpty()
         self.outputs = {"stdout": self.writer, "stderr": self.writer}
 
     def fill(self):
-        """Leave no room, as when it has not been read for a long time."""
+        """Leave no room, as if it had not been read for a long time."""
         os.set_blocking(self.writer, False)
         with suppress(BlockingIOError):
             while True:
@@ -34,7 +34,7 @@ class Unread:
         os.set_blocking(self.writer, True)
 
     def read(self):
-        """Read what is there."""
+        """Return what it contains."""
         os.set_blocking(self.reader, False)
         read = b""
         with suppress(BlockingIOError):
@@ -51,7 +51,7 @@ class Unread:
 
 @pytest.fixture
 def unread():
-    """Give `unread("pipe" or "terminal")`."""
+    """Return `unread("pipe" or "terminal")`."""
     made = []
 
     def make(kind="pipe"):
@@ -64,7 +64,7 @@ def unread():
 
 
 async def request_often(process, times=REQUESTS):
-    """Make requests that each leave a line; every one must be answered, and /livez at the end."""
+    """Send requests that each write a line; every one must get a response, and so must /livez at the end."""
 
     async def ask():
         async with asyncio.timeout(20):
@@ -85,16 +85,16 @@ async def end(process, *, statuses=(0,)):
 
 
 @pytest.mark.parametrize("kind", ["pipe", pytest.param("terminal", marks=pytest.mark.slow)])
-async def test_serve_goes_on_though_nobody_reads(start, launch, unread, kind):
-    """However much it had to log, `serve` answers each request and /livez, and SIGTERM ends it in time."""
+async def test_serve_works_without_a_log_reader(start, launch, unread, kind):
+    """However much it has to log, `serve` responds to each request and to /livez, and SIGTERM ends it in time."""
     process = await launch(await start(), outputs=unread(kind).outputs)
     await request_often(process)
     await end(process)
 
 
 @pytest.mark.slow
-async def test_two_workers_go_on_though_nobody_reads(start, launch, unread):
-    """The same with two workers: neither they nor their parent wait, at work or at the end."""
+async def test_two_workers_work_without_a_log_reader(start, launch, unread):
+    """The same with two workers: neither they nor their parent block, in operation or at the end."""
     output = unread()
     process = await launch(await start(), outputs=output.outputs, arguments=["--workers", "2"])
     await request_often(process)
@@ -104,7 +104,7 @@ async def test_two_workers_go_on_though_nobody_reads(start, launch, unread):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["worker", "sandbox", "demo"])
-async def test_the_other_commands_go_on_though_nobody_reads(start, launch, unread, command):
+async def test_the_other_commands_work_without_a_log_reader(start, launch, unread, command):
     """With output full from the start `worker` works, `sandbox` and `demo` serve, and SIGTERM ends each in time."""
     output = unread()
     output.fill()
@@ -117,12 +117,12 @@ async def test_the_other_commands_go_on_though_nobody_reads(start, launch, unrea
         await running.verify(issued["id"], running.codes()[0])
         await _until(running.confirmed)
     elif command == "sandbox":
-        await _until(lambda: _answers(port))
-    await end(process, statuses=(0, 1) if command == "demo" else (0,))  # 1: the walk had not come to its end
+        await _until(lambda: _responds(port))
+    await end(process, statuses=(0, 1) if command == "demo" else (0,))  # 1: the walk had not ended
 
 
-async def test_what_is_dropped_is_counted_and_said(start, launch, unread, tmp_path):
-    """Another process's /metrics counts the lines that one has dropped; the log says it when it is read again."""
+async def test_dropped_lines_are_counted_and_logged(start, launch, unread, tmp_path):
+    """Another process's /metrics counts the dropped lines; the log reports them when it is read again."""
     (tmp_path / "sitecustomize.py").write_text("import service.logs.writer as w; w.MOST_LINES = 50\n")
     running, output = await start(), unread()
     process = await launch(running, outputs=output.outputs, python_path=[tmp_path])
@@ -140,8 +140,8 @@ async def test_what_is_dropped_is_counted_and_said(start, launch, unread, tmp_pa
 
 
 @pytest.mark.slow
-async def test_what_nobody_reads_before_the_end_is_counted(start, launch, unread):
-    """Lines that were still queued when a process ended, without a reader, are counted as dropped."""
+async def test_lines_unread_at_the_end_are_counted(start, launch, unread):
+    """Lines that are still queued when a process ends without a reader are counted as dropped."""
     running, output = await start(), unread()
     process = await launch(running, outputs=output.outputs)
     await request_often(process)
@@ -151,8 +151,8 @@ async def test_what_nobody_reads_before_the_end_is_counted(start, launch, unread
 
 
 @pytest.mark.slow
-async def test_a_reader_that_goes_stops_nothing(start, launch, unread):
-    """With its reader gone, `serve` goes on without a log, and ends with 0."""
+async def test_a_closed_log_reader_stops_nothing(start, launch, unread):
+    """If its log reader closes, `serve` keeps working without a log, and ends with 0."""
     output = unread()
     process = await launch(await start(), outputs=output.outputs)
     os.close(output.reader)
@@ -162,7 +162,7 @@ async def test_a_reader_that_goes_stops_nothing(start, launch, unread):
 
 @pytest.mark.slow
 async def test_a_full_disk_stops_nothing(start, launch):
-    """With a full disk under its log, `serve` goes on, ends with 0, and counts each line while it serves."""
+    """With a full disk under its log, `serve` keeps working, ends with 0, and counts each line as it serves."""
     running = await start()
     with open("/dev/full", "wb", buffering=0) as full:  # noqa: ASYNC230, PTH123 - a device
         process = await launch(running, outputs={"stdout": full, "stderr": full})
@@ -195,7 +195,7 @@ async def _dropped(running):
     return int(float(value))
 
 
-async def _answers(port):
+async def _responds(port):
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
