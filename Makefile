@@ -45,7 +45,7 @@ install: .venv/installed ## Install the service and all tools into .venv
 
 install-service: .venv/service ## Install only what the service needs to run
 
-demo: .venv/service ## Show the whole loop, then serve it with a login page and a phone (ARGS=--once: exit after the loop)
+demo: .venv/service ## Show the whole loop, then serve it (ARGS=--once: exit then)
 	@$(BIN)/otp-service demo $(ARGS)
 
 # More workers than cores, because many tests wait. Tests of one file share servers, so they run in one worker. Files run in
@@ -58,22 +58,22 @@ test: install ## Run all tests, or those that ARGS selects
 test-quick: install ## Run only the fast tests
 	@$(PARALLEL) -m "not slow and not alone" $(ARGS)
 
-fuzz: install ## Send requests generated from the OpenAPI document for ten minutes (FUZZ_SECONDS)
+fuzz: install ## Send generated requests for ten minutes (FUZZ_SECONDS)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest tests/attacks/test_fuzzing.py $(ARGS)
 
-desync: install ## Send ambiguous requests to the servers and through proxies for ten minutes (DESYNC_SECONDS)
+desync: install ## Send ambiguous requests for ten minutes (DESYNC_SECONDS)
 	@DESYNC_SECONDS=$${DESYNC_SECONDS:-600} $(BIN)/pytest tests/attacks/test_desync.py tests/attacks/test_desync_proxies.py $(ARGS)
 
-chaos: install ## Kill and freeze processes under load for ten minutes (CHAOS_SECONDS; CHAOS_SEED repeats a round)
+chaos: install ## Kill processes under load for ten minutes (CHAOS_SECONDS)
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} $(BIN)/pytest tests/chaos/test_chaos.py -s -k no_fault_breaks $(ARGS)
 
-races: install ## Race guesses and right codes on two processes for 200 rounds (RACE_ROUNDS)
+races: install ## Race guesses and right codes for 200 rounds (RACE_ROUNDS)
 	@RACE_ROUNDS=$${RACE_ROUNDS:-200} $(BIN)/pytest tests/attacks/test_races.py -m slow $(ARGS)
 
-promises: install ## Test the promises in 2,000 random orders of operations (PROMISES_RUNS)
+promises: install ## Test the promises in 2,000 random orders (PROMISES_RUNS)
 	@PROMISES_RUNS=$${PROMISES_RUNS:-2000} $(BIN)/pytest tests/store/test_promises_machine.py $(ARGS)
 
-mutants: install ## Break the rules and the Lua scripts one place at a time, and name what no test notices (an hour at most)
+mutants: install ## Break the rules one place at a time, and list what no test sees
 	@$(UV_SYNC) --quiet --group mutants
 	@timeout 1800 nice $(BIN)/mutmut run --max-children 1 >mutants.log; $(BIN)/python .ci/mutants.py $$?
 	@timeout 1800 nice $(BIN)/python -m tests.store.lua_mutation
@@ -84,7 +84,7 @@ check: install ## Check lint, format, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-audit: install ## Look for known vulnerabilities in the locked packages, and for dangerous code in service/
+audit: install ## Look for known vulnerabilities and for dangerous code
 	@$(BIN)/bandit -q -c pyproject.toml -r service
 	@$(BIN)/python .ci/audit.py
 
@@ -96,7 +96,7 @@ format: install ## Format the code, and apply ruff's fixes
 BENCHES := verify pairs lag hung growth open_loop start round_trips memory redis_client
 QUICK_TOO := verify lag hung growth open_loop start
 
-bench: install ## Measure everything against its reference, in 15 minutes (needs wrk; ARGS=--quick: rough figures)
+bench: install ## Measure everything, in 15 minutes (needs wrk; ARGS=--quick)
 	@command -v wrk >/dev/null || { echo "The benchmarks need wrk; on Debian: apt-get install wrk"; exit 1; }
 	@$(UV_SYNC) --quiet --group bench
 	@for bench in $(BENCHES); do echo "== $$bench"; case " $(QUICK_TOO) " in *" $$bench "*) args="$(ARGS)";; *) args=;; esac; \

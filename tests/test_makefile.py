@@ -45,6 +45,14 @@ def script(path, text):
     return str(path)
 
 
+def test_the_help_fits_a_terminal():
+    """`make help` lists the targets with aligned texts, in at most 80 columns."""
+    command = ["make", "--no-print-directory", "-f", str(MAKEFILE), "help"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()
+    assert [line for line in lines if len(line) > 80 or line[16] != " " or line[17] == " "] == []
+    assert len(lines) > 15
+
+
 def test_a_broken_interpreter_is_named(make_demo, tmp_path):
     """If PYTHON is empty, unknown, broken or another program, one line names it and says what to do."""
     broken = script(tmp_path / "broken", "exit 1")
