@@ -12,6 +12,7 @@ import uvloop
 
 from service.app import open_redis
 from service.cli.console import refuse
+from service.cli.startup import announce
 from service.config.policies import few_descriptors
 from service.config.settings import Settings, load_settings, missing_to_serve
 from service.core.event_log import EventLog
@@ -19,7 +20,7 @@ from service.demo import run_demo
 from service.descriptors import raise_limit, sandbox_connections
 from service.embedded.server import embedded_valkey
 from service.http_server import STARTUP_FAILURE, Connections, Server
-from service.listening import listen
+from service.listening import base_url, listen
 from service.logs.dropped_lines import counting_dropped_lines
 from service.logs.event_log import open_event_log
 from service.logs.library_log import take_over_output
@@ -28,11 +29,14 @@ from service.serving.alone import serve_alone
 from service.serving.supervisor import Supervisor, new_settings
 from service.store.error_counts import counted_errors
 from service.store.ledgers import RedisStats
+from service.version import VERSION
 from service.wiring import new_store, open_providers, open_worker
 
-Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that serve, about one per core.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=64, metavar="NUMBER", help="Processes that serve, about one per core.")
+]
+Port = Annotated[int, typer.Option(min=1, max=65535, metavar="PORT", help="Port to listen on.")]
 
 
 def demo(
@@ -41,7 +45,10 @@ def demo(
     port: Port = 8000,
     once: Annotated[bool, typer.Option("--once", help="Exit after the walk, with 0 only if the loop closed.")] = False,
 ) -> None:
-    """Show the whole loop in the terminal against a simulator of Twilio, then serve it. Needs no account."""
+    """Show the whole loop against a simulator of Twilio, then serve it with a login page. Needs no account.
+
+    Example: otp-service demo --port 8080
+    """
     _end_in_order()
     raise_limit()
     take_over_output("warning")
@@ -49,7 +56,9 @@ def demo(
 
 
 def serve(*, host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
-    """Serve the API and run the worker that posts confirmations, unless OTP_WORKER=false.
+    """Serve the API, with the worker that posts confirmations (unless OTP_WORKER=false).
+
+    Example: otp-service serve --workers 2
 
     Exit status: 0 after a stop, 2 if the command could not run, 3 if `serve` could not start; the log says why.
     """
@@ -59,9 +68,10 @@ def serve(*, host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) 
     raise_limit()
     take_over_output(settings.otp_log_level)
     event_log = open_event_log(settings.otp_log_level)
-    _warn(settings, event_log)
     with ExitStack() as held:
         listeners = [held.enter_context(listen(host, port))]
+        announce("serve", settings, event_log, address=base_url(host, port), processes=workers)
+        _warn(settings, event_log)
         if settings.redis_url is None:
             held.enter_context(_embedded(settings, event_log))  # start it once, before several processes try to
         if workers == 1:
@@ -81,9 +91,10 @@ def worker() -> None:
     settings = _settings_to_serve()
     raise_limit()
     take_over_output(settings.otp_log_level)
+    event_log = open_event_log(settings.otp_log_level)
+    announce("worker", settings, event_log)
     with ExitStack() as held:
         if settings.redis_url is None:
-            event_log = open_event_log(settings.otp_log_level)
             held.enter_context(_embedded(settings, event_log))  # here, where a signal can interrupt the start
         uvloop.run(_work(settings))
 
@@ -116,17 +127,19 @@ def _reload(orders: "asyncio.Queue[Settings | None]", event_log: EventLog) -> No
 
 
 def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
-    """Serve only the simulator of Twilio."""
+    """Serve only the simulator of Twilio, and print the settings with which the service uses it."""
     _end_in_order()
     raise_limit()
     listener = listen(host, port)
     account = SandboxSettings()
     take_over_output("warning", descriptor=2)
-    typer.echo(f"TWILIO_BASE_URL=http://{host}:{port}")
+    typer.echo(f"TWILIO_BASE_URL={base_url(host, port)}")
     typer.echo(f"TWILIO_ACCOUNT_SID={account.account_sid}")
     typer.echo(f"TWILIO_AUTH_TOKEN={account.auth_token}")
     typer.echo(f"TWILIO_FROM={account.pool_number}")
-    typer.echo(f"Messages: http://{host}:{port}/_/messages", err=True)
+    url = base_url(host, port)
+    typer.echo(f"\nThe simulator of Twilio, otp-service {VERSION}. Nothing leaves this machine.", err=True)
+    typer.echo(f"  Phone     {url}/phone\n  Messages  {url}/_/messages\nPress Ctrl-C to stop.", err=True)
     server = Server(create_sandbox(account, Connections(sandbox_connections())), protocol=DroppingProtocol)
     server.run(sockets=[listener])  # it raises the signal that ended it again
 

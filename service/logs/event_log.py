@@ -22,6 +22,7 @@ FIELDS = frozenset(
         "enqueued", "tries", "waited_ms", "delay_ms", "pid", "version", "exception", "where",
         "logger", "lines",
         "operation", "operator", "number_tag", "outcome", "connections", "descriptors",
+        "command", "address", "processes", "redis", "twilio_account", "twilio_url", "sender", "worker",
     }
 )  # fmt: skip
 _LEVELS = ("info", "warning", "error")

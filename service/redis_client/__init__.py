@@ -18,7 +18,7 @@ MULTI, SELECT): all callers share it. Import only from this package, not from it
 from service.redis_client.client import RedisClient, Script, open_node_client, open_redis_client
 from service.redis_client.errors import NoPrimary, ServerRequiresTls, ServerWithoutTls, SlotsNotServed, TooManyCommands
 from service.redis_client.resp import Argument, ProtocolError
-from service.redis_client.url import Address, read_url
+from service.redis_client.url import Address, read_url, url_without_secrets
 
 __all__ = [
     "Address",
@@ -34,4 +34,5 @@ __all__ = [
     "open_node_client",
     "open_redis_client",
     "read_url",
+    "url_without_secrets",
 ]

@@ -58,6 +58,18 @@ def read_url(url: str, *, timeout_seconds: float = 1.0) -> Target:
     return Target("server", options)
 
 
+def url_without_secrets(url: str) -> str:
+    """Write what a URL names without user, password and options, to show it. Raises ValueError as `read_url` does."""
+    target = read_url(url)
+    options = target.options
+    if target.kind == "server" and redis_py.is_unix_socket(options):
+        return f"unix://{options['path']}"
+    addresses = target.addresses or ((str(options.get("host", "localhost")), int(options.get("port", _SERVER_PORT))),)
+    hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses)
+    path = "/".join(part for part in (target.service, str(options.get("db") or "")) if part)
+    return f"{url.partition('://')[0]}://{hosts}" + (f"/{path}" if path else "")
+
+
 def _read_sentinel(transport: str, rest: str, timeout_seconds: float) -> Target:
     user, hosts, path, query = _split(rest)
     service, _, database = path.partition("/")
