@@ -5,28 +5,29 @@ error. Exit status: 0 for success, 1 if `check` or `demo --once` found an error,
 3 if `serve` could not start.
 """
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from service import diagnosis as diagnosis
-from service.cli import audit, first_message, keys, numbers, outbox, running
+from service.cli import audit, keys, numbers, outbox, running
+from service.cli.check import check
 from service.cli.console import output_failure, refuse
-from service.config.env_file import unread_names
-from service.config.settings import SETTINGS, SettingsRefused, load_settings
+from service.config.settings import SettingsRefused
 from service.core.store_health import StoreUnavailable
 from service.embedded.server import EmbeddedUnavailable
 from service.logs.shared_output import occupy_closed_descriptors
 from service.version import VERSION
 
-_HELP = """Send one-time codes, check them, and tell Twilio which messages arrived.
+# Each paragraph of a help text is one line here: typer keeps line breaks after the first paragraph.
+_HELP = (
+    "Send one-time codes, check them, and tell Twilio which messages arrived.\n\n"
+    "To begin: otp-service demo\n\n"
+    "Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run, "
+    "3 if `serve` could not start."
+)
 
-Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run,
-3 if `serve` could not start."""
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
-for command in (running.demo, running.serve, running.worker, running.sandbox):
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
+for command in (running.demo, running.serve, running.worker, running.sandbox, check):
     app.command()(command)
 
 
@@ -61,31 +62,6 @@ def main() -> None:
         refuse(output_failure() or str(failure))
     except (SettingsRefused, EmbeddedUnavailable, ValueError) as failure:
         refuse(str(failure))
-
-
-@app.command()
-def check(
-    *,
-    send_to: Annotated[
-        str | None, typer.Option(help="Also send one real message to this number (E.164) and test the whole loop.")
-    ] = None,
-    timeout: Annotated[int, typer.Option(min=1, max=600, help="Seconds to wait for the code to be typed.")] = 300,
-) -> None:
-    """Check the settings, Redis and the Twilio credentials, and say how to fix each error."""
-    if send_to is not None:
-        first_message.refuse_without_terminal()
-    settings = load_settings()
-    unread = unread_names(SETTINGS, secrets_dir=settings.otp_secrets_dir)
-    findings = asyncio.run(diagnosis.examine(settings, unread=unread))
-    for finding in findings:
-        typer.echo(f"{finding.level.upper():5} {finding.text}")
-    if any(finding.level == "error" for finding in findings):
-        if send_to is not None:
-            typer.echo("\nNothing was sent: fix the errors first.")
-        raise typer.Exit(1)
-    if send_to is not None:
-        typer.echo()
-        raise typer.Exit(0 if first_message.send_first_message(settings, send_to, timeout) else 1)
 
 
 app.add_typer(keys.commands, name="keys")

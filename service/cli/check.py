@@ -84,7 +84,7 @@ def _next_step(errors: int, *, is_sending: bool) -> list[str]:
         return [*nothing_sent, f"Next: fix {fix} above, then run check again."]
     return [
         "Next: otp-service serve",
-        "Then: otp-service check --send-to +1…  (one real message, to test the whole loop)",
+        "Then: otp-service check --send-to +1…  (one real message, the whole loop)",
     ]
 
 

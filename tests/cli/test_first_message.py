@@ -69,7 +69,9 @@ def environment_of():
 
 def steps(out):
     """Return the names of the steps shown, in order."""
-    shown = re.sub(r"\nType the code that arrived \(\d+ s\): ", "", out.partition("\n\n")[2])  # echoed Enter
+    _, found, rest = out.partition(" fine\nOK ")  # the last group of `check`
+    assert found
+    shown = re.sub(r"\nType the code that arrived \(\d+ s\): ", "", rest.partition("\n\n")[2])  # echoed Enter
     return re.findall(r"^ *([A-Za-z][A-Za-z ]*?)  (?=\S)", shown, re.MULTILINE)
 
 
@@ -158,7 +160,7 @@ async def test_errors_of_check_come_first(start, send_to):
     running = await start()
     status, out = await send_to(running, TWILIO_AUTH_TOKEN="wrong-token")
     assert status == 1
-    assert "Nothing was sent: fix the errors first." in out
+    assert out.endswith("\n\nNothing was sent.\nNext: fix the error above, then run check again.\n")
     assert running.messages() == []
 
 
