@@ -1,39 +1,45 @@
 """`otp-service keys`: create, list and revoke API keys. Redis holds their digests only."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from service.app import open_redis
 from service.cli.audit import audited, unwritten
 from service.cli.console import refuse, show_alone
+from service.cli.listing import AsJson, Cells, show_list
 from service.config.settings import load_settings
-from service.core.api_keys import API_KEY_PREFIX, Scope, new_api_key, read_api_keys
+from service.core.api_keys import API_KEY_PREFIX, ApiKey, Scope, new_api_key, read_api_keys
 from service.store.ledgers import RedisApiKeys
 
 _SCOPES = (
-    "What the key may do: `verifications` (the default), or `operate` to read /metrics. Nothing uses `reports` yet. "
-    "Repeat for several scopes."
+    "What the key may do: verifications (send and check codes), operate (read /metrics) or reports (nothing yet). "
+    "Repeat it for several."
 )
+Result = TypeVar("Result")
 commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 
 
 @commands.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="Who will use the key. The log shows this name instead of the key.")],
-    scope: Annotated[list[Scope] | None, typer.Option(help=_SCOPES)] = None,
+    scope: Annotated[list[Scope], typer.Option(metavar="SCOPE", help=_SCOPES)] = [Scope.VERIFICATIONS],  # noqa: B006
     owner: Annotated[
-        str | None, typer.Option(help="Name of the key that it replaces: both act on the same verifications.")
+        str | None,
+        typer.Option(metavar="NAME", help="The key that it replaces: both act on the same verifications."),
     ] = None,
 ) -> None:
-    """Create an API key and print it to standard output. It is shown only once."""
+    """Create an API key and print it to standard output. It is shown only once.
+
+    Example: otp-service keys create my-backend
+    """
     for given in (name, owner or name):
         _refuse_a_key(given)
         if not given.isprintable() or not 1 <= len(given) <= 64:  # noqa: PLR2004 - the sentence says it
             refuse("a name has 1 to 64 printable characters")
-    key, kept = new_api_key(name, scope or [Scope.VERIFICATIONS], owner=owner)
+    key, kept = new_api_key(name, scope, owner=owner)
 
     async def create(store: RedisApiKeys) -> str:
         if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
@@ -64,16 +70,14 @@ def _show(key: str) -> str | None:
 
 
 @commands.command("list")
-def list_keys() -> None:
-    """List the API keys: name, scopes, creation time, owner. The keys themselves are not stored."""
+def list_keys(*, as_json: AsJson = False) -> None:
+    """List the API keys by name. The keys themselves are not stored."""
 
-    async def show(store: RedisApiKeys) -> str:
-        return "".join(
-            f"{known.name}\t{','.join(sorted(known.scopes))}\t{known.created_at}\t{known.owner}\n"
-            for known in read_api_keys(await store.api_keys()).values()
-        )
+    async def read(store: RedisApiKeys) -> list[ApiKey]:
+        return list(read_api_keys(await store.api_keys()).values())
 
-    typer.echo(_with_keys("keys list", show), nl=False)
+    found = _with_keys("keys list", read)
+    asyncio.run(show_list(_each(found), as_json=as_json, fields=_fields, cells=_cells, empty="No API keys."))
 
 
 @commands.command("revoke")
@@ -98,11 +102,25 @@ def _refuse_a_key(name: str) -> None:
         refuse(f"a name must not contain {API_KEY_PREFIX}: give the name of the key, not the key")
 
 
-def _with_keys(operation: str, step: Callable[[RedisApiKeys], Awaitable[str]], *, name: str | None = None) -> str:
-    """Run an operation, write its audit line, and return the text to print."""
+async def _each(keys: list[ApiKey]) -> AsyncIterator[ApiKey]:
+    for key in sorted(keys, key=lambda known: known.name):
+        yield key
+
+
+def _fields(key: ApiKey) -> dict[str, Any]:
+    return {"name": key.name, "scopes": sorted(key.scopes), "created_at": key.created_at, "owner": key.owner}
+
+
+def _cells(key: ApiKey) -> Cells:
+    scopes = ",".join(sorted(key.scopes))
+    return {"NAME": key.name, "SCOPES": scopes, "CREATED": key.created_at, "OWNER": key.owner}
+
+
+def _with_keys(operation: str, step: Callable[[RedisApiKeys], Awaitable[Result]], *, name: str | None = None) -> Result:
+    """Run an operation, write its audit line, and return its result, which is to be printed after that."""
     settings = load_settings()
 
-    async def run() -> str:
+    async def run() -> Result:
         async with open_redis(settings) as scripts:
             return await step(RedisApiKeys(scripts))
 

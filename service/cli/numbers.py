@@ -6,15 +6,17 @@ The output contains no number, code or digest. `core.numbers` defines what relea
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from service.app import open_redis
 from service.cli.audit import audited
 from service.cli.console import refuse
+from service.cli.listing import AsJson, count_of, json_text, span
 from service.config.policies import new_keyring, record_policy
 from service.config.settings import load_settings, missing_secrets
+from service.core.instants import instant
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
 from service.core.phone import InvalidNumber, canonical_number
@@ -26,17 +28,20 @@ _HELP = (
     "The number in E.164 form, such as +14155550123, or - to read it from standard input: "
     "other users of this machine can see the arguments of a command."
 )
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-
 Number = Annotated[str, typer.Argument(help=_HELP)]
 
 
 @commands.command("show")
-def show_number(number: Number) -> None:
-    """Show what is stored about a number: sends, failed checks, locks, and verifications with their ages."""
+def show_number(number: Number, *, as_json: AsJson = False) -> None:
+    """Show what is stored about a number: sends, failed checks, locks, and verifications with their ages.
+
+    Example: otp-service numbers show +14155550123
+    """
 
     async def show(numbers: Numbers, number: str) -> str:
         held = await numbers.held(number)
+        if as_json:
+            return json_text(_fields(held))
         return "\n".join(_describe(held)) if held else "Nothing is stored about this number."
 
     _with_numbers("numbers show", number, show)
@@ -67,7 +72,7 @@ def erase_number(number: Number) -> None:
             return "Nothing is stored about this number, so there was nothing to erase."
         record = "its sends and failed checks" if erased.record else "no sends or failed checks"
         return (
-            f"Erased: {_count(erased.verifications, 'verification')}, and {record}.\n"
+            f"Erased: {count_of(erased.verifications, 'verification')}, and {record}.\n"
             "Left: Message SIDs of pending and failed confirmations (at most 14 days), encrypted responses of "
             "Idempotency-Keys (at most 24 hours), and what Twilio stores about its messages."
         )
@@ -107,7 +112,7 @@ def _describe_record(record: NumberRecord) -> list[str]:
     if record.is_stopped:
         state = "Stopped: until it is released, no code is sent to it and none is compared."
     elif record.wait_ms:
-        state = f"No new code can be sent for another {_span(record.wait_ms)}."
+        state = f"No new code can be sent for another {span(record.wait_ms)}."
     else:
         state = "The limits of this number allow a new code now."
     return [
@@ -115,13 +120,13 @@ def _describe_record(record: NumberRecord) -> list[str]:
         _counted("failed check", record.failed_ms, record.now_ms),
         f"Failed checks in a row: {record.failed_in_a_row} of at most {MOST_FAILED_IN_A_ROW}.",
         state,
-        f"All this expires in {_span(record.ttl_ms)}, unless the number is used again.",
+        f"All this expires in {span(record.ttl_ms)}, unless the number is used again.",
     ]
 
 
 def _counted(what: str, instants_ms: tuple[int, ...], now_ms: int) -> str:
-    last = f", the last {_span(now_ms - instants_ms[-1])} ago" if instants_ms else ""
-    return f"Counted: {_count(len(instants_ms), what)}{last}."
+    last = f", the last {span(now_ms - instants_ms[-1])} ago" if instants_ms else ""
+    return f"Counted: {count_of(len(instants_ms), what)}{last}."
 
 
 def _describe_verification(held: HeldVerification) -> list[str]:
@@ -136,24 +141,62 @@ def _describe_verification(held: HeldVerification) -> list[str]:
         particulars.append(f"web origin {request.web_origin}")
     if it.client_tag is not None:
         particulars.append("a keyed digest of the client address")
-    life = f"issued {_span(now_ms - it.created_at_ms)} ago, expires in {_span(held.ttl_ms)}"
-    lines = [f"{it.id}: {it.status}, {life}, {_count(it.attempts, 'check')} counted", f"  {', '.join(particulars)}"]
+    life = f"issued {span(now_ms - it.created_at_ms)} ago, expires in {span(held.ttl_ms)}"
+    lines = [f"{it.id}: {it.status}, {life}, {count_of(it.attempts, 'check')} counted", f"  {', '.join(particulars)}"]
     for send in it.sends:
-        age = _span(now_ms - send.sent_at_ms)
+        age = span(now_ms - send.sent_at_ms)
         lines.append(f"  send {send.number}: {send.channel}, {age} ago, {send.status}, feedback {send.feedback}")
     return lines
 
 
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _fields(held: Held) -> dict[str, Any]:
+    record = held.record
+    return {
+        "record": None if record is None else _record_fields(record),
+        "verifications": [_verification_fields(each) for each in held.verifications],
+    }
 
 
-def _span(ms: int) -> str:
-    """Format a duration in its two largest units."""
-    seconds = max(0, ms) // 1000
-    parts: list[tuple[int, str]] = []
-    for unit, length in _UNITS:
-        value, seconds = divmod(seconds, length)
-        if value or parts:
-            parts.append((value, unit))
-    return " ".join(f"{value} {unit}" for value, unit in parts[:2] if value) or "0 s"
+def _record_fields(record: NumberRecord) -> dict[str, Any]:
+    return {
+        "sends": [instant(at_ms) for at_ms in record.sends_ms],
+        "failed_checks": [instant(at_ms) for at_ms in record.failed_ms],
+        "failed_in_a_row": record.failed_in_a_row,
+        "stopped": record.is_stopped,
+        "next_code_in": _seconds(record.wait_ms),
+        "expires_in": _seconds(record.ttl_ms),
+    }
+
+
+def _verification_fields(held: HeldVerification) -> dict[str, Any]:
+    it = held.verification
+    request = it.request
+    return {
+        "id": it.id,
+        "status": str(it.status),
+        "purpose": request.purpose,
+        "country": request.country,
+        "locale": request.locale,
+        "reference": request.reference,
+        "web_origin": request.web_origin,
+        "test_number": it.is_test,
+        "client_address_digest": it.client_tag is not None,
+        "attempts": it.attempts,
+        "created_at": instant(it.created_at_ms),
+        "expires_in": _seconds(held.ttl_ms),
+        "sends": [
+            {
+                "number": send.number,
+                "channel": str(send.channel),
+                "status": str(send.status),
+                "error_code": send.error_code,
+                "sent_at": instant(send.sent_at_ms),
+                "feedback": str(send.feedback),
+            }
+            for send in it.sends
+        ],
+    }
+
+
+def _seconds(ms: int) -> int:
+    return -(-max(0, ms) // 1000)

@@ -1,17 +1,19 @@
 """`otp-service outbox`: list the confirmations that Twilio has not accepted, and retry failed ones."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
 from service.app import open_redis
 from service.cli.console import refuse
+from service.cli.listing import AsJson, Cells, show_list, span
 from service.config.settings import load_settings
 from service.core.confirming import read_confirmation
 from service.core.instants import instant
-from service.core.outbox import OutboxEntry
+from service.core.outbox import FailedEntry, OutboxEntry
 from service.store.confirmations import open_confirmations
 from service.store.outbox import RedisOutbox
 
@@ -19,24 +21,30 @@ commands = typer.Typer(no_args_is_help=True, help="List pending and failed confi
 
 
 @commands.command("list")
-def list_pending() -> None:
-    """List the confirmations that Twilio has not accepted yet: SID, verification, send, tries, since, due."""
+def list_pending(*, as_json: AsJson = False) -> None:
+    """List the confirmations that Twilio has not accepted yet, with the time since the code was typed."""
+    now_ms = time.time_ns() // 1_000_000
 
     async def show(outbox: RedisOutbox) -> None:
-        async for entry in outbox.pending():
-            since = instant(entry.since_ms)
-            typer.echo(f"{_name(entry)}\ttries {entry.tries}\tsince {since}\tdue {instant(entry.due_ms)}")
+        await show_list(
+            outbox.pending(),
+            as_json=as_json,
+            fields=lambda entry: _fields(entry) | {"due_at": instant(entry.due_ms)},
+            cells=lambda entry: _pending_cells(entry, now_ms),
+            empty="Nothing is pending.",
+        )
 
     _with_outbox(show)
 
 
 @commands.command("failed")
-def list_failed() -> None:
+def list_failed(*, as_json: AsJson = False) -> None:
     """List the confirmations that failed in the last 14 days, with the reason."""
 
     async def show(outbox: RedisOutbox) -> None:
-        async for failed in outbox.failed():
-            typer.echo(f"{_name(failed.entry)}\t{instant(failed.failed_at_ms)}\t{failed.reason}")
+        await show_list(
+            outbox.failed(), as_json=as_json, fields=_failed_fields, cells=_failed_cells, empty="Nothing has failed."
+        )
 
     _with_outbox(show)
 
@@ -47,7 +55,10 @@ def retry_failed(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Retry all failed confirmations.")] = False,
 ) -> None:
-    """Enqueue failed confirmations again."""
+    """Enqueue failed confirmations again: those of the SIDs, or all.
+
+    Example: otp-service outbox retry --all
+    """
     if bool(sid) == everything:
         refuse("name the SIDs to retry, or use --all")
 
@@ -70,8 +81,39 @@ def _with_outbox(step: Callable[[RedisOutbox], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def _name(entry: OutboxEntry) -> str:
+def _fields(entry: OutboxEntry) -> dict[str, Any]:
+    """Name what is stored; None for what cannot be read."""
     confirmation = read_confirmation(entry.particulars)
-    if confirmation is None:
-        return f"{entry.key}\tillegible\t"  # as many columns as the others
-    return f"{entry.key}\t{confirmation.verification_id}\tsend {confirmation.send_number}"
+    return {
+        "sid": entry.key,
+        "verification_id": None if confirmation is None else confirmation.verification_id,
+        "send": None if confirmation is None else confirmation.send_number,
+        "tries": entry.tries,
+        "since": instant(entry.since_ms) if entry.is_legible else None,
+    }
+
+
+def _pending_cells(entry: OutboxEntry, now_ms: int) -> Cells:
+    """Fit 80 columns: the verification is in the JSON."""
+    wait_ms = entry.due_ms - now_ms
+    return {
+        "SID": entry.key,
+        "SEND": _send(entry),
+        "TRIES": str(entry.tries),
+        "WAITING": span(now_ms - entry.since_ms) if entry.is_legible else "?",
+        "NEXT TRY": f"in {span(wait_ms)}" if wait_ms > 0 else "now",
+    }
+
+
+def _failed_fields(failed: FailedEntry) -> Mapping[str, Any]:
+    return _fields(failed.entry) | {"failed_at": instant(failed.failed_at_ms), "reason": failed.reason}
+
+
+def _failed_cells(failed: FailedEntry) -> Cells:
+    at = instant(failed.failed_at_ms)
+    return {"SID": failed.entry.key, "SEND": _send(failed.entry), "FAILED AT": at, "REASON": failed.reason}
+
+
+def _send(entry: OutboxEntry) -> str:
+    confirmation = read_confirmation(entry.particulars)
+    return "illegible" if confirmation is None else str(confirmation.send_number)

@@ -7,6 +7,7 @@ or start the embedded store run as `python -m service`.
 import asyncio
 import json
 import os
+import pty
 import re
 import secrets
 import signal
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import app
+from service.core.api_keys import Scope
 from service.version import VERSION
 from tests.free_ports import free_port
 
@@ -62,6 +64,21 @@ def test_the_version_is_shown(cli):
     assert cli("--version", REDIS_URL="foo://x") == (0, f"otp-service {VERSION}\n", "")
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_is_shown(cli, shell):
+    """`--show-completion` prints the script for a shell; it needs no settings."""
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # else it is the shell that runs the tests
+    status, out, err = cli("--show-completion", shell, REDIS_URL="foo://x", **named)
+    assert (status, err) == (0, "")
+    assert "_OTP_SERVICE_COMPLETE=complete_" + shell in out
+
+
+def test_commands_are_completed(cli):
+    """The shell gets the names of commands that begin with what is typed."""
+    typed = {"COMP_WORDS": "otp-service numbers er", "COMP_CWORD": "2"}
+    assert cli(_OTP_SERVICE_COMPLETE="complete_bash", **typed)[1].split() == ["erase"]
+
+
 def test_the_help_lists_every_command(cli):
     """`otp-service --help` lists every command; an unknown command is refused."""
     _, out, _ = cli("--help")
@@ -94,17 +111,69 @@ def test_a_key_gets_the_scopes_that_are_named(cli, store):
 
 
 def test_the_list_shows_names_and_never_keys(cli, store):
-    """`keys list` prints a line per key with name, scopes and date, but neither the key nor its digest."""
+    """`keys list` prints a header and a row per key with name, scopes and date, but neither the key nor its digest."""
     made = [cli("keys", "create", name)[1].strip() for name in ("shop", "app two")]
     status, out, _ = cli("keys", "list")
     assert status == 0
-    assert sorted(line.split("\t")[:2] for line in out.splitlines()) == [
-        ["app two", "verifications"],
-        ["shop", "verifications"],
+    lines = [re.split(r"  +", line) for line in out.splitlines()]
+    assert lines[0] == ["NAME", "SCOPES", "CREATED", "OWNER"]
+    assert [line[:2] + line[3:] for line in lines[1:]] == [
+        ["app two", "verifications", "app two"],
+        ["shop", "verifications", "shop"],
     ]
+    assert len({line.index("2") for line in out.splitlines()[1:]}) == 1, "the columns are aligned"
     assert "otp_sk_" not in out
     assert not [key for key in made if key in out]
     assert not [digest for digest in store.hkeys("otp:keys") if digest.decode() in out]
+
+
+def test_the_list_of_keys_as_json(cli, store):
+    """`keys list --json` prints an array with an object on each line, which is empty if there is no key."""
+    assert cli("keys", "list", "--json")[:2] == (0, "[]\n")
+    for name in ("shop", "app two"):
+        cli("keys", "create", name, "--owner", "shop")
+    status, out, _ = cli("keys", "list", "--json")
+    rows = json.loads(out)
+    assert status == 0
+    assert [(row["name"], row["scopes"], row["owner"]) for row in rows] == [
+        ("app two", ["verifications"], "shop"),
+        ("shop", ["verifications"], "shop"),
+    ]
+    assert {tuple(row) for row in rows} == {("name", "scopes", "created_at", "owner")}
+    assert [json.loads(line.strip(",")) for line in out.splitlines()[1:-1]] == rows
+
+
+def test_empty_lists_are_sentences(cli, store):
+    """A list without entries says so; as JSON it is an empty array."""
+    for command, sentence in (
+        (["keys", "list"], "No API keys."),
+        (["outbox", "list"], "Nothing is pending."),
+        (["outbox", "failed"], "Nothing has failed."),
+    ):
+        assert cli(*command)[:2] == (0, f"{sentence}\n")
+        assert cli(*command, "--json")[:2] == (0, "[]\n")
+
+
+def test_the_help_of_create_names_the_scopes_and_the_default(cli):
+    """`keys create --help` names every scope and the default."""
+    _, out, _ = cli("keys", "create", "--help")
+    words = " ".join(out.replace("│", " ").split())
+    assert [scope for scope in Scope if scope not in words] == []
+    assert "[default: verifications]" in words
+
+
+def test_on_a_terminal_a_key_stands_alone(environment, valkey, redis, tmp_path):
+    """On a terminal an empty line parts a new key from the audit line."""
+    command = [sys.executable, "-m", "service", "keys", "create", "shop"]
+    terminal, their_end = pty.openpty()
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**environment, "REDIS_URL": valkey}, stdout=their_end, stderr=their_end
+    ) as made:
+        assert made.wait(30) == 0
+        shown = os.read(terminal, 4096).decode().replace("\r\n", "\n")
+    os.close(their_end)
+    os.close(terminal)
+    assert re.fullmatch(r'\{"event":"audit".*\n\notp_sk_[\w-]{43}\n', shown)
 
 
 def test_names_of_keys_are_unique(cli, store):
@@ -276,6 +345,29 @@ def test_check_warns_of_an_edge_or_region_that_is_ignored(cli, store):
     assert "WARN  TWILIO_BASE_URL is set, so TWILIO_EDGE and TWILIO_REGION are ignored." in out
 
 
+def test_check_groups_and_counts_its_findings(cli, store):
+    """`check` prints errors, then warnings, then the rest, each group under its number; then the next step."""
+    status, out, _ = cli("check", TWILIO_BASE_URL="http://127.0.0.1:8001", TWILIO_REGION="au1")
+    *groups, last = [group.splitlines() for group in out.split("\n\n")]
+    numbers = [len(group) - 1 for group in groups]
+    assert [group[0] for group in groups] == [f"{numbers[0]} errors", f"{numbers[1]} warnings", f"{numbers[2]} fine"]
+    for group, level in zip(groups, ("ERROR", "WARN ", "OK   "), strict=True):
+        assert {line[:6] for line in group[1:]} == {f"{level} "}
+    assert (status, last) == (1, [f"Next: fix the {numbers[0]} errors above, then run check again."])
+
+
+def test_check_as_json(cli, store):
+    """`check --json` prints the number of errors and warnings, and each finding with its level; same exit status."""
+    status, out, _ = cli("check", "--json")
+    found = json.loads(out)
+    levels = [finding["level"] for finding in found["findings"]]
+    assert (status, list(found)) == (1, ["errors", "warnings", "findings"])
+    assert (found["errors"], found["warnings"]) == (levels.count("error"), levels.count("warning"))
+    assert set(levels) == {"error", "warning", "ok"}
+    assert all(finding["text"].endswith((".", "32")) for finding in found["findings"])
+    assert cli("check", "--json", "--send-to", "+14155550123")[0] == 2
+
+
 def test_settings_may_be_in_a_file(cli, store, tmp_path):
     """`.env` in the working directory is read; the environment overrides it."""
     (tmp_path / ".env").write_text("OTP_CODE_LENGTH=99\n", "utf-8")
@@ -291,6 +383,9 @@ async def test_check_tests_the_credentials(start, cli):
     assert (status, err) == (0, "")
     assert "OK    Twilio accepts the credentials." in out
     assert "WARN  OTP_LIMIT_DAY" not in out
+    assert out.splitlines()[-2] == "Next: otp-service serve"
+    assert "otp-service check --send-to" in out.splitlines()[-1]
+    assert len(out.splitlines()[-1]) <= 80
     status, out, _ = await asyncio.to_thread(cli, "check", **good | {"TWILIO_AUTH_TOKEN": "wrong-token"})
     assert status == 1
     assert re.search(r"^ERROR .*Twilio", out, re.MULTILINE)
@@ -299,16 +394,22 @@ async def test_check_tests_the_credentials(start, cli):
 
 
 async def test_pending_confirmations_can_be_listed(start, cli, valkey):
-    """`outbox list` prints SID, verification, send, tries and times of each entry, and no personal data."""
+    """`outbox list` prints SID, send, tries and times of each entry, at most 80 columns, and no personal data."""
     service = await start(otp_worker=False)
     issued = await service.issue()
     await service.verify(issued["id"], service.codes()[0])
     [message] = service.messages()
     status, out, _ = await asyncio.to_thread(cli, "outbox", "list", REDIS_URL=valkey)
-    assert status == 0
-    assert re.fullmatch(rf"{message.sid}\t{issued['id']}\tsend 1\ttries 0\tsince \S+Z\tdue \S+Z\n", out)
-    assert "4155550123" not in out
-    assert (await asyncio.to_thread(cli, "outbox", "failed", REDIS_URL=valkey))[:2] == (0, "")
+    header, row = [re.split(r"  +", line) for line in out.splitlines()]
+    assert (status, header) == (0, ["SID", "SEND", "TRIES", "WAITING", "NEXT TRY"])
+    assert (row[:3], row[4]) == ([message.sid, "1", "0"], "now")
+    assert re.fullmatch(r"\d+ s", row[3])
+    assert max(map(len, out.splitlines())) <= 80
+    status, listed, _ = await asyncio.to_thread(cli, "outbox", "list", "--json", REDIS_URL=valkey)
+    [entry] = json.loads(listed)
+    assert re.fullmatch(r"\S+Z \S+Z", f"{entry.pop('since')} {entry.pop('due_at')}")
+    assert entry == {"sid": message.sid, "verification_id": issued["id"], "send": 1, "tries": 0}
+    assert "4155550123" not in out + listed
 
 
 async def test_a_failed_confirmation_can_be_retried(start, cli, valkey, redis, eventually):
@@ -323,7 +424,14 @@ async def test_a_failed_confirmation_can_be_retried(start, cli, valkey, redis, e
     assert await eventually(lambda: [key for key in redis.scan_iter("otp:*:failed") if redis.zcard(key)])
     status, out, _ = await asyncio.to_thread(cli, "outbox", "failed", REDIS_URL=valkey)
     assert status == 0
-    assert re.fullmatch(rf"{message.sid}\t{issued['id']}\tsend 1\t\S+Z\t.*404.*\n", out)
+    header, row = [re.split(r"  +", line) for line in out.splitlines()]
+    assert header == ["SID", "SEND", "FAILED AT", "REASON"]
+    assert row[:2] == [message.sid, "1"]
+    assert re.fullmatch(r"\S+Z", row[2])
+    assert "404" in row[3]
+    [failed] = json.loads((await asyncio.to_thread(cli, "outbox", "failed", "--json", REDIS_URL=valkey))[1])
+    assert list(failed) == ["sid", "verification_id", "send", "tries", "since", "failed_at", "reason"]
+    assert (failed["verification_id"], failed["reason"]) == (issued["id"], row[3])
     service.sandbox.faults.end()
     stranger = "SM" + "0" * 32
     status, _, err = await asyncio.to_thread(cli, "outbox", "retry", message.sid, stranger, REDIS_URL=valkey)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import re
 
 import pytest
@@ -64,6 +65,27 @@ async def test_show_prints_records_with_their_ages(start, numbers):
     )
 
 
+async def test_show_as_json(start, numbers):
+    """`show --json` has what `show` prints, with instants and seconds; of an unknown number, nothing."""
+    limits = {"OTP_LIMIT_NUMBER": "9/1d", "OTP_LIMIT_FAILED_CHECKS": "20/1d"}
+    running = await start(otp_limit_number="9/1d", otp_limit_failed_checks="20/1d")
+    nothing = json.loads((await numbers(running, "show", NUMBER, "--json"))[1])
+    assert nothing == {"record": None, "verifications": []}
+    issued = await running.issue(NUMBER, reference="order 17")
+    await running.verify(issued["id"], "0000")
+    status, out, _ = await numbers(running, "show", NUMBER, "--json", **limits)
+    shown = json.loads(out)
+    record, [verification] = shown["record"], shown["verifications"]
+    assert (status, record.pop("sends")) == (0, [issued["created_at"]])
+    assert re.fullmatch(r"\S+Z", *record.pop("failed_checks"))
+    assert record.pop("expires_in") > 3 * 86400
+    assert record == {"failed_in_a_row": 1, "stopped": False, "next_code_in": 0}
+    assert 0 < verification["expires_in"] <= 4200
+    assert (verification["id"], verification["reference"], verification["attempts"]) == (issued["id"], "order 17", 1)
+    assert verification["created_at"] == issued["created_at"]
+    assert set(verification["sends"][0]) == set(issued["sends"][0])
+
+
 async def test_neither_number_nor_code_nor_digest_is_printed(start, numbers, redis, cli):
     """No command prints the number, a code, digest, SID or key; nor does an audit line."""
     running = await start()
@@ -76,8 +98,8 @@ async def test_neither_number_nor_code_nor_digest_is_printed(start, numbers, red
     secret += [record.get("number_tag"), record.get("client_tag")]
     secret += [key.get_secret_value() for key in (*running.settings.otp_secret_keys, running.settings.otp_index_key)]
     written = ""
-    for command in ("show", "release", "erase", "show"):
-        status, out, err = await numbers(running, command, NUMBER)
+    for command in ("show", "show --json", "release", "erase", "show"):
+        status, out, err = await numbers(running, *command.split(), NUMBER)
         assert (status, err) == (0, "")
         written += out
     assert issued["id"] in written
