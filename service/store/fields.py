@@ -54,29 +54,36 @@ def ranked(status: Delivery) -> str:
 
 
 class Field(NamedTuple):
-    """One field: its name in Python and in the scripts, its name in Redis, and the default that is left out."""
+    """One field: its name in Python and in the scripts, its name in Redis, and the default that is left out.
+
+    `label` names it for people, where its name alone does not say enough.
+    """
 
     name: str
     key: str
     kind: Kind = TEXT
     default: Any = None
+    label: str = ""
 
 
 RECORD = (
-    Field("format", "v", NUMBER),  # a newer one than FORMAT_VERSION is not read, and nothing of it is changed
+    # A newer format than FORMAT_VERSION is not read, and nothing of such a record is changed.
+    Field("format", "v", NUMBER, label="format of the record"),
     Field("status", "st"),
-    Field("attempts", "at", NUMBER, 0),
-    Field("sends", "n", NUMBER),  # how many there are
+    Field("attempts", "at", NUMBER, 0, "attempts counted"),
+    Field("sends", "n", NUMBER, label="messages so far"),
     Field("newest", "lv", NUMBER),  # the newest send that was not taken back, when it is not the last
-    Field("resend_at_ms", "rs", NUMBER, 0),
-    Field("number", "to"),  # encrypted
-    Field("number_tag", "tg"),
-    Field("is_test", "te", FLAG, default=False),
-    Field("owner", "ow"),
-    Field("client_tag", "ip"),
-    Field("key_tag", "ky"),
-    Field("code", "c:"),  # + digest of a code: the send that carries it
-    Field("check", "i:"),  # + tag of an Idempotency-Key: when, fingerprint and verdict of its check, at|body|verdict
+    Field("resend_at_ms", "rs", NUMBER, 0, "next message allowed at (ms)"),
+    Field("number", "to", label="phone number, encrypted"),
+    Field("number_tag", "tg", label="phone number, keyed hash"),
+    Field("is_test", "te", FLAG, default=False, label="is for a test number"),
+    Field("owner", "ow", label="owner of the API key"),
+    Field("client_tag", "ip", label="address of the person, keyed hash"),
+    Field("key_tag", "ky", label="API key, keyed hash"),
+    # + digest of a code: the send that carries it
+    Field("code", "c:", label="message that carries the code with keyed hash"),
+    # + tag of an Idempotency-Key: when, fingerprint and verdict of its check, at|body|verdict
+    Field("check", "i:", label="check with the Idempotency-Key with keyed hash"),
 )
 REQUEST = (
     Field("country", "co"),
@@ -84,23 +91,23 @@ REQUEST = (
     Field("locale", "lo"),
     Field("action", "ac", words(Action)),
     Field("code_length", "ln", NUMBER),
-    Field("ttl_seconds", "tl", NUMBER),
-    Field("reference", "rf"),
-    Field("web_origin", "wo"),
-    Field("app_hash", "ah"),
+    Field("ttl_seconds", "tl", NUMBER, label="lifetime of a code (s)"),
+    Field("reference", "rf", label="reference of the caller"),
+    Field("web_origin", "wo", label="web site that the code is for"),
+    Field("app_hash", "ah", label="hash of the Android app"),
 )
 SEND = (
     Field("channel", "ch:", words(Channel), DEFAULT_CHANNEL),
     # '0unknown' is written for a send that was handed to the provider and got no clear answer.
-    Field("status", "d:", words(Delivery, ranked, absent=Delivery.UNKNOWN)),
+    Field("status", "d:", words(Delivery, ranked, absent=Delivery.UNKNOWN), label="delivery status (rank, word)"),
     Field("error_code", "x:", NUMBER),
-    Field("sent_at_ms", "t:", NUMBER, 0),
+    Field("sent_at_ms", "t:", NUMBER, 0, "sent at (ms)"),
     # 'none' is written for a send that must not be confirmed.
     Field("feedback", "f:", words(Feedback, absent=Feedback.NONE)),
-    Field("idempotency_tag", "k:"),
-    Field("sid", "s:"),
+    Field("idempotency_tag", "k:", label="Idempotency-Key, keyed hash"),
+    Field("sid", "s:", label="Message SID"),
     Field("sender", "fr:"),  # as the callbacks name it
-    Field("lookups", "l:", NUMBER),  # how often the provider was asked for the message
+    Field("lookups", "l:", NUMBER, label="lookups at the provider"),
 )
 # The fields that `shown.lua` shows as they are stored; it shows status, sends, newest and number too, for `records`.
 STATE = ("attempts", "resend_at_ms", "is_test")
@@ -130,6 +137,7 @@ class Fields:
         self.state_places, self.request_places, self.send_places = len(state), len(self._request), len(shown)
         self._sends = sends
         every = [*RECORD, *self._request]
+        self._by_key = {each.key: each for each in (*every, *sends)}
         self._keys = {"FIELD": {each.name: each.key for each in every}, "SEND": {each.name: each.key for each in sends}}
         defaults = {each.name: each.default for each in (*every, *sends) if each.default}
         self._lua = {
@@ -155,6 +163,12 @@ class Fields:
     def send_key(self, name: str, send: int | str = "") -> str:
         """Name a field of a send as Redis does."""
         return f"{self._keys['SEND'][name]}{send}"
+
+    def label(self, key: str, suffix: str = "") -> str:
+        """Name a field for people; `key` is its name in Redis without the suffix. Raises `KeyError` if unknown."""
+        field = self._by_key[key]
+        of_send = f" of message {suffix}" if field in self._sends else f" {suffix}" if suffix else ""
+        return (field.label or field.name.replace("_", " ")) + of_send
 
     def written(self, **values: Any) -> list[Any]:
         """Write fields of the record as field, value, field, value; what is None or a default is left out."""
