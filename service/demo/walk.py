@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import typer
 
+from service.demo.view import code_to_sid
 from service.demo.window import Window
-from service.store.fields import FIELDS
 
 _NUMBER = "+14155550199"  # reserved for fiction
 _PATIENCE_SECONDS = 10.0
@@ -50,16 +50,6 @@ async def walk(base_url: str, key: str, window: Window) -> bool:
         return True
     say("FAILED", f"Twilio should have been told about {message['sid']} alone, and was told about {confirmed}")
     return False
-
-
-def code_to_sid(record: dict[str, str]) -> list[str]:
-    """Describe how the digest of each code leads to the SID of its message."""
-    code = FIELDS.key("code")
-    digests = {number: name.removeprefix(code) for name, number in record.items() if name.startswith(code)}
-    return [
-        f"digest {digest[:12]}… → send {number} → {record.get(FIELDS.send_key('sid', number), 'SID not known yet')}"
-        for number, digest in sorted(digests.items())
-    ]
 
 
 def say(step: str, what: str) -> None:

@@ -1,12 +1,13 @@
 """The window: streams the contents of Redis and of the simulator, so that a visitor can watch the loop.
 
-`GET /demo/window` streams server-sent events: `record`, the hash of a verification, whenever a script has changed it
-(from Redis keyspace notifications); `pending`, the pending confirmations of its partition; `message`, a message in the
-simulator. Binary values in Redis, such as digests and encrypted numbers, are shown in hex. Never show records in
-production; the demo may, because its keys are temporary.
+`GET /demo/window` streams server-sent events `verification`: what `view` shows of a verification, whenever a script has
+changed its record (from Redis keyspace notifications) or the simulator has news of one of its messages. `at_ms` is when
+that happened; None for the verification as it was when the stream began. Never show records in production; the demo
+may, because its keys are temporary.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -18,14 +19,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from service.core.verification import is_id, partition_of
-from service.sandbox import Ledger, end_at_shutdown, message_row
+from service.core.verification import is_id
+from service.demo.view import verification_of, view
+from service.sandbox import Ledger, end_at_shutdown
 from service.store import keys as redis_keys
-from service.store.fields import FIELDS
 
-_CODE = FIELDS.key("code").encode()
-_CHANNEL = b"__keyspace@0__:"
-_EVENTS = "Khz"  # keyspace channel; changes of hashes and of sorted sets
+_EVENTS = "Kh"  # keyspace channel; changes of hashes
 
 
 class Window:
@@ -48,10 +47,10 @@ class Window:
         """Return the only route."""
         return [Route("/demo/window", self.stream, methods=["GET"])]
 
-    async def record(self, verification_id: str) -> dict[str, str]:
-        """Read the record of a verification as text; empty if there is none."""
-        fields = await self._redis.hgetall(redis_keys.verification(verification_id))
-        return {_text(name): _text(value) for name, value in sorted(fields.items())}
+    async def record(self, verification_id: str) -> dict[bytes, bytes]:
+        """Read the record of a verification as it is stored; empty if there is none."""
+        record: dict[bytes, bytes] = await self._redis.hgetall(redis_keys.verification(verification_id))
+        return record
 
     async def stream(self, request: Request) -> Response:
         """Stream every change until the client leaves; begin with the verification in `?verification=`."""
@@ -63,34 +62,28 @@ class Window:
         async with self._changes() as changes:
             yield b": open\n\n"
             if first is not None:
-                yield await self._record_event(first)
-                yield await self._pending_event(partition_of(first))
-            while True:
-                change = await changes.get()
-                if change is None:
-                    return
-                yield change if isinstance(change, bytes) else await self._event_of(*change)
+                yield await self._event(first, None)
+            while (change := await changes.get()) is not None:
+                yield await self._event(*change)
 
-    async def _event_of(self, kind: str, name: str) -> bytes:
-        return await (self._record_event(name) if kind == "v" else self._pending_event(name))
-
-    async def _record_event(self, verification_id: str) -> bytes:
+    async def _event(self, verification_id: str, at_ms: int | None) -> bytes:
         key = redis_keys.verification(verification_id)
+        shown = view(verification_id, await self.record(verification_id), self._ledger)
         ttl_seconds = await self._redis.ttl(key)
-        fields = await self.record(verification_id)
-        return _event("record", {"id": verification_id, "key": key, "ttl_seconds": ttl_seconds, "fields": fields})
-
-    async def _pending_event(self, partition: str) -> bytes:
-        sids = await self._redis.zrange(redis_keys.outbox(partition), 0, -1)
-        return _event("pending", {"partition": partition, "sids": [sid.decode() for sid in sids]})
+        return b"event: verification\ndata: %s\n\n" % to_json(
+            {**shown, "at_ms": at_ms, "key": key, "ttl_seconds": ttl_seconds}
+        )
 
     @asynccontextmanager
-    async def _changes(self) -> AsyncIterator["asyncio.Queue[Any]"]:
-        """Collect all changes in one queue: complete events, or `kind, name` of a key to read; None at the end."""
-        changes: asyncio.Queue[Any] = asyncio.Queue()
+    async def _changes(self) -> AsyncIterator["asyncio.Queue[tuple[str, int] | None]"]:
+        """Collect all changes in one queue: which verification has changed, and when; None at the end."""
+        changes: asyncio.Queue[tuple[str, int] | None] = asyncio.Queue()
         async with self._redis.pubsub() as pubsub:
-            await pubsub.psubscribe("__keyspace@0__:otp:*:v:*", "__keyspace@0__:otp:*:outbox")
-            tasks = [asyncio.create_task(_listen_to_redis(pubsub, changes)), asyncio.create_task(self._listen(changes))]
+            await pubsub.psubscribe("__keyspace@0__:otp:*:v:*")
+            tasks = [
+                asyncio.create_task(_listen_to_redis(pubsub, changes)),
+                asyncio.create_task(self._listen_to_simulator(changes)),
+            ]
             for task in tasks:  # if one ends or fails, end the stream: the page opens a new one
                 task.add_done_callback(lambda _: changes.put_nowait(None))
             try:
@@ -100,25 +93,19 @@ class Window:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self, changes: "asyncio.Queue[Any]") -> None:
+    async def _listen_to_simulator(self, changes: "asyncio.Queue[tuple[str, int] | None]") -> None:
         with self._ledger.subscribe() as told:
             while (change := await told.get()) is not None:
-                await changes.put(_event("message", message_row(change[1])))
+                verification_id = verification_of(change[1], self._ledger)
+                if verification_id is not None:
+                    await changes.put((verification_id, _now_ms()))
 
 
-async def _listen_to_redis(pubsub: Any, changes: "asyncio.Queue[Any]") -> None:
+async def _listen_to_redis(pubsub: Any, changes: "asyncio.Queue[tuple[str, int] | None]") -> None:
     async for message in pubsub.listen():
         if message["type"] == "pmessage":
-            _, partition, kind, *name = message["channel"].removeprefix(_CHANNEL).decode().split(":")
-            await changes.put((kind, name[0] if name else partition.strip("{}")))
+            await changes.put((message["channel"].decode().rpartition(":")[2], _now_ms()))
 
 
-def _event(name: str, content: dict[str, Any]) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), to_json(content))
-
-
-def _text(value: bytes) -> str:
-    """Format a name or value as text: the digest in `c:<digest>` in hex, and encrypted values in hex."""
-    if value.startswith(_CODE):
-        return _CODE.decode() + value.removeprefix(_CODE).hex()
-    return value.decode() if value.isascii() and value.decode().isprintable() else value.hex()
+def _now_ms() -> int:
+    return round(time.time() * 1000)

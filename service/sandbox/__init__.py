@@ -27,8 +27,7 @@ country rejects, certificate checks on callbacks, the callback statuses `sending
 from service.sandbox.app import Sandbox, create_sandbox
 from service.sandbox.connection import DroppingProtocol, end_at_shutdown
 from service.sandbox.faults import FaultPlan
-from service.sandbox.inspection import message_row
-from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message
+from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
 from service.sandbox.phone import page_routes
 from service.sandbox.settings import SandboxSettings
 
@@ -41,8 +40,8 @@ __all__ = [
     "Message",
     "Sandbox",
     "SandboxSettings",
+    "SimulatedFault",
     "create_sandbox",
     "end_at_shutdown",
-    "message_row",
     "page_routes",
 ]

@@ -42,7 +42,7 @@ class Sandbox:
         self._callbacks = Callbacks(settings, self.ledger)
         self._carrier = Carrier(settings, self.ledger, self.faults, self._callbacks)
         traffic = Traffic()
-        api = TwilioApi(settings, self.ledger, self._carrier, Handler(settings, self.faults, traffic))
+        api = TwilioApi(settings, self.ledger, self._carrier, Handler(settings, self.faults, self.ledger, traffic))
         inspection = Inspection(self.ledger, self.faults, self._carrier, traffic)
         self._app = Starlette(
             routes=[*api.routes(), *inspection.routes(), *phone_routes()],

@@ -7,7 +7,8 @@ It is not part of Twilio and needs no credentials. Times are ISO 8601 in UTC.
     GET    /_/callbacks?sid=  every try to post to a StatusCallback
     GET    /_/stats           concurrency, and for each endpoint the number of responses by status
     POST, GET, DELETE /_/faults  plan, list and end faults (see `faults`)
-    GET    /_/events          server-sent events `message`, `status` and `outcome`, each with one row of /_/messages
+    GET    /_/events          server-sent events: `message`, `status` and `outcome`, each with one row of /_/messages;
+                              `feedback`, `callback` with one row of theirs; `fault`, when a planned fault is simulated
 """
 
 import json
@@ -24,7 +25,7 @@ from starlette.routing import Route
 from service.sandbox.carrier import Carrier
 from service.sandbox.connection import end_at_shutdown
 from service.sandbox.faults import FaultPlan, Faults
-from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message
+from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
 from service.sandbox.twilio_endpoint import Traffic
 
 _FIRST_KEYS = (
@@ -122,8 +123,9 @@ class Inspection:
         with self._ledger.subscribe() as changes:
             yield ": open\n\n"
             while (change := await changes.get()) is not None:
-                name, message = change
-                yield f"event: {name}\ndata: {json.dumps(message_row(message))}\n\n"
+                name, entry = change
+                row = message_row(entry) if isinstance(entry, Message) else _row(entry)
+                yield f"event: {name}\ndata: {json.dumps(row)}\n\n"
 
 
 def message_row(message: Message) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def message_row(message: Message) -> dict[str, Any]:
     return {key: row.pop(key) for key in _FIRST_KEYS} | row
 
 
-def _row(entry: Message | FeedbackPost | CallbackPost) -> dict[str, Any]:
+def _row(entry: Message | FeedbackPost | CallbackPost | SimulatedFault) -> dict[str, Any]:
     return {
         key: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
         for key, value in asdict(entry).items()

@@ -1,4 +1,4 @@
-"""Stores messages, feedback posts, callback posts, and the subscribers to changes.
+"""Stores messages, feedback posts, callback posts, simulated faults, and the subscribers to changes.
 
 Entries are frozen snapshots; a change replaces the entry and is sent to the subscribers. Memory is bounded: the oldest
 entries are deleted first. Nothing here does I/O, so a test in the same process may read at any time.
@@ -68,7 +68,25 @@ class CallbackPost:
     at: datetime
 
 
-Change = tuple[Literal["message", "status", "outcome"], Message]
+@dataclass(frozen=True, kw_only=True)
+class SimulatedFault:
+    """One fault that was simulated. `sid` and `status_callback` are those of the message; None if it has none."""
+
+    endpoint: str
+    kind: str
+    seconds: float
+    code: int | None
+    sid: str | None
+    status_callback: str | None
+    at: datetime
+
+
+Change = (
+    tuple[Literal["message", "status", "outcome"], Message]
+    | tuple[Literal["feedback"], FeedbackPost]
+    | tuple[Literal["callback"], CallbackPost]
+    | tuple[Literal["fault"], SimulatedFault]
+)
 
 
 class Ledger:
@@ -79,6 +97,7 @@ class Ledger:
         self._messages: dict[str, Message] = {}
         self._feedback: dict[int, FeedbackPost] = {}
         self._callbacks: dict[int, CallbackPost] = {}
+        self._faults: dict[int, SimulatedFault] = {}
         self._numbers = count(1)
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
 
@@ -97,6 +116,10 @@ class Ledger:
     def callbacks(self, sid: str | None = None) -> list[CallbackPost]:
         """Return every callback post, oldest first; with `sid`, those about that message."""
         return [post for post in list(self._callbacks.values()) if sid in (None, post.sid)]
+
+    def faults(self) -> list[SimulatedFault]:
+        """Return every fault that was simulated, oldest first."""
+        return list(self._faults.values())
 
     def add(self, message: Message) -> None:
         """Record a new message."""
@@ -139,17 +162,25 @@ class Ledger:
     def close_feedback(self, number: int, status: int) -> None:
         """Record the status of the response to a feedback post."""
         if number in self._feedback:
-            self._feedback[number] = replace(self._feedback[number], status=status)
+            self._feedback[number] = post = replace(self._feedback[number], status=status)
+            self._publish(("feedback", post))
 
     def add_callback(self, post: CallbackPost) -> None:
         """Record one try to post to a StatusCallback."""
         _store(self._callbacks, next(self._numbers), post, self._keep)
+        self._publish(("callback", post))
+
+    def add_fault(self, fault: SimulatedFault) -> None:
+        """Record that a fault is being simulated."""
+        _store(self._faults, next(self._numbers), fault, self._keep)
+        self._publish(("fault", fault))
 
     def forget(self) -> None:
         """Delete every entry; subscribers stay."""
         self._messages.clear()
         self._feedback.clear()
         self._callbacks.clear()
+        self._faults.clear()
 
     @contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[Change | None]]:

@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from service.sandbox.connection import NoResponse, end_at_shutdown
 from service.sandbox.errors import TwilioError
 from service.sandbox.faults import Endpoint, FaultPlan, Faults
+from service.sandbox.ledger import Ledger, SimulatedFault
 from service.sandbox.settings import SandboxSettings
 
 Act = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
@@ -63,9 +65,10 @@ class Traffic:
 class Handler:
     """Handles the calls of the Twilio endpoints of one sandbox."""
 
-    def __init__(self, settings: SandboxSettings, faults: Faults, traffic: Traffic) -> None:
+    def __init__(self, settings: SandboxSettings, faults: Faults, ledger: Ledger, traffic: Traffic) -> None:
         self._settings = settings
         self._faults = faults
+        self._ledger = ledger
         self._traffic = traffic
 
     async def handle(self, request: Request, endpoint: Endpoint, act: Act) -> Response:
@@ -85,6 +88,7 @@ class Handler:
             return response
 
     async def _simulate(self, fault: FaultPlan, request: Request, form: Mapping[str, str], act: Act) -> Response:
+        self._ledger.add_fault(_simulated(fault, request, form))
         if fault.kind == "hang":
             await self._hang(fault, request)
         if (instead := _unprocessed(fault)) is not None:
@@ -144,6 +148,18 @@ async def read_form(request: Request) -> dict[str, str]:
 async def _client_disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":  # the rest of the body comes first
         pass
+
+
+def _simulated(fault: FaultPlan, request: Request, form: Mapping[str, str]) -> SimulatedFault:
+    return SimulatedFault(
+        endpoint=fault.endpoint,
+        kind=fault.kind,
+        seconds=fault.wait_seconds,
+        code=fault.code,
+        sid=request.path_params.get("sid"),
+        status_callback=form.get("StatusCallback"),
+        at=datetime.now(UTC),
+    )
 
 
 def _unprocessed(fault: FaultPlan) -> Response | None:

@@ -7,7 +7,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.pages.visitor import STEPS, Visitor, barriers, width_of
+from tests.pages.visitor import FIRST_FAULT, STEPS, Visitor, barriers, width_of
 
 US = "+14155550123"
 pytestmark = pytest.mark.slow
@@ -44,9 +44,9 @@ def held_back(page, pattern):
 
 
 def test_a_person_signs_in_and_every_step_lights_up(visitor):
-    """Number in, code in, signed in; the seven steps are done, and Twilio was told about exactly that message."""
+    """Number in, code in, signed in; all steps are done, and Twilio was told about exactly that message."""
     visitor.sign_in_form(US)
-    for step in STEPS[:4]:
+    for step in STEPS[:5]:
         visitor.sees(step)
     visitor.code_field.fill(visitor.codes(US)[0])
     visitor.is_signed_in()
@@ -54,6 +54,7 @@ def test_a_person_signs_in_and_every_step_lights_up(visitor):
         visitor.sees(step)
     [message] = visitor.messages(US)
     assert message["outcome"] == "confirmed"
+    visitor.page.get_by_text("Details").click()
     expect(visitor.page.locator("#map")).to_contain_text(message["sid"][:10])
     expect(visitor.phone.get_by_text("Twilio was told: confirmed")).to_be_visible()
 
@@ -62,11 +63,11 @@ def test_what_redis_holds_is_shown_and_holds_no_code(visitor):
     """The record is shown as it is: a digest leads to a send and its SID; neither code nor number stand in it."""
     visitor.sign_in_form(number(100))
     visitor.sees("delivered")
-    visitor.page.get_by_text("The whole record").click()
+    visitor.page.get_by_text("Details").click()
     shown = visitor.page.locator("#redis").inner_text()
     [code], [message] = visitor.codes(number(100)), visitor.messages(number(100))
     assert message["sid"] in shown
-    assert re.search(r"[0-9a-f]{12}… → SM", shown)
+    assert re.search(r"[0-9a-f]{12}… → SID SM", shown)
     assert code not in shown
     assert number(100).removeprefix("+") not in shown
 
@@ -172,7 +173,7 @@ def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor
 
 def test_a_lost_response_keeps_nobody_from_signing_in(visitor):
     """When Twilio's answer is lost the page says so; the callback brings the SID, and the loop closes all the same."""
-    visitor.plan("Lost answer")
+    visitor.plan(FIRST_FAULT)
     visitor.sign_in_form(number(108))
     visitor.says("We cannot tell yet whether the message went out.")
     visitor.code_field.fill(visitor.codes(number(108))[0])
@@ -199,6 +200,8 @@ def test_feedback_that_fails_is_posted_again(visitor):
     visitor.is_signed_in()
     visitor.sees("confirmed", "wait")
     expect(visitor.page.locator('[data-step="confirmed"]')).to_have_attribute("data-state", "done", timeout=25_000)
+    visitor.reads("confirmed", "Twilio refused the report (500, 3 times).")
+    visitor.reads("confirmed", "tried again until Twilio took it.")
 
 
 @pytest.mark.parametrize(
@@ -415,7 +418,7 @@ def test_every_state_is_usable_by_everybody(visitor, complaints, scheme, width):
     is_usable()
     visitor.code_field.fill(visitor.wrong_code(number(end)))
     visitor.says("That is not the code.")
-    page.get_by_text("The whole record").click()
+    page.get_by_text("Details").click()
     is_usable()
     visitor.code_field.fill(visitor.codes(number(end))[0])
     visitor.is_signed_in()

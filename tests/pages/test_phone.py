@@ -1,9 +1,15 @@
 """The virtual phone in a real Chromium: messages arrive, their fate shows, faults are planned."""
 
+import subprocess
+import sys
+from contextlib import contextmanager
+
 import pytest
 import requests
 from playwright.sync_api import expect
 
+from tests.free_ports import free_port, wait_until_listening
+from tests.pages.conftest import ROOT
 from tests.pages.visitor import barriers, width_of
 
 NUMBER, OTHER = "+13125550150", "+13125550151"
@@ -26,6 +32,19 @@ def send(demo, to):
     return response.json()["id"]
 
 
+@contextmanager
+def alone():
+    """Run a simulator without the demo; give its address."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "service", "sandbox", "--port", str(port)], cwd=ROOT)
+    try:
+        assert wait_until_listening(process, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def verify(demo, verification_id, code):
     """Check a code as a back end does."""
     headers = {"Authorization": f"Bearer {demo.key}"}
@@ -45,14 +64,34 @@ def test_a_message_arrives_by_itself_and_shows_its_fate(phone, demo):
 
 
 def test_one_click_copies_the_code(phone, demo):
-    """The code is a button with a name; pressing it puts the digits into the clipboard and says so."""
+    """Below the whole sentence a button with a name puts the digits into the clipboard and says so."""
     phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
     send(demo, "+13125550152")
-    code = phone.get_by_role("button", name="Copy code")
-    code.click()
-    digits = code.inner_text()
+    digits = phone.locator(".code").inner_text()
+    phone.get_by_role("button", name=f"Copy code {digits}").click()
     expect(phone.locator("#notice")).to_have_text(f"Code {digits} copied.")
     assert phone.evaluate("navigator.clipboard.readText()") == digits
+
+
+def test_the_text_of_a_message_is_in_one_piece(phone, demo):
+    """The sentence stands as it was sent; no button and no break of ours divides it."""
+    send(demo, "+13125550156")
+    [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": "+13125550156"}, timeout=5).json()
+    text = phone.locator(".bubble .text")
+    expect(text).to_have_text(message["body"])
+    assert text.locator("button").count() == 0
+
+
+def test_the_phone_leads_home_where_there_is_a_home(phone, demo):
+    """In the demo a link leads to the login page; in the frame there, and in a simulator that runs alone, is none."""
+    phone.get_by_role("link", name="Demo").click()
+    expect(phone.get_by_label("Your phone number")).to_be_visible()
+    expect(phone.frame_locator("iframe").get_by_role("link")).to_have_count(0)
+    with alone() as url:
+        phone.goto(f"{url}/phone")
+        expect(phone.get_by_text("No messages yet.")).to_be_visible()
+        expect(phone.get_by_role("link")).to_have_count(0)
+        phone.goto("about:blank")  # ends its stream before the simulator does
 
 
 def test_several_numbers_each_have_their_thread(phone, demo):
@@ -80,14 +119,14 @@ def test_a_fault_is_planned_shown_used_up_and_ended(phone, demo):
     """A button plans a fault; the list shows it, forgets it once it has struck, and can be emptied."""
     planned = phone.locator("#planned")
     phone.get_by_role("button", name="Undelivered").click()
-    expect(planned).to_have_text("callbacks: fail, once")
+    expect(planned).to_have_text("Planned: Undelivered, once")
     send(demo, "+13125550155")
     expect(phone.locator(".fate .bad")).to_have_text("undelivered (30003)")
     expect(planned).to_be_empty()
     phone.get_by_role("button", name="Feedback 500").click()
-    expect(planned).to_have_text("feedback: 500, 3 times")
+    expect(planned).to_have_text("Planned: Feedback 500, 3 times")
     phone.get_by_role("button", name="End all faults").click()
-    expect(phone.get_by_text("Nothing: all goes well.")).to_be_visible()
+    expect(phone.get_by_text("No fault is planned: all goes well.")).to_be_visible()
 
 
 def test_every_button_plans_what_the_simulator_knows(phone, demo):

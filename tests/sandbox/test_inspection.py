@@ -11,6 +11,18 @@ from service.sandbox import SandboxSettings, create_sandbox
 from service.sandbox.ledger import FeedbackPost, Ledger
 
 
+async def events_until(stream, last):
+    """Read events up to the first with this name; return each with its row."""
+    seen = []
+    while not seen or seen[-1][0] != last:
+        line = (await asyncio.wait_for(stream.content.readline(), 5)).decode()
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ").strip()
+        elif line.startswith("data: "):
+            seen.append((name, json.loads(line.removeprefix("data: "))))
+    return seen
+
+
 async def test_messages_are_oldest_first_and_filtered_by_number(live):
     """All messages are returned, oldest first; `to` filters them, and an unencoded plus is accepted."""
     sids = [(await live.send(body=str(number))).sid for number in range(3)]
@@ -61,21 +73,40 @@ async def test_events_stream_every_change(live):
         sid = (await live.send()).sid
         await live.until("messages", lambda rows: rows[0]["status"] == "delivered")
         await live.twilio().messages(sid).feedback.create_async(outcome="confirmed")
-        seen = []
-        while len(seen) < 4:
-            line = (await asyncio.wait_for(stream.content.readline(), 5)).decode()
-            if line.startswith("event: "):
-                name = line.removeprefix("event: ").strip()
-            elif line.startswith("data: "):
-                row = json.loads(line.removeprefix("data: "))
-                assert row["sid"] == sid
-                seen.append((name, row["status"], row["outcome"]))
+        events = await events_until(stream, "outcome")
+    assert {row["sid"] for _, row in events} == {sid}
+    seen = [(name, row["status"], row["outcome"]) for name, row in events]
     assert seen == [
         ("message", "queued", "unconfirmed"),
         ("status", "sent", "unconfirmed"),
         ("status", "delivered", "unconfirmed"),
         ("outcome", "delivered", "confirmed"),
     ]
+
+
+async def test_events_tell_which_fault_is_simulated_and_what_was_posted(live, receiver):
+    """A planned fault, a refused feedback post and a callback each come with the SID of their message."""
+    for plan in (
+        {"endpoint": "messages", "kind": "lost_response"},
+        {"endpoint": "callbacks", "kind": "double"},
+        {"endpoint": "feedback", "kind": "503"},
+    ):
+        await live.plan(**plan, count=1)
+    async with live.http.get(f"{live.url}/_/events") as stream:
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await live.send(status_callback=receiver.url)
+        [message] = await live.read("messages")
+        with pytest.raises(TwilioRestException):
+            await live.twilio().messages(message["sid"]).feedback.create_async(outcome="confirmed")
+        seen = await events_until(stream, "feedback")
+    faults = [row for name, row in seen if name == "fault"]
+    assert [(row["endpoint"], row["kind"], row["sid"]) for row in faults] == [
+        ("messages", "lost_response", None),
+        ("callbacks", "double", message["sid"]),
+        ("feedback", "503", message["sid"]),
+    ]
+    assert {row["status_callback"] for row in faults} == {receiver.url, None}
+    assert seen[-1][1]["status"] == 503
 
 
 async def test_an_open_stream_does_not_delay_shutdown(serve_application, connect):

@@ -2,128 +2,151 @@
 // demo's window (`/demo/window`), which no real service has; the sample login needs nothing of it.
 
 const element = (id) => document.getElementById(id);
-const LABELS = {
-  rf: "reference of the caller", st: "state", at: "attempts counted", n: "sends so far", rs: "next send allowed (ms)",
-  v: "format of the record", to: "number, encrypted", tg: "number, keyed hash", pu: "purpose", co: "country", ln: "code length", tl: "life of a code (s)",
-  ip: "client address, keyed hash",
+const ENDS = {
+  wrong_code: "Refused: not the code.",
+  expired: "Refused: too late. Twilio is told all the same, because the message did arrive.",
+  superseded: "Refused: the code is from an older message. Twilio is told all the same.",
+  used: "Refused: already used.",
+  locked: "Refused: locked.",
+  canceled: "Refused: canceled.",
 };
-const SEND_LABELS = { c: "code, HMAC → send", s: "SID of send", t: "sent at (ms), send", d: "delivery of send", x: "error of send", f: "feedback of send", k: "asked by, send", ch: "channel of send" };
-const REFUSALS = { wrong_code: "refused: wrong code", expired: "refused: too late, and still confirmed", locked: "refused: locked" };
 
-let followed = null; // the verification that the page is about
+let followed = null; // the id of the verification that the page is about
 let begun = null; // { to, reference } of the login that the page is about
-let record = {};
-let pending = [];
-let messages = new Map(); // SID -> message, as the simulator has it
+let verification = null; // as the window showed it last
 let verdict = null; // of the newest check
-let began = 0;
+let checked_ms = null; // how long the newest check took
+let since = {}; // message and fact -> when the window first showed it; null if that was before the page looked
 
 // --- What came in ---
 
-function takeRecord(seen) {
-  if (begun?.reference && seen.fields.rf === begun.reference) followed = seen.id;
+function take(seen) {
+  if (begun?.reference && seen.reference === begun.reference) followed = seen.id;
   if (seen.id !== followed) return;
-  record = seen.fields;
-  element("key").textContent = `${seen.key.slice(0, 24)}… expires in ${Math.round(seen.ttl_seconds / 60)} min`;
+  verification = seen;
+  for (const message of seen.messages) {
+    note(message, "sid", message.sid, seen.at_ms);
+    note(message, "approved", seen.status === "approved" || message.feedback, seen.at_ms);
+  }
   show();
 }
 
-function takePending(seen) {
-  if (seen.partition !== followed?.at(3)) return; // the first digit of an id is its partition
-  pending = seen.sids;
-  show();
+function note(message, fact, isSo, at) {
+  const name = `${message.number} ${fact}`;
+  if (isSo && !(name in since)) since[name] = at;
 }
 
-function takeMessage(message) {
-  if (message.to === begun?.to) messages.set(message.sid, message);
-  show();
+/** How long the service or Twilio took for a step, in words; nothing if the page was not there to see it. */
+function took(from, to) {
+  return from && to ? span(Math.max(to - from, 0)) : "";
+}
+
+function span(milliseconds) {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
 // --- What it comes to ---
 
-/** The sends as Redis maps them: digest → number → SID, each with delivery and feedback. */
-function sends() {
-  const digests = Object.entries(record).filter(([name]) => name.startsWith("c:"));
-  return digests
-    .map(([name, number]) => ({
-      digest: name.slice(2),
-      number: Number(number),
-      sid: record[`s:${number}`],
-      delivery: record[`d:${number}`]?.slice(1),
-      error: record[`x:${number}`],
-      feedback: record[`f:${number}`],
-    }))
-    .sort((one, other) => one.number - other.number);
+/** The message that the steps are about: the one whose code was typed, else the newest. */
+function current() {
+  const messages = verification?.messages ?? [];
+  return messages.find((message) => message.feedback && message.feedback !== "none") ?? messages.at(-1);
 }
 
-/** Each step as [state, what there is to see]; states: done, wait, trouble, or nothing yet. */
+/** Each step as [state, what there is to say, time]; states: done, wait, trouble, or nothing yet. */
 function steps() {
-  const all = sends();
-  const send = all.find((each) => each.feedback) ?? all.at(-1);
-  if (!send) return {};
-  const message = [...messages.values()].at(send.number - 1);
-  const attempts = Number(record.at ?? 0);
+  const asked = begun ? ["done", "", ""] : undefined;
+  const message = current();
+  if (!message) return { asked, sent: verification?.recoveries.length ? ["trouble", "", ""] : undefined };
+  const { twilio, stored_at_ms: stored } = message;
+  const seen = (fact) => since[`${message.number} ${fact}`];
+  const told = twilio?.confirmed_at_ms;
   return {
-    stored: ["done", `${send.digest.slice(0, 8)}… → send ${send.number}`],
-    sent: message || send.sid ? ["done", `to ${begun.to}`] : send.delivery === "failed" ? ["trouble", refusal(send)] : ["wait", "waiting for Twilio"],
-    sid: send.sid ? ["done", `${send.sid.slice(0, 10)}…`] : message ? ["wait", "Twilio's answer is missing; its callback brings the SID home"] : undefined,
-    delivered: delivery(send),
-    typed: attempts ? ["done", `${attempts} ${attempts === 1 ? "attempt" : "attempts"} counted`] : undefined,
-    approved: record.st === "approved" ? ["done", "consumed once"] : verdict ? ["trouble", REFUSALS[verdict] ?? verdict] : undefined,
-    confirmed: confirmation(send),
+    asked,
+    stored: ["done", "", ""],
+    sent: sent(message),
+    sid: message.sid ? ["done", "", took(stored, seen("sid"))] : twilio && ["wait", "The message's SID is not known yet.", ""],
+    delivered: delivered(message),
+    typed: verification.attempts ? ["done", attempts(verification.attempts), ""] : undefined,
+    approved: approved(),
+    confirmed: confirmed(message, took(seen("approved"), told)),
+    learned: told && ["done", "The real Twilio picks better routes with it.", ""],
   };
 }
 
-function delivery(send) {
-  if (send.delivery === "delivered") return ["done", "delivered"];
-  if (send.delivery === "undelivered") return ["trouble", `undelivered: ${send.error}`];
-  return send.sid && ["wait", send.delivery];
+function sent({ number, twilio, sid, delivery, error, stored_at_ms: stored }) {
+  const which = verification.messages.length > 1 ? `This is message ${number} of ${verification.messages.length}.` : "";
+  if (twilio || sid) return ["done", which, took(stored, twilio?.created_at_ms)];
+  if (delivery === "failed") return ["trouble", error ? `Refused: ${error}.` : "Not accepted.", ""];
+  return delivery === "unknown" ? ["trouble", "Twilio has not said whether it has the message.", ""] : ["wait", "Waiting for Twilio.", ""];
 }
 
-function confirmation(send) {
-  if (send.feedback === "confirmed") return ["done", `Outcome=confirmed for ${send.sid.slice(0, 10)}…`];
-  if (send.feedback === "failed") return ["trouble", "given up"];
-  if (send.feedback === "awaiting_sid") return ["wait", "pending as soon as the SID is known"];
-  if (send.feedback === "pending") return ["wait", "pending: Twilio has not taken it yet"];
-  return undefined;
+function delivered({ delivery, error, sid, twilio, feedback }) {
+  if (["delivered", "read"].includes(delivery)) return ["done", "", took(twilio?.created_at_ms, twilio?.updated_at_ms)];
+  if (["undelivered", "failed"].includes(delivery) && sid) return ["trouble", `Not delivered: ${error}.`, ""];
+  if (feedback && feedback !== "none") return ["done", "Twilio has not said so, but you have the code.", ""];
+  return sid && ["wait", delivery === "sent" ? "On its way." : "Waiting for Twilio.", ""];
 }
 
-function refusal(send) {
-  return send.error ? `refused: ${send.error}` : "not taken";
+function attempts(count) {
+  return count === 1 ? "1 attempt counted." : `${count} attempts counted.`;
+}
+
+function approved() {
+  if (verification.status === "approved") return ["done", "", checked_ms === null ? "" : span(checked_ms)];
+  return verdict ? ["trouble", ENDS[verdict] ?? "Refused.", ""] : undefined;
+}
+
+function confirmed({ feedback }, time) {
+  if (feedback === "confirmed") return ["done", "", time];
+  if (feedback === "failed") return ["trouble", "Given up.", ""];
+  if (feedback === "awaiting_sid") return ["wait", "Waits until the message's SID is known.", ""];
+  return feedback === "pending" ? ["wait", "Twilio has not taken it yet.", ""] : undefined;
 }
 
 // --- What the reader sees ---
 
 function show() {
   const now = steps();
-  for (const item of element("steps").children) {
-    const [state, value] = now[item.dataset.step] ?? ["", ""];
-    if (state === "done" && item.dataset.state !== "done") item.dataset.after = `+${Math.round(performance.now() - began)} ms`;
-    if (state !== "done") delete item.dataset.after;
+  for (const item of document.querySelectorAll("[data-step]")) {
+    const [state, text, time] = now[item.dataset.step] ?? ["", "", ""];
     item.dataset.state = state;
-    let shown = item.querySelector(".value");
-    if (!shown) item.append((shown = make("p", "", "value")));
-    shown.textContent = [value, item.dataset.after].filter(Boolean).join(" · ");
+    item.querySelector(".time").textContent = time;
+    item.querySelector(".value").textContent = text;
+    const shown = (verification?.recoveries ?? []).filter(({ step }) => step === item.dataset.step);
+    showIfNew(item.querySelector(".recoveries"), shown.map(recovery));
   }
-  element("redis").hidden = !Object.keys(record).length;
-  element("asleep").hidden = !element("redis").hidden;
-  element("map").replaceChildren(...sends().map(mapRow));
-  const mine = sends().filter((send) => pending.includes(send.sid));
-  element("pending").textContent = mine.length ? `In the queue of what is pending: ${mine.map((send) => send.sid.slice(0, 10)).join("…, ")}…` : "";
-  element("record").replaceChildren(...Object.entries(record).flatMap(([name, value]) => [make("dt", label(name)), make("dd", value)]));
+  document.querySelector("main").toggleAttribute("data-waits", verification?.status === "pending");
+  const isStored = Boolean(verification?.details.length);
+  element("redis").hidden = !isStored;
+  element("asleep").hidden = Boolean(begun) || isStored;
+  if (!isStored) return;
+  element("key").textContent = `${verification.key.slice(0, 24)}…`;
+  element("ttl").textContent = `Redis deletes it by itself in ${Math.round(verification.ttl_seconds / 60)} min.`;
+  element("map").replaceChildren(...verification.messages.map(mapping));
+  element("record").replaceChildren(...verification.details.flatMap(({ name, value }) => [make("dt", shortened(name)), make("dd", value)]));
 }
 
-function mapRow(send) {
-  const row = make("li", "");
-  const fate = [send.delivery, send.feedback].filter(Boolean).join(", ");
-  row.append(make("code", `${send.digest.slice(0, 12)}…`), " → ", make("code", send.sid ? `${send.sid.slice(0, 14)}…` : "no SID yet"));
-  row.append(make("span", ` send ${send.number}${fate ? `: ${fate}` : ""}`, "small muted"));
-  return row;
+/** Change a live region only if it has news: what stays the same is not announced again. */
+function showIfNew(list, items) {
+  if (list.textContent !== items.map((item) => item.textContent).join("")) list.replaceChildren(...items);
 }
 
-function label(name) {
-  const [kind, rest] = name.split(":");
-  return rest === undefined ? LABELS[name] ?? name : `${SEND_LABELS[kind] ?? kind} ${rest.slice(0, 8)}${rest.length > 8 ? "…" : ""}`;
+function recovery({ trouble, answer, is_over }) {
+  const item = make("li", "", is_over ? "over" : "");
+  item.append(make("span", `${trouble} `, "trouble"), make("span", answer));
+  return item;
+}
+
+function mapping({ digest, sid, number }) {
+  const item = make("li", "");
+  item.append(`Code of message ${number} `, make("code", `${digest.slice(0, 12)}…`), " → SID ", make("code", sid ? `${sid.slice(0, 14)}…` : "not known yet"));
+  return item;
+}
+
+/** Shorten the hashes in a name. */
+function shortened(name) {
+  return name.replace(/[0-9a-f]{16,}/, (hash) => `${hash.slice(0, 8)}…`);
 }
 
 function make(name, text, className) {
@@ -139,9 +162,7 @@ let stream = null;
 
 function listen() {
   stream = new EventSource(`/demo/window${followed ? `?verification=${followed}` : ""}`);
-  stream.addEventListener("record", (event) => takeRecord(JSON.parse(event.data)));
-  stream.addEventListener("pending", (event) => takePending(JSON.parse(event.data)));
-  stream.addEventListener("message", (event) => event.data && takeMessage(JSON.parse(event.data)));
+  stream.addEventListener("verification", (event) => take(JSON.parse(event.data)));
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -151,23 +172,44 @@ document.addEventListener("visibilitychange", () => {
     listen();
   }
 });
+
 function follow(id, login) {
-  [followed, begun, record, pending, messages, verdict] = [id, login, {}, [], new Map(), null];
-  began = performance.now();
+  [followed, begun, verification, verdict, checked_ms, since] = [id, login, null, null, null, {}];
   show();
 }
 
-document.addEventListener("login:began", (event) => follow(null, event.detail));
+/** Show the phone that the message goes to; `isNew`: a message is on its way, what is there is of before. */
+function ring(to, isNew) {
+  element("phone").contentWindow.postMessage({ to, isNew }, location.origin);
+}
+
+document.addEventListener("login:began", (event) => {
+  follow(null, event.detail);
+  ring(event.detail.to, true);
+});
 document.addEventListener("login:failed", () => {
   if (!followed) follow(null, null);
+  ring(null, false);
+});
+document.addEventListener("login:left", () => {
+  follow(null, null);
+  ring(null, false);
 });
 document.addEventListener("login:went-on", (event) => {
   follow(event.detail.id, { to: event.detail.to });
   stream?.close();
-  listen(); // begins with the record that it has missed
+  listen(); // begins with the verification as it is
 });
 document.addEventListener("login:checked", (event) => {
   verdict = event.detail.verdict;
   show();
 });
+
+// The time of a check, from request to response, as the browser measured it.
+new PerformanceObserver((list) => {
+  const check = list.getEntries().findLast((entry) => /\/v1\/verifications\/[^/]+\/verify$/.test(entry.name));
+  if (check) checked_ms = check.duration;
+  if (check && verification) show();
+}).observe({ type: "resource" });
+
 if (!stream) listen();

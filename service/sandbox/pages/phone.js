@@ -8,6 +8,8 @@ const CODE = /\b\d{4,8}\b/;
 
 const element = (id) => document.getElementById(id);
 const messages = new Map(); // SID -> message, oldest first
+let expected = null; // the number that a page around this one has just asked a code for
+let earlier = new Set(); // SIDs of the messages that were there before
 
 function make(name, className, text) {
   const made = document.createElement(name);
@@ -21,6 +23,7 @@ function make(name, className, text) {
 function take(message, { isNew }) {
   messages.set(message.sid, message);
   offer(message.to);
+  if (isNew && message.to === expected) expect(null);
   const shown = element("number").value;
   if (shown === message.to) {
     show(message, { isNew });
@@ -45,6 +48,7 @@ function offer(number) {
 function show(message, { isNew }) {
   const shown = document.getElementById(message.sid);
   const drawn = draw(message);
+  drawn.classList.toggle("earlier", earlier.has(message.sid));
   if (isNew) drawn.classList.add("arrives");
   if (shown) {
     shown.querySelector(".fate").replaceWith(drawn.querySelector(".fate")); // so that the code keeps the focus
@@ -68,19 +72,23 @@ function draw(message) {
   return item;
 }
 
+/** The text as it was sent, with the code marked, and below it a button that copies the code. */
 function bubble(body) {
-  const bubble = make("p", "bubble");
+  const bubble = make("div", "bubble");
+  const text = make("p", "text");
+  bubble.append(text);
   const [code] = body.match(CODE) ?? [];
   if (!code) {
-    bubble.textContent = body;
+    text.textContent = body;
     return bubble;
   }
   const at = body.indexOf(code);
-  const button = make("button", "code", code);
+  text.append(body.slice(0, at), make("strong", "code", code), body.slice(at + code.length));
+  const button = make("button", "quiet copy", "Copy code");
   button.type = "button";
   button.setAttribute("aria-label", `Copy code ${code}`);
-  button.addEventListener("click", () => copy(button, code));
-  bubble.append(body.slice(0, at), button, body.slice(at + code.length));
+  button.addEventListener("click", () => copy(text.querySelector(".code"), code));
+  bubble.append(button);
   return bubble;
 }
 
@@ -95,12 +103,12 @@ function fate(message) {
   return fate;
 }
 
-async function copy(button, code) {
+async function copy(shown, code) {
   try {
     await navigator.clipboard.writeText(code);
     element("notice").textContent = `Code ${code} copied.`;
   } catch {
-    getSelection().selectAllChildren(button); // no clipboard outside a secure context
+    getSelection().selectAllChildren(shown); // no clipboard outside a secure context
     element("notice").textContent = "The code is selected: copy it with the keyboard.";
   }
 }
@@ -114,11 +122,9 @@ function listen() {
   events.addEventListener("open", catchUp); // also after a reconnect
   events.addEventListener("message", (event) => event.data && take(JSON.parse(event.data), { isNew: true }));
   for (const change of ["status", "outcome"]) {
-    events.addEventListener(change, (event) => {
-      take(JSON.parse(event.data), { isNew: false });
-      showPlanned();
-    });
+    events.addEventListener(change, (event) => take(JSON.parse(event.data), { isNew: false }));
   }
+  events.addEventListener("fault", showPlanned);
 }
 
 async function catchUp() {
@@ -142,6 +148,24 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
+// --- The page around this one ---
+
+/** A code was asked for, for this number: show that phone, and tell what is there from what is to come. */
+function expect(to) {
+  expected = to;
+  element("waiting").textContent = to ? "Nothing new has arrived yet." : "";
+}
+
+addEventListener("message", ({ data, origin, source }) => {
+  if (source !== parent || origin !== location.origin) return;
+  expect(data.isNew ? data.to : null);
+  if (!data.to) return;
+  offer(data.to);
+  element("number").value = data.to;
+  earlier = new Set(messages.keys());
+  showAll();
+});
+
 // --- Faults ---
 
 async function plan(fault) {
@@ -153,10 +177,20 @@ async function plan(fault) {
 async function showPlanned() {
   const plans = await ask("faults");
   if (!plans) return;
-  const lines = plans.map((plan) => make("li", "", `${plan.endpoint}: ${plan.kind.replace("_", " ")}, ${left(plan.count)}`));
+  const lines = plans.map((plan) => make("li", "", `Planned: ${named(plan)}, ${left(plan.count)}`));
   element("planned").replaceChildren(...lines);
   element("nothing-planned").hidden = plans.length > 0;
   element("end-faults").hidden = plans.length === 0;
+}
+
+/** Name a plan as its button does; one that was planned elsewhere as the simulator does. */
+function named({ endpoint, kind }) {
+  const buttons = [...document.querySelectorAll("[data-plan]")];
+  const button = buttons.find(({ dataset }) => {
+    const plan = JSON.parse(dataset.plan);
+    return plan.endpoint === endpoint && plan.kind === kind;
+  });
+  return button?.firstChild.textContent ?? `${endpoint}, ${kind.replace("_", " ")}`;
 }
 
 function left(count) {
@@ -183,7 +217,6 @@ async function ask(path, request) {
 
 function tick() {
   element("clock").textContent = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  if (!document.hidden && element("planned").children.length > 0) showPlanned(); // a refused send creates no message
 }
 
 if (window.frameElement) {
@@ -191,6 +224,7 @@ if (window.frameElement) {
   element("faults").open = false; // the embedding page has its own content
   new ResizeObserver(() => (window.frameElement.style.height = `${document.body.offsetHeight}px`)).observe(document.body);
 }
+element("top").hidden = Boolean(window.frameElement) || new URL(".", location).pathname === "/"; // no demo around it
 NUMBERS.forEach(offer);
 element("number").addEventListener("change", showAll);
 element("end-faults").addEventListener("click", endFaults);

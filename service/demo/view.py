@@ -1,0 +1,119 @@
+"""What the demo's page shows of one verification: from its record in Redis and what the simulator has of its messages.
+
+The page gets words and numbers, and no name of a field in Redis: `messages` for the steps of the loop, `details` for
+those who want to see the record itself. Instants are milliseconds since the epoch.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from service.demo.recoveries import recoveries
+from service.sandbox import CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
+from service.store.fields import FIELDS
+
+Record = Mapping[bytes, bytes]
+_CODE = FIELDS.key("code").encode()
+_CALLBACK = re.compile(r"/twilio/status/(ve_[0-9a-f]{32})/([0-9]+)")
+
+
+def view(verification_id: str, record: Record, ledger: Ledger) -> dict[str, Any]:
+    """Show a verification; of one that is not in Redis, nothing but its id."""
+    sent = {number: message for message in ledger.messages() for number in _number_in(message, verification_id)}
+    messages = [_message(record, digest, number, sent.get(number)) for digest, number in _codes(record)]
+    faults = [(number, fault) for fault in ledger.faults() for number in _number_of(fault, verification_id, ledger)]
+    return {
+        "id": verification_id,
+        "reference": _field(record, "reference"),
+        "status": _field(record, "status"),
+        "attempts": int(_field(record, "attempts") or 0),
+        "messages": messages,
+        "recoveries": [each._asdict() for each in recoveries(messages, faults, ledger)],
+        "details": [{"name": _name(key), "value": _text(value)} for key, value in sorted(record.items())],
+    }
+
+
+def verification_of(entry: Message | FeedbackPost | CallbackPost | SimulatedFault, ledger: Ledger) -> str | None:
+    """Find the verification that an entry of the simulator belongs to: its status callback names it."""
+    found = _callback(entry, ledger)
+    return found[1] if found else None
+
+
+def code_to_sid(record: Record) -> list[str]:
+    """Describe how the digest of each code leads to the SID of its message."""
+    return [
+        f"digest {digest[:12]}… → send {number} → {_send_field(record, 'sid', number) or 'SID not known yet'}"
+        for digest, number in _codes(record)
+    ]
+
+
+def _message(record: Record, digest: str, number: int, sent: Message | None) -> dict[str, Any]:
+    status = _send_field(record, "status", number)
+    return {
+        "number": number,
+        "digest": digest,
+        "sid": _send_field(record, "sid", number),
+        "delivery": status[1:] if status else None,  # its rank comes first
+        "error": _send_field(record, "error_code", number),
+        "feedback": _send_field(record, "feedback", number),
+        "stored_at_ms": int(_send_field(record, "sent_at_ms", number) or 0),
+        "twilio": sent and {
+            "created_at_ms": _milliseconds(sent.created_at),
+            "updated_at_ms": _milliseconds(sent.updated_at),
+            "confirmed_at_ms": sent.feedback_at and sent.outcome == "confirmed" and _milliseconds(sent.feedback_at),
+        },
+    }  # fmt: skip
+
+
+def _codes(record: Record) -> list[tuple[str, int]]:
+    """List the digests of the codes, each with the number of its message, by number."""
+    codes = [(key.removeprefix(_CODE).hex(), int(number)) for key, number in record.items() if key.startswith(_CODE)]
+    return sorted(codes, key=lambda code: code[1])
+
+
+def _number_in(message: Message, verification_id: str) -> Iterator[int]:
+    found = _CALLBACK.search(message.status_callback or "")
+    if found and found[1] == verification_id:
+        yield int(found[2])
+
+
+def _number_of(fault: SimulatedFault, verification_id: str, ledger: Ledger) -> Iterator[int]:
+    found = _callback(fault, ledger)
+    if found and found[1] == verification_id:
+        yield int(found[2])
+
+
+def _callback(entry: Message | FeedbackPost | CallbackPost | SimulatedFault, ledger: Ledger) -> re.Match[str] | None:
+    url = getattr(entry, "status_callback", None)
+    if url is None and entry.sid and (message := ledger.message(entry.sid)):
+        url = message.status_callback
+    return _CALLBACK.search(url or "")
+
+
+def _field(record: Record, name: str) -> str | None:
+    value = record.get(FIELDS.key(name).encode())
+    return None if value is None else value.decode()
+
+
+def _send_field(record: Record, name: str, number: int) -> str | None:
+    value = record.get(FIELDS.send_key(name, number).encode())
+    return None if value is None else value.decode()
+
+
+def _name(key: bytes) -> str:
+    """Name a field in words; one that this version does not know, as it is."""
+    kind, colon, suffix = key.partition(b":")
+    try:
+        return FIELDS.label((kind + colon).decode(), _text(suffix))
+    except (KeyError, UnicodeDecodeError):
+        return _text(key)
+
+
+def _text(value: bytes) -> str:
+    """Show a value as text; what is binary, such as a digest or an encrypted number, in hex."""
+    return value.decode() if value.isascii() and value.decode().isprintable() else value.hex()
+
+
+def _milliseconds(instant: datetime) -> int:
+    return round(instant.timestamp() * 1000)

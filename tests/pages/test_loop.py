@@ -1,0 +1,205 @@
+"""The view of the loop and the phone beside it: what a stranger sees first, the times, and how faults are survived."""
+
+import re
+import time
+from itertools import pairwise
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from service.store.fields import RECORD, REQUEST, SEND
+from tests.pages.conftest import ROOT
+from tests.pages.visitor import FIRST_FAULT, Visitor
+
+LEAD = (
+    "You type the code. The service tells Twilio that this very message arrived. "
+    "Twilio picks better routes for the next ones."
+)
+JARGON = re.compile(r"\b(HMAC|SID|digest|hash|outbox)\b")
+pytestmark = pytest.mark.slow
+
+
+def number(end):
+    """Give a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
+    return f"+1347555{end:04}"
+
+
+@pytest.fixture
+def visitor(page, demo):
+    """Open the login page; no fault is planned, and none is left."""
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    yield Visitor(page, demo.url).open()
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+
+
+def seconds(page, step):
+    """Read the time that is shown at a step."""
+    amount, unit = page.locator(f'[data-step="{step}"] .time').inner_text().split()
+    return float(amount) * {"ms": 0.001, "s": 1}[unit]
+
+
+def box(locator):
+    """Measure an element that is shown."""
+    expect(locator).to_be_visible()
+    return locator.bounding_box()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_page_begins_with_what_the_service_is_for(visitor, width):
+    """The first heading says in one sentence who does what; no jargon stands before or beside it."""
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 640})
+    lead = page.get_by_role("heading", level=1)
+    assert re.sub(r"\s+", " ", lead.text_content()).strip() == LEAD
+    assert box(lead)["y"] + box(lead)["height"] < 320
+    assert page.locator(".story h3").all_inner_texts() == ["You", "The service", "Twilio"] * 2
+    visitor.sign_in_form(number(100 + width % 7))
+    visitor.sees("delivered")
+    visitor.code_field.fill(visitor.codes(number(100 + width % 7))[0])
+    visitor.sees("learned")
+    assert JARGON.findall(page.locator("body").inner_text()) == []
+
+
+def test_every_field_of_the_record_is_named_in_words(visitor):
+    """Under “Details” no field has its short name, and the script of the page spells none."""
+    visitor.sign_in_form(number(102))
+    visitor.sees("delivered")
+    visitor.page.get_by_text("Details").click()
+    names = visitor.page.locator("#record dt").all_inner_texts()
+    assert {"status", "phone number, encrypted", "Message SID of message 1", "reference of the caller"} <= set(names)
+    short = {field.key.rstrip(":") for field in (*RECORD, *REQUEST, *SEND)}
+    assert short.isdisjoint(name.partition(":")[0] for name in names)
+    script = (ROOT / "service" / "demo" / "pages" / "loop.js").read_text("utf-8")
+    spelled = "|".join(field.key.rstrip(":") for field in (*RECORD, *REQUEST, *SEND) if field.key != "to")
+    assert re.findall(rf"""["'`](?:{spelled}):?(?:["'`]|\$)|(?:record|fields)\??\.""", script) == []
+
+
+def test_times_are_those_of_the_machine(visitor):
+    """A person who waits before asking for a second code, and before typing, makes no step take longer."""
+    started = time.monotonic()
+    visitor.sign_in_form(number(130))
+    visitor.sees("delivered")
+    first = time.monotonic() - started
+    resend = visitor.page.locator("#resend")
+    expect(resend).to_be_enabled(timeout=8000)  # after five seconds
+    started = time.monotonic()
+    resend.click()
+    visitor.reads("sent", "This is message 2 of 2.")
+    visitor.sees("delivered")
+    for step in ("sent", "sid", "delivered"):
+        assert 0 < seconds(visitor.page, step) <= time.monotonic() - started, step
+    started = time.monotonic()
+    visitor.code_field.fill(visitor.codes(number(130))[0])
+    visitor.sees("confirmed")
+    for step in ("approved", "confirmed"):
+        assert 0 < seconds(visitor.page, step) <= time.monotonic() - started, step
+    visitor.reads("sent", "This is message 1 of 2.")
+    for step in ("sent", "sid", "delivered"):
+        assert 0 < seconds(visitor.page, step) <= first, step
+    assert visitor.page.locator('[data-step="typed"] .time').inner_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("end", "fault", "step", "sentence"),
+    [
+        (110, FIRST_FAULT, "sid", "its answer with the message's SID was lost. The status callback brought the SID."),
+        (111, "Slow", "sid", "Twilio took 3 s to answer. The service waited."),
+        (112, "Busy", "sent", "Twilio was busy (429), so nothing was sent. The service tried again"),
+        (113, "Late reports", "delivered", "Twilio's status callbacks are 6 s late. The code worked meanwhile."),
+        (114, "No reports", "delivered", "callbacks were lost. The typed code shows that the message arrived."),
+        (115, "Feedback lost", "confirmed", "answer to the report was lost. The service sent the report again"),
+        (116, "Feedback slow", "confirmed", "Twilio took 4 s to take the report. The service waited in the background"),
+    ],
+)
+def test_how_a_fault_was_survived_stays_on_the_page(visitor, end, fault, step, sentence):
+    """After the loop has closed, a line at the step that was hit says what went wrong and what helped."""
+    visitor.plan(fault)
+    visitor.sign_in_form(number(end))
+    visitor.code_field.fill(visitor.codes(number(end))[0])
+    visitor.is_signed_in()
+    learned = visitor.page.locator('[data-step="learned"]')
+    expect(learned).to_have_attribute("data-state", "done", timeout=20_000)
+    expect(visitor.page.locator(f'[data-step="{step}"] .recoveries')).to_contain_text(sentence, timeout=15_000)
+
+
+def test_how_a_fault_was_survived_is_there_after_a_reload(visitor):
+    """A page that is opened again still says how the SID was recovered."""
+    visitor.plan(FIRST_FAULT)
+    visitor.sign_in_form(number(120))
+    visitor.reads("sid", "The status callback brought the SID.")
+    visitor.page.reload()
+    visitor.reads("sid", "The status callback brought the SID.")
+
+
+@pytest.mark.parametrize(
+    ("end", "fault", "step", "sentence"),
+    [
+        (121, "Opted out", "sent", "Twilio refused the message (21610)."),
+        (122, "Undelivered", "delivered", "The message could not be delivered (30003)."),
+    ],
+)
+def test_a_fault_that_nothing_helps_against_is_told(visitor, complaints, end, fault, step, sentence):  # noqa: PLR0917 - fixtures and columns
+    """A refused or undelivered message shows as trouble at its step, with the reason."""
+    visitor.plan(fault)
+    visitor.ask(number(end))
+    visitor.sees(step, "trouble")
+    visitor.reads(step, sentence)
+    assert [complaint for complaint in complaints if "status of 422" not in complaint] == []
+    complaints.clear()
+
+
+def test_the_phone_shows_no_old_message_as_the_new_one(visitor, demo):
+    """While Twilio hangs, the phone of the number comes to the front, and its older message is marked as such."""
+    visitor.sign_in_form(number(123))
+    visitor.sees("delivered")
+    visitor.page.get_by_role("button", name="Start again").click()
+    visitor.page.wait_for_timeout(5000)  # the limit of the number
+    visitor.plan("Hang")
+    visitor.ask(number(123))
+    expect(visitor.phone.get_by_text("Nothing new has arrived yet.")).to_be_visible()
+    expect(visitor.phone.locator(".message.earlier")).to_have_count(1)
+    visitor.reads("sent", "Twilio gave no answer at all.")
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    visitor.says("We cannot tell yet")
+    visitor.page.get_by_role("button", name="Start again").click()
+    visitor.sign_in_form(number(124))
+    expect(visitor.phone.locator("#number")).to_have_value(number(124))
+    expect(visitor.phone.locator(".message:not(.earlier)")).to_have_count(1)
+    expect(visitor.phone.get_by_text("Nothing new has arrived yet.")).to_be_hidden()
+
+
+def test_on_a_narrow_screen_the_code_is_in_sight_of_its_field(visitor):
+    """At 360 by 640 field and code are on one screen, and the phone stands before the text that explains."""
+    page = visitor.page
+    page.set_viewport_size({"width": 360, "height": 640})
+    visitor.sign_in_form(number(125))
+    visitor.sees("delivered")
+    code = box(visitor.phone.locator(".message .code"))
+    assert box(visitor.code_field)["y"] >= 0
+    assert code["y"] + code["height"] <= 640
+    below = [box(page.locator(name))["y"] for name in ("#phone", ".loop", ".about")]
+    assert below == sorted(below)
+
+
+@pytest.mark.parametrize("width", [1280, 800, 360])
+def test_one_fault_is_offered_first_and_the_others_in_order(visitor, width):
+    """The most instructive fault stands out, ten are folded; unfolded, each stands below the one before it."""
+    visitor.page.set_viewport_size({"width": width, "height": 800})
+    buttons = visitor.phone.locator("[data-plan]")
+    expect(buttons).to_have_count(11)
+    expect(visitor.phone.locator("[data-plan]:visible")).to_have_count(1)
+    expect(visitor.phone.locator("[data-plan]:visible")).to_contain_text(FIRST_FAULT)
+    visitor.phone.get_by_text("Ten more faults").click()
+    boxes = [box(button) for button in buttons.all()]
+    for before, after in pairwise(boxes):
+        assert after["y"] >= before["y"] + before["height"]
+
+
+def test_nothing_moves_for_those_who_want_no_motion(visitor):
+    """With reduced motion asked for, a message that arrives is simply there."""
+    visitor.page.emulate_media(reduced_motion="reduce")
+    visitor.sign_in_form(number(126))
+    expect(visitor.phone.locator(".message.arrives")).to_have_count(1)
+    style = visitor.phone.locator(".message.arrives").evaluate("message => getComputedStyle(message).animationName")
+    assert style == "none"
