@@ -19,12 +19,13 @@ from typing import Any, Literal, Self
 import aiohttp
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from service.demo.own_pages import own_pages_only
 from service.sandbox import page_routes
 
+_PAGES = Path(__file__).parent / "pages"
 _LOGIN_COOKIE = "demo_login_"  # followed by the verification id, so that two tabs can sign in independently
 _SESSION_COOKIE = "demo_session"
 _LOGIN_SECONDS = 900  # longer than the lifetime of a code
@@ -56,6 +57,12 @@ class _Claim(BaseModel):
     id: str
 
 
+async def _browser_package(_: object) -> Response:
+    """Serve `clients/web/otp.js`. An installed package has it among the pages (see `pyproject.toml`)."""
+    packaged, cloned = _PAGES / "otp.js", _PAGES.parents[2] / "clients" / "web" / "otp.js"
+    return FileResponse(packaged if packaged.exists() else cloned)
+
+
 class LoginSite:
     """Serves the sample site, which calls the service only over HTTP, like any other caller."""
 
@@ -78,7 +85,8 @@ class LoginSite:
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the page, its files, the two steps, and the session."""
         return [
-            *page_routes("/", Path(__file__).parent / "pages" / "login.html", files="/demo/pages"),
+            Route("/demo/pages/otp.js", _browser_package, methods=["GET"]),
+            *page_routes("/", _PAGES / "login.html", files="/demo/pages"),
             Route("/demo/login", own_pages_only(self.begin), methods=["POST"]),
             Route("/demo/session", own_pages_only(self.finish), methods=["POST"]),
             Route("/demo/session", self.who, methods=["GET"]),

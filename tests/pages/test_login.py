@@ -118,7 +118,7 @@ def test_a_wrong_code_leaves_the_attempts_that_it_says(visitor):
     """A wrong code is refused with the attempts that are left, at its field; the right one still works."""
     visitor.sign_in_form(number(104))
     visitor.code_field.fill(visitor.wrong_code(number(104)))
-    visitor.says("That is not the code. 4 attempts are left.")
+    visitor.says("Wrong code. 4 attempts left.")
     expect(visitor.code_field).to_be_focused()
     expect(visitor.code_field).to_have_attribute("aria-invalid", "true")
     visitor.sees("approved", "trouble")
@@ -126,25 +126,71 @@ def test_a_wrong_code_leaves_the_attempts_that_it_says(visitor):
     visitor.is_signed_in()
 
 
-def test_after_the_last_attempt_even_the_right_code_is_refused(visitor):
-    """Five wrong codes lock the verification: the page says so, and nobody is signed in."""
+def test_after_the_last_attempt_only_starting_again_is_left(visitor):
+    """Five wrong codes lock the verification: the field is closed, and “Start again” is the main button, with the focus."""
     visitor.sign_in_form(number(105))
     wrong = visitor.wrong_code(number(105))
-    for left in ("4 attempts are left", "3 attempts are left", "2 attempts are left", "One attempt is left"):
+    for left in ("4 attempts left.", "3 attempts left.", "2 attempts left.", "1 attempt left."):
         visitor.code_field.fill(wrong)
         visitor.says(left)
     visitor.code_field.fill(wrong)
-    visitor.says("No attempts are left. Start again with a new one.")
-    expect(visitor.page.locator("#resend")).to_be_hidden()
-    visitor.code_field.fill(visitor.codes(number(105))[0])
-    visitor.says("Too many wrong codes.")
+    visitor.says("Too many wrong codes. Start again.")
+    visitor.may_only_start_again()
+    expect(visitor.start_again).to_be_focused()
     assert [message["outcome"] for message in visitor.messages(number(105))] == ["unconfirmed"]
+    visitor.start_again.dispatch_event("click", {"detail": 2})  # the second click of a double click on “Sign in”
+    expect(visitor.code_field).to_be_visible()
+    visitor.start_again.click()
+    expect(visitor.page.get_by_label("Your phone number")).to_be_focused()
+    visitor.sign_in_form(number(147))
+    expect(visitor.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(("end", "status", "sentence"), [
+    (148, "canceled", "This verification is over. Start again."),
+    (149, "max_attempts_reached", "Too many wrong codes. Start again."),
+])  # fmt: skip
+def test_an_end_that_came_from_elsewhere_shows(visitor, demo, end, status, sentence):
+    """If the back end cancels or another browser locks the verification, the page learns of it and offers a new start."""
+    with visitor.page.expect_response("**/demo/login") as started:
+        visitor.sign_in_form(number(end))
+    url, headers = f"{demo.url}/v1/verifications/{started.value.json()['id']}", {"Authorization": f"Bearer {demo.key}"}
+    if status == "canceled":
+        requests.post(f"{url}/cancel", headers=headers, timeout=5)
+    else:
+        for _ in range(5):
+            requests.post(f"{url}/verify", json={"code": visitor.wrong_code(number(end))}, headers=headers, timeout=5)
+    visitor.says(sentence)
+    visitor.may_only_start_again()
+
+
+def test_starting_again_leaves_nothing_of_before(visitor):
+    """After “Start again” the loop is empty, the number is kept, and the phone shows the number of the next message."""
+    visitor.sign_in_form(number(150))
+    visitor.sees("delivered")
+    visitor.start_again.click()
+    visitor.sees("stored", "")
+    expect(visitor.page.get_by_label("Your phone number")).to_have_value(number(150))
+    visitor.sign_in_form(number(151))
+    visitor.sees("delivered")
+    expect(visitor.phone.locator("#number")).to_have_value(number(151))
+    visitor.code_field.fill(visitor.codes(number(151))[0])
+    visitor.is_signed_in()
+
+
+def test_an_uncertain_send_is_certain_once_news_arrives(visitor):
+    """“We cannot tell yet” goes away when the status callback says that the message was delivered."""
+    visitor.plan("Lost answer")
+    visitor.sign_in_form(number(152))
+    visitor.says("We cannot tell yet whether the message went out.")
+    visitor.says("We sent 6 digits to")
+    expect(visitor.page.get_by_text("We cannot tell yet")).to_be_hidden()
 
 
 def test_a_resend_waits_for_its_time_and_the_first_code_still_works(visitor):
     """The button counts down; of two messages, only the one whose code was typed is confirmed."""
     visitor.sign_in_form(number(106))
-    again = visitor.page.locator("#resend")
+    again = visitor.resend
     expect(again).to_be_disabled()
     expect(again).to_have_text(re.compile(r"in [1-5] s"))
     expect(again).to_be_enabled(timeout=8000)
@@ -162,10 +208,12 @@ def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor
     visitor.page.get_by_label(re.compile("30 seconds only")).check()
     visitor.sign_in_form(number(107))
     time.sleep(30.5)
-    visitor.says("The code is too old now. Start again")
-    expect(visitor.page.locator("#resend")).to_be_hidden()
+    visitor.says("The code is too old now. Start again.")
+    expect(visitor.resend).to_be_hidden()
+    expect(visitor.page.get_by_role("button", name="Sign in", exact=True)).to_be_hidden()
     visitor.code_field.fill(visitor.codes(number(107))[0])
-    visitor.says("it came too late. Start again with a new one.")
+    visitor.says("That code is right, but it came too late. Start again.")
+    visitor.may_only_start_again()
     visitor.sees("confirmed")
     visitor.sees("approved", "trouble")
     assert [message["outcome"] for message in visitor.messages(number(107))] == ["confirmed"]
@@ -208,8 +256,8 @@ def test_feedback_that_fails_is_posted_again(visitor):
     ("typed", "sentence", "status"),
     [
         ("0415 555 0123", "Start with a plus sign and the country code", None),
-        ("+1 415 555", "That is not a phone number we can send to. Check it", 422),
-        ("+7 912 345 67 89", "We cannot send codes to that country", 422),
+        ("+1 415 555", "Write the number with a plus sign and the country code", 422),
+        ("+7 912 345 67 89", "Codes are not sent to the country of this number.", 422),
     ],
 )
 def test_a_number_that_cannot_be_sent_to_is_refused_in_plain_words(visitor, complaints, typed, sentence, status):
@@ -224,7 +272,7 @@ def test_a_number_that_cannot_be_sent_to_is_refused_in_plain_words(visitor, comp
 def test_too_many_requests_say_when_to_come_back(visitor, complaints):
     """A second code at once for the same number is refused with the seconds to wait."""
     visitor.sign_in_form(number(111))
-    visitor.page.get_by_role("button", name="Start again").click()
+    visitor.start_again.click()
     visitor.ask(number(111))
     visitor.says(re.compile(r"Too many requests\. Try again in [1-5] s\."))
     refused(complaints, 429)
@@ -234,7 +282,7 @@ def test_somebody_who_opted_out_hears_why(visitor, complaints):
     """Twilio's 21610 comes out as the sentence that the person can act upon."""
     visitor.plan("Opted out")
     visitor.ask(number(112))
-    visitor.says("This number has opted out of our messages.")
+    visitor.says("This number has opted out.")
     refused(complaints, 422)
 
 
@@ -320,8 +368,8 @@ def test_whoever_starts_again_is_not_signed_in_by_what_was_under_way(visitor):
     visitor.sign_in_form(number(143))
     held = held_back(visitor.page, "**/verify")
     visitor.code_field.fill(visitor.codes(number(143))[0])
-    visitor.page.wait_for_function("document.querySelector('#check').ariaBusy === 'true'")
-    visitor.page.get_by_role("button", name="Start again").click()
+    visitor.page.wait_for_function("document.querySelector('#code').busy")
+    visitor.start_again.click()
     expect(visitor.page.get_by_label("Your phone number")).to_be_focused()
     held[0].continue_()
     visitor.page.wait_for_timeout(300)
@@ -332,10 +380,10 @@ def test_whoever_starts_again_is_not_signed_in_by_what_was_under_way(visitor):
 def test_one_step_at_a_time(visitor):
     """While a check is under way nothing else is started: no second message goes out for nothing."""
     visitor.sign_in_form(number(144))
-    expect(visitor.page.locator("#resend")).to_be_enabled(timeout=8000)
+    expect(visitor.resend).to_be_enabled(timeout=8000)
     held = held_back(visitor.page, "**/verify")
     visitor.code_field.fill(visitor.codes(number(144))[0])
-    visitor.page.locator("#resend").click()
+    visitor.resend.click()
     held[0].continue_()
     visitor.is_signed_in()
     assert len(visitor.messages(number(144))) == 1
@@ -344,7 +392,7 @@ def test_one_step_at_a_time(visitor):
 def test_the_loop_shows_nobody_elses_verification(visitor, demo, complaints):
     """After a refused request somebody else's verification lights up nothing."""
     visitor.ask("+1 2")
-    visitor.says("That is not a phone number")
+    visitor.says("Write the number with a plus sign")
     complaints.clear()
     headers = {"Authorization": f"Bearer {demo.key}"}
     requests.post(f"{demo.url}/v1/verifications", json={"to": number(145)}, headers=headers, timeout=5)
@@ -355,7 +403,7 @@ def test_the_loop_shows_nobody_elses_verification(visitor, demo, complaints):
 def test_numbers_are_understood_as_people_write_them(visitor):
     """Blanks, hyphens of every kind, slashes, brackets and the zero in them are no part of a number; any digits do."""
     visitor.sign_in_form("\u202a\uff0b49 (0)171\u2011392/\u0660\u0660 .02\u202c")
-    expect(visitor.page.locator("#status")).to_contain_text("We sent a message to +491713920002.")
+    visitor.says("We sent 6 digits to \u2066+491713920002\u2069.")
     assert len(visitor.messages("+491713920002")) == 1
 
 
@@ -409,7 +457,7 @@ def test_every_state_is_usable_by_everybody(visitor, complaints, scheme, width):
     visitor.says("Sending …")
     is_usable()
     held[0].continue_()
-    visitor.says("That is not a phone number")
+    visitor.says("Write the number with a plus sign")
     complaints.clear()
     is_usable()
     page.unroute("**/demo/login")
@@ -417,7 +465,7 @@ def test_every_state_is_usable_by_everybody(visitor, complaints, scheme, width):
     visitor.sees("delivered")
     is_usable()
     visitor.code_field.fill(visitor.wrong_code(number(end)))
-    visitor.says("That is not the code.")
+    visitor.says("Wrong code.")
     page.get_by_text("Details").click()
     is_usable()
     visitor.code_field.fill(visitor.codes(number(end))[0])

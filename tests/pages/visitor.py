@@ -50,6 +50,22 @@ class Visitor:
         """The field for the code."""
         return self.page.get_by_label("The code from the message")
 
+    @property
+    def resend(self):
+        """The button for the next code, with its countdown."""
+        return self.page.get_by_role("button", name="Send a new code", include_hidden=True)
+
+    @property
+    def start_again(self):
+        """The button that leaves this verification."""
+        return self.page.get_by_role("button", name="Start again")
+
+    def may_only_start_again(self):
+        """See that the verification has ended: the field is closed, and one main button is left."""
+        expect(self.code_field).to_be_disabled()
+        expect(self.resend).to_be_hidden()
+        assert self.page.locator(".login button.main:visible").all_inner_texts() == ["Start again"]
+
     def says(self, text):
         """See a sentence on the page."""
         expect(self.page.get_by_text(text)).to_be_visible()

@@ -1,0 +1,134 @@
+/** A text with {names} in it, or a function of them: for plurals. */
+export type Words = Record<string, string | ((values: Record<string, any>) => string)>;
+
+/**
+ * Every text that people read. Translate it with `Object.assign(words, {…})` before the first field is shown. Keys are
+ * the package's own, a verdict, or the `code` of a problem. A problem without a key here comes in the service's words,
+ * if people can solve it, else as `unavailable`.
+ */
+export const words: Words;
+
+/** Write every script's digits as 0 to 9, and drop the invisible marks that copying brings along, as the service does. */
+export function fold(text: string): string;
+
+/** Find the code in what was typed or pasted: a run of just so many digits, or all digits if they are so many. */
+export function readCode(text: string, length?: number): string | null;
+
+/**
+ * Wait for the code of a message where the browser can read it (WebOTP). Gives null if the browser cannot, the person
+ * refuses, the signal aborts or the form is submitted.
+ */
+export function webOTP(options?: { signal?: AbortSignal; form?: HTMLFormElement | null }): Promise<string | null>;
+
+/** Why something was not done; `message` is for the person. */
+export class OtpProblem extends Error {
+  constructor(code?: string, values?: { status?: number; retry_after?: number; detail?: string; [name: string]: any });
+  /** The service's code, or `unreachable`, `timeout`, `incomplete` (not a whole code), `unavailable`. */
+  code: string;
+  /** Of the response; 0 if there was none. */
+  status: number;
+  /** Seconds, if the service named them. */
+  retryAfter: number | null;
+}
+
+/** The Idempotency-Key of a request; the same until the request has a definite response. */
+export function keyFor(url: string, body: object): string;
+
+/**
+ * Request JSON: POST if there is a body, else GET. If the response is lost or takes longer than `timeout` (ms), the
+ * request is repeated once. A POST carries `keyFor(url, body)`. Rejects with an `OtpProblem`, or as `signal` says.
+ */
+export function request(
+  url: string,
+  options?: { body?: object; token?: string; timeout?: number; signal?: AbortSignal },
+): Promise<any>;
+
+export type Status = "pending" | "approved" | "expired" | "max_attempts_reached" | "canceled" | "failed";
+export type Verdict =
+  | "approved" | "wrong_code" | "expired" | "superseded" | "used" | "locked" | "canceled" | "mismatch";
+
+/** The service's verification. Only `id` is there until the service was asked. */
+export interface Verification {
+  id: string;
+  status: Status;
+  to: string;
+  code_length: number;
+  attempts_remaining: number;
+  sends: { number: number; channel: string; status: string; error_code: number | null; sent_at: string; feedback: string }[];
+  sends_remaining: number;
+  expires_at: string;
+  resend_at: string | null;
+  /** When the newest code expires and the next may be sent, in ms of this machine's clock. */
+  until: { expires: number; resend: number };
+  [field: string]: any;
+}
+
+export interface Checked extends Verification {
+  valid: boolean;
+  verdict: Verdict;
+  /** The verdict in words, as "Wrong code. 4 attempts left."; empty if the code is right. */
+  sentence: string;
+}
+
+/** One verification. Fires `change` whenever it has learned something. */
+export class OtpClient extends EventTarget {
+  /** Takes what the service gave your back end, or only these two; or the JSON of another client, after a reload. */
+  constructor(
+    verification: { id: string; client_token: string; [field: string]: any },
+    options?: { url?: string; timeout?: number },
+  );
+  readonly verification: Verification;
+  /** `expired` as soon as the newest code is too old; undefined until the service was asked. */
+  readonly status: Status | undefined;
+  /** Seconds until a new code may be sent, 0 if now; null if none may. */
+  readonly resendIn: number | null;
+  /** Check what was typed. Resolves for every verdict; only `valid` proves anything, and only to your back end. */
+  check(typed: string, options?: { signal?: AbortSignal }): Promise<Checked>;
+  /** Send the next code. */
+  resend(options?: { signal?: AbortSignal }): Promise<Verification>;
+  /** Read what has become of the verification. */
+  read(options?: { signal?: AbortSignal }): Promise<Verification>;
+  /** Read after so many seconds each, until the newest message has arrived or failed, or the verification has ended. */
+  watch(options?: { signal?: AbortSignal; after?: number[] }): Promise<void>;
+  toJSON(): object;
+}
+
+/**
+ * `<otp-code-input>`. Attributes: `label`, `hint`, `length` (6), `name`, `required`, `disabled`; `late` keeps the field
+ * open after the code is too old, so that a code that comes too late still tells the service that it arrived.
+ */
+export class OtpCodeInput extends HTMLElement {
+  /** Check, resend, count down and end by itself for this verification; null ends everything and empties the field. */
+  client: OtpClient | null;
+  value: string;
+  /** The code in the digits 0 to 9; null until it is complete. */
+  readonly code: string | null;
+  readonly length: number;
+  readonly form: HTMLFormElement | null;
+  /** What is wrong, in words; "" if nothing is. */
+  error: string;
+  disabled: boolean;
+  busy: boolean;
+}
+
+export interface OtpEvents {
+  /** The code is complete; told once. `preventDefault` keeps the client from checking it. */
+  "otp-complete": CustomEvent<{ code: string }>;
+  /** The service has given its verdict. */
+  "otp-checked": CustomEvent<Checked>;
+  /** The code is right. The field stays busy until what `waitUntil` was given is done, and shows its OtpProblem. */
+  "otp-approved": CustomEvent<{
+    verification: Verification;
+    signal: AbortSignal;
+    waitUntil(work: Promise<unknown>): void;
+  }>;
+  /** No code is accepted any more; told once. `hadFocus`: the field loses the focus, so give it to what comes next. */
+  "otp-ended": CustomEvent<{ status: Status; hadFocus: boolean }>;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "otp-code-input": OtpCodeInput;
+  }
+  interface HTMLElementEventMap extends OtpEvents {}
+}

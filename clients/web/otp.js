@@ -1,0 +1,451 @@
+// A client for one verification, and <otp-code-input>, the field for its code. otp.d.ts describes each part.
+
+export const words = {
+  label: "The code from the message",
+  sent: "We sent {digits} digits to {to}. They are checked once complete.",
+  resent: "A new code is on its way. It is checked once complete.",
+  unknown: "We cannot tell yet whether the message went out.",
+  undelivered: "The message did not reach the phone. Is the number right?",
+  sending: "Sending …",
+  checking: "Checking …",
+  resend: "Send a new code",
+  resend_in: "Send a new code (in {wait})",
+  seconds: "{count} s",
+  minutes: "{count} min",
+  incomplete: "The code has {digits} digits.",
+  again: "Start again.",
+  wrong_code: ({ left }) => `Wrong code. ${left} ${left === 1 ? "attempt" : "attempts"} left.`,
+  expired: "That code is right, but it came too late.",
+  superseded: "That code is from an older message. Type the newest one.",
+  used: "That code has been used already.",
+  canceled: "This verification was canceled.",
+  locked: "Too many wrong codes.",
+  too_old: "The code is too old now.",
+  over: "This verification is over.",
+  unreachable: "We cannot reach the service. Check your connection and try again.",
+  timeout: "The service takes too long. Try again in a moment.",
+  unavailable: "We cannot do this right now. Try again in a moment.",
+  rate_limited: "Too many requests. Try again in {wait}.",
+};
+const ENDED = ["unknown_verification", "unauthenticated", "not_pending"];
+
+function say(key, values, otherwise = words.unavailable) {
+  const text = Object.hasOwn(words, key) ? words[key] : otherwise;
+  return typeof text === "function" ? text(values) : text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+function ended(key) {
+  return `${say(key)} ${say("again")}`;
+}
+
+function wait(seconds) {
+  const [unit, count] = seconds < 90 ? ["seconds", seconds] : ["minutes", seconds / 60];
+  return say(unit, { count: Math.ceil(count) });
+}
+
+export function fold(text) {
+  return text.replace(/[\p{Cf}\uFE0F]/gu, "").replace(/\p{Nd}/gu, (digit) => {
+    let count = 0; // of the digits in front of it: Unicode has them in tens, from zero to nine
+    while (/\p{Nd}/u.test(String.fromCodePoint(digit.codePointAt() - count - 1))) count += 1;
+    return count % 10;
+  });
+}
+
+export function readCode(text, length = 6) {
+  const runs = fold(text).match(/[0-9]+/g) ?? [];
+  const all = runs.join("");
+  return runs.find((run) => run.length === length) ?? (all.length === length ? all : null);
+}
+
+export async function webOTP({ signal, form } = {}) {
+  if (!globalThis.OTPCredential || signal?.aborted) return null;
+  const end = new AbortController();
+  for (const [target, event] of [[form, "submit"], [signal, "abort"]]) {
+    target?.addEventListener(event, () => end.abort(), { signal: end.signal });
+  }
+  try {
+    return (await navigator.credentials.get({ otp: { transport: ["sms"] }, signal: end.signal })).code;
+  } catch {
+    return null; // ended, dismissed, or not allowed here
+  } finally {
+    end.abort();
+  }
+}
+
+export class OtpProblem extends Error {
+  constructor(code = "unavailable", { status = 0, retry_after: retryAfter = null, detail, ...values } = {}) {
+    const theirs = [409, 422, 429, 503].includes(status) ? detail : undefined;
+    super(ENDED.includes(code) ? ended("over") : say(code, { wait: wait(retryAfter ?? 1), ...values }, theirs));
+    Object.assign(this, { code, status, retryAfter });
+  }
+}
+
+const keys = new Map(); // of the requests that have no definite response yet
+
+export function keyFor(url, body) {
+  const asked = url + JSON.stringify(body);
+  const key = keys.get(asked) ?? crypto.getRandomValues(new Uint32Array(4)).join("-"); // randomUUID wants https
+  keys.set(asked, key);
+  return key;
+}
+
+export async function request(url, { body, token, timeout = 10_000, signal } = {}) {
+  const headers = { "Content-Type": "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Idempotency-Key"] = keyFor(url, body);
+  const once = async () => {
+    const limit = AbortSignal.timeout(timeout);
+    const options = { method: body ? "POST" : "GET", headers, body: JSON.stringify(body) };
+    try {
+      const response = await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
+      return [response, await response.json()]; // a proxy's error page is no JSON
+    } catch {
+      signal?.throwIfAborted();
+      throw new OtpProblem(limit.aborted ? "timeout" : "unreachable");
+    }
+  };
+  const [response, content] = await once().catch((lost) => (signal?.aborted ? Promise.reject(lost) : once()));
+  signal?.throwIfAborted();
+  const { status } = response;
+  const isOpen = status >= 500 || ["rate_limited", "request_in_progress"].includes(content?.code);
+  if (!isOpen) keys.delete(url + JSON.stringify(body));
+  if (response.ok) return content;
+  throw new OtpProblem(content?.code, { ...content, status });
+}
+
+export class OtpClient extends EventTarget {
+  #token;
+  #options;
+
+  constructor({ client_token, ...verification }, { url = "", timeout } = {}) {
+    super();
+    this.#token = client_token;
+    this.#options = { url, timeout };
+    this.verification = verification;
+    if (verification.sends && !verification.until) this.#take(verification);
+  }
+
+  toJSON() {
+    return { ...this.verification, client_token: this.#token };
+  }
+
+  get status() {
+    const { status, until } = this.verification;
+    return status === "pending" && until.expires <= Date.now() ? "expired" : status;
+  }
+
+  get resendIn() {
+    const { resend_at, until } = this.verification;
+    return this.status === "pending" && resend_at ? Math.max(0, (until.resend - Date.now()) / 1000) : null;
+  }
+
+  async check(typed, { signal } = {}) {
+    const { code_length: digits } = this.verification;
+    const code = digits ? readCode(typed, digits) : fold(typed);
+    if (!code) throw new OtpProblem("incomplete", { digits });
+    const checked = await this.#request("/verify", signal, { code });
+    const { verdict, status, valid, attempts_remaining: left } = checked;
+    const how = status === "pending" ? say(verdict, { left }) : ended(verdict === "wrong_code" ? "locked" : verdict);
+    return { ...checked, sentence: valid ? "" : how };
+  }
+
+  resend({ signal } = {}) {
+    return this.#request("/resend", signal, {});
+  }
+
+  read({ signal } = {}) {
+    return this.#request("", signal);
+  }
+
+  async watch({ signal, after = [2, 4, 8, 16, 30] } = {}) {
+    for (const seconds of after) {
+      await new Promise((go) => setTimeout(go, seconds * 1000));
+      if (signal?.aborted) return;
+      const { status, sends } = await this.read({ signal }).catch(() => this.verification);
+      if (status !== "pending" || /delivered|read|failed/.test(sends?.at(-1).status)) return;
+    }
+  }
+
+  async #request(action, signal, body) {
+    const { url, timeout } = this.#options;
+    const path = `${url}/v1/verifications/${this.verification.id}${action}`;
+    const { valid, verdict, ...seen } = await request(path, { body, token: this.#token, timeout, signal });
+    this.#take(seen);
+    return valid === undefined ? this.verification : { ...this.verification, valid, verdict };
+  }
+
+  #take(seen) {
+    const [{ number, sent_at }, { sends, to = seen.to, until }] = [seen.sends.at(-1), this.verification];
+    const since = (instant) => (Date.parse(instant) - Date.parse(sent_at)) / 1000;
+    const at = (name) => Date.now() + 1000 * (seen[`${name}_in`] ?? since(seen[`${name}_at`]));
+    // Without `expires_in` only the response to a new send tells them: its `sent_at` is now.
+    const isNews = !until || "expires_in" in seen || number !== sends.at(-1).number;
+    this.verification = { ...this.verification, ...seen, to }; // a client token gets the number masked
+    if (isNews) this.verification.until = { expires: at("expires"), resend: at("resend") };
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+const CSS = `
+:host { display: block; --_error: var(--otp-error, light-dark(#b01c2e, #ff8a8f)); }
+:host([hidden]), [hidden] { display: none; }
+label { display: block; margin-block-end: 0.375em; font-weight: 600; }
+input {
+  box-sizing: border-box; inline-size: 100%; min-block-size: 52px; padding: 0.25em;
+  border: 1px solid var(--otp-border, GrayText); border-radius: var(--otp-radius, 10px);
+  background: var(--otp-background, Field); color: FieldText; font: min(1.5em, 9vw) monospace; letter-spacing: 0.2em;
+  text-align: center;
+}
+[aria-invalid] { border-color: var(--_error); }
+div { display: grid; min-block-size: 3em; margin-block: 0.5em; line-height: 1.5; }
+p { grid-area: 1 / 1; margin: 0; }
+[role=alert] { color: var(--_error); font-weight: 600; }
+button {
+  min-block-size: 28px; padding: 0; border: 0; background: none; color: var(--otp-accent, LinkText); font: inherit;
+  text-decoration: underline;
+}
+:disabled { color: GrayText; text-decoration: none; }`;
+let sheet; // style-src 'self' refuses <style>
+
+function make(name, attributes) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
+  static formAssociated = true;
+  static observedAttributes = ["label", "hint", "length", "required"];
+
+  #internals = this.attachInternals();
+  #label = make("label", { part: "label", for: "code" });
+  #input = make("input", {
+    part: "input", id: "code", inputmode: "numeric", autocomplete: "one-time-code", enterkeyhint: "done", dir: "ltr",
+    "aria-describedby": "hint error",
+  });
+  #hint = make("p", { part: "hint", id: "hint", role: "status" });
+  #error = make("p", { part: "error", id: "error", role: "alert" });
+  #resend = make("button", { part: "resend", type: "button" });
+  #client = null;
+  #following; // AbortController: of the clock, of watching and of WebOTP
+  #running; // AbortController: of the check or resend that runs
+  #doing;
+  #told; // the code that was told last: it is not told twice
+  #isOver = false;
+  #isToldOver = false;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open", delegatesFocus: true });
+    if (!sheet) (sheet = new CSSStyleSheet()).replaceSync(CSS);
+    root.adoptedStyleSheets = [sheet];
+    const texts = make("div", {});
+    texts.append(this.#hint, this.#error);
+    root.append(this.#label, this.#input, texts, this.#resend);
+    this.#input.addEventListener("input", () => this.#typed());
+    this.#input.addEventListener("keydown", ({ key, isComposing }) => {
+      if (key !== "Enter" || isComposing) return;
+      if (this.form) this.form.requestSubmit();
+      else this.#check();
+    });
+    this.#resend.addEventListener("click", () => this.#sendAgain());
+  }
+
+  connectedCallback() {
+    this.#follow();
+  }
+
+  disconnectedCallback() {
+    this.#following?.abort();
+  }
+
+  attributeChangedCallback() {
+    this.#show();
+  }
+
+  formDisabledCallback() {
+    this.#show();
+  }
+
+  formResetCallback() {
+    this.value = "";
+  }
+
+  get form() {
+    return this.#internals.form;
+  }
+
+  get length() {
+    return this.#client?.verification.code_length ?? (Number(this.getAttribute("length")) || 6);
+  }
+
+  get code() {
+    return readCode(this.value, this.length);
+  }
+
+  get value() {
+    return this.#input.value;
+  }
+
+  set value(value) {
+    this.#input.value = value;
+    this.error = "";
+  }
+
+  get error() {
+    return this.#error.textContent;
+  }
+
+  set error(sentence) {
+    this.#error.textContent = sentence;
+    this.#told = null;
+    this.#show();
+  }
+
+  get disabled() {
+    return this.matches(":disabled");
+  }
+
+  set disabled(isDisabled) {
+    this.toggleAttribute("disabled", isDisabled);
+  }
+
+  get busy() {
+    return this.#running != null;
+  }
+
+  set busy(isBusy) {
+    this.#running?.abort();
+    this.#running = isBusy ? new AbortController() : null;
+    this.#doing = "checking";
+    this.#show();
+  }
+
+  get client() {
+    return this.#client;
+  }
+
+  set client(client) {
+    this.#client = client;
+    this.#isOver = this.#isToldOver = this.busy = false;
+    this.value = "";
+    this.#follow();
+  }
+
+  async #follow() {
+    this.#following?.abort();
+    this.#show();
+    const client = this.#client;
+    if (!client || !this.isConnected) return;
+    const { signal } = (this.#following = new AbortController());
+    const clock = setInterval(() => (signal.aborted ? clearInterval(clock) : this.#show()), 500);
+    client.addEventListener("change", () => this.#show(), { signal });
+    const submitted = (event) => this.#check(event.preventDefault());
+    this.form?.addEventListener("submit", submitted, { signal });
+    webOTP({ signal, form: this.form }).then((code) => code && !signal.aborted && this.#typed(code));
+    const refuse = (problem) => signal.aborted || this.#refuse(problem);
+    if (!client.verification.sends) await client.read({ signal }).catch(refuse);
+    client.watch({ signal });
+  }
+
+  #typed(text = this.value) {
+    this.#input.value = text;
+    const { code } = this;
+    if (code === this.#told || this.busy) return;
+    this.#told = code;
+    if (code) this.#input.value = code;
+    this.#show();
+    if (code && this.#tell("otp-complete", { code })) this.#check();
+  }
+
+  #tell(name, detail) {
+    return this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, cancelable: true }));
+  }
+
+  #check() {
+    const client = this.#client;
+    if (!client) return;
+    this.#run("checking", async (signal) => {
+      if (client.status !== "approved") {
+        const checked = await client.check(this.value, { signal });
+        this.#tell("otp-checked", checked);
+        this.#isOver = !checked.valid && checked.status !== "pending";
+        if (!checked.valid) throw Object.assign(new OtpProblem(), { message: checked.sentence });
+      }
+      const work = [];
+      this.#tell("otp-approved", { verification: client.verification, signal, waitUntil: (done) => work.push(done) });
+      await Promise.all(work);
+    });
+  }
+
+  #sendAgain() {
+    if (!this.#client) return;
+    this.#run("sending", async (signal) => {
+      await this.#client.resend({ signal });
+      this.value = "";
+      this.#input.focus();
+      this.#follow();
+    });
+  }
+
+  async #run(doing, action) {
+    if (this.busy || this.#isOver) return;
+    this.busy = true;
+    this.#doing = doing;
+    this.error = "";
+    const running = this.#running;
+    const problem = await action(running.signal).catch((problem) => problem);
+    if (this.#running !== running) return;
+    this.#running = null;
+    this.#show();
+    if (problem) this.#refuse(problem);
+  }
+
+  #refuse(problem) {
+    const isOurs = problem instanceof OtpProblem;
+    this.#isOver ||= isOurs && ENDED.includes(problem.code);
+    this.error = isOurs ? problem.message : say("unavailable");
+    if (this.#doing !== "checking" || this.#isOver) return;
+    this.#input.focus();
+    this.#input.select();
+  }
+
+  #show() {
+    const [client, input, button] = [this.#client, this.#input, this.#resend];
+    const { code, busy } = this;
+    const { status = "pending", resendIn: seconds = null } = client ?? {};
+    const isEnded = this.#isOver || !["pending", "approved"].includes(status);
+    const mayBeLate = !this.#isOver && status === "expired" && this.hasAttribute("late");
+    this.#label.textContent = this.getAttribute("label") ?? say("label");
+    this.#hint.textContent = this.#hintText();
+    input.ariaInvalid = this.error ? "true" : null;
+    input.readOnly = busy;
+    button.hidden = isEnded || seconds === null;
+    button.disabled = seconds > 0;
+    button.ariaLive = seconds > 0 ? "off" : "polite"; // announces only the end
+    button.textContent = seconds > 0 ? say("resend_in", { wait: wait(seconds) }) : say("resend");
+    this.#internals.setFormValue(code ?? this.value);
+    const isMissing = this.hasAttribute("required") && !code;
+    this.#internals.setValidity({ valueMissing: isMissing }, say("incomplete", { digits: this.length }), input);
+    if (isEnded && !busy && !this.#isToldOver) this.#end(status);
+    input.disabled = this.disabled || (isEnded && !mayBeLate);
+  }
+
+  #end(status) {
+    this.#isToldOver = true;
+    const hadFocus = this.matches(":focus-within");
+    this.error ||= ended({ expired: "too_old", max_attempts_reached: "locked" }[status] ?? "over");
+    this.#tell("otp-ended", { status, hadFocus });
+  }
+
+  #hintText() {
+    if (this.busy) return say(this.#doing);
+    if (this.error) return "";
+    const { sends, to, code_length: digits } = this.#client?.verification ?? {};
+    if (!sends) return this.getAttribute("hint") ?? "";
+    const key = { unknown: "unknown", undelivered: "undelivered", failed: "undelivered" }[sends.at(-1).status];
+    return say(key ?? (sends[1] ? "resent" : "sent"), { digits, to: `\u2066${to}\u2069` }); // left to right
+  }
+}
+
+globalThis.customElements?.define("otp-code-input", OtpCodeInput);
