@@ -12,7 +12,8 @@ REPLACED = re.compile(
 ALLOWED = {("tests/bench/peers/django_site/settings.py", "journal")}  # an option of SQLite
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 STAND_IN = re.compile(r"(stand)[-_](ins?)(?![a-z])", re.IGNORECASE)
-SUFFIXES = {".py", ".lua", ".html", ".js", ".ts", ".css", ".md", ".yml", ".toml", ".sh", ".conf", ".service", ".example"}
+CODE = {".py", ".lua", ".html", ".js", ".ts", ".mts", ".css"}
+SUFFIXES = CODE | {".md", ".yml", ".toml", ".sh", ".conf", ".service", ".example"}
 FOLDERS = [ROOT / name for name in ("service", "clients", "tests", "deploy", "docs", ".ci", ".github")]
 FILES = [ROOT / name for name in ("Makefile", ".env.example", "docker-compose.yml", "pyproject.toml", ".ci/run")]
 

