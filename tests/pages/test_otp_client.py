@@ -226,7 +226,7 @@ def test_watching_ends_with_the_news(person):
     assert person.run(script) == ["delivered", True, person.number]
 
 
-def test_the_readmes_examples_work_as_they_stand(person, demo):
+def test_the_readmes_examples_work_as_they_stand(person, demo, complaints):
     """Form and script of the README sign somebody in, with translated texts; a field of one's own checks too."""
     [form], [enter, check, translate] = blocks(README, "html"), blocks(README, "js")
     own = f"""
@@ -245,6 +245,7 @@ def test_the_readmes_examples_work_as_they_stand(person, demo):
     person.page.wait_for_function("!!globalThis.enterCode")
     run = "([login, typed]) => check(new OtpClient(login, { url: location.origin }), typed)"
     assert person.page.evaluate(run, [login, "12"]) == "The code has 4 to 8 digits."
+    assert "422" in complaints.pop()  # the browser's own line about it
     person.page.evaluate("(login) => enterCode(login)", login)
     field = person.page.get_by_label("Der Code aus der Nachricht")
     expect(field).to_be_focused()
