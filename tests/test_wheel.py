@@ -83,8 +83,10 @@ def test_the_wheel_contains_the_service_and_nothing_else(built):
     with zipfile.ZipFile(built[1]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         assert [name for name in wheel.namelist() if name.endswith(".dist-info/licenses/LICENSE")]
+        for inside, path in included().items():
+            assert wheel.read(inside) == (ROOT / path).read_bytes()
     assert names == tracked("service") | set(included())
-    assert "service/py.typed" in names
+    assert {"service/py.typed", "service/demo/pages/otp.js"} <= names
     assert {PurePosixPath(name).suffix for name in names} >= {".py", ".lua", ".html", ".css", ".js", ".svg", ".md"}
 
 

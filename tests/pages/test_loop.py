@@ -81,7 +81,7 @@ def test_times_are_those_of_the_machine(visitor):
     visitor.sign_in_form(number(130))
     visitor.sees("delivered")
     first = time.monotonic() - started
-    resend = visitor.page.locator("#resend")
+    resend = visitor.resend
     expect(resend).to_be_enabled(timeout=8000)  # after five seconds
     started = time.monotonic()
     resend.click()

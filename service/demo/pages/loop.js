@@ -195,7 +195,6 @@ document.addEventListener("login:left", () => {
   follow(null, null);
   ring(null, false);
 });
-document.addEventListener("login:left", () => follow(null, null));
 document.addEventListener("login:went-on", (event) => {
   follow(event.detail.id, { to: event.detail.to });
   stream?.close();
