@@ -48,15 +48,15 @@ install-service: .venv/service ## Install only what the service needs to run
 demo: .venv/service ## Show the whole loop, then serve it (ARGS=--once: exit then)
 	@$(BIN)/otp-service demo $(ARGS)
 
-# More workers than cores, because many tests wait. Tests of one file share servers, so they run in one worker. Files run in
-# the order of their names: by default those with few tests, which are often the longest, would come last.
-PARALLEL := $(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder
+# More workers than cores, because many tests wait; slow ones also start many processes. Tests of one file share servers, so
+# they run in one worker. Files run by name: by default those with few tests, which are often the longest, would come last.
+PARALLEL := $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
 test: install ## Run all tests, or those that ARGS selects
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(PARALLEL) -m "not alone" && $(BIN)/pytest -m alone)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(PARALLEL) -n 3 -m "not alone" && $(BIN)/pytest -m alone)
 
 test-quick: install ## Run only the fast tests
-	@$(PARALLEL) -m "not slow and not alone" $(ARGS)
+	@$(PARALLEL) -n 5 -m "not slow and not alone" $(ARGS)
 
 fuzz: install ## Send generated requests for ten minutes (FUZZ_SECONDS)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest tests/attacks/test_fuzzing.py $(ARGS)
