@@ -230,6 +230,25 @@ async def test_the_reason_of_a_failed_delivery_is_kept(stores):
     ]
 
 
+async def test_a_reason_may_follow_its_status(stores):
+    """A later report of the same failure may bring the error code; no other report changes it."""
+    verification = await stores.sent("111111")
+    await stores.deliver(verification, 1, status=Delivery.UNDELIVERED, error_code=30005)
+    await stores.resend(verification, "222222")
+
+    async def error_code_after(status, error_code):
+        await stores.deliver(verification, 2, status=status, error_code=error_code)
+        return (await stores.read(verification)).sends[1].error_code
+
+    assert await error_code_after(Delivery.FAILED, None) is None
+    assert await error_code_after(Delivery.UNDELIVERED, 30003) is None
+    assert await error_code_after(Delivery.SENT, 30004) is None
+    assert await error_code_after(Delivery.FAILED, 30007) == 30007
+    assert await error_code_after(Delivery.FAILED, 30008) == 30007
+    assert await error_code_after(Delivery.FAILED, None) == 30007
+    assert (await stores.stats.totals())["failed:US:sms"] == 1
+
+
 async def test_each_send_has_its_own_status(stores):
     """A status of one send changes no other send, and does not depend on the stage of another."""
     verification = await stores.sent("111111")

@@ -11,9 +11,9 @@
 --@include enqueue.lua
 
 local id, send, sid, status, error_code, sender = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local sends, format, known_sid, feedback, known_status, known_sender, country, channel = unpack(redis.call('HMGET', KEYS[1],
-  FIELD.sends, FIELD.format, SEND.sid .. send, SEND.feedback .. send, SEND.status .. send, SEND.sender .. send, FIELD.country,
-  SEND.channel .. send))
+local sends, format, known_sid, feedback, known_status, known_sender, known_code, country, channel = unpack(redis.call('HMGET',
+  KEYS[1], FIELD.sends, FIELD.format, SEND.sid .. send, SEND.feedback .. send, SEND.status .. send, SEND.sender .. send,
+  SEND.error_code .. send, FIELD.country, SEND.channel .. send))
 if not sends then return {'missing'} end
 if tonumber(format) > FORMAT_VERSION then return {'newer_format'} end
 if tonumber(send) < 1 or tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
@@ -41,11 +41,12 @@ end
 if rank > known_rank then
   changes[#changes + 1] = SEND.status .. send
   changes[#changes + 1] = status
-  if error_code ~= '' then
-    changes[#changes + 1] = SEND.error_code .. send
-    changes[#changes + 1] = error_code
-  end
   count(KEYS[4], string.sub(status, 2) .. ':' .. country .. ':' .. channel)
+end
+-- The response to the send may say that the message failed, and only the callback why.
+if error_code ~= '' and (rank > known_rank or status == known_status and not known_code) then
+  changes[#changes + 1] = SEND.error_code .. send
+  changes[#changes + 1] = error_code
 end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
 return {'recorded', enqueued}
