@@ -41,10 +41,16 @@ class DeliveryReports:
         error_code: int | None,
         sender: str | None = None,
     ) -> None:
-        """Record one callback; wake the worker if a confirmation that waited became due. May be repeated."""
+        """Record one callback; wake the worker if a confirmation that waited became due. May be repeated.
+
+        A callback that comes after its record has expired changes nothing, as one that contradicts the record does.
+        """
         enqueued = await self._store.deliver(
             verification_id, send_number, sid=sid, status=status, error_code=error_code, sender=sender
         )
+        if enqueued is None:
+            self.ignore(verification_id, send_number, reason="unknown verification or send, or another SID")
+            return
         self._event_log(
             "delivery_reported",
             verification_id=verification_id,
@@ -55,3 +61,7 @@ class DeliveryReports:
         )
         if enqueued:
             self._wake(partition_of(verification_id))
+
+    def ignore(self, verification_id: str | None, send_number: int | None, *, reason: str) -> None:
+        """Log a callback that changes nothing."""
+        self._event_log("callback_ignored", verification_id=verification_id, send=send_number, reason=reason)

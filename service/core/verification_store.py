@@ -109,10 +109,10 @@ class VerificationStore(Protocol):
         status: Delivery,
         error_code: int | None = None,
         sender: str | None = None,
-    ) -> bool:
+    ) -> bool | None:
         """Record the SID, status and sender of a send; tell whether a waiting confirmation became pending.
 
-        May be repeated. An unknown verification or send, or another SID, changes nothing.
+        May be repeated. An unknown verification or send, or another SID, changes nothing: then it returns None.
         """
 
     async def refuse(

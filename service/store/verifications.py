@@ -116,8 +116,8 @@ class RedisVerifications:
         status: Delivery,
         error_code: int | None = None,
         sender: str | None = None,
-    ) -> bool:
-        """Record the SID and status of a send; tell whether a waiting confirmation became pending."""
+    ) -> bool | None:
+        """Record the SID and status of a send; tell whether a waiting confirmation became pending; None if unknown."""
         answer = await self._scripts.run(
             "deliver",
             _record_and_entries(verification_id),
@@ -125,7 +125,7 @@ class RedisVerifications:
         )
         if answer[0] == b"newer_format":
             raise refused("deliver", answer[0])
-        return bool(answer[0] == b"recorded" and answer[1])
+        return bool(answer[1]) if answer[0] == b"recorded" else None
 
     async def refuse(
         self, verification: Verification, send_number: int, *, error_code: int | None, passing: bool

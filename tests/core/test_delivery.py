@@ -21,11 +21,11 @@ SID = "SM" + "a" * 32
 class Recorder:
     """A store that returns a fixed result and records its arguments."""
 
-    enqueued: bool = False
+    enqueued: bool | None = False
     failure: Exception | None = None
     given: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)
 
-    async def deliver(self, verification_id: str, send_number: int, **particulars: Any) -> bool:
+    async def deliver(self, verification_id: str, send_number: int, **particulars: Any) -> bool | None:
         self.given.append((verification_id, send_number, particulars))
         if self.failure is not None:
             raise self.failure
@@ -109,6 +109,14 @@ async def test_a_callback_is_logged_once() -> None:
     assert event == "delivery_reported"
     assert (fields["verification_id"], fields["send"]) == (ID, 1)
     assert (fields["delivery"], fields["error_code"]) == ("undelivered", 30_005)
+
+
+async def test_a_callback_that_concerns_nothing_is_logged_as_ignored() -> None:
+    """If there is no such verification, send or SID, the event says so instead of reporting a delivery."""
+    effects = Effects()
+    await reports(Recorder(enqueued=None), effects).record(ID, 1, sid=SID, status=Delivery.DELIVERED, error_code=None)
+    [(event, fields)] = effects.events
+    assert (event, fields["verification_id"], fields["send"], effects.woken) == ("callback_ignored", ID, 1, [])
 
 
 async def test_a_callback_that_was_not_stored_fails() -> None:

@@ -151,8 +151,11 @@ async def endless():
         yield b"x" * 1024
 
 
-async def test_a_genuine_callback_with_unknown_values_changes_nothing(quiet, call_back, redis, record):
-    """Unknown ids, sends, SIDs and status words and invalid codes get a 204, and leave no key."""
+async def test_a_genuine_callback_with_unknown_values_changes_nothing(start, fault, call_back, redis, record):
+    """Unknown ids, sends, SIDs and status words and invalid codes get a 204 and an event, and leave no key."""
+    events = []
+    quiet = await start(event_log=lambda event, /, **fields: events.append((event, fields.get("reason"))))
+    fault(quiet, "callbacks", "drop")
     issued = await quiet.issue()
     sid, before = quiet.messages()[0].sid, record(issued["id"]).all()
     unknown = "ve_" + issued["id"][3] + "0" * 31
@@ -168,7 +171,11 @@ async def test_a_genuine_callback_with_unknown_values_changes_nothing(quiet, cal
         (path_of(issued["id"]), form(sid, "teleported")),
         (path_of(issued["id"]), form(sid, "")),
     ):
+        events.clear()
         assert (path, fields, await call_back(quiet, path, fields)) == (path, fields, 204)
+        is_known = path == path_of(issued["id"]) and fields.get("MessageSid") == sid
+        [(event, reason)] = [told for told in events if told[0] != "request"]
+        assert (event, bool(reason)) == (("delivery_reported", False) if is_known else ("callback_ignored", True))
     assert record(issued["id"]).all() == before
     assert not list(redis.scan_iter(f"*{unknown}*"))
     assert await call_back(quiet, path_of(issued["id"]), form(sid, "failed", ErrorCode="\u0663\u0660")) == 204

@@ -197,9 +197,9 @@ async def test_unknown_deliveries_change_nothing(stores):
     """A delivery for an unknown verification or send, or with another SID, changes nothing."""
     verification = await stores.sent("111111")
     before = stores.record(verification)
-    assert await stores.verifications.deliver(stores.new().id, 1, sid=STRANGER, status=Delivery.READ) is False
+    assert await stores.verifications.deliver(stores.new().id, 1, sid=STRANGER, status=Delivery.READ) is None
     for send, sid in ((1, STRANGER), (2, STRANGER), (0, STRANGER)):
-        assert await stores.deliver(verification, send, sid=sid, status=Delivery.READ) is False
+        assert await stores.deliver(verification, send, sid=sid, status=Delivery.READ) is None
     assert stores.record(verification) == before
 
 
@@ -566,7 +566,7 @@ async def test_no_write_recreates_an_expired_record(stores):
     ):
         with pytest.raises(UnknownVerification):
             await step
-    assert await stores.deliver(verification, 1, status=Delivery.READ) is False
+    assert await stores.deliver(verification, 1, status=Delivery.READ) is None
     assert await stores.confirmations.retry(entry) is True
     (entry,) = (await stores.claim(verification)).entries
     assert await stores.confirmations.settle(entry) is True

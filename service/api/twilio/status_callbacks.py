@@ -119,6 +119,8 @@ class StatusCallbackEndpoint:
                 error_code=error_code_of(_first(fields, "ErrorCode")),
                 sender=sender_of(_first(fields, "From")),
             )
+        else:
+            self._reports.ignore(None, None, reason="the id, the number of the send or the SID is malformed")
         return Response(204)
 
     def _genuine_fields(self, request: Request, body: bytes) -> dict[str, list[str]]:
