@@ -143,7 +143,7 @@ def test_alarms_fit_when_request_lines_do_not(pipe):
     dropped = writer.dropped
     writer.add(b"alarm\n", True)
     assert writer.dropped == dropped
-    for _ in range(2 * log_writer.MOST_LINES):
+    for _ in range(3 * log_writer.MOST_LINES):  # the thread may have taken a whole queue in one go
         writer.add(b"alarm\n", True)
     assert writer.dropped > dropped
     assert b"alarm\n" in read_until_reported(reader, writer.dropped)

@@ -20,7 +20,7 @@ from tests.conftest import settings_for
 from tests.redis_client.servers import free_port
 
 COMMANDS = ["demo", "serve", "serve --workers 2", "worker", "sandbox"]
-SECONDS = 20
+SECONDS = 45
 
 
 @pytest.fixture
