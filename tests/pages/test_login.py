@@ -180,7 +180,7 @@ def test_starting_again_leaves_nothing_of_before(visitor):
 
 def test_an_uncertain_send_is_certain_once_news_arrives(visitor):
     """“We cannot tell yet” goes away when the status callback says that the message was delivered."""
-    visitor.plan("Lost answer")
+    visitor.plan(FIRST_FAULT)
     visitor.sign_in_form(number(152))
     visitor.says("We cannot tell yet whether the message went out.")
     visitor.says("We sent 6 digits to")
@@ -256,7 +256,7 @@ def test_feedback_that_fails_is_posted_again(visitor):
     ("typed", "sentence", "status"),
     [
         ("0415 555 0123", "Start with a plus sign and the country code", None),
-        ("+1 415 555", "Write the number with a plus sign and the country code", 422),
+        ("+1 415 555", "Check the number, the country code included", 422),
         ("+7 912 345 67 89", "Codes are not sent to the country of this number.", 422),
     ],
 )
@@ -389,6 +389,32 @@ def test_one_step_at_a_time(visitor):
     assert len(visitor.messages(number(144))) == 1
 
 
+def test_a_second_press_during_a_check_is_no_second_attempt(visitor):
+    """While a code is checked, pressing “Sign in” or Enter again, or typing, sends nothing; one attempt is counted."""
+    visitor.sign_in_form(number(153))
+    held = held_back(visitor.page, "**/verify")
+    visitor.code_field.fill(visitor.wrong_code(number(153)))
+    visitor.says("Checking …")
+    visitor.page.get_by_role("button", name="Sign in", exact=True).dblclick()
+    visitor.code_field.press("Enter")
+    visitor.page.keyboard.type("9")
+    assert len(held) == 1
+    held[0].continue_()
+    visitor.says("Wrong code. 4 attempts left.")
+
+
+def test_offline_a_person_keeps_what_was_typed(visitor, complaints):
+    """Without a network the page says so at the field and keeps the code; once it is back, “Sign in” goes on."""
+    visitor.sign_in_form(number(154))
+    visitor.page.context.set_offline(True)
+    visitor.code_field.fill(visitor.codes(number(154))[0])
+    visitor.says("We cannot reach the service. Check your connection and try again.")
+    visitor.page.context.set_offline(False)
+    visitor.page.get_by_role("button", name="Sign in", exact=True).click()
+    visitor.is_signed_in()
+    complaints.clear()
+
+
 def test_the_loop_shows_nobody_elses_verification(visitor, demo, complaints):
     """After a refused request somebody else's verification lights up nothing."""
     visitor.ask("+1 2")
@@ -441,7 +467,7 @@ def test_the_policy_lets_nothing_in_from_elsewhere(demo):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_every_state_is_usable_by_everybody(visitor, complaints, scheme, width):
-    """Empty, refused, sent, wrong code, signed in: axe finds nothing, and nothing stands out at the side."""
+    """Empty, refused, sent, wrong code, locked, signed in: axe finds nothing, and nothing stands out at the side."""
     page, end = visitor.page, 120 + width % 7 + (10 if scheme == "dark" else 0)
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
@@ -468,7 +494,15 @@ def test_every_state_is_usable_by_everybody(visitor, complaints, scheme, width):
     visitor.says("Wrong code.")
     page.get_by_text("Details").click()
     is_usable()
-    visitor.code_field.fill(visitor.codes(number(end))[0])
+    for _ in range(4):  # until it is locked
+        with page.expect_response("**/verify"):
+            visitor.code_field.fill(visitor.wrong_code(number(end)))
+        expect(visitor.code_field).not_to_have_js_property("readOnly", value=True)
+    visitor.may_only_start_again()
+    is_usable()
+    visitor.start_again.click()
+    visitor.sign_in_form(number(end + 50))
+    visitor.code_field.fill(visitor.codes(number(end + 50))[0])
     visitor.is_signed_in()
     visitor.sees("confirmed")
     is_usable()
