@@ -118,6 +118,7 @@ def _complete_operation(operation: dict[str, Any], route: DirectRoute) -> None:
     if "requestBody" in operation:
         [content] = operation["requestBody"]["content"].values()
         content["schema"] = _plain(content["schema"])
+        content["schema"].pop("default", None)  # of a body that may be empty
         content["examples"] = _named(request_examples().get(name, {}))
         operation["requestBody"]["content"] = {route.wire.body_type: content}
     responses = operation["responses"]

@@ -24,6 +24,13 @@ class Capabilities(NamedTuple):
     can_be_confirmed: bool  # its provider takes a confirmation of a single message
 
 
+class ChannelUnfit(Exception):
+    """A message by this channel cannot carry the secret of the verification's action."""
+
+    def __init__(self, channel: Channel, action: Action) -> None:
+        super().__init__(f"choose another channel: a message by {channel} cannot carry the action {action}")
+
+
 CHANNELS: Mapping[Channel, Capabilities] = {
     Channel.SMS: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=True),
 }

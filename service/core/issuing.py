@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from service.core.actions import ACTIONS, Secrets
 from service.core.breaker import SendingHalted
+from service.core.channels import CHANNELS, Channel, ChannelUnfit
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
 from service.core.issue_request import IssueRequest
 from service.core.keyring import Keyring
@@ -126,11 +127,17 @@ class Issuing:
         return new, fixed
 
     async def resend(
-        self, verification_id: str, repeatable: Repeatable, *, caller: str | None = None, owner: str | None = None
+        self,
+        verification_id: str,
+        repeatable: Repeatable,
+        *,
+        channel: Channel | None = None,
+        caller: str | None = None,
+        owner: str | None = None,
     ) -> Verification:
-        """Send the next code of a pending verification.
+        """Send the next code of a pending verification: by this channel, or as the verification was issued.
 
-        Raises `UnknownVerification`, `NotPending`, `SendsExhausted` and what `issue` raises.
+        Raises `UnknownVerification`, `NotPending`, `SendsExhausted`, `ChannelUnfit` and what `issue` raises.
         """
         key = repeatable.key
         abandoned_id, verification = await self._begin(
@@ -138,10 +145,10 @@ class Issuing:
         )
         # A front end counts against the key that issued the verification: otherwise it could bypass that limit.
         key_tag = (None if caller else verification.key_tag) or self._limiter.key_tag(caller)
-        fixed = self._policy.secrets.fixed_for(verification.to)
+        fixed, channel = self._policy.secrets.fixed_for(verification.to), channel or verification.sends[0].channel
         reservation = self._limiter.reservation(
             verification.to,
-            verification.channel,
+            channel,
             verification.request.country,
             key_tag=key_tag,
             client_tag=verification.client_tag,
@@ -153,11 +160,13 @@ class Issuing:
                 return verification
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: it sends nothing, so it must not count
+            if verification.request.action not in CHANNELS[channel].actions:
+                raise ChannelUnfit(channel, verification.request.action)
             refusal = await reservation.ask()
             if refusal is not None:
                 raise refusal
             try:
-                verification, code = await self._next_send(verification, fixed, key, taken)
+                verification, code = await self._next_send(verification, channel, fixed, key, taken)
             except AlreadySent as already:  # a repeat took this request over, and has sent
                 await reservation.give_back()
                 return already.verification
@@ -202,7 +211,12 @@ class Issuing:
             raise
 
     async def _next_send(
-        self, verification: Verification, fixed: str | None, key: IdempotencyKey | None, taken: Taken
+        self,
+        verification: Verification,
+        channel: Channel,
+        fixed: str | None,
+        key: IdempotencyKey | None,
+        taken: Taken,
     ) -> tuple[Verification, str]:
         tag, is_test, request = None if key is None else key.tag, fixed is not None, verification.request
         number_tag = verification.number_tag or self._keyring.number_tag(verification.to)
@@ -212,7 +226,8 @@ class Issuing:
             if not is_test:  # all sends of a test number share one code, which identifies none of them
                 taken.send = WrittenSend(verification.id, number_tag, digests[0], after=len(verification.sends))
             with suppress(SameCode):
-                return await self._store.resend(verification, digests, idempotency_tag=tag, is_test=is_test), code
+                write = self._store.resend(verification, digests, channel, idempotency_tag=tag, is_test=is_test)
+                return await write, code
         taken.send = None
         raise StoreUnavailable("no fresh code was found")
 

@@ -91,6 +91,7 @@ class VerificationStore(Protocol):
         self,
         verification: Verification,
         digests: Sequence[bytes],
+        channel: Channel,
         *,
         idempotency_tag: str | None = None,
         is_test: bool = False,

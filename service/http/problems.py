@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from service.core.breaker import SendingHalted
+from service.core.channels import ChannelUnfit
 from service.core.idempotency import OtherBody, StillRunning
 from service.core.limiter import ClientIpRequired
 from service.core.limits import UNLIMITED, Limit, Limited, Limits
@@ -177,6 +178,7 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
     InvalidNumber: lambda invalid: HttpProblem(Refusal.INVALID_NUMBER, str(invalid)),
     CountryNotAllowed: lambda _: HttpProblem(Refusal.COUNTRY_NOT_ALLOWED),
     LineTypeNotAllowed: lambda _: HttpProblem(Refusal.NOT_A_MOBILE_NUMBER),
+    ChannelUnfit: lambda unfit: HttpProblem("invalid_request", errors=[{"pointer": "/channel", "detail": str(unfit)}]),
     ClientIpRequired: lambda _: HttpProblem("client_ip_required"),
     MessageRefused: lambda refused: HttpProblem(refused.refusal, verification_id=refused.verification.id),
     ProviderUnavailable: lambda away: HttpProblem(

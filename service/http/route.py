@@ -2,7 +2,8 @@
 
 On every request FastAPI would solve dependencies, open exit stacks and validate the response; a check that takes one
 Redis round trip would spend most of its time there. A `DirectRoute` reads its endpoint's signature once: `request` is
-the request, a pydantic model or `bytes` is its body, and all others are parameters of the path.
+the request, a pydantic model or `bytes` is its body, and all others are parameters of the path. A body with a default
+may be empty.
 
 A route says who may call it (`access`), how it reads and writes (`wire`), how large a body may be, and which share of
 the slots it may use. It refuses a request without a free slot, authenticates before it reads a byte of the body, and
@@ -60,7 +61,7 @@ class DirectRoute(APIRoute):
         self.problems = problems
         self.max_body_bytes = max_body_bytes
         self.in_flight_share = in_flight_share
-        self.body_model, self._body_name = _body_of(endpoint)
+        self.body_model, self._body_name, self._needs_body = _body_of(endpoint)
         self._endpoint = endpoint
         self._overloaded = wire.render_problem(overloaded())  # rendered once: refusing must be cheap
         described.setdefault("response_model", None)
@@ -89,13 +90,13 @@ class DirectRoute(APIRoute):
         if self.access is not None:
             await self.access.authorize(request, request.path_params)
         arguments: dict[str, Any] = {**request.path_params, "request": request}
-        if self.body_model is not None or request.has_body:
+        if self._needs_body or request.has_body:
             request.body = await self._read_body(request)
         if self.body_model is bytes:
             arguments[self._body_name] = request.body
-        elif self.body_model is not None:
+        elif self.body_model is not None and (request.body or self._needs_body):
             arguments[self._body_name] = self._parse(self.body_model, request.body)
-        elif request.body:
+        elif self.body_model is None and request.body:
             self._parse(NoFields, request.body)
         if self.in_flight_share is None:
             result = await self._endpoint(**arguments)
@@ -112,11 +113,12 @@ class DirectRoute(APIRoute):
     async def _read_body(self, request: Request) -> bytes:
         """Read a body of the wire's type, up to the limit, whatever Content-Length says.
 
-        A route without a body accepts an empty one of any type. If it is chunked, only its end shows that it is empty.
+        A route that needs no body accepts an empty one of any type. If it is chunked, only its end shows that it is
+        empty.
         """
         expected, given = self.wire.body_type, request.header(b"content-type") or ""
         is_wrong = given != expected and given.partition(";")[0].strip().lower() != expected
-        if is_wrong and (self.body_model is not None or b"transfer-encoding" not in request.headers):
+        if is_wrong and (self._needs_body or b"transfer-encoding" not in request.headers):
             raise wrong_type(expected)
         body = request.whole_body()
         if body is None:
@@ -169,11 +171,12 @@ def _is_body(annotation: Any) -> bool:
     return annotation is bytes or (inspect.isclass(annotation) and issubclass(annotation, BaseModel))
 
 
-def _body_of(endpoint: Endpoint) -> tuple[Any, str]:
+def _body_of(endpoint: Endpoint) -> tuple[Any, str, bool]:
+    """Find the body of an endpoint: its type, its name, and whether the endpoint needs it."""
     for name, parameter in inspect.signature(endpoint).parameters.items():
         if _is_body(parameter.annotation):
-            return parameter.annotation, name
-    return None, ""
+            return parameter.annotation, name, parameter.default is inspect.Parameter.empty
+    return None, "", False
 
 
 def _documentation_of(endpoint: Endpoint) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import Limit, Limited, Limits
 from service.core.verification import CheckResult, Delivery, Verdict, Verification, partition_of
@@ -79,12 +80,12 @@ class RedisVerifications:
         self,
         verification: Verification,
         digests: Sequence[bytes],
+        channel: Channel,
         *,
         idempotency_tag: str | None = None,
         is_test: bool = False,
     ) -> Verification:
         """Write the next send."""
-        channel = verification.channel
         answer, *rest = await self._scripts.run(
             "resend",
             self._keys_of(verification.id, self._number_tag(verification)),

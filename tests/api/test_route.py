@@ -68,7 +68,7 @@ BODYLESS = ("resend", "cancel")
 
 
 @pytest.mark.parametrize("endpoint", BODYLESS)
-async def test_a_route_without_a_body_accepts_none_or_an_empty_object(running, post_raw, endpoint):
+async def test_a_route_that_needs_no_body_accepts_none_or_an_empty_object(running, post_raw, endpoint):
     """No body, `{}` and an empty chunked body mean the same."""
     for body in (b"", b"{}", b" {\n} ", no_chunks()):
         issued = await running.issue()
@@ -78,12 +78,12 @@ async def test_a_route_without_a_body_accepts_none_or_an_empty_object(running, p
 
 
 @pytest.mark.parametrize("endpoint", BODYLESS)
-async def test_a_route_without_a_body_refuses_fields(running, post_raw, expect, endpoint):
-    """A field that has no meaning here (`channel` of a resend) is refused by name, and nothing is done."""
+async def test_a_route_that_needs_no_body_refuses_unknown_fields(running, post_raw, expect, endpoint):
+    """A field that has no meaning here is refused by name, and nothing is done; so is a body that is no object."""
     issued = await running.issue()
     one = f"{ISSUE}/{issued['id']}/{endpoint}"
-    problem = expect(await post_raw(running, one, b'{"channel": "call"}'), 422, "invalid_request")
-    assert problem["errors"] == [{"pointer": "/channel", "detail": "This field is not known."}]
+    problem = expect(await post_raw(running, one, b'{"code": "123456"}'), 422, "invalid_request")
+    assert problem["errors"] == [{"pointer": "/code", "detail": "This field is not known."}]
     for body, status, code in (
         (b"[]", 422, "invalid_request"),
         (b"null", 422, "invalid_request"),

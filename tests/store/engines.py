@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import redis
 
+from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED
 from service.core.numbers import Numbers
@@ -126,9 +127,10 @@ class Stores:
         new = self.new(**fields)
         return await self.verifications.issue(new, self.keyring.code_digests(new.id, code)[0])
 
-    async def resend(self, verification, code):
+    async def resend(self, verification, code, channel=Channel.SMS):
         """Write the next send with this code."""
-        return await self.verifications.resend(verification, self.keyring.code_digests(verification.id, code))
+        digests = self.keyring.code_digests(verification.id, code)
+        return await self.verifications.resend(verification, digests, channel)
 
     async def check(self, verification, code, **fields):
         """Check a code; return the result."""

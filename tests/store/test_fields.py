@@ -154,11 +154,10 @@ async def test_a_channel_belongs_to_a_send(stores, monkeypatch):
     stores = widened(stores, sends=(channel, *SEND[1:]))
     one = await stores.issue("111111", channel=pigeon)
     await stores.deliver(one)
-    by_sms = one._replace(sends=(one.sends[0]._replace(channel=DEFAULT_CHANNEL),))
-    two = await stores.resend(by_sms, "222222")
+    two = await stores.resend(one, "222222", DEFAULT_CHANNEL)
     assert [send.channel for send in two.sends] == [pigeon, DEFAULT_CHANNEL]
     assert (two.channel, (await stores.read(two)).channel) == (DEFAULT_CHANNEL, DEFAULT_CHANNEL)
-    three = await stores.resend(one, "333333")
+    three = await stores.resend(one, "333333", pigeon)
     await stores.verifications.refuse(three, 3, error_code=None, passing=True)
     assert await stores.verdict(two, "111111") is Verdict.APPROVED
     assert await stores.feedback(two) == [Feedback.NONE, Feedback.NONE]

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import Limited, Limits
 from service.core.store_health import StoreUnavailable
@@ -363,7 +364,7 @@ async def test_a_send_stores_the_key_of_its_request(stores):
     verification = await stores.sent("111111")
     for code, request in (("222222", "k1"), ("333333", None), ("444444", "k2")):
         digests = stores.keyring.code_digests(verification.id, code)
-        verification = await stores.verifications.resend(verification, digests, idempotency_tag=request)
+        verification = await stores.verifications.resend(verification, digests, Channel.SMS, idempotency_tag=request)
     assert [send.idempotency_tag for send in verification.sends] == [None, "k1", None, "k2"]
     await stores.verifications.refuse(verification, 4, error_code=None, passing=True)
     resent = await stores.resend(verification, "555555")
@@ -381,16 +382,16 @@ async def test_a_repeated_request_adds_no_send(stores, asked_first):
     for number, code in codes.items():
         request = "k1" if number == asked_first else None
         digests = stores.keyring.code_digests(verification.id, code)
-        await stores.verifications.resend(verification, digests, idempotency_tag=request)
+        await stores.verifications.resend(verification, digests, Channel.SMS, idempotency_tag=request)
     before, number_before = stores.record(verification), stores.number_record()
     digests = stores.keyring.code_digests(verification.id, "444444")
     with pytest.raises(AlreadySent) as already:
-        await stores.verifications.resend(verification, digests, idempotency_tag="k1")
+        await stores.verifications.resend(verification, digests, Channel.SMS, idempotency_tag="k1")
     assert already.value.verification == (await stores.read(verification))._replace(number_tag=None)
     assert (stores.record(verification), stores.number_record()) == (before, number_before)
     await stores.check(verification, codes[asked_first])
     with pytest.raises(AlreadySent) as already:  # even after its code has been typed
-        await stores.verifications.resend(verification, digests, idempotency_tag="k1")
+        await stores.verifications.resend(verification, digests, Channel.SMS, idempotency_tag="k1")
     assert already.value.verification.status is Status.APPROVED
 
 

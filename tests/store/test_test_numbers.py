@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.core.channels import Channel
 from service.core.limits import Limited, Limits
 from service.core.verification import Feedback, Verdict
 from service.core.verification_store import SameCode
@@ -13,7 +14,7 @@ CODE = "493027"
 async def resend(stores, verification, code=CODE, *, is_test=True):
     """Write the next send to a test number."""
     digests = stores.keyring.code_digests(verification.id, code)
-    return await stores.verifications.resend(verification, digests, is_test=is_test)
+    return await stores.verifications.resend(verification, digests, Channel.SMS, is_test=is_test)
 
 
 async def test_an_approval_of_a_test_number_enqueues_nothing(stores):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.api.v1.fields import Address, CodeLength, Host, Lifetime, Locale, Purpose, Region, TypedCode, TypedNumber
 from service.core.actions import Action
-from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel
+from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel, ChannelUnfit
 from service.core.issue_request import IssueRequest
 from service.core.phone import PhoneNumber
 from service.core.verification import VerificationRequest
@@ -82,7 +82,7 @@ class IssueBody(_Body):
     def _channel_carries_action(self) -> "IssueBody":
         channel, action = self.channel or DEFAULT_CHANNEL, self.action or Action.CODE
         if action not in CHANNELS[channel].actions:
-            raise ValueError(f"choose another channel: a message by {channel} cannot carry the action {action}")
+            raise ValueError(str(ChannelUnfit(channel, action)))
         return self
 
     def to_request(self, number: PhoneNumber, caller: str | None, *, owner: str | None = None) -> IssueRequest:
@@ -112,4 +112,12 @@ class CheckBody(_Body):
     )
     purpose: Purpose | None = Field(
         None, description="Must be the verification's purpose, or the verdict is `mismatch`.", examples=["login"]
+    )
+
+
+class ResendBody(_Body):
+    """How the next code travels. All of it may be left out, and the body too."""
+
+    channel: Channel | None = Field(
+        None, description="How this message travels, with an API key only; default: as the verification was issued."
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from service.api.operations import LivenessResponse
 from service.api.readiness import ReadinessResponse, StoreTrouble
-from service.api.v1.bodies import CheckBody, IssueBody
+from service.api.v1.bodies import CheckBody, IssueBody, ResendBody
 from service.api.v1.schemas import ResponseWriter
 from service.core.actions import Action
 from service.core.channels import Channel
@@ -117,6 +117,10 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
             "code": Example("What the person typed", _sent(CheckBody, code="123456")),
             "bound": Example("Bound to a number and purpose", bound),
         },
+        "resendCode": {
+            "empty": Example("As the verification was issued", _sent(ResendBody)),
+            "channel": Example("By a channel of your choice (API keys only)", _sent(ResendBody, channel=Channel.SMS)),
+        },
         "receiveDeliveryStatus": {
             "delivered": Example("Delivered", told),
             "undelivered": Example("Not delivered", {**told, "MessageStatus": "undelivered", "ErrorCode": "30003"}),
@@ -209,7 +213,7 @@ def _failures() -> Mapping[str, Exception]:
     }
 
 
-def _sent(model: type[IssueBody | CheckBody], **fields: Any) -> dict[str, Any]:
+def _sent(model: type[IssueBody | CheckBody | ResendBody], **fields: Any) -> dict[str, Any]:
     return model.model_validate(fields).model_dump(mode="json", exclude_unset=True)
 
 

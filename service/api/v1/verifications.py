@@ -4,7 +4,7 @@ from functools import partial
 
 from pydantic_core import to_json
 
-from service.api.v1.bodies import CheckBody, IssueBody
+from service.api.v1.bodies import CheckBody, IssueBody, ResendBody
 from service.api.v1.fields import VerificationId
 from service.api.v1.repeating import KeyedResponse, idempotency_key, unpack
 from service.api.v1.schemas import Object, ResponseWriter
@@ -18,6 +18,9 @@ from service.core.verification_store import UnknownVerification
 from service.http.problems import HttpProblem, problem_of
 from service.http.request import Request
 from service.http.response import Response, problem_response
+
+_NOTHING_ASKED = ResendBody(channel=None)
+_NO_CHOICE = "A client token may not choose the channel. Leave out `channel`, or resend with an API key."
 
 
 class VerificationEndpoints:
@@ -77,17 +80,26 @@ class VerificationEndpoints:
             request.log["replayed"] = True
         return self._responses.check(result, masked=request.is_front_end)
 
-    async def resend(self, request: Request, verification_id: VerificationId) -> Object | Response:
+    async def resend(
+        self, request: Request, verification_id: VerificationId, body: ResendBody = _NOTHING_ASKED
+    ) -> Object | Response:
         """Send the next code. The remaining attempts do not change, and earlier codes stay valid until they expire.
 
-        Before `resend_at` the response is 429. The body is empty, or `{}`.
+        Before `resend_at` the response is 429. The body may be empty. With an API key it may name the channel of this
+        one message.
         """
         request.log["verification_id"] = _known_form(verification_id)
+        if body.channel is not None and request.is_front_end:
+            raise HttpProblem("insufficient_scope", _NO_CHOICE)
         keyed = KeyedResponse(partial(self._resent, masked=request.is_front_end))
-        repeatable = Repeatable(self._key(request, f"resend {verification_id}"), keyed.packed)
+        key = self._key(request, f"resend {verification_id}", content=(body.channel or "").encode())
         try:
             verification = await self._issuing.resend(
-                verification_id, repeatable, caller=_back_end(request), owner=_owner(request)
+                verification_id,
+                Repeatable(key, keyed.packed),
+                channel=body.channel,
+                caller=_back_end(request),
+                owner=_owner(request),
             )
         except KeptAnswer as kept:
             return unpack(kept.answer)
