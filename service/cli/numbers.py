@@ -120,6 +120,7 @@ def _describe_record(record: NumberRecord) -> list[str]:
         _counted("failed check", record.failed_ms, record.now_ms),
         f"Failed checks in a row: {record.failed_in_a_row} of at most {MOST_FAILED_IN_A_ROW}.",
         state,
+        f"Listed for searches: {count_of(len(record.newest_ids), 'verification')}.",
         f"All this expires in {span(record.ttl_ms)}, unless the number is used again.",
     ]
 
@@ -162,6 +163,7 @@ def _record_fields(record: NumberRecord) -> dict[str, Any]:
         "sends": [instant(at_ms) for at_ms in record.sends_ms],
         "failed_checks": [instant(at_ms) for at_ms in record.failed_ms],
         "failed_in_a_row": record.failed_in_a_row,
+        "newest_ids": list(record.newest_ids),
         "stopped": record.is_stopped,
         "next_code_in": _seconds(record.wait_ms),
         "expires_in": _seconds(record.ttl_ms),

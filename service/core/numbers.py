@@ -1,7 +1,8 @@
 """What an operator can do with one number: show what is stored about it, release its locks, erase it.
 
 *Release* forgets the number's own sends and failed checks, and so its hard stop. Attempts that a verification has used
-stay used (a new verification has new ones), and so do the limits that the number shares with others.
+stay used (a new verification has new ones), and so do the limits that the number shares with others. The verifications
+can still be found.
 
 *Erase* also forgets every verification of the number (GDPR, article 17). The rest holds no number, or cannot be found
 by it: confirmations that are pending or failed (a Message SID; 14 days at most), kept answers of Idempotency-Keys
@@ -28,6 +29,7 @@ class NumberRecord:
     is_stopped: bool  # by so many failed checks that only a release helps
     wait_ms: int  # until its own limits allow a new code
     ttl_ms: int
+    newest_ids: tuple[str, ...] = ()  # the index of its verifications, newest first; some may have expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,11 @@ class NumberStore(Protocol):
     async def record(self, number: str) -> NumberRecord | None:
         """Read what is stored about a number; None if there is nothing."""
 
-    async def forget_record(self, number: str) -> bool:
-        """Forget it; False if there was nothing."""
+    async def release(self, number: str) -> bool:
+        """Forget its counted sends and failed checks; False if there were none."""
+
+    async def forget_record(self, number: str) -> Erased:
+        """Forget what is stored about a number, and the newest of its verifications, in one step."""
 
     def verification_ids(self, number: str) -> AsyncIterator[str]:
         """Iterate over the verifications of a number. Needs none of the secret keys that rotate."""
@@ -99,15 +104,16 @@ class Numbers:
 
     async def release(self, number: str) -> bool:
         """Release the locks of a number; False if it had none."""
-        return await self._store.forget_record(number)
+        return await self._store.release(number)
 
     async def erase(self, number: str) -> Erased:
         """Forget a number. Each step is independent, so an erasure that was interrupted can be repeated.
 
-        Verifications that are issued meanwhile may stay. The record of the number is forgotten last, so that no step of
-        a verification that is being erased writes it again.
+        The record of the number is forgotten last, so that no step of a verification that is being erased writes it
+        again. Verifications that are issued meanwhile go with it. Those that are issued after it stay.
         """
         erased = 0
         async for verification_id in self._store.verification_ids(number):
             erased += await self._store.forget_verification(verification_id)
-        return Erased(await self._store.forget_record(number), erased)
+        last = await self._store.forget_record(number)
+        return Erased(last.record, erased + last.verifications)

@@ -1,23 +1,26 @@
-"""The data of one number in Redis: its record, and its verifications, which are found by a scan of the partition.
+"""The data of one number in Redis: its record, which lists its newest verifications, and all its verifications.
 
-There is no index from a number to its verifications: it would cost each issue a write, and be one more place that shows
-who asked for codes. An operator's command may scan instead: each verification has the tag of its number.
+The list is short, so what must be complete (showing and erasing a number) scans the partition: each verification has
+the tag of its number.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 
 from service.core.keyring import Keyring
-from service.core.numbers import HeldVerification, NumberRecord
+from service.core.numbers import Erased, HeldVerification, NumberRecord
+from service.core.verification import ID_PREFIX
 from service.store import keys as redis_keys
 from service.store.scripts import Scripts
 from service.store.verifications import RecordPolicy, RedisVerifications
 
 _PAGE = 1000
+_ID_BYTES = 16  # as in index.lua
+_LIFE_SECONDS = 600 + 3600  # no verification outlives its last code, an hour's wait for a SID, and the late window
 
 
 class RedisNumbers:
-    """The `NumberStore` of the core."""
+    """The `NumberStore` and the `NumberIndex` of the core."""
 
     def __init__(self, scripts: Scripts, keyring: Keyring, policy: RecordPolicy) -> None:
         self._scripts = scripts
@@ -31,7 +34,7 @@ class RedisNumbers:
         answer, *rest = await self._scripts.run("number", [self._key(number)], policies)
         if answer == b"nothing":
             return None
-        now_ms, ttl_ms, wait_ms, streak, sends, failed = rest
+        now_ms, ttl_ms, wait_ms, streak, sends, failed, ids = rest
         return NumberRecord(
             now_ms=now_ms,
             sends_ms=_instants(sends),
@@ -40,11 +43,24 @@ class RedisNumbers:
             is_stopped=streak >= self._policy.most_failed_in_a_row,
             wait_ms=wait_ms,
             ttl_ms=ttl_ms,
+            newest_ids=_ids(ids),
         )
 
-    async def forget_record(self, number: str) -> bool:
-        """Delete the record of a number."""
-        return bool(await self._scripts.command("DEL", self._key(number), key=self._key(number)))
+    async def newest_ids(self, number: str) -> tuple[str, ...]:
+        """Read the list of the newest verifications."""
+        key = self._key(number)
+        return _ids(await self._scripts.command("HGET", key, "ids", key=key) or b"")
+
+    async def release(self, number: str) -> bool:
+        """Delete what is counted."""
+        life_ms = (_LIFE_SECONDS + self._policy.late_window_seconds) * 1000
+        return bool(await self._scripts.run("release", [self._key(number)], [life_ms]))
+
+    async def forget_record(self, number: str) -> Erased:
+        """Delete the record of a number, and the verifications that it lists."""
+        prefix = redis_keys.verification_prefix(self._keyring.partition(number)) + ID_PREFIX
+        record, verifications = await self._scripts.run("erase", [self._key(number)], [prefix])
+        return Erased(bool(record), verifications)
 
     async def verification_ids(self, number: str) -> AsyncIterator[str]:
         """Iterate over the verifications of a number, by comparing the tag of each verification of its partition."""
@@ -85,3 +101,9 @@ class RedisNumbers:
 
 def _instants(log: bytes) -> tuple[int, ...]:
     return tuple(int(instant) for instant in log.split(b",") if instant)
+
+
+def _ids(packed: bytes) -> tuple[str, ...]:
+    """Read the index: newest first."""
+    places = range(len(packed) - _ID_BYTES, -1, -_ID_BYTES)
+    return tuple(f"{ID_PREFIX}{packed[place : place + _ID_BYTES].hex()}" for place in places)

@@ -44,6 +44,7 @@ async def measure(engine):
         report(stores, plain, f"just issued (budget {BUDGET_BYTES})")
         await stores.deliver(plain, status=Delivery.DELIVERED, sender="+15005550006")
         delivered = report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
+        report(stores, plain, "its number: one send, and the index of one verification", stores.number_key())
         await stores.check(plain, "111111")
         report(stores, plain, "approved, its confirmation pending")
         full = await stores.issue(
@@ -65,13 +66,17 @@ async def measure(engine):
             key = stores.keyring.idempotency_tag("k", str(attempt))
             await stores.check(full, f"11111{attempt}", idempotency_key=key, fingerprint=FINGERPRINT)
         report(stores, full, "the same after five idempotent checks")
+        for count in range(2, 11):
+            await stores.issue("111111")
+            if count in (4, 5, 10):
+                report(stores, plain, f"its number: the index of {count} verifications", stores.number_key())
     what = "Redis memory of a pending verification with one send, delivered"
     save("memory", {"bytes": delivered}, [Budget(what=what, measured=delivered, most=BUDGET_BYTES, unit="bytes")])
 
 
-def report(stores, verification, stage):
-    """Print one line: bytes, encoding, stage."""
-    key = redis_keys.verification(verification.id)
+def report(stores, verification, stage, key=None):
+    """Print one line about a verification or another key: bytes, encoding, stage."""
+    key = key or redis_keys.verification(verification.id)
     size, encoding = stores.admin.memory_usage(key, samples=0), stores.admin.object("encoding", key).decode()
     print(f"{size:6} bytes  {encoding:9}  {stage}")
     return size

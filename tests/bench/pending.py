@@ -20,7 +20,7 @@ from servers import KEYRING
 from service.core.api_keys import Scope, new_api_key
 from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
 from service.core.partitions import PARTITIONS
-from service.core.verification import Delivery, VerificationRequest, new_id, partition_of
+from service.core.verification import ID_PREFIX, Delivery, VerificationRequest, new_id, partition_of
 from service.core.verification_store import NewVerification
 from service.redis_client import open_redis_client
 from service.redis_client.resp import pack
@@ -160,13 +160,13 @@ def _likeness(original, one):
     }
     [digest] = KEYRING.code_digests(one.id, one.code)
     record, number = redis_keys.verification(one.id), redis_keys.number(partition_of(one.id), tag)
-    words = [b"HSET", record]
+    words, listed = [b"HSET", record], bytes.fromhex(one.id.removeprefix(ID_PREFIX))
     for field, value in original.record.items():
         words += (_CODE + digest, value) if field.startswith(_CODE) else (field, own.get(field, value))
     return [
         pack(words),
         pack([b"PEXPIRE", record, original.record_ttl_ms]),
-        pack([b"HSET", number, *itertools.chain.from_iterable(original.number.items())]),
+        pack([b"HSET", number, *itertools.chain.from_iterable({**original.number, b"ids": listed}.items())]),
         pack([b"PEXPIRE", number, original.number_ttl_ms]),
     ]
 

@@ -54,6 +54,7 @@ async def test_show_prints_records_with_their_ages(start, numbers):
     assert re.fullmatch(
         rf"Counted: 1 send, the last {AGE} ago\.\nCounted: 1 failed check, the last {AGE} ago\.\n"
         rf"Failed checks in a row: 1 of at most 100\.\nThe limits of this number allow a new code now\.\n"
+        rf"Listed for searches: 1 verification\.\n"
         rf"All this expires in 3 d 15 h, unless the number is used again\.",
         record,
     )
@@ -79,6 +80,7 @@ async def test_show_as_json(start, numbers):
     assert (status, record.pop("sends")) == (0, [issued["created_at"]])
     assert re.fullmatch(r"\S+Z", *record.pop("failed_checks"))
     assert record.pop("expires_in") > 3 * 86400
+    assert record.pop("newest_ids") == [issued["id"]]
     assert record == {"failed_in_a_row": 1, "stopped": False, "next_code_in": 0}
     assert 0 < verification["expires_in"] <= 4200
     assert (verification["id"], verification["reference"], verification["attempts"]) == (issued["id"], "order 17", 1)

@@ -11,6 +11,7 @@ from functools import partial
 from tests.store import test_checking as checking
 from tests.store import test_clock_steps as clock_steps
 from tests.store import test_hard_stop as hard_stop
+from tests.store import test_index as index
 from tests.store import test_late_codes as late_codes
 from tests.store import test_ledgers as ledgers
 from tests.store import test_number_limits as number_limits
@@ -166,6 +167,40 @@ BEHAVIOURS = {
         "moves an entry that exists": (
             partial(find, "enqueue", "flag", r"'NX'$"),
             entries.test_no_sid_is_pending_twice,
+        ),
+    },
+    "the index lists the newest verifications of a number": {
+        "lists other ids": (
+            partial(find, "index", "arithmetic", r"^-2"),
+            index.test_the_newest_verifications_of_a_number_are_found,
+        ),
+        "lists the newest alone": (
+            partial(find, "issue", "right", r"'ids'\) or ''$"),
+            index.test_the_newest_verifications_of_a_number_are_found,
+        ),
+        "lists what leaves no trace": (
+            partial(find, "refuse", "true", r"packed_id"),
+            partial(index.test_what_twilio_was_too_busy_for_is_not_listed, listed=1),
+        ),
+        "ends before a verification that waits for its SID": (
+            partial(find, "check", "drop", r"^redis\.pcall\('PEXPIRE', \w+, \w+, 'GT'"),
+            index.test_what_waits_for_its_sid_stays_listed,
+        ),
+        "ends before a verification that lives longer than an approved one": (
+            partial(find, "check", "arithmetic", r"'PTTL', KEYS\[1\]\) \+ \w+$"),
+            index.test_an_approval_hides_no_other_verification,
+        ),
+        "is forgotten by a release": (
+            partial(put_before, "release", r"'HDEL'", "redis.call('DEL', KEYS[1])"),
+            index.test_a_release_keeps_the_index,
+        ),
+        "is erased without what it lists": (
+            partial(find, "erase", "unwritten", r"'DEL', ARGV"),
+            index.test_no_verification_that_survives_an_erasure_is_unlisted,
+        ),
+        "shows what belongs to another owner": (
+            partial(find, "read", "left", r"^not "),
+            index.test_an_owner_finds_only_its_own_verifications,
         ),
     },
     "limits": {

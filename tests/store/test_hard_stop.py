@@ -169,5 +169,6 @@ async def test_an_approval_deletes_nothing_that_is_still_needed(stores, remember
     verification = await stores.sent("111111")
     for code in ("000000", "111111"):
         await stores.check(verification, code)
-    needed_ms = FORGOTTEN_MS if remembered == "record" else 2 * FORGOTTEN_MS
+    # Another verification may have a code that lives ten minutes longer.
+    needed_ms = FORGOTTEN_MS + CODE_TTL_MS if remembered == "record" else 2 * FORGOTTEN_MS
     assert needed_ms - MINUTE_MS < stores.admin.pttl(stores.number_key()) <= needed_ms

@@ -42,6 +42,7 @@
 
 local DIGEST_BYTES = 16
 local IDEMPOTENT_MS = 60 * 1000
+local LONGEST_CODE_MS = 600 * 1000
 local WAITING_MS = 3600 * 1000  -- how long at least a waiting confirmation is kept for its SID
 
 local most_attempts, strict, id, number_prefix = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], ARGV[4]
@@ -130,6 +131,7 @@ end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
 if feedback == 'awaiting_sid' then
   redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT')
+  redis.pcall('PEXPIRE', number_key, WAITING_MS, 'GT')  -- it lists the verification; by pcall as below
   -- For the metrics: sends that wait for their SID, by when their records expire. By pcall: a failure here must not undo the check.
   local awaiting_key = KEYS[2] .. ':awaiting_sid'
   local expires_ms = string.format('%d', now_ms + redis.call('PTTL', KEYS[1]))
@@ -157,8 +159,10 @@ if is_failed_check or verdict == 'approved' and streak > 0 then
     if streak == most_in_a_row then count(KEYS[4], 'numbers:stopped') end
   else
     redis.call('HDEL', number_key, 'streak')
-    -- The row of failed checks is over, so the windows and the record alone decide how long the number is remembered.
-    local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), redis.call('PTTL', KEYS[1]))
+    -- The row of failed checks is over, so the windows and the verifications alone decide how long the number is remembered.
+    -- Another verification may live longer than this one by the life of a code, or while it waits for its SID.
+    local verifications_ms = math.max(redis.call('PTTL', KEYS[1]) + LONGEST_CODE_MS, WAITING_MS)
+    local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), verifications_ms)
     redis.call('PEXPIRE', number_key, rest_ms, 'LT')
   end
 end

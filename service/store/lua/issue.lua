@@ -6,11 +6,12 @@
 --        5 stats suffix (country:channel)   6 policy of failed checks per number
 --        7 most failed checks in a row   8… field, value, … of the new record
 -- answer {'issued', now_ms, resend_at_ms} | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'taken'} the id exists already
--- atomic limit check, limit count and record: no window of the policy ever holds more sends to a number than it allows.
+-- atomic limit check, limit count, record and index: no window of the policy ever holds more sends to a number than it allows.
 
 --@include clock.lua
 --@include windows.lua
 --@include streak.lua
+--@include index.lua
 
 local policy, ttl_ms, late_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
@@ -19,7 +20,8 @@ local log, refusal = ask_limits(KEYS[2], policy, ARGV[6], now_ms)
 if refusal then return refusal end
 
 local new_log = append(log, policy, now_ms)
-redis.call('HSET', KEYS[2], 'sends', new_log)
+local ids = (redis.call('HGET', KEYS[2], 'ids') or '') .. packed_id(KEYS[1])
+redis.call('HSET', KEYS[2], 'sends', new_log, 'ids', string.sub(ids, -MOST_IDS * ID_BYTES))
 keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
 
 local resend_at_ms = next_free_ms(instants(new_log, now_ms), policy, now_ms)

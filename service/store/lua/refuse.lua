@@ -11,6 +11,7 @@
 
 --@include clock.lua
 --@include shown.lua
+--@include index.lua
 
 local FAILED_MS = 60 * 1000
 
@@ -52,7 +53,15 @@ if newest_other > 0 then
 elseif state == 'pending' then
   redis.call('HSET', KEYS[1], FIELD.status, 'failed')
   -- While the provider is busy, a flood of such records would fill Redis. The caller has its answer, and may read it for a minute.
-  if passing then redis.call('PEXPIRE', KEYS[1], FAILED_MS, 'LT') end
+  if passing then
+    redis.call('PEXPIRE', KEYS[1], FAILED_MS, 'LT')
+    local ids, listed = redis.call('HGET', KEYS[2], 'ids') or '', {}
+    for place = 1, #ids, ID_BYTES do
+      local id = string.sub(ids, place, place + ID_BYTES - 1)
+      if id ~= packed_id(KEYS[1]) then listed[#listed + 1] = id end
+    end
+    if #listed > 0 then redis.call('HSET', KEYS[2], 'ids', table.concat(listed)) else redis.call('HDEL', KEYS[2], 'ids') end
+  end
 end
 
 redis.call('HSET', KEYS[1], FIELD.resend_at_ms, string.format('%d', now_ms))
