@@ -159,6 +159,7 @@ def _endpoints(
     verifications = VerificationEndpoints(
         issuing=rules.issuing,
         checking=rules.checking,
+        searching=rules.searching,
         idempotency=rules.idempotency,
         keyring=store.keyring,
         responses=ResponseWriter(max_attempts=settings.otp_max_attempts, max_sends=settings.otp_max_sends),

@@ -29,6 +29,7 @@ from service.core.limiter import Limiter
 from service.core.lost_messages import LostMessages, MessageList
 from service.core.outbox import OutboxWorker
 from service.core.retrying import Retries, RetryPolicy
+from service.core.searching import Searching
 from service.core.sender import Sender
 from service.core.sending import Sending
 from service.core.undoing import Undoing
@@ -37,6 +38,7 @@ from service.providers.twilio.gateway import open_twilio
 from service.store.confirmations import open_confirmations
 from service.store.ledgers import RedisIdempotency, RedisLimits
 from service.store.lost_messages import RedisLostMessages
+from service.store.numbers import RedisNumbers
 from service.store.scripts import Scripts
 from service.store.verifications import RedisVerifications
 
@@ -81,6 +83,7 @@ class Rules:
     idempotency: Idempotency
     issuing: Issuing
     checking: Checking
+    searching: Searching
 
 
 def new_rules(
@@ -118,7 +121,8 @@ def new_rules(
         policy=issue_policy(settings),
     )
     checking = Checking(verifications, keyring, wake=wake, event_log=event_log)
-    return Rules(breakers, limiter, idempotency, issuing, checking)
+    searching = Searching(RedisNumbers(scripts, keyring, record_policy(settings)), verifications, limiter, keyring)
+    return Rules(breakers, limiter, idempotency, issuing, checking, searching)
 
 
 @asynccontextmanager

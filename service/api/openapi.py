@@ -23,7 +23,10 @@ from service.http.route import DirectRoute, NoFields, ended_early, too_large, wr
 from service.http.wire import Wire
 
 TAGS = [
-    {"name": "verifications", "description": "Issue a code, check what the person typed, resend, cancel, read."},
+    {
+        "name": "verifications",
+        "description": "Issue a code, check what the person typed, resend, cancel, read, search.",
+    },
     {"name": "operations", "description": "For probes and Prometheus."},
     {
         "name": "twilio",
@@ -50,7 +53,7 @@ _HEADERS = {
         '"client_ip";r=0;t=23',
     ),
     "RateLimit-Policy": (
-        "What that limit allows: `q` sends in `w` seconds, one item for each of its windows; for API keys only.",
+        "What that limit allows: `q` sends or searches in `w` seconds, one item for each window; for API keys only.",
         {"type": "string"},
         '"client_ip";q=30;w=600, "client_ip";q=200;w=86400',
     ),

@@ -89,7 +89,15 @@ class Limiter:
     async def admit_peer(self, address: str) -> None:
         """Reserve one request of a client-token holder. Raises `Limited`."""
         tag = self._keyring.limit_tag(Limit.PEER, network_of(address))
-        refusal = await Reservation(self._store, [Unit(Limit.PEER, tag, self._policy.peer)]).ask()
+        await self._admit(Unit(Limit.PEER, tag, self._policy.peer))
+
+    async def admit_search(self, caller: str) -> None:
+        """Reserve one search of an API key: as many as its sends, but counted apart. Raises `Limited`."""
+        tag = self._shared_tag(Limit.API_KEY, f"search|{caller}")
+        await self._admit(Unit(Limit.API_KEY, tag, self._policy.api_key))
+
+    async def _admit(self, unit: Unit) -> None:
+        refusal = await Reservation(self._store, [unit]).ask()
         if refusal is not None:
             raise refusal
 

@@ -26,6 +26,7 @@ IDS = {
     ("post", f"{ONE}/resend"): "resendCode",
     ("post", f"{ONE}/cancel"): "cancelVerification",
     ("get", ONE): "readVerification",
+    ("post", "/v1/verifications/search"): "searchVerifications",
     ("post", "/twilio/status/{verification_id}/{send_number}"): "receiveDeliveryStatus",
     ("get", "/livez"): "readLiveness",
     ("get", "/readyz"): "readReadiness",

@@ -155,6 +155,20 @@ async def test_the_examples_of_an_approval_are_real(start, example, eventually):
     assert (checked["to"], checked["verdict"]) == (shown["to"], shown["verdict"])
 
 
+async def test_the_examples_of_a_search_are_real(running, example, eventually):
+    """An approved verification and a locked one before it are found as in the example; an unknown number has none."""
+    locked, approved = [await running.issue(reference="order-4711") for _ in range(2)]
+    for issued, typed in ((locked, ["0000"] * 5), (approved, [running.codes()[1]])):
+        await delivered(running, issued["id"], eventually)
+        for code in typed:
+            await running.verify(issued["id"], code)
+    assert await eventually(running.confirmed)
+    for to, name in ((NUMBER, "found"), ("+12025550145", "unknown")):
+        _, real, _ = await running.call("POST", f"{ISSUE}/search", {"to": to})
+        shown = example("post", f"{ISSUE}/search", 200, name)
+        assert [*map(stable, real["verifications"])] == [*map(stable, shown["verifications"])]
+
+
 async def test_the_examples_of_other_ends_are_real(start, example, eventually, redis):
     """A locked and an expired verification equal their examples."""
     service = await start(sandbox={"delivery_seconds": 0.02})

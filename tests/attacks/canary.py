@@ -127,6 +127,9 @@ class Canary:
         await self.call("GET", f"{_PATH}/" + self.numbers[0].replace("+", "%2B"))
         await self.call("GET", "/" + self.codes[0])
         await self.call("PATCH", one)
+        for to in (self.numbers[0], self.numbers[0][:-5], f"{self.numbers[0]}x"):
+            await self.call("POST", f"{_PATH}/search", {"to": to})
+        await self.call("POST", f"{_PATH}/search", {"to": self.numbers[0]}, key=self.tokens[0])
         await self.call("GET", one, key=WRONG_KEY)
         await self.call("GET", one, key=WRONG_TOKEN)
         await self.call("POST", _PATH, {"to": "+14155550173 ", "reference": "\u00e4"})

@@ -1,4 +1,4 @@
-"""Redis round trips and commands of issue, resend and verify: counted on the wire and by MONITOR, not timed.
+"""Redis round trips and commands of issue, resend, verify and search: counted on the wire and by MONITOR, not timed.
 
     PYTHONPATH=.:tests/bench python tests/bench/bench_round_trips.py
 
@@ -31,7 +31,7 @@ from service.store.ledgers import RedisApiKeys
 
 KEY = "otp_sk_" + secrets.token_urlsafe(32)
 PROXY_PORT, SERVICE_PORT = 8961, 8962
-BUDGETS = {"issue": 3, "resend": 4, "verify": 1}
+BUDGETS = {"issue": 3, "resend": 4, "verify": 1, "search": 2}
 
 
 class CountingProxy:
@@ -85,7 +85,7 @@ class Monitor(threading.Thread):
 
 
 async def main(redis_url):
-    """Walk through the three steps and print what each cost."""
+    """Walk through the four steps and print what each cost."""
     proxy = CountingProxy(redis_url.removeprefix("unix://"))
     listening = await proxy.serve()
     account = SandboxSettings(delivery_seconds=30)
@@ -129,6 +129,8 @@ async def walk(http, proxy, monitor, sandbox):
         code = re.findall(r"\b[0-9]{6}\b", sandbox.ledger.messages()[-1].body)[0]
         await step("verify", f"/{issued['id']}/verify", {"code": code}, {}, **parts)
         trips["verify"] = proxy.trips
+        await step("search", "/search", {"to": body["to"]}, {}, **parts)
+        trips["search"] = proxy.trips
     wanted = [
         Budget(what=f"Redis round trips of {name}", measured=trips[name], most=most) for name, most in BUDGETS.items()
     ]

@@ -101,6 +101,7 @@ async def test_a_redis_behind_a_broken_proxy_is_a_503(start, own_redis, eventual
         endpoints = [
             ("GET", one, None), ("POST", one + "/verify", {"code": code}), ("POST", one + "/resend", None),
             ("POST", one + "/cancel", None), ("POST", "/v1/verifications", {"to": "+12025550123"}),
+            ("POST", "/v1/verifications/search", {"to": "+12025550123"}),
         ]  # fmt: skip
         proxy.drops_replies = True
         calls = [asyncio.create_task(timed(running.call(*endpoint))) for endpoint in endpoints]
@@ -140,6 +141,7 @@ async def test_a_full_redis_refuses_before_the_first_step(start, own_redis):
     for path, body in endpoints:
         assert (await timed(running.call("POST", path, body)))[0] == 503, path
     assert (await running.call("GET", one))[0] == 200
+    assert (await running.call("POST", "/v1/verifications/search", {"to": issued["to"]}))[0] == 200
     assert everything(own_redis.admin) == before
     assert len(running.sandbox.ledger.messages()) == sent
     own_redis.admin.config_set("maxmemory", 0)

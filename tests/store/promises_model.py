@@ -7,6 +7,7 @@ TTL, a window, a lease or a delay, so the milliseconds that a run itself takes n
 from dataclasses import dataclass, field
 
 from service.core.limits import Limited
+from service.core.searching import MOST_LISTED
 from service.core.verification import Verification
 from service.core.verification_store import NotPending, SameCode, SendsExhausted, UnknownVerification
 from tests.store.engines import NUMBER, OTHER_NUMBER
@@ -48,7 +49,9 @@ class ModelVerification:
     purpose: str
     sends: list[ModelSend]
     lives_until_ms: int  # the life of the record itself
+    owner: str = "alpha"
     state: str = "pending"
+    is_passing: bool = False  # it failed, and a repeat may succeed
     attempts: int = 0
     approved_send: ModelSend | None = None
     stored_verdicts: dict[str, tuple[int, str, str]] = field(default_factory=dict)
@@ -67,10 +70,15 @@ class ModelVerification:
         send.taken_back, send.status = True, "failed"
         if all(other.taken_back for other in self.sends):
             if self.state == "pending":
-                self.state = "failed"
+                self.state, self.is_passing = "failed", passing
                 self.lives_until_ms = min(self.lives_until_ms, now + FAILED_MS) if passing else self.lives_until_ms
         elif passing and send is self.sends[-1]:
             self.sends.pop()
+
+    @property
+    def leaves_no_trace(self):
+        """Return whether its only message was not sent, because Twilio was busy."""
+        return self.state == "failed" and self.is_passing
 
     def carrier(self, code):
         """Return the send that has a code and was not taken back."""
@@ -87,6 +95,7 @@ class Model:
         self.sent_to = {NUMBER: [], OTHER_NUMBER: []}
         self.failed_at = {NUMBER: [], OTHER_NUMBER: []}
         self.streak = {NUMBER: 0, OTHER_NUMBER: 0}  # failed checks since the last approval
+        self.listed = {NUMBER: [], OTHER_NUMBER: []}  # the index: oldest first
         self.send_of = {}  # by SID
         self.pending = {}  # SID -> when it is due
         self.leases = {}  # SID -> until when it is leased on Redis's clock, which only the holder knows
@@ -159,6 +168,14 @@ class Model:
     def release(self, to):
         """Delete what is remembered of a number."""
         self.sent_to[to], self.failed_at[to], self.streak[to] = [], [], 0
+
+    def list(self, verification):
+        """Add a new verification to the index of its number."""
+        self.listed[verification.to] = [*self.listed[verification.to], verification][-MOST_LISTED:]
+
+    def found(self, to, owner):
+        """Name the verifications of a number that an owner must find, newest first."""
+        return [each.id for each in reversed(self.listed[to]) if each.owner == owner and not self.forgotten(each)]
 
     def forgotten(self, verification):
         """Return whether the record has expired."""

@@ -60,6 +60,7 @@ from tests.store.promises_model import (
 
 RUNS = int(os.environ.get("PROMISES_RUNS", "300"))
 CODES = ("111111", "222222", "333333", "444444")
+OWNERS = ("alpha", "alpha", "beta")
 NEVER_SENT = "000000"
 STRANGER = "SM" + "f" * 32
 MACHINE_POLICY = replace(
@@ -114,16 +115,20 @@ class Promises(RuleBasedStateMachine):
     @rule(
         to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)),
         purpose=st.sampled_from(("login", "payment")),
+        owner=st.sampled_from(OWNERS),
         code=st.sampled_from(CODES),
         twilio=outcomes,
     )
-    def issue(self, to, purpose, code, twilio):
+    def issue(self, to, purpose, owner, code, twilio):
         if self.model.limited(to):
             with pytest.raises(Limited):
                 self.run(self.stores.issue(code, to=to, purpose=purpose))
             return
-        real = self.run(self.stores.issue(code, to=to, purpose=purpose, ttl_seconds=TTL_MS // 1000))
-        verification = ModelVerification(real, to, purpose, [ModelSend(1, code, self.model.now)], self.life())
+        asked = {"to": to, "purpose": purpose, "owner": owner, "ttl_seconds": TTL_MS // 1000}
+        real = self.run(self.stores.issue(code, **asked))
+        sends = [ModelSend(1, code, self.model.now)]
+        verification = ModelVerification(real, to, purpose, sends, self.life(), owner)
+        self.model.list(verification)
         self.model.sent_to[to].append(verification.sends[0])
         self.model.all.append(verification)
         self.apply_twilio_response(verification, twilio)
@@ -173,6 +178,8 @@ class Promises(RuleBasedStateMachine):
             return
         self.run(step)
         verification.take_back(send, passing=passing, now=self.model.now)
+        if verification.leaves_no_trace and verification in self.model.listed[verification.to]:
+            self.model.listed[verification.to].remove(verification)
         if send in self.model.sent_to[verification.to]:
             self.model.sent_to[verification.to].remove(send)
 
@@ -213,6 +220,11 @@ class Promises(RuleBasedStateMachine):
         self.run(self.stores.verifications.cancel(verification.id))
         if verification.state == "pending" and not self.model.ended_by_time(verification):
             verification.state = "canceled"
+
+    @rule(to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)), owner=st.sampled_from((*OWNERS, "gamma")))
+    def search(self, to, owner):
+        """Find the newest verifications of a number, of one owner."""
+        assert self.run(self.stores.search(to, owner)) == self.model.found(to, owner)
 
     # --- checks -------------------------------------------------------------------------------
 
@@ -329,6 +341,7 @@ class Promises(RuleBasedStateMachine):
         living = [each for each in self.model.all if each.to == to and not self.model.forgotten(each)]
         assert self.run(self.stores.numbers.erase(to)).verifications == len(living)
         self.model.release(to)
+        self.model.listed[to] = []
         for verification in living:
             verification.lives_until_ms = self.model.now
         assert not self.run(self.stores.numbers.held(to))

@@ -121,3 +121,12 @@ class ResendBody(_Body):
     channel: Channel | None = Field(
         None, description="How this message travels, with an API key only; default: as the verification was issued."
     )
+
+
+class SearchBody(_Body):
+    """Whose verifications are wanted."""
+
+    to: TypedNumber = Field(description="The number, as for an issue.", examples=["+14155550123"])
+    country: Region | None = Field(
+        None, description="Region in which a number without a plus sign is read, as for an issue.", examples=["US"]
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from service.api.operations import LivenessResponse
 from service.api.readiness import ReadinessResponse, StoreTrouble
-from service.api.v1.bodies import CheckBody, IssueBody, ResendBody
+from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
 from service.api.v1.schemas import ResponseWriter
 from service.core.actions import Action
 from service.core.channels import Channel
@@ -63,6 +63,11 @@ _APPROVED = _TYPED._replace(status=Status.APPROVED, sends=(_DELIVERED._replace(f
 _CONFIRMED = _APPROVED._replace(sends=(_DELIVERED._replace(feedback=Feedback.CONFIRMED),))
 _LATE = _APPROVED._replace(status=Status.EXPIRED)
 _LOCKED = _TYPED._replace(status=Status.MAX_ATTEMPTS_REACHED, attempts=5)
+_EARLIER = _LOCKED._replace(
+    id="ve_3b81d64c0e5f47a29d13c6f0a7e8b295",
+    expires_at_ms=_LOCKED.expires_at_ms - 90_000,
+    sends=(_DELIVERED._replace(sent_at_ms=_BEGUN_MS - 90_000),),
+)
 _CANCELED = _PENDING._replace(status=Status.CANCELED)
 _FAILED = _PENDING._replace(status=Status.FAILED, sends=(_FIRST._replace(status=Delivery.FAILED, error_code=21610),))
 _UNANSWERED = _PENDING._replace(sends=(_FIRST._replace(status=Delivery.UNKNOWN),))
@@ -121,6 +126,10 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
             "empty": Example("As the verification was issued", _sent(ResendBody)),
             "channel": Example("By a channel of your choice (API keys only)", _sent(ResendBody, channel=Channel.SMS)),
         },
+        "searchVerifications": {
+            "number": Example("A number", _sent(SearchBody, to=NUMBER)),
+            "national": Example("A national number", _sent(SearchBody, to="(415) 555-0123", country="US")),
+        },
         "receiveDeliveryStatus": {
             "delivered": Example("Delivered", told),
             "undelivered": Example("Not delivered", {**told, "MessageStatus": "undelivered", "ErrorCode": "30003"}),
@@ -147,6 +156,10 @@ def response_examples() -> Mapping[str, Mapping[str, Example]]:
             "expired": _shown("The code was not typed in time", _PENDING._replace(status=Status.EXPIRED)),
             "locked": _shown("Too many wrong codes", _LOCKED),
             "failed": _shown("Twilio refused the message", _FAILED),
+        },
+        "searchVerifications": {
+            "found": _found("Approved, and locked before that", _CONFIRMED, _EARLIER),
+            "unknown": _found("None: an unknown number, or another owner's verifications"),
         },
         "readLiveness": {"alive": Example("Alive", LivenessResponse().model_dump())},
         "readReadiness": _readiness(),
@@ -186,6 +199,10 @@ def _issued(summary: str, verification: Verification) -> Example:
     return Example(summary, _WRITE.issued(verification, CLIENT_TOKEN))
 
 
+def _found(summary: str, *verifications: Verification) -> Example:
+    return Example(summary, {"verifications": [_WRITE.verification(each, masked=False) for each in verifications]})
+
+
 def _checked(summary: str, verdict: Verdict, verification: Verification, *, masked: bool = False) -> Example:
     return Example(summary, _WRITE.check(CheckResult(verdict=verdict, verification=verification), masked=masked))
 
@@ -213,7 +230,7 @@ def _failures() -> Mapping[str, Exception]:
     }
 
 
-def _sent(model: type[IssueBody | CheckBody | ResendBody], **fields: Any) -> dict[str, Any]:
+def _sent(model: type[IssueBody | CheckBody | ResendBody | SearchBody], **fields: Any) -> dict[str, Any]:
     return model.model_validate(fields).model_dump(mode="json", exclude_unset=True)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from starlette.routing import BaseRoute
 
 from service.api.v1.repeating import describe_same_response, describe_same_verdict
-from service.api.v1.schemas import CheckResponse, IssueResponse, VerificationResponse
+from service.api.v1.schemas import CheckResponse, IssueResponse, SearchResponse, VerificationResponse
 from service.api.v1.verifications import VerificationEndpoints
 from service.core.api_keys import Scope
 from service.core.sender import Refusal
@@ -13,11 +13,10 @@ from service.http.authentication import Access, Authenticator
 from service.http.route import DirectRoute, Endpoint
 
 _ALL, _ONE = "/v1/verifications", "/v1/verifications/{verification_id}"
+_NUMBERS = (Refusal.INVALID_NUMBER, Refusal.COUNTRY_NOT_ALLOWED, Refusal.NOT_A_MOBILE_NUMBER)
 _SENDING = (
-    Refusal.INVALID_NUMBER,
-    Refusal.COUNTRY_NOT_ALLOWED,
+    *_NUMBERS,
     Refusal.RECIPIENT_OPTED_OUT,
-    Refusal.NOT_A_MOBILE_NUMBER,
     Refusal.CARRIER_REJECTED,
     Refusal.BLOCKED,
     Refusal.SENDER_MISCONFIGURED,
@@ -43,6 +42,7 @@ def verification_routes(endpoints: VerificationEndpoints, auth: Authenticator) -
         _resend(endpoints.resend, either),
         _cancel(endpoints.cancel, back_end),
         _read(endpoints.read, either),
+        _search(endpoints.search, back_end),
     ]
 
 
@@ -112,4 +112,17 @@ def _read(endpoint: Endpoint, access: Access) -> BaseRoute:
         response_description="The current state of the verification.",
         problems=("unknown_verification",),
         summary="Read a verification",
+    )
+
+
+def _search(endpoint: Endpoint, access: Access) -> BaseRoute:
+    return _route(
+        _ALL + "/search",
+        endpoint,
+        access=access,
+        operation_id="searchVerifications",
+        response_model=SearchResponse,
+        response_description="The verifications that were found; none is no error.",
+        problems=(*_NUMBERS, "rate_limited"),
+        summary="Find the verifications of a number",
     )

@@ -76,6 +76,14 @@ class CheckResponse(VerificationResponse):
     verdict: Verdict
 
 
+class SearchResponse(BaseModel):
+    """The result of a search."""
+
+    verifications: list[VerificationResponse] = Field(
+        description="The newest verifications of the number, at most 10, the newest first; empty if there are none."
+    )
+
+
 class ResponseWriter:
     """Writes responses as JSON objects. It has the two limits for the remaining attempts and sends.
 

@@ -1,10 +1,10 @@
-"""The main endpoints: issue, verify, resend, cancel, read."""
+"""The main endpoints: issue, verify, resend, cancel, read, search."""
 
 from functools import partial
 
 from pydantic_core import to_json
 
-from service.api.v1.bodies import CheckBody, IssueBody, ResendBody
+from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
 from service.api.v1.fields import VerificationId
 from service.api.v1.repeating import KeyedResponse, idempotency_key, unpack
 from service.api.v1.schemas import Object, ResponseWriter
@@ -12,9 +12,11 @@ from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
+from service.core.searching import Searching
 from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
 from service.core.verification_store import UnknownVerification
+from service.http.authentication import unauthenticated
 from service.http.problems import HttpProblem, problem_of
 from service.http.request import Request
 from service.http.response import Response, problem_response
@@ -24,19 +26,21 @@ _NO_CHOICE = "A client token may not choose the channel. Leave out `channel`, or
 
 
 class VerificationEndpoints:
-    """Calls `Issuing` and `Checking`, and makes responses of their results."""
+    """Calls `Issuing`, `Checking` and `Searching`, and makes responses of their results."""
 
     def __init__(
         self,
         *,
         issuing: Issuing,
         checking: Checking,
+        searching: Searching,
         idempotency: Idempotency,
         keyring: Keyring,
         responses: ResponseWriter,
     ) -> None:
         self._issuing = issuing
         self._checking = checking
+        self._searching = searching
         self._idempotency = idempotency
         self._keyring = keyring
         self._responses = responses
@@ -124,6 +128,18 @@ class VerificationEndpoints:
         request.log["verification_id"] = _known_form(verification_id)
         verification = await self._checking.read(verification_id, owner=_owner(request))
         return self._responses.verification(verification, masked=request.is_front_end)
+
+    async def search(self, request: Request, body: SearchBody) -> Object | Response:
+        """Find the newest verifications of a number, for support: what was sent, did it arrive, was it typed.
+
+        Only verifications that the API key's owner has issued are found. An unknown number has none. Searches are
+        limited per API key, as many as sends (`OTP_LIMIT_KEY`).
+        """
+        number = self._issuing.number(body.to, country=body.country)
+        if request.caller is None or request.caller.owner is None:
+            raise unauthenticated()
+        found = await self._searching.search(number.e164, owner=request.caller.owner, caller=request.caller.scope_id)
+        return {"verifications": [self._responses.verification(each, masked=False) for each in found]}
 
     def _issued(self, outcome: Verification | MessageRefused) -> Response:
         if isinstance(outcome, MessageRefused):
