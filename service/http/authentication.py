@@ -8,7 +8,7 @@ serves known keys for ten minutes, so that losing that node does not stop the ot
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from service.core.api_keys import ApiKeyStore, Scope, key_digest, read_api_keys
@@ -41,9 +41,14 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a route requires of a credential: the check, and its schemes in the OpenAPI document."""
+    """What a route requires of a credential, and its schemes in the OpenAPI document.
 
-    authorize: Callable[[Request, Mapping[str, str]], Awaitable[None]]
+    `identify` reads the credential into the request, and notes whether it is valid, without waiting. `authorize` finds
+    the caller, or raises a problem.
+    """
+
+    identify: Callable[[Request], None]
+    authorize: Callable[[Request], Awaitable[None]]
     schemes: tuple[str, ...]
     scope: Scope
 
@@ -81,32 +86,40 @@ class Authenticator:
     def key(self, scope: Scope) -> Access:
         """Return the access of a route that requires an API key with this scope."""
 
-        async def authorize(request: Request, _: Mapping[str, str]) -> None:
-            request.caller = await self._by_key(_bearer(request), scope)
+        async def authorize(request: Request) -> None:
+            request.caller = await self._by_key(request, scope)
             request.log["api_key"] = request.caller.name
 
-        return Access(authorize, ("apiKey",), scope)
+        return Access(self._identify, authorize, ("apiKey",), scope)
 
     def key_or_token(self, scope: Scope) -> Access:
         """Return the access of a route that also accepts the client token of the verification in its path."""
 
-        async def authorize(request: Request, path: Mapping[str, str]) -> None:
-            credential = _bearer(request)
-            if credential.startswith(CLIENT_TOKEN_PREFIX):
-                request.caller = await self._by_token(
-                    credential, path["verification_id"], request.peer(trusted_proxies=self._trusted_proxies)
-                )
+        async def authorize(request: Request) -> None:
+            if request.credential.startswith(CLIENT_TOKEN_PREFIX):
+                request.caller = await self._by_token(request)
                 request.log["api_key"] = "client token"
             else:
-                request.caller = await self._by_key(credential, scope)
+                request.caller = await self._by_key(request, scope)
                 request.log["api_key"] = request.caller.name
 
-        return Access(authorize, ("apiKey", "clientToken"), scope)
+        return Access(self._identify, authorize, ("apiKey", "clientToken"), scope)
 
-    async def _by_key(self, credential: str, scope: Scope) -> Caller:
+    def _identify(self, request: Request) -> None:
+        request.credential = credential = _bearer(request)
         if credential.startswith(CLIENT_TOKEN_PREFIX):
+            verification_id = request.path_params.get("verification_id", "")
+            request.is_known = self._keyring.is_client_token(verification_id, credential)
+        elif credential:
+            request.key_digest = digest = key_digest(credential)
+            request.is_known = digest in self._keys
+
+    async def _by_key(self, request: Request, scope: Scope) -> Caller:
+        if request.credential.startswith(CLIENT_TOKEN_PREFIX):
             raise HttpProblem("insufficient_scope", "A client token may verify, resend and read its verification.")
-        digest = key_digest(credential)
+        if not request.credential:
+            raise unauthenticated()
+        digest = request.key_digest
         known = self._keys.get(digest)
         if self._clock() - self._read_at >= (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
             known = await self._read_again(digest)
@@ -116,11 +129,11 @@ class Authenticator:
             raise insufficient_scope(scope)
         return known.caller
 
-    async def _by_token(self, token: str, verification_id: str, peer: str) -> Caller:
-        if not self._keyring.is_client_token(verification_id, token):
+    async def _by_token(self, request: Request) -> Caller:
+        if not request.is_known:
             raise unauthenticated()
-        await self._limiter.admit_peer(peer)
-        return Caller(scope_id=verification_id, name="client token", is_front_end=True)
+        await self._limiter.admit_peer(request.peer(trusted_proxies=self._trusted_proxies))
+        return Caller(scope_id=request.path_params["verification_id"], name="client token", is_front_end=True)
 
     async def _read_again(self, digest: str) -> "_Known | None":
         """Read the keys again, because the copy is old or because the key is not in it."""
@@ -159,11 +172,9 @@ class Authenticator:
 
 
 def _bearer(request: Request) -> str:
-    """Read the credential from `Authorization: Bearer …`."""
+    """Read the credential from `Authorization: Bearer …`; "" if there is none."""
     scheme, _, credential = request.headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() != b"bearer" or not credential:
-        raise unauthenticated()
-    return credential.decode("latin-1").strip()
+    return credential.decode("latin-1").strip() if scheme.lower() == b"bearer" else ""
 
 
 def unauthenticated() -> HttpProblem:

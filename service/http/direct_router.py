@@ -15,6 +15,7 @@ from typing import TypeAlias
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.http.authentication import Access
 from service.http.load_shedding import LoadShedding
 from service.http.request import REQUEST, Request
 from service.http.response import Response, send_response
@@ -29,7 +30,7 @@ class DirectRouter:
     def __init__(self, app: ASGIApp, *, max_in_flight: int) -> None:
         self._app = app
         self._load_shedding = LoadShedding(max_in_flight)
-        self._handlers: dict[str, list[tuple[re.Pattern[str], Handler]]] = {}
+        self._handlers: dict[str, list[tuple[re.Pattern[str], Handler, Access | None]]] = {}
 
     def add_routes(self, routes: Sequence[BaseRoute]) -> None:
         """Add the direct routes among these. The first that matches a request handles it."""
@@ -37,14 +38,16 @@ class DirectRouter:
             if isinstance(route, DirectRoute):
                 for method in answered_methods(route):
                     handler = partial(route.respond, load_shedding=self._load_shedding)
-                    self._handlers.setdefault(method, []).append((route.path_regex, handler))
+                    self._handlers.setdefault(method, []).append((route.path_regex, handler, route.access))
 
     def find(self, request: Request) -> Handler | None:
-        """Find the handler of a request, and read the parameters in its path."""
-        for path, handler in self._handlers.get(request.method, ()):
+        """Find the handler of a request, and read the parameters in its path and its credential."""
+        for path, handler, access in self._handlers.get(request.method, ()):
             match = path.fullmatch(request.path)  # not `match`: there `$` also matches before a final line break
             if match is not None:
                 request.path_params = match.groupdict()
+                if access is not None:
+                    access.identify(request)
                 return handler
         return None
 

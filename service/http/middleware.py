@@ -26,7 +26,14 @@ from service.http.problems import HttpProblem
 from service.http.request import REQUEST, Request, request_of, unknown_request
 from service.http.response import problem_response, raw_response, secured, send_response
 from service.http.route import ended_early
-from service.http_server import Connections, DirectApplication, DirectHandler, RawResponse, RequestView
+from service.http_server import (
+    Connections,
+    DeferredRequests,
+    DirectApplication,
+    DirectHandler,
+    RawResponse,
+    RequestView,
+)
 
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F-]{16,64}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
@@ -48,16 +55,15 @@ class RequestMiddleware(DirectApplication):
     ) -> None:
         self._app = app
         self.connections = connections  # for the server
+        self.deferred = DeferredRequests()
         self._event_log = event_log
         self._router = router
         self._has_cors = has_cors
         self._clock = clock
 
-    def direct(self, exchange: RequestView) -> DirectHandler | None:
-        """Find the handler of a request; None if it must come over ASGI."""
+    def direct(self, exchange: RequestView) -> tuple[DirectHandler | None, bool]:
+        """Find the handler of a request (None if it must come over ASGI), and tell whether its credential is valid."""
         head = exchange.head
-        if self._has_cors and b"origin" in head.headers:
-            return None
         request = Request(
             head.method,
             head.path,
@@ -70,7 +76,9 @@ class RequestMiddleware(DirectApplication):
             whole_body=exchange.whole_body,
         )
         handler = self._router.find(request)
-        return None if handler is None else partial(self.respond, request, handler)
+        if handler is None or (self._has_cors and b"origin" in head.headers):
+            return None, request.is_known
+        return partial(self.respond, request, handler), request.is_known
 
     async def respond(self, request: Request, handler: Handler) -> RawResponse:
         """Respond without ASGI."""

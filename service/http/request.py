@@ -31,6 +31,9 @@ class Request:
     """
 
     path_params: Mapping[str, str] = MappingProxyType({})
+    credential = ""  # of `Authorization: Bearer …`
+    key_digest = ""  # of the credential, if it is an API key
+    is_known = False  # the credential is valid, as far as the process knows without asking Redis
     caller: Caller | None = None
     body = b""
     failure: Mapping[str, str] | None = None  # kind and place of an exception that nobody expected, for the log

@@ -88,7 +88,7 @@ class DirectRoute(APIRoute):
 
     async def _respond(self, request: Request, load_shedding: LoadShedding) -> Response:
         if self.access is not None:
-            await self.access.authorize(request, request.path_params)
+            await self.access.authorize(request)
         arguments: dict[str, Any] = {**request.path_params, "request": request}
         if self._needs_body or request.has_body:
             request.body = await self._read_body(request)

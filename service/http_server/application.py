@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from service.http_server.deferred import DeferredRequests
 from service.http_server.request_parser import Head
 
 
@@ -40,11 +41,16 @@ DirectHandler: TypeAlias = Callable[[], Awaitable[RawResponse]]
 
 
 class DirectApplication(ABC):
-    """An application that responds to some requests without ASGI."""
+    """An application that responds to some requests without ASGI, and knows which may begin at once."""
+
+    deferred: DeferredRequests  # those that may not
 
     @abstractmethod
-    def direct(self, request: RequestView) -> DirectHandler | None:
-        """Return the handler of a request; None if the request must come over ASGI."""
+    def direct(self, request: RequestView) -> tuple[DirectHandler | None, bool]:
+        """Return the handler of a request (None if it must come over ASGI), and whether its credential is valid.
+
+        This is called for every request, so it must be fast, and may not wait.
+        """
 
     @abstractmethod
     def error_response(self, status: int) -> RawResponse:

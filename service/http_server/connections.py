@@ -2,9 +2,9 @@
 
 Opening a connection needs no credential, and each one costs a descriptor and memory. So there is a limit for the
 process and one for each peer; `peer_of` says which addresses are one peer. At a limit, a new connection replaces the
-oldest one that has never completed a request, else those that have waited for their clients the longest. It is refused
-only if all clients wait for a response. So open connections cannot exclude new clients, and a peer at its limit loses
-only its own connections.
+oldest one that has never completed a request, else those that have waited the longest, for their clients or for their
+turn (`deferred`). It is refused only if the requests of all are being handled. So open connections cannot exclude new
+clients, and a peer at its limit loses only its own connections.
 
 The protocol reports what happens (`opened`, `asked`, `closed`); this module never sees a request.
 """
@@ -26,7 +26,7 @@ class Connection(Protocol):
 
     @property
     def waiting_since(self) -> float | None:
-        """Since when it waits for its client to send or to read; None if the client waits for a response."""
+        """Since when it waits for its client, or for its turn; None if its request is being handled."""
 
     def make_room(self) -> None:
         """Close at once, in favour of another connection."""

@@ -4,15 +4,22 @@ When a request begins, on which connection, and what follows it, is left to `pro
 """
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from service.http_server.application import DirectHandler, RawResponse, ServerHeaders
+from service.http_server.application import DirectApplication, DirectHandler, RawResponse, ServerHeaders
+from service.http_server.deferred import DeferredRequests
 from service.http_server.request_parser import Head
 from service.http_server.uvicorn_parts import STATUS_LINE, FlowControl, HttpToolsProtocol, RequestResponseCycle
 
+NO_PLACE = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_PLAIN = b"content-type: text/plain; charset=utf-8\r\ncontent-length: 0\r\n"
 _SERVER_LINES = ServerHeaders()
+# A larger body is written apart from its head. So what a client does not read is not copied: bodies of this size are
+# kept in memory, and all responses share them.
+_LARGE_BYTES = 16_384
 _DISCONNECT = {"type": "http.disconnect"}
 
 
@@ -20,6 +27,7 @@ class Exchange(RequestResponseCycle):
     """One request and its response, over ASGI as in uvicorn, or direct."""
 
     has_broken_off = False
+    deferred_since: float | None = None  # it waits for its turn
 
     def __init__(self, connection: HttpToolsProtocol, head: Head, *, is_last: bool) -> None:
         """Begin. `is_last`: the connection ends after the response."""
@@ -37,6 +45,16 @@ class Exchange(RequestResponseCycle):
             on_response=connection.on_response_complete,
         )
         self.head, self.client = head, connection.client
+
+    def defer(self, deferred: DeferredRequests, begin: Callable[[], None]) -> None:
+        """Begin in turn, unless the client has left by then."""
+        self.deferred_since = asyncio.get_running_loop().time()
+        deferred.add(partial(self._begin_in_turn, begin))
+
+    def _begin_in_turn(self, begin: Callable[[], None]) -> None:
+        self.deferred_since = None
+        if not self.disconnected:
+            begin()
 
     def whole_body(self) -> bytes | None:
         """Return the body of the request; None if parts of it have not arrived."""
@@ -75,7 +93,11 @@ class Exchange(RequestResponseCycle):
             self.keep_alive = False
         if self.head.method == "HEAD":
             response = replace(response, body=b"")
-        self.transport.write(written(response, self.default_headers, says_close=not self.keep_alive))
+        head, body = head_of(response, self.default_headers, says_close=not self.keep_alive), response.body
+        if len(body) > _LARGE_BYTES:
+            self.transport.writelines((head, body))
+        else:
+            self.transport.write(head + body)
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
@@ -117,8 +139,14 @@ def scope_of(connection: HttpToolsProtocol, head: Head) -> MutableMapping[str, A
     }
 
 
-def written(response: RawResponse, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
-    """Write a response. `says_close` adds `connection: close`, unless the response has it."""
+def head_of(response: RawResponse, server_headers: list[tuple[bytes, bytes]], *, says_close: bool) -> bytes:
+    """Write the head of a response. `says_close` adds `connection: close`, unless the response has it."""
     close = b"connection: close\r\n" if says_close and not response.closes else b""
     server_lines = _SERVER_LINES.of(server_headers)
-    return b"".join((STATUS_LINE[response.status], server_lines, response.header_lines, close, b"\r\n", response.body))
+    return b"".join((STATUS_LINE[response.status], server_lines, response.header_lines, close, b"\r\n"))
+
+
+def refusal(application: DirectApplication | None, status: int, server_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Write the response to what is not a request. It is the last one of its connection."""
+    response = RawResponse(status, _PLAIN, b"") if application is None else application.error_response(status)
+    return head_of(response, server_headers, says_close=True) + response.body

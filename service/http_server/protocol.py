@@ -1,7 +1,8 @@
 """One connection: uvicorn's protocol, one request at a time, with limits on bytes and time.
 
 The bytes after a request stay unparsed, with reading paused, until the request is answered. So each response is
-complete before the next request is looked at, and pipelined requests cost no more than one request at a time.
+complete before the next request is looked at, and pipelined requests cost no more than one request at a time. A request
+without a valid credential may wait until it begins (`deferred`).
 
 Opening a connection needs no credential, so its limits apply before the application runs: `request_parser` limits
 bytes, `clock` limits time, and the application's `connections` limit the number of connections and drain them.
@@ -16,17 +17,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from service.http_server.application import DirectApplication, RawResponse
+from service.http_server.application import DirectApplication
 from service.http_server.clock import Clock
 from service.http_server.connections import Connections
-from service.http_server.exchange import Exchange, Flow, scope_of, written
+from service.http_server.exchange import NO_PLACE, Exchange, Flow, refusal, scope_of
 from service.http_server.request_parser import Head, RequestParser, RequestRefused
 from service.http_server.unread import unread_bytes
 from service.http_server.uvicorn_parts import HIGH_WATER_LIMIT, HttpToolsProtocol
 
-_NO_PLACE = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _LAST_SECONDS = 1.0  # for a request that is on its way when the server ends
-_PLAIN = b"content-type: text/plain; charset=utf-8\r\ncontent-length: 0\r\n"
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -44,7 +43,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Start the clock, and take a place among the connections."""
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self.write = transport.write
+        self.write, self.writelines = transport.write, transport.writelines
         self._direct = self.app if isinstance(self.app, DirectApplication) else None
         self._clock = Clock(
             self.loop,
@@ -56,7 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._requests = RequestParser(self._clock.request_begins, self._on_body)
         self._connections = getattr(self.app, "connections", None)
         if self._connections is not None and not self._connections.opened(self, self.client[0] if self.client else ""):
-            transport.write(_NO_PLACE)
+            transport.write(NO_PLACE)
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -111,13 +110,15 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin the exchange, as uvicorn does, but without WebSockets, a root path, and uvicorn's own limit."""
         is_last = not head.keep_alive or (self._connections is not None and self._connections.is_ending)
         self.cycle = exchange = Exchange(self, head, is_last=is_last)
-        direct = None if self._direct is None else self._direct.direct(exchange)
+        direct, may_begin = (None, True) if self._direct is None else self._direct.direct(exchange)
         if direct is None:
             exchange.scope = self.scope_of(head)  # type: ignore[assignment]
-            self._start_asgi_task(exchange, self.app)
+        # The exchange does not keep this partial, which refers to it: reference cycles are freed late.
+        app: Any = self.app if direct is None else partial(exchange.respond_directly, direct)
+        if may_begin or self._direct is None:
+            self._start_asgi_task(exchange, app)
         else:
-            # The exchange does not keep this partial, which refers to it: reference cycles are freed late.
-            self._start_asgi_task(exchange, partial(exchange.respond_directly, direct))
+            exchange.defer(self._direct.deferred, partial(self._start_asgi_task, exchange, app))
 
     def scope_of(self, head: Head) -> MutableMapping[str, Any]:
         """Make the ASGI scope of a request."""
@@ -170,12 +171,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def waiting_since(self) -> float | None:
-        """Since when the connection waits for its client; None if the client waits for a response."""
+        """Since when the connection waits for its client, or for its turn; None if a request is being handled."""
         clock = self._clock
         if clock.unread_since is not None:
             return clock.unread_since
         if self._waits():
-            return None
+            return self.cycle.deferred_since
         return clock.idle_since if clock.arriving_since is None else clock.arriving_since
 
     def make_room(self) -> None:
@@ -218,8 +219,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.break_off()
         elif self._requests.in_head:
-            response = RawResponse(status, _PLAIN, b"") if self._direct is None else self._direct.error_response(status)
-            self.write(written(response, self.server_state.default_headers, says_close=True))
+            self.write(refusal(self._direct, status, self.server_state.default_headers))
             self.close()
         else:
             self._close_once_read()

@@ -60,15 +60,18 @@ def particulars(name, *scopes):
     return json.dumps({"name": name, "scopes": scopes or ["verifications"], "created_at": "2026"}).encode()
 
 
-def call_with(credential, scheme="Bearer"):
-    """Make a request with a credential."""
-    return request_of(
+def call_with(access, credential, scheme="Bearer", path=None):
+    """Make a request with a credential, and identify it."""
+    call = request_of(
         {
             "type": "http", "method": "GET", "path": "/", "raw_path": b"/", "client": ("192.0.2.1", 1),
             "headers": [(b"authorization", f"{scheme} {credential}".encode())],
         },
         None,
     )  # fmt: skip
+    call.path_params = path or {"verification_id": ID}
+    access.identify(call)
+    return call
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ def build(now):
 async def refusal(access, credential, scheme="Bearer", path=None):
     """Try a credential; return the problem code, or None if it is accepted."""
     try:
-        await access.authorize(call_with(credential, scheme), path or {"verification_id": ID})
+        await access.authorize(call_with(access, credential, scheme, path))
     except HttpProblem as problem:
         return problem.code
     return None
@@ -283,12 +286,14 @@ async def test_the_caller_is_set_and_logged(build):
         ("a", Caller(scope_id=key_digest("a"), name="a", owner="ca978112ca1b")),
         (keyring.client_token(ID), Caller(scope_id=ID, name="client token", is_front_end=True)),
     ):
-        call = call_with(credential)
-        await auth.key_or_token(Scope.VERIFICATIONS).authorize(call, {"verification_id": ID})
+        access = auth.key_or_token(Scope.VERIFICATIONS)
+        call = call_with(access, credential)
+        await access.authorize(call)
         assert call.caller == caller
         assert call.log["api_key"] == caller.name
-    call = call_with("a")
-    await auth.key(Scope.VERIFICATIONS).authorize(call, {})
+    access = auth.key(Scope.VERIFICATIONS)
+    call = call_with(access, "a")
+    await access.authorize(call)
     assert (call.caller.name, call.log["api_key"]) == ("a", "a")
 
 
@@ -298,7 +303,7 @@ async def test_a_refusal_names_what_is_required(build):
 
     async def refused(access, credential):
         with pytest.raises(HttpProblem) as problem:
-            await access.authorize(call_with(credential), {"verification_id": ID})
+            await access.authorize(call_with(access, credential))
         return problem.value
 
     unknown = await refused(auth.key(Scope.VERIFICATIONS), "x")

@@ -29,9 +29,9 @@ SERVERS = {  # command, its arguments, a path with an immediate response
 
 
 @asynccontextmanager
-async def flooded(port, path):
+async def flooded(port, path, *, connections=CONNECTIONS, addresses=1):
     """Flood a port from another process."""
-    words = ["-m", "tests.attacks.flooding", str(port), str(CONNECTIONS), path]
+    words = ["-m", "tests.attacks.flooding", str(port), str(connections), path, str(addresses)]
     flood = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=ROOT, stdout=subprocess.PIPE)
     try:
         assert await flood.stdout.readline() == b"flooding\n"

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import json
+from functools import partial
 
 import pytest
 
-from service.http_server import DirectApplication, HttpProtocol, RawResponse
+from service.http_server import DeferredRequests, DirectApplication, HttpProtocol, RawResponse
 from service.http_server import Server as HttpServer
 from service.sandbox import DroppingProtocol
 from tests.conftest import free_listener
@@ -49,14 +50,15 @@ def over_asgi(seen):
 class Direct(DirectApplication):
     """The same application, with direct responses."""
 
-    def __init__(self, seen):
-        self.seen = seen
+    def __init__(self, seen, *, are_known=True):
+        self.seen, self.are_known = seen, are_known
+        self.deferred = DeferredRequests()
 
     async def __call__(self, _scope, _receive, _send):
         raise AssertionError("over ASGI")
 
     def direct(self, request):
-        return lambda: self.answer(request)
+        return (lambda: self.answer(request)), self.are_known
 
     async def answer(self, request):
         body = b""
@@ -80,6 +82,7 @@ class Direct(DirectApplication):
 SERVERS = {
     "asgi": (HttpProtocol, over_asgi),
     "direct": (HttpProtocol, Direct),
+    "deferred": (HttpProtocol, partial(Direct, are_known=False)),
     "simulator": (DroppingProtocol, over_asgi),
 }
 
