@@ -1,21 +1,23 @@
 """The pages: Swagger UI at `/docs`, ReDoc at `/redoc`, and the description of each problem at `/docs/problems`.
 
-All files are served from disk, without another host. Those of Swagger UI and ReDoc come with `fastapi_offline`; the
-pages and the scripts that start them are our own, because FastAPI's pages start them with inline scripts, which a
-strict content security policy refuses. Each policy allows no more than its page needs.
+All files come from this service, without another host. Each is read once and then kept in memory, because anyone may
+request it, however often. Those of Swagger UI and ReDoc come with `fastapi_offline`; the pages and the scripts that
+start them are our own, because FastAPI's pages start them with inline scripts, which a strict content security policy
+refuses. Each policy allows no more than its page needs.
 """
 
 import re
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache, partial
 from html import escape
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import PurePath
 
-from starlette import requests, responses
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute
 
 from service.http.problem_catalogue import CATALOGUE, ENDED, PROBLEMS_PATH
+from service.http.problems import HttpProblem
 from service.http.request import Request
 from service.http.response import Response
 from service.http.route import DirectRoute
@@ -29,7 +31,8 @@ _STYLE_FILES = _ONLY_OURS + "style-src 'self'"
 # ReDoc writes its styles into the page, and searches in a worker that it creates from a blob.
 _REDOC_POLICY = _ONLY_OURS + "style-src 'self' 'unsafe-inline'; worker-src blob:"
 _REDOC = "redoc.standalone.js"
-_REDOC_LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg"  # every page requests it; a missing image is not shown
+_MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".png": "image/png"}
+_REDOC_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"  # every page requests it; a missing image is not shown
 
 
 def docs_routes() -> list[BaseRoute]:
@@ -39,14 +42,31 @@ def docs_routes() -> list[BaseRoute]:
         page("/docs", _shows(_file("docs.html"), _STYLE_FILES)),
         page("/redoc", _shows(_file("redoc.html"), _REDOC_POLICY)),
         page(PROBLEMS_PATH, _shows(_problems_page(), _STYLE_FILES)),
-        Route(f"/docs/assets/{_REDOC}", _redoc_without_its_logo),
-        Mount("/docs/assets", StaticFiles(packages=[("service.api.pages", "assets"), ("fastapi_offline", "static")])),
+        page("/docs/assets/{name}", _shows_asset()),
     ]
 
 
-def _redoc_without_its_logo(_: requests.Request) -> responses.Response:
-    script = files("fastapi_offline").joinpath("static", _REDOC).read_text("utf-8")
-    return responses.Response(script.replace(_REDOC_LOGO, "data:,"), media_type="text/javascript")
+def _shows_asset() -> Callable[..., Awaitable[Response]]:
+    assets = _assets()
+
+    @cache
+    def read(name: str) -> Response:
+        content = assets[name].read_bytes()
+        if name == _REDOC:
+            content = content.replace(_REDOC_LOGO, b"data:,")
+        return Response(200, content, media_type=_MEDIA_TYPES[PurePath(name).suffix])
+
+    async def show(request: Request, name: str) -> Response:  # noqa: ARG001 - every endpoint gets the request
+        if name not in assets:
+            raise HttpProblem("not_found")
+        return read(name)
+
+    return show
+
+
+def _assets() -> Mapping[str, Traversable]:
+    folders = (files("fastapi_offline").joinpath("static"), files("service.api.pages").joinpath("assets"))
+    return {file.name: file for folder in folders for file in folder.iterdir()}
 
 
 def _file(name: str) -> str:
