@@ -17,6 +17,7 @@ class StoreCause(StrEnum):
     UNKNOWN_HOST = "unknown_host"
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
+    EVENT_LOOP_LATE = "event_loop_late"
     CONNECTION_LOST = "connection_lost"
     OVERLOADED = "overloaded"
     NOT_REDIS = "not_redis"

@@ -16,13 +16,21 @@ MULTI, SELECT): all callers share it. Import only from this package, not from it
 """
 
 from service.redis_client.client import RedisClient, Script, open_node_client, open_redis_client
-from service.redis_client.errors import NoPrimary, ServerRequiresTls, ServerWithoutTls, SlotsNotServed, TooManyCommands
+from service.redis_client.errors import (
+    EventLoopLate,
+    NoPrimary,
+    ServerRequiresTls,
+    ServerWithoutTls,
+    SlotsNotServed,
+    TooManyCommands,
+)
 from service.redis_client.resp import Argument, ProtocolError
 from service.redis_client.url import Address, read_url, url_without_secrets
 
 __all__ = [
     "Address",
     "Argument",
+    "EventLoopLate",
     "NoPrimary",
     "ProtocolError",
     "RedisClient",

@@ -13,10 +13,10 @@ from functools import cached_property, partial
 from typing import Any
 
 from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, NoScriptError, RedisError, TryAgainError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis_client.cluster import Cluster
 from service.redis_client.connecting import Connector
+from service.redis_client.errors import is_late, timed_out
 from service.redis_client.node import Node
 from service.redis_client.resp import Argument, pack
 from service.redis_client.sentinel import Sentinels
@@ -147,7 +147,8 @@ class RedisClient:
             async with asyncio.timeout_at(deadline):
                 yield
         except TimeoutError:
-            raise RedisTimeoutError("Redis did not answer in time") from None
+            was_late = is_late(self._loop.time() - deadline, self._timeout_seconds)
+            raise timed_out(was_late=was_late) from None
 
 
 async def open_redis_client(url: str, *, client_name: str, timeout_seconds: float = 1.0) -> RedisClient:

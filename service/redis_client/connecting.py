@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis_client import redis_py
-from service.redis_client.errors import NoPrimary
+from service.redis_client.errors import NoPrimary, is_late, timed_out
 from service.redis_client.tls_mismatch import SilentServers
 from service.redis_client.url import Address, Target
 
@@ -59,15 +59,17 @@ class Connector:
 @asynccontextmanager
 async def session(options: Mapping[str, Any]) -> AsyncIterator[redis_py.AbstractConnection]:
     """Open a connection for a few commands within one timeout; close it at the end, unless its stream was taken."""
-    connection = redis_py.new_connection(options)
+    connection, timeout_seconds = redis_py.new_connection(options), options["socket_timeout"]
+    deadline = asyncio.get_running_loop().time() + timeout_seconds
     try:
-        async with asyncio.timeout(options["socket_timeout"]):
+        async with asyncio.timeout_at(deadline):
             await connection.connect()  # type: ignore[no-untyped-call]
             yield connection
     except (RedisConnectionError, RedisTimeoutError):
         raise
     except TimeoutError:
-        raise RedisTimeoutError("Redis did not answer in time") from None
+        was_late = is_late(asyncio.get_running_loop().time() - deadline, timeout_seconds)
+        raise timed_out(was_late=was_late) from None
     except Exception as error:
         # Any other error of redis-py, a socket or TLS means the same: there is no connection.
         raise RedisConnectionError(f"cannot connect to Redis: {error}") from error

@@ -1,6 +1,7 @@
 """One Redis node: a queue of commands, and one connection at a time that is replaced when it is lost.
 
-Promises: a command is written at most once and waits no longer than its timeout; the next command replaces a lost
+Promises: a command is written at most once and waits no longer than its timeout (and one turn of the event loop, in
+which replies are read that have arrived in time); the next command replaces a lost
 connection, by one attempt however many commands wait; while the server is down each command fails fast; memory stays
 bounded. `connection` matches the replies, `connecting` and `sentinel` establish connections.
 
@@ -19,10 +20,9 @@ from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis_client.connection import Command, Connection
-from service.redis_client.errors import TooManyCommands
+from service.redis_client.errors import TooManyCommands, is_late, timed_out
 
 Connect = Callable[[], Awaitable[asyncio.StreamWriter]]
 
@@ -34,6 +34,7 @@ COMMANDS_PER_WRITE = 16
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
 _KEEP_READ_ONLY_SECONDS = 0.5
+_ONE_TURN_SECONDS = 0.001  # a timer this far away fires after the event loop has read its sockets
 
 
 class Node:
@@ -48,6 +49,9 @@ class Node:
         self._connections: set[Connection] = set()  # the current one, and retired ones that still await replies
         self._flush_scheduled = False
         self._deadline_timer: asyncio.TimerHandle | None = None
+        self._deadlines_due = 0.0  # when that timer fires, unless the event loop is late
+        self._was_late_at = float("-inf")
+        self._has_read_again = False
         self._connecting: asyncio.Task[None] | None = None
         self._failures = 0
         self._failure: RedisError | None = None
@@ -74,7 +78,7 @@ class Node:
         elif not self._flush_scheduled:
             self._schedule_flush()
         if self._deadline_timer is None:
-            self._schedule_deadlines()
+            self._schedule_deadlines(self._timeout_seconds / 20)
         return reply
 
     def renew_connection(self) -> None:
@@ -176,28 +180,37 @@ class Node:
                 own.__cause__ = error
                 reply.set_exception(own)
 
-    def _schedule_deadlines(self) -> None:
-        self._deadline_timer = self._loop.call_later(self._timeout_seconds / 20, self._check_deadlines)
+    def _schedule_deadlines(self, seconds: float) -> None:
+        self._deadlines_due = self._loop.time() + seconds
+        self._deadline_timer = self._loop.call_at(self._deadlines_due, self._check_deadlines)
 
     def _check_deadlines(self) -> None:
         """Fail the commands whose timeout has expired, and close a connection without input."""
         # Commands are queued in the order of their deadlines, so one timer looks only at the oldest of them.
         self._deadline_timer = None
         now = self._loop.time()
-        _expire(self._unwritten, now)
+        if is_late(now - self._deadlines_due, self._timeout_seconds):
+            self._was_late_at = now
+        if not self._has_read_again and any(queue and queue[0].deadline <= now for queue in self._queues()):
+            # Their replies may have arrived in time, if only the event loop is late: let it read them first.
+            self._has_read_again = True
+            self._schedule_deadlines(_ONE_TURN_SECONDS)
+            return
+        self._has_read_again = False
+        self._expire(self._unwritten, now)
         for connection in list(self._connections):
-            _expire(connection.awaiting_reply, now)
+            self._expire(connection.awaiting_reply, now)
             connection.check_silence(now, self._timeout_seconds)
         if any(self._queues()):
-            self._schedule_deadlines()
+            self._schedule_deadlines(self._timeout_seconds / 20)
+
+    def _expire(self, commands: deque[Command], now: float) -> None:
+        for command in commands:
+            if command.deadline > now:
+                break
+            if not command.reply.done():
+                was_late = self._was_late_at > command.deadline - self._timeout_seconds
+                command.reply.set_exception(timed_out(was_late=was_late))
 
     def _queues(self) -> list[deque[Command]]:
         return [self._unwritten, *(connection.awaiting_reply for connection in self._connections)]
-
-
-def _expire(commands: deque[Command], now: float) -> None:
-    for command in commands:
-        if command.deadline > now:
-            break
-        if not command.reply.done():
-            command.reply.set_exception(RedisTimeoutError("Redis did not answer in time"))

@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.core.store_health import NEWER_FORMAT, UNKNOWN, UNREADABLE, StoreCause, StoreFault, StoreUnavailable
 from service.redis_client import (
+    EventLoopLate,
     NoPrimary,
     ProtocolError,
     ServerRequiresTls,
@@ -31,6 +32,9 @@ FIXES = {
     StoreCause.UNKNOWN_HOST: "The host in REDIS_URL has no address: correct its name, or the DNS of this machine.",
     StoreCause.UNREACHABLE: "The host in REDIS_URL cannot be reached: fix the route, or correct the host.",
     StoreCause.TIMEOUT: "Redis does not answer in time: check for a firewall, a wrong port, or a frozen server.",
+    StoreCause.EVENT_LOOP_LATE: (
+        "This process is overloaded: it was too late to read Redis's reply. Limit its clients, or add processes."
+    ),
     StoreCause.CONNECTION_LOST: "Redis closed the connection: see its log.",
     StoreCause.OVERLOADED: "Too many commands wait for Redis, which is slow or frozen: see its log and its load.",
     StoreCause.NOT_REDIS: "The server at REDIS_URL is not Redis: correct the port.",
@@ -110,6 +114,7 @@ _REPLIES = [
 ]
 
 _TYPES: dict[type[BaseException], StoreCause] = {
+    EventLoopLate: StoreCause.EVENT_LOOP_LATE,
     ServerWithoutTls: StoreCause.TLS_NOT_SPOKEN,
     ServerRequiresTls: StoreCause.TLS_NEEDED,
     TooManyCommands: StoreCause.OVERLOADED,

@@ -1,8 +1,10 @@
 """A client with one server: order of replies, timeouts, lost connections, scripts. The servers are real processes."""
 
 import asyncio
+import contextlib
 import hashlib
 import random
+import socket
 import time
 from inspect import signature
 
@@ -12,7 +14,7 @@ from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.redis_client import Script
+from service.redis_client import EventLoopLate, Script
 from service.redis_client.node import COMMANDS_PER_WRITE, MAX_COMMANDS_IN_FLIGHT
 from service.redis_client.resp import pack
 from tests.redis_client.proxy import Proxy
@@ -431,6 +433,43 @@ def test_a_script_without_its_shebang_is_refused():
     assert COUNT.sha == hashlib.sha1(COUNT.text.encode(), usedforsecurity=False).hexdigest()
 
 
+@contextlib.contextmanager
+def another_connection(on_bytes):
+    """Read another connection in this event loop; give the function that sends it bytes."""
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    with ours, theirs:
+        loop.add_reader(ours, lambda: on_bytes(ours.recv(1)))
+        yield lambda: theirs.send(b"x")
+        loop.remove_reader(ours)
+
+
+async def test_a_reply_that_arrived_in_time_is_read_however_late_the_event_loop_is(node):
+    """A reply that comes while the loop works for others is no timeout, even if that takes longer than the timeout."""
+    with another_connection(lambda _: time.sleep(0.7)) as send:
+        async with opened(node.url, timeout_seconds=0.3) as redis:
+            await redis.ping()
+            call = asyncio.create_task(redis.command("DEBUG", "SLEEP", "0.1"))
+            await asyncio.sleep(0.05)  # it is written
+            send()
+            assert await call == b"OK"
+
+
+async def test_a_timeout_while_the_event_loop_was_late_says_so(redis, node):
+    """A command that gets no reply while the loop is blocked fails as EventLoopLate; with a loop in time, it is not."""
+    await redis.ping()
+    node.freeze()
+    call = asyncio.create_task(redis.ping())
+    await asyncio.sleep(0.01)
+    time.sleep(1.5)  # noqa: ASYNC251 - nothing else of this loop shall run
+    with pytest.raises(EventLoopLate):
+        await call
+    with pytest.raises((RedisTimeoutError, RedisConnectionError)) as later:
+        await redis.ping()
+    assert not isinstance(later.value, EventLoopLate)
+    node.thaw()
+
+
 @pytest.mark.parametrize(
     "scenario",
     [
@@ -441,6 +480,8 @@ def test_a_script_without_its_shebang_is_refused():
         test_commands_fail_fast_while_redis_is_down_and_work_again_within_a_second,
         test_commands_in_flight_are_bounded,
         test_close_fails_what_is_pending_and_what_comes_later,
+        test_a_reply_that_arrived_in_time_is_read_however_late_the_event_loop_is,
+        test_a_timeout_while_the_event_loop_was_late_says_so,
     ],
 )
 def test_the_promises_hold_on_uvloop(scenario, node):
