@@ -39,6 +39,7 @@ class BreakerPolicy:
     within_seconds: float = 10.0
     refusals: int = 3  # of our credentials by 403, in a row
     pause_seconds: float = 10.0  # longer than a failing send takes with its repeats, so that one probe is under way
+    unknown_after_seconds: float = 60.0  # after the pause, if nobody sends: the provider may work again
 
 
 class Breaker:
@@ -59,7 +60,18 @@ class Breaker:
         self._failed_at: deque[float] = deque(maxlen=self._policy.failures)
         self._refusals = 0  # of our credentials, since the last other answer
         self._next_probe_at: float | None = None  # None: not halted
-        self.halted: str | None = None  # why nothing is sent; None while sends are admitted
+        self._reason: str | None = None  # of the halt
+
+    @property
+    def halted(self) -> str | None:
+        """Why nothing is sent; None while sends are admitted.
+
+        None also if nobody has sent for a minute after the pause: the provider may work again. The next send is the
+        probe all the same.
+        """
+        if self._next_probe_at is None or self._clock() >= self._next_probe_at + self._policy.unknown_after_seconds:
+            return None
+        return self._reason
 
     def admit(self) -> float | None:
         """Let a send begin; if it is a probe, return its token, to be given back at its end.
@@ -102,8 +114,8 @@ class Breaker:
     def _answered(self) -> None:
         self._failed_at.clear()
         self._refusals = 0
-        if self.halted is not None:
-            self._next_probe_at = self.halted = None
+        if self._reason is not None:
+            self._next_probe_at = self._reason = None
             self._event_log("sending_resumed")
 
     def _refused(self, *, is_certain: bool) -> None:
@@ -111,22 +123,22 @@ class Breaker:
         self._refusals += 1
         if is_certain or self._refusals >= self._policy.refusals:
             self._halt(f"{self._provider} refuses the credentials")
-        elif self.halted is not None:
-            self._halt(self.halted)
+        elif self._reason is not None:
+            self._halt(self._reason)
 
     def _failed(self) -> None:
         now = self._clock()
         self._failed_at.append(now)
         most = self._policy.failures
         is_failing = len(self._failed_at) == most and now - self._failed_at[0] <= self._policy.within_seconds
-        if self.halted is not None:  # a send that began before the halt and fails during it prolongs it
-            self._halt(self.halted)
+        if self._reason is not None:  # a send that began before the halt and fails during it prolongs it
+            self._halt(self._reason)
         elif is_failing:
             self._halt(f"{self._provider} failed {most} times in a row")
 
     def _halt(self, reason: str) -> None:
         """Begin a halt, or prolong one; log a new reason."""
-        is_new, self.halted = reason != self.halted, reason
+        is_new, self._reason = reason != self._reason, reason
         self._next_probe_at = self._clock() + self._policy.pause_seconds
         if is_new:
             self._event_log("sending_halted", reason=reason)

@@ -241,3 +241,19 @@ async def test_a_completed_probe_cannot_be_released(scene):
 def test_a_pause_outlasts_a_failing_send_with_its_retries():
     """Three connection attempts of 2 s with pauses, or one time-out of 5 s, end before the next probe starts."""
     assert BreakerPolicy().pause_seconds > 3 * 2 + 2 * 1
+
+
+async def test_a_halt_is_not_told_for_ever():
+    """A minute after the pause without a send, nobody knows whether the provider fails; the next send is a probe."""
+    scene = Scene()
+    await scene.send_each(UNAUTHORIZED)
+    scene.now += 69.8
+    assert scene.breaker.halted == NO_CREDENTIALS
+    scene.now += 0.2
+    assert scene.breaker.halted is None
+    assert scene.breaker.admit() is not None
+    with pytest.raises(SendingHalted):
+        scene.breaker.admit()
+    assert scene.breaker.halted == NO_CREDENTIALS
+    await scene.send_each(ACCEPTED)
+    assert (scene.breaker.halted, scene.events[-1][0]) == (None, "sending_resumed")
