@@ -32,6 +32,7 @@ from service.core.event_log import EventLog
 from service.core.outbox import OutboxWorker
 from service.core.retrying import Retries
 from service.embedded.server import embedded_valkey_beside
+from service.event_loop import EventLoopLag
 from service.http.authentication import Authenticator
 from service.http.direct_router import DirectRouter
 from service.http.middleware import RequestMiddleware
@@ -116,6 +117,8 @@ async def open_endpoints(
             worker = await parts.enter_async_context(open_worker(settings, store, providers, event_log))
         for steps in retries.values():
             parts.callback(steps.stop, DRAIN_SECONDS)  # at the same time as the worker
+        lag = EventLoopLag(event_log)
+        parts.callback(lag.stop)
         yield _endpoints(
             settings,
             store,
@@ -123,6 +126,7 @@ async def open_endpoints(
             worker=worker,
             retries=retries,
             errors=errors,
+            lag=lag,
             event_log=event_log,
             connections=connections,
         )
@@ -148,6 +152,7 @@ def _endpoints(
     worker: OutboxWorker | None,
     retries: Mapping[str, Retries],
     errors: ErrorCounts,
+    lag: EventLoopLag,
     event_log: EventLog,
     connections: Connections,
 ) -> list[BaseRoute]:
@@ -171,7 +176,7 @@ def _endpoints(
         event_log=event_log,
     )
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
-    operations = _operations(store.scripts, rules.breakers, waiting, errors, connections)
+    operations = _operations(store.scripts, rules.breakers, waiting, errors, lag=lag, connections=connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [*verification_routes(verifications, auth), *webhooks.routes(), *operations.routes(metrics_access)]
 
@@ -181,6 +186,8 @@ def _operations(
     breakers: Mapping[Channel, Breaker],
     waiting: Mapping[str, Retries],
     errors: ErrorCounts,
+    *,
+    lag: EventLoopLag,
     connections: Connections,
 ) -> OperationsEndpoints:
     return OperationsEndpoints(
@@ -191,6 +198,7 @@ def _operations(
             totals=RedisStats(scripts).totals,
             sending_halted=lambda: next((breaker.halted for breaker in breakers.values() if breaker.halted), None),
             is_draining=lambda: connections.is_draining,
+            event_loop_lag=lambda: lag.seconds,
             retries_waiting=lambda: {step: retries.waiting for step, retries in waiting.items()},
             errors_unwritten=lambda: errors.unwritten,
             metrics_text=metrics_text,

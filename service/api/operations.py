@@ -1,7 +1,8 @@
 """The endpoints for operators: liveness, readiness, metrics.
 
 `/livez` depends on nothing: restarting a process does not bring Redis back. `/readyz` tests at most once a second
-whether verifications can be issued and checked, and shows the state of sending and confirming. `/metrics` is the same
+whether verifications can be issued and checked, and shows the state of sending and confirming. `/metrics` is read and
+rendered at most once a second, because anyone may request it unless `OTP_METRICS_KEY` is set. It is the same
 from every worker, because the counters are in Redis; its docstring names the exceptions. If a part of Redis is
 unavailable, it leaves out the counters, since a sum over some of the partitions would look like a counter that was
 reset.
@@ -20,6 +21,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 
 from service.api.readiness import (
+    LATE_SECONDS,
     RETRY_AFTER_SECONDS,
     QueueState,
     ReadinessResponse,
@@ -55,6 +57,7 @@ class OperationsView:
     retries_waiting: Callable[[], Mapping[str, int]]
     errors_unwritten: Callable[[], Mapping[str, int]]
     is_draining: Callable[[], bool]
+    event_loop_lag: Callable[[], float]
     metrics_text: Callable[[Counter[str] | None, Mapping[str, float]], bytes]
 
 
@@ -65,6 +68,7 @@ class OperationsEndpoints:
         self._view = view
         self._health = _Cached(view.health, clock)
         self._queue = _Cached(partial(_known, view.queue), clock)
+        self._metrics = _Cached(self._metrics_text, clock)
 
     def routes(self, metrics_access: Access | None) -> list[BaseRoute]:
         """List the routes. `metrics_access` None: anyone who reaches the port can read the metrics."""
@@ -120,19 +124,26 @@ class OperationsEndpoints:
         health, queue = await asyncio.gather(self._health(), self._queue())
         if not health.is_ready:
             return problem_response(not_ready(health))
-        answer = readiness_response(health, queue, sending=self._sending())
+        answer = readiness_response(health, queue, sending=self._sending(), process=self._process())
         return Response(200, answer.model_dump_json(exclude_none=True).encode())
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002
         """Show counters and queue in the Prometheus text format.
 
         They are kept in Redis and are the same from every process, except `otp_sending_halted`, `otp_retries_waiting`,
-        `otp_partitions_unavailable` and `otp_store_errors_unwritten`. What cannot be read from Redis is left out.
+        `otp_partitions_unavailable`, `otp_store_errors_unwritten` and `otp_event_loop_lag_seconds`. What cannot be read
+        from Redis is left out. The text is at most one second old.
         """
+        return Response(200, await self._metrics(), media_type=_TEXT)
+
+    async def _metrics_text(self) -> bytes:
         health, queue, awaiting_sid, totals = await asyncio.gather(
             self._health(), _known(self._view.queue), _known(self._view.awaiting_sid), _known(self._view.totals)
         )
-        gauges: dict[str, float] = {"otp_sending_halted": 0 if self._view.sending_halted() is None else 1}
+        gauges: dict[str, float] = {
+            "otp_sending_halted": 0 if self._view.sending_halted() is None else 1,
+            "otp_event_loop_lag_seconds": self._view.event_loop_lag(),
+        }
         if queue is not None:
             gauges |= {
                 "otp_outbox_pending": queue.pending,
@@ -150,11 +161,15 @@ class OperationsEndpoints:
             "otp_store_errors_unwritten": self._view.errors_unwritten(),
         }.items():
             gauges |= {f"{name}:{label}": reading for label, reading in by_label.items()}
-        return Response(200, self._view.metrics_text(totals, gauges), media_type=_TEXT)
+        return self._view.metrics_text(totals, gauges)
 
     def _sending(self) -> str:
         halted = self._view.sending_halted()
         return "ok" if halted is None else f"halted: {halted}"
+
+    def _process(self) -> str:
+        lag = self._view.event_loop_lag()
+        return "ok" if lag < LATE_SECONDS else f"overloaded: up to {lag:.1f} s late within the last minute"
 
 
 class _Cached(Generic[_T]):
@@ -168,11 +183,15 @@ class _Cached(Generic[_T]):
         self._fresh_until = 0.0
 
     async def __call__(self) -> _T:
-        async with self._calling:
-            if not self._value or self._clock() >= self._fresh_until:
-                self._value = [await self._read()]
-                self._fresh_until = self._clock() + RETRY_AFTER_SECONDS
+        if not self._is_fresh():
+            async with self._calling:
+                if not self._is_fresh():
+                    self._value = [await self._read()]
+                    self._fresh_until = self._clock() + RETRY_AFTER_SECONDS
         return self._value[0]
+
+    def _is_fresh(self) -> bool:
+        return bool(self._value) and self._clock() < self._fresh_until
 
 
 async def _known(read: Callable[[], Awaitable[_T]]) -> _T | None:

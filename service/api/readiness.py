@@ -9,6 +9,7 @@ from service.core.store_health import StoreCause, StoreFault, StoreHealth
 from service.http.problems import HttpProblem
 
 RETRY_AFTER_SECONDS = 1.0
+LATE_SECONDS = 0.5  # callers notice a process that is so late, and time-outs expire
 _REFUSED = StoreFault(
     StoreCause.REFUSED, "Nothing listens where REDIS_URL points: start Redis there, or correct the host, port or path."
 )
@@ -65,6 +66,9 @@ class ReadinessResponse(BaseModel):
     unavailable: list[StoreTrouble] | None = Field(
         default=None, description="The partitions that do not work, and why; absent when all work."
     )
+    process: str = Field(
+        description="`ok`, or why this process is slow. A `timeout` of Redis may then be its fault.", examples=["ok"]
+    )
     api_keys: str = Field(
         description="`ok`, or why the API keys cannot be read. Known keys then work for 10 minutes; new ones do not.",
         examples=["ok"],
@@ -82,11 +86,14 @@ class ReadinessResponse(BaseModel):
     )
 
 
-def readiness_response(health: StoreHealth, queue: QueueState | None, *, sending: str) -> ReadinessResponse:
+def readiness_response(
+    health: StoreHealth, queue: QueueState | None, *, sending: str, process: str
+) -> ReadinessResponse:
     """Say what works. The response is 200 even if part of the queue does not answer, since checks do not need it."""
     answer = ReadinessResponse(
         store="partly" if health.faults else "ok",
         unavailable=_troubles(health) or None,
+        process=process,
         api_keys="ok" if health.api_keys is None else health.api_keys.cause.value,
         sending=sending,
         confirming="unknown: part of the queue does not answer",

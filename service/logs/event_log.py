@@ -49,6 +49,7 @@ _LEVEL_OF = {
     "callback_refused": "warning",
     "connections_at_limit": "warning",
     "few_descriptors": "warning",
+    "event_loop_late": "warning",
     "process_lost": "warning",
     "start_failed": "error",
     "process_hung": "error",

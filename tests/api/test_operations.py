@@ -32,7 +32,7 @@ class View:
     """What the endpoints may read, with counted reads."""
 
     def __init__(self):
-        self.tries = self.looks = 0
+        self.tries = self.looks = self.renderings = 0
         self.faults = {}
         self.unwritten = {}
         self.queue = Queue()
@@ -40,6 +40,7 @@ class View:
         self.is_away = self.is_queue_away = False
         self.gauges = {}
         self.sending = None
+        self.lag = 0.0
         self.is_draining = False
         self.retries_waiting = {"attach_sid": 0}
 
@@ -67,6 +68,7 @@ class View:
 
     def metrics_text(self, totals, gauges):
         self.gauges, self.shown = gauges, totals
+        self.renderings += 1
         return b"text"
 
 
@@ -92,6 +94,7 @@ def endpoints(view, now):
         totals=view.totals,
         sending_halted=lambda: view.sending,
         is_draining=lambda: view.is_draining,
+        event_loop_lag=lambda: view.lag,
         retries_waiting=lambda: view.retries_waiting,
         errors_unwritten=lambda: view.unwritten,
         metrics_text=view.metrics_text,
@@ -141,7 +144,7 @@ async def test_a_halted_worker_does_not_make_the_service_unready(endpoints, view
     """Refused credentials stop confirmations, not checks: readiness stays 200 and reports the problem."""
     view.queue = Queue(pending=3, failed=1, halted="401 (20003)")
     assert await ready(endpoints) == {
-        "status": "ready", "store": "ok", "api_keys": "ok",
+        "status": "ready", "store": "ok", "process": "ok", "api_keys": "ok",
         "sending": "ok", "confirming": "halted: 401 (20003)", "outbox_pending": 3, "outbox_failed": 1,
     }  # fmt: skip
 
@@ -152,6 +155,26 @@ async def test_halted_sending_does_not_make_the_service_unready(endpoints, view)
     assert (await ready(endpoints))["sending"] == "halted: Twilio failed 5 times in a row"
     await endpoints.metrics(CALL)
     assert view.gauges["otp_sending_halted"] == 1
+
+
+async def test_a_late_event_loop_is_told(endpoints, view):
+    """A process that is late says so itself, and stays ready: Redis gets no blame, and the gauge is the lag."""
+    view.lag = 1.25
+    assert (await ready(endpoints))["process"] == "overloaded: up to 1.2 s late within the last minute"
+    await endpoints.metrics(CALL)
+    assert view.gauges["otp_event_loop_lag_seconds"] == 1.25
+
+
+async def test_metrics_are_rendered_once_a_second(endpoints, view, now):
+    """However many scrapes come, at once or one by one, Redis is asked and the text is rendered once a second."""
+    answers = await asyncio.gather(*(endpoints.metrics(CALL) for _ in range(100)))
+    assert ({answer.body for answer in answers}, view.renderings, view.looks) == ({b"text"}, 1, 1)
+    now[0] += 0.9
+    await endpoints.metrics(CALL)
+    assert view.renderings == 1
+    now[0] += 0.1
+    await endpoints.metrics(CALL)
+    assert view.renderings == 2
 
 
 async def test_a_service_without_a_worker_is_ready_and_reports_it(endpoints, view):
@@ -170,7 +193,7 @@ async def test_an_unavailable_outbox_does_not_make_the_service_unready(endpoints
     """If only the queue is unavailable, readiness is 200 without its numbers, and they return by themselves."""
     view.is_queue_away = True
     assert await ready(endpoints) == {
-        "status": "ready", "store": "ok", "api_keys": "ok",
+        "status": "ready", "store": "ok", "process": "ok", "api_keys": "ok",
         "sending": "ok", "confirming": "unknown: part of the queue does not answer",
     }  # fmt: skip
     view.is_queue_away = False
@@ -205,7 +228,7 @@ async def test_one_partition_that_works_is_enough(endpoints, view):
     }  # fmt: skip
 
 
-async def test_the_gauges_show_the_queue(endpoints, view):
+async def test_the_gauges_show_the_queue(endpoints, view, now):
     """Each number of the queue is one gauge; a halt and a running worker are 1 or 0."""
     view.queue = Queue(pending=3, failed=1, oldest_seconds=12.5, halted="401", is_worked=False)
     view.awaiting_sids = 2
@@ -214,14 +237,15 @@ async def test_the_gauges_show_the_queue(endpoints, view):
     assert view.gauges == {
         "otp_outbox_pending": 3, "otp_outbox_failed": 1, "otp_outbox_oldest_seconds": 12.5, "otp_sending_halted": 0,
         "otp_confirming_halted": 1, "otp_confirming_worked": 0, "otp_awaiting_sid": 2,
-        "otp_retries_waiting:attach_sid": 5,
+        "otp_retries_waiting:attach_sid": 5, "otp_event_loop_lag_seconds": 0.0,
     }  # fmt: skip
     view.queue = Queue()
+    now[0] += 1.0
     await endpoints.metrics(CALL)
     assert (view.gauges["otp_confirming_halted"], view.gauges["otp_confirming_worked"]) == (0, 1)
 
 
-async def test_numbers_that_cannot_be_read_are_left_out(endpoints, view):
+async def test_numbers_that_cannot_be_read_are_left_out(endpoints, view, now):
     """A scrape without Redis shows the process's own metrics and omits the rest, rather than showing 0."""
     view.is_away = True
     view.unwritten = {"refused": 7}
@@ -229,8 +253,9 @@ async def test_numbers_that_cannot_be_read_are_left_out(endpoints, view):
     assert view.shown is None
     assert view.gauges == {
         "otp_sending_halted": 0, "otp_retries_waiting:attach_sid": 0, "otp_partitions_unavailable:refused": 16,
-        "otp_store_errors_unwritten:refused": 7,
+        "otp_store_errors_unwritten:refused": 7, "otp_event_loop_lag_seconds": 0.0,
     }  # fmt: skip
+    now[0] += 1.0
     view.is_away, view.is_queue_away = False, True
     await endpoints.metrics(CALL)
     assert (view.shown, "otp_outbox_pending" in view.gauges) == (Counter(), False)

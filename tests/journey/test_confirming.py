@@ -25,6 +25,15 @@ async def metric(running, name):
     return next(float(line.split()[-1]) for line in lines if line.startswith(name + " "))
 
 
+async def shows(running, eventually, name, value):
+    """Wait until a metric has a value: a scrape may be a second old."""
+
+    async def is_shown():
+        return await metric(running, name) == value
+
+    assert await eventually(is_shown)
+
+
 async def readiness(running):
     """Return the body of /readyz."""
     async with running.http.get("/readyz") as response:
@@ -108,7 +117,7 @@ async def test_a_report_that_twilio_rejects_fails_and_can_be_retried(start, faul
         assert [await confirmations.retry(each.entry) for each in failed] == [True, True]
         assert [await confirmations.retry(each.entry) for each in failed] == [False, False]
         assert await eventually(lambda: each_is("confirmed"))
-    assert await metric(running, "otp_outbox_failed") == 0
+    await shows(running, eventually, "otp_outbox_failed", 0)
     assert outcomes(running) == [("confirmed", 1)] * 2
 
 
@@ -139,7 +148,7 @@ async def test_refused_credentials_stop_posting_and_cost_no_try_until_they_are_f
         assert await eventually(lambda: len(running.confirmed()) == 20, seconds=15)
         assert await eventually(lambda: ("confirming_resumed", {}) in event_log)
     assert outcomes(running) == [("confirmed", 1)] * 20
-    assert await metric(running, "otp_confirming_halted") == 0
+    await shows(running, eventually, "otp_confirming_halted", 0)
 
     async def ready():
         return (await readiness(running))[1]["confirming"] == "ok"
