@@ -156,6 +156,8 @@ def test_the_field_takes_part_in_its_form(page, show):
     assert told(page)[-1] == ["submit", "123456"]
     page.evaluate("document.querySelector('otp-code-input').setAttribute('required', '')")
     assert page.evaluate("document.forms[0].checkValidity()")
+    set_on_field(page, "value", "٦٥٤ ٣٢١")
+    assert page.evaluate("new FormData(document.forms[0]).get('code')") == "654321"
     page.evaluate("document.forms[0].reset()")
     expect(field).to_have_value("")
     assert not page.evaluate("document.forms[0].checkValidity()")
