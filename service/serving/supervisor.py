@@ -1,15 +1,17 @@
 """The parent of `serve --workers`: keeps several processes serving on the same listening sockets.
 
-It promises: a process that dies or hangs, ready or not, is logged and replaced, and none outlives the parent. If one
-cannot serve at the first start, the log says so and the service ends. SIGHUP replaces all processes one
-by one; each new one serves before an old one stops accepting, so no request fails. If the new settings are invalid, the
-old processes stay. At a stop the parent closes its own listening sockets first. They are then closed as soon as the
-last process closes its own, so no client stays connected to a socket that no process accepts from.
+It promises: a process that dies or hangs, ready or not, is logged and replaced, and none outlives the parent. It is
+replaced at once, and if its replacements die too, after pauses that grow to 30 s. If one cannot serve at the first
+start, the log says so and the service ends. SIGHUP replaces all processes one by one; each new one serves before an old
+one stops accepting, so no request fails. If the new settings are invalid, the old processes stay. At a stop the parent
+closes its own listening sockets first. They are then closed as soon as the last process closes its own, so no client
+stays connected to a socket that no process accepts from.
 """
 
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import Coroutine, Sequence
 
 from service.config.settings import Settings, SettingsRefused, load_settings, missing_to_serve
@@ -17,9 +19,10 @@ from service.core.event_log import EventLog
 from service.serving.child_handle import Child
 from service.serving.server import GRACE_SECONDS
 
-_PAUSE_SECONDS = (
-    1.0  # before a dead process is replaced, so that one which dies at every start does not use a whole core
-)
+# Before another try, if a replacement does not start or soon dies: without a pause, processes that die at every start
+# would use whole cores and fill the log.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
+_STEADY_SECONDS = 60.0  # a process that served for so long is replaced at once
 _CLOSING_SECONDS = 12.0  # for confirmations and connections, after the open requests
 _NOT_READY = "it was not ready yet"
 _KILLING_SECONDS = 5.0  # a killed process ends at once, unless it waits in the kernel
@@ -112,8 +115,11 @@ class Supervisor:
             self._serving.pop().retire()  # it died just now and was replaced: retire the surplus one
         return True
 
-    async def _add(self) -> bool:
-        """Start a process. Return False if it ends or hangs before it is ready; the log names it."""
+    async def _add(self, *, pause_seconds: float = 0.0) -> bool:
+        """Start a process. Return False if it ends or hangs before it is ready; the log names it.
+
+        `pause_seconds` is the pause before its own replacement, should it die soon.
+        """
         try:
             child = await Child.start(self._listeners)
         except OSError as failure:  # too many processes or descriptors, or no memory
@@ -127,7 +133,7 @@ class Supervisor:
             is_ready = False
         if is_ready:
             self._serving.add(child)
-            self._spawn(self._keep(child))
+            self._spawn(self._keep(child, pause_seconds))
         else:
             child.kill()
             status = await child.ended()
@@ -135,8 +141,9 @@ class Supervisor:
             self._event_log("process_lost", pid=child.pid, status=status, reason=_NOT_READY)
         return is_ready
 
-    async def _keep(self, child: Child) -> None:
+    async def _keep(self, child: Child, pause_seconds: float) -> None:
         """Wait until a process ends; replace it if it was serving."""
+        ready_at = time.monotonic()
         if not await child.watch():
             self._event_log("process_hung", pid=child.pid)
             child.kill()
@@ -145,13 +152,17 @@ class Supervisor:
         if child in self._serving:
             self._serving.discard(child)
             self._event_log("process_lost", pid=child.pid, status=status)
-            await self._replace_lost()
+            is_steady = time.monotonic() - ready_at >= _STEADY_SECONDS
+            await self._replace_lost(pause_seconds=0.0 if is_steady else pause_seconds)
 
-    async def _replace_lost(self) -> None:
-        while True:
-            if await self._add():
-                return
-            await asyncio.sleep(_PAUSE_SECONDS)
+    async def _replace_lost(self, *, pause_seconds: float) -> None:
+        """Start a process, after a pause, until one is ready."""
+        is_ready = False
+        while not is_ready:
+            if pause_seconds:
+                await asyncio.sleep(pause_seconds)
+            pause_seconds = min(max(2 * pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+            is_ready = await self._add(pause_seconds=pause_seconds)
 
     async def _cancel_tasks(self) -> None:
         """Stop starting processes: from here on, `_all` has every process."""

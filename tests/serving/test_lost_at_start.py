@@ -8,10 +8,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.serving import child_handle
+from service.serving import supervisor as supervisor_module
 from service.serving.supervisor import Supervisor
 
 KILLED = "kill -KILL $$"
 SILENT = "exec sleep 60"
+# The fourth argument is the descriptor for its reports.
+READY_ONCE = "import os, sys; os.write(int(sys.argv[1]), b'ready\\n'); sys.exit(1)"
+SERVES_BRIEFLY = f'exec {sys.executable} -I -S -c "{READY_ONCE}" $4'
 SECONDS = 20
 
 
@@ -87,28 +91,46 @@ async def test_a_process_that_cannot_be_started_is_logged(program, tmp_path):
     assert len(log.of("start_failed")) == 1
 
 
-async def test_each_failed_replacement_is_logged(program, monkeypatch):
-    """A replacement that dies before it serves is logged, and the next one starts after a pause."""
-    pauses = []
-    has_tried = asyncio.Event()
+@pytest.fixture
+def pauses(monkeypatch):
+    """Return the pauses of a second and more, which are skipped."""
+    taken = []
 
     async def pause(seconds, sleep=asyncio.sleep):
-        if seconds < 1:  # of another task
-            await sleep(seconds)
-            return
-        pauses.append(seconds)
-        if len(pauses) == 2:
-            has_tried.set()
-        await sleep(0)
+        if seconds >= 1:  # shorter ones are of other tasks
+            taken.append(seconds)
+        await sleep(seconds if seconds < 1 else 0)
 
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    return taken
+
+
+async def test_each_failed_replacement_is_logged(program, pauses, eventually):
+    """A replacement that dies before it serves is logged; the next one starts after 1 s, 2 s, 4 s and so on to 30 s."""
     program(KILLED)
     log = Log()
     async with supervising(log) as supervisor, asyncio.timeout(SECONDS):
-        monkeypatch.setattr(asyncio, "sleep", pause)
-        replacing = asyncio.create_task(supervisor._replace_lost())
-        await has_tried.wait()
+        replacing = asyncio.create_task(supervisor._replace_lost(pause_seconds=0.0))
+        assert await eventually(lambda: len(pauses) >= 7)
         replacing.cancel()
         await asyncio.wait([replacing])
-        lost = log.of("process_lost")
-        assert [fields["status"] for fields in lost][:2] == [-9, -9]
-        assert pauses[:2] == [1.0, 1.0]
+    assert pauses[:7] == [1, 2, 4, 8, 16, 30, 30]
+    assert {fields["status"] for fields in log.of("process_lost")} == {-9}
+    assert 0 <= len(log.of("process_lost")) - len(pauses) <= 1
+
+
+@pytest.mark.parametrize(("steady_seconds", "expected"), [(60.0, [1, 2, 4, 8, 16, 30, 30]), (0.0, [])])
+async def test_a_process_that_dies_again_is_replaced_later(  # noqa: PLR0917 - fixtures and columns
+    program, pauses, eventually, monkeypatch, steady_seconds, expected
+):
+    """A first loss is replaced at once, the next ones after growing pauses, unless the process ran for a minute."""
+    assert supervisor_module._STEADY_SECONDS == 60.0
+    monkeypatch.setattr(supervisor_module, "_STEADY_SECONDS", steady_seconds)
+    program(SERVES_BRIEFLY)
+    log = Log()
+    async with supervising(log) as supervisor, asyncio.timeout(SECONDS):
+        assert await supervisor._add()
+        assert await eventually(lambda: len(log.of("process_lost")) >= 8)
+        await supervisor._cancel_tasks()
+        await supervisor._end_all()
+    assert pauses[:7] == expected
