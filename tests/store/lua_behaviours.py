@@ -186,6 +186,10 @@ BEHAVIOURS = {
             partial(find, "check", "drop", r"^redis\.pcall\('PEXPIRE', \w+, \w+, 'GT'"),
             index.test_what_waits_for_its_sid_stays_listed,
         ),
+        "shortens the memory of the number": (
+            partial(find, "check", "flag", r"'GT'$", r"^redis\.pcall\('PEXPIRE', \w+"),
+            index.test_waiting_for_a_sid_shortens_no_memory,
+        ),
         "ends before a verification that lives longer than an approved one": (
             partial(find, "check", "arithmetic", r"'PTTL', KEYS\[1\]\) \+ \w+$"),
             index.test_an_approval_hides_no_other_verification,

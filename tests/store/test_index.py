@@ -130,6 +130,14 @@ async def test_what_waits_for_its_sid_stays_listed(stores):
     assert await stores.search() == [waiting.id]
 
 
+async def test_waiting_for_a_sid_shortens_no_memory(stores):
+    """The record of a number is kept for its longest window, although a verification waits for an hour only."""
+    stores = stores.under(number=Limits(((9, 24 * 60 * MINUTE_MS),)))
+    waiting = await stores.issue("111111", owner="alpha")
+    await stores.check(waiting, "111111")
+    assert stores.admin.pttl(stores.number_key()) > 23 * 60 * MINUTE_MS
+
+
 @pytest.mark.parametrize("listed", [0, 1, 2])
 async def test_what_twilio_was_too_busy_for_is_not_listed(stores, listed):
     """A verification that leaves no trace is taken from the index; what was refused for good stays, for support."""
