@@ -1,9 +1,6 @@
 """`otp-service check`: prints what `diagnosis` found, the worst first, counts it, and names the next step."""
 
 import asyncio
-import shutil
-import sys
-import textwrap
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,16 +8,16 @@ import typer
 
 from service import diagnosis
 from service.cli import first_message
-from service.cli.console import paint, refuse
+from service.cli.console import refuse
 from service.cli.listing import AsJson, count_of, json_text
 from service.config.env_file import unread_names
 from service.config.settings import SETTINGS, load_settings
 from service.diagnosis import Finding
+from service.logs.terminal_text import paint, wrap
 
 _GROUPS = (("error", "error", "red"), ("warn", "warning", "yellow"), ("ok", "fine", "green"))
 _JSON_LEVELS = {"error": "error", "warn": "warning", "ok": "ok"}
-_INDENT = " " * 6
-_WIDEST = 100
+_INDENT = 6
 
 
 def check(
@@ -64,17 +61,9 @@ def _groups(findings: Sequence[Finding]) -> list[str]:
         texts = [finding.text for finding in findings if finding.level == level]
         if texts:
             heading = f"{len(texts)} fine" if level == "ok" else count_of(len(texts), name)
-            lines = [f"{paint(f'{level.upper():5}', colour)} {_wrapped(text)}" for text in texts]
+            lines = [f"{paint(f'{level.upper():5}', colour)} {wrap(text, indent=_INDENT)}" for text in texts]
             groups.append("\n".join([paint(heading, "bold"), *lines]))
     return groups
-
-
-def _wrapped(text: str) -> str:
-    """Break a text between words on a terminal; elsewhere it stays one line."""
-    if not sys.stdout.isatty():
-        return text
-    width = min(shutil.get_terminal_size().columns, _WIDEST) - len(_INDENT)
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False).replace("\n", f"\n{_INDENT}")
 
 
 def _next_step(errors: int, *, is_sending: bool) -> list[str]:

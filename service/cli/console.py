@@ -1,7 +1,4 @@
-"""Output that all commands share: an expected failure is one sentence on standard error, and exit status 2.
-
-Colours are for terminals only, and not if NO_COLOR is set (https://no-color.org) or the terminal has none.
-"""
+"""Output that all commands share: an expected failure is one sentence on standard error, and exit status 2."""
 
 import errno
 import os
@@ -22,19 +19,6 @@ def show_alone(text: str) -> None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     before = "\n" if os.isatty(1) else ""
     write_all(1, f"{before}{text}\n".encode())  # not by `sys.stdout`, which would write again at exit
-
-
-def paint(text: str, style: str) -> str:
-    """Give a text a colour of `typer.style`, or make it `bold`, if standard output shows colours."""
-    if not has_colours():
-        return text
-    return typer.style(text, bold=True) if style == "bold" else typer.style(text, fg=style)
-
-
-def has_colours() -> bool:
-    """Tell whether standard output is a terminal that shows colours, and the user wants them."""
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def output_failure() -> str | None:

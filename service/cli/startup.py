@@ -4,15 +4,14 @@ On a terminal it is a short text, elsewhere the log event `starting` with a fiel
 a whole number or a whole SID.
 """
 
-import sys
 from collections.abc import Mapping
 
 import typer
 
-from service.cli.console import paint
 from service.config.settings import Settings
 from service.core.event_log import EventLog
 from service.core.phone import mask
+from service.logs.terminal_text import is_terminal, paint
 from service.redis_client import url_without_secrets
 from service.version import VERSION
 
@@ -35,7 +34,7 @@ def announce(
         "sender": _sender(settings),
         "worker": has_worker,
     }
-    if sys.stdout.isatty():
+    if is_terminal():
         typer.echo("\n".join(_lines(facts)))
     else:
         event_log("starting", **facts)

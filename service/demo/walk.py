@@ -14,6 +14,7 @@ import typer
 
 from service.demo.view import code_to_sid
 from service.demo.window import Window
+from service.logs.terminal_text import paint
 
 _NUMBER = "+14155550199"  # reserved for fiction
 _PATIENCE_SECONDS = 10.0
@@ -54,7 +55,7 @@ async def walk(base_url: str, key: str, window: Window) -> bool:
 
 def say(step: str, what: str) -> None:
     """Print one step."""
-    typer.echo(f"{typer.style(f'{step:>{_LABEL_WIDTH}}', bold=True)}  {what}")
+    typer.echo(f"{paint(f'{step:>{_LABEL_WIDTH}}', 'bold')}  {what}")
 
 
 async def _confirmed_sids(http: aiohttp.ClientSession) -> list[str]:
