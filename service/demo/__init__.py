@@ -2,6 +2,7 @@
 
     stage      opens all parts in order and closes them in reverse: Valkey, the simulator, the API with its worker
     walk       runs the loop once, in the terminal, over real HTTP
+    terminal   prints a line for each event while the demo serves
     login      the back end of a sample site: the only part that has the API key
     own_pages  lets the sample site answer only its own pages, under its own host names
     window     streams the contents of Redis and of the simulator to a page

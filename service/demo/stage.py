@@ -19,8 +19,10 @@ from starlette.routing import BaseRoute, Mount
 from service.app import create_app, open_redis
 from service.config.settings import Settings, isolated_settings
 from service.core.api_keys import Scope, new_api_key
+from service.core.event_log import EventLog
 from service.demo.login import LoginSite
 from service.demo.own_pages import under_own_names
+from service.demo.terminal import EventLines
 from service.demo.walk import say, walk
 from service.demo.window import Window
 from service.embedded.server import embedded_valkey
@@ -57,12 +59,14 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
             routes = under_own_names(
                 [Mount("/sandbox", sandbox), *site.routes(), *window.routes()], {"localhost", host.lower()}
             )
-            async with _serving(settings, routes, listeners) as serving:
+            lines = EventLines(window, sandbox.ledger)
+            async with _serving(settings, routes, listeners, lines.event_log) as serving:
                 closed = await _walk(own_url, key, window)
                 if closed and not once:
                     _invite(base_url(host, port), key)
                     with suppress(asyncio.CancelledError):  # stopped by a signal
-                        await asyncio.wait({serving})
+                        async with lines.follow():
+                            await asyncio.wait({serving})
     typer.echo("\nStopped, in this order: HTTP, the worker, Valkey.")
     return 0 if closed else 1
 
@@ -84,7 +88,7 @@ def _invite(url: str, key: str) -> None:
     typer.echo(
         f"\n  curl {url}/v1/verifications -H 'Authorization: Bearer {key}' \\\n"
         "       -H 'Content-Type: application/json' -d '{\"to\": \"+14155550123\"}'\n\n"
-        f"Serving on {url}. Press Ctrl-C to stop."
+        f"Serving on {url}. Press Ctrl-C to stop.\n"
     )
 
 
@@ -97,9 +101,9 @@ class _Server(Server):
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, routes: list[BaseRoute], listeners: list[socket.socket]
+    settings: Settings, routes: list[BaseRoute], listeners: list[socket.socket], event_log: EventLog
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    app = create_app(settings, routes=routes)
+    app = create_app(settings, event_log=event_log, routes=routes)
     server = _Server(app, protocol=DroppingProtocol, timeout_graceful_shutdown=3)
     task = asyncio.create_task(server.serve(sockets=listeners))
     try:

@@ -40,6 +40,12 @@ def verification_of(entry: Message | FeedbackPost | CallbackPost | SimulatedFaul
     return found[1] if found else None
 
 
+def send_number_of(message: Message) -> int:
+    """Find which message of its verification this is; 1 if nothing says so."""
+    found = _CALLBACK.search(message.status_callback or "")
+    return int(found[2]) if found else 1
+
+
 def code_to_sid(record: Record) -> list[str]:
     """Describe how the digest of each code leads to the SID of its message."""
     return [

@@ -59,7 +59,7 @@ class Window:
         return StreamingResponse(self._events(first if is_id(first) else None), media_type="text/event-stream")
 
     async def _events(self, first: str | None) -> AsyncIterator[bytes]:
-        async with self._changes() as changes:
+        async with self.changes() as changes:
             yield b": open\n\n"
             if first is not None:
                 yield await self._event(first, None)
@@ -75,7 +75,7 @@ class Window:
         )
 
     @asynccontextmanager
-    async def _changes(self) -> AsyncIterator["asyncio.Queue[tuple[str, int] | None]"]:
+    async def changes(self) -> AsyncIterator["asyncio.Queue[tuple[str, int] | None]"]:
         """Collect all changes in one queue: which verification has changed, and when; None at the end."""
         changes: asyncio.Queue[tuple[str, int] | None] = asyncio.Queue()
         async with self._redis.pubsub() as pubsub:

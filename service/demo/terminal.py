@@ -1,0 +1,170 @@
+"""Prints what happens while the demo serves, one line per event: time, word, text.
+
+The lines come from three sources, none of which needs a browser: the simulator's ledger (messages, their delivery,
+what Twilio was told), the service's events (checks, cancellations, refused requests, warnings), and `recoveries` (which
+fault was simulated, and how the service survived it). A line shows the text of a message with its code, so that
+somebody without a browser can read it; only the demo may do that, because nobody's phone is behind its numbers.
+
+Printing never blocks: standard output is a queue (`logs.writer`).
+"""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import typer
+
+from service.core.event_log import EventLog
+from service.core.verification import Verdict
+from service.demo.view import send_number_of, verification_of, view
+from service.demo.window import Window
+from service.http.problem_catalogue import CATALOGUE
+from service.logs.event_log import open_event_log
+from service.logs.terminal_text import paint, wrap
+from service.logs.tracebacks import kind_and_place
+from service.sandbox import Ledger, Message
+
+_MOST_NUMBERS = 1000
+_WORD_WIDTH = len("undelivered")
+_TEXT_COLUMN = len("00:00:00  ") + _WORD_WIDTH + len("  ")
+# The lines about faults tell these better.
+_TOLD_AS_FAULTS = frozenset({"send_unknown", "send_postponed"})
+_VERDICTS = {
+    Verdict.APPROVED: ("the code is right", "green"),
+    Verdict.WRONG_CODE: ("the code is wrong", "yellow"),
+    Verdict.EXPIRED: ("the code is right, but too late; its message is confirmed all the same", "yellow"),
+    Verdict.SUPERSEDED: (
+        "the code is right, but a newer one was sent; its message is confirmed all the same",
+        "yellow",
+    ),
+    Verdict.USED: ("the code was used before", "yellow"),
+    Verdict.CANCELED: ("the code is right, but the verification was canceled", "yellow"),
+    Verdict.LOCKED: ("not compared: the attempts are used up, or the number is stopped", "red"),
+    Verdict.MISMATCH: ("not compared: `to` or `purpose` is not that of the verification", "red"),
+}
+
+
+class EventLines:
+    """Prints the lines of one demo. Give `event_log` to the application, and `follow` the rest while it serves."""
+
+    def __init__(self, window: Window, ledger: Ledger) -> None:
+        self._window = window
+        self._ledger = ledger
+        self._numbers: OrderedDict[str, str] = OrderedDict()  # of the verifications whose messages were seen
+        self._before: set[str | None] = set()  # verifications that are not told of
+        self._is_open = False
+        self._warn: EventLog = open_event_log("warning", to=self._print_warning)
+
+    @asynccontextmanager
+    async def follow(self) -> AsyncIterator[None]:
+        """Print every event of the verifications that begin from now on."""
+        self._before = {verification_of(message, self._ledger) for message in self._ledger.messages()}
+        self._is_open = True
+        tasks = [asyncio.create_task(self._follow_simulator()), asyncio.create_task(self._follow_faults())]
+        for task in tasks:
+            task.add_done_callback(self._note_failure)
+        try:
+            yield
+        finally:
+            self._is_open = False
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def event_log(self, event: str, /, **fields: Any) -> None:
+        """Print an event of the service, if a person would want to know of it; warnings and errors always."""
+        if event not in _TOLD_AS_FAULTS:
+            self._warn(event, **fields)
+        if not self._is_open:
+            return
+        if event == "verification_canceled":
+            self._print("canceled", self._name(fields["verification_id"]), "yellow")
+        elif event == "request" and "verdict" in fields:
+            self._print_check(fields)
+        elif event == "request" and "problem" in fields:
+            self._print_refusal(fields)
+
+    def _print_check(self, fields: dict[str, Any]) -> None:
+        verdict = fields["verdict"]
+        text, colour = _VERDICTS[verdict]
+        again = " (repeated request)" if fields.get("replayed") else ""
+        self._print(verdict, f"{self._name(fields['verification_id'])}: {text}{again}, {_ms(fields)}", colour)
+
+    def _print_refusal(self, fields: dict[str, Any]) -> None:
+        problem, route = fields["problem"], fields.get("route")
+        if route is None and fields["status"] == 404:  # noqa: PLR2004 - such as a browser's request for an icon
+            return
+        limit = f" ({fields['limit']})" if fields.get("limit") else ""
+        what = f"{fields['method']} {route}: " if route else ""
+        self._print("refused", f"{what}{fields['status']} {problem}{limit}. {CATALOGUE[problem].title}.", "yellow")
+
+    def _print_warning(self, line: bytes, _: bool) -> None:  # noqa: FBT001 - as `open_event_log` calls it
+        fields = json.loads(line)
+        more = "".join(f", {name} {fields[name]}" for name in fields if name not in {"event", "level", "timestamp"})
+        self._print(fields["level"], f"{fields['event']}{more}", "red")
+
+    async def _follow_simulator(self) -> None:
+        with self._ledger.subscribe() as changes:
+            while (change := await changes.get()) is not None:
+                name, entry = change
+                if isinstance(entry, Message) and verification_of(entry, self._ledger) not in self._before:
+                    self._print_message(name, entry)
+
+    def _print_message(self, change: str, message: Message) -> None:
+        number = send_number_of(message)
+        to = message.to if number == 1 else f"{message.to} (message {number})"
+        if change == "message":
+            self._remember(message)
+            self._print("SMS", f"to {to}: “{' '.join(message.body.split())}”", "cyan")
+        elif change == "outcome" and message.outcome == "confirmed":
+            self._print("confirmed", f"Twilio knows that the message to {to} arrived", "green")
+        elif change == "status" and message.status == "delivered":
+            self._print("delivered", f"to {to}", "green")
+        elif change == "status" and message.status in {"undelivered", "failed"}:
+            code = f": error {message.error_code}" if message.error_code else ""
+            self._print(message.status, f"to {to}{code}", "red")
+
+    async def _follow_faults(self) -> None:
+        told: dict[tuple[str, int], bool] = {}  # whether the line about its end was printed
+        async with self._window.changes() as changes:
+            while (change := await changes.get()) is not None:
+                verification_id = change[0]
+                if verification_id in self._before:
+                    continue
+                shown = view(verification_id, await self._window.record(verification_id), self._ledger)
+                for place, fault in enumerate(shown["recoveries"]):
+                    self._print_fault(told, (verification_id, place), fault)
+
+    def _print_fault(self, told: dict[tuple[str, int], bool], key: tuple[str, int], fault: dict[str, Any]) -> None:
+        if key not in told:
+            self._print("fault", f"{fault['trouble']} {fault['answer']}", "yellow")
+        elif fault["is_over"] and not told[key]:
+            self._print("survived", fault["answer"], "green")
+        told[key] = told.get(key, False) or fault["is_over"]
+
+    def _note_failure(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._warn("uncaught_exception", **kind_and_place(failure))
+
+    def _remember(self, message: Message) -> None:
+        verification_id = verification_of(message, self._ledger)
+        if verification_id is not None:
+            self._numbers[verification_id] = message.to
+            if len(self._numbers) > _MOST_NUMBERS:
+                self._numbers.popitem(last=False)
+
+    def _name(self, verification_id: str | None) -> str:
+        """Name a verification by its number, or by its id if no message was seen."""
+        return self._numbers.get(verification_id or "", verification_id or "unknown verification")
+
+    def _print(self, word: str, text: str, colour: str) -> None:
+        time = paint(f"{datetime.now().astimezone():%H:%M:%S}", "dim")
+        typer.echo(f"{time}  {paint(f'{word:<{_WORD_WIDTH}}', colour)}  {wrap(text, indent=_TEXT_COLUMN)}")
+
+
+def _ms(fields: dict[str, Any]) -> str:
+    return f"{fields['duration_ms']:.0f} ms"

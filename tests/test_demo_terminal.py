@@ -1,0 +1,181 @@
+"""The promises of `service.demo.terminal`: while the demo serves, each event is one line that a person understands."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from service.demo import stage
+from tests.conftest import eventually
+from tests.free_ports import free_port
+
+ROOT = Path(__file__).parent.parent
+LINE = re.compile(r"^\d\d:\d\d:\d\d  (\S+) +(\S.*)$", re.MULTILINE)
+KEY = re.compile(r"otp_sk_[\w-]{43}")
+SECONDS = 20  # for what takes two at most when the machine is idle
+NUMBER = "+14155550123"
+
+
+class Demo:
+    """A running demo, and what it has printed."""
+
+    def __init__(self, http, capsys):
+        self._http = http
+        self._capsys = capsys
+        self.printed = ""
+
+    def read(self):
+        """Read what the demo has printed."""
+        self.printed += self._capsys.readouterr().out
+        return self.printed
+
+    def lines(self):
+        """Return the word and the text of each line."""
+        return LINE.findall(self.read())
+
+    async def shows(self, *expected):
+        """Wait for lines that begin with these words and contain these texts; return whether all came."""
+        return await eventually(
+            lambda: all(any(word == w and text in t for w, t in self.lines()) for word, text in expected),
+            seconds=SECONDS,
+        )
+
+    async def call(self, path, **body):
+        """Post a body; return the response."""
+        headers = {"Authorization": f"Bearer {KEY.search(self.read())[0]}", "Connection": "close"}
+        async with self._http.post(path, json=body, headers=headers) as response:
+            return await response.json() if response.content_type.endswith("json") else None
+
+    async def issue(self, number=NUMBER):
+        """Request a code; return the address of the verification."""
+        return f"/v1/verifications/{(await self.call('/v1/verifications', to=number))['id']}"
+
+    async def newest_code(self, number=NUMBER):
+        """Read the newest code of a number from the lines, as a person does."""
+
+        def codes():
+            found = [
+                re.search(r"\b\d{6}\b", text)[0]
+                for word, text in self.lines()
+                if (word, number in text) == ("SMS", True)
+            ]
+            return found[-1:]
+
+        return (await eventually(codes, seconds=SECONDS))[0]
+
+
+@pytest.fixture
+def demo(capsys):
+    """Return a context manager that runs a demo in this process."""
+
+    @asynccontextmanager
+    async def run():
+        port = free_port()
+        running = asyncio.create_task(stage.run_demo(host="127.0.0.1", port=port, once=False))
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+            shown = Demo(http, capsys)
+            try:
+                assert await eventually(lambda: "Press Ctrl-C" in shown.read() or running.done(), seconds=SECONDS)
+                yield shown
+            finally:
+                running.cancel()
+                status = await running
+        assert status == 0
+
+    return run
+
+
+async def test_a_person_without_a_browser_closes_the_loop(demo):
+    """The code is read from the terminal and checked; delivery, verdicts and the confirmation follow, a line each."""
+    async with demo() as shown:
+        before = shown.lines()
+        verification = await shown.issue()
+        code = await shown.newest_code()
+        await shown.call(f"{verification}/verify", code="000000" if code != "000000" else "111111")
+        await shown.call(f"{verification}/verify", code=code)
+        assert await shown.shows(
+            ("delivered", NUMBER), ("confirmed", NUMBER), ("approved", f"{NUMBER}: the code is right")
+        )
+        assert before == [], "nothing is told of the walk, which has shown itself"
+        assert [word for word, _ in shown.lines() if word not in {"delivered", "confirmed"}] == [
+            "SMS", "wrong_code", "approved",
+        ]  # fmt: skip
+        assert len(shown.lines()) == 5
+        assert "\033" not in shown.printed
+
+
+async def test_cancellations_and_refusals_have_lines(demo):
+    """Cancellations and refused requests are named with their reason."""
+    async with demo() as shown:
+        await shown.call("/v1/verifications", to="+1415")
+        verification = await shown.issue()
+        await shown.call(f"{verification}/cancel")
+        await shown.call(f"{verification}/resend")
+        assert await shown.shows(
+            ("refused", "POST /v1/verifications: 422 "),
+            ("canceled", NUMBER),
+            ("refused", "POST /v1/verifications/{verification_id}/resend: 409 "),
+        )
+
+
+@pytest.mark.slow
+async def test_a_second_message_is_told_from_the_first(demo):
+    """The line of a resent code says which message of the verification it is."""
+    async with demo() as shown:
+        verification = await shown.issue()
+        refused = await shown.call(f"{verification}/resend")
+        await asyncio.sleep(refused["retry_after"])  # the limit of the number
+        await shown.call(f"{verification}/resend")
+        assert await shown.shows(("SMS", f"to {NUMBER}: “"), ("SMS", f"to {NUMBER} (message 2): “"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "trouble", "end"),
+    [
+        (
+            {"endpoint": "messages", "kind": "lost_response"},
+            "its answer with the message's SID was lost",
+            "brought the SID",
+        ),
+        ({"endpoint": "feedback", "kind": "503"}, "Twilio refused the report (503", "until Twilio took it"),
+        ({"endpoint": "callbacks", "kind": "drop"}, "status callbacks were lost", "shows that the message arrived"),
+    ],
+    ids=lambda part: part["kind"] if isinstance(part, dict) else "",
+)
+async def test_a_fault_and_how_it_was_survived_have_lines(demo, fault, trouble, end):
+    """A fault is told once when it is simulated, and once more when the service has survived it."""
+    async with demo() as shown:
+        await shown.call("/sandbox/_/faults", **fault, count=1)
+        verification = await shown.issue()
+        await shown.call(f"{verification}/verify", code=await shown.newest_code())
+        assert await shown.shows(("fault", trouble), ("survived", end), ("confirmed", NUMBER))
+        words = [word for word, _ in shown.lines()]
+        assert (words.count("fault"), words.count("survived")) == (1, 1)
+        assert not {"warning", "error"} & set(words)
+
+
+@pytest.mark.slow
+def test_a_reader_that_stops_does_not_stop_the_demo():
+    """If nobody reads the lines, requests are still answered, and Ctrl-C still ends the demo."""
+    port = free_port()
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "service", "demo", "--port", str(port)], cwd=ROOT, env=os.environ, stdout=subprocess.PIPE
+    )
+    with demo:
+        while b"Press Ctrl-C" not in demo.stdout.readline():
+            assert demo.poll() is None
+        for _ in range(1500):  # a line each, together more than a pipe holds
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/verifications", b"{}")
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(request, timeout=5)  # noqa: S310 - ours
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(10) == 0
