@@ -13,7 +13,7 @@ from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from service.api.application import new_application
@@ -88,7 +88,8 @@ def create_app(
             raise
         event_log("service_stopped", pid=os.getpid())
 
-    app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs)
+    home = "/" if any(isinstance(route, Route) and route.path == "/" for route in routes) else None
+    app = new_application(version=VERSION, lifespan=lifespan, with_docs=settings.otp_docs, home=home)
     app.router.routes.extend(routes)
     router = DirectRouter(app, max_in_flight=settings.otp_max_in_flight)
     router.add_routes(app.routes)

@@ -23,8 +23,8 @@ from service.http.route import DirectRoute
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: bool) -> FastAPI:
-    """Build the application without the routes of the API."""
+def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: bool, home: str | None = None) -> FastAPI:
+    """Build the application without the routes of the API. The docs link to the page `home`, if there is one."""
     app = FastAPI(
         title="otp-service",
         version=version,
@@ -36,7 +36,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        routes=docs_routes() if with_docs else [],
+        routes=docs_routes(home) if with_docs else [],
         lifespan=lifespan,
         exception_handlers={HTTPException: _problem, Exception: _problem},
         redirect_slashes=False,

@@ -31,6 +31,13 @@ async def test_the_docs_load_only_files_of_this_service(running, path):
     assert b'"openapi.json"' in content  # the last one is the script that starts the page
 
 
+async def test_a_service_without_a_home_page_links_to_none(running):
+    """Outside the demo the pages link to each other only: `/` would be a problem."""
+    async with running.http.get(PROBLEMS) as response:
+        links = re.search(r"<nav.*?</nav>", await response.text())[0]
+    assert re.findall(r'href="([^"]+)"', links) == ["../docs", "../redoc", "../docs/problems"]
+
+
 @pytest.mark.parametrize("path", [*PAGES, PROBLEMS])
 async def test_the_docs_policy_allows_only_files_of_this_service(running, path):
     """A page's policy starts with 'none' and allows scripts and requests to this service only."""
@@ -91,7 +98,8 @@ async def test_the_files_of_the_problems_page_are_served(running):
     async with running.http.get(PROBLEMS) as response:
         page = await response.text()
     addresses = [urljoin(PROBLEMS, one) for one in re.findall(r'href="([^"#:]+)"', page)]
-    assert addresses == ["/docs/assets/favicon.png", "/docs/assets/problems.css", "/docs"]
+    styles = [f"/docs/assets/{name}.css" for name in ("pages", "problems")]
+    assert addresses == ["/docs/assets/favicon.png", *styles, *PAGES, PROBLEMS, "/docs"]
     for address in addresses:
         async with running.http.get(address) as response:
             assert response.status == 200, address

@@ -3,7 +3,7 @@
 All files come from this service, without another host. Each is read once and then kept in memory, because anyone may
 request it, however often. Those of Swagger UI and ReDoc come with `fastapi_offline`; the pages and the scripts that
 start them are our own, because FastAPI's pages start them with inline scripts, which a strict content security policy
-refuses. Each policy allows no more than its page needs.
+refuses. Each policy allows no more than its page needs. All pages follow a dark system, and link to each other.
 """
 
 import re
@@ -33,15 +33,17 @@ _REDOC_POLICY = _ONLY_OURS + "style-src 'self' 'unsafe-inline'; worker-src blob:
 _REDOC = "redoc.standalone.js"
 _MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".png": "image/png"}
 _REDOC_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"  # every page requests it; a missing image is not shown
+_PAGES = {"docs": "API docs", "redoc": "Reference", PROBLEMS_PATH.removeprefix("/"): "Problems"}
 
 
-def docs_routes() -> list[BaseRoute]:
-    """List the pages and their files."""
+def docs_routes(home: str | None = None) -> list[BaseRoute]:
+    """List the pages and their files. `home` is the path of a page to link to, if the application has one."""
+    pages = ({home.removeprefix("/"): "Home"} if home else {}) | _PAGES
     page = partial(DirectRoute, access=None, wire=HTML_WIRE, in_flight_share=None, include_in_schema=False)
     return [
-        page("/docs", _shows(_file("docs.html"), _STYLE_FILES)),
-        page("/redoc", _shows(_file("redoc.html"), _REDOC_POLICY)),
-        page(PROBLEMS_PATH, _shows(_problems_page(), _STYLE_FILES)),
+        page("/docs", _shows(_linked("docs", _file("docs.html"), pages), _STYLE_FILES)),
+        page("/redoc", _shows(_linked("redoc", _file("redoc.html"), pages), _REDOC_POLICY)),
+        page(PROBLEMS_PATH, _shows(_linked(PROBLEMS_PATH.removeprefix("/"), _problems_page(), pages), _STYLE_FILES)),
         page("/docs/assets/{name}", _shows_asset()),
     ]
 
@@ -67,6 +69,16 @@ def _shows_asset() -> Callable[..., Awaitable[Response]]:
 def _assets() -> Mapping[str, Traversable]:
     folders = (files("fastapi_offline").joinpath("static"), files("service.api.pages").joinpath("assets"))
     return {file.name: file for folder in folders for file in folder.iterdir()}
+
+
+def _linked(path: str, content: str, pages: Mapping[str, str]) -> str:
+    """Put links to all pages into a page. They are relative: a proxy may serve the service under a prefix."""
+    up = "../" * path.count("/")
+    links = (
+        f'<a href="{up + other or "./"}"{" aria-current=page" if other == path else ""}>{name}</a>'
+        for other, name in pages.items()
+    )
+    return content.replace("<!-- pages -->", f'<nav class="pages" aria-label="Pages">{"".join(links)}</nav>')
 
 
 def _file(name: str) -> str:
