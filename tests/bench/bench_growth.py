@@ -55,14 +55,14 @@ def main():
     if options.quick:
         options.largest, options.rounds, options.batches = options.largest // 10, 2, 10
     with ExitStack() as running:
-        small, full = (Held(running.enter_context(valkey())) for _ in range(2))
+        small, full = (FilledRedis(running.enter_context(valkey())) for _ in range(2))
         targets = {held: running.enter_context(service(held.redis_url)) for held in (small, full)}
         steps = []
         for size in sizes_up_to(options.largest):
             full.fill(size)
             measures = {
-                "small": lambda: measure(targets[small], small.redis_url, options.batches, small.renewed),
-                "full": lambda: measure(targets[full], full.redis_url, options.batches, full.exchanged),
+                "small": lambda: measure(targets[small], small.redis_url, options.batches, small.replace_all),
+                "full": lambda: measure(targets[full], full.redis_url, options.batches, full.replace_sample),
             }
             steps.append((full.account(), alternate(measures, rounds=options.rounds, show=str)))
     conclude(options, steps)
@@ -76,52 +76,52 @@ def sizes_up_to(largest):
     return sizes
 
 
-class Held:
+class FilledRedis:
     """One Redis and the verifications that are pending in it."""
 
     def __init__(self, redis_url):
         self.redis_url = redis_url
         self._pending = []
-        self._empty_bytes = self._ask(lambda client: client.info("memory")["used_memory"])
+        self._empty_bytes = self._query(lambda client: client.info("memory")["used_memory"])
 
     def fill(self, count):
         """Grow to so many pending verifications."""
         held, started = len(self._pending), time.monotonic()
 
-        def tell(made):
+        def show_progress(made):
             if (held + made) % TELL_EACH == 0:
                 print(f"  {held + made:9,} pending after {time.monotonic() - started:4.0f} s", flush=True)
 
-        self._pending += make_pending(self.redis_url, count - held, tell=tell)
-        self._age()
+        self._pending += make_pending(self.redis_url, count - held, show_progress=show_progress)
+        self._fragment()
 
-    def _age(self):
+    def _fragment(self):
         """Put new ones in the place of half of them: the memory of a Redis in use is not in the order of writing."""
         for _ in range(len(self._pending) // 2 // BATCH):
-            forget(self.redis_url, self.exchanged())
+            forget(self.redis_url, self.replace_sample())
 
     def account(self):
         """Tell what is held and what it takes."""
         names = [redis_keys.verification(one.id) for one in random.sample(self._pending, SAMPLE)]
-        sizes = self._ask(lambda client: [client.memory_usage(name, samples=0) for name in names])
-        used = self._ask(lambda client: client.info("memory")["used_memory"]) - self._empty_bytes
+        sizes = self._query(lambda client: [client.memory_usage(name, samples=0) for name in names])
+        used = self._query(lambda client: client.info("memory")["used_memory"]) - self._empty_bytes
         count = len(self._pending)
-        told = {
+        figures = {
             "pending": count,
-            "keys": self._ask(lambda client: client.dbsize()),
+            "keys": self._query(lambda client: client.dbsize()),
             "bytes each, number and all": used / count,
             "bytes of one record, mean": sum(sizes) / SAMPLE,
             "bytes of one record, most": max(sizes),
         }
-        print(f"  {told}", flush=True)
-        return told
+        print(f"  {figures}", flush=True)
+        return figures
 
-    def renewed(self):
+    def replace_all(self):
         """Forget everything, and give a new batch: all that is held."""
         forget_all(self.redis_url)
         return make_pending(self.redis_url, BATCH)
 
-    def exchanged(self):
+    def replace_sample(self):
         """Give a batch from anywhere in what is held, and put as many new ones in its place."""
         places = random.sample(range(len(self._pending)), BATCH)
         batch = [self._pending[place] for place in places]
@@ -129,7 +129,7 @@ class Held:
             self._pending[place] = new
         return batch
 
-    def _ask(self, question):
+    def _query(self, question):
         with redis.Redis.from_url(self.redis_url) as client:
             return question(client)
 

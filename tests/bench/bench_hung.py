@@ -25,7 +25,7 @@ from paired import alternate
 from pending import API_KEY, approve, forget_all, make_pending, verify_requests
 from results import Budget, save
 from servers import fast_twilio, sandbox, service, valkey
-from simulated_twilio import hanging, under_way
+from simulated_twilio import hanging, wait_for_calls
 
 MOST_RATIO = 1.1
 SENDS, ENTRIES, POSTING = 200, 10_000, 32
@@ -146,9 +146,9 @@ class Bench:
         if not is_hung:
             return await arrive(target.port, requests, per_second=per_second)
         sends = await asyncio.gather(*(begin_send(target.port, number) for number in range(SENDS)))
-        await under_way(self._hung, SENDS + POSTING)
+        await wait_for_calls(self._hung, SENDS + POSTING)
         answered = await arrive(target.port, requests, per_second=per_second)
-        await under_way(self._hung, SENDS)  # they have hung to the end; a few posts may have given up just now
+        await wait_for_calls(self._hung, SENDS)  # they have hung to the end; a few posts may have given up just now
         for writer in sends:
             writer.close()
         return answered

@@ -24,7 +24,7 @@ from simulated_twilio import call, hanging
 
 MOST_LAG_SECONDS, MOST_TAKEOVER_SECONDS = 1.0, 60.0
 ENTRIES = 24  # one worker has hands for 32
-PATIENCE_SECONDS = 90
+TIMEOUT_SECONDS = 90
 # Everybody asks from one place and prefix here.
 SETTINGS = {f"OTP_LIMIT_{name}": "" for name in ("PREFIX", "COUNTRY", "KEY", "DAY")}
 CODE = re.compile(r"\b[0-9]{6}\b")
@@ -66,8 +66,8 @@ def lag(options, *, apart):
             stack.enter_context(worker(redis_url, **where))
         add_api_key(redis_url)
         answered = asyncio.run(log_in(target, twilio, options.checks, per_second=options.per_second))
-        told = told_at(twilio, options.checks)
-    lags_ms = sorted(max(0.0, (told[sid] - at) * 1000) for sid, at in answered.items())
+        confirmed = confirmed_at(twilio, options.checks)
+    lags_ms = sorted(max(0.0, (confirmed[sid] - at) * 1000) for sid, at in answered.items())
     between = spread(lags_ms)
     return {"p50": between.median, "p99": lags_ms[int(len(lags_ms) * 0.99)], "most": between.most}
 
@@ -80,13 +80,13 @@ def takeover():
             add_api_key(redis_url)
             asyncio.run(log_in(target, twilio, ENTRIES, per_second=100))
         with hanging(twilio, "feedback"):
-            doomed = stack.enter_context(worker(redis_url, name="worker", **where))
+            first_worker = stack.enter_context(worker(redis_url, name="worker", **where))
             wait(lambda: call(twilio, "GET", "/_/stats")["concurrent_now"] == ENTRIES)
             stack.enter_context(worker(redis_url, name="worker", **where))
-            doomed.process.kill()
-            doomed.process.wait()
+            first_worker.process.kill()
+            first_worker.process.wait()
             killed_at = time.time()
-        told_at(twilio, ENTRIES)
+        confirmed_at(twilio, ENTRIES)
         return time.time() - killed_at
 
 
@@ -105,10 +105,10 @@ async def log_in(target, twilio, count, *, per_second):
         async def type_in(verification_id, message):
             body = {"code": CODE.search(message["body"])[0]}
             async with http.post(f"/v1/verifications/{verification_id}/verify", json=body) as response:
-                told = await response.json()
+                content = await response.json()
             answered[message["sid"]] = time.time()
-            if not told.get("valid"):
-                raise SystemExit(f"A right code was answered {told}")
+            if not content.get("valid"):
+                raise SystemExit(f"A right code was answered {content}")
 
         ids = {}
         for start in range(0, count, 50):
@@ -122,7 +122,7 @@ async def log_in(target, twilio, count, *, per_second):
     return answered
 
 
-def told_at(twilio, count):
+def confirmed_at(twilio, count):
     """Wait until Twilio has taken so many confirmations; give by SID when each arrived, as seconds of the epoch."""
 
     def taken():
@@ -135,7 +135,7 @@ def told_at(twilio, count):
 
 def wait(fact):
     """Wait until a fact holds."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not fact():
         if time.monotonic() > deadline:
             raise SystemExit("It did not come true in time.")

@@ -62,7 +62,7 @@ def main():
                         seed=number,
                     )
                     readings[name].append(offered)
-                    tell(name, offered)
+                    print_reading(name, offered)
     conclude(options, capacities, readings)
 
 
@@ -85,11 +85,11 @@ def offer(target, redis_url, *, fraction, most_per_second, seconds, seed):
     return Offered(fraction, per_second, *map(answered.milliseconds, PERCENTILES), answered.late_milliseconds(99))
 
 
-def tell(name, offered):
+def print_reading(name, offered):
     """Print one reading."""
     load = f"{name:8} {offered.fraction:4.0%} {offered.per_second:6,.0f}/s"
-    told = f"p50 {offered.p50_ms:6.2f}   p99 {offered.p99_ms:7.2f}   p99.9 {offered.p999_ms:7.2f} ms"
-    print(f"  {load}   {told}   (generator late p99 {offered.generator_late_p99_ms:.2f} ms)", flush=True)
+    latencies = f"p50 {offered.p50_ms:6.2f}   p99 {offered.p99_ms:7.2f}   p99.9 {offered.p999_ms:7.2f} ms"
+    print(f"  {load}   {latencies}   (generator late p99 {offered.generator_late_p99_ms:.2f} ms)", flush=True)
 
 
 def conclude(options, capacities, readings):
@@ -97,7 +97,7 @@ def conclude(options, capacities, readings):
     for name, offers in readings.items():
         for fraction in FRACTIONS:
             same = [asdict(one) for one in offers if one.fraction == fraction]
-            tell(name, Offered(**{field: statistics.median(one[field] for one in same) for field in same[0]}))
+            print_reading(name, Offered(**{field: statistics.median(one[field] for one in same) for field in same[0]}))
     rows = {"options": vars(options), "capacity per second": capacities, "offered": readings}
     save("open_loop", rows)
 

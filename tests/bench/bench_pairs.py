@@ -30,7 +30,7 @@ from wrk import play
 
 CAPACITY_SECONDS = 2
 CAPACITY_REQUESTS = 250_000
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 CALLS = [(client, what) for what in ("send", "confirm") for client in ("library", "gateway")]
 # The windows of the defaults, with room for thousands of people a minute: what is counted is the same.
 LIMITS = {
@@ -84,20 +84,20 @@ class Stage:
 
     def logins(self, count):
         """Play logins until Twilio has been told of the last one."""
-        told = totals(self._twilio)[1] + count
+        expected = totals(self._twilio)[1] + count
 
         def to_the_end():
             self._runner.run(self._crowd.log_in(count, at_once=self._at_once))
-            wait_until_told(self._twilio, told)
+            wait_until_confirmed(self._twilio, expected)
 
         return self._measure(count, service=self._service, play=to_the_end)
 
     def drain(self, count):
         """Have a worker post so many entries; what it did before it said that it had started is not counted."""
-        told = totals(self._twilio)[1] + count
+        expected = totals(self._twilio)[1] + count
         with servers.worker(self.redis_url, **self.environment) as worker:
-            left = told - totals(self._twilio)[1]
-            return self._measure(left, worker=worker, play=lambda: wait_until_told(self._twilio, told))
+            left = expected - totals(self._twilio)[1]
+            return self._measure(left, worker=worker, play=lambda: wait_until_confirmed(self._twilio, expected))
 
     def _measure(self, count, *, play, **process):
         clocks = {name: target.cpu_seconds for name, target in process.items()}
@@ -118,9 +118,9 @@ def totals(twilio):
     return taken
 
 
-def wait_until_told(twilio, posts):
+def wait_until_confirmed(twilio, posts):
     """Wait until the simulator has had so many posts of feedback."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while totals(twilio)[1] < posts:
         if time.monotonic() > deadline:
             raise SystemExit(f"Twilio was told {totals(twilio)[1]} of {posts}")
@@ -155,17 +155,17 @@ def alone(twilio, client, what, calls, in_flight):
 
 def play_round(options, twilio, apart, pairs):
     """Measure everything once; give the readings by name."""
-    told = {
+    readings = {
         f"{client} {what}": alone(twilio, client, what, options.people // 2, options.at_once) for client, what in CALLS
     }
-    told["issue"] = apart.issues(options.people)
-    told["issue with key"] = apart.issues(options.people // 4, with_key=True)
+    readings["issue"] = apart.issues(options.people)
+    readings["issue with key"] = apart.issues(options.people // 4, with_key=True)
     entries = options.people + options.people // 4
-    told["check"] = apart.checks(entries)
-    told["drain"] = apart.drain(entries)
+    readings["check"] = apart.checks(entries)
+    readings["drain"] = apart.drain(entries)
     for name, stage in pairs.items():
-        told[name] = stage.logins(options.people)
-    return told
+        readings[name] = stage.logins(options.people)
+    return readings
 
 
 def report(rounds):

@@ -34,7 +34,7 @@ from contextlib import ExitStack
 
 from checking import CONNECTIONS, Checks, as_rows, run_checks
 from paired import alternate
-from peers.installing import CannotBeHad
+from peers.installing import NotInstallable
 from peers.targets import FROM_NPM, FROM_PYPI, better_auth, better_auth_consume, django_phone_verify
 from pending import forget_all
 from results import load, save
@@ -84,7 +84,7 @@ def compare(options, workers):
         for name, make in PEERS.items():
             try:
                 peer = running.enter_context(make(redis_url, workers=workers))
-            except CannotBeHad as reason:
+            except NotInstallable as reason:
                 print(f"{name} is left out: {reason}")
                 continue
             measures[name] = functools.partial(
@@ -123,7 +123,7 @@ def conclude(compared, workers):
     rows = {name: summary(compared, name) for name in compared.readings}
     print(f"{'':20}" + "".join(f"{column:>26}" for column in rows["service"]))
     for name, row in rows.items():
-        print(f"{name:20}" + "".join(f"{short(told):>26}" for told in row.values()))
+        print(f"{name:20}" + "".join(f"{short(spread):>26}" for spread in row.values()))
     kept = (load("peers") or {"rows": {}})["rows"]
     versions = {"pypi": FROM_PYPI, "npm": FROM_NPM}
     section = {"summary": rows, "readings": as_rows(compared)}
@@ -144,10 +144,10 @@ def summary(compared, name):
     }
 
 
-def short(told):
+def short(spread):
     """Write a spread in few places."""
-    places = 2 if told.median < 100 else 0
-    median, least, most = (f"{value:,.{places}f}" for value in (told.median, told.least, told.most))
+    places = 2 if spread.median < 100 else 0
+    median, least, most = (f"{value:,.{places}f}" for value in (spread.median, spread.least, spread.most))
     return f"{median} ({least} to {most})"
 
 

@@ -39,8 +39,8 @@ def create():
         verification_id = scope["path"].split("/")[3]
         keys, args = check_call(keyring, verification_id, json.loads(content)["code"])
         verdict = (await client.run(SCRIPT, keys, args))[1].decode()
-        told = {"id": verification_id, "valid": verdict == "approved", "verdict": verdict}
-        await answer(send, 200, json.dumps(told).encode())
+        content = {"id": verification_id, "valid": verdict == "approved", "verdict": verdict}
+        await answer(send, 200, json.dumps(content).encode())
 
     return app
 

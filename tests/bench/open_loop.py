@@ -21,7 +21,7 @@ from load import status_of
 
 CONNECTIONS = 96
 LEAD_SECONDS = 0.1
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ async def arrive(port, requests, *, per_second, connections=CONNECTIONS, seed=1)
     gc.freeze()  # a collection would be told as a latency of the target's
     gc.disable()
     try:
-        with _Alarm(loop, arrivals.send_due) as alarm:
-            arrivals.begin(alarm)
-            async with asyncio.timeout(len(requests) / per_second + _PATIENCE_SECONDS):
+        with _Timer(loop, arrivals.send_due) as timer:
+            arrivals.begin(timer)
+            async with asyncio.timeout(len(requests) / per_second + _TIMEOUT_SECONDS):
                 await arrivals.done
     finally:
         gc.enable()
@@ -74,11 +74,11 @@ class _Arrivals:
         self.latencies, self.lateness, self.statuses = [], [], Counter()
         self.done = asyncio.get_running_loop().create_future()
 
-    def begin(self, alarm):
-        self._alarm = alarm
+    def begin(self, timer):
+        self._timer = timer
         started = time.perf_counter() + LEAD_SECONDS
         self._instants = [started + instant for instant in self._instants]
-        alarm.set(self._instants[0])
+        timer.set(self._instants[0])
 
     def send_due(self):
         """Send what is due by now, and ask to be woken for the next."""
@@ -91,7 +91,7 @@ class _Arrivals:
             else:
                 self._waiting.append((request, due))
         if self._next < len(self._instants):
-            self._alarm.set(self._instants[self._next])
+            self._timer.set(self._instants[self._next])
 
     def answered(self, connection, status, seconds):
         self.latencies.append(seconds)
@@ -144,36 +144,36 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-class _Alarm:
+class _Timer:
     """Wakes the loop at an instant of `time.perf_counter` (timerfd of Linux: a loop's own timers know milliseconds)."""
 
-    def __init__(self, loop, ring):
-        self._loop, self._ring = loop, ring
+    def __init__(self, loop, callback):
+        self._loop, self._callback = loop, callback
         self._libc = ctypes.CDLL(None, use_errno=True)
 
     def __enter__(self):
-        self._timer = self._libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._timer < 0:
+        self._fd = self._libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
-        self._loop.add_reader(self._timer, self._rang)
+        self._loop.add_reader(self._fd, self._fired)
         return self
 
     def __exit__(self, *_):
-        self._loop.remove_reader(self._timer)
-        os.close(self._timer)
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
 
     def set(self, instant):
         """Ring once at an instant, or at once when it has passed."""
         seconds, nanoseconds = divmod(int(instant * 1e9), 1_000_000_000)
         once = (ctypes.c_long * 4)(0, 0, seconds, nanoseconds)
-        self._libc.timerfd_settime(self._timer, 1, ctypes.byref(once), None)  # 1: the instant is absolute
+        self._libc.timerfd_settime(self._fd, 1, ctypes.byref(once), None)  # 1: the instant is absolute
 
-    def _rang(self):
+    def _fired(self):
         try:
-            os.read(self._timer, 8)
+            os.read(self._fd, 8)
         except BlockingIOError:
             return  # it was set anew meanwhile
-        self._ring()
+        self._callback()
 
 
 def _instants(count, per_second, seed):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 _QUIET_CORES = 0.15  # what may be busy while nothing of ours is
 _LOOK_SECONDS = 0.2
-_PATIENCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 _TRIES = 3
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -67,7 +67,7 @@ def alternate(measures, *, rounds, show, warm_up=1, is_sound=lambda _: True):
         for name in order:
             label = f"round {number - warm_up + 1}" if number >= warm_up else "warm-up"
             for _ in range(_TRIES):
-                busy_cores = come_to_rest()
+                busy_cores = wait_until_idle()
                 reading = measures[name]()
                 others = f"   (others had {busy_cores:.1f} cores)" if busy_cores > _QUIET_CORES else ""
                 disturbed = "" if is_sound(reading) else "   (disturbed)"
@@ -79,9 +79,9 @@ def alternate(measures, *, rounds, show, warm_up=1, is_sound=lambda _: True):
     return Compared(readings)
 
 
-def come_to_rest():
+def wait_until_idle():
     """Wait, not long, until nobody else uses the machine; tell how many cores were busy in the end."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while True:
         before = _busy_seconds()
         time.sleep(_LOOK_SECONDS)

@@ -46,7 +46,7 @@ class Pending:
 
 
 @dataclass(frozen=True)
-class _Original:
+class _Template:
     """What the store has written for one verification and its number, with the time that each is kept."""
 
     record: dict[bytes, bytes]
@@ -55,22 +55,22 @@ class _Original:
     number_ttl_ms: int
 
 
-def make_pending(redis_url, count, *, enqueueing=True, tell=None):
+def make_pending(redis_url, count, *, enqueueing=True, on_progress=None):
     """Write so many pending verifications, each to a number of its own; `tell` is called with how many there are.
 
     Not `enqueueing`: their approval enqueues nothing, as that of a test number (whose record differs in just this).
     """
     with redis.Redis.from_url(redis_url) as client:
-        original = asyncio.run(_issue_one(redis_url, client))
+        template = asyncio.run(_issue_one(redis_url, client))
         if not enqueueing:
-            original.record[FIELDS.send_key("feedback", 1).encode()] = b"none"
+            template.record[FIELDS.send_key("feedback", 1).encode()] = b"none"
         made = []
         while len(made) < count:
-            piece = [Pending(*_drawn()) for _ in range(min(_PIECE, count - len(made)))]
-            _write(client, [word for one in piece for word in _likeness(original, one)])
+            piece = [Pending(*_new_id_and_code()) for _ in range(min(_PIECE, count - len(made)))]
+            _write(client, [word for one in piece for word in _copy_commands(template, one)])
             made += piece
-            if tell is not None:
-                tell(len(made))
+            if on_progress is not None:
+                on_progress(len(made))
     return made
 
 
@@ -125,7 +125,7 @@ def forget(redis_url, made):
         client.delete(*names, *(name(p) for p in PARTITIONS for name in (redis_keys.outbox, redis_keys.outbox_info)))
 
 
-def _drawn():
+def _new_id_and_code():
     return new_id(secrets.choice(PARTITIONS)), f"{secrets.randbelow(10**6):06d}"
 
 
@@ -146,10 +146,10 @@ async def _issue_one(redis_url, client):
         await redis_client.close()
     record = redis_keys.verification(verification_id)
     number = redis_keys.number(partition_of(verification_id), tag)
-    return _Original(client.hgetall(record), client.pttl(record), client.hgetall(number), client.pttl(number))
+    return _Template(client.hgetall(record), client.pttl(record), client.hgetall(number), client.pttl(number))
 
 
-def _likeness(original, one):
+def _copy_commands(template, one):
     """Give the commands that write another verification of the same kind. Its number need not fit its partition."""
     to = _next_number()
     tag = KEYRING.number_tag(to)
@@ -161,13 +161,13 @@ def _likeness(original, one):
     [digest] = KEYRING.code_digests(one.id, one.code)
     record, number = redis_keys.verification(one.id), redis_keys.number(partition_of(one.id), tag)
     words, listed = [b"HSET", record], bytes.fromhex(one.id.removeprefix(ID_PREFIX))
-    for field, value in original.record.items():
+    for field, value in template.record.items():
         words += (_CODE + digest, value) if field.startswith(_CODE) else (field, own.get(field, value))
     return [
         pack(words),
-        pack([b"PEXPIRE", record, original.record_ttl_ms]),
-        pack([b"HSET", number, *itertools.chain.from_iterable({**original.number, b"ids": listed}.items())]),
-        pack([b"PEXPIRE", number, original.number_ttl_ms]),
+        pack([b"PEXPIRE", record, template.record_ttl_ms]),
+        pack([b"HSET", number, *itertools.chain.from_iterable({**template.number, b"ids": listed}.items())]),
+        pack([b"PEXPIRE", number, template.number_ttl_ms]),
     ]
 
 

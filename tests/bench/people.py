@@ -15,7 +15,7 @@ import secrets
 
 from pending import API_KEY
 
-_PATIENCE_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 _PREFIXES = [f"+1415{exchange}" for exchange in range(201, 990) if exchange % 100 != 11]
 _requests = itertools.count(secrets.randbelow(1_000_000))
 
@@ -31,24 +31,24 @@ class Crowd:
     async def log_in(self, count, *, at_once):
         """Play whole logins: ask, wait for the code, type it."""
 
-        async def one(line):
-            await _type(line, await _ask(line, with_key=False), self._phone)
+        async def one(connection):
+            await _type(connection, await _ask(connection, with_key=False), self._phone)
 
         await self._play(one, count, at_once)
 
     async def ask(self, count, *, at_once, with_key=False):
         """Ask for codes and leave them untyped; `with_key`: each request has an Idempotency-Key."""
 
-        async def one(line):
-            self._asked.append(await _ask(line, with_key=with_key))
+        async def one(connection):
+            self._asked.append(await _ask(connection, with_key=with_key))
 
         await self._play(one, count, at_once)
 
     async def type_in(self, *, at_once):
         """Type every code that was left."""
 
-        async def one(line):
-            await _type(line, self._asked.pop(), self._phone)
+        async def one(connection):
+            await _type(connection, self._asked.pop(), self._phone)
 
         await self._play(one, len(self._asked), at_once)
 
@@ -56,19 +56,21 @@ class Crowd:
         loop = asyncio.get_running_loop()
         if self._phone is None:
             _, self._phone = await loop.create_connection(_Phone, "127.0.0.1", self._twilio_port)
-        lines = [(await loop.create_connection(_Line, "127.0.0.1", self._service_port))[1] for _ in range(at_once)]
+        connections = [
+            (await loop.create_connection(_Connection, "127.0.0.1", self._service_port))[1] for _ in range(at_once)
+        ]
         turns = iter(range(count))
 
-        async def person(line):
+        async def person(connection):
             for _ in turns:
-                await one(line)
-            line.close()
+                await one(connection)
+            connection.close()
 
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            await asyncio.gather(*map(person, lines))
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            await asyncio.gather(*map(person, connections))
 
 
-class _Line(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     """One connection to the service: a request, its answer, the next request."""
 
     def connection_made(self, transport):
@@ -118,22 +120,22 @@ class _Phone(asyncio.Protocol):
         return await self._waiting[number]
 
 
-async def _ask(line, *, with_key):
+async def _ask(connection, *, with_key):
     request = next(_requests)
     number = f"{_PREFIXES[request % len(_PREFIXES)]}{request // len(_PREFIXES) % 10_000:04d}"
     address = ".".join(map(str, (10, request >> 16 & 255, request >> 8 & 255, request & 255)))
     body = f'{{"to":"{number}","purpose":"login","client_ip":"{address}"}}'
     more = f"Idempotency-Key: {secrets.token_hex(16)}\r\n" if with_key else ""
-    status, response = await line.ask(_post("/v1/verifications", body, more))
+    status, response = await connection.ask(_post("/v1/verifications", body, more))
     if status != b"201":
         raise SystemExit(f"An issue was answered {response.decode()}")
     return json.loads(response)["id"], number[1:].encode()
 
 
-async def _type(line, asked, phone):
+async def _type(connection, asked, phone):
     verification_id, number = asked
     body = f'{{"code":"{(await phone.code(number)).decode()}"}}'
-    status, response = await line.ask(_post(f"/v1/verifications/{verification_id}/verify", body))
+    status, response = await connection.ask(_post(f"/v1/verifications/{verification_id}/verify", body))
     if status != b"200" or b'"valid":true' not in response:
         raise SystemExit(f"A right code was answered {response.decode()}")
 

@@ -45,8 +45,8 @@ def row(budget):
     unit = budget["unit"]
     wanted = f"≥ {budget['least']:g}" if budget["least"] is not None else f"≤ {budget['most']:g}"
     spread = "" if budget["spread"] is None else f"{budget['spread'][0]:.2f} to {budget['spread'][1]:.2f}"
-    told = "met" if budget["is_met"] else "**not met**"
-    return f"| {budget['what']} | {wanted} {unit} | {budget['measured']:.3g} {unit} | {spread} | {told} |"
+    verdict = "met" if budget["is_met"] else "**not met**"
+    return f"| {budget['what']} | {wanted} {unit} | {budget['measured']:.3g} {unit} | {spread} | {verdict} |"
 
 
 def on_what(saved):

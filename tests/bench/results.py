@@ -43,8 +43,8 @@ def save(name, rows, budgets=()):
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{name}.json"
     content = {"bench": name, "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
-    told = [asdict(budget) | {"is_met": budget.is_met} for budget in budgets]
-    file.write_text(json.dumps(content | {"budgets": told, "rows": rows}, indent=2, default=_plain) + "\n")
+    checked = [asdict(budget) | {"is_met": budget.is_met} for budget in budgets]
+    file.write_text(json.dumps(content | {"budgets": checked, "rows": rows}, indent=2, default=_plain) + "\n")
     print(f"  saved {file.relative_to(FOLDER.parents[2])}")
 
 
@@ -61,13 +61,13 @@ def machine():
     """Describe what the numbers hold for."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    told = subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=True).stdout
     return {
         "cpu": model[1] if model else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "valkey": re.search(r"v=([0-9.]+)", told)[1],
+        "valkey": re.search(r"v=([0-9.]+)", printed)[1],
         **{name: version(name) for name in ("redis", "fastapi", "uvicorn", "uvloop")},
     }
 

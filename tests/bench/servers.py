@@ -32,7 +32,7 @@ ROOT = BENCH.parents[1]
 SECRET_KEY, INDEX_KEY = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 KEYRING = Keyring([SECRET_KEY.encode()], INDEX_KEY.encode())
 ACCOUNT_SID, AUTH_TOKEN, FROM = "AC" + "5a" * 16, "sandbox-auth-token", "+15005550006"  # the simulator's
-NOBODY = "http://127.0.0.1:9"  # a Twilio that refuses every connection
+UNREACHABLE_URL = "http://127.0.0.1:9"  # a Twilio that refuses every connection
 
 _START_SECONDS = 30
 _STOP_SECONDS = 20
@@ -55,11 +55,11 @@ class Target:
 
     def resident_bytes(self):
         """Tell how much memory it holds, with all its children."""
-        return sum(resident_bytes(pid) for pid in family(self.process.pid))
+        return sum(resident_bytes(pid) for pid in process_tree(self.process.pid))
 
     def worker_bytes(self):
         """Tell how much memory each process that serves holds: the children of several workers, else the only one."""
-        workers = [pid for pid in family(self.process.pid)[1:] if b"spawn_main" in _command_line(pid)]
+        workers = [pid for pid in process_tree(self.process.pid)[1:] if b"spawn_main" in _command_line(pid)]
         return [resident_bytes(pid) for pid in workers or [self.process.pid]]
 
 
@@ -151,7 +151,7 @@ def environment_of(redis_url):
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "TWILIO_FROM": FROM,
-        "TWILIO_BASE_URL": NOBODY,
+        "TWILIO_BASE_URL": UNREACHABLE_URL,
         "OTP_DRAIN_SECONDS": "0",
     }
 
@@ -198,7 +198,7 @@ def _answers(port):
 
 
 def _stop(process):
-    children = family(process.pid)[1:]
+    children = process_tree(process.pid)[1:]
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)
@@ -213,7 +213,7 @@ def _stop(process):
 # --- What a process costs -------------------------------------------------------------------------
 
 
-def family(pid):
+def process_tree(pid):
     """List a process and all that descend from it, itself first; none when it has ended."""
     members, unseen = [], [pid]
     while unseen:
@@ -228,7 +228,7 @@ def family(pid):
 def cpu_seconds(pid):
     """Tell the CPU time of a process and all its children, ended ones included, in user and system mode."""
     ticks = 0
-    for one in family(pid):
+    for one in process_tree(pid):
         with contextlib.suppress(OSError):
             ticks += sum(map(int, Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:15]))
     return ticks / _TICKS_PER_SECOND
@@ -242,8 +242,8 @@ def resident_bytes(pid):
 def redis_cpu_seconds(redis_url):
     """Tell how much CPU time Redis has used, all its threads."""
     with redis.Redis.from_url(redis_url) as client:
-        told = client.info("cpu")
-    return told["used_cpu_user"] + told["used_cpu_sys"]
+        info = client.info("cpu")
+    return info["used_cpu_user"] + info["used_cpu_sys"]
 
 
 def _command_line(pid):

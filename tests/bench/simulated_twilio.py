@@ -17,7 +17,7 @@ def hanging(twilio, *endpoints):
         call(twilio, "DELETE", "/_/faults")
 
 
-async def under_way(twilio, least):
+async def wait_for_calls(twilio, least):
     """Wait, a second at most, until so many calls are inside the simulator."""
     for _ in range(50):
         now = (await asyncio.to_thread(call, twilio, "GET", "/_/stats"))["concurrent_now"]

@@ -18,7 +18,7 @@ from pathlib import Path
 from pending import API_KEY
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def play_whole(port, requests, *, connections=64, token=API_KEY):
     """Send every request, over connections that are no more than those; the run ends with its last answer."""
     options = ["--threads", "1", "--connections", str(connections)]
     whole = {"WHOLE_OVER": str(connections)}
-    run = _run(port, requests, options, [token, "1"], seconds=_PATIENCE_SECONDS, environment=whole)
+    run = _run(port, requests, options, [token, "1"], seconds=_TIMEOUT_SECONDS, environment=whole)
     if run.requests != len(requests):
         raise SystemExit(f"{len(requests)} requests were given, {run.requests} were answered")
     return run
@@ -65,26 +65,26 @@ def _run(port, requests, options, arguments, *, seconds, environment=None):
         ]  # fmt: skip
         before = _children_cpu_seconds()
         ran = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=seconds + _PATIENCE_SECONDS, check=False
+            command, env=environment, capture_output=True, text=True, timeout=seconds + _TIMEOUT_SECONDS, check=False
         )
         cpu_seconds = _children_cpu_seconds() - before
     return _read(ran, cpu_seconds, f"{len(requests)} requests for {seconds} s")
 
 
 def _read(ran, cpu_seconds, given):
-    _, _, told = ran.stdout.rpartition("JSON ")
-    if ran.returncode or not told:
+    _, _, result = ran.stdout.rpartition("JSON ")
+    if ran.returncode or not result:
         raise SystemExit(f"wrk failed:\n{ran.stdout}{ran.stderr}")
-    told = json.loads(told)
-    if told["ran_out"]:
+    result = json.loads(result)
+    if result["ran_out"]:
         raise SystemExit(f"The list ran out: {given} were too few. Give more.")
-    if told["socket_errors"] or told["status_errors"]:
-        raise SystemExit(f"The target failed: {told}")
+    if result["socket_errors"] or result["status_errors"]:
+        raise SystemExit(f"The target failed: {result}")
     return Run(
-        requests=told["requests"],
-        seconds=told["duration_us"] / 1e6,
-        **{name: told[name] for name in ("p50_us", "p90_us", "p99_us", "max_us")},
-        generator_cpu_us=cpu_seconds / told["requests"] * 1e6,
+        requests=result["requests"],
+        seconds=result["duration_us"] / 1e6,
+        **{name: result[name] for name in ("p50_us", "p90_us", "p99_us", "max_us")},
+        generator_cpu_us=cpu_seconds / result["requests"] * 1e6,
     )
 
 

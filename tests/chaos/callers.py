@@ -16,10 +16,10 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from tests.chaos.evidence import Call, Message
-from tests.chaos.plan import storyline
+from tests.chaos.plan import draw_scenario
 
-PATIENCE_SECONDS = 4.0  # less than the service waits for Twilio: some answers come too late
-MOST_TRIES = 8
+TIMEOUT_SECONDS = 4.0  # less than the service waits for Twilio: some answers come too late
+MAX_TRIES = 8
 PAUSES = (0.05, 0.3, 0.8, 1.2)
 WRONG_CODES = ("000000", "999999")  # a drawn code is one of these once in half a million
 
@@ -67,33 +67,33 @@ class Phone:
 class Caller:
     """One back end: plays storylines, several at once, until its time is over."""
 
-    def __init__(self, name, seed, world, phone, calls):
+    def __init__(self, name, seed, system, phone, calls):
         self._name = name
         self._seed = seed
-        self._world = world
+        self._system = system
         self._phone = phone
         self._calls = calls
-        self._place = 0
+        self._index = 0
         self._http = []
 
-    async def play(self, ends_at, *, at_once):
+    async def run_until(self, ends_at, *, at_once):
         """Begin storylines until then, and finish those that have begun."""
-        timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         self._http = [
-            aiohttp.ClientSession(timeout=timeout, headers={"Authorization": f"Bearer {self._world.key}"})
-            for _ in self._world.servers
+            aiohttp.ClientSession(timeout=timeout, headers={"Authorization": f"Bearer {self._system.key}"})
+            for _ in self._system.servers
         ]
         try:
-            await asyncio.gather(*(self._play_on(ends_at) for _ in range(at_once)))
+            await asyncio.gather(*(self._run_scenarios(ends_at) for _ in range(at_once)))
         finally:
             for http in self._http:
                 await http.close()
 
-    async def _play_on(self, ends_at):
+    async def _run_scenarios(self, ends_at):
         while time.time() < ends_at:
-            self._place += 1
-            story = storyline(self._seed, self._name, self._place)
-            await _Play(self, story, f"{self._name}.{self._place}", ends_at).run()
+            self._index += 1
+            scenario = draw_scenario(self._seed, self._name, self._index)
+            await _ScenarioRun(self, scenario, f"{self._name}.{self._index}", ends_at).run()
             await asyncio.sleep(0.01)
 
     async def codes(self, verification_id):
@@ -105,7 +105,7 @@ class Caller:
         self._calls.append(call)
         headers = {"Idempotency-Key": call.key} if call.key else {}
         method = "GET" if call.operation == "read" else "POST"
-        url = self._world.url(call.server) + path
+        url = self._system.url(call.server) + path
         try:
             async with self._http[call.server].request(method, url, json=body, headers=headers) as response:
                 text = await response.read()
@@ -120,40 +120,40 @@ class Caller:
         return call
 
 
-class _Play:
+class _ScenarioRun:
     """One storyline as it is played."""
 
-    def __init__(self, caller, story, name, ends_at):
+    def __init__(self, caller, scenario, name, ends_at):
         self._caller = caller
-        self._story = story
+        self._scenario = scenario
         self._name = name
         self._ends_at = ends_at
-        self._draw = random.Random(story.seed + "/play")
+        self._draw = random.Random(scenario.seed + "/play")
         self._groups = 0
 
     async def run(self):
-        issued = await asyncio.gather(*(self._issue() for _ in range(self._story.issues)))
+        issued = await asyncio.gather(*(self._issue() for _ in range(self._scenario.issues)))
         for verification_id in filter(None, issued):
-            for step in self._story.steps:
+            for step in self._scenario.steps:
                 await asyncio.sleep(step.pause)
-                await self._take(step, verification_id)
+                await self._run_step(step, verification_id)
 
     async def _issue(self):
         group = self._new_group()
-        body = {"to": self._story.number, "reference": group}
-        call = await self._request("issue", group, "/v1/verifications", body, keyed=self._story.keyed)
-        if self._story.repeated and self._story.keyed and call.is_done:
+        body = {"to": self._scenario.number, "reference": group}
+        call = await self._request("issue", group, "/v1/verifications", body, keyed=self._scenario.keyed)
+        if self._scenario.repeated and self._scenario.keyed and call.is_done:
             again = [self._request("issue", group, "/v1/verifications", body, keyed=True) for _ in range(2)]
             await asyncio.gather(*again)
         return call.verification_id if call.is_done else None
 
-    async def _take(self, step, verification_id):
+    async def _run_step(self, step, verification_id):
         path = f"/v1/verifications/{verification_id}"
         if step.kind == "read":
             await self._request("read", self._new_group(), path, None, verification_id=verification_id)
         elif step.kind in {"resend", "resend_race", "cancel"}:
             operation = step.kind.removesuffix("_race")
-            calls = [self._act(operation, path, verification_id, step) for _ in range(step.times)]
+            calls = [self._resend_or_cancel(operation, path, verification_id, step) for _ in range(step.times)]
             await asyncio.gather(*calls)
         else:
             await self._check(step, path, verification_id)
@@ -170,23 +170,23 @@ class _Play:
         groups = [self._new_group() for _ in range(step.times)]
         calls = [self._request("check", group, path, body, **known) for group in groups]
         if step.kind == "cancel_race":
-            calls.append(self._act("cancel", path.removesuffix("/verify"), verification_id, step))
+            calls.append(self._resend_or_cancel("cancel", path.removesuffix("/verify"), verification_id, step))
         await asyncio.gather(*calls)
         if step.kind == "right_repeated":  # the same call again, with its key; without one it is another call
             for group in groups * 2:
                 again = group if step.keyed else self._new_group()
                 await self._request("check", again, path, body, **known)
 
-    async def _act(self, operation, path, verification_id, step):
+    async def _resend_or_cancel(self, operation, path, verification_id, step):
         return await self._request(
             operation, self._new_group(), f"{path}/{operation}", {}, verification_id=verification_id, keyed=step.keyed
         )
 
     async def _request(self, operation, group, path, body, *, keyed=False, **known):
         """Make a call; with a key, repeat it until it is answered or the run has been over for long."""
-        key = f"{group}-{self._story.seed}" if keyed and operation in {"issue", "check", "resend"} else None
+        key = f"{group}-{self._scenario.seed}" if keyed and operation in {"issue", "check", "resend"} else None
         key = None if key is None else re.sub(r"[^!-~]", "-", key)
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             server = self._draw.randrange(2)
             call = await self._caller.call(Call(operation, group, server, time.time(), key=key, **known), path, body)
             is_settled = not call.is_open and call.status != 503 and call.problem != "request_in_progress"

@@ -14,7 +14,7 @@ from functools import cached_property
 import aiohttp
 
 _CALLBACK = re.compile(r"//[^/]+:(\d+)/twilio/status/(ve_[0-9a-f]{32})/(\d+)")
-TOLD = ("code", "verdict", "status", "attempts_remaining")  # of a response, in a history
+SHOWN_FIELDS = ("code", "verdict", "status", "attempts_remaining")  # of a response, in a history
 _CODE = re.compile(r"\b\d{6}\b")
 
 
@@ -55,8 +55,8 @@ class Call:
         return self.body["verdict"] if self.operation == "check" and self.is_done else None
 
     def __str__(self):
-        told = {name: (self.body or {}).get(name) for name in TOLD}
-        shown = " ".join(f"{name}={value}" for name, value in told.items() if value is not None)
+        reported = {name: (self.body or {}).get(name) for name in SHOWN_FIELDS}
+        shown = " ".join(f"{name}={value}" for name, value in reported.items() if value is not None)
         sends = [f"{send['number']}:{send['status']}/{send['feedback']}" for send in (self.body or {}).get("sends", ())]
         lasted = "no response" if self.status is None else f"{self.status}{' replayed' if self.is_replay else ''}"
         return (
@@ -66,7 +66,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Struck:
+class InjectedFault:
     """A fault as it really was: from when to when."""
 
     target: str | int
@@ -111,15 +111,15 @@ class Evidence:
     settings: dict
     ports: list[int]
     calls: list[Call] = field(default_factory=list)
-    struck: list[Struck] = field(default_factory=list)
+    injected: list[InjectedFault] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     feedback: list[dict] = field(default_factory=list)
     callbacks: list[dict] = field(default_factory=list)
     read: dict[str, dict | None] = field(default_factory=dict)  # each verification as it stands at the end
     outbox: list[str] = field(default_factory=list)
-    given_up: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     awaiting_sid: list[str] = field(default_factory=list)  # id|send, as the metrics count them
-    immortal: list[str] = field(default_factory=list)
+    without_ttl: list[str] = field(default_factory=list)
 
     async def collect(self, twilio_url, service_url, key, redis):
         """Read what is left, once the faults are over."""
@@ -132,8 +132,8 @@ class Evidence:
             reads = (_get(http, f"{service_url}/v1/verifications/{name}", may_miss=True) for name in sorted(known))
             self.read = dict(zip(sorted(known), await asyncio.gather(*reads), strict=True))
         keys = [key.decode() for key in redis.scan_iter(count=1000)]
-        self.immortal = [key for key in keys if redis.ttl(key) == -1 and key != "otp:keys"]
-        self.outbox, self.given_up, self.awaiting_sid = (
+        self.without_ttl = [key for key in keys if redis.ttl(key) == -1 and key != "otp:keys"]
+        self.outbox, self.failed, self.awaiting_sid = (
             [member.decode() for key in keys if key.endswith(suffix) for member in redis.zrange(key, 0, -1)]
             for suffix in (":outbox", ":failed", ":awaiting_sid")
         )
@@ -156,22 +156,22 @@ class Evidence:
         in_order = sorted(self.messages, key=lambda message: message.send)
         return _grouped(in_order, lambda message: message.verification_id)
 
-    def carried(self, call):
+    def message_of(self, call):
         """Give the message whose code a check has typed; None when it was a wrong code."""
         return next((one for one in self.sent.get(call.verification_id, ()) if one.code == call.code), None)
 
-    def is_struck(self, target, since, until, kinds=("kill",)):
+    def was_hit(self, target, since, until, kinds=("kill",)):
         """Tell whether a fault of these kinds hit a target between two instants."""
         return any(
             fault.target == target and fault.kind in kinds and fault.started <= until and fault.ended >= since
-            for fault in self.struck
+            for fault in self.injected
         )
 
     def outages(self, at):
         """Give the faults of Redis that an instant falls into."""
-        return [fault for fault in self.struck if fault.target == "redis" and fault.started <= at <= fault.ended]
+        return [fault for fault in self.injected if fault.target == "redis" and fault.started <= at <= fault.ended]
 
-    def story(self, verification_id):
+    def history(self, verification_id):
         """Write what happened to one verification, line by line."""
         calls = self.of_verification.get(verification_id, [])
         groups = {call.group for call in calls}
@@ -180,10 +180,10 @@ class Evidence:
         sids = {message.sid for message in self.sent.get(verification_id, [])}
         if calls:
             since, until = calls[0].started - 5, max(call.ended or call.started for call in calls) + 15
-            lines += [fault for fault in self.struck if fault.started <= until and fault.ended >= since]
-        told = [f"{moment(post['at']):.3f}  feedback {post}" for post in self.feedback if post["sid"] in sids]
-        told += [f"{moment(post['at']):.3f}  callback {post}" for post in self.callbacks if post["sid"] in sids]
-        return "\n".join(sorted([*map(str, lines), *told])) + f"\nat the end: {self.read.get(verification_id)}"
+            lines += [fault for fault in self.injected if fault.started <= until and fault.ended >= since]
+        reported = [f"{moment(post['at']):.3f}  feedback {post}" for post in self.feedback if post["sid"] in sids]
+        reported += [f"{moment(post['at']):.3f}  callback {post}" for post in self.callbacks if post["sid"] in sids]
+        return "\n".join(sorted([*map(str, lines), *reported])) + f"\nat the end: {self.read.get(verification_id)}"
 
 
 def moment(text):

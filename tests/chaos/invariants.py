@@ -11,13 +11,13 @@ from tests.chaos import rules_of_checks, rules_of_messages
 RULES = (
     rules_of_checks.approved_once,
     rules_of_checks.attempts_counted,
-    rules_of_checks.ends_explained,
-    rules_of_checks.right_is_right,
+    rules_of_checks.ended_once,
+    rules_of_checks.right_codes_accepted,
     rules_of_messages.confirmed_exactly,
-    rules_of_messages.doubles_explained,
+    rules_of_messages.repeated_confirmations_explained,
     rules_of_messages.one_key_one_message,
-    rules_of_messages.one_key_one_answer,
-    rules_of_messages.limits_kept,
+    rules_of_messages.one_key_one_response,
+    rules_of_messages.limits_enforced,
     rules_of_messages.nothing_left,
     rules_of_messages.keys_expire,
 )

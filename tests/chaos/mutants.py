@@ -22,7 +22,7 @@ MUTANTS = {
     ),
     "keeps no answer": (
         partial(put_before, "idempotency", r"'finish'", "if ARGV[1] == 'finish' then redis.call('DEL', KEYS[1]) end"),
-        "one_key_one_answer",
+        "one_key_one_response",
     ),
     "gives a new code to an earlier send": (
         partial(
@@ -32,10 +32,10 @@ MUTANTS = {
         "confirmed_exactly",
     ),
     "counts no send of a number": (
-        partial(find, "issue", "drop", r"^redis\.call\('HSET', KEYS\[2\]"), "limits_kept",
+        partial(find, "issue", "drop", r"^redis\.call\('HSET', KEYS\[2\]"), "limits_enforced",
     ),
-    "sends without an end": (partial(find, "resend", "false", r"^\w+ >= \w+$"), "limits_kept"),
+    "sends without an end": (partial(find, "resend", "false", r"^\w+ >= \w+$"), "limits_enforced"),
     "leaves what is settled in the outbox": (partial(find, "settle", "drop", r"'ZREM', KEYS\[1\]"), "nothing_left"),
     "lets a record live for ever": (partial(find, "issue", "drop", r"'PEXPIRE', KEYS\[1\]"), "keys_expire"),
-    "ends what has ended": (partial(find, "cancel", "true", r"^\w+ == 'pending' and "), "ends_explained"),
+    "ends what has ended": (partial(find, "cancel", "true", r"^\w+ == 'pending' and "), "ended_once"),
 }  # fmt: skip

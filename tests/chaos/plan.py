@@ -17,8 +17,8 @@ THEMES = ("redis", "everything", "servers")
 # How long each kind lasts, in seconds; for a kill: until the process is started again.
 SERVER_FAULTS = {"kill": (0.0, 0.8), "freeze": (0.5, 3.0), "freeze_past_lease": (PAST_LEASE_SECONDS,) * 2}
 REDIS_FAULTS = {"kill": (0.1, 1.0), "kill_for_long": (3.5, 4.5), "freeze": (0.5, 3.0)}  # a failover takes as long
-SERVER_DECKS = (("kill", "freeze_past_lease", "kill"), ("kill", "freeze", "kill", "freeze", "kill"))
-REDIS_DECK = ("kill", "kill_for_long", "freeze", "freeze")
+SERVER_FAULT_SETS = (("kill", "freeze_past_lease", "kill"), ("kill", "freeze", "kill", "freeze", "kill"))
+REDIS_FAULT_SET = ("kill", "kill_for_long", "freeze", "freeze")
 # As the simulator's /_/faults takes them. Feedback is never answered later than the service waits (5 s): such an
 # answer would be lost, and the second POST that follows would be no fault of the service.
 TWILIO_FAULTS = (
@@ -75,7 +75,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Storyline:
+class Scenario:
     """What one caller does with one verification."""
 
     number: str
@@ -86,9 +86,9 @@ class Storyline:
     seed: str
 
 
-def storyline(seed, caller, place):
+def draw_scenario(seed, caller, index):
     """Draw the storyline that a caller plays at this place in its row."""
-    name = f"{seed}/{caller}/{place}"
+    name = f"{seed}/{caller}/{index}"
     draw = random.Random(name)
     is_busy = draw.random() < 0.15
     number = f"+1415555{draw.randrange(BUSY_NUMBERS) if is_busy else BUSY_NUMBERS + draw.randrange(FRESH_NUMBERS):04d}"
@@ -98,7 +98,7 @@ def storyline(seed, caller, place):
         for kind in kinds
     )
     issues = draw.randint(2, 5) if is_busy else 1
-    return Storyline(number, issues, draw.random() < 0.7, draw.random() < 0.3, steps, name)
+    return Scenario(number, issues, draw.random() < 0.7, draw.random() < 0.3, steps, name)
 
 
 def _times(kind, draw):
@@ -116,14 +116,14 @@ def faults(seed, seconds):
     """Draw the faults of a run; those that hit one target never overlap."""
     draw = random.Random(f"{seed}/faults")
     theme = seed.partition("-")[0]
-    decks = list(SERVER_DECKS)
-    draw.shuffle(decks)
+    fault_sets = list(SERVER_FAULT_SETS)
+    draw.shuffle(fault_sets)
     planned = []
-    for place, deck in enumerate(decks):
+    for index, fault_set in enumerate(fault_sets):
         if theme != "redis":
-            planned += _timeline(draw, place, deck, SERVER_FAULTS, seconds - CALM_SECONDS)
+            planned += _timeline(draw, index, fault_set, SERVER_FAULTS, seconds - CALM_SECONDS)
     if theme != "servers":
-        planned += _timeline(draw, "redis", REDIS_DECK, REDIS_FAULTS, seconds)
+        planned += _timeline(draw, "redis", REDIS_FAULT_SET, REDIS_FAULTS, seconds)
     at = 0.5
     while at < seconds - 1:
         planned.append(Fault(at, "twilio", "plan", twilio=draw.choice(TWILIO_FAULTS)))
@@ -131,11 +131,11 @@ def faults(seed, seconds):
     return sorted(planned, key=lambda fault: fault.at)
 
 
-def _timeline(draw, target, deck, lengths, seconds):
+def _timeline(draw, target, fault_set, lengths, seconds):
     """Shuffle the deck and play it through, and again, until the time is over."""
     timeline, at = [], draw.uniform(1, 3)
     while True:
-        for kind in draw.sample(deck, len(deck)):
+        for kind in draw.sample(fault_set, len(fault_set)):
             length = draw.uniform(*lengths[kind])
             if at + length > seconds:
                 return timeline

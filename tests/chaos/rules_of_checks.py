@@ -10,7 +10,7 @@ def approved_once(evidence):
         approved = [call for call in calls if call.verdict == "approved"]
         if len({call.group for call in approved}) > 1:
             yield "approved more than once", name
-        if any(evidence.carried(call) is None for call in approved):
+        if any(evidence.message_of(call) is None for call in approved):
             yield "approved a code that no message carried", name
         for call in calls:
             if call.verdict and (call.body["valid"], call.body["id"]) != (call.verdict == "approved", name):
@@ -36,14 +36,14 @@ def attempts_counted(evidence):
             yield f"{used} attempts are used up; {counted} were checked, {maybe} more perhaps", name
 
 
-def ends_explained(evidence):
+def ended_once(evidence):
     """End a verification once, by what was asked for, and never begin it again."""
     most = int(evidence.settings["OTP_MAX_ATTEMPTS"])
     for name, read in evidence.read.items():
         calls = evidence.of_verification.get(name, [])
-        told = [(call.started, call.ended, call.body["status"]) for call in calls if call.is_done]
-        told += [(float("inf"), float("inf"), read["status"])] if read else []
-        ends = [(ended, status) for _, ended, status in told if status in ENDED]
+        reported = [(call.started, call.ended, call.body["status"]) for call in calls if call.is_done]
+        reported += [(float("inf"), float("inf"), read["status"])] if read else []
+        ends = [(ended, status) for _, ended, status in reported if status in ENDED]
         if len({status for _, status in ends}) > 1:
             yield f"several ends: {sorted({status for _, status in ends})}", name
         replays = {id(call) for call in calls if call.is_replay}
@@ -52,7 +52,7 @@ def ends_explained(evidence):
         if any(started > first_end and status == "pending" for started, status in fresh):
             yield "pending again after its end", name
         statuses = {status for _, status in ends}
-        tried = [call for call in checks_of(evidence, name) if evidence.carried(call)]
+        tried = [call for call in checks_of(evidence, name) if evidence.message_of(call)]
         if "approved" in statuses and not any(call.verdict == "approved" or call.is_open for call in tried):
             yield "approved, and nobody was told", name
         if "canceled" in statuses and not any(
@@ -63,14 +63,14 @@ def ends_explained(evidence):
             yield "out of attempts, which nobody has used", name
 
 
-def right_is_right(evidence):
+def right_codes_accepted(evidence):
     """Never call a sent code wrong, nor superseded before another was handed over, nor anything with a 500."""
     is_strict = evidence.settings.get("OTP_SUPERSEDE_CODES") == "true"
     for call in evidence.calls:
         name = call.verification_id
         if call.status in {404, 500} or (call.status == 422 and call.problem != "idempotency_key_reused"):
             yield f"answered {call.status} {call.problem}", name
-        message = evidence.carried(call) if call.verdict else None
+        message = evidence.message_of(call) if call.verdict else None
         if message is None:
             continue
         if call.verdict == "wrong_code":

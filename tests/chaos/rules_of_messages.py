@@ -8,10 +8,10 @@ from tests.chaos.evidence import moment
 from tests.chaos.plan import SERVER_FAULTS
 from tests.chaos.rules_of_checks import answered_groups, checks_of
 
-COMPARED = {"approved", "expired", "superseded", "used", "canceled"}  # the code was found right
+RIGHT_CODE = {"approved", "expired", "superseded", "used", "canceled"}  # the code was found right
 SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SETTLEMENT_SECONDS = 2.0  # Twilio's answer may take one of them
-HOMECOMING_SECONDS = 15.0  # by then a process that lives has written a SID that it knows, through any planned outage
+SID_STORED_SECONDS = 15.0  # by then a process that lives has written a SID that it knows, through any planned outage
 
 
 def confirmed_exactly(evidence):
@@ -24,7 +24,7 @@ def confirmed_exactly(evidence):
         name = message.verification_id
         typed = [call for call in checks_of(evidence, name) if call.code == message.code]
         is_confirmed = message.outcome == "confirmed"
-        if is_confirmed and not any(call.is_open or call.verdict in COMPARED for call in typed):
+        if is_confirmed and not any(call.is_open or call.verdict in RIGHT_CODE for call in typed):
             yield f"confirmed {message.sid}, whose code no check found right", name
         feedback = (_send(evidence, message) or {}).get("feedback")
         if not is_confirmed and feedback != "awaiting_sid" and any(_was_compared(call) for call in typed):
@@ -35,20 +35,20 @@ def confirmed_exactly(evidence):
             yield f"feedback of {message.sid} is confirmed, but nobody has told Twilio", name
 
 
-def doubles_explained(evidence):
+def repeated_confirmations_explained(evidence):
     """Post a confirmation twice only where a server was killed or frozen between the post and its settlement."""
-    for name, first, second in doubles(evidence):
+    for name, first, second in repeated_confirmations(evidence):
         posted_at = moment(first["at"])
         settled_by = posted_at + SETTLEMENT_SECONDS
         # While Redis is away a settlement waits for it.
         settled_by = max([settled_by, *(one.ended + SETTLEMENT_SECONDS for one in evidence.outages(settled_by))])
         servers = range(len(evidence.ports))
-        if not any(evidence.is_struck(one, posted_at - 0.5, settled_by, SERVER_FAULTS) for one in servers):
+        if not any(evidence.was_hit(one, posted_at - 0.5, settled_by, SERVER_FAULTS) for one in servers):
             waited = moment(second["at"]) - posted_at
             yield f"{first['sid']} was confirmed again after {waited:.1f} s, and no server was hurt meanwhile", name
 
 
-def doubles(evidence):
+def repeated_confirmations(evidence):
     """List what was confirmed again although Twilio had said yes: verification, first post and second."""
     accepted = {}
     for post in evidence.feedback:
@@ -69,7 +69,7 @@ def one_key_one_message(evidence):
         if len({message.code for message in messages}) < len(messages):
             yield "two sends carry the same code", name
         resends = {call.group for call in evidence.of_verification.get(name, ()) if call.operation == "resend"}
-        asked = sum(not _is_refused(evidence.by_group[group]) for group in resends)
+        asked = sum(not _all_refused(evidence.by_group[group]) for group in resends)
         if sum(message.send > 1 for message in messages) > asked:
             yield f"{asked} resends were asked for and not refused, more messages went out", name
     for group, messages in of_request.items():
@@ -77,21 +77,21 @@ def one_key_one_message(evidence):
             continue
         if len(messages) > 1:
             yield f"request {group} sent {len(messages)} messages", messages[0].verification_id
-        if messages and _is_refused(evidence.by_group[group]):
+        if messages and _all_refused(evidence.by_group[group]):
             yield f"request {group} was refused each time, and a message went out", messages[0].verification_id
 
 
-def one_key_one_answer(evidence):
+def one_key_one_response(evidence):
     """Give a repeat the answer of the first request, to the byte where it could be kept."""
     for calls in (*answered_groups(evidence, "issue"), *answered_groups(evidence, "resend")):
-        if len({_essence(call) for call in calls}) > 1:
+        if len({_stable_part(call) for call in calls}) > 1:
             yield "one key, two different answers", calls[0].verification_id
-        kept = {json.dumps(call.body, sort_keys=True) for call in calls if call.is_replay or not evidence.struck}
+        kept = {json.dumps(call.body, sort_keys=True) for call in calls if call.is_replay or not evidence.injected}
         if len(kept) > 1:
             yield "one key, two different kept answers", calls[0].verification_id
 
 
-def limits_kept(evidence):
+def limits_enforced(evidence):
     """Send a number no more than its policy allows in any window, and a verification no more than its most."""
     most = int(evidence.settings["OTP_MAX_SENDS"])
     instants = {}
@@ -117,7 +117,7 @@ def limits_kept(evidence):
 
 def nothing_left(evidence):
     """Leave no confirmation in the outbox, none given up, and no send without its SID where that has come."""
-    for sid in (*evidence.outbox, *evidence.given_up):
+    for sid in (*evidence.outbox, *evidence.failed):
         yield f"{sid} is left in the outbox", next((m.verification_id for m in evidence.messages if m.sid == sid), None)
     for member in evidence.awaiting_sid:
         name, number = member.split("|")
@@ -132,18 +132,18 @@ def nothing_left(evidence):
         if any(post["sid"] == message.sid and post["result"] == 204 for post in evidence.callbacks):
             yield f"send {message.send} has no SID, though a callback has brought it", name
         server = evidence.ports.index(message.server_port)
-        is_lost = evidence.is_struck(server, message.accepted_at, message.accepted_at + HOMECOMING_SECONDS)
-        if not is_lost and any(_knows(call, message.send) for call in evidence.of_verification.get(name, ())):
+        is_lost = evidence.was_hit(server, message.accepted_at, message.accepted_at + SID_STORED_SECONDS)
+        if not is_lost and any(_shows_status(call, message.send) for call in evidence.of_verification.get(name, ())):
             yield f"send {message.send} has no SID, though Twilio's answer had come", name
 
 
 def keys_expire(evidence):
     """Give every Redis key a TTL, API keys excepted."""
-    for key in evidence.immortal:
+    for key in evidence.without_ttl:
         yield f"{key} would live for ever", None
 
 
-def _is_refused(calls):
+def _all_refused(calls):
     """Tell whether each call of a group was answered, and none was done."""
     return not any(call.is_done or call.status is None for call in calls)
 
@@ -153,7 +153,7 @@ def _was_compared(call):
     # Without attempts left nothing is compared, and what has ended says how it ended.
     if call.verdict in {"used", "canceled"}:
         return call.body["attempts_remaining"] > 0
-    return call.verdict in COMPARED
+    return call.verdict in RIGHT_CODE
 
 
 def _send(evidence, message):
@@ -162,13 +162,13 @@ def _send(evidence, message):
     return next((send for send in sends if send["number"] == message.send), None)
 
 
-def _essence(call):
+def _stable_part(call):
     """Give what a repeat must have in common with the first answer, even when that could not be kept."""
     sends = [(send["number"], send["sent_at"]) for send in call.body["sends"]]
     return json.dumps([call.body["id"], call.body["created_at"], sends[: 1 if call.operation == "issue" else 2]])
 
 
-def _knows(call, send):
+def _shows_status(call, send):
     """Tell whether a response says that Twilio has answered for a send."""
     sends = call.body.get("sends", ()) if call.is_done and call.operation in {"issue", "resend"} else ()
     return any(one["number"] == send and one["status"] != "unknown" for one in sends)

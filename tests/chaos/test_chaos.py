@@ -16,34 +16,34 @@ import pytest_asyncio
 
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.plan import THEMES, settings_of
-from tests.chaos.rounds import play, play_in
-from tests.chaos.world import open_surroundings, open_world
+from tests.chaos.rounds import run_round, run_round_on
+from tests.chaos.system import open_dependencies, open_system
 from tests.store.lua_mutator import scripts_with
 
 SECONDS = int(os.environ.get("CHAOS_SECONDS", "25"))
 ROUND_SECONDS = 25  # of faults; a quiet period follows, as long as the confirmations need
 CONTROL_SECONDS = 1
-MOST_CONTROLS = 5  # until a broken script is noticed; one round is enough nearly always
+MAX_CONTROL_ROUNDS = 5  # until a broken script is noticed; one round is enough nearly always
 SEED = os.environ.get("CHAOS_SEED")
 
 
 @pytest.fixture(scope="module")
-def surroundings(tmp_path_factory):
+def dependencies(tmp_path_factory):
     """Run a Redis and a simulator for all rounds of this file."""
-    with open_surroundings(tmp_path_factory.mktemp("chaos")) as running:
+    with open_dependencies(tmp_path_factory.mktemp("chaos")) as running:
         yield running
 
 
 @pytest.mark.alone
 @pytest.mark.timeout(SECONDS + 180)
-async def test_no_fault_breaks_an_invariant(surroundings):
+async def test_no_fault_breaks_an_invariant(dependencies):
     """Whatever is killed, frozen or lost: no code counts twice, no confirmation is lost, no key sends two messages."""
     ends_at = time.monotonic() + SECONDS
     first = secrets.randbelow(len(THEMES)) if SECONDS <= ROUND_SECONDS else 0  # a single round may have any theme
     for theme in islice(cycle(THEMES), first, None):
         seed = SEED or f"{theme}-{secrets.token_hex(4)}"
         print(f"\nseed {seed}", flush=True)  # first: a round that does not come to its end can be played again too
-        verdict = await play(surroundings, seed, ROUND_SECONDS)
+        verdict = await run_round(dependencies, seed, ROUND_SECONDS)
         print(verdict.summary, flush=True)
         assert verdict.findings == [], verdict.report
         if SEED or time.monotonic() + ROUND_SECONDS > ends_at:
@@ -51,25 +51,25 @@ async def test_no_fault_breaks_an_invariant(surroundings):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(surroundings):
+async def system(dependencies):
     """Run two servers for all controls."""
-    async with open_world(surroundings, **settings_of("control")) as opened:
+    async with open_system(dependencies, **settings_of("control")) as opened:
         yield opened
 
 
 @pytest.mark.alone
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
-async def test_a_broken_script_is_noticed(world, mutant):
+async def test_a_broken_script_is_detected(system, mutant):
     """Control: with one script broken, without any fault, the rule beside it accuses within seconds."""
     make, rule = mutant
-    file = world.surroundings.mutant
+    file = system.dependencies.mutant
     broken = make()
     scripts = broken.scripts()
     file.write_text(json.dumps({name: scripts[name].text for name in scripts_with(broken.file)}), "utf-8")
     try:
-        for _ in range(MOST_CONTROLS):
-            verdict = await play_in(world, "control", CONTROL_SECONDS, with_faults=False, quiet_seconds=0.5)
+        for _ in range(MAX_CONTROL_ROUNDS):
+            verdict = await run_round_on(system, "control", CONTROL_SECONDS, with_faults=False, quiet_seconds=0.5)
             if rule in {finding.rule for finding in verdict.findings}:
                 return
     finally:
@@ -79,8 +79,8 @@ async def test_a_broken_script_is_noticed(world, mutant):
 
 @pytest.mark.alone
 @pytest.mark.asyncio(loop_scope="module")
-async def test_nothing_is_found_where_nothing_is_broken(world):
+async def test_no_rule_reports_a_healthy_service(system):
     """Control: without a fault and with the scripts as they are, also after all mutants, the rules find nothing."""
-    verdict = await play_in(world, "control", CONTROL_SECONDS, with_faults=False)
+    verdict = await run_round_on(system, "control", CONTROL_SECONDS, with_faults=False)
     assert verdict.findings == [], verdict.report
     assert len(verdict.evidence.messages) > 20

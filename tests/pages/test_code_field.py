@@ -135,7 +135,7 @@ def test_a_code_is_complete_at_its_length(page, show):
     expect(field).to_have_value("12345678")
 
 
-def test_nothing_is_told_while_the_page_checks(page, show):
+def test_no_event_is_sent_while_the_page_checks(page, show):
     """A busy field is read-only, says so, and tells no second code; the page ends that."""
     field = show()
     set_on_field(page, "busy", value=True)
@@ -212,7 +212,7 @@ def test_at_twice_the_size_nothing_is_cut_off(page, show, width, size):
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-def test_what_comes_and_goes_moves_nothing(page, show, width):
+def test_temporary_texts_do_not_move_the_layout(page, show, width):
     """Neither hint, nor error of two lines, nor being busy moves what stands below the field; nothing is animated."""
     page.set_viewport_size({"width": width, "height": 800})
     show(css="main { max-width: 300px }")

@@ -59,7 +59,7 @@ def test_a_person_signs_in_and_every_step_lights_up(visitor):
     expect(visitor.phone.get_by_text("Twilio was told: confirmed")).to_be_visible()
 
 
-def test_what_redis_holds_is_shown_and_holds_no_code(visitor):
+def test_the_redis_record_is_shown_and_contains_no_code(visitor):
     """The record is shown as it is: a digest leads to a send and its SID; neither code nor number stand in it."""
     visitor.sign_in_form(number(100))
     visitor.sees("delivered")
@@ -94,7 +94,7 @@ def test_a_code_may_be_typed_in_any_digits(visitor):
     visitor.is_signed_in()
 
 
-def test_the_fields_tell_phones_what_they_are_for(visitor):
+def test_the_fields_have_autofill_attributes(visitor):
     """The number is a telephone number, the code a one-time code on a numeric keyboard."""
     visitor.sign_in_form(number(102))
     for name, value in {"autocomplete": "one-time-code", "inputmode": "numeric"}.items():
@@ -219,7 +219,7 @@ def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor
     assert [message["outcome"] for message in visitor.messages(number(107))] == ["confirmed"]
 
 
-def test_a_lost_response_keeps_nobody_from_signing_in(visitor):
+def test_a_lost_response_does_not_prevent_signing_in(visitor):
     """When Twilio's answer is lost the page says so; the callback brings the SID, and the loop closes all the same."""
     visitor.plan(FIRST_FAULT)
     visitor.sign_in_form(number(108))
@@ -278,7 +278,7 @@ def test_too_many_requests_say_when_to_come_back(visitor, complaints):
     refused(complaints, 429)
 
 
-def test_somebody_who_opted_out_hears_why(visitor, complaints):
+def test_an_opted_out_person_sees_why(visitor, complaints):
     """Twilio's 21610 comes out as the sentence that the person can act upon."""
     visitor.plan("Opted out")
     visitor.ask(number(112))
@@ -350,7 +350,7 @@ def test_two_tabs_sign_in_beside_each_other(visitor):
     other.is_signed_in()
 
 
-def test_a_page_that_was_dropped_goes_on_where_it_was(visitor):
+def test_a_reloaded_page_continues_where_it_was(visitor):
     """After a reload in the middle the code field is back, the loop too, and the code still works."""
     visitor.sign_in_form(number(142))
     visitor.page.reload()
@@ -363,7 +363,7 @@ def test_a_page_that_was_dropped_goes_on_where_it_was(visitor):
     expect(visitor.page.get_by_label("Your phone number")).to_be_visible()
 
 
-def test_whoever_starts_again_is_not_signed_in_by_what_was_under_way(visitor):
+def test_starting_again_ends_a_running_check(visitor):
     """Start again during a check ends it: the answer that comes later changes nothing."""
     visitor.sign_in_form(number(143))
     held = held_back(visitor.page, "**/verify")
@@ -415,7 +415,7 @@ def test_offline_a_person_keeps_what_was_typed(visitor, complaints):
     complaints.clear()
 
 
-def test_the_loop_shows_nobody_elses_verification(visitor, demo, complaints):
+def test_the_loop_shows_only_the_visitors_own_verification(visitor, demo, complaints):
     """After a refused request somebody else's verification lights up nothing."""
     visitor.ask("+1 2")
     visitor.says("Write the number with a plus sign")
@@ -433,7 +433,7 @@ def test_numbers_are_understood_as_people_write_them(visitor):
     assert len(visitor.messages("+491713920002")) == 1
 
 
-def test_the_back_end_signs_nobody_in_on_the_browsers_word(visitor):
+def test_the_back_end_signs_in_only_after_an_approval(visitor):
     """Without an approval, or from another browser, the session is refused; a bad claim is a 422."""
     with visitor.page.expect_response("**/demo/login") as started:
         visitor.sign_in_form(number(115))
@@ -448,7 +448,7 @@ def test_the_back_end_signs_nobody_in_on_the_browsers_word(visitor):
     assert requests.post(session, data="[]", headers=own, timeout=5).status_code == 422
 
 
-def test_the_back_end_refuses_what_is_no_request(demo):
+def test_the_back_end_refuses_an_invalid_request(demo):
     """A body without a number is a 422, and no fault of the server."""
     own = {"Origin": demo.url, "Content-Type": "application/json"}
     for body in ("", "[]", '{"to": 7}', "{}"):
@@ -466,7 +466,7 @@ def test_the_policy_lets_nothing_in_from_elsewhere(demo):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_every_state_is_usable_by_everybody(visitor, complaints, scheme, width):
+def test_every_state_is_accessible(visitor, complaints, scheme, width):
     """Empty, refused, sent, wrong code, locked, signed in: axe finds nothing, and nothing stands out at the side."""
     page, end = visitor.page, 120 + width % 7 + (10 if scheme == "dark" else 0)
     page.emulate_media(color_scheme=scheme)

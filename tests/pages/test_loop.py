@@ -139,7 +139,7 @@ def test_how_a_fault_was_survived_is_there_after_a_reload(visitor):
         (122, "Undelivered", "delivered", "The message could not be delivered (30003)."),
     ],
 )
-def test_a_fault_that_nothing_helps_against_is_told(visitor, complaints, end, fault, step, sentence):  # noqa: PLR0917 - fixtures and columns
+def test_a_permanent_fault_is_shown(visitor, complaints, end, fault, step, sentence):  # noqa: PLR0917 - fixtures and columns
     """A refused or undelivered message shows as trouble at its step, with the reason."""
     visitor.plan(fault)
     visitor.ask(number(end))
@@ -196,7 +196,7 @@ def test_one_fault_is_offered_first_and_the_others_in_order(visitor, width):
         assert after["y"] >= before["y"] + before["height"]
 
 
-def test_nothing_moves_for_those_who_want_no_motion(visitor):
+def test_reduced_motion_is_respected(visitor):
     """With reduced motion asked for, a message that arrives is simply there."""
     visitor.page.emulate_media(reduced_motion="reduce")
     visitor.sign_in_form(number(126))

@@ -109,7 +109,7 @@ async def test_send_on_the_wire(twilio):
     }
 
 
-async def test_send_with_the_least(twilio, gateway):
+async def test_send_with_minimal_settings(twilio, gateway):
     """What is not set stays away from the wire; without a Messaging Service the number is the sender."""
     await gateway.send(MESSAGE)
     assert twilio.requests[0].form == {
@@ -286,7 +286,7 @@ async def test_problem_body(twilio, gateway):
         *((429, 63038, 3600), (400, 30454, 3600), (400, 30023, 3600), (400, 30027, 3600)),
     ],
 )
-async def test_passing_refusals(twilio, gateway, status, code, pause_seconds):
+async def test_temporary_refusals(twilio, gateway, status, code, pause_seconds):
     """What Twilio did not take, but will take later, is postponed by its code's pause, after one POST."""
     twilio.answers(status, envelope(code, status))
     postponed = await failure_of(gateway.send(MESSAGE))
@@ -325,7 +325,7 @@ async def test_retry_after(twilio, gateway, retry_after, seconds):
     assert (await failure_of(gateway.confirm(SID))).retry_after_seconds == seconds
 
 
-async def test_retry_after_beats_our_guess(twilio, gateway):
+async def test_retry_after_replaces_our_default(twilio, gateway):
     """Where Twilio names a pause, it replaces the one that we keep for the code."""
     twilio.answers(429, envelope(63017, 429), headers={"Retry-After": "9"})
     assert (await failure_of(gateway.send(MESSAGE))).retry_after_seconds == 9
@@ -357,17 +357,17 @@ AMBIGUOUS = [
 
 
 @pytest.mark.parametrize(("status", "body"), AMBIGUOUS)
-async def test_ambiguous_answers(twilio, gateway, status, body):
+async def test_ambiguous_responses(twilio, gateway, status, body):
     """An answer that leaves open whether the message went out is unknown, after one POST."""
     twilio.answers(status, body)
     assert type(await failure_of(gateway.send(MESSAGE))) is SendUnknown
     assert len(twilio.requests) == 1
 
 
-@pytest.mark.parametrize("manner", ["hang", "reset", "cut_off"])
-async def test_no_answer_after_the_request(twilio, manner):
+@pytest.mark.parametrize("mode", ["hang", "reset", "cut_off"])
+async def test_no_response_after_the_request(twilio, mode):
     """Silence, a reset or half an answer after the request was written is unknown, in time, after one POST."""
-    twilio.answers(201, QUEUED, manner=manner)
+    twilio.answers(201, QUEUED, mode=mode)
     async with open_twilio(account(twilio.url, total_timeout_seconds=0.3)) as gateway:
         assert type(await failure_of(gateway.send(MESSAGE))) is SendUnknown
     assert len(twilio.requests) == 1
@@ -376,18 +376,18 @@ async def test_no_answer_after_the_request(twilio, manner):
 async def test_reset_of_a_kept_connection(twilio, gateway):
     """A reset on a connection that served before is unknown as well: the POST is not repeated behind our back."""
     await gateway.send(MESSAGE)
-    twilio.answers(201, QUEUED, manner="reset")
+    twilio.answers(201, QUEUED, mode="reset")
     assert type(await failure_of(gateway.send(MESSAGE))) is SendUnknown
     assert len(twilio.requests) == 2
 
 
 async def test_refusal_whose_body_breaks_off(twilio, gateway):
     """The status is the answer, even when the body never ends."""
-    twilio.answers(429, b'{"code": 20429', manner="cut_off")
+    twilio.answers(429, b'{"code": 20429', mode="cut_off")
     assert type(await failure_of(gateway.send(MESSAGE))) is SendPostponed
 
 
-async def test_no_server_is_there():
+async def test_no_server_listens():
     """A refused connection wrote nothing: the send is postponed, and so is the confirmation."""
     async with open_twilio(account(NO_PORT)) as gateway:
         assert type(await failure_of(gateway.send(MESSAGE))) is SendPostponed
@@ -396,7 +396,7 @@ async def test_no_server_is_there():
 
 async def test_full_pool(twilio):
     """Waiting in vain for a free connection wrote nothing: the send is postponed, not unknown."""
-    twilio.answers(201, QUEUED, manner="hang")
+    twilio.answers(201, QUEUED, mode="hang")
     timeout = aiohttp.ClientTimeout(total=0.6, connect=0.2)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1), timeout=timeout) as http:
         gateway = TwilioGateway(account(twilio.url), http)
@@ -407,7 +407,7 @@ async def test_full_pool(twilio):
 
 async def test_cancellation(twilio, gateway):
     """A cancelled call ends as cancelled, and the next one is not disturbed by it."""
-    twilio.answers(201, QUEUED, manner="hang")
+    twilio.answers(201, QUEUED, mode="hang")
     for call in (gateway.send(MESSAGE), gateway.confirm(SID)):
         twilio.arrived.clear()
         task = asyncio.create_task(call)
@@ -435,7 +435,7 @@ async def test_confirmed(twilio, gateway, status, body):
 
 async def test_confirmed_with_half_a_body(twilio, gateway):
     """A 2xx whose body breaks off settles the confirmation: the status was the answer."""
-    twilio.answers(200, b'{"outcome"', manner="cut_off")
+    twilio.answers(200, b'{"outcome"', mode="cut_off")
     assert await gateway.confirm(SID) is None
 
 
@@ -483,10 +483,10 @@ async def test_retry_after_of_unavailable(twilio, gateway):
     assert (await failure_of(gateway.confirm(SID))).retry_after_seconds == 40
 
 
-@pytest.mark.parametrize("manner", ["hang", "reset"])
-async def test_confirmation_without_answer(twilio, manner):
+@pytest.mark.parametrize("mode", ["hang", "reset"])
+async def test_confirmation_without_a_response(twilio, mode):
     """Silence or a reset postpones a confirmation, in time, after one POST."""
-    twilio.answers(200, manner=manner)
+    twilio.answers(200, mode=mode)
     async with open_twilio(account(twilio.url, total_timeout_seconds=0.3)) as gateway:
         assert type(await failure_of(gateway.confirm(SID))) is ConfirmPostponed
     assert len(twilio.requests) == 1
@@ -496,7 +496,7 @@ async def test_confirmation_without_answer(twilio, manner):
     "sid",
     ["", "SM", SID + "\n", SID + "/../x", SID[:-1], "sm" + SID[2:], "VE" + SID[2:], "SM" + "g" * 32, "SM" + "٣" * 32],
 )
-async def test_illegible_sid(twilio, gateway, sid):
+async def test_malformed_sid(twilio, gateway, sid):
     """What is no Message SID never becomes a path: it is refused before anything is sent."""
     failure = await failure_of(gateway.confirm(sid))
     assert (type(failure), str(failure)) == (ConfirmRefused, "illegible SID")
@@ -516,7 +516,7 @@ async def test_redirects(twilio, gateway, status):
         assert elsewhere.requests == []
 
 
-async def test_an_unused_part_of_an_answer_may_be_broken(twilio, gateway):
+async def test_an_unused_part_of_a_response_may_be_malformed(twilio, gateway):
     """Of Twilio's answer the SID and the status are read: a date from another world costs no message its SID."""
     odd = {"sid": SID, "status": "queued", "date_created": "1 Jan 99999 00:00:00", "price": {}, "new": [1]}
     twilio.answers(201, json.dumps(odd).encode())
@@ -540,8 +540,8 @@ async def test_nothing_leaks(twilio, caplog):
         for status, body in [*responses, (201, NUMBER.encode())]:
             twilio.answers(status, body)
             seen += texts_of(await failure_of(gateway.send(MESSAGE)))
-        for manner in ("hang", "reset"):
-            twilio.answers(201, QUEUED, manner=manner)
+        for mode in ("hang", "reset"):
+            twilio.answers(201, QUEUED, mode=mode)
             seen += texts_of(await failure_of(gateway.send(MESSAGE)))
             seen += texts_of(await failure_of(gateway.confirm(SID)))
         twilio.answers(401, envelope(20003, 401))
@@ -563,7 +563,7 @@ def texts_of(failure):
     return texts
 
 
-async def test_silence(twilio, gateway, caplog):
+async def test_the_library_logs_nothing(twilio, gateway, caplog):
     """The library and its transport write no line of their own at INFO, whatever the loggers are set to."""
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.INFO, logger="twilio")
@@ -574,7 +574,7 @@ async def test_silence(twilio, gateway, caplog):
     ] == []
 
 
-async def test_the_check_names_the_host_that_it_asked(twilio, monkeypatch):
+async def test_the_check_names_the_host_that_it_called(twilio, monkeypatch):
     """At an edge and region, and anywhere else, the sentence names the host that was called, not api.twilio.com."""
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
@@ -586,7 +586,7 @@ async def test_the_check_names_the_host_that_it_asked(twilio, monkeypatch):
         assert (await gateway.check_credentials()).endswith(f" The address was {twilio.url}.")
 
 
-async def test_a_host_of_an_edge_may_go_past_the_proxy(monkeypatch):
+async def test_a_host_of_an_edge_may_bypass_the_proxy(monkeypatch):
     """NO_PROXY is asked about the host that is called, at its edge and region."""
     async with behind_a_proxy(monkeypatch) as heads:
         monkeypatch.setenv("no_proxy", "api.invalid.zz9.twilio.com")
@@ -610,9 +610,9 @@ async def test_environment_of_the_library(twilio, monkeypatch):
 
 
 @asynccontextmanager
-async def behind_a_proxy(monkeypatch, *, user="", scheme="http://", **manner):
+async def behind_a_proxy(monkeypatch, *, user="", scheme="http://", **mode):
     """Set up a proxy that refuses every request, as the environment's proxy for https."""
-    async with refusing_proxy(**manner) as (address, heads):
+    async with refusing_proxy(**mode) as (address, heads):
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.setenv("https_proxy", f"{scheme}{user}{address}")
@@ -694,7 +694,7 @@ async def test_environment_of_the_machine(twilio, monkeypatch, tmp_path):
 # --- Checking the credentials ---------------------------------------------------------------------
 
 
-async def test_credentials_are_fine(twilio, gateway):
+async def test_valid_credentials(twilio, gateway):
     """The check reads one message, which every kind of key may do, sends nothing, and has nothing to say."""
     twilio.answers(200, b'{"messages": []}')
     assert await gateway.check_credentials() is None
@@ -720,15 +720,15 @@ async def test_credentials_are_fine(twilio, gateway):
         (503, b"", "Twilio answered 503: this is temporary"),
     ],
 )
-async def test_credentials_are_not_fine(twilio, gateway, status, body, sentence):
+async def test_invalid_credentials(twilio, gateway, status, body, sentence):
     """The check says what Twilio answered and what to fix."""
     twilio.answers(status, body)
     assert (await gateway.check_credentials()).startswith(sentence)
 
 
-async def test_check_without_an_answer(twilio):
+async def test_check_without_a_response(twilio):
     """The check says so if no server is there, or none that answers in time."""
-    twilio.answers(200, manner="hang")
+    twilio.answers(200, mode="hang")
     for place in (NO_PORT, twilio.url):
         async with open_twilio(account(place, total_timeout_seconds=0.3)) as gateway:
             assert (await gateway.check_credentials()).startswith(f"{place} gave no answer (")

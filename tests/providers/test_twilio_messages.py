@@ -45,7 +45,7 @@ async def listed(twilio, path=""):
         return await gateway.messages_to(NUMBER, since=DAY)
 
 
-async def test_what_is_asked_for(twilio):
+async def test_the_query(twilio):
     """By number, from this day on, fifty to a page; nothing else, and nothing but a GET."""
     pages(twilio, ROW)
     assert await listed(twilio) == [LISTED]
@@ -71,7 +71,7 @@ async def test_the_next_page_is_followed_once(twilio):
         "/2010-04-01/Accounts.json?Page=1", f"{MESSAGES}", 7, "",
     ],
 )  # fmt: skip
-async def test_a_page_elsewhere_is_not_followed(twilio, uri):
+async def test_a_next_page_elsewhere_is_not_followed(twilio, uri):
     """Our credentials go to our own messages and nowhere else, whatever an answer names."""
     pages(twilio, ROW, next_page_uri=uri)
     assert await listed(twilio) == [LISTED]
@@ -86,7 +86,7 @@ async def test_a_page_elsewhere_is_not_followed(twilio, uri):
     ],
     ids=str,
 )  # fmt: skip
-async def test_what_is_not_ours_or_not_legible_does_not_count(twilio, changed):
+async def test_foreign_or_unreadable_messages_are_left_out(twilio, changed):
     """Messages that came in, answer one, went to another number or cannot be read are left out; the rest counts."""
     pages(twilio, ROW | changed, ROW)
     assert await listed(twilio) == [LISTED]
@@ -100,7 +100,7 @@ async def test_what_is_not_ours_or_not_legible_does_not_count(twilio, changed):
     ],
     ids=str,
 )  # fmt: skip
-async def test_odd_particulars_are_left_out(twilio, changed, read):
+async def test_malformed_optional_fields_are_ignored(twilio, changed, read):
     """A sender, status or error that is missing or odd is none; the message counts all the same."""
     pages(twilio, ROW | changed)
     [message] = await listed(twilio)
@@ -116,7 +116,7 @@ async def test_odd_particulars_are_left_out(twilio, changed, read):
         (200, b'{"messages": 1}', {}, (None, False)), (200, b'{"messages": [1]}', {}, (None, False)),
     ],
 )  # fmt: skip
-async def test_every_failure_is_of_one_kind(twilio, status, body, headers, failure):
+async def test_every_failure_raises_lookup_failed(twilio, status, body, headers, failure):
     """Busy, refused, broken and illegible: one failure that says how long to wait and whether we may ask at all."""
     twilio.answers(status, body, headers=headers)
     with pytest.raises(LookupFailed) as caught:
@@ -126,13 +126,13 @@ async def test_every_failure_is_of_one_kind(twilio, status, body, headers, failu
     assert ACCOUNT_SID not in str(caught.value)
 
 
-async def test_an_absent_server_is_a_failure_too():
+async def test_a_refused_connection_raises_lookup_failed():
     """No connection is the same kind of failure."""
     async with open_twilio(account("http://127.0.0.1:1")) as gateway:
         with pytest.raises(LookupFailed):
             await gateway.messages_to(NUMBER, since=DAY)
 
 
-def test_nothing_of_a_message_is_shown_by_accident():
+def test_the_repr_hides_the_text_of_a_message():
     """A listed message in a log line or traceback does not tell its text."""
     assert CODE not in repr(LISTED)

@@ -48,7 +48,7 @@ def test_documented_vector():
         (URL, {}),
     ],
 )
-def test_any_change_breaks_it(url, fields):
+def test_any_change_invalidates_the_signature(url, fields):
     """A signature holds for exactly one scheme, URL, query and set of fields."""
     assert not TwilioSignature(["12345"]).is_genuine(url, fields, VECTOR)
 
@@ -107,7 +107,7 @@ def test_no_token(tokens):
     assert not TwilioSignature(tokens).is_genuine("https://otp.example.com/a", {"B": ["1"]}, signature)
 
 
-def test_own_token_stays_hidden():
+def test_the_repr_hides_the_tokens():
     """No token shows in the text of the object that holds it."""
     assert "tok3n" not in repr(TwilioSignature(["tok3n"]))
 
@@ -123,7 +123,7 @@ def shared(secret, algorithm="sha256"):
     return base64.b64encode(hmac.new(secret.encode(), text.encode(), algorithm).digest()).decode()
 
 
-def test_the_library_signs_alike():
+def test_the_library_computes_the_same_signature():
     """Our vector of a SharedKey is what Twilio's own library makes of the same key, URL and fields."""
     plain = {name: values[0] for name, values in FIELDS.items()}
     assert RequestValidator("k1").compute_signature(URL, plain, "HMAC_SHA256") == shared("k1")
@@ -151,7 +151,7 @@ def test_shared_keys_in_rotation(secret):
         ("new", "\ud800"),
     ],
 )
-def test_what_no_shared_key_signed(secret, settings):
+def test_a_signature_by_no_shared_key_is_refused(secret, settings):
     """Unknown keys and algorithms, and a key of the other kind, make nothing genuine, without an exception."""
     assert TwilioSignature(["token"], ["new", "old"]).is_genuine(URL, FIELDS, shared(secret), settings) is False
 

@@ -26,7 +26,7 @@ def test_shared_words_keep_their_meaning(word: str) -> None:
 
 
 @pytest.mark.parametrize(("word", "status"), [("accepted", "queued"), ("scheduled", "queued"), ("sending", "queued")])
-def test_nothing_is_sent_before_it_is_sent(word: str, status: str) -> None:
+def test_messages_that_twilio_holds_are_queued(word: str, status: str) -> None:
     """A message that Twilio still holds is queued."""
     assert delivery_of(word) == status
 
@@ -37,7 +37,7 @@ def test_delivered_in_part_is_not_delivered() -> None:
 
 
 @given(st.text().filter(lambda word: word not in TWILIO_WORDS - INBOUND))
-def test_an_unfamiliar_word_changes_nothing(word: str) -> None:
+def test_an_unknown_word_changes_nothing(word: str) -> None:
     """A word that Twilio may invent is `unknown`, which replaces no other status."""
     assert delivery_of(word) is Delivery.UNKNOWN
     assert RANKS[Delivery.UNKNOWN] == min(RANKS.values())
@@ -50,6 +50,6 @@ def test_the_sids_of_messages_are_known(kind: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "SM", "SM" + "g" * 32, "AC" + "a" * 32, "SM" + "a" * 33, f"SM{'a' * 32}/x"])
-def test_no_other_text_is_taken_for_a_sid(text: str) -> None:
+def test_no_other_text_is_a_sid(text: str) -> None:
     """A text of any other form never comes into a path of Twilio's API."""
     assert not is_message_sid(text)

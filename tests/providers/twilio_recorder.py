@@ -35,21 +35,21 @@ class Recorder:
     status: int = 201
     body: bytes = b'{"sid": "%s", "status": "queued"}' % SID.encode()
     headers: dict = field(default_factory=dict)
-    manner: str = "answer"
+    mode: str = "answer"
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def answers(self, status, body=b"", *, headers=None, manner="answer"):
-        self.status, self.body, self.headers, self.manner = status, body, headers or {}, manner
+    def answers(self, status, body=b"", *, headers=None, mode="answer"):
+        self.status, self.body, self.headers, self.mode = status, body, headers or {}, mode
 
-    async def take(self, request):
+    async def handle(self, request):
         body = (await request.read()).decode()
         self.requests.append(Request(request.method, request.raw_path, dict(request.headers), body))
         self.arrived.set()
-        if self.manner == "hang":
+        if self.mode == "hang":
             await asyncio.sleep(LONGER_THAN_ANY_TEST_SECONDS)
-        if self.manner == "reset":
+        if self.mode == "reset":
             request.transport.abort()
-        if self.manner == "cut_off":
+        if self.mode == "cut_off":
             return await self._cut_off(request)
         return web.Response(status=self.status, body=self.body, headers=self.headers)
 
@@ -66,7 +66,7 @@ class Recorder:
 async def recording():
     """Serve on a free port of loopback until the block ends."""
     recorder = Recorder()
-    async with RawTestServer(recorder.take, handler_cancellation=True, shutdown_timeout=0.1) as server:
+    async with RawTestServer(recorder.handle, handler_cancellation=True, shutdown_timeout=0.1) as server:
         recorder.url = str(server.make_url("")).rstrip("/")
         yield recorder
 
@@ -79,7 +79,7 @@ async def refusing_proxy(response=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 
     """
     heads = []
 
-    async def take(reader, writer):
+    async def handle(reader, writer):
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
         if response is None:
             writer.transport.abort()
@@ -88,6 +88,6 @@ async def refusing_proxy(response=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 
         writer.close()
         await writer.wait_closed()
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
     async with server:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", heads

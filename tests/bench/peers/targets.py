@@ -30,7 +30,7 @@ FROM_NPM = ["better-auth@1.7.25", "@better-auth/redis-storage@1.7.5", "ioredis@5
 
 _HERE = Path(__file__).parent
 _SITE = _HERE / "django_site"
-_PATIENCE_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class _Bodies:
         words = [*self._command, str(_Bodies._made), str(count), *self._more]
         _Bodies._made += count
         ran = subprocess.run(
-            words, env=self._environment, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS
+            words, env=self._environment, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
         )
         if ran.returncode:
             raise SystemExit(f"{words[1]} failed:\n{ran.stderr}")

@@ -24,7 +24,7 @@ def _shorten_leases():
     policies.confirmation_policy = lambda settings: replace(confirmation_policy(settings), lease_ms=LEASE_MS)
 
 
-class _Breakable(dict):
+class _ScriptsWithMutant(dict):
     """The scripts by name; while there is a file of a mutant, those that stand in it are taken from it."""
 
     def __init__(self, loaded, mutant):
@@ -34,18 +34,18 @@ class _Breakable(dict):
     def __getitem__(self, name):
         script = super().__getitem__(name)
         broken = json.loads(self._mutant.read_text("utf-8")) if self._mutant.exists() else {}
-        return _instead_of(script, broken[name]) if name in broken else script
+        return _with_text(script, broken[name]) if name in broken else script
 
 
 @cache
-def _instead_of(script, text):
+def _with_text(script, text):
     return replace(script, text=text)
 
 
-def _let_scripts_be_broken(mutant):
+def _allow_mutants(mutant):
     load = scripts.load_scripts
-    scripts.load_scripts = lambda **options: _Breakable(load(**options), mutant)
+    scripts.load_scripts = lambda **options: _ScriptsWithMutant(load(**options), mutant)
 
 
 _shorten_leases()
-_let_scripts_be_broken(Path(os.environ["CHAOS_MUTANT"]))
+_allow_mutants(Path(os.environ["CHAOS_MUTANT"]))

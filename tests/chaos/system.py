@@ -30,11 +30,11 @@ SETTINGS = {
     "OTP_MAX_SENDS": "3",
     "OTP_LIMIT_NUMBER": "4/2s,8/8s",
 }
-SETUP = "import tests.chaos.inside\n"
+SETUP = "import tests.chaos.server_patches\n"
 
 
 @dataclass
-class Surroundings:
+class Dependencies:
     """What servers need: Redis and the simulator, which outlive them."""
 
     folder: Path
@@ -47,7 +47,7 @@ class Surroundings:
         """The file that names the script which the servers break, and how."""
         return self.folder / "mutant"
 
-    async def forget(self):
+    async def clear(self):
         """Empty both, for the next run."""
         self.redis.admin.flushall()
         async with aiohttp.ClientSession(self.twilio_url) as http:
@@ -57,10 +57,10 @@ class Surroundings:
 
 
 @dataclass
-class World:
+class System:
     """Two servers in their surroundings, and an API key for both, once it was renewed."""
 
-    surroundings: Surroundings
+    dependencies: Dependencies
     settings: dict
     servers: list[Process]
     ports: list[int] = field(init=False)
@@ -69,23 +69,23 @@ class World:
     def __post_init__(self):
         self.ports = [process.port for process in self.servers]
 
-    async def renew(self):
+    async def reset(self):
         """Forget all that was played, and add an API key that both servers take."""
-        await self.surroundings.forget()
+        await self.dependencies.clear()
         self.key, kept = new_api_key("chaos", list(Scope))
-        self.surroundings.redis.admin.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
+        self.dependencies.redis.admin.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
 
-    def url(self, place):
+    def url(self, index):
         """Give the address of a server."""
-        return f"http://127.0.0.1:{self.ports[place]}"
+        return f"http://127.0.0.1:{self.ports[index]}"
 
 
 @contextmanager
-def open_surroundings(folder):
+def open_dependencies(folder):
     """Run Redis and the simulator until the block ends."""
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text(SETUP)
-    port, redis_port = _steady_port(), _steady_port()
+    port, redis_port = _stable_port(), _stable_port()
     command = [sys.executable, "-m", "service", "sandbox", "--port", str(port)]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     twilio = Process(command, environment, folder / "simulator.log")
@@ -95,21 +95,21 @@ def open_surroundings(folder):
         stack.callback(redis.stop)
         stack.callback(lambda: twilio.end() if hasattr(twilio, "child") else None)
         redis.start()
-        yield Surroundings(folder, redis, twilio, f"http://127.0.0.1:{port}")
+        yield Dependencies(folder, redis, twilio, f"http://127.0.0.1:{port}")
 
 
 @asynccontextmanager
-async def open_world(surroundings, **settings):
+async def open_system(dependencies, **settings):
     """Run two servers until the block ends."""
-    if not hasattr(surroundings.twilio, "child"):
-        await surroundings.twilio.start()
-        await _answers(f"{surroundings.twilio_url}/_/stats")
+    if not hasattr(dependencies.twilio, "child"):
+        await dependencies.twilio.start()
+        await _wait_until_up(f"{dependencies.twilio_url}/_/stats")
     settings = SETTINGS | settings
-    shared = _environment(surroundings, settings)
-    processes = [_server(surroundings, place, shared) for place in range(SERVERS)]
+    shared = _environment(dependencies, settings)
+    processes = [_server(dependencies, index, shared) for index in range(SERVERS)]
     try:
         await asyncio.gather(*(bring_up(process) for process in processes))
-        yield World(surroundings, settings, processes)
+        yield System(dependencies, settings, processes)
     finally:
         for process in processes:
             if hasattr(process, "child"):
@@ -131,32 +131,32 @@ async def bring_up(process):
             return
 
 
-def _environment(surroundings, settings):
+def _environment(dependencies, settings):
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join([str(surroundings.folder / "site"), str(ROOT)]),
+        "PYTHONPATH": os.pathsep.join([str(dependencies.folder / "site"), str(ROOT)]),
         "PYTHONUNBUFFERED": "1",
-        "REDIS_URL": surroundings.redis.url,
+        "REDIS_URL": dependencies.redis.url,
         "TWILIO_ACCOUNT_SID": ACCOUNT.account_sid,
         "TWILIO_AUTH_TOKEN": ACCOUNT.auth_token,
         "TWILIO_FROM": ACCOUNT.pool_number,
-        "TWILIO_BASE_URL": surroundings.twilio_url,
+        "TWILIO_BASE_URL": dependencies.twilio_url,
         "OTP_SECRET_KEYS": secrets.token_urlsafe(32),
         "OTP_INDEX_KEY": secrets.token_urlsafe(32),
-        "CHAOS_MUTANT": str(surroundings.mutant),
+        "CHAOS_MUTANT": str(dependencies.mutant),
         **{f"OTP_LIMIT_{name}": "" for name in LIMITS},
         **settings,
     }
 
 
-def _server(surroundings, place, shared):
-    port = _steady_port()
+def _server(dependencies, index, shared):
+    port = _stable_port()
     command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
     environment = shared | {"OTP_PUBLIC_URL": f"http://127.0.0.1:{port}"}
-    return Process(command, environment, surroundings.folder / f"server-{port}-{place}.log", port)
+    return Process(command, environment, dependencies.folder / f"server-{port}-{index}.log", port)
 
 
-def _steady_port():
+def _stable_port():
     """Return a free port that no outgoing connection takes while its process is down."""
     while True:
         port = random.randrange(20_000, 32_000)  # below those that Linux gives to connections
@@ -165,7 +165,7 @@ def _steady_port():
             return port
 
 
-async def _answers(url):
+async def _wait_until_up(url):
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     async with aiohttp.ClientSession() as http:
         while True:
