@@ -1,10 +1,10 @@
-"""Growth: whether checks stay as fast with a million pending verifications as with a thousand, and what each takes.
+"""Growth: throughput and memory of checks with a million pending verifications, compared with a thousand.
 
     python tests/bench/bench_growth.py [--largest 1000000] [--rounds 5] [--quick]
 
-Two Redis side by side, each with a service of its own, measured in turn. The small one holds a thousand, whatever is
-done: a batch checks all of them, then they are made anew. The full one grows by tens; a batch checks a thousand drawn
-at random from all that it holds, the oldest too, and as many new ones take their place. Everything else is the same.
+Two Redis side by side, each with its own service, measured in turn. The small one always holds a thousand: a batch
+checks all of them, then they are replaced. The full one grows by factors of ten; a batch checks a thousand, drawn at
+random from all that it holds, and the same number of new ones replaces them. Everything else is the same.
 """
 
 import argparse
@@ -33,7 +33,7 @@ CONNECTIONS = 128  # a busy worker, as in bench_verify.py
 
 @dataclass(frozen=True)
 class Reading:
-    """What some batches came to."""
+    """The result of some batches."""
 
     per_second: float
     target_cpu_us: float
@@ -45,12 +45,12 @@ class Reading:
 
 
 def main():
-    """Fill, measure in turn, fill further; conclude."""
+    """Fill, measure in turn, fill further; save the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--largest", type=int, default=LARGEST)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=20, help=f"of {BATCH} checks each, in a reading")
-    parser.add_argument("--quick", action="store_true", help="a tenth of it, and fewer rounds: an impression")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size, fewer rounds: a first impression")
     options = parser.parse_args()
     if options.quick:
         options.largest, options.rounds, options.batches = options.largest // 10, 2, 10
@@ -69,7 +69,7 @@ def main():
 
 
 def sizes_up_to(largest):
-    """Give ten times the smallest size, ten times that, …, and the largest."""
+    """Return ten times the smallest size, ten times that, …, and the largest."""
     sizes = [largest]
     while sizes[0] > 10 * SMALLEST:
         sizes.insert(0, sizes[0] // 10)
@@ -77,7 +77,7 @@ def sizes_up_to(largest):
 
 
 class FilledRedis:
-    """One Redis and the verifications that are pending in it."""
+    """A Redis and the verifications that are pending in it."""
 
     def __init__(self, redis_url):
         self.redis_url = redis_url
@@ -85,7 +85,7 @@ class FilledRedis:
         self._empty_bytes = self._query(lambda client: client.info("memory")["used_memory"])
 
     def fill(self, count):
-        """Grow to so many pending verifications."""
+        """Grow to this number of pending verifications."""
         held, started = len(self._pending), time.monotonic()
 
         def show_progress(made):
@@ -96,12 +96,12 @@ class FilledRedis:
         self._fragment()
 
     def _fragment(self):
-        """Put new ones in the place of half of them: the memory of a Redis in use is not in the order of writing."""
+        """Replace half of the verifications: the memory of a Redis in use is not in the order of writing."""
         for _ in range(len(self._pending) // 2 // BATCH):
             forget(self.redis_url, self.replace_sample())
 
     def account(self):
-        """Tell what is held and what it takes."""
+        """Return and print the number of verifications and the memory that they use."""
         names = [redis_keys.verification(one.id) for one in random.sample(self._pending, SAMPLE)]
         sizes = self._query(lambda client: [client.memory_usage(name, samples=0) for name in names])
         used = self._query(lambda client: client.info("memory")["used_memory"]) - self._empty_bytes
@@ -117,12 +117,12 @@ class FilledRedis:
         return figures
 
     def replace_all(self):
-        """Forget everything, and give a new batch: all that is held."""
+        """Remove everything, and return a new batch, which is all that is held."""
         forget_all(self.redis_url)
         return make_pending(self.redis_url, BATCH)
 
     def replace_sample(self):
-        """Give a batch from anywhere in what is held, and put as many new ones in its place."""
+        """Return a random batch of the verifications held, and replace it by the same number of new ones."""
         places = random.sample(range(len(self._pending)), BATCH)
         batch = [self._pending[place] for place in places]
         for place, new in zip(places, make_pending(self.redis_url, BATCH), strict=True):
@@ -135,7 +135,7 @@ class FilledRedis:
 
 
 def measure(target, redis_url, batches, next_batch):
-    """Check some batches, each to its end; count only the time in which checks were under way."""
+    """Check some batches completely; count only the time in which checks were running."""
     seconds = target_seconds = redis_seconds = 0.0
     for _ in range(batches):
         made = next_batch()

@@ -1,14 +1,15 @@
-"""Does a Twilio that hangs slow the checks down? The p99 of a check while it hangs, over that while it is healthy.
+"""Does a Twilio that hangs slow down the checks? The p99 of a check while it hangs, over the p99 while it is healthy.
 
     python tests/bench/bench_hung.py [--rounds 9] [--seconds 4] [--quick]
 
-Hung: 200 sends are under way to a Twilio that answers nothing, and 10,000 confirmations are pending
-either, 32 of them at any time under way. Each reading is made with a service process of its own, its worker within, at
-the same open-loop rate; the two take turns. Two comparisons:
+Hung: 200 sends wait for a Twilio that does not respond, and 10,000 confirmations are pending, up to 32 of them in
+progress. Each reading has its own service process, with its worker inside, at the same open-loop rate; healthy and hung
+take turns. Two comparisons:
 
-    alone    the checks enqueue nothing new, and when healthy nothing is pending: only the hang differs. The budget's.
-    everyday every check enqueued; healthy, they are posted at once. That is work too, which the
-             hang keeps from being done, so this ratio may well be under 1.
+    alone    the checks enqueue nothing new, and nothing is pending while Twilio is healthy: only the hang differs.
+             The budget applies to this one.
+    everyday every check enqueues; a healthy Twilio gets the confirmations at once. The hang prevents that work, so this
+             ratio may be under 1.
 """
 
 import argparse
@@ -34,7 +35,7 @@ EVERYDAY_PER_SECOND = 500  # a check with its confirmation costs several times o
 WARM_UP_SECONDS = 1
 MOST_LATE_MS = 0.7
 SETTINGS = {
-    "OTP_MAX_IN_FLIGHT": "1024",  # sends may take half of the places
+    "OTP_MAX_IN_FLIGHT": "1024",  # sends may use half of the slots
     "OTP_SENDS_IN_FLIGHT": "512",
     "OTP_LIMIT_PREFIX": "",
 }
@@ -52,7 +53,7 @@ class Reading:
 
     @property
     def is_sound(self):
-        """Tell whether the generator was on time; else somebody else had the machine."""
+        """Return whether the generator was on time; otherwise another process used the machine."""
         return self.generator_late_p99_ms < MOST_LATE_MS
 
     def __str__(self):
@@ -66,7 +67,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=3.0, help="at most 4.2: a send gives up after 5")
-    parser.add_argument("--quick", action="store_true", help="one pair of each: an impression")
+    parser.add_argument("--quick", action="store_true", help="one pair of each: a first impression")
     options = parser.parse_args()
     if options.quick:
         options.rounds = 1
@@ -100,7 +101,7 @@ def main():
 
 
 def capacity(redis_url):
-    """Measure what the service can do at most."""
+    """Measure the highest throughput of the service."""
     with service(redis_url, **SETTINGS) as target:
         run_checks(target, redis_url, seconds=1, most_per_second=30_000)
         checks = run_checks(target, redis_url, seconds=2, most_per_second=30_000)
@@ -109,7 +110,7 @@ def capacity(redis_url):
 
 
 class Bench:
-    """One Redis and two Twilios, between which the readings take turns."""
+    """One Redis and two Twilios; the readings alternate between these."""
 
     def __init__(self, redis_url, hung, healthy, seconds):
         self._redis_url, self._hung, self._healthy, self._seconds = redis_url, hung, healthy, seconds
@@ -128,7 +129,7 @@ class Bench:
         twilio = self._hung if is_hung else self._healthy
         warming = self._requests(int(per_second * WARM_UP_SECONDS), enqueueing=enqueueing)
         requests = self._requests(int(per_second * self._seconds), enqueueing=enqueueing)
-        # The same writes in both: what the disk still has to take is no matter of Twilio's.
+        # The same writes in both: the load of the disk must not depend on Twilio.
         approve(self._redis_url, make_pending(self._redis_url, ENTRIES, enqueueing=is_hung))
         with (
             hanging(twilio, "messages", "feedback") if is_hung else nullcontext(),
@@ -139,7 +140,7 @@ class Bench:
             uvloop.run(arrive(target.port, warming, per_second=per_second))
             answered = uvloop.run(self._measure(target, requests, per_second, is_hung=is_hung))
         if answered.statuses != {200: len(requests)}:
-            raise SystemExit(f"answered {dict(answered.statuses)}")
+            raise SystemExit(f"responses {dict(answered.statuses)}")
         return Reading(*map(answered.milliseconds, (50, 90, 99)), answered.late_milliseconds(99), per_second)
 
     async def _measure(self, target, requests, per_second, *, is_hung):
@@ -148,7 +149,7 @@ class Bench:
         sends = await asyncio.gather(*(begin_send(target.port, number) for number in range(SENDS)))
         await wait_for_calls(self._hung, SENDS + POSTING)
         answered = await arrive(target.port, requests, per_second=per_second)
-        await wait_for_calls(self._hung, SENDS)  # they have hung to the end; a few posts may have given up just now
+        await wait_for_calls(self._hung, SENDS)  # they hung until the end; a few posts may have timed out just now
         for writer in sends:
             writer.close()
         return answered
@@ -159,14 +160,14 @@ class Bench:
 
 
 async def begin_send(port, number):
-    """Ask for a code, and do not wait for the answer."""
+    """Request a code, and do not wait for the response."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(post("/v1/verifications", json.dumps({"to": f"+1415555{number:04d}"}), token=API_KEY))
     return writer
 
 
 def p99_ms(reading):
-    """Pick the p99."""
+    """Return the p99."""
     return reading.p99_ms
 
 

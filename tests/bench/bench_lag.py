@@ -1,11 +1,11 @@
-"""How soon Twilio is told: from a check's answer to its confirmation, and when a dead worker's entries are taken over.
+"""Confirmation lag: from the response to a check to its report at Twilio, and the takeover of a dead worker's entries.
 
     python tests/bench/bench_lag.py [--checks 600] [--per-second 100] [--quick]
 
-Lag: codes are asked for and typed over the whole path, at a steady rate; the simulator notes when each report arrives,
-by the same machine's clock. Once with the worker inside the service, which wakes itself, once with a worker apart,
-which polls. Takeover: a worker has claimed entries and hangs at Twilio when it is killed; then Twilio is fixed, and
-another worker posts them when the leases have run out.
+Lag: codes are requested and submitted over the whole path, at a steady rate; the simulator records when each report
+arrives, by the clock of the same machine. First with the worker inside the service, which wakes it directly, then with
+a separate worker, which polls. Takeover: a worker has claimed entries and hangs at Twilio when it is killed; then
+Twilio is fixed, and another worker posts the entries when the leases have expired.
 """
 
 import argparse
@@ -23,15 +23,15 @@ from servers import sandbox, service, valkey, worker
 from simulated_twilio import call, hanging
 
 MOST_LAG_SECONDS, MOST_TAKEOVER_SECONDS = 1.0, 60.0
-ENTRIES = 24  # one worker has hands for 32
+ENTRIES = 24  # one worker posts up to 32 at once
 TIMEOUT_SECONDS = 90
-# Everybody asks from one place and prefix here.
+# All requests here have the same address and prefix.
 SETTINGS = {f"OTP_LIMIT_{name}": "" for name in ("PREFIX", "COUNTRY", "KEY", "DAY")}
 CODE = re.compile(r"\b[0-9]{6}\b")
 
 
 def main():
-    """Measure both lags, then the takeover."""
+    """Measure the lag of both workers, then the takeover."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checks", type=int, default=600)
     parser.add_argument("--per-second", type=float, default=100.0)
@@ -58,7 +58,7 @@ def main():
 
 
 def lag(options, *, apart):
-    """Give the percentiles of the lag in milliseconds."""
+    """Return the percentiles of the lag in milliseconds."""
     with valkey() as redis_url, sandbox() as twilio, ExitStack() as stack:
         where = {"TWILIO_BASE_URL": f"http://127.0.0.1:{twilio.port}", **SETTINGS}
         target = stack.enter_context(service(redis_url, worker=not apart, **where))
@@ -73,7 +73,7 @@ def lag(options, *, apart):
 
 
 def takeover():
-    """Kill a worker that holds entries; give the seconds until another has posted them all."""
+    """Kill a worker that holds entries; return the seconds until another worker has posted them all."""
     with valkey() as redis_url, sandbox() as twilio, ExitStack() as stack:
         where = {"TWILIO_BASE_URL": f"http://127.0.0.1:{twilio.port}", **SETTINGS}
         with service(redis_url, **where) as target:
@@ -91,7 +91,7 @@ def takeover():
 
 
 async def log_in(target, twilio, count, *, per_second):
-    """Ask for codes, then type them at a steady rate; give by SID when each was answered, as seconds of the epoch."""
+    """Request codes, then submit them at a steady rate; return by SID when each response came, in epoch seconds."""
     answered = {}
     loop = asyncio.get_running_loop()
     headers = {"Authorization": f"Bearer {API_KEY}"}
@@ -108,7 +108,7 @@ async def log_in(target, twilio, count, *, per_second):
                 content = await response.json()
             answered[message["sid"]] = time.time()
             if not content.get("valid"):
-                raise SystemExit(f"A right code was answered {content}")
+                raise SystemExit(f"A right code got {content}")
 
         ids = {}
         for start in range(0, count, 50):
@@ -123,7 +123,7 @@ async def log_in(target, twilio, count, *, per_second):
 
 
 def confirmed_at(twilio, count):
-    """Wait until Twilio has taken so many confirmations; give by SID when each arrived, as seconds of the epoch."""
+    """Wait until Twilio has accepted this many confirmations; return by SID when each arrived, in epoch seconds."""
 
     def taken():
         posts = call(twilio, "GET", "/_/feedback")
@@ -134,11 +134,11 @@ def confirmed_at(twilio, count):
 
 
 def wait(fact):
-    """Wait until a fact holds."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not fact():
         if time.monotonic() > deadline:
-            raise SystemExit("It did not come true in time.")
+            raise SystemExit("The condition did not hold in time.")
         time.sleep(0.05)
 
 

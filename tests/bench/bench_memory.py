@@ -1,4 +1,4 @@
-"""How many bytes of Redis one verification takes: its own key, name included, as `MEMORY USAGE` counts it.
+"""The bytes of Redis that one verification uses: its own key, name included, as `MEMORY USAGE` counts it.
 
 Run it alone: `python tests/bench/bench_memory.py`. It starts its own embedded Valkey and stops it. The budget of
 DESIGN: a pending verification with one send takes at most 512 bytes, and no record leaves its listpack.
@@ -38,7 +38,7 @@ def main():
 
 
 async def measure(engine):
-    """Take one verification by default settings, and one with everything a caller can ask for."""
+    """Follow one verification with default settings, and one with every option that a caller has."""
     async with open_stores(engine) as stores:
         plain = await stores.issue("111111", owner="0" * 12, key_tag="k" * 22)
         report(stores, plain, f"just issued (budget {BUDGET_BYTES})")

@@ -2,8 +2,9 @@
 
     python tests/bench/bench_open_loop.py [--seconds 3] [--rounds 3] [--quick]
 
-Open loop (open_loop.py): people come whether the target keeps up or not. First the capacity of each is measured in
-closed loop; then both are offered the same fractions of their own, in turn. How late the generator was stands beside.
+Open loop (open_loop.py): requests arrive whether the target keeps up or not. First the capacity of each target is
+measured in closed loop; then each gets the same fractions of its own capacity, in turn. The lateness of the generator
+is shown as well.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="one short round: an impression")
+    parser.add_argument("--quick", action="store_true", help="one short round: a first impression")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 1.5
@@ -67,7 +68,7 @@ def main():
 
 
 def capacity(target, redis_url):
-    """Measure what a target can do at most; the first run warms up."""
+    """Measure the highest throughput of a target; the first run warms up."""
     run_checks(target, redis_url, seconds=1, most_per_second=MOST_PER_SECOND)
     checks = run_checks(target, redis_url, seconds=CAPACITY_SECONDS, most_per_second=MOST_PER_SECOND)
     print(f"  capacity {target.name:8} {checks}", flush=True)
@@ -81,7 +82,7 @@ def offer(target, redis_url, *, fraction, most_per_second, seconds, seed):
     requests = [post(path, body, token=API_KEY) for path, body in verify_requests(made)]
     answered = uvloop.run(arrive(target.port, requests, per_second=per_second, seed=seed))
     if answered.statuses != {200: len(requests)}:
-        raise SystemExit(f"{target.name} answered {dict(answered.statuses)}")
+        raise SystemExit(f"{target.name}: responses {dict(answered.statuses)}")
     return Offered(fraction, per_second, *map(answered.milliseconds, PERCENTILES), answered.late_milliseconds(99))
 
 

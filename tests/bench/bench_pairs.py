@@ -1,12 +1,12 @@
-"""Whole logins a second, and what issuing and confirming cost beside the library's own calls to Twilio.
+"""Whole logins a second, and the cost of issuing and confirming compared with the library's own calls to Twilio.
 
     PYTHONPATH=.:tests/bench python tests/bench/bench_pairs.py [--rounds 5] [--people 2000] [--at-once 64]
 
-A pair is an issue, its code typed and approved, and the report at Twilio. Twilio answers at once (fast_twilio.py, in
-a process of its own, whose capacity is measured first), so what is measured is us. In each round, in turn: the library
-alone (its asynchronous client); the service without its worker (issues, then checks); `otp-service worker`
-on the entries that these left; the service with its worker, in one process and in two. Each service has its own Redis.
-CPU time is read from /proc, so it holds although all share the machine; who was busy stands with every rate.
+A pair is an issue, its code submitted and approved, and the report at Twilio. Twilio responds at once (fast_twilio.py,
+in its own process, whose capacity is measured first), so only our own cost is measured. Each round measures in turn:
+the library alone (its asynchronous client); the service without its worker (issues, then checks); `otp-service worker`
+on the entries of these checks; the service with its worker, in one process and in two. Each service has its own Redis.
+CPU time is read from /proc, so it is valid although all share the machine; the CPU use is shown with every rate.
 """
 
 import argparse
@@ -32,7 +32,7 @@ CAPACITY_SECONDS = 2
 CAPACITY_REQUESTS = 250_000
 TIMEOUT_SECONDS = 30
 CALLS = [(client, what) for what in ("send", "confirm") for client in ("library", "gateway")]
-# The windows of the defaults, with room for thousands of people a minute: what is counted is the same.
+# The windows of the defaults, with room for thousands of people a minute: the same counters are used.
 LIMITS = {
     "OTP_LIMIT_PREFIX": "1000000/1h", "OTP_LIMIT_COUNTRY": "100000000/1h", "OTP_LIMIT_DAY": "100000000/1d",
     "OTP_LIMIT_KEY": "100000000/1h",
@@ -41,7 +41,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """So many of something, the time they took, and the CPU time that each process used for them."""
+    """A number of operations, the time they took, and the CPU time that each process used for them."""
 
     count: int
     seconds: float
@@ -49,20 +49,20 @@ class Reading:
 
     @property
     def per_second(self):
-        """How many a second."""
+        """Operations per second."""
         return self.count / self.seconds
 
     def cpu_us(self, process):
-        """CPU microseconds of a process for one."""
+        """CPU microseconds of a process per operation."""
         return self.cpu_seconds[process] / self.count * 1e6
 
     def busy(self):
-        """Say how much of a core each process used."""
+        """Return the fraction of a core that each process used, as text."""
         return ", ".join(f"{process} {used / self.seconds:.0%}" for process, used in self.cpu_seconds.items())
 
 
 class Stage:
-    """One service with its own Redis, the Twilio that all share, and a crowd in front of it."""
+    """One service with its own Redis, the shared Twilio, and a crowd of people who log in."""
 
     def __init__(self, parts, twilio, runner, at_once, **options):
         self._twilio, self._runner, self._at_once = twilio, runner, at_once
@@ -73,17 +73,17 @@ class Stage:
         self._crowd = Crowd(self._service.port, twilio.port)
 
     def issues(self, count, *, with_key=False):
-        """Issue codes, and leave them untyped."""
+        """Issue codes, and do not submit them."""
         asking = self._crowd.ask(count, at_once=self._at_once, with_key=with_key)
         return self._measure(count, service=self._service, play=lambda: self._runner.run(asking))
 
     def checks(self, count):
-        """Type the codes that were left."""
+        """Submit the codes of `issues`."""
         typing = self._crowd.type_in(at_once=self._at_once)
         return self._measure(count, service=self._service, play=lambda: self._runner.run(typing))
 
     def logins(self, count):
-        """Play logins until Twilio has been told of the last one."""
+        """Run logins until Twilio has the last confirmation."""
         expected = totals(self._twilio)[1] + count
 
         def to_the_end():
@@ -93,7 +93,7 @@ class Stage:
         return self._measure(count, service=self._service, play=to_the_end)
 
     def drain(self, count):
-        """Have a worker post so many entries; what it did before it said that it had started is not counted."""
+        """Have a worker post this number of entries; its work before it reported its start is not counted."""
         expected = totals(self._twilio)[1] + count
         with servers.worker(self.redis_url, **self.environment) as worker:
             left = expected - totals(self._twilio)[1]
@@ -110,7 +110,7 @@ class Stage:
 
 
 def totals(twilio):
-    """Ask the simulator: messages, posts of feedback, SIDs that have feedback."""
+    """Return from the simulator: messages, posts of feedback, SIDs that have feedback."""
     connection = http.client.HTTPConnection("127.0.0.1", twilio.port, timeout=5)
     connection.request("GET", "/totals")
     taken = json.loads(connection.getresponse().read())
@@ -119,16 +119,16 @@ def totals(twilio):
 
 
 def wait_until_confirmed(twilio, posts):
-    """Wait until the simulator has had so many posts of feedback."""
+    """Wait until the simulator has this number of posts of feedback."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while totals(twilio)[1] < posts:
         if time.monotonic() > deadline:
-            raise SystemExit(f"Twilio was told {totals(twilio)[1]} of {posts}")
+            raise SystemExit(f"Twilio got {totals(twilio)[1]} of {posts} confirmations")
         time.sleep(0.01)
 
 
 def capacity(twilio):
-    """Find out what the simulator can take, by wrk: (requests a second, its CPU microseconds a request)."""
+    """Measure the capacity of the simulator with wrk: (requests per second, its CPU microseconds per request)."""
     body = "To=%2B14155550123&Body=Your+Acme+code+is+123456.+Do+not+share+it.&From=%2B15005550006&ProvideFeedback=true"
     requests = [("/2010-04-01/Accounts/AC/Messages.json", body)] * CAPACITY_REQUESTS
     before = twilio.cpu_seconds()
@@ -137,7 +137,7 @@ def capacity(twilio):
 
 
 def alone(twilio, client, what, calls, in_flight):
-    """Measure the calls to Twilio by themselves, in a process of their own; give CPU microseconds a call."""
+    """Measure the calls to Twilio by themselves, in a separate process; return CPU microseconds per call."""
     base_url = f"http://127.0.0.1:{twilio.port}"
     command = [
         sys.executable,
@@ -154,7 +154,7 @@ def alone(twilio, client, what, calls, in_flight):
 
 
 def play_round(options, twilio, apart, pairs):
-    """Measure everything once; give the readings by name."""
+    """Measure everything once; return the readings by name."""
     readings = {
         f"{client} {what}": alone(twilio, client, what, options.people // 2, options.at_once) for client, what in CALLS
     }
@@ -169,7 +169,7 @@ def play_round(options, twilio, apart, pairs):
 
 
 def report(rounds):
-    """Say what the rounds come to, and give it as rows."""
+    """Print the summary of the rounds, and return it as rows."""
     rows = {name: spread(one[name] for one in rounds) for name in (f"{client} {what}" for client, what in CALLS)}
     costs = {"issue": "service", "issue with key": "service", "check": "service", "drain": "worker"}
     for name, process in costs.items():
@@ -191,9 +191,9 @@ def report(rounds):
 def main():
     """Measure in rounds, print, save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count; one more warms up")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds; one more warms up")
     parser.add_argument("--people", type=int, default=2000, help="logins of each measurement")
-    parser.add_argument("--at-once", type=int, default=64, help="people who wait for an answer at the same time")
+    parser.add_argument("--at-once", type=int, default=64, help="people who wait for a response at the same time")
     options = parser.parse_args()
     with ExitStack() as parts:
         runner = parts.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
@@ -213,8 +213,8 @@ def main():
         rows = report(rounds[1:])
         messages, posts, distinct = totals(twilio)
         if posts != distinct:
-            raise SystemExit(f"Twilio took {posts} reports of {distinct} messages: some were told twice")
-        print(f"Twilio took {messages} messages, and {posts} reports, no two of the same message")
+            raise SystemExit(f"Twilio took {posts} reports of {distinct} messages: some were confirmed twice")
+        print(f"Twilio took {messages} messages and {posts} reports, each of another message")
     save("pairs", {"simulator per second": most, "simulator CPU us": cost_us, **rows, "rounds": rounds})
 
 

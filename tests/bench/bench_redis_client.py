@@ -1,4 +1,4 @@
-"""How many scripts a second one process runs with redis-py's pool and with the service's Redis client.
+"""Scripts per second in one process, with the pool of redis-py and with the Redis client of the service.
 
 Both use the same server in the same run: `python tests/bench/bench_redis_client.py`, on an idle machine. Read the
 ratios; the absolute numbers depend on the machine. The script reads its argument and increments one counter. Each of N

@@ -2,8 +2,8 @@
 
     PYTHONPATH=.:tests/bench python tests/bench/bench_round_trips.py
 
-A round trip is a burst of requests that is followed by an answer; the counting proxy between the
-service and Redis sees both directions. All limits and an Idempotency-Key are on: the dearest case.
+A round trip is a burst of requests followed by a response; the counting proxy between the service and Redis sees both
+directions. All limits and an Idempotency-Key are on: the most expensive case.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ BUDGETS = {"issue": 3, "resend": 4, "verify": 1, "search": 2}
 
 
 class CountingProxy:
-    """Passes bytes between the service and Redis, and counts the bursts that go out."""
+    """Passes bytes between the service and Redis, and counts the bursts of requests."""
 
     def __init__(self, path):
         self._path = path
@@ -68,7 +68,7 @@ class CountingProxy:
 
 
 class Monitor(threading.Thread):
-    """Listens to MONITOR and keeps the commands that clients sent (not those of scripts)."""
+    """Reads MONITOR and keeps the commands that clients sent (not those of scripts)."""
 
     def __init__(self, url):
         super().__init__(daemon=True)
@@ -77,7 +77,7 @@ class Monitor(threading.Thread):
         self.start()
 
     def run(self):
-        """Listen until the process ends."""
+        """Read until the process ends."""
         with contextlib.suppress(redis.ConnectionError), self._client.monitor() as monitor:
             for line in monitor.listen():
                 if line["client_type"] != "lua":
@@ -103,7 +103,7 @@ async def main(redis_url):
     app = create_app(settings, routes=[Mount("/sandbox", sandbox)])
     server = Server(app, protocol=DroppingProtocol, log_level="error")
     running = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", SERVICE_PORT)]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     monitor = Monitor(redis_url)
     async with aiohttp.ClientSession(base, headers={"Authorization": f"Bearer {KEY}"}) as http:

@@ -1,9 +1,10 @@
-"""The guard of speed: what a check costs the service, beside what it costs a plain handler, in CPU time by pairs.
+"""A regression guard for speed: the CPU time of a check in the service, over that in a plain handler, by pairs.
 
     python tests/bench/bench_speed.py [--rounds 5] [--least 3.0]
 
-Not a budget but a tripwire: it ends with 1 when a change has made checks noticeably dearer. No time is compared with
-a fixed one: both targets are measured in turn, on one machine and in one run, and CPU time does not count waiting.
+This is not a budget but a guard: it exits with 1 when a change has made checks clearly more expensive. No time is
+compared with a fixed value: both targets are measured in turn, on one machine and in one run, and CPU time does not
+include waiting.
 """
 
 import argparse
@@ -13,13 +14,13 @@ from checking import run_checks
 from paired import alternate
 from servers import plain, service, valkey
 
-# Measured: 4.1 (3.7 to 4.9). Less than this is no noise.
+# Measured: 4.1 (3.7 to 4.9). A ratio below this limit is not noise.
 LEAST_RATIO = 3.0
 MOST_PER_SECOND = {"service": 30_000, "plain": 12_000}
 
 
 def main():
-    """Measure, print the ratio, and give the exit status."""
+    """Measure, print the ratio, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--least", type=float, default=LEAST_RATIO, help="the ratio below which it fails")

@@ -1,10 +1,11 @@
-"""Start and size: time to ready, memory of a worker, import time, installed size; each beside the plain reference's.
+"""Start and size: time to ready, memory of a worker, import time, installed size; each compared with the reference.
 
     python tests/bench/bench_start.py [--rounds 3] [--quick]
 
-Ready is when the process answers its first request. Memory is resident, of the process that serves, fresh and after
-some thousand checks. Import time is that of a new interpreter. Installed size is that of the distributions, as pip
-lists their files, with all that they need: the service's, and FastAPI's with uvicorn, uvloop, httptools and redis.
+A process is ready when it responds to its first request. Memory is the resident memory of the serving process, fresh
+and after some thousand checks. Import time is that of a new interpreter. Installed size is the size of the
+distributions, as pip lists their files, with all their requirements: those of the service, and FastAPI with uvicorn,
+uvloop, httptools and redis.
 """
 
 import argparse
@@ -44,12 +45,12 @@ def main():
 
 
 def ratio(of):
-    """Give the service's over the reference's."""
+    """Return the value of the service over that of the reference."""
     return of["service"] / of["plain"]
 
 
 def run(make, redis_url):
-    """Start a target, look at it, let it check, look again."""
+    """Start a target, measure it, run checks, measure it again."""
     started = time.monotonic()
     with make(redis_url) as target:
         ready_ms = (time.monotonic() - started) * 1000
@@ -60,10 +61,10 @@ def run(make, redis_url):
 
 
 def import_ms(code, rounds):
-    """Measure an import in new interpreters; give the median."""
+    """Measure an import in new interpreters; return the median."""
     environment = {"PYTHONPATH": f"{ROOT}:{BENCH}"}
     times = []
-    for _ in range(rounds + 1):  # the first one may have to compile
+    for _ in range(rounds + 1):  # the first one may compile bytecode
         timed = f"import time; began = time.perf_counter(); {code}; print(time.perf_counter() - began)"
         ran = subprocess.run([sys.executable, "-c", timed], env=environment, capture_output=True, text=True, check=True)
         times.append(float(ran.stdout) * 1000)
@@ -71,7 +72,7 @@ def import_ms(code, rounds):
 
 
 def megabytes(names):
-    """Add up the files of distributions and of all that they need."""
+    """Return the size of distributions and of all their requirements."""
     unseen, seen, size = list(names), set(), 0
     while unseen:
         name = re.sub(r"[-_.]+", "-", unseen.pop()).lower()

@@ -1,12 +1,12 @@
-"""Verify throughput: the service beside the plain handler of plain.py and the ceiling of ceiling.py, in turn.
+"""Verify throughput: the service compared with the plain handler of plain.py and the ceiling of ceiling.py, in turn.
 
     python tests/bench/bench_verify.py [--rounds 5] [--seconds 3] [--quick]
 
-Closed loop by wrk; every check approves and enqueued. Generator, Redis and target share the machine, so beside each
-throughput stands what one check cost each of them in CPU time: who used a whole core was the bottleneck. The ratio of
-the targets' CPU times is the ratio of what one busy worker could do on a machine with cores to spare.
+Closed loop by wrk; every check approves and enqueues. Generator, Redis and target share the machine, so each throughput
+is shown with the CPU time that one check cost each of them: the process that used a whole core was the bottleneck. The
+ratio of the targets' CPU times is the ratio of their throughputs on a machine with free cores.
 
-The budget is checked with 128 connections, which keep a worker busy. With 64, measured too, all that are under way fit
+The budget applies with 128 connections, which keep a worker busy. With 64, measured too, all concurrent checks fit
 into a few writes, so that on two cores target and Redis wait for each other.
 """
 
@@ -21,16 +21,16 @@ from servers import ceiling, plain, service, valkey
 
 LEAST_RATIO = 4.0
 FEW, MANY = CONNECTIONS, 2 * CONNECTIONS
-# More than any target here can check: a list that runs out ends the bench.
+# More than any target here can check: the bench ends if the list is exhausted.
 MOST_PER_SECOND = {"service": 30_000, "plain": 12_000, "ceiling": 30_000}
 
 
 def main():
-    """Measure one worker each, under a full load and under half of it, then two workers."""
+    """Measure one worker under a full load and under half of it, then two workers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: an impression")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a first impression")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 2, 1
@@ -48,7 +48,7 @@ def compare(options, makers, *, workers, connections):
         targets = {name: running.enter_context(make(redis_url, workers=workers)) for name, make in makers.items()}
 
         def measure(name):
-            forget_all(redis_url)  # each begins with the same Redis: a million records make it slower (bench_growth.py)
+            forget_all(redis_url)  # each starts with the same Redis: a million records make it slower (bench_growth.py)
             return run_checks(
                 targets[name],
                 redis_url,
@@ -103,12 +103,12 @@ def conclude(options, single, few, double):
 
 
 def per_second(checks):
-    """Pick the throughput."""
+    """Return the throughput."""
     return checks.per_second
 
 
 def target_cpu_us(checks):
-    """Pick what a check costs the target."""
+    """Return the CPU time of the target per check."""
     return checks.target_cpu_us
 
 

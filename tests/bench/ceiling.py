@@ -1,7 +1,7 @@
-"""The ceiling: what one Python process could do at most. A bare ASGI application that decides a code and says so.
+"""The ceiling: the highest throughput of one Python process. A bare ASGI application that checks a code and responds.
 
-It reads the body, digests the code, runs the same script through the service's own Redis client and answers a small
-JSON. No framework, no credentials, no log, no checks of what it is given: nothing that the service promises.
+It reads the body, digests the code, runs the same script through the service's own Redis client and returns a small
+JSON. No framework, no credentials, no log, no validation: none of the promises of the service.
 """
 
 import json
@@ -46,7 +46,7 @@ def create():
 
 
 async def answer(send, status, content):
-    """Send one whole answer."""
+    """Send one complete response."""
     headers = [*_HEADERS, (b"content-length", b"%d" % len(content))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

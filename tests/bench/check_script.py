@@ -9,7 +9,7 @@ _MOST_FAILED_IN_A_ROW = 100
 
 
 def check_call(keyring, verification_id, code):
-    """Give keys and arguments by default settings, without an owner and without an Idempotency-Key."""
+    """Return keys and arguments for the default settings, without an owner and without an Idempotency-Key."""
     p = partition_of(verification_id)
     keys = [
         redis_keys.verification(verification_id),

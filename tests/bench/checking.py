@@ -1,7 +1,7 @@
-"""One measured run of checks against one target: throughput, latency, and what a check cost each process.
+"""One measured run of checks against one target: throughput, latency, and the CPU time of a check in each process.
 
-Every check is the right code of a pending verification of its own, so every one approves and enqueued. Redis counts the
-approvals too: a run whose answers are not approvals cannot pass for a fast one.
+Every check has the right code of its own pending verification, so every check approves and enqueues. Redis counts the
+approvals, too, so that a run with other responses fails.
 """
 
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ CONNECTIONS = 64
 
 @dataclass(frozen=True)
 class Checks:
-    """What one run came to; CPU is microseconds of all processes of a kind, per check."""
+    """The result of one run; CPU is in microseconds of all processes of a kind, per check."""
 
     per_second: float
     p50_us: int
@@ -31,14 +31,14 @@ class Checks:
 
 
 def run_checks(target, redis_url, *, seconds, most_per_second, connections=CONNECTIONS):
-    """Make enough pending verifications, check them for so many seconds, and see that all were approved."""
+    """Make enough pending verifications, check them for this number of seconds, and verify that all were approved."""
     made = make_pending(redis_url, seconds * most_per_second)
     approved, cpu, redis_cpu = approved_count(redis_url), target.cpu_seconds(), redis_cpu_seconds(redis_url)
     run = play(target.port, verify_requests(made), seconds=seconds, connections=connections)
     cpu, redis_cpu = target.cpu_seconds() - cpu, redis_cpu_seconds(redis_url) - redis_cpu
     approved = approved_count(redis_url) - approved
-    if not run.requests <= approved <= run.requests + connections:  # wrk does not count what its end cut off
-        raise SystemExit(f"{target.name}: {run.requests} checks were answered, {approved} were approved")
+    if not run.requests <= approved <= run.requests + connections:  # wrk does not count requests that its end cut off
+        raise SystemExit(f"{target.name}: {run.requests} checks got a response, {approved} were approved")
     return Checks(
         per_second=run.per_second,
         p50_us=run.p50_us,
@@ -50,5 +50,5 @@ def run_checks(target, redis_url, *, seconds, most_per_second, connections=CONNE
 
 
 def as_rows(compared):
-    """Write the readings of an alternation for results.py."""
+    """Convert the readings of an alternation for results.py."""
     return {name: [asdict(reading) for reading in readings] for name, readings in compared.readings.items()}

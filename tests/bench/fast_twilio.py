@@ -1,10 +1,11 @@
-"""A Twilio that costs next to nothing: the two endpoints of the loop on a raw protocol, never the bottleneck.
+"""A very cheap Twilio: the two endpoints that the service calls, on a raw protocol, never the bottleneck.
 
     python fast_twilio.py PORT
 
-Every message gets a SID of its own and the answer that Twilio documents; feedback is counted by SID. `GET /codes` is
-the phone: a stream with a line `number code` for each message, written before the message is answered. `GET /totals`
-says what was taken. It believes whatever it is sent and forgets nothing while it runs; `service/sandbox` decides.
+Every message gets its own SID and the response that Twilio documents; feedback is counted by SID. `GET /codes` is the
+phone: a stream with a line `number code` for each message, written before the response to the message. `GET /totals`
+returns the counters. It validates nothing and keeps everything while it runs; `service/sandbox` is the simulator that
+validates.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ _CODE = re.compile(rb"\+code\+is\+([0-9]{4,8})")
 _SID = re.compile(rb"/Messages/(SM[0-9a-f]{32})/Feedback\.json")
 _ACCOUNT, _VERSION = "AC" + "5a" * 16, "2010-04-01"
 _URI = f"/{_VERSION}/Accounts/{_ACCOUNT}/Messages/%SID%"
-# Written once: of an answer only the SID and the number change.
+# Written once: only the SID and the number of a response change.
 _MESSAGE = json.dumps({
     "account_sid": _ACCOUNT, "api_version": _VERSION, "body": "Your Acme code is 000000. Do not share it.",
     "date_created": formatdate(), "date_sent": None, "date_updated": formatdate(), "direction": "outbound-api",
@@ -39,7 +40,7 @@ _FEEDBACK = json.dumps({
 
 
 class Twilio:
-    """What was taken so far, and who listens for codes."""
+    """The messages and feedback so far, and the streams that receive codes."""
 
     def __init__(self):
         self.messages = 0
@@ -47,7 +48,7 @@ class Twilio:
         self.phones = []
 
     def answer(self, path, body):
-        """Give status line and body of the answer to one request."""
+        """Return the status line and the body of the response to one request."""
         if path.endswith(b"/Messages.json"):
             return b"201 Created", self._message(body)
         if found := _SID.search(path):
@@ -68,7 +69,7 @@ class Twilio:
 
 
 class Connection(asyncio.Protocol):
-    """Answers the requests of one connection in their order."""
+    """Responds to the requests of one connection in order."""
 
     def __init__(self, twilio):
         self._twilio = twilio

@@ -1,4 +1,4 @@
-"""What the calls to Twilio cost by themselves, in a process that does nothing else; prints CPU microseconds a call.
+"""The cost of the calls to Twilio alone, in a process that does nothing else; prints CPU microseconds per call.
 
     python library_alone.py BASE_URL library|gateway send|confirm CALLS IN_FLIGHT
 
@@ -28,7 +28,7 @@ WARM_UP_CALLS = 200
 
 @asynccontextmanager
 async def library(base_url):
-    """Give `send` and `confirm` of the library alone."""
+    """Return `send` and `confirm` of the library alone."""
     async with AsyncTwilioHttpClient() as http:
         client = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=http)
         client.api.base_url = base_url
@@ -48,7 +48,7 @@ async def library(base_url):
 
 @asynccontextmanager
 async def gateway(base_url):
-    """Give `send` and `confirm` of our gateway."""
+    """Return `send` and `confirm` of our gateway."""
     account = TwilioAccount(
         account_sid=ACCOUNT_SID, username=ACCOUNT_SID, password=AUTH_TOKEN, from_number=FROM, base_url=base_url,
         risk_check="enable",
@@ -61,7 +61,7 @@ async def gateway(base_url):
 
 
 async def measure(call, numbers, in_flight):
-    """Make a call for each number, so many at a time; give CPU microseconds a call and calls a second."""
+    """Make a call for each number, `in_flight` at a time; return CPU microseconds per call and calls per second."""
     left, calls = iter(numbers), len(numbers)
 
     async def caller():

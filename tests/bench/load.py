@@ -1,8 +1,8 @@
-"""Raw HTTP/1.1 for the generators that wrk cannot replace: one request as bytes, and the status of its answer."""
+"""Raw HTTP/1.1 for generators where wrk does not fit: a request as bytes, and the status of its response."""
 
 
 def status_of(received):
-    """Give the status of a whole answer; None while it is unfinished."""
+    """Return the status of a complete response; None while it is incomplete."""
     head_end = received.find(b"\r\n\r\n")
     if head_end < 0:
         return None
@@ -12,7 +12,7 @@ def status_of(received):
 
 
 def post(path, body, *, token=None):
-    """Write one JSON POST."""
+    """Return one JSON POST as bytes."""
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\n{authorization}Content-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()

@@ -1,11 +1,11 @@
-"""Open-loop load: requests come at their instants, whether earlier ones are answered or not, as people do.
+"""Open-loop load: requests are sent at their instants, whether earlier ones have a response or not, as people do.
 
     answered = uvloop.run(arrive(port, requests, per_second=2000))
     answered.milliseconds(99)
 
-The instants are drawn beforehand (a Poisson process), and a latency counts from the instant at which its request was
-due: requests that waited while a target stalled count too, which a closed loop would not have sent
-("coordinated omission"). How late the generator itself was is told too: no latency below that means anything.
+The instants are drawn in advance (a Poisson process), and a latency is measured from the instant at which its request
+was due: requests that waited while a target stalled count, too; a closed loop would not have sent them ("coordinated
+omission"). The lateness of the generator itself is reported as well: no latency below it is meaningful.
 """
 
 import asyncio
@@ -26,30 +26,30 @@ _TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Answered:
-    """What became of all requests; seconds, sorted."""
+    """The results of all requests; seconds, sorted."""
 
     latencies: list[float]
-    lateness: list[float]  # of the generator: from due to written, where a connection was free
+    lateness: list[float]  # of the generator: from due to written, if a connection was free
     statuses: Counter
     per_second: float  # as offered
 
     def milliseconds(self, percentile):
-        """Give a percentile of the latencies."""
+        """Return a percentile of the latencies."""
         return _percentile(self.latencies, percentile) * 1000
 
     def late_milliseconds(self, percentile):
-        """Give a percentile of the generator's own lateness."""
+        """Return a percentile of the generator's own lateness."""
         return _percentile(self.lateness, percentile) * 1000
 
 
 async def arrive(port, requests, *, per_second, connections=CONNECTIONS, seed=1):
-    """Send each request at its instant over the first free connection; wait for the last answer."""
+    """Send each request at its instant over the first free connection; wait for the last response."""
     loop = asyncio.get_running_loop()
     arrivals = _Arrivals(requests, _instants(len(requests), per_second, seed))
     for _ in range(connections):
         await loop.create_connection(lambda: _Connection(arrivals), "127.0.0.1", port)
     gc.collect()
-    gc.freeze()  # a collection would be told as a latency of the target's
+    gc.freeze()  # a collection would appear as a latency of the target
     gc.disable()
     try:
         with _Timer(loop, arrivals.send_due) as timer:
@@ -64,13 +64,13 @@ async def arrive(port, requests, *, per_second, connections=CONNECTIONS, seed=1)
 
 
 class _Arrivals:
-    """The requests that are still to come, those that wait for a connection, and what became of the others."""
+    """The requests that are not due yet, those that wait for a connection, and the results of the others."""
 
     def __init__(self, requests, instants):
         self._requests, self._instants = requests, instants
         self._next = 0
         self._waiting = deque()
-        self.idle = deque()  # the longest idle first: servers close what is idle for seconds
+        self.idle = deque()  # the longest idle first: servers close connections that are idle for seconds
         self.latencies, self.lateness, self.statuses = [], [], Counter()
         self.done = asyncio.get_running_loop().create_future()
 
@@ -81,7 +81,7 @@ class _Arrivals:
         timer.set(self._instants[0])
 
     def send_due(self):
-        """Send what is due by now, and ask to be woken for the next."""
+        """Send all requests that are due, and set the timer for the next."""
         while self._next < len(self._instants) and self._instants[self._next] <= time.perf_counter():
             request, due = self._requests[self._next], self._instants[self._next]
             self._next += 1
@@ -113,7 +113,7 @@ class _Arrivals:
 
 
 class _Connection(asyncio.Protocol):
-    """One keep-alive connection: a request, its answer, then free again."""
+    """One keep-alive connection: a request, its response, then free again."""
 
     def __init__(self, arrivals):
         self._arrivals = arrivals
@@ -145,7 +145,7 @@ class _Connection(asyncio.Protocol):
 
 
 class _Timer:
-    """Wakes the loop at an instant of `time.perf_counter` (timerfd of Linux: a loop's own timers know milliseconds)."""
+    """Calls a function at an instant of `time.perf_counter` (Linux's timerfd: the loop's timers have milliseconds)."""
 
     def __init__(self, loop, callback):
         self._loop, self._callback = loop, callback
@@ -163,7 +163,7 @@ class _Timer:
         os.close(self._fd)
 
     def set(self, instant):
-        """Ring once at an instant, or at once when it has passed."""
+        """Call the function once at an instant, or at once if it has passed."""
         seconds, nanoseconds = divmod(int(instant * 1e9), 1_000_000_000)
         once = (ctypes.c_long * 4)(0, 0, seconds, nanoseconds)
         self._libc.timerfd_settime(self._fd, 1, ctypes.byref(once), None)  # 1: the instant is absolute
@@ -172,12 +172,12 @@ class _Timer:
         try:
             os.read(self._fd, 8)
         except BlockingIOError:
-            return  # it was set anew meanwhile
+            return  # it was set again meanwhile
         self._callback()
 
 
 def _instants(count, per_second, seed):
-    """Draw when requests are due, in seconds from the start; the same seed draws the same for every target."""
+    """Draw the instants of the requests, in seconds from the start; the same seed gives the same for every target."""
     drawn, instant, draw = [], 0.0, random.Random(seed)
     for _ in range(count):
         instant += draw.expovariate(per_second)

@@ -3,9 +3,9 @@
     compared = alternate({"service": one, "plain": other}, rounds=5, show=lambda reading: f"{reading:.0f}/s")
     print(compared.ratio("service", "plain"))       # Spread(median=4.3, least=4.1, most=4.6)
 
-A machine that others use grows slower and faster by the minute; a pair measured within the same minute suffers from
-that alike, so its ratio holds. The first round warms up and counts for nothing. Before each reading the machine may
-come to rest: whatever is busy then, while all targets wait, is nobody of ours.
+The speed of a shared machine changes within minutes; it affects both readings of a pair alike, so their ratio is valid.
+The first round warms up and is not counted. Before each reading the bench waits until the machine is idle: all targets
+wait then, so that any load comes from other processes.
 """
 
 import os
@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-_QUIET_CORES = 0.15  # what may be busy while nothing of ours is
+_QUIET_CORES = 0.15  # the load of other processes that counts as idle
 _LOOK_SECONDS = 0.2
 _TIMEOUT_SECONDS = 5.0
 _TRIES = 3
@@ -23,7 +23,7 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Spread:
-    """The middle of several readings, with the least and the most of them."""
+    """The median of several readings, with their minimum and maximum."""
 
     median: float
     least: float
@@ -40,26 +40,25 @@ class Compared:
     readings: dict[str, list]
 
     def of(self, name, value=float):
-        """Give the spread of one target; `value` picks a number out of a reading."""
+        """Return the spread of one target; `value` extracts a number from a reading."""
         return spread(map(value, self.readings[name]))
 
     def ratio(self, name, reference, value=float):
-        """Give the spread of one target's value over the reference's, pair by pair."""
+        """Return the spread of one target's value over the reference's, pair by pair."""
         pairs = zip(self.readings[name], self.readings[reference], strict=True)
         return spread(value(one) / value(other) for one, other in pairs)
 
 
 def spread(values):
-    """Give median, least and most."""
+    """Return median, minimum and maximum."""
     values = list(values)
     return Spread(statistics.median(values), min(values), max(values))
 
 
 def alternate(measures, *, rounds, show, warm_up=1, is_sound=lambda _: True):
-    """Call each of `measures` (name to function) once a round, A B, then B A, …; print each reading as it comes.
+    """Call each of `measures` (name to function) once a round, A B, then B A, …; print each reading.
 
-    A reading that is not sound, because it shows by itself that the machine was disturbed, is taken again, but not
-    for ever.
+    A reading that is not sound, because it shows that the machine was disturbed, is repeated a few times at most.
     """
     readings = {name: [] for name in measures}
     for number in range(rounds + warm_up):
@@ -80,7 +79,7 @@ def alternate(measures, *, rounds, show, warm_up=1, is_sound=lambda _: True):
 
 
 def wait_until_idle():
-    """Wait, not long, until nobody else uses the machine; tell how many cores were busy in the end."""
+    """Wait for a limited time until no other process uses the machine; return the number of cores still busy."""
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while True:
         before = _busy_seconds()
@@ -91,7 +90,7 @@ def wait_until_idle():
 
 
 def _busy_seconds():
-    """Give the CPU time of the whole machine so far, but for idling; what a hypervisor took counts as busy."""
+    """Return the CPU time of the whole machine so far, without idle time; steal time counts as busy."""
     user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(
         int, Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
     )

@@ -1,11 +1,11 @@
-"""Many pending verifications in a short time: one is made by the service's own store, the others are its likenesses.
+"""Many pending verifications in a short time: the service's own store writes one, and the others are copies of it.
 
     made = make_pending(redis_url, 30_000)      # ids with their right codes; each has a send with a SID
     lines = verify_requests(made)               # for wrk.py
 
-A likeness has the very fields, TTL and number record of the one that `issue` and `deliver` wrote; only what is bound
-to its id, number and code is its own (digest, sealed number, tags, SID). So it stays true when the record changes,
-unless a change binds something else: then approvals fail, and every bench counts approvals.
+A copy has the same fields, TTL and number record as the one that `issue` and `deliver` wrote; only the values bound to
+its id, number and code differ (digest, sealed number, tags, SID). So it stays correct when the record changes, unless
+a change binds another value: then approvals fail, and every bench counts approvals.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from service.store.verifications import RecordPolicy, RedisVerifications
 API_KEY, _KEPT = new_api_key("bench", [Scope.VERIFICATIONS])
 _DEFAULTS = RecordPolicy(3600, 5, 5, False, parse_limits("1/30s,5/10m,10/1d"), UNLIMITED, MOST_FAILED_IN_A_ROW)
 _CODE = FIELDS.key("code").encode()
-_PIECE = 2000  # commands in one write
+_PIECE = 2000  # commands in each write
 _numbers = itertools.count(secrets.randbelow(5_000_000))
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A verification that waits for its code."""
+    """A pending verification and its code."""
 
     id: str
     code: str
@@ -47,7 +47,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class _Template:
-    """What the store has written for one verification and its number, with the time that each is kept."""
+    """The hashes that the store wrote for one verification and its number, with their TTLs."""
 
     record: dict[bytes, bytes]
     record_ttl_ms: int
@@ -56,9 +56,9 @@ class _Template:
 
 
 def make_pending(redis_url, count, *, enqueueing=True, on_progress=None):
-    """Write so many pending verifications, each to a number of its own; `tell` is called with how many there are.
+    """Write this many pending verifications, each with its own number; `on_progress` gets the count so far.
 
-    Not `enqueueing`: their approval enqueues nothing, as that of a test number (whose record differs in just this).
+    Without `enqueueing` their approval enqueues nothing, as for a test number, whose record differs only in this.
     """
     with redis.Redis.from_url(redis_url) as client:
         template = asyncio.run(_issue_one(redis_url, client))
@@ -75,7 +75,7 @@ def make_pending(redis_url, count, *, enqueueing=True, on_progress=None):
 
 
 def approve(redis_url, made):
-    """Approve verifications by the script itself: so many entries at once, which no service was needed for."""
+    """Approve verifications with the script itself: this fills the outbox without a service."""
     with redis.Redis.from_url(redis_url) as client:
         client.script_load(SCRIPT.text)
         for start in range(0, len(made), _PIECE):
@@ -88,18 +88,18 @@ def approve(redis_url, made):
 
 
 def add_api_key(redis_url):
-    """Make API_KEY known to the service; `make_pending` does it too."""
+    """Add API_KEY to the service; `make_pending` does so, too."""
     with redis.Redis.from_url(redis_url) as client:
         asyncio.run(_issue_one(redis_url, client))
 
 
 def verify_requests(made):
-    """Write one (path, body) for each: its right code."""
+    """Return a (path, body) for each, with its right code."""
     return [(f"/v1/verifications/{one.id}/verify", f'{{"code":"{one.code}"}}') for one in made]
 
 
 def approved_count(redis_url):
-    """Ask Redis' own counters how many checks have been approved so far."""
+    """Return the number of approved checks, from the service's counters in Redis."""
     names = [redis_keys.stats(p) for p in PARTITIONS]
     with redis.Redis.from_url(redis_url) as client:
         counters = [counter for name in names for counter in client.hgetall(name).items()]
@@ -107,14 +107,14 @@ def approved_count(redis_url):
 
 
 def forget_all(redis_url):
-    """Empty Redis but for the scripts, and make the API key known again."""
+    """Empty Redis except for the scripts, and add the API key again."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     add_api_key(redis_url)
 
 
 def forget(redis_url, made):
-    """Remove the records of these verifications and of their numbers, and all entries: Redis is as large as before."""
+    """Remove the records of these verifications and of their numbers, and all entries: Redis has its former size."""
     with redis.Redis.from_url(redis_url) as client:
         with client.pipeline(transaction=False) as pipeline:
             for one in made:
@@ -130,7 +130,7 @@ def _new_id_and_code():
 
 
 async def _issue_one(redis_url, client):
-    """Take the service's own way once, and read what it wrote."""
+    """Issue one verification through the store of the service, and read the records."""
     redis_client = await open_redis_client(redis_url, client_name="bench")
     try:
         scripts = Scripts(redis_client)
@@ -150,7 +150,7 @@ async def _issue_one(redis_url, client):
 
 
 def _copy_commands(template, one):
-    """Give the commands that write another verification of the same kind. Its number need not fit its partition."""
+    """Return the commands that write a copy for another id. Its number may belong to another partition."""
     to = _next_number()
     tag = KEYRING.number_tag(to)
     own = {
@@ -176,7 +176,7 @@ def _next_number():
 
 
 def _write(client, packed):
-    """Send commands in one go and read all their answers: a tenth of the time of redis-py's pipeline."""
+    """Send commands in one write and read all responses: a tenth of the time of redis-py's pipeline."""
     connection = client.connection_pool.get_connection()
     try:
         connection.send_packed_command([b"".join(packed)], check_health=False)

@@ -1,11 +1,11 @@
-"""People who log in, as a load generator: each asks for a code, waits for it and types it, over and over.
+"""People who log in, as a load generator: each requests a code, waits for it and submits it, over and over.
 
     crowd = Crowd(service_port, twilio_port)
     runner.run(crowd.log_in(3000, at_once=64))      # always in one event loop
 
-One keep-alive connection each, raw HTTP. The phone is the stream `GET /codes` of fast_twilio.py. Every answer is looked
-at: a 201 for the issue, an approval for the code; anything else ends the bench. The steps can also be played apart:
-`ask` issues only, `type_in` types what `ask` has left.
+One keep-alive connection each, raw HTTP. The phone is the stream `GET /codes` of fast_twilio.py. Every response is
+checked: a 201 for the issue, an approval for the code; anything else ends the bench. The steps can also run separately:
+`ask` only issues, `type_in` submits the codes of `ask`.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ _requests = itertools.count(secrets.randbelow(1_000_000))
 
 
 class Crowd:
-    """People with numbers and addresses of their own."""
+    """People with their own numbers and addresses."""
 
     def __init__(self, service_port, twilio_port):
         self._service_port, self._twilio_port = service_port, twilio_port
-        self._asked = []  # (id, number) whose code has not been typed
+        self._asked = []  # (id, number) whose code has not been submitted
         self._phone = None
 
     async def log_in(self, count, *, at_once):
-        """Play whole logins: ask, wait for the code, type it."""
+        """Run whole logins: request a code, wait for it, submit it."""
 
         async def one(connection):
             await _type(connection, await _ask(connection, with_key=False), self._phone)
@@ -37,7 +37,7 @@ class Crowd:
         await self._play(one, count, at_once)
 
     async def ask(self, count, *, at_once, with_key=False):
-        """Ask for codes and leave them untyped; `with_key`: each request has an Idempotency-Key."""
+        """Request codes and do not submit them; `with_key`: each request has an Idempotency-Key."""
 
         async def one(connection):
             self._asked.append(await _ask(connection, with_key=with_key))
@@ -45,7 +45,7 @@ class Crowd:
         await self._play(one, count, at_once)
 
     async def type_in(self, *, at_once):
-        """Type every code that was left."""
+        """Submit every code of `ask`."""
 
         async def one(connection):
             await _type(connection, self._asked.pop(), self._phone)
@@ -71,7 +71,7 @@ class Crowd:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection to the service: a request, its answer, the next request."""
+    """One connection to the service: a request, its response, the next request."""
 
     def connection_made(self, transport):
         self._transport = transport
@@ -128,7 +128,7 @@ async def _ask(connection, *, with_key):
     more = f"Idempotency-Key: {secrets.token_hex(16)}\r\n" if with_key else ""
     status, response = await connection.ask(_post("/v1/verifications", body, more))
     if status != b"201":
-        raise SystemExit(f"An issue was answered {response.decode()}")
+        raise SystemExit(f"An issue got {response.decode()}")
     return json.loads(response)["id"], number[1:].encode()
 
 
@@ -137,7 +137,7 @@ async def _type(connection, asked, phone):
     body = f'{{"code":"{(await phone.code(number)).decode()}"}}'
     status, response = await connection.ask(_post(f"/v1/verifications/{verification_id}/verify", body))
     if status != b"200" or b'"valid":true' not in response:
-        raise SystemExit(f"A right code was answered {response.decode()}")
+        raise SystemExit(f"A right code got {response.decode()}")
 
 
 def _post(path, body, more=""):

@@ -1,6 +1,6 @@
-"""The reference: what a careful first version would be. A FastAPI handler, a pydantic body, one redis-py EVALSHA.
+"""The reference: a careful first version. A FastAPI handler, a pydantic body, one redis-py EVALSHA.
 
-It runs the same script on the same records and answers the same facts, without credentials, log or problems.
+It runs the same script on the same records and returns the same facts, without credentials, log or problems.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ from service.core.keyring import Keyring
 
 
 class Body(BaseModel):
-    """What the person typed."""
+    """The code that a person submits."""
 
     code: str
 
 
 def create():
     """Build the application."""
-    # A connection for each request under way: with the default of 100 every further one would fail.
+    # A connection for each concurrent request: with the default of 100 every further one would fail.
     client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], protocol=2, max_connections=1_000)
     keyring = Keyring([os.environ["OTP_SECRET_KEYS"].encode()], os.environ["OTP_INDEX_KEY"].encode())
 

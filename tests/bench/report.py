@@ -1,9 +1,9 @@
-"""The report: every budget of the design beside what was measured, and plots, from what the benches have saved.
+"""The report: every budget of the design with its measured value, and plots, from the saved results of the benches.
 
     python tests/bench/report.py
 
-Writes `tests/bench/results/report.md`, prints the same, and draws throughput and latency as SVG and PNG beside it.
-A bench that has not run is left out and named; a budget that is not met is said so, and ends nothing.
+Writes `tests/bench/results/report.md`, prints the same, and draws throughput and latency as SVG and PNG next to it.
+A bench that has not run is listed as missing; a budget that is not met is reported, but the exit status stays 0.
 """
 
 import statistics
@@ -35,13 +35,13 @@ def main():
 
 
 def table(saved):
-    """Write a line for each budget of each bench."""
+    """Return a line for each budget of each bench."""
     lines = ["| what | wanted | measured | spread | |", "|---|---|---|---|---|"]
     return lines + [row(budget) for content in saved.values() for budget in content["budgets"]]
 
 
 def row(budget):
-    """Write one budget."""
+    """Return the line of one budget."""
     unit = budget["unit"]
     wanted = f"≥ {budget['least']:g}" if budget["least"] is not None else f"≤ {budget['most']:g}"
     spread = "" if budget["spread"] is None else f"{budget['spread'][0]:.2f} to {budget['spread'][1]:.2f}"
@@ -50,7 +50,7 @@ def row(budget):
 
 
 def on_what(saved):
-    """Say on which machine, and what has not run."""
+    """Describe the machine, and the benches that have not run."""
     machine = next(iter(saved.values()))["machine"]
     missing = [name for name in BENCHES if name not in saved]
     lines = [", ".join(f"{name} {value}" for name, value in machine.items())]
@@ -73,7 +73,7 @@ def draw_throughput(rows):
 
 
 def draw_latency(rows):
-    """Draw the 99th percentile of a check's time against the load, up to nine tenths of what each can do."""
+    """Draw the 99th percentile of the time of a check against the load, up to nine tenths of the capacity."""
     figure, axes = plt.subplots(figsize=(7, 3.5))
     for name, offers in rows["offered"].items():
         loads = sorted({offer["per_second"] for offer in offers})
@@ -87,7 +87,7 @@ def draw_latency(rows):
 
 
 def write(figure, name):
-    """Save a plot twice."""
+    """Save a plot as SVG and PNG."""
     figure.tight_layout()
     for kind in ("svg", "png"):
         figure.savefig(FOLDER / f"{name}.{kind}", dpi=120)

@@ -1,8 +1,8 @@
-"""The results: one JSON file a bench in `tests/bench/results/` (git ignores it), with the machine they hold for.
+"""The results: one JSON file for each bench in `tests/bench/results/` (git ignores it), with the machine it ran on.
 
     save("verify", rows, [Budget("throughput", measured=ratio, least=4.0)])
 
-A budget is what the design wants of a number; report.py gathers those of all benches into one table.
+A budget is the limit that the design sets for a number; report.py collects those of all benches in one table.
 """
 
 import json
@@ -23,7 +23,7 @@ FOLDER = Path(__file__).with_name("results")
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """One number that the design wants at least or at most so large, as measured; `spread` is its least and most."""
+    """A measured number with the minimum or maximum that the design sets; `spread` is the range of its readings."""
 
     what: str
     measured: float
@@ -34,12 +34,12 @@ class Budget:
 
     @property
     def is_met(self):
-        """Tell whether the measured number, which is a median where there were rounds, keeps to the budget."""
+        """Return whether the measured number, the median of the rounds, meets the budget."""
         return (self.least is None or self.measured >= self.least) and (self.most is None or self.measured <= self.most)
 
 
 def save(name, rows, budgets=()):
-    """Write what a bench has measured (anything that JSON can hold, and dataclasses) and what was wanted of it."""
+    """Write the measured rows of a bench (JSON values and dataclasses) and its budgets."""
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{name}.json"
     content = {"bench": name, "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
@@ -49,7 +49,7 @@ def save(name, rows, budgets=()):
 
 
 def load(name):
-    """Read what a bench has saved; None when it has not run."""
+    """Return the saved results of a bench; None if it has not run."""
     try:
         return json.loads((FOLDER / f"{name}.json").read_text())
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def load(name):
 
 @cache
 def machine():
-    """Describe what the numbers hold for."""
+    """Describe the machine and the versions of the software."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     printed = subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=True).stdout

@@ -1,11 +1,11 @@
-"""The targets of the benches, each in a process of its own on loopback: started, awaited, measured, stopped.
+"""The targets of the benches, each in its own process on loopback: started, awaited, measured, stopped.
 
     with valkey() as redis_url, service(redis_url) as target:
         before = target.cpu_seconds()
 
 `service` is the real command with all its promises on: credentials, log at info level into a file. `plain` is the
-reference (plain.py), `ceiling` what Python could do at most (ceiling.py). All share one Redis and one set of keys,
-so that each can check the same verifications. What a process costs is read from /proc: benches run on Linux.
+reference (plain.py), `ceiling` the highest throughput of Python (ceiling.py). All share one Redis and one set of keys,
+so that each can check the same verifications. The cost of a process is read from /proc: benches run on Linux.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ BENCH = Path(__file__).parent
 ROOT = BENCH.parents[1]
 SECRET_KEY, INDEX_KEY = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 KEYRING = Keyring([SECRET_KEY.encode()], INDEX_KEY.encode())
-ACCOUNT_SID, AUTH_TOKEN, FROM = "AC" + "5a" * 16, "sandbox-auth-token", "+15005550006"  # the simulator's
+ACCOUNT_SID, AUTH_TOKEN, FROM = "AC" + "5a" * 16, "sandbox-auth-token", "+15005550006"  # those of the simulator
 UNREACHABLE_URL = "http://127.0.0.1:9"  # a Twilio that refuses every connection
 
 _START_SECONDS = 30
@@ -50,25 +50,25 @@ class Target:
     log_file: Path
 
     def cpu_seconds(self):
-        """Tell how much CPU time it has used, with all its children."""
+        """Return how much CPU time it has used, with all its children."""
         return cpu_seconds(self.process.pid)
 
     def resident_bytes(self):
-        """Tell how much memory it holds, with all its children."""
+        """Return how much memory it holds, with all its children."""
         return sum(resident_bytes(pid) for pid in process_tree(self.process.pid))
 
     def worker_bytes(self):
-        """Tell how much memory each process that serves holds: the children of several workers, else the only one."""
+        """Return the memory of each serving process: of the children with several workers, else of the process."""
         workers = [pid for pid in process_tree(self.process.pid)[1:] if b"spawn_main" in _command_line(pid)]
         return [resident_bytes(pid) for pid in workers or [self.process.pid]]
 
 
 @contextlib.contextmanager
 def valkey():
-    """Run an append-only Valkey on a folder that is removed at the end; give its URL.
+    """Run an append-only Valkey on a temporary folder; return its URL.
 
-    The embedded one; or, where BENCH_REDIS names a redis-server or valkey-server, this one: an allocator of its own,
-    which the wheel's build does not have, makes it faster.
+    By default the embedded one; with BENCH_REDIS, the redis-server or valkey-server that it names, whose allocator
+    makes it faster than the build of the wheel.
     """
     other = os.environ.get("BENCH_REDIS")
     with (
@@ -76,7 +76,7 @@ def valkey():
         _other_valkey(other, Path(folder)) if other else embedded_valkey(Path(folder)) as url,
     ):
         with redis.Redis.from_url(url) as client:
-            # A doubled file is written anew by a second process, which would take its core from one reading and not
+            # When the file has doubled, a second process rewrites it, which would take a core from one reading and not
             # from the other.
             client.config_set("auto-aof-rewrite-percentage", 0)
         yield url
@@ -97,7 +97,7 @@ def _other_valkey(binary, folder):
 
 
 def service(redis_url, *, workers=1, worker=False, name="service", **env):
-    """Run `otp-service serve`; `env` is more of its settings, such as TWILIO_BASE_URL."""
+    """Run `otp-service serve`; `env` adds settings, such as TWILIO_BASE_URL."""
     environment = environment_of(redis_url) | {"OTP_WORKER": str(worker).lower()} | env
 
     def command(port):
@@ -118,7 +118,7 @@ def sandbox():
 
 
 def fast_twilio():
-    """Run fast_twilio.py, a Twilio that takes everything and costs next to nothing."""
+    """Run fast_twilio.py, a Twilio that accepts everything at very low cost."""
     return _run("fast_twilio", lambda port: [sys.executable, str(BENCH / "fast_twilio.py"), str(port)], {}, times=0)
 
 
@@ -128,12 +128,12 @@ def plain(redis_url, *, workers=1):
 
 
 def ceiling(redis_url, *, workers=1):
-    """Run what Python could do at most: no framework, no credentials, no log."""
+    """Run the upper bound for Python: no framework, no credentials, no log."""
     return uvicorn("ceiling", "ceiling:create", redis_url, workers=workers)
 
 
 def uvicorn(name, factory, redis_url, *, workers=1):
-    """Run an ASGI application of this folder under uvicorn with its fast parts."""
+    """Run an ASGI application of this folder under uvicorn with uvloop and httptools."""
     options = ["--factory", "--no-access-log", "--no-proxy-headers", "--loop", "uvloop", "--http", "httptools"]
 
     def command(port):
@@ -143,7 +143,7 @@ def uvicorn(name, factory, redis_url, *, workers=1):
 
 
 def environment_of(redis_url):
-    """Write the settings that all targets share; nothing of the caller's environment but its PATH is passed on."""
+    """Return the settings that all targets share; only PATH is passed on from the caller's environment."""
     return {
         "REDIS_URL": redis_url,
         "OTP_SECRET_KEYS": SECRET_KEY,
@@ -157,16 +157,16 @@ def environment_of(redis_url):
 
 
 def _installed(program):
-    """Give a program of the environment that runs this bench."""
+    """Return the path of a program in the environment that runs this bench."""
     return str(Path(sys.executable).parent / program)
 
 
 @contextlib.contextmanager
 def _run(name, command, environment, *, ready="", times=1):
-    """Run a process until the block ends; it is ready when its log says so often enough and its port answers."""
+    """Run a process until the block ends; it is ready when its log says so `times` times and its port responds."""
     port = free_port()
     inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{BENCH}"}
-    # A folder of its own: no `.env` of the caller's is read.
+    # In its own folder, so that it reads no `.env` of the caller.
     with tempfile.TemporaryDirectory(prefix=f"otp-bench-{name}-") as folder:
         log_file = Path(folder) / "log"
         with log_file.open("wb") as log:
@@ -192,7 +192,7 @@ def _wait(target, ready, times, *, has_port):
 def _answers(port):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
-        connection.request("GET", "/livez")  # any answer will do
+        connection.request("GET", "/livez")  # any response is enough
         return connection.getresponse().status > 0
     return False
 
@@ -205,16 +205,16 @@ def _stop(process):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        for pid in children:  # orphans of ours: they would disturb what is measured next
+        for pid in children:  # our orphans: they would disturb the next measurement
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
 
 
-# --- What a process costs -------------------------------------------------------------------------
+# --- The cost of a process -------------------------------------------------------------------------
 
 
 def process_tree(pid):
-    """List a process and all that descend from it, itself first; none when it has ended."""
+    """Return a process and all its descendants, itself first; an empty list if it has ended."""
     members, unseen = [], [pid]
     while unseen:
         one = unseen.pop()
@@ -226,7 +226,7 @@ def process_tree(pid):
 
 
 def cpu_seconds(pid):
-    """Tell the CPU time of a process and all its children, ended ones included, in user and system mode."""
+    """Return the CPU time of a process and all its children, ended ones included, in user and system mode."""
     ticks = 0
     for one in process_tree(pid):
         with contextlib.suppress(OSError):
@@ -235,12 +235,12 @@ def cpu_seconds(pid):
 
 
 def resident_bytes(pid):
-    """Tell how much memory one process holds."""
+    """Return how much memory one process holds."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
 
 
 def redis_cpu_seconds(redis_url):
-    """Tell how much CPU time Redis has used, all its threads."""
+    """Return how much CPU time Redis has used, all its threads."""
     with redis.Redis.from_url(redis_url) as client:
         info = client.info("cpu")
     return info["used_cpu_user"] + info["used_cpu_sys"]

@@ -1,4 +1,4 @@
-"""What the benches ask of the simulator of Twilio through its test interface: to hang, and what has reached it."""
+"""The test interface of the simulator of Twilio, as the benches use it: to make calls hang, and to count calls."""
 
 import asyncio
 import http.client
@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 
 @contextmanager
 def hanging(twilio, *endpoints):
-    """Let every call of these endpoints hang, until the block ends."""
+    """Let every call of these endpoints hang until the block ends."""
     for endpoint in endpoints:
         call(twilio, "POST", "/_/faults", {"endpoint": endpoint, "kind": "hang", "seconds": 60})
     try:
@@ -18,13 +18,13 @@ def hanging(twilio, *endpoints):
 
 
 async def wait_for_calls(twilio, least):
-    """Wait, a second at most, until so many calls are inside the simulator."""
+    """Wait, for a second at most, until at least this many calls are inside the simulator."""
     for _ in range(50):
         now = (await asyncio.to_thread(call, twilio, "GET", "/_/stats"))["concurrent_now"]
         if now >= least:
             return
         await asyncio.sleep(0.02)
-    raise SystemExit(f"{now} calls hang at Twilio, {least} were wanted")
+    raise SystemExit(f"{now} calls hang at Twilio, {least} were expected")
 
 
 def call(twilio, method, path, content=None):

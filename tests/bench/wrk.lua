@@ -1,6 +1,6 @@
--- Plays a file of POST requests ("path<tab>body", one a line) for wrk.py, once each, and prints what came of it as JSON.
+-- Plays a file of POST requests ("path<tab>body", one a line) for wrk.py, once each, and prints the results as JSON.
 -- arguments after `--`: the file, the API key, the number of threads (each plays its share). The run ends with its time,
--- and a list that ran out goes on with a request that no target answers with 2xx, so that wrk.py throws the run away.
+-- and an exhausted list continues with a request that no target answers with 2xx, so that wrk.py rejects the run.
 -- With WHOLE_OVER in the environment, the number of connections, it ends with the list, which one thread plays.
 
 local ffi = require('ffi')
@@ -21,8 +21,8 @@ local function now_us()
   return tonumber(clock.seconds) * 1e6 + math.floor(tonumber(clock.nanoseconds) / 1e3)
 end
 
--- Asked before each request; what it grants is sent. wrk ends at its time or at SIGINT: who is the last to find nothing
--- more to send has the last answer, and sends it.
+-- wrk calls this before each request and then waits for the returned time. wrk ends at its time or at SIGINT: the last
+-- connection without a further request has received the last response, and sends the signal.
 local function pause()
   if promised < #requests then
     promised = promised + 1
@@ -36,7 +36,7 @@ local function pause()
   return AN_HOUR_MS
 end
 
-if connections > 0 then delay = pause end  -- wrk looks for it before it calls `init`
+if connections > 0 then delay = pause end  -- wrk looks it up before it calls `init`
 
 function setup(thread)
   thread:set('place', #threads)
@@ -59,7 +59,7 @@ end
 
 function request()
   at = at + 1
-  if at == 0 then return requests[1] end  -- wrk looks at one before it begins, and does not send it
+  if at == 0 then return requests[1] end  -- wrk formats one before it starts, and does not send it
   if at == 1 then began_us = now_us() end
   if at > #requests then
     ran_out = 1

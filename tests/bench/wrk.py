@@ -1,10 +1,10 @@
-"""Closed-loop load by wrk, a generator in C: it costs a tenth of what one in Python would take from the target.
+"""Closed-loop load by wrk, a generator in C: it costs a tenth of the CPU time of a generator in Python.
 
     run = play(target.port, verify_requests(made), seconds=4)
     run.per_second, run.p99_us, run.generator_cpu_us
 
-So many connections, each sends its next request when it has its answer. The list must outlast the time: a request is
-sent once, and a list that ran out, a failed socket or an answer other than 2xx ends the bench.
+Each connection sends its next request when it has its response. The list must be long enough for the time: a request
+is sent once, and an exhausted list, a failed socket or a response other than 2xx ends the bench.
 """
 
 import json
@@ -23,7 +23,7 @@ _TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one run; times in microseconds."""
+    """The result of one run; times in microseconds."""
 
     requests: int
     seconds: float
@@ -35,23 +35,23 @@ class Run:
 
     @property
     def per_second(self):
-        """How many requests a second were answered."""
+        """The number of responses per second."""
         return self.requests / self.seconds
 
 
 def play(port, requests, *, seconds, connections=64, threads=1, token=API_KEY):
-    """Send requests, a list of (path, body), for so many whole seconds over keep-alive connections."""
+    """Send requests, a list of (path, body), for this number of whole seconds over keep-alive connections."""
     options = ["--threads", str(threads), "--connections", str(connections)]
     return _run(port, requests, options, [token, str(threads)], seconds=seconds)
 
 
 def play_whole(port, requests, *, connections=64, token=API_KEY):
-    """Send every request, over connections that are no more than those; the run ends with its last answer."""
+    """Send every request over at most this many connections; the run ends with the last response."""
     options = ["--threads", "1", "--connections", str(connections)]
     whole = {"WHOLE_OVER": str(connections)}
     run = _run(port, requests, options, [token, "1"], seconds=_TIMEOUT_SECONDS, environment=whole)
     if run.requests != len(requests):
-        raise SystemExit(f"{len(requests)} requests were given, {run.requests} were answered")
+        raise SystemExit(f"{len(requests)} requests were given, {run.requests} got a response")
     return run
 
 
@@ -77,7 +77,7 @@ def _read(ran, cpu_seconds, given):
         raise SystemExit(f"wrk failed:\n{ran.stdout}{ran.stderr}")
     result = json.loads(result)
     if result["ran_out"]:
-        raise SystemExit(f"The list ran out: {given} were too few. Give more.")
+        raise SystemExit(f"The list is exhausted: {given} were too few.")
     if result["socket_errors"] or result["status_errors"]:
         raise SystemExit(f"The target failed: {result}")
     return Run(

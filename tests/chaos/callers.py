@@ -1,8 +1,7 @@
-"""The callers of a chaos run: back ends that issue, check, resend, cancel and read, and repeat what got no answer.
+"""The callers of a chaos run: back ends that issue, check, resend, cancel and read, and retry lost requests.
 
-They behave as good back ends do: a call with an Idempotency-Key is repeated with the same key and body, at whichever
-server comes next, until it is answered; a call without one is never repeated. Each request is written down with its
-response.
+They behave as good back ends do: a call with an Idempotency-Key is repeated with the same key and body, on either
+server, until it has a response; a call without a key is never repeated. Each request is recorded with its response.
 """
 
 import asyncio
@@ -18,14 +17,14 @@ import aiohttp
 from tests.chaos.evidence import Call, Message
 from tests.chaos.plan import draw_scenario
 
-TIMEOUT_SECONDS = 4.0  # less than the service waits for Twilio: some answers come too late
+TIMEOUT_SECONDS = 4.0  # less than the service waits for Twilio: some responses come too late
 MAX_TRIES = 8
 PAUSES = (0.05, 0.3, 0.8, 1.2)
-WRONG_CODES = ("000000", "999999")  # a drawn code is one of these once in half a million
+WRONG_CODES = ("000000", "999999")  # a random code is one of these once in half a million
 
 
 class Phone:
-    """Every person's phone: gets each message when it is accepted, and knows its code."""
+    """Every person's phone: receives each message when it is accepted, and knows its code."""
 
     def __init__(self):
         self._codes = defaultdict(dict)
@@ -55,7 +54,7 @@ class Phone:
                     self._news.notify_all()
 
     async def codes(self, verification_id, seconds=1.5):
-        """Give the codes of a verification by send; wait for the first one."""
+        """Return the codes of a verification by send; wait for the first one."""
         try:
             async with asyncio.timeout(seconds), self._news:
                 await self._news.wait_for(lambda: self._codes.get(verification_id))
@@ -65,7 +64,7 @@ class Phone:
 
 
 class Caller:
-    """One back end: plays storylines, several at once, until its time is over."""
+    """One back end: runs scenarios, several at once, until its time is over."""
 
     def __init__(self, name, seed, system, phone, calls):
         self._name = name
@@ -77,7 +76,7 @@ class Caller:
         self._http = []
 
     async def run_until(self, ends_at, *, at_once):
-        """Begin storylines until then, and finish those that have begun."""
+        """Start scenarios until that time, and finish those that are running."""
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         self._http = [
             aiohttp.ClientSession(timeout=timeout, headers={"Authorization": f"Bearer {self._system.key}"})
@@ -97,11 +96,11 @@ class Caller:
             await asyncio.sleep(0.01)
 
     async def codes(self, verification_id):
-        """Give the codes that have arrived."""
+        """Return the codes that have arrived so far."""
         return await self._phone.codes(verification_id)
 
     async def call(self, call, path, body):
-        """Make one request; write it down with what came of it."""
+        """Make one request; record it with its response."""
         self._calls.append(call)
         headers = {"Idempotency-Key": call.key} if call.key else {}
         method = "GET" if call.operation == "read" else "POST"
@@ -121,7 +120,7 @@ class Caller:
 
 
 class _ScenarioRun:
-    """One storyline as it is played."""
+    """One run of a scenario."""
 
     def __init__(self, caller, scenario, name, ends_at):
         self._caller = caller
@@ -172,7 +171,7 @@ class _ScenarioRun:
         if step.kind == "cancel_race":
             calls.append(self._resend_or_cancel("cancel", path.removesuffix("/verify"), verification_id, step))
         await asyncio.gather(*calls)
-        if step.kind == "right_repeated":  # the same call again, with its key; without one it is another call
+        if step.kind == "right_repeated":  # the same call again with its key; without a key it is another call
             for group in groups * 2:
                 again = group if step.keyed else self._new_group()
                 await self._request("check", again, path, body, **known)
@@ -183,7 +182,7 @@ class _ScenarioRun:
         )
 
     async def _request(self, operation, group, path, body, *, keyed=False, **known):
-        """Make a call; with a key, repeat it until it is answered or the run has been over for long."""
+        """Make a call; with a key, repeat it until it has a response or the run has been over for some seconds."""
         key = f"{group}-{self._scenario.seed}" if keyed and operation in {"issue", "check", "resend"} else None
         key = None if key is None else re.sub(r"[^!-~]", "-", key)
         for _ in range(MAX_TRIES):

@@ -1,7 +1,7 @@
-"""What is known after a run: every call with its response, what the faults really did, and what is left everywhere.
+"""The evidence of a run: every call with its response, the faults as they happened, and the final state of all parts.
 
-A call without a response may or may not have happened; so may one whose response says no more than that the store did
-not answer. Nothing here decides (`invariants` does).
+A call without a response may or may not have happened; the same holds if the response only says that the store did not
+answer. This module decides nothing (`invariants` does).
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from functools import cached_property
 import aiohttp
 
 _CALLBACK = re.compile(r"//[^/]+:(\d+)/twilio/status/(ve_[0-9a-f]{32})/(\d+)")
-SHOWN_FIELDS = ("code", "verdict", "status", "attempts_remaining")  # of a response, in a history
+SHOWN_FIELDS = ("code", "verdict", "status", "attempts_remaining")  # fields of a response that a history shows
 _CODE = re.compile(r"\b\d{6}\b")
 
 
 @dataclass
 class Call:
-    """One request and its response; calls that repeat one another under one Idempotency-Key share their `group`."""
+    """One request and its response; calls that repeat each other under one Idempotency-Key share their `group`."""
 
     operation: str
     group: str
@@ -36,22 +36,22 @@ class Call:
 
     @property
     def is_done(self):
-        """Tell whether the response says that it was done."""
+        """Return whether the response reports success."""
         return self.status is not None and self.status < 300
 
     @property
     def problem(self):
-        """Name the problem that the response is, if it is one."""
+        """Return the code of the problem in the response, or None."""
         return None if self.is_done or not self.body else self.body.get("code")
 
     @property
     def is_open(self):
-        """Tell whether it is unknown if it happened."""
+        """Return whether it is unknown if the call took effect."""
         return self.status is None or self.problem == "store_unavailable" or self.status in {500, 502, 504}
 
     @property
     def verdict(self):
-        """Give the verdict of a check that was answered."""
+        """Return the verdict of a check that has a response."""
         return self.body["verdict"] if self.operation == "check" and self.is_done else None
 
     def __str__(self):
@@ -67,7 +67,7 @@ class Call:
 
 @dataclass(frozen=True)
 class InjectedFault:
-    """A fault as it really was: from when to when."""
+    """A fault as it happened, with its start and end."""
 
     target: str | int
     kind: str
@@ -80,7 +80,7 @@ class InjectedFault:
 
 @dataclass(frozen=True)
 class Message:
-    """One message that the simulator accepted, and the send that it carried."""
+    """A message that the simulator accepted, and the send that it belongs to."""
 
     sid: str
     verification_id: str
@@ -93,7 +93,7 @@ class Message:
 
     @classmethod
     def of(cls, row):
-        """Read a row of /_/messages."""
+        """Parse a row of /_/messages."""
         port, verification_id, send = _CALLBACK.search(row["status_callback"]).groups()
         return cls(
             row["sid"], verification_id, int(send), _CODE.search(row["body"])[0], row["to"], int(port),
@@ -106,7 +106,7 @@ class Message:
 
 @dataclass
 class Evidence:
-    """All that one run has left behind."""
+    """Everything that is known after a run."""
 
     settings: dict
     ports: list[int]
@@ -115,14 +115,14 @@ class Evidence:
     messages: list[Message] = field(default_factory=list)
     feedback: list[dict] = field(default_factory=list)
     callbacks: list[dict] = field(default_factory=list)
-    read: dict[str, dict | None] = field(default_factory=dict)  # each verification as it stands at the end
+    read: dict[str, dict | None] = field(default_factory=dict)  # the final state of each verification
     outbox: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     awaiting_sid: list[str] = field(default_factory=list)  # id|send, as the metrics count them
     without_ttl: list[str] = field(default_factory=list)
 
     async def collect(self, twilio_url, service_url, key, redis):
-        """Read what is left, once the faults are over."""
+        """Read the final state, once the faults are over."""
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as http:
             self.messages = [Message.of(row) for row in await _get(http, f"{twilio_url}/_/messages")]
             self.feedback = await _get(http, f"{twilio_url}/_/feedback")
@@ -142,37 +142,37 @@ class Evidence:
 
     @cached_property
     def of_verification(self):
-        """Give the calls about each verification, in the order in which they began."""
+        """Return the calls of each verification, in the order in which they started."""
         return _grouped(self.calls, lambda call: call.verification_id)
 
     @cached_property
     def by_group(self):
-        """Give the calls of each group, in the order in which they began."""
+        """Return the calls of each group, in the order in which they started."""
         return _grouped(self.calls, lambda call: call.group)
 
     @cached_property
     def sent(self):
-        """Give the messages of each verification, in the order of their sends."""
+        """Return the messages of each verification, in the order of their sends."""
         in_order = sorted(self.messages, key=lambda message: message.send)
         return _grouped(in_order, lambda message: message.verification_id)
 
     def message_of(self, call):
-        """Give the message whose code a check has typed; None when it was a wrong code."""
+        """Return the message whose code a check submitted; None for a wrong code."""
         return next((one for one in self.sent.get(call.verification_id, ()) if one.code == call.code), None)
 
     def was_hit(self, target, since, until, kinds=("kill",)):
-        """Tell whether a fault of these kinds hit a target between two instants."""
+        """Return whether a fault of these kinds hit a target between two instants."""
         return any(
             fault.target == target and fault.kind in kinds and fault.started <= until and fault.ended >= since
             for fault in self.injected
         )
 
     def outages(self, at):
-        """Give the faults of Redis that an instant falls into."""
+        """Return the faults of Redis that were active at an instant."""
         return [fault for fault in self.injected if fault.target == "redis" and fault.started <= at <= fault.ended]
 
     def history(self, verification_id):
-        """Write what happened to one verification, line by line."""
+        """Return the history of one verification, one event a line."""
         calls = self.of_verification.get(verification_id, [])
         groups = {call.group for call in calls}
         calls = [call for call in self.calls if call.group in groups]
@@ -187,7 +187,7 @@ class Evidence:
 
 
 def moment(text):
-    """Read an instant as seconds since 1970."""
+    """Parse an instant into seconds since 1970."""
     return datetime.fromisoformat(text).timestamp()
 
 

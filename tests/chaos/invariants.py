@@ -1,7 +1,7 @@
-"""What must hold after a run, whatever was killed or frozen in it: each rule names what breaks it.
+"""The invariants that must hold after a run, whichever faults it had: each rule reports what violates it.
 
-A call without a response may or may not have happened; a rule accuses only where neither reading explains what is seen.
-A rule yields a sentence and the verification that it is about, or None.
+A call without a response may or may not have happened; a rule reports a violation only if neither case explains the
+evidence. A rule yields a sentence and the verification that it is about, or None.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ RULES = (
     rules_of_messages.nothing_left,
     rules_of_messages.keys_expire,
 )
-# Their findings may pass by themselves while confirmations are still under way.
+# Their findings may disappear while confirmations are still being delivered.
 SETTLING = {rules_of_messages.confirmed_exactly.__name__, rules_of_messages.nothing_left.__name__}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that must not be, and the verification that it is about."""
+    """One violation, and the verification that it is about."""
 
     rule: str
     text: str
@@ -35,5 +35,5 @@ class Finding:
 
 
 def findings(evidence):
-    """Check the evidence by every rule."""
+    """Apply every rule to the evidence."""
     return [Finding(rule.__name__, *finding) for rule in RULES for finding in rule(evidence)]

@@ -1,4 +1,4 @@
-"""Broken scripts, the control of the chaos run: what is broken, how (see `lua_mutator`), and the rule that notices."""
+"""Broken scripts, the control of the chaos run: the defect, the edit (see `lua_mutator`), and the rule to report it."""
 
 from functools import partial
 
@@ -13,14 +13,14 @@ MUTANTS = {
         partial(find, "check", "first", r"^SEND\.sid \.\. ", r"^local \w+ = \w+\[SEND\.sid"), "confirmed_exactly",
     ),
     "counts no attempt": (partial(find, "check", "unwritten", r"'HINCRBY', KEYS\[1\]"), "attempts_counted"),
-    "compares once more than allowed": (
+    "allows one attempt too many": (
         partial(find, "check", "boundary", r"^tonumber\(.*\) >= \w+$"), "attempts_counted",
     ),
-    "forgets the repeat of a check": (partial(find, "check", "false", r"math\.abs\(.* <= \w+$"), "approved_once"),
-    "forgets an Idempotency-Key": (
+    "approves a repeated check again": (partial(find, "check", "false", r"math\.abs\(.* <= \w+$"), "approved_once"),
+    "does not keep an Idempotency-Key": (
         partial(find, "idempotency", "drop", r"^redis\.call\('HSET', KEYS\[1\], 'fp'"), "one_key_one_message",
     ),
-    "keeps no answer": (
+    "keeps no response": (
         partial(put_before, "idempotency", r"'finish'", "if ARGV[1] == 'finish' then redis.call('DEL', KEYS[1]) end"),
         "one_key_one_response",
     ),
@@ -31,11 +31,11 @@ MUTANTS = {
         ),
         "confirmed_exactly",
     ),
-    "counts no send of a number": (
+    "does not count the sends of a number": (
         partial(find, "issue", "drop", r"^redis\.call\('HSET', KEYS\[2\]"), "limits_enforced",
     ),
-    "sends without an end": (partial(find, "resend", "false", r"^\w+ >= \w+$"), "limits_enforced"),
-    "leaves what is settled in the outbox": (partial(find, "settle", "drop", r"'ZREM', KEYS\[1\]"), "nothing_left"),
-    "lets a record live for ever": (partial(find, "issue", "drop", r"'PEXPIRE', KEYS\[1\]"), "keys_expire"),
-    "ends what has ended": (partial(find, "cancel", "true", r"^\w+ == 'pending' and "), "ended_once"),
+    "resends without a limit": (partial(find, "resend", "false", r"^\w+ >= \w+$"), "limits_enforced"),
+    "leaves settled entries in the outbox": (partial(find, "settle", "drop", r"'ZREM', KEYS\[1\]"), "nothing_left"),
+    "sets no TTL on a record": (partial(find, "issue", "drop", r"'PEXPIRE', KEYS\[1\]"), "keys_expire"),
+    "cancels an ended verification": (partial(find, "cancel", "true", r"^\w+ == 'pending' and "), "ended_once"),
 }  # fmt: skip

@@ -1,31 +1,31 @@
-"""What a chaos run does, drawn from its seed alone: which fault strikes when, and what each caller tries.
+"""The plan of a chaos run, drawn from its seed alone: which fault starts when, and which scenarios each caller runs.
 
-The same seed gives the same plan. What the processes make of it depends on the machine, so a replay meets the same
-faults at the same times, not the same interleaving of every call.
+The same seed gives the same plan. The processes also depend on the machine, so a replay has the same faults at the
+same times, not the same interleaving of every call.
 """
 
 import random
 from dataclasses import dataclass, field
 
-LEASE_MS = 10_000  # of Idempotency-Keys and of confirmations, in the servers of a run (`inside`)
+LEASE_MS = 10_000  # of Idempotency-Keys and of confirmations, in the servers of a run (`server_patches`)
 PAST_LEASE_SECONDS = LEASE_MS / 1000 + 1.5
-CALM_SECONDS = 3.0  # no server is stopped or killed so close to the end: the quiet period would have to wait for it
-# What the seed begins with, in the order in which rounds take turns. "redis" is first, for it is the sharpest: where no
-# server is hurt nothing excuses a lost SID or a second confirmation.
+CALM_SECONDS = 3.0  # no server is frozen or killed so close to the end: the quiet period would have to wait for it
+# The first part of a seed, in the order of the rounds. "redis" is first because it is the strictest: without a fault of
+# a server, no lost SID and no second confirmation is acceptable.
 THEMES = ("redis", "everything", "servers")
 
-# How long each kind lasts, in seconds; for a kill: until the process is started again.
+# The duration of each kind in seconds; for a kill, the time until the process is restarted.
 SERVER_FAULTS = {"kill": (0.0, 0.8), "freeze": (0.5, 3.0), "freeze_past_lease": (PAST_LEASE_SECONDS,) * 2}
 REDIS_FAULTS = {"kill": (0.1, 1.0), "kill_for_long": (3.5, 4.5), "freeze": (0.5, 3.0)}  # a failover takes as long
 SERVER_FAULT_SETS = (("kill", "freeze_past_lease", "kill"), ("kill", "freeze", "kill", "freeze", "kill"))
 REDIS_FAULT_SET = ("kill", "kill_for_long", "freeze", "freeze")
-# As the simulator's /_/faults takes them. Feedback is never answered later than the service waits (5 s): such an
-# answer would be lost, and the second POST that follows would be no fault of the service.
+# In the format of the simulator's /_/faults. No response to feedback takes longer than the service waits (5 s): such a
+# response would be lost, and the second POST that follows would not be an error of the service.
 TWILIO_FAULTS = (
     {"endpoint": "messages", "kind": "500", "count": 2},
     {"endpoint": "messages", "kind": "503", "count": 1},
     {"endpoint": "messages", "kind": "lost_response", "count": 3},
-    {"endpoint": "messages", "kind": "slow", "count": 2, "seconds": 6},  # accepted when the service has given up
+    {"endpoint": "messages", "kind": "slow", "count": 2, "seconds": 6},  # accepted after the service gave up
     {"endpoint": "messages", "kind": "slow", "count": 20, "seconds": 0.4},
     {"endpoint": "messages", "kind": "slow", "count": 10, "seconds": 0.9},
     {"endpoint": "messages", "kind": "hang", "count": 1, "seconds": 6},
@@ -45,17 +45,17 @@ TWILIO_FAULTS = (
     {"endpoint": "callbacks", "kind": "before", "count": 4},
 )
 
-STEPS = {  # what a storyline does after its issue, and how often each is drawn
+STEPS = {  # the steps of a scenario after its issue, with the weight of each
     "right": 6, "right_race": 4, "right_repeated": 3, "first_code": 4, "wrong": 5, "wrong_race": 3, "mismatch": 1,
     "resend": 6, "resend_race": 2, "cancel": 1, "cancel_race": 2, "read": 2,
 }  # fmt: skip
-BUSY_NUMBERS = 4  # shared by all callers, so that they meet the limits of a number
+BUSY_NUMBERS = 4  # shared by all callers, so that they reach the limits of a number
 FRESH_NUMBERS = 9_000
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One planned fault: when it begins, what it hits (a server by its place, "redis", "twilio"), how long it lasts."""
+    """A planned fault: its start, its target (the index of a server, "redis" or "twilio") and its duration."""
 
     at: float
     target: str | int
@@ -66,7 +66,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a storyline: `times` calls at once, `keyed` with an Idempotency-Key, after a pause."""
+    """One step of a scenario: `times` concurrent calls, with an Idempotency-Key if `keyed`, after a pause."""
 
     kind: str
     times: int
@@ -76,18 +76,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What one caller does with one verification."""
+    """The calls that one caller makes for one number."""
 
     number: str
-    issues: int  # at once, each with a key of its own
+    issues: int  # concurrent, each with its own key
     keyed: bool
-    repeated: bool  # the issue is repeated with its key although it has been answered
+    repeated: bool  # the issue is repeated with its key although it has a response
     steps: tuple[Step, ...]
     seed: str
 
 
 def draw_scenario(seed, caller, index):
-    """Draw the storyline that a caller plays at this place in its row."""
+    """Draw the scenario number `index` of a caller."""
     name = f"{seed}/{caller}/{index}"
     draw = random.Random(name)
     is_busy = draw.random() < 0.15
@@ -108,12 +108,12 @@ def _times(kind, draw):
 
 
 def settings_of(seed):
-    """Draw what differs between rounds in the settings of the servers."""
+    """Draw the settings of the servers that differ between rounds."""
     return {"OTP_SUPERSEDE_CODES": "true"} if random.Random(f"{seed}/settings").random() < 0.5 else {}
 
 
 def faults(seed, seconds):
-    """Draw the faults of a run; those that hit one target never overlap."""
+    """Draw the faults of a run; faults of one target never overlap."""
     draw = random.Random(f"{seed}/faults")
     theme = seed.partition("-")[0]
     fault_sets = list(SERVER_FAULT_SETS)
@@ -132,7 +132,7 @@ def faults(seed, seconds):
 
 
 def _timeline(draw, target, fault_set, lengths, seconds):
-    """Shuffle the deck and play it through, and again, until the time is over."""
+    """Schedule the faults of the set in random order, repeatedly, until the time is over."""
     timeline, at = [], draw.uniform(1, 3)
     while True:
         for kind in draw.sample(fault_set, len(fault_set)):

@@ -1,4 +1,4 @@
-"""One round of chaos: callers and faults side by side, then quiet, then the verdict."""
+"""One round of chaos: callers and faults at the same time, then a quiet period, then the verdict."""
 
 import asyncio
 import time
@@ -15,12 +15,12 @@ from tests.chaos.rules_of_messages import repeated_confirmations
 from tests.chaos.system import bring_up, open_system
 
 CALLERS = 2
-QUIET_SECONDS = LEASE_MS / 1000 + 35  # a lease, and the longest pause of a confirmation that failed several times
+QUIET_SECONDS = LEASE_MS / 1000 + 35  # a lease, plus the longest pause of a confirmation that failed several times
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a round came to."""
+    """The result of a round."""
 
     seed: str
     evidence: Evidence
@@ -28,7 +28,7 @@ class Verdict:
 
     @property
     def summary(self):
-        """Say in a line what was done."""
+        """Summarise the round in one line."""
         calls = Counter(call.operation for call in self.evidence.calls)
         silent = sum(call.status is None for call in self.evidence.calls)
         injected = Counter(f"{fault.kind} of {fault.target}" for fault in self.evidence.injected)
@@ -41,7 +41,7 @@ class Verdict:
 
     @property
     def report(self):
-        """Write every finding with the history of its verification."""
+        """Return every finding with the history of its verification."""
         parts = [f"{self.summary}\nreplay: make chaos CHAOS_SEED={self.seed}"]
         for finding in self.findings[:20]:
             parts.append(f"--- {finding.rule}: {finding.text}; {finding.verification_id}")
@@ -51,13 +51,13 @@ class Verdict:
 
 
 async def run_round(dependencies, seed, seconds):
-    """Play one round in a world of its own."""
+    """Run one round on a system of its own."""
     async with open_system(dependencies, **settings_of(seed)) as system:
         return await run_round_on(system, seed, seconds)
 
 
 async def run_round_on(system, seed, seconds, *, with_faults=True, quiet_seconds=QUIET_SECONDS, at_once=12):
-    """Play one round in a world that has forgotten the one before."""
+    """Run one round on this system, after resetting it."""
     await system.reset()
     evidence = Evidence(system.settings, system.ports)
     started = time.time()
@@ -74,7 +74,7 @@ async def run_round_on(system, seed, seconds, *, with_faults=True, quiet_seconds
 
 
 async def _check_when_quiet(system, evidence, seconds):
-    """Check when nothing is under way any more, or when that has lasted too long."""
+    """Check the invariants once nothing is pending, or after this time."""
     dependencies, ends_at = system.dependencies, time.time() + seconds
     while True:
         await evidence.collect(dependencies.twilio_url, system.url(0), system.key, dependencies.redis.admin)
@@ -86,7 +86,7 @@ async def _check_when_quiet(system, evidence, seconds):
 
 
 async def _inject_all(target, planned, system, evidence, started):
-    """Play the timeline of one target."""
+    """Inject the planned faults of one target."""
     for fault in planned:
         if fault.target == target:
             await asyncio.sleep(max(0, started + fault.at - time.time()))

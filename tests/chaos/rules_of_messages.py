@@ -1,4 +1,4 @@
-"""The rules about messages: which were sent, confirmed and confirmed again, and what is left of them."""
+"""The rules about messages: which were sent and confirmed, how often, and what is left of them."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from tests.chaos.evidence import moment
 from tests.chaos.plan import SERVER_FAULTS
 from tests.chaos.rules_of_checks import answered_groups, checks_of
 
-RIGHT_CODE = {"approved", "expired", "superseded", "used", "canceled"}  # the code was found right
+RIGHT_CODE = {"approved", "expired", "superseded", "used", "canceled"}  # verdicts of a right code
 SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-SETTLEMENT_SECONDS = 2.0  # Twilio's answer may take one of them
-SID_STORED_SECONDS = 15.0  # by then a process that lives has written a SID that it knows, through any planned outage
+SETTLEMENT_SECONDS = 2.0  # Twilio's response may take one of them
+SID_STORED_SECONDS = 15.0  # a running process has stored a known SID by then, whatever outage was planned
 
 
 def confirmed_exactly(evidence):
-    """Confirm the messages whose codes were found right, and no others."""
+    """Report a message that was confirmed without a right code, or had one and was not confirmed."""
     ids = {message.sid for message in evidence.messages}
     for post in evidence.feedback:
         if post["outcome"] != "confirmed" or post["sid"] not in ids:
@@ -25,31 +25,31 @@ def confirmed_exactly(evidence):
         typed = [call for call in checks_of(evidence, name) if call.code == message.code]
         is_confirmed = message.outcome == "confirmed"
         if is_confirmed and not any(call.is_open or call.verdict in RIGHT_CODE for call in typed):
-            yield f"confirmed {message.sid}, whose code no check found right", name
+            yield f"confirmed {message.sid}, but no check had its code", name
         feedback = (_send(evidence, message) or {}).get("feedback")
         if not is_confirmed and feedback != "awaiting_sid" and any(_was_compared(call) for call in typed):
-            yield f"not confirmed {message.sid}, whose code was found right; feedback is {feedback}", name
+            yield f"did not confirm {message.sid} after a check with its code; feedback is {feedback}", name
         if is_confirmed and feedback not in {"confirmed", None}:
             yield f"confirmed {message.sid}, but its feedback is {feedback}", name
         if not is_confirmed and feedback == "confirmed":
-            yield f"feedback of {message.sid} is confirmed, but nobody has told Twilio", name
+            yield f"feedback of {message.sid} is confirmed, but Twilio has no such report", name
 
 
 def repeated_confirmations_explained(evidence):
-    """Post a confirmation twice only where a server was killed or frozen between the post and its settlement."""
+    """Report a confirmation posted twice unless a server was killed or frozen before it was settled."""
     for name, first, second in repeated_confirmations(evidence):
         posted_at = moment(first["at"])
         settled_by = posted_at + SETTLEMENT_SECONDS
-        # While Redis is away a settlement waits for it.
+        # While Redis is unavailable a settlement waits for it.
         settled_by = max([settled_by, *(one.ended + SETTLEMENT_SECONDS for one in evidence.outages(settled_by))])
         servers = range(len(evidence.ports))
         if not any(evidence.was_hit(one, posted_at - 0.5, settled_by, SERVER_FAULTS) for one in servers):
             waited = moment(second["at"]) - posted_at
-            yield f"{first['sid']} was confirmed again after {waited:.1f} s, and no server was hurt meanwhile", name
+            yield f"{first['sid']} was confirmed again after {waited:.1f} s, and no server had a fault meanwhile", name
 
 
 def repeated_confirmations(evidence):
-    """List what was confirmed again although Twilio had said yes: verification, first post and second."""
+    """Return the confirmations posted again after a success: verification, first post and second post."""
     accepted = {}
     for post in evidence.feedback:
         if post["status"] == 200:
@@ -59,7 +59,7 @@ def repeated_confirmations(evidence):
 
 
 def one_key_one_message(evidence):
-    """Send one message for one request, repeated or not, and none for a request that was refused each time."""
+    """Report a request that sent two messages, and one that was refused each time but sent a message."""
     of_request = {}
     for name, messages in evidence.sent.items():
         reference = (evidence.read.get(name) or {}).get("reference")
@@ -71,28 +71,28 @@ def one_key_one_message(evidence):
         resends = {call.group for call in evidence.of_verification.get(name, ()) if call.operation == "resend"}
         asked = sum(not _all_refused(evidence.by_group[group]) for group in resends)
         if sum(message.send > 1 for message in messages) > asked:
-            yield f"{asked} resends were asked for and not refused, more messages went out", name
+            yield f"{asked} resends were requested and not refused, but more messages were sent", name
     for group, messages in of_request.items():
-        if group is None:  # no record: `limits_kept` says so
+        if group is None:  # no record: `limits_enforced` reports that
             continue
         if len(messages) > 1:
             yield f"request {group} sent {len(messages)} messages", messages[0].verification_id
         if messages and _all_refused(evidence.by_group[group]):
-            yield f"request {group} was refused each time, and a message went out", messages[0].verification_id
+            yield f"request {group} was refused each time, but a message was sent", messages[0].verification_id
 
 
 def one_key_one_response(evidence):
-    """Give a repeat the answer of the first request, to the byte where it could be kept."""
+    """Report a repeat with another response than the first request; a stored one must be equal byte for byte."""
     for calls in (*answered_groups(evidence, "issue"), *answered_groups(evidence, "resend")):
         if len({_stable_part(call) for call in calls}) > 1:
-            yield "one key, two different answers", calls[0].verification_id
+            yield "one key, two different responses", calls[0].verification_id
         kept = {json.dumps(call.body, sort_keys=True) for call in calls if call.is_replay or not evidence.injected}
         if len(kept) > 1:
-            yield "one key, two different kept answers", calls[0].verification_id
+            yield "one key, two different stored responses", calls[0].verification_id
 
 
 def limits_enforced(evidence):
-    """Send a number no more than its policy allows in any window, and a verification no more than its most."""
+    """Report a number or a verification with more messages than its limits allow."""
     most = int(evidence.settings["OTP_MAX_SENDS"])
     instants = {}
     for name, messages in evidence.sent.items():
@@ -101,7 +101,7 @@ def limits_enforced(evidence):
         sends = {send["number"]: send for send in (evidence.read.get(name) or {}).get("sends", ())}
         for message in messages:
             if message.send not in sends:
-                yield f"a message went out for send {message.send}, which has no record", name
+                yield f"a message was sent for send {message.send}, which has no record", name
             else:
                 sent_at = moment(sends[message.send]["sent_at"])
                 instants.setdefault(message.number, []).append((sent_at, name))
@@ -116,59 +116,59 @@ def limits_enforced(evidence):
 
 
 def nothing_left(evidence):
-    """Leave no confirmation in the outbox, none given up, and no send without its SID where that has come."""
+    """Report confirmations left in the outbox or failed, and sends without a SID that is known."""
     for sid in (*evidence.outbox, *evidence.failed):
         yield f"{sid} is left in the outbox", next((m.verification_id for m in evidence.messages if m.sid == sid), None)
     for member in evidence.awaiting_sid:
         name, number = member.split("|")
         sends = (evidence.read.get(name) or {}).get("sends", ())
         if not any((send["number"], send["feedback"]) == (int(number), "awaiting_sid") for send in sends):
-            yield f"send {number} is counted among those that await a SID, and does not", name
+            yield f"send {number} is counted as awaiting its SID, but is not", name
     for message in evidence.messages:
         send = _send(evidence, message)
         if send is None or (send["status"] != "unknown" and send["feedback"] != "awaiting_sid"):
             continue
         name = message.verification_id
         if any(post["sid"] == message.sid and post["result"] == 204 for post in evidence.callbacks):
-            yield f"send {message.send} has no SID, though a callback has brought it", name
+            yield f"send {message.send} has no SID, although a callback had it", name
         server = evidence.ports.index(message.server_port)
         is_lost = evidence.was_hit(server, message.accepted_at, message.accepted_at + SID_STORED_SECONDS)
         if not is_lost and any(_shows_status(call, message.send) for call in evidence.of_verification.get(name, ())):
-            yield f"send {message.send} has no SID, though Twilio's answer had come", name
+            yield f"send {message.send} has no SID, although Twilio's response had it", name
 
 
 def keys_expire(evidence):
-    """Give every Redis key a TTL, API keys excepted."""
+    """Report Redis keys without a TTL, API keys excepted."""
     for key in evidence.without_ttl:
-        yield f"{key} would live for ever", None
+        yield f"{key} has no TTL", None
 
 
 def _all_refused(calls):
-    """Tell whether each call of a group was answered, and none was done."""
+    """Return whether every call of a group has a response and none succeeded."""
     return not any(call.is_done or call.status is None for call in calls)
 
 
 def _was_compared(call):
-    """Tell whether a check has certainly found its code right."""
-    # Without attempts left nothing is compared, and what has ended says how it ended.
+    """Return whether a check certainly compared its code and found it right."""
+    # Without attempts left no code is compared, and an ended verification returns how it ended.
     if call.verdict in {"used", "canceled"}:
         return call.body["attempts_remaining"] > 0
     return call.verdict in RIGHT_CODE
 
 
 def _send(evidence, message):
-    """Give the send of a message as its verification shows it at the end."""
+    """Return the send of a message from the final state of its verification."""
     sends = (evidence.read.get(message.verification_id) or {}).get("sends", ())
     return next((send for send in sends if send["number"] == message.send), None)
 
 
 def _stable_part(call):
-    """Give what a repeat must have in common with the first answer, even when that could not be kept."""
+    """Return the part of a response that a repeat must share, even if the response could not be stored."""
     sends = [(send["number"], send["sent_at"]) for send in call.body["sends"]]
     return json.dumps([call.body["id"], call.body["created_at"], sends[: 1 if call.operation == "issue" else 2]])
 
 
 def _shows_status(call, send):
-    """Tell whether a response says that Twilio has answered for a send."""
+    """Return whether a response shows that Twilio has responded to a send."""
     sends = call.body.get("sends", ()) if call.is_done and call.operation in {"issue", "resend"} else ()
     return any(one["number"] == send and one["status"] != "unknown" for one in sends)

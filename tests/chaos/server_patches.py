@@ -1,8 +1,8 @@
-"""What is different inside the server processes of a chaos run: shorter leases, and a broken script while asked for.
+"""Changes to the server processes of a chaos run: shorter leases, and a broken script when a test asks for one.
 
-Each process imports this before it serves (`sitecustomize`, see `world`); the tests themselves never do. Leases are cut
-so that a frozen process outlives them within seconds; whatever holds with short leases holds with long ones. Which
-script is broken stands in a file, so that the same processes can run one mutant after the other.
+Each server imports this module before it starts (`sitecustomize`, see `system`); the tests never import it. Leases are
+short so that a frozen process outlives them within seconds; the invariants do not depend on the length of a lease. A
+file contains the broken script, so that the same processes can run one mutant after the other.
 """
 
 import json
@@ -25,7 +25,7 @@ def _shorten_leases():
 
 
 class _ScriptsWithMutant(dict):
-    """The scripts by name; while there is a file of a mutant, those that stand in it are taken from it."""
+    """The scripts by name; while the file of a mutant exists, its scripts replace those of the same name."""
 
     def __init__(self, loaded, mutant):
         super().__init__(loaded)

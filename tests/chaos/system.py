@@ -1,7 +1,7 @@
-"""The processes of a chaos run: a Redis that keeps what it has acknowledged, the simulator, and two servers.
+"""The processes of a chaos run: a Redis that keeps every acknowledged write, the simulator, and two servers.
 
-All are real processes on ports of their own, started and ended by id. Redis writes each command to its append-only file
-before it answers (`appendfsync always`), so that a SIGKILL loses nothing that anybody was told.
+All are real processes on their own ports, started and ended by process id. Redis writes each command to its append-only
+file before it responds (`appendfsync always`), so that a SIGKILL loses no acknowledged write.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from tests.attacks.processes import LIMITS, ROOT, START_SECONDS, Process
 from tests.redis_client.servers import Server
 
 SERVERS = 2
-ACCOUNT = SandboxSettings()  # what `otp-service sandbox` takes
+ACCOUNT = SandboxSettings()  # the default account of `otp-service sandbox`
 SETTINGS = {
     "OTP_CODE_TTL": "10m",  # longer than any run: nothing expires
     "OTP_MAX_ATTEMPTS": "5",
@@ -35,7 +35,7 @@ SETUP = "import tests.chaos.server_patches\n"
 
 @dataclass
 class Dependencies:
-    """What servers need: Redis and the simulator, which outlive them."""
+    """The dependencies of the servers, which outlive them: Redis and the simulator."""
 
     folder: Path
     redis: Server
@@ -44,7 +44,7 @@ class Dependencies:
 
     @property
     def mutant(self):
-        """The file that names the script which the servers break, and how."""
+        """The file with the broken scripts that the servers use."""
         return self.folder / "mutant"
 
     async def clear(self):
@@ -58,7 +58,7 @@ class Dependencies:
 
 @dataclass
 class System:
-    """Two servers in their surroundings, and an API key for both, once it was renewed."""
+    """Two servers with their dependencies, and, after `reset`, an API key for both."""
 
     dependencies: Dependencies
     settings: dict
@@ -70,13 +70,13 @@ class System:
         self.ports = [process.port for process in self.servers]
 
     async def reset(self):
-        """Forget all that was played, and add an API key that both servers take."""
+        """Empty the dependencies, and add an API key that both servers accept."""
         await self.dependencies.clear()
         self.key, kept = new_api_key("chaos", list(Scope))
         self.dependencies.redis.admin.hset("otp:keys", kept.digest, json.dumps(dict(kept.particulars)))
 
     def url(self, index):
-        """Give the address of a server."""
+        """Return the address of a server."""
         return f"http://127.0.0.1:{self.ports[index]}"
 
 
@@ -117,7 +117,7 @@ async def open_system(dependencies, **settings):
 
 
 async def bring_up(process):
-    """Start a process that was killed, again and again while what it needs is away, as a supervisor does."""
+    """Start a process after a kill; retry while its dependencies are unavailable, as a supervisor does."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while True:
         try:
@@ -159,7 +159,7 @@ def _server(dependencies, index, shared):
 def _stable_port():
     """Return a free port that no outgoing connection takes while its process is down."""
     while True:
-        port = random.randrange(20_000, 32_000)  # below those that Linux gives to connections
+        port = random.randrange(20_000, 32_000)  # below the ports that Linux assigns to outgoing connections
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -1,8 +1,7 @@
-"""Chaos: by a plan two servers and Redis are killed and frozen, and Twilio fails, while back ends use them.
+"""Chaos: a plan kills and freezes two servers and Redis, and makes Twilio fail, while back ends use the service.
 
-Afterwards each rule of `invariants` reads the history of all calls, as checkers of the Jepsen kind do. The controls
-break one script at a time: the same run must notice each. `make chaos` plays for longer; CHAOS_SEED plays one round
-again.
+Afterwards each rule of `invariants` examines the history of all calls, like the checkers of Jepsen. The controls break
+one script at a time: the same run must detect each. `make chaos` runs for longer; CHAOS_SEED replays one round.
 """
 
 import json
@@ -21,9 +20,9 @@ from tests.chaos.system import open_dependencies, open_system
 from tests.store.lua_mutator import scripts_with
 
 SECONDS = int(os.environ.get("CHAOS_SECONDS", "25"))
-ROUND_SECONDS = 25  # of faults; a quiet period follows, as long as the confirmations need
+ROUND_SECONDS = 25  # of faults; a quiet period follows until the confirmations are delivered
 CONTROL_SECONDS = 1
-MAX_CONTROL_ROUNDS = 5  # until a broken script is noticed; one round is enough nearly always
+MAX_CONTROL_ROUNDS = 5  # until a broken script is detected; one round is nearly always enough
 SEED = os.environ.get("CHAOS_SEED")
 
 
@@ -37,12 +36,12 @@ def dependencies(tmp_path_factory):
 @pytest.mark.alone
 @pytest.mark.timeout(SECONDS + 180)
 async def test_no_fault_breaks_an_invariant(dependencies):
-    """Whatever is killed, frozen or lost: no code counts twice, no confirmation is lost, no key sends two messages."""
+    """Under any fault no code counts twice, no confirmation is lost, and no key sends two messages."""
     ends_at = time.monotonic() + SECONDS
     first = secrets.randbelow(len(THEMES)) if SECONDS <= ROUND_SECONDS else 0  # a single round may have any theme
     for theme in islice(cycle(THEMES), first, None):
         seed = SEED or f"{theme}-{secrets.token_hex(4)}"
-        print(f"\nseed {seed}", flush=True)  # first: a round that does not come to its end can be played again too
+        print(f"\nseed {seed}", flush=True)  # printed first: a round that does not finish can be replayed, too
         verdict = await run_round(dependencies, seed, ROUND_SECONDS)
         print(verdict.summary, flush=True)
         assert verdict.findings == [], verdict.report
@@ -61,7 +60,7 @@ async def system(dependencies):
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 async def test_a_broken_script_is_detected(system, mutant):
-    """Control: with one script broken, without any fault, the rule beside it accuses within seconds."""
+    """Control: with one script broken and no other fault, the rule of this mutant reports it within seconds."""
     make, rule = mutant
     file = system.dependencies.mutant
     broken = make()
@@ -80,7 +79,7 @@ async def test_a_broken_script_is_detected(system, mutant):
 @pytest.mark.alone
 @pytest.mark.asyncio(loop_scope="module")
 async def test_no_rule_reports_a_healthy_service(system):
-    """Control: without a fault and with the scripts as they are, also after all mutants, the rules find nothing."""
+    """Control: without a fault and with the original scripts, also after all mutants, the rules report nothing."""
     verdict = await run_round_on(system, "control", CONTROL_SECONDS, with_faults=False)
     assert verdict.findings == [], verdict.report
     assert len(verdict.evidence.messages) > 20

@@ -1,8 +1,8 @@
-"""What the page tests share: a real Chromium, a page that tolerates no complaint, and a demo to look at.
+"""Fixtures of the page tests: a real Chromium, a page that fails on any error, and a demo.
 
-Tests here are plain functions, and their service is another process: while the browser is open its driver holds this
-thread's event loop, so `start` and async tests cannot stand beside it. For that reason too the browser ends with its
-file and not with the run.
+Tests here are plain functions, and their service is another process: while the browser is open, its driver uses the
+event loop of this thread, so `start` and async tests cannot run at the same time. For the same reason the browser ends
+with the test file and not with the run.
 """
 
 import os
@@ -24,7 +24,7 @@ from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# It is to ask nobody for anything by itself; without --no-sandbox it does not start as root.
+# It must send no requests of its own; without --no-sandbox it does not start as root.
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -34,7 +34,7 @@ KEY = re.compile(r"otp_sk_\S+")
 
 
 def chromium():
-    """Find the machine's Chromium: `OTP_TEST_CHROMIUM`, else by its usual names."""
+    """Return the machine's Chromium: `OTP_TEST_CHROMIUM`, else one of its usual names."""
     found = os.environ.get("OTP_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         absent(f"there is no Chromium here: none of {', '.join(NAMES)} is in PATH, and OTP_TEST_CHROMIUM names none")
@@ -53,17 +53,17 @@ def browser():
 
 @pytest.fixture
 def complaints():
-    """Collect what a page complains of; a test that provokes a complaint looks at it and clears the list."""
+    """Collect the page's errors; a test that causes one checks it and clears the list."""
     return []
 
 
 @pytest.fixture
 def page(browser, complaints):
-    """Open an empty page, 1280 wide; no error, no policy violation and no foreign host may be seen when it closes."""
+    """Open an empty page, 1280 wide; on closing, fail if there was an error, a policy violation or a foreign host."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
-    # Chromium writes a violation of the content security policy, and an answer of 4xx, to the console as an error.
+    # Chromium logs a violation of the content security policy, and a 4xx response, to the console as an error.
     opened.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("request", lambda request: is_foreign(request.url) and complaints.append(f"asked {request.url}"))
@@ -73,23 +73,23 @@ def page(browser, complaints):
 
 
 def is_foreign(url):
-    """Tell whether a request leaves this machine."""
+    """Return whether a request leaves this machine."""
     parts = urlsplit(url)
     return parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A demo in a process of its own."""
+    """A demo in its own process."""
 
     url: str
     key: str
-    lines: list[str]  # what it has printed so far
+    lines: list[str]  # its output so far
 
 
 @pytest.fixture(scope="session")
 def demo():
-    """Serve `otp-service demo` for the whole run; its walk has closed the loop once when it is given."""
+    """Serve `otp-service demo` for the whole run; it has completed its own sign-in before the first test."""
     port = free_port()
     command = [sys.executable, "-m", "service", "demo", "--port", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -100,7 +100,7 @@ def demo():
             lines.append(line.rstrip())
             if KEY.search(line):
                 said_its_key.set()
-        said_its_key.set()  # or will never
+        said_its_key.set()  # or it has ended
 
     listener = threading.Thread(target=listen)
     listener.start()

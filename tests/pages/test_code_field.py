@@ -1,7 +1,7 @@
 """`<otp-code-input>` of `clients/web` in a real Chromium, without a service.
 
-The pages come from the tests, under a policy that refuses inline styles and strings as markup. What the field does with
-a client is in `test_login.py` and `test_otp_client.py`.
+The tests serve the pages, with a policy that refuses inline styles and strings as markup. `test_login.py` and
+`test_otp_client.py` test the field with a client.
 """
 
 import pytest
@@ -11,7 +11,7 @@ from tests.documents import ROOT
 from tests.pages.visitor import barriers, width_of
 
 pytestmark = pytest.mark.slow
-URL = "http://127.0.0.1:18999"  # nobody listens there: the tests answer
+URL = "http://127.0.0.1:18999"  # no server listens here: the tests respond
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; require-trusted-types-for 'script'"
 NAME = "The code from the message"
 WATCH = """
@@ -28,7 +28,7 @@ FORM = '<form><otp-code-input name="code"></otp-code-input><button>Sign in</butt
 
 @pytest.fixture
 def show(page):
-    """Show a page with a field; give the text box."""
+    """Return a function that shows a page with a field and returns its text box."""
 
     def shown(body=FORM, *, css="", direction="ltr"):
         html = (
@@ -57,7 +57,7 @@ def show(page):
 
 
 def told(page):
-    """Read what the field has told the page so far."""
+    """Return the events that the field has sent to the page so far."""
     return page.evaluate("told")
 
 
@@ -67,7 +67,7 @@ def set_on_field(page, name, value):
 
 
 def test_the_field_is_one_named_text_box_for_one_time_codes(page, show):
-    """People hear its label; phones know it as a field for one-time codes, with a numeric keyboard."""
+    """The field has a label, `autocomplete="one-time-code"` and a numeric keyboard."""
     field = show()
     expect(field).to_have_count(1)
     expect(field).to_have_accessible_name(NAME)
@@ -81,7 +81,7 @@ def test_the_field_is_one_named_text_box_for_one_time_codes(page, show):
 
 
 def test_an_error_stands_at_the_field_and_is_announced(page, show):
-    """An error is an alert, the field is invalid and described by it; without it, neither."""
+    """An error is an alert, and the field is invalid and described by it; without an error it is neither."""
     field = show()
     set_on_field(page, "error", "Wrong code. 4 attempts left.")
     expect(page.get_by_role("alert")).to_have_text("Wrong code. 4 attempts left.")
@@ -104,7 +104,7 @@ def test_an_error_stands_at_the_field_and_is_announced(page, show):
     ],
 )
 def test_a_pasted_message_becomes_its_code(page, show, text):
-    """Pasting a whole message, or digits of any script, leaves the code in the field and tells it once."""
+    """Pasting a whole message, or digits of any script, puts the code into the field and sends one event."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     field = show()
     page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
@@ -115,18 +115,18 @@ def test_a_pasted_message_becomes_its_code(page, show, text):
 
 
 def test_a_phone_that_fills_the_field_in_completes_it(page, show):
-    """A keyboard that offers the code inserts all digits at once: the code is told once."""
+    """A keyboard that suggests the code inserts all digits at once: there is one event with the code."""
     field = show()
     field.focus()
     page.context.new_cdp_session(page).send("Input.insertText", {"text": "123456"})
     expect(field).to_have_value("123456")
-    field.dispatch_event("input")  # some browsers tell of it twice
+    field.dispatch_event("input")  # some browsers send it twice
     field.dispatch_event("change")
     assert told(page) == [["otp-complete", "123456"]]
 
 
 def test_a_code_is_complete_at_its_length(page, show):
-    """Neither a digit less nor a digit more is a code; `length` says how many there are."""
+    """A code with a digit less or more is not complete; `length` sets the number of digits."""
     field = show('<otp-code-input length="8"></otp-code-input>')
     page.keyboard.press("Tab")
     page.keyboard.type("123456789")
@@ -136,7 +136,7 @@ def test_a_code_is_complete_at_its_length(page, show):
 
 
 def test_no_event_is_sent_while_the_page_checks(page, show):
-    """A busy field is read-only, says so, and tells no second code; the page ends that."""
+    """A busy field is read-only, shows that it is busy, and sends no second event until the page resets it."""
     field = show()
     set_on_field(page, "busy", value=True)
     expect(field).to_have_js_property("readOnly", value=True)
@@ -170,7 +170,7 @@ def test_the_field_takes_part_in_its_form(page, show):
 
 
 def test_the_keyboard_is_enough(page, show):
-    """Tab leads into the field and on to the form's button; `focus()` of the element is the field's."""
+    """Tab reaches the field and then the form's button; `focus()` of the element focuses the field."""
     field = show()
     page.keyboard.press("Tab")
     expect(field).to_be_focused()
@@ -182,7 +182,7 @@ def test_the_keyboard_is_enough(page, show):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_barrier_in_any_state(page, show, scheme):
-    """Empty, busy, wrong and disabled, in both colour schemes and both directions, axe finds nothing."""
+    """Axe reports nothing for the states empty, busy, wrong and disabled, in both colour schemes and directions."""
     page.emulate_media(color_scheme=scheme)
     for direction in ("ltr", "rtl"):
         show(direction=direction)
@@ -192,7 +192,7 @@ def test_axe_finds_no_barrier_in_any_state(page, show, scheme):
 
 
 def test_on_a_page_from_right_to_left_the_digits_stay_left_to_right(page, show):
-    """On an Arabic page label and error stand at the right, and the digits keep their order."""
+    """On an Arabic page label and error are on the right, and the digits keep their order."""
     field = show(direction="rtl", css="main { width: 400px }")
     set_on_field(page, "error", "Wrong code.")
     assert field.evaluate("(input) => getComputedStyle(input).direction") == "ltr"
@@ -202,7 +202,7 @@ def test_on_a_page_from_right_to_left_the_digits_stay_left_to_right(page, show):
 
 @pytest.mark.parametrize(("width", "size"), [(640, "100%"), (360, "200%"), (320, "100%")])
 def test_at_twice_the_size_nothing_is_cut_off(page, show, width, size):
-    """At 200 % zoom (640 of 1280), with text twice as large, and at 320 pixels, all eight digits are in sight."""
+    """At 200 % zoom (640 of 1280), with text twice as large, and at 320 pixels, all eight digits are visible."""
     page.set_viewport_size({"width": width, "height": 800})
     field = show('<otp-code-input length="8"></otp-code-input>', css=f":root {{ font-size: {size} }}")
     field.fill("12345678")
@@ -213,7 +213,7 @@ def test_at_twice_the_size_nothing_is_cut_off(page, show, width, size):
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_temporary_texts_do_not_move_the_layout(page, show, width):
-    """Neither hint, nor error of two lines, nor being busy moves what stands below the field; nothing is animated."""
+    """Neither a hint, a two-line error nor the busy state moves the content below the field; nothing is animated."""
     page.set_viewport_size({"width": width, "height": 800})
     show(css="main { max-width: 300px }")
     below = page.get_by_role("button", name="Sign in")
@@ -225,7 +225,7 @@ def test_temporary_texts_do_not_move_the_layout(page, show, width):
 
 
 def test_a_page_may_style_every_part(page, show):
-    """Variables and `::part()` reach label, input, hint, error and resend, under a policy without inline styles."""
+    """Variables and `::part()` style label, input, hint, error and resend, under a policy without inline styles."""
     parts = ("label", "input", "hint", "error", "resend")
     rules = "".join(f"otp-code-input::part({part}) {{ text-indent: {n}px }} " for n, part in enumerate(parts, 1))
     show(css=f"{rules} otp-code-input {{ --otp-error: rgb(1, 2, 3); --otp-radius: 7px }}")
@@ -237,7 +237,7 @@ def test_a_page_may_style_every_part(page, show):
 
 
 def test_every_text_can_be_translated(page, show):
-    """What is put into `words` before the field is shown is what people read."""
+    """The texts set in `words` before the field is shown are displayed."""
     show("")
     page.evaluate("""() => {
         Object.assign(words, { label: "Der Code aus der Nachricht", checking: "Wird geprüft …" });
@@ -250,7 +250,7 @@ def test_every_text_can_be_translated(page, show):
 
 @pytest.mark.parametrize("end", ["document.forms[0].requestSubmit()", "ended.abort()"])
 def test_waiting_for_a_message_ends_with_the_form_or_the_signal(page, show, end):
-    """Chromium's own WebOTP waits, and gives null as soon as the form is submitted or the signal aborts."""
+    """Chromium's own WebOTP waits, and returns null once the form is submitted or the signal aborts."""
     show()
     page.evaluate("""() => {
         globalThis.ended = new AbortController();
@@ -263,7 +263,7 @@ def test_waiting_for_a_message_ends_with_the_form_or_the_signal(page, show, end)
 
 
 def test_a_message_that_the_browser_reads_gives_its_code(page, show):
-    """Where WebOTP gives a message its code is returned; where the browser has none of it, null.
+    """If WebOTP returns a message, its code is returned; without WebOTP in the browser, null.
 
     No protocol delivers a message to a headless Chromium, so here its API is replaced.
     """

@@ -1,6 +1,6 @@
-"""The promises of `service.api.pages`, in a real browser: both pages render offline, and “Try it” works.
+"""The promises of `service.api.pages` in a real browser: both pages render offline, and “Try it” works.
 
-That nothing is refused by their policies, fails, or leaves this machine is looked at by the fixture `page`.
+The fixture `page` checks that their policies refuse nothing, nothing fails, and no request leaves this machine.
 """
 
 import json
@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.pages.visitor import barriers
 
-NUMBER = "+14155550142"  # not the demo's own, which has had its send for the next 30 seconds
+NUMBER = "+14155550142"  # not the demo's own number, which cannot get another send for 30 seconds
 ORDER = [
     "POST /v1/verifications", "POST /v1/verifications/{verification_id}/verify",
     "POST /v1/verifications/{verification_id}/resend", "POST /v1/verifications/{verification_id}/cancel",
@@ -23,21 +23,21 @@ pytestmark = pytest.mark.slow
 
 
 def open_operation(page, name):
-    """Unfold an operation of Swagger UI; give its block."""
+    """Expand an operation of Swagger UI; return its block."""
     block = page.locator(f"#operations-verifications-{name}")
     block.locator(".opblock-summary-control").click()
     return block
 
 
 def execute(block, status):
-    """Press Execute, wait for the status, and give the answer's body."""
+    """Press Execute, wait for the status, and return the body of the response."""
     block.locator("button.execute").click()
     expect(block.locator(".live-responses-table tr.response td.response-col_status").first).to_contain_text(str(status))
     return json.loads(block.locator(".live-responses-table .highlight-code pre").first.inner_text())
 
 
 def test_swagger_ui_shows_every_operation_in_the_order_of_the_document(page, demo):
-    """`/docs` tells the flow and lists the operations as the document has them."""
+    """`/docs` explains the flow and lists the operations in the order of the document."""
     page.goto(f"{demo.url}/docs")
     expect(page.locator(".opblock")).to_have_count(len(ORDER))
     shown = [
@@ -50,7 +50,7 @@ def test_swagger_ui_shows_every_operation_in_the_order_of_the_document(page, dem
 
 
 def test_try_it_issues_and_verifies_with_the_printed_key(page, demo):
-    """Authorize with the demo's key, issue, type the code from the simulator's message: 201, then approved."""
+    """Authorize with the demo's key, issue, submit the code of the simulator's message: 201, then approved."""
     page.goto(f"{demo.url}/docs")
     page.locator("button.authorize").first.click()
     dialog = page.locator(".auth-container").filter(has_text="apiKey")
@@ -75,8 +75,8 @@ def test_try_it_issues_and_verifies_with_the_printed_key(page, demo):
 
 
 def test_a_try_without_a_key_shows_the_problem(page, demo, complaints):
-    """Without Authorize the answer is the 401 problem, and the browser's console has that and nothing else."""
-    page.goto(f"{demo.url}/docs#/verifications/readVerification")  # a deep link unfolds its operation
+    """Without Authorize the response is the 401 problem, and the browser's console contains nothing else."""
+    page.goto(f"{demo.url}/docs#/verifications/readVerification")  # a deep link expands its operation
     problem = execute(page.locator("#operations-verifications-readVerification"), 401)
     assert problem["code"] == "unauthenticated"
     assert [complaint for complaint in complaints if "401" not in complaint] == []
@@ -84,7 +84,7 @@ def test_a_try_without_a_key_shows_the_problem(page, demo, complaints):
 
 
 def test_redoc_renders_and_searches(page, demo):
-    """`/redoc` tells the flow, names the operations, and finds one by a word."""
+    """`/redoc` explains the flow, lists the operations, and finds one by a word."""
     page.goto(f"{demo.url}/redoc")
     expect(page.locator("h1").first).to_contain_text("otp-service")
     for summary in ("Issue a code and send it", "Check what the person typed", "Read a verification"):
@@ -94,7 +94,7 @@ def test_redoc_renders_and_searches(page, demo):
 
 
 def test_a_problem_leads_to_its_section(page, demo):
-    """The address in a problem's `type` opens the page of problems at the section of its code."""
+    """The address in the `type` of a problem opens the page of problems at the section of its code."""
     problem = page.request.get(f"{demo.url}/v1/nothing").json()
     page.goto(demo.url + problem["type"])
     section = page.locator("section:target")

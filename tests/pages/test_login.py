@@ -1,4 +1,4 @@
-"""The sample login page in a real Chromium: a person signs in, errs, waits and meets faults; the loop shows."""
+"""The sample login page in a real Chromium: signing in, mistakes, waiting and faults, with the loop that it shows."""
 
 import re
 import time
@@ -14,26 +14,26 @@ pytestmark = pytest.mark.slow
 
 
 def number(end):
-    """Give a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
+    """Return a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
     return f"+1212555{end:04}"
 
 
 @pytest.fixture
 def visitor(page, demo):
-    """Open the login page; no fault is planned."""
+    """Open the login page without planned faults."""
     requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
     return Visitor(page, demo.url).open()
 
 
 def refused(complaints, status):
-    """Take note that the browser's console names the refusals that a test has provoked, and nothing else."""
+    """Check that the browser's console contains only refusals with this status, and clear them."""
     assert complaints
     assert all(f"status of {status}" in complaint for complaint in complaints), complaints
     complaints.clear()
 
 
 def held_back(page, pattern):
-    """Hold back the requests to an address; give the list of what is held."""
+    """Hold the requests to an address; return the list of held requests."""
     held = []
 
     def hold(route):
@@ -44,7 +44,7 @@ def held_back(page, pattern):
 
 
 def test_a_person_signs_in_and_every_step_lights_up(visitor):
-    """Number in, code in, signed in; all steps are done, and Twilio was told about exactly that message."""
+    """A person enters number and code and is signed in; all steps are done, and Twilio got one report, for this SID."""
     visitor.sign_in_form(US)
     for step in STEPS[:5]:
         visitor.sees(step)
@@ -60,7 +60,7 @@ def test_a_person_signs_in_and_every_step_lights_up(visitor):
 
 
 def test_the_redis_record_is_shown_and_contains_no_code(visitor):
-    """The record is shown as it is: a digest leads to a send and its SID; neither code nor number stand in it."""
+    """The record is shown as stored: a digest maps to a send and its SID; it contains neither code nor number."""
     visitor.sign_in_form(number(100))
     visitor.sees("delivered")
     visitor.page.get_by_text("Details").click()
@@ -77,7 +77,7 @@ def test_the_redis_record_is_shown_and_contains_no_code(visitor):
     [(101, "Your Acme code is {0}{1}."), (116, "{0} {1}"), (117, "Route 66: your code is {0}{1}. Bye.")],
 )
 def test_a_whole_message_may_be_pasted(visitor, end, text):
-    """Pasting the message, or a code with a blank in it, finds the code and checks it at once."""
+    """After pasting the message, or a code with a blank, the code is found and checked at once."""
     visitor.sign_in_form(number(end))
     [code] = visitor.codes(number(end))
     visitor.code_field.fill(text.format(code[:3], code[3:]))
@@ -87,7 +87,7 @@ def test_a_whole_message_may_be_pasted(visitor, end, text):
 
 
 def test_a_code_may_be_typed_in_any_digits(visitor):
-    """Arabic digits, with the marks that copying brings along, are the code, and are checked at once."""
+    """Arabic digits, with the invisible marks that copying adds, are accepted as the code and checked at once."""
     visitor.sign_in_form(number(146))
     [code] = visitor.codes(number(146))
     visitor.code_field.fill("\u200f" + "".join(chr(0x660 + int(digit)) for digit in code) + "\u200e")
@@ -95,7 +95,7 @@ def test_a_code_may_be_typed_in_any_digits(visitor):
 
 
 def test_the_fields_have_autofill_attributes(visitor):
-    """The number is a telephone number, the code a one-time code on a numeric keyboard."""
+    """The number is a telephone field, the code a one-time-code field with a numeric keyboard."""
     visitor.sign_in_form(number(102))
     for name, value in {"autocomplete": "one-time-code", "inputmode": "numeric"}.items():
         expect(visitor.code_field).to_have_attribute(name, value)
@@ -104,7 +104,7 @@ def test_the_fields_have_autofill_attributes(visitor):
 
 
 def test_the_keyboard_is_enough(visitor):
-    """Somebody without a pointer signs in: Enter sends, the focus is where the next thing happens."""
+    """A person signs in without a pointer: Enter submits, and the focus moves to the next field or message."""
     visitor.page.get_by_label("Your phone number").focus()
     visitor.page.keyboard.type(number(103))
     visitor.page.keyboard.press("Enter")
@@ -115,7 +115,7 @@ def test_the_keyboard_is_enough(visitor):
 
 
 def test_a_wrong_code_leaves_the_attempts_that_it_says(visitor):
-    """A wrong code is refused with the attempts that are left, at its field; the right one still works."""
+    """A wrong code is refused with the number of attempts left, at its field; the right one still works."""
     visitor.sign_in_form(number(104))
     visitor.code_field.fill(visitor.wrong_code(number(104)))
     visitor.says("Wrong code. 4 attempts left.")
@@ -127,7 +127,7 @@ def test_a_wrong_code_leaves_the_attempts_that_it_says(visitor):
 
 
 def test_after_the_last_attempt_only_starting_again_is_left(visitor):
-    """Five wrong codes close the field for good; “Start again” is the main button then, and has the focus."""
+    """Five wrong codes disable the field for good; “Start again” becomes the main button and has the focus."""
     visitor.sign_in_form(number(105))
     wrong = visitor.wrong_code(number(105))
     for left in ("4 attempts left.", "3 attempts left.", "2 attempts left.", "1 attempt left."):
@@ -179,7 +179,7 @@ def test_starting_again_leaves_nothing_of_before(visitor):
 
 
 def test_an_uncertain_send_is_certain_once_news_arrives(visitor):
-    """“We cannot tell yet” goes away when the status callback says that the message was delivered."""
+    """“We cannot tell yet” disappears when the status callback reports that the message was delivered."""
     visitor.plan(FIRST_FAULT)
     visitor.sign_in_form(number(152))
     visitor.says("We cannot tell yet whether the message went out.")
@@ -188,7 +188,7 @@ def test_an_uncertain_send_is_certain_once_news_arrives(visitor):
 
 
 def test_a_resend_waits_for_its_time_and_the_first_code_still_works(visitor):
-    """The button counts down; of two messages, only the one whose code was typed is confirmed."""
+    """The button counts down; of two messages, only the one whose code was submitted is confirmed."""
     visitor.sign_in_form(number(106))
     again = visitor.resend
     expect(again).to_be_disabled()
@@ -204,7 +204,7 @@ def test_a_resend_waits_for_its_time_and_the_first_code_still_works(visitor):
 
 
 def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor):
-    """After 30 s a short-lived code signs nobody in; Twilio still hears that its message arrived."""
+    """After 30 s an expired code is refused; Twilio still gets the confirmation of its message."""
     visitor.page.get_by_label(re.compile("30 seconds only")).check()
     visitor.sign_in_form(number(107))
     time.sleep(30.5)
@@ -220,7 +220,7 @@ def test_a_code_that_comes_too_late_is_refused_and_its_message_confirmed(visitor
 
 
 def test_a_lost_response_does_not_prevent_signing_in(visitor):
-    """When Twilio's answer is lost the page says so; the callback brings the SID, and the loop closes all the same."""
+    """If Twilio's response is lost, the page says so; the callback brings the SID, and the message is confirmed."""
     visitor.plan(FIRST_FAULT)
     visitor.sign_in_form(number(108))
     visitor.says("We cannot tell yet whether the message went out.")
@@ -233,7 +233,7 @@ def test_a_lost_response_does_not_prevent_signing_in(visitor):
 
 
 def test_a_message_that_does_not_arrive_is_noticed(visitor):
-    """An undelivered message shows in the loop, and the page offers the ways out."""
+    """An undelivered message is shown in the loop, and the page offers alternatives."""
     visitor.plan("Undelivered")
     visitor.sign_in_form(number(109))
     visitor.sees("delivered", "trouble")
@@ -241,7 +241,7 @@ def test_a_message_that_does_not_arrive_is_noticed(visitor):
 
 
 def test_feedback_that_fails_is_posted_again(visitor):
-    """Twilio refuses three times to hear of it: signing in does not wait, and the fourth time it is told."""
+    """Twilio refuses the report three times: signing in does not wait, and the fourth report is accepted."""
     visitor.plan("Feedback 500")
     visitor.sign_in_form(number(110))
     visitor.code_field.fill(visitor.codes(number(110))[0])
@@ -261,7 +261,7 @@ def test_feedback_that_fails_is_posted_again(visitor):
     ],
 )
 def test_a_number_that_cannot_be_sent_to_is_refused_in_plain_words(visitor, complaints, typed, sentence, status):
-    """Every wrong number is answered at its field, in words that say what to do."""
+    """Each invalid number gets a message at its field that says what to do."""
     visitor.ask(typed)
     visitor.says(sentence)
     expect(visitor.page.get_by_label("Your phone number")).to_be_focused()
@@ -270,7 +270,7 @@ def test_a_number_that_cannot_be_sent_to_is_refused_in_plain_words(visitor, comp
 
 
 def test_too_many_requests_say_when_to_come_back(visitor, complaints):
-    """A second code at once for the same number is refused with the seconds to wait."""
+    """An immediate second code for the same number is refused with the seconds to wait."""
     visitor.sign_in_form(number(111))
     visitor.start_again.click()
     visitor.ask(number(111))
@@ -279,7 +279,7 @@ def test_too_many_requests_say_when_to_come_back(visitor, complaints):
 
 
 def test_an_opted_out_person_sees_why(visitor, complaints):
-    """Twilio's 21610 comes out as the sentence that the person can act upon."""
+    """Twilio's error 21610 is shown as a sentence that says what the person can do."""
     visitor.plan("Opted out")
     visitor.ask(number(112))
     visitor.says("This number has opted out.")
@@ -288,7 +288,7 @@ def test_an_opted_out_person_sees_why(visitor, complaints):
 
 @pytest.mark.parametrize(("end", "arrives"), [(113, False), (118, True)])
 def test_a_request_whose_answer_is_lost_is_repeated_and_sends_one_message(visitor, complaints, end, arrives):
-    """Whether or not the request arrived, the page says so, keeps what was typed, and a repeat brings the one code."""
+    """Whether or not the request arrived, the page shows the failure and keeps the input; a repeat sends one code."""
 
     def lose(route):
         if arrives:
@@ -308,7 +308,7 @@ def test_a_request_whose_answer_is_lost_is_repeated_and_sends_one_message(visito
 
 
 def test_a_lost_verdict_is_asked_for_again_and_does_not_become_used(visitor, complaints):
-    """The answer to the check is lost on its way: the page repeats with the same key and the person is signed in."""
+    """If the response to the check is lost, the page repeats it with the same key and the person is signed in."""
     asked = []
 
     def lose_the_first(route):
@@ -328,7 +328,7 @@ def test_a_lost_verdict_is_asked_for_again_and_does_not_become_used(visitor, com
 
 
 def test_a_lost_sign_in_is_asked_for_again(visitor, complaints):
-    """The back end's answer is lost after the approval: another press signs in, and asks the service for nothing."""
+    """If the back end's response is lost after the approval, pressing again signs in without another check."""
     visitor.sign_in_form(number(119))
     visitor.page.route("**/demo/session", lambda route: (route.fetch(), route.abort()))
     visitor.code_field.fill(visitor.codes(number(119))[0])
@@ -340,7 +340,7 @@ def test_a_lost_sign_in_is_asked_for_again(visitor, complaints):
 
 
 def test_two_tabs_sign_in_beside_each_other(visitor):
-    """A second tab of the same browser with a login of its own takes nothing from the first."""
+    """A second tab of the same browser with its own login does not affect the first."""
     visitor.sign_in_form(number(140))
     other = Visitor(visitor.page.context.new_page(), visitor.url).open()
     other.sign_in_form(number(141))
@@ -351,7 +351,7 @@ def test_two_tabs_sign_in_beside_each_other(visitor):
 
 
 def test_a_reloaded_page_continues_where_it_was(visitor):
-    """After a reload in the middle the code field is back, the loop too, and the code still works."""
+    """After a reload the code field and the loop are shown again, and the code still works."""
     visitor.sign_in_form(number(142))
     visitor.page.reload()
     expect(visitor.code_field).to_be_focused()
@@ -364,7 +364,7 @@ def test_a_reloaded_page_continues_where_it_was(visitor):
 
 
 def test_starting_again_ends_a_running_check(visitor):
-    """Start again during a check ends it: the answer that comes later changes nothing."""
+    """“Start again” during a check ends it: a later response changes nothing."""
     visitor.sign_in_form(number(143))
     held = held_back(visitor.page, "**/verify")
     visitor.code_field.fill(visitor.codes(number(143))[0])
@@ -378,7 +378,7 @@ def test_starting_again_ends_a_running_check(visitor):
 
 
 def test_one_step_at_a_time(visitor):
-    """While a check is under way nothing else is started: no second message goes out for nothing."""
+    """During a check nothing else starts: no second message is sent."""
     visitor.sign_in_form(number(144))
     expect(visitor.resend).to_be_enabled(timeout=8000)
     held = held_back(visitor.page, "**/verify")
@@ -390,7 +390,7 @@ def test_one_step_at_a_time(visitor):
 
 
 def test_a_second_press_during_a_check_is_no_second_attempt(visitor):
-    """While a code is checked, pressing “Sign in” or Enter again, or typing, sends nothing; one attempt is counted."""
+    """During a check, pressing “Sign in” or Enter again, or typing, sends nothing; one attempt is counted."""
     visitor.sign_in_form(number(153))
     held = held_back(visitor.page, "**/verify")
     visitor.code_field.fill(visitor.wrong_code(number(153)))
@@ -404,7 +404,7 @@ def test_a_second_press_during_a_check_is_no_second_attempt(visitor):
 
 
 def test_offline_a_person_keeps_what_was_typed(visitor, complaints):
-    """Without a network the page says so at the field and keeps the code; once it is back, “Sign in” goes on."""
+    """Without a network the page shows an error at the field and keeps the code; once online, “Sign in” continues."""
     visitor.sign_in_form(number(154))
     visitor.page.context.set_offline(True)
     visitor.code_field.fill(visitor.codes(number(154))[0])
@@ -416,7 +416,7 @@ def test_offline_a_person_keeps_what_was_typed(visitor, complaints):
 
 
 def test_the_loop_shows_only_the_visitors_own_verification(visitor, demo, complaints):
-    """After a refused request somebody else's verification lights up nothing."""
+    """After a refused request another person's verification does not change the loop."""
     visitor.ask("+1 2")
     visitor.says("Write the number with a plus sign")
     complaints.clear()
@@ -427,14 +427,14 @@ def test_the_loop_shows_only_the_visitors_own_verification(visitor, demo, compla
 
 
 def test_numbers_are_understood_as_people_write_them(visitor):
-    """Blanks, hyphens of every kind, slashes, brackets and the zero in them are no part of a number; any digits do."""
+    """Blanks, hyphens of every kind, slashes, brackets and the zero in them are ignored; digits of any script work."""
     visitor.sign_in_form("\u202a\uff0b49 (0)171\u2011392/\u0660\u0660 .02\u202c")
     visitor.says("We sent 6 digits to \u2066+491713920002\u2069.")
     assert len(visitor.messages("+491713920002")) == 1
 
 
 def test_the_back_end_signs_in_only_after_an_approval(visitor):
-    """Without an approval, or from another browser, the session is refused; a bad claim is a 422."""
+    """Without an approval, or from another browser, the session is refused; an invalid claim is a 422."""
     with visitor.page.expect_response("**/demo/login") as started:
         visitor.sign_in_form(number(115))
     claim, session = {"id": started.value.json()["id"]}, f"{visitor.url}/demo/session"
@@ -442,21 +442,21 @@ def test_the_back_end_signs_in_only_after_an_approval(visitor):
     assert visitor.page.request.post(session, data=claim, headers=own).status == 403
     visitor.code_field.fill(visitor.codes(number(115))[0])
     visitor.is_signed_in()
-    assert visitor.page.request.post(session, data=claim, headers=own).status == 200, "its repetition, for a minute"
+    assert visitor.page.request.post(session, data=claim, headers=own).status == 200, "a repeat within a minute"
     for cookies in ({}, {f"demo_login_{claim['id']}": "x"}):
         assert requests.post(session, json=claim, cookies=cookies, headers=own, timeout=5).status_code == 403
     assert requests.post(session, data="[]", headers=own, timeout=5).status_code == 422
 
 
 def test_the_back_end_refuses_an_invalid_request(demo):
-    """A body without a number is a 422, and no fault of the server."""
+    """A body without a number is a 422, not a server error."""
     own = {"Origin": demo.url, "Content-Type": "application/json"}
     for body in ("", "[]", '{"to": 7}', "{}"):
         assert requests.post(f"{demo.url}/demo/login", data=body, headers=own, timeout=5).status_code == 422
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere(demo):
-    """Both pages come with a policy without inline scripts, and nobody else may frame them."""
+    """Both pages have a policy without inline scripts, and no other site may frame them."""
     for path in ("/", "/sandbox/phone"):
         policy = requests.get(demo.url + path, timeout=5).headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'")
@@ -467,7 +467,7 @@ def test_the_policy_lets_nothing_in_from_elsewhere(demo):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_every_state_is_accessible(visitor, complaints, scheme, width):
-    """Empty, refused, sent, wrong code, locked, signed in: axe finds nothing, and nothing stands out at the side."""
+    """Empty, refused, sent, wrong code, locked, signed in: axe reports nothing, and the page never scrolls sideways."""
     page, end = visitor.page, 120 + width % 7 + (10 if scheme == "dark" else 0)
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})

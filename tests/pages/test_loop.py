@@ -1,4 +1,4 @@
-"""The view of the loop and the phone beside it: what a stranger sees first, the times, and how faults are survived."""
+"""The view of the loop and the phone next to it: the first impression, the times, and how faults are handled."""
 
 import re
 import time
@@ -21,33 +21,33 @@ pytestmark = pytest.mark.slow
 
 
 def number(end):
-    """Give a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
+    """Return a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
     return f"+1347555{end:04}"
 
 
 @pytest.fixture
 def visitor(page, demo):
-    """Open the login page; no fault is planned, and none is left."""
+    """Open the login page; no fault is planned, before or after."""
     requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
     yield Visitor(page, demo.url).open()
     requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
 
 
 def seconds(page, step):
-    """Read the time that is shown at a step."""
+    """Return the time that a step shows."""
     amount, unit = page.locator(f'[data-step="{step}"] .time').inner_text().split()
     return float(amount) * {"ms": 0.001, "s": 1}[unit]
 
 
 def box(locator):
-    """Measure an element that is shown."""
+    """Return the position and size of a visible element."""
     expect(locator).to_be_visible()
     return locator.bounding_box()
 
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_page_begins_with_what_the_service_is_for(visitor, width):
-    """The first heading says in one sentence who does what; no jargon stands before or beside it."""
+    """The first heading explains the service in one sentence, without jargon before or next to it."""
     page = visitor.page
     page.set_viewport_size({"width": width, "height": 640})
     lead = page.get_by_role("heading", level=1)
@@ -62,7 +62,7 @@ def test_the_page_begins_with_what_the_service_is_for(visitor, width):
 
 
 def test_every_field_of_the_record_is_named_in_words(visitor):
-    """Under “Details” no field has its short name, and the script of the page spells none."""
+    """“Details” shows no short field name, and the script of the page contains none."""
     visitor.sign_in_form(number(102))
     visitor.sees("delivered")
     visitor.page.get_by_text("Details").click()
@@ -76,7 +76,7 @@ def test_every_field_of_the_record_is_named_in_words(visitor):
 
 
 def test_times_are_those_of_the_machine(visitor):
-    """A person who waits before asking for a second code, and before typing, makes no step take longer."""
+    """Waiting before a resend and before typing does not lengthen the time of any step."""
     started = time.monotonic()
     visitor.sign_in_form(number(130))
     visitor.sees("delivered")
@@ -113,7 +113,7 @@ def test_times_are_those_of_the_machine(visitor):
     ],
 )
 def test_how_a_fault_was_survived_stays_on_the_page(visitor, end, fault, step, sentence):
-    """After the loop has closed, a line at the step that was hit says what went wrong and what helped."""
+    """After the confirmation, a line at the affected step explains the fault and the recovery."""
     visitor.plan(fault)
     visitor.sign_in_form(number(end))
     visitor.code_field.fill(visitor.codes(number(end))[0])
@@ -124,7 +124,7 @@ def test_how_a_fault_was_survived_stays_on_the_page(visitor, end, fault, step, s
 
 
 def test_how_a_fault_was_survived_is_there_after_a_reload(visitor):
-    """A page that is opened again still says how the SID was recovered."""
+    """A page that is opened again still explains how the SID was recovered."""
     visitor.plan(FIRST_FAULT)
     visitor.sign_in_form(number(120))
     visitor.reads("sid", "The status callback brought the SID.")
@@ -140,7 +140,7 @@ def test_how_a_fault_was_survived_is_there_after_a_reload(visitor):
     ],
 )
 def test_a_permanent_fault_is_shown(visitor, complaints, end, fault, step, sentence):  # noqa: PLR0917 - fixtures and columns
-    """A refused or undelivered message shows as trouble at its step, with the reason."""
+    """A refused or undelivered message is shown as an error at its step, with the reason."""
     visitor.plan(fault)
     visitor.ask(number(end))
     visitor.sees(step, "trouble")
@@ -150,7 +150,7 @@ def test_a_permanent_fault_is_shown(visitor, complaints, end, fault, step, sente
 
 
 def test_the_phone_shows_no_old_message_as_the_new_one(visitor, demo):
-    """While Twilio hangs, the phone of the number comes to the front, and its older message is marked as such."""
+    """While Twilio hangs, the phone of the number is selected, and its older message is marked as old."""
     visitor.sign_in_form(number(123))
     visitor.sees("delivered")
     visitor.page.get_by_role("button", name="Start again").click()
@@ -170,7 +170,7 @@ def test_the_phone_shows_no_old_message_as_the_new_one(visitor, demo):
 
 
 def test_on_a_narrow_screen_the_code_is_in_sight_of_its_field(visitor):
-    """At 360 by 640 field and code are on one screen, and the phone stands before the text that explains."""
+    """At 360 by 640 field and code fit on one screen, and the phone comes before the explanation."""
     page = visitor.page
     page.set_viewport_size({"width": 360, "height": 640})
     visitor.sign_in_form(number(125))
@@ -184,7 +184,7 @@ def test_on_a_narrow_screen_the_code_is_in_sight_of_its_field(visitor):
 
 @pytest.mark.parametrize("width", [1280, 800, 360])
 def test_one_fault_is_offered_first_and_the_others_in_order(visitor, width):
-    """The most instructive fault stands out, ten are folded; unfolded, each stands below the one before it."""
+    """The most instructive fault is shown first, ten are folded; unfolded, each is below the one before it."""
     visitor.page.set_viewport_size({"width": width, "height": 800})
     buttons = visitor.phone.locator("[data-plan]")
     expect(buttons).to_have_count(11)
@@ -197,7 +197,7 @@ def test_one_fault_is_offered_first_and_the_others_in_order(visitor, width):
 
 
 def test_reduced_motion_is_respected(visitor):
-    """With reduced motion asked for, a message that arrives is simply there."""
+    """With reduced motion, a message appears without animation."""
     visitor.page.emulate_media(reduced_motion="reduce")
     visitor.sign_in_form(number(126))
     expect(visitor.phone.locator(".message.arrives")).to_have_count(1)

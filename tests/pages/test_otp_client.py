@@ -20,19 +20,19 @@ ENDING = "const said = (problem) => [problem.name === 'AbortError' ? problem.nam
 
 
 def answer(page, files):
-    """Answer these addresses in place of the demo."""
+    """Respond to these addresses instead of the demo."""
     for address, text in files.items():
         kind = "text/javascript" if address.endswith(".js") else "text/html"
         page.route(address, partial(fulfill, body=text, content_type=kind))
 
 
 def fulfill(route, **response):
-    """Answer a request."""
+    """Respond to a request."""
     route.fulfill(**response)
 
 
 class Person:
-    """Somebody with a verification of their own, whose page is open."""
+    """A person with a verification and an open page."""
 
     def __init__(self, page, demo):
         self.page, self._demo = page, demo
@@ -50,7 +50,7 @@ class Person:
         return response.json()
 
     def messages(self):
-        """Read the messages to this number."""
+        """Return the messages to this number."""
         return requests.get(f"{self._demo.url}/sandbox/_/messages", params={"to": self.number}, timeout=5).json()
 
     @property
@@ -64,7 +64,7 @@ class Person:
         return "000000" if self.code != "000000" else "111111"
 
     def run(self, script, *, known=True, options="{}"):
-        """Run a script that has `client`, and return what it returns; `known`: the page has the whole verification."""
+        """Run a script that has `client`, and return its result; `known`: the page has the whole verification."""
         login = self.login if known else {name: self.login[name] for name in ("id", "client_token")}
         start = f"{START} {ENDING} const client = new OtpClient(login, {options});"
         return self.page.evaluate(f"async ([login, code]) => {{ {start} {script} }}", [login, self.code])
@@ -96,14 +96,14 @@ def lose(page, pattern, times, *, arrives=True):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_code_is_checked_in_any_digits(person, known):
-    """A whole message with a code in it is checked, also by a page that knows no more than id and token."""
+    """A whole message with a code in it is checked, even by a page that has only id and token."""
     script = "if (!client.status) await client.read(); return client.check('\\u200fYour code is ' + code)"
     checked = person.run(script, known=known)
     assert (checked["valid"], checked["verdict"], checked["sentence"]) == (True, "approved", "")
 
 
 def test_verdicts_come_in_words_and_an_incomplete_code_costs_nothing(person):
-    """Wrong codes say what is left, and the last one that the person must start again; no whole code is no attempt."""
+    """Wrong codes show the attempts left, the last one the need to start again; an incomplete code is no attempt."""
     wrong = person.wrong_code
     script = f"""
         const said_ = [await client.check('12').catch((problem) => problem.message)];
@@ -117,7 +117,7 @@ def test_verdicts_come_in_words_and_an_incomplete_code_costs_nothing(person):
 
 
 def test_a_lost_verdict_is_asked_for_again_with_the_same_key(person, complaints):
-    """One lost response is repeated at once; after two, the next press has the same key. The code is not used up."""
+    """One lost response is repeated at once; after two, the next press reuses the key. The code is not used up."""
     keys = lose(person.page, "**/verify", 2)
     first, then = person.run("return [await client.check(code).catch(said), await client.check(code)]")
     assert first == ["unreachable", "We cannot reach the service. Check your connection and try again."]
@@ -128,7 +128,7 @@ def test_a_lost_verdict_is_asked_for_again_with_the_same_key(person, complaints)
 
 
 def test_a_lost_resend_sends_one_message(person, complaints):
-    """Whether or not the request arrived, the repetition has the same key, and one more message goes out."""
+    """Whether or not the request arrived, the repeat has the same key, and one more message is sent."""
     keys = lose(person.page, "**/resend", 1)
     wait = "await new Promise((go) => setTimeout(go, client.resendIn * 1000 + 100));"
     sent = person.run(wait + "await client.resend(); return [client.verification.sends.length, client.resendIn > 4]")
@@ -138,7 +138,7 @@ def test_a_lost_resend_sends_one_message(person, complaints):
 
 
 def test_a_service_that_hangs_is_given_up_and_asked_again_once(person):
-    """Without a response within the time-out there are two requests with one key, then a sentence."""
+    """Without a response within the time-out there are two requests with one key, then an error message."""
     keys = []
     person.page.route("**/verify", lambda route: keys.append(route.request.headers["idempotency-key"]))
     assert person.run("return client.check(code).catch(said)", options="{ timeout: 300 }") == [
@@ -150,7 +150,7 @@ def test_a_service_that_hangs_is_given_up_and_asked_again_once(person):
 
 
 def test_a_check_that_is_ended_is_not_repeated(person):
-    """A signal ends the request at once, with AbortError, and there is no second one."""
+    """A signal ends the request at once, with AbortError, and no second request follows."""
     keys = []
     person.page.route("**/verify", lambda route: keys.append(route.request.headers["idempotency-key"]))
     script = "setTimeout(() => end.abort(), 300); return client.check(code, { signal: end.signal }).catch(said)"
@@ -159,10 +159,10 @@ def test_a_check_that_is_ended_is_not_repeated(person):
 
 
 def test_without_a_network_the_page_says_so_and_goes_on_later(person, complaints):
-    """Offline, a check is a sentence; back online the same code is approved."""
+    """Offline, a check returns an error message; back online the same code is approved."""
     person.page.evaluate("async () => { await import('/demo/pages/otp.js') }")
     person.page.context.set_offline(True)
-    # The module is there already; what fails is the check.
+    # The module is already loaded; only the check fails.
     assert person.run("return client.check(code).catch(said)")[0] == "unreachable"
     person.page.context.set_offline(False)
     assert person.run("return client.check(code)")["verdict"] == "approved"
@@ -170,14 +170,14 @@ def test_without_a_network_the_page_says_so_and_goes_on_later(person, complaints
 
 
 def test_a_proxys_error_page_is_a_lost_response(person, complaints):
-    """HTML instead of JSON is asked again; if it stays, the person reads that the service is out of reach."""
+    """HTML instead of JSON is requested again; if it persists, the message says that the service is unreachable."""
     person.page.route("**/verify", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
     assert person.run("return client.check(code).catch(said)")[0] == "unreachable"
     complaints.clear()
 
 
 def test_a_refusal_says_when_to_come_back(person, complaints):
-    """A resend that comes too early has the seconds to wait, as a number and in words, and the client has them too."""
+    """A resend that is too early returns the seconds to wait, as a number and in words, and so does the client."""
     assert person.run("return client.resendIn <= 5 && client.resendIn > 3")
     code, message, seconds = person.run(
         "return client.resend().catch((problem) => [...said(problem), problem.retryAfter])"
@@ -188,7 +188,7 @@ def test_a_refusal_says_when_to_come_back(person, complaints):
 
 
 def test_a_token_of_another_verification_is_over(person, complaints):
-    """A wrong token is told as the end of the verification, not in the words of the API."""
+    """A wrong token is shown as the end of the verification, not in the words of the API."""
     person.login |= {"client_token": "vt_" + 32 * "A"}
     assert person.run("return client.read().catch(said)") == [
         "unauthenticated",
@@ -198,7 +198,7 @@ def test_a_token_of_another_verification_is_over(person, complaints):
 
 
 def test_a_wrong_clock_shortens_no_code(page, demo):
-    """On a machine whose clock is a day ahead the code lives as long, and the countdown is as short."""
+    """On a machine whose clock is a day ahead the code is valid as long, and the countdown is as short."""
     page.add_init_script("const now = Date.now.bind(Date); Date.now = () => now() + 24 * 3600 * 1000")
     person = Person(page, demo)
     assert person.run("return [client.status, client.resendIn <= 5]") == ["pending", True]
@@ -209,7 +209,7 @@ def test_a_wrong_clock_shortens_no_code(page, demo):
 
 
 def test_a_client_survives_a_reload(person):
-    """The JSON of a client makes one that knows the same and checks with the same token."""
+    """A client created from the JSON of another has the same state and checks with the same token."""
     kept = person.run("return JSON.stringify(client)")
     script = f"const again = new OtpClient(JSON.parse({kept!r})); "
     script += "return [again.status, again.verification.to, JSON.stringify(again), (await again.check(code)).valid]"
@@ -217,7 +217,7 @@ def test_a_client_survives_a_reload(person):
 
 
 def test_watching_ends_with_the_news(person):
-    """`watch` reads until the message is delivered, tells `change`, and ends then."""
+    """`watch` reads until the message is delivered, sends `change` events, and ends then."""
     script = """
         let changes = 0;
         client.addEventListener('change', () => { changes += 1 });
@@ -227,7 +227,7 @@ def test_watching_ends_with_the_news(person):
 
 
 def test_the_readmes_examples_work_as_they_stand(person, demo, complaints):
-    """Form and script of the README sign somebody in, with translated texts; a field of one's own checks too."""
+    """Form and script of the README sign a person in, with translated texts; a custom field checks, too."""
     [form], [enter, check, translate] = blocks(README, "html"), blocks(README, "js")
     own = f"""
         const OTP_URL = location.origin;
@@ -245,7 +245,7 @@ def test_the_readmes_examples_work_as_they_stand(person, demo, complaints):
     person.page.wait_for_function("!!globalThis.enterCode")
     run = "([login, typed]) => check(new OtpClient(login, { url: location.origin }), typed)"
     assert person.page.evaluate(run, [login, "12"]) == "The code has 4 to 8 digits."
-    assert "422" in complaints.pop()  # the browser's own line about it
+    assert "422" in complaints.pop()  # the browser's own message
     person.page.evaluate("(login) => enterCode(login)", login)
     field = person.page.get_by_label("Der Code aus der Nachricht")
     expect(field).to_be_focused()

@@ -1,4 +1,4 @@
-"""The virtual phone in a real Chromium: messages arrive, their fate shows, faults are planned."""
+"""The virtual phone in a real Chromium: messages arrive, their status is shown, faults are planned."""
 
 import subprocess
 import sys
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def phone(page, demo):
-    """Open the phone; no fault is planned."""
+    """Open the phone without planned faults."""
     requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
     page.goto(f"{demo.url}/sandbox/phone")
     return page
 
 
 def send(demo, to):
-    """Issue a verification as a back end does; give its id and code."""
+    """Issue a verification as a back end does; return its id and code."""
     headers = {"Authorization": f"Bearer {demo.key}"}
     response = requests.post(f"{demo.url}/v1/verifications", json={"to": to}, headers=headers, timeout=10)
     assert response.status_code == 201, response.text
@@ -34,7 +34,7 @@ def send(demo, to):
 
 @contextmanager
 def alone():
-    """Run a simulator without the demo; give its address."""
+    """Run a simulator without the demo; return its address."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "service", "sandbox", "--port", str(port)], cwd=ROOT)
     try:
@@ -53,7 +53,7 @@ def verify(demo, verification_id, code):
 
 
 def test_a_message_arrives_by_itself_and_shows_its_fate(phone, demo):
-    """Without reloading the message appears, is delivered, and carries a mark when Twilio was told."""
+    """Without reloading, the message appears, is delivered, and is marked once Twilio has its confirmation."""
     verification_id = send(demo, NUMBER)
     code = phone.locator(".code")
     expect(code).to_be_visible()
@@ -64,7 +64,7 @@ def test_a_message_arrives_by_itself_and_shows_its_fate(phone, demo):
 
 
 def test_one_click_copies_the_code(phone, demo):
-    """Below the whole sentence a button with a name puts the digits into the clipboard and says so."""
+    """Below the message a labelled button copies the digits to the clipboard and confirms that."""
     phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
     send(demo, "+13125550152")
     digits = phone.locator(".code").inner_text()
@@ -74,7 +74,7 @@ def test_one_click_copies_the_code(phone, demo):
 
 
 def test_the_text_of_a_message_is_in_one_piece(phone, demo):
-    """The sentence stands as it was sent; no button and no break of ours divides it."""
+    """The text is shown as it was sent, not divided by a button or a line break."""
     send(demo, "+13125550156")
     [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": "+13125550156"}, timeout=5).json()
     text = phone.locator(".bubble .text")
@@ -83,7 +83,7 @@ def test_the_text_of_a_message_is_in_one_piece(phone, demo):
 
 
 def test_the_phone_leads_home_where_there_is_a_home(phone, demo):
-    """In the demo a link leads to the login page; in the frame there, and in a simulator that runs alone, is none."""
+    """The demo links to the login page; the frame inside it, and a simulator that runs alone, have no link."""
     phone.get_by_role("link", name="Demo").click()
     expect(phone.get_by_label("Your phone number")).to_be_visible()
     expect(phone.frame_locator("iframe").get_by_role("link")).to_have_count(0)
@@ -91,11 +91,11 @@ def test_the_phone_leads_home_where_there_is_a_home(phone, demo):
         phone.goto(f"{url}/phone")
         expect(phone.get_by_text("No messages yet.")).to_be_visible()
         expect(phone.get_by_role("link")).to_have_count(0)
-        phone.goto("about:blank")  # ends its stream before the simulator does
+        phone.goto("about:blank")  # ends its stream before the simulator stops
 
 
 def test_several_numbers_each_have_their_thread(phone, demo):
-    """The phone that rings comes to the front; the others keep their messages."""
+    """The phone with a new message is selected; the others keep their messages."""
     send(demo, "+13125550153")
     expect(phone.locator(".message")).to_have_count(1)
     send(demo, OTHER)
@@ -108,7 +108,7 @@ def test_several_numbers_each_have_their_thread(phone, demo):
 
 
 def test_messages_of_before_are_there_when_the_page_opens(phone, demo):
-    """Whoever opens the phone later sees what has arrived."""
+    """A phone that is opened later shows the earlier messages."""
     send(demo, "+13125550154")
     phone.reload()
     phone.locator("#number").select_option("+13125550154")
@@ -116,7 +116,7 @@ def test_messages_of_before_are_there_when_the_page_opens(phone, demo):
 
 
 def test_a_fault_is_planned_shown_used_up_and_ended(phone, demo):
-    """A button plans a fault; the list shows it, forgets it once it has struck, and can be emptied."""
+    """A button plans a fault; the list shows it, drops it after use, and can be emptied."""
     planned = phone.locator("#planned")
     phone.get_by_role("button", name="Undelivered").click()
     expect(planned).to_have_text("Planned: Undelivered, once")
@@ -130,7 +130,7 @@ def test_a_fault_is_planned_shown_used_up_and_ended(phone, demo):
 
 
 def test_every_button_plans_what_the_simulator_knows(phone, demo):
-    """No button of the page is refused by the simulator."""
+    """The simulator accepts the fault of every button."""
     buttons = phone.locator("[data-plan]")
     for place in range(buttons.count()):
         buttons.nth(place).click()
@@ -142,7 +142,7 @@ def test_every_button_plans_what_the_simulator_knows(phone, demo):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_phone_is_usable_by_everybody(phone, demo, scheme, width):
-    """Empty and with a message, axe finds nothing, and nothing stands out at the side."""
+    """Empty and with a message, axe reports nothing, and the page never scrolls sideways."""
     phone.emulate_media(color_scheme=scheme)
     phone.set_viewport_size({"width": width, "height": 800})
     assert barriers(phone) == []
@@ -154,6 +154,6 @@ def test_the_phone_is_usable_by_everybody(phone, demo, scheme, width):
 
 
 def test_axe_would_find_a_barrier(phone):
-    """The check that finds nothing is one that can find something."""
+    """The accessibility check reports a barrier if there is one."""
     phone.evaluate("document.querySelector('label').remove()")
     assert any(found.startswith("select-name") for found in barriers(phone))

@@ -1,4 +1,4 @@
-"""The README's example of a front end works in a browser as it stands."""
+"""The front end example of the README works in a browser as printed."""
 
 import re
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_example_checks_codes_with_the_client_token_alone(page, demo, complaints):
-    """What is no code comes out as a sentence, a wrong one as its verdict, the right one, with a blank, as approved."""
+    """An invalid code returns a sentence, a wrong one its verdict, and the right one, with a blank, is approved."""
     headers = {"Authorization": f"Bearer {demo.key}"}
     login = requests.post(f"{demo.url}/v1/verifications", json={"to": NUMBER}, headers=headers, timeout=10).json()
     [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": NUMBER}, timeout=5).json()
@@ -23,6 +23,6 @@ def test_the_example_checks_codes_with_the_client_token_alone(page, demo, compla
     run = f"async ([login, code]) => {{ const OTP_URL = location.origin; {EXAMPLE}; return check(login, code); }}"
     login = {name: login[name] for name in ("id", "client_token")}
     assert page.evaluate(run, [login, "12"]) == "The code has 4 to 8 digits."
-    assert "422" in complaints.pop()  # the browser's own line about it
+    assert "422" in complaints.pop()  # the browser's own message
     assert page.evaluate(run, [login, wrong]) == "wrong_code, 4 attempts left"
     assert page.evaluate(run, [login, f"{code[:3]} {code[3:]}"]) == "approved"

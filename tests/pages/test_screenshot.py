@@ -1,4 +1,4 @@
-"""The picture in README.md can be taken again."""
+"""The picture in README.md can be reproduced."""
 
 import os
 import struct
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_script_takes_the_picture_that_the_readme_shows(tmp_path):
-    """`make screenshot` signs in to the demo and saves a PNG as large as the committed one, of less than 200 KB."""
+    """`make screenshot` signs in to the demo and saves a PNG of the same size as the committed one, under 200 KB."""
     command = [sys.executable, ROOT / "docs" / "screenshot.py", tmp_path / "demo.png"]
     subprocess.run(command, check=True, timeout=50, env=os.environ | {"PYTHONPATH": str(ROOT)})
     for picture in (tmp_path / "demo.png", ROOT / "docs" / "images" / "demo.png"):

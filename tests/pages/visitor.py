@@ -1,4 +1,4 @@
-"""A visitor of the sample login page: types, waits and reads as a person would; looks at the simulator beside."""
+"""A visitor of the sample login page: types, waits and reads like a person, and reads the state of the simulator."""
 
 import re
 from dataclasses import dataclass
@@ -29,19 +29,19 @@ class Visitor:
         return self.page.frame_locator("iframe")
 
     def plan(self, fault):
-        """Press a fault's button on the phone, and see it planned."""
+        """Press the button of a fault on the phone, and check that it is planned."""
         if fault != FIRST_FAULT:
             self.phone.get_by_text("Ten more faults").click()
         self.phone.get_by_role("button", name=re.compile(f"^{fault}")).click()
         expect(self.phone.locator("#planned li")).to_have_count(1)
 
     def ask(self, number):
-        """Type a number and ask for a code."""
+        """Type a number and request a code."""
         self.page.get_by_label("Your phone number").fill(number)
         self.page.get_by_role("button", name="Send me a code").click()
 
     def sign_in_form(self, number):
-        """Ask for a code and come to the field for it."""
+        """Request a code and wait for its field."""
         self.ask(number)
         expect(self.code_field).to_be_focused()
 
@@ -57,50 +57,50 @@ class Visitor:
 
     @property
     def start_again(self):
-        """The button that leaves this verification."""
+        """The button that abandons this verification."""
         return self.page.get_by_role("button", name="Start again")
 
     def may_only_start_again(self):
-        """See that the verification has ended: the field is closed, and one main button is left."""
+        """Check that the verification has ended: the field is disabled, and one main button is left."""
         expect(self.code_field).to_be_disabled()
         expect(self.resend).to_be_hidden()
         assert self.page.locator(".login button.main:visible").all_inner_texts() == ["Start again"]
 
     def says(self, text):
-        """See a sentence on the page."""
+        """Check that the page shows a sentence."""
         expect(self.page.get_by_text(text)).to_be_visible()
 
     def is_signed_in(self):
-        """See the end of a sign-in."""
+        """Check that the visitor is signed in."""
         expect(self.page.get_by_role("heading", name="You are signed in")).to_be_visible()
 
     def sees(self, step, state="done"):
-        """See a step of the loop in a state."""
+        """Check the state of a step of the loop."""
         expect(self.page.locator(f'[data-step="{step}"]')).to_have_attribute("data-state", state)
 
     def reads(self, step, text):
-        """See a text within a step of the loop."""
+        """Check that a step of the loop contains a text."""
         expect(self.page.locator(f'[data-step="{step}"]')).to_contain_text(text)
 
     def messages(self, number):
-        """Read what the simulator has for a number, oldest first."""
+        """Return the messages in the simulator to a number, oldest first."""
         return requests.get(f"{self.url}/sandbox/_/messages", params={"to": number}, timeout=5).json()
 
     def codes(self, number):
-        """Read the codes that were sent to a number, oldest first."""
+        """Return the codes that were sent to a number, oldest first."""
         return [re.search(r"\b\d{6}\b", message["body"])[0] for message in self.messages(number)]
 
     def wrong_code(self, number):
-        """Make a code that no message to this number carries."""
+        """Return a code that is in no message to this number."""
         return next(code for code in ("000000", "111111", "222222", "333333") if code not in self.codes(number))
 
 
 def barriers(page):
-    """List what would keep somebody from using the page, by axe's rules for WCAG 2.2 AA and its best practices."""
+    """Return the barriers by axe's rules for WCAG 2.2 AA and its best practices."""
     found = Axe().run(page).response["violations"]
     return [f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in found]
 
 
 def width_of(page):
-    """Measure how wide the page is laid out, in pixels."""
+    """Return the layout width of the page, in pixels."""
     return page.evaluate("document.documentElement.scrollWidth")

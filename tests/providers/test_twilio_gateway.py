@@ -1,4 +1,4 @@
-"""The gateway over real HTTP: what it puts on the wire, and what each answer of Twilio comes to."""
+"""The Twilio gateway over real HTTP: the requests that it sends, and its result for each response of Twilio."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ CODE = "493817"
 VERIFICATION_ID = "ve_3" + "f" * 31
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
 FEEDBACK = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{SID}/Feedback.json"
-NO_PORT = "http://127.0.0.1:1"  # tcpmux: no server listens there
+NO_PORT = "http://127.0.0.1:1"  # tcpmux: no server listens on it
 MESSAGE = OutgoingMessage(
     verification_id=VERIFICATION_ID, send_number=2, to=NUMBER, body=f"{CODE} is your code & + ü", validity_seconds=600
 )
@@ -42,14 +42,14 @@ QUEUED = json.dumps({"sid": SID, "status": "queued"}).encode()
 
 @pytest.fixture
 async def twilio():
-    """Give a server in Twilio's place."""
+    """Run a server that replaces Twilio."""
     async with recording() as recorder:
         yield recorder
 
 
 @pytest.fixture
 async def gateway(twilio):
-    """Give a gateway to that server, with nothing set that need not be."""
+    """Open a gateway to that server, with only the required settings."""
     async with open_twilio(account(twilio.url)) as opened:
         yield opened
 
@@ -62,24 +62,24 @@ def account(base_url, **fields):
 
 
 def envelope(code, status=400):
-    """Write an error as Twilio does; its sentence quotes what must not get out."""
+    """Return an error in the format of Twilio; its message contains a number and a code, which must not leak."""
     sentence = f"Unable to create record: {NUMBER} {CODE}"
     return json.dumps({"code": code, "message": sentence, "more_info": "https://…", "status": status}).encode()
 
 
 async def failure_of(call):
-    """Return what a call raises, as long as it takes its time-out seriously."""
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - the callers look at its type
+    """Return the exception that a call raises, within ten seconds."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the callers check its type
         async with asyncio.timeout(10):
             await call
     return caught.value
 
 
-# --- What goes out --------------------------------------------------------------------------------
+# --- Requests -------------------------------------------------------------------------------------
 
 
 async def test_send_on_the_wire(twilio):
-    """A message goes out as one POST with ProvideFeedback=true and exactly the fields that are set."""
+    """A message is sent as one POST with ProvideFeedback=true and exactly the fields that are set."""
     everything = account(
         twilio.url,
         messaging_service_sid=SERVICE_SID,
@@ -110,7 +110,7 @@ async def test_send_on_the_wire(twilio):
 
 
 async def test_send_with_minimal_settings(twilio, gateway):
-    """What is not set stays away from the wire; without a Messaging Service the number is the sender."""
+    """Unset options are not sent; without a Messaging Service the number is the sender."""
     await gateway.send(MESSAGE)
     assert twilio.requests[0].form == {
         "To": NUMBER,
@@ -124,7 +124,7 @@ async def test_send_with_minimal_settings(twilio, gateway):
 
 
 async def test_confirm_on_the_wire(twilio, gateway):
-    """A confirmation is one POST of Outcome=confirmed to the Feedback of exactly this message."""
+    """A confirmation is one POST of Outcome=confirmed to the Feedback of this message."""
     await gateway.confirm(SID)
     (request,) = twilio.requests
     assert (request.method, request.path, request.body) == ("POST", FEEDBACK, "Outcome=confirmed")
@@ -139,7 +139,7 @@ async def test_confirm_on_the_wire(twilio, gateway):
     ],
 )
 async def test_status_callback(twilio, public_url, root):
-    """The callback's path follows the public URL, whatever its prefix and however it ends."""
+    """The callback's path is appended to the public URL, whatever its prefix and trailing slash."""
     async with open_twilio(account(twilio.url, public_url=public_url)) as gateway:
         await gateway.send(MESSAGE)
     assert twilio.requests[0].form["StatusCallback"] == f"{root}/twilio/status/{VERIFICATION_ID}/2#rc=3&rp=ct,rt,5xx"
@@ -147,7 +147,7 @@ async def test_status_callback(twilio, public_url, root):
 
 @pytest.mark.parametrize("username", [ACCOUNT_SID, "SK" + "c" * 32])
 async def test_credentials(twilio, username):
-    """The Auth Token or the API key goes out as HTTP Basic; the path names the account in both cases."""
+    """The Auth Token or the API key is sent as HTTP Basic; the path contains the account SID in both cases."""
     async with open_twilio(account(twilio.url, username=username)) as gateway:
         await gateway.send(MESSAGE)
         await gateway.confirm(SID)
@@ -157,7 +157,7 @@ async def test_credentials(twilio, username):
 
 
 async def test_base_url_with_a_path(twilio):
-    """A simulator may live under a path."""
+    """The base URL of a simulator may have a path."""
     async with open_twilio(account(twilio.url + "/sandbox/")) as gateway:
         await gateway.send(MESSAGE)
         await gateway.confirm(SID)
@@ -165,16 +165,16 @@ async def test_base_url_with_a_path(twilio):
 
 
 async def test_no_cookies(twilio):
-    """A cookie that an answer sets is never sent back."""
+    """A cookie that a response sets is never sent back."""
     twilio.answers(201, QUEUED, headers={"Set-Cookie": "balancer=7"})
-    # By name: an ordinary cookie jar keeps nothing for a bare address.
+    # By name: an ordinary cookie jar stores no cookies for an IP address.
     async with open_twilio(account(twilio.url.replace("127.0.0.1", "localhost"))) as gateway:
         await gateway.send(MESSAGE)
         await gateway.send(MESSAGE)
     assert "Cookie" not in twilio.requests[1].headers
 
 
-# --- What comes back from a send ------------------------------------------------------------------
+# --- Responses to a send --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ async def test_no_cookies(twilio):
     [(30007, 30007), ("30007", 30007), (None, None), (0, None), (14155550123, None), (True, None), (30007.5, None)],
 )
 async def test_the_error_code_of_a_message_that_failed_at_once(twilio, gateway, written, read):
-    """A 201 may say that the message has failed already: its code is kept, and nothing that is no code."""
+    """A 201 may report that the message has already failed: a valid error code is kept, any other value is not."""
     response = {"sid": SID, "status": "failed", "error_code": written}
     twilio.answers(201, json.dumps(response).encode())
     assert await gateway.send(MESSAGE) == AcceptedMessage(SID, Delivery.FAILED, read)
@@ -193,7 +193,7 @@ async def test_the_error_code_of_a_message_that_failed_at_once(twilio, gateway, 
     [("accepted", Delivery.QUEUED), ("sent", Delivery.SENT), ("failed", Delivery.FAILED), ("new", Delivery.UNKNOWN)],
 )
 async def test_status_words(twilio, gateway, word, delivery):
-    """Twilio's status word comes back in ours; an MMS SID is as good as an SMS SID."""
+    """Twilio's status is translated into ours; an MMS SID is accepted like an SMS SID."""
     sid = "MM" + "F" * 32
     twilio.answers(201, json.dumps({"sid": sid, "status": word}).encode())
     assert await gateway.send(MESSAGE) == AcceptedMessage(sid, delivery)
@@ -225,7 +225,7 @@ async def test_status_words(twilio, gateway, word, delivery):
         (403, 20403, Refusal.CREDENTIALS_REFUSED),
         (404, 20404, Refusal.SENDER_MISCONFIGURED),
         (400, 21212, Refusal.SENDER_MISCONFIGURED),
-        # Of the pair of recipient and sender: one country can cause them, so they are not the operator's alarm.
+        # These depend on recipient and sender: one country can cause them, so they must not alert the operator.
         (400, 21606, Refusal.CARRIER_REJECTED),
         (400, 21659, Refusal.CARRIER_REJECTED),
         (400, 21703, Refusal.CARRIER_REJECTED),
@@ -239,7 +239,7 @@ async def test_status_words(twilio, gateway, word, delivery):
         (404, 21701, Refusal.SENDER_MISCONFIGURED),
         (400, 30034, Refusal.SENDER_MISCONFIGURED),
         (400, 63007, Refusal.SENDER_MISCONFIGURED),
-        # Codes that Twilio has not invented yet: permanent, by their range and then by the HTTP status.
+        # Codes that Twilio does not define yet: permanent, by their range and then by the HTTP status.
         (400, 20999, Refusal.SENDER_MISCONFIGURED),
         (400, 21999, Refusal.SENDER_MISCONFIGURED),
         (400, 30999, Refusal.CARRIER_REJECTED),
@@ -250,11 +250,11 @@ async def test_status_words(twilio, gateway, word, delivery):
     ],
 )
 async def test_refusals(twilio, gateway, status, code, refusal):
-    """Each of Twilio's permanent codes comes out as one refusal with its code, after one POST."""
+    """Each of Twilio's permanent error codes becomes one refusal with this code, after one POST."""
     twilio.answers(status, envelope(code, status))
     refused = await failure_of(gateway.send(MESSAGE))
     assert (type(refused), refused.refusal, refused.error_code) == (SendRefused, refusal, code)
-    # As with confirmations: a 403 may be of the one message.
+    # As with confirmations: a 403 may concern only this message.
     assert refused.is_of_credentials is (refusal is Refusal.CREDENTIALS_REFUSED and status != 403)
     assert len(twilio.requests) == 1
 
@@ -262,7 +262,7 @@ async def test_refusals(twilio, gateway, status, code, refusal):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422])
 @pytest.mark.parametrize("body", [b"", b"<html>no</html>", b"[]", b'{"code": null}', b'{"code": 15558675310}'])
 async def test_refusal_without_a_code(twilio, gateway, status, body):
-    """A 4xx whose body names no code that can be Twilio's is permanent too, and the operator's matter."""
+    """A 4xx without a valid error code of Twilio is permanent, too, and concerns the operator."""
     twilio.answers(status, body)
     refused = await failure_of(gateway.send(MESSAGE))
     by_status = Refusal.CREDENTIALS_REFUSED if status in (401, 403) else Refusal.SENDER_MISCONFIGURED
@@ -270,7 +270,7 @@ async def test_refusal_without_a_code(twilio, gateway, status, body):
 
 
 async def test_problem_body(twilio, gateway):
-    """An error in the RFC 9457 form says the same as one in Twilio's older envelope; only HTTP's own status counts."""
+    """An error in RFC 9457 format means the same as one in Twilio's older format; only the HTTP status counts."""
     problem = {"type": "https://…", "title": NUMBER, "status": 500, "code": 21610, "detail": NUMBER}
     twilio.answers(400, json.dumps(problem).encode(), headers={"Content-Type": "application/problem+json"})
     refused = await failure_of(gateway.send(MESSAGE))
@@ -282,12 +282,12 @@ async def test_problem_body(twilio, gateway):
     [
         *((429, 20429, None), (429, 99999, None), (400, 14107, 30), (400, 21611, 600), (400, 21730, 60)),
         *((429, 63017, 1), (429, 63018, 1)),
-        # Caps of a day: of the account, of a trial account, of a 10DLC campaign, of T-Mobile.
+        # Daily limits: of the account, of a trial account, of a 10DLC campaign, of T-Mobile.
         *((429, 63038, 3600), (400, 30454, 3600), (400, 30023, 3600), (400, 30027, 3600)),
     ],
 )
 async def test_temporary_refusals(twilio, gateway, status, code, pause_seconds):
-    """What Twilio did not take, but will take later, is postponed by its code's pause, after one POST."""
+    """A temporary refusal is postponed by the pause of its error code, after one POST."""
     twilio.answers(status, envelope(code, status))
     postponed = await failure_of(gateway.send(MESSAGE))
     assert (type(postponed), postponed.retry_after_seconds) == (SendPostponed, pause_seconds)
@@ -318,7 +318,7 @@ async def test_temporary_refusals(twilio, gateway, status, code, pause_seconds):
     ],
 )
 async def test_retry_after(twilio, gateway, retry_after, seconds):
-    """Retry-After is kept for both calls: seconds or a date on Twilio's own clock, at most an hour, no garbage."""
+    """Retry-After is used for both calls: seconds or a date by Twilio's clock, at most an hour, or None if invalid."""
     headers = {"Retry-After": retry_after, "Date": "Thu, 01 Jan 2015 00:00:00 GMT"}
     twilio.answers(429, envelope(20429, 429), headers=headers)
     assert (await failure_of(gateway.send(MESSAGE))).retry_after_seconds == seconds
@@ -326,7 +326,7 @@ async def test_retry_after(twilio, gateway, retry_after, seconds):
 
 
 async def test_retry_after_replaces_our_default(twilio, gateway):
-    """Where Twilio names a pause, it replaces the one that we keep for the code."""
+    """If Twilio sends Retry-After, it replaces our default pause for the error code."""
     twilio.answers(429, envelope(63017, 429), headers={"Retry-After": "9"})
     assert (await failure_of(gateway.send(MESSAGE))).retry_after_seconds == 9
 
@@ -358,7 +358,7 @@ AMBIGUOUS = [
 
 @pytest.mark.parametrize(("status", "body"), AMBIGUOUS)
 async def test_ambiguous_responses(twilio, gateway, status, body):
-    """An answer that leaves open whether the message went out is unknown, after one POST."""
+    """A response that does not say whether the message was sent is unknown, after one POST."""
     twilio.answers(status, body)
     assert type(await failure_of(gateway.send(MESSAGE))) is SendUnknown
     assert len(twilio.requests) == 1
@@ -366,7 +366,7 @@ async def test_ambiguous_responses(twilio, gateway, status, body):
 
 @pytest.mark.parametrize("mode", ["hang", "reset", "cut_off"])
 async def test_no_response_after_the_request(twilio, mode):
-    """Silence, a reset or half an answer after the request was written is unknown, in time, after one POST."""
+    """A timeout, a reset or half a response after the request was written is unknown, in time, after one POST."""
     twilio.answers(201, QUEUED, mode=mode)
     async with open_twilio(account(twilio.url, total_timeout_seconds=0.3)) as gateway:
         assert type(await failure_of(gateway.send(MESSAGE))) is SendUnknown
@@ -374,7 +374,7 @@ async def test_no_response_after_the_request(twilio, mode):
 
 
 async def test_reset_of_a_kept_connection(twilio, gateway):
-    """A reset on a connection that served before is unknown as well: the POST is not repeated behind our back."""
+    """A reset on a reused connection is unknown, too: the transport does not repeat the POST."""
     await gateway.send(MESSAGE)
     twilio.answers(201, QUEUED, mode="reset")
     assert type(await failure_of(gateway.send(MESSAGE))) is SendUnknown
@@ -382,7 +382,7 @@ async def test_reset_of_a_kept_connection(twilio, gateway):
 
 
 async def test_refusal_whose_body_breaks_off(twilio, gateway):
-    """The status is the answer, even when the body never ends."""
+    """The status counts, even if the body is incomplete."""
     twilio.answers(429, b'{"code": 20429', mode="cut_off")
     assert type(await failure_of(gateway.send(MESSAGE))) is SendPostponed
 
@@ -395,7 +395,7 @@ async def test_no_server_listens():
 
 
 async def test_full_pool(twilio):
-    """Waiting in vain for a free connection wrote nothing: the send is postponed, not unknown."""
+    """Without a free connection in time nothing was written: the send is postponed, not unknown."""
     twilio.answers(201, QUEUED, mode="hang")
     timeout = aiohttp.ClientTimeout(total=0.6, connect=0.2)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1), timeout=timeout) as http:
@@ -406,7 +406,7 @@ async def test_full_pool(twilio):
 
 
 async def test_cancellation(twilio, gateway):
-    """A cancelled call ends as cancelled, and the next one is not disturbed by it."""
+    """A cancelled call raises CancelledError, and the next call works."""
     twilio.answers(201, QUEUED, mode="hang")
     for call in (gateway.send(MESSAGE), gateway.confirm(SID)):
         twilio.arrived.clear()
@@ -419,7 +419,7 @@ async def test_cancellation(twilio, gateway):
     assert (await gateway.send(MESSAGE)).sid == SID
 
 
-# --- What comes back from a confirmation ----------------------------------------------------------
+# --- Responses to a confirmation ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
@@ -434,7 +434,7 @@ async def test_confirmed(twilio, gateway, status, body):
 
 
 async def test_confirmed_with_half_a_body(twilio, gateway):
-    """A 2xx whose body breaks off settles the confirmation: the status was the answer."""
+    """A 2xx with an incomplete body settles the confirmation: only the status counts."""
     twilio.answers(200, b'{"outcome"', mode="cut_off")
     assert await gateway.confirm(SID) is None
 
@@ -470,7 +470,7 @@ async def test_confirmed_with_half_a_body(twilio, gateway):
     ],
 )
 async def test_not_confirmed(twilio, gateway, status, body, kind, sentence):  # noqa: PLR0917 - fixtures and columns
-    """Permanent, forbidden or passing is told by the class; the sentence has status and code and nothing else."""
+    """The class says whether a failure is permanent, forbidden or temporary; the text has only status and code."""
     twilio.answers(status, body)
     failure = await failure_of(gateway.confirm(SID))
     assert (type(failure), str(failure)) == (kind, sentence)
@@ -478,14 +478,14 @@ async def test_not_confirmed(twilio, gateway, status, body, kind, sentence):  # 
 
 
 async def test_retry_after_of_unavailable(twilio, gateway):
-    """A 503's Retry-After is kept for a confirmation, which may be repeated."""
+    """The Retry-After of a 503 is kept for a confirmation, which may be repeated."""
     twilio.answers(503, b"", headers={"Retry-After": "40"})
     assert (await failure_of(gateway.confirm(SID))).retry_after_seconds == 40
 
 
 @pytest.mark.parametrize("mode", ["hang", "reset"])
 async def test_confirmation_without_a_response(twilio, mode):
-    """Silence or a reset postpones a confirmation, in time, after one POST."""
+    """A timeout or a reset postpones a confirmation, in time, after one POST."""
     twilio.answers(200, mode=mode)
     async with open_twilio(account(twilio.url, total_timeout_seconds=0.3)) as gateway:
         assert type(await failure_of(gateway.confirm(SID))) is ConfirmPostponed
@@ -497,18 +497,18 @@ async def test_confirmation_without_a_response(twilio, mode):
     ["", "SM", SID + "\n", SID + "/../x", SID[:-1], "sm" + SID[2:], "VE" + SID[2:], "SM" + "g" * 32, "SM" + "٣" * 32],
 )
 async def test_malformed_sid(twilio, gateway, sid):
-    """What is no Message SID never becomes a path: it is refused before anything is sent."""
+    """A malformed Message SID never becomes part of a path: it is refused before any request."""
     failure = await failure_of(gateway.confirm(sid))
     assert (type(failure), str(failure)) == (ConfirmRefused, "illegible SID")
     assert twilio.requests == []
 
 
-# --- What stays inside ----------------------------------------------------------------------------
+# --- No leaks -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_redirects(twilio, gateway, status):
-    """A redirect is not followed, so the credentials and the message go nowhere else."""
+    """A redirect is not followed, so no other host gets the credentials or the message."""
     async with recording() as elsewhere:
         twilio.answers(status, headers={"Location": elsewhere.url + MESSAGES})
         assert type(await failure_of(gateway.send(MESSAGE))) is SendUnknown
@@ -517,14 +517,14 @@ async def test_redirects(twilio, gateway, status):
 
 
 async def test_an_unused_part_of_a_response_may_be_malformed(twilio, gateway):
-    """Of Twilio's answer the SID and the status are read: a date from another world costs no message its SID."""
+    """Only the SID and the status of Twilio's response are read: a malformed date does not lose the SID."""
     odd = {"sid": SID, "status": "queued", "date_created": "1 Jan 99999 00:00:00", "price": {}, "new": [1]}
     twilio.answers(201, json.dumps(odd).encode())
     assert await gateway.send(MESSAGE) == AcceptedMessage(SID, Delivery.QUEUED)
 
 
 async def test_nothing_leaks(twilio, caplog):
-    """No number, code or credential gets into a failure, its causes, its traceback or the log, at any level."""
+    """No number, code or credential appears in a failure, its causes, its traceback or the log, at any level."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="twilio")
     responses = [
@@ -554,7 +554,7 @@ async def test_nothing_leaks(twilio, caplog):
 
 
 def texts_of(failure):
-    """Write out a failure and all that hangs on it, but for the body that json's own error keeps and never shows."""
+    """Return the texts of a failure and its causes, without the body that json's error keeps but never shows."""
     texts = ["".join(traceback.format_exception(failure))]
     link = failure
     while link is not None:
@@ -564,7 +564,7 @@ def texts_of(failure):
 
 
 async def test_the_library_logs_nothing(twilio, gateway, caplog):
-    """The library and its transport write no line of their own at INFO, whatever the loggers are set to."""
+    """The library and its transport log nothing at INFO, whatever the level of the loggers."""
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.INFO, logger="twilio")
     await gateway.send(MESSAGE)
@@ -575,7 +575,7 @@ async def test_the_library_logs_nothing(twilio, gateway, caplog):
 
 
 async def test_the_check_names_the_host_that_it_called(twilio, monkeypatch):
-    """At an edge and region, and anywhere else, the sentence names the host that was called, not api.twilio.com."""
+    """The text contains the host that was called, with edge and region, not always api.twilio.com."""
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("https_proxy", NO_PORT)
@@ -587,7 +587,7 @@ async def test_the_check_names_the_host_that_it_called(twilio, monkeypatch):
 
 
 async def test_a_host_of_an_edge_may_bypass_the_proxy(monkeypatch):
-    """NO_PROXY is asked about the host that is called, at its edge and region."""
+    """NO_PROXY is compared with the host that is called, including edge and region."""
     async with behind_a_proxy(monkeypatch) as heads:
         monkeypatch.setenv("no_proxy", "api.invalid.zz9.twilio.com")
         async with open_twilio(account(None, edge="invalid", region="zz9", total_timeout_seconds=1)) as gateway:
@@ -595,11 +595,11 @@ async def test_a_host_of_an_edge_may_bypass_the_proxy(monkeypatch):
     assert heads == []
 
 
-# --- Where Twilio is ------------------------------------------------------------------------------
+# --- The host of Twilio ---------------------------------------------------------------------------
 
 
 async def test_environment_of_the_library(twilio, monkeypatch):
-    """TWILIO_EDGE, TWILIO_REGION and credentials in the environment do not touch what the account says."""
+    """TWILIO_EDGE, TWILIO_REGION and credentials in the environment do not override the account."""
     monkeypatch.setenv("TWILIO_EDGE", "sydney")
     monkeypatch.setenv("TWILIO_REGION", "au1")
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "another")
@@ -611,7 +611,7 @@ async def test_environment_of_the_library(twilio, monkeypatch):
 
 @asynccontextmanager
 async def behind_a_proxy(monkeypatch, *, user="", scheme="http://", **mode):
-    """Set up a proxy that refuses every request, as the environment's proxy for https."""
+    """Run a proxy that refuses every request, and set it as HTTPS_PROXY."""
     async with refusing_proxy(**mode) as (address, heads):
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
@@ -629,7 +629,7 @@ async def behind_a_proxy(monkeypatch, *, user="", scheme="http://", **mode):
     ],
 )
 async def test_real_host_through_a_proxy(monkeypatch, edge, region, host):
-    """The real Twilio is asked for at its edge and region, through HTTPS_PROXY; a proxy's refusal wrote nothing."""
+    """The real Twilio is called at its edge and region, through HTTPS_PROXY; if the proxy refuses, nothing was sent."""
     monkeypatch.setenv("TWILIO_EDGE", "dublin")
     async with (
         behind_a_proxy(monkeypatch) as heads,
@@ -643,7 +643,7 @@ async def test_real_host_through_a_proxy(monkeypatch, edge, region, host):
 
 @pytest.mark.parametrize("scheme", ["http://", ""])
 async def test_proxy_with_a_password(monkeypatch, scheme):
-    """A proxy may be written without its scheme and may ask for a name and a password of its own."""
+    """The address of a proxy may lack its scheme and may contain a user and a password."""
     async with (
         behind_a_proxy(monkeypatch, user="me:secret@", scheme=scheme) as heads,
         open_twilio(account(None)) as gateway,
@@ -658,7 +658,7 @@ async def test_proxy_with_a_password(monkeypatch, scheme):
     ids=["closed", "reset", "cut off", "no HTTP", "closed after 200", "no TLS after 200"],
 )
 async def test_a_proxy_that_ends_the_connection_has_sent_nothing(monkeypatch, response):
-    """Whatever a proxy does to CONNECT, our request was not written: the send is postponed, not unknown."""
+    """If a proxy fails on CONNECT, our request was not written: the send is postponed, not unknown."""
     async with behind_a_proxy(monkeypatch, response=response) as heads, open_twilio(account(None)) as gateway:
         for call, kind in ((gateway.send(MESSAGE), SendPostponed), (gateway.confirm(SID), ConfirmPostponed)):
             postponed = await failure_of(call)
@@ -668,7 +668,7 @@ async def test_a_proxy_that_ends_the_connection_has_sent_nothing(monkeypatch, re
 
 
 async def test_no_proxy(monkeypatch):
-    """NO_PROXY keeps the proxy out of it."""
+    """A host in NO_PROXY is called without the proxy."""
     async with behind_a_proxy(monkeypatch) as heads, open_twilio(account("https://127.0.0.1:1")) as through:
         await failure_of(through.send(MESSAGE))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -678,7 +678,7 @@ async def test_no_proxy(monkeypatch):
 
 
 async def test_environment_of_the_machine(twilio, monkeypatch, tmp_path):
-    """Neither a proxy nor a .netrc of the machine comes between us and a simulator on loopback."""
+    """Neither a proxy nor a .netrc of the machine affects calls to a simulator on loopback."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password else\n")
     netrc.chmod(0o600)
@@ -695,7 +695,7 @@ async def test_environment_of_the_machine(twilio, monkeypatch, tmp_path):
 
 
 async def test_valid_credentials(twilio, gateway):
-    """The check reads one message, which every kind of key may do, sends nothing, and has nothing to say."""
+    """The check reads one message, which every kind of key may do, sends nothing, and reports nothing."""
     twilio.answers(200, b'{"messages": []}')
     assert await gateway.check_credentials() is None
     (request,) = twilio.requests
@@ -721,13 +721,13 @@ async def test_valid_credentials(twilio, gateway):
     ],
 )
 async def test_invalid_credentials(twilio, gateway, status, body, sentence):
-    """The check says what Twilio answered and what to fix."""
+    """The check reports the response of Twilio and the fix."""
     twilio.answers(status, body)
     assert (await gateway.check_credentials()).startswith(sentence)
 
 
 async def test_check_without_a_response(twilio):
-    """The check says so if no server is there, or none that answers in time."""
+    """The check reports that no server is reachable, or that it does not respond in time."""
     twilio.answers(200, mode="hang")
     for place in (NO_PORT, twilio.url):
         async with open_twilio(account(place, total_timeout_seconds=0.3)) as gateway:

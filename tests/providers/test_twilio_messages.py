@@ -1,4 +1,4 @@
-"""Twilio's list of messages over real HTTP: what is asked for, what counts, and which page is followed."""
+"""Twilio's list of messages over real HTTP: the query, the messages that count, and the page that is followed."""
 
 import json
 from datetime import UTC, date, datetime
@@ -29,13 +29,13 @@ LISTED = ListedMessage(
 
 @pytest.fixture
 async def twilio():
-    """Give a server in Twilio's place."""
+    """Run a server that replaces Twilio."""
     async with recording() as recorder:
         yield recorder
 
 
 def pages(twilio, *rows, next_page_uri=None):
-    """Answer with these messages and this next page."""
+    """Respond with these messages and this next page."""
     twilio.answers(200, json.dumps({"messages": rows, "next_page_uri": next_page_uri}).encode())
 
 
@@ -46,7 +46,7 @@ async def listed(twilio, path=""):
 
 
 async def test_the_query(twilio):
-    """By number, from this day on, fifty to a page; nothing else, and nothing but a GET."""
+    """One GET asks for the number, from this day on, with fifty messages a page, and nothing else."""
     pages(twilio, ROW)
     assert await listed(twilio) == [LISTED]
     [request] = twilio.requests
@@ -56,7 +56,7 @@ async def test_the_query(twilio):
 
 
 async def test_the_next_page_is_followed_once(twilio):
-    """The second page is where Twilio says it is, under the base URL; a third is not asked for."""
+    """The second page is read from the URI that Twilio returns, under the base URL; a third is not requested."""
     pages(twilio, ROW, next_page_uri=f"{MESSAGES}?PageSize=50&Page=1&PageToken=PASM%2B1")
     assert await listed(twilio, "/sandbox") == [LISTED] * 2
     first, second = [urlsplit(request.path) for request in twilio.requests]
@@ -72,7 +72,7 @@ async def test_the_next_page_is_followed_once(twilio):
     ],
 )  # fmt: skip
 async def test_a_next_page_elsewhere_is_not_followed(twilio, uri):
-    """Our credentials go to our own messages and nowhere else, whatever an answer names."""
+    """Our credentials are sent only to our own list of messages, whatever URI a response contains."""
     pages(twilio, ROW, next_page_uri=uri)
     assert await listed(twilio) == [LISTED]
     assert len(twilio.requests) == 1
@@ -87,7 +87,7 @@ async def test_a_next_page_elsewhere_is_not_followed(twilio, uri):
     ids=str,
 )  # fmt: skip
 async def test_foreign_or_unreadable_messages_are_left_out(twilio, changed):
-    """Messages that came in, answer one, went to another number or cannot be read are left out; the rest counts."""
+    """Inbound messages, replies, messages to another number and malformed ones are left out; the rest counts."""
     pages(twilio, ROW | changed, ROW)
     assert await listed(twilio) == [LISTED]
 
@@ -101,7 +101,7 @@ async def test_foreign_or_unreadable_messages_are_left_out(twilio, changed):
     ids=str,
 )  # fmt: skip
 async def test_malformed_optional_fields_are_ignored(twilio, changed, read):
-    """A sender, status or error that is missing or odd is none; the message counts all the same."""
+    """A malformed or missing sender, status or error becomes None; the message counts nevertheless."""
     pages(twilio, ROW | changed)
     [message] = await listed(twilio)
     assert {name: getattr(message, name) for name in read} == read
@@ -117,7 +117,7 @@ async def test_malformed_optional_fields_are_ignored(twilio, changed, read):
     ],
 )  # fmt: skip
 async def test_every_failure_raises_lookup_failed(twilio, status, body, headers, failure):
-    """Busy, refused, broken and illegible: one failure that says how long to wait and whether we may ask at all."""
+    """Busy, refused, broken and malformed: each raises LookupFailed with the wait and whether access is forbidden."""
     twilio.answers(status, body, headers=headers)
     with pytest.raises(LookupFailed) as caught:
         await listed(twilio)
@@ -127,12 +127,12 @@ async def test_every_failure_raises_lookup_failed(twilio, status, body, headers,
 
 
 async def test_a_refused_connection_raises_lookup_failed():
-    """No connection is the same kind of failure."""
+    """A refused connection raises LookupFailed, too."""
     async with open_twilio(account("http://127.0.0.1:1")) as gateway:
         with pytest.raises(LookupFailed):
             await gateway.messages_to(NUMBER, since=DAY)
 
 
 def test_the_repr_hides_the_text_of_a_message():
-    """A listed message in a log line or traceback does not tell its text."""
+    """The repr of a listed message, as in a log or traceback, does not contain its text."""
     assert CODE not in repr(LISTED)

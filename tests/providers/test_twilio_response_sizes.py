@@ -1,4 +1,4 @@
-"""The limits on a response of Twilio: whoever answers in its place cannot fill our memory or hold a call."""
+"""The limits on a response of Twilio: no server can exhaust our memory or keep a call open."""
 
 import gzip
 import json
@@ -55,7 +55,7 @@ CALLS = {
 
 @pytest.mark.parametrize(("call", "failure"), CALLS.values(), ids=list(CALLS))
 async def test_an_endless_response_is_cut_off(call, failure):
-    """A send becomes unknown, a confirmation is tried again, a lookup fails; the rest of the body is not read."""
+    """A send becomes unknown, a confirmation is retried, a lookup fails; the rest of the body is not read."""
     async with endless(201) as (server, url), open_twilio(account(url, total_timeout_seconds=60.0)) as gateway:
         failed = await failure_of(call(gateway))
     assert (type(failed), "ResponseTooLarge" in str(failed)) == (failure, True)
@@ -64,7 +64,7 @@ async def test_an_endless_response_is_cut_off(call, failure):
 
 @pytest.mark.parametrize(("status", "failure"), [(400, SendRefused), (429, SendPostponed), (500, SendUnknown)])
 async def test_the_status_of_a_refusal_counts_without_its_body(status, failure):
-    """A refusal with an endless body means what its status says, as if it had no body."""
+    """A refusal with an endless body is handled by its status, as if it had no body."""
     async with endless(status) as (server, url), open_twilio(account(url, total_timeout_seconds=60.0)) as gateway:
         assert type(await failure_of(gateway.send(MESSAGE))) is failure
     assert server.sent < ENOUGH_PIECES
@@ -72,7 +72,7 @@ async def test_the_status_of_a_refusal_counts_without_its_body(status, failure):
 
 @pytest.mark.parametrize("coding", [None, "gzip"])
 async def test_the_limit_counts_what_is_read(coding):
-    """A body of the limit is read, and one of a byte more is not, compressed or plain."""
+    """A body of exactly the limit is read, and a body of one more byte is not, compressed or plain."""
     created = json.dumps({"sid": SID, "status": "queued"}).encode()
     async with recording() as twilio, open_twilio(account(twilio.url)) as gateway:
         for size, is_read in ((MOST_BYTES, True), (MOST_BYTES + 1, False), (100 * MOST_BYTES, False)):
@@ -85,7 +85,7 @@ async def test_the_limit_counts_what_is_read(coding):
 
 
 async def test_a_page_of_long_messages_is_read():
-    """A list may be longer than a message: fifty messages of 1,600 characters, each six bytes in JSON, fit."""
+    """A list may be longer than a message: fifty messages of 1,600 characters, each six bytes in JSON, are read."""
     row = {"sid": SID, "to": NUMBER, "body": "ü" * 1600, "direction": "outbound-api", "uri": "x" * 2000}
     row |= {"date_created": "Sat, 28 Nov 2026 19:22:02 +0000"}
     body = json.dumps({"messages": [row] * 50}).encode()
@@ -96,7 +96,7 @@ async def test_a_page_of_long_messages_is_read():
 
 
 async def test_the_probe_of_the_public_address_is_cut_off():
-    """Whatever serves `OTP_PUBLIC_URL`, the command that probes it reads a bounded part of the response."""
+    """The command that probes `OTP_PUBLIC_URL` reads a limited part of the response, whatever the server sends."""
     async with endless(403) as (server, url):
         assert "answers 403" in await failures._probe(url)
     assert server.sent < ENOUGH_PIECES

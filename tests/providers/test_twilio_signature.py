@@ -1,4 +1,4 @@
-"""Twilio's callback signature: the published vectors, the traps, and what strangers may send."""
+"""Twilio's callback signature: the published vectors, known pitfalls, and invalid requests."""
 
 import base64
 import hashlib
@@ -19,12 +19,12 @@ def sign(token, text):
 
 
 def test_vector():
-    """A signature of Twilio's own algorithm, a blank field included, is genuine."""
+    """A signature by Twilio's own algorithm, with an empty field, is genuine."""
     assert TwilioSignature(["12345"]).is_genuine(URL, FIELDS, VECTOR)
 
 
 def test_documented_vector():
-    """The worked example of Twilio's security page is genuine."""
+    """The example of Twilio's security page is genuine."""
     fields = {
         "CallSid": ["CA1234567890ABCDE"],
         "Caller": ["+14158675309"],
@@ -49,12 +49,12 @@ def test_documented_vector():
     ],
 )
 def test_any_change_invalidates_the_signature(url, fields):
-    """A signature holds for exactly one scheme, URL, query and set of fields."""
+    """A signature is valid for exactly one scheme, URL, query and set of fields."""
     assert not TwilioSignature(["12345"]).is_genuine(url, fields, VECTOR)
 
 
 def test_two_tokens_in_rotation():
-    """While the Auth Token rotates, both tokens sign; any other does not."""
+    """During a rotation of the Auth Token signatures by both tokens are genuine; those by any other are not."""
     old, new = (sign(token, "https://otp.example.com/aB1") for token in ("old", "new"))
     both = TwilioSignature(["new", "old"])
     only_new = TwilioSignature(["new"])
@@ -66,12 +66,12 @@ def test_two_tokens_in_rotation():
 @pytest.mark.parametrize("signed", ["https://otp.example.com/a", "https://otp.example.com:443/a"])
 @pytest.mark.parametrize("asked", ["https://otp.example.com/a", "https://otp.example.com:443/a"])
 def test_default_port(signed, asked):
-    """Twilio signs the URL now with, now without the default port; both are genuine."""
+    """Twilio signs the URL sometimes with, sometimes without the default port; both are genuine."""
     assert TwilioSignature(["t"]).is_genuine(asked, {"B": ["1"]}, sign("t", signed + "B1"))
 
 
 def test_repeated_field():
-    """A field that comes more than once enters the signature with each of its values."""
+    """A field that occurs more than once is signed with each of its values."""
     fields = {"MediaUrl": ["b", "a"], "A": ["1"]}
     signature = sign("t", "https://otp.example.com/xA1MediaUrlaMediaUrlb")
     assert TwilioSignature(["t"]).is_genuine("https://otp.example.com/x", fields, signature)
@@ -89,7 +89,7 @@ def test_unicode_fields():
     ["", " ", VECTOR[:-1], VECTOR + "=", " " + VECTOR, VECTOR + "\n", VECTOR.lower(), "%%%", "鍵", "\ud800", "\x00"],
 )
 def test_garbage_signature(garbage):
-    """A missing, trimmed, padded, foreign or illegible signature is refused without an exception."""
+    """A missing, trimmed, padded, foreign or malformed signature is refused without an exception."""
     assert TwilioSignature(["12345"]).is_genuine(URL, FIELDS, garbage) is False
 
 
@@ -102,13 +102,13 @@ def test_garbage_url_and_fields(url, fields):
 
 @pytest.mark.parametrize("tokens", [[], [""]])
 def test_no_token(tokens):
-    """Without an Auth Token nothing is genuine, not even what an empty token would sign."""
+    """Without an Auth Token no signature is genuine, not even one by an empty token."""
     signature = base64.b64encode(hmac.new(b"", b"https://otp.example.com/aB1", hashlib.sha1).digest()).decode()
     assert not TwilioSignature(tokens).is_genuine("https://otp.example.com/a", {"B": ["1"]}, signature)
 
 
 def test_the_repr_hides_the_tokens():
-    """No token shows in the text of the object that holds it."""
+    """The repr of the object contains no token."""
     assert "tok3n" not in repr(TwilioSignature(["tok3n"]))
 
 
@@ -124,14 +124,14 @@ def shared(secret, algorithm="sha256"):
 
 
 def test_the_library_computes_the_same_signature():
-    """Our vector of a SharedKey is what Twilio's own library makes of the same key, URL and fields."""
+    """Our vector of a SharedKey equals the signature by Twilio's own library for the same key, URL and fields."""
     plain = {name: values[0] for name, values in FIELDS.items()}
     assert RequestValidator("k1").compute_signature(URL, plain, "HMAC_SHA256") == shared("k1")
 
 
 @pytest.mark.parametrize("secret", ["new", "old"])
 def test_shared_keys_in_rotation(secret):
-    """A signature by any SharedKey that is set is genuine, under SHA-256 or SHA-1, whatever the order of its words."""
+    """A signature by any configured SharedKey is genuine, with SHA-256 or SHA-1, in any order of the parameters."""
     signature = TwilioSignature(["token"], ["new", "old"])
     assert signature.is_genuine(URL, FIELDS, shared(secret), SETTINGS)
     assert signature.is_genuine(URL, FIELDS, shared(secret), "algorithm=HMAC_SHA256, key=other")
@@ -142,22 +142,22 @@ def test_shared_keys_in_rotation(secret):
     ("secret", "settings"),
     [
         ("third", SETTINGS),
-        ("token", SETTINGS),  # the Auth Token is no SharedKey
-        ("new", ""),  # nor the other way round
+        ("token", SETTINGS),  # the Auth Token is not a SharedKey
+        ("new", ""),  # and a SharedKey is not an Auth Token
         ("new", "key=k,algorithm=HMAC_SHA512"),
         ("new", "key=k,algorithm=hmac_sha256\x00"),
-        ("new", "key=k"),  # no algorithm is SHA-1
+        ("new", "key=k"),  # a missing algorithm means SHA-1
         ("new", "," * 5000),
         ("new", "\ud800"),
     ],
 )
 def test_a_signature_by_no_shared_key_is_refused(secret, settings):
-    """Unknown keys and algorithms, and a key of the other kind, make nothing genuine, without an exception."""
+    """Signatures with unknown keys or algorithms, or a key of the other kind, are refused without an exception."""
     assert TwilioSignature(["token"], ["new", "old"]).is_genuine(URL, FIELDS, shared(secret), settings) is False
 
 
 def test_no_shared_key():
-    """Without a SharedKey nothing that names one is genuine, not even what an empty key or the token would sign."""
+    """Without a SharedKey no signature with one is genuine, not even by an empty key or the Auth Token."""
     for keys in ([], [""]):
         signature = TwilioSignature(["token"], keys)
         assert signature.has_shared_keys is False

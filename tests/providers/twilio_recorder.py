@@ -1,4 +1,4 @@
-"""A server on loopback that writes down each request as it came over the wire and answers as told."""
+"""A server on loopback that records each request as received and responds as configured."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ LONGER_THAN_ANY_TEST_SECONDS = 30
 
 @dataclass(frozen=True)
 class Request:
-    """One request, nothing interpreted."""
+    """One request as received, uninterpreted."""
 
     method: str
     path: str  # with its query
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass
 class Recorder:
-    """What came, and what is answered next; `manner` is one of answer, hang, reset, cut_off."""
+    """The requests so far, and the next response; `mode` is one of answer, hang, reset, cut_off."""
 
     url: str = ""
     requests: list = field(default_factory=list)
@@ -54,7 +54,7 @@ class Recorder:
         return web.Response(status=self.status, body=self.body, headers=self.headers)
 
     async def _cut_off(self, request):
-        """Send the status, half of the body, and then nothing but the end of the connection."""
+        """Send the status and half of the body, then close the connection."""
         response = web.StreamResponse(status=self.status, headers={"Content-Length": str(2 * len(self.body))})
         await response.prepare(request)
         await response.write(self.body)
@@ -73,9 +73,9 @@ async def recording():
 
 @asynccontextmanager
 async def refusing_proxy(response=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"):
-    """Serve as an HTTP proxy that gives each CONNECT one answer and closes; yield its URL and the heads of what came.
+    """Run an HTTP proxy that gives each CONNECT one response and closes; yield its address and the received heads.
 
-    Without an answer (b"") it closes in silence, with None it resets the connection.
+    With an empty response (b"") it closes at once, with None it resets the connection.
     """
     heads = []
 

@@ -1,9 +1,10 @@
-"""Peers from their registries: each at pinned versions, in a folder of its own that git ignores, installed once.
+"""Peers from their registries: each at pinned versions, in its own folder that git ignores, installed once.
 
     python = install_from_pypi("django-phone-verify", ["django-phone-verify==3.3.0", …])
     folder = install_from_npm("better-auth", ["better-auth@1.7.25", …])
 
-What cannot be had raises `CannotBeHad`, whose text is one sentence. Nothing that a package brings is run meanwhile.
+If a peer cannot be installed, `NotInstallable` is raised, with one sentence as its text. No code of a package runs
+during the installation.
 """
 
 import os
@@ -24,7 +25,7 @@ class NotInstallable(Exception):
 
 
 def install_from_pypi(name, requirements):
-    """Make a virtual environment with the requirements; give its folder of programs."""
+    """Make a virtual environment with the requirements; return its folder of programs."""
     programs = FOLDER / "peers" / name / "bin"
 
     def install(folder):
@@ -38,7 +39,7 @@ def install_from_pypi(name, requirements):
 
 
 def install_from_npm(name, packages):
-    """Make a folder with the packages in its `node_modules`; give it."""
+    """Make a folder with the packages in its `node_modules`; return it."""
 
     def install(folder):
         folder.mkdir()
@@ -50,7 +51,7 @@ def install_from_npm(name, packages):
 
 
 def _install(name, wanted, commands):
-    """Run the commands unless the folder holds what is wanted; give the folder."""
+    """Run the commands unless the folder already has this content; return the folder."""
     folder = FOLDER / "peers" / name
     stamp = folder / "installed"
     content = "\n".join(wanted)
@@ -74,6 +75,6 @@ def _run(name, command):
     except (OSError, subprocess.TimeoutExpired) as failure:
         raise NotInstallable(f"{name} cannot be installed here: {failure}") from failure
     if ran.returncode:
-        lines = [line.strip() for line in (ran.stderr + ran.stdout).splitlines() if line.strip()] or ["no word why"]
+        lines = [line.strip() for line in (ran.stderr + ran.stdout).splitlines() if line.strip()] or ["no reason given"]
         reason = next((line for line in lines if "error" in line), lines[-1])
         raise NotInstallable(f"{name} cannot be installed here: {reason}")

@@ -1,10 +1,10 @@
-"""The peers as targets of a bench: a running server, the requests of so many right checks, how many still wait.
+"""The peers as targets of a bench: a running server, the requests of right checks, and the number still pending.
 
     with better_auth(redis_url, workers=2) as peer:
         requests = peer.requests(10_000)          # as for wrk.play: (path, body)
         peer.waiting()                            # 10,000, and less after each approved check
 
-What they are configured to do, and what they guarantee, is told in bench_peers.py.
+bench_peers.py describes their configuration and guarantees.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ def django_phone_verify(_, *, workers=1):
             application = "django.core.wsgi:get_wsgi_application()"
             return [str(programs / "gunicorn"), application, "--bind", f"127.0.0.1:{port}", *options]
 
-        bodies(0)  # the tables, which the server wants at its start
+        bodies(0)  # the tables, which the server needs at its start
         with servers._run("django", command, environment, ready="Booting worker", times=workers) as target:
             yield Peer(target, lambda count: [("/phone/verify", body) for body in bodies(count)], waiting)
 
@@ -72,7 +72,7 @@ def better_auth(redis_url, *, workers=1, path="/api/auth/phone-number/verify"):
     """Run better-auth on Node."""
     folder = install_from_npm("better-auth", FROM_NPM)
     for file in (_HERE / "better_auth").glob("*.mjs"):
-        shutil.copy(file, folder)  # Node looks for the packages beside the file that imports them
+        shutil.copy(file, folder)  # Node looks for the packages next to the file that imports them
     with _database() as file, redis.Redis.from_url(redis_url) as client:
         environment = {
             "REDIS_URL": redis_url, "DATABASE_FILE": file, "NODE_ENV": "production",
@@ -87,13 +87,13 @@ def better_auth(redis_url, *, workers=1, path="/api/auth/phone-number/verify"):
         def command(port):
             return [str(NODE), str(folder / "server.mjs"), str(port), str(workers)]
 
-        bodies(0)  # the tables, which the server wants at its start
+        bodies(0)  # the tables, which the server needs at its start
         with servers._run("better-auth", command, environment, ready="ready", times=workers) as target:
             yield Peer(target, lambda count: [(path, body) for body in bodies(count)], waiting)
 
 
 def better_auth_consume(redis_url, *, workers=1):
-    """Run better-auth on Node, with nothing but its call that consumes a code."""
+    """Run better-auth on Node, with only its call that consumes a code."""
     return better_auth(redis_url, workers=workers, path="/consume")
 
 
@@ -104,7 +104,7 @@ def _database():
 
 
 class _Bodies:
-    """Has codes made, each to a number that none has gone to, and gives the bodies of the right checks."""
+    """Makes codes, each for an unused number, and returns the bodies of the right checks."""
 
     _made = 0
 

@@ -18,7 +18,7 @@ export const auth = betterAuth({
   secret: process.env.BETTER_AUTH_SECRET,
   database,
   secondaryStorage: redisStorage({ client: redis }),
-  rateLimit: { enabled: false }, // it would refuse the load: ten a minute from one address
+  rateLimit: { enabled: false }, // it would refuse the load: ten per minute from one address
   telemetry: { enabled: false },
   plugins: [
     phoneNumber({

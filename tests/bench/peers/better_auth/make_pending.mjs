@@ -2,7 +2,7 @@
 //
 //   node make_pending.mjs FIRST COUNT [users]
 //
-// They go to the numbers FIRST, FIRST + 1 and so on. `users`: each number has its user, as its own endpoint wants it.
+// They use the numbers FIRST, FIRST + 1 and so on. `users`: each number has a user, as the endpoint of the plugin needs.
 
 import { getMigrations } from "better-auth/db/migration";
 import { auth, codes, redis } from "./auth.mjs";

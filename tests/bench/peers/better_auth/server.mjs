@@ -1,8 +1,8 @@
 // Serves better-auth: node server.mjs PORT PROCESSES
 //
 //   POST /api/auth/phone-number/verify    its own endpoint, through toNodeHandler
-//   POST /consume                         its server-only call that consumes a code and leaves the user alone, in the
-//                                         shortest handler that can be written around it
+//   POST /consume                         its server-only call that consumes a code without a user, in the shortest
+//                                         possible handler
 
 import cluster from "node:cluster";
 import { createServer } from "node:http";

@@ -2,8 +2,8 @@
 
     python make_pending.py FIRST COUNT
 
-They go to the numbers FIRST, FIRST + 1 and so on of San Francisco. The table is made when there is none, with an
-index that the library lacks: it looks for number and session, and without one each check would read the whole table.
+They use the numbers FIRST, FIRST + 1 and so on of San Francisco. The table is created if it is missing, with an index
+that the library lacks: it looks up number and session, and without an index each check would read the whole table.
 """
 
 import json
@@ -30,7 +30,7 @@ def main():
 
 
 def write(first, count):
-    """Write so many codes as the library itself does, but in few transactions; give the rows."""
+    """Write this many codes as the library itself does, but in few transactions; return the rows."""
     from phone_verify.models import SMSVerification
     from silent import SilentBackend
 

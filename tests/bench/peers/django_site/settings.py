@@ -1,6 +1,6 @@
-"""Django with django-phone-verify as its page on security wants it, and with nothing else that a check would pay for.
+"""Django with django-phone-verify as its page on security recommends it, without anything else that slows down a check.
 
-Six digits, ten minutes, each code once; no middleware, no authentication (its view has none), JSON alone; the database
+Six digits, ten minutes, each code once; no middleware, no authentication (its view has none), JSON only; the database
 is SQLite with a write-ahead log that is not flushed at each commit, over connections that stay open.
 """
 

@@ -1,10 +1,10 @@
-"""A sender of django-phone-verify that sends nothing: what is measured is checking codes."""
+"""A sender of django-phone-verify that sends nothing: only checking codes is measured."""
 
 from phone_verify.backends.base import BaseBackend
 
 
 class SilentBackend(BaseBackend):
-    """Everything else is the library's own."""
+    """A backend that sends nothing; the rest is the library's."""
 
     def send_sms(self, number, message):
         """Send nothing."""
