@@ -1,8 +1,8 @@
 """The OpenAPI document: FastAPI's, completed for those who integrate the service.
 
 FastAPI knows paths, parameters and schemas. This module adds the flow (`pages/flow.md`), tags, examples
-(`api.v1.examples`), response headers, the problems of each route in the format of its wire, and the meanings of the
-values, and removes FastAPI's own texts. The document is written once, when it is first requested.
+(`api.v1.examples`), code samples, response headers, the problems of each route in the format of its wire, and the
+meanings of the values, and removes FastAPI's own texts. The document is written once, when it is first requested.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from service.api.code_samples import code_samples
 from service.api.v1.examples import Example, problem_example, request_examples, response_examples
 from service.api.v1.words import MEANINGS, explained
 from service.http.authentication import SECURITY_SCHEMES, insufficient_scope, unauthenticated
@@ -91,7 +92,9 @@ def complete(document: dict[str, Any], routes: Iterable[DirectRoute]) -> None:
     shown = [route for route in routes if route.include_in_schema]
     for route in shown:
         for method in route.methods or ():
-            _complete_operation(document["paths"][route.path_format][method.lower()], route)
+            operation = document["paths"][route.path_format][method.lower()]
+            _complete_operation(operation, route)
+            _add_samples(operation, route, method)
     components = document.setdefault("components", {})
     components["securitySchemes"] = SECURITY_SCHEMES
     components["headers"] = {
@@ -135,6 +138,17 @@ def _complete_operation(operation: dict[str, Any], route: DirectRoute) -> None:
         _add_problem(responses, problem, route.wire)
     for response in responses.values():
         _add_headers(response, "X-Request-Id")
+
+
+def _add_samples(operation: dict[str, Any], route: DirectRoute, method: str) -> None:
+    body = next(iter(request_examples().get(operation["operationId"], {}).values()), None)
+    operation["x-codeSamples"] = code_samples(
+        method,
+        route.path_format,
+        has_key=route.access is not None,
+        body_type=route.wire.body_type,
+        body=None if body is None else body.value,
+    )
 
 
 def _problems(route: DirectRoute) -> Iterator[HttpProblem]:

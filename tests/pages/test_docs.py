@@ -84,11 +84,13 @@ def test_a_try_without_a_key_shows_the_problem(page, demo, complaints):
 
 
 def test_redoc_renders_and_searches(page, demo):
-    """`/redoc` explains the flow, lists the operations, and finds one by a word."""
+    """`/redoc` names the operations, has samples in three languages, and finds an operation by a word."""
     page.goto(f"{demo.url}/redoc")
     expect(page.locator("h1").first).to_contain_text("otp-service")
     for summary in ("Issue a code and send it", "Check what the person typed", "Read a verification"):
         expect(page.locator("h2", has_text=summary)).to_be_visible()
+    for language in ("curl", "Python", "JavaScript"):
+        expect(page.get_by_role("tab", name=language).first).to_be_visible()
     page.get_by_placeholder("Search...").fill("resend")
     expect(page.locator("[data-role='search:results']")).to_contain_text("Send the next code")
 
