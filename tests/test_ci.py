@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -32,6 +34,41 @@ def test_third_party_actions_are_pinned_and_have_read_access_only():
         assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
         for action in re.findall(r"uses: (\S+)", text):
             assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
+
+
+def lint(folder):
+    """Lint the workflows of a folder: zizmor looks for what is unsafe, check-jsonschema for what GitHub cannot read."""
+    files = sorted(map(str, folder.glob("*.yml")))
+    bin_folder = Path(sys.executable).parent
+    unsafe = [bin_folder / "zizmor", "--offline", "--no-progress", "--quiet", *files]
+    unreadable = [bin_folder / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files]
+    return [subprocess.run(command, check=False, capture_output=True, text=True) for command in (unsafe, unreadable)]
+
+
+def test_linters_find_nothing_in_the_workflows(tmp_path):
+    """Neither linter finds anything in the workflows; each finds the fault that is put into a copy."""
+    for found in lint(ROOT / ".github" / "workflows"):
+        assert found.returncode == 0, found.stdout + found.stderr
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
+    for fault in (
+        ("@ea165f8d65b6e75b540449e92b4886f43607fa02", "@v4"),
+        ("timeout-minutes:", "timeout-minuets:"),
+    ):
+        (tmp_path / "faulty.yml").write_text(text.replace(*fault), "utf-8")
+        assert any(found.returncode for found in lint(tmp_path)), fault
+
+
+def test_a_release_publishes_what_it_says():
+    """Wheel and sdist go to PyPI without a stored token; the image is for both platforms, with SBOM and provenance."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8"))["jobs"]
+    assert jobs["pypi"]["permissions"] == {"id-token": "write"}
+    assert "password" not in str(jobs["pypi"])
+    image = jobs["image"]["steps"][-1]["with"]
+    assert (image["platforms"], image["sbom"], image["provenance"]) == ("linux/amd64,linux/arm64", True, "mode=max")
+    assert (ROOT / image["file"]).is_file()
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    [version] = re.findall(r"uv==([\d.]+)", str(jobs["build"]))
+    assert f"UV_VERSION := {version}" in makefile
 
 
 def test_pre_commit_runs_the_linters_of_this_project():
