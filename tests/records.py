@@ -15,6 +15,11 @@ def is_a(raw, name, *, of_send=False):
     return raw.startswith(prefix.encode())
 
 
+def undated(verification):
+    """Return a verification without the time at which it was read, to compare it with a later read."""
+    return verification._replace(read_at_ms=0)
+
+
 class RawRecord:
     """One record whose fields can be read, overwritten and removed."""
 

@@ -100,6 +100,7 @@ class Verification(NamedTuple):
     request: VerificationRequest
     sends: tuple[Send, ...]
     expires_at_ms: int
+    read_at_ms: int  # the store's time when it was read
     attempts: int
     resend_at_ms: int
     is_test: bool = False  # issued for a test number: its code is fixed, and nothing was sent

@@ -54,6 +54,7 @@ class Records:
             request=new.request,
             sends=(Send(1, new.channel, Delivery.UNKNOWN, None, now_ms, Feedback.NONE),),
             expires_at_ms=now_ms + new.request.ttl_seconds * 1000,
+            read_at_ms=now_ms,
             attempts=0,
             resend_at_ms=resend_at_ms,
             is_test=new.is_test,
@@ -85,7 +86,7 @@ class Records:
         # By place, in the order of its fields: by name it would take as long as decrypting the number.
         return Verification._make(
             (
-                *(verification_id, to, status, request, sends, expires_at_ms),
+                *(verification_id, to, status, request, sends, expires_at_ms, now_ms),
                 *fields.read_state(*rest[:first_of_request]),
                 *(fields.read_counted(*counted) if counted else _NOT_COUNTED),
             )

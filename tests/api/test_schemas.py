@@ -165,7 +165,7 @@ def verification(**changes):
     fields = {
         "id": ID, "to": "+14155550123", "status": Status.PENDING,
         "request": VerificationRequest("US", code_length=6, ttl_seconds=600),
-        "expires_at_ms": 600_000, "attempts": 2, "resend_at_ms": 30_000, "sends": (send(1),),
+        "expires_at_ms": 600_000, "read_at_ms": 0, "attempts": 2, "resend_at_ms": 30_000, "sends": (send(1),),
     }  # fmt: skip
     return Verification(**{**fields, **changes})
 
@@ -201,6 +201,17 @@ def test_a_response_counts_down_from_the_limits():
     many = verification(attempts=9, sends=tuple(send(n) for n in range(1, 6)))
     shown = ANSWERS.verification(many, masked=False)
     assert remaining(shown) == (0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("read_at_ms", "seconds"),
+    [(0, (600, 30)), (1, (599, 30)), (29_001, (570, 1)), (30_000, (570, 0)), (599_999, (0, 0)), (700_000, (0, 0))],
+)
+def test_instants_are_also_shown_in_seconds(read_at_ms, seconds):
+    """`expires_in` is rounded down and `resend_in` up, so that acting on either is never too late or too early."""
+    shown = ANSWERS.verification(verification(read_at_ms=read_at_ms), masked=False)
+    assert (shown["expires_in"], shown["resend_in"]) == seconds
+    assert ANSWERS.verification(verification(status=Status.APPROVED), masked=False)["resend_in"] is None
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.PENDING])

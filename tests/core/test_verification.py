@@ -41,6 +41,7 @@ VERIFICATION = Verification(
     status=Status.PENDING,
     request=VerificationRequest("US", code_length=6, ttl_seconds=600),
     expires_at_ms=601_000,
+    read_at_ms=1_000,
     attempts=0,
     resend_at_ms=31_000,
     sends=(SEND,),

@@ -329,10 +329,14 @@ async def test_a_caller_that_disconnects_loses_neither_the_sid_nor_the_confirmat
 
 
 async def test_an_early_resend_is_a_429_with_the_wait(start):
-    """`resend_at` and Retry-After agree on when the next code may be sent."""
+    """`resend_at`, `resend_in` and Retry-After agree on when the next code may be sent."""
     running = await start(otp_limit_number="1/30s")
     issued = await running.issue()
     assert issued["resend_at"] > issued["created_at"]
+    assert (issued["expires_in"], issued["resend_in"]) == (600, 30)
+    status, shown, _ = await running.call("GET", f"/v1/verifications/{issued['id']}")
+    assert 590 <= shown["expires_in"] < 600
+    assert 20 <= shown["resend_in"] <= 30
     status, problem, headers = await running.call("POST", f"/v1/verifications/{issued['id']}/resend")
     assert (status, problem["code"]) == (429, "rate_limited")
     assert 1 <= int(headers["Retry-After"]) == problem["retry_after"] <= 30
@@ -367,9 +371,8 @@ async def test_a_response_shows_the_options_of_the_request(running):
     assert len(code) == 8
     shown = await running.read(issued["id"])
     assert "client_token" not in shown
-    assert {name: value for name, value in issued.items() if name not in ("client_token", "sends")}.items() <= (
-        shown.items()
-    )
+    changing = ("client_token", "sends", "expires_in", "resend_in")
+    assert {name: value for name, value in issued.items() if name not in changing}.items() <= shown.items()
 
 
 @pytest.mark.parametrize("verification_id", ["ve_" + "0" * 32, "ve_0", "VE" + "0" * 32, "ve_" + "g" * 32])

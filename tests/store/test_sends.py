@@ -19,6 +19,7 @@ from service.core.verification_store import (
     WrittenSend,
 )
 from service.store import keys as redis_keys
+from tests.records import undated
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, ROTATED, sid_of
 
 STRANGER = "SM" + "f" * 32
@@ -37,7 +38,7 @@ async def test_an_issued_verification_is_read_back(stores, asked):
     """Reading a verification returns the result of its issue, with every field as it was written."""
     new = stores.new(**asked)
     issued = await stores.verifications.issue(new, b"d" * 16)
-    assert issued == await stores.verifications.read(new.id)
+    assert undated(issued) == undated(await stores.verifications.read(new.id))
     fields = issued._asdict() | {"channel": issued.channel}
     assert {name: fields[name] for name in new._fields if name != "owner"}.items() <= new._asdict().items()
     assert (issued.status, issued.attempts, len(issued.sends)) == (Status.PENDING, 0, 1)
@@ -387,7 +388,8 @@ async def test_a_repeated_request_adds_no_send(stores, asked_first):
     digests = stores.keyring.code_digests(verification.id, "444444")
     with pytest.raises(AlreadySent) as already:
         await stores.verifications.resend(verification, digests, Channel.SMS, idempotency_tag="k1")
-    assert already.value.verification == (await stores.read(verification))._replace(number_tag=None)
+    left = await stores.read(verification)
+    assert undated(already.value.verification) == undated(left)._replace(number_tag=None)
     assert (stores.record(verification), stores.number_record()) == (before, number_before)
     await stores.check(verification, codes[asked_first])
     with pytest.raises(AlreadySent) as already:  # even after its code has been typed
@@ -498,7 +500,7 @@ async def test_a_send_is_taken_back_by_its_code(stores):
     before, number_before = await stores.read(verification), stores.number_record()
     await stores.resend(verification, "222222")
     await stores.verifications.take_back(_written(stores, verification, "222222", after=1))
-    assert (await stores.read(verification))._replace(resend_at_ms=0) == before._replace(resend_at_ms=0)
+    assert undated(await stores.read(verification))._replace(resend_at_ms=0) == undated(before)._replace(resend_at_ms=0)
     assert stores.number_record() == number_before
     with pytest.raises(UnknownVerification):
         await stores.verifications.take_back(_written(stores, verification, "222222", after=1))

@@ -49,19 +49,21 @@ _PENDING = Verification(
     status=Status.PENDING,
     request=VerificationRequest("US", reference="order-4711", code_length=6, ttl_seconds=600),
     expires_at_ms=_BEGUN_MS + 600_000,
+    read_at_ms=_BEGUN_MS,
     attempts=0,
     resend_at_ms=_BEGUN_MS + 30_000,
     sends=(_FIRST,),
 )
 _RESENT = _PENDING._replace(
     expires_at_ms=_RESENT_MS + 600_000,
+    read_at_ms=_RESENT_MS,
     resend_at_ms=_RESENT_MS + 30_000,
     sends=(_DELIVERED, _FIRST._replace(number=2, sent_at_ms=_RESENT_MS)),
 )
-_TYPED = _PENDING._replace(attempts=1, sends=(_DELIVERED,))
+_TYPED = _PENDING._replace(attempts=1, sends=(_DELIVERED,), read_at_ms=_BEGUN_MS + 20_000)
 _APPROVED = _TYPED._replace(status=Status.APPROVED, sends=(_DELIVERED._replace(feedback=Feedback.PENDING),))
 _CONFIRMED = _APPROVED._replace(sends=(_DELIVERED._replace(feedback=Feedback.CONFIRMED),))
-_LATE = _APPROVED._replace(status=Status.EXPIRED)
+_LATE = _APPROVED._replace(status=Status.EXPIRED, read_at_ms=_BEGUN_MS + 660_000)
 _LOCKED = _TYPED._replace(status=Status.MAX_ATTEMPTS_REACHED, attempts=5)
 _EARLIER = _LOCKED._replace(
     id="ve_3b81d64c0e5f47a29d13c6f0a7e8b295",

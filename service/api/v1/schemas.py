@@ -29,6 +29,9 @@ from service.core.verification import (
 Object: TypeAlias = dict[str, Any]  # a JSON object whose values are serialised: no enums, no instants
 
 
+_IN_A_REPEATED_RESPONSE = "A response repeated for its Idempotency-Key has the value of the first response."
+
+
 class SendResponse(BaseModel):
     """One message of a verification."""
 
@@ -54,6 +57,10 @@ class VerificationResponse(BaseModel):
     code_length: int = Field(description="How many digits the code has.")
     created_at: Instant
     expires_at: Instant = Field(description="When the newest code expires.")
+    expires_in: int = Field(
+        description=f"Seconds until then, 0 if it has expired. {_IN_A_REPEATED_RESPONSE}",
+        json_schema_extra={"minimum": 0},
+    )
     attempts_remaining: int = Field(
         description="Remaining checks, shared by all sends. A resend does not reset them.",
         json_schema_extra={"minimum": 0},
@@ -61,6 +68,10 @@ class VerificationResponse(BaseModel):
     sends: list[SendResponse] = Field(description="Its messages, oldest first.")
     sends_remaining: int = Field(description="How many more codes may be sent.", json_schema_extra={"minimum": 0})
     resend_at: Instant | None = Field(description="When the next code may be sent; null if none may.")
+    resend_in: int | None = Field(
+        description=f"Seconds until then, 0 if it may be sent now. {_IN_A_REPEATED_RESPONSE}",
+        json_schema_extra={"minimum": 0},
+    )
 
 
 class IssueResponse(VerificationResponse):
@@ -113,10 +124,15 @@ class ResponseWriter:
         shown["action"] = str(request.action)
         shown["created_at"] = instant(sends[0].sent_at_ms)
         shown["expires_at"] = instant(verification.expires_at_ms)
+        shown["expires_in"] = max(0, (verification.expires_at_ms - verification.read_at_ms) // 1000)
         shown["attempts_remaining"] = max(0, self._max_attempts - verification.attempts)
         shown["sends"] = [_send(send) for send in sends]
         shown["sends_remaining"] = sends_remaining
-        shown["resend_at"] = instant(verification.resend_at_ms) if may_resend else None
+        shown["resend_at"] = shown["resend_in"] = None
+        if may_resend:
+            wait_ms = max(0, verification.resend_at_ms - verification.read_at_ms)
+            shown["resend_at"] = instant(verification.resend_at_ms)
+            shown["resend_in"] = -(-wait_ms // 1000)  # rounded up: after it, the code may be sent
         return shown
 
     def issued(self, verification: Verification, client_token: str) -> Object:
