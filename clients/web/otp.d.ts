@@ -57,7 +57,9 @@ export interface Verification {
   sends: { number: number; channel: string; status: string; error_code: number | null; sent_at: string; feedback: string }[];
   sends_remaining: number;
   expires_at: string;
+  expires_in: number;
   resend_at: string | null;
+  resend_in: number | null;
   /** When the newest code expires and the next may be sent, in ms of this machine's clock. */
   until: { expires: number; resend: number };
   [field: string]: any;
@@ -94,8 +96,8 @@ export class OtpClient extends EventTarget {
 }
 
 /**
- * `<otp-code-input>`. Attributes: `label`, `hint`, `length` (6), `name`, `required`, `disabled`; `late` keeps the field
- * open after the code is too old, so that a code that comes too late still tells the service that it arrived.
+ * `<otp-code-input>`. Attributes: `label`, `hint`, `length` (6), `name`, `required`, `disabled`. The field stays open after
+ * the code has expired: a late code is refused, but it tells the service that its message arrived.
  */
 export class OtpCodeInput extends HTMLElement {
   /** Check, resend, count down and end by itself for this verification; null ends everything and empties the field. */

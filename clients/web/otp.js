@@ -175,13 +175,10 @@ export class OtpClient extends EventTarget {
   }
 
   #take(seen) {
-    const [{ number, sent_at }, { sends, to = seen.to, until }] = [seen.sends.at(-1), this.verification];
-    const since = (instant) => (Date.parse(instant) - Date.parse(sent_at)) / 1000;
-    const at = (name) => Date.now() + 1000 * (seen[`${name}_in`] ?? since(seen[`${name}_at`]));
-    // Without `expires_in` only the response to a new send tells them: its `sent_at` is now.
-    const isNews = !until || "expires_in" in seen || number !== sends.at(-1).number;
-    this.verification = { ...this.verification, ...seen, to }; // a client token gets the number masked
-    if (isNews) this.verification.until = { expires: at("expires"), resend: at("resend") };
+    const { to = seen.to } = this.verification; // a client token gets the number masked
+    const at = (seconds) => Date.now() + 1000 * seconds;
+    const until = { expires: at(seen.expires_in), resend: at(seen.resend_in) };
+    this.verification = { ...this.verification, ...seen, to, until };
     this.dispatchEvent(new Event("change"));
   }
 }
@@ -415,7 +412,8 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     const { code, busy } = this;
     const { status = "pending", resendIn: seconds = null } = client ?? {};
     const isEnded = this.#isOver || !["pending", "approved"].includes(status);
-    const mayBeLate = !this.#isOver && status === "expired" && this.hasAttribute("late");
+    // A late code is refused, but it still tells the service that its message arrived.
+    const isOpen = !isEnded || (status === "expired" && !this.#isOver);
     this.#label.textContent = this.getAttribute("label") ?? say("label");
     this.#hint.textContent = this.#hintText();
     input.ariaInvalid = this.error ? "true" : null;
@@ -428,7 +426,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     const isMissing = this.hasAttribute("required") && !code;
     this.#internals.setValidity({ valueMissing: isMissing }, say("incomplete", { digits: this.length }), input);
     if (isEnded && !busy && !this.#isToldOver) this.#end(status);
-    input.disabled = this.disabled || (isEnded && !mayBeLate);
+    input.disabled = this.disabled || !isOpen;
   }
 
   #end(status) {

@@ -59,10 +59,8 @@ for (const sample of document.querySelectorAll("[data-number]")) {
 
 /** Let the field work for a verification. It is kept, because a phone may drop the page while the message is read. */
 function enterCode(client) {
-  const { created_at, expires_at } = client.verification;
   const keep = () => field.client === client && sessionStorage.setItem("login", JSON.stringify(client));
   client.addEventListener("change", keep);
-  field.toggleAttribute("late", Date.parse(expires_at) - Date.parse(created_at) <= 30_000); // to see a code come too late
   show("code-form");
   offerRestart(false);
   tell("");
@@ -88,7 +86,8 @@ field.addEventListener("otp-checked", (event) => announce("login:checked", { ver
 field.addEventListener("otp-approved", (event) => event.detail.waitUntil(signIn(event.detail)));
 field.addEventListener("otp-ended", (event) => {
   offerRestart(true);
-  if (event.detail.hadFocus && !field.hasAttribute("late")) element("restart").focus();
+  const { status, hadFocus } = event.detail;
+  if (hadFocus && status !== "expired") element("restart").focus(); // a code that has expired may still be typed
 });
 
 // --- The page ---
