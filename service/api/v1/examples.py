@@ -82,9 +82,6 @@ otp_checks_total{verdict="approved"} 1.0
 # HELP otp_sends_total Sends by event: issued, resent, accepted, sent, delivered, approved, confirmed, …
 # TYPE otp_sends_total counter
 otp_sends_total{channel="sms",country="US",event="issued"} 1.0
-# HELP otp_outbox_pending Confirmations that Twilio has not accepted yet.
-# TYPE otp_outbox_pending gauge
-otp_outbox_pending 0.0
 """
 
 
