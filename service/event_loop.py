@@ -10,6 +10,7 @@ from collections import deque
 from service.core.event_log import EventLog
 
 WINDOW_SECONDS = 60.0
+START_SECONDS = 1.0  # not measured: building the application blocks the loop, and no caller waits for it
 _LATE_SECONDS = 0.5  # callers notice it, and time-outs expire
 _SAMPLE_SECONDS = 0.1
 _SPANS = 6  # of the window; the greatest lag of each is kept
@@ -24,7 +25,7 @@ class EventLoopLag:
         self._greatest: deque[float] = deque([0.0], maxlen=_SPANS)
         self._span_ends = self._loop.time() + WINDOW_SECONDS / _SPANS
         self._quiet_until = 0.0
-        self._wait()
+        self._timer = self._loop.call_later(START_SECONDS, self._wait)
 
     @property
     def seconds(self) -> float:
