@@ -15,9 +15,9 @@ from starlette.types import Lifespan
 
 from service.api.openapi import TAGS, complete, flow
 from service.api.pages import docs_routes
-from service.http.problems import MEDIA_TYPE, HttpProblem
-from service.http.request import Request
-from service.http.response import Response
+from service.http.problems import HttpProblem
+from service.http.request import REQUEST, Request
+from service.http.response import Response, problem_response, with_request_id
 from service.http.route import DirectRoute
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -64,10 +64,11 @@ def _document_route(app: FastAPI) -> DirectRoute:
     return DirectRoute("/openapi.json", show, access=None, in_flight_share=None, include_in_schema=False)
 
 
-async def _problem(_: requests.Request, failure: Exception) -> responses.Response:
+async def _problem(request: requests.Request, failure: Exception) -> responses.Response:
     status = failure.status_code if isinstance(failure, HTTPException) else 500
-    problem = HttpProblem(_CODES.get(status, "internal_error"))
     headers = dict(failure.headers or {}) if isinstance(failure, HTTPException) else {}
     if headers.get("Allow") == "GET":  # FastAPI does not know that our routes respond to HEAD
         headers["Allow"] = "GET, HEAD"
-    return responses.Response(to_json(problem.members), problem.status, headers, MEDIA_TYPE)
+    problem = problem_response(HttpProblem(_CODES.get(status, "internal_error"), headers=headers))
+    written = with_request_id(problem, request.scope[REQUEST].id)
+    return responses.Response(written.body, written.status, written.headers, written.media_type)

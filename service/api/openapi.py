@@ -20,6 +20,7 @@ from service.http.authentication import SECURITY_SCHEMES, insufficient_scope, un
 from service.http.load_shedding import overloaded
 from service.http.problem_catalogue import CATALOGUE
 from service.http.problems import HttpProblem, problem_of
+from service.http.response import with_request_id
 from service.http.route import DirectRoute, NoFields, ended_early, too_large, wrong_type
 from service.http.wire import Wire
 
@@ -74,7 +75,7 @@ _STATUSES = {
     415: "The body has another media type.",
     422: "The request can be read, but is not valid or cannot be carried out.",
     429: "A limit is used up; API keys also get its name. Wait as long as Retry-After says.",
-    500: "An unexpected error; the log has it under the X-Request-Id of this response.",
+    500: "An unexpected error; the log has it under its `request_id`.",
     502: "Twilio refuses this service, not the number: the operator must act.",
     503: "Redis or Twilio is unavailable, or too many requests are in progress. "
     "Wait as long as Retry-After says, and repeat with the same Idempotency-Key.",
@@ -193,6 +194,7 @@ def _add_problem(responses: dict[str, Any], problem: HttpProblem, wire: Wire) ->
             "content": {written.media_type: {"schema": schema, "examples": {}}},
         },
     )
+    written = with_request_id(written, str(_HEADERS["X-Request-Id"][2]).encode())
     value = from_json(written.body) if "json" in written.media_type else written.body.decode()
     example = {"summary": CATALOGUE[problem.code].title, "value": value}
     response["content"][written.media_type]["examples"][str(problem.code)] = example

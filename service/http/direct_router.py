@@ -57,6 +57,6 @@ class DirectRouter:
             request: Request = scope[REQUEST]
             handler = self.find(request)
             if handler is not None:
-                await send_response(await handler(request), send)
+                await send_response(await handler(request), send, request.id)
                 return
         await self._app(scope, receive, send)

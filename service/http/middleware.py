@@ -82,13 +82,14 @@ class RequestMiddleware(DirectApplication):
 
     async def respond(self, request: Request, handler: Handler) -> RawResponse:
         """Respond without ASGI."""
-        started, request_id, status = self._clock(), _request_id(request), 0
+        started, status = self._clock(), 0
+        request.id = _request_id(request)
         try:
             response = await handler(request)
             status = response.status
         finally:
-            self._log(request, request_id, status, started)
-        return raw_response(response, request_id)
+            self._log(request, status, started)
+        return raw_response(response, request.id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond over ASGI."""
@@ -96,13 +97,14 @@ class RequestMiddleware(DirectApplication):
             await self._app(scope, receive, send)
             return
         request = scope[REQUEST] = request_of(scope, receive)
-        started, request_id, status = self._clock(), _request_id(request), 0
+        started, status = self._clock(), 0
+        request.id = _request_id(request)
 
         def send_secured(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*secured(message["headers"]), (b"x-request-id", request_id)]}
+                message = {**message, "headers": [*secured(message["headers"]), (b"x-request-id", request.id)]}
             return send(message)
 
         problem: HttpProblem | None = None
@@ -115,26 +117,27 @@ class RequestMiddleware(DirectApplication):
             problem = HttpProblem("internal_error")
         try:
             if problem is not None and status == 0:
-                await send_response(problem_response(problem), send_secured)
+                await send_response(problem_response(problem), send_secured, request.id)
         finally:
             del scope[REQUEST]  # else scope, request and `receive` hold each other, and are freed late
-            self._log(request, request_id, status, started)
+            self._log(request, status, started)
 
     def error_response(self, status: int) -> RawResponse:
         """Respond to a request that the server refuses, before anything is known of it."""
-        request, request_id = unknown_request(), _new_request_id()
+        request = unknown_request()
+        request.id = _new_request_id()
         request.log["problem"] = code = _SERVER_ERRORS[status]
-        self._log(request, request_id, status, self._clock())
-        return raw_response(problem_response(HttpProblem(code)), request_id)
+        self._log(request, status, self._clock())
+        return raw_response(problem_response(HttpProblem(code)), request.id)
 
-    def _log(self, request: Request, request_id: bytes, status: int, started: float) -> None:
+    def _log(self, request: Request, status: int, started: float) -> None:
         if request.failure is not None:
-            self._event_log("unexpected_error", request_id=request_id.decode(), **request.failure)
+            self._event_log("unexpected_error", request_id=request.id.decode(), **request.failure)
         if request.path in _QUIET:
             return
         self._event_log(
             "request",
-            request_id=request_id.decode(),
+            request_id=request.id.decode(),
             method=request.method,
             status=status,
             duration_ms=round((self._clock() - started) * 1000, 2),

@@ -178,7 +178,7 @@ CATALOGUE: Mapping[str, Kind] = {
         500,
         "Something went wrong on our side",
         None,  # it must reveal nothing
-        "Look in the log for the line `unexpected_error` with the `X-Request-Id` of the response.",
+        "Look in the log for the line `unexpected_error` with the `request_id` of the problem.",
     ),
     Refusal.SENDER_MISCONFIGURED: Kind(
         502,

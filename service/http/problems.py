@@ -63,6 +63,9 @@ class Problem(BaseModel):
     )
     verification_id: str | None = Field(None, description="The verification that this is about, when one was created.")
     errors: list["FieldError"] | None = Field(None, description="What is wrong with which field of the request.")
+    request_id: str = Field(
+        description="The id of the request in the log; also in the header X-Request-Id.", examples=["9f86d081884c7d65"]
+    )
 
 
 class FieldError(BaseModel):

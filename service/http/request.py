@@ -30,6 +30,7 @@ class Request:
     body; `whole_body` returns the body, or None if parts of it have not arrived.
     """
 
+    id = b""  # in the log, the response's X-Request-Id and problems; the middleware sets it
     path_params: Mapping[str, str] = MappingProxyType({})
     credential = ""  # of `Authorization: Bearer …`
     key_digest = ""  # of the credential, if it is an API key

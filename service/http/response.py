@@ -39,8 +39,19 @@ def problem_response(problem: HttpProblem) -> Response:
     return Response(problem.status, to_json(problem.members), problem.all_headers, MEDIA_TYPE)
 
 
-async def send_response(response: Response, send: Send) -> None:
-    """Send a response over ASGI; the middleware adds the security headers."""
+def with_request_id(response: Response, request_id: bytes) -> Response:
+    """Name the request in the body of a problem, when the response is written: a kept response gets the new id.
+
+    The id is hex digits and dashes, so it needs no escapes.
+    """
+    if response.media_type != MEDIA_TYPE or not response.body:
+        return response
+    return response._replace(body=b'%b,"request_id":"%b"}' % (response.body[:-1], request_id))
+
+
+async def send_response(response: Response, send: Send, request_id: bytes) -> None:
+    """Send a response over ASGI; the middleware adds the security headers and X-Request-Id."""
+    response = with_request_id(response, request_id)
     media_type = response.media_type if response.body else None
     length = [(b"content-length", b"%d" % len(response.body))] if _has_length(response.status) else []
     headers = [*length, *_own_headers(response), *_content_type(media_type)]
@@ -50,6 +61,7 @@ async def send_response(response: Response, send: Send) -> None:
 
 def raw_response(response: Response, request_id: bytes) -> RawResponse:
     """Write a response for the server, with its request id and the security headers."""
+    response = with_request_id(response, request_id)
     media_type = response.media_type if response.body else None
     if not response.headers:
         lines = _lines_without_own(media_type)

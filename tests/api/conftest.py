@@ -21,6 +21,7 @@ def expect():
         assert headers["Content-Type"] == "application/problem+json"
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"
+        assert [body["request_id"]] == headers.getall("X-Request-Id")
         assert (body["type"], body["status"]) == (f"/docs/problems#{code}", status)
         assert (status, body["title"]) == CATALOGUE[code][:2]
         assert set(body) <= set(Problem.model_fields)

@@ -120,6 +120,37 @@ async def test_another_request_id_is_replaced(watched, lines):
         assert lines.requests()[-1]["request_id"] == given
 
 
+ORIGINS = pytest.mark.parametrize("origin", [{}, {"Origin": ORIGIN}], ids=["direct", "asgi"])
+PROBLEMS = [
+    ("GET", UNKNOWN, 404, "unknown_verification"),
+    ("GET", "/nothing", 404, "not_found"),
+    ("PUT", ISSUE, 405, "method_not_allowed"),
+    ("POST", f"{UNKNOWN}/verify", 415, "unsupported_media_type"),
+]
+
+
+@ORIGINS
+@pytest.mark.parametrize("problem", PROBLEMS, ids=[code for *_, code in PROBLEMS])
+async def test_a_problem_names_its_request(start, expect, origin, problem):
+    """A problem has the request's id in its body, over ASGI too: ours, or the one that came with the request."""
+    service, (method, path, *told) = await start(otp_cors_origins=ORIGIN), problem
+    for own in ({}, {"X-Request-Id": "0123456789abcdef-0123"}):
+        body = expect(await service.call(method, path, headers={**origin, **own}), *told)
+        assert body["request_id"] == own.get("X-Request-Id", body["request_id"])
+    escaping = {"X-Request-Id": 'aaaaaaaaaaaaaaaa","code":"x'}
+    body = expect(await service.call(method, path, headers={**origin, **escaping}), *told)
+    assert re.fullmatch("[0-9a-f]{16}", body["request_id"])
+
+
+@ORIGINS
+async def test_head_announces_the_length_of_the_problem(start, origin):
+    """HEAD has the Content-Length of GET's problem, its request id included, and no body."""
+    service = await start(otp_cors_origins=ORIGIN)
+    for path in (UNKNOWN, "/nothing"):
+        (_, _, got), (_, body, head) = [await service.call(way, path, headers=origin) for way in ("GET", "HEAD")]
+        assert (body, head["Content-Length"]) == (None, got["Content-Length"])
+
+
 async def test_only_the_kind_and_place_of_an_unexpected_error_are_logged(start, lines, monkeypatch):
     """An unexpected exception is logged with its type and place but without its message, besides the request line."""
 
@@ -144,7 +175,7 @@ async def test_the_reason_of_a_503_is_only_logged(start, gate, lines, expect):
     await gate.shut()
     path = f"{ISSUE}/{issued['id']}"
     body = expect(await service.call("POST", path + "/verify", {"code": "000000"}), 503, "store_unavailable")
-    assert set(body) == {"type", "code", "title", "status", "detail", "retry_after"}
+    assert set(body) == {"type", "code", "title", "status", "request_id", "detail", "retry_after"}
     line = lines.requests()[-1]
     assert (line["status"], line["problem"]) == (503, "store_unavailable")
     assert line["reason"]
@@ -186,7 +217,7 @@ async def test_own_security_headers_are_sent_once_over_asgi_and_without_it(lines
         return Response(200, b"{}", OWN)
 
     async def app(_scope, _receive, send):
-        await send_response(Response(200, b"{}", OWN), send)
+        await send_response(Response(200, b"{}", OWN), send, b"")
 
     middleware = RequestMiddleware(app, DirectRouter(app, max_in_flight=2), lines, connections=Connections(8))
     call = Request("GET", "/", raw_path=b"/", query=b"", header_lines=(), headers={}, client=None, receive=None)

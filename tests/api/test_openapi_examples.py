@@ -344,7 +344,7 @@ async def test_every_problem_equals_its_example(problems, example, document):
 
 
 def without_waits(problem):
-    """Remove what differs from case to case: the wait and the verification."""
+    """Remove what differs from case to case: the wait, the verification and the request."""
     assert problem.get("retry_after", 1) >= 1
     assert re.fullmatch("ve_[0-9a-f]{32}", problem.get("verification_id", "ve_" + "0" * 32))
-    return {**problem, **{name: "…" for name in ("retry_after", "verification_id") if name in problem}}
+    return {**problem, **{name: "…" for name in ("retry_after", "verification_id", "request_id") if name in problem}}

@@ -61,7 +61,7 @@ async def test_a_used_up_limit_has_retry_after(start, expect):
     await service.issue()
     body = expect(await service.call("POST", ISSUE, {"to": "+14155550123"}), 429, "rate_limited")
     assert 25 <= body["retry_after"] <= 30
-    assert set(body) == {"type", "code", "title", "status", "detail", "retry_after", "limit"}
+    assert set(body) == {"type", "code", "title", "status", "request_id", "detail", "retry_after", "limit"}
 
 
 SPOKEN = {
@@ -108,7 +108,7 @@ async def test_a_client_token_gets_only_the_wait(start, expect, setting):
     for _ in range(2):
         response = await service.call("POST", f"{ISSUE}/{issued['id']}/resend", key=issued["client_token"])
     problem = expect(response, 429, "rate_limited")
-    assert set(problem) == {"type", "code", "title", "status", "detail", "retry_after"}
+    assert set(problem) == {"type", "code", "title", "status", "request_id", "detail", "retry_after"}
     assert not [name for name in response[2] if name.lower().startswith("ratelimit")]
     logged = {fields["limit"] for _, fields in events if fields.get("status") == 429}  # callbacks are logged too
     assert logged == {setting.removeprefix("otp_limit_")}
@@ -171,7 +171,7 @@ async def test_an_unexpected_error_reveals_nothing(start, expect, monkeypatch):
     service = await start(otp_cors_origins="https://app.example")
     response = await service.call("GET", UNKNOWN, headers={"Origin": "https://app.example"})
     body = expect(response, 500, "internal_error")
-    assert set(body) == {"type", "code", "title", "status"}
+    assert set(body) == {"type", "code", "title", "status", "request_id"}
     assert response[2]["Access-Control-Allow-Origin"] == "https://app.example"
 
 

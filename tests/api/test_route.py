@@ -132,7 +132,7 @@ async def test_a_path_is_exact(running, on_the_wire):
     for path in STRANGE_PATHS:
         received = await on_the_wire(running, f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
         assert received.startswith(b"HTTP/1.1 404 "), path
-        assert received.endswith(b'"code":"not_found","title":"Not found","status":404}'), path
+        assert b'"code":"not_found","title":"Not found","status":404,' in received, path
 
 
 async def test_a_wrong_method_gets_the_right_one_in_allow(running, expect):

@@ -32,7 +32,7 @@ async def test_known_and_unknown_numbers_get_the_same_response(running):
 
 
 async def test_a_refusal_does_not_reveal_the_limit_to_a_front_end(start):
-    """A10: with a client token, limits of number, prefix, day and peer get the same response, except the wait."""
+    """A10: with a client token, limits of number, prefix, day and peer get the same response, except wait and id."""
     responses = []
     for setting in ("otp_limit_number", "otp_limit_prefix", "otp_limit_day", "otp_limit_peer"):
         running = await start(**{setting: "1/1h"})
@@ -41,6 +41,7 @@ async def test_a_refusal_does_not_reveal_the_limit_to_a_front_end(start):
         await running.call("GET", f"/v1/verifications/{issued['id']}", **token)  # uses up the peer's limit
         status, body, headers = await running.call("POST", f"/v1/verifications/{issued['id']}/resend", **token)
         assert body.pop("retry_after") == int(headers["Retry-After"])
+        assert body.pop("request_id") == headers["X-Request-Id"]
         responses.append((status, body, sorted(headers)))
     assert responses[0] == responses[1] == responses[2] == responses[3]
     assert responses[0][0] == 429
