@@ -12,6 +12,7 @@ makes a problem of every exception.
 
 import functools
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -41,7 +42,8 @@ class DirectRoute(APIRoute):
 
     `access` None: without authentication. `in_flight_share` is the share of the slots (`OTP_MAX_IN_FLIGHT`) up to which
     it accepts requests; None: always, as probes need it. `problems` are those of the endpoint; `api.openapi` adds those
-    that every such route has. An endpoint returns a `Response`, or a result that the wire renders.
+    that every such route has. `not_at` is the fixed path of another route, which the path's parameter would match too:
+    with it a wrong method there gets a 405. An endpoint returns a `Response`, or a result that the wire renders.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class DirectRoute(APIRoute):
         problems: Sequence[str | HttpProblem] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
         in_flight_share: float | None = 1.0,
+        not_at: str | None = None,
         **described: Any,
     ) -> None:
         self.access = access
@@ -67,6 +70,8 @@ class DirectRoute(APIRoute):
         described.setdefault("response_model", None)
         described.setdefault("response_class", wire.response_class)
         super().__init__(path, _documentation_of(endpoint), **described)
+        if not_at is not None:
+            self.path_regex = re.compile(rf"(?!{re.escape(not_at)}\Z){self.path_regex.pattern}")
 
     async def respond(self, request: Request, *, load_shedding: LoadShedding) -> Response:
         """Respond to a request whose method and path fit."""

@@ -316,6 +316,12 @@ def test_every_problem_is_documented_with_an_example(operations):
     assert seen == set(CATALOGUE) - ROUTERS_OWN
 
 
+def test_the_limit_of_searches_is_the_one_that_counts_them(document):
+    """The documented 429 of a search names `api_key`: nothing else limits searches."""
+    response = document["paths"]["/v1/verifications/search"]["post"]["responses"]["429"]
+    assert response["content"][MEDIA_TYPE]["examples"]["rate_limited"]["value"]["limit"] == "api_key"
+
+
 ASKS_A_KEY = {"unauthenticated", "insufficient_scope", "store_unavailable", "internal_error", "overloaded"}
 READS_A_BODY = {"malformed_body", "body_too_large", "unsupported_media_type", "invalid_request"}
 TAKES_AN_IDEMPOTENCY_KEY = {"invalid_idempotency_key", "idempotency_key_reused"}

@@ -141,6 +141,9 @@ async def test_a_wrong_method_gets_the_right_one_in_allow(running, expect):
         response = await running.call(method, ISSUE)
         expect(response, 405, "method_not_allowed")
         assert response[2]["Allow"] == "POST"
+        searched = await running.call(method, f"{ISSUE}/search")
+        expect(searched, 405, "method_not_allowed")
+        assert searched[2]["Allow"] == "POST"
     status, body, headers = await running.call("HEAD", ISSUE)
     assert (status, body, headers["Allow"]) == (405, None, "POST")
 

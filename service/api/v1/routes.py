@@ -1,18 +1,22 @@
 """The routes of the main endpoints, with what the OpenAPI page says of them."""
 
+from dataclasses import replace
 from functools import partial
 
 from starlette.routing import BaseRoute
 
+from service.api.v1.examples import problem_example
 from service.api.v1.repeating import describe_same_response, describe_same_verdict
 from service.api.v1.schemas import CheckResponse, IssueResponse, SearchResponse, VerificationResponse
 from service.api.v1.verifications import VerificationEndpoints
 from service.core.api_keys import Scope
+from service.core.limits import Limit
 from service.core.sender import Refusal
 from service.http.authentication import Access, Authenticator
 from service.http.route import DirectRoute, Endpoint
 
 _ALL, _ONE = "/v1/verifications", "/v1/verifications/{verification_id}"
+_SEARCH = f"{_ALL}/search"
 _NUMBERS = (Refusal.INVALID_NUMBER, Refusal.COUNTRY_NOT_ALLOWED, Refusal.NOT_A_MOBILE_NUMBER)
 _SENDING = (
     *_NUMBERS,
@@ -108,6 +112,7 @@ def _read(endpoint: Endpoint, access: Access) -> BaseRoute:
         endpoint,
         access=access,
         methods=["GET"],
+        not_at=_SEARCH,
         operation_id="readVerification",
         response_description="The current state of the verification.",
         problems=("unknown_verification",),
@@ -117,12 +122,12 @@ def _read(endpoint: Endpoint, access: Access) -> BaseRoute:
 
 def _search(endpoint: Endpoint, access: Access) -> BaseRoute:
     return _route(
-        _ALL + "/search",
+        _SEARCH,
         endpoint,
         access=access,
         operation_id="searchVerifications",
         response_model=SearchResponse,
         response_description="The verifications that were found; none is no error.",
-        problems=(*_NUMBERS, "rate_limited"),
+        problems=(*_NUMBERS, replace(problem_example("rate_limited"), limit=Limit.API_KEY)),
         summary="Find the verifications of a number",
     )
