@@ -28,7 +28,7 @@ class ChannelUnfit(Exception):
     """A message by this channel cannot carry the secret of the verification's action."""
 
     def __init__(self, channel: Channel, action: Action) -> None:
-        super().__init__(f"choose another channel: a message by {channel} cannot carry the action {action}")
+        super().__init__(f"A message by {channel} cannot carry the action {action}. Choose another channel.")
 
 
 CHANNELS: Mapping[Channel, Capabilities] = {

@@ -25,7 +25,7 @@ from service.core.folding import fold
 LONGEST_TYPED = 64
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2, and XK
 FORM = "Write the number with a plus sign and the country code, such as +1 415 555 0123."
-UNKNOWN_FORM = "Check the number, the country code included: it has none of the forms that we know in its country."
+UNKNOWN_FORM = "This does not look like a phone number of its country. Check it and the country code."
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _WRITTEN = re.compile(r"\+?[0-9]{4,19}")  # with trunk digits
 _BETWEEN_DIGITS = str.maketrans("", "", "\t\n\r -.()")
@@ -40,9 +40,12 @@ _ARGENTINE_LINE = re.compile(r"\+54(?!9)([0-9]{10})")
 _OLD_MEXICAN = re.compile(r"\+52(?:1|01|044|045)([0-9]{10})")
 # Forms from before a country added digits, and the sentence for each.
 _OLD_FORMS = (
-    (re.compile(r"\+55[1-9]{2}[6-9][0-9]{7}"), "Mobile numbers in Brazil have a 9 behind the area code: +55 11 9…"),
-    (re.compile(r"\+225[0-9]{8}"), "Numbers in Côte d'Ivoire have ten digits: 01, 05 or 07, then the old number."),
-    (re.compile(r"\+229[0-9]{8}"), "Numbers in Benin have ten digits: 01, then the old number."),
+    (re.compile(r"\+55[1-9]{2}[6-9][0-9]{7}"), "Mobile numbers in Brazil have a 9 behind the area code. Add it."),
+    (
+        re.compile(r"\+225[0-9]{8}"),
+        "Numbers in Côte d'Ivoire have ten digits. Write 01, 05 or 07, then the old number.",
+    ),
+    (re.compile(r"\+229[0-9]{8}"), "Numbers in Benin have ten digits. Write 01, then the old number."),
 )
 
 
@@ -146,7 +149,7 @@ def _parsed(text: str, country: str | None) -> phonenumbers.PhoneNumber:
     try:
         return phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
-        raise InvalidNumber("Check the country code: we know none like it.") from None
+        raise InvalidNumber("We do not know this country code. Check the number.") from None
 
 
 def _with_present_mobile_prefix(e164: str, number: phonenumbers.PhoneNumber) -> tuple[str, phonenumbers.PhoneNumber]:

@@ -36,6 +36,7 @@ SECURITY_SCHEMES = {
 }
 _OLDEST_SECONDS = 30.0
 _OLDEST_AWAY_SECONDS = 600.0
+_BACK_END_ONLY = "A client token may only verify, resend and read its verification. Use an API key."
 _PAUSE_SECONDS = 1.0
 
 
@@ -116,7 +117,7 @@ class Authenticator:
 
     async def _by_key(self, request: Request, scope: Scope) -> Caller:
         if request.credential.startswith(CLIENT_TOKEN_PREFIX):
-            raise HttpProblem("insufficient_scope", "A client token may verify, resend and read its verification.")
+            raise HttpProblem("insufficient_scope", _BACK_END_ONLY)
         if not request.credential:
             raise unauthenticated()
         digest = request.key_digest
@@ -184,4 +185,4 @@ def unauthenticated() -> HttpProblem:
 
 def insufficient_scope(scope: Scope) -> HttpProblem:
     """Make the problem of an API key without this scope."""
-    return HttpProblem("insufficient_scope", f"The API key lacks the scope {scope}.")
+    return HttpProblem("insufficient_scope", f"The API key lacks the scope {scope}. Use one that has it.")

@@ -27,44 +27,46 @@ CATALOGUE: Mapping[str, Kind] = {
     "malformed_request": Kind(
         400,
         "The request is not valid HTTP/1.1",
-        "Send HTTP/1.1 with one Host, either Content-Length or Transfer-Encoding, and no other such header twice.",
+        "The request is not valid HTTP/1.1. Send one Host, either Content-Length or Transfer-Encoding, and no other "
+        "such header twice.",
         "Use a standard HTTP client, and send Authorization, Content-Type and Idempotency-Key once. If a proxy is in "
         "between, check what it forwards.",
     ),
     "malformed_body": Kind(
         400,
         "The body cannot be read",
-        "Send one JSON object, in UTF-8.",
+        "The body cannot be read. Send one JSON object, in UTF-8.",
         "Send the whole body, as one JSON object in UTF-8, without a byte order mark.",
     ),
     "invalid_idempotency_key": Kind(
         400,
         "The Idempotency-Key cannot be used",
-        "Send 1 to 255 visible ASCII characters.",
+        "This Idempotency-Key cannot be used. Send 1 to 255 visible ASCII characters.",
         "Use a random value such as a UUID as the key.",
     ),
     "unauthenticated": Kind(
         401,
         "No valid API key or client token",
-        "Send Authorization: Bearer, then an API key, or the client token of this verification.",
+        "The request has no valid credential. Send Authorization: Bearer, then an API key, or the client token of this "
+        "verification.",
         "Check the header, and that the key has not been revoked (`otp-service keys list`).",
     ),
     "insufficient_scope": Kind(
         403,
         "This credential may not do this",
-        None,
+        None,  # it says what the credential may do, or lacks
         "Use an API key that has the scope named in `detail`; a client token may only verify, resend and read.",
     ),
     "bad_signature": Kind(
         403,
         "The request is not signed by Twilio",
-        "X-Twilio-Signature must be made over OTP_PUBLIC_URL and every field of the form.",
+        "X-Twilio-Signature is missing or wrong. Make it over OTP_PUBLIC_URL and every field of the form.",
         "Set `OTP_PUBLIC_URL` to the address that Twilio calls, and `TWILIO_AUTH_TOKEN` to the account's token.",
     ),
     "not_found": Kind(
         404,
         "Not found",
-        None,
+        "There is nothing at this path. Check it against the API documentation.",
         "Check the path against the API documentation. Paths are exact: no slash at the end, no capitals.",
     ),
     "unknown_verification": Kind(
@@ -74,11 +76,16 @@ CATALOGUE: Mapping[str, Kind] = {
         "Check the id, and that the API key belongs to the owner that issued the verification. Records are kept for "
         "about an hour after the last code expires.",
     ),
-    "method_not_allowed": Kind(405, "Method not allowed", None, "Use a method that the header `Allow` names."),
+    "method_not_allowed": Kind(
+        405,
+        "Method not allowed",
+        "This path does not support this method. Use one that the header Allow names.",
+        "Use a method that the header `Allow` names.",
+    ),
     "request_timeout": Kind(
         408,
         "The request did not arrive in time",
-        "Send the whole head of a request within 20 seconds.",
+        "The head of the request did not arrive in time. Send it whole within 20 seconds.",
         "Send the request at once. If this occurs often, check the network between client and service.",
     ),
     "not_pending": Kind(
@@ -111,31 +118,31 @@ CATALOGUE: Mapping[str, Kind] = {
     "invalid_request": Kind(
         422,
         "The request is not valid",
-        "What is wrong with which field is in errors.",
+        "A part of the request is missing or not valid. Correct what errors lists.",
         "Correct the fields that `errors` lists; each `pointer` is a JSON pointer into the body.",
     ),
     "client_ip_required": Kind(
         422,
         "The request must name the person's client_ip",
-        "This service limits sends by address: name the person's address, not your own.",
+        "This service limits sends by address. Send the address of the person, not your own, as client_ip.",
         "Send `client_ip`. It is required because `OTP_REQUIRE_CLIENT_IP` is on.",
     ),
     "idempotency_key_reused": Kind(
         422,
         "The Idempotency-Key was used with another request",
-        "Repeat the first request as it was, or choose a new key.",
+        "This Idempotency-Key belongs to another request. Repeat that one as it was, or choose a new key.",
         "Create one key for each new request, and use it again only to repeat that request.",
     ),
     Refusal.INVALID_NUMBER: Kind(
         422,
         "The number cannot receive a code",
-        "Check the number, or use another one.",
+        "This number cannot receive a code. Check it, or use another one.",
         "Send the number in E.164 form, or with its `country`.",
     ),
     Refusal.COUNTRY_NOT_ALLOWED: Kind(
         422,
         "Codes are not sent to this country",
-        "Codes are not sent to the country of this number.",
+        "Codes are not sent to the country of this number. Use another number.",
         "Add the country to `OTP_COUNTRIES`, and allow it in the Geo Permissions of the Twilio account.",
     ),
     Refusal.RECIPIENT_OPTED_OUT: Kind(
@@ -171,7 +178,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "headers_too_large": Kind(
         431,
         "The head of the request is too large",
-        "Send at most 32 KiB of target and headers.",
+        "The head of the request is too large. Send at most 32 KiB of target and headers.",
         "Send fewer or shorter headers; at most 100 are read.",
     ),
     "internal_error": Kind(
@@ -183,13 +190,13 @@ CATALOGUE: Mapping[str, Kind] = {
     Refusal.SENDER_MISCONFIGURED: Kind(
         502,
         "The sender is not set up for this message",
-        "Codes cannot be sent: the service's sender is misconfigured.",
+        "Codes cannot be sent, because the sender of this service is misconfigured.",
         "Check `TWILIO_FROM` or `TWILIO_MESSAGING_SERVICE_SID`; the log has Twilio's error code.",
     ),
     Refusal.CREDENTIALS_REFUSED: Kind(
         502,
         "Twilio refuses the service's credentials",
-        "Codes cannot be sent: the service's credentials are refused.",
+        "Codes cannot be sent, because the credentials of this service are refused.",
         "Check the account SID and its credentials with `otp-service check`.",
     ),
     "store_unavailable": Kind(
@@ -212,8 +219,8 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     "draining": Kind(
         503,
-        "This process is stopping; send new requests to another one",
-        None,
+        "This process is stopping",
+        "This process is stopping. Send new requests to another one.",
         "Nothing: the load balancer sends new requests to another process.",
     ),
 }

@@ -72,7 +72,7 @@ class FieldError(BaseModel):
     """One wrong field of a request."""
 
     pointer: str = Field(description="JSON pointer into the body; empty for the body itself.", examples=["/code"])
-    detail: str = Field(description="What is wrong with it.", examples=["Field required"])
+    detail: str = Field(description="What is wrong with it.", examples=["This field is required."])
 
 
 @dataclass(eq=False)  # an exception must stay hashable, and Python writes its traceback into it
@@ -161,7 +161,11 @@ def _sentence(error: Any) -> str:
         return f"Send a JSON string.{lost}"
     if error["type"] == "extra_forbidden":
         return "This field is not known."
-    return str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return "This field is required."
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])  # a sentence of ours
+    return f"{error['msg']}."  # pydantic writes no full stop
 
 
 # Every expected exception, and its problem.

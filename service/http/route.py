@@ -159,17 +159,19 @@ async def _receive_body(request: Request, max_bytes: int) -> bytes:
 
 def wrong_type(media_type: str) -> HttpProblem:
     """Make the problem of a body of another media type."""
-    return HttpProblem("unsupported_media_type", f"Send {media_type}.")
+    return HttpProblem("unsupported_media_type", f"The body has another media type. Send {media_type}.")
 
 
 def ended_early() -> HttpProblem:
     """Make the problem of a body whose end does not arrive."""
-    return HttpProblem("malformed_body", "The body ended early.")
+    return HttpProblem("malformed_body", "The body ended early. Send all of it.")
 
 
 def too_large(max_bytes: int) -> HttpProblem:
     """Make the problem of a body over the limit. The rest of it is not read, so the connection closes."""
-    return HttpProblem("body_too_large", f"At most {max_bytes} bytes.", headers={"connection": "close"})
+    return HttpProblem(
+        "body_too_large", f"The body is too large. Send at most {max_bytes} bytes.", headers={"connection": "close"}
+    )
 
 
 def _is_body(annotation: Any) -> bool:

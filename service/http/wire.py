@@ -53,7 +53,7 @@ def parse_json(model: type[_Model], body: bytes) -> _Model:
         return model.__pydantic_validator__.validate_json(body)  # type: ignore[no-any-return] # pydantic says Any
     except ValidationError:
         if body.startswith(_BYTE_ORDER_MARKS):
-            detail = "Send the JSON without a byte order mark (BOM) in front, in UTF-8."
+            detail = "The body starts with a byte order mark (BOM). Send the JSON without it, in UTF-8."
             raise HttpProblem("malformed_body", detail) from None
         raise
 
@@ -63,7 +63,7 @@ def parse_form(model: type[_Model], body: bytes) -> _Model:
     try:
         fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
-        raise HttpProblem("malformed_body", "Send a form, in UTF-8.") from None
+        raise HttpProblem("malformed_body", "The body cannot be read. Send a form, in UTF-8.") from None
     return model.model_validate(dict(fields))
 
 

@@ -294,8 +294,8 @@ async def test_the_metrics_key_shows_in_the_document(start):
 
 # Problems of the router and the server, which belong to no route.
 ROUTERS_OWN = {"not_found", "method_not_allowed", "malformed_request", "request_timeout", "headers_too_large"}
-# Their titles say enough; further details are not disclosed.
-SILENT = {"draining", "internal_error"}
+# Its title says enough; further details are not disclosed.
+SILENT = {"internal_error"}
 
 
 def test_every_problem_is_documented_with_an_example(operations):

@@ -248,5 +248,5 @@ def test_a_channel_is_refused_for_an_action_that_it_cannot_carry(monkeypatch):
     capabilities = Capabilities(actions=frozenset(), can_be_confirmed=True)
     monkeypatch.setattr(bodies, "CHANNELS", dict.fromkeys(Channel, capabilities))
     for named in ({}, {"channel": "sms"}, {"action": "code"}):
-        with pytest.raises(ValidationError, match="a message by sms cannot carry the action code"):
+        with pytest.raises(ValidationError, match="A message by sms cannot carry the action code"):
             issue(**named)

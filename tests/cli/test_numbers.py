@@ -179,7 +179,7 @@ async def test_an_invalid_number_is_refused_without_repeating_it(start, numbers,
     running = await start()
     status, out, err = await numbers(running, "show", text)
     assert (status, out) == (2, "")
-    assert err.startswith(("Write the number with a plus sign", "Check the country code"))
+    assert err.startswith(("Write the number with a plus sign", "We do not know this country code"))
     assert not text or text not in err
     assert cli.audited == []
 

@@ -63,7 +63,7 @@ async def test_a_channel_that_cannot_carry_the_code_is_refused(running, monkeypa
         status, problem = await resend(running, issued, {"channel": "sms"}, headers=KEYED)
     assert (status, problem["code"]) == (422, "invalid_request")
     assert problem["errors"] == [
-        {"pointer": "/channel", "detail": "choose another channel: a message by sms cannot carry the action code"}
+        {"pointer": "/channel", "detail": "A message by sms cannot carry the action code. Choose another channel."}
     ]
     assert len(running.codes()) == 1
     assert (await resend(running, issued, {"channel": "sms"}, headers=KEYED))[0] == 200

@@ -75,7 +75,7 @@ class IssueBody(_Body):
     @model_validator(mode="after")
     def _one_last_line(self) -> "IssueBody":
         if self.web_origin is not None and self.app_hash is not None:
-            raise ValueError("give web_origin or app_hash, not both: each needs the last line of the message")
+            raise ValueError("Both web_origin and app_hash need the last line of the message. Send only one of them.")
         return self
 
     @model_validator(mode="after")

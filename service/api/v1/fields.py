@@ -26,20 +26,20 @@ _SCHEME = "https://"
 
 def _known_locale(value: str) -> str:
     if value not in LOCALES:
-        raise ValueError(f"known locales are {', '.join(LOCALES)}")
+        raise ValueError(f"This locale is not known. Use one of {', '.join(LOCALES)}.")
     return value
 
 
 def _host(value: str) -> str:
     host = value.removeprefix(_SCHEME)
     if len(host) > _LONGEST_HOST or re.fullmatch(_HOST, host) is None:
-        raise ValueError(f"write a host of at most {_LONGEST_HOST} characters, such as login.example.com")
+        raise ValueError(f"This is not a host. Use at most {_LONGEST_HOST} characters, such as login.example.com.")
     return host
 
 
 def _known_region(value: str) -> str:
     if value not in REGIONS:
-        raise ValueError("write a region as in ISO 3166-1, two capital letters such as GB")
+        raise ValueError("This is not a region. Write one as in ISO 3166-1, two capital letters such as GB.")
     return value
 
 
@@ -50,7 +50,7 @@ def _address(value: str) -> str:
         ip = None
     # A zone (`fe80::1%eth0`) has a meaning on one host only; the document's `ipv6` has none.
     if ip is None or "%" in value:
-        raise ValueError("write an IPv4 or IPv6 address")
+        raise ValueError("This is not an address. Write an IPv4 or IPv6 address.")
     return str(ip)
 
 
