@@ -55,14 +55,14 @@ class RequestMiddleware(DirectApplication):
     ) -> None:
         self._app = app
         self.connections = connections  # for the server
-        self.deferred = DeferredRequests()
+        self._client_tokens, self._strangers = DeferredRequests(), DeferredRequests()
         self._event_log = event_log
         self._router = router
         self._has_cors = has_cors
         self._clock = clock
 
-    def direct(self, exchange: RequestView) -> tuple[DirectHandler | None, bool]:
-        """Find the handler of a request (None if it must come over ASGI), and tell whether its credential is valid."""
+    def direct(self, exchange: RequestView) -> tuple[DirectHandler | None, DeferredRequests | None]:
+        """Find the handler of a request (None if it must come over ASGI), and where it waits (None: nowhere)."""
         head = exchange.head
         request = Request(
             head.method,
@@ -77,8 +77,14 @@ class RequestMiddleware(DirectApplication):
         )
         handler = self._router.find(request)
         if handler is None or (self._has_cors and b"origin" in head.headers):
-            return None, request.is_known
-        return partial(self.respond, request, handler), request.is_known
+            return None, self._deferred(request)
+        return partial(self.respond, request, handler), self._deferred(request)
+
+    def _deferred(self, request: Request) -> DeferredRequests | None:
+        """Let only API keys begin at once. Every visitor gets a client token, so these wait apart from strangers."""
+        if not request.is_known:
+            return self._strangers
+        return None if request.key_digest else self._client_tokens
 
     async def respond(self, request: Request, handler: Handler) -> RawResponse:
         """Respond without ASGI."""

@@ -43,11 +43,9 @@ DirectHandler: TypeAlias = Callable[[], Awaitable[RawResponse]]
 class DirectApplication(ABC):
     """An application that responds to some requests without ASGI, and knows which may begin at once."""
 
-    deferred: DeferredRequests  # those that may not
-
     @abstractmethod
-    def direct(self, request: RequestView) -> tuple[DirectHandler | None, bool]:
-        """Return the handler of a request (None if it must come over ASGI), and whether its credential is valid.
+    def direct(self, request: RequestView) -> tuple[DirectHandler | None, DeferredRequests | None]:
+        """Return the handler of a request (None if it must come over ASGI), and where it waits (None: nowhere).
 
         This is called for every request, so it must be fast, and may not wait.
         """

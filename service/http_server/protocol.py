@@ -1,8 +1,8 @@
 """One connection: uvicorn's protocol, one request at a time, with limits on bytes and time.
 
-The bytes after a request stay unparsed, with reading paused, until the request is answered. So each response is
-complete before the next request is looked at, and pipelined requests cost no more than one request at a time. A request
-without a valid credential may wait until it begins (`deferred`).
+The bytes after a request, at most 16 KiB, stay unparsed until the request is answered. So each response is complete
+before the next request is looked at. After more bytes, the connection ends with the response. Requests may wait
+until they begin (`deferred`).
 
 Opening a connection needs no credential, so its limits apply before the application runs: `request_parser` limits
 bytes, `clock` limits time, and the application's `connections` limit the number of connections and drain them.
@@ -21,7 +21,7 @@ from service.http_server.application import DirectApplication
 from service.http_server.clock import Clock
 from service.http_server.connections import Connections
 from service.http_server.exchange import NO_PLACE, Exchange, Flow, refusal, scope_of
-from service.http_server.request_parser import Head, RequestParser, RequestRefused
+from service.http_server.request_parser import MOST_HELD_BYTES, Head, RequestParser, RequestRefused
 from service.http_server.unread import unread_bytes
 from service.http_server.uvicorn_parts import HIGH_WATER_LIMIT, HttpToolsProtocol
 
@@ -35,8 +35,7 @@ class HttpProtocol(HttpToolsProtocol):
     flow: Flow
     _held = b""  # bytes after the request in progress, from `_held_from` on
     _held_from = 0
-    _is_over = False  # no more bytes are parsed
-    _has_asked = False  # a whole request has arrived
+    _is_over = _has_asked = False  # no more bytes are parsed; a whole request has arrived
     _connections: Connections | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
@@ -72,11 +71,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Parse bytes, unless they must wait for the request in progress."""
         if self._is_over or self.transport.is_closing():
             return
-        if self._held:
-            self._held = self._held[self._held_from :] + data
-            self._held_from = 0
-        else:
-            self._parse(data, 0)
+        hold_or_parse = self._hold if self._held else self._parse
+        hold_or_parse(self._held[self._held_from :] + data, 0)
 
     def _parse(self, data: bytes, start: int) -> None:
         requests = self._requests
@@ -102,23 +98,27 @@ class HttpProtocol(HttpToolsProtocol):
         return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
 
     def _hold(self, data: bytes, start: int) -> None:
-        self._held, self._held_from = data, start
-        self.flow.is_held = True
+        """Keep bytes until the request in progress is answered. If they are too many, its response is the last one."""
+        if len(data) - start > MOST_HELD_BYTES:
+            self.cycle.keep_alive, self._is_over, data = False, True, b""
+        elif start >= len(data) // 2:  # drop what is parsed, but do not copy the rest for each of many short requests
+            data, start = data[start:], 0
+        self._held, self._held_from, self.flow.is_held = data, start, True
         self.flow.pause_reading()
 
     def _begin(self, head: Head) -> None:
         """Begin the exchange, as uvicorn does, but without WebSockets, a root path, and uvicorn's own limit."""
         is_last = not head.keep_alive or (self._connections is not None and self._connections.is_ending)
         self.cycle = exchange = Exchange(self, head, is_last=is_last)
-        direct, may_begin = (None, True) if self._direct is None else self._direct.direct(exchange)
+        direct, deferred = (None, None) if self._direct is None else self._direct.direct(exchange)
         if direct is None:
             exchange.scope = self.scope_of(head)  # type: ignore[assignment]
         # The exchange does not keep this partial, which refers to it: reference cycles are freed late.
         app: Any = self.app if direct is None else partial(exchange.respond_directly, direct)
-        if may_begin or self._direct is None:
+        if deferred is None:
             self._start_asgi_task(exchange, app)
         else:
-            exchange.defer(self._direct.deferred, partial(self._start_asgi_task, exchange, app))
+            exchange.defer(deferred, partial(self._start_asgi_task, exchange, app))
 
     def scope_of(self, head: Head) -> MutableMapping[str, Any]:
         """Make the ASGI scope of a request."""

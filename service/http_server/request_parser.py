@@ -21,6 +21,7 @@ from urllib.parse import unquote
 import httptools
 
 MOST_HEAD_BYTES = 32_768
+MOST_HELD_BYTES = 16_384  # of requests that wait after the one in progress; one read may bring 256 KiB
 MOST_HEADERS = 100  # each costs 150 bytes of memory, however short it is
 _EMPTY_LINE = b"\r\n\r\n"
 _VERSIONS = frozenset({"1.0", "1.1"})

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from service.http_server.request_parser import MOST_HELD_BYTES
+
 ISSUE = "/v1/verifications"
 ORIGIN = "https://app.example"
 LAST = b"connection: close\r\n"
@@ -148,13 +150,14 @@ async def test_an_incomplete_body_gets_one_400(start, lines, on_the_wire):
 
 @pytest.mark.parametrize("path", [b"/livez", b"/x", b"/openapi.json", b"/docs"])
 async def test_a_client_that_disconnects_during_a_pipeline_logs_no_error(start, lines, caplog, eventually, path):
-    """Thousands of requests and a disconnect, with or without reading: no traceback, no `unexpected_error`."""
+    """Hundreds of requests and a disconnect, with or without reading: no traceback, no `unexpected_error`."""
     service = await start(event_log=lines, otp_cors_origins=ORIGIN)
     port = int(service.url.rpartition(":")[2])
-    for reads in (0, 1, 100_000):
+    for reads in (0, 1, 10_000):
         for origin in (b"", b"origin: %b\r\n" % ORIGIN.encode()):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(get(path, origin) * 1000)
+            request = get(path, origin)
+            writer.write(request * (MOST_HELD_BYTES // len(request)))
             if reads:
                 await reader.readexactly(reads)
             writer.transport.abort()

@@ -1,9 +1,9 @@
 """A flood of strangers in its own process: `python -m tests.attacks.flooding PORT CONNECTIONS PATH [ADDRESSES]`.
 
-Each of its connections writes 4 KiB of pipelined requests without a credential, reads all responses, and is replaced by
-a new connection. They come from so many loopback addresses. PATH may be several, divided by commas; one that begins
-with `POST:` is posted to, with an empty object. It prints `flooding` after as many have been answered as it
-first opened, and goes on until it is stopped.
+Each of its connections writes 4 KiB of pipelined requests, reads all responses, and is replaced by a new connection.
+They come from ADDRESSES loopback addresses. PATH may be several, divided by commas. One that begins with `POST:` is
+posted to, with an empty object; one that begins with a client token and a colon is read with it. It prints `flooding`
+when it has as many responses as connections, and goes on until it is stopped.
 """
 
 import asyncio
@@ -21,7 +21,9 @@ def request(path, lines=""):
     """Write one request."""
     if path.startswith("POST:"):
         return f"POST {path[5:]} HTTP/1.1\r\nHost: x\r\n{JSON}{lines}\r\n{{}}".encode()
-    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode()
+    token, _, path = path.rpartition(":")
+    credential = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{credential}{lines}\r\n".encode()
 
 
 def pipeline(path):

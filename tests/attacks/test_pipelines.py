@@ -34,9 +34,18 @@ def memory(process, name):
 
 
 async def flood(port, one, *, reads):
-    """Send a mebibyte of requests on one connection, then another, until the time is over; read responses or not."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    """Send mebibytes of requests on one connection after the other until the time is over; read responses or not."""
     pipeline = one * (MEBIBYTE // len(one))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            while True:
+                with contextlib.suppress(ConnectionError):
+                    await send_until_closed(port, pipeline, reads=reads)
+
+
+async def send_until_closed(port, pipeline, *, reads):
+    """Send a pipeline on a new connection again and again, until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     if not reads:
         writer.transport.pause_reading()
 
@@ -44,14 +53,15 @@ async def flood(port, one, *, reads):
         while await reader.read(MEBIBYTE):
             pass
 
-    with contextlib.suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
-            if reads:
-                tasks.create_task(read())
-            while True:
-                writer.write(pipeline)
-                await writer.drain()
-    writer.transport.abort()
+    reading = asyncio.create_task(read() if reads else asyncio.sleep(SECONDS))
+    try:
+        while not reading.done():
+            writer.write(pipeline)
+            await writer.drain()
+        await reading
+    finally:
+        reading.cancel()
+        writer.transport.abort()
 
 
 @pytest.mark.slow

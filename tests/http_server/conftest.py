@@ -51,14 +51,14 @@ class Direct(DirectApplication):
     """The same application, with direct responses."""
 
     def __init__(self, seen, *, are_known=True):
-        self.seen, self.are_known = seen, are_known
-        self.deferred = DeferredRequests()
+        self.seen = seen
+        self.deferred = None if are_known else DeferredRequests()
 
     async def __call__(self, _scope, _receive, _send):
         raise AssertionError("over ASGI")
 
     def direct(self, request):
-        return (lambda: self.answer(request)), self.are_known
+        return (lambda: self.answer(request)), self.deferred
 
     async def answer(self, request):
         body = b""

@@ -75,8 +75,9 @@ class Dear(Direct):
         self.deferred = DeferredRequests(clock=lambda: len(seen.requests))
 
     def direct(self, request):
-        """Tell whether there is a credential."""
-        return super().direct(request)[0], b"authorization" in request.head.headers
+        """Let requests without a credential wait."""
+        handler, deferred = super().direct(request)
+        return handler, None if b"authorization" in request.head.headers else deferred
 
 
 def end(writer):
