@@ -159,3 +159,13 @@ def test_ctrl_c_stops_every_process_and_leaves_no_files(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("otp-demo-")] == []
     for stream in streams:
         stream.close()
+
+
+def test_an_origin_that_browsers_never_send_is_refused():
+    """`--cors-origin` without a scheme, or with a path, ends with 2 and a sentence that names the option."""
+    for origin, sentence in (("localhost:5173", "begin it with https://"), ("http://localhost/login", "has no path")):
+        command = [sys.executable, "-m", "service", "demo", "--once", "--cors-origin", origin]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("--cors-origin: ")
+        assert sentence in ended.stderr

@@ -15,6 +15,7 @@ from service.cli.console import refuse
 from service.cli.startup import announce
 from service.config.policies import few_descriptors
 from service.config.settings import Settings, load_settings, missing_to_serve
+from service.config.web_addresses import read_origin
 from service.core.event_log import EventLog
 from service.demo import run_demo
 from service.descriptors import raise_limit, sandbox_connections
@@ -44,15 +45,23 @@ def demo(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     once: Annotated[bool, typer.Option("--once", help="Exit after the walk, with 0 only if the loop closed.")] = False,
+    cors_origin: Annotated[
+        str, typer.Option(metavar="ORIGIN", help="Let the pages of this origin call the API, to try your own page.")
+    ] = "",
 ) -> None:
     """Show the whole loop against a simulator of Twilio, then serve it with a login page. Needs no account.
 
     Example: otp-service demo --port 8080
     """
+    try:
+        origin = read_origin(cors_origin) if cors_origin else ""
+    except ValueError as failure:
+        refuse(f"--cors-origin: {failure}")
     _end_in_order()
     raise_limit()
     take_over_output("warning")
-    raise typer.Exit(asyncio.run(_until_stopped(run_demo(host=host, port=port, once=once), stopped=int(once))))
+    running = run_demo(host=host, port=port, once=once, cors_origin=origin)
+    raise typer.Exit(asyncio.run(_until_stopped(running, stopped=int(once))))
 
 
 def serve(*, host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:

@@ -39,8 +39,11 @@ _NUMBER_LIMITS = "1/5s,20/10m,100/1d"
 _ADDRESS_LIMITS = "300/10m"
 
 
-async def run_demo(*, host: str, port: int, once: bool) -> int:
-    """Run the loop once, and go on serving unless `once`. Return the exit status: 0 if the loop closed."""
+async def run_demo(*, host: str, port: int, once: bool, cors_origin: str = "") -> int:
+    """Run the loop once, and go on serving unless `once`. Return the exit status: 0 if the loop closed.
+
+    Pages of `cors_origin` may call the API too. The sample site still answers only its own pages.
+    """
     # Two listeners: the parts call each other over a loopback port of their own, because the host may be
     # one to listen on only (0.0.0.0).
     listeners = [listen(host, port), listen("127.0.0.1", 0)]
@@ -48,7 +51,7 @@ async def run_demo(*, host: str, port: int, once: bool) -> int:
     account = SandboxSettings(response_seconds=_RESPONSE_SECONDS, delivery_seconds=_DELIVERY_SECONDS)
     typer.echo("The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine.\n")
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
-        settings = _settings(own_url, redis_url, account)
+        settings = _settings(own_url, redis_url, account, cors_origin)
         key = await _create_key(settings)
         async with (
             aclosing(create_sandbox(account)) as sandbox,
@@ -124,7 +127,7 @@ async def _create_key(settings: Settings) -> str:
     return key
 
 
-def _settings(own_url: str, redis_url: str, account: SandboxSettings) -> Settings:
+def _settings(own_url: str, redis_url: str, account: SandboxSettings, cors_origin: str) -> Settings:
     """Build the settings of the demo, independent of the environment."""
     return isolated_settings(
         redis_url=redis_url,
@@ -135,6 +138,7 @@ def _settings(own_url: str, redis_url: str, account: SandboxSettings) -> Setting
         otp_public_url=own_url,
         otp_secret_keys=secrets.token_urlsafe(32),
         otp_index_key=secrets.token_urlsafe(32),
+        otp_cors_origins=cors_origin,
         otp_limit_number=_NUMBER_LIMITS,
         otp_limit_ip=_ADDRESS_LIMITS,
         otp_log_level="warning",

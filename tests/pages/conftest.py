@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -90,8 +91,15 @@ class Demo:
 @pytest.fixture(scope="session")
 def demo():
     """Serve `otp-service demo` for the whole run; it has completed its own sign-in before the first test."""
+    with running_demo() as running:
+        yield running
+
+
+@contextmanager
+def running_demo(*options):
+    """Serve `otp-service demo` with these options."""
     port = free_port()
-    command = [sys.executable, "-m", "service", "demo", "--port", str(port)]
+    command = [sys.executable, "-m", "service", "demo", "--port", str(port), *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     lines, said_its_key = [], threading.Event()
 
