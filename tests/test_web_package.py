@@ -100,8 +100,7 @@ def test_every_problem_and_verdict_has_words():
     out = "out = [given[0].filter((verdict) => !(verdict in otp.words)), Object.fromEntries("
     out += "Object.entries(given[1]).map(([code, values]) => [code, new otp.OtpProblem(code, values).message]))]"
     silent, messages = run(out, given)
-    # `approved` needs none; `mismatch` answers a number or purpose, which the package does not send.
-    assert silent == ["approved", "mismatch"]
+    assert silent == ["mismatch"]  # it answers a number or purpose, which the package does not send
     for code, kind in CATALOGUE.items():
         is_for_people = code in FOR_THE_FORM and kind.status in SHOWN
         assert messages[code] != UNAVAILABLE or kind.detail == UNAVAILABLE or not is_for_people, code
@@ -109,7 +108,38 @@ def test_every_problem_and_verdict_has_words():
         assert "{" not in messages[code]
     script = "const problem = new otp.OtpProblem('rate_limited', { retry_after: 100 });"
     limited = run(script + "out = [problem.message, problem.retryAfter]")
-    assert limited == ["Too many requests. Try again in 2 min.", 100]
+    assert limited == ["Too many requests. Try again in 2 min.", pytest.approx(100, abs=1)]
+
+
+def test_a_problem_counts_its_wait_down():
+    """`message` and `retryAfter` say what is left of the wait when they are read; afterwards `retryAfter` is 0."""
+    script = """
+        const [problem, none] = [new otp.OtpProblem('rate_limited', { retry_after: 4 }), new otp.OtpProblem()];
+        const now = Date.now();
+        Date.now = () => now + 2500;
+        out = [problem.message];
+        Date.now = () => now + 9000;
+        out.push(problem.retryAfter, none.retryAfter)"""
+    assert run(script) == ["Too many requests. Try again in 2 s.", 0, None]
+
+
+@pytest.mark.parametrize("given", [{}, {"id": "ve_1"}, {"client_token": "vt_1"}])
+def test_a_client_without_id_or_token_is_refused(given):
+    """A client that could only call a wrong address is not made; the TypeError says what it needs."""
+    script = "try { new otp.OtpClient(given, {}) } catch (error) { out = [error.name, error.message] }"
+    assert run(script, given) == ["TypeError", "OtpClient needs id and client_token."]
+
+
+def test_a_client_keeps_its_services_url_in_its_json():
+    """A client from the JSON of another calls the same service; a `url` beside it counts more."""
+    script = """
+        const calls = []; globalThis.fetch = async (url) => { calls.push(url); throw 0 };
+        const kept = JSON.stringify(new otp.OtpClient(given, { url: 'https://otp.example.com' }));
+        for (const options of [undefined, { timeout: 5 }, { url: 'https://b.example.com' }])
+          await new otp.OtpClient(JSON.parse(kept), options).read().catch(() => {});
+        out = [...new Set(calls)]"""
+    hosts = ("otp.example.com", "b.example.com")
+    assert run(script, {"id": "ve_1", "client_token": "vt_1"}) == [f"https://{h}/v1/verifications/ve_1" for h in hosts]
 
 
 def test_texts_may_be_functions_for_the_plurals_of_a_language():

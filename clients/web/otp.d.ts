@@ -20,15 +20,15 @@ export function readCode(text: string, length?: number): string | null;
  */
 export function webOTP(options?: { signal?: AbortSignal; form?: HTMLFormElement | null }): Promise<string | null>;
 
-/** Why something was not done; `message` is for the person. */
+/** Why something was not done; `message` is for the person. A wait in it counts down each time that it is read. */
 export class OtpProblem extends Error {
   constructor(code?: string, values?: { status?: number; retry_after?: number; detail?: string; [name: string]: any });
   /** The service's code, or `unreachable`, `timeout`, `incomplete` (not a whole code), `unavailable`. */
   code: string;
   /** Of the response; 0 if there was none. */
   status: number;
-  /** Seconds, if the service named them. */
-  retryAfter: number | null;
+  /** Seconds that are left to wait, 0 when they are over; null if the service named none. */
+  readonly retryAfter: number | null;
 }
 
 /** The Idempotency-Key of a request; the same until the request has a definite response. */
@@ -74,7 +74,10 @@ export interface Checked extends Verification {
 
 /** One verification. Fires `change` whenever it has learned something. */
 export class OtpClient extends EventTarget {
-  /** Takes what the service gave your back end, or only these two; or the JSON of another client, after a reload. */
+  /**
+   * Takes what the service gave your back end, or only these two; or the JSON of another client, which has its `url`,
+   * after a reload. Throws a TypeError if one of the two is missing.
+   */
   constructor(
     verification: { id: string; client_token: string; [field: string]: any },
     options?: { url?: string; timeout?: number },
@@ -118,7 +121,10 @@ export interface OtpEvents {
   "otp-complete": CustomEvent<{ code: string }>;
   /** The service has given its verdict. */
   "otp-checked": CustomEvent<Checked>;
-  /** The code is right. The field stays busy until what `waitUntil` was given is done, and shows its OtpProblem. */
+  /**
+   * The code is right, and takes no more typing. Once what `waitUntil` was given is done, the field is finished. If that
+   * failed, the field says so with its OtpProblem, and the next press fires this event again, without another check.
+   */
   "otp-approved": CustomEvent<{
     verification: Verification;
     signal: AbortSignal;

@@ -15,6 +15,7 @@ export const words = {
   incomplete: "The code has {digits} digits.",
   again: "Start again.",
   wrong_code: ({ left }) => `Wrong code. ${left} ${left === 1 ? "attempt" : "attempts"} left.`,
+  approved: "The code is right.",
   expired: "That code is right, but it came too late.",
   superseded: "That code is from an older message. Type the newest one.",
   used: "That code has been used already.",
@@ -29,13 +30,17 @@ export const words = {
 };
 const ENDED = ["unknown_verification", "unauthenticated", "not_pending"];
 
-function say(key, values, otherwise = words.unavailable) {
-  const text = Object.hasOwn(words, key) ? words[key] : otherwise;
+function say(key, values, otherwise) {
+  const text = Object.hasOwn(words, key) ? words[key] : otherwise || words.unavailable;
   return typeof text === "function" ? text(values) : text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
 function ended(key) {
   return `${say(key)} ${say("again")}`;
+}
+
+function endedBy(status) {
+  return ended({ expired: "too_old", max_attempts_reached: "locked", canceled: status }[status] ?? "over");
 }
 
 function wait(seconds) {
@@ -45,7 +50,7 @@ function wait(seconds) {
 
 export function fold(text) {
   return text.replace(/[\p{Cf}\uFE0F]/gu, "").replace(/\p{Nd}/gu, (digit) => {
-    let count = 0; // of the digits in front of it: Unicode has them in tens, from zero to nine
+    let count = 0; // Unicode has digits in tens, from zero to nine
     while (/\p{Nd}/u.test(String.fromCodePoint(digit.codePointAt() - count - 1))) count += 1;
     return count % 10;
   });
@@ -60,27 +65,31 @@ export function readCode(text, length = 6) {
 export async function webOTP({ signal, form } = {}) {
   if (!globalThis.OTPCredential || signal?.aborted) return null;
   const end = new AbortController();
-  for (const [target, event] of [[form, "submit"], [signal, "abort"]]) {
-    target?.addEventListener(event, () => end.abort(), { signal: end.signal });
-  }
+  form?.addEventListener("submit", () => end.abort(), { signal: end.signal });
+  signal?.addEventListener("abort", () => end.abort(), { signal: end.signal });
   try {
     return (await navigator.credentials.get({ otp: { transport: ["sms"] }, signal: end.signal })).code;
   } catch {
-    return null; // ended, dismissed, or not allowed here
+    return null;
   } finally {
     end.abort();
   }
 }
 
 export class OtpProblem extends Error {
-  constructor(code = "unavailable", { status = 0, retry_after: retryAfter = null, detail, ...values } = {}) {
-    const theirs = [409, 422, 429, 503].includes(status) ? detail : undefined;
-    super(ENDED.includes(code) ? ended("over") : say(code, { wait: wait(retryAfter ?? 1), ...values }, theirs));
-    Object.assign(this, { code, status, retryAfter });
+  constructor(code = "unavailable", { status = 0, retry_after: seconds, detail, ...values } = {}) {
+    const until = Date.now() + 1000 * seconds;
+    const left = () => (seconds ? Math.max(0, (until - Date.now()) / 1000) : null);
+    const over = ENDED.includes(code) && ended("over");
+    const theirs = [409, 422, 429, 503].includes(status) ? detail : over;
+    const text = () => say(code, { wait: wait(left() ?? 1), ...values }, theirs);
+    super(text());
+    Object.assign(this, { code, status });
+    Object.defineProperties(this, { retryAfter: { get: left }, message: { get: text } }); // they count down
   }
 }
 
-const keys = new Map(); // of the requests that have no definite response yet
+const keys = new Map(); // of requests without a definite response
 
 export function keyFor(url, body) {
   const asked = url + JSON.stringify(body);
@@ -117,8 +126,9 @@ export class OtpClient extends EventTarget {
   #token;
   #options;
 
-  constructor({ client_token, ...verification }, { url = "", timeout } = {}) {
+  constructor({ client_token, url: kept = "", ...verification }, { url = kept, timeout } = {}) {
     super();
+    if (!verification.id || !client_token) throw new TypeError("OtpClient needs id and client_token.");
     this.#token = client_token;
     this.#options = { url, timeout };
     this.verification = verification;
@@ -126,7 +136,7 @@ export class OtpClient extends EventTarget {
   }
 
   toJSON() {
-    return { ...this.verification, client_token: this.#token };
+    return { ...this.verification, client_token: this.#token, url: this.#options.url };
   }
 
   get status() {
@@ -145,8 +155,8 @@ export class OtpClient extends EventTarget {
     if (!code) throw new OtpProblem("incomplete", { digits });
     const checked = await this.#request("/verify", signal, { code });
     const { verdict, status, valid, attempts_remaining: left } = checked;
-    const how = status === "pending" ? say(verdict, { left }) : ended(verdict === "wrong_code" ? "locked" : verdict);
-    return { ...checked, sentence: valid ? "" : how };
+    const how = verdict === "wrong_code" ? endedBy(status) : ended(verdict);
+    return { ...checked, sentence: valid ? "" : status === "pending" ? say(verdict, { left }) : how };
   }
 
   resend({ signal } = {}) {
@@ -191,9 +201,10 @@ input {
   box-sizing: border-box; inline-size: 100%; min-block-size: 52px; padding: 0.25em;
   border: 1px solid var(--otp-border, GrayText); border-radius: var(--otp-radius, 10px);
   background: var(--otp-background, Field); color: FieldText; font: min(1.5em, 9vw) monospace; letter-spacing: 0.2em;
-  text-align: center;
+  text-align: center; outline-offset: 2px;
 }
-[aria-invalid] { border-color: var(--_error); }
+[aria-invalid] { border-color: var(--_error); box-shadow: inset 0 0 0 2px var(--_error); }
+label, p, button { unicode-bidi: plaintext; text-align: -webkit-match-parent; text-align: match-parent; }
 div { display: grid; min-block-size: 3em; margin-block: 0.5em; line-height: 1.5; }
 p { grid-area: 1 / 1; margin: 0; }
 [role=alert] { color: var(--_error); font-weight: 600; }
@@ -201,7 +212,7 @@ button {
   min-block-size: 28px; padding: 0; border: 0; background: none; color: var(--otp-accent, LinkText); font: inherit;
   text-decoration: underline;
 }
-:disabled { color: GrayText; text-decoration: none; }`;
+:disabled { color: inherit; opacity: 0.75; text-decoration: none; }`;
 let sheet; // style-src 'self' refuses <style>
 
 function make(name, attributes) {
@@ -224,12 +235,14 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   #error = make("p", { part: "error", id: "error", role: "alert" });
   #resend = make("button", { part: "resend", type: "button" });
   #client = null;
-  #following; // AbortController: of the clock, of watching and of WebOTP
-  #running; // AbortController: of the check or resend that runs
+  #following; // AbortController
+  #running; // AbortController
   #doing;
-  #told; // the code that was told last: it is not told twice
+  #told; // the code that was told last
+  #counting; // gives an error that counts down
   #isOver = false;
   #isToldOver = false;
+  #isDone = false;
 
   constructor() {
     super();
@@ -295,7 +308,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
 
   set error(sentence) {
     this.#error.textContent = sentence;
-    this.#told = null;
+    this.#told = this.#counting = this.#error.ariaLive = null;
     this.#show();
   }
 
@@ -324,7 +337,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
 
   set client(client) {
     this.#client = client;
-    this.#isOver = this.#isToldOver = this.busy = false;
+    this.#isOver = this.#isToldOver = this.#isDone = this.busy = false;
     this.value = "";
     this.#follow();
   }
@@ -348,7 +361,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   #typed(text = this.value) {
     this.#input.value = text;
     const { code } = this;
-    if (code === this.#told || this.busy) return;
+    if (code === this.#told || this.#input.readOnly) return;
     this.#told = code;
     if (code) this.#input.value = code;
     this.#show();
@@ -365,13 +378,14 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     this.#run("checking", async (signal) => {
       if (client.status !== "approved") {
         const checked = await client.check(this.value, { signal });
-        this.#tell("otp-checked", checked);
         this.#isOver = !checked.valid && checked.status !== "pending";
-        if (!checked.valid) throw Object.assign(new OtpProblem(), { message: checked.sentence });
+        this.#tell("otp-checked", checked);
+        if (!checked.valid) return checked;
       }
       const work = [];
       this.#tell("otp-approved", { verification: client.verification, signal, waitUntil: (done) => work.push(done) });
       await Promise.all(work);
+      this.#isDone = !signal.aborted;
     });
   }
 
@@ -386,12 +400,12 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   }
 
   async #run(doing, action) {
-    if (this.busy || this.#isOver) return;
+    if (this.busy || this.#isOver || this.#isDone) return;
     this.busy = true;
     this.#doing = doing;
     this.error = "";
     const running = this.#running;
-    const problem = await action(running.signal).catch((problem) => problem);
+    const problem = await action(running.signal).catch((problem) => problem ?? {});
     if (this.#running !== running) return;
     this.#running = null;
     this.#show();
@@ -401,44 +415,54 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   #refuse(problem) {
     const isOurs = problem instanceof OtpProblem;
     this.#isOver ||= isOurs && ENDED.includes(problem.code);
-    this.error = isOurs ? problem.message : say("unavailable");
+    const before = this.#client?.status === "approved" ? `${say("approved")} ` : "";
+    const text = () => problem.sentence ?? before + (isOurs ? problem.message : say("unavailable"));
+    this.error = text();
+    if (problem.code === "rate_limited") this.#counting = () => (problem.retryAfter ? text() : "");
     if (this.#doing !== "checking" || this.#isOver) return;
     this.#input.focus();
     this.#input.select();
   }
 
   #show() {
-    const [client, input, button] = [this.#client, this.#input, this.#resend];
+    const client = this.#client;
+    const input = this.#input;
+    const button = this.#resend;
     const { code, busy } = this;
+    if (this.#counting) {
+      this.#error.ariaLive = "off";
+      this.#error.textContent = this.#counting();
+    }
     const { status = "pending", resendIn: seconds = null } = client ?? {};
     const isEnded = this.#isOver || !["pending", "approved"].includes(status);
     // A late code is refused, but it still tells the service that its message arrived.
-    const isOpen = !isEnded || (status === "expired" && !this.#isOver);
+    const isClosed = isEnded && (this.#isOver || status !== "expired");
     this.#label.textContent = this.getAttribute("label") ?? say("label");
     this.#hint.textContent = this.#hintText();
     input.ariaInvalid = this.error ? "true" : null;
-    input.readOnly = busy;
+    input.readOnly = busy || status === "approved";
     button.hidden = isEnded || seconds === null;
     button.disabled = seconds > 0;
-    button.ariaLive = seconds > 0 ? "off" : "polite"; // announces only the end
+    button.ariaLive = seconds > 0 ? "off" : "polite"; // counting is not announced
     button.textContent = seconds > 0 ? say("resend_in", { wait: wait(seconds) }) : say("resend");
     this.#internals.setFormValue(code ?? this.value);
-    const isMissing = this.hasAttribute("required") && !code;
+    const isMissing = this.hasAttribute("required") && !code && !input.readOnly;
     this.#internals.setValidity({ valueMissing: isMissing }, say("incomplete", { digits: this.length }), input);
     if (isEnded && !busy && !this.#isToldOver) this.#end(status);
-    input.disabled = this.disabled || !isOpen;
+    input.disabled = this.disabled || isClosed;
   }
 
   #end(status) {
     this.#isToldOver = true;
     const hadFocus = this.matches(":focus-within");
-    this.error ||= ended({ expired: "too_old", max_attempts_reached: "locked" }[status] ?? "over");
+    this.error ||= endedBy(status);
     this.#tell("otp-ended", { status, hadFocus });
   }
 
   #hintText() {
-    if (this.busy) return say(this.#doing);
     if (this.error) return "";
+    if (this.#client?.status === "approved") return say("approved");
+    if (this.busy) return say(this.#doing);
     const { sends, to, code_length: digits } = this.#client?.verification ?? {};
     if (!sends) return this.getAttribute("hint") ?? "";
     const key = { unknown: "unknown", undelivered: "undelivered", failed: "undelivered" }[sends.at(-1).status];

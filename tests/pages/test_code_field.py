@@ -200,6 +200,33 @@ def test_on_a_page_from_right_to_left_the_digits_stay_left_to_right(page, show):
         assert page.get_by_text(text).evaluate("(line) => getComputedStyle(line).direction") == "rtl"
 
 
+def test_on_a_page_from_right_to_left_an_english_sentence_keeps_its_order(page, show):
+    """An untranslated sentence on an Arabic page stands on the right, and its full stop is at its end."""
+    show(direction="rtl", css="main { width: 400px }")
+    set_on_field(page, "error", "Wrong code.")
+    places = page.get_by_text("Wrong code.").evaluate("""(line) => [0, 10].map((at) => {
+        const range = document.createRange();
+        range.setStart(line.firstChild, at);
+        range.setEnd(line.firstChild, at + 1);
+        return range.getBoundingClientRect().left;
+    })""")
+    line = page.get_by_text("Wrong code.").bounding_box()
+    assert places[0] < places[1]
+    assert places[1] > line["x"] + line["width"] - 30
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_field_with_an_error_shows_it_while_it_has_the_focus(page, show, scheme):
+    """With the focus, an invalid field looks different from a valid one: the outline leaves its red edge visible."""
+    page.emulate_media(color_scheme=scheme)
+    field = show(css="otp-code-input { --otp-error: rgb(255, 0, 0) }")
+    field.focus()
+    style = "(input) => { const s = getComputedStyle(input); return [s.borderColor, s.boxShadow, s.outlineOffset] }"
+    assert field.evaluate(style)[1] == "none"
+    set_on_field(page, "error", "Wrong code.")
+    assert field.evaluate(style) == ["rgb(255, 0, 0)", "rgb(255, 0, 0) 0px 0px 0px 2px inset", "2px"]
+
+
 @pytest.mark.parametrize(("width", "size"), [(640, "100%"), (360, "200%"), (320, "100%")])
 def test_at_twice_the_size_nothing_is_cut_off(page, show, width, size):
     """At 200 % zoom (640 of 1280), with text twice as large, and at 320 pixels, all eight digits are visible."""

@@ -4,13 +4,17 @@ Each test calls it as a page would, from an empty page of the service's origin.
 """
 
 import re
+import shutil
+import threading
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
 from playwright.sync_api import expect
 
 from tests.documents import ROOT, blocks
+from tests.pages.conftest import running_demo
 
 pytestmark = pytest.mark.slow
 README = ROOT / "clients" / "web" / "README.md"
@@ -224,6 +228,174 @@ def test_watching_ends_with_the_news(person):
         await client.watch({ after: [0.01, 1, 1, 1, 1, 1] });
         return [client.verification.sends[0].status, changes < 6, client.verification.to]"""
     assert person.run(script) == ["delivered", True, person.number]
+
+
+FORM = """<form><otp-code-input></otp-code-input><button>Sign in</button></form>"""
+
+
+def show_field(person, waits="undefined"):
+    """Show a field for the person's verification. `told` gets its events, and `waits` is what the page does then."""
+    script = f"""async ([login, form]) => {{
+        {START}
+        document.body.innerHTML = form;
+        globalThis.field = document.querySelector("otp-code-input");
+        globalThis.told = [];
+        for (const name of ["otp-approved", "otp-checked", "otp-ended"]) field.addEventListener(name, (event) => {{
+          told.push(name);
+          if (name === "otp-approved") event.detail.waitUntil({waits});
+        }});
+        field.client = new OtpClient(login);
+        field.focus();
+    }}"""
+    person.page.evaluate(script, [person.login, FORM])
+    return person.page.get_by_role("textbox")
+
+
+def told(person):
+    """Return the names of the field's events so far."""
+    return person.page.evaluate("told")
+
+
+@pytest.mark.parametrize("waits", ["undefined", "Promise.resolve()"])
+def test_an_accepted_code_finishes_the_field(person, waits):
+    """Once the page is ready, Enter, the button and typing do nothing; the field is read-only and says why."""
+    field = show_field(person, waits)
+    field.fill(person.code)
+    expect(person.page.get_by_role("status")).to_have_text("The code is right.")
+    expect(field).to_have_js_property("readOnly", value=True)
+    for _ in range(2):
+        field.press("Enter")
+        person.page.get_by_role("button", name="Sign in").click()
+    person.page.keyboard.type("9")
+    field.evaluate("(i, code) => { i.value = code; i.dispatchEvent(new Event('input')) }", person.wrong_code)
+    assert told(person) == ["otp-checked", "otp-approved"]
+    person.page.evaluate("field.client = null")
+    expect(field).to_have_js_property("readOnly", value=False)
+
+
+@pytest.mark.parametrize("lost", ["new OtpProblem('unreachable')", "new Error()", "undefined"])
+def test_a_sign_in_that_fails_is_repeated_without_a_check(person, lost):
+    """The field says that the code is right and what failed; it takes no typing, and a press repeats the sign-in."""
+    field = show_field(person, f"told.length < 3 ? Promise.reject({lost}) : null")
+    field.fill(person.code)
+    how = "We cannot reach the service." if "unreachable" in lost else "We cannot do this right now."
+    expect(person.page.get_by_role("alert")).to_contain_text(f"The code is right. {how}")
+    person.page.keyboard.type("9")
+    expect(field).to_have_value(person.code)
+    field.press("Enter")
+    expect(person.page.get_by_role("alert")).to_have_text("")
+    expect(person.page.get_by_role("status")).to_have_text("The code is right.")
+    field.press("Enter")
+    assert told(person) == ["otp-checked", "otp-approved", "otp-approved"]
+
+
+def test_a_page_that_leaves_during_the_sign_in_starts_with_an_open_field(person, demo):
+    """If the page takes the client away in `waitUntil`, the field takes the next verification's code."""
+    field = show_field(person, "(async () => { field.client = null })()")
+    field.fill(person.code)
+    expect(field).to_have_value("")
+    person.number = f"+1619555{next(NUMBERS):04}"
+    person.login = person._issue()
+    person.page.evaluate(f"async (login) => {{ {START} field.client = new OtpClient(login) }}", person.login)
+    field.fill(person.wrong_code)
+    expect(person.page.get_by_role("alert")).to_have_text("Wrong code. 4 attempts left.")
+
+
+def test_a_limit_at_the_field_counts_down_and_goes(person, complaints):
+    """A refused check says how long to wait, counts it down, announces it once, and is gone afterwards."""
+    problem = {"status": 429, "code": "rate_limited", "retry_after": 3}
+    person.page.route("**/verify", lambda route: route.fulfill(status=429, json=problem))
+    field = show_field(person)
+    field.fill(person.wrong_code)
+    alert = person.page.locator("[part=error]")
+    expect(alert).to_have_text("Too many requests. Try again in 3 s.")
+    expect(alert).to_have_text("Too many requests. Try again in 2 s.")
+    expect(alert).to_have_attribute("aria-live", "off")
+    expect(alert).to_have_text("")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    complaints.clear()
+
+
+@pytest.mark.parametrize("found", ["by reading", "by a right code", "by a wrong code", "by a resend"])
+def test_a_canceled_verification_is_called_canceled(person, demo, complaints, found):
+    """However the page finds out, the sentence is the same."""
+    url = f"{demo.url}/v1/verifications/{person.login['id']}/cancel"
+    resend = show_field(person).page.get_by_role("button", name="Send a new code")
+    if found == "by a resend":
+        expect(resend).to_be_enabled(timeout=10_000)
+    requests.post(url, headers={"Authorization": f"Bearer {demo.key}"}, timeout=5)
+    field = person.page.get_by_role("textbox")
+    match found:
+        case "by reading":
+            person.page.evaluate("field.client.read()")
+        case "by a resend":
+            resend.click()
+        case _:
+            field.fill(person.wrong_code if "wrong" in found else person.code)
+    expect(person.page.get_by_role("alert")).to_have_text("This verification was canceled. Start again.")
+    expect(field).to_be_disabled()
+    assert told(person)[-1] == "otp-ended"
+    complaints.clear()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_countdown_to_the_next_code_is_readable(person, scheme):
+    """The disabled button carries information: its contrast is at least 4.5 to 1, and each line starts at the edge."""
+    person.page.emulate_media(color_scheme=scheme)
+    person.page.set_viewport_size({"width": 180, "height": 800})
+    person.page.evaluate("document.documentElement.style = 'color-scheme: light dark'")
+    show_field(person)
+    button = person.page.get_by_role("button", name="Send a new code (in")
+    expect(button).to_be_disabled()
+    contrast = button.evaluate("""(button) => {
+        const paint = document.createElement("canvas").getContext("2d");
+        const ground = document.createElement("i");
+        ground.style.color = "Canvas";
+        document.body.append(ground);
+        const style = getComputedStyle(button);
+        const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+          .map((c) => (c > 0.04045 ? ((c + 0.055) / 1.055) ** 2.4 : c / 12.92))
+          .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+        const layers = [[getComputedStyle(ground).color, 1], [style.color, style.opacity]];
+        const [behind, front] = layers.map(([color, part]) => {
+          paint.globalAlpha = part;
+          paint.fillStyle = color;
+          paint.fillRect(0, 0, 1, 1);
+          return light(paint.getImageData(0, 0, 1, 1).data) + 0.05;
+        });
+        return Math.max(behind / front, front / behind);
+    }""")
+    assert contrast >= 4.5
+    assert button.evaluate("""(button) => {
+        const range = document.createRange();
+        range.selectNodeContents(button);
+        const starts = [...range.getClientRects()].map(({ left }) => left);
+        return [starts.length > 1, new Set(starts).size];
+    }""") == [True, 1]
+
+
+def test_a_page_on_another_origin_may_be_tried_with_the_demo(page, tmp_path, complaints):
+    """With `--cors-origin` a page of that origin checks a code; the sample site's own requests stay closed to it."""
+    (tmp_path / "own.html").write_text(f'<!doctype html><html lang="en"><title>Own</title><body>{FORM}</body></html>')
+    shutil.copy(ROOT / "clients" / "web" / "otp.js", tmp_path)
+    serve = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever).start()
+        origin = f"http://127.0.0.1:{server.server_port}"
+        try:
+            with running_demo("--cors-origin", origin) as demo:
+                person = Person(page, demo)
+                page.goto(f"{origin}/own.html")
+                script = """async ([login, url, code]) => {
+                    const { OtpClient } = await import("/otp.js");
+                    const { valid } = await new OtpClient(login, { url }).check(code);
+                    const body = { method: "POST", body: "{}", headers: { "Content-Type": "application/json" } };
+                    return [valid, (await fetch(`${url}/demo/session`, body)).status];
+                }"""
+                assert page.evaluate(script, [person.login, demo.url, person.code]) == [True, 403]
+                assert "403" in complaints.pop()
+        finally:
+            server.shutdown()
 
 
 def test_the_readmes_examples_work_as_they_stand(person, demo, complaints):
