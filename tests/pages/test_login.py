@@ -147,7 +147,7 @@ def test_after_the_last_attempt_only_starting_again_is_left(visitor):
 
 
 @pytest.mark.parametrize(("end", "status", "sentence"), [
-    (148, "canceled", "This verification is over. Start again."),
+    (148, "canceled", "This verification was canceled. Start again."),
     (149, "max_attempts_reached", "Too many wrong codes. Start again."),
 ])  # fmt: skip
 def test_an_end_that_came_from_elsewhere_shows(visitor, demo, end, status, sentence):
@@ -270,12 +270,18 @@ def test_a_number_that_cannot_be_sent_to_is_refused_in_plain_words(visitor, comp
 
 
 def test_too_many_requests_say_when_to_come_back(visitor, complaints):
-    """An immediate second code for the same number is refused with the seconds to wait."""
+    """An immediate second code for the same number is refused; the seconds to wait count down, and then it goes."""
     visitor.sign_in_form(number(111))
     visitor.start_again.click()
     visitor.ask(number(111))
-    visitor.says(re.compile(r"Too many requests\. Try again in [1-5] s\."))
+    visitor.says(re.compile(r"You asked for a code a moment ago\. Try again in [3-5] s\."))
+    expect(visitor.page.get_by_label("Your phone number")).to_be_focused()
     refused(complaints, 429)
+    visitor.says("Try again in 2 s.")
+    expect(visitor.page.locator("#number-error")).to_have_text("")
+    expect(visitor.page.get_by_label("Your phone number")).not_to_have_attribute("aria-invalid", "true")
+    visitor.page.get_by_role("button", name="Send me a code").click()
+    expect(visitor.code_field).to_be_focused()
 
 
 def test_an_opted_out_person_sees_why(visitor, complaints):

@@ -5,10 +5,15 @@
 
 import { OtpClient, OtpProblem, fold, keyFor, request, words } from "./otp.js";
 
-Object.assign(words, { no_country: "Start with a plus sign and the country code, as in +1 415 555 0123." });
+Object.assign(words, {
+  no_country: "Start with a plus sign and the country code, as in +1 415 555 0123.",
+  rate_limited: ({ wait, limit }) =>
+    `${limit === "number" ? "You asked for a code a moment ago." : "Too many requests."} Try again in ${wait}.`,
+});
 const element = (id) => document.getElementById(id);
 const field = element("code");
 let isBusy = false; // with the request for a code
+let counting; // the interval that counts a wait down
 
 // --- Number in ---
 
@@ -26,22 +31,39 @@ function numberIn(text) {
   return fold(text).replace(/[\s\p{Pd}().\/]/gu, "").replace(/^00|^\uFF0B/, "+");
 }
 
+function forgetRefusal() {
+  clearInterval(counting);
+  element("number-error").textContent = "";
+  element("number-error").ariaLive = element("number").ariaInvalid = null;
+}
+
+/** Say why no code was sent. A wait counts down, announced only once; when it is over, so is the refusal. */
+function refuse(problem) {
+  const error = element("number-error");
+  error.textContent = problem instanceof OtpProblem ? problem.message : words.unavailable;
+  element("number").ariaInvalid = "true";
+  element("number").focus();
+  if (problem.code !== "rate_limited") return;
+  counting = setInterval(() => {
+    error.ariaLive = "off";
+    error.textContent = problem.message;
+    if (!problem.retryAfter) forgetRefusal();
+  }, 500);
+}
+
 element("number-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (isBusy) return;
   isBusy = true;
-  const [number, error, send] = [element("number"), element("number-error"), element("send")];
-  error.textContent = "";
-  number.ariaInvalid = null;
+  const send = element("send");
+  forgetRefusal();
   send.ariaBusy = "true";
   try {
     await begin();
   } catch (problem) {
     announce("login:failed", {});
     tell("");
-    error.textContent = problem instanceof OtpProblem ? problem.message : words.unavailable;
-    number.ariaInvalid = "true";
-    number.focus();
+    refuse(problem);
   } finally {
     isBusy = false;
     send.ariaBusy = null;
