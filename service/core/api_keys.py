@@ -7,11 +7,13 @@ and the time of a look-up by digest reveals nothing.
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
+
+from service.core.instants import instant
 
 API_KEY_PREFIX = "otp_sk_"
 
@@ -60,7 +62,7 @@ class ApiKeyStore(Protocol):
 def new_api_key(name: str, scopes: Collection[Scope], *, owner: str | None = None) -> tuple[str, ApiKey]:
     """Make a key; the first part is the secret itself, which is shown once and stored nowhere."""
     key = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    created_at = instant(time.time_ns() // 1_000_000)
     return key, ApiKey(key_digest(key), name, frozenset(scopes), created_at, owner or name)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.core.api_keys import ApiKey, Scope, key_digest, new_api_key, read_api_keys
+from service.core.instants import instant
 
 
 def test_a_key_is_256_random_bits_behind_its_prefix():
@@ -27,8 +28,10 @@ def test_the_record_of_a_key_does_not_contain_it():
 
 
 def test_a_key_has_its_creation_time():
-    """`created_at` is the current instant in UTC, in RFC 3339."""
-    made = datetime.fromisoformat(new_api_key("shop", [Scope.REPORTS])[1].created_at)
+    """`created_at` is the current instant as the API shows instants: RFC 3339 in UTC, with milliseconds."""
+    created_at = new_api_key("shop", [Scope.REPORTS])[1].created_at
+    made = datetime.fromisoformat(created_at)
+    assert instant(round(made.timestamp() * 1000)) == created_at
     assert made.utcoffset().total_seconds() == 0
     assert abs((datetime.now(UTC) - made).total_seconds()) < 60
 
