@@ -160,7 +160,17 @@ async def test_a_fault_and_how_it_was_survived_have_lines(demo, fault, trouble, 
         assert await shown.shows(("fault", trouble), ("survived", end), ("confirmed", NUMBER))
         words = [word for word, _ in shown.lines()]
         assert (words.count("fault"), words.count("survived")) == (1, 1)
+        assert all(text.startswith(f"{NUMBER}: ") for word, text in shown.lines() if word in {"fault", "survived"})
         assert not {"warning", "error"} & set(words)
+
+
+async def test_a_fault_that_keeps_a_message_from_being_sent_names_its_number(demo):
+    """A refused message never reaches the phone; its line says all the same whose it was, and nothing is survived."""
+    async with demo() as shown:
+        await shown.call("/sandbox/_/faults", endpoint="messages", kind="refuse", code=21610, count=1)
+        await shown.call("/v1/verifications", to=NUMBER)
+        assert await shown.shows(("fault", f"{NUMBER}: Twilio refused the message (21610)."))
+        assert "survived" not in [word for word, _ in shown.lines()]
 
 
 @pytest.mark.slow

@@ -21,8 +21,15 @@ from tests.free_ports import free_port
 ID = "ve_" + "0" * 32
 URL = f"http://127.0.0.1:8000/twilio/status/{ID}/1"
 AT = datetime(2026, 11, 1, tzinfo=UTC)
-WAITS = {"number": 1, "sid": None, "delivery": Delivery.UNKNOWN, "feedback": None}
-OVER = {"number": 1, "sid": "SM1", "delivery": Delivery.DELIVERED, "feedback": Feedback.CONFIRMED}
+NOTHING_YET = {"number": 1, "sid": None, "delivery": None, "feedback": None, "twilio": None}
+WAITS = NOTHING_YET | {"delivery": Delivery.UNKNOWN, "feedback": Feedback.PENDING}
+OVER = {
+    "number": 1, "sid": "SM1", "delivery": Delivery.DELIVERED, "feedback": Feedback.CONFIRMED,
+    "twilio": {"status": "delivered"},
+}  # fmt: skip
+NOT_DELIVERED = OVER | {"delivery": Delivery.UNDELIVERED, "feedback": Feedback.NONE}
+ON_ITS_WAY = OVER | {"delivery": Delivery.QUEUED, "feedback": None, "twilio": {"status": "sent"}}
+REFUSED = NOTHING_YET | {"delivery": Delivery.FAILED}
 
 
 def possible(endpoint, kind):
@@ -38,7 +45,9 @@ PLANS = [plan for endpoint in get_args(Endpoint) for kind in get_args(Kind) if (
 
 def simulated(endpoint, kind, *, code=None, url=URL):
     """Make the simulator's entry of a fault."""
-    return SimulatedFault(endpoint=endpoint, kind=kind, seconds=3, code=code, sid=None, status_callback=url, at=AT)
+    return SimulatedFault(
+        endpoint=endpoint, kind=kind, seconds=3, code=code, to=None, sid=None, status_callback=url, at=AT
+    )
 
 
 def record_with(*known, **more):
@@ -81,17 +90,76 @@ def test_a_verification_that_is_gone_shows_nothing(ledger):
 
 @pytest.mark.parametrize("plan", [plan for plan in PLANS if plan.endpoint in ("messages", "callbacks", "feedback")])
 def test_every_fault_has_its_sentences(plan, ledger):
-    """Of each fault that can be planned, the page says what went wrong and what the service does, then and later."""
+    """Of each fault that can be planned, the page says what went wrong and what the service does, at its step."""
     fault = simulated(plan.endpoint, plan.kind, code=plan.code)
-    for message in (WAITS, OVER):
+    for message in (WAITS, OVER, NOT_DELIVERED, REFUSED):
+        for told in recoveries([message], [(1, fault)], ledger):
+            assert "{" not in told.trouble + told.answer
+            assert told.trouble.endswith(".")
+            assert told.answer.endswith(".")
+            assert told.step in {"messages": ("sent", "sid"), "callbacks": ("delivered",)}.get(
+                plan.endpoint, ("confirmed",)
+            )
+    end = NOT_DELIVERED | {"feedback": Feedback.CONFIRMED} if plan.kind == "fail" else OVER
+    [told] = recoveries([end], [(1, fault)], ledger)
+    assert told.is_over or told.trouble.startswith("Twilio refused the message")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kind", "before", "after"),
+    [
+        ("messages", "hang", NOTHING_YET, WAITS),
+        ("messages", "reset", NOTHING_YET, WAITS),
+        ("messages", "lost_response", NOTHING_YET, WAITS),
+        ("messages", "slow", NOTHING_YET, OVER),
+        ("messages", "refuse", NOTHING_YET, REFUSED),
+        ("callbacks", "fail", ON_ITS_WAY, NOT_DELIVERED),
+        ("callbacks", "late", ON_ITS_WAY, OVER),
+        ("callbacks", "drop", ON_ITS_WAY, OVER),
+        ("callbacks", "double", ON_ITS_WAY, OVER),
+        ("feedback", "slow", WAITS, OVER),
+        ("feedback", "hang", WAITS, OVER),
+    ],
+)
+def test_a_fault_is_told_when_it_has_shown(ledger, endpoint, kind, before, after):
+    """Before the service has met a fault, no line tells of it."""
+    fault = simulated(endpoint, kind, code=21610 if kind == "refuse" else None)
+    assert recoveries([before], [(1, fault)], ledger) == []
+    assert len(recoveries([after], [(1, fault)], ledger)) == 1
+
+
+def test_nobody_is_sent_for_a_new_code_after_signing_in(ledger):
+    """Once a code was typed, no line offers a new one: it says which message carried the code."""
+    undelivered, hang = simulated("callbacks", "fail", code=30003), simulated("messages", "hang")
+    unknown = WAITS | {"feedback": None}
+    for message, fault in ((NOT_DELIVERED, undelivered), (unknown, hang)):
         [told] = recoveries([message], [(1, fault)], ledger)
-        assert "{" not in told.trouble + told.answer
-        assert told.trouble.endswith(".")
-        assert told.answer.endswith(".")
-        assert told.step in {"messages": ("sent", "sid"), "callbacks": ("delivered",)}.get(
-            plan.endpoint, ("confirmed",)
-        )
+        assert "new code" in told.answer
+        assert not told.is_over
+        [told] = recoveries([message, OVER | {"number": 2}], [(1, fault)], ledger)
+        assert "another message was typed" in told.answer
+        assert told.is_over
+    [told] = recoveries([NOT_DELIVERED | {"feedback": Feedback.PENDING}], [(1, undelivered)], ledger)
+    assert "was typed all the same" in told.answer
     assert told.is_over
+    [told] = recoveries([WAITS], [(1, hang)], ledger)
+    assert "new code" not in told.answer
+
+
+def test_a_refused_message_was_stored_before(ledger):
+    """Of a message that Twilio refused, the code is gone from the record; the page still has the message."""
+    record = record_with() | {b"d:1": b"3failed", b"x:1": b"21610"}
+    [message] = view(ID, record, ledger)["messages"]
+    assert (message["digest"], message["delivery"], message["error"]) == (None, "failed", "21610")
+
+
+def test_instants_and_statuses_are_readable(ledger):
+    """The details show the value as it is stored, and of an instant also the time of day."""
+    record = {b"t:1": b"1767225600123", b"d:1": b"3delivered", b"at": b"2"}
+    values = {detail["name"]: detail["value"] for detail in view(ID, record, ledger)["details"]}
+    assert values["sent at (ms) of message 1"] == "1767225600123 (00:00:00.123 UTC)"
+    assert values["delivery status (rank, word) of message 1"] == "3, delivered"
+    assert values["attempts counted"] == "2"
 
 
 def test_a_lost_sid_came_by_callback_or_was_looked_up(ledger):

@@ -10,7 +10,6 @@ Printing never blocks: standard output is a queue (`logs.writer`).
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -20,7 +19,7 @@ import typer
 
 from service.core.event_log import EventLog
 from service.core.verification import Verdict
-from service.demo.view import send_number_of, verification_of, view
+from service.demo.view import phone_of, send_number_of, verification_of, view
 from service.demo.window import Window
 from service.http.problem_catalogue import CATALOGUE
 from service.logs.event_log import open_event_log
@@ -28,7 +27,6 @@ from service.logs.terminal_text import paint, wrap
 from service.logs.tracebacks import kind_and_place
 from service.sandbox import Ledger, Message
 
-_MOST_NUMBERS = 1000
 _WORD_WIDTH = len("undelivered")
 _TEXT_COLUMN = len("00:00:00  ") + _WORD_WIDTH + len("  ")
 # The lines about faults tell these better.
@@ -54,7 +52,6 @@ class EventLines:
     def __init__(self, window: Window, ledger: Ledger) -> None:
         self._window = window
         self._ledger = ledger
-        self._numbers: OrderedDict[str, str] = OrderedDict()  # of the verifications whose messages were seen
         self._before: set[str | None] = set()  # verifications that are not told of
         self._is_open = False
         self._warn: EventLog = open_event_log("warning", to=self._print_warning)
@@ -118,7 +115,6 @@ class EventLines:
         number = send_number_of(message)
         to = message.to if number == 1 else f"{message.to} (message {number})"
         if change == "message":
-            self._remember(message)
             self._print("SMS", f"to {to}: “{' '.join(message.body.split())}”", "cyan")
         elif change == "outcome" and message.outcome == "confirmed":
             self._print("confirmed", f"Twilio knows that the message to {to} arrived", "green")
@@ -129,37 +125,36 @@ class EventLines:
             self._print(message.status, f"to {to}{code}", "red")
 
     async def _follow_faults(self) -> None:
-        told: dict[tuple[str, int], bool] = {}  # whether the line about its end was printed
+        told: dict[tuple[str, int, str], bool] = {}  # whether the line about its end was printed
         async with self._window.changes() as changes:
             while (change := await changes.get()) is not None:
                 verification_id = change[0]
                 if verification_id in self._before:
                     continue
                 shown = view(verification_id, await self._window.record(verification_id), self._ledger)
-                for place, fault in enumerate(shown["recoveries"]):
-                    self._print_fault(told, (verification_id, place), fault)
+                for fault in shown["recoveries"]:
+                    self._print_fault(told, verification_id, fault)
 
-    def _print_fault(self, told: dict[tuple[str, int], bool], key: tuple[str, int], fault: dict[str, Any]) -> None:
+    def _print_fault(self, told: dict[tuple[str, int, str], bool], verification_id: str, fault: dict[str, Any]) -> None:
+        """Print what is new of a fault: that it happened, and that it was survived, which may be known at once."""
+        key = verification_id, fault["number"], fault["fault"]
+        name = self._name(verification_id) + (f" (message {fault['number']})" if fault["number"] > 1 else "")
         if key not in told:
-            self._print("fault", f"{fault['trouble']} {fault['answer']}", "yellow")
-        elif fault["is_over"] and not told[key]:
-            self._print("survived", fault["answer"], "green")
+            answer = "" if fault["is_over"] else f" {fault['answer']}"
+            self._print("fault", f"{name}: {fault['trouble']}{answer}", "yellow")
+        if fault["is_over"] and not told.get(key):
+            self._print("survived", f"{name}: {fault['answer']}", "green")
         told[key] = told.get(key, False) or fault["is_over"]
 
     def _note_failure(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._warn("uncaught_exception", **kind_and_place(failure))
 
-    def _remember(self, message: Message) -> None:
-        verification_id = verification_of(message, self._ledger)
-        if verification_id is not None:
-            self._numbers[verification_id] = message.to
-            if len(self._numbers) > _MOST_NUMBERS:
-                self._numbers.popitem(last=False)
-
     def _name(self, verification_id: str | None) -> str:
-        """Name a verification by its number, or by its id if no message was seen."""
-        return self._numbers.get(verification_id or "", verification_id or "unknown verification")
+        """Name a verification by its number, or by its id if the simulator has nothing of it."""
+        if verification_id is None:
+            return "unknown verification"
+        return phone_of(verification_id, self._ledger) or verification_id
 
     def _print(self, word: str, text: str, colour: str) -> None:
         time = paint(f"{datetime.now().astimezone():%H:%M:%S}", "dim")

@@ -6,7 +6,7 @@ those who want to see the record itself. Instants are milliseconds since the epo
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from service.demo.recoveries import recoveries
@@ -15,13 +15,15 @@ from service.store.fields import FIELDS
 
 Record = Mapping[bytes, bytes]
 _CODE = FIELDS.key("code").encode()
+_INSTANTS = {FIELDS.key("resend_at_ms"), FIELDS.send_key("sent_at_ms").rstrip(":")}
 _CALLBACK = re.compile(r"/twilio/status/(ve_[0-9a-f]{32})/([0-9]+)")
 
 
 def view(verification_id: str, record: Record, ledger: Ledger) -> dict[str, Any]:
     """Show a verification; of one that is not in Redis, nothing but its id."""
     sent = {number: message for message in ledger.messages() for number in _number_in(message, verification_id)}
-    messages = [_message(record, digest, number, sent.get(number)) for digest, number in _codes(record)]
+    digests = {number: digest for digest, number in _codes(record)}
+    messages = [_message(record, digests.get(number), number, sent.get(number)) for number in _numbers(record)]
     faults = [(number, fault) for fault in ledger.faults() for number in _number_of(fault, verification_id, ledger)]
     return {
         "id": verification_id,
@@ -30,7 +32,7 @@ def view(verification_id: str, record: Record, ledger: Ledger) -> dict[str, Any]
         "attempts": int(_field(record, "attempts") or 0),
         "messages": messages,
         "recoveries": [each._asdict() for each in recoveries(messages, faults, ledger)],
-        "details": [{"name": _name(key), "value": _text(value)} for key, value in sorted(record.items())],
+        "details": [{"name": _name(key), "value": _readable(key, value)} for key, value in sorted(record.items())],
     }
 
 
@@ -38,6 +40,12 @@ def verification_of(entry: Message | FeedbackPost | CallbackPost | SimulatedFaul
     """Find the verification that an entry of the simulator belongs to: its status callback names it."""
     found = _callback(entry, ledger)
     return found[1] if found else None
+
+
+def phone_of(verification_id: str, ledger: Ledger) -> str | None:
+    """Find the number that a verification's messages go to, even if none was ever accepted."""
+    entries = (*ledger.messages(), *ledger.faults())
+    return next((entry.to for entry in entries if entry.to and verification_of(entry, ledger) == verification_id), None)
 
 
 def send_number_of(message: Message) -> int:
@@ -54,17 +62,18 @@ def code_to_sid(record: Record) -> list[str]:
     ]
 
 
-def _message(record: Record, digest: str, number: int, sent: Message | None) -> dict[str, Any]:
+def _message(record: Record, digest: str | None, number: int, sent: Message | None) -> dict[str, Any]:
     status = _send_field(record, "status", number)
     return {
         "number": number,
-        "digest": digest,
+        "digest": digest,  # None once a message was refused: its code is never accepted
         "sid": _send_field(record, "sid", number),
         "delivery": status[1:] if status else None,  # its rank comes first
         "error": _send_field(record, "error_code", number),
         "feedback": _send_field(record, "feedback", number),
         "stored_at_ms": int(_send_field(record, "sent_at_ms", number) or 0),
         "twilio": sent and {
+            "status": sent.status,
             "created_at_ms": _milliseconds(sent.created_at),
             "updated_at_ms": _milliseconds(sent.updated_at),
             "confirmed_at_ms": sent.feedback_at and sent.outcome == "confirmed" and _milliseconds(sent.feedback_at),
@@ -76,6 +85,13 @@ def _codes(record: Record) -> list[tuple[str, int]]:
     """List the digests of the codes, each with the number of its message, by number."""
     codes = [(key.removeprefix(_CODE).hex(), int(number)) for key, number in record.items() if key.startswith(_CODE)]
     return sorted(codes, key=lambda code: code[1])
+
+
+def _numbers(record: Record) -> list[int]:
+    """List the numbers of the messages that were stored, refused ones too."""
+    stored = FIELDS.send_key("sent_at_ms").encode()
+    numbers = (key.removeprefix(stored) for key in record if key.startswith(stored))
+    return sorted(int(number) for number in numbers)
 
 
 def _number_in(message: Message, verification_id: str) -> Iterator[int]:
@@ -119,6 +135,16 @@ def _name(key: bytes) -> str:
 def _text(value: bytes) -> str:
     """Show a value as text; what is binary, such as a digest or an encrypted number, in hex."""
     return value.decode() if value.isascii() and value.decode().isprintable() else value.hex()
+
+
+def _readable(key: bytes, value: bytes) -> str:
+    """Show a value as it is stored; part the rank of a status from its word, and add its time of day to an instant."""
+    name, text = key.partition(b":")[0].decode(errors="replace"), _text(value)
+    if name == FIELDS.send_key("status").rstrip(":"):
+        return f"{text[:1]}, {text[1:]}"
+    if name in _INSTANTS and text.isdigit():
+        return f"{text} ({datetime.fromtimestamp(int(text) / 1000, UTC):%H:%M:%S.%f}"[:-3] + " UTC)"
+    return text
 
 
 def _milliseconds(instant: datetime) -> int:

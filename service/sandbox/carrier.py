@@ -97,6 +97,7 @@ def _simulated(fault: FaultPlan, message: Message) -> SimulatedFault:
         kind=fault.kind,
         seconds=fault.wait_seconds,
         code=fault.code,
+        to=message.to,
         sid=message.sid,
         status_callback=message.status_callback,
         at=datetime.now(UTC),

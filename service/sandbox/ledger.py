@@ -70,12 +70,13 @@ class CallbackPost:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedFault:
-    """One fault that was simulated. `sid` and `status_callback` are those of the message; None if it has none."""
+    """One fault that was simulated. `to`, `sid` and `status_callback` are those of the message; None if it has none."""
 
     endpoint: str
     kind: str
     seconds: float
     code: int | None
+    to: str | None
     sid: str | None
     status_callback: str | None
     at: datetime

@@ -156,6 +156,7 @@ def _simulated(fault: FaultPlan, request: Request, form: Mapping[str, str]) -> S
         kind=fault.kind,
         seconds=fault.wait_seconds,
         code=fault.code,
+        to=form.get("To"),
         sid=request.path_params.get("sid"),
         status_callback=form.get("StatusCallback"),
         at=datetime.now(UTC),
