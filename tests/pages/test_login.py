@@ -136,6 +136,7 @@ def test_after_the_last_attempt_only_starting_again_is_left(visitor):
     visitor.code_field.fill(wrong)
     visitor.says("Too many wrong codes. Start again.")
     visitor.may_only_start_again()
+    visitor.reads("approved", "the attempts are used up")
     expect(visitor.start_again).to_be_focused()
     assert [message["outcome"] for message in visitor.messages(number(105))] == ["unconfirmed"]
     visitor.start_again.dispatch_event("click", {"detail": 2})  # the second click of a double click on “Sign in”
@@ -242,7 +243,7 @@ def test_a_message_that_does_not_arrive_is_noticed(visitor):
 
 def test_feedback_that_fails_is_posted_again(visitor):
     """Twilio refuses the report three times: signing in does not wait, and the fourth report is accepted."""
-    visitor.plan("Feedback 500")
+    visitor.plan("Report refused")
     visitor.sign_in_form(number(110))
     visitor.code_field.fill(visitor.codes(number(110))[0])
     visitor.is_signed_in()

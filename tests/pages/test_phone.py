@@ -63,6 +63,30 @@ def test_a_message_arrives_by_itself_and_shows_its_fate(phone, demo):
     expect(phone.locator(".told")).to_have_text("✓ Twilio was told: confirmed")
 
 
+def test_only_a_message_that_arrived_can_be_read(phone, demo):
+    """On its way, and if it is not delivered, a message shows neither its text nor its code."""
+    shown = set()
+    phone.expose_function("note", lambda seen: shown.update([seen]))
+    phone.evaluate("""new MutationObserver(() => note([...document.querySelectorAll(".message")].map((each) => [
+        each.querySelector(".fate").textContent, Boolean(each.querySelector(".code"))]).join(";")))
+        .observe(document.body, {childList: true, subtree: true})""")
+    send(demo, "+13125550157")
+    expect(phone.locator(".code")).to_be_visible()
+    expect(phone.get_by_text("A message is on its way.")).to_be_hidden()
+    assert "queued,false" in shown
+    assert "delivered,true" in shown
+    assert not {"queued,true", "sent,true"} & shown
+
+
+def test_the_clock_and_the_messages_write_the_time_alike(phone, demo):
+    """The clock in the bar has the form of the times at the messages."""
+    send(demo, "+13125550158")
+    expect(phone.locator(".code")).to_be_visible()
+    form = "new Date(2026, 0, 1, 2, 5).toLocaleTimeString([], { timeStyle: 'short' })"
+    phone.clock.set_fixed_time("2026-01-01T02:05:00")
+    expect(phone.locator("#clock")).to_have_text(phone.evaluate(form))
+
+
 def test_one_click_copies_the_code(phone, demo):
     """Below the message a labelled button copies the digits to the clipboard and confirms that."""
     phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -122,9 +146,10 @@ def test_a_fault_is_planned_shown_used_up_and_ended(phone, demo):
     expect(planned).to_have_text("Planned: Undelivered, once")
     send(demo, "+13125550155")
     expect(phone.locator(".fate .bad")).to_have_text("undelivered (30003)")
+    expect(phone.locator(".bubble")).to_have_text("A message did not arrive (30003).")
     expect(planned).to_be_empty()
-    phone.get_by_role("button", name="Feedback 500").click()
-    expect(planned).to_have_text("Planned: Feedback 500, 3 times")
+    phone.get_by_role("button", name="Report refused").click()
+    expect(planned).to_have_text("Planned: Report refused, 3 times")
     phone.get_by_role("button", name="End all faults").click()
     expect(phone.get_by_text("No fault is planned: all goes well.")).to_be_visible()
 

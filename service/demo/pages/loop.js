@@ -3,12 +3,17 @@
 
 const element = (id) => document.getElementById(id);
 const ENDS = {
-  wrong_code: "Refused: not the code.",
-  expired: "Refused: too late. Twilio is told all the same, because the message did arrive.",
+  wrong_code: "Refused: that is not the code.",
+  expired: "Refused: the code came too late. Twilio is told all the same, because the message did arrive.",
   superseded: "Refused: the code is from an older message. Twilio is told all the same.",
-  used: "Refused: already used.",
-  locked: "Refused: locked.",
-  canceled: "Refused: canceled.",
+  used: "Refused: the code was used before.",
+  locked: "Refused: the attempts are used up.",
+  canceled: "Refused: this sign-in was canceled.",
+};
+// What ended the verification; every later code is refused.
+const OVER = {
+  max_attempts_reached: "Refused: the attempts are used up. No further code is compared.",
+  canceled: ENDS.canceled,
 };
 
 let followed = null; // the id of the verification that the page is about
@@ -36,9 +41,9 @@ function note(message, fact, isSo, at) {
   if (isSo && !(name in since)) since[name] = at;
 }
 
-/** How long the service or Twilio took for a step, in words; nothing if the page was not there to see it. */
-function took(from, to) {
-  return from && to ? span(Math.max(to - from, 0)) : "";
+/** When something happened, counted from when the code was stored; nothing if the page was not there to see it. */
+function after(stored, at) {
+  return stored && at ? span(Math.max(at - stored, 0)) : "";
 }
 
 function span(milliseconds) {
@@ -63,26 +68,26 @@ function steps() {
   const told = twilio?.confirmed_at_ms;
   return {
     asked,
-    stored: ["done", "", ""],
+    stored: ["done", message.digest ? "" : "Nothing was sent, so the code was deleted.", ""],
     sent: sent(message),
-    sid: message.sid ? ["done", "", took(stored, seen("sid"))] : twilio && ["wait", "The message's SID is not known yet.", ""],
+    sid: message.sid ? ["done", "", after(stored, seen("sid"))] : twilio && ["wait", "The message's SID is not known yet.", ""],
     delivered: delivered(message),
     typed: verification.attempts ? ["done", attempts(verification.attempts), ""] : undefined,
-    approved: approved(),
-    confirmed: confirmed(message, took(seen("approved"), told)),
-    learned: told && ["done", "The real Twilio picks better routes with it.", ""],
+    approved: approved(after(stored, seen("approved"))),
+    confirmed: confirmed(message, after(stored, told)),
+    learned: told && ["done", "The real Twilio then picks better routes.", ""],
   };
 }
 
 function sent({ number, twilio, sid, delivery, error, stored_at_ms: stored }) {
   const which = verification.messages.length > 1 ? `This is message ${number} of ${verification.messages.length}.` : "";
-  if (twilio || sid) return ["done", which, took(stored, twilio?.created_at_ms)];
+  if (twilio || sid) return ["done", which, after(stored, twilio?.created_at_ms)];
   if (delivery === "failed") return ["trouble", error ? `Refused: ${error}.` : "Not accepted.", ""];
   return delivery === "unknown" ? ["trouble", "Twilio has not said whether it has the message.", ""] : ["wait", "Waiting for Twilio.", ""];
 }
 
-function delivered({ delivery, error, sid, twilio, feedback }) {
-  if (["delivered", "read"].includes(delivery)) return ["done", "", took(twilio?.created_at_ms, twilio?.updated_at_ms)];
+function delivered({ delivery, error, sid, twilio, feedback, stored_at_ms: stored }) {
+  if (["delivered", "read"].includes(delivery)) return ["done", "", after(stored, twilio?.updated_at_ms)];
   if (["undelivered", "failed"].includes(delivery) && sid) return ["trouble", `Not delivered: ${error}.`, ""];
   if (feedback && feedback !== "none") return ["done", "Twilio has not said so, but you have the code.", ""];
   return sid && ["wait", delivery === "sent" ? "On its way." : "Waiting for Twilio.", ""];
@@ -92,9 +97,11 @@ function attempts(count) {
   return count === 1 ? "1 attempt counted." : `${count} attempts counted.`;
 }
 
-function approved() {
-  if (verification.status === "approved") return ["done", "", checked_ms === null ? "" : span(checked_ms)];
-  return verdict ? ["trouble", ENDS[verdict] ?? "Refused.", ""] : undefined;
+function approved(time) {
+  const speed = checked_ms === null ? "" : ` The check took ${span(checked_ms)}.`;
+  if (verification.status === "approved") return ["done", `Right; it cannot be used again.${speed}`, time];
+  const refusal = OVER[verification.status] ?? (verdict && (ENDS[verdict] ?? "Refused."));
+  return refusal ? ["trouble", refusal, ""] : undefined;
 }
 
 function confirmed({ feedback }, time) {
@@ -123,7 +130,7 @@ function show() {
   if (!isStored) return;
   element("key").textContent = `${verification.key.slice(0, 24)}…`;
   element("ttl").textContent = `Redis deletes it by itself in ${Math.round(verification.ttl_seconds / 60)} min.`;
-  element("map").replaceChildren(...verification.messages.map(mapping));
+  element("map").replaceChildren(...verification.messages.filter(({ digest }) => digest).map(mapping));
   element("record").replaceChildren(...verification.details.flatMap(({ name, value }) => [make("dt", shortened(name)), make("dd", value)]));
 }
 
@@ -132,9 +139,10 @@ function showIfNew(list, items) {
   if (list.textContent !== items.map((item) => item.textContent).join("")) list.replaceChildren(...items);
 }
 
-function recovery({ trouble, answer, is_over }) {
+function recovery({ trouble, answer, is_over, number }) {
   const item = make("li", "", is_over ? "over" : "");
-  item.append(make("span", `${trouble} `, "trouble"), make("span", answer));
+  const which = verification.messages.length > 1 ? `Message ${number}: ` : "";
+  item.append(make("span", `${which}${trouble} `, "trouble"), make("span", answer));
   return item;
 }
 
@@ -183,6 +191,12 @@ function ring(to, isNew) {
   element("phone").contentWindow.postMessage({ to, isNew }, location.origin);
 }
 
+// The frame asks when it has loaded, which may be after the login began.
+addEventListener("message", ({ data, origin, source }) => {
+  const isAsked = source === element("phone").contentWindow && origin === location.origin && data === "which number?";
+  if (isAsked) ring(begun?.to ?? null, Boolean(begun?.reference && !verification));
+});
+
 document.addEventListener("login:began", (event) => {
   follow(null, event.detail);
   ring(event.detail.to, true);
@@ -197,6 +211,7 @@ document.addEventListener("login:left", () => {
 });
 document.addEventListener("login:went-on", (event) => {
   follow(event.detail.id, { to: event.detail.to });
+  ring(event.detail.to, false);
   stream?.close();
   listen(); // begins with the verification as it is
 });

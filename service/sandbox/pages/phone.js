@@ -1,14 +1,18 @@
 // The virtual phone: a client of the simulator's test interface. The thread shows the messages of the selected number,
-// each with its status and, once its feedback was posted to Twilio, a mark. The buttons plan faults.
+// each with its status and, once its feedback was posted to Twilio, a mark; the text can be read once it has arrived.
+// The buttons plan faults. Inside another page it shows only the number that this page asked a code for.
 
 const INTERFACE = "_/";
 // Reserved for fiction by NANPA, Bundesnetzagentur and ACMA.
 const NUMBERS = ["+14155550123", "+14155550199", "+491713920001", "+61491570156"];
+const TIME = { timeStyle: "short" };
 const CODE = /\b\d{4,8}\b/;
 
 const element = (id) => document.getElementById(id);
 const messages = new Map(); // SID -> message, oldest first
+const isFramed = Boolean(window.frameElement);
 let expected = null; // the number that a page around this one has just asked a code for
+let isFollowing = false; // that page has a login under way
 let earlier = new Set(); // SIDs of the messages that were there before
 
 function make(name, className, text) {
@@ -27,10 +31,10 @@ function take(message, { isNew }) {
   const shown = element("number").value;
   if (shown === message.to) {
     show(message, { isNew });
-  } else if (isNew && !isInUse()) {
+  } else if (isNew && !isFramed && !isInUse()) {
     element("number").value = message.to; // show the phone that receives a message
     showAll();
-  } else if (isNew) {
+  } else if (isNew && !isFollowing) {
     element("notice").textContent = `New message for ${message.to}.`;
   }
 }
@@ -49,13 +53,25 @@ function show(message, { isNew }) {
   const shown = document.getElementById(message.sid);
   const drawn = draw(message);
   drawn.classList.toggle("earlier", earlier.has(message.sid));
-  if (isNew) drawn.classList.add("arrives");
-  if (shown) {
+  if (shown?.dataset.place === drawn.dataset.place) {
+    const wasAtEnd = isAtEnd();
     shown.querySelector(".fate").replaceWith(drawn.querySelector(".fate")); // so that the code keeps the focus
-  } else {
-    element("thread").append(drawn);
-    element("log").scrollTop = element("log").scrollHeight;
+    if (wasAtEnd) showEnd();
+    return;
   }
+  if (isNew || shown) drawn.classList.add("arrives");
+  if (shown) shown.replaceWith(drawn);
+  else element("thread").append(drawn);
+  showEnd();
+}
+
+function isAtEnd() {
+  const log = element("log");
+  return log.scrollTop + log.clientHeight > log.scrollHeight - 4;
+}
+
+function showEnd() {
+  element("log").scrollTop = element("log").scrollHeight;
 }
 
 function showAll() {
@@ -67,9 +83,21 @@ function showAll() {
 function draw(message) {
   const item = make("li", "message");
   item.id = message.sid;
-  const time = new Date(message.created_at).toLocaleTimeString([], { timeStyle: "short" });
-  item.append(make("p", "from", `${message.from ?? "Messaging Service"} · ${time}`), bubble(message.body), fate(message));
+  const time = new Date(message.created_at).toLocaleTimeString([], TIME);
+  item.dataset.place = place(message);
+  const body = {
+    arrived: () => bubble(message.body),
+    underway: () => make("div", "bubble missing", "A message is on its way."),
+    lost: () => make("div", "bubble missing", `A message did not arrive (${message.error_code}).`),
+  }[item.dataset.place]();
+  item.append(make("p", "from", `${message.from ?? "Messaging Service"} · ${time}`), body, fate(message));
   return item;
+}
+
+/** Where a message is: only what has arrived can be read. */
+function place({ status }) {
+  if (["undelivered", "failed"].includes(status)) return "lost";
+  return ["delivered", "read"].includes(status) ? "arrived" : "underway";
 }
 
 /** The text as it was sent, with the code marked, and below it a button that copies the code. */
@@ -94,11 +122,12 @@ function bubble(body) {
 
 function fate(message) {
   const fate = make("p", "fate");
-  const failed = message.status === "undelivered" || message.status === "failed";
+  const failed = place(message) === "lost";
   fate.append(make("span", failed ? "bad" : "", failed ? `${message.status} (${message.error_code})` : message.status));
   if (message.outcome === "confirmed") {
     const times = message.feedback_posts > 1 ? `, ${message.feedback_posts} times` : "";
-    fate.append(make("span", "told", `✓ Twilio was told: confirmed${times}`));
+    const why = failed ? ", because its code was typed" : "";
+    fate.append(make("span", "told", `✓ Twilio was told: confirmed${times}${why}`));
   }
   return fate;
 }
@@ -135,7 +164,8 @@ async function catchUp() {
     messages.set(message.sid, message);
     offer(message.to);
   }
-  if (isFirst && known.length > 0) element("number").value = known.at(-1).to;
+  if (isFirst && !isFramed && known.length > 0) element("number").value = known.at(-1).to;
+  if (isFirst && isFramed && !isFollowing) earlier = new Set(known.map(({ sid }) => sid)); // of other visitors
   showAll();
 }
 
@@ -159,10 +189,12 @@ function expect(to) {
 addEventListener("message", ({ data, origin, source }) => {
   if (source !== parent || origin !== location.origin) return;
   expect(data.isNew ? data.to : null);
+  isFollowing = Boolean(data.to);
   if (!data.to) return;
   offer(data.to);
   element("number").value = data.to;
-  earlier = new Set(messages.keys());
+  element("notice").textContent = "";
+  earlier = new Set(data.isNew ? messages.keys() : []);
   showAll();
 });
 
@@ -216,15 +248,16 @@ async function ask(path, request) {
 // --- The phone itself ---
 
 function tick() {
-  element("clock").textContent = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  element("clock").textContent = new Date().toLocaleTimeString([], TIME);
 }
 
-if (window.frameElement) {
+new ResizeObserver(showEnd).observe(element("log"));
+if (isFramed) {
   document.documentElement.classList.add("framed");
   element("faults").open = false; // the embedding page has its own content
   new ResizeObserver(() => (window.frameElement.style.height = `${document.body.offsetHeight}px`)).observe(document.body);
 }
-element("top").hidden = Boolean(window.frameElement) || new URL(".", location).pathname === "/"; // no demo around it
+element("top").hidden = isFramed || new URL(".", location).pathname === "/"; // no demo around it
 NUMBERS.forEach(offer);
 element("number").addEventListener("change", showAll);
 element("end-faults").addEventListener("click", endFaults);
@@ -235,3 +268,4 @@ tick();
 setInterval(tick, 1000);
 showPlanned();
 listen();
+if (isFramed) parent.postMessage("which number?", location.origin);
