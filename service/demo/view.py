@@ -44,7 +44,7 @@ def verification_of(entry: Message | FeedbackPost | CallbackPost | SimulatedFaul
 
 def phone_of(verification_id: str, ledger: Ledger) -> str | None:
     """Find the number that a verification's messages go to, even if none was ever accepted."""
-    entries = (*ledger.messages(), *ledger.faults())
+    entries: list[Message | SimulatedFault] = [*ledger.messages(), *ledger.faults()]
     return next((entry.to for entry in entries if entry.to and verification_of(entry, ledger) == verification_id), None)
 
 
