@@ -162,6 +162,7 @@ async def test_an_odd_code_is_never_a_500_or_an_approval(running):
     issued = await running.issue()
     path, [right] = f"/v1/verifications/{issued['id']}/verify", running.codes()
     attempts, refusal = 5, (await running.call("POST", path, {"code": "no code"}))[1]
+    del refusal["request_id"]
     for code in examples:
         folded = meant_code(code)
         if folded == right:
@@ -177,7 +178,7 @@ async def test_an_odd_code_is_never_a_500_or_an_approval(running):
             assert body["verdict"] in ("wrong_code", "locked")
         elif isinstance(code, str):
             # A search for the code would not do: Hypothesis also draws words of the service, which are in every answer.
-            assert body == refusal
+            assert body == refusal | {"request_id": body["request_id"]}
     assert (await running.read(issued["id"]))["attempts_remaining"] == attempts
 
 

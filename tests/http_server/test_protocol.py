@@ -410,6 +410,8 @@ async def test_few_bytes_are_kept_behind_a_request(server, extra):
         writer.write(PIPELINED * (count - 1) + PIPELINED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         response = await asyncio.wait_for(reader.read(), SECONDS)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
     statuses = response.count(b"HTTP/1.1 200")
     assert statuses == (1 if extra else count)
     assert response.lower().count(b"connection: close") == 1

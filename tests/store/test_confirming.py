@@ -199,6 +199,12 @@ async def _is_tried_again(stores, twilio, verification, posts_before):
     return sid_of(verification) in twilio.posts[posts_before:] or bool(await stores.failed())
 
 
+async def test_no_halt_is_noted_after_delivery_has_resumed(stores, twilio):
+    """A task that notes the halt when another one has just resumed delivery leaves no note."""
+    await _worker(stores, twilio, [])._delivering.note_halt()
+    assert (await stores.confirmations.state()).halted is None
+
+
 async def test_a_single_refused_message_is_not_every_probe(stores, twilio):
     """A probe takes the entry that is due first in all partitions, so a refused one cannot delay others."""
     clock = Clock()

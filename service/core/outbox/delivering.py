@@ -82,9 +82,10 @@ class Delivering:
                 await self._settling.fail(entry, outcome.reason)
 
     async def note_halt(self) -> None:
-        """Note for the other processes that delivery is halted."""
-        with suppress(StoreUnavailable):  # the next probe notes it again
-            await self._store.halt(self._halt.reason or "", ttl_seconds=_NOTE_LASTS_SECONDS)
+        """Note for the other processes that delivery is halted, if it still is: another task may have resumed it."""
+        if self._halt.reason is not None:
+            with suppress(StoreUnavailable):  # the next probe notes it again
+                await self._store.halt(self._halt.reason, ttl_seconds=_NOTE_LASTS_SECONDS)
 
     async def _retry(self, entry: OutboxEntry, retry: Retry, now_ms: int) -> None:
         if self._halt.fail(entry.key, retry.reason, retry.after_seconds):
