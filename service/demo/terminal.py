@@ -127,7 +127,8 @@ class EventLines:
     async def _follow_faults(self) -> None:
         told: dict[tuple[str, int, str], bool] = {}  # whether the line about its end was printed
         async with self._window.changes() as changes:
-            while (change := await changes.get()) is not None:
+            # The Redis client may swallow a cancellation that comes together with its reply.
+            while self._is_open and (change := await changes.get()) is not None:
                 verification_id = change[0]
                 if verification_id in self._before:
                     continue
