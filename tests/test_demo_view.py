@@ -146,16 +146,21 @@ def test_nobody_is_sent_for_a_new_code_after_signing_in(ledger):
     assert "new code" not in told.answer
 
 
+def raw(fields_of_send):
+    """Return fields of the first send under their names in Redis."""
+    return {FIELDS.send_key(name, 1).encode(): value for name, value in fields_of_send.items()}
+
+
 def test_a_refused_message_was_stored_before(ledger):
     """Of a message that Twilio refused, the code is gone from the record; the page still has the message."""
-    record = record_with() | {b"d:1": b"3failed", b"x:1": b"21610"}
+    record = record_with() | raw({"status": b"3failed", "error_code": b"21610"})
     [message] = view(ID, record, ledger)["messages"]
     assert (message["digest"], message["delivery"], message["error"]) == (None, "failed", "21610")
 
 
 def test_instants_and_statuses_are_readable(ledger):
     """The details show the value as it is stored, and of an instant also the time of day."""
-    record = {b"t:1": b"1767225600123", b"d:1": b"3delivered", b"at": b"2"}
+    record = raw({"sent_at_ms": b"1767225600123", "status": b"3delivered"}) | {FIELDS.key("attempts").encode(): b"2"}
     values = {detail["name"]: detail["value"] for detail in view(ID, record, ledger)["details"]}
     assert values["sent at (ms) of message 1"] == "1767225600123 (00:00:00.123 UTC)"
     assert values["delivery status (rank, word) of message 1"] == "3, delivered"

@@ -50,7 +50,7 @@ from service.http.authentication import Authenticator
 
 key_or_token = Authenticator.key_or_token
 
-async def let_in(call, path):
+async def let_in(request):
     pass
 
 Authenticator.key_or_token = lambda self, scope: replace(key_or_token(self, scope), authorize=let_in)
