@@ -1,7 +1,7 @@
 """A hook for schemathesis: what a request needs to be accepted and the document cannot say.
 
 Each has its own Idempotency-Key: one that is reused with another body is refused by design, and generated keys repeat.
-A national number has its country: schemathesis varies one field of an example at a time.
+A search is for a number that exists: most texts of the form of a number are no number anywhere.
 """
 
 from uuid import uuid4
@@ -16,5 +16,5 @@ def before_call(_context, case, _options):
         return
     if "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = str(uuid4())
-    if isinstance(case.body, dict) and str(case.body.get("to")).startswith("("):
-        case.body["country"] = "US"
+    if case.path.endswith("/search") and isinstance(case.body, dict):
+        case.body["to"] = "+14155550123"
