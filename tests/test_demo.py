@@ -1,11 +1,16 @@
 """The promises of `service.demo`: it shows the closed loop, or reports that the loop did not close."""
 
+import fcntl
 import os
+import pty
 import re
+import shlex
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 import urllib.request
 from pathlib import Path
@@ -169,3 +174,25 @@ def test_an_origin_that_browsers_never_send_is_refused():
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr.startswith("--cors-origin: ")
         assert sentence in ended.stderr
+
+
+def test_the_opening_lines_fit_into_80_columns():
+    """On a terminal with 80 columns no word is broken, and the command can be copied as it stands."""
+    keyboard, screen = pty.openpty()
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    command = [sys.executable, "-m", "service", "demo", "--port", str(free_port())]
+    with subprocess.Popen(command, cwd=ROOT, env={**environment, "NO_COLOR": "1"}, stdout=screen) as demo:
+        os.close(screen)
+        shown = b""
+        while b"Press Ctrl-C" not in shown:
+            shown += os.read(keyboard, 4096)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(20) == 0
+    os.close(keyboard)
+    lines = shown.decode().replace("\r", "").splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert any(re.search(r"Outcome=confirmed for SM[0-9a-f]{32}$", line) for line in lines)
+    start = next(place for place, line in enumerate(lines) if line.strip().startswith("curl "))
+    curl = shlex.split("\n".join(lines[start : start + 3]))
+    assert curl[-1].startswith("Authorization: Bearer otp_sk_")

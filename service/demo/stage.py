@@ -28,6 +28,7 @@ from service.demo.window import Window
 from service.embedded.server import embedded_valkey
 from service.http_server import Server
 from service.listening import base_url, listen
+from service.logs.terminal_text import wrap
 from service.sandbox import DroppingProtocol, SandboxSettings, create_sandbox
 from service.store.ledgers import RedisApiKeys
 
@@ -49,7 +50,8 @@ async def run_demo(*, host: str, port: int, once: bool, cors_origin: str = "") -
     listeners = [listen(host, port), listen("127.0.0.1", 0)]
     own_url = base_url("127.0.0.1", listeners[1].getsockname()[1])
     account = SandboxSettings(response_seconds=_RESPONSE_SECONDS, delivery_seconds=_DELIVERY_SECONDS)
-    typer.echo("The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine.\n")
+    opening = "The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine."
+    typer.echo(wrap(opening, indent=0) + "\n")
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
         settings = _settings(own_url, redis_url, account, cors_origin)
         key = await _create_key(settings)
@@ -66,6 +68,7 @@ async def run_demo(*, host: str, port: int, once: bool, cors_origin: str = "") -
             async with _serving(settings, routes, listeners, lines.event_log) as serving:
                 closed = await _walk(own_url, key, window)
                 if closed and not once:
+                    sandbox.forget()  # on the virtual phone, all messages are the visitor's own
                     _invite(base_url(host, port), key)
                     with suppress(asyncio.CancelledError):  # stopped by a signal
                         async with lines.follow():
@@ -89,8 +92,9 @@ def _invite(url: str, key: str) -> None:
     say("API docs", f"{url}/docs")
     say("API key", key)
     typer.echo(
-        f"\n  curl {url}/v1/verifications -H 'Authorization: Bearer {key}' \\\n"
-        "       -H 'Content-Type: application/json' -d '{\"to\": \"+14155550123\"}'\n\n"
+        f"\n  curl {url}/v1/verifications \\\n"
+        "  -H 'Content-Type: application/json' -d '{\"to\": \"+14155550123\"}' \\\n"
+        f"  -H 'Authorization: Bearer {key}'\n\n"  # last: the longest line, which just fits into 80 columns
         f"Serving on {url}. Press Ctrl-C to stop.\n"
     )
 

@@ -19,7 +19,7 @@ import typer
 
 from service.core.event_log import EventLog
 from service.core.verification import Verdict
-from service.demo.view import phone_of, send_number_of, verification_of, view
+from service.demo.view import phone_of, send_number_of, view
 from service.demo.window import Window
 from service.http.problem_catalogue import CATALOGUE
 from service.logs.event_log import open_event_log
@@ -52,14 +52,12 @@ class EventLines:
     def __init__(self, window: Window, ledger: Ledger) -> None:
         self._window = window
         self._ledger = ledger
-        self._before: set[str | None] = set()  # verifications that are not told of
         self._is_open = False
         self._warn: EventLog = open_event_log("warning", to=self._print_warning)
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[None]:
-        """Print every event of the verifications that begin from now on."""
-        self._before = {verification_of(message, self._ledger) for message in self._ledger.messages()}
+        """Print every event from now on."""
         self._is_open = True
         tasks = [asyncio.create_task(self._follow_simulator()), asyncio.create_task(self._follow_faults())]
         for task in tasks:
@@ -108,7 +106,7 @@ class EventLines:
         with self._ledger.subscribe() as changes:
             while (change := await changes.get()) is not None:
                 name, entry = change
-                if isinstance(entry, Message) and verification_of(entry, self._ledger) not in self._before:
+                if isinstance(entry, Message):
                     self._print_message(name, entry)
 
     def _print_message(self, change: str, message: Message) -> None:
@@ -130,8 +128,6 @@ class EventLines:
             # The Redis client may swallow a cancellation that comes together with its reply.
             while self._is_open and (change := await changes.get()) is not None:
                 verification_id = change[0]
-                if verification_id in self._before:
-                    continue
                 shown = view(verification_id, await self._window.record(verification_id), self._ledger)
                 for fault in shown["recoveries"]:
                     self._print_fault(told, verification_id, fault)

@@ -14,7 +14,7 @@ import typer
 
 from service.demo.view import code_to_sid
 from service.demo.window import Window
-from service.logs.terminal_text import paint
+from service.logs.terminal_text import paint, wrap
 
 _NUMBER = "+14155550199"  # reserved for fiction
 _PATIENCE_SECONDS = 10.0
@@ -55,7 +55,7 @@ async def walk(base_url: str, key: str, window: Window) -> bool:
 
 def say(step: str, what: str) -> None:
     """Print one step."""
-    typer.echo(f"{paint(f'{step:>{_LABEL_WIDTH}}', 'bold')}  {what}")
+    typer.echo(f"{paint(f'{step:>{_LABEL_WIDTH}}', 'bold')}  {wrap(what, indent=_LABEL_WIDTH + 2)}")
 
 
 async def _confirmed_sids(http: aiohttp.ClientSession) -> list[str]:

@@ -41,9 +41,10 @@ class Sandbox:
         self.faults = Faults()
         self._callbacks = Callbacks(settings, self.ledger)
         self._carrier = Carrier(settings, self.ledger, self.faults, self._callbacks)
-        traffic = Traffic()
-        api = TwilioApi(settings, self.ledger, self._carrier, Handler(settings, self.faults, self.ledger, traffic))
-        inspection = Inspection(self.ledger, self.faults, self._carrier, traffic)
+        self._traffic = Traffic()
+        handler = Handler(settings, self.faults, self.ledger, self._traffic)
+        api = TwilioApi(settings, self.ledger, self._carrier, handler)
+        inspection = Inspection(self.ledger, self.faults, self._traffic, forget=self.forget)
         self._app = Starlette(
             routes=[*api.routes(), *inspection.routes(), *phone_routes()],
             exception_handlers={HTTPException: _refuse, ClientDisconnect: _end},
@@ -54,6 +55,12 @@ class Sandbox:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan of its own server."""
         await self._app(scope, receive, send)
+
+    def forget(self) -> None:
+        """Delete all records and counts, and stop messages in transit; planned faults stay."""
+        self._carrier.stop()
+        self.ledger.forget()
+        self._traffic.forget()
 
     async def aclose(self) -> None:
         """Stop messages in progress, then end hanging requests and event streams, and close the HTTP client last."""

@@ -12,7 +12,7 @@ It is not part of Twilio and needs no credentials. Times are ISO 8601 in UTC.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from service.sandbox.carrier import Carrier
 from service.sandbox.connection import end_at_shutdown
 from service.sandbox.faults import FaultPlan, Faults
 from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
@@ -44,11 +43,11 @@ _FIRST_KEYS = (
 class Inspection:
     """The test interface of one sandbox."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, carrier: Carrier, traffic: Traffic) -> None:
+    def __init__(self, ledger: Ledger, faults: Faults, traffic: Traffic, *, forget: Callable[[], None]) -> None:
         self._ledger = ledger
         self._faults = faults
-        self._carrier = carrier
         self._traffic = traffic
+        self._forget = forget
 
     def routes(self) -> list[Route]:
         """Return the routes of the test interface."""
@@ -73,9 +72,7 @@ class Inspection:
 
     async def forget(self, _: Request) -> Response:
         """Delete messages, feedback, callbacks and counts; stop messages in transit. Planned faults stay."""
-        self._carrier.stop()
-        self._ledger.forget()
-        self._traffic.forget()
+        self._forget()
         return Response(status_code=204)
 
     async def feedback(self, request: Request) -> Response:

@@ -9,7 +9,7 @@ import requests
 from playwright.sync_api import expect
 
 from tests.free_ports import free_port, wait_until_listening
-from tests.pages.conftest import ROOT
+from tests.pages.conftest import ROOT, running_demo
 from tests.pages.visitor import barriers, width_of
 
 NUMBER, OTHER = "+13125550150", "+13125550151"
@@ -116,6 +116,15 @@ def test_the_phone_leads_home_where_there_is_a_home(phone, demo):
         expect(phone.get_by_text("No messages yet.")).to_be_visible()
         expect(phone.get_by_role("link")).to_have_count(0)
         phone.goto("about:blank")  # ends its stream before the simulator stops
+
+
+def test_a_new_phone_is_empty(page):
+    """Before the visitor has asked for a code, the demo's phone has no message, not even that of its own walk."""
+    with running_demo() as fresh:
+        page.goto(f"{fresh.url}/sandbox/phone")
+        expect(page.get_by_text("No messages yet.")).to_be_visible()
+        expect(page.locator("#number")).to_have_value("+14155550123")
+        page.goto("about:blank")  # ends its stream before the demo stops
 
 
 def test_several_numbers_each_have_their_thread(phone, demo):
