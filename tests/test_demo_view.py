@@ -43,11 +43,12 @@ def possible(endpoint, kind):
 PLANS = [plan for endpoint in get_args(Endpoint) for kind in get_args(Kind) if (plan := possible(endpoint, kind))]
 
 
-def simulated(endpoint, kind, *, code=None, url=URL):
+def simulated(endpoint, kind, *, code=None, url=URL, is_answered=True):
     """Make the simulator's entry of a fault."""
     return SimulatedFault(
-        endpoint=endpoint, kind=kind, seconds=3, code=code, to=None, sid=None, status_callback=url, at=AT
-    )
+        endpoint=endpoint, kind=kind, seconds=3, code=code, to=None, sid=None, status_callback=url, at=AT,
+        is_answered=is_answered,
+    )  # fmt: skip
 
 
 def record_with(*known, **more):
@@ -126,6 +127,17 @@ def test_a_fault_is_told_when_it_has_shown(ledger, endpoint, kind, before, after
     fault = simulated(endpoint, kind, code=21610 if kind == "refuse" else None)
     assert recoveries([before], [(1, fault)], ledger) == []
     assert len(recoveries([after], [(1, fault)], ledger)) == 1
+
+
+@pytest.mark.parametrize("plan", [plan for plan in PLANS if plan.endpoint in ("messages", "feedback")])
+def test_no_fault_is_told_before_its_answer(ledger, plan):
+    """While the simulator's response is on its way, the service has met no fault: no line tells of it or counts it."""
+    on_its_way = simulated(plan.endpoint, plan.kind, code=plan.code, is_answered=False)
+    for message in (NOTHING_YET, WAITS, OVER):
+        assert recoveries([message], [(1, on_its_way)], ledger) == []
+    answered = simulated(plan.endpoint, plan.kind, code=plan.code)
+    for told in recoveries([OVER], [(1, answered), (1, on_its_way)], ledger):
+        assert "2 times" not in told.trouble
 
 
 def test_nobody_is_sent_for_a_new_code_after_signing_in(ledger):

@@ -32,7 +32,7 @@ class Carrier:
         """Start delivery and return at once; under the fault `before`, return after the first report was posted."""
         fault = self._faults.take("callbacks")
         if fault is not None:
-            self._ledger.add_fault(_simulated(fault, message))
+            self._ledger.open_fault(_simulated(fault, message))
         steps = ["queued", "sent"] if message.status == "accepted" else ["sent"]
         if fault is not None and fault.kind == "before":
             await self._report(self._move(message.sid, steps.pop(0)), fault)

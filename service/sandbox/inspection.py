@@ -8,7 +8,8 @@ It is not part of Twilio and needs no credentials. Times are ISO 8601 in UTC.
     GET    /_/stats           concurrency, and for each endpoint the number of responses by status
     POST, GET, DELETE /_/faults  plan, list and end faults (see `faults`)
     GET    /_/events          server-sent events: `message`, `status` and `outcome`, each with one row of /_/messages;
-                              `feedback`, `callback` with one row of theirs; `fault`, when a planned fault is simulated
+                              `feedback`, `callback` with one row of theirs; `fault`, when a planned fault is simulated,
+                              and again when its request is answered
 """
 
 import json

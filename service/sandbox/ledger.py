@@ -70,7 +70,10 @@ class CallbackPost:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedFault:
-    """One fault that was simulated. `to`, `sid` and `status_callback` are those of the message; None if it has none."""
+    """One fault that was simulated. `to`, `sid` and `status_callback` are those of the message; None if it has none.
+
+    `is_answered`: the response to the request has left, or its connection was closed. The client cannot know earlier.
+    """
 
     endpoint: str
     kind: str
@@ -80,6 +83,7 @@ class SimulatedFault:
     sid: str | None
     status_callback: str | None
     at: datetime
+    is_answered: bool = False
 
 
 Change = (
@@ -171,10 +175,18 @@ class Ledger:
         _store(self._callbacks, next(self._numbers), post, self._keep)
         self._publish(("callback", post))
 
-    def add_fault(self, fault: SimulatedFault) -> None:
-        """Record that a fault is being simulated."""
-        _store(self._faults, next(self._numbers), fault, self._keep)
+    def open_fault(self, fault: SimulatedFault) -> int:
+        """Record that a fault is being simulated; return its number."""
+        number = next(self._numbers)
+        _store(self._faults, number, fault, self._keep)
         self._publish(("fault", fault))
+        return number
+
+    def close_fault(self, number: int) -> None:
+        """Record that the request that met this fault is answered."""
+        if number in self._faults:
+            self._faults[number] = fault = replace(self._faults[number], is_answered=True)
+            self._publish(("fault", fault))
 
     def forget(self) -> None:
         """Delete every entry; subscribers stay."""

@@ -77,10 +77,14 @@ class Handler:
         with self._traffic.in_progress():
             form = await read_form(request)
             await asyncio.sleep(self._settings.response_seconds / 2)
-            fault = self._faults.take(endpoint)
-            handled = self._simulate(fault, request, form, act) if fault else self._process(request, form, act)
-            response = await handled
+            if fault := self._faults.take(endpoint):
+                number = self._ledger.open_fault(_simulated(fault, request, form))
+                response = await self._simulate(fault, request, form, act)
+            else:
+                response = await self._process(request, form, act)
             await asyncio.sleep(self._settings.response_seconds / 2)
+            if fault:
+                self._ledger.close_fault(number)
             self._traffic.responses[endpoint, response.status_code] += 1
             response.headers["Twilio-Concurrent-Requests"] = str(self._traffic.now)
             response.headers["Twilio-Request-Id"] = f"RQ{uuid.uuid4().hex}"
@@ -88,7 +92,6 @@ class Handler:
             return response
 
     async def _simulate(self, fault: FaultPlan, request: Request, form: Mapping[str, str], act: Act) -> Response:
-        self._ledger.add_fault(_simulated(fault, request, form))
         if fault.kind == "hang":
             await self._hang(fault, request)
         if (instead := _unprocessed(fault)) is not None:

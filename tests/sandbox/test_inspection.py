@@ -84,6 +84,17 @@ async def test_events_stream_every_change(live):
     ]
 
 
+async def test_a_fault_is_answered_when_its_response_leaves(live):
+    """A slow fault is announced at once, and again as answered when the response has left."""
+    await live.plan("messages", "slow", seconds=0.3)
+    async with live.http.get(f"{live.url}/_/events") as stream:
+        sending = asyncio.create_task(live.send())
+        assert [row["is_answered"] for _, row in await events_until(stream, "fault")] == [False]
+        assert not sending.done()
+        assert (await events_until(stream, "fault"))[-1][1]["is_answered"]
+        await sending
+
+
 async def test_events_tell_which_fault_is_simulated_and_what_was_posted(live, receiver):
     """A planned fault, a refused feedback post and a callback each come with the SID of their message."""
     for plan in (
@@ -99,7 +110,7 @@ async def test_events_tell_which_fault_is_simulated_and_what_was_posted(live, re
         with pytest.raises(TwilioRestException):
             await live.twilio().messages(message["sid"]).feedback.create_async(outcome="confirmed")
         seen = await events_until(stream, "feedback")
-    faults = [row for name, row in seen if name == "fault"]
+    faults = [row for name, row in seen if name == "fault" and not row["is_answered"]]
     assert [(row["endpoint"], row["kind"], row["sid"]) for row in faults] == [
         ("messages", "lost_response", None),
         ("callbacks", "double", message["sid"]),
