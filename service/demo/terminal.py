@@ -116,6 +116,8 @@ class EventLines:
             self._print("SMS", f"to {to}: “{' '.join(message.body.split())}”", "cyan")
         elif change == "outcome" and message.outcome == "confirmed":
             self._print("confirmed", f"Twilio knows that the message to {to} arrived", "green")
+        elif change == "scan":
+            self._print("scanned", f"A scanner opened the link to {to}: {', '.join(message.scans[-2:])}", "yellow")
         elif change == "status" and message.status == "delivered":
             self._print("delivered", f"to {to}", "green")
         elif change == "status" and message.status in {"undelivered", "failed"}:

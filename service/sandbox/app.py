@@ -18,6 +18,7 @@ from service.sandbox.faults import Faults
 from service.sandbox.inspection import Inspection
 from service.sandbox.ledger import Ledger
 from service.sandbox.phone import phone_routes
+from service.sandbox.scanner import Scanner
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.twilio_api import TwilioApi
 from service.sandbox.twilio_endpoint import Handler, Traffic
@@ -44,7 +45,8 @@ class Sandbox:
         self._traffic = Traffic()
         handler = Handler(settings, self.faults, self.ledger, self._traffic)
         api = TwilioApi(settings, self.ledger, self._carrier, handler)
-        inspection = Inspection(self.ledger, self.faults, self._traffic, forget=self.forget)
+        scanner = Scanner(settings, self.ledger)
+        inspection = Inspection(self.ledger, self.faults, self._traffic, scanner, forget=self.forget)
         self._app = Starlette(
             routes=[*api.routes(), *inspection.routes(), *phone_routes()],
             exception_handlers={HTTPException: _refuse, ClientDisconnect: _end},

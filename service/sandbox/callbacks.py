@@ -12,13 +12,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 from yarl import URL
 
 from service.sandbox.ledger import CallbackPost, Ledger, Message
+from service.sandbox.loopback import is_loopback
 from service.sandbox.resources import API_VERSION
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.signing import sign
@@ -51,7 +51,7 @@ class Callbacks:
         if not message.status_callback:
             return
         url, _, fragment = message.status_callback.partition("#")
-        if not self._settings.allow_public_callbacks and not _is_loopback(URL(url, encoded=True).host):
+        if not self._settings.allow_public_callbacks and not is_loopback(URL(url, encoded=True).host):
             _log.warning("no status callback is sent: its host is not loopback, and allow_public_callbacks is off")
             self._record(message, url, "not_loopback")
             return
@@ -133,16 +133,6 @@ class Callbacks:
             sid=message.sid, message_status=message.status, url=url, result=result, at=datetime.now(UTC)
         )
         self._ledger.add_callback(post)
-
-
-def _is_loopback(host: str | None) -> bool:
-    """Check the host as written; names except localhost are not resolved: they could resolve differently later."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _read_overrides(fragment: str) -> _Overrides:

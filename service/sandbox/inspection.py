@@ -3,13 +3,14 @@
 It is not part of Twilio and needs no credentials. Times are ISO 8601 in UTC.
     GET    /_/messages?to=    every message, oldest first; its main keys first, then the other parameters of the create
     DELETE /_/messages        deletes all records and stops messages in transit; planned faults stay
+    POST   /_/messages/{sid}/scan  opens the links of a message, as a scanner does (see `scanner`)
     GET    /_/feedback?sid=   every feedback post, accepted or not
     GET    /_/callbacks?sid=  every try to post to a StatusCallback
     GET    /_/stats           concurrency, and for each endpoint the number of responses by status
     POST, GET, DELETE /_/faults  plan, list and end faults (see `faults`)
-    GET    /_/events          server-sent events: `message`, `status` and `outcome`, each with one row of /_/messages;
-                              `feedback`, `callback` with one row of theirs; `fault`, when a planned fault is simulated,
-                              and again when its request is answered
+    GET    /_/events          server-sent events: `message`, `status`, `outcome` and `scan`, each with one row of
+                              /_/messages; `feedback`, `callback` with one row of theirs; `fault`, when a planned fault
+                              is simulated, and again when its request is answered
 """
 
 import json
@@ -26,6 +27,7 @@ from starlette.routing import Route
 from service.sandbox.connection import end_at_shutdown
 from service.sandbox.faults import FaultPlan, Faults
 from service.sandbox.ledger import CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
+from service.sandbox.scanner import Scanner
 from service.sandbox.twilio_endpoint import Traffic
 
 _FIRST_KEYS = (
@@ -44,10 +46,13 @@ _FIRST_KEYS = (
 class Inspection:
     """The test interface of one sandbox."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, traffic: Traffic, *, forget: Callable[[], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, faults: Faults, traffic: Traffic, scanner: Scanner, *, forget: Callable[[], None]
+    ) -> None:
         self._ledger = ledger
         self._faults = faults
         self._traffic = traffic
+        self._scanner = scanner
         self._forget = forget
 
     def routes(self) -> list[Route]:
@@ -55,6 +60,7 @@ class Inspection:
         return [
             Route("/_/messages", self.messages, methods=["GET"]),
             Route("/_/messages", self.forget, methods=["DELETE"]),
+            Route("/_/messages/{sid}/scan", self.scan, methods=["POST"]),
             Route("/_/feedback", self.feedback, methods=["GET"]),
             Route("/_/callbacks", self.callbacks, methods=["GET"]),
             Route("/_/stats", self.stats, methods=["GET"]),
@@ -75,6 +81,14 @@ class Inspection:
         """Delete messages, feedback, callbacks and counts; stop messages in transit. Planned faults stay."""
         self._forget()
         return Response(status_code=204)
+
+    async def scan(self, request: Request) -> Response:
+        """Open the links of a message; return each request with its status. 422 if there is none that may be opened."""
+        message = self._ledger.message(request.path_params["sid"])
+        opened = await self._scanner.scan(message) if message else []
+        if not opened:
+            return JSONResponse({"error": "This message has no link that the simulator may open."}, 422)
+        return JSONResponse(opened)
 
     async def feedback(self, request: Request) -> Response:
         """Return every feedback post with the status of its response, null without one."""

@@ -5,7 +5,7 @@ entries are deleted first. Nothing here does I/O, so a test in the same process 
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -45,6 +45,7 @@ class Message:
     address_retention: str | None = None
     content_sid: str | None = None
     content_variables: str | None = None
+    scans: tuple[str, ...] = ()  # requests of a scanner that opened its links, such as `GET 200`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class SimulatedFault:
 
 
 Change = (
-    tuple[Literal["message", "status", "outcome"], Message]
+    tuple[Literal["message", "status", "outcome", "scan"], Message]
     | tuple[Literal["feedback"], FeedbackPost]
     | tuple[Literal["callback"], CallbackPost]
     | tuple[Literal["fault"], SimulatedFault]
@@ -156,6 +157,12 @@ class Ledger:
         )
         self._publish(("outcome", message))
         return message
+
+    def add_scan(self, sid: str, requests: Iterable[str]) -> None:
+        """Record that a scanner has opened the links of a message."""
+        if (message := self._messages.get(sid)) is not None:
+            self._messages[sid] = message = replace(message, scans=(*message.scans, *requests))
+            self._publish(("scan", message))
 
     def open_feedback(self, sid: str, outcome: str | None) -> int:
         """Record a feedback post on arrival, before anything can go wrong with it; return its number."""

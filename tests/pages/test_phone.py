@@ -8,6 +8,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
+from service.sandbox import SandboxSettings
 from tests.free_ports import free_port, wait_until_listening
 from tests.pages.conftest import ROOT, running_demo
 from tests.pages.visitor import barriers, width_of
@@ -95,6 +96,87 @@ def test_one_click_copies_the_code(phone, demo):
     phone.get_by_role("button", name=f"Copy code {digits}").click()
     expect(phone.locator("#notice")).to_have_text(f"Code {digits} copied.")
     assert phone.evaluate("navigator.clipboard.readText()") == digits
+
+
+def twilio(demo, to, body):
+    """Send any text through the simulator, as the service would; wait until it has arrived."""
+    account = SandboxSettings()
+    url = f"{demo.url}/sandbox/2010-04-01/Accounts/{account.account_sid}/Messages.json"
+    form = {"To": to, "From": account.pool_number, "Body": body}
+    sent = requests.post(url, data=form, auth=(account.account_sid, account.auth_token), timeout=5)
+    assert sent.status_code == 201, sent.text
+    return sent.json()["sid"]
+
+
+def test_a_link_opens_in_a_tab_that_learns_nothing_of_the_phone(phone, demo):
+    """Only the address is the link; tapping it opens a new tab, without referrer and without access to the phone."""
+    twilio(demo, "+13125550170", f"Sign in to Acme: {demo.url}/livez?a=1. Not you? Ignore it.")
+    link = phone.locator(".bubble").get_by_role("link")
+    expect(link).to_have_text(f"{demo.url}/livez?a=1")
+    expect(phone.locator(".bubble .text")).to_have_text(f"Sign in to Acme: {demo.url}/livez?a=1. Not you? Ignore it.")
+    with phone.context.expect_page() as opened:
+        link.click()
+    opened.value.wait_for_load_state()
+    assert opened.value.url == f"{demo.url}/livez?a=1"
+    assert opened.value.evaluate("[window.opener, document.referrer]") == [None, ""]
+    opened.value.close()
+
+
+def test_only_web_addresses_are_links(phone, demo):
+    """Other schemes stay text, whatever they contain."""
+    text = "javascript:alert(1) data:text/html,x ftp://127.0.0.1/x www.example.com <a href=http://x.example>"
+    twilio(demo, "+13125550171", text)
+    expect(phone.locator(".bubble .text")).to_have_text(text)
+    expect(phone.locator(".bubble").get_by_role("link")).to_have_count(0)
+
+
+def test_a_scanner_can_open_the_link_first(phone, demo):
+    """The simulator requests the link as scanners do, and the message shows with which result."""
+    twilio(demo, "+13125550172", f"Sign in to Acme: {demo.url}/livez")
+    phone.get_by_role("button", name="Let a scanner open it first").click()
+    expect(phone.locator(".scanned")).to_have_text("A scanner opened the link: HEAD 200, GET 200")
+    phone.reload()
+    phone.locator("#number").select_option("+13125550172")
+    expect(phone.locator(".scanned")).to_have_text("A scanner opened the link: HEAD 200, GET 200")
+
+
+def test_a_scanner_opens_no_foreign_link(phone, demo, complaints):
+    """A link to another machine is not opened, and the phone says so."""
+    twilio(demo, "+13125550173", "Sign in to Acme: https://example.com/l/4")
+    phone.get_by_role("button", name="Let a scanner open it first").click()
+    expect(phone.locator("#notice")).to_have_text("This message has no link that the simulator may open.")
+    assert all("status of 422" in complaint for complaint in complaints)
+    complaints.clear()
+
+
+def test_a_link_can_be_taken_to_another_browser(phone, demo):
+    """A page cannot open another browser, so the phone copies the link and says where to open it."""
+    phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    twilio(demo, "+13125550174", f"Sign in to Acme: {demo.url}/livez.")
+    phone.get_by_role("button", name="Copy it for another browser").click()
+    expect(phone.locator("#notice")).to_have_text("Link copied. Open it in another browser, or in a private window.")
+    assert phone.evaluate("navigator.clipboard.readText()") == f"{demo.url}/livez"
+
+
+def test_a_password_can_be_copied(phone, demo):
+    """Groups of five letters and digits are a password, even if a group has only digits; no part of it is a code."""
+    phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    twilio(demo, "+13125550175", "Your Acme password is 7KQ2M-12345-9XA. Do not share it.")
+    expect(phone.locator(".code")).to_have_text("7KQ2M-12345-9XA")
+    phone.get_by_role("button", name="Copy password 7KQ2M-12345-9XA").click()
+    expect(phone.locator("#notice")).to_have_text("Password 7KQ2M-12345-9XA copied.")
+    assert phone.evaluate("navigator.clipboard.readText()") == "7KQ2M-12345-9XA"
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_link_and_its_buttons_are_usable_by_everybody(phone, demo, width):
+    """With a long link axe reports nothing, and the page never scrolls sideways."""
+    phone.set_viewport_size({"width": width, "height": 800})
+    twilio(demo, f"+13125550{176 + width % 7}", f"Sign in to Acme: {demo.url}/livez?{'x' * 90}")
+    phone.get_by_role("button", name="Let a scanner open it first").click()
+    expect(phone.locator(".scanned")).to_be_visible()
+    assert barriers(phone) == []
+    assert width_of(phone) <= width
 
 
 def test_the_text_of_a_message_is_in_one_piece(phone, demo):

@@ -7,6 +7,8 @@ const INTERFACE = "_/";
 const NUMBERS = ["+14155550123", "+14155550199", "+491713920001", "+61491570156"];
 const TIME = { timeStyle: "short" };
 const CODE = /\b\d{4,8}\b/;
+const PASSWORD = /\b[0-9A-HJKMNP-TV-Z]{5}(?:-[0-9A-HJKMNP-TV-Z]{1,5})+\b/; // groups of five, without I, L, O and U
+const LINK = /(https?:\/\/\S+?)(?=[.,;:!?)\]}'"”»]*(?:\s|$))/i; // without what ends the sentence
 
 const element = (id) => document.getElementById(id);
 const messages = new Map(); // SID -> message, oldest first
@@ -86,7 +88,7 @@ function draw(message) {
   const time = new Date(message.created_at).toLocaleTimeString([], TIME);
   item.dataset.place = place(message);
   const body = {
-    arrived: () => bubble(message.body),
+    arrived: () => bubble(message),
     underway: () => make("div", "bubble missing", "A message is on its way."),
     lost: () => make("div", "bubble missing", `A message did not arrive (${message.error_code}).`),
   }[item.dataset.place]();
@@ -100,46 +102,86 @@ function place({ status }) {
   return ["delivered", "read"].includes(status) ? "arrived" : "underway";
 }
 
-/** The text as it was sent, with the code marked, and below it a button that copies the code. */
-function bubble(body) {
+/** The text as it was sent; its code or password is marked and can be copied, its links can be opened. */
+function bubble({ sid, body }) {
   const bubble = make("div", "bubble");
   const text = make("p", "text");
   bubble.append(text);
-  const [code] = body.match(CODE) ?? [];
-  if (!code) {
-    text.textContent = body;
-    return bubble;
-  }
-  const at = body.indexOf(code);
-  text.append(body.slice(0, at), make("strong", "code", code), body.slice(at + code.length));
-  const button = make("button", "quiet copy", "Copy code");
-  button.type = "button";
-  button.setAttribute("aria-label", `Copy code ${code}`);
-  button.addEventListener("click", () => copy(text.querySelector(".code"), code));
-  bubble.append(button);
+  body.split(LINK).forEach((part, place) => {
+    if (place % 2 === 0 || !URL.canParse(part)) return text.append(...marked(part));
+    const link = opening(part);
+    text.append(link);
+    bubble.append(...linkButtons(sid, link));
+  });
+  const secret = text.querySelector(".code");
+  if (secret) bubble.append(copyButton(PASSWORD.test(secret.textContent) ? "password" : "code", secret));
   return bubble;
+}
+
+/** Mark the code or the password in a text. */
+function marked(text) {
+  const [secret] = text.match(PASSWORD) ?? text.match(CODE) ?? [];
+  if (!secret) return [text];
+  const at = text.indexOf(secret);
+  return [text.slice(0, at), make("strong", "code", secret), text.slice(at + secret.length)];
+}
+
+/** A link in a tab of its own, which learns nothing of this page. */
+function opening(address) {
+  const link = make("a", "link", address);
+  [link.href, link.target, link.rel] = [address, "_blank", "noopener noreferrer"];
+  return link;
+}
+
+function copyButton(name, shown) {
+  const button = quietButton("copy", `Copy ${name}`, () => copy(shown, `${name[0].toUpperCase()}${name.slice(1)} ${shown.textContent} copied.`));
+  button.setAttribute("aria-label", `Copy ${name} ${shown.textContent}`);
+  return button;
+}
+
+/** What else may happen to a link: a scanner opens it before the person, or the person opens it elsewhere. */
+function linkButtons(sid, link) {
+  const copied = "Link copied. Open it in another browser, or in a private window.";
+  return [
+    quietButton("scan", "Let a scanner open it first", () => scan(sid)),
+    quietButton("copy", "Copy it for another browser", () => copy(link, copied)),
+  ];
+}
+
+function quietButton(name, text, act) {
+  const button = make("button", `quiet ${name}`, text);
+  button.type = "button";
+  button.addEventListener("click", act);
+  return button;
 }
 
 function fate(message) {
   const fate = make("p", "fate");
   const failed = place(message) === "lost";
   fate.append(make("span", failed ? "bad" : "", failed ? `${message.status} (${message.error_code})` : message.status));
+  if (message.scans.length > 0) fate.append(make("span", "scanned", `A scanner opened the link: ${message.scans.join(", ")}`));
   if (message.outcome === "confirmed") {
     const times = message.feedback_posts > 1 ? `, ${message.feedback_posts} times` : "";
-    const why = failed ? ", because its code was typed" : "";
+    const why = failed ? ", because it was used" : "";
     fate.append(make("span", "told", `✓ Twilio was told: confirmed${times}${why}`));
   }
   return fate;
 }
 
-async function copy(shown, code) {
+async function copy(shown, copied) {
   try {
-    await navigator.clipboard.writeText(code);
-    element("notice").textContent = `Code ${code} copied.`;
+    await navigator.clipboard.writeText(shown.textContent);
+    element("notice").textContent = copied;
   } catch {
     getSelection().selectAllChildren(shown); // no clipboard outside a secure context
-    element("notice").textContent = "The code is selected: copy it with the keyboard.";
+    element("notice").textContent = "It is selected: copy it with the keyboard.";
   }
+}
+
+/** The simulator opens the link as mail and message scanners do: HEAD, then GET. */
+async function scan(sid) {
+  const answer = await ask(`messages/${sid}/scan`, { method: "POST" });
+  if (answer?.error) element("notice").textContent = answer.error;
 }
 
 // --- Live events of the simulator ---
@@ -150,7 +192,7 @@ function listen() {
   events = new EventSource(`${INTERFACE}events`);
   events.addEventListener("open", catchUp); // also after a reconnect
   events.addEventListener("message", (event) => event.data && take(JSON.parse(event.data), { isNew: true }));
-  for (const change of ["status", "outcome"]) {
+  for (const change of ["status", "outcome", "scan"]) {
     events.addEventListener(change, (event) => take(JSON.parse(event.data), { isNew: false }));
   }
   events.addEventListener("fault", showPlanned);
