@@ -1,11 +1,11 @@
 """The parent of `serve --workers`: keeps several processes serving on the same listening sockets.
 
 It promises: a process that dies or hangs, ready or not, is logged and replaced, and none outlives the parent. It is
-replaced at once, and if its replacements die too, after pauses that grow to 30 s. If one cannot serve at the first
-start, the log says so and the service ends. SIGHUP replaces all processes one by one; each new one serves before an old
-one stops accepting, so no request fails. If the new settings are invalid, the old processes stay. At a stop the parent
-closes its own listening sockets first. They are then closed as soon as the last process closes its own, so no client
-stays connected to a socket that no process accepts from.
+replaced at once, and if its replacements die too, after pauses that grow to 30 s; SIGHUP ends a pause. If one cannot
+serve at the first start, the log says so and the service ends. SIGHUP replaces all processes one by one; each new one
+serves before an old one stops accepting, so no request fails. If the new settings are invalid, the old processes stay.
+At a stop the parent closes its own listening sockets first. They are then closed as soon as the last process closes its
+own, so no client stays connected to a socket that no process accepts from.
 """
 
 import asyncio
@@ -39,6 +39,7 @@ class Supervisor:
         self._serving: set[Child] = set()
         self._all: set[Child] = set()  # including those that start or retire
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pauses: set[asyncio.Task[None]] = set()  # before the next try to start a process
         self._stops = 0
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
@@ -92,6 +93,8 @@ class Supervisor:
             settings = new_settings(self._event_log)
             if settings is None:
                 continue
+            for pause in self._pauses:
+                pause.cancel()  # the new settings may be the cure
             self._drain_seconds = max(
                 self._drain_seconds, settings.otp_drain_seconds
             )  # some processes still have the old setting
@@ -159,10 +162,21 @@ class Supervisor:
         """Start a process, after a pause, until one is ready."""
         is_ready = False
         while not is_ready:
-            if pause_seconds:
-                await asyncio.sleep(pause_seconds)
+            if pause_seconds and not await self._pause(pause_seconds):
+                pause_seconds = 0.0
             pause_seconds = min(max(2 * pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
             is_ready = await self._add(pause_seconds=pause_seconds)
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait for so long. Return False if a reload ends the pause."""
+        pause = asyncio.create_task(asyncio.sleep(seconds))
+        self._pauses.add(pause)
+        try:
+            await asyncio.wait([pause])
+        finally:
+            self._pauses.discard(pause)
+            pause.cancel()  # if this task is cancelled
+        return not pause.cancelled()
 
     async def _cancel_tasks(self) -> None:
         """Stop starting processes: from here on, `_all` has every process."""

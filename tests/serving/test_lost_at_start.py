@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from service.config.settings import Settings
 from service.serving import child_handle
 from service.serving import supervisor as supervisor_module
 from service.serving.supervisor import Supervisor
@@ -117,6 +118,32 @@ async def test_each_failed_replacement_is_logged(program, pauses, eventually):
     assert pauses[:7] == [1, 2, 4, 8, 16, 30, 30]
     assert {fields["status"] for fields in log.of("process_lost")} == {-9}
     assert 0 <= len(log.of("process_lost")) - len(pauses) <= 1
+
+
+async def test_a_reload_ends_the_pause_before_a_replacement(program, monkeypatch, eventually):
+    """After SIGHUP a replacement that waits is started at once, and its pauses begin anew."""
+    pausing = asyncio.Event()
+    seconds_asked = []
+
+    async def pause(seconds, sleep=asyncio.sleep):
+        if seconds >= 1:
+            seconds_asked.append(seconds)
+            pausing.set()
+        await sleep(seconds if seconds < 1 else SECONDS)
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    monkeypatch.setattr(supervisor_module, "new_settings", lambda _: Settings.model_construct(otp_drain_seconds=0))
+    program(KILLED)
+    log = Log()
+    async with supervising(log) as supervisor, asyncio.timeout(SECONDS / 2):
+        replacing = asyncio.create_task(supervisor._replace_lost(pause_seconds=8.0))
+        await pausing.wait()
+        supervisor.reload()
+        assert await eventually(lambda: len(seconds_asked) >= 2)
+        replacing.cancel()
+        await asyncio.wait([replacing])
+    assert seconds_asked == [8, 1]
+    assert len(log.of("process_lost")) == 1
 
 
 @pytest.mark.parametrize(("steady_seconds", "expected"), [(60.0, [1, 2, 4, 8, 16, 30, 30]), (0.0, [])])
