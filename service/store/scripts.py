@@ -2,7 +2,7 @@
 
 The content of a file replaces the line `--@include name.lua`, so that scripts can share code. Each script begins with
 `#!lua`: without it, a cluster of one node would accept keys of several slots, and a script that runs out of memory
-would fail half-way instead of being refused before it starts.
+would fail half-way instead of being refused before it starts. Scripts that only delete allow it (`flags=allow-oom`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

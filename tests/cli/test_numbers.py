@@ -153,6 +153,24 @@ async def test_erase_deletes_the_records_of_a_number(start, numbers, redis):
     assert sum(redis.zcard(key) for key in redis.scan_iter("otp:*:outbox")) == 2
 
 
+@pytest.mark.parametrize("command", ["release", "erase"])
+async def test_a_number_is_deleted_while_redis_is_out_of_memory(start, numbers, redis, command):
+    """`release` and `erase` free memory, so they work on a Redis that has none left, also when it is new to them."""
+    running = await start(otp_worker=False)
+    issued = await running.issue(NUMBER)
+    wrong = next(code for code in ("000000", "111111") if code != running.codes(NUMBER)[0])
+    await running.verify(issued["id"], wrong)
+    redis.script_flush()
+    redis.config_set("maxmemory", 1)
+    try:
+        assert (await running.call("POST", "/v1/verifications", {"to": OTHER_NUMBER}))[0] == 503
+        status, out, err = await numbers(running, command, NUMBER)
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert (status, err) == (0, "")
+    assert out.startswith({"release": "Released: ", "erase": "Erased: 1 verification, "}[command])
+
+
 async def test_an_unknown_number_is_no_error(start, numbers):
     """For an unknown number, each command says that nothing is stored, and exits with 0."""
     running = await start()

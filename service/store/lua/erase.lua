@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Forget the record of a number, and the verifications that it lists.
 --
 -- KEYS   1 number

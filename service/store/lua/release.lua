@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Forget the counted sends and failed checks of a number. The index of its verifications stays as long as they may.
 --
 -- KEYS   1 number
