@@ -124,6 +124,17 @@ def canonical_number(typed: str, country: str | None = None) -> str:
     return _canonical(typed, country)[0]
 
 
+def known_number(typed: str, country: str | None = None) -> str:
+    """Return the canonical form of a number that codes may have been sent to, whatever the settings were then.
+
+    Raises `InvalidNumber`, also if the number has too few or too many digits for its country.
+    """
+    e164, number = _canonical(typed, country)
+    if not _is_of_length(number):
+        raise InvalidNumber(UNKNOWN_FORM)
+    return e164
+
+
 def mask(number: str) -> str:
     """Show only the last two digits, as a front end may."""
     return "•" * (len(number) - 2) + number[-2:]
@@ -167,8 +178,12 @@ def _with_present_mobile_prefix(e164: str, number: phonenumbers.PhoneNumber) -> 
 
 def _extra_region(e164: str, number: phonenumbers.PhoneNumber, prefixes: Mapping[str, str]) -> str:
     """Find the region of a number that the library does not know, by the operator's prefixes."""
-    is_of_length = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
     for prefix, region in prefixes.items():
-        if e164.startswith(prefix) and is_of_length:
+        if e164.startswith(prefix) and _is_of_length(number):
             return region
     raise InvalidNumber(UNKNOWN_FORM)
+
+
+def _is_of_length(number: phonenumbers.PhoneNumber) -> bool:
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    return bool(reason == phonenumbers.ValidationResult.IS_POSSIBLE)

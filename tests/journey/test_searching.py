@@ -69,14 +69,31 @@ async def test_a_number_is_read_as_for_an_issue(running, to, country):
 
 @pytest.mark.parametrize(
     "asked",
-    [{"to": "+1415555"}, {"to": "415 555 0123"}, {"to": "+447911123456"}, {"to": 1}, {}, {"to": NUMBER, "code": "1"}],
+    [{"to": "+1415555"}, {"to": "415 555 0123"}, {"to": "+999 1234567"}, {"to": 1}, {}, {"to": NUMBER, "code": "1"}],
 )
-async def test_what_an_issue_refuses_a_search_refuses_too(start, asked):
-    """A number that cannot get codes, and a body of the wrong form, are the same 422 as for an issue."""
-    running = await start(otp_countries="US")
+async def test_what_is_no_number_an_issue_and_a_search_refuse(start, asked):
+    """A text that is no number, and a body of the wrong form, are the same 422 as for an issue."""
+    running = await start()
     refused = [await running.call("POST", path, asked) for path in (SEARCH, "/v1/verifications")]
     assert [status for status, _, _ in refused] == [422, 422]
     assert refused[0][1]["code"] == refused[1][1]["code"]
+
+
+@pytest.mark.parametrize(
+    ("number", "before", "now"),
+    [
+        ("+447911123456", {"otp_countries": ""}, {"otp_countries": "US"}),
+        ("+442079460123", {"otp_countries": ""}, {"otp_countries": "", "otp_line_types": "mobile"}),
+        ("+16215550123", {"otp_extra_prefixes": "+1621:US"}, {}),
+    ],
+)
+async def test_old_verifications_are_found_after_the_settings_change(start, number, before, now):
+    """A number to which no codes are sent any more has its verifications found: support may still need them."""
+    keys = {name: "k3y-that-two-services-share-" + name[::-1] for name in ("otp_secret_keys", "otp_index_key")}
+    issued = await (await start(**keys, **before)).issue(number)
+    running = await start(**keys, **now)
+    assert (await running.call("POST", "/v1/verifications", {"to": number}))[0] == 422
+    assert [each["id"] for each in await found(running, number)] == [issued["id"]]
 
 
 async def test_a_test_number_is_found(start):

@@ -17,9 +17,10 @@ from service.http.route import DirectRoute, Endpoint
 
 _ALL, _ONE = "/v1/verifications", "/v1/verifications/{verification_id}"
 _SEARCH = f"{_ALL}/search"
-_NUMBERS = (Refusal.INVALID_NUMBER, Refusal.COUNTRY_NOT_ALLOWED, Refusal.NOT_A_MOBILE_NUMBER)
 _SENDING = (
-    *_NUMBERS,
+    Refusal.INVALID_NUMBER,
+    Refusal.COUNTRY_NOT_ALLOWED,
+    Refusal.NOT_A_MOBILE_NUMBER,
     Refusal.RECIPIENT_OPTED_OUT,
     Refusal.CARRIER_REJECTED,
     Refusal.BLOCKED,
@@ -128,6 +129,6 @@ def _search(endpoint: Endpoint, access: Access) -> BaseRoute:
         operation_id="searchVerifications",
         response_model=SearchResponse,
         response_description="The verifications that were found; none is no error.",
-        problems=(*_NUMBERS, replace(problem_example("rate_limited"), limit=Limit.API_KEY)),
+        problems=(Refusal.INVALID_NUMBER, replace(problem_example("rate_limited"), limit=Limit.API_KEY)),
         summary="Find the verifications of a number",
     )

@@ -12,6 +12,7 @@ from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
+from service.core.phone import known_number
 from service.core.searching import Searching
 from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
@@ -132,13 +133,13 @@ class VerificationEndpoints:
     async def search(self, request: Request, body: SearchBody) -> Object | Response:
         """Find the newest verifications of a number, for support: what was sent, did it arrive, was it typed.
 
-        Only verifications that the API key's owner has issued are found. An unknown number has none. Searches are
-        limited per API key, as many as sends (`OTP_LIMIT_KEY`).
+        Only verifications that the API key's owner has issued are found. An unknown number has none. Numbers to which
+        no codes are sent any more are found too. Searches are limited per API key, as many as sends (`OTP_LIMIT_KEY`).
         """
-        number = self._issuing.number(body.to, country=body.country)
+        number = known_number(body.to, body.country)
         if request.caller is None or request.caller.owner is None:
             raise unauthenticated()
-        found = await self._searching.search(number.e164, owner=request.caller.owner, caller=request.caller.scope_id)
+        found = await self._searching.search(number, owner=request.caller.owner, caller=request.caller.scope_id)
         return {"verifications": [self._responses.verification(each, masked=False) for each in found]}
 
     def _issued(self, outcome: Verification | MessageRefused) -> Response:
