@@ -111,6 +111,28 @@ def test_other_values_are_refused(fields):
         issue(**fields)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("192.0.2.1", "an IP address"), ("https://192.0.2.1", "an IP address"), ("2001:db8::1", "an IP address"),
+        ("[::1]", "an IP address"), ("https://[2001:db8::1]", "an IP address"), ("127.1", "an IP address"),
+        ("2130706433", "an IP address"), ("0x7f.1", "an IP address"), ("example.com:443", "a port"),
+        ("https://localhost:5173", "a port"), ("Example.com", "capital letters"), ("HTTPS://a.test", "capital letters"),
+        ("example.com/", "a slash"), ("https://example.com/login", "a slash"), ("http://example.com", "http://"),
+        ("bücher.example", "xn--"), ("x." * 32 + "x", "64 characters"), ("a b.com", "not a host"),
+        ("", "not a host"), ("user@example.com", "not a host"), ("http://a", "http://"), ("login.test.", "not a host"),
+        ("*.example.com", "not a host"),
+    ],
+)  # fmt: skip
+def test_a_refused_web_origin_names_the_reason(text, reason):
+    """What keeps a web origin from being a host is named, and its text is not repeated."""
+    with pytest.raises(ValidationError) as refused:
+        issue(web_origin=text)
+    [error] = refused.value.errors()
+    assert reason in error["msg"]
+    assert not text or text not in error["msg"]
+
+
 def test_an_integer_may_be_written_with_a_decimal_point():
     """As in JSON Schema, 6.0 is the integer 6; its bounds apply, and text never becomes a number."""
     assert request_of(issue(code_length=6.0, ttl_seconds=1e2)).request.code_length == 6
