@@ -12,6 +12,7 @@ from service.config.policies import (
     issue_policy,
     limit_policy,
     lookup_policy,
+    message_texts,
     new_keyring,
     record_policy,
     twilio_account,
@@ -26,6 +27,7 @@ from service.core.idempotency import Idempotency
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter
+from service.core.links import Links
 from service.core.lost_messages import LostMessages, MessageList
 from service.core.outbox import OutboxWorker
 from service.core.retrying import Retries, RetryPolicy
@@ -37,6 +39,7 @@ from service.core.verification_store import VerificationStore
 from service.providers.twilio.gateway import open_twilio
 from service.store.confirmations import open_confirmations
 from service.store.ledgers import RedisIdempotency, RedisLimits
+from service.store.links import RedisLinks
 from service.store.lost_messages import RedisLostMessages
 from service.store.numbers import RedisNumbers
 from service.store.scripts import Scripts
@@ -83,6 +86,7 @@ class Rules:
     idempotency: Idempotency
     issuing: Issuing
     checking: Checking
+    links: Links
     searching: Searching
 
 
@@ -104,7 +108,7 @@ def new_rules(
         verifications,
         senders,
         breakers=breakers,
-        brand=settings.otp_brand,
+        texts=message_texts(settings),
         most_in_flight=descriptor_shares(settings).sends,
         late_window_seconds=settings.otp_late_window,
         attachments=retries["attach_sid"],
@@ -122,7 +126,10 @@ def new_rules(
     )
     checking = Checking(verifications, keyring, wake=wake, event_log=event_log)
     searching = Searching(RedisNumbers(scripts, keyring, record_policy(settings)), verifications, limiter, keyring)
-    return Rules(breakers, limiter, idempotency, issuing, checking, searching)
+    links = Links(
+        verifications, RedisLinks(scripts, keyring, record_policy(settings)), keyring, wake=wake, event_log=event_log
+    )
+    return Rules(breakers, limiter, idempotency, issuing, checking, links, searching)
 
 
 @asynccontextmanager

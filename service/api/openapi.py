@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from service.api.code_samples import code_samples
-from service.api.v1.examples import Example, problem_example, request_examples, response_examples
+from service.api.v1.examples import problem_example, request_examples, response_examples
+from service.api.v1.readiness_examples import Example
 from service.api.v1.words import MEANINGS, explained
 from service.http.authentication import SECURITY_SCHEMES, insufficient_scope, unauthenticated
 from service.http.load_shedding import overloaded

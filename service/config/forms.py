@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
-from service.config.web_addresses import read_base_url, read_origin, read_public_url
+from service.config.web_addresses import read_base_url, read_link_url, read_origin, read_public_url, read_return_url
 from service.core.limits import Limits, parse_limits
 from service.core.phone import REGIONS
 
@@ -203,5 +203,7 @@ ApiKeySid = Annotated[str | None, _IF_ANY, _sid("SK")]
 MessagingServiceSid = Annotated[str | None, _IF_ANY, _sid("MG")]
 Sender = Annotated[str | None, _IF_ANY, _optional(_check_sender)]
 TwilioPlace = Annotated[str | None, _IF_ANY, _optional(_check_place)]
+LinkUrl = Annotated[str | None, _IF_ANY, _optional(read_link_url)]
+ReturnUrls = Annotated[Words, _each(read_return_url)]
 PublicUrl = Annotated[str | None, _IF_ANY, _optional(read_public_url)]
 BaseUrl = Annotated[str | None, _IF_ANY, _optional(read_base_url)]

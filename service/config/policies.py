@@ -9,11 +9,12 @@ from service.config.settings import EDGES, Settings
 from service.core.actions import Secrets
 from service.core.addresses import network_of
 from service.core.event_log import EventLog
-from service.core.issuing import IssuePolicy
+from service.core.issue_policy import IssuePolicy
 from service.core.keyring import Keyring
 from service.core.limiter import LimitPolicy
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.lost_messages import LookupPolicy
+from service.core.message_texts import MessageTexts
 from service.core.outbox import OutboxPolicy
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
@@ -115,6 +116,7 @@ def limit_policy(settings: Settings) -> LimitPolicy:
         country=settings.otp_limit_country,
         day=settings.otp_limit_day,
         peer=settings.otp_limit_peer,
+        link=settings.otp_limit_link,
         require_client_ip=settings.otp_require_client_ip,
     )
 
@@ -126,7 +128,14 @@ def issue_policy(settings: Settings) -> IssuePolicy:
         ttl_seconds=settings.otp_code_ttl,
         secrets=Secrets(dict(settings.otp_test_numbers)),
         numbers=settings.numbers,
+        texts=message_texts(settings),
+        link_returns=len(settings.otp_link_return_urls),
     )
+
+
+def message_texts(settings: Settings) -> MessageTexts:
+    """Return what all messages share."""
+    return MessageTexts(settings.otp_brand, settings.otp_link_url or settings.otp_public_url)
 
 
 def new_connections(settings: Settings, event_log: EventLog) -> Connections:

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     twilio_region: forms.TwilioPlace = None
 
     otp_public_url: forms.PublicUrl = None
+    otp_link_url: forms.LinkUrl = None
+    otp_link_return_urls: forms.ReturnUrls = ()
     otp_secret_keys: forms.Keys = ()
     otp_index_key: forms.OptionalKey = None
     otp_brand: Annotated[str, AfterValidator(check_brand)] = "Acme"
@@ -83,6 +85,7 @@ class Settings(BaseSettings):
     otp_limit_day: LimitSpec = parse_limits("50000/1d")
     otp_limit_key: LimitSpec = parse_limits("10000/1h")
     otp_limit_peer: LimitSpec = parse_limits("60/1m")
+    otp_limit_link: LimitSpec = parse_limits("300/1m")
     otp_require_client_ip: Switch = False
     otp_test_numbers: number_forms.TestNumbers = Field((), repr=False)
     otp_allow_test_numbers: Switch = False

@@ -64,6 +64,25 @@ def read_public_url(text: str) -> str:
     return str(address)
 
 
+def read_link_url(text: str) -> str:
+    """Read the address under which links are: https on a short name of your own, or http on this machine."""
+    address = read_web_address(text)
+    if address.scheme == "https" or (address.scheme == "http" and is_loopback(address.host)):
+        return str(address)
+    raise ValueError("use https, or http on a loopback address; links carry a secret")
+
+
+def read_return_url(text: str) -> str:
+    """Read an address that a link's page leads back to. A link to it has no secret, and may have a query."""
+    base, separator, query = text.partition("?")
+    if re.fullmatch(r"[!$%&'()*+./0-9:;=?@A-Z_a-z~-]*", query) is None:
+        raise ValueError("its query is invalid; write it in ASCII, without a fragment or commas")
+    address = read_web_address(base)
+    if address.scheme == "https" or (address.scheme == "http" and is_loopback(address.host)):
+        return f"{address}{separator}{query}"
+    raise ValueError("use https, or http on a loopback address")
+
+
 def read_base_url(text: str) -> str:
     """Read the address used instead of Twilio's. It gets the credentials, so it needs TLS unless it is on loopback."""
     address = read_web_address(text)

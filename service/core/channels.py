@@ -32,7 +32,7 @@ class ChannelUnfit(Exception):
 
 
 CHANNELS: Mapping[Channel, Capabilities] = {
-    Channel.SMS: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=True),
+    Channel.SMS: Capabilities(actions=frozenset(Action), can_be_confirmed=True),
 }
 DEFAULT_CHANNEL = Channel.SMS
 

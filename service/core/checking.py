@@ -1,12 +1,13 @@
 """Checking: decides what a person typed, once, in one atomic step of the store.
 
-This module turns the typed code into digests and passes them on. Counting, comparing, consuming and enqueueing the
-confirmation happen together in `check.lua`, whose header shows two racing checks. No provider is asked: checks are as
-fast while providers are down.
+This module turns the typed code or password into digests and passes them on. Counting, comparing, consuming and
+enqueueing the confirmation happen together in `check.lua`, whose header shows two racing checks. No provider is asked:
+checks are as fast while providers are down. What people do on the page of a link is in `links`.
 """
 
 from collections.abc import Callable
 
+from service.core.actions import Action
 from service.core.event_log import EventLog
 from service.core.keyring import Keyring
 from service.core.phone import InvalidNumber, canonical_number
@@ -28,34 +29,36 @@ class Checking:
     async def check(
         self,
         verification_id: str,
-        code: str,
+        secret: str,
         *,
+        action: Action | None = None,
         to: str | None = None,
         purpose: str | None = None,
         owner: str | None = None,
         caller: str = "",
         idempotency_key: str | None = None,
     ) -> CheckResult:
-        """Decide one check.
+        """Decide one check of a code, or of the secret of another action: only that of the verification is compared.
 
         `to` and `purpose`, when given, must be those of the verification, or the verdict is
         `mismatch` and nothing is compared: an approval cannot be reused for something else.
         With `owner`, a verification of another owner is unknown, and keeps its attempts.
         The same `idempotency_key` of the same `caller` within 60 s gets the same verdict and costs no attempt.
-        Raises `UnknownVerification`, `OtherBody`, `StoreUnavailable`.
+        Raises `UnknownVerification`, `WrongAction`, `OtherBody`, `StoreUnavailable`.
         """
         to = None if to is None else _one_spelling(to)
         check = Check(
             verification_id=verification_id,
-            digests=self._keyring.code_digests(verification_id, code),
+            digests=self._keyring.code_digests(verification_id, secret),
             to=to,
             purpose=purpose,
             owner=owner,
+            action=action,
         )
         if idempotency_key is not None:
             check = check._replace(
                 idempotency_key=self._keyring.idempotency_tag(f"{verification_id} {caller}", idempotency_key),
-                fingerprint=self._keyring.fingerprint(f"{verification_id}|{code}|{to}|{purpose}".encode()),
+                fingerprint=self._keyring.fingerprint(f"{verification_id}|{secret}|{to}|{purpose}".encode()),
             )
         result = await self._store.check(check)
         if result.enqueued:

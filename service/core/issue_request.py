@@ -23,4 +23,5 @@ class IssueRequest(NamedTuple):
         """What is asked for, in one spelling however it was written: two requests with the same content are one."""
         asked = {"number": self.number.e164, "channel": self.channel, "client_ip": self.client_ip}
         asked |= self.request._asdict()
+        asked["link_return"] = None if self.request.link_return is None else str(self.request.link_return)  # 0 counts
         return json.dumps({name: value for name, value in asked.items() if value}, sort_keys=True).encode()

@@ -1,28 +1,28 @@
-"""Issuing: draws a code, stores its digest and passes the code to `sending`; a resend does the same.
+"""Issuing: draws a secret, stores its digest and passes the secret to `sending`; a resend does the same.
 
-Limits are checked before a code exists, and the record is written before the message is sent. The step that writes the
-record checks the limits of the number. An Idempotency-Key is claimed first, and released only if certainly nothing was
-sent.
+The secret is a code, a password or the token of a link. Limits are checked before it exists, and the record is written
+before the message is sent. The step that writes the record checks the limits of the number. An Idempotency-Key is
+claimed first, and released only if certainly nothing was sent.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from service.core.actions import ACTIONS, Secrets
+from service.core.actions import ACTIONS
 from service.core.breaker import SendingHalted
 from service.core.channels import CHANNELS, Channel, ChannelUnfit
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
+from service.core.issue_policy import IssuePolicy
 from service.core.issue_request import IssueRequest
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
-from service.core.phone import NumberPolicy, PhoneNumber, parse_number
+from service.core.phone import PhoneNumber, parse_number
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Taken, Undoing
-from service.core.verification import Status, Verification, new_id
+from service.core.verification import Status, Verification, VerificationRequest, new_id, partition_of
 from service.core.verification_store import (
     AlreadySent,
     IdTaken,
@@ -36,16 +36,6 @@ from service.core.verification_store import (
 
 T = TypeVar("T")
 _DRAWS = 8  # of four digits, with four codes taken: eight draws all miss with probability 1e-27
-
-
-@dataclass(frozen=True, slots=True)
-class IssuePolicy:
-    """The settings of new verifications."""
-
-    code_length: int
-    ttl_seconds: int
-    secrets: Secrets
-    numbers: NumberPolicy
 
 
 class Issuing:
@@ -77,7 +67,8 @@ class Issuing:
     async def issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
 
-        Raises `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
+        Raises `ActionUnfit`, `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and
+        `begin` raise.
         """
         key_tag = self._limiter.key_tag(asked.caller)
         new, fixed = self._new(asked, key_tag)
@@ -96,28 +87,25 @@ class Issuing:
                 raise refusal
             if abandoned_id is not None:  # the first request failed before it wrote the record of this id
                 new = new._replace(id=abandoned_id)
-            code = fixed or ACTIONS[new.request.action].draw(new.request.code_length)
-            digest = self._keyring.code_digests(new.id, code)[0]
+            secret, digests = self._draw(new.id, new.request, fixed)
+            digest = digests[0]
             taken.send = WrittenSend(new.id, new.number_tag, digest, after=0)
             try:
                 verification = await self._store.issue(new, digest)
             except IdTaken:  # a repeat took this request over, and has issued
                 await reservation.give_back()
                 return await self._store.read(new.id)
-            return await self._send(verification, code, repeatable, is_test=new.is_test)
+            return await self._send(verification, secret, repeatable, is_test=new.is_test)
 
     def _new(self, asked: IssueRequest, key_tag: str) -> tuple[NewVerification, str | None]:
-        """Describe the new verification, by the settings where nothing was asked; give a test number's code too."""
-        to, request = asked.number.e164, asked.request
-        fixed, index = self._policy.secrets.fixed_for(to), self._keyring.number_index(to)
+        """Describe the new verification, by the settings where nothing was asked; give a test number's secret too."""
+        to, index = asked.number.e164, self._keyring.number_index(asked.number.e164)
+        request, fixed = self._policy.completed(asked.request, to)
         new = NewVerification(
             id=new_id(index.partition),
             to=to,
             number_tag=index.tag,
-            request=request._replace(
-                code_length=len(fixed or "") or request.code_length or self._policy.code_length,
-                ttl_seconds=request.ttl_seconds or self._policy.ttl_seconds,
-            ),
+            request=request,
             channel=asked.channel,
             is_test=fixed is not None,
             owner=asked.owner,
@@ -125,6 +113,15 @@ class Issuing:
             key_tag=key_tag,
         )
         return new, fixed
+
+    def _draw(
+        self, verification_id: str, request: VerificationRequest, fixed: str | None
+    ) -> tuple[str, Sequence[bytes]]:
+        """Draw the secret of a send, unless it is that of a test number; digest it."""
+        action = ACTIONS[request.action]
+        length = request.code_length or request.password_length or 0
+        secret = fixed or action.draw(length, partition_of(verification_id))
+        return secret, action.digests(self._keyring, verification_id, secret)
 
     async def resend(
         self,
@@ -145,11 +142,13 @@ class Issuing:
         )
         # A front end counts against the key that issued the verification: otherwise it could bypass that limit.
         key_tag = (None if caller else verification.key_tag) or self._limiter.key_tag(caller)
-        fixed, channel = self._policy.secrets.fixed_for(verification.to), channel or verification.sends[0].channel
+        request = verification.request
+        fixed = self._policy.secrets.fixed_for(verification.to, request.action, request.password_length)
+        channel = channel or verification.sends[0].channel
         reservation = self._limiter.reservation(
             verification.to,
             channel,
-            verification.request.country,
+            request.country,
             key_tag=key_tag,
             client_tag=verification.client_tag,
             is_test=fixed is not None,
@@ -160,17 +159,17 @@ class Issuing:
                 return verification
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: it sends nothing, so it must not count
-            if verification.request.action not in CHANNELS[channel].actions:
-                raise ChannelUnfit(channel, verification.request.action)
+            if request.action not in CHANNELS[channel].actions:
+                raise ChannelUnfit(channel, request.action)
             refusal = await reservation.ask()
             if refusal is not None:
                 raise refusal
             try:
-                verification, code = await self._next_send(verification, channel, fixed, key, taken)
+                verification, secret = await self._next_send(verification, channel, fixed, key, taken)
             except AlreadySent as already:  # a repeat took this request over, and has sent
                 await reservation.give_back()
                 return already.verification
-            return await self._send(verification, code, repeatable, is_test=fixed is not None)
+            return await self._send(verification, secret, repeatable, is_test=fixed is not None)
 
     async def _begin(
         self,
@@ -221,22 +220,21 @@ class Issuing:
         tag, is_test, request = None if key is None else key.tag, fixed is not None, verification.request
         number_tag = verification.number_tag or self._keyring.number_tag(verification.to)
         for _ in range(_DRAWS):
-            code = fixed or ACTIONS[request.action].draw(request.code_length)
-            digests = self._keyring.code_digests(verification.id, code)
+            secret, digests = self._draw(verification.id, request, fixed)
             if not is_test:  # all sends of a test number share one code, which identifies none of them
                 taken.send = WrittenSend(verification.id, number_tag, digests[0], after=len(verification.sends))
             with suppress(SameCode):
                 write = self._store.resend(verification, digests, channel, idempotency_tag=tag, is_test=is_test)
-                return await write, code
+                return await write, secret
         taken.send = None
         raise StoreUnavailable("no fresh code was found")
 
     async def _send(
-        self, verification: Verification, code: str, repeatable: Repeatable, *, is_test: bool
+        self, verification: Verification, secret: str, repeatable: Repeatable, *, is_test: bool
     ) -> Verification:
         keep = (lambda sent: self._keep(sent, repeatable)) if repeatable.key else None
         try:
-            return await self._sending.send(verification, code, keep=keep, is_test=is_test)
+            return await self._sending.send(verification, secret, keep=keep, is_test=is_test)
         except MessageRefused as refused:
             if not refused.is_ours:
                 await self._keep(refused, repeatable)

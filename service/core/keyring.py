@@ -2,8 +2,8 @@
 
 `OTP_SECRET_KEYS` rotate: the newest key writes, all of them read. From each, HKDF (RFC 5869) derives separate keys for
 code digests, sealing and client tokens. `OTP_INDEX_KEY` never rotates, because the partition and the limits of a number
-depend on it, and so does the recognition of a repeated request. Neither is written to Redis, so a stolen dump reveals
-no number and no code (a plain hash of six digits can be reversed at once).
+depend on it, and so do links and the recognition of a repeated request. Neither is written to Redis, so a stolen dump
+reveals no number and no code (a plain hash of six digits can be reversed at once).
 """
 
 import base64
@@ -58,6 +58,8 @@ class Keyring:
         self._number_mac = HMAC(_expand(index_key, b"number"), SHA256())
         self._limit_mac = HMAC(_expand(index_key, b"limit"), SHA256())
         self._idempotency_mac = HMAC(_expand(index_key, b"idempotency"), SHA256())
+        self._link_mac = HMAC(_expand(index_key, b"link"), SHA256())
+        self._match_mac = HMAC(_expand(index_key, b"match"), SHA256())
 
     def number_index(self, number: str) -> NumberIndex:
         """Tell where a number is kept, and under which name."""
@@ -88,6 +90,14 @@ class Keyring:
         """Digest a code under every key, newest first; the first digest is stored."""
         message = f"{verification_id}|{code}".encode()
         return tuple([_mac(keys.code, message)[:DIGEST_BYTES] for keys in self._keys])
+
+    def link_digest(self, token: str) -> bytes:
+        """Digest the token of a link. Its Redis key has this name too, so it survives rotations."""
+        return _mac(self._link_mac, token.encode())[:DIGEST_BYTES]
+
+    def match(self, verification_id: str) -> str:
+        """Derive the two digits that a link's page asks for."""
+        return f"{int.from_bytes(_mac(self._match_mac, verification_id.encode())) % 100:02d}"
 
     def client_token(self, verification_id: str) -> str:
         """Make the token that lets a front end act on one verification and nothing else."""

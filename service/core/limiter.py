@@ -32,6 +32,7 @@ class LimitPolicy:
     country: Limits = UNLIMITED
     day: Limits = UNLIMITED
     peer: Limits = UNLIMITED
+    link: Limits = UNLIMITED
     require_client_ip: bool = False
 
 
@@ -90,6 +91,11 @@ class Limiter:
         """Reserve one request of a client-token holder. Raises `Limited`."""
         tag = self._keyring.limit_tag(Limit.PEER, network_of(address))
         await self._admit(Unit(Limit.PEER, tag, self._policy.peer))
+
+    async def admit_link(self, address: str) -> None:
+        """Reserve one request for the page of a link, by whom it comes from. Raises `Limited`."""
+        tag = self._keyring.limit_tag(Limit.LINK, network_of(address))
+        await self._admit(Unit(Limit.LINK, tag, self._policy.link))
 
     async def admit_search(self, caller: str) -> None:
         """Reserve one search of an API key: as many as its sends, but counted apart. Raises `Limited`."""

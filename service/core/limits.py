@@ -28,6 +28,7 @@ class Limit(StrEnum):
     COUNTRY = "country"
     DAY = "day"
     PEER = "peer"
+    LINK = "link"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ Lookups cannot work, and are not tried, if the provider does not keep texts or n
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
-from service.core.actions.code import LONGEST, SHORTEST
+from service.core.actions import ACTIONS
 from service.core.event_log import EventLog
 from service.core.keyring import Keyring
 from service.core.partitions import PARTITIONS
@@ -34,8 +33,7 @@ from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, partition_of
 from service.core.verification_store import VerificationStore
 
-_CODES = re.compile(rf"(?<![0-9])[0-9]{{{SHORTEST},{LONGEST}}}(?![0-9])")
-_MOST_CODES_IN_A_TEXT = 8
+_MOST_SECRETS_IN_A_TEXT = 8
 # When the provider created the message, compared with when our record was written: two clocks, and three tries of 5 s.
 _EARLIEST_MS, _LATEST_MS = -60_000, 90_000
 _FAILED_PAUSE_SECONDS, _FORBIDDEN_PAUSE_SECONDS = 60.0, 600.0
@@ -174,13 +172,13 @@ class LostMessages:
                 await self._pause(await self.look_up(lost))
 
     def _fits(self, lost: LostMessage, message: ListedMessage) -> bool:
-        """Tell whether a message was created when the send was made, and carries its code."""
+        """Tell whether a message was created when the send was made, and carries its code, password or link."""
         if not _EARLIEST_MS <= message.created_at_ms - lost.sent_at_ms <= _LATEST_MS:
             return False
-        codes = dict.fromkeys(_CODES.findall(message.body))
         return any(
-            not lost.digests.isdisjoint(self._keyring.code_digests(lost.verification_id, code))
-            for code in list(codes)[:_MOST_CODES_IN_A_TEXT]
+            not lost.digests.isdisjoint(action.digests(self._keyring, lost.verification_id, secret))
+            for action in ACTIONS.values()
+            for secret in list(dict.fromkeys(action.found_in(message.body)))[:_MOST_SECRETS_IN_A_TEXT]
         )
 
     async def _found(self, lost: LostMessage, message: ListedMessage) -> None:

@@ -13,10 +13,10 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from service.core.actions import ACTIONS
 from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.event_log import EventLog
+from service.core.message_texts import MessageTexts
 from service.core.retrying import Retries
 from service.core.sender import (
     AcceptedMessage,
@@ -62,7 +62,7 @@ class ProviderUnavailable(Exception):
 
 
 class Sending:
-    """Sends the newest code of a verification whose record is written."""
+    """Sends the newest secret of a verification whose record is written."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Sending:
         senders: Mapping[Channel, Sender],
         *,
         breakers: Mapping[Channel, Breaker],
-        brand: str,
+        texts: MessageTexts,
         most_in_flight: int,
         late_window_seconds: float,
         attachments: Retries,
@@ -80,7 +80,7 @@ class Sending:
         self._store = store
         self._senders = senders
         self._breakers = breakers
-        self._brand = brand
+        self._texts = texts
         self._slots = asyncio.Semaphore(most_in_flight)
         self._late_window_seconds = late_window_seconds
         self._attachments = attachments
@@ -90,7 +90,7 @@ class Sending:
     async def send(
         self,
         verification: Verification,
-        code: str,
+        secret: str,
         *,
         keep: Callable[[Verification], Awaitable[object]] | None,
         is_test: bool,
@@ -107,7 +107,7 @@ class Sending:
             if keep is not None:
                 await keep(verification)
             return verification
-        accepted = await self._accepted(verification, code)
+        accepted = await self._accepted(verification, secret)
         if accepted is not None:
             newest = verification.sends[-1]._replace(status=accepted.status)
             verification = verification._replace(sends=(*verification.sends[:-1], newest))
@@ -119,11 +119,11 @@ class Sending:
         await asyncio.gather(*steps)
         return verification
 
-    async def _accepted(self, verification: Verification, code: str) -> AcceptedMessage | None:
+    async def _accepted(self, verification: Verification, secret: str) -> AcceptedMessage | None:
         """Post the newest send; None if the provider gave no clear answer."""
         send = verification.sends[-1]
         try:
-            post = self._post(self._senders[send.channel], self._message(verification, code))
+            post = self._post(self._senders[send.channel], self._message(verification, secret))
             return await self._breakers[send.channel].watch(post)
         except SendRefused as refused:
             raise await self._refused(verification, refused) from None
@@ -135,19 +135,13 @@ class Sending:
             self._event_log("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
             return None
 
-    def _message(self, verification: Verification, code: str) -> OutgoingMessage:
+    def _message(self, verification: Verification, secret: str) -> OutgoingMessage:
         request = verification.request
         return OutgoingMessage(
             verification_id=verification.id,
             send_number=verification.sends[-1].number,
             to=verification.to,
-            body=ACTIONS[request.action].text(
-                code,
-                brand=self._brand,
-                locale=request.locale,
-                web_origin=request.web_origin,
-                app_hash=request.app_hash,
-            ),
+            body=self._texts.write(request, secret),
             validity_seconds=request.ttl_seconds,
         )
 

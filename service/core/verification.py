@@ -72,11 +72,14 @@ class VerificationRequest(NamedTuple):
     purpose: str = "login"
     locale: str = "en"
     action: Action = Action.CODE
-    code_length: int = 0  # 0 until it is issued: as the settings say
-    ttl_seconds: int = 0  # likewise
+    code_length: int | None = None  # only of a code; None until it is issued: as the settings say
+    ttl_seconds: int = 0  # 0 until it is issued: likewise
     reference: str | None = None
     web_origin: str | None = None
     app_hash: str | None = None
+    password_length: int | None = None  # only of a password
+    origin_text: str | None = None  # only of a link: where it came from, in the caller's words
+    link_return: int | None = None  # only of a link: the place of its return address in OTP_LINK_RETURN_URLS
 
 
 class Send(NamedTuple):

@@ -4,8 +4,10 @@
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from service.core.actions import Action
 from service.core.channels import DEFAULT_CHANNEL, Channel
 from service.core.verification import CheckResult, Delivery, Verification, VerificationRequest
 
@@ -34,6 +36,16 @@ class Check(NamedTuple):
     owner: str | None = None  # another owner's verification is unknown
     idempotency_key: str | None = None  # as its HMAC
     fingerprint: str = "0"
+    action: Action | None = None  # which secret it is; None: a code
+    on_page: "OnPage | None" = None  # only of a link
+
+
+class OnPage(StrEnum):
+    """What the person did on the page of a link, whose token is genuine."""
+
+    MATCHED = "matched"  # typed the right match
+    MISMATCHED = "mismatched"  # typed a wrong one
+    DECLINED = "declined"  # said "It wasn't me"
 
 
 class WrittenSend(NamedTuple):
@@ -47,6 +59,10 @@ class WrittenSend(NamedTuple):
 
 class UnknownVerification(Exception):
     """No verification has this id, or its record has expired."""
+
+
+class WrongAction(Exception):
+    """The verification asks for the secret of another action: nothing was compared, counted or confirmed."""
 
 
 class NotPending(Exception):
@@ -137,7 +153,7 @@ class VerificationStore(Protocol):
         """
 
     async def check(self, check: Check) -> CheckResult:
-        """Decide a check: count, compare, consume once, enqueue. Raises `OtherBody`."""
+        """Decide a check: count, compare, consume once, enqueue. Raises `OtherBody`, `WrongAction`."""
 
     async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """End a pending verification; one that has ended stays as it is."""

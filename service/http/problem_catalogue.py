@@ -94,6 +94,13 @@ CATALOGUE: Mapping[str, Kind] = {
         None,  # ENDED has one for each end
         "Issue a new verification. `detail` says how this one ended.",
     ),
+    "wrong_action": Kind(
+        409,
+        "The verification asks for another action",
+        "This verification asks for something else. Look at the newest message.",
+        "Look at `action` of the verification: answer a code with `code` and a password with `password`. A link is "
+        "answered on its own page.",
+    ),
     "max_sends_reached": Kind(
         409,
         "The verification has had all its sends",
@@ -236,7 +243,7 @@ ENDED: Mapping[Status, str] = {
 # Codes whose detail is a sentence that a login form may show; the other details are for developers.
 FOR_THE_FORM = frozenset(
     {
-        *Refusal, "unknown_verification", "not_pending", "max_sends_reached", "request_in_progress", "rate_limited",
-        "provider_unavailable", "store_unavailable", "overloaded",
+        *Refusal, "unknown_verification", "not_pending", "wrong_action", "max_sends_reached", "request_in_progress",
+        "rate_limited", "provider_unavailable", "store_unavailable", "overloaded",
     }
 )  # fmt: skip

@@ -16,17 +16,20 @@ from pydantic import BaseModel, Field, ValidationError
 from service.core.breaker import SendingHalted
 from service.core.channels import ChannelUnfit
 from service.core.idempotency import OtherBody, StillRunning
+from service.core.issue_policy import ActionUnfit
 from service.core.limiter import ClientIpRequired
 from service.core.limits import UNLIMITED, Limit, Limited, Limits
 from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
 from service.core.sender import Refusal
 from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
-from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
+from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification, WrongAction
 from service.http.problem_catalogue import CATALOGUE, ENDED, PROBLEMS_PATH
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = f"{PROBLEMS_PATH}#"
+_TYPED = (("code",), ("password",))  # fields that a person has typed
+_NOT_OF_KEYS = (Limit.PEER, Limit.LINK)  # limits that no API key is counted by
 _STORE_RETRY_SECONDS = 1
 _PROVIDER_RETRY_SECONDS = 5
 
@@ -59,7 +62,7 @@ class Problem(BaseModel):
         None,
         description="Which limit is used up; for API keys only. "
         "`RateLimit-Policy` says what it allows, one item for each of its windows.",
-        json_schema_extra={"enum": [str(limit) for limit in Limit if limit is not Limit.PEER]},
+        json_schema_extra={"enum": [str(limit) for limit in Limit if limit not in _NOT_OF_KEYS]},
     )
     verification_id: str | None = Field(None, description="The verification that this is about, when one was created.")
     errors: list["FieldError"] | None = Field(None, description="What is wrong with which field of the request.")
@@ -140,7 +143,7 @@ def _invalid(failure: ValidationError) -> HttpProblem:
     errors = failure.errors(include_url=False, include_input=False, include_context=True)
     if errors[0]["type"] == "json_invalid":
         return HttpProblem("malformed_body")
-    typed = [error for error in errors if error["loc"] == ("code",) and error["type"] == "value_error"]
+    typed = [error for error in errors if error["loc"] in _TYPED and error["type"] == "value_error"]
     return HttpProblem(
         "invalid_request",
         _sentence(typed[0]) if typed else None,
@@ -198,6 +201,10 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
     ),
     NotPending: lambda ended: HttpProblem(
         "not_pending", ENDED.get(ended.verification.status), verification_id=ended.verification.id
+    ),
+    WrongAction: lambda _: HttpProblem("wrong_action"),
+    ActionUnfit: lambda unfit: HttpProblem(
+        "invalid_request", errors=[{"pointer": f"/{unfit.field}", "detail": str(unfit)}]
     ),
     SendsExhausted: lambda _: HttpProblem("max_sends_reached"),
     OtherBody: lambda _: HttpProblem("idempotency_key_reused"),

@@ -95,6 +95,9 @@ REQUEST = (
     Field("reference", "rf", label="reference of the caller"),
     Field("web_origin", "wo", label="web site that the code is for"),
     Field("app_hash", "ah", label="hash of the Android app"),
+    Field("password_length", "pl", NUMBER),
+    Field("origin_text", "ot", label="where the link came from"),
+    Field("link_return", "lr", NUMBER, label="place of the link's return address"),
 )
 SEND = (
     Field("channel", "ch:", words(Channel), DEFAULT_CHANNEL),

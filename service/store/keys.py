@@ -4,6 +4,7 @@ Keys that one atomic step touches share the hash tag `{p}`, the partition of the
 service runs on Redis Cluster unchanged. No key holds a number, a code or a credential.
 """
 
+from service.core.actions import Action
 from service.core.verification import partition_of
 
 API_KEYS = "otp:keys"
@@ -27,6 +28,16 @@ def number(partition: str, number_tag: str) -> str:
 def number_prefix(partition: str) -> str:
     """Name the prefix of the numbers of a partition."""
     return f"otp:{{{partition}}}:to:"
+
+
+def link(partition: str, digest: bytes) -> str:
+    """Name what leads from the token of a link to its verification. `links.lua` builds this name too."""
+    return f"otp:{{{partition}}}:link:{digest.hex()}"
+
+
+def links_of(verification_id: str, action: Action, digest: bytes) -> list[str]:
+    """Name the link of a send; only the action `link` has one."""
+    return [link(partition_of(verification_id), digest)] if action is Action.LINK else []
 
 
 def outbox(partition: str, kind: str = "") -> str:

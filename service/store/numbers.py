@@ -16,7 +16,8 @@ from service.store.verifications import RecordPolicy, RedisVerifications
 
 _PAGE = 1000
 _ID_BYTES = 16  # as in index.lua
-_LIFE_SECONDS = 600 + 3600  # no verification outlives its last code, an hour's wait for a SID, and the late window
+# No verification outlives its last secret (a password lives for a day), an hour's wait for a SID, and the late window.
+_LIFE_SECONDS = 86_400 + 3600
 
 
 class RedisNumbers:
@@ -91,9 +92,8 @@ class RedisNumbers:
         return HeldVerification(verification, now_ms, ttl_ms)
 
     async def forget_verification(self, verification_id: str) -> bool:
-        """Delete a verification. Every script that needs it afterwards finds it missing and writes nothing."""
-        key = redis_keys.verification(verification_id)
-        return bool(await self._scripts.command("DEL", key, key=key))
+        """Delete a verification, with its links."""
+        return bool(await self._scripts.run("forget", [redis_keys.verification(verification_id)]))
 
     def _key(self, number: str) -> str:
         return redis_keys.number(*self._keyring.number_index(number))

@@ -21,7 +21,7 @@ from service.store.fields import FIELDS, Fields
 CLIENT_NAME = "otp-service"  # in CLIENT LIST
 LUA = resources.files("service.store") / "lua"
 _INCLUDE = "--@include "
-_INCLUDED = frozenset({"clock.lua", "enqueue.lua", "index.lua", "shown.lua", "streak.lua", "windows.lua"})
+_INCLUDED = frozenset({"clock.lua", "enqueue.lua", "index.lua", "links.lua", "shown.lua", "streak.lua", "windows.lua"})
 
 
 class Scripts:

@@ -58,7 +58,7 @@ class RedisVerifications:
         """Write a verification and its first send."""
         answer, *rest = await self._scripts.run(
             "issue",
-            self._keys_of(new.id, new.number_tag),
+            self._keys_of(new.id, new.number_tag) + redis_keys.links_of(new.id, new.request.action, digest),
             [
                 self._sends_policy,
                 new.request.ttl_seconds * 1000,
@@ -72,9 +72,9 @@ class RedisVerifications:
         )
         if answer == b"limited":
             raise self._limited(*rest)
-        if answer != b"issued":
-            raise refused("issue", answer)
-        return self._records.issued(new, *rest)
+        if answer == b"issued":
+            return self._records.issued(new, *rest)
+        raise refused("issue", answer)
 
     async def resend(
         self,
@@ -88,7 +88,8 @@ class RedisVerifications:
         """Write the next send."""
         answer, *rest = await self._scripts.run(
             "resend",
-            self._keys_of(verification.id, self._number_tag(verification)),
+            self._keys_of(verification.id, self._number_tag(verification))
+            + redis_keys.links_of(verification.id, verification.request.action, digests[0]),
             [
                 self._sends_policy,
                 self._policy.late_window_seconds * 1000,
@@ -104,8 +105,7 @@ class RedisVerifications:
             ],
         )
         if answer == b"sent":
-            resent = self._records.read(verification.id, rest[0])
-            return resent._replace(number_tag=verification.number_tag)
+            return self._records.read(verification.id, rest[0])._replace(number_tag=verification.number_tag)
         raise self._not_resent(answer, verification.id, rest)
 
     async def deliver(
@@ -197,14 +197,15 @@ class RedisVerifications:
 
     def _asked(self, check: Check) -> Sequence[str]:
         """List what few checks ask for; every argument costs time, used or not."""
-        if check.to is None and check.purpose is None and check.idempotency_key is None:
+        if check.to is None and check.purpose is None and check.idempotency_key is None and check.action is None:
             return ()
-        return (
+        asked = (
             "" if check.to is None else self._keyring.number_tag(check.to),
             check.purpose or "",
             self._scripts.fields.key("check", check.idempotency_key) if check.idempotency_key else "",
             check.fingerprint,
         )
+        return asked if check.action is None else (*asked, check.action, check.on_page or "")
 
     def _number_tag(self, verification: Verification) -> str:
         return verification.number_tag or self._keyring.number_tag(verification.to)

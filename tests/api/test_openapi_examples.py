@@ -9,6 +9,7 @@ import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from twilio.request_validator import RequestValidator
 
+from service.core.actions import ACTIONS, Action
 from service.core.api_keys import Scope
 from service.core.checking import Checking
 from service.core.sender import Refusal
@@ -69,7 +70,7 @@ async def test_every_example_request_gets_the_documented_response(running, opera
     """Each example request succeeds unchanged; status, type, headers and body are as documented."""
     sent = []
     for method, path, operation, media_type, body in requests(operations):
-        issued = await running.issue()
+        issued = await running.issue(**({"action": "password"} if "password" in (body or {}) else {}))
         address = path.replace("{verification_id}", issued["id"]).replace("{send_number}", "1")
         status, text, headers = await send(running, method, address, media_type, body)
         assert status < 300, (path, text)
@@ -88,8 +89,10 @@ async def test_an_example_check_with_the_sent_code_is_approved(running, document
     """The example checks approve the verification if their code is the one that was sent."""
     examples = document["paths"][f"{ONE}/verify"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     for shown in examples.values():
-        issued = await running.issue()
-        body = {**shown["value"], "code": running.codes()[-1]}
+        action = Action.PASSWORD if "password" in shown["value"] else Action.CODE
+        issued = await running.issue(action=action)
+        [secret] = ACTIONS[action].found_in(running.messages()[-1].body)
+        body = {**shown["value"], str(action): secret}
         _, checked, _ = await running.call("POST", f"{ISSUE}/{issued['id']}/verify", body)
         assert (checked["valid"], checked["verdict"]) == (True, "approved")
 
@@ -276,6 +279,8 @@ async def refused_states(start):
     issued = await service.issue(client_ip="192.0.2.7")
     resend = ("post", f"{ONE}/resend")
     yield "client_ip_required", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
+    verify = ("post", f"{ONE}/verify")
+    yield "wrong_action", verify, await service.call("POST", f"{ISSUE}/{issued['id']}/verify", {"password": "0" * 10})
     yield "max_sends_reached", resend, await service.call("POST", f"{ISSUE}/{issued['id']}/resend")
     await service.call("POST", f"{ISSUE}/{issued['id']}/cancel")
     yield "not_pending", resend, await service.call("POST", f"{ISSUE}/{issued['id']}/resend")

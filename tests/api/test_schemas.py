@@ -89,11 +89,21 @@ def test_documented_values_are_accepted(fields):
     "fields",
     [
         {"to": None}, {"to": 14155550123}, {"to": ["+14155550123"]}, {"to": "+" + "1" * 64},
-        {"channel": "call"}, {"channel": "SMS"}, {"action": "link"}, {"action": 1},
+        {"channel": "call"}, {"channel": "SMS"}, {"action": "call"}, {"action": 1},
         {"purpose": ""}, {"purpose": "Log in"}, {"purpose": "x" * 33}, {"purpose": "login\n"}, {"purpose": "\uff41"},
         {"locale": "xx"}, {"locale": "EN"}, {"locale": ""},
         {"code_length": 3}, {"code_length": 9}, {"code_length": "6"}, {"code_length": 6.5}, {"code_length": True},
-        {"ttl_seconds": 29}, {"ttl_seconds": 601}, {"ttl_seconds": -1}, {"ttl_seconds": "60"},
+        {"ttl_seconds": 29}, {"ttl_seconds": 601}, {"ttl_seconds": 601, "action": "link"},
+        {"ttl_seconds": 86401, "action": "password"}, {"action": "password", "password_length": 9},
+        {"password_length": 13}, {"action": "link", "password_length": 13}, {"action": "password", "code_length": 6},
+        {"action": "password", "web_origin": "a.com"}, {"action": "password", "app_hash": "FA+9qCX9VSu"},
+        {"action": "link", "web_origin": "a.com"}, {"origin_text": "Berlin"}, {"link_return": 0},
+        {"action": "link", "link_return": -1}, {"action": "link", "origin_text": ""},
+        {"action": "link", "origin_text": " "},
+        {"action": "link", "origin_text": "x" * 81}, {"action": "link", "origin_text": "a\nb"},
+        {"action": "link", "origin_text": "go to evil.example"}, {"action": "link", "origin_text": "https://evil"},
+        {"action": "link", "origin_text": "<b>Berlin"}, {"action": "link", "origin_text": "a\u202eb"},
+        {"ttl_seconds": -1}, {"ttl_seconds": "60"},
         {"client_ip": "192.0.2"}, {"client_ip": "192.0.2.7/24"}, {"client_ip": "localhost"}, {"client_ip": ""},
         {"client_ip": "fe80::1%eth0"},
         {"web_origin": "http://example.com"}, {"web_origin": "example.com/path"}, {"web_origin": "a b.com"},
@@ -169,7 +179,7 @@ def test_a_code_is_normalised_first(code):
     assert check(code=code).code == "1234"
 
 
-@pytest.mark.parametrize("code", ["", "123", "123456789", "1234 56789", "+1234", "12.34", "123²", 1234, None, ["1234"]])
+@pytest.mark.parametrize("code", ["", "123", "123456789", "1234 56789", "+1234", "12.34", "123²", 1234, ["1234"]])
 def test_other_codes_are_refused(code):
     """A malformed code is refused before it costs an attempt."""
     with pytest.raises(ValidationError):
@@ -205,7 +215,7 @@ def remaining(shown):
     [
         (VerificationResponse, ANSWERS.verification(verification(), masked=False)),
         (VerificationResponse, ANSWERS.verification(verification(request=ASKED, status=Status.FAILED), masked=True)),
-        (IssueResponse, ANSWERS.issued(verification(), "vt_x")),
+        (IssueResponse, ANSWERS.issued(verification(), "vt_x", None)),
         (CheckResponse, ANSWERS.check(CheckResult(verdict=Verdict.EXPIRED, verification=verification()), masked=False)),
     ],
 )
@@ -247,7 +257,7 @@ def test_a_front_end_sees_two_digits_of_the_number():
     assert ANSWERS.verification(verification(), masked=True)["to"] == "••••••••••23"
     checked = CheckResult(verdict=Verdict.WRONG_CODE, verification=verification())
     assert ANSWERS.check(checked, masked=True)["to"] == "••••••••••23"
-    assert ANSWERS.issued(verification(), "vt_x")["to"] == "+14155550123"
+    assert ANSWERS.issued(verification(), "vt_x", None)["to"] == "+14155550123"
 
 
 @pytest.mark.parametrize("verdict", Verdict)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import redis
 
+from service.core.actions import ACTIONS, Action
 from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, LimitPolicy
@@ -17,12 +18,13 @@ from service.core.limits import UNLIMITED
 from service.core.numbers import Numbers
 from service.core.searching import Searching
 from service.core.verification import Delivery, VerificationRequest, new_id, partition_of
-from service.core.verification_store import Check, NewVerification
+from service.core.verification_store import Check, NewVerification, OnPage
 from service.redis_client import open_redis_client
 from service.store import keys as redis_keys
 from service.store.confirmations import open_confirmations
 from service.store.fields import FIELDS
 from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
+from service.store.links import RedisLinks
 from service.store.numbers import RedisNumbers
 from service.store.scripts import Scripts
 from service.store.verifications import RecordPolicy, RedisVerifications
@@ -97,11 +99,13 @@ class Engine:
 class Stores:
     """Every store of the service on one engine, and one-line steps for tests."""
 
-    def __init__(self, scripts, admin, *, policy=POLICY, keyring=KEYRING):
+    def __init__(self, scripts, admin, *, policy=POLICY, keyring=KEYRING, action=Action.CODE):
         self.scripts = scripts
         self.admin = admin
         self.policy = policy
         self.keyring = keyring
+        self.action = action  # of every verification that is issued here
+        self.links = RedisLinks(scripts, keyring, policy)
         self.verifications = RedisVerifications(scripts, keyring, policy)
         self.confirmations = open_confirmations(scripts)
         self.index = RedisNumbers(scripts, keyring, policy)
@@ -114,14 +118,15 @@ class Stores:
         self.api_keys = RedisApiKeys(scripts)
         self.stats = RedisStats(scripts)
 
-    def under(self, keyring=None, **policy):
-        """Return the same stores with another policy or keyring, as in another process."""
-        return Stores(self.scripts, self.admin, policy=replace(self.policy, **policy), keyring=keyring or self.keyring)
+    def under(self, keyring=None, action=None, **policy):
+        """Return the same stores with another policy, keyring or action, as in another process."""
+        policy, keyring = replace(self.policy, **policy), keyring or self.keyring
+        return Stores(self.scripts, self.admin, policy=policy, keyring=keyring, action=action or self.action)
 
     def new(self, to=NUMBER, **fields):
         """Describe a new verification of a number; `fields` belong to its request or to the verification."""
         asked = {name: fields.pop(name) for name in VerificationRequest._fields if name in fields}
-        defaults = {"country": "US", "code_length": 6, "ttl_seconds": CODE_TTL_MS // 1000}
+        defaults = {"action": self.action, "country": "US", "code_length": 6, "ttl_seconds": CODE_TTL_MS // 1000}
         index = self.keyring.number_index(to)
         request = VerificationRequest(**defaults | asked)
         return NewVerification(
@@ -131,17 +136,28 @@ class Stores:
     async def issue(self, code="111111", **fields):
         """Issue a verification whose first send has this code."""
         new = self.new(**fields)
-        return await self.verifications.issue(new, self.keyring.code_digests(new.id, code)[0])
+        return await self.verifications.issue(new, self.digests(new.id, code)[0])
+
+    def digests(self, verification_id, code):
+        """Digest a secret; tokens differ between verifications, though tests give them the same names."""
+        secret = f"{verification_id} {code}" if self.action is Action.LINK else code
+        return ACTIONS[self.action].digests(self.keyring, verification_id, secret)
 
     async def resend(self, verification, code, channel=Channel.SMS):
         """Write the next send with this code."""
-        digests = self.keyring.code_digests(verification.id, code)
+        digests = self.digests(verification.id, code)
         return await self.verifications.resend(verification, digests, channel)
 
     async def check(self, verification, code, **fields):
         """Check a code; return the result."""
-        digests = self.keyring.code_digests(verification.id, code)
-        return await self.verifications.check(Check(verification.id, digests, **fields))
+        asked = {} if self.action is Action.CODE else {"action": self.action}
+        asked |= {"on_page": OnPage.MATCHED} if self.action is Action.LINK else {}
+        digests = self.digests(verification.id, code)
+        return await self.verifications.check(Check(verification.id, digests, **asked | fields))
+
+    async def linked(self, verification, code="111111"):
+        """Read what the link of a send leads to."""
+        return await self.links.linked(partition_of(verification.id), self.digests(verification.id, code)[0])
 
     async def verdict(self, verification, code, **fields):
         """Check a code; return the verdict only."""

@@ -171,7 +171,7 @@ async def test_a_release_keeps_the_index(stores):
     stores.time_passes(FORGOTTEN_MS - MINUTE_MS)
     assert await stores.search() == [verification.id]
     await stores.numbers.release(NUMBER)
-    stores.time_passes(62 * MINUTE_MS)
+    stores.time_passes((24 * 60 + 62) * MINUTE_MS)
     assert not stores.admin.exists(stores.number_key())
 
 

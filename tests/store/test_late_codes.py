@@ -1,9 +1,16 @@
-"""Promise 6 in Redis: a right code that comes too late approves nothing, and its message is confirmed once."""
+"""Promise 6 in Redis: a right secret that comes too late approves nothing, and its message is confirmed once."""
 
 import pytest
 
+from service.core.actions import Action
 from service.core.verification import Delivery, Feedback, Status, Verdict
 from tests.store.engines import CODE_TTL_MS, sid_of
+
+
+@pytest.fixture(params=Action)
+def stores(stores, request):
+    """Issue and check with the secret of each action."""
+    return stores.under(action=request.param)
 
 
 async def _expired(stores):

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from service.core.actions import Action
 from service.core.idempotency import OtherBody
 from service.core.limits import Limited, Limits
 from service.core.verification import Delivery
@@ -105,10 +106,10 @@ class Promises(RuleBasedStateMachine):
         self.model = Model()
         self.held = []
 
-    @initialize(strict=st.booleans())
-    def choose_policy(self, strict):
+    @initialize(strict=st.booleans(), action=st.sampled_from(Action))
+    def choose_policy(self, strict, action):
         self.model.strict = strict
-        self.stores = self.stores.under(supersede_codes=strict)
+        self.stores = self.stores.under(supersede_codes=strict, action=action)
 
     # --- sends --------------------------------------------------------------------------------
 

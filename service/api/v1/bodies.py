@@ -7,22 +7,78 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.api.v1.fields import Address, CodeLength, Host, Lifetime, Locale, Purpose, Region, TypedCode, TypedNumber
-from service.core.actions import Action
+from service.api.v1.fields import (
+    Address,
+    CodeLength,
+    Host,
+    Lifetime,
+    LinkReturn,
+    Locale,
+    OriginText,
+    PasswordLength,
+    Purpose,
+    Region,
+    TypedCode,
+    TypedNumber,
+    TypedPassword,
+)
+from service.core.actions import ACTIONS, Action
+from service.core.actions.link import LONGEST_ORIGIN_TEXT
 from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel, ChannelUnfit
 from service.core.issue_request import IssueRequest
 from service.core.phone import PhoneNumber
 from service.core.verification import VerificationRequest
+from service.http.problems import HttpProblem
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-_ONE_LAST_LINE: dict[str, Any] = {  # the rule of `_one_last_line` for the document: null counts as absent
+_OF_ONE_ACTION = {  # fields that only one action has
+    "code_length": Action.CODE,
+    "web_origin": Action.CODE,
+    "app_hash": Action.CODE,
+    "password_length": Action.PASSWORD,
+    "origin_text": Action.LINK,
+    "link_return": Action.LINK,
+}
+
+
+def _asks_for(*actions: Action) -> dict[str, Any]:
+    """Describe, for the document, the requests for one of these actions; the default is a code."""
+    asked: dict[str, Any] = {
+        "properties": {"action": {"enum": [str(each) for each in actions]}},
+        "required": ["action"],
+    }
+    if Action.CODE not in actions:
+        return asked
+    asked["properties"]["action"]["enum"].append(None)
+    return {"properties": asked["properties"]}
+
+
+def _given(*names: str) -> dict[str, Any]:
+    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
+def _longer_than(seconds: int) -> dict[str, Any]:
+    return {"required": ["ttl_seconds"], "properties": {"ttl_seconds": {"type": "number", "exclusiveMinimum": seconds}}}
+
+
+# The rules of `_parts_agree` for the document: null counts as absent.
+_NEVER_TOGETHER: dict[str, Any] = {
     "not": {
-        "required": ["web_origin", "app_hash"],
-        "properties": {name: {"type": "string"} for name in ("web_origin", "app_hash")},
+        "anyOf": [
+            _given("web_origin", "app_hash"),
+            *(
+                {"allOf": [_given(name), _asks_for(*(other for other in Action if other is not owner))]}
+                for name, owner in _OF_ONE_ACTION.items()
+            ),
+            *(
+                {"allOf": [_longer_than(ACTIONS[action].LONGEST_TTL_SECONDS), _asks_for(action)]}
+                for action in (Action.CODE, Action.LINK)
+            ),
+        ]
     }
 }
 
@@ -30,7 +86,7 @@ _ONE_LAST_LINE: dict[str, Any] = {  # the rule of `_one_last_line` for the docum
 class IssueBody(_Body):
     """Who gets a code, and how."""
 
-    model_config = ConfigDict(json_schema_extra=_ONE_LAST_LINE)
+    model_config = ConfigDict(json_schema_extra=_NEVER_TOGETHER)
 
     to: TypedNumber = Field(
         description="The number as a person writes it: a plus sign, country code, number. Blanks, dashes, dots, "
@@ -50,7 +106,13 @@ class IssueBody(_Body):
     purpose: Purpose | None = Field(None, description="What the proof is for; default `login`.", examples=["login"])
     locale: Locale | None = Field(None, description="Language of the message; default `en`.")
     code_length: CodeLength | None = Field(None, description="Number of digits; default `OTP_CODE_LENGTH`.")
-    ttl_seconds: Lifetime | None = Field(None, description="How long a code is valid; default `OTP_CODE_TTL`.")
+    password_length: PasswordLength | None = Field(
+        None, description="Number of characters of a password; default 13.", examples=[13]
+    )
+    ttl_seconds: Lifetime | None = Field(
+        None,
+        description="How long the secret is valid; default `OTP_CODE_TTL`. At most 600, and 86400 for a password.",
+    )
     client_ip: Address | None = Field(
         None, description="The person's address, IPv4 or IPv6, for the limits by address.", examples=["192.0.2.7"]
     )
@@ -65,6 +127,17 @@ class IssueBody(_Body):
         description="Android app hash (SMS Retriever). Not together with `web_origin`.",
         examples=["FA+9qCX9VSu"],
     )
+    origin_text: OriginText | None = Field(
+        None,
+        description="Where a link's login came from, in your words: its page shows them. One line of plain text, "
+        f"at most {LONGEST_ORIGIN_TEXT} characters, without an address.",
+        examples=["Chrome on Windows, near Berlin"],
+    )
+    link_return: LinkReturn | None = Field(
+        None,
+        description="Where a link's page leads back to after the approval: the place of the address in "
+        "`OTP_LINK_RETURN_URLS`, from 0. Default: nowhere.",
+    )
     reference: str | None = Field(
         None,
         pattern=r"^[ -~]{1,64}$",
@@ -73,9 +146,16 @@ class IssueBody(_Body):
     )
 
     @model_validator(mode="after")
-    def _one_last_line(self) -> "IssueBody":
+    def _parts_agree(self) -> "IssueBody":
         if self.web_origin is not None and self.app_hash is not None:
             raise ValueError("Both web_origin and app_hash need the last line of the message. Send only one of them.")
+        action = self.action or Action.CODE
+        for name, owner in _OF_ONE_ACTION.items():
+            if owner is not action and getattr(self, name) is not None:
+                raise ValueError(f"The field {name} is only for the action {owner}.")
+        longest = ACTIONS[action].LONGEST_TTL_SECONDS
+        if self.ttl_seconds is not None and self.ttl_seconds > longest:
+            raise ValueError(f"The secret of the action {action} is valid for at most {longest} seconds.")
         return self
 
     @model_validator(mode="after")
@@ -97,13 +177,27 @@ class IssueBody(_Body):
         )
 
 
-class CheckBody(_Body):
-    """What the person typed."""
+_ONE_SECRET: dict[str, Any] = {  # the rule of `typed_secret` for the document
+    "not": {"anyOf": [_given("code", "password"), {"not": {"anyOf": [_given("code"), _given("password")]}}]}
+}
 
-    code: TypedCode = Field(
+
+class CheckBody(_Body):
+    """What the person typed: either a code or a password."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_SECRET)
+
+    code: TypedCode | None = Field(
+        None,
         description="The code as typed, 4 to 8 digits of any script. Blanks, dashes and invisible characters "
         "are removed: `123 456`, `123-456` and `١٢٣٤٥٦` are the code 123456.",
         examples=["123456"],
+    )
+    password: TypedPassword | None = Field(
+        None,
+        description="The password as typed, 10 to 24 letters and digits. Case, blanks, dashes and invisible characters "
+        "do not matter; O is read as 0, I and L as 1.",
+        examples=["7KQ2M-X40BT-9WD"],
     )
     to: TypedNumber | None = Field(
         None,
@@ -113,6 +207,16 @@ class CheckBody(_Body):
     purpose: Purpose | None = Field(
         None, description="Must be the verification's purpose, or the verdict is `mismatch`.", examples=["login"]
     )
+
+
+# Not a validator of `CheckBody`, which would take a microsecond of each check.
+def typed_secret(body: CheckBody) -> tuple[str, Action | None]:
+    """Return what was typed, and its action unless it is a code. Raises `HttpProblem`."""
+    if body.code is not None and body.password is None:
+        return body.code, None
+    if body.password is not None and body.code is None:
+        return body.password, Action.PASSWORD
+    raise HttpProblem("invalid_request", errors=[{"pointer": "/code", "detail": "Send either code or password."}])
 
 
 class ResendBody(_Body):

@@ -5,12 +5,11 @@ Tests send each request to a running service, and compare each problem with a re
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from service.api.operations import LivenessResponse
-from service.api.readiness import ReadinessResponse, StoreTrouble
 from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
+from service.api.v1.readiness_examples import Example, readiness_examples
 from service.api.v1.schemas import ResponseWriter
 from service.core.actions import Action
 from service.core.channels import Channel
@@ -31,11 +30,12 @@ from service.core.verification import (
     Verification,
     VerificationRequest,
 )
-from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification
+from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification, WrongAction
 from service.http.problems import HttpProblem, problem_of
 
 CLIENT_TOKEN = "vt_HnUp2UoPKFk_oYgxtZI3PWAkk2aSTpqK"  # noqa: S105 - an example
 NUMBER = "+14155550123"  # reserved for fiction
+_PASSWORD = "7KQ2M-X40BT-9WD"  # noqa: S105 - an example
 _BEGUN_MS = 1_795_293_384_123  # 2026-11-21T20:36:24.123Z
 _RESENT_MS = _BEGUN_MS + 45_000
 
@@ -54,6 +54,7 @@ _PENDING = Verification(
     resend_at_ms=_BEGUN_MS + 30_000,
     sends=(_FIRST,),
 )
+_LINK = _PENDING._replace(request=_PENDING.request._replace(action=Action.LINK, code_length=None))
 _RESENT = _PENDING._replace(
     expires_at_ms=_RESENT_MS + 600_000,
     read_at_ms=_RESENT_MS,
@@ -85,14 +86,6 @@ otp_sends_total{channel="sms",country="US",event="issued"} 1.0
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One example: a short title and the value."""
-
-    summary: str
-    value: Any
-
-
 def request_examples() -> Mapping[str, Mapping[str, Example]]:
     """Return the bodies of requests, by operation id and name."""
     web = _sent(
@@ -109,6 +102,8 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
         reference="order-4711",
     )
     app = _sent(IssueBody, to=NUMBER, client_ip="192.0.2.7", app_hash="FA+9qCX9VSu")
+    password = _sent(IssueBody, to=NUMBER, action=Action.PASSWORD, password_length=15, ttl_seconds=86_400)
+    link = _sent(IssueBody, to=NUMBER, action=Action.LINK, origin_text="Chrome on Windows, near Berlin")
     bound = _sent(CheckBody, code="123456", to=NUMBER, purpose="login")
     told = {"MessageSid": "SM" + "3f" * 16, "MessageStatus": "delivered", "From": "+15005550006", "To": NUMBER}
     return {
@@ -116,9 +111,12 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
             "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
             "full": Example("All fields, for a web page", web),
             "android": Example("For an app that reads the message itself", app),
+            "password": Example("A temporary password for a day", password),
+            "link": Example("A link, with the caller's words for its page", link),
         },
         "verifyCode": {
             "code": Example("What the person typed", _sent(CheckBody, code="123456")),
+            "password": Example("A password", _sent(CheckBody, password=_PASSWORD)),
             "bound": Example("Bound to a number and purpose", bound),
         },
         "resendCode": {
@@ -141,6 +139,7 @@ def response_examples() -> Mapping[str, Mapping[str, Example]]:
     return {
         "issueVerification": {
             "pending": _issued("Twilio has the message", _PENDING),
+            "link": _issued("A link: show its match on the page that started", _LINK, match="47"),
             "unanswered": _issued("Twilio has not responded: the message may have been sent", _UNANSWERED),
         },
         "verifyCode": _checks(),
@@ -161,7 +160,7 @@ def response_examples() -> Mapping[str, Mapping[str, Example]]:
             "unknown": _found("None: an unknown number, or another owner's verifications"),
         },
         "readLiveness": {"alive": Example("Alive", LivenessResponse().model_dump())},
-        "readReadiness": _readiness(),
+        "readReadiness": readiness_examples(),
         "readMetrics": {"metrics": Example("Some of the lines", _METRICS)},
     }
 
@@ -178,26 +177,12 @@ def _checks() -> dict[str, Example]:
     }
 
 
-def _readiness() -> dict[str, Example]:
-    troubled = _ready("ok", pending=2) | {"store": "partly", "unavailable": [_TROUBLE]}
-    confirming = _ready("halted: Twilio answered 401, error 20003", pending=117)
-    sending = _ready("ok", pending=117, sending="halted: Twilio failed 5 times in a row")
-    overloaded = _ready("ok", pending=2) | {"process": "overloaded: up to 1.2 s late within the last minute"}
-    return {
-        "ready": Example("All is well", _ready("ok", pending=2)),
-        "partly": Example("Some partitions do not work", troubled),
-        "overloaded": Example("Ready, while this process is slow", overloaded),
-        "halted": Example("Ready, while Twilio refuses the credentials", confirming),
-        "sending_halted": Example("Ready, while Twilio fails and new codes are refused", sending),
-    }
-
-
 def _shown(summary: str, verification: Verification, *, masked: bool = False) -> Example:
     return Example(summary, _WRITE.verification(verification, masked=masked))
 
 
-def _issued(summary: str, verification: Verification) -> Example:
-    return Example(summary, _WRITE.issued(verification, CLIENT_TOKEN))
+def _issued(summary: str, verification: Verification, match: str | None = None) -> Example:
+    return Example(summary, _WRITE.issued(verification, CLIENT_TOKEN, match))
 
 
 def _found(summary: str, *verifications: Verification) -> Example:
@@ -219,6 +204,7 @@ def _failures() -> Mapping[str, Exception]:
         **{refusal: MessageRefused(refusal, None, _FAILED) for refusal in Refusal},
         "unknown_verification": UnknownVerification(),
         "not_pending": NotPending(_CANCELED),
+        "wrong_action": WrongAction(),
         "max_sends_reached": SendsExhausted(),
         "request_in_progress": StillRunning(23_000),
         "client_ip_required": ClientIpRequired(),
@@ -233,16 +219,3 @@ def _failures() -> Mapping[str, Exception]:
 
 def _sent(model: type[IssueBody | CheckBody | ResendBody | SearchBody], **fields: Any) -> dict[str, Any]:
     return model.model_validate(fields).model_dump(mode="json", exclude_unset=True)
-
-
-_TROUBLE = StoreTrouble(
-    partitions=["1", "5", "9", "d"],
-    cause="refused",
-    fix="Nothing listens where REDIS_URL points: start Redis there, or correct the host, port or path.",
-).model_dump()
-
-
-def _ready(confirming: str, *, pending: int, sending: str = "ok") -> dict[str, Any]:
-    rest: dict[str, Any] = {"store": "ok", "process": "ok", "api_keys": "ok", "outbox_failed": 0}
-    response = ReadinessResponse(**rest, sending=sending, confirming=confirming, outbox_pending=pending)
-    return response.model_dump(exclude_none=True)

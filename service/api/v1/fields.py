@@ -11,7 +11,9 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from service.core.actions import password
 from service.core.actions.code import LONGEST, LONGEST_TYPED, SHORTEST, TYPED_PATTERN, read
+from service.core.actions.link import LONGEST_ORIGIN_TEXT
 from service.core.addresses import read_address
 from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
 from service.core.phone import REGIONS
@@ -24,6 +26,10 @@ _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"(?:{_LABEL}\.)*[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
 _LONGEST_HOST = 64  # a longer one would not fit into one message
 _SCHEME = "https://"
+# No markup, no invisible characters and nothing that looks like an address: a full stop is followed by a blank.
+_PLAIN_TEXT = (
+    r"^(?=.*\S)(?:[^\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff<>@/\\.]|\.(?= |$))+$"
+)
 
 
 def _known_locale(value: str) -> str:
@@ -85,6 +91,12 @@ def _address(value: str) -> str:
     return str(ip)
 
 
+def _plain_text(value: str) -> str:
+    if re.fullmatch(_PLAIN_TEXT, value) is None:
+        raise ValueError("Write plain text in one line, without an address and without < > @ / or a backslash.")
+    return value
+
+
 def _whole(value: Any) -> Any:
     # In JSON Schema, and so in the document, 6.0 is an integer; in pydantic's strict mode it is not.
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -117,8 +129,26 @@ TypedCode = Annotated[
     AfterValidator(read),
     Field(json_schema_extra={"pattern": TYPED_PATTERN, "minLength": SHORTEST, "maxLength": LONGEST_TYPED}),
 ]
+TypedPassword = Annotated[
+    str,
+    AfterValidator(password.read),
+    Field(
+        json_schema_extra={
+            "pattern": password.TYPED_PATTERN,
+            "minLength": password.SHORTEST,
+            "maxLength": password.LONGEST_TYPED,
+        }
+    ),
+]
+PasswordLength = Annotated[int, Field(ge=password.SHORTEST, le=password.LONGEST), BeforeValidator(_whole)]
+OriginText = Annotated[
+    str,
+    AfterValidator(_plain_text),
+    Field(min_length=1, max_length=LONGEST_ORIGIN_TEXT, json_schema_extra={"pattern": _PLAIN_TEXT}),
+]
+LinkReturn = Annotated[int, Field(ge=0, le=99), BeforeValidator(_whole)]
 CodeLength = Annotated[int, Field(ge=SHORTEST, le=LONGEST), BeforeValidator(_whole)]
-Lifetime = Annotated[int, Field(ge=30, le=600), BeforeValidator(_whole)]
+Lifetime = Annotated[int, Field(ge=30, le=password.LONGEST_TTL_SECONDS), BeforeValidator(_whole)]
 Address = Annotated[
     str,
     AfterValidator(_address),

@@ -63,7 +63,7 @@ def _issue(endpoint: Endpoint, access: Access) -> BaseRoute:
         response_description="Issued. The code has been sent; with status `unknown` it may have been sent.",
         problems=(*_SENDING, "client_ip_required"),
         openapi_extra=describe_same_response("201"),
-        summary="Issue a code and send it",
+        summary="Issue a code, password or link and send it",
     )
 
 
@@ -75,7 +75,7 @@ def _verify(endpoint: Endpoint, access: Access) -> BaseRoute:
         operation_id="verifyCode",
         response_model=CheckResponse,
         response_description="Checked; see `verdict`.",
-        problems=("unknown_verification", "invalid_idempotency_key", "idempotency_key_reused"),
+        problems=("unknown_verification", "wrong_action", "invalid_idempotency_key", "idempotency_key_reused"),
         openapi_extra=describe_same_verdict(),
         summary="Check what the person typed",
     )

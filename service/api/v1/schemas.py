@@ -54,7 +54,8 @@ class VerificationResponse(BaseModel):
     purpose: str = Field(description="What the proof is for, as issued.")
     reference: str | None = Field(description="Your reference, as issued.")
     country: str = Field(description="The number's region, ISO 3166-1 alpha-2.")
-    code_length: int = Field(description="How many digits the code has.")
+    code_length: int | None = Field(description="How many digits the code has; null for another action.")
+    password_length: int | None = Field(description="How many characters the password has; null for another action.")
     created_at: Instant
     expires_at: Instant = Field(description="When the newest code expires.")
     expires_in: int = Field(
@@ -78,6 +79,11 @@ class IssueResponse(VerificationResponse):
     """The response to an issue, with the token that a front end may use for this verification only."""
 
     client_token: str = Field(description="For your front end: it may verify, resend and read this verification.")
+    match: str | None = Field(
+        description="Two digits, for a link only: show them on the page that started, because the link's page asks for "
+        "them. No other response has them. Null for another action.",
+        json_schema_extra={"pattern": "^[0-9]{2}$"},
+    )
 
 
 class CheckResponse(VerificationResponse):
@@ -135,9 +141,9 @@ class ResponseWriter:
             shown["resend_in"] = -(-wait_ms // 1000)  # rounded up: after it, the code may be sent
         return shown
 
-    def issued(self, verification: Verification, client_token: str) -> Object:
+    def issued(self, verification: Verification, client_token: str, match: str | None) -> Object:
         """Show a new verification to the back end that issued it (`IssueResponse`)."""
-        return self.verification(verification, masked=False) | {"client_token": client_token}
+        return self.verification(verification, masked=False) | {"client_token": client_token, "match": match}
 
     def check(self, result: CheckResult, *, masked: bool) -> Object:
         """Show the result of a check (`CheckResponse`)."""

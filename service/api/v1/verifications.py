@@ -4,10 +4,11 @@ from functools import partial
 
 from pydantic_core import to_json
 
-from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
+from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody, typed_secret
 from service.api.v1.fields import VerificationId
 from service.api.v1.repeating import KeyedResponse, idempotency_key, unpack
 from service.api.v1.schemas import Object, ResponseWriter
+from service.core.actions import Action
 from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
@@ -47,7 +48,10 @@ class VerificationEndpoints:
         self._responses = responses
 
     async def issue(self, request: Request, body: IssueBody) -> Object | Response:
-        """Generate a code, store its digest, and send it. The response has the client token for a front end.
+        """Generate a code, a password or a link, store its digest, and send it.
+
+        The response has the client token for a front end and, for a link only, the `match`: two digits that the page
+        which started must show.
 
         If Twilio refuses the message, the response is a problem with `verification_id`; that verification is `failed`.
         If Twilio does not respond in time, the response is a 201 whose send has the status `unknown`: the code is
@@ -65,15 +69,18 @@ class VerificationEndpoints:
         return keyed.response(verification)
 
     async def verify(self, request: Request, verification_id: VerificationId, body: CheckBody) -> Object | Response:
-        """Check a code. The response is 200 for every verdict; only `approved` proves anything.
+        """Check a code or a password. The response is 200 for every verdict; only `approved` proves anything.
 
-        Each check costs an attempt. A front end may call this with the client token; the back end must then read the
-        verification with its API key and see `approved` itself before it logs the person in.
+        Each check costs an attempt. The secret of another action than the verification's is refused (409) and costs
+        none; a link is answered on its own page. A front end may call this with the client token; the back end must
+        then read the verification with its API key and see `approved` itself before it logs the person in.
         """
         request.log["verification_id"] = _known_form(verification_id)
+        secret, action = typed_secret(body)
         result = await self._checking.check(
             verification_id,
-            body.code,
+            secret,
+            action=action,
             to=body.to,
             purpose=body.purpose,
             owner=_owner(request),
@@ -145,7 +152,8 @@ class VerificationEndpoints:
     def _issued(self, outcome: Verification | MessageRefused) -> Response:
         if isinstance(outcome, MessageRefused):
             return _refused(outcome)
-        shown = self._responses.issued(outcome, self._keyring.client_token(outcome.id))
+        match = self._keyring.match(outcome.id) if outcome.request.action is Action.LINK else None
+        shown = self._responses.issued(outcome, self._keyring.client_token(outcome.id), match)
         return Response(201, to_json(shown), {"location": f"/v1/verifications/{outcome.id}"})
 
     def _resent(self, outcome: Verification | MessageRefused, *, masked: bool) -> Response:

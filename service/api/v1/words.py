@@ -9,7 +9,11 @@ from service.core.verification import Delivery, Feedback, Status, Verdict
 
 MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
     Channel: {Channel.SMS: "a text message"},
-    Action: {Action.CODE: "types the code"},
+    Action: {
+        Action.CODE: "types the code",
+        Action.PASSWORD: "types the temporary password",
+        Action.LINK: "opens the link, and types the `match` on its page",
+    },
     Status: {
         Status.PENDING: "the right code has not been typed yet",
         Status.APPROVED: "the right code was typed in time; this state never changes again",

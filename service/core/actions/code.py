@@ -10,16 +10,20 @@ With `web_origin` the last line of the message is origin-bound (WICG "Origin-bou
 `app_hash` it ends as Android's SMS Retriever asks.
 """
 
+import re
+from collections.abc import Iterable
 from secrets import token_bytes
 
 import pyotp
 
 from service.core.folding import fold
+from service.core.keyring import Keyring
 from service.core.texts import WORDINGS
 from service.core.texts.segments import one_segment
 
 SHORTEST = 4
 LONGEST = 8
+LONGEST_TTL_SECONDS = 600
 # [0-9], not \d: \d also takes full-width and Arabic digits.
 PATTERN = rf"^[0-9]{{{SHORTEST},{LONGEST}}}$"
 LONGEST_TYPED = 64
@@ -33,9 +37,10 @@ TYPED_PATTERN = (
 _BETWEEN_DIGITS = str.maketrans("", "", "\t\n\r -")
 NO_CODE = f"The code has {SHORTEST} to {LONGEST} digits."
 _SECRET_BYTES = 20  # as long as RFC 4226 recommends
+_IN_A_TEXT = re.compile(rf"(?<![0-9])[0-9]{{{SHORTEST},{LONGEST}}}(?![0-9])")
 
 
-def draw(length: int) -> str:
+def draw(length: int, _partition: str = "") -> str:
     """Draw a code of 4 to 8 digits, zero padded. The secret behind it is not kept."""
     if not SHORTEST <= length <= LONGEST:
         raise ValueError(f"a code has {SHORTEST} to {LONGEST} digits, not {length}")
@@ -52,6 +57,16 @@ class _Hotp(pyotp.HOTP):
     def byte_secret(self) -> bytes:
         """Return the secret."""
         return self._secret_bytes
+
+
+def digests(keyring: Keyring, verification_id: str, code: str) -> tuple[bytes, ...]:
+    """Digest a code together with the id of its verification."""
+    return keyring.code_digests(verification_id, code)
+
+
+def shown(code: str, _link_url: str | None = None) -> str:
+    """Write a code as the message shows it: as it is."""
+    return code
 
 
 def text(code: str, *, brand: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
@@ -72,3 +87,8 @@ def read(typed: str) -> str:
     if SHORTEST <= len(code) <= LONGEST and code.isascii() and code.isdigit() and len(typed) <= LONGEST_TYPED:
         return code
     raise ValueError(NO_CODE)
+
+
+def found_in(text: str) -> Iterable[str]:
+    """Find what may be a code in a message: 4 to 8 digits."""
+    return _IN_A_TEXT.findall(text)

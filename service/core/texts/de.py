@@ -4,4 +4,6 @@ from service.core.texts.wording import Wording
 
 WORDING = Wording(
     code="Dein {brand}-Code lautet {code}. Gib ihn nicht weiter.",
+    password="Dein {brand}-Passwort lautet {password}. Gib es nicht weiter.",
+    link="{brand}: Bestätige, dass du es bist: {link} Leite dies nicht weiter.",
 )

@@ -4,4 +4,6 @@ from service.core.texts.wording import Wording
 
 WORDING = Wording(
     code="Your {brand} code is {code}. Do not share it.",
+    password="Your {brand} password is {password}. Do not share it.",
+    link="{brand}: confirm that it is you: {link} Do not forward it.",
 )

@@ -4,4 +4,6 @@ from service.core.texts.wording import Wording
 
 WORDING = Wording(
     code="Votre code {brand} est {code}. Ne le communiquez pas.",
+    password="Votre mot de passe {brand} est {password}. Ne le communiquez pas.",
+    link="{brand} : confirmez que c'est bien vous : {link} Ne le transmettez pas.",
 )

@@ -41,6 +41,6 @@ def one_segment(text: str) -> str:
     length = septets(text)
     if length is None or length > MOST_SEPTETS:
         raise ValueError(
-            f"the text does not fit one segment of {MOST_SEPTETS} septets; shorten the brand or the origin"
+            f"the text does not fit one segment of {MOST_SEPTETS} septets; shorten the brand, the origin or the link"
         )
     return text

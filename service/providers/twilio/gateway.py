@@ -29,6 +29,8 @@ _TWILIO = "https://api.twilio.com"
 # The fragment is not signed. (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
 _CALLBACK_RETRIES = "#rc=3&rp=ct,rt,5xx"
 
+_LONGEST_VALIDITY_SECONDS = 36_000  # Twilio refuses more
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwilioAccount:
@@ -153,7 +155,7 @@ class TwilioGateway:
         fields: dict[str, str | int] = {
             "To": message.to,
             "Body": message.body,
-            "ValidityPeriod": message.validity_seconds,
+            "ValidityPeriod": min(message.validity_seconds, _LONGEST_VALIDITY_SECONDS),
             "Attempt": message.send_number,
         }
         if self._account.public_url:

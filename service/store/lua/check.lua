@@ -5,11 +5,13 @@
 -- ARGV   1 most attempts   2 '1': only the newest code counts   3 verification id   4 prefix of number keys (same slot)
 --        5 policy of failed checks per number   6 most failed checks in a row   7 policy of sends per number
 --        8 ids of our keys, one byte each   9 owner that must match, or ''
---        10 digests of the typed code, 16 bytes each, newest key first
+--        10 digests of the secret, 16 bytes each, newest key first
 --        only when one of them is given: 11 number tag that must match, or ''   12 purpose that must match, or ''
 --        13 idempotency field, or ''   14 fingerprint of the body
+--        only when the secret is not a code: 15 its action   16 of a link: 'matched', 'mismatched' or 'declined'
 -- answer {'checked', verdict, enqueued (0/1), replayed (0/1), record as shown.lua shows it} | {'other_body'}
 --        | {'missing'}, also when it belongs to another owner
+--        | {'wrong_action'} the verification asks for another kind of secret: nothing is counted and nothing is compared
 --        | {'newer_format'} | {'other_key'} this process cannot check the record, so no attempt is spent
 --
 -- Order matters, because a script that fails half-way is not rolled back:
@@ -42,7 +44,7 @@
 
 local DIGEST_BYTES = 16
 local IDEMPOTENT_MS = 60 * 1000
-local LONGEST_CODE_MS = 600 * 1000
+local LONGEST_SECRET_MS = 86400 * 1000  -- of a password
 local WAITING_MS = 3600 * 1000  -- how long at least a waiting confirmation is kept for its SID
 
 local most_attempts, strict, id, number_prefix = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], ARGV[4]
@@ -50,6 +52,7 @@ local failure_policy, most_in_a_row, send_policy = ARGV[5], tonumber(ARGV[6]), A
 local key_ids, owner, digests = ARGV[8], ARGV[9], ARGV[10]
 local tag_asked, purpose_asked = ARGV[11] or '', ARGV[12] or ''
 local idempotency_field, fingerprint = ARGV[13] or '', ARGV[14]
+local on_page = ARGV[16]
 
 -- The record is read once. Changes that the answer shows are made in this copy too.
 local record = read_record(KEYS[1])
@@ -57,6 +60,7 @@ local state, tag = record[FIELD.status], record[FIELD.number_tag]
 if not state or owner ~= '' and owner ~= record[FIELD.owner] then return {'missing'} end
 if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
 if not string.find(key_ids, string.sub(record[FIELD.number], 1, 1), 1, true) then return {'other_key'} end
+if (record[FIELD.action] or DEFAULT.action) ~= (ARGV[15] or DEFAULT.action) then return {'wrong_action'} end
 local country, channel = record[FIELD.country], nil
 local number_key = number_prefix .. tag
 
@@ -94,6 +98,8 @@ if send then
   elseif state == 'canceled' then verdict = 'canceled'
   elseif state ~= 'pending' then send = nil  -- no attempts left, or failed: the right code is as wrong as any other
   elseif now_ms >= sent_ms + tonumber(record[FIELD.ttl_seconds]) * 1000 or now_ms < sent_ms - STEP_MS then verdict = 'expired'
+  elseif on_page == 'mismatched' then verdict = 'wrong_code'
+  elseif on_page == 'declined' then verdict = 'canceled'
   else
     verdict = 'approved'
     -- Only a send that was handed to the provider supersedes: it has a SID, or is noted as without a clear answer.
@@ -118,6 +124,9 @@ end
 
 if verdict == 'approved' then
   record[FIELD.status] = 'approved'
+elseif state == 'pending' and verdict == 'canceled' then
+  record[FIELD.status] = 'canceled'
+  count(KEYS[4], 'canceled')
 elseif state == 'pending' and attempts >= most_attempts then
   record[FIELD.status] = 'max_attempts_reached'
 end
@@ -131,6 +140,10 @@ end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
 if feedback == 'awaiting_sid' then
   redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT')
+  if record[FIELD.action] == 'link' then
+    --@include links.lua
+    for _, key in ipairs(link_keys(KEYS[1], record)) do redis.pcall('PEXPIRE', key, WAITING_MS, 'GT') end
+  end
   redis.pcall('PEXPIRE', number_key, WAITING_MS, 'GT')  -- it lists the verification; by pcall as below
   -- For the metrics: sends that wait for their SID, by when their records expire. By pcall: a failure here must not undo the check.
   local awaiting_key = KEYS[2] .. ':awaiting_sid'
@@ -160,8 +173,8 @@ if is_failed_check or verdict == 'approved' and streak > 0 then
   else
     redis.call('HDEL', number_key, 'streak')
     -- The row of failed checks is over, so the windows and the verifications alone decide how long the number is remembered.
-    -- Another verification may live longer than this one by the life of a code, or while it waits for its SID.
-    local verifications_ms = math.max(redis.call('PTTL', KEYS[1]) + LONGEST_CODE_MS, WAITING_MS)
+    -- Another verification may live longer than this one by the life of a password, or while it waits for its SID.
+    local verifications_ms = math.max(redis.call('PTTL', KEYS[1]) + LONGEST_SECRET_MS, WAITING_MS)
     local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), verifications_ms)
     redis.call('PEXPIRE', number_key, rest_ms, 'LT')
   end

@@ -1,12 +1,12 @@
 #!lua
 -- Create a verification with its first send, if the limits of the number allow it.
 --
--- KEYS   1 verification (absent)   2 number   3 stats
+-- KEYS   1 verification (absent)   2 number   3 stats   only for a link: 4 link
 -- ARGV   1 number policy   2 ttl of the code (ms)   3 late window (ms)   4 digest of the code
 --        5 stats suffix (country:channel)   6 policy of failed checks per number
 --        7 most failed checks in a row   8… field, value, … of the new record
 -- answer {'issued', now_ms, resend_at_ms} | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'taken'} the id exists already
--- atomic limit check, limit count, record and index: no window of the policy ever holds more sends to a number than it allows.
+-- atomic limit check, limit count, record, link and index: no window of the policy ever holds more sends to a number than it allows.
 
 --@include clock.lua
 --@include windows.lua
@@ -32,5 +32,6 @@ local record = {
 for i = 8, #ARGV do record[#record + 1] = ARGV[i] end
 redis.call('HSET', KEYS[1], unpack(record))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)
+if KEYS[4] then redis.call('SET', KEYS[4], string.match(KEYS[1], '[^:]+$'), 'PX', ttl_ms + late_ms) end
 count(KEYS[3], 'issued:' .. ARGV[5])
 return {'issued', now_ms, resend_at_ms}

@@ -6,12 +6,13 @@
 --        3 rank and status of a failed message   4 '1': the fault passes (busy, unreachable, our own), so a resend leaves no trace
 --        only for a send that is found by its code: 5 digest of the code   6 how many sends there were before it
 -- answer {'refused', record as shown.lua shows it} | {'missing'} | {'newer_format'}
--- atomic its code can never be accepted. The number's limit gets the send back. When no other send can still be used, the
+-- atomic its code can never be accepted, and its link leads nowhere. The number's limit gets the send back. When no other send can still be used, the
 --        verification fails; otherwise `newest` says which of those is the newest, and its expiry counts.
 
 --@include clock.lua
 --@include shown.lua
 --@include index.lua
+--@include links.lua
 
 local FAILED_MS = 60 * 1000
 
@@ -32,6 +33,7 @@ for name, carried_by in pairs(record) do
   if string.sub(name, 1, #FIELD.code) == FIELD.code then
     if carried_by == send then
       redis.call('HDEL', KEYS[1], name)
+      for _, key in ipairs(link_keys(KEYS[1], {[FIELD.action] = record[FIELD.action], [name] = send})) do redis.call('DEL', key) end
     else
       newest_other = math.max(newest_other, tonumber(carried_by))
     end

@@ -1,0 +1,25 @@
+"""The texts of messages: the wording of the action in the language of the verification, with its secret."""
+
+from dataclasses import dataclass
+
+from service.core.actions import ACTIONS
+from service.core.verification import VerificationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTexts:
+    """Writes messages. It has what all of them share."""
+
+    brand: str
+    link_url: str | None = None  # under which links are; None: there can be none
+
+    def write(self, request: VerificationRequest, secret: str) -> str:
+        """Write the message that carries a secret. Raises `ValueError` if it does not fit."""
+        action = ACTIONS[request.action]
+        return action.text(
+            action.shown(secret, self.link_url),
+            brand=self.brand,
+            locale=request.locale,
+            web_origin=request.web_origin,
+            app_hash=request.app_hash,
+        )

@@ -1,0 +1,192 @@
+"""The promises of links in Redis: they live and are erased with their verification, and only a right match approves."""
+
+import pytest
+
+from service.core.actions import Action
+from service.core.verification import Delivery, Feedback, Status, Verdict
+from service.core.verification_store import OnPage, UnknownVerification, WrongAction
+from service.store import keys as redis_keys
+from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, NUMBER, ROTATED, sid_of
+
+
+@pytest.fixture
+def links(stores):
+    """Issue and check links."""
+    return stores.under(action=Action.LINK)
+
+
+def keys_of_links(links):
+    return sorted(links.admin.scan_iter("otp:{*}:link:*"))
+
+
+async def test_a_link_leads_to_its_verification_and_send(links):
+    """Each send has its own link, and all lead to the one verification, as it stands."""
+    verification = await links.sent("111111", origin_text="Berlin", link_return=0)
+    await links.resend(verification, "222222")
+    for number, code in ((1, "111111"), (2, "222222")):
+        linked = await links.linked(verification, code)
+        assert (linked.verification.id, linked.send_number, linked.is_current) == (verification.id, number, True)
+        assert linked.verification.status is Status.PENDING
+        assert (linked.verification.request.origin_text, linked.verification.request.link_return) == ("Berlin", 0)
+    with pytest.raises(UnknownVerification):
+        await links.linked(verification, "333333")
+
+
+async def test_to_look_changes_nothing(links):
+    """However often a scanner looks, not a byte in Redis changes, and no key is made."""
+    verification = await links.sent()
+    before = {key: links.admin.dump(key) for key in links.admin.scan_iter()}
+    for code in ("111111", "111111", "999999"):
+        try:
+            await links.linked(verification, code)
+        except UnknownVerification:
+            assert code == "999999"
+    assert {key: links.admin.dump(key) for key in links.admin.scan_iter()} == before
+
+
+@pytest.mark.parametrize("action", [Action.CODE, Action.PASSWORD])
+async def test_only_a_link_has_a_key_of_a_link(stores, action):
+    """A code and a password leave no key beside the record."""
+    stores = stores.under(action=action)
+    await stores.resend(await stores.sent(), "222222")
+    assert keys_of_links(stores) == []
+
+
+async def test_links_live_as_long_as_the_record(links):
+    """A resend and a wait for the SID prolong the record, and all its links with it."""
+    verification = await links.issue("111111")
+    record_key = redis_keys.verification(verification.id)
+
+    def rests():
+        return [links.admin.pttl(key) for key in (record_key, *keys_of_links(links))]
+
+    assert max(rests()) - min(rests()) < MINUTE_MS
+    links.time_passes(CODE_TTL_MS - MINUTE_MS)
+    await links.resend(verification, "222222")
+    assert len(rests()) == 3
+    assert max(rests()) - min(rests()) < MINUTE_MS
+    links.time_passes(FORGOTTEN_MS - MINUTE_MS)
+    assert (await links.check(verification, "222222")).verification.sends[1].feedback is Feedback.AWAITING_SID
+    assert min(rests()) > 50 * MINUTE_MS
+    assert max(rests()) - min(rests()) < MINUTE_MS
+
+
+async def test_a_link_ends_with_its_send(links):
+    """A link of a send that was taken back leads nowhere; those of other sends stay."""
+    verification = await links.sent("111111")
+    resent = await links.resend(verification, "222222")
+    await links.verifications.refuse(resent, 2, error_code=None, passing=True)
+    assert len(keys_of_links(links)) == 1
+    assert (await links.linked(verification, "111111")).send_number == 1
+    with pytest.raises(UnknownVerification):
+        await links.linked(verification, "222222")
+
+
+@pytest.mark.parametrize("how", ["listed", "one by one"])
+async def test_links_are_erased_with_the_number(links, how):
+    """Whichever way a number is erased, no link of its verifications is left."""
+    verification = await links.sent("111111")
+    await links.resend(verification, "222222")
+    other = await links.sent("111111", to="+12025550145")
+    if how == "listed":
+        await links.index.forget_record(NUMBER)
+    else:
+        await links.index.forget_verification(verification.id)
+    assert len(keys_of_links(links)) == 1
+    assert (await links.linked(other)).verification.id == other.id
+
+
+async def test_a_right_match_approves_and_confirms(links):
+    """The right match by a genuine link approves, and enqueues the confirmation of that send alone."""
+    verification = await links.sent("111111")
+    await links.resend(verification, "222222")
+    await links.deliver(verification, 2)
+    result = await links.check(verification, "222222")
+    assert (result.verdict, result.enqueued) == (Verdict.APPROVED, True)
+    assert await links.pending() == [sid_of(verification, 2)]
+    assert not (await links.linked(verification, "111111")).is_current
+
+
+async def test_a_wrong_match_costs_an_attempt_and_confirms(links):
+    """A wrong match approves nothing and costs an attempt each time, until locked; the receipt is confirmed once."""
+    verification = await links.sent()
+    for attempt in range(1, 6):
+        result = await links.check(verification, "111111", on_page=OnPage.MISMATCHED)
+        assert (result.verdict, result.verification.attempts) == (Verdict.WRONG_CODE, attempt)
+        assert result.enqueued is (attempt == 1)
+    assert result.verification.status is Status.MAX_ATTEMPTS_REACHED
+    assert await links.verdict(verification, "111111") is Verdict.LOCKED
+    assert await links.pending() == [sid_of(verification)]
+
+
+async def test_a_wrong_match_without_a_sid_waits_for_it(links):
+    """A wrong match on a link whose SID is not known yet is confirmed when the callback brings it (promise 5)."""
+    verification = await links.issue()
+    result = await links.check(verification, "111111", on_page=OnPage.MISMATCHED)
+    assert result.verification.sends[0].feedback is Feedback.AWAITING_SID
+    assert await links.deliver(verification, status=Delivery.DELIVERED)
+    assert await links.pending() == [sid_of(verification)]
+
+
+async def test_a_declined_link_cancels_and_confirms(links):
+    """To say "It wasn't me" ends the verification and confirms the receipt; afterwards nothing approves it."""
+    verification = await links.sent()
+    result = await links.check(verification, "111111", on_page=OnPage.DECLINED)
+    assert (result.verdict, result.enqueued) == (Verdict.CANCELED, True)
+    assert result.verification.status is Status.CANCELED
+    assert await links.verdict(verification, "111111") is Verdict.CANCELED
+    assert (await links.read(verification)).status is Status.CANCELED
+
+
+async def test_an_approval_cannot_be_declined(links):
+    """An approved verification stays approved, whatever is said on the page of another send."""
+    verification = await links.sent()
+    await links.check(verification, "111111")
+    result = await links.check(verification, "111111", on_page=OnPage.DECLINED)
+    assert (result.verdict, result.verification.status) == (Verdict.USED, Status.APPROVED)
+
+
+@pytest.mark.parametrize("on_page", [OnPage.MISMATCHED, OnPage.DECLINED])
+async def test_too_late_is_too_late(links, on_page):
+    """After its time a link changes no state, whatever is answered, and its receipt is confirmed."""
+    verification = await links.sent()
+    links.time_passes(CODE_TTL_MS)
+    result = await links.check(verification, "111111", on_page=on_page)
+    assert (result.verdict, result.verification.status) == (Verdict.EXPIRED, Status.EXPIRED)
+    assert result.enqueued
+
+
+async def test_only_the_newest_link_is_current_when_asked_for(links):
+    """With OTP_SUPERSEDE_CODES an earlier link is shown as one that no longer counts, once a newer one was handed."""
+    links = links.under(supersede_codes=True)
+    verification = await links.sent("111111")
+    await links.resend(verification, "222222")
+    assert (await links.linked(verification, "111111")).is_current
+    await links.deliver(verification, 2)
+    assert not (await links.linked(verification, "111111")).is_current
+    assert (await links.linked(verification, "222222")).is_current
+
+
+async def test_a_link_survives_a_rotation(links):
+    """A link that was sent under the old key approves under the new one."""
+    verification = await links.sent()
+    rotated = links.under(keyring=ROTATED)
+    assert (await rotated.linked(verification)).is_current
+    assert await rotated.verdict(verification, "111111") is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("asked", Action)
+@pytest.mark.parametrize("given", Action)
+async def test_a_secret_is_accepted_only_for_its_action(stores, asked, given):
+    """The right secret under the name of another action is not compared, counted or confirmed."""
+    if asked is given:
+        return
+    verification = await stores.under(action=asked).sent()
+    before = stores.record(verification)
+    fields = {"action": None if given is Action.CODE else given, "on_page": OnPage.MATCHED}
+    for _ in range(6):
+        with pytest.raises(WrongAction):
+            await stores.under(action=asked).check(verification, "111111", **fields)
+    assert stores.record(verification) == before
+    assert await stores.pending() == []
+    assert await stores.under(action=asked).verdict(verification, "111111") is Verdict.APPROVED
