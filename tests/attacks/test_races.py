@@ -9,6 +9,7 @@ import sys
 import pytest
 import pytest_asyncio
 
+from service.core.actions import password
 from tests.attacks.processes import ROOT, Process, shared_processes
 from tests.attacks.racing import Racer, race
 from tests.free_ports import free_port
@@ -32,13 +33,13 @@ def pair(processes, redis):
     return processes(redis)
 
 
-def racers(processes, issued, codes):
+def racers(processes, issued, codes, *, field="code"):
     """Make one racer for each code, distributed over the processes."""
     return [
         Racer(
             processes[place % len(processes)].client.url,
             f"/v1/verifications/{issued['id']}/verify",
-            {"code": code},
+            {field: code},
             {"Authorization": f"Bearer {processes[0].client.key}"},
         )
         for place, code in enumerate(codes)
@@ -134,6 +135,20 @@ async def test_a_right_code_among_racing_guesses_is_found_by_five_comparisons_or
         assert seen.count("wrong_code") + seen.count("approved") <= 5
         assert seen.count("approved") <= 1
         assert entries(redis) - pending_before == seen.count("approved")
+
+
+@with_pair
+async def test_racing_passwords_are_counted_and_accepted_once(pair, redis):
+    """A1 and A2 for a password: of racing wrong ones five are compared; of a hundred right ones one is approved."""
+    client = pair[0].client
+    guessed, used = await client.issue(action="password"), await client.issue("+14155550199", action="password")
+    [right] = password.found_in(client.messages("+14155550199")[0].body)
+    wrong = [password.draw(13) for _ in range(100)]
+    seen = verdicts(await race(racers(pair, guessed, wrong, field="password")))
+    assert (seen.count("wrong_code"), seen.count("locked")) == (5, 95)
+    seen = verdicts(await race(racers(pair, used, [right] * 100, field="password")))
+    assert (seen.count("approved"), seen.count("used")) == (1, 99)
+    assert entries(redis) == 1
 
 
 async def right_rounds(pair, redis, rounds):

@@ -8,12 +8,14 @@ response for one request, and readiness.
 
 from functools import partial
 
+from service.core.actions import Action
 from tests.store import test_checking as checking
 from tests.store import test_clock_steps as clock_steps
 from tests.store import test_hard_stop as hard_stop
 from tests.store import test_index as index
 from tests.store import test_late_codes as late_codes
 from tests.store import test_ledgers as ledgers
+from tests.store import test_links as links
 from tests.store import test_number_limits as number_limits
 from tests.store import test_outbox as entries
 from tests.store import test_sends as sends
@@ -25,8 +27,52 @@ def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_appr
     return partial(promise, lateness=lateness, verdict=verdict, status=status)
 
 
+def _link(promise):
+    return lambda stores: promise(stores.under(action=Action.LINK))
+
+
 # By promise: what is broken, how, and the test that must fail.
 BEHAVIOURS = {
+    "a link lives and ends with its verification": {
+        "is not written": (
+            partial(find, "issue", "drop", r"^redis\.call\('SET', KEYS\[4\]"),
+            _link(links.test_a_link_leads_to_its_verification_and_send),
+        ),
+        "is not prolonged by a wait": (
+            partial(find, "check", "drop", r"^keep_links\("),
+            _link(links.test_links_live_as_long_as_the_record),
+        ),
+        "is not prolonged by a resend": (
+            partial(find, "resend", "drop", r"^keep_links\("),
+            _link(links.test_links_live_as_long_as_the_record),
+        ),
+        "survives a send that was taken back": (
+            partial(find, "refuse", "drop", r"^redis\.call\('DEL', \w+\)"),
+            _link(links.test_a_link_ends_with_its_send),
+        ),
+        "survives an erasure": (
+            partial(find, "erase", "drop", r"^redis\.call\('DEL', \w+\)"),
+            _link(partial(links.test_links_are_erased_with_the_number, how="listed")),
+        ),
+        "survives its verification": (
+            partial(find, "forget", "drop", r"^redis\.call\('DEL', \w+\)"),
+            _link(partial(links.test_links_are_erased_with_the_number, how="one by one")),
+        ),
+    },
+    "only the right match approves a link, and only its own action a secret": {
+        "takes a wrong match": (
+            partial(find, "check", "false", r"^\w+ == 'mismatched'"),
+            _link(links.test_a_wrong_match_costs_an_attempt_and_confirms),
+        ),
+        "approves what was declined": (
+            partial(find, "check", "false", r"^\w+ == 'declined'"),
+            _link(links.test_a_declined_link_cancels_and_confirms),
+        ),
+        "takes the secret of another action": (
+            partial(find, "check", "false", r"FIELD\.action\] or DEFAULT\.action\) ~="),
+            partial(links.test_a_secret_is_accepted_only_for_its_action, asked=Action.LINK, given=Action.PASSWORD),
+        ),
+    },
     "a code is accepted once": {
         "consumes nothing": (
             partial(find, "check", "drop", r"^\w+\[FIELD\.status\] = 'approved'$"),

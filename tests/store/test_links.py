@@ -1,5 +1,7 @@
 """The promises of links in Redis: they live and are erased with their verification, and only a right match approves."""
 
+import asyncio
+
 import pytest
 
 from service.core.actions import Action
@@ -190,3 +192,18 @@ async def test_a_secret_is_accepted_only_for_its_action(stores, asked, given):
     assert stores.record(verification) == before
     assert await stores.pending() == []
     assert await stores.under(action=asked).verdict(verification, "111111") is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("crowd", ["guesses", "right"])
+async def test_racing_answers_are_counted_and_accepted_once(links, crowd):
+    """A1 and A2 for a link: five of racing wrong matches are compared; one of racing right ones is approved."""
+    verification = await links.sent()
+    others = [links.under() for _ in range(2)]
+    on_page = OnPage.MISMATCHED if crowd == "guesses" else OnPage.MATCHED
+    seen = await asyncio.gather(
+        *(others[place % 2].verdict(verification, "111111", on_page=on_page) for place in range(100))
+    )
+    assert seen.count(Verdict.APPROVED) == (crowd == "right")
+    assert seen.count(Verdict.WRONG_CODE) == (5 if crowd == "guesses" else 0)
+    assert set(seen[5:]) <= {Verdict.LOCKED, Verdict.USED}
+    assert await links.pending() == [sid_of(verification)]

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from service.core.actions import Action
 from service.core.idempotency import OtherBody
 from service.core.limits import Limited, Limits
-from service.core.verification import Delivery
+from service.core.verification import Delivery, partition_of
 from service.core.verification_store import UnknownVerification
 from service.store import keys as redis_keys
 from tests.records import field_of
@@ -75,7 +75,7 @@ MACHINE_POLICY = replace(
 )
 # The whole content of Redis, at one instant.
 _DUMP = """
-local dump, read = {}, {hash = {'HGETALL'}, zset = {'ZRANGE', 0, -1}}
+local dump, read = {}, {hash = {'HGETALL'}, string = {'GET'}, zset = {'ZRANGE', 0, -1}}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local command, first, last = unpack(read[redis.call('TYPE', key).ok])
   local content = first and redis.call(command, key, first, last) or redis.call(command, key)
@@ -385,6 +385,14 @@ class Promises(RuleBasedStateMachine):
         assert {key for key in held if ":v:" in key} == set(alive), "no write revives an expired record"
         for key, verification in alive.items():
             self.record_agrees(verification, dict(zip(held[key][::2], held[key][1::2], strict=True)))
+
+        links = {
+            redis_keys.link(partition_of(each.id), self.stores.digests(each.id, send.code)[0]): each.id.encode()
+            for each in alive.values()
+            for send in each.sends
+            if self.stores.action is Action.LINK and not send.taken_back
+        }
+        assert {key: content for key, content in held.items() if ":link:" in key} == links, "a link lives as its record"
 
         for to, streak in self.model.streak.items():
             record = held.get(self.stores.number_key(to), [])

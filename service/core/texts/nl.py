@@ -5,5 +5,5 @@ from service.core.texts.wording import Wording
 WORDING = Wording(
     code="Je {brand}-code is {code}. Deel deze niet.",
     password="Je {brand}-wachtwoord is {password}. Deel dit niet.",
-    link="{brand}: bevestig dat jij het bent: {link} Stuur dit niet door.",
+    link="{brand}: bevestig dat jij het bent: {link} Deel deze link niet.",
 )

@@ -142,7 +142,7 @@ if feedback == 'awaiting_sid' then
   redis.call('PEXPIRE', KEYS[1], WAITING_MS, 'GT')
   if record[FIELD.action] == 'link' then
     --@include links.lua
-    for _, key in ipairs(link_keys(KEYS[1], record)) do redis.pcall('PEXPIRE', key, WAITING_MS, 'GT') end
+    keep_links(KEYS[1], record, WAITING_MS)
   end
   redis.pcall('PEXPIRE', number_key, WAITING_MS, 'GT')  -- it lists the verification; by pcall as below
   -- For the metrics: sends that wait for their SID, by when their records expire. By pcall: a failure here must not undo the check.

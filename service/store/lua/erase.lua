@@ -17,6 +17,6 @@ for place = 1, #ids, ID_BYTES do
   local digits = string.gsub(string.sub(ids, place, place + ID_BYTES - 1), '.', hex)
   local verification_key = ARGV[1] .. digits
   for _, key in ipairs(link_keys(verification_key, read_record(verification_key))) do redis.call('DEL', key) end
-  forgotten = forgotten + redis.call('DEL', verification_key)
+  forgotten = forgotten + redis.call('DEL', ARGV[1] .. digits)
 end
 return {redis.call('DEL', KEYS[1]), forgotten}

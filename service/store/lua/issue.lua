@@ -1,7 +1,7 @@
 #!lua
 -- Create a verification with its first send, if the limits of the number allow it.
 --
--- KEYS   1 verification (absent)   2 number   3 stats   only for a link: 4 link
+-- KEYS   1 verification (absent)   2 number   3 stats   4 link, only if it is one
 -- ARGV   1 number policy   2 ttl of the code (ms)   3 late window (ms)   4 digest of the code
 --        5 stats suffix (country:channel)   6 policy of failed checks per number
 --        7 most failed checks in a row   8… field, value, … of the new record

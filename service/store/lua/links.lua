@@ -18,3 +18,7 @@ local function link_keys(verification_key, record)
   end
   return keys
 end
+
+local function keep_links(verification_key, record, rest_ms)
+  for _, key in ipairs(link_keys(verification_key, record)) do redis.call('PEXPIRE', key, rest_ms, 'GT') end
+end

@@ -1,7 +1,7 @@
 #!lua
 -- Add the next send, with its own code, to a pending verification.
 --
--- KEYS   1 verification   2 number   3 stats   only for a link: 4 link
+-- KEYS   1 verification   2 number   3 stats   4 link, only if it is one
 -- ARGV   1 number policy   2 late window (ms)   3 most sends   4 policy of failed checks per number
 --        5 most failed checks in a row   6 tag of the Idempotency-Key that asks, or ''
 --        7 the number, encrypted under the newest key   8 '1': to a test number, which has the same code again
@@ -66,7 +66,7 @@ if KEYS[4] then
   --@include links.lua
   local rest_ms = redis.call('PTTL', KEYS[1])
   redis.call('SET', KEYS[4], string.match(KEYS[1], '[^:]+$'), 'PX', rest_ms)
-  for _, key in ipairs(link_keys(KEYS[1], record)) do redis.call('PEXPIRE', key, rest_ms, 'GT') end
+  keep_links(KEYS[1], record, rest_ms)
 end
 count(KEYS[3], 'resent:' .. ARGV[10])
 return {'sent', shown(now_ms, read_record(KEYS[1]))}
