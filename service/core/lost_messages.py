@@ -27,6 +27,7 @@ from typing import Protocol
 from service.core.actions import ACTIONS
 from service.core.event_log import EventLog
 from service.core.keyring import Keyring
+from service.core.outage_log import OutageLog
 from service.core.partitions import PARTITIONS
 from service.core.retrying import Retries
 from service.core.store_health import StoreUnavailable
@@ -132,6 +133,7 @@ class LostMessages:
         self._retries = retries
         self._wake = wake
         self._event_log = event_log
+        self._outage_log = OutageLog(event_log)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -143,8 +145,9 @@ class LostMessages:
         while not self._stopping.is_set():
             try:
                 await self._look_everywhere()
+                self._outage_log.worked()
             except StoreUnavailable as away:
-                self._event_log("worker_waits_for_store", reason=str(away))
+                self._outage_log.failed(away)
             except Exception as fault:  # noqa: BLE001 - it would end all lookups unnoticed
                 self._event_log("worker_fault", reason=type(fault).__name__)
             await self._pause(self._policy.poll_seconds)

@@ -57,6 +57,7 @@ _LEVEL_OF = {
     "lookup_failed": "warning",
     "lost_message_not_found": "warning",
     "worker_waits_for_store": "warning",
+    "worker_continues": "warning",  # as the line that it ends
     "store_clock_stepped_back": "warning",
     "append_only_file_cut": "warning",
 }

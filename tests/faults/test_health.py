@@ -215,6 +215,18 @@ async def test_the_log_names_the_cause(start, own_redis):
     assert any(f": {StoreCause.OUT_OF_MEMORY}" in reason for reason in reasons)
 
 
+async def test_the_worker_logs_the_end_of_an_outage(start, own_redis, eventually, monkeypatch):
+    """When Redis works again, one line of the log says so."""
+    monkeypatch.setattr("service.core.outage_log._QUIET_SECONDS", 0.0)
+    lines = []
+    await start(redis_url=own_redis.url, event_log=lambda event, **_: lines.append(event))
+    own_redis.admin.config_set("maxmemory", 1)
+    assert await eventually(lambda: "worker_waits_for_store" in lines)
+    own_redis.admin.config_set("maxmemory", 0)
+    assert await eventually(lambda: "worker_continues" in lines)
+    assert lines.index("worker_continues") > lines.index("worker_waits_for_store")
+
+
 @pytest.mark.parametrize("program", [servers.VALKEY, shutil.which("redis-server")], ids=["valkey", "redis"])
 async def test_the_permissions_on_the_security_page_are_enough_and_all_needed(
     start, tmp_path, monkeypatch, program, eventually

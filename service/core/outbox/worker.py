@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from service.core.event_log import EventLog
+from service.core.outage_log import OutageLog
 from service.core.outbox.claiming import Claiming
 from service.core.outbox.delivering import Delivering
 from service.core.outbox.entries import Claim, Handler, OutboxEntry, OutboxStore
@@ -41,6 +42,7 @@ class OutboxWorker:
         self._store = store
         self._policy = policy
         self._event_log = event_log
+        self._outage_log = OutageLog(event_log, clock)
         self._clock = clock
         self._wake_up = asyncio.Event()
         self._stopping = False
@@ -109,7 +111,7 @@ class OutboxWorker:
         try:
             await self.step()
         except StoreUnavailable as away:
-            self._event_log("worker_waits_for_store", reason=str(away))
+            self._outage_log.failed(away)
             return _FAULT_PAUSE_SECONDS
         except Exception as fault:  # noqa: BLE001 - if the worker ended, every entry would stay undelivered unnoticed
             self._event_log("worker_fault", reason=type(fault).__name__)
@@ -134,6 +136,7 @@ class OutboxWorker:
         for claim in claims:
             if isinstance(claim, BaseException):
                 raise claim  # only now: the entries of the other partitions are leased to us
+        self._outage_log.worked()
         return len(entries)
 
     async def _probe(self, partitions: Sequence[str]) -> int:
