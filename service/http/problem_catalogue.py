@@ -120,7 +120,7 @@ CATALOGUE: Mapping[str, Kind] = {
         415,
         "Unsupported Content-Type",
         None,
-        "Set the header `Content-Type` to the media type that `detail` names.",
+        "Set the header `Content-Type` to the media type that `detail` names, and send no `Content-Encoding`.",
     ),
     "invalid_request": Kind(
         422,

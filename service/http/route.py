@@ -125,6 +125,8 @@ class DirectRoute(APIRoute):
         is_wrong = given != expected and given.partition(";")[0].strip().lower() != expected
         if is_wrong and (self._needs_body or b"transfer-encoding" not in request.headers):
             raise wrong_type(expected)
+        if b"content-encoding" in request.headers and request.header(b"content-encoding") != "identity":
+            raise HttpProblem("unsupported_media_type", "The body is compressed. Send it without a Content-Encoding.")
         body = request.whole_body()
         if body is None:
             body = await _receive_body(request, self.max_body_bytes)

@@ -1,5 +1,6 @@
 """The promises of `service.http.route`: bodies have a maximum size and the right type, and paths are exact."""
 
+import gzip
 import json
 
 import pytest
@@ -48,6 +49,15 @@ async def test_an_incomplete_body_changes_nothing(running, on_the_wire):
     await on_the_wire(running, request_head(running, b"content-length: 500") + BODY, then_close=True)
     assert running.messages() == []
     await running.issue()
+
+
+async def test_a_compressed_body_is_refused(running, post_raw, expect):
+    """A body with a Content-Encoding gets a 415 that names it, and is never read as if it were not compressed."""
+    for coding, body in (("gzip", gzip.compress(BODY)), ("gzip", BODY), ("br", BODY), ("identity, gzip", BODY)):
+        refused = await post_raw(running, ISSUE, body, **{"Content-Encoding": coding})
+        assert "Content-Encoding" in expect(refused, 415, "unsupported_media_type")["detail"]
+    assert running.messages() == []
+    assert (await post_raw(running, ISSUE, BODY, **{"Content-Encoding": "identity"}))[0] == 201
 
 
 async def test_another_media_type_is_refused(running, post_raw, expect):
