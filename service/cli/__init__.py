@@ -59,7 +59,7 @@ def main() -> None:
     except StoreUnavailable as away:
         refuse(f"Redis: {away}. {away.fault.sentence}")
     except OSError as failure:
-        refuse(output_failure() or str(failure))
+        refuse(output_failure(failure) or str(failure))
     except (SettingsRefused, EmbeddedUnavailable, ValueError) as failure:
         refuse(str(failure))
 

@@ -21,10 +21,14 @@ def show_alone(text: str) -> None:
     write_all(1, f"{before}{text}\n".encode())  # not by `sys.stdout`, which would write again at exit
 
 
-def output_failure() -> str | None:
-    """After an `OSError`: say why standard output cannot be written, if that was the cause.
+_OF_WRITING = {errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EFBIG, errno.EDQUOT}
 
-    What is left in its buffer is dropped: Python would write it again at exit, and change the exit status.
+
+def output_failure(cause: OSError) -> str | None:
+    """Say why standard output cannot be written, if that was the cause of an error.
+
+    What is left in its buffer is dropped: Python would write it again at exit, and change the exit status. With
+    PYTHONUNBUFFERED nothing is left in it; but commands write to no other file themselves.
     """
     try:
         if sys.stdout is not None:
@@ -32,7 +36,8 @@ def output_failure() -> str | None:
     except OSError as failure:
         sys.stdout = None
         return f"standard output: {failure.strerror}"
-    return None
+    is_of_writing = cause.errno in _OF_WRITING and cause.filename is None
+    return f"standard output: {cause.strerror}" if is_of_writing else None
 
 
 def refuse(sentence: str) -> NoReturn:

@@ -16,6 +16,7 @@ import typer
 from service.cli.audit import audited
 from service.core.keyring import Keyring
 from tests.absent import absent
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 NUMBER = "+14155550123"
@@ -195,17 +196,23 @@ def test_a_key_without_its_audit_line_is_not_kept(store, valkey, tmp_path, redir
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["--version", "keys list --help", *(pytest.param(one, marks=pytest.mark.slow) for one in ("--help", "check"))],
+    ("command", "unbuffered"),
+    [
+        ("--version", ""),
+        ("keys list --help", "1"),
+        *(pytest.param(one, way, marks=pytest.mark.slow) for one in ("--help", "check") for way in ("", "1")),
+        pytest.param("sandbox --port PORT", "", marks=pytest.mark.slow),
+    ],
 )
-def test_output_that_cannot_be_written_is_one_sentence(tmp_path, command):
+def test_output_that_cannot_be_written_is_one_sentence(tmp_path, command, unbuffered):
     """If the disk of standard output is full, a command says so in one sentence and exits with 2."""
     if not Path("/dev/full").exists():
         absent("This system has no /dev/full.")
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    command = command.replace("PORT", str(free_port()))
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "service", *command.split()],
-            cwd=tmp_path, env=environment, stdout=full, stderr=subprocess.PIPE, check=False,
+            cwd=tmp_path, env=environment, stdout=full, stderr=subprocess.PIPE, check=False, timeout=30,
         )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (2, b"standard output: No space left on device\n")
