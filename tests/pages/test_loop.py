@@ -207,6 +207,18 @@ def test_the_columns_are_in_line_with_the_header(visitor, width):
     assert width_of(page) <= width
 
 
+@pytest.mark.parametrize("width", [740, 900, 1140, 1179])
+def test_the_loop_stays_in_sight_of_the_faults(visitor, width):
+    """In two columns, also with all faults unfolded, what happens begins right below the form, beside the phone."""
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 900})
+    visitor.phone.get_by_text("Ten more faults").click()
+    login, loop, phone = (box(page.locator(name)) for name in (".login", ".loop", ".beside"))
+    assert 0 < loop["y"] - login["y"] - login["height"] < 40
+    assert loop["x"] + loop["width"] < phone["x"]
+    assert [each.evaluate("e => e.scrollWidth - e.clientWidth") for each in page.locator(".story li").all()] == [0] * 15
+
+
 def test_on_a_narrow_screen_the_newest_message_is_in_sight(visitor):
     """At 360 by 640, after a resend and the sign-in, the code, its button and its status are inside the phone."""
     page = visitor.page
