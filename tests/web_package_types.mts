@@ -11,7 +11,7 @@ const checked = await client.check("123456", { signal: new AbortController().sig
 const text: string = checked.valid ? checked.verdict : checked.sentence;
 const seconds: number | null = client.resendIn;
 try { await request("/x", { body: {}, token: text }); } catch (problem) { if (problem instanceof OtpProblem) console.log(problem.retryAfter, problem.code); }
-const code: string | null = readCode(fold("1")) ?? (await webOTP({ form: field.form }));
+const code: string | null = readCode(fold("1")) ?? (await webOTP({ signal: new AbortController().signal }));
 console.log(keyFor("/x", {}), seconds, code);
 // @ts-expect-error: a client needs a token
 new OtpClient({ id: "ve_1" });

@@ -11,14 +11,17 @@ export const words: Words;
 /** Write every script's digits as 0 to 9, and drop the invisible marks that copying brings along, as the service does. */
 export function fold(text: string): string;
 
-/** Find the code in what was typed or pasted: a run of just so many digits, or all digits if they are so many. */
+/**
+ * Find the code in what was typed or pasted: the one run of just so many digits, or all digits if they are so many. Two
+ * different runs, as in "Order 654321: code 123456", give null.
+ */
 export function readCode(text: string, length?: number): string | null;
 
 /**
  * Wait for the code of a message where the browser can read it (WebOTP). Gives null if the browser cannot, the person
- * refuses, the signal aborts or the form is submitted.
+ * refuses or the signal aborts. Submitting a form does not end it: the field may have been empty.
  */
-export function webOTP(options?: { signal?: AbortSignal; form?: HTMLFormElement | null }): Promise<string | null>;
+export function webOTP(options?: { signal?: AbortSignal }): Promise<string | null>;
 
 /** Why something was not done; `message` is for the person. A wait in it counts down each time that it is read. */
 export class OtpProblem extends Error {
@@ -60,8 +63,6 @@ export interface Verification {
   expires_in: number;
   resend_at: string | null;
   resend_in: number | null;
-  /** When the newest code expires and the next may be sent, in ms of this machine's clock. */
-  until: { expires: number; resend: number };
   [field: string]: any;
 }
 
@@ -76,7 +77,7 @@ export interface Checked extends Verification {
 export class OtpClient extends EventTarget {
   /**
    * Takes what the service gave your back end, or only these two; or the JSON of another client, which has its `url`,
-   * after a reload. Throws a TypeError if one of the two is missing.
+   * after a reload. Durations start anew then, until the service is asked: `<otp-code-input>` does that within 2 s. Throws a TypeError if one of the two is missing.
    */
   constructor(
     verification: { id: string; client_token: string; [field: string]: any },
@@ -117,7 +118,7 @@ export class OtpCodeInput extends HTMLElement {
 }
 
 export interface OtpEvents {
-  /** The code is complete; told once. `preventDefault` keeps the client from checking it. */
+  /** The code is complete; told once for each code, until `value` is set. `preventDefault` keeps the client from checking it. */
   "otp-complete": CustomEvent<{ code: string }>;
   /** The service has given its verdict. */
   "otp-checked": CustomEvent<Checked>;

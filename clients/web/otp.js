@@ -59,46 +59,42 @@ export function fold(text) {
 export function readCode(text, length = 6) {
   const runs = fold(text).match(/[0-9]+/g) ?? [];
   const all = runs.join("");
-  return runs.find((run) => run.length === length) ?? (all.length === length ? all : null);
+  const [code, other] = all.length === length ? [all] : new Set(runs.filter((run) => run.length === length));
+  return (!other && code) || null;
 }
 
-export async function webOTP({ signal, form } = {}) {
-  if (!globalThis.OTPCredential || signal?.aborted) return null;
-  const end = new AbortController();
-  form?.addEventListener("submit", () => end.abort(), { signal: end.signal });
-  signal?.addEventListener("abort", () => end.abort(), { signal: end.signal });
-  try {
-    return (await navigator.credentials.get({ otp: { transport: ["sms"] }, signal: end.signal })).code;
-  } catch {
-    return null;
-  } finally {
-    end.abort();
-  }
+export async function webOTP({ signal } = {}) {
+  if (!globalThis.OTPCredential) return null;
+  const message = navigator.credentials.get({ otp: { transport: ["sms"] }, signal }).catch(() => null);
+  return (await message)?.code ?? null;
 }
+
+const at = (seconds) => performance.now() + 1000 * seconds;
+const until = (time) => Math.max(0, (time - performance.now()) / 1000);
 
 export class OtpProblem extends Error {
   constructor(code = "unavailable", { status = 0, retry_after: seconds, detail, ...values } = {}) {
-    const until = Date.now() + 1000 * seconds;
-    const left = () => (seconds ? Math.max(0, (until - Date.now()) / 1000) : null);
+    const end = at(seconds);
+    const left = () => (seconds ? until(end) : null);
     const over = ENDED.includes(code) && ended("over");
     const theirs = [409, 422, 429, 503].includes(status) ? detail : over;
     const text = () => say(code, { wait: wait(left() ?? 1), ...values }, theirs);
     super(text());
     Object.assign(this, { code, status });
-    Object.defineProperties(this, { retryAfter: { get: left }, message: { get: text } }); // they count down
+    Object.defineProperties(this, { retryAfter: { get: left }, message: { get: text } });
   }
 }
 
-const keys = new Map(); // of requests without a definite response
+const keys = new Map();
 
 export function keyFor(url, body) {
   const asked = url + JSON.stringify(body);
-  const key = keys.get(asked) ?? crypto.getRandomValues(new Uint32Array(4)).join("-"); // randomUUID wants https
+  const key = keys.get(asked) ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
   keys.set(asked, key);
   return key;
 }
 
-export async function request(url, { body, token, timeout = 10_000, signal } = {}) {
+async function respond(url, { body, token, timeout = 10_000, signal } = {}) {
   const headers = { "Content-Type": "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Idempotency-Key"] = keyFor(url, body);
@@ -107,32 +103,40 @@ export async function request(url, { body, token, timeout = 10_000, signal } = {
     const options = { method: body ? "POST" : "GET", headers, body: JSON.stringify(body) };
     try {
       const response = await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
-      return [response, await response.json()]; // a proxy's error page is no JSON
+      return [response, await response.json()];
     } catch {
       signal?.throwIfAborted();
       throw new OtpProblem(limit.aborted ? "timeout" : "unreachable");
     }
   };
-  const [response, content] = await once().catch((lost) => (signal?.aborted ? Promise.reject(lost) : once()));
+  const [response, content] = await once().catch(() => signal?.throwIfAborted() ?? once());
   signal?.throwIfAborted();
   const { status } = response;
   const isOpen = status >= 500 || ["rate_limited", "request_in_progress"].includes(content?.code);
   if (!isOpen) keys.delete(url + JSON.stringify(body));
-  if (response.ok) return content;
+  if (response.ok) return [content, response.headers.has("Idempotent-Replayed")];
   throw new OtpProblem(content?.code, { ...content, status });
+}
+
+export async function request(url, options) {
+  return (await respond(url, options))[0];
 }
 
 export class OtpClient extends EventTarget {
   #token;
   #options;
 
-  constructor({ client_token, url: kept = "", ...verification }, { url = kept, timeout } = {}) {
+  #expires;
+  #resend;
+  verification = {};
+
+  constructor(given, { url, timeout } = {}) {
     super();
+    const { client_token, url: kept, ...verification } = given ?? {};
     if (!verification.id || !client_token) throw new TypeError("OtpClient needs id and client_token.");
     this.#token = client_token;
-    this.#options = { url, timeout };
-    this.verification = verification;
-    if (verification.sends && !verification.until) this.#take(verification);
+    this.#options = { url: (url ?? kept ?? "").replace(/\/+$/, ""), timeout };
+    this.#take(verification);
   }
 
   toJSON() {
@@ -140,13 +144,12 @@ export class OtpClient extends EventTarget {
   }
 
   get status() {
-    const { status, until } = this.verification;
-    return status === "pending" && until.expires <= Date.now() ? "expired" : status;
+    const { status } = this.verification;
+    return status === "pending" && until(this.#expires) === 0 ? "expired" : status;
   }
 
   get resendIn() {
-    const { resend_at, until } = this.verification;
-    return this.status === "pending" && resend_at ? Math.max(0, (until.resend - Date.now()) / 1000) : null;
+    return this.status === "pending" && this.verification.resend_in != null ? until(this.#resend) : null;
   }
 
   async check(typed, { signal } = {}) {
@@ -172,23 +175,25 @@ export class OtpClient extends EventTarget {
       await new Promise((go) => setTimeout(go, seconds * 1000));
       if (signal?.aborted) return;
       const { status, sends } = await this.read({ signal }).catch(() => this.verification);
-      if (status !== "pending" || /delivered|read|failed/.test(sends?.at(-1).status)) return;
+      if (status !== "pending" || /delivered|read|failed/.test(sends?.at(-1)?.status)) return;
     }
   }
 
   async #request(action, signal, body) {
     const { url, timeout } = this.#options;
     const path = `${url}/v1/verifications/${this.verification.id}${action}`;
-    const { valid, verdict, ...seen } = await request(path, { body, token: this.#token, timeout, signal });
-    this.#take(seen);
+    const [content, isReplayed] = await respond(path, { body, token: this.#token, timeout, signal });
+    const { valid, verdict, ...seen } = content;
+    if (isReplayed) await this.read({ signal }).catch(() => this.#take(seen));
+    else this.#take(seen);
     return valid === undefined ? this.verification : { ...this.verification, valid, verdict };
   }
 
   #take(seen) {
     const { to = seen.to } = this.verification; // a client token gets the number masked
-    const at = (seconds) => Date.now() + 1000 * seconds;
-    const until = { expires: at(seen.expires_in), resend: at(seen.resend_in) };
-    this.verification = { ...this.verification, ...seen, to, until };
+    this.#expires = at(seen.expires_in);
+    this.#resend = at(seen.resend_in);
+    this.verification = { ...this.verification, ...seen, to };
     this.dispatchEvent(new Event("change"));
   }
 }
@@ -216,9 +221,11 @@ button {
 let sheet; // style-src 'self' refuses <style>
 
 function make(name, attributes) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+  return Object.assign(document.createElement(name), attributes);
+}
+
+function put(node, text) {
+  if (node.put !== text) node.textContent = node.put = text; // else it stays translated
 }
 
 export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
@@ -226,20 +233,20 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   static observedAttributes = ["label", "hint", "length", "required"];
 
   #internals = this.attachInternals();
-  #label = make("label", { part: "label", for: "code" });
+  #label = make("label", { part: "label", htmlFor: "code" });
   #input = make("input", {
-    part: "input", id: "code", inputmode: "numeric", autocomplete: "one-time-code", enterkeyhint: "done", dir: "ltr",
-    "aria-describedby": "hint error",
+    part: "input", id: "code", inputMode: "numeric", autocomplete: "one-time-code", enterKeyHint: "done", dir: "ltr",
   });
   #hint = make("p", { part: "hint", id: "hint", role: "status" });
   #error = make("p", { part: "error", id: "error", role: "alert" });
   #resend = make("button", { part: "resend", type: "button" });
   #client = null;
-  #following; // AbortController
-  #running; // AbortController
+  #following;
+  #running;
   #doing;
-  #told; // the code that was told last
-  #counting; // gives an error that counts down
+  #told = new Set();
+  #arrived;
+  #counting;
   #isOver = false;
   #isToldOver = false;
   #isDone = false;
@@ -258,6 +265,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
       if (this.form) this.form.requestSubmit();
       else this.#check();
     });
+    this.#input.setAttribute("aria-describedby", "hint error");
     this.#resend.addEventListener("click", () => this.#sendAgain());
   }
 
@@ -299,16 +307,17 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
 
   set value(value) {
     this.#input.value = value;
+    this.#told = new Set();
     this.error = "";
   }
 
   get error() {
-    return this.#error.textContent;
+    return this.#error.put ?? "";
   }
 
   set error(sentence) {
-    this.#error.textContent = sentence;
-    this.#told = this.#counting = this.#error.ariaLive = null;
+    put(this.#error, sentence);
+    this.#counting = this.#error.ariaLive = null;
     this.#show();
   }
 
@@ -329,6 +338,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     this.#running = isBusy ? new AbortController() : null;
     this.#doing = "checking";
     this.#show();
+    this.#typeArrived();
   }
 
   get client() {
@@ -337,6 +347,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
 
   set client(client) {
     this.#client = client;
+    this.#arrived = null;
     this.#isOver = this.#isToldOver = this.#isDone = this.busy = false;
     this.value = "";
     this.#follow();
@@ -352,20 +363,26 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     client.addEventListener("change", () => this.#show(), { signal });
     const submitted = (event) => this.#check(event.preventDefault());
     this.form?.addEventListener("submit", submitted, { signal });
-    webOTP({ signal, form: this.form }).then((code) => code && !signal.aborted && this.#typed(code));
+    webOTP({ signal }).then((code) => signal.aborted || this.#typeArrived(code));
     const refuse = (problem) => signal.aborted || this.#refuse(problem);
-    if (!client.verification.sends) await client.read({ signal }).catch(refuse);
+    if (client.verification.expires_in === undefined) await client.read({ signal }).catch(refuse);
     client.watch({ signal });
   }
 
+  #typeArrived(code = this.#arrived) {
+    this.#arrived = this.busy && code;
+    if (code) this.#typed(code);
+  }
+
   #typed(text = this.value) {
+    if (this.#input.readOnly) return;
     this.#input.value = text;
     const { code } = this;
-    if (code === this.#told || this.#input.readOnly) return;
-    this.#told = code;
-    if (code) this.#input.value = code;
     this.#show();
-    if (code && this.#tell("otp-complete", { code })) this.#check();
+    if (!code || this.#told.has(code)) return;
+    this.#told.add(code);
+    this.#input.value = code;
+    if (this.#tell("otp-complete", { code })) this.#check();
   }
 
   #tell(name, detail) {
@@ -410,13 +427,15 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     this.#running = null;
     this.#show();
     if (problem) this.#refuse(problem);
+    this.#typeArrived();
   }
 
   #refuse(problem) {
-    const isOurs = problem instanceof OtpProblem;
+    const isOurs = problem.retryAfter !== undefined; // or of another copy
     this.#isOver ||= isOurs && ENDED.includes(problem.code);
     const before = this.#client?.status === "approved" ? `${say("approved")} ` : "";
     const text = () => problem.sentence ?? before + (isOurs ? problem.message : say("unavailable"));
+    if (isOurs) this.#told.delete(this.code);
     this.error = text();
     if (problem.code === "rate_limited") this.#counting = () => (problem.retryAfter ? text() : "");
     if (this.#doing !== "checking" || this.#isOver) return;
@@ -431,20 +450,19 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     const { code, busy } = this;
     if (this.#counting) {
       this.#error.ariaLive = "off";
-      this.#error.textContent = this.#counting();
+      put(this.#error, this.#counting());
     }
     const { status = "pending", resendIn: seconds = null } = client ?? {};
     const isEnded = this.#isOver || !["pending", "approved"].includes(status);
-    // A late code is refused, but it still tells the service that its message arrived.
     const isClosed = isEnded && (this.#isOver || status !== "expired");
-    this.#label.textContent = this.getAttribute("label") ?? say("label");
-    this.#hint.textContent = this.#hintText();
+    put(this.#label, this.getAttribute("label") ?? say("label"));
+    put(this.#hint, this.#hintText());
     input.ariaInvalid = this.error ? "true" : null;
     input.readOnly = busy || status === "approved";
     button.hidden = isEnded || seconds === null;
     button.disabled = seconds > 0;
-    button.ariaLive = seconds > 0 ? "off" : "polite"; // counting is not announced
-    button.textContent = seconds > 0 ? say("resend_in", { wait: wait(seconds) }) : say("resend");
+    button.ariaLive = seconds > 0 ? "off" : "polite";
+    put(button, seconds > 0 ? say("resend_in", { wait: wait(seconds) }) : say("resend"));
     this.#internals.setFormValue(code ?? this.value);
     const isMissing = this.hasAttribute("required") && !code && !input.readOnly;
     this.#internals.setValidity({ valueMissing: isMissing }, say("incomplete", { digits: this.length }), input);
@@ -464,10 +482,11 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     if (this.#client?.status === "approved") return say("approved");
     if (this.busy) return say(this.#doing);
     const { sends, to, code_length: digits } = this.#client?.verification ?? {};
-    if (!sends) return this.getAttribute("hint") ?? "";
+    if (!sends?.[0] || !to) return this.getAttribute("hint") ?? "";
     const key = { unknown: "unknown", undelivered: "undelivered", failed: "undelivered" }[sends.at(-1).status];
     return say(key ?? (sends[1] ? "resent" : "sent"), { digits, to: `\u2066${to}\u2069` }); // left to right
   }
 }
 
-globalThis.customElements?.define("otp-code-input", OtpCodeInput);
+const { customElements: known } = globalThis;
+known?.get("otp-code-input") ?? known?.define("otp-code-input", OtpCodeInput);

@@ -45,7 +45,7 @@ def show(page):
         }
 
         def answer(route):
-            text, kind = files[route.request.url.removeprefix(URL)]
+            text, kind = files[route.request.url.removeprefix(URL).partition("?")[0]]
             headers = {"Content-Security-Policy": POLICY, "Content-Type": f"{kind}; charset=utf-8"}
             route.fulfill(body=text, headers=headers)
 
@@ -126,12 +126,12 @@ def test_a_phone_that_fills_the_field_in_completes_it(page, show):
 
 
 def test_a_code_is_complete_at_its_length(page, show):
-    """A code with a digit less or more is not complete; `length` sets the number of digits."""
+    """A code with a digit less or more is not complete; `length` sets the number of digits; each code is told once."""
     field = show('<otp-code-input length="8"></otp-code-input>')
     page.keyboard.press("Tab")
     page.keyboard.type("123456789")
     page.keyboard.press("Backspace")
-    assert told(page) == [["otp-complete", "12345678"]] * 2
+    assert told(page) == [["otp-complete", "12345678"]]
     expect(field).to_have_value("12345678")
 
 
@@ -275,18 +275,57 @@ def test_every_text_can_be_translated(page, show):
     expect(page.get_by_role("status")).to_have_text("Wird geprüft …")
 
 
-@pytest.mark.parametrize("end", ["document.forms[0].requestSubmit()", "ended.abort()"])
-def test_waiting_for_a_message_ends_with_the_form_or_the_signal(page, show, end):
-    """Chromium's own WebOTP waits, and returns null once the form is submitted or the signal aborts."""
+def test_waiting_for_a_message_ends_with_the_signal(page, show):
+    """Chromium's own WebOTP waits, also after an empty form was submitted, and returns null once the signal aborts."""
     show()
     page.evaluate("""() => {
         globalThis.ended = new AbortController();
-        const waits = webOTP({ form: document.forms[0], signal: ended.signal });
+        const waits = webOTP({ signal: ended.signal });
         globalThis.waits = waits.then((code) => { globalThis.got = [code]; });
     }""")
     assert page.evaluate("globalThis.got") is None
-    page.evaluate(end)
+    page.evaluate("document.forms[0].requestSubmit()")
+    page.get_by_role("textbox").press("Enter")
+    assert page.evaluate("globalThis.got") is None
+    page.evaluate("ended.abort()")
     assert page.evaluate("waits.then(() => got)") == [None]
+
+
+def test_what_stays_the_same_is_not_written_again(page, show):
+    """A text that a browser has translated stays translated when the field is shown again; only news replaces it."""
+    show()
+    label = page.locator("[part=label]")
+    label.evaluate("(node) => { node.textContent = 'Der Code aus der Nachricht' }")
+    set_on_field(page, "error", "Wrong code.")
+    page.get_by_role("alert").evaluate("(node) => { node.textContent = 'Falscher Code.' }")
+    set_on_field(page, "disabled", value=True)
+    assert label.inner_text() == "Der Code aus der Nachricht"
+    assert page.get_by_role("alert").inner_text() == "Falscher Code."
+    assert page.evaluate("document.querySelector('otp-code-input').error") == "Wrong code."
+    set_on_field(page, "error", "Another.")
+    expect(page.get_by_role("alert")).to_have_text("Another.")
+
+
+def test_a_page_may_load_two_copies(page, show):
+    """A second copy of the module loads, and leaves the element to the first."""
+    show()
+    assert page.evaluate("import('/otp.js?again').then(({ OtpProblem }) => new OtpProblem('over').message)") == (
+        "This verification is over."
+    )
+
+
+def test_a_code_that_is_filled_in_again_is_not_told_again(page, show):
+    """After an error the same code is told again only once the page has emptied the field."""
+    field = show()
+    field.fill("123456")
+    set_on_field(page, "error", "Wrong code.")
+    for text in ("", "123456"):
+        field.fill(text)
+    field.dispatch_event("input")
+    assert told(page) == [["otp-complete", "123456"]]
+    set_on_field(page, "value", "")
+    field.fill("123456")
+    assert told(page) == [["otp-complete", "123456"]] * 2
 
 
 def test_a_message_that_the_browser_reads_gives_its_code(page, show):

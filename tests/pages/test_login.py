@@ -129,11 +129,13 @@ def test_a_wrong_code_leaves_the_attempts_that_it_says(visitor):
 def test_after_the_last_attempt_only_starting_again_is_left(visitor):
     """Five wrong codes disable the field for good; “Start again” becomes the main button and has the focus."""
     visitor.sign_in_form(number(105))
-    wrong = visitor.wrong_code(number(105))
-    for left in ("4 attempts left.", "3 attempts left.", "2 attempts left.", "1 attempt left."):
-        visitor.code_field.fill(wrong)
+    *wrong, last = visitor.wrong_codes(number(105))
+    for code, left in zip(
+        wrong, ("4 attempts left.", "3 attempts left.", "2 attempts left.", "1 attempt left."), strict=True
+    ):
+        visitor.code_field.fill(code)
         visitor.says(left)
-    visitor.code_field.fill(wrong)
+    visitor.code_field.fill(last)
     visitor.says("Too many wrong codes. Start again.")
     visitor.may_only_start_again()
     visitor.reads("approved", "the attempts are used up")
@@ -370,6 +372,15 @@ def test_a_reloaded_page_continues_where_it_was(visitor):
     expect(visitor.page.get_by_label("Your phone number")).to_be_visible()
 
 
+@pytest.mark.parametrize("kept", ["{", "null", "{}", "7"])
+def test_what_cannot_be_read_after_a_reload_is_dropped(visitor, kept):
+    """If the browser's storage holds no verification, the page starts with the number, and forgets what it held."""
+    visitor.page.evaluate("(kept) => sessionStorage.setItem('login', kept)", kept)
+    visitor.page.reload()
+    expect(visitor.page.get_by_label("Your phone number")).to_be_visible()
+    assert visitor.page.evaluate("sessionStorage.getItem('login')") is None
+
+
 def test_starting_again_ends_a_running_check(visitor):
     """“Start again” during a check ends it: a later response changes nothing."""
     visitor.sign_in_form(number(143))
@@ -501,9 +512,9 @@ def test_every_state_is_accessible(visitor, complaints, scheme, width):
     visitor.says("Wrong code.")
     page.get_by_text("Details").click()
     is_usable()
-    for _ in range(4):  # until it is locked
+    for code in visitor.wrong_codes(number(end))[1:]:  # until it is locked
         with page.expect_response("**/verify"):
-            visitor.code_field.fill(visitor.wrong_code(number(end)))
+            visitor.code_field.fill(code)
         expect(visitor.code_field).not_to_have_js_property("readOnly", value=True)
     visitor.may_only_start_again()
     is_usable()

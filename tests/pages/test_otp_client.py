@@ -301,6 +301,74 @@ def test_a_page_that_leaves_during_the_sign_in_starts_with_an_open_field(person,
     expect(person.page.get_by_role("alert")).to_have_text("Wrong code. 4 attempts left.")
 
 
+def test_a_clock_that_is_set_right_closes_nothing(person):
+    """If the clock of the machine jumps 11 minutes ahead, a fresh code stays fresh, and the field open."""
+    field = show_field(person)
+    person.page.evaluate("() => { const now = Date.now(); Date.now = () => now + 660_000; }")
+    person.page.evaluate("field.client.dispatchEvent(new Event('change'))")
+    expect(field).to_be_enabled()
+    assert told(person) == []
+    field.fill(person.code)
+    expect(person.page.get_by_role("status")).to_have_text("The code is right.")
+
+
+def test_a_wrong_code_that_is_filled_in_again_costs_one_attempt(person):
+    """The field checks a wrong code once by itself, however often it is filled in; Enter checks it again."""
+    wrong, field = person.wrong_code, show_field(person)
+    field.fill(wrong)
+    alert = person.page.get_by_role("alert")
+    expect(alert).to_have_text("Wrong code. 4 attempts left.")
+    for text in ("", wrong, wrong):
+        field.fill(text)
+    expect(alert).to_have_text("Wrong code. 4 attempts left.")
+    assert told(person) == ["otp-checked"]
+    field.press("Enter")
+    expect(alert).to_have_text("Wrong code. 3 attempts left.")
+
+
+@pytest.mark.parametrize("during", ["**/verify", "**/resend"])
+def test_a_code_that_arrives_during_a_request_is_checked_after_it(person, during):
+    """A code that WebOTP delivers while the field checks or resends is not lost, also after Enter in an empty field.
+
+    No protocol delivers a message to a headless Chromium, so here its API is replaced.
+    """
+    person.page.evaluate("""() => { navigator.credentials.get = ({ signal }) => new Promise((give, refuse) => {
+        globalThis.deliver ??= (code) => give({ code });
+        signal.addEventListener("abort", () => refuse(signal.reason));
+    }) }""")
+    field, held = show_field(person), []
+    field.press("Enter")
+    expect(person.page.get_by_role("alert")).to_have_text("The code has 6 digits.")
+    resend = person.page.get_by_role("button", name="Send a new code")
+    if "resend" in during:
+        expect(resend).to_be_enabled(timeout=10_000)
+    person.page.route(during, lambda route: held.append(route))  # noqa: PLW0108 - a marked callable
+    with person.page.expect_request(during):
+        resend.click() if "resend" in during else field.fill(person.wrong_code)
+    person.page.evaluate("(code) => deliver(code)", person.code)
+    expect(field).to_have_js_property("readOnly", value=True)
+    person.page.unroute(during)
+    held[0].continue_()
+    expect(person.page.get_by_role("status")).to_have_text("The code is right.")
+
+
+def test_a_replayed_resend_shows_how_things_are_now(person, demo, complaints):
+    """If a resend is answered again from its Idempotency-Key, the client has read what has happened since."""
+    headers = {"Authorization": f"Bearer {demo.key}"}
+    url = f"{demo.url}/v1/verifications/{person.login['id']}"
+
+    def lose_the_first(route):
+        route.fetch()
+        requests.post(f"{url}/cancel", headers=headers, timeout=5)
+        person.page.unroute("**/resend")
+        route.abort()
+
+    person.page.route("**/resend", lose_the_first)
+    wait = "await new Promise((go) => setTimeout(go, client.resendIn * 1000 + 100));"
+    assert person.run(wait + "await client.resend(); return client.status") == "canceled"
+    complaints.clear()
+
+
 def test_a_limit_at_the_field_counts_down_and_goes(person, complaints):
     """A refused check says how long to wait, counts it down, announces it once, and is gone afterwards."""
     problem = {"status": 429, "code": "rate_limited", "retry_after": 3}

@@ -92,7 +92,11 @@ class Visitor:
 
     def wrong_code(self, number):
         """Return a code that is in no message to this number."""
-        return next(code for code in ("000000", "111111", "222222", "333333") if code not in self.codes(number))
+        return self.wrong_codes(number)[0]
+
+    def wrong_codes(self, number):
+        """Return five codes that are in no message to this number: the field checks none of them twice by itself."""
+        return [code for code in (str(digit) * 6 for digit in range(10)) if code not in self.codes(number)][:5]
 
 
 def barriers(page):

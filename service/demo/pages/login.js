@@ -142,8 +142,15 @@ function announce(name, detail) {
 element("restart").addEventListener("click", ({ detail: clicks }) => clicks < 2 && startAgain()); // 2: it was for “Sign in”
 element("again").addEventListener("click", startAgain);
 
-const kept = JSON.parse(sessionStorage.getItem("login"));
-if (kept) {
-  announce("login:went-on", { id: kept.id, to: kept.to });
-  enterCode(new OtpClient(kept));
+function goOn() {
+  const client = new OtpClient(JSON.parse(sessionStorage.getItem("login")));
+  const { id, to } = client.verification;
+  announce("login:went-on", { id, to });
+  enterCode(client);
+}
+
+try {
+  goOn();
+} catch {
+  sessionStorage.removeItem("login"); // it is empty, or not what `keep` wrote
 }
