@@ -18,6 +18,8 @@ from starlette.types import ASGIApp
 
 from service.api.application import new_application
 from service.api.operations import OperationsEndpoints, OperationsView
+from service.api.pages.link_page import LinkPage
+from service.api.pages.link_routes import LinkEndpoints
 from service.api.twilio.status_callbacks import StatusCallbackEndpoint
 from service.api.v1.routes import verification_routes
 from service.api.v1.schemas import ResponseWriter
@@ -170,6 +172,12 @@ def _endpoints(
         keyring=store.keyring,
         responses=ResponseWriter(max_attempts=settings.otp_max_attempts, max_sends=settings.otp_max_sends),
     )
+    links = LinkEndpoints(
+        rules.links,
+        rules.limiter,
+        LinkPage(settings.otp_brand, return_urls=settings.otp_link_return_urls, max_attempts=settings.otp_max_attempts),
+        trusted_proxies=settings.otp_trusted_proxies,
+    )
     webhooks = StatusCallbackEndpoint(
         DeliveryReports(store.verifications, wake=wake, event_log=event_log),
         TwilioSignature(*signing_secrets(settings)),
@@ -179,7 +187,12 @@ def _endpoints(
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
     operations = _operations(store.scripts, rules.breakers, waiting, errors, lag=lag, connections=connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
-    return [*verification_routes(verifications, auth), *webhooks.routes(), *operations.routes(metrics_access)]
+    return [
+        *verification_routes(verifications, auth),
+        *webhooks.routes(),
+        *links.routes(),
+        *operations.routes(metrics_access),
+    ]
 
 
 def _operations(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import subprocess
 import time
@@ -190,3 +191,24 @@ async def another(running):
         aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {running.key}"}) as http,
     ):
         yield http
+
+
+async def test_the_page_of_a_link_says_try_again_and_nothing_is_lost(start, server, eventually):
+    """Redis killed: opening and answering a link is a 503 page; once it is back, the same match approves."""
+    running = await start(redis_url=server.url)
+    issued = await running.issue(action="link")
+    [message] = running.messages()
+    path = re.search("/l/[0-9A-Za-z]+", message.body)[0]
+
+    async def visit(method, **form):
+        async with running.http.request(method, path, data=form or None) as response:
+            return response.status, await response.text()
+
+    server.kill()
+    for method, form in (("GET", {}), ("HEAD", {}), ("POST", {"match": issued["match"]}), ("POST", {"match": "x"})):
+        status, page = await visit(method, **form)
+        assert (status, method == "HEAD" or "<h1>Try again in a moment</h1>" in page) == (503, True)
+    server.start()
+    assert await eventually(lambda: recovered(running, issued["id"]), seconds=15)
+    assert "<h1>Confirmed</h1>" in (await visit("POST", match=issued["match"]))[1]
+    assert await eventually(running.confirmed, seconds=15) == {message.sid}
