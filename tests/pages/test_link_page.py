@@ -1,0 +1,94 @@
+"""The page of a link in a real Chromium: opened by a scanner first, answered by a person, without a script too."""
+
+import re
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.pages.visitor import barriers, width_of
+
+
+def call(demo, method, path, body=None):
+    headers = {"Authorization": f"Bearer {demo.key}"}
+    response = requests.request(method, demo.url + path, json=body, headers=headers, timeout=5)
+    assert response.ok, response.text
+    return response.json()
+
+
+def issue(demo, number):
+    """Issue a link; return (the response, its address)."""
+    asked = {"to": number, "action": "link", "purpose": "payment", "origin_text": "the till of the shop in Main Street"}
+    issued = call(demo, "POST", "/v1/verifications", asked)
+    sent = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": number}, timeout=5).json()
+    return issued, demo.url + re.search("/l/[0-9A-Za-z]+", sent[-1]["body"])[0]
+
+
+def status_of(demo, issued):
+    return call(demo, "GET", f"/v1/verifications/{issued['id']}")["status"]
+
+
+def test_a_scanner_opens_the_link_and_presses_a_button_first(page, demo):
+    """A browser that opens the page, and presses the first or the second button, ends and approves nothing."""
+    issued, url = issue(demo, "+13125550171")
+    page.goto(url)
+    page.get_by_role("button", name="Confirm").click()  # the browser asks for the digits
+    page.get_by_role("button", name=re.compile("^It wasn")).click()
+    expect(page.get_by_role("heading", name="Was it not you?")).to_be_visible()
+    assert status_of(demo, issued) == "pending"
+    page.get_by_role("link", name="Back").click()
+    page.get_by_label("The two digits").fill(issued["match"])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Confirmed")).to_be_visible()
+    assert status_of(demo, issued) == "approved"
+
+
+def test_it_works_without_a_script_and_in_two_tabs(browser, demo):
+    """Without scripts, the second tab says that the first has confirmed it."""
+    issued, url = issue(demo, "+13125550172")
+    context = browser.new_context(java_script_enabled=False)
+    tabs = [context.new_page(), context.new_page()]
+    for tab in tabs:
+        tab.goto(url)
+    for tab, heading in zip(tabs, ("Confirmed", "Already confirmed"), strict=True):
+        tab.get_by_label("The two digits").fill(issued["match"])
+        tab.get_by_role("button", name="Confirm").click()
+        expect(tab.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    context.close()
+
+
+def test_it_was_not_me_ends_it(page, demo):
+    """Two presses end the verification."""
+    issued, url = issue(demo, "+13125550173")
+    page.goto(url)
+    page.get_by_role("button", name=re.compile("^It wasn")).click()
+    page.get_by_role("button", name="End it").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert status_of(demo, issued) == "canceled"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 320])
+def test_every_page_is_usable_by_everybody(page, demo, scheme, width):
+    """Form, fault, second question and end: axe reports nothing, and nothing scrolls sideways."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 700})
+    issued, url = issue(demo, f"+1312555018{(width == 320) + 2 * (scheme == 'dark')}")
+
+    def is_usable():
+        assert barriers(page) == []
+        assert width_of(page) <= width
+
+    page.goto(url)
+    is_usable()
+    page.get_by_role("button", name=re.compile("^It wasn")).click()
+    is_usable()
+    page.get_by_role("link", name="Back").click()
+    page.get_by_label("The two digits").fill("00" if issued["match"] != "00" else "11")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("alert")).to_contain_text("You have 4 tries left.")
+    is_usable()
+    page.get_by_label("The two digits").fill(issued["match"])
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("heading", name="Confirmed")).to_be_visible()
+    is_usable()
