@@ -15,6 +15,7 @@ from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from service.config.settings import Settings
+from tests.free_ports import free_port
 from tests.proxies import DEPLOY, new_proxy, proxy_before
 
 
@@ -198,3 +199,31 @@ async def test_the_examples_pass_on_every_endpoint(running):
         is_public = all("operations" not in method["tags"] for method in methods.values())
         assert bool(re.search(pattern, path)) == is_public, path
         assert any(fnmatch(path, glob) for glob in globs.split()) == is_public, path
+
+
+@pytest.mark.slow
+async def test_links_are_let_in_and_no_log_has_their_path(proxied, tmp_path):
+    """The page of a link and its style sheet are public; neither proxy logs a token, even if a request fails."""
+    _, proxy = proxied
+    token = "0" + "a" * 22
+    for path in (f"/l/{token}", "/l/style.css", f"/%6c/{token}", f"/v1/x/l/{token}"):
+        status, _ = await request_from(URL(proxy.public + path, encoded=True))
+        assert status == (404 if "/v1/" in path else 200), path
+    await request_from(f"{proxy.plain}/l/{token}")
+    await request_from(f"{proxy.public}/v1/logged")
+    logs = "".join(each.read_text("utf-8") for each in tmp_path.glob("*log"))
+    assert ("/v1/logged" in logs) == (proxy.name == "nginx")  # Caddy logs no requests unless told to
+    assert token not in logs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+async def test_no_log_has_the_path_of_a_link_while_the_service_is_down(tmp_path, name):
+    """A proxy that cannot reach the service logs that, but not the path of the link."""
+    proxy, token = new_proxy(name), "0" + "b" * 22
+    with proxy_before(free_port(), proxy, tmp_path):
+        assert (await request_from(f"{proxy.public}/l/{token}"))[0] == 502
+        assert (await request_from(f"{proxy.public}/v1/down"))[0] == 502
+    logs = "".join(each.read_text("utf-8") for each in tmp_path.glob("*log"))
+    assert "/v1/down" in logs
+    assert token not in logs
