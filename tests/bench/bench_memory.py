@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from results import Budget, save
 
-from service.core.verification import Delivery
+from service.core.actions import Action
+from service.core.verification import Delivery, partition_of
 from service.embedded.server import embedded_valkey
 from service.store import keys as redis_keys
 from tests.store.engines import Engine, open_stores
@@ -23,6 +24,7 @@ from tests.store.engines import Engine, open_stores
 BUDGET_BYTES = 512
 LONGEST_REFERENCE = "r" * 64
 LONGEST_ORIGIN = "w" * 60 + ".com"
+ORIGIN_TEXT = "Chrome on Windows, near Berlin"
 LONGEST_SENDER = "s" * 64
 FINGERPRINT = "f" * 16
 
@@ -45,6 +47,12 @@ async def measure(engine):
         await stores.deliver(plain, status=Delivery.DELIVERED, sender="+15005550006")
         delivered = report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
         report(stores, plain, "its number: one send, and the index of one verification", stores.number_key())
+        linked = stores.under(action=Action.LINK)
+        link = await linked.issue("111111", owner="0" * 12, key_tag="k" * 22, code_length=None, origin_text=ORIGIN_TEXT)
+        await linked.deliver(link, status=Delivery.DELIVERED, sender="+15005550006")
+        report(stores, link, "a link, delivered, with 30 characters of origin_text")
+        link_key = redis_keys.link(partition_of(link.id), linked.digests(link.id, "111111")[0])
+        report(stores, link, "the key of its token, beside that", link_key)
         await stores.check(plain, "111111")
         report(stores, plain, "approved, its confirmation pending")
         full = await stores.issue(

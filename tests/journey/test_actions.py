@@ -1,16 +1,24 @@
 """Passwords and links over real HTTP: from the message to the confirmation, each by its own entry alone."""
 
+import asyncio
 import re
 from contextlib import asynccontextmanager
 
 import pytest
 
+from service import wiring
 from service.app import open_redis
+from service.config.policies import new_keyring
 from service.core.actions import ACTIONS, Action
+from service.core.lost_messages import LookupPolicy
+from service.core.partitions import PARTITIONS
 from service.core.retrying import Retries
 from service.core.verification import Status, Verdict
+from service.store import keys as redis_keys
 from service.wiring import new_rules, new_store
 from tests.conftest import NUMBER
+
+ASKED = {Action.CODE: {}, Action.PASSWORD: {"password_length": 24}, Action.LINK: {"origin_text": "Berlin"}}
 
 
 def secret_in(running, action, place=-1):
@@ -202,3 +210,65 @@ async def test_a_test_number_has_a_fixed_password(start):
     issued = await running.issue(action="password")
     assert running.messages() == []
     assert (await answered(running, issued["id"], {"password": "49302-74930-274"}))[1]["verdict"] == "approved"
+
+
+@pytest.fixture
+def answer():
+    """Return `answer(running, issued)`: answer with what the message carries; return the feedback of the send."""
+
+    async def give(running, issued):
+        action = Action(issued["action"])
+        secret = secret_in(running, action)
+        if action is Action.LINK:
+            async with pages(running) as links:
+                assert (await links.answer(secret, issued["match"])).verdict is Verdict.APPROVED
+        else:
+            assert (await answered(running, issued["id"], {str(action): secret}))[1]["verdict"] == "approved"
+        return (await running.read(issued["id"]))["sends"][0]["feedback"]
+
+    return give
+
+
+@pytest.mark.parametrize("action", Action)
+async def test_a_late_sid_is_confirmed(running, hold, answer, settled, eventually, action):  # noqa: PLR0917
+    """What is answered before Twilio's response has come is confirmed once the SID is known (promise 5)."""
+    held = hold(running)
+    issuing = asyncio.create_task(running.issue(action=action, **ASKED[action]))
+    assert await eventually(running.messages)
+    [key] = [each async for each in _records(running)]
+    issued = {"id": key, "action": str(action), "match": new_keyring(running.settings).match(key)}
+    assert await answer(running, issued) == "awaiting_sid"
+    held.deliver.set()
+    held.responds.set()
+    assert (await issuing)["match"] in (None, issued["match"])
+    assert await settled(running) == [("confirmed", 1)]
+
+
+@pytest.mark.parametrize("action", Action)
+async def test_a_lost_message_is_found_whatever_it_carries(  # noqa: PLR0917 - fixtures
+    start, fault, answer, redis, eventually, monkeypatch, action
+):
+    """If response and callbacks are lost, the message is found in Twilio's list by its code, password or link."""
+    monkeypatch.setattr(wiring, "lookup_policy", lambda _: LookupPolicy(poll_seconds=0.02, pause_seconds=0.02))
+    running = await start()
+    await running.issue(action=action, **ASKED[action])
+    fault(running, "callbacks", "drop", count=1)
+    fault(running, "messages", "lost_response", count=1)
+    issued = await running.issue("+14155550124", action=action, **ASKED[action])
+    lost = running.messages("+14155550124")[-1]
+    assert await eventually(lambda: running.messages("+14155550124")[-1].status == "delivered")
+    monkeypatch.setattr(running, "messages", lambda *_: [lost])
+    assert await answer(running, issued) == "awaiting_sid"
+    for key in redis.scan_iter("otp:{*}:outbox:lookups"):
+        redis.zadd(key, dict.fromkeys(redis.zrange(key, 0, -1), 1))
+    assert await eventually(running.confirmed) == {lost.sid}
+
+
+async def _records(running):
+    """Yield the ids of all verifications."""
+    async with open_redis(running.settings) as scripts:
+        for partition in PARTITIONS:
+            prefix = redis_keys.verification_prefix(partition)
+            _, found = await scripts.command("SCAN", "0", "MATCH", f"{prefix}*", "COUNT", 1000, key=prefix)
+            for key in found:
+                yield key.decode().removeprefix(prefix)
