@@ -24,6 +24,7 @@ from service.descriptors import raise_limit
 from service.embedded.server import EmbeddedUnavailable
 from service.providers.twilio.gateway import open_twilio
 from service.store.clocks import Clock, primary_clocks, replica_clocks
+from service.store.confirmations import open_confirmations
 from service.store.faults import lacking
 from service.store.health import RedisHealth
 from service.store.scripts import Scripts
@@ -141,7 +142,17 @@ async def _redis(scripts: Scripts, url: str | None) -> list[Finding]:
     clocks = primary_clocks(infos, asked_at=asked_at)
     replicas, silent = ([], []) if url is None else await replica_clocks(url, infos)
     findings += [Finding("warn", f"Redis: {name} does not answer, so its clock was not checked.") for name in silent]
+    findings += await _failed_confirmations(scripts)
     return findings + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
+
+
+async def _failed_confirmations(scripts: Scripts) -> list[Finding]:
+    try:
+        failed = (await open_confirmations(scripts).state()).failed
+    except StoreUnavailable:  # the findings already name what keeps Redis from working
+        return []
+    text = f"Confirmations have failed for good ({failed}): otp-service outbox failed says why."
+    return [Finding("warn", text)] if failed else []
 
 
 def _clocks(clocks: Sequence[Clock]) -> list[Finding]:

@@ -40,6 +40,19 @@ async def test_a_complete_installation_has_no_error(changed, redis, eventually):
     assert sorted(redis.keys()) == before
 
 
+async def test_failed_confirmations_are_warned_about(changed, running, redis, eventually):
+    """If confirmations have failed, a warning says how many, and names the command that lists them."""
+    assert "outbox failed" not in " ".join(texts(await changed(), "warn"))
+    plan = {"endpoint": "feedback", "kind": "not_found"}
+    async with running.http.post(f"{running.sandbox_url}/_/faults", json=plan) as response:
+        assert response.status < 300
+    issued = await running.issue()
+    await running.verify(issued["id"], running.codes()[0])
+    assert await eventually(lambda: [key for key in redis.scan_iter("otp:*:failed") if redis.zcard(key)])
+    warned = " ".join(texts(await changed(), "warn"))
+    assert "Confirmations have failed for good (1): otp-service outbox failed says why." in warned
+
+
 async def test_settings_that_risk_money_are_warned_about(changed):
     """Each limit that is off and each open endpoint is a warning that names its setting."""
     warned = " ".join(texts(await changed(otp_countries=(), otp_public_url=None), "warn"))

@@ -72,7 +72,7 @@ def _next_step(errors: int, *, is_sending: bool) -> list[str]:
         fix = "the error" if errors == 1 else f"the {errors} errors"
         return [*nothing_sent, f"Next: fix {fix} above, then run check again."]
     return [
-        "Next: otp-service serve",
+        "Next: otp-service serve, unless it runs already",
         "Then: otp-service check --send-to +1…  (one real message, the whole loop)",
     ]
 

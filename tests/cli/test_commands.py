@@ -383,7 +383,7 @@ async def test_check_tests_the_credentials(start, cli):
     assert (status, err) == (0, "")
     assert "OK    Twilio accepts the credentials." in out
     assert "WARN  OTP_LIMIT_DAY" not in out
-    assert out.splitlines()[-2] == "Next: otp-service serve"
+    assert out.splitlines()[-2] == "Next: otp-service serve, unless it runs already"
     assert "otp-service check --send-to" in out.splitlines()[-1]
     assert len(out.splitlines()[-1]) <= 80
     status, out, _ = await asyncio.to_thread(cli, "check", **good | {"TWILIO_AUTH_TOKEN": "wrong-token"})
