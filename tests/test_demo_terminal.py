@@ -113,6 +113,20 @@ async def test_a_person_without_a_browser_closes_the_loop(demo):
         assert "\033" not in shown.printed
 
 
+async def test_a_password_closes_the_loop_and_a_link_leads_to_the_demo(demo):
+    """Both come by SMS; the password confirms its message, and the link has the address that the demo printed."""
+    async with demo() as shown:
+        issued = await shown.call("/v1/verifications", to=NUMBER, action="password")
+        assert await shown.shows(("SMS", f"to {NUMBER}: “"))
+        [password] = re.findall(r"(?:[0-9A-Z]{5}-)+[0-9A-Z]{1,5}", shown.lines()[0][1])
+        assert (await shown.call(f"/v1/verifications/{issued['id']}/verify", password=password.lower()))["valid"]
+        assert await shown.shows(("confirmed", NUMBER))
+        other = "+14155550124"
+        await shown.call("/v1/verifications", to=other, action="link")
+        url = re.search(r"Serving on (\S+)\. ", shown.read())[1]
+        assert await shown.shows(("SMS", f"{url}/l/"))
+
+
 async def test_cancellations_and_refusals_have_lines(demo):
     """Cancellations and refused requests are named with their reason."""
     async with demo() as shown:

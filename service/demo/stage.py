@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Mount
 
 from service.app import create_app, open_redis
 from service.config.settings import Settings, isolated_settings
+from service.config.web_addresses import is_loopback
 from service.core.api_keys import Scope, new_api_key
 from service.core.event_log import EventLog
 from service.demo.login import LoginSite
@@ -53,7 +54,10 @@ async def run_demo(*, host: str, port: int, once: bool, cors_origin: str = "") -
     opening = "The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine."
     typer.echo(wrap(opening, indent=0) + "\n")
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
-        settings = _settings(own_url, redis_url, account, cors_origin)
+        visible_url = base_url(
+            host if is_loopback(host) else "127.0.0.1", port
+        )  # plain http links are for this machine
+        settings = _settings(own_url, visible_url, redis_url, account, cors_origin)
         key = await _create_key(settings)
         async with (
             aclosing(create_sandbox(account)) as sandbox,
@@ -131,7 +135,7 @@ async def _create_key(settings: Settings) -> str:
     return key
 
 
-def _settings(own_url: str, redis_url: str, account: SandboxSettings, cors_origin: str) -> Settings:
+def _settings(own_url: str, visible_url: str, redis_url: str, account: SandboxSettings, cors_origin: str) -> Settings:
     """Build the settings of the demo, independent of the environment."""
     return isolated_settings(
         redis_url=redis_url,
@@ -140,6 +144,8 @@ def _settings(own_url: str, redis_url: str, account: SandboxSettings, cors_origi
         twilio_from=account.pool_number,
         twilio_base_url=f"{own_url}/sandbox",
         otp_public_url=own_url,
+        otp_link_url=visible_url,
+        otp_link_return_urls=f"{visible_url}/",
         otp_secret_keys=secrets.token_urlsafe(32),
         otp_index_key=secrets.token_urlsafe(32),
         otp_cors_origins=cors_origin,

@@ -45,7 +45,7 @@ class Sandbox:
         self._traffic = Traffic()
         handler = Handler(settings, self.faults, self.ledger, self._traffic)
         api = TwilioApi(settings, self.ledger, self._carrier, handler)
-        scanner = Scanner(settings, self.ledger)
+        scanner = Scanner(self.ledger)
         inspection = Inspection(self.ledger, self.faults, self._traffic, scanner, forget=self.forget)
         self._app = Starlette(
             routes=[*api.routes(), *inspection.routes(), *phone_routes()],

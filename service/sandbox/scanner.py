@@ -1,8 +1,8 @@
 """Opens the links of a message as a mail or message scanner does, before the person taps them.
 
 Such scanners send HEAD and then GET, without cookies, and often as a browser (headless Chromium). Only links to
-loopback hosts and to the account's own `link_origin` are opened: a simulator must not fetch public pages. Redirects are
-not followed, and proxies from the environment are not used.
+loopback hosts are opened: a simulator must not fetch public pages. Redirects are not followed, and proxies from the
+environment are not used.
 """
 
 import re
@@ -13,7 +13,6 @@ from yarl import URL
 
 from service.sandbox.ledger import Ledger, Message
 from service.sandbox.loopback import is_loopback
-from service.sandbox.settings import SandboxSettings
 
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 _AFTER_A_LINK = ".,;:!?)]}'\"”»"  # what ends a sentence is no part of the link
@@ -26,8 +25,7 @@ _BROWSER = (
 class Scanner:
     """The scanner of one sandbox."""
 
-    def __init__(self, settings: SandboxSettings, ledger: Ledger) -> None:
-        self._settings = settings
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def scan(self, message: Message) -> list[str]:
@@ -35,14 +33,11 @@ class Scanner:
         opened = []
         async with aiohttp.ClientSession(timeout=_TIMEOUT, headers={"User-Agent": _BROWSER}) as http:
             for link in _links(message.body):
-                if self._may_open(link):
+                if is_loopback(link.host):
                     opened += [f"{method} {await _status(http, method, link)}" for method in ("HEAD", "GET")]
         if opened:
             self._ledger.add_scan(message.sid, opened)
         return opened
-
-    def _may_open(self, link: URL) -> bool:
-        return is_loopback(link.host) or str(link.origin()) == self._settings.link_origin
 
 
 def _links(body: str) -> Iterator[URL]:

@@ -40,9 +40,6 @@ class SandboxSettings:
     allow_public_callbacks: bool = False
     """Callbacks go to loopback hosts only, unless this is set: a test must not post to public servers."""
 
-    link_origin: str = ""
-    """The scanner opens links to loopback hosts only, and to this origin."""
-
     keep_messages: int = 10_000
     """How many messages, feedback posts and callback posts are kept, of each kind."""
 

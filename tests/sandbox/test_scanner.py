@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
-from yarl import URL
 
-from service.sandbox import SandboxSettings, create_sandbox
-from service.sandbox.scanner import Scanner
 from tests.sandbox.test_inspection import events_until
 
 
@@ -84,16 +81,6 @@ async def test_no_other_host_is_opened(live, body):
 async def test_an_unknown_message_has_no_link(live):
     """A message that is not recorded gets the same refusal."""
     assert (await scan(live, "SM" + "0" * 32))[0] == 422
-
-
-def test_the_origin_of_the_account_is_opened_too():
-    """A simulator that serves under a name of its own may open links to that origin, and to no other port of it."""
-    ledger = create_sandbox().ledger
-    settings = SandboxSettings(link_origin="http://demo.example:8000")
-    scanner = Scanner(settings, ledger)
-    assert scanner._may_open(URL("http://demo.example:8000/l/4"))
-    assert not scanner._may_open(URL("http://demo.example:8001/l/4"))
-    assert not scanner._may_open(URL("https://demo.example:8000/l/4"))
 
 
 async def test_a_link_that_cannot_be_opened_is_recorded(live):
