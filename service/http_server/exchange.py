@@ -123,8 +123,8 @@ class Exchange(RequestResponseCycle):
         """Respond without ASGI, in one write. uvicorn writes head and body separately: two system calls."""
         try:
             response = await handler()
-        except BaseException as failure:  # noqa: BLE001 - as uvicorn does: whatever it is, the client gets a response
-            self.logger.error("Exception in a direct handler\n", exc_info=failure)
+        except BaseException:  # as uvicorn does: whatever it is, the client gets a response
+            self.logger.exception("Exception in a direct handler")
             response = _FAILED
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()

@@ -94,8 +94,8 @@ def _line(event: str, level: str, fields: Mapping[str, object]) -> bytes:
 
 
 def _now() -> str:
-    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
-    return f"{_second(seconds)}.{microseconds:06d}Z"
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
 
 
 @lru_cache(maxsize=2)
