@@ -105,25 +105,20 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
 
     def _begin(self, head: Head) -> None:
-        """Begin the exchange, as uvicorn does, but without WebSockets, a root path, and uvicorn's own limit."""
         is_last = not head.keep_alive or (self._connections is not None and self._connections.is_ending)
         self.cycle = exchange = Exchange(self, head, is_last=is_last)
         direct, deferred = (None, None) if self._direct is None else self._direct.direct(exchange)
         if direct is None:
             exchange.for_asgi(self.scope_of(head))
-        if deferred is None:
-            self._start(exchange, direct)
-        else:
-            exchange.defer(deferred, partial(self._start, exchange, direct))
+        start = partial(self._start, exchange, direct)
+        start() if deferred is None else exchange.defer(deferred, start)
 
     def _start(self, exchange: Exchange, direct: DirectHandler | None) -> None:
-        """Start the task that responds."""
         if direct is None:
             self._start_asgi_task(exchange, self.app)
-            return
-        task = self.loop.create_task(exchange.respond_directly(direct))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        else:
+            self.tasks.add(task := self.loop.create_task(exchange.respond_directly(direct)))
+            task.add_done_callback(self.tasks.discard)
 
     def scope_of(self, head: Head) -> MutableMapping[str, Any]:
         """Make the ASGI scope of a request."""
