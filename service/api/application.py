@@ -7,8 +7,8 @@ other.
 from functools import cache
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
-from pydantic_core import to_json
 from starlette import requests, responses
 from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
@@ -56,7 +56,7 @@ def new_application(*, version: str, lifespan: Lifespan[FastAPI], with_docs: boo
 
 def _document_route(app: FastAPI) -> DirectRoute:
     """Serve the OpenAPI document. It is written once, since that takes milliseconds."""
-    written = cache(lambda: to_json(app.openapi()))
+    written = cache(lambda: orjson.dumps(app.openapi()))
 
     async def show(request: Request) -> Response:  # noqa: ARG001 - every endpoint gets the request
         return Response(200, written())

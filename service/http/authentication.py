@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from service.core.api_keys import ApiKeyStore, Scope, key_digest, read_api_keys
 from service.core.keyring import CLIENT_TOKEN_PREFIX, Keyring
@@ -44,14 +45,16 @@ _PAUSE_SECONDS = 1.0
 class Access:
     """What a route requires of a credential, and its schemes in the OpenAPI document.
 
-    `identify` reads the credential into the request, and notes whether it is valid, without waiting. `authorize` finds
-    the caller, or raises a problem.
+    `identify` reads the credential into the request, and notes whether it is valid, without waiting. `admits` finds the
+    caller of an API key without waiting, and tells whether it did. `authorize` finds the caller of any credential,
+    or raises a problem.
     """
 
     identify: Callable[[Request], None]
     authorize: Callable[[Request], Awaitable[None]]
     schemes: tuple[str, ...]
     scope: Scope
+    admits: Callable[[Request], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class Authenticator:
             request.caller = await self._by_key(request, scope)
             request.log["api_key"] = request.caller.name
 
-        return Access(self._identify, authorize, ("apiKey",), scope)
+        return Access(self._identify, authorize, ("apiKey",), scope, partial(self._admits, scope))
 
     def key_or_token(self, scope: Scope) -> Access:
         """Return the access of a route that also accepts the client token of the verification in its path."""
@@ -104,7 +107,7 @@ class Authenticator:
                 request.caller = await self._by_key(request, scope)
                 request.log["api_key"] = request.caller.name
 
-        return Access(self._identify, authorize, ("apiKey", "clientToken"), scope)
+        return Access(self._identify, authorize, ("apiKey", "clientToken"), scope, partial(self._admits, scope))
 
     def _identify(self, request: Request) -> None:
         request.credential = credential = _bearer(request)
@@ -114,6 +117,14 @@ class Authenticator:
         elif credential:
             request.key_digest = digest = key_digest(credential)
             request.is_known = digest in self._keys
+
+    def _admits(self, scope: Scope, request: Request) -> bool:
+        known = self._keys.get(request.key_digest)
+        if known is None or scope not in known.scopes or self._clock() - self._read_at >= _OLDEST_SECONDS:
+            return False
+        request.caller = caller = known.caller
+        request.log["api_key"] = caller.name
+        return True
 
     async def _by_key(self, request: Request, scope: Scope) -> Caller:
         if request.credential.startswith(CLIENT_TOKEN_PREFIX):

@@ -30,25 +30,36 @@ class DirectRouter:
     def __init__(self, app: ASGIApp, *, max_in_flight: int) -> None:
         self._app = app
         self._load_shedding = LoadShedding(max_in_flight)
-        self._handlers: dict[str, list[tuple[re.Pattern[str], Handler, Access | None]]] = {}
+        self._fixed: dict[tuple[str, str], tuple[Handler, Access | None]] = {}  # by method and path
+        self._patterns: dict[str, list[tuple[re.Pattern[str], Handler, Access | None]]] = {}  # by method
 
     def add_routes(self, routes: Sequence[BaseRoute]) -> None:
-        """Add the direct routes among these. The first that matches a request handles it."""
+        """Add the direct routes among these. A path without parameters wins; of the others, the first that matches."""
         for route in routes:
             if isinstance(route, DirectRoute):
                 for method in answered_methods(route):
                     handler = partial(route.respond, load_shedding=self._load_shedding)
-                    self._handlers.setdefault(method, []).append((route.path_regex, handler, route.access))
+                    if route.param_convertors:
+                        self._patterns.setdefault(method, []).append((route.path_regex, handler, route.access))
+                    else:
+                        self._fixed.setdefault((method, route.path), (handler, route.access))
 
     def find(self, request: Request) -> Handler | None:
         """Find the handler of a request, and read the parameters in its path and its credential."""
-        for path, handler, access in self._handlers.get(request.method, ()):
+        found = self._fixed.get((request.method, request.path)) or self._match(request)
+        if found is None:
+            return None
+        handler, access = found
+        if access is not None:
+            access.identify(request)
+        return handler
+
+    def _match(self, request: Request) -> tuple[Handler, Access | None] | None:
+        for path, handler, access in self._patterns.get(request.method, ()):
             match = path.fullmatch(request.path)  # not `match`: there `$` also matches before a final line break
             if match is not None:
                 request.path_params = match.groupdict()
-                if access is not None:
-                    access.identify(request)
-                return handler
+                return handler, access
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -146,7 +146,7 @@ class RequestMiddleware(DirectApplication):
             request_id=request.id.decode(),
             method=request.method,
             status=status,
-            duration_ms=round((self._clock() - started) * 1000, 2),
+            duration_ms=int((self._clock() - started) * 100_000) / 100,  # `round` takes ten times as long
             **request.log,
         )
 

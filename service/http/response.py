@@ -5,7 +5,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from pydantic_core import to_json
+import orjson
 from starlette.types import Send
 
 from service.http.problems import MEDIA_TYPE, HttpProblem
@@ -36,7 +36,7 @@ class Response(NamedTuple):
 
 def problem_response(problem: HttpProblem) -> Response:
     """Write a problem as JSON."""
-    return Response(problem.status, to_json(problem.members), problem.all_headers, MEDIA_TYPE)
+    return Response(problem.status, orjson.dumps(problem.members), problem.all_headers, MEDIA_TYPE)
 
 
 def with_request_id(response: Response, request_id: bytes) -> Response:

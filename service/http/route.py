@@ -92,11 +92,13 @@ class DirectRoute(APIRoute):
         return self.wire.render_problem(problem)
 
     async def _respond(self, request: Request, load_shedding: LoadShedding) -> Response:
-        if self.access is not None:
+        # Nothing that usually need not wait is a coroutine: each costs as much as decrypting a number.
+        if self.access is not None and not self.access.admits(request):
             await self.access.authorize(request)
         arguments: dict[str, Any] = {**request.path_params, "request": request}
         if self._needs_body or request.has_body:
-            request.body = await self._read_body(request)
+            body = self._whole_body(request)
+            request.body = await self._rest_of_body(request) if body is None else body
         if self.body_model is bytes:
             arguments[self._body_name] = request.body
         elif self.body_model is not None and (request.body or self._needs_body):
@@ -115,26 +117,33 @@ class DirectRoute(APIRoute):
             return result
         return self._render(result, self.status_code or 200)
 
-    async def _read_body(self, request: Request) -> bytes:
-        """Read a body of the wire's type, up to the limit, whatever Content-Length says.
+    def _whole_body(self, request: Request) -> bytes | None:
+        """Read a body of the wire's type, up to the limit, whatever Content-Length says; None: parts have not arrived.
 
         A route that needs no body accepts an empty one of any type. If it is chunked, only its end shows that it is
         empty.
         """
-        expected, given = self.wire.body_type, request.header(b"content-type") or ""
-        is_wrong = given != expected and given.partition(";")[0].strip().lower() != expected
+        is_wrong = self._has_wrong_type(request)
         if is_wrong and (self._needs_body or b"transfer-encoding" not in request.headers):
-            raise wrong_type(expected)
+            raise wrong_type(self.wire.body_type)
         if b"content-encoding" in request.headers and request.header(b"content-encoding") != "identity":
             raise HttpProblem("unsupported_media_type", "The body is compressed. Send it without a Content-Encoding.")
         body = request.whole_body()
-        if body is None:
-            body = await _receive_body(request, self.max_body_bytes)
-        elif len(body) > self.max_body_bytes:
+        if body is not None and len(body) > self.max_body_bytes:
             raise too_large(self.max_body_bytes)
         if is_wrong and body:
-            raise wrong_type(expected)
+            raise wrong_type(self.wire.body_type)
         return body
+
+    async def _rest_of_body(self, request: Request) -> bytes:
+        body = await _receive_body(request, self.max_body_bytes)
+        if body and self._has_wrong_type(request):
+            raise wrong_type(self.wire.body_type)
+        return body
+
+    def _has_wrong_type(self, request: Request) -> bool:
+        expected, given = self.wire.body_type, request.header(b"content-type") or ""
+        return given != expected and given.partition(";")[0].strip().lower() != expected
 
 
 def answered_methods(route: APIRoute) -> set[str]:

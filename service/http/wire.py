@@ -15,8 +15,9 @@ from html import escape
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+import orjson
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 from starlette import responses
 
 from service.http.problems import HttpProblem, Problem
@@ -68,8 +69,8 @@ def parse_form(model: type[_Model], body: bytes) -> _Model:
 
 
 def render_json(result: Any, status: int) -> Response:
-    """Write a result as JSON. Models are not validated again."""
-    return Response(status, to_json(result))
+    """Write a result, which may hold models, as JSON. Models are not validated again."""
+    return Response(status, orjson.dumps(result, default=to_jsonable_python))
 
 
 def render_page(page: str, status: int) -> Response:

@@ -5,7 +5,6 @@ When a request begins, on which connection, and what follows it, is left to `pro
 
 import asyncio
 from collections.abc import Callable, MutableMapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,30 +20,67 @@ _SERVER_LINES = ServerHeaders()
 # kept in memory, and all responses share them.
 _LARGE_BYTES = 16_384
 _DISCONNECT = {"type": "http.disconnect"}
+_FAILED = RawResponse(
+    500,
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\nconnection: close\r\n",
+    b"Internal Server Error",
+    closes=True,
+)
+
+
+class _NoWaiter:
+    """Stands for the event of an exchange in which nobody waits for the body: most requests arrive whole."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+
+_NO_WAITER = _NoWaiter()
 
 
 class Exchange(RequestResponseCycle):
-    """One request and its response, over ASGI as in uvicorn, or direct."""
+    """One request and its response, over ASGI as in uvicorn, or direct.
+
+    uvicorn's attributes are set at once for ASGI only (`for_asgi`): a direct response needs a third of them.
+    """
 
     has_broken_off = False
     deferred_since: float | None = None  # it waits for its turn
+    disconnected = response_started = response_complete = False
+    more_body = True
+    message_event: Any = _NO_WAITER
 
     def __init__(self, connection: HttpToolsProtocol, head: Head, *, is_last: bool) -> None:
         """Begin. `is_last`: the connection ends after the response."""
-        super().__init__(
-            scope={"method": head.method},  # type: ignore[typeddict-item] # the rest is added for ASGI only
-            transport=connection,  # type: ignore[arg-type] # it has the methods in use: write, is_closing, close
-            flow=connection.flow,
-            logger=connection.logger,
-            access_logger=connection.access_logger,
-            access_log=False,
-            default_headers=connection.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=head.headers.get(b"expect", b"").lower() == b"100-continue" and head.version == "1.1",
-            keep_alive=not is_last,
-            on_response=connection.on_response_complete,
-        )
         self.head, self.client = head, connection.client
+        # uvicorn's names. Of the transport, `write`, `writelines`, `is_closing` and `close` are in use.
+        self.transport: Any = connection
+        self.flow = connection.flow
+        self.logger = connection.logger
+        self.default_headers = connection.server_state.default_headers
+        self.on_response = connection.on_response_complete
+        self.keep_alive = not is_last
+        self.body = bytearray()
+        expect = head.headers.get(b"expect")
+        self.waiting_for_100_continue = (
+            expect is not None and expect.lower() == b"100-continue" and head.version == "1.1"
+        )
+
+    def for_asgi(self, scope: Any) -> None:
+        """Set the attributes that uvicorn uses for ASGI. No part of the body may have arrived."""
+        super().__init__(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.logger,
+            access_log=False,
+            default_headers=self.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.waiting_for_100_continue,
+            keep_alive=self.keep_alive,
+            on_response=self.on_response,
+        )
 
     def defer(self, deferred: DeferredRequests, begin: Callable[[], None]) -> None:
         """Begin in turn, unless the client has left by then."""
@@ -70,6 +106,10 @@ class Exchange(RequestResponseCycle):
         """Receive as uvicorn does, but send `100 Continue` only if no part of the body has arrived."""
         if self.body or not self.more_body:
             self.waiting_for_100_continue = False
+        if self.message_event is _NO_WAITER:
+            self.message_event = asyncio.Event()
+            if self.body or not self.more_body:
+                self.message_event.set()
         message = None if self.has_broken_off else await super().receive()
         return _DISCONNECT if self.has_broken_off else message
 
@@ -79,21 +119,27 @@ class Exchange(RequestResponseCycle):
             self._close_if_body_is_expected()
         await super().send(message)
 
-    async def respond_directly(self, handler: DirectHandler, *_asgi: object) -> None:
+    async def respond_directly(self, handler: DirectHandler) -> None:
         """Respond without ASGI, in one write. uvicorn writes head and body separately: two system calls."""
-        response = await handler()
+        try:
+            response = await handler()
+        except BaseException:  # as uvicorn does: whatever it is, the client gets a response
+            self.logger.exception("Exception in a direct handler")
+            response = _FAILED
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
-        if self.disconnected:
-            return
+        if not self.disconnected:
+            self._write(response)
+        self.on_response = _do_nothing  # the connection and this exchange refer to each other
+
+    def _write(self, response: RawResponse) -> None:
         if self.waiting_for_100_continue:
             self._close_if_body_is_expected()
         self.response_started = self.response_complete = True
         if response.closes:
             self.keep_alive = False
-        if self.head.method == "HEAD":
-            response = replace(response, body=b"")
-        head, body = head_of(response, self.default_headers, says_close=not self.keep_alive), response.body
+        head = head_of(response, self.default_headers, says_close=not self.keep_alive)
+        body = b"" if self.head.method == "HEAD" else response.body
         if len(body) > _LARGE_BYTES:
             self.transport.writelines((head, body))
         else:
@@ -150,3 +196,7 @@ def refusal(application: DirectApplication | None, status: int, server_headers: 
     """Write the response to what is not a request. It is the last one of its connection."""
     response = RawResponse(status, _PLAIN, b"") if application is None else application.error_response(status)
     return head_of(response, server_headers, says_close=True) + response.body
+
+
+def _do_nothing() -> None:
+    """Take the place of a callback of a response that is complete."""

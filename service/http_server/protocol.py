@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from service.http_server.application import DirectApplication
+from service.http_server.application import DirectApplication, DirectHandler
 from service.http_server.clock import Clock
 from service.http_server.connections import Connections
 from service.http_server.exchange import NO_PLACE, Exchange, Flow, refusal, scope_of
@@ -51,7 +51,7 @@ class HttpProtocol(HttpToolsProtocol):
             on_idle=self._end_idle,
             on_late=lambda: self._refuse(408) if self.cycle or self._requests.in_head else self._end_idle(),
         )
-        self._requests = RequestParser(self._clock.request_begins, self._on_body)
+        self._requests = RequestParser(self._clock.request_begins, self._begin, self._on_body)
         self._connections = getattr(self.app, "connections", None)
         if self._connections is not None and not self._connections.opened(self, self.client[0] if self.client else ""):
             transport.write(NO_PLACE)
@@ -71,8 +71,10 @@ class HttpProtocol(HttpToolsProtocol):
         """Parse bytes, unless they must wait for the request in progress."""
         if self._is_over or self.transport.is_closing():
             return
-        hold_or_parse = self._hold if self._held else self._parse
-        hold_or_parse(self._held[self._held_from :] + data, 0)
+        if self._held:
+            self._hold(self._held[self._held_from :] + data, 0)
+        else:
+            self._parse(data, 0)
 
     def _parse(self, data: bytes, start: int) -> None:
         requests = self._requests
@@ -82,10 +84,6 @@ class HttpProtocol(HttpToolsProtocol):
                     self._hold(data, start)
                     return
                 start = requests.feed(data, start)
-                if requests.head is not None:
-                    self._begin(requests.head)
-                    if start < len(data) and not requests.has_ended:
-                        start = requests.feed(data, start)  # usually the body has arrived with its head
                 if requests.has_ended:
                     self._end()
                 elif self._clock.arriving_since is None:  # empty lines before a request
@@ -107,18 +105,20 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
 
     def _begin(self, head: Head) -> None:
-        """Begin the exchange, as uvicorn does, but without WebSockets, a root path, and uvicorn's own limit."""
         is_last = not head.keep_alive or (self._connections is not None and self._connections.is_ending)
         self.cycle = exchange = Exchange(self, head, is_last=is_last)
         direct, deferred = (None, None) if self._direct is None else self._direct.direct(exchange)
         if direct is None:
-            exchange.scope = self.scope_of(head)  # type: ignore[assignment]
-        # The exchange does not keep this partial, which refers to it: reference cycles are freed late.
-        app: Any = self.app if direct is None else partial(exchange.respond_directly, direct)
-        if deferred is None:
-            self._start_asgi_task(exchange, app)
+            exchange.for_asgi(self.scope_of(head))
+        start = partial(self._start, exchange, direct)
+        start() if deferred is None else exchange.defer(deferred, start)
+
+    def _start(self, exchange: Exchange, direct: DirectHandler | None) -> None:
+        if direct is None:
+            self._start_asgi_task(exchange, self.app)
         else:
-            exchange.defer(deferred, partial(self._start_asgi_task, exchange, app))
+            self.tasks.add(task := self.loop.create_task(exchange.respond_directly(direct)))
+            task.add_done_callback(self.tasks.discard)
 
     def scope_of(self, head: Head) -> MutableMapping[str, Any]:
         """Make the ASGI scope of a request."""

@@ -31,6 +31,7 @@ _SINGLE = (
     *(b"authorization", b"content-type", b"host", b"idempotency-key", b"origin", b"transfer-encoding"),
     *(b"x-twilio-signature", b"x-twilio-webhooks-signature-settings"),
 )
+_PLAIN_PATH = re.compile(rb"(?:/[0-9A-Z_a-z-]+)+")  # without a query, escapes, dots or a host: usual, and read at once
 _HOST = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*")
 
 
@@ -57,17 +58,20 @@ class Head:
 
 
 class RequestParser:
-    """Parses the requests of one connection. `on_begin` is called when a head begins, `on_body` with bytes of a body.
+    """Parses the requests of one connection; calls back with what it finds.
 
-    After each `feed`, `head` is the head if that call completed it, and `has_ended` tells whether the request has.
+    `on_begin` is called when a head begins, `on_head` when it is complete, `on_body` with bytes of a body. After each
+    `feed`, `has_ended` tells whether the request has.
     """
 
-    def __init__(self, on_begin: Callable[[], None], on_body: Callable[[bytes], None]) -> None:
-        self.head: Head | None = None
+    def __init__(
+        self, on_begin: Callable[[], None], on_head: Callable[[Head], None], on_body: Callable[[bytes], None]
+    ) -> None:
         self.has_ended = False
         self.in_head = False
         self.in_body = False
         self._on_begin = on_begin
+        self._pass_head = on_head
         self._pass_body = on_body
         self._heads = self._parser = httptools.HttpRequestParser(self)
         self._is_spent = False  # the parser of heads cannot parse another request
@@ -82,26 +86,35 @@ class RequestParser:
 
     def close(self) -> None:
         """Drop what was parsed, and the references to the connection. Nothing may be fed after this."""
-        del self._heads, self._parser, self._on_begin, self._pass_body
-        self._lines, self.head = [], None
+        del self._heads, self._parser, self._on_begin, self._pass_head, self._pass_body
+        self._lines = []
 
     def feed(self, data: bytes, start: int) -> int:
-        """Parse from `start` to the end of a head or of a request, at most; return the position after it.
+        """Parse from `start` to the end of the request, at most; return the position after what was parsed.
 
         Raises RequestRefused; then nothing more may be fed.
         """
-        self.head, self.has_ended = None, False
-        if self._left:
+        self.has_ended = False
+        if not self._left:
+            start = self._feed_until_empty_line(data, start)
+        if self._left and start < len(data):
             piece = data[start : start + self._left]
             self._left -= len(piece)
+            start += len(piece)
             self._parse(piece)
-            return start + len(piece)
-        at = data.find(_EMPTY_LINE, start)
-        end = len(data) if at < 0 else at + len(_EMPTY_LINE)
+        if self._is_spent and self.has_ended:
+            self._is_spent = False
+            self._heads = self._parser = httptools.HttpRequestParser(self)
+        return start
+
+    def _feed_until_empty_line(self, data: bytes, start: int) -> int:
+        end = data.find(_EMPTY_LINE, start) + len(_EMPTY_LINE)
+        if end < len(_EMPTY_LINE):
+            end = len(data)
         if self._tail:
             end = self._end_over_tail(data, start, end)
         piece = data[start:end]
-        self._around += len(piece)
+        self._around += end - start
         if self._around > MOST_HEAD_BYTES and not self.in_body:
             self.in_head = True  # by its size, even if no line is complete
             raise RequestRefused(431)
@@ -109,6 +122,8 @@ class RequestParser:
         if len(self._lines) > MOST_HEADERS:
             self.in_head = True  # it may be complete by now, and is refused all the same
             raise RequestRefused(431)
+        if self._head_is_new:
+            self._complete_head()
         if self.has_ended or self._left:
             self._tail = b""
         elif self._around > MOST_HEAD_BYTES:
@@ -128,17 +143,16 @@ class RequestParser:
             self.has_ended, self._is_spent = False, True
         except httptools.HttpParserError as error:
             raise RequestRefused(400) from error
-        if self._head_is_new:
-            self._head_is_new = False
-            self.head = head = self._read_head()
-            self.in_head, self.in_body = False, not self.has_ended
-            if self.in_body:
-                self._left = int(head.headers.get(b"content-length", 0))
-            if self._is_spent:
-                self._parse_body_apart(head)
-        if self.has_ended and self._is_spent:
-            self._is_spent = False
-            self._heads = self._parser = httptools.HttpRequestParser(self)
+
+    def _complete_head(self) -> None:
+        self._head_is_new = False
+        head = self._read_head()
+        self.in_head, self.in_body = False, not self.has_ended
+        if self.in_body:
+            self._left = int(head.headers.get(b"content-length", 0))
+        if self._is_spent:
+            self._parse_body_apart(head)
+        self._pass_head(head)
 
     def _parse_body_apart(self, head: Head) -> None:
         """After a head with Upgrade, continue with a parser that only knows how the body is framed."""
@@ -216,6 +230,8 @@ class _BodyEvents:
 
 
 def _read_target(target: bytes) -> tuple[str, bytes, bytes]:
+    if _PLAIN_PATH.fullmatch(target):
+        return target.decode("ascii"), target, b""
     try:
         url = httptools.parse_url(target)
     except httptools.HttpParserError as error:

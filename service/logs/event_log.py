@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from pydantic_core import to_json
+import orjson
 
 from service.core.event_log import EventLog
 from service.logs.writer import writer_to
@@ -91,12 +91,13 @@ def log_to(descriptor: int) -> Callable[[bytes, bool], None]:
 
 
 def _line(event: str, level: str, fields: Mapping[str, object]) -> bytes:
-    return to_json({"event": event, "level": level, "timestamp": _now(), **fields}) + b"\n"
+    line = {"event": event, "level": level, "timestamp": _now(), **fields}
+    return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _now() -> str:
-    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
-    return f"{_second(seconds)}.{microseconds:06d}Z"
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
 
 
 @lru_cache(maxsize=2)

@@ -40,7 +40,7 @@ class LogWriter:
         self._refused = 0  # lines that did not fit
         self._failed = 0  # lines that could not be written
         self._reported = 0  # of the dropped lines
-        self._in_hand = 0  # lines that the thread has taken out of the buffer and not yet written
+        self._in_hand = b"", 0  # what the thread has taken out of the buffer, and how many bytes of it are written
         self._is_idle = True
         self._wake = threading.Semaphore(0)
         self._is_torn = False  # the last write ended within a line
@@ -50,11 +50,12 @@ class LogWriter:
 
     def add(self, text: bytes, is_alarm: bool = False, lines: int = 1) -> None:  # noqa: FBT001, FBT002 - for every line
         """Queue some whole lines, or count them as dropped."""
+        buffer = self._buffer
         share = 2 if is_alarm else 1
-        if len(self._buffer) >= MOST_LINES * share or self._added_bytes - self._taken_bytes >= MOST_BYTES * share:
+        if len(buffer) >= MOST_LINES * share or self._added_bytes - self._taken_bytes >= MOST_BYTES * share:
             self._refused += lines
             return
-        self._buffer.append(text)
+        buffer.append(text)
         self._added_bytes += len(text)
         if self._is_idle:
             self._wake_thread()
@@ -67,7 +68,8 @@ class LogWriter:
     @property
     def unwritten(self) -> int:
         """The number of lines that wait."""
-        return len(self._buffer) + self._in_hand
+        text, written = self._in_hand
+        return len(self._buffer) + text.count(b"\n", written)
 
     def end(self) -> None:
         """Wait until all lines are written, for at most one second after the first call."""
@@ -108,12 +110,12 @@ class LogWriter:
         self._taken_bytes += len(text)
         if not self._buffer:
             self._taken_bytes = self._added_bytes  # corrects what threads lose by adding at the same moment
-        self._in_hand = text.count(b"\n")
+        self._in_hand = text, 0
         for piece in _pieces(text, self._piece_bytes):
-            lines = piece.count(b"\n")
             if not self._write(piece):
-                self._failed += lines
-            self._in_hand -= lines
+                self._failed += piece.count(b"\n")
+            self._in_hand = text, self._in_hand[1] + len(piece)
+        self._in_hand = b"", 0
         self._report(refused + self._failed)
 
     def _report(self, dropped: int) -> None:

@@ -115,6 +115,7 @@ async def test_each_failed_replacement_is_logged(program, pauses, eventually):
         assert await eventually(lambda: len(pauses) >= 7)
         replacing.cancel()
         await asyncio.wait([replacing])
+        await supervisor._end_all()
     assert pauses[:7] == [1, 2, 4, 8, 16, 30, 30]
     assert {fields["status"] for fields in log.of("process_lost")} == {-9}
     assert 0 <= len(log.of("process_lost")) - len(pauses) <= 1

@@ -6,7 +6,8 @@ What a key means, and for how long, is decided by `core.idempotency` and, for a 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from pydantic_core import from_json, to_json
+import orjson
+from pydantic_core import from_json
 
 from service.http.problems import HttpProblem
 from service.http.request import Request
@@ -42,7 +43,7 @@ class KeyedResponse(Generic[T]):
     def packed(self, outcome: T) -> bytes:
         """Write the response as it is kept."""
         response = self.response(outcome)
-        return to_json([response.status, dict(response.headers), response.media_type, response.body.decode()])
+        return orjson.dumps([response.status, dict(response.headers), response.media_type, response.body.decode()])
 
 
 def unpack(kept: bytes) -> Response:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from pydantic_core import to_json
+import orjson
 
 from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody, typed_secret
 from service.api.v1.fields import VerificationId
@@ -154,12 +154,12 @@ class VerificationEndpoints:
             return _refused(outcome)
         match = self._keyring.match(outcome.id) if outcome.request.action is Action.LINK else None
         shown = self._responses.issued(outcome, self._keyring.client_token(outcome.id), match)
-        return Response(201, to_json(shown), {"location": f"/v1/verifications/{outcome.id}"})
+        return Response(201, orjson.dumps(shown), {"location": f"/v1/verifications/{outcome.id}"})
 
     def _resent(self, outcome: Verification | MessageRefused, *, masked: bool) -> Response:
         if isinstance(outcome, MessageRefused):
             return _refused(outcome)
-        return Response(200, to_json(self._responses.verification(outcome, masked=masked)))
+        return Response(200, orjson.dumps(self._responses.verification(outcome, masked=masked)))
 
     def _key(self, request: Request, route: str, *, content: bytes = b"") -> IdempotencyKey | None:
         key = idempotency_key(request)
