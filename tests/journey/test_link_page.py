@@ -160,6 +160,38 @@ async def test_it_was_not_me_comes_too_late_after_the_approval(running):
     assert (await running.read(issued["id"]))["status"] == "approved"
 
 
+async def outlived_by_another(running, grow_older):
+    """Let a link expire while a resent one still counts; return (the response, the path of the old page)."""
+    issued, old = await linked(running)
+    grow_older(issued["id"], 400)
+    assert (await running.call("POST", f"/v1/verifications/{issued['id']}/resend"))[0] == 200
+    grow_older(issued["id"], 300)
+    return issued, old
+
+
+async def test_it_was_not_me_on_an_expired_link_ends_what_a_newer_link_could_approve(running, grow_older):
+    """Whoever presses it on the older message means the verification, so the newer link approves nothing either."""
+    issued, old = await outlived_by_another(running, grow_older)
+    assert says((await visit(running, old, "POST", decline="confirmed"))[1], "Thank you")
+    assert (await running.read(issued["id"]))["status"] == "canceled"
+    assert says((await answer(running, path_of(running), issued["match"]))[1], "This was ended")
+
+
+async def test_it_was_not_me_after_the_end_changes_no_end(running, grow_older):
+    """Once no link counts any more, the verification stays expired."""
+    issued, path = await linked(running)
+    grow_older(issued["id"], 601)
+    assert says((await visit(running, path, "POST", decline="confirmed"))[1], "Thank you")
+    assert (await running.read(issued["id"]))["status"] == "expired"
+
+
+async def test_an_expired_link_leads_to_the_newer_one(running, grow_older):
+    """Who answers the older message is told to open the newest, not to start again."""
+    issued, old = await outlived_by_another(running, grow_older)
+    assert says((await answer(running, old, issued["match"]))[1], "There is a newer link")
+    assert says((await answer(running, path_of(running), issued["match"]))[1], "Confirmed")
+
+
 async def test_a_double_tap_approves_once(running, settled):
     """Of many answers at once exactly one approves; the others say that it is confirmed already."""
     issued, path = await linked(running)

@@ -65,8 +65,12 @@ BEHAVIOURS = {
             _link(links.test_a_wrong_match_costs_an_attempt_and_confirms),
         ),
         "approves what was declined": (
-            partial(find, "check", "false", r"^\w+ == 'declined'"),
+            partial(find, "check", "false", r"^\w+ == 'declined'", r"= 'canceled'"),
             _link(links.test_a_declined_link_cancels_and_confirms),
+        ),
+        "approves by a newer link what was declined": (
+            partial(find, "check", "false", r"^\w+ == 'declined'", r"FIELD\.newest"),
+            _link(links.test_an_expired_link_declines_what_a_newer_one_could_approve),
         ),
         "takes the secret of another action": (
             partial(find, "check", "false", r"FIELD\.action\] or DEFAULT\.action\) ~="),

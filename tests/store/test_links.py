@@ -140,6 +140,19 @@ async def test_a_declined_link_cancels_and_confirms(links):
     assert (await links.read(verification)).status is Status.CANCELED
 
 
+async def test_an_expired_link_declines_what_a_newer_one_could_approve(links):
+    """To press "It wasn't me" is about the verification, so any link of it will do while the newest one counts."""
+    verification = await links.sent("111111")
+    links.time_passes(CODE_TTL_MS - 1000)
+    await links.resend(verification, "222222")
+    await links.deliver(verification, 2)
+    links.time_passes(1000)
+    result = await links.check(verification, "111111", on_page=OnPage.DECLINED)
+    assert (result.verdict, result.verification.status) == (Verdict.CANCELED, Status.CANCELED)
+    assert result.enqueued
+    assert await links.verdict(verification, "222222") is Verdict.CANCELED
+
+
 async def test_an_approval_cannot_be_declined(links):
     """An approved verification stays approved, whatever is said on the page of another send."""
     verification = await links.sent()

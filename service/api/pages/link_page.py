@@ -85,6 +85,8 @@ class LinkPage:
             if verification.status is not Status.PENDING:
                 return self._ending(_LOCKED if verification.status is Status.MAX_ATTEMPTS_REACHED else _ENDED)
             return self._page("Is this you?", _form(_details(verification), self._wrong(verification)), 200)
+        if verdict is Verdict.EXPIRED and verification.status is Status.PENDING:
+            verdict = Verdict.SUPERSEDED  # the link of a later send still counts
         is_done = verdict in (Verdict.APPROVED, Verdict.USED) and verification.status is Status.APPROVED
         return self._ending(_ENDINGS.get(verdict, _ENDED), back=self._back(verification) if is_done else "")
 

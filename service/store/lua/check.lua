@@ -93,7 +93,10 @@ else
 end
 if send then
   channel = record[SEND.channel .. send] or DEFAULT.channel
-  local sent_ms = tonumber(record[SEND.sent_at_ms .. send])
+  local timed = send
+  -- To decline ends the verification, which lives as long as its newest send.
+  if on_page == 'declined' then timed = record[FIELD.newest] or record[FIELD.sends] end
+  local sent_ms = tonumber(record[SEND.sent_at_ms .. timed])
   if state == 'approved' then verdict = 'used'
   elseif state == 'canceled' then verdict = 'canceled'
   elseif state ~= 'pending' then send = nil  -- no attempts left, or failed: the right code is as wrong as any other
