@@ -271,6 +271,19 @@ async def test_every_response_has_the_headers_of_a_secret_address(start, method)
             assert "unsafe" not in policy
 
 
+async def test_older_phones_understand_the_style_sheet(running):
+    """The style sheet has its colours, light and dark, without `light-dark()`, which phones before 2024 do not know."""
+    async with running.http.get("/l/style.css") as response:
+        style = await response.text()
+        assert (response.status, response.content_type) == (200, "text/css")
+    rules = re.sub(r"(?s)/\*.*?\*/", "", style)
+    assert "light-dark" not in rules
+    light, dark = rules.split("@media (prefers-color-scheme: dark)")
+    names = set(re.findall(r"var\((--[a-z-]+)\)", rules))
+    for part in (light, dark.partition("\n}\n")[0]):
+        assert set(re.findall(r"(--[a-z-]+): #", part)) == names
+
+
 async def test_no_token_is_in_the_log(start):
     """The request log has the template of the route, for known and unknown tokens and for every method."""
     lines = []

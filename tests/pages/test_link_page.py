@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 
 from tests.pages.visitor import barriers, width_of
 
+pytestmark = pytest.mark.slow
+
 
 def call(demo, method, path, body=None):
     headers = {"Authorization": f"Bearer {demo.key}"}
