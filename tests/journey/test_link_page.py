@@ -309,7 +309,7 @@ async def test_a_late_match_is_confirmed_and_approves_nothing(running, grow_olde
 
 
 async def test_without_the_sid_the_confirmation_waits_for_it(running, hold, settled):
-    """A link that is answered before Twilio's response is approved at once; its SID is confirmed afterwards."""
+    """A match typed before Twilio's response, here a wrong one, confirms the message once its SID is known."""
     held = hold(running)
     issuing = asyncio.create_task(running.issue(action="link"))
     held.deliver.set()
