@@ -151,6 +151,23 @@ def test_a_part_of_a_verification_is_enough(part):
     assert run(script, {"id": "ve_1", "client_token": "vt_1", **part}) == [part.get("status"), None]
 
 
+def test_a_link_is_read_ever_more_rarely_but_within_8_seconds():
+    """`watch` of a link pauses 2, 4 and then 8 s, for longer than a link lives; that of a code ends after a minute."""
+    script = """
+        globalThis.fetch = async () => new Response(JSON.stringify({ status: 'pending', sends: [] }));
+        out = [];
+        for (const action of ['link', 'code']) {
+          const pauses = [], set = setTimeout;
+          globalThis.setTimeout = (go, ms) => { pauses.push(ms / 1000); set(go, 0); };
+          await new otp.OtpClient({ ...given, action }).watch();
+          globalThis.setTimeout = set;
+          out.push(pauses);
+        }"""
+    link, code = run(script, {"id": "ve_1", "client_token": "vt_1"})
+    assert (link[:4], max(link), sum(link) > 600) == ([2, 4, 8, 8], 8, True)
+    assert code == [2, 4, 8, 16, 30]
+
+
 def test_texts_may_be_functions_for_the_plurals_of_a_language():
     """A translation may be a text with names in it or a function."""
     script = (

@@ -94,7 +94,10 @@ export class OtpClient extends EventTarget {
   resend(options?: { signal?: AbortSignal }): Promise<Verification>;
   /** Read what has become of the verification. */
   read(options?: { signal?: AbortSignal }): Promise<Verification>;
-  /** Read after so many seconds each, until the newest message has arrived or failed, or the verification has ended. */
+  /**
+   * Read after so many seconds each, until the newest message has arrived or failed, or the verification has ended. For
+   * a link only the end counts: it reads every 8 s at last. Watch again after a resend.
+   */
   watch(options?: { signal?: AbortSignal; after?: number[] }): Promise<void>;
   toJSON(): object;
 }

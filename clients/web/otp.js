@@ -1,4 +1,4 @@
-// A client for one verification, and <otp-code-input>, the field for its code. otp.d.ts describes each part.
+// otp.d.ts describes each part.
 
 export const words = {
   label: "The code from the message",
@@ -17,7 +17,7 @@ export const words = {
   wrong_code: ({ left }) => `Wrong code. ${left} ${left === 1 ? "attempt" : "attempts"} left.`,
   approved: "The code is right.",
   expired: "That code is right, but it came too late.",
-  superseded: "That code is from an older message. Type the newest one.",
+  superseded: "That code is old. Type the newest one.",
   used: "That code has been used already.",
   canceled: "This verification was canceled.",
   locked: "Too many wrong codes.",
@@ -170,12 +170,13 @@ export class OtpClient extends EventTarget {
     return this.#request("", signal);
   }
 
-  async watch({ signal, after = [2, 4, 8, 16, 30] } = {}) {
-    for (const seconds of after) {
+  async watch({ signal, after } = {}) {
+    const isLink = this.verification.action === "link";
+    for (const seconds of after ?? [2, 4, 8, ...(isLink ? Array(99).fill(8) : [16, 30])]) {
       await new Promise((go) => setTimeout(go, seconds * 1000));
       if (signal?.aborted) return;
       const { status, sends } = await this.read({ signal }).catch(() => this.verification);
-      if (status !== "pending" || /delivered|read|failed/.test(sends?.at(-1)?.status)) return;
+      if (status !== "pending" || (!isLink && /delivered|read|failed/.test(sends?.at(-1)?.status))) return;
     }
   }
 

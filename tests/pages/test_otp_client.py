@@ -45,10 +45,10 @@ class Person:
         page.goto(f"{demo.url}/own")
         self.login = self._issue()
 
-    def _issue(self):
+    def _issue(self, **asked):
         headers = {"Authorization": f"Bearer {self._demo.key}"}
         response = requests.post(
-            f"{self._demo.url}/v1/verifications", json={"to": self.number}, headers=headers, timeout=10
+            f"{self._demo.url}/v1/verifications", json={"to": self.number, **asked}, headers=headers, timeout=10
         )
         assert response.status_code == 201, response.text
         return response.json()
@@ -228,6 +228,34 @@ def test_watching_ends_with_the_news(person):
         await client.watch({ after: [0.01, 1, 1, 1, 1, 1] });
         return [client.verification.sends[0].status, changes < 6, client.verification.to]"""
     assert person.run(script) == ["delivered", True, person.number]
+
+
+@pytest.mark.parametrize("end", ["approved", "canceled"])
+def test_watching_a_link_ends_when_the_link_has_been_answered(person, demo, end):
+    """`watch` goes on reading after the link's message was delivered, and ends with the verification."""
+    person.number = f"+1619555{next(NUMBERS):04}"
+    person.login = person._issue(action="link")
+    [link] = re.findall(r"http\S+/l/\w+", person.messages()[-1]["body"])
+    reads, answered = [], []
+
+    def read(route):
+        response = route.fetch()
+        delivered = response.json()["sends"][0]["status"] == "delivered"
+        reads.append(response.json()["status"])
+        route.fulfill(response=response)
+        if delivered and not answered:
+            answered.append(end)
+            if end == "approved":
+                assert requests.post(link, data={"match": person.login["match"]}, timeout=5).ok
+            else:
+                url, key = f"{demo.url}/v1/verifications/{person.login['id']}", f"Bearer {demo.key}"
+                assert requests.post(f"{url}/cancel", headers={"Authorization": key}, timeout=5).ok
+
+    person.page.route(f"**/v1/verifications/{person.login['id']}", read)
+    script = "await client.watch({ after: Array(40).fill(0.25) }); return client.status"
+    start = f"{START} const client = new OtpClient(login);"
+    assert person.page.evaluate(f"async (login) => {{ {start} {script} }}", person.login) == end
+    assert (reads[-2:], len(reads) < 40) == (["pending", end], True)
 
 
 FORM = """<form><otp-code-input></otp-code-input><button>Sign in</button></form>"""
