@@ -6,6 +6,7 @@
 import asyncio
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -158,6 +159,29 @@ async def test_an_entry_of_a_killed_worker_is_posted_by_the_next_one(start, laun
     running.sandbox.faults.end()  # the dead worker's own POST reaches Twilio last
     assert running.confirmed() == {sid}
     assert await feedback(running, issued["id"]) == "confirmed"
+    assert running.messages()[0].feedback_posts <= 2
+
+
+async def test_a_link_whose_worker_is_killed_is_confirmed_by_the_next_one(start, launch, eventually, pending):
+    """(ii) The worker dies while it confirms a link: the link stays used, and the next worker posts the entry."""
+    running = await start(otp_worker=False)
+    process = await launch(running)
+    plan(running, "feedback", "slow", seconds=3600, count=1)
+    issued = await process.client.issue(action="link")
+    [message] = running.messages()
+    path = re.search("/l/[0-9A-Za-z]+", message.body)[0]
+    async with process.client.http.post(path, data={"match": issued["match"]}) as response:
+        assert "<h1>Confirmed</h1>" in await response.text()
+    assert await eventually(lambda: is_taken(running))
+    process.kill()
+    assert set(pending()) == {message.sid}
+    process = await process.start()
+    async with process.client.http.post(path, data={"match": issued["match"]}) as response:
+        assert "<h1>Already confirmed</h1>" in await response.text()
+    pending.end_leases()
+    assert await eventually(lambda: pending() == {}, seconds=20)
+    running.sandbox.faults.end()
+    assert running.confirmed() == {message.sid}
     assert running.messages()[0].feedback_posts <= 2
 
 
