@@ -126,9 +126,7 @@ def new_rules(
     )
     checking = Checking(verifications, keyring, wake=wake, event_log=event_log)
     searching = Searching(RedisNumbers(scripts, keyring, record_policy(settings)), verifications, limiter, keyring)
-    links = Links(
-        verifications, RedisLinks(scripts, keyring, record_policy(settings)), keyring, wake=wake, event_log=event_log
-    )
+    links = Links(verifications, RedisLinks(scripts, keyring), keyring, wake=wake, event_log=event_log)
     return Rules(breakers, limiter, idempotency, issuing, checking, links, searching)
 
 

@@ -23,7 +23,6 @@ class LinkedVerification(NamedTuple):
 
     verification: Verification
     send_number: int
-    is_current: bool  # the verification is pending, and the right match would approve it by this link
 
 
 class LinkStore(Protocol):
@@ -55,7 +54,7 @@ class Links:
         self._event_log = event_log
 
     async def look(self, token: str) -> LinkedVerification | None:
-        """Read the verification of a link as it stands, and whether this link can still approve it."""
+        """Read the verification of a link as it stands."""
         try:
             digest = self._keyring.link_digest(link.read(token))
             return await self._links.linked(token[0], digest)

@@ -10,15 +10,13 @@ from service.store import keys as redis_keys
 from service.store.record import Records
 from service.store.refusals import refused
 from service.store.scripts import Scripts
-from service.store.verifications import RecordPolicy
 
 
 class RedisLinks:
     """The `LinkStore` of the core."""
 
-    def __init__(self, scripts: Scripts, keyring: Keyring, policy: RecordPolicy) -> None:
+    def __init__(self, scripts: Scripts, keyring: Keyring) -> None:
         self._scripts = scripts
-        self._supersede_codes = int(policy.supersede_codes)
         self._records = Records(keyring, scripts.fields)
 
     async def linked(self, partition: str, digest: bytes) -> LinkedVerification:
@@ -26,9 +24,9 @@ class RedisLinks:
         answer, *rest = await self._scripts.run(
             "link",
             [redis_keys.link(partition, digest)],
-            [redis_keys.verification_prefix(partition), digest, self._supersede_codes],
+            [redis_keys.verification_prefix(partition), digest],
         )
         if answer != b"linked":
             raise refused("link", answer)
-        raw_id, send_number, is_current, *record = rest
-        return LinkedVerification(self._records.read(raw_id.decode(), *record), send_number, bool(is_current))
+        raw_id, send_number, *record = rest
+        return LinkedVerification(self._records.read(raw_id.decode(), *record), send_number)

@@ -105,7 +105,7 @@ class Stores:
         self.policy = policy
         self.keyring = keyring
         self.action = action  # of every verification that is issued here
-        self.links = RedisLinks(scripts, keyring, policy)
+        self.links = RedisLinks(scripts, keyring)
         self.verifications = RedisVerifications(scripts, keyring, policy)
         self.confirmations = open_confirmations(scripts)
         self.index = RedisNumbers(scripts, keyring, policy)

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from service.core.actions import Action
+from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, Feedback, Status, Verdict
 from service.core.verification_store import OnPage, UnknownVerification, WrongAction
 from service.store import keys as redis_keys
+from service.store.fields import FORMAT_VERSION
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, NUMBER, ROTATED, sid_of
 
 
@@ -27,11 +29,19 @@ async def test_a_link_leads_to_its_verification_and_send(links):
     await links.resend(verification, "222222")
     for number, code in ((1, "111111"), (2, "222222")):
         linked = await links.linked(verification, code)
-        assert (linked.verification.id, linked.send_number, linked.is_current) == (verification.id, number, True)
+        assert (linked.verification.id, linked.send_number) == (verification.id, number)
         assert linked.verification.status is Status.PENDING
         assert (linked.verification.request.origin_text, linked.verification.request.link_return) == ("Berlin", 0)
     with pytest.raises(UnknownVerification):
         await links.linked(verification, "333333")
+
+
+async def test_a_link_to_a_newer_format_is_refused(links):
+    """A link to a record of a newer version is not read: `StoreUnavailable` says what to do."""
+    verification = await links.sent()
+    links.raw(verification).set("format", FORMAT_VERSION + 1)
+    with pytest.raises(StoreUnavailable, match="newer format"):
+        await links.linked(verification)
 
 
 async def test_to_look_changes_nothing(links):
@@ -73,6 +83,24 @@ async def test_links_live_as_long_as_the_record(links):
     assert max(rests()) - min(rests()) < MINUTE_MS
 
 
+async def test_a_wait_for_the_sid_shortens_no_link(links):
+    """A check that makes the record wait for its SID leaves it and its link the longer life that they have."""
+    verification = await links.issue("111111")
+    record_key = redis_keys.verification(verification.id)
+    before = links.admin.pttl(record_key)
+    assert (await links.check(verification, "111111")).verification.sends[0].feedback is Feedback.AWAITING_SID
+    for key in (record_key, *keys_of_links(links)):
+        assert before - links.admin.pttl(key) < MINUTE_MS
+
+
+async def test_a_link_without_its_record_is_unknown(links):
+    """A link whose record is gone leads nowhere."""
+    verification = await links.sent()
+    links.admin.delete(redis_keys.verification(verification.id))
+    with pytest.raises(UnknownVerification):
+        await links.linked(verification)
+
+
 async def test_a_link_ends_with_its_send(links):
     """A link of a send that was taken back leads nowhere; those of other sends stay."""
     verification = await links.sent("111111")
@@ -106,7 +134,6 @@ async def test_a_right_match_approves_and_confirms(links):
     result = await links.check(verification, "222222")
     assert (result.verdict, result.enqueued) == (Verdict.APPROVED, True)
     assert await links.pending() == [sid_of(verification, 2)]
-    assert not (await links.linked(verification, "111111")).is_current
 
 
 async def test_a_wrong_match_costs_an_attempt_and_confirms(links):
@@ -171,22 +198,11 @@ async def test_too_late_is_too_late(links, on_page):
     assert result.enqueued
 
 
-async def test_only_the_newest_link_is_current_when_asked_for(links):
-    """With OTP_SUPERSEDE_CODES an earlier link is shown as one that no longer counts, once a newer one was handed."""
-    links = links.under(supersede_codes=True)
-    verification = await links.sent("111111")
-    await links.resend(verification, "222222")
-    assert (await links.linked(verification, "111111")).is_current
-    await links.deliver(verification, 2)
-    assert not (await links.linked(verification, "111111")).is_current
-    assert (await links.linked(verification, "222222")).is_current
-
-
 async def test_a_link_survives_a_rotation(links):
     """A link that was sent under the old key approves under the new one."""
     verification = await links.sent()
     rotated = links.under(keyring=ROTATED)
-    assert (await rotated.linked(verification)).is_current
+    assert (await rotated.linked(verification)).verification.id == verification.id
     assert await rotated.verdict(verification, "111111") is Verdict.APPROVED
 
 
