@@ -14,6 +14,7 @@ EQUIVALENT = (
     ("health", "halved", r"", "how long a key is left that may not be deleted"),
     ("claim|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
     ("check|links", "true", r"\A\w+\[FIELD\.action\] == 'link'$", "no other action has keys of links"),
+    ("check", "drop", r"\A\w+ = 'wrong_code'$", "the verdict is that already"),
     ("links", "true", r"FIELD\.code$", "no link has the name of another field"),
     ("check", "flag", r"\A, 'NX'$\n.*'ZADD'", "a send begins to wait for its SID once"),
     ("check", "true", r"\A\w+ ~= ''$\n.*string\.match", "no record has a field without a name"),

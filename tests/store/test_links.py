@@ -165,6 +165,17 @@ async def test_a_declined_link_cancels_and_confirms(links):
     assert result.verification.status is Status.CANCELED
     assert await links.verdict(verification, "111111") is Verdict.CANCELED
     assert (await links.read(verification)).status is Status.CANCELED
+    assert (await links.stats.totals())["canceled"] == 1
+
+
+async def test_a_send_that_was_taken_back_prolongs_no_link(links):
+    """When the newest send was refused, the verification ended with the one before, and so "It wasn't me" is late."""
+    verification = await links.sent("111111")
+    links.time_passes(CODE_TTL_MS - 1000)
+    resent = await links.resend(verification, "222222")
+    await links.verifications.refuse(resent, 2, error_code=None, passing=True)
+    links.time_passes(1000)
+    assert await links.verdict(verification, "111111", on_page=OnPage.DECLINED) is Verdict.EXPIRED
 
 
 async def test_an_expired_link_declines_what_a_newer_one_could_approve(links):
