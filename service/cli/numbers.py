@@ -16,6 +16,7 @@ from service.cli.console import refuse
 from service.cli.listing import AsJson, count_of, json_text, span
 from service.config.policies import new_keyring, record_policy
 from service.config.settings import load_settings, missing_secrets
+from service.core.actions import Action
 from service.core.instants import instant
 from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.numbers import Held, HeldVerification, NumberRecord, Numbers
@@ -134,12 +135,16 @@ def _describe_verification(held: HeldVerification) -> list[str]:
     it, now_ms = held.verification, held.now_ms
     request = it.request
     particulars = [f"purpose {request.purpose}", f"country {request.country}", f"locale {request.locale}"]
+    if request.action is not Action.CODE:
+        particulars.append(f"action {request.action}")
     if it.is_test:
         particulars.append("a test number: nothing was sent")
     if request.reference is not None:
         particulars.append(f"reference {request.reference!r}")
     if request.web_origin is not None:
         particulars.append(f"web origin {request.web_origin}")
+    if request.origin_text is not None:
+        particulars.append(f"origin {request.origin_text!r}")
     if it.client_tag is not None:
         particulars.append("a keyed digest of the client address")
     life = f"issued {span(now_ms - it.created_at_ms)} ago, expires in {span(held.ttl_ms)}"
@@ -176,11 +181,13 @@ def _verification_fields(held: HeldVerification) -> dict[str, Any]:
     return {
         "id": it.id,
         "status": str(it.status),
+        "action": str(request.action),
         "purpose": request.purpose,
         "country": request.country,
         "locale": request.locale,
         "reference": request.reference,
         "web_origin": request.web_origin,
+        "origin_text": request.origin_text,
         "test_number": it.is_test,
         "client_address_digest": it.client_tag is not None,
         "attempts": it.attempts,

@@ -88,6 +88,17 @@ async def test_show_as_json(start, numbers):
     assert set(verification["sends"][0]) == set(issued["sends"][0])
 
 
+async def test_show_tells_the_action_and_where_a_link_came_from(start, numbers):
+    """`show` has everything that a link's verification holds in clear, in its lines and in its JSON."""
+    running = await start()
+    await running.issue(NUMBER, action="link", origin_text="Chrome near Berlin")
+    _, out, _ = await numbers(running, "show", NUMBER)
+    assert "action link, origin 'Chrome near Berlin'" in out
+    _, out, _ = await numbers(running, "show", NUMBER, "--json")
+    [verification] = json.loads(out)["verifications"]
+    assert (verification["action"], verification["origin_text"]) == ("link", "Chrome near Berlin")
+
+
 async def test_neither_number_nor_code_nor_digest_is_printed(start, numbers, redis, cli):
     """No command prints the number, a code, digest, SID or key; nor does an audit line."""
     running = await start()

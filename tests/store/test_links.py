@@ -173,7 +173,7 @@ async def test_a_send_that_was_taken_back_prolongs_no_link(links):
     verification = await links.sent("111111")
     links.time_passes(CODE_TTL_MS - 1000)
     resent = await links.resend(verification, "222222")
-    await links.verifications.refuse(resent, 2, error_code=None, passing=True)
+    await links.verifications.refuse(resent, 2, error_code=30003, passing=False)
     links.time_passes(1000)
     assert await links.verdict(verification, "111111", on_page=OnPage.DECLINED) is Verdict.EXPIRED
 
