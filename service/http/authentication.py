@@ -91,8 +91,7 @@ class Authenticator:
         """Return the access of a route that requires an API key with this scope."""
 
         async def authorize(request: Request) -> None:
-            request.caller = await self._by_key(request, scope)
-            request.log["api_key"] = request.caller.name
+            _note_caller(request, await self._by_key(request, scope))
 
         return Access(self._identify, authorize, ("apiKey",), scope, partial(self._admits, scope))
 
@@ -100,12 +99,8 @@ class Authenticator:
         """Return the access of a route that also accepts the client token of the verification in its path."""
 
         async def authorize(request: Request) -> None:
-            if request.credential.startswith(CLIENT_TOKEN_PREFIX):
-                request.caller = await self._by_token(request)
-                request.log["api_key"] = "client token"
-            else:
-                request.caller = await self._by_key(request, scope)
-                request.log["api_key"] = request.caller.name
+            is_token = request.credential.startswith(CLIENT_TOKEN_PREFIX)
+            _note_caller(request, await (self._by_token(request) if is_token else self._by_key(request, scope)))
 
         return Access(self._identify, authorize, ("apiKey", "clientToken"), scope, partial(self._admits, scope))
 
@@ -122,8 +117,7 @@ class Authenticator:
         known = self._keys.get(request.key_digest)
         if known is None or scope not in known.scopes or self._clock() - self._read_at >= _OLDEST_SECONDS:
             return False
-        request.caller = caller = known.caller
-        request.log["api_key"] = caller.name
+        _note_caller(request, known.caller)
         return True
 
     async def _by_key(self, request: Request, scope: Scope) -> Caller:
@@ -181,6 +175,11 @@ class Authenticator:
             for digest, key in read_api_keys(stored).items()
         }
         self._read_at = self._asked_at = self._clock()
+
+
+def _note_caller(request: Request, caller: Caller) -> None:
+    request.caller = caller
+    request.log["api_key"] = caller.name
 
 
 def _bearer(request: Request) -> str:

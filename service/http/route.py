@@ -92,7 +92,7 @@ class DirectRoute(APIRoute):
         return self.wire.render_problem(problem)
 
     async def _respond(self, request: Request, load_shedding: LoadShedding) -> Response:
-        # Nothing that usually need not wait is a coroutine: each costs as much as decrypting a number.
+        # What usually need not wait is a plain function, because a coroutine is expensive on every request.
         if self.access is not None and not self.access.admits(request):
             await self.access.authorize(request)
         arguments: dict[str, Any] = {**request.path_params, "request": request}

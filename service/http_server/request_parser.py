@@ -108,13 +108,12 @@ class RequestParser:
         return start
 
     def _feed_until_empty_line(self, data: bytes, start: int) -> int:
-        end = data.find(_EMPTY_LINE, start) + len(_EMPTY_LINE)
-        if end < len(_EMPTY_LINE):
-            end = len(data)
+        at = data.find(_EMPTY_LINE, start)
+        end = len(data) if at < 0 else at + len(_EMPTY_LINE)
         if self._tail:
             end = self._end_over_tail(data, start, end)
         piece = data[start:end]
-        self._around += end - start
+        self._around += len(piece)
         if self._around > MOST_HEAD_BYTES and not self.in_body:
             self.in_head = True  # by its size, even if no line is complete
             raise RequestRefused(431)

@@ -50,12 +50,11 @@ class LogWriter:
 
     def add(self, text: bytes, is_alarm: bool = False, lines: int = 1) -> None:  # noqa: FBT001, FBT002 - for every line
         """Queue some whole lines, or count them as dropped."""
-        buffer = self._buffer
         share = 2 if is_alarm else 1
-        if len(buffer) >= MOST_LINES * share or self._added_bytes - self._taken_bytes >= MOST_BYTES * share:
+        if len(self._buffer) >= MOST_LINES * share or self._added_bytes - self._taken_bytes >= MOST_BYTES * share:
             self._refused += lines
             return
-        buffer.append(text)
+        self._buffer.append(text)
         self._added_bytes += len(text)
         if self._is_idle:
             self._wake_thread()
