@@ -21,6 +21,7 @@ from service.demo import stage, walk
 from service.sandbox import create_sandbox
 from service.sandbox.faults import FaultPlan
 from tests.free_ports import free_port
+from tests.relay import Relay
 
 ROOT = Path(__file__).parent.parent
 
@@ -82,6 +83,21 @@ async def test_the_demo_keeps_serving_only_after_a_closed_loop(faulty, capsys):
     faulty(endpoint="feedback", kind="not_found")
     assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=False) == 1
     assert "Serving on" not in capsys.readouterr().out
+
+
+async def test_the_walk_does_not_stop_when_idle_connections_close(monkeypatch, capsys):
+    """If the service closes each connection when its second request arrives, the loop closes all the same."""
+    relay = Relay()
+    relay.keeps = False
+    async with relay.listening() as relay_url:
+
+        async def walk_through_relay(url, key, window):
+            relay.lead_to(url)
+            return await walk.walk(relay_url, key, window)
+
+        monkeypatch.setattr(stage, "walk", walk_through_relay)
+        assert await stage.run_demo(host="127.0.0.1", port=free_port(), once=True) == 0
+    assert "Twilio told" in capsys.readouterr().out
 
 
 async def test_a_taken_port_is_refused_before_anything_starts():

@@ -4,6 +4,7 @@
     walk       runs the loop once, in the terminal, over real HTTP
     terminal   prints a line for each event while the demo serves
     login      the back end of a sample site: the only part that has the API key
+    service_client  calls the service for it, and has an answer whatever happens
     own_pages  lets the sample site answer only its own pages, under its own host names
     window     streams the contents of Redis and of the simulator to a page
     pages      the sample site; `login.js` is an example of a front end

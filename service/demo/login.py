@@ -3,7 +3,7 @@
 `POST /demo/login` requests a code with the API key, which only the back end has, and returns the client token to the
 browser. With it, the browser lets the service check the code that the person types. `POST /demo/session` does not trust
 the browser: it reads the verification from the service, and signs in once, and only in the browser that began the
-login. Both requests may be repeated if their response was lost.
+login. Both requests may be repeated if their response was lost. `service_client` answers if the service does not.
 
 Your own login needs all of this, including the cookies and `own_pages`.
 """
@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import aiohttp
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from service.demo.own_pages import own_pages_only
+from service.demo.service_client import Answer, ServiceClient
 from service.sandbox import page_routes
 
 _PAGES = Path(__file__).parent / "pages"
@@ -33,6 +33,7 @@ _MOST_LOGINS = 1000  # and as many sessions; the oldest is removed first
 _PURPOSE = "login"
 _REPEAT_SECONDS = 60.0  # the service repeats a verdict for this long
 _PASSED_ON = ("Retry-After", "Idempotent-Replayed")
+_NOT_READ = frozenset({429, 502, 503, 504})  # nobody knows whether the verification is approved: try again
 
 
 @dataclass(slots=True)
@@ -67,20 +68,18 @@ class LoginSite:
     """Serves the sample site, which calls the service only over HTTP, like any other caller."""
 
     def __init__(self, service_url: str, api_key: str) -> None:
-        self._service_url = service_url
-        self._api_key = api_key
+        self._service = ServiceClient(service_url, api_key)
         self._logins: OrderedDict[str, _Login] = OrderedDict()  # by verification id
         self._sessions: OrderedDict[str, str] = OrderedDict()  # the number that is signed in, by session
 
     async def __aenter__(self) -> Self:
         """Open the connection to the service."""
-        headers = {"Authorization": f"Bearer {self._api_key}"}
-        self._service = aiohttp.ClientSession(self._service_url, headers=headers)
+        await self._service.__aenter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
         """Close the connection."""
-        await self._service.close()
+        await self._service.__aexit__(kind, _, __)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the page, its files, the two steps, and the session."""
@@ -100,14 +99,13 @@ class LoginSite:
             return JSONResponse({"detail": "Send the number as `to`."}, 422)
         # For the limits per address. Behind a proxy, take the address from X-Forwarded-For instead.
         asked = {**dict(body), "purpose": _PURPOSE, "client_ip": request.client.host if request.client else None}
-        once = {name: request.headers[name] for name in ("Idempotency-Key",) if name in request.headers}
-        if once:
-            asked["reference"] = once["Idempotency-Key"][:64]  # so that the page finds its record in Redis
-        async with self._service.post("/v1/verifications", json=asked, headers=once) as answered:
-            passed_on = {name: answered.headers[name] for name in _PASSED_ON if name in answered.headers}
-            answer = Response(await answered.read(), answered.status, passed_on, answered.content_type)
-            if answered.ok:
-                self._remember(request, answer, (await answered.json())["id"])
+        key = request.headers.get("Idempotency-Key", "")
+        if key:
+            asked["reference"] = key[:64]  # so that the page finds its record in Redis
+        answered = await self._service.call("POST", "/v1/verifications", asked, key=key)
+        answer = _passed_on(answered)
+        if answered.ok:
+            self._remember(request, answer, answered.content["id"])
         return answer
 
     async def finish(self, request: Request) -> Response:
@@ -117,9 +115,14 @@ class LoginSite:
         except ValidationError:
             return JSONResponse({"detail": "Send the verification as `id`."}, 422)
         login = self._begun(request, verification_id)
-        verification = await self._read(verification_id) if login else {}
+        if login is None:
+            return JSONResponse({"signed_in": False}, 403)
+        answered = await self._service.call("GET", f"/v1/verifications/{verification_id}")
+        if answered.status in _NOT_READ:
+            return _passed_on(answered)
+        verification = answered.content
         is_approved = verification.get("status") == "approved" and verification.get("purpose") == _PURPOSE
-        if login is None or not is_approved or not _may_sign_in(login):
+        if not is_approved or not _may_sign_in(login):
             return JSONResponse({"signed_in": False}, 403)
         answer = JSONResponse({"signed_in": True, "as": verification["to"]})
         self._start_session(request, answer, login, verification["to"])
@@ -148,10 +151,6 @@ class LoginSite:
         # lax: links from other sites still work. Requests that change something check Origin.
         _set_cookie(request, answer, _SESSION_COOKIE, login.session, samesite="lax")
 
-    async def _read(self, verification_id: str) -> dict[str, Any]:
-        async with self._service.get(f"/v1/verifications/{verification_id}") as answered:
-            return dict(await answered.json()) if answered.ok else {}
-
     def _remember(self, request: Request, answer: Response, verification_id: str) -> None:
         # Always generate a new secret: an attacker may have set the cookie that the browser sends. If the request is
         # repeated, the cookie of the newest response counts.
@@ -160,6 +159,12 @@ class LoginSite:
         _keep_newest(self._logins, verification_id, login)
         name = _LOGIN_COOKIE + verification_id
         _set_cookie(request, answer, name, login.secret, samesite="strict", seconds=_LOGIN_SECONDS)
+
+
+def _passed_on(answered: Answer) -> Response:
+    """Pass an answer of the service on to the browser."""
+    headers = {name: answered.headers[name] for name in _PASSED_ON if name in answered.headers}
+    return JSONResponse(answered.content, answered.status, headers)
 
 
 def _may_sign_in(login: _Login) -> bool:

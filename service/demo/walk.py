@@ -33,7 +33,9 @@ async def walk(base_url: str, key: str, window: Window) -> bool:
     Raises `aiohttp.ClientError` if a step is refused, `ValueError` if no message came.
     """
     headers = {"Authorization": f"Bearer {key}"}
-    async with aiohttp.ClientSession(base_url, headers=headers) as http:
+    # A new connection for each request: one that was kept might end just as the request is written.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(base_url, headers=headers, connector=connector) as http:
         issued = await _call(http, "POST", "/v1/verifications", {"to": _NUMBER})
         one = f"/v1/verifications/{issued.body['id']}"
         say("issued", f"POST /v1/verifications {{to: {_NUMBER}}} → {issued.body['id']}, {issued.milliseconds} ms")
