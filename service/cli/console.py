@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import sys
 from typing import NoReturn
 
@@ -19,6 +20,11 @@ def show_alone(text: str) -> None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     before = "\n" if os.isatty(1) else ""
     write_all(1, f"{before}{text}\n".encode())  # not by `sys.stdout`, which would write again at exit
+
+
+def output_has_room() -> bool:
+    """Say whether a short text is written at once: not so into a full pipe that nobody reads."""
+    return sys.stdout is None or bool(select.select([], [1], [], 0)[1])
 
 
 _OF_WRITING = {errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EFBIG, errno.EDQUOT}

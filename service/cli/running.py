@@ -11,7 +11,7 @@ import typer
 import uvloop
 
 from service.app import open_redis
-from service.cli.console import refuse
+from service.cli.console import output_has_room, refuse
 from service.cli.startup import announce
 from service.config.policies import few_descriptors
 from service.config.settings import Settings, load_settings, missing_to_serve
@@ -142,11 +142,15 @@ def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
     listener = listen(host, port)
     account = SandboxSettings()
     url = base_url(host, port)
-    typer.echo(f"TWILIO_BASE_URL={url}")  # before output is queued: if it cannot be written, the command ends
-    typer.echo(f"TWILIO_ACCOUNT_SID={account.account_sid}")
-    typer.echo(f"TWILIO_AUTH_TOKEN={account.auth_token}")
-    typer.echo(f"TWILIO_FROM={account.pool_number}")
+    lines = (
+        f"TWILIO_BASE_URL={url}\nTWILIO_ACCOUNT_SID={account.account_sid}\n"
+        f"TWILIO_AUTH_TOKEN={account.auth_token}\nTWILIO_FROM={account.pool_number}"
+    )
+    if at_once := output_has_room():
+        typer.echo(lines)  # before output is queued: if it cannot be written, the command ends
     take_over_output("warning", descriptor=2)
+    if not at_once:
+        typer.echo(lines)
     typer.echo(f"\nThe simulator of Twilio, otp-service {VERSION}. Nothing leaves this machine.", err=True)
     typer.echo(f"  Phone     {url}/phone\n  Messages  {url}/_/messages\nPress Ctrl-C to stop.", err=True)
     server = Server(create_sandbox(account, Connections(sandbox_connections())), protocol=DroppingProtocol)
