@@ -52,8 +52,13 @@ demo: .venv/service ## Show the whole loop, then serve it (ARGS=--once: exit the
 # they run in one worker. Files run by name: by default those with few tests, which are often the longest, would come last.
 PARALLEL := $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
+# A test that fails beside others runs a second time, by itself, and is named. Only if it fails again the run has failed:
+# many tests wait for processes, and a busy machine can keep one waiting for longer than any reasonable deadline.
+TWICE = { $(1) $(2) || { [ $$? = 1 ] && echo "FAILED beside others; a second time, alone:" && \
+	$(BIN)/pytest --last-failed --last-failed-no-failures none -v $(2); }; }
+
 test: install ## Run all tests, or those that ARGS selects
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(PARALLEL) -n 3 -m "not alone" && $(BIN)/pytest -m alone)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(call TWICE,$(PARALLEL) -n 3,-m "not alone") && $(call TWICE,$(BIN)/pytest,-m alone))
 
 test-quick: install ## Run only the fast tests
 	@$(PARALLEL) -n 5 -m "not slow and not alone" $(ARGS)

@@ -223,3 +223,42 @@ def test_a_certificate_that_pip_trusts_is_trusted_by_uv(bare, index, tmp_path):
     ended = bare(f"[install]\ncert = {certificate}\n", UV_NO_CACHE="1")
     assert ended.returncode == 0, ended
     assert list(tmp_path.glob(".venv/lib/python*/site-packages/tiny.py"))
+
+
+FAILS_ONCE = """
+from pathlib import Path
+
+def test_passes():
+    pass
+
+def test_waits():
+    seen = Path(__file__).with_name("seen")
+    ran_before = seen.exists()
+    seen.touch()
+    assert ran_before
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "status"), [(FAILS_ONCE, 0), (FAILS_ONCE + "\ndef test_fails():\n    assert False\n", 2)]
+)
+def test_a_failed_test_runs_a_second_time_and_is_named(tmp_path, tests, status):
+    """`make test` runs only what failed once more and names it; what fails twice fails the run."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = alone\n")
+    (tmp_path / "test_some.py").write_text(
+        tests + "\nimport pytest\n\n@pytest.mark.alone\ndef test_alone():\n    pass\n"
+    )
+    command = [
+        "make",
+        "--no-print-directory",
+        "-f",
+        str(MAKEFILE),
+        "-o",
+        "install",
+        "test",
+        f"BIN={Path(sys.executable).parent}",
+    ]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == status, ended.stdout
+    _, second = ended.stdout.split("a second time")
+    assert ("test_waits" in second, "test_passes" in second) == (True, False)

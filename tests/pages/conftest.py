@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.absent import absent
 from tests.free_ports import free_port
@@ -30,7 +30,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000  # for a busy machine: what a page shows at all it shows at once
 KEY = re.compile(r"otp_sk_\S+")
 
 
@@ -46,6 +46,7 @@ def chromium():
 def browser():
     """Run a headless Chromium for the tests of one file."""
     executable = chromium()
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield running

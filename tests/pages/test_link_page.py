@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 def call(demo, method, path, body=None):
     headers = {"Authorization": f"Bearer {demo.key}"}
-    response = requests.request(method, demo.url + path, json=body, headers=headers, timeout=5)
+    response = requests.request(method, demo.url + path, json=body, headers=headers, timeout=30)
     assert response.ok, response.text
     return response.json()
 
@@ -22,7 +22,7 @@ def issue(demo, number):
     """Issue a link; return (the response, its address)."""
     asked = {"to": number, "action": "link", "purpose": "payment", "origin_text": "the till of the shop in Main Street"}
     issued = call(demo, "POST", "/v1/verifications", asked)
-    sent = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": number}, timeout=5).json()
+    sent = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": number}, timeout=30).json()
     return issued, demo.url + re.search("/l/[0-9A-Za-z]+", sent[-1]["body"])[0]
 
 

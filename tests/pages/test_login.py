@@ -21,7 +21,7 @@ def number(end):
 @pytest.fixture
 def visitor(page, demo):
     """Open the login page without planned faults."""
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
     return Visitor(page, demo.url).open()
 
 
@@ -159,10 +159,10 @@ def test_an_end_that_came_from_elsewhere_shows(visitor, demo, end, status, sente
         visitor.sign_in_form(number(end))
     url, headers = f"{demo.url}/v1/verifications/{started.value.json()['id']}", {"Authorization": f"Bearer {demo.key}"}
     if status == "canceled":
-        requests.post(f"{url}/cancel", headers=headers, timeout=5)
+        requests.post(f"{url}/cancel", headers=headers, timeout=30)
     else:
         for _ in range(5):
-            requests.post(f"{url}/verify", json={"code": visitor.wrong_code(number(end))}, headers=headers, timeout=5)
+            requests.post(f"{url}/verify", json={"code": visitor.wrong_code(number(end))}, headers=headers, timeout=30)
     visitor.says(sentence)
     visitor.may_only_start_again()
 
@@ -196,7 +196,7 @@ def test_a_resend_waits_for_its_time_and_the_first_code_still_works(visitor):
     again = visitor.resend
     expect(again).to_be_disabled()
     expect(again).to_have_text(re.compile(r"in [1-5] s"))
-    expect(again).to_be_enabled(timeout=8000)
+    expect(again).to_be_enabled(timeout=20_000)
     again.click()
     visitor.says("A new code is on its way.")
     expect(visitor.page.locator("#map li")).to_have_count(2)
@@ -398,7 +398,7 @@ def test_starting_again_ends_a_running_check(visitor):
 def test_one_step_at_a_time(visitor):
     """During a check nothing else starts: no second message is sent."""
     visitor.sign_in_form(number(144))
-    expect(visitor.resend).to_be_enabled(timeout=8000)
+    expect(visitor.resend).to_be_enabled(timeout=20_000)
     held = held_back(visitor.page, "**/verify")
     visitor.code_field.fill(visitor.codes(number(144))[0])
     visitor.resend.click()
@@ -439,7 +439,7 @@ def test_the_loop_shows_only_the_visitors_own_verification(visitor, demo, compla
     visitor.says("Write the number with a plus sign")
     complaints.clear()
     headers = {"Authorization": f"Bearer {demo.key}"}
-    requests.post(f"{demo.url}/v1/verifications", json={"to": number(145)}, headers=headers, timeout=5)
+    requests.post(f"{demo.url}/v1/verifications", json={"to": number(145)}, headers=headers, timeout=30)
     visitor.page.wait_for_timeout(500)
     visitor.sees("stored", "")
 
@@ -462,21 +462,21 @@ def test_the_back_end_signs_in_only_after_an_approval(visitor):
     visitor.is_signed_in()
     assert visitor.page.request.post(session, data=claim, headers=own).status == 200, "a repeat within a minute"
     for cookies in ({}, {f"demo_login_{claim['id']}": "x"}):
-        assert requests.post(session, json=claim, cookies=cookies, headers=own, timeout=5).status_code == 403
-    assert requests.post(session, data="[]", headers=own, timeout=5).status_code == 422
+        assert requests.post(session, json=claim, cookies=cookies, headers=own, timeout=30).status_code == 403
+    assert requests.post(session, data="[]", headers=own, timeout=30).status_code == 422
 
 
 def test_the_back_end_refuses_an_invalid_request(demo):
     """A body without a number is a 422, not a server error."""
     own = {"Origin": demo.url, "Content-Type": "application/json"}
     for body in ("", "[]", '{"to": 7}', "{}"):
-        assert requests.post(f"{demo.url}/demo/login", data=body, headers=own, timeout=5).status_code == 422
+        assert requests.post(f"{demo.url}/demo/login", data=body, headers=own, timeout=30).status_code == 422
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere(demo):
     """Both pages have a policy without inline scripts, and no other site may frame them."""
     for path in ("/", "/sandbox/phone"):
-        policy = requests.get(demo.url + path, timeout=5).headers["Content-Security-Policy"]
+        policy = requests.get(demo.url + path, timeout=30).headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'")
         assert "unsafe" not in policy
         assert "frame-ancestors 'self'" in policy

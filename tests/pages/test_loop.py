@@ -29,9 +29,9 @@ def number(end):
 @pytest.fixture
 def visitor(page, demo):
     """Open the login page; no fault is planned, before or after."""
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
     yield Visitor(page, demo.url).open()
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
 
 
 def seconds(page, step):
@@ -85,7 +85,7 @@ def test_times_are_on_one_clock(visitor):
     times = [seconds(visitor.page, step) for step in ("sent", "sid", "delivered")]
     assert times == sorted(times)
     assert times[0] >= 3, "Twilio took 3 s to answer"
-    expect(visitor.resend).to_be_enabled(timeout=8000)
+    expect(visitor.resend).to_be_enabled(timeout=20_000)
     started = time.monotonic()
     visitor.resend.click()
     visitor.reads("sent", "This is message 2 of 2.")
@@ -164,7 +164,7 @@ def test_no_line_about_a_fault_is_ahead_of_its_step(visitor, end, fault, step):
     visitor.plan(fault)
     visitor.ask(number(end))
     expect(visitor.phone.locator("#planned li")).to_have_count(0)  # it is under way
-    requests.delete(f"{visitor.url}/sandbox/_/faults", timeout=5)  # ends a hang
+    requests.delete(f"{visitor.url}/sandbox/_/faults", timeout=30)  # ends a hang
     expect(visitor.page.locator(f'[data-step="{step}"] .recoveries li')).to_have_count(1)
     assert states == {"trouble"}
 
@@ -225,7 +225,7 @@ def test_on_a_narrow_screen_the_newest_message_is_in_sight(visitor):
     page.set_viewport_size({"width": 360, "height": 640})
     visitor.sign_in_form(number(136))
     visitor.sees("delivered")
-    expect(visitor.resend).to_be_enabled(timeout=8000)
+    expect(visitor.resend).to_be_enabled(timeout=20_000)
     visitor.resend.click()
     expect(visitor.phone.locator(".code")).to_have_count(2)
     expect(visitor.phone.locator(".fate").last).to_have_text("delivered")
@@ -250,7 +250,7 @@ def test_the_phone_shows_no_old_message_as_the_new_one(visitor, demo):
     expect(visitor.phone.locator(".message.earlier")).to_have_count(1)
     visitor.reads("sent", "Waiting for Twilio.")
     expect(visitor.phone.locator("#planned li")).to_have_count(0)  # Twilio hangs
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
     visitor.reads("sent", "Twilio gave no answer at all.")
     visitor.says("We cannot tell yet")
     visitor.page.get_by_role("button", name="Start again").click()

@@ -55,7 +55,7 @@ class Person:
 
     def messages(self):
         """Return the messages to this number."""
-        return requests.get(f"{self._demo.url}/sandbox/_/messages", params={"to": self.number}, timeout=5).json()
+        return requests.get(f"{self._demo.url}/sandbox/_/messages", params={"to": self.number}, timeout=30).json()
 
     @property
     def code(self):
@@ -77,7 +77,7 @@ class Person:
 @pytest.fixture
 def person(page, demo):
     """Issue a verification, and open a page for it."""
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
     return Person(page, demo)
 
 
@@ -246,10 +246,10 @@ def test_watching_a_link_ends_when_the_link_has_been_answered(person, demo, end)
         if delivered and not answered:
             answered.append(end)
             if end == "approved":
-                assert requests.post(link, data={"match": person.login["match"]}, timeout=5).ok
+                assert requests.post(link, data={"match": person.login["match"]}, timeout=30).ok
             else:
                 url, key = f"{demo.url}/v1/verifications/{person.login['id']}", f"Bearer {demo.key}"
-                assert requests.post(f"{url}/cancel", headers={"Authorization": key}, timeout=5).ok
+                assert requests.post(f"{url}/cancel", headers={"Authorization": key}, timeout=30).ok
 
     person.page.route(f"**/v1/verifications/{person.login['id']}", read)
     script = "await client.watch({ after: Array(40).fill(0.25) }); return client.status"
@@ -387,7 +387,7 @@ def test_a_replayed_resend_shows_how_things_are_now(person, demo, complaints):
 
     def lose_the_first(route):
         route.fetch()
-        requests.post(f"{url}/cancel", headers=headers, timeout=5)
+        requests.post(f"{url}/cancel", headers=headers, timeout=30)
         person.page.unroute("**/resend")
         route.abort()
 
@@ -419,7 +419,7 @@ def test_a_canceled_verification_is_called_canceled(person, demo, complaints, fo
     resend = show_field(person).page.get_by_role("button", name="Send a new code")
     if found == "by a resend":
         expect(resend).to_be_enabled(timeout=10_000)
-    requests.post(url, headers={"Authorization": f"Bearer {demo.key}"}, timeout=5)
+    requests.post(url, headers={"Authorization": f"Bearer {demo.key}"}, timeout=30)
     field = person.page.get_by_role("textbox")
     match found:
         case "by reading":

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def phone(page, demo):
     """Open the phone without planned faults."""
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
     page.goto(f"{demo.url}/sandbox/phone")
     return page
 
@@ -103,7 +103,7 @@ def twilio(demo, to, body):
     account = SandboxSettings()
     url = f"{demo.url}/sandbox/2010-04-01/Accounts/{account.account_sid}/Messages.json"
     form = {"To": to, "From": account.pool_number, "Body": body}
-    sent = requests.post(url, data=form, auth=(account.account_sid, account.auth_token), timeout=5)
+    sent = requests.post(url, data=form, auth=(account.account_sid, account.auth_token), timeout=30)
     assert sent.status_code == 201, sent.text
     return sent.json()["sid"]
 
@@ -182,7 +182,7 @@ def test_a_link_and_its_buttons_are_usable_by_everybody(phone, demo, width):
 def test_the_text_of_a_message_is_in_one_piece(phone, demo):
     """The text is shown as it was sent, not divided by a button or a line break."""
     send(demo, "+13125550156")
-    [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": "+13125550156"}, timeout=5).json()
+    [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": "+13125550156"}, timeout=30).json()
     text = phone.locator(".bubble .text")
     expect(text).to_have_text(message["body"])
     assert text.locator("button").count() == 0
@@ -252,7 +252,7 @@ def test_every_button_plans_what_the_simulator_knows(phone, demo):
         buttons.nth(place).click()
         expect(phone.locator("#planned li")).to_have_count(place + 1)
     expect(phone.locator("#notice")).to_be_empty()
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

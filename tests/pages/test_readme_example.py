@@ -16,7 +16,7 @@ def test_the_example_checks_codes_with_the_client_token_alone(page, demo, compla
     """An invalid code returns a sentence, a wrong one its verdict, and the right one, with a blank, is approved."""
     headers = {"Authorization": f"Bearer {demo.key}"}
     login = requests.post(f"{demo.url}/v1/verifications", json={"to": NUMBER}, headers=headers, timeout=10).json()
-    [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": NUMBER}, timeout=5).json()
+    [message] = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": NUMBER}, timeout=30).json()
     [code] = re.findall(r"\b[0-9]{6}\b", message["body"])
     wrong = "000000" if code != "000000" else "111111"
     page.goto(f"{demo.url}/sandbox/phone")  # any page of the same origin

@@ -84,7 +84,7 @@ class Visitor:
 
     def messages(self, number):
         """Return the messages in the simulator to a number, oldest first."""
-        return requests.get(f"{self.url}/sandbox/_/messages", params={"to": number}, timeout=5).json()
+        return requests.get(f"{self.url}/sandbox/_/messages", params={"to": number}, timeout=30).json()
 
     def codes(self, number):
         """Return the codes that were sent to a number, oldest first."""
