@@ -179,6 +179,23 @@ def test_a_link_and_its_buttons_are_usable_by_everybody(phone, demo, width):
     assert width_of(phone) <= width
 
 
+def test_a_message_that_arrives_while_the_list_is_read_is_shown(page, demo):
+    """A list that was read before a message arrived does not take the phone back to another number."""
+    older, number, held = "+13125550186", "+13125550187", []
+    send(demo, older)
+    page.route("**/_/messages", lambda route: held.append((route, route.fetch())))
+    page.goto(f"{demo.url}/sandbox/phone")
+    while not held:
+        page.wait_for_timeout(20)
+    send(demo, number)
+    expect(page.locator(".code")).to_be_visible()
+    [(route, listed)] = held
+    route.fulfill(response=listed)
+    expect(page.locator(f"option[value='{older}']")).to_be_attached()  # the list has been read
+    expect(page.locator("#number")).to_have_value(number)
+    expect(page.locator(".code")).to_be_visible()
+
+
 def test_the_text_of_a_message_is_in_one_piece(phone, demo):
     """The text is shown as it was sent, not divided by a button or a line break."""
     send(demo, "+13125550156")

@@ -16,6 +16,7 @@ const isFramed = Boolean(window.frameElement);
 let expected = null; // the number that a page around this one has just asked a code for
 let isFollowing = false; // that page has a login under way
 let earlier = new Set(); // SIDs of the messages that were there before
+let newer = new Map(); // SID -> message, from the events since the list was last asked for
 
 function make(name, className, text) {
   const made = document.createElement(name);
@@ -28,6 +29,7 @@ function make(name, className, text) {
 
 function take(message, { isNew }) {
   messages.set(message.sid, message);
+  newer.set(message.sid, message);
   offer(message.to);
   if (isNew && message.to === expected) expect(null);
   const shown = element("number").value;
@@ -200,13 +202,16 @@ function listen() {
 
 async function catchUp() {
   const isFirst = messages.size === 0; // read before the await: a message may arrive meanwhile
+  newer = new Map();
   const known = await ask("messages");
   if (!known) return;
-  for (const message of known) {
-    messages.set(message.sid, message);
+  messages.clear();
+  for (const message of [...known, ...newer.values()]) {
+    messages.set(message.sid, message); // in the list's order; an event is newer than the list
     offer(message.to);
   }
-  if (isFirst && !isFramed && known.length > 0) element("number").value = known.at(-1).to;
+  const newest = [...messages.values()].at(-1);
+  if (isFirst && !isFramed && newest) element("number").value = newest.to;
   if (isFirst && isFramed && !isFollowing) earlier = new Set(known.map(({ sid }) => sid)); // of other visitors
   showAll();
 }
