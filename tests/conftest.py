@@ -244,11 +244,12 @@ async def starter(valkey):
     async with AsyncExitStack() as stack:
 
         async def start_one(*, sandbox=None, event_log=None, protocol=HttpProtocol, **overrides):
-            account = SandboxSettings(**{"delivery_seconds": 0.02, **(sandbox or {})})
-            simulated_twilio = create_sandbox(account)
-            sandbox_url = await stack.enter_async_context(serving(simulated_twilio, protocol=DroppingProtocol))
             listener = free_listener()
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            inbound = {"message_url": f"{url}/twilio/message", "voice_url": f"{url}/twilio/voice"}
+            account = SandboxSettings(**{"delivery_seconds": 0.02, **inbound, **(sandbox or {})})
+            simulated_twilio = create_sandbox(account)
+            sandbox_url = await stack.enter_async_context(serving(simulated_twilio, protocol=DroppingProtocol))
             settings = settings_for(url, overrides.pop("redis_url", valkey), sandbox_url, account, **overrides)
             key = await create_key(settings)
             service = create_app(settings, event_log=event_log or (lambda *_, **__: None))

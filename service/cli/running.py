@@ -15,7 +15,7 @@ from service.cli.console import output_has_room, refuse
 from service.cli.startup import announce
 from service.config.policies import few_descriptors
 from service.config.settings import Settings, load_settings, missing_to_serve
-from service.config.web_addresses import read_origin
+from service.config.web_addresses import read_origin, read_public_url
 from service.core.event_log import EventLog
 from service.demo import run_demo
 from service.descriptors import raise_limit, sandbox_connections
@@ -135,12 +135,23 @@ def _reload(orders: "asyncio.Queue[Settings | None]", event_log: EventLog) -> No
         orders.put_nowait(settings)
 
 
-def sandbox(*, host: Host = "127.0.0.1", port: Port = 8001) -> None:
+def sandbox(
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 8001,
+    service_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where the service gets inbound messages and calls: its OTP_PUBLIC_URL.")
+    ] = "http://127.0.0.1:8000",
+) -> None:
     """Serve only the simulator of Twilio, and print the settings with which the service uses it."""
+    try:
+        service = read_public_url(service_url)
+    except ValueError as failure:
+        refuse(f"--service-url: {failure}")
     _end_in_order()
     raise_limit()
     listener = listen(host, port)
-    account = SandboxSettings()
+    account = SandboxSettings(message_url=f"{service}/twilio/message", voice_url=f"{service}/twilio/voice")
     url = base_url(host, port)
     lines = (
         f"TWILIO_BASE_URL={url}\nTWILIO_ACCOUNT_SID={account.account_sid}\n"

@@ -50,7 +50,12 @@ async def run_demo(*, host: str, port: int, once: bool, cors_origin: str = "") -
     # one to listen on only (0.0.0.0).
     listeners = [listen(host, port), listen("127.0.0.1", 0)]
     own_url = base_url("127.0.0.1", listeners[1].getsockname()[1])
-    account = SandboxSettings(response_seconds=_RESPONSE_SECONDS, delivery_seconds=_DELIVERY_SECONDS)
+    account = SandboxSettings(
+        response_seconds=_RESPONSE_SECONDS,
+        delivery_seconds=_DELIVERY_SECONDS,
+        message_url=f"{own_url}/twilio/message",
+        voice_url=f"{own_url}/twilio/voice",
+    )
     opening = "The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine."
     typer.echo(wrap(opening, indent=0) + "\n")
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.demo.recoveries import recoveries
-from service.sandbox import CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
+from service.sandbox import Call, CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
 from service.store.fields import FIELDS
 
 Record = Mapping[bytes, bytes]
+Entry = Message | Call | FeedbackPost | CallbackPost | SimulatedFault
 _CODE = FIELDS.key("code").encode()
 _INSTANTS = {FIELDS.key("resend_at_ms"), FIELDS.send_key("sent_at_ms").rstrip(":")}
 _CALLBACK = re.compile(r"/twilio/status/(ve_[0-9a-f]{32})/([0-9]+)")
@@ -36,7 +37,7 @@ def view(verification_id: str, record: Record, ledger: Ledger) -> dict[str, Any]
     }
 
 
-def verification_of(entry: Message | FeedbackPost | CallbackPost | SimulatedFault, ledger: Ledger) -> str | None:
+def verification_of(entry: Entry, ledger: Ledger) -> str | None:
     """Find the verification that an entry of the simulator belongs to: its status callback names it."""
     found = _callback(entry, ledger)
     return found[1] if found else None
@@ -106,7 +107,7 @@ def _number_of(fault: SimulatedFault, verification_id: str, ledger: Ledger) -> I
         yield int(found[2])
 
 
-def _callback(entry: Message | FeedbackPost | CallbackPost | SimulatedFault, ledger: Ledger) -> re.Match[str] | None:
+def _callback(entry: Entry, ledger: Ledger) -> re.Match[str] | None:
     url = getattr(entry, "status_callback", None)
     if url is None and entry.sid and (message := ledger.message(entry.sid)):
         url = message.status_callback

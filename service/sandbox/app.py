@@ -11,17 +11,23 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from service.http_server import Connections
+from service.sandbox.account import Account
+from service.sandbox.account_api import AccountApi
 from service.sandbox.callbacks import Callbacks
 from service.sandbox.carrier import Carrier
 from service.sandbox.errors import TwilioError
 from service.sandbox.faults import Faults
+from service.sandbox.inbound import Inbound
 from service.sandbox.inspection import Inspection
+from service.sandbox.instructions import Instructions
 from service.sandbox.ledger import Ledger
+from service.sandbox.person import Person
 from service.sandbox.phone import phone_routes
 from service.sandbox.scanner import Scanner
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.twilio_api import TwilioApi
 from service.sandbox.twilio_endpoint import Handler, Traffic
+from service.sandbox.webhooks import Webhooks
 
 _BODY_LIMIT = 65_536  # bytes of any request; the longest body of a message takes a third of it
 _CODES = {404: 20404, 405: 20004}
@@ -30,7 +36,7 @@ _CODES = {404: 20404, 405: 20004}
 class Sandbox:
     """One simulator of Twilio: an ASGI application whose `ledger` and `faults` can be used in the same process.
 
-    Threads other than its server's may read records and plan faults, but must not end faults. Its first callback opens
+    Threads other than its server's may read records and plan faults, but must not end faults. Its first webhook opens
     its HTTP client. Its own server closes it (ASGI lifespan); an application that mounts it must call `aclose`.
     `connections` limits the connections of its own server.
     """
@@ -40,15 +46,26 @@ class Sandbox:
         self.settings = settings
         self.ledger = Ledger(settings.keep_messages)
         self.faults = Faults()
-        self._callbacks = Callbacks(settings, self.ledger)
-        self._carrier = Carrier(settings, self.ledger, self.faults, self._callbacks)
+        self.account = Account(settings)
+        self._webhooks = Webhooks(settings)
+        callbacks = Callbacks(settings, self.ledger, self._webhooks)
+        self._carrier = Carrier(settings, self.ledger, self.faults, callbacks)
         self._traffic = Traffic()
         handler = Handler(settings, self.faults, self.ledger, self._traffic)
-        api = TwilioApi(settings, self.ledger, self._carrier, handler)
-        scanner = Scanner(self.ledger)
-        inspection = Inspection(self.ledger, self.faults, self._traffic, scanner, forget=self.forget)
+        api = TwilioApi(settings, self.ledger, self.account, self._carrier, handler)
+        instructions = Instructions(self.ledger, self._webhooks)
+        inbound = Inbound(settings, self.ledger, self.account, self._carrier, instructions)
+        person = Person(self.ledger, inbound, self.account.opt_outs, Scanner(self.ledger))
+        inspection = Inspection(self.ledger, self.faults, self._traffic, forget=self.forget)
+        account_api = AccountApi(settings, self.account, handler)
         self._app = Starlette(
-            routes=[*api.routes(), *inspection.routes(), *phone_routes()],
+            routes=[
+                *api.routes(),
+                *account_api.routes(),
+                *inspection.routes(),
+                *person.routes(),
+                *phone_routes(),
+            ],
             exception_handlers={HTTPException: _refuse, ClientDisconnect: _end},
             lifespan=self._lifespan,
             max_body_size=_BODY_LIMIT,
@@ -59,9 +76,10 @@ class Sandbox:
         await self._app(scope, receive, send)
 
     def forget(self) -> None:
-        """Delete all records and counts, and stop messages in transit; planned faults stay."""
+        """Delete all records, counts and opt-outs, and stop messages in transit; planned faults and numbers stay."""
         self._carrier.stop()
         self.ledger.forget()
+        self.account.opt_outs.forget()
         self._traffic.forget()
 
     async def aclose(self) -> None:
@@ -69,7 +87,7 @@ class Sandbox:
         await self._carrier.aclose()  # first: ending the plans would send late callbacks
         self.faults.end()
         self.ledger.close()
-        await self._callbacks.aclose()
+        await self._webhooks.aclose()
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

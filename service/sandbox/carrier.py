@@ -12,7 +12,8 @@ from typing import Any
 
 from service.sandbox.callbacks import Callbacks
 from service.sandbox.faults import FaultPlan, Faults
-from service.sandbox.ledger import Ledger, Message, SimulatedFault
+from service.sandbox.ledger import Ledger
+from service.sandbox.records import Message, SimulatedFault
 from service.sandbox.settings import SandboxSettings
 
 _UNREACHABLE = 30003  # handset off, unreachable or landline

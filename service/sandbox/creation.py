@@ -13,7 +13,7 @@ from datetime import datetime
 from yarl import URL
 
 from service.sandbox.errors import TwilioError
-from service.sandbox.ledger import Message
+from service.sandbox.records import Message
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
@@ -122,16 +122,18 @@ def _whole(form: Mapping[str, str], name: str, code: int, limit: int = 1_000_000
 
 
 def _callback(form: Mapping[str, str]) -> str | None:
-    """Return the StatusCallback. As at Twilio, http is allowed, but an underscore in the host is not."""
     url = form.get("StatusCallback") or None
-    if url is None:
-        return None
+    return None if url is None else check_webhook_url(url, 21609)
+
+
+def check_webhook_url(url: str, code: int) -> str:
+    """Return the URL, or raise TwilioError. As at Twilio, http is allowed, but an underscore in the host is not."""
     try:
         target = URL(url, encoded=True)
         host, _port = target.host or "", target.port
     except ValueError:
-        raise TwilioError(21609, url) from None
+        raise TwilioError(code, url) from None
     valid_host = ":" in host or all(_HOST_LABEL.fullmatch(label) for label in host.split("."))
     if target.scheme not in {"http", "https"} or not valid_host or not _URL_TEXT.fullmatch(url):
-        raise TwilioError(21609, url)
+        raise TwilioError(code, url)
     return url

@@ -22,6 +22,8 @@ _KNOWN = {
     21212: (400, "The 'From' number is not a valid phone number, short code or alphanumeric sender"),
     21266: (400, "'To' and 'From' number cannot be the same"),
     21408: (400, "Sending to the region of the 'To' number is not permitted for this account"),
+    21421: (400, "The 'PhoneNumber' is invalid"),
+    21502: (400, "The URL is invalid"),
     21602: (400, "Message body is required"),
     21603: (400, "A 'From' number or a Messaging Service is required"),
     21604: (400, "A 'To' phone number is required"),
@@ -56,6 +58,7 @@ _DELIVERY = {
     30007: "Message filtered",
     30008: "Unknown error",
     30036: "Validity period expired",
+    30038: "One-time passcode message filtered",
     30450: "Message delivery blocked",
 }
 

@@ -4,7 +4,8 @@ A plan names one endpoint and one kind. It applies to the next `count` requests,
 until the plans are ended; plans for the same endpoint queue in the order in which they were made. `twilio_endpoint`
 (HTTP) and `carrier` (callbacks) simulate the faults.
 
-HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: the two GETs, `calls`: reserved, no endpoint yet):
+HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: every GET, `account`: POSTs for numbers and
+Messaging Services, `calls`: reserved, no endpoint yet):
     429 (with Retry-After: `seconds`), 500, 503, unauthorized (401), forbidden (403), not_found (404), redirect (302 to
     another host), refuse (`code`): an ordinary response, request not processed
     reset, hang (for `seconds`, then closed): no response, request not processed
@@ -21,7 +22,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Endpoint = Literal["messages", "feedback", "reads", "calls", "callbacks"]
+Endpoint = Literal["messages", "feedback", "reads", "account", "calls", "callbacks"]
 Kind = Literal[
     "429", "500", "503", "unauthorized", "forbidden", "not_found", "redirect", "refuse",
     "reset", "hang", "lost_response", "garbage", "slow",

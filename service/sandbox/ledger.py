@@ -1,98 +1,20 @@
-"""Stores messages, feedback posts, callback posts, simulated faults, and the subscribers to changes.
+"""Stores messages, calls, posts and simulated faults, and the subscribers to changes.
 
-Entries are frozen snapshots; a change replaces the entry and is sent to the subscribers. Memory is bounded: the oldest
-entries are deleted first. Nothing here does I/O, so a test in the same process may read at any time.
+Entries are frozen snapshots (see `records`); a change replaces the entry and is sent to the subscribers. Memory is
+bounded: the oldest entries are deleted first. Nothing here does I/O, so a test in the same process may read any time.
 """
 
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, Literal
+from typing import Any
+
+from service.sandbox.records import Call, CallbackPost, Change, FeedbackPost, Message, SimulatedFault
 
 _BACKLOG = 1_000  # changes kept for a subscriber that does not read
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    """One accepted message in its current state. `sender` is `From`; None until a Messaging Service has picked it.
-
-    `outcome` is None without ProvideFeedback until a feedback post was accepted; otherwise it starts as `unconfirmed`.
-    """
-
-    sid: str
-    to: str
-    sender: str | None
-    body: str
-    status: str
-    provide_feedback: bool
-    outcome: str | None
-    created_at: datetime
-    updated_at: datetime
-    feedback_posts: int = 0
-    feedback_at: datetime | None = None
-    sent_at: datetime | None = None
-    error_code: int | None = None
-    messaging_service_sid: str | None = None
-    status_callback: str | None = None
-    validity_period_seconds: int = 36_000
-    attempt: int | None = None
-    risk_check: str | None = None
-    message_intent: str | None = None
-    content_retention: str | None = None
-    address_retention: str | None = None
-    content_sid: str | None = None
-    content_variables: str | None = None
-    scans: tuple[str, ...] = ()  # requests of a scanner that opened its links, such as `GET 200`
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeedbackPost:
-    """One feedback post as it arrived, accepted or not. `status` is None until a response is sent, if ever."""
-
-    sid: str
-    outcome: str | None
-    status: int | None
-    at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class CallbackPost:
-    """One try to post to a StatusCallback. `result`: an HTTP status, or the failure (`ct`, `rt`, `not_loopback`)."""
-
-    sid: str
-    message_status: str
-    url: str
-    result: int | str
-    at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimulatedFault:
-    """One fault that was simulated. `to`, `sid` and `status_callback` are those of the message; None if it has none.
-
-    `is_answered`: the response to the request has left, or its connection was closed. The client cannot know earlier.
-    """
-
-    endpoint: str
-    kind: str
-    seconds: float
-    code: int | None
-    to: str | None
-    sid: str | None
-    status_callback: str | None
-    at: datetime
-    is_answered: bool = False
-
-
-Change = (
-    tuple[Literal["message", "status", "outcome", "scan"], Message]
-    | tuple[Literal["feedback"], FeedbackPost]
-    | tuple[Literal["callback"], CallbackPost]
-    | tuple[Literal["fault"], SimulatedFault]
-)
 
 
 class Ledger:
@@ -104,11 +26,12 @@ class Ledger:
         self._feedback: dict[int, FeedbackPost] = {}
         self._callbacks: dict[int, CallbackPost] = {}
         self._faults: dict[int, SimulatedFault] = {}
+        self._calls: dict[str, Call] = {}
         self._numbers = count(1)
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
 
     def messages(self, to: str | None = None) -> list[Message]:
-        """Return the messages, oldest first; with `to`, those to that number."""
+        """Return the messages in both directions, oldest first; with `to`, those to that number."""
         return [message for message in list(self._messages.values()) if to in (None, message.to)]
 
     def message(self, sid: str) -> Message | None:
@@ -127,10 +50,23 @@ class Ledger:
         """Return every fault that was simulated, oldest first."""
         return list(self._faults.values())
 
+    def calls(self) -> list[Call]:
+        """Return the calls, oldest first."""
+        return list(self._calls.values())
+
+    def call(self, sid: str) -> Call | None:
+        """Return one call, or None if it is unknown or was deleted."""
+        return self._calls.get(sid)
+
     def add(self, message: Message) -> None:
         """Record a new message."""
         _store(self._messages, message.sid, message, self._keep)
-        self._publish(("message", message))
+        self._publish(("inbound" if message.direction == "inbound" else "message", message))
+
+    def set_call(self, call: Call) -> None:
+        """Record a call in its new state."""
+        _store(self._calls, call.sid, call, self._keep)
+        self._publish(("call", call))
 
     def move(
         self, sid: str, *, status: str, sender: str | None = None, error_code: int | None = None
@@ -178,7 +114,7 @@ class Ledger:
             self._publish(("feedback", post))
 
     def add_callback(self, post: CallbackPost) -> None:
-        """Record one try to post to a StatusCallback."""
+        """Record one try to post to a webhook."""
         _store(self._callbacks, next(self._numbers), post, self._keep)
         self._publish(("callback", post))
 
@@ -201,6 +137,7 @@ class Ledger:
         self._feedback.clear()
         self._callbacks.clear()
         self._faults.clear()
+        self._calls.clear()
 
     @contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[Change | None]]:

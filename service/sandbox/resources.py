@@ -7,7 +7,7 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from service.sandbox.errors import delivery_error
-from service.sandbox.ledger import Message
+from service.sandbox.records import Message
 from service.sandbox.segments import count_segments
 
 API_VERSION = "2010-04-01"
@@ -23,7 +23,7 @@ def message_resource(message: Message, account_sid: str) -> dict[str, object]:
         "date_created": _rfc2822(message.created_at),
         "date_sent": _rfc2822(message.sent_at),
         "date_updated": _rfc2822(message.updated_at),
-        "direction": "outbound-api",
+        "direction": message.direction,
         "error_code": message.error_code,
         "error_message": None if message.error_code is None else delivery_error(message.error_code),
         "from": message.sender,

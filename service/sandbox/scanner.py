@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import aiohttp
 from yarl import URL
 
-from service.sandbox.ledger import Ledger, Message
+from service.sandbox.ledger import Ledger
 from service.sandbox.loopback import is_loopback
+from service.sandbox.records import Message
 
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 _AFTER_A_LINK = ".,;:!?)]}'\"”»"  # what ends a sentence is no part of the link

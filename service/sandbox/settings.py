@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxSettings:
-    """The simulated account, and switches for two points on which Twilio's behaviour is not documented.
+    """The simulated account, and switches for points on which Twilio's behaviour is not documented.
 
-    Both Basic pairs are accepted: account SID with auth token, API key with API secret. The auth token signs callbacks.
+    Both Basic pairs are accepted: account SID with auth token, API key with API secret. The auth token signs webhooks.
     """
 
     account_sid: str = "AC" + "5a" * 16
@@ -20,7 +20,7 @@ class SandboxSettings:
     api_secret: str = field(default="sandbox-api-secret", repr=False)
 
     shared_key: str = field(default="", repr=False)
-    """The secret of a SharedKey: if set, it signs callbacks instead of the auth token."""
+    """The secret of a SharedKey: if set, it signs webhooks instead of the auth token."""
 
     shared_key_id: str = "webhooks_sharedkey_" + "5a" * 13
     """The ID of the SharedKey in the header."""
@@ -37,14 +37,33 @@ class SandboxSettings:
     pool_number: str = "+15005550006"
     """The sender that a Messaging Service picks."""
 
+    message_url: str = ""
+    """Where inbound messages go: SmsUrl of the numbers and InboundRequestUrl of the Messaging Services, until the REST
+    API changes it."""
+
+    voice_url: str = ""
+    """Where inbound calls go: VoiceUrl of the numbers, until the REST API changes it."""
+
+    advanced_opt_out: bool = False
+    """Whether the Messaging Services have Advanced Opt-Out, which is set in the Console only."""
+
+    filter_passcodes: bool = True
+    """Whether an inbound message with 4 to 8 digits in a row fails (30038). Twilio does not say what it filters."""
+
+    sign_call_extras: bool = True
+    """Whether the signature of a call's requests covers StirVerstat and CallToken. Both have been seen at Twilio."""
+
+    speech_seconds_per_word: float = 0.0
+    """How long the voice of a call takes to say a word; the time-out of Gather starts when it has said all."""
+
     allow_public_callbacks: bool = False
-    """Callbacks go to loopback hosts only, unless this is set: a test must not post to public servers."""
+    """Webhooks are sent to loopback hosts only, unless this is set: a test must not post to public servers."""
 
     keep_messages: int = 10_000
     """How many messages, feedback posts and callback posts are kept, of each kind."""
 
     def __post_init__(self) -> None:
-        if self.delivery_seconds < 0 or self.response_seconds < 0:
-            raise ValueError("delivery_seconds and response_seconds cannot be negative")
+        if min(self.delivery_seconds, self.response_seconds, self.speech_seconds_per_word) < 0:
+            raise ValueError("delivery_seconds, response_seconds and speech_seconds_per_word cannot be negative")
         if self.keep_messages < 1:
             raise ValueError("keep_messages must be at least 1")

@@ -14,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from service.sandbox.account import Account
 from service.sandbox.carrier import Carrier
 from service.sandbox.creation import read_message
 from service.sandbox.errors import TwilioError
-from service.sandbox.ledger import Ledger, Message
+from service.sandbox.ledger import Ledger
+from service.sandbox.records import Message
 from service.sandbox.resources import API_VERSION, feedback_resource, message_resource
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.twilio_endpoint import Handler, read_form
@@ -29,9 +31,17 @@ _PAGE_SIZE, _PAGE_LIMIT = 50, 1000
 class TwilioApi:
     """The endpoints of one sandbox."""
 
-    def __init__(self, settings: SandboxSettings, ledger: Ledger, carrier: Carrier, endpoint: Handler) -> None:
+    def __init__(
+        self,
+        settings: SandboxSettings,
+        ledger: Ledger,
+        account: Account,
+        carrier: Carrier,
+        endpoint: Handler,
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._account = account
         self._carrier = carrier
         self._endpoint = endpoint
 
@@ -67,6 +77,9 @@ class TwilioApi:
 
     async def _create(self, _: Request, form: Mapping[str, str]) -> Response:
         message = read_message(form, sid=f"SM{uuid.uuid4().hex}", now=datetime.now(UTC))
+        if self._account.opt_outs.is_stopped(message.to, message.sender, message.messaging_service_sid):
+            raise TwilioError(21610, message.to)
+        self._account.note_sender(message.sender, message.messaging_service_sid)
         self._ledger.add(message)
         await self._carrier.accept(message)
         return JSONResponse(message_resource(message, self._settings.account_sid), 201)

@@ -649,6 +649,11 @@ def test_an_address_of_another_machine_is_reported_in_one_sentence(cli, host):
     assert err.endswith("; choose another with --host\n")
 
 
+def test_an_impossible_address_of_the_service_is_refused_in_one_sentence(cli):
+    """The simulator posts inbound messages to the service, so it refuses an address that it cannot call."""
+    assert cli("sandbox", "--service-url", "otp.example.com") == (2, "", "--service-url: begin it with https://\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["serve"], ["serve", "--workers", "2"], ["worker"], ["check"]], ids=" ".join)
 def test_a_process_that_cannot_start_exits_with_2(environment, tmp_path, command):

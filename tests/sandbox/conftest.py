@@ -101,7 +101,7 @@ class Live:
             http_client=_Transport(self.http),
             environment={"_": ""},
         )
-        client.api.base_url = self.url
+        client.api.base_url = client.messaging.base_url = self.url
         return client
 
     async def send(self, **changes):
@@ -123,6 +123,21 @@ class Live:
         async with self.http.get(f"{self.url}/_/{page}", params=query) as response:
             assert response.status == 200
             return await response.json()
+
+    async def act(self, path: str, **body) -> tuple[int, Any]:
+        """Act as a person by the test interface; return the status and the JSON of the response."""
+        async with self.http.post(f"{self.url}/_/{path}", json=body) as response:
+            return response.status, await response.json()
+
+    async def say(self, body: str, **ends) -> dict[str, Any]:
+        """Send a message from the person's number; return its row."""
+        status, row = await self.act("messages", body=body, **{"from": self.number, "to": self.pool_number, **ends})
+        assert status == 201, row
+        return row
+
+    @property
+    def pool_number(self) -> str:
+        return self.settings.pool_number
 
     async def plan(self, endpoint, kind, **more) -> None:
         async with self.http.post(
@@ -172,11 +187,13 @@ class Post:
 
 @dataclass
 class Receiver:
-    """A receiver of status callbacks: the posts, and the statuses of its next responses (204 when none is queued)."""
+    """A receiver of webhooks: the posts, and its next responses (TwiML if there is any, else the status, else 204)."""
 
     url: str
     posts: list[Post] = field(default_factory=list)
     statuses_to_return: list[int] = field(default_factory=list)
+    documents_to_return: list[str] = field(default_factory=list)
+    content_type: str = "text/xml"  # of the documents
     delay_seconds: float = 0
 
     async def until(self, count: int) -> list[Post]:
@@ -192,13 +209,15 @@ class Receiver:
 
 @pytest.fixture
 async def receiver():
-    """Serve HTTP on loopback and record the callbacks."""
+    """Serve HTTP on loopback and record the webhooks."""
     recorder = Receiver(url="")
 
     async def take(request):
         form = {name: str(value) for name, value in (await request.post()).items()}
         recorder.posts.append(Post(request.path_qs, form, request.headers))
         await asyncio.sleep(recorder.delay_seconds)
+        if recorder.documents_to_return:
+            return web.Response(text=recorder.documents_to_return.pop(0), content_type=recorder.content_type)
         return web.Response(status=recorder.statuses_to_return.pop(0) if recorder.statuses_to_return else 204)
 
     application = web.Application()

@@ -8,7 +8,8 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 
 from service.sandbox import SandboxSettings, create_sandbox
-from service.sandbox.ledger import FeedbackPost, Ledger
+from service.sandbox.ledger import Ledger
+from service.sandbox.records import FeedbackPost
 
 
 async def events_until(stream, last):
