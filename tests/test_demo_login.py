@@ -1,18 +1,19 @@
 """The promises of the demo's login: which requests it accepts, and which cookies it sets and trusts."""
 
 import asyncio
-import re
 import time
 from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
+from service.core.actions import ACTIONS
 from service.demo import login, stage
 from service.demo.login import LoginSite
 from tests.test_demo import free_port
 
 NUMBER = "+14155550177"
+FORM = "application/x-www-form-urlencoded"
 
 
 class Browser:
@@ -43,20 +44,28 @@ class Browser:
         async with aiohttp.request("GET", f"{self.url}/demo/session", headers=headers) as response:
             return response.status, (await response.json())["as"]
 
-    async def begin(self, to=NUMBER, key=None, **headers):
-        """Request a code; return the verification and the login cookie."""
+    async def begin(self, to=NUMBER, key=None, action="code", **headers):
+        """Request a code, a password or a link; return the verification and the login cookie."""
         headers |= {"Idempotency-Key": key} if key else {}
-        status, verification, [cookie] = await self.post("/demo/login", {"to": to}, **headers)
+        status, verification, [cookie] = await self.post("/demo/login", {"to": to, "action": action}, **headers)
         assert status == 201, verification
         return verification, cookie
 
-    async def approve(self, verification):
-        """Type the code that was sent."""
+    async def text_to(self, to):
+        """Read the newest message to a number."""
         async with self._client.get("/sandbox/_/messages") as response:
-            text = next(row["body"] for row in await response.json() if row["to"] == verification["to"])
+            return [row["body"] for row in await response.json() if row["to"] == to][-1]
+
+    async def approve(self, verification):
+        """Type what was sent, here or, for a link, on its own page."""
+        action = verification["action"]
+        [secret] = ACTIONS[action].found_in(await self.text_to(verification["to"]))
+        if action == "link":
+            async with self._client.post(f"/l/{secret}", data={"match": verification["match"]}) as response:
+                assert "<h1>Confirmed</h1>" in await response.text()
+            return
         headers = {"Authorization": f"Bearer {verification['client_token']}"}
-        code = {"code": re.search(r"\b[0-9]{6}\b", text)[0]}
-        _, checked, _ = await self.post(f"/v1/verifications/{verification['id']}/verify", code, **headers)
+        _, checked, _ = await self.post(f"/v1/verifications/{verification['id']}/verify", {action: secret}, **headers)
         assert checked["verdict"] == "approved"
 
     async def close(self):
@@ -140,6 +149,37 @@ async def test_sign_in_creates_a_new_session(browser):
         assert await browser.who(ended) == (401, None)
 
 
+@pytest.mark.parametrize("action", ["code", "password", "link"])
+async def test_each_action_signs_in_where_it_began(browser, action):
+    """A code, a password or an answered link signs in once approved, and only in the browser that began."""
+    verification, cookie = await browser.begin(action=action)
+    claim, cookie = {"id": verification["id"]}, cookie.split(";")[0]
+    assert (verification["action"], bool(verification["match"])) == (action, action == "link")
+    assert (await browser.post("/demo/session", claim, Cookie=cookie))[0] == 403
+    await browser.approve(verification)
+    assert (await browser.post("/demo/session", claim))[0] == 403, "such as the browser of the phone that has the link"
+    status, _, [session] = await browser.post("/demo/session", claim, Cookie=cookie)
+    assert status == 200
+    assert await browser.who(session.split(";")[0]) == (200, NUMBER)
+
+
+async def test_a_scanner_that_opens_the_link_signs_nobody_in(browser):
+    """To open a link, with HEAD, with GET or with a form that is empty, is no answer; its page names the login page."""
+    verification, cookie = await browser.begin(action="link")
+    [token] = ACTIONS["link"].found_in(await browser.text_to(NUMBER))
+    async with aiohttp.request("GET", f"{browser.url}/l/{token}") as response:
+        assert "the login page of the demo" in await response.text()
+    for method, form in (("HEAD", None), ("GET", None), ("POST", {"match": ""})):
+        assert await browser.status(f"/l/{token}", form, method=method, Content_Type=FORM) in {200, 422}
+    claim = {"id": verification["id"]}
+    assert (await browser.post("/demo/session", claim, Cookie=cookie.split(";")[0]))[0] == 403
+
+
+async def test_an_action_that_the_page_does_not_offer_is_refused(browser):
+    """Which actions there are is for the back end to say."""
+    assert (await browser.post("/demo/login", {"to": NUMBER, "action": "telepathy"}))[0] == 422
+
+
 async def test_a_repeated_request_does_not_sign_in_twice(browser, monkeypatch):
     """A repeated request sets a new login cookie and voids the earlier one, but does not extend the time to sign in."""
     verification, first = await browser.begin(key="k" * 32)
@@ -159,7 +199,7 @@ def test_cookies_have_the_host_prefix_under_https():
     """Cookies have `__Host-` and `Secure` under https, and neither under http, where browsers would drop them."""
     for scheme, begins, is_secure in (("https", "__Host-demo_session=", True), ("http", "demo_session=", False)):
         request = login.Request({"type": "http", "scheme": scheme, "path": "/", "headers": [], "server": ("a", 1)})
-        response, signed_in = login.Response(), login._Login("x")
-        LoginSite("http://127.0.0.1", "")._start_session(request, response, signed_in, NUMBER)
+        response, signed_in = login.Response(), login._Login(NUMBER)
+        LoginSite("http://127.0.0.1", "")._start_session(request, response, signed_in)
         cookie = response.headers["Set-Cookie"]
         assert (cookie.startswith(begins), "Secure" in cookie, "Path=/" in cookie) == (True, is_secure, True)

@@ -3,6 +3,7 @@
 The relay passes bytes on to a real service. A test plans how it treats the next requests of the back end.
 """
 
+import json
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
@@ -134,3 +135,18 @@ async def test_what_the_person_can_act_on_is_passed_on(browser):
     assert (status, problem["code"]) == (422, "invalid_number")
     status, problem, _ = await browser.post("/demo/login", {"to": NUMBER}, **{"Idempotency-Key": "k" * 300})
     assert (status, problem["code"]) == (400, "invalid_idempotency_key")
+
+
+@pytest.mark.parametrize("change", [{"to": "+12125550199"}, {"purpose": "payment"}, {"status": "pending"}])
+async def test_only_the_approval_that_was_asked_for_signs_in(browser, relay, change):
+    """An approved verification of another number or purpose proves nothing, nor does one that is pending."""
+    verification, cookie = await browser.begin()
+    claim, found = {"id": verification["id"]}, {"to": NUMBER, "purpose": "login", "status": "approved"}
+    relay.plans = [_response(found | change), _response(found)]
+    assert (await browser.post("/demo/session", claim, Cookie=cookie))[0] == 403
+    assert (await browser.post("/demo/session", claim, Cookie=cookie))[0] == 200
+
+
+def _response(content):
+    body = json.dumps(content).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

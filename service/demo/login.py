@@ -1,9 +1,13 @@
 """The back end of a sample site: how a login uses the service, in two steps.
 
-`POST /demo/login` requests a code with the API key, which only the back end has, and returns the client token to the
-browser. With it, the browser lets the service check the code that the person types. `POST /demo/session` does not trust
-the browser: it reads the verification from the service, and signs in once, and only in the browser that began the
-login. Both requests may be repeated if their response was lost. `service_client` answers if the service does not.
+`POST /demo/login` requests a code, a password or a link with the API key, which only the back end has. It keeps the id
+for the browser that began (a cookie), and returns the client token to it. With that, the page lets the service check
+what the person types; of a link it shows the `match`, and reads until the link was answered on its own page.
+
+`POST /demo/session` alone decides. It trusts neither the page nor whoever opened a link: it takes the id only from the
+browser that began, reads the verification with the API key, compares number and purpose, and signs in once.
+
+Both requests may be repeated if their response was lost. `service_client` answers if the service does not.
 
 Your own login needs all of this, including the cookies and `own_pages`.
 """
@@ -31,6 +35,8 @@ _SESSION_COOKIE = "demo_session"
 _LOGIN_SECONDS = 900  # longer than the lifetime of a code
 _MOST_LOGINS = 1000  # and as many sessions; the oldest is removed first
 _PURPOSE = "login"
+# Where the person is, in words, and which of OTP_LINK_RETURN_URLS leads back there.
+_ON_THE_LINKS_PAGE = {"origin_text": "the login page of the demo", "link_return": 0}
 _REPEAT_SECONDS = 60.0  # the service repeats a verdict for this long
 _PASSED_ON = ("Retry-After", "Idempotent-Replayed")
 _NOT_READ = frozenset({429, 502, 503, 504})  # nobody knows whether the verification is approved: try again
@@ -38,17 +44,19 @@ _NOT_READ = frozenset({429, 502, 503, 504})  # nobody knows whether the verifica
 
 @dataclass(slots=True)
 class _Login:
-    """A login that a browser began: the secret in its cookie, and when it was first used to sign in."""
+    """A login that a browser began: the number, the secret in its cookie, and when it was first used to sign in."""
 
-    secret: str
+    to: str
+    secret: str = ""
     first_at: float | None = None  # not yet
     session: str | None = None
 
 
-class _CodeRequest(BaseModel):
-    """Who wants to sign in; the service validates the number."""
+class _LoginRequest(BaseModel):
+    """Who wants to sign in, and how; the service validates the number."""
 
     to: str
+    action: Literal["code", "password", "link"] = "code"
     ttl_seconds: int | None = None  # so that a visitor can try a late code without waiting ten minutes
 
 
@@ -92,20 +100,22 @@ class LoginSite:
         ]
 
     async def begin(self, request: Request) -> Response:
-        """Request a code, and pass the service's response on to the browser."""
+        """Request what the person chose, and pass the service's response on to the browser."""
         try:
-            body = _CodeRequest.model_validate_json(await request.body())
+            body = _LoginRequest.model_validate_json(await request.body())
         except ValidationError:
-            return JSONResponse({"detail": "Send the number as `to`."}, 422)
+            return JSONResponse({"detail": "Send the number as `to`, and perhaps `action` and `ttl_seconds`."}, 422)
         # For the limits per address. Behind a proxy, take the address from X-Forwarded-For instead.
         asked = {**dict(body), "purpose": _PURPOSE, "client_ip": request.client.host if request.client else None}
+        if body.action == "link":
+            asked |= _ON_THE_LINKS_PAGE
         key = request.headers.get("Idempotency-Key", "")
         if key:
             asked["reference"] = key[:64]  # so that the page finds its record in Redis
         answered = await self._service.call("POST", "/v1/verifications", asked, key=key)
         answer = _passed_on(answered)
         if answered.ok:
-            self._remember(request, answer, answered.content["id"])
+            self._remember(request, answer, answered.content["id"], answered.content["to"])
         return answer
 
     async def finish(self, request: Request) -> Response:
@@ -120,12 +130,12 @@ class LoginSite:
         answered = await self._service.call("GET", f"/v1/verifications/{verification_id}")
         if answered.status in _NOT_READ:
             return _passed_on(answered)
-        verification = answered.content
-        is_approved = verification.get("status") == "approved" and verification.get("purpose") == _PURPOSE
-        if not is_approved or not _may_sign_in(login):
+        found = answered.content
+        is_proven = (found.get("status"), found.get("to"), found.get("purpose")) == ("approved", login.to, _PURPOSE)
+        if not is_proven or not _may_sign_in(login):
             return JSONResponse({"signed_in": False}, 403)
-        answer = JSONResponse({"signed_in": True, "as": verification["to"]})
-        self._start_session(request, answer, login, verification["to"])
+        answer = JSONResponse({"signed_in": True, "as": login.to})
+        self._start_session(request, answer, login)
         return answer
 
     async def who(self, request: Request) -> Response:
@@ -139,7 +149,7 @@ class LoginSite:
         shown = request.cookies.get(_cookie(request, _LOGIN_COOKIE + verification_id), "")
         return login if login and secrets.compare_digest(login.secret.encode(), shown.encode()) else None
 
-    def _start_session(self, request: Request, answer: Response, login: _Login, person: str) -> None:
+    def _start_session(self, request: Request, answer: Response, login: _Login) -> None:
         """Start a new session, and end the one that the browser had.
 
         An attacker may have set the old session cookie (session fixation), so it must never become signed in.
@@ -147,14 +157,14 @@ class LoginSite:
         for old in (request.cookies.get(_cookie(request, _SESSION_COOKIE), ""), login.session):
             self._sessions.pop(old or "", None)
         login.session = secrets.token_urlsafe(32)
-        _keep_newest(self._sessions, login.session, person)
+        _keep_newest(self._sessions, login.session, login.to)
         # lax: links from other sites still work. Requests that change something check Origin.
         _set_cookie(request, answer, _SESSION_COOKIE, login.session, samesite="lax")
 
-    def _remember(self, request: Request, answer: Response, verification_id: str) -> None:
+    def _remember(self, request: Request, answer: Response, verification_id: str, to: str) -> None:
         # Always generate a new secret: an attacker may have set the cookie that the browser sends. If the request is
         # repeated, the cookie of the newest response counts.
-        login = self._logins.setdefault(verification_id, _Login(""))
+        login = self._logins.setdefault(verification_id, _Login(to))
         login.secret = secrets.token_urlsafe(32)
         _keep_newest(self._logins, verification_id, login)
         name = _LOGIN_COOKIE + verification_id
@@ -168,7 +178,7 @@ def _passed_on(answered: Answer) -> Response:
 
 
 def _may_sign_in(login: _Login) -> bool:
-    """Return whether this is the first sign-in, or a repeat of it."""
+    """Return whether this is the first sign-in, or a repeat of it, which replaces its session."""
     now = time.monotonic()
     login.first_at = login.first_at or now
     return now - login.first_at < _REPEAT_SECONDS
