@@ -55,6 +55,16 @@ class Demo:
         async with self._http.post(path, json=body, headers=headers) as response:
             return await response.json() if response.content_type.endswith("json") else None
 
+    async def answer(self, page, **form):
+        """Press a button on the page of a link."""
+        async with self._http.post(page, data=form, headers={"Connection": "close"}) as response:
+            assert response.status == 200
+
+    async def messages(self, number):
+        """Return what the simulator has for a number."""
+        async with self._http.get("/sandbox/_/messages", params={"to": number}) as response:
+            return await response.json()
+
     async def issue(self, number=NUMBER):
         """Request a code; return the address of the verification."""
         return f"/v1/verifications/{(await self.call('/v1/verifications', to=number))['id']}"
@@ -120,11 +130,35 @@ async def test_a_password_closes_the_loop_and_a_link_leads_to_the_demo(demo):
         assert await shown.shows(("SMS", f"to {NUMBER}: “"))
         [password] = re.findall(r"(?:[0-9A-Z]{5}-)+[0-9A-Z]{1,5}", shown.lines()[0][1])
         assert (await shown.call(f"/v1/verifications/{issued['id']}/verify", password=password.lower()))["valid"]
-        assert await shown.shows(("confirmed", NUMBER))
+        assert await shown.shows(("confirmed", NUMBER), ("approved", f"{NUMBER}: the password is right"))
         other = "+14155550124"
         await shown.call("/v1/verifications", to=other, action="link")
         url = re.search(r"Serving on (\S+)\. ", shown.read())[1]
         assert await shown.shows(("SMS", f"{url}/l/"))
+
+
+async def test_each_answer_to_a_link_has_a_line(demo):
+    """A scanner's visit, wrong digits, right digits, and "It wasn't me" are told, and who was asked."""
+    async with demo() as shown:
+        issued = await shown.call("/v1/verifications", to=NUMBER, action="link")
+        [message] = await shown.messages(NUMBER)
+        page = re.search(r"/l/\w+", message["body"])[0]
+        await shown.call(f"/sandbox/_/messages/{message['sid']}/scan")
+        wrong = f"{(int(issued['match']) + 1) % 100:02d}"
+        for match in (wrong, issued["match"]):
+            await shown.answer(page, match=match)
+        other = "+14155550124"
+        await shown.call("/v1/verifications", to=other, action="link")
+        [message] = await shown.messages(other)
+        await shown.answer(re.search(r"/l/\w+", message["body"])[0], decline="confirmed")
+        assert await shown.shows(
+            ("scanned", f"A scanner opened the link to {NUMBER}: HEAD 200, GET 200"),
+            ("wrong_code", f"{NUMBER}: the two digits on the link's page are wrong"),
+            ("approved", f"{NUMBER}: the two digits on the link's page are right"),
+            ("confirmed", NUMBER),
+            ("canceled", other),
+            ("confirmed", other),
+        )
 
 
 async def test_cancellations_and_refusals_have_lines(demo):

@@ -2,7 +2,7 @@
 
 The lines come from three sources, none of which needs a browser: the simulator's ledger (messages, their delivery,
 what Twilio was told), the service's events (checks, cancellations, refused requests, warnings), and `recoveries` (which
-fault was simulated, and how the service survived it). A line shows the text of a message with its code, so that
+fault was simulated, and how the service survived it). A line shows the text of a message with its secret, so that
 somebody without a browser can read it; only the demo may do that, because nobody's phone is behind its numbers.
 
 Printing never blocks: standard output is a queue (`logs.writer`).
@@ -17,9 +17,10 @@ from typing import Any
 
 import typer
 
+from service.core.actions import Action
 from service.core.event_log import EventLog
 from service.core.verification import Verdict
-from service.demo.view import phone_of, send_number_of, view
+from service.demo.view import action_of, phone_of, send_number_of, view
 from service.demo.window import Window
 from service.http.problem_catalogue import CATALOGUE
 from service.logs.event_log import open_event_log
@@ -31,16 +32,20 @@ _WORD_WIDTH = len("undelivered")
 _TEXT_COLUMN = len("00:00:00  ") + _WORD_WIDTH + len("  ")
 # The lines about faults tell these better.
 _TOLD_AS_FAULTS = frozenset({"send_unknown", "send_postponed"})
+_SECRETS = {
+    Action.CODE: "the code is",
+    Action.PASSWORD: "the password is",
+    Action.LINK: "the two digits on the link's page are",
+}
+_ALL_THE_SAME = "; its message is confirmed all the same"
+# What a check came to, with {what} of `_SECRETS`.
 _VERDICTS = {
-    Verdict.APPROVED: ("the code is right", "green"),
-    Verdict.WRONG_CODE: ("the code is wrong", "yellow"),
-    Verdict.EXPIRED: ("the code is right, but too late; its message is confirmed all the same", "yellow"),
-    Verdict.SUPERSEDED: (
-        "the code is right, but a newer one was sent; its message is confirmed all the same",
-        "yellow",
-    ),
-    Verdict.USED: ("the code was used before", "yellow"),
-    Verdict.CANCELED: ("the code is right, but the verification was canceled", "yellow"),
+    Verdict.APPROVED: ("{what} right", "green"),
+    Verdict.WRONG_CODE: ("{what} wrong", "yellow"),
+    Verdict.EXPIRED: (f"{{what}} too late{_ALL_THE_SAME}", "yellow"),
+    Verdict.SUPERSEDED: (f"{{what}} right, but a newer message was sent{_ALL_THE_SAME}", "yellow"),
+    Verdict.USED: ("too late: the verification was approved before", "yellow"),
+    Verdict.CANCELED: ("too late: the verification was canceled", "yellow"),
     Verdict.LOCKED: ("not compared: the attempts are used up, or the number is stopped", "red"),
     Verdict.MISMATCH: ("not compared: `to` or `purpose` is not that of the verification", "red"),
 }
@@ -84,10 +89,11 @@ class EventLines:
             self._print_refusal(fields)
 
     def _print_check(self, fields: dict[str, Any]) -> None:
-        verdict = fields["verdict"]
+        verdict, verification_id = fields["verdict"], fields["verification_id"]
         text, colour = _VERDICTS[verdict]
+        text = text.format(what=_SECRETS[action_of(verification_id, self._ledger)])
         again = " (repeated request)" if fields.get("replayed") else ""
-        self._print(verdict, f"{self._name(fields['verification_id'])}: {text}{again}, {_ms(fields)}", colour)
+        self._print(verdict, f"{self._name(verification_id)}: {text}{again}, {_ms(fields)}", colour)
 
     def _print_refusal(self, fields: dict[str, Any]) -> None:
         problem, route = fields["problem"], fields.get("route")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from service.core.actions import ACTIONS, Action
 from service.demo.recoveries import recoveries
 from service.sandbox import Call, CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
 from service.store.fields import FIELDS
@@ -16,6 +17,7 @@ from service.store.fields import FIELDS
 Record = Mapping[bytes, bytes]
 Entry = Message | Call | FeedbackPost | CallbackPost | SimulatedFault
 _CODE = FIELDS.key("code").encode()
+_LONGEST_FIRST = (Action.LINK, Action.PASSWORD, Action.CODE)  # the digits of a link might be read as a code
 _INSTANTS = {FIELDS.key("resend_at_ms"), FIELDS.send_key("sent_at_ms").rstrip(":")}
 _CALLBACK = re.compile(r"/twilio/status/(ve_[0-9a-f]{32})/([0-9]+)")
 
@@ -47,6 +49,13 @@ def phone_of(verification_id: str, ledger: Ledger) -> str | None:
     """Find the number that a verification's messages go to, even if none was ever accepted."""
     entries: list[Message | SimulatedFault] = [*ledger.messages(), *ledger.faults()]
     return next((entry.to for entry in entries if entry.to and verification_of(entry, ledger) == verification_id), None)
+
+
+def action_of(verification_id: str, ledger: Ledger) -> Action:
+    """Find what a verification asks for, by what its newest message carries; without a message, a code."""
+    sent = [each for each in ledger.messages() if verification_of(each, ledger) == verification_id]
+    body = sent[-1].body if sent else ""
+    return next((action for action in _LONGEST_FIRST if any(ACTIONS[action].found_in(body))), Action.CODE)
 
 
 def send_number_of(message: Message) -> int:
