@@ -19,7 +19,7 @@ from service.core.outbox import OutboxPolicy
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
 from service.providers.twilio.gateway import TwilioAccount
-from service.store.verifications import RecordPolicy
+from service.store.policy import RecordPolicy
 
 
 class FewDescriptors(NamedTuple):

@@ -15,7 +15,7 @@ Do not use it for commands that block the connection, turn it into a stream or c
 MULTI, SELECT): all callers share it. Import only from this package, not from its modules.
 """
 
-from service.redis_client.client import RedisClient, Script, open_node_client, open_redis_client
+from service.redis_client.client import RedisClient, open_node_client, open_redis_client
 from service.redis_client.errors import (
     EventLoopLate,
     NoPrimary,
@@ -25,6 +25,7 @@ from service.redis_client.errors import (
     TooManyCommands,
 )
 from service.redis_client.resp import Argument, ProtocolError
+from service.redis_client.script import PreparedScript, Script
 from service.redis_client.url import Address, read_url, url_without_secrets
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Argument",
     "EventLoopLate",
     "NoPrimary",
+    "PreparedScript",
     "ProtocolError",
     "RedisClient",
     "Script",

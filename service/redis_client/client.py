@@ -5,11 +5,9 @@ not know (NOSCRIPT). The promises for callers are those of the package.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, NoScriptError, RedisError, TryAgainError
@@ -19,6 +17,7 @@ from service.redis_client.connecting import Connector
 from service.redis_client.errors import is_late, timed_out
 from service.redis_client.node import Node
 from service.redis_client.resp import Argument, pack
+from service.redis_client.script import PreparedScript, Script
 from service.redis_client.sentinel import Sentinels
 from service.redis_client.url import Address, read_url
 
@@ -26,23 +25,6 @@ _ASKING = pack((b"ASKING",))
 # A slot can move again while the client follows it. More redirections mean that two nodes do not agree yet.
 _REDIRECTIONS_WITHOUT_PAUSE = 4
 _RETRY_PAUSE_SECONDS = 0.02
-
-
-@dataclass(frozen=True)
-class Script:
-    """A Lua script that begins with `#!lua`; without that line a cluster of one node accepts keys of several slots."""
-
-    name: str
-    text: str
-
-    def __post_init__(self) -> None:
-        if not self.text.startswith("#!lua"):
-            raise ValueError(f"the script {self.name} does not begin with #!lua")
-
-    @cached_property
-    def sha(self) -> str:
-        """The SHA-1 of the text in hex, which EVALSHA takes."""
-        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisClient:
@@ -66,9 +48,19 @@ class RedisClient:
         deadline = self._loop.time() + self._timeout_seconds
         key = keys[0] if keys else None
         try:
-            return await self._send(pack((b"EVALSHA", script.sha, len(keys), *keys, *args)), key)
+            return await self._send(script.call(keys, args), key)
         except NoScriptError:
-            return await self._evaluate(script, keys, args, deadline)
+            return await self._evaluate(script.call_with_text(keys, args), key, deadline)
+
+    async def run_prepared(
+        self, prepared: PreparedScript, key: str, given: Sequence[bytes], further: Sequence[Argument] = ()
+    ) -> Any:
+        """Run a prepared script as `run` does, on the node of `key`; `given` and `further` are those of its `call`."""
+        deadline = self._loop.time() + self._timeout_seconds
+        try:
+            return await self._send(prepared.call(given, further), key)
+        except NoScriptError:
+            return await self._evaluate(prepared.call_with_text(given, further), key, deadline)
 
     async def run_each(self, script: Script, keyed_args: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
         """Run a script for several keys with their arguments; return a result for each, or its error as a value.
@@ -114,13 +106,13 @@ class RedisClient:
             await asyncio.wait([self._sentinel_watch])
         await self._nodes.close()
 
-    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Argument], deadline: float) -> Any:
+    async def _evaluate(self, call_with_text: bytes, key: str | None, deadline: float) -> Any:
         """Run a script that its node does not know; the node keeps it from then on.
 
         By EVAL: after SCRIPT LOAD and before EVALSHA another flush could remove the script again.
         """
         async with self._until(deadline):
-            return await self._send(pack((b"EVAL", script.text, len(keys), *keys, *args)), keys[0] if keys else None)
+            return await self._send(call_with_text, key)
 
     def _send(self, packed: bytes, key: str | None) -> Awaitable[Any]:
         return self._nodes.send(packed) if isinstance(self._nodes, Node) else self._route(self._nodes, packed, key)

@@ -72,7 +72,7 @@ class Node:
         if in_flight >= MAX_COMMANDS_IN_FLIGHT:
             raise TooManyCommands("too many commands in flight")
         reply: asyncio.Future[Any] = loop.create_future()
-        unwritten.append(Command(reply, loop.time() + self._timeout_seconds, packed))
+        unwritten.append((reply, loop.time() + self._timeout_seconds, packed))
         if connection is not None and len(unwritten) >= COMMANDS_PER_WRITE:
             self._flush()
         elif not self._flush_scheduled:
@@ -89,7 +89,7 @@ class Node:
 
     async def drain(self) -> None:
         """Wait until every command has ended, then close."""
-        replies = [command.reply for queue in self._queues() for command in queue]
+        replies = [reply for queue in self._queues() for reply, _, _ in queue]
         if replies:
             await asyncio.wait(replies)
         await self.close()
@@ -174,7 +174,7 @@ class Node:
 
     def _fail_unwritten(self, error: RedisError) -> None:
         while self._unwritten:
-            reply = self._unwritten.popleft().reply
+            reply, _, _ = self._unwritten.popleft()
             if not reply.done():
                 own = type(error)(*error.args)  # one per command: a raised exception collects its own traceback
                 own.__cause__ = error
@@ -191,7 +191,8 @@ class Node:
         now = self._loop.time()
         if is_late(now - self._deadlines_due, self._timeout_seconds):
             self._was_late_at = now
-        if not self._has_read_again and any(queue and queue[0].deadline <= now for queue in self._queues()):
+        oldest = [queue[0] for queue in self._queues() if queue]
+        if not self._has_read_again and any(deadline <= now for _, deadline, _ in oldest):
             # Their replies may have arrived in time, if only the event loop is late: let it read them first.
             self._has_read_again = True
             self._schedule_deadlines(_ONE_TURN_SECONDS)
@@ -205,12 +206,12 @@ class Node:
             self._schedule_deadlines(self._timeout_seconds / 20)
 
     def _expire(self, commands: deque[Command], now: float) -> None:
-        for command in commands:
-            if command.deadline > now:
+        for reply, deadline, _ in commands:
+            if deadline > now:
                 break
-            if not command.reply.done():
-                was_late = self._was_late_at > command.deadline - self._timeout_seconds
-                command.reply.set_exception(timed_out(was_late=was_late))
+            if not reply.done():
+                was_late = self._was_late_at > deadline - self._timeout_seconds
+                reply.set_exception(timed_out(was_late=was_late))
 
     def _queues(self) -> list[deque[Command]]:
         return [self._unwritten, *(connection.awaiting_reply for connection in self._connections)]

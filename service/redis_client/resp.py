@@ -27,6 +27,12 @@ def pack(words: Sequence[Argument]) -> bytes:
     return packed
 
 
+def pack_words(words: Sequence[Argument]) -> bytes:
+    """Return a part of a command as bytes: some of its arguments."""
+    packed = pack(words)
+    return packed[packed.index(b"\n") + 1 :]  # without the first line, which tells their number
+
+
 class Parser:
     """Parses replies; keeps an incomplete one until its next bytes arrive."""
 

@@ -11,8 +11,9 @@ from service.core.keyring import Keyring
 from service.core.numbers import Erased, HeldVerification, NumberRecord
 from service.core.verification import ID_PREFIX
 from service.store import keys as redis_keys
+from service.store.policy import RecordPolicy
 from service.store.scripts import Scripts
-from service.store.verifications import RecordPolicy, RedisVerifications
+from service.store.verifications import RedisVerifications
 
 _PAGE = 1000
 _ID_BYTES = 16  # as in index.lua

@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from service.core.store_health import StoreFault, StoreUnavailable
-from service.redis_client import Argument, RedisClient, Script
+from service.redis_client import Argument, PreparedScript, RedisClient, Script
 from service.store.faults import unavailable
 from service.store.fields import FIELDS, Fields
 
@@ -39,6 +39,19 @@ class Scripts:
             return await self._client.run(self._scripts[name], keys, args)
         except RedisError as failure:
             raise self._failed(name, failure) from failure
+
+    def prepared(self, name: str, keys: Sequence[str | None], args: Sequence[Argument | None]) -> PreparedScript:
+        """Prepare a script that runs often; None stands for a word that each call gives."""
+        return PreparedScript(self._scripts[name], keys, args)
+
+    async def run_prepared(
+        self, prepared: PreparedScript, key: str, given: Sequence[bytes], further: Sequence[Argument] = ()
+    ) -> Any:
+        """Run a prepared script atomically, in one round trip. `key` is the key of the record."""
+        try:
+            return await self._client.run_prepared(prepared, key, given, further)
+        except RedisError as failure:
+            raise self._failed(prepared.name, failure) from failure
 
     async def run_each(self, name: str, keyed_args: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
         """Run a script for several keys, in one round trip; return the result of each key, or its failure."""

@@ -1,17 +1,15 @@
 """Verifications in Redis: one hash each (`record`), changed only by scripts, one round trip a step.
 
-The store names keys, passes policies and translates answers. The scripts decide: `check.lua` what a check comes to.
+The store names keys, passes policies and translates answers. The scripts decide. Checks are in `checks`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from service.core.channels import Channel
 from service.core.keyring import Keyring
-from service.core.limits import Limit, Limited, Limits
-from service.core.verification import CheckResult, Delivery, Verdict, Verification, partition_of
+from service.core.limits import Limit, Limited
+from service.core.verification import CheckResult, Delivery, Verification, partition_of
 from service.core.verification_store import (
     AlreadySent,
     Check,
@@ -20,26 +18,14 @@ from service.core.verification_store import (
     WrittenSend,
 )
 from service.store import keys as redis_keys
+from service.store.checks import Checks
 from service.store.fields import ranked
+from service.store.policy import RecordPolicy
 from service.store.record import Records
 from service.store.refusals import refused
 from service.store.scripts import Scripts
 
 _FAILED = ranked(Delivery.FAILED)
-_VERDICTS = {word.encode(): word for word in Verdict}
-
-
-@dataclass(frozen=True, slots=True)
-class RecordPolicy:
-    """What the settings say of records and checks."""
-
-    late_window_seconds: int
-    max_attempts: int
-    max_sends: int
-    supersede_codes: bool
-    number: Limits  # sends to one number
-    failed_checks: Limits  # of one number, over all its verifications: beyond it no new code is sent
-    most_failed_in_a_row: int  # of one number since its last approval: at it everything stops
 
 
 class RedisVerifications:
@@ -50,6 +36,7 @@ class RedisVerifications:
         self._keyring = keyring
         self._policy = policy
         self._records = Records(keyring, scripts.fields)
+        self._checks = Checks(scripts, keyring, self._records, policy)
         # Written out once: they are in every call.
         self._sends_policy = policy.number.policy
         self._checks_policy = policy.failed_checks.policy
@@ -153,33 +140,7 @@ class RedisVerifications:
 
     async def check(self, check: Check) -> CheckResult:
         """Decide a check in one round trip."""
-        partition = partition_of(check.verification_id)
-        answer, *rest = await self._scripts.run(
-            "check",
-            _record_and_entries(check.verification_id),
-            [
-                self._policy.max_attempts,
-                int(self._policy.supersede_codes),
-                check.verification_id,
-                redis_keys.number_prefix(partition),
-                self._checks_policy,
-                self._policy.most_failed_in_a_row,
-                self._sends_policy,
-                self._keyring.key_ids,
-                check.owner or "",
-                b"".join(check.digests),
-                *self._asked(check),
-            ],
-        )
-        if answer != b"checked":
-            raise refused("check", answer)
-        verdict, enqueued, replayed, record = rest
-        return CheckResult(
-            verdict=_VERDICTS[verdict],
-            verification=self._records.read(check.verification_id, record),
-            replayed=bool(replayed),
-            enqueued=bool(enqueued),
-        )
+        return await self._checks.decide(check)
 
     async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """End a pending verification."""
@@ -194,18 +155,6 @@ class RedisVerifications:
         """Read a verification as it stands now."""
         answer, *rest = await self._scripts.run("read", [redis_keys.verification(verification_id)], [owner or ""])
         return self._known(answer, verification_id, rest)
-
-    def _asked(self, check: Check) -> Sequence[str]:
-        """List what few checks ask for; every argument costs time, used or not."""
-        if check.to is None and check.purpose is None and check.idempotency_key is None and check.action is None:
-            return ()
-        asked = (
-            "" if check.to is None else self._keyring.number_tag(check.to),
-            check.purpose or "",
-            self._scripts.fields.key("check", check.idempotency_key) if check.idempotency_key else "",
-            check.fingerprint,
-        )
-        return asked if check.action is None else (*asked, check.action, check.on_page or "")
 
     def _number_tag(self, verification: Verification) -> str:
         return verification.number_tag or self._keyring.number_tag(verification.to)
@@ -242,9 +191,9 @@ class RedisVerifications:
 
 def _record_and_entries(verification_id: str) -> list[str]:
     partition = partition_of(verification_id)
-    return [redis_keys.verification_prefix(partition) + verification_id, *_entries(partition)]
-
-
-@cache
-def _entries(partition: str) -> tuple[str, str, str]:
-    return redis_keys.outbox(partition), redis_keys.outbox_info(partition), redis_keys.stats(partition)
+    return [
+        redis_keys.verification(verification_id),
+        redis_keys.outbox(partition),
+        redis_keys.outbox_info(partition),
+        redis_keys.stats(partition),
+    ]

@@ -27,8 +27,9 @@ from service.redis_client.resp import pack
 from service.store import keys as redis_keys
 from service.store.fields import FIELDS
 from service.store.ledgers import RedisApiKeys
+from service.store.policy import RecordPolicy
 from service.store.scripts import Scripts
-from service.store.verifications import RecordPolicy, RedisVerifications
+from service.store.verifications import RedisVerifications
 
 API_KEY, _KEPT = new_api_key("bench", [Scope.VERIFICATIONS])
 _DEFAULTS = RecordPolicy(3600, 5, 5, False, parse_limits("1/30s,5/10m,10/1d"), UNLIMITED, MOST_FAILED_IN_A_ROW)

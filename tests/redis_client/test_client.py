@@ -272,7 +272,7 @@ async def test_a_script_for_several_keys_can_be_cancelled(redis, node):
     await asyncio.sleep(0.05)
     calls.cancel()
     assert kinds(await outcomes([calls])) == {asyncio.CancelledError}
-    assert all(command.reply.cancelled() for queue in redis._nodes._queues() for command in queue)
+    assert all(reply.cancelled() for queue in redis._nodes._queues() for reply, _, _ in queue)
     node.thaw()
     assert await redis.run(COUNT, ["n"], []) == 2
 

@@ -26,8 +26,9 @@ from service.store.fields import FIELDS
 from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
 from service.store.links import RedisLinks
 from service.store.numbers import RedisNumbers
+from service.store.policy import RecordPolicy
 from service.store.scripts import Scripts
-from service.store.verifications import RecordPolicy, RedisVerifications
+from service.store.verifications import RedisVerifications
 from tests.records import RawRecord
 
 NUMBER = "+14155550123"
