@@ -10,6 +10,7 @@ import re
 import secrets
 import socket
 import tempfile
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -132,6 +133,38 @@ class Running:
     def codes(self, to=NUMBER):
         """Return the codes in the messages to a number, oldest first."""
         return [re.search(r"\b[0-9]{4,8}\b", message.body)[0] for message in self.messages(to)]
+
+    async def reply(self, body, *, sender=NUMBER, to=None):
+        """Send a message as a person, by the simulator; return its row once the service has answered the webhook."""
+        message = {"from": sender, "to": to or self.sandbox.settings.pool_number, "body": body}
+        async with self.http.post(f"{self.sandbox_url}/_/messages", json=message) as response:
+            row = await response.json()
+            assert response.status == 201, row
+            return row
+
+    async def dial(self, *, caller=NUMBER, to=None, **more):
+        """Call the service's number as a person, by the simulator; return the SID of the call."""
+        asked = {"from": caller, "to": to or self.sandbox.settings.pool_number, **more}
+        async with self.http.post(f"{self.sandbox_url}/_/calls", json=asked) as response:
+            row = await response.json()
+            assert response.status == 201, row
+            return row["sid"]
+
+    async def key_in(self, call_sid, keys):
+        """Wait until the voice asks for digits, press keys, and wait until it has them; without keys, stay silent."""
+        lines = (await self.until_call(call_sid, lambda call: call.is_gathering)).lines
+        path, body = ("keys", {"keys": keys}) if keys else ("silence", {})
+        async with self.http.post(f"{self.sandbox_url}/_/calls/{call_sid}/{path}", json=body) as response:
+            assert response.status == 200, await response.text()
+        await self.until_call(call_sid, lambda call: not call.is_gathering or call.lines != lines)
+
+    async def until_call(self, call_sid, enough):
+        """Wait until a call is in a state, at most 30 s; return it."""
+        deadline = time.monotonic() + 30
+        while not enough(call := self.sandbox.ledger.call(call_sid)):
+            assert time.monotonic() < deadline, call
+            await asyncio.sleep(0.01)
+        return call
 
     def confirmed(self):
         """Return the SIDs that were confirmed to Twilio."""

@@ -14,6 +14,7 @@ from service.http_server import Connections
 from service.sandbox.account import Account
 from service.sandbox.account_api import AccountApi
 from service.sandbox.callbacks import Callbacks
+from service.sandbox.calls import Calls
 from service.sandbox.carrier import Carrier
 from service.sandbox.errors import TwilioError
 from service.sandbox.faults import Faults
@@ -55,7 +56,8 @@ class Sandbox:
         api = TwilioApi(settings, self.ledger, self.account, self._carrier, handler)
         instructions = Instructions(self.ledger, self._webhooks)
         inbound = Inbound(settings, self.ledger, self.account, self._carrier, instructions)
-        person = Person(self.ledger, inbound, self.account.opt_outs, Scanner(self.ledger))
+        self._calls = Calls(settings, self.ledger, self.account, instructions)
+        person = Person(self.ledger, inbound, self._calls, self.account.opt_outs, Scanner(self.ledger))
         inspection = Inspection(self.ledger, self.faults, self._traffic, forget=self.forget)
         account_api = AccountApi(settings, self.account, handler)
         self._app = Starlette(
@@ -76,15 +78,17 @@ class Sandbox:
         await self._app(scope, receive, send)
 
     def forget(self) -> None:
-        """Delete all records, counts and opt-outs, and stop messages in transit; planned faults and numbers stay."""
+        """Delete all records, counts and opt-outs, and stop messages and calls; planned faults and numbers stay."""
         self._carrier.stop()
+        self._calls.stop()
         self.ledger.forget()
         self.account.opt_outs.forget()
         self._traffic.forget()
 
     async def aclose(self) -> None:
-        """Stop messages in progress, then end hanging requests and event streams, and close the HTTP client last."""
+        """Stop messages and calls, then end hanging requests and event streams, and close the HTTP client last."""
         await self._carrier.aclose()  # first: ending the plans would send late callbacks
+        await self._calls.aclose()
         self.faults.end()
         self.ledger.close()
         await self._webhooks.aclose()

@@ -1,12 +1,19 @@
-"""What the owner of a phone does, under `/_/` beside `inspection`: replies, and lets a scanner open links.
+"""What the owner of a phone does, under `/_/` beside `inspection`: replies, calls, and lets a scanner open links.
 
 It is not part of Twilio and needs no credentials.
     POST /_/messages {from, to, body}  sends a message to a number of the account; 201 with its row once the webhook has
                                        responded, 422 with the reason if it cannot be sent
     POST /_/messages/{sid}/scan        opens the links of a message, as a scanner does (see `scanner`)
     GET  /_/opt_outs                   every person and sender for which a keyword has stopped messages
+    GET  /_/calls                      every call, oldest first: what was said and keyed, and whether it waits for keys
+    POST /_/calls {from, to}           calls a number of the account; 201 with the row of the call while it rings, 422
+                                       if it takes no calls. `stir_verstat`: what a network says of the caller id
+    POST /_/calls/{sid}/keys {keys}    presses keys
+    POST /_/calls/{sid}/silence        lets the time for the next key run out now
+    DELETE /_/calls/{sid}              hangs up; these three return the row of the call, 422 if it has ended
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from service.sandbox.calls import Calls
 from service.sandbox.inbound import Inbound
 from service.sandbox.ledger import Ledger
 from service.sandbox.opt_outs import OptOuts
@@ -33,12 +41,31 @@ class _Reply(BaseModel):
     body: str
 
 
+class _CallRequest(BaseModel):
+    """A call that a person makes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    caller: _Number = Field(alias="from")
+    to: str
+    stir_verstat: str | None = None
+
+
+class _Keys(BaseModel):
+    """Keys that a person presses in a call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keys: str = Field(max_length=100)
+
+
 class Person:
     """The part of the test interface that acts for people."""
 
-    def __init__(self, ledger: Ledger, inbound: Inbound, opt_outs: OptOuts, scanner: Scanner) -> None:
+    def __init__(self, ledger: Ledger, inbound: Inbound, calls: Calls, opt_outs: OptOuts, scanner: Scanner) -> None:
         self._ledger = ledger
         self._inbound = inbound
+        self._calls = calls
         self._opt_outs = opt_outs
         self._scanner = scanner
 
@@ -48,6 +75,11 @@ class Person:
             Route("/_/messages", self.send, methods=["POST"]),
             Route("/_/messages/{sid}/scan", self.scan, methods=["POST"]),
             Route("/_/opt_outs", self.opt_outs, methods=["GET"]),
+            Route("/_/calls", self.calls, methods=["GET"]),
+            Route("/_/calls", self.call, methods=["POST"]),
+            Route("/_/calls/{sid}/keys", self.press, methods=["POST"]),
+            Route("/_/calls/{sid}/silence", self.stay_silent, methods=["POST"]),
+            Route("/_/calls/{sid}", self.hang_up, methods=["DELETE"]),
         ]
 
     async def send(self, request: Request) -> Response:
@@ -70,6 +102,42 @@ class Person:
     async def opt_outs(self, _: Request) -> Response:
         """Return who has stopped which sender."""
         return JSONResponse(self._opt_outs.rows())
+
+    async def calls(self, _: Request) -> Response:
+        """Return the calls, oldest first."""
+        return JSONResponse([row_of(call) for call in self._ledger.calls()])
+
+    async def call(self, request: Request) -> Response:
+        """Call a number of the account."""
+        try:
+            asked = _CallRequest.model_validate_json(await request.body())
+            call = self._calls.start(caller=asked.caller, to=asked.to, stir_verstat=asked.stir_verstat)
+        except ValueError as refused:
+            return _refuse(refused)
+        return JSONResponse(row_of(call), 201)
+
+    async def press(self, request: Request) -> Response:
+        """Press keys in a call."""
+        body = await request.body()
+        return await self._in_call(request, lambda sid: self._calls.press(sid, _Keys.model_validate_json(body).keys))
+
+    async def stay_silent(self, request: Request) -> Response:
+        """Press no key until the time is over."""
+        return await self._in_call(request, self._calls.stay_silent)
+
+    async def hang_up(self, request: Request) -> Response:
+        """End a call."""
+        return await self._in_call(request, self._calls.hang_up)
+
+    async def _in_call(self, request: Request, act: Callable[[str], Awaitable[None] | None]) -> Response:
+        sid = request.path_params["sid"]
+        try:
+            if (acting := act(sid)) is not None:
+                await acting
+        except ValueError as refused:
+            return _refuse(refused)
+        call = self._ledger.call(sid)
+        return JSONResponse(row_of(call) if call else {})
 
 
 def _refuse(refused: ValueError) -> Response:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from service.http_server import Server
@@ -150,8 +151,8 @@ class Live:
             assert response.status == 204
 
     async def until(self, page: str, enough, **query) -> Any:
-        """Read a page until `enough(rows)`; fail after 5 s and show the last rows."""
-        deadline = time.monotonic() + 5
+        """Read a page until `enough(rows)`; fail after 30 s and show the last rows."""
+        deadline = time.monotonic() + 30
         while not enough(rows := await self.read(page, **query)):
             assert time.monotonic() < deadline, rows
             await asyncio.sleep(0.01)
@@ -197,11 +198,15 @@ class Receiver:
     delay_seconds: float = 0
 
     async def until(self, count: int) -> list[Post]:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while len(self.posts) < count:
             assert time.monotonic() < deadline, self.posts
             await asyncio.sleep(0.005)
         return self.posts
+
+    def signed(self, post: Post, token: str = "sandbox-auth-token") -> bool:
+        """Return whether Twilio's own validator accepts the signature of a post."""
+        return RequestValidator(token).validate(self.url + post.path, post.form, post.headers["X-Twilio-Signature"])
 
     def statuses(self) -> list[str]:
         return [post.form["MessageStatus"] for post in self.posts]
@@ -228,3 +233,20 @@ async def receiver():
     recorder.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield recorder
     await runner.cleanup()
+
+
+@pytest.fixture
+async def inbox(serve_application, connect, receiver):
+    """Serve sandboxes whose inbound messages and calls go to the receiver; return a function that starts one."""
+    servers = []
+    async with aiohttp.ClientSession() as http:
+
+        def start(**settings):
+            urls = {"message_url": f"{receiver.url}/in", "voice_url": f"{receiver.url}/voice"}
+            account = SandboxSettings(**{"delivery_seconds": 0.02, **urls, **settings})
+            servers.append(serve_application(create_sandbox(account)))
+            return connect(servers[-1].url, account, http)
+
+        yield start
+    for server in servers:
+        server.stop()

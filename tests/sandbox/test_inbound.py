@@ -2,13 +2,11 @@
 
 import asyncio
 
-import aiohttp
 import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 
-from service.sandbox import SandboxSettings, create_sandbox
 from tests.sandbox.test_inspection import events_until
 
 SERVICE = "MG" + "0" * 32
@@ -16,28 +14,6 @@ FIELDS = {
     "AccountSid", "ApiVersion", "Body", "From", "FromCity", "FromCountry", "FromState", "FromZip", "MessageSid",
     "NumMedia", "NumSegments", "SmsMessageSid", "SmsSid", "SmsStatus", "To", "ToCity", "ToCountry", "ToState", "ToZip",
 }  # fmt: skip
-
-
-@pytest.fixture
-async def inbox(serve_application, connect, receiver):
-    """Serve sandboxes of their own, which post inbound messages to the receiver; return a function that starts one."""
-    servers = []
-    async with aiohttp.ClientSession() as http:
-
-        def start(**settings):
-            account = SandboxSettings(**{"delivery_seconds": 0.02, "message_url": f"{receiver.url}/in", **settings})
-            servers.append(serve_application(create_sandbox(account)))
-            return connect(servers[-1].url, account, http)
-
-        yield start
-    for server in servers:
-        server.stop()
-
-
-def is_signed(receiver, post, token="sandbox-auth-token"):
-    """Return whether Twilio's own validator accepts the signature of a post."""
-    url = receiver.url + post.path
-    return RequestValidator(token).validate(url, post.form, post.headers["X-Twilio-Signature"])
 
 
 async def test_a_message_is_posted_with_twilios_fields_and_signature(inbox, receiver):
@@ -51,8 +27,8 @@ async def test_a_message_is_posted_with_twilios_fields_and_signature(inbox, rece
     assert (post.form["Body"], post.form["SmsStatus"]) == ("maple river, thanks 🙂", "received")
     assert (post.form["FromCountry"], post.form["FromCity"]) == ("US", "")
     assert post.path == "/in"
-    assert is_signed(receiver, post)
-    assert not is_signed(receiver, post, "another token")
+    assert receiver.signed(post)
+    assert not receiver.signed(post, "another token")
 
 
 async def test_a_message_is_recorded(inbox, receiver):
@@ -191,7 +167,7 @@ async def test_advanced_opt_out_names_the_kind_of_keyword(inbox, receiver, word,
     [post] = receiver.posts
     assert post.form.get("OptOutType") == kind
     assert post.form["MessagingServiceSid"] == SERVICE
-    assert is_signed(receiver, post)
+    assert receiver.signed(post)
 
 
 async def test_an_opt_out_from_a_messaging_service_covers_the_service(inbox):

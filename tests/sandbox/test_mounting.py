@@ -1,6 +1,7 @@
 """The sandbox under a prefix of a parent application, its settings, and its independence of the service."""
 
 import logging
+import re
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from twilio.request_validator import RequestValidator
 
 import service.sandbox
 from service.sandbox import SandboxSettings, create_sandbox
+from service.sandbox.opt_outs import _WORDS
 from service.sandbox.segments import count_segments
 
 
@@ -114,3 +116,22 @@ def test_settings_hide_secrets_and_refuse_invalid_values():
 def test_segments_are_counted_as_carriers_do(body, segments):
     """160 septets or 70 UCS-2 units fit one segment, 153 or 67 each part of several; an emoji takes two units."""
     assert count_segments(body) == segments
+
+
+def test_the_page_about_the_simulator_lists_its_test_interface():
+    """The table names each route under `/_/` with its method, and no other."""
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text("utf-8")
+    routes = {
+        f"{method} {route.path}"
+        for route in create_sandbox()._app.routes
+        if route.path.startswith("/_/")
+        for method in route.methods - {"HEAD"}
+    }
+    assert set(re.findall(r"`((?:GET|POST|DELETE) /_/[^`]+)`", page)) == routes
+
+
+def test_the_page_about_the_simulator_lists_the_keywords():
+    """The row about keywords names each keyword that Twilio knows by default."""
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text("utf-8")
+    [row] = re.findall(r"^\| keywords \|(.*?)\.", page, re.MULTILINE)
+    assert set(re.findall(r"\b[A-Z]{3,}\b", row)) == {word for words in _WORDS.values() for word in words}
