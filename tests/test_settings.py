@@ -346,7 +346,7 @@ def test_an_invalid_test_number_is_refused_without_showing_it(text):
     [
         ("+447911123456:493027,+44 07911 123456:1234", "", "contains a number twice"),
         ("+15558675310:493027", "", "no code can be issued for: This does not look like"),
-        ("+19002345678:493027", "", "no code can be issued for: Codes are not sent to premium"),
+        ("+19002345678:493027", "", "no code can be issued for: Messages are not sent to premium"),
         (TEST_NUMBERS, "US", "no code can be issued for: codes are not sent to this number's country"),
         ("+4915112345678:493027", "US,GB", "no code can be issued for: codes are not sent to this number's country"),
     ],

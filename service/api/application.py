@@ -11,6 +11,7 @@ import orjson
 from fastapi import FastAPI
 from starlette import requests, responses
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import Lifespan
 
 from service.api.openapi import TAGS, complete, flow
@@ -18,7 +19,7 @@ from service.api.pages import docs_routes
 from service.http.problems import HttpProblem
 from service.http.request import REQUEST, Request
 from service.http.response import Response, problem_response, with_request_id
-from service.http.route import DirectRoute
+from service.http.route import DirectRoute, answered_methods
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -67,8 +68,14 @@ def _document_route(app: FastAPI) -> DirectRoute:
 async def _problem(request: requests.Request, failure: Exception) -> responses.Response:
     status = failure.status_code if isinstance(failure, HTTPException) else 500
     headers = dict(failure.headers or {}) if isinstance(failure, HTTPException) else {}
-    if headers.get("Allow") == "GET":  # FastAPI does not know that our routes respond to HEAD
-        headers["Allow"] = "GET, HEAD"
+    if "Allow" in headers:  # FastAPI names the methods of the first route of a path, and knows nothing of our HEAD
+        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
     problem = problem_response(HttpProblem(_CODES.get(status, "internal_error"), headers=headers))
     written = with_request_id(problem, request.scope[REQUEST].id)
     return responses.Response(written.body, written.status, written.headers, written.media_type)
+
+
+def _methods_at(request: requests.Request) -> set[str]:
+    """List the methods of all routes that have the path of a request."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    return set().union(*(answered_methods(route) for route in routes if route.matches(request.scope)[0] != Match.NONE))

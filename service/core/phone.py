@@ -111,7 +111,7 @@ def parse_number(typed: str, policy: NumberPolicy, *, country: str | None = None
         region = phonenumbers.region_code_for_number(number)
     line_types = _LINE_TYPES.get(kind)
     if line_types is None:
-        raise InvalidNumber("Codes are not sent to premium, shared-cost, personal, pager and voicemail numbers.")
+        raise InvalidNumber("Messages are not sent to premium, shared-cost, personal, pager and voicemail numbers.")
     if region is None or region == _NON_GEOGRAPHIC or (policy.countries and region not in policy.countries):
         raise CountryNotAllowed("codes are not sent to this number's country")
     if not line_types & policy.line_types:

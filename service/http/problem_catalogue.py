@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from service.core.sender import Refusal
-from service.core.verification import Status
 
 # The page that describes the codes, and the fragment of a code in it: the `type` of a problem is both.
 PROBLEMS_PATH = "/docs/problems"
@@ -91,7 +90,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "not_pending": Kind(
         409,
         "The verification has ended",
-        None,  # ENDED has one for each end
+        None,  # `endings` has one for each end
         "Issue a new verification. `detail` says how this one ended.",
     ),
     "wrong_action": Kind(
@@ -104,7 +103,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "max_sends_reached": Kind(
         409,
         "The verification has had all its sends",
-        "No more codes are sent for this verification. Start again.",
+        "No more messages are sent for this verification. Start again.",
         "Issue a new verification, or raise `OTP_MAX_SENDS`.",
     ),
     "request_in_progress": Kind(
@@ -142,14 +141,14 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     Refusal.INVALID_NUMBER: Kind(
         422,
-        "The number cannot receive a code",
-        "This number cannot receive a code. Check it, or use another one.",
+        "The number cannot receive a message",
+        "This number cannot receive a message. Check it, or use another one.",
         "Send the number in E.164 form, or with its `country`.",
     ),
     Refusal.COUNTRY_NOT_ALLOWED: Kind(
         422,
-        "Codes are not sent to this country",
-        "Codes are not sent to the country of this number. Use another number.",
+        "Messages are not sent to this country",
+        "Messages are not sent to the country of this number. Use another number.",
         "Add the country to `OTP_COUNTRIES`, and allow it in the Geo Permissions of the Twilio account.",
     ),
     Refusal.RECIPIENT_OPTED_OUT: Kind(
@@ -161,8 +160,8 @@ CATALOGUE: Mapping[str, Kind] = {
     Refusal.NOT_A_MOBILE_NUMBER: Kind(
         422,
         "The number is not a mobile number",
-        "This number cannot receive codes. Use a mobile number.",
-        "Ask for a mobile number. `OTP_LINE_TYPES` says which kinds of number get codes.",
+        "This number cannot receive messages. Use a mobile number.",
+        "Ask for a mobile number. `OTP_LINE_TYPES` says which kinds of number get messages.",
     ),
     Refusal.CARRIER_REJECTED: Kind(
         422,
@@ -197,13 +196,13 @@ CATALOGUE: Mapping[str, Kind] = {
     Refusal.SENDER_MISCONFIGURED: Kind(
         502,
         "The sender is not set up for this message",
-        "Codes cannot be sent, because the sender of this service is misconfigured.",
+        "Messages cannot be sent, because the sender of this service is misconfigured.",
         "Check `TWILIO_FROM` or `TWILIO_MESSAGING_SERVICE_SID`; the log has Twilio's error code.",
     ),
     Refusal.CREDENTIALS_REFUSED: Kind(
         502,
         "Twilio refuses the service's credentials",
-        "Codes cannot be sent, because the credentials of this service are refused.",
+        "Messages cannot be sent, because the credentials of this service are refused.",
         "Check the account SID and its credentials with `otp-service check`.",
     ),
     "store_unavailable": Kind(
@@ -215,7 +214,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "provider_unavailable": Kind(
         503,
         "The message provider is unavailable; the message was not sent",
-        "We could not send the code. Try again in a moment.",
+        "We could not send the message. Try again in a moment.",
         "Repeat the request after `retry_after`. `/readyz` says whether sending is halted, and why.",
     ),
     "overloaded": Kind(
@@ -232,14 +231,6 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
 }
 
-# The details of `not_pending`, by how the verification has ended.
-ENDED: Mapping[Status, str] = {
-    Status.APPROVED: "This number is already verified.",
-    Status.EXPIRED: "The code is too old. Start again.",
-    Status.MAX_ATTEMPTS_REACHED: "Too many wrong codes. Start again.",
-    Status.CANCELED: "This verification was canceled. Start again.",
-    Status.FAILED: "We could not send the message. Start again.",
-}
 # Codes whose detail is a sentence that a login form may show; the other details are for developers.
 FOR_THE_FORM = frozenset(
     {

@@ -24,7 +24,8 @@ from service.core.sender import Refusal
 from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
 from service.core.verification_store import NotPending, SendsExhausted, UnknownVerification, WrongAction
-from service.http.problem_catalogue import CATALOGUE, ENDED, PROBLEMS_PATH
+from service.http.endings import ending
+from service.http.problem_catalogue import CATALOGUE, PROBLEMS_PATH
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = f"{PROBLEMS_PATH}#"
@@ -200,7 +201,9 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
         "provider_unavailable", retry_after_seconds=halted.retry_after_seconds, reason="sending is halted"
     ),
     NotPending: lambda ended: HttpProblem(
-        "not_pending", ENDED.get(ended.verification.status), verification_id=ended.verification.id
+        "not_pending",
+        ending(ended.verification.status, ended.verification.request),
+        verification_id=ended.verification.id,
     ),
     WrongAction: lambda _: HttpProblem("wrong_action"),
     ActionUnfit: lambda unfit: HttpProblem(

@@ -18,6 +18,7 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
+from starlette.routing import Route
 
 from service.http.authentication import Access
 from service.http.load_shedding import LoadShedding, overloaded
@@ -146,7 +147,7 @@ class DirectRoute(APIRoute):
         return given != expected and given.partition(";")[0].strip().lower() != expected
 
 
-def answered_methods(route: APIRoute) -> set[str]:
+def answered_methods(route: Route) -> set[str]:
     """List the methods of a route. GET implies HEAD, for which the server leaves out the body."""
     methods = set(route.methods or ())
     return methods | {"HEAD"} if "GET" in methods else methods

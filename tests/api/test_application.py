@@ -7,7 +7,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from service.config.settings import Settings
-from service.http.problem_catalogue import CATALOGUE, ENDED
+from service.http.endings import EVERY_ENDING
+from service.http.problem_catalogue import CATALOGUE
 from service.http.problems import HttpProblem
 
 PAGES = ("/docs", "/redoc")
@@ -89,7 +90,7 @@ async def test_the_type_of_each_problem_leads_to_its_description(running, code):
     text = html.unescape(re.sub(r"<[^>]+>", "", section))
     for said in (code, str(kind.status), kind.title, kind.fix.replace("`", "")):
         assert said in text
-    for detail in ENDED.values() if code == "not_pending" else filter(None, [kind.detail]):
+    for detail in EVERY_ENDING if code == "not_pending" else filter(None, [kind.detail]):
         assert detail in text
 
 

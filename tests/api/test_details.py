@@ -8,7 +8,8 @@ from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
 from service.core.actions import Action
 from service.core.channels import CHANNELS, Channel, ChannelUnfit
 from service.core.phone import InvalidNumber, canonical_number
-from service.http.problem_catalogue import CATALOGUE, ENDED
+from service.http.endings import EVERY_ENDING
+from service.http.problem_catalogue import CATALOGUE
 
 SENTENCES = re.compile(r"[A-Z][^;\n]*[^.\s]\.")
 # What has no detail in the catalogue: the first must reveal nothing, the others say their own each time.
@@ -32,7 +33,7 @@ def test_the_style_can_fail(detail):
 def test_every_detail_of_the_catalogue_is_a_sentence():
     """Each problem has a detail in sentences, but for those that say their own, and the 500."""
     assert {code for code, kind in CATALOGUE.items() if kind.detail is None} == WITHOUT
-    details = [*filter(None, (kind.detail for kind in CATALOGUE.values())), *ENDED.values()]
+    details = [*filter(None, (kind.detail for kind in CATALOGUE.values())), *EVERY_ENDING]
     assert [detail for detail in details if not is_styled(detail)] == []
 
 

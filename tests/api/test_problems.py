@@ -5,12 +5,14 @@ import re
 
 import pytest
 
+from service.core.actions import Action
 from service.core.checking import Checking
 from service.core.limits import Limit, Limited, parse_limits
 from service.core.sender import Refusal
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Status
-from service.http.problem_catalogue import CATALOGUE, ENDED, FOR_THE_FORM
+from service.http.endings import ENDINGS, EVERY_ENDING
+from service.http.problem_catalogue import CATALOGUE, FOR_THE_FORM
 from service.http.problems import problem_of
 
 UNKNOWN = "/v1/verifications/ve_" + "0" * 32
@@ -255,8 +257,10 @@ async def test_of_a_repeated_field_one_value_is_checked(running, post_raw):
 @pytest.mark.parametrize("code", sorted(FOR_THE_FORM))
 def test_details_for_a_form_are_sentences_for_users(code):
     """A front end may show `detail`: it ends with a full stop and names no field, header, setting or pattern."""
-    said = [CATALOGUE[code].detail] if code != "not_pending" else list(ENDED.values())
-    assert set(ENDED) == set(Status) - {Status.PENDING}
+    said = [CATALOGUE[code].detail] if code != "not_pending" else EVERY_ENDING
+    assert {action: set(endings) for action, endings in ENDINGS.items()} == dict.fromkeys(
+        Action, set(Status) - {Status.PENDING}
+    )
     for sentence in said:
         assert re.fullmatch(r"[A-Z][A-Za-z,:' ]*\. ?([A-Z][A-Za-z, ]*\.)?", sentence), sentence
         for word in ("Idempotency", "Retry", "JSON", "field", "errors", "Twilio", "Redis", "request", "id,", "API"):

@@ -158,6 +158,23 @@ async def test_a_wrong_method_gets_the_right_one_in_allow(running, expect):
     assert (status, body, headers["Allow"]) == (405, None, "POST")
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/l/0" + "a" * 22, "GET, HEAD, POST"),
+        ("/l/x", "GET, HEAD, POST"),
+        ("/l/style.css", "GET, HEAD"),
+        ("/twilio/status/x/1", "POST"),
+        ("/docs", "GET, HEAD"),
+    ],
+)
+async def test_allow_names_every_method_of_a_path(running, path, allowed):
+    """Allow has the methods of all routes that a path has, not only of the first one."""
+    for method in ("DELETE", "PUT", "OPTIONS"):
+        async with running.http.request(method, path) as response:
+            assert (response.status, response.headers["Allow"]) == (405, allowed)
+
+
 ONE = f"{ISSUE}/{{id}}"
 HEADED = ["/livez", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json", ONE]
 

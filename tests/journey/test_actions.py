@@ -92,6 +92,25 @@ async def test_another_action_is_refused_and_costs_nothing(running, action, body
     assert (read["status"], read["attempts_remaining"], read["sends"][0]["feedback"]) == ("pending", 5, "none")
 
 
+@pytest.mark.parametrize(
+    ("action", "too_old", "too_often"),
+    [
+        (Action.CODE, "The code is too old.", "Too many wrong codes."),
+        (Action.PASSWORD, "The password is too old.", "Too many wrong passwords."),
+        (Action.LINK, "The link is too old.", "Too many wrong tries."),
+    ],
+)
+async def test_a_refused_resend_speaks_of_the_action(running, grow_older, record, action, too_old, too_often):  # noqa: PLR0917
+    """Once a verification has ended, the problem names what the person has: a code, a password or a link."""
+    issued = await running.issue(action=action)
+    resend = f"/v1/verifications/{issued['id']}/resend"
+    record(issued["id"]).set("status", Status.MAX_ATTEMPTS_REACHED)
+    assert (await running.call("POST", resend))[1]["detail"] == f"{too_often} Start again."
+    record(issued["id"]).set("status", Status.PENDING)
+    grow_older(issued["id"], 700)
+    assert (await running.call("POST", resend))[1]["detail"] == f"{too_old} Start again."
+
+
 @pytest.mark.parametrize("body", [{}, {"code": None}, {"code": "123456", "password": "7KQ2M-X40BT"}])
 async def test_a_check_has_exactly_one_secret(running, body):
     """A check with no secret, or with two, is refused before it costs an attempt."""

@@ -260,7 +260,7 @@ def test_feedback_that_fails_is_posted_again(visitor):
     [
         ("0415 555 0123", "Start with a plus sign and the country code", None),
         ("+1 415 555", "This does not look like a phone number of its country.", 422),
-        ("+7 912 345 67 89", "Codes are not sent to the country of this number.", 422),
+        ("+7 912 345 67 89", "Messages are not sent to the country of this number.", 422),
     ],
 )
 def test_a_number_that_cannot_be_sent_to_is_refused_in_plain_words(visitor, complaints, typed, sentence, status):

@@ -16,7 +16,8 @@ from pathlib import PurePath
 
 from starlette.routing import BaseRoute
 
-from service.http.problem_catalogue import CATALOGUE, ENDED, PROBLEMS_PATH
+from service.http.endings import EVERY_ENDING
+from service.http.problem_catalogue import CATALOGUE, PROBLEMS_PATH
 from service.http.problems import HttpProblem
 from service.http.request import Request
 from service.http.response import Response
@@ -101,7 +102,7 @@ def _problems_page() -> str:
 
 def _problem_section(code: str) -> str:
     status, title, detail, fix = CATALOGUE[code]
-    details = ENDED.values() if code == "not_pending" else filter(None, [detail])
+    details = EVERY_ENDING if code == "not_pending" else filter(None, [detail])
     lines = [f"<blockquote>{escape(one)}</blockquote>" for one in details]
     fix = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(fix))
     return "\n".join(
