@@ -18,6 +18,7 @@ from service.core.addresses import read_address
 from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
 from service.core.phone import REGIONS
 from service.core.phone import TYPED_PATTERN as TYPED_NUMBER
+from service.core.plain_text import read_plain_text
 from service.core.texts import LOCALES
 from service.core.verification import ID_PATTERN
 
@@ -26,10 +27,9 @@ _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"(?:{_LABEL}\.)*[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
 _LONGEST_HOST = 64  # a longer one would not fit into one message
 _SCHEME = "https://"
-# No markup, no invisible characters and nothing that looks like an address: a full stop is followed by a blank.
-_PLAIN_TEXT = (
-    r"^(?=.*\S)(?:[^\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff<>@/\\.]|\.(?= |$))+$"
-)
+# `core.plain_text` for the document: exact for ASCII. Of other characters it accepts every one, because no two dialects
+# of patterns write "a character that can be seen" alike.
+_PLAIN_TEXT = r"^(?=.*[^ ])(?:[^\u0000-\u001f\u007f<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$))+$"
 
 
 def _known_locale(value: str) -> str:
@@ -91,12 +91,6 @@ def _address(value: str) -> str:
     return str(ip)
 
 
-def _plain_text(value: str) -> str:
-    if re.fullmatch(_PLAIN_TEXT, value) is None:
-        raise ValueError("Write plain text in one line, without an address and without < > @ / or a backslash.")
-    return value
-
-
 def _whole(value: Any) -> Any:
     # In JSON Schema, and so in the document, 6.0 is an integer; in pydantic's strict mode it is not.
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -143,7 +137,7 @@ TypedPassword = Annotated[
 PasswordLength = Annotated[int, Field(ge=password.SHORTEST, le=password.LONGEST), BeforeValidator(_whole)]
 OriginText = Annotated[
     str,
-    AfterValidator(_plain_text),
+    AfterValidator(read_plain_text),
     Field(min_length=1, max_length=LONGEST_ORIGIN_TEXT, json_schema_extra={"pattern": _PLAIN_TEXT}),
 ]
 LinkReturn = Annotated[int, Field(ge=0, le=99), BeforeValidator(_whole)]
