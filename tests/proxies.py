@@ -80,7 +80,7 @@ def nginx(folder, service, proxy):
             r"^ *listen \[::\]:.*\n": "",
             "listen 80;": f"listen 127.0.0.1:{proxy.plain_port};",
             "listen 443 ssl;": f"listen 127.0.0.1:{proxy.public_port} ssl;",
-            "/var/log/nginx/access.log": str(folder / "access.log"),
+            "/var/log/nginx/": f"{folder}/",
             r"/etc/letsencrypt/live/otp\.example\.com/fullchain\.pem": str(folder / "cert.pem"),
             r"/etc/letsencrypt/live/otp\.example\.com/privkey\.pem": str(folder / "key.pem"),
         },
