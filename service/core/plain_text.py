@@ -3,9 +3,9 @@
 The line stands on a page that people are to trust, and its words may come from a stranger's browser. So it has no
 markup, nothing that looks like an address, and nothing that cannot be seen or that changes the order of the text.
 
-Characters that look like others are read as those: `．` and `。` are full stops (browsers take both for one in a host),
-`／` is a slash. What languages need is accepted: the marks LRM, RLM and ALM of texts that run from right to left, and
-the joiners of Persian, of Indian scripts and of emoji.
+Characters that look like others are read as those: the full-width and the ideographic full stop are full stops, as
+browsers read them in a host. What languages need is accepted: the marks LRM, RLM and ALM of texts that run
+from right to left, and the joiners of Persian, of Indian scripts and of emoji.
 """
 
 import re

@@ -2,13 +2,16 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from html import unescape
+from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
 
 from service.core.actions import ACTIONS, Action
 from tests.conftest import eventually
+from tests.link_paths import TOKEN, requests_for_a_link
 
 UNKNOWN = "/l/0" + "a" * 22
 WHERE = 'the shop\'s till & "desk"'
@@ -297,6 +300,27 @@ async def test_no_token_is_in_the_log(start):
     assert "/l/{token}" in text
     assert path[3:] not in text
     assert UNKNOWN[3:] not in text
+
+
+async def test_no_spelling_of_a_path_gets_a_token_into_the_log(start, caplog, stored):
+    """Whatever a raw request looks like, and whatever becomes of it, neither the log nor Redis has the token."""
+    lines = []
+    running = await start(event_log=lambda event, **fields: lines.append((event, fields)))
+    place = urlsplit(running.url)
+    count = 0
+    for count, request in enumerate(requests_for_a_link(), 1):  # noqa: B007 - counted
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        writer.write(request)
+        if not request.endswith(b"\r\n\r\n"):
+            writer.write_eof()
+        with suppress(ConnectionError):
+            async with asyncio.timeout(30):
+                await reader.read()
+        writer.close()
+    assert len(lines) >= count * 5 // 6  # all but those that end before their head does
+    assert {fields["status"] for event, fields in lines if event == "request"} >= {200, 400, 404, 405, 413}
+    for told in (lines, [record.getMessage() for record in caplog.records], await stored()):
+        assert TOKEN[1:] not in str(told)
 
 
 async def test_a_late_match_is_confirmed_and_approves_nothing(running, grow_older, settled):

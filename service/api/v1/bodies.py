@@ -130,7 +130,7 @@ class IssueBody(_Body):
     origin_text: OriginText | None = Field(
         None,
         description="Where a link's login came from, in your words: its page shows them. One line of plain text, "
-        f"at most {LONGEST_ORIGIN_TEXT} characters, without an address (a full stop is followed by a blank) and without "
+        f"at most {LONGEST_ORIGIN_TEXT} characters, without an address (a blank follows each full stop) and without "
         "invisible characters.",
         examples=["Chrome on Windows, near Berlin"],
     )
