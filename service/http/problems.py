@@ -133,6 +133,14 @@ class HttpProblem(Exception):
         return None if self.retry_after_seconds is None else max(1, math.ceil(self.retry_after_seconds))
 
 
+class FieldUnfit(ValueError):
+    """A field that does not fit the rest of the body, for validators of whole bodies. The text is a sentence."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
 def problem_of(failure: Exception) -> HttpProblem | None:
     """Translate an expected exception; None for an unexpected one."""
     translate = _TRANSLATIONS.get(type(failure))
@@ -148,8 +156,13 @@ def _invalid(failure: ValidationError) -> HttpProblem:
     return HttpProblem(
         "invalid_request",
         _sentence(typed[0]) if typed else None,
-        errors=[{"pointer": _pointer(error["loc"]), "detail": _sentence(error)} for error in errors],
+        errors=[{"pointer": _pointer(_location(error)), "detail": _sentence(error)} for error in errors],
     )
+
+
+def _location(error: Any) -> Sequence[int | str]:
+    cause = error.get("ctx", {}).get("error")
+    return (cause.field,) if isinstance(cause, FieldUnfit) else error["loc"]
 
 
 def _pointer(location: Sequence[int | str]) -> str:

@@ -254,6 +254,31 @@ async def test_of_a_repeated_field_one_value_is_checked(running, post_raw):
     assert (status, checked["verdict"], checked["attempts_remaining"]) == (200, "wrong_code", 4)
 
 
+@pytest.mark.parametrize(
+    ("field", "body", "detail"),
+    [
+        ("app_hash", {"web_origin": "a.example", "app_hash": "FA+9qCX9VSu"}, "Both web_origin and app_hash need"),
+        ("origin_text", {"origin_text": "Berlin"}, "The field origin_text is only for the action link."),
+        ("code_length", {"action": "password", "code_length": 6}, "The field code_length is only for the action code."),
+        ("ttl_seconds", {"ttl_seconds": 601}, "The secret of the action code is valid for at most 600 seconds."),
+        ("origin_text", {"action": "link", "origin_text": "x" * 81}, "String should have at most 80 characters."),
+        ("origin_text", {"action": "link", "origin_text": "evil。example"}, "This text looks like an address."),
+        (
+            "origin_text",
+            {"action": "link", "origin_text": "a\u202eb"},
+            "This text has a character that cannot be seen.",
+        ),
+    ],
+)
+async def test_a_field_that_does_not_fit_is_pointed_at(running, expect, field, body, detail):
+    """What is wrong with an issue is said of one field, also if it is wrong only beside another one."""
+    problem = expect(await running.call("POST", ISSUE, {"to": "+14155550123", **body}), 422, "invalid_request")
+    [error] = problem["errors"]
+    assert error["pointer"] == f"/{field}"
+    assert error["detail"].startswith(detail)
+    assert running.messages() == []
+
+
 @pytest.mark.parametrize("code", sorted(FOR_THE_FORM))
 def test_details_for_a_form_are_sentences_for_users(code):
     """A front end may show `detail`: it ends with a full stop and names no field, header, setting or pattern."""

@@ -28,7 +28,7 @@ from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel, ChannelUnf
 from service.core.issue_request import IssueRequest
 from service.core.phone import PhoneNumber
 from service.core.verification import VerificationRequest
-from service.http.problems import HttpProblem
+from service.http.problems import FieldUnfit, HttpProblem
 
 
 class _Body(BaseModel):
@@ -149,21 +149,24 @@ class IssueBody(_Body):
     @model_validator(mode="after")
     def _parts_agree(self) -> "IssueBody":
         if self.web_origin is not None and self.app_hash is not None:
-            raise ValueError("Both web_origin and app_hash need the last line of the message. Send only one of them.")
+            raise FieldUnfit(
+                "app_hash", "Both web_origin and app_hash need the last line of the message. Send one of them."
+            )
         action = self.action or Action.CODE
         for name, owner in _OF_ONE_ACTION.items():
             if owner is not action and getattr(self, name) is not None:
-                raise ValueError(f"The field {name} is only for the action {owner}.")
+                raise FieldUnfit(name, f"The field {name} is only for the action {owner}.")
         longest = ACTIONS[action].LONGEST_TTL_SECONDS
         if self.ttl_seconds is not None and self.ttl_seconds > longest:
-            raise ValueError(f"The secret of the action {action} is valid for at most {longest} seconds.")
+            sentence = f"The secret of the action {action} is valid for at most {longest} seconds."
+            raise FieldUnfit("ttl_seconds", sentence)
         return self
 
     @model_validator(mode="after")
     def _channel_carries_action(self) -> "IssueBody":
         channel, action = self.channel or DEFAULT_CHANNEL, self.action or Action.CODE
         if action not in CHANNELS[channel].actions:
-            raise ValueError(str(ChannelUnfit(channel, action)))
+            raise FieldUnfit("channel", str(ChannelUnfit(channel, action)))
         return self
 
     def to_request(self, number: PhoneNumber, caller: str | None, *, owner: str | None = None) -> IssueRequest:

@@ -137,8 +137,8 @@ TypedPassword = Annotated[
 PasswordLength = Annotated[int, Field(ge=password.SHORTEST, le=password.LONGEST), BeforeValidator(_whole)]
 OriginText = Annotated[
     str,
-    AfterValidator(read_plain_text),
     Field(min_length=1, max_length=LONGEST_ORIGIN_TEXT, json_schema_extra={"pattern": _PLAIN_TEXT}),
+    AfterValidator(read_plain_text),
 ]
 LinkReturn = Annotated[int, Field(ge=0, le=99), BeforeValidator(_whole)]
 CodeLength = Annotated[int, Field(ge=SHORTEST, le=LONGEST), BeforeValidator(_whole)]
