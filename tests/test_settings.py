@@ -104,7 +104,7 @@ def test_the_environment_is_read(monkeypatch):
 
 def test_an_empty_value_switches_a_setting_off(monkeypatch):
     """An empty limit is no limit, an empty list of countries allows all, an empty address or secret is not set."""
-    for name in NAMES - {"OTP_BRAND", "OTP_DATA_DIR", "OTP_LOG_LEVEL"}:
+    for name in NAMES - {"OTP_BRAND", "OTP_LOCALE", "OTP_DATA_DIR", "OTP_LOG_LEVEL"}:
         kind = Settings.model_fields[name.lower()].annotation
         if kind not in (int, bool):
             monkeypatch.setenv(name, "")
@@ -112,6 +112,19 @@ def test_an_empty_value_switches_a_setting_off(monkeypatch):
     assert {got.otp_limit_number, got.otp_limit_day, got.otp_limit_peer, got.otp_limit_ip} == {UNLIMITED}
     assert (got.otp_countries, got.redis_url, got.otp_index_key, got.otp_risk_check) == ((), None, None, None)
     assert (got.otp_secret_keys, got.twilio_auth_token, got.otp_public_url) == ((), (), None)
+
+
+@pytest.mark.parametrize(("tag", "locale"), [("de", "de"), (" de-AT ", "de"), ("FR_ca", "fr")])
+def test_the_default_language_is_a_language_tag(tag, locale):
+    """OTP_LOCALE is read like the `locale` of a request: the nearest language that there are texts in."""
+    assert settings(otp_locale=tag).otp_locale == locale
+
+
+@pytest.mark.parametrize("tag", ["tlh", "", "German", "*"])
+def test_a_default_language_without_texts_is_refused(tag):
+    """OTP_LOCALE in a language that there are no texts in stops the start, and the sentence lists the languages."""
+    with pytest.raises(SettingsRefused, match=r"^OTP_LOCALE: there are no texts in this language; write one of en, "):
+        settings(otp_locale=tag)
 
 
 @pytest.mark.parametrize(("span", "seconds"), [("30", 30), ("30s", 30), ("10m", 600), (" 5m ", 300), (60, 60)])

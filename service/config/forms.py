@@ -16,6 +16,8 @@ from pydantic_settings import NoDecode
 from service.config.web_addresses import read_base_url, read_link_url, read_origin, read_public_url, read_return_url
 from service.core.limits import Limits, parse_limits
 from service.core.phone import REGIONS
+from service.core.texts import LOCALES
+from service.core.texts.negotiation import negotiated
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -153,6 +155,13 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _read_locale(text: str) -> str:
+    locale = negotiated(text, LOCALES)
+    if locale is None:
+        raise ValueError(f"there are no texts in this language; write one of {', '.join(LOCALES)}")
+    return locale
+
+
 def _optional(check: Callable[[Any], Any]) -> AfterValidator:
     return AfterValidator(lambda value: None if value is None else check(value))
 
@@ -203,6 +212,7 @@ ApiKeySid = Annotated[str | None, _IF_ANY, _sid("SK")]
 MessagingServiceSid = Annotated[str | None, _IF_ANY, _sid("MG")]
 Sender = Annotated[str | None, _IF_ANY, _optional(_check_sender)]
 TwilioPlace = Annotated[str | None, _IF_ANY, _optional(_check_place)]
+Locale = Annotated[str, AfterValidator(_read_locale)]
 LinkUrl = Annotated[str | None, _IF_ANY, _optional(read_link_url)]
 ReturnUrls = Annotated[Words, _each(read_return_url)]
 PublicUrl = Annotated[str | None, _IF_ANY, _optional(read_public_url)]

@@ -135,7 +135,9 @@ def issue_policy(settings: Settings) -> IssuePolicy:
 
 def message_texts(settings: Settings) -> MessageTexts:
     """Return what all messages share."""
-    return MessageTexts(settings.otp_brand, settings.otp_link_url or settings.otp_public_url)
+    return MessageTexts(
+        settings.otp_brand, settings.otp_link_url or settings.otp_public_url, default_locale=settings.otp_locale
+    )
 
 
 def new_connections(settings: Settings, event_log: EventLog) -> Connections:

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     otp_secret_keys: forms.Keys = ()
     otp_index_key: forms.OptionalKey = None
     otp_brand: Annotated[str, AfterValidator(check_brand)] = "Acme"
+    otp_locale: forms.Locale = "en"
     otp_code_length: int = Field(6, ge=SHORTEST, le=LONGEST)
     otp_code_ttl: Span = Field(600, ge=30, le=600)
     otp_late_window: Span = Field(3600, ge=0, le=86400)

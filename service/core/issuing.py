@@ -64,6 +64,10 @@ class Issuing:
         """Read a number that codes may be sent to; raises what `parse_number` raises."""
         return parse_number(typed, self._policy.numbers, country=country)
 
+    def locale(self, tag: str | None) -> str:
+        """Return the locale of the texts for a language tag; the default if there is none for it."""
+        return self._policy.texts.locale(tag)
+
     async def issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from service.core.actions import ACTIONS
+from service.core.texts import LOCALES
+from service.core.texts.negotiation import negotiated
 from service.core.verification import VerificationRequest
 
 
@@ -12,6 +14,11 @@ class MessageTexts:
 
     brand: str
     link_url: str | None = None  # under which links are; None: there can be none
+    default_locale: str = "en"
+
+    def locale(self, tag: str | None) -> str:
+        """Return the locale of the texts for a language tag; the default if we have none for it."""
+        return (tag and negotiated(tag, LOCALES)) or self.default_locale
 
     def write(self, request: VerificationRequest, secret: str) -> str:
         """Write the message that carries a secret. Raises `ValueError` if it does not fit."""

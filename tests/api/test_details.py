@@ -66,7 +66,12 @@ async def test_every_refused_field_gets_a_sentence(running, expect):
                 details |= {problem["detail"], *(error["detail"] for error in problem["errors"])}
     assert len(details) > 15
     assert [detail for detail in sorted(details) if not is_styled(detail)] == []
-    for told in ("This field is required.", "Both web_origin and app_hash", "This is not a host", "This locale is"):
+    for told in (
+        "This field is required.",
+        "Both web_origin and app_hash",
+        "This is not a host",
+        "This is not a language tag",
+    ):
         assert [detail for detail in details if detail.startswith(told)], told
 
 

@@ -40,7 +40,7 @@ def issue(**fields):
 
 def request_of(body, caller=None):
     """Convert a body, with the number that the rules would read from it."""
-    return body.to_request(PhoneNumber("+14155550123", "US"), caller)
+    return body.to_request(PhoneNumber("+14155550123", "US"), caller, locale=body.locale or "en")
 
 
 def check(**fields):
@@ -61,6 +61,9 @@ def test_missing_fields_have_defaults():
     "fields",
     [
         {"channel": "sms", "action": "code", "purpose": "a-b_9", "locale": "de"},
+        {"locale": "de-AT"},
+        {"locale": "zh_Hant_HK"},
+        {"locale": "tlh"},
         {"code_length": 4},
         {"code_length": 8, "ttl_seconds": 30},
         {"ttl_seconds": 600},
@@ -91,7 +94,8 @@ def test_documented_values_are_accepted(fields):
         {"to": None}, {"to": 14155550123}, {"to": ["+14155550123"]}, {"to": "+" + "1" * 64},
         {"channel": "call"}, {"channel": "SMS"}, {"action": "call"}, {"action": 1},
         {"purpose": ""}, {"purpose": "Log in"}, {"purpose": "x" * 33}, {"purpose": "login\n"}, {"purpose": "\uff41"},
-        {"locale": "xx"}, {"locale": "EN"}, {"locale": ""},
+        {"locale": "de.UTF-8"}, {"locale": "de-"}, {"locale": ""}, {"locale": "d" * 9}, {"locale": "*"}, {"locale": 1},
+        {"locale": "en" + "-x" * 32},
         {"code_length": 3}, {"code_length": 9}, {"code_length": "6"}, {"code_length": 6.5}, {"code_length": True},
         {"ttl_seconds": 29}, {"ttl_seconds": 601}, {"ttl_seconds": 601, "action": "link"},
         {"ttl_seconds": 86401, "action": "password"}, {"action": "password", "password_length": 9},

@@ -46,6 +46,25 @@ async def test_an_issue_uses_the_options_of_the_request(running):
     assert re.search(r"lautet [0-9]{8}\.", message.body)
 
 
+@pytest.mark.parametrize(
+    ("asked", "used", "word"),
+    [
+        ("de-AT", "de", "lautet"),
+        ("FR_ca", "fr", "Votre"),
+        ("tlh", "it", "tuo"),
+        (None, "it", "tuo"),
+        ("en", "en", "Your"),
+    ],
+)
+async def test_the_response_names_the_language_of_the_text(start, asked, used, word):
+    """The message is in the nearest language that we have, otherwise in that of OTP_LOCALE; the response says which."""
+    service = await start(otp_locale="it", otp_limit_number="")
+    issued = await service.issue(locale=asked)
+    assert issued["locale"] == used
+    assert (await service.call("POST", f"{ISSUE}/{issued['id']}/resend"))[0] == 200
+    assert [word in message.body for message in service.messages()] == [True, True]
+
+
 async def test_every_verdict_is_a_200(running):
     """A check returns 200 with every verdict; `valid` is true once."""
     issued = await running.issue()

@@ -44,7 +44,9 @@ async def test_a_field_is_added_by_one_line(stores, monkeypatch):
     write = schemas.ResponseWriter(max_attempts=5, max_sends=5)
     stores = widened(stores, request=wider, asked=(*REQUEST, Field("theme", "th")))
     for given, shown in (({"theme": "dark"}, "dark"), ({}, "plain")):
-        asked = Body(to=NUMBER, code_length=6, ttl_seconds=600, **given).to_request(PhoneNumber(NUMBER, "US"), None)
+        asked = Body(to=NUMBER, code_length=6, ttl_seconds=600, **given).to_request(
+            PhoneNumber(NUMBER, "US"), None, locale="en"
+        )
         new = stores.new()._replace(request=asked.request)
         issued = await stores.verifications.issue(new, stores.keyring.code_digests(new.id, "111111")[0])
         read = await stores.read(issued)

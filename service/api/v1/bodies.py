@@ -11,9 +11,9 @@ from service.api.v1.fields import (
     Address,
     CodeLength,
     Host,
+    LanguageTag,
     Lifetime,
     LinkReturn,
-    Locale,
     OriginText,
     PasswordLength,
     Purpose,
@@ -104,7 +104,12 @@ class IssueBody(_Body):
         None, description=f"What the person does that proves receipt; default `{Action.CODE}`."
     )
     purpose: Purpose | None = Field(None, description="What the proof is for; default `login`.", examples=["login"])
-    locale: Locale | None = Field(None, description="Language of the message; default `en`.")
+    locale: LanguageTag | None = Field(
+        None,
+        description="Language of the message, as a language tag (BCP 47): the nearest of the languages that we have, "
+        "which the response names. Default, and for other languages: `OTP_LOCALE`.",
+        examples=["de-AT"],
+    )
     code_length: CodeLength | None = Field(None, description="Number of digits; default `OTP_CODE_LENGTH`.")
     password_length: PasswordLength | None = Field(
         None, description="Number of characters of a password; default 13.", examples=[13]
@@ -169,12 +174,17 @@ class IssueBody(_Body):
             raise FieldUnfit("channel", str(ChannelUnfit(channel, action)))
         return self
 
-    def to_request(self, number: PhoneNumber, caller: str | None, *, owner: str | None = None) -> IssueRequest:
-        """Make the request for the core, which has read `number` from `to`. Null counts as absent.
+    def to_request(
+        self, number: PhoneNumber, caller: str | None, *, locale: str, owner: str | None = None
+    ) -> IssueRequest:
+        """Make the request for the core, which has read `number` from `to` and chosen the locale. Null is absent.
 
         `caller` tells API keys apart; the verification will belong to `owner`.
         """
-        given = {name: value for name, value in self if value is not None} | {"country": number.country}
+        given = {name: value for name, value in self if value is not None} | {
+            "country": number.country,
+            "locale": locale,
+        }
         request = VerificationRequest(**{name: given[name] for name in VerificationRequest._fields if name in given})
         return IssueRequest(
             number, request, self.channel or DEFAULT_CHANNEL, client_ip=self.client_ip, caller=caller, owner=owner

@@ -94,7 +94,7 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
         channel=Channel.SMS,
         action=Action.CODE,
         purpose="payment",
-        locale="de",
+        locale="de-AT",
         code_length=8,
         ttl_seconds=300,
         client_ip="192.0.2.7",

@@ -19,7 +19,7 @@ from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
 from service.core.phone import REGIONS
 from service.core.phone import TYPED_PATTERN as TYPED_NUMBER
 from service.core.plain_text import read_plain_text
-from service.core.texts import LOCALES
+from service.core.texts.negotiation import LONGEST_TAG, TAG_PATTERN
 from service.core.verification import ID_PATTERN
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -32,9 +32,9 @@ _SCHEME = "https://"
 _PLAIN_TEXT = r"^(?=.*[^ ])(?:[^\u0000-\u001f\u007f<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$))+$"
 
 
-def _known_locale(value: str) -> str:
-    if value not in LOCALES:
-        raise ValueError(f"This locale is not known. Use one of {', '.join(LOCALES)}.")
+def _language_tag(value: str) -> str:
+    if len(value) > LONGEST_TAG or re.fullmatch(TAG_PATTERN, value) is None:
+        raise ValueError("This is not a language tag. Write one such as de or pt-BR.")
     return value
 
 
@@ -103,7 +103,11 @@ VerificationId = Annotated[
     Path(description="`id` of the verification.", pattern=ID_PATTERN, examples=["ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"]),
 ]
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Locale = Annotated[str, AfterValidator(_known_locale), Field(json_schema_extra={"enum": list(LOCALES)})]
+LanguageTag = Annotated[
+    str,
+    AfterValidator(_language_tag),
+    Field(json_schema_extra={"pattern": TAG_PATTERN, "maxLength": LONGEST_TAG}),
+]
 Region = Annotated[str, AfterValidator(_known_region), Field(json_schema_extra={"enum": sorted(REGIONS)})]
 TypedNumber = Annotated[str, Field(max_length=LONGEST_TYPED_NUMBER, json_schema_extra={"pattern": TYPED_NUMBER})]
 Host = Annotated[

@@ -14,6 +14,7 @@ from service.core.actions import Action
 from service.core.channels import Channel
 from service.core.instants import instant
 from service.core.phone import mask
+from service.core.texts.negotiation import TAG_PATTERN
 from service.core.verification import (
     ID_PATTERN,
     CheckResult,
@@ -78,6 +79,10 @@ class VerificationResponse(BaseModel):
 class IssueResponse(VerificationResponse):
     """The response to an issue, with the token that a front end may use for this verification only."""
 
+    locale: str = Field(
+        description="The language of its messages: the one of ours that was nearest to what you asked for.",
+        json_schema_extra={"pattern": TAG_PATTERN},
+    )
     client_token: str = Field(description="For your front end: it may verify, resend and read this verification.")
     match: str | None = Field(
         description="Two digits, for a link only: show them on the page that started, because the link's page asks for "
@@ -143,7 +148,8 @@ class ResponseWriter:
 
     def issued(self, verification: Verification, client_token: str, match: str | None) -> Object:
         """Show a new verification to the back end that issued it (`IssueResponse`)."""
-        return self.verification(verification, masked=False) | {"client_token": client_token, "match": match}
+        shown = self.verification(verification, masked=False)
+        return shown | {"locale": verification.request.locale, "client_token": client_token, "match": match}
 
     def check(self, result: CheckResult, *, masked: bool) -> Object:
         """Show the result of a check (`CheckResponse`)."""

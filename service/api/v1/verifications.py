@@ -58,7 +58,8 @@ class VerificationEndpoints:
         accepted if it arrives, and nothing is sent again automatically.
         """
         number = self._issuing.number(body.to, country=body.country)
-        issue_request = body.to_request(number, _back_end(request), owner=_owner(request))
+        locale = self._issuing.locale(body.locale)
+        issue_request = body.to_request(number, _back_end(request), locale=locale, owner=_owner(request))
         key = self._key(request, "issue", content=issue_request.content)
         keyed = KeyedResponse(self._issued)
         try:
