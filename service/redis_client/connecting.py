@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis_client import redis_py
 from service.redis_client.errors import NoPrimary, is_late, timed_out
-from service.redis_client.tls_mismatch import SilentServers
+from service.redis_client.tls_mismatch import SilentServers, unless_without_tls
 from service.redis_client.url import Address, Target
 
 
@@ -63,7 +63,8 @@ async def session(options: Mapping[str, Any]) -> AsyncIterator[redis_py.Abstract
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     try:
         async with asyncio.timeout_at(deadline):
-            await connection.connect()  # type: ignore[no-untyped-call]
+            opening = connection.connect()  # type: ignore[no-untyped-call]
+            await (unless_without_tls(opening, options) if redis_py.is_tls(options) else opening)
             yield connection
     except (RedisConnectionError, RedisTimeoutError):
         raise

@@ -6,7 +6,7 @@ and no command except PING.
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -18,6 +18,7 @@ from service.redis_client.errors import ServerRequiresTls, ServerWithoutTls
 
 _VALID_FOR_SECONDS = 5.0
 _SHARE = 0.3  # of a timeout: the next attempt to connect waits for it, and two round trips are enough
+_SILENT_SHARE = 0.3  # of a timeout, after which a server that should use TLS is silent
 _SILENT_ERRORS = {
     RedisConnectionError, RedisTimeoutError, ConnectionResetError, BrokenPipeError, TimeoutError,
     asyncio.IncompleteReadError, asyncio.CancelledError,
@@ -53,6 +54,32 @@ class SilentServers:
         return error
 
 
+async def unless_without_tls(opening: Coroutine[Any, Any, None], options: Mapping[str, Any]) -> None:
+    """Wait until a connection over TLS is open. Raises `ServerWithoutTls` if the server is silent, but not without TLS.
+
+    The command that needs the connection has the same timeout, so an examination after it would come too late.
+    """
+    task = asyncio.ensure_future(opening)
+    try:
+        await asyncio.wait({task}, timeout=_SILENT_SHARE * options["socket_timeout"])
+        if not task.done() and await _replies_without_tls(options):
+            raise ServerWithoutTls("the server replies without TLS")
+        await task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # it is raised above, or another one is
+
+
+async def _replies_without_tls(options: Mapping[str, Any]) -> bool:
+    try:
+        async with asyncio.timeout(_SHARE * options["socket_timeout"]):
+            return await _is_plain(options)
+    except OSError:  # includes TimeoutError
+        return False
+
+
 async def _examine(options: Mapping[str, Any], error: RedisError) -> Exception | None:
     is_tls = redis_py.is_tls(options)
     if not is_tls and isinstance(error, RedisTimeoutError):
@@ -77,21 +104,25 @@ def _is_silent(error: BaseException | None) -> bool:
 
 async def _examine_over_tls(options: Mapping[str, Any]) -> Exception | None:
     """Test a server that should use TLS: without TLS, then over TLS without sending anything."""
-    reader, writer = await asyncio.open_connection(*_address(options))
-    try:
-        writer.write(b"PING\r\n")
-        if (await reader.read(64)).startswith((b"+", b"-")):
-            return ServerWithoutTls("the server replies without TLS")
-    except ConnectionError:
-        pass  # expected of a TLS server
-    finally:
-        writer.close()
+    if await _is_plain(options):
+        return ServerWithoutTls("the server replies without TLS")
     reader, writer = await asyncio.open_connection(*_address(options), ssl=redis_py.tls_context(options))
     try:
         await reader.read(1)  # a TLS 1.3 server rejects a client certificate only after the handshake
     finally:
         writer.close()
     return None
+
+
+async def _is_plain(options: Mapping[str, Any]) -> bool:
+    reader, writer = await asyncio.open_connection(*_address(options))
+    try:
+        writer.write(b"PING\r\n")
+        return (await reader.read(64)).startswith((b"+", b"-"))
+    except ConnectionError:
+        return False  # expected of a TLS server
+    finally:
+        writer.close()
 
 
 async def _examine_plainly(options: Mapping[str, Any]) -> Exception | None:

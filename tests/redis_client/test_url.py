@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.redis_client import open_redis_client
+from service.redis_client import ServerWithoutTls, open_redis_client
 from service.redis_client.connecting import Connector
 from service.redis_client.url import read_url
 from tests.free_ports import free_port
@@ -127,14 +127,16 @@ async def test_tls_verifies_the_certificate(tmp_path):
     certificate, tls = certificate_for_127_0_0_1(tmp_path)
     with server(tmp_path / "redis") as node:
         async with Proxy(node.port, tls=tls) as proxy:
-            async with opened(f"rediss://127.0.0.1:{proxy.port}?ssl_ca_certs={certificate}") as redis:
+            async with opened(
+                f"rediss://127.0.0.1:{proxy.port}?ssl_ca_certs={certificate}", timeout_seconds=30
+            ) as redis:
                 words = [b"x" * size for size in range(0, 100_000, 1000)]
                 assert await asyncio.gather(*(redis.command("ECHO", word) for word in words)) == words
                 for _ in range(10):
                     node.admin.client_kill_filter(_type="normal", skipme=True)
                     await asyncio.sleep(0.05)  # until the proxy has forwarded the end
                     await redis.ping()
-            async with opened(f"rediss://127.0.0.1:{proxy.port}") as untrusting:
+            async with opened(f"rediss://127.0.0.1:{proxy.port}", timeout_seconds=30) as untrusting:
                 with pytest.raises(RedisConnectionError, match="certificate"):
                     await untrusting.ping()
         async with opened(f"rediss://127.0.0.1:{node.port}") as no_tls:
@@ -142,6 +144,29 @@ async def test_tls_verifies_the_certificate(tmp_path):
                 (RedisConnectionError, RedisTimeoutError)
             ):  # Redis waits for the end of a line, or closes
                 await no_tls.ping()
+
+
+async def test_a_silent_server_without_tls_is_named_at_once(tmp_path, monkeypatch):
+    """A server that waits for more of what it does not understand is asked without TLS, before the time is over."""
+    monkeypatch.setattr("service.redis_client.tls_mismatch._SILENT_SHARE", 0.01)
+
+    async def wait_for_a_line(reader, writer):
+        line = await reader.readline()
+        writer.write(b"+PONG\r\n" if line == b"PING\r\n" else b"")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(wait_for_a_line, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(ServerWithoutTls):
+            await Connector(read_url(f"rediss://127.0.0.1:{port}", timeout_seconds=30), client_name="tests").connect()
+    certificate, tls = certificate_for_127_0_0_1(tmp_path)
+    with server(tmp_path / "redis") as node:
+        async with Proxy(node.port, tls=tls) as proxy:
+            monkeypatch.setattr("service.redis_client.tls_mismatch._SILENT_SHARE", 0.0)  # it is asked at once
+            url = f"rediss://127.0.0.1:{proxy.port}?ssl_ca_certs={certificate}"
+            connected = await Connector(read_url(url, timeout_seconds=30), client_name="tests").connect()
+            connected.close()
 
 
 @pytest.mark.parametrize("scenario", [test_a_unix_socket_and_a_database, test_tls_verifies_the_certificate])
