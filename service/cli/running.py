@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ import uvloop
 
 from service.app import open_redis
 from service.cli.console import output_has_room, refuse
-from service.cli.startup import announce
+from service.cli.startup import announce, announce_ready
 from service.config.policies import few_descriptors
 from service.config.settings import Settings, load_settings, missing_to_serve
 from service.config.web_addresses import read_origin, read_public_url
@@ -79,16 +80,18 @@ def serve(*, host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) 
     event_log = open_event_log(settings.otp_log_level)
     with ExitStack() as held:
         listeners = [held.enter_context(listen(host, port))]
-        announce("serve", settings, event_log, address=base_url(host, port), processes=workers)
+        address = base_url(host, port)
+        announce("serve", settings, event_log, address=address, processes=workers)
+        ready = partial(announce_ready, address, event_log)
         _warn(settings, event_log)
         if settings.redis_url is None:
             held.enter_context(_embedded(settings, event_log))  # start it once, before several processes try to
         if workers == 1:
-            has_served = uvloop.run(serve_alone(settings, listeners, event_log))
+            has_served = uvloop.run(serve_alone(settings, listeners, event_log, ready=ready))
         else:
             drain_seconds = settings.otp_drain_seconds
             has_served = uvloop.run(
-                Supervisor(listeners, workers, drain_seconds=drain_seconds, event_log=event_log).run()
+                Supervisor(listeners, workers, drain_seconds=drain_seconds, event_log=event_log, ready=ready).run()
             )
     raise typer.Exit(0 if has_served else STARTUP_FAILURE)
 

@@ -1,6 +1,7 @@
 """What `serve` and `worker` say when they start: version, address, Redis, Twilio, worker.
 
-On a terminal it is a short text, elsewhere the log event `starting` with a field for each. Neither contains a password,
+On a terminal it is a short text, elsewhere the log event `starting` with a field for each. Once `serve` can be reached,
+a terminal gets its address too, and the log the event `serving`. Neither contains a password,
 a whole number or a whole SID.
 """
 
@@ -21,7 +22,7 @@ _SHORT_SID = 8  # the two letters of the kind and six digits
 def announce(
     command: str, settings: Settings, event_log: EventLog, *, address: str | None = None, processes: int | None = None
 ) -> None:
-    """Say what is about to start. `address` is that of `serve`."""
+    """Say what is about to start. `address` is that of `serve`, which cannot be reached yet."""
     has_worker = command == "worker" or settings.otp_worker
     facts = {
         "command": command,
@@ -40,10 +41,17 @@ def announce(
         event_log("starting", **facts)
 
 
+def announce_ready(address: str, event_log: EventLog) -> None:
+    """Say that `serve` can be reached."""
+    if is_terminal():
+        typer.echo(f"Serving on {address}\n")
+    else:
+        event_log("serving", address=address)
+
+
 def _lines(facts: Mapping[str, object]) -> list[str]:
     account = f"account {facts['twilio_account']}, sender {facts['sender']}"
     rows = {
-        "Address": facts["address"],
         "Processes": facts["processes"],
         "Redis": facts["redis"],
         "Twilio": f"{account}, at {facts['twilio_url']}" if facts["twilio_url"] else account,

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from service.config.settings import Settings
 from service.core.event_log import EventLog
@@ -11,9 +11,11 @@ from service.serving.server import Server, run_server
 from service.serving.supervisor import Supervisor, new_settings
 
 
-async def serve_alone(settings: Settings, listeners: Sequence[socket.socket], event_log: EventLog) -> bool:
-    """Serve until SIGTERM or SIGINT. Return False if a process could not start."""
-    server = Server(settings, event_log, is_alone=True, held=listeners)
+async def serve_alone(
+    settings: Settings, listeners: Sequence[socket.socket], event_log: EventLog, *, ready: Callable[[], None]
+) -> bool:
+    """Serve until SIGTERM or SIGINT; `ready` is called once it serves. Return False if a process could not start."""
+    server = Server(settings, event_log, is_alone=True, ready=ready, held=listeners)
     supervisor = Supervisor(listeners, 1, drain_seconds=settings.otp_drain_seconds, event_log=event_log)
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)

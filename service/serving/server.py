@@ -109,7 +109,8 @@ class Server(HttpServer):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start serving, and report it."""
         await super().startup(sockets)
-        self._ready()
+        if self.started:
+            self._ready()
 
     async def on_tick(self, counter: int) -> bool:
         """Report once a second, begin to drain, and end when it is time."""

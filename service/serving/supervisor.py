@@ -12,7 +12,7 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from service.config.settings import Settings, SettingsRefused, load_settings, missing_to_serve
 from service.core.event_log import EventLog
@@ -29,12 +29,21 @@ _KILLING_SECONDS = 5.0  # a killed process ends at once, unless it waits in the 
 
 
 class Supervisor:
-    """Keeps `count` processes. `drain_seconds` is how long each still serves after it was told to stop."""
+    """Keeps `count` processes. `drain_seconds` is how long each still serves after it was told to stop.
+
+    `ready` is called once all serve for the first time.
+    """
 
     def __init__(
-        self, listeners: Sequence[socket.socket], count: int, *, drain_seconds: float, event_log: EventLog
+        self,
+        listeners: Sequence[socket.socket],
+        count: int,
+        *,
+        drain_seconds: float,
+        event_log: EventLog,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
-        self._listeners, self._count, self._event_log = listeners, count, event_log
+        self._listeners, self._count, self._event_log, self._ready = listeners, count, event_log, ready
         self._drain_seconds = drain_seconds
         self._serving: set[Child] = set()
         self._all: set[Child] = set()  # including those that start or retire
@@ -82,7 +91,9 @@ class Supervisor:
             self._reloading = self._spawn(self._reload())
 
     async def _begin(self) -> None:
-        if not await self.start():
+        if await self.start():
+            self._ready()
+        else:
             self._event_log("start_failed", reason="a process ended or hung before it was ready")
             self._has_failed = True
             self.stop()

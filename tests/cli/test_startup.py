@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.cli.startup import announce
+from service.cli.startup import announce, announce_ready
 from service.config.settings import isolated_settings
 from service.logs.event_log import open_event_log
 from service.redis_client import url_without_secrets
@@ -25,7 +25,7 @@ SETTINGS = {
 def announced(monkeypatch):
     """Return a function that announces a command with changed settings: (what a terminal shows, events of the log)."""
 
-    def run(command, *, is_terminal, **changes):
+    def run(command, *, is_terminal, is_ready=False, **changes):
         settings = isolated_settings(**SETTINGS | changes)
         events = []
         event_log = open_event_log(to=lambda line, _: events.append(json.loads(line)))
@@ -36,8 +36,12 @@ def announced(monkeypatch):
                 patch.setattr(sys, "stdout", stdout)
                 patch.setenv("TERM", "dumb")
                 announce(command, settings, event_log, address=address, processes=2 if address else None)
+                if is_ready:
+                    announce_ready(address, event_log)
                 stdout.flush()
-                shown = os.read(screen.fileno(), 4096) if is_terminal else b""
+                last, shown = (b"8000\r\n\r\n" if is_ready else b"stop.\r\n\r\n"), b""
+                while is_terminal and not shown.endswith(last):
+                    shown += os.read(screen.fileno(), 4096)
             shown += b"" if is_terminal else screen.read()
         return shown.decode().replace("\r\n", "\n"), events
 
@@ -62,13 +66,23 @@ def test_a_terminal_shows_the_same_facts_to_a_person(announced):
     assert events == []
     assert shown == (
         f"otp-service {VERSION}, serve\n"
-        "  Address    http://127.0.0.1:8000\n"
         "  Processes  2\n"
         "  Redis      redis://redis.example:6380/2\n"
         "  Twilio     account AC5a5a5a…, sender ••••••••••06\n"
         "  Worker     not here (OTP_WORKER=false): run otp-service worker\n"
         "Press Ctrl-C to stop.\n\n"
     )
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_address_is_told_once_it_can_be_reached(announced, is_terminal):
+    """Until then a terminal shows no address: whoever opened it would be refused."""
+    shown, events = announced("serve", is_terminal=is_terminal, is_ready=True)
+    assert shown.endswith("Press Ctrl-C to stop.\n\nServing on http://127.0.0.1:8000\n\n" if is_terminal else "")
+    assert [(event["event"], event["address"]) for event in events[1:]] == (
+        [] if is_terminal else [("serving", "http://127.0.0.1:8000")]
+    )
+    assert "127.0.0.1" not in announced("serve", is_terminal=True)[0]
 
 
 def test_a_worker_has_no_address(announced):
@@ -78,7 +92,7 @@ def test_a_worker_has_no_address(announced):
         "worker", True, False, False,
     )  # fmt: skip
     shown, _ = announced("worker", is_terminal=True)
-    assert ("Address" in shown, "Worker" in shown, "Redis" in shown) == (False, False, True)
+    assert ("Serving" in shown, "Worker" in shown, "Redis" in shown) == (False, False, True)
 
 
 def test_neither_password_nor_number_nor_account_is_shown(announced):
