@@ -1,7 +1,7 @@
-"""`otp-service`, also as `python -m service`: handles signals before it imports anything large.
+"""`otp-service`, also as `python -m service`: handles signals, or shows the version, before it imports anything large.
 
-The imports take half a second. As process 1 of a container, it would ignore SIGTERM during that time: the kernel
-delivers to process 1 only the signals that it handles.
+The imports take a second or two of CPU time. As process 1 of a container, it would ignore SIGTERM during that time: the
+kernel delivers to process 1 only the signals that it handles.
 """
 
 import os
@@ -13,6 +13,8 @@ _RUNNING = {"demo", "serve", "worker", "sandbox"}  # these run until they are st
 
 def main() -> None:
     """Run a command."""
+    if sys.argv[1:] == ["--version"] and _has_shown_version():
+        return
     if _RUNNING.intersection(sys.argv[1:2]):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: os._exit(0))
@@ -20,6 +22,17 @@ def main() -> None:
     from service.cli import main as run  # noqa: PLC0415 - after the signal handlers
 
     run()
+
+
+def _has_shown_version() -> bool:
+    """Show the version. If it cannot be written, the command says why."""
+    from service.version import VERSION  # noqa: PLC0415 - reading the metadata takes longer than Python's start
+
+    try:
+        print(f"otp-service {VERSION}", flush=True)  # noqa: T201 - for people
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The promises of `service.version`: one version, from the package's metadata, wherever a version is shown."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +14,17 @@ ROOT = Path(__file__).parent.parent
 def test_the_metadata_has_the_version_of_pyproject():
     """The installed package has the version of pyproject.toml; if not, run `make install`."""
     assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"] == VERSION
+
+
+def test_the_version_is_shown_without_importing_the_service():
+    """`otp-service --version` imports neither the commands nor any library."""
+    code = "import sys\nfrom service.__main__ import main\nmain()\nprint(*sorted(sys.modules))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    first, modules = shown.stdout.splitlines()
+    assert first == f"otp-service {VERSION}"
+    assert not {"typer", "fastapi", "redis", "twilio", "asyncio", "service.cli"} & set(modules.split())
 
 
 def test_the_changelog_starts_with_the_version():

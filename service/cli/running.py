@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Annotated
@@ -18,7 +18,7 @@ from service.config.policies import few_descriptors
 from service.config.settings import Settings, load_settings, missing_to_serve
 from service.config.web_addresses import read_origin, read_public_url
 from service.core.event_log import EventLog
-from service.demo import run_demo
+from service.demo import opening, run_demo
 from service.descriptors import raise_limit, sandbox_connections
 from service.embedded.server import embedded_valkey
 from service.http_server import STARTUP_FAILURE, Connections, Server
@@ -60,8 +60,9 @@ def demo(
         refuse(f"--cors-origin: {failure}")
     _end_in_order()
     raise_limit()
-    take_over_output("warning")
-    running = run_demo(host=host, port=port, once=once, cors_origin=origin)
+    listener = listen(host, port)
+    _say_first(opening(), take_over=partial(take_over_output, "warning"))
+    running = run_demo(host=host, port=port, once=once, cors_origin=origin, listener=listener)
     raise typer.Exit(asyncio.run(_until_stopped(running, stopped=int(once))))
 
 
@@ -160,15 +161,20 @@ def sandbox(
         f"TWILIO_BASE_URL={url}\nTWILIO_ACCOUNT_SID={account.account_sid}\n"
         f"TWILIO_AUTH_TOKEN={account.auth_token}\nTWILIO_FROM={account.pool_number}"
     )
-    if at_once := output_has_room():
-        typer.echo(lines)  # before output is queued: if it cannot be written, the command ends
-    take_over_output("warning", descriptor=2)
-    if not at_once:
-        typer.echo(lines)
+    _say_first(lines, take_over=partial(take_over_output, "warning", descriptor=2))
     typer.echo(f"\nThe simulator of Twilio, otp-service {VERSION}. Nothing leaves this machine.", err=True)
     typer.echo(f"  Phone     {url}/phone\n  Messages  {url}/_/messages\nPress Ctrl-C to stop.", err=True)
     server = Server(create_sandbox(account, Connections(sandbox_connections())), protocol=DroppingProtocol)
     server.run(sockets=[listener])  # it raises the signal that ended it again
+
+
+def _say_first(text: str, *, take_over: Callable[[], None]) -> None:
+    """Print a text before output is queued: if it cannot be written, the command ends. A full pipe blocks nothing."""
+    if at_once := output_has_room():
+        typer.echo(text)
+    take_over()
+    if not at_once:
+        typer.echo(text)
 
 
 def _warn(settings: Settings, event_log: EventLog) -> None:

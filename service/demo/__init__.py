@@ -12,6 +12,6 @@
 `serve` uses none of this.
 """
 
-from service.demo.stage import run_demo
+from service.demo.stage import opening, run_demo
 
-__all__ = ["run_demo"]
+__all__ = ["opening", "run_demo"]

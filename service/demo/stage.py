@@ -41,14 +41,22 @@ _NUMBER_LIMITS = "1/5s,20/10m,100/1d"
 _ADDRESS_LIMITS = "300/10m"
 
 
-async def run_demo(*, host: str, port: int, once: bool, cors_origin: str = "") -> int:
+def opening() -> str:
+    """Say what the demo is, before it starts."""
+    return wrap("The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine.", indent=0) + "\n"
+
+
+async def run_demo(
+    *, host: str, port: int, once: bool, cors_origin: str = "", listener: socket.socket | None = None
+) -> int:
     """Run the loop once, and go on serving unless `once`. Return the exit status: 0 if the loop closed.
 
-    Pages of `cors_origin` may call the API too. The sample site still answers only its own pages.
+    `listener` is bound to this host and port. Pages of `cors_origin` may call the API too. The sample site still answers
+    only its own pages.
     """
     # Two listeners: the parts call each other over a loopback port of their own, because the host may be
     # one to listen on only (0.0.0.0).
-    listeners = [listen(host, port), listen("127.0.0.1", 0)]
+    listeners = [listener or listen(host, port), listen("127.0.0.1", 0)]
     own_url = base_url("127.0.0.1", listeners[1].getsockname()[1])
     account = SandboxSettings(
         response_seconds=_RESPONSE_SECONDS,
@@ -56,8 +64,6 @@ async def run_demo(*, host: str, port: int, once: bool, cors_origin: str = "") -
         message_url=f"{own_url}/twilio/message",
         voice_url=f"{own_url}/twilio/voice",
     )
-    opening = "The API, its worker, Valkey and a simulator of Twilio. Nothing leaves this machine."
-    typer.echo(wrap(opening, indent=0) + "\n")
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
         visible_url = base_url(
             host if is_loopback(host) else "127.0.0.1", port

@@ -202,6 +202,8 @@ def test_a_key_without_its_audit_line_is_not_kept(store, valkey, tmp_path, redir
         ("keys list --help", "1"),
         *(pytest.param(one, way, marks=pytest.mark.slow) for one in ("--help", "check") for way in ("", "1")),
         pytest.param("sandbox --port PORT", "", marks=pytest.mark.slow),
+        pytest.param("demo --port PORT", "", marks=pytest.mark.slow),
+        pytest.param("demo --once --port PORT", "", marks=pytest.mark.slow),
     ],
 )
 def test_output_that_cannot_be_written_is_one_sentence(tmp_path, command, unbuffered):

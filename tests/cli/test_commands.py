@@ -213,9 +213,17 @@ def test_a_revoked_key_is_deleted_and_an_unknown_name_is_refused(cli, store):
     assert cli("keys", "revoke", "shop") == (2, "", "no key is named 'shop'\n")
 
 
+def test_check_as_json_says_that_redis_is_away(cli):
+    """Without Redis `check --json` is whole JSON, with an error that names the cause."""
+    status, out, err = cli("check", "--json", REDIS_URL="redis://127.0.0.1:1")
+    assert (status, err) == (1, "")
+    assert [found for found in json.loads(out)["findings"] if "refused. Nothing listens" in found["text"]]
+
+
 def test_an_unreachable_redis_is_reported_in_one_sentence(cli):
-    """A command that cannot reach Redis says so and exits with 2."""
-    for command in (["keys", "list"], ["keys", "create", "x"], ["outbox", "list"], ["outbox", "failed"]):
+    """A command that cannot reach Redis says so and exits with 2; --json prints no empty list."""
+    lists = (["keys", "list"], ["outbox", "list"], ["outbox", "failed"])
+    for command in (*lists, ["keys", "create", "x"], *([*each, "--json"] for each in lists)):
         status, out, err = cli(*command, REDIS_URL="redis://127.0.0.1:1")
         assert (status, out, len(err.splitlines())) == (2, "", 1)
         assert "refused. Nothing listens where REDIS_URL points" in err
