@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from service.core.event_log import LogValue
 from service.core.outbox import ILLEGIBLE, Delivered, Events, Forbidden, OutboxEntry, Outcome, Reject, Retry
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused, Sender
 
@@ -64,7 +65,7 @@ class ConfirmationHandler:
             return Reject(str(refused))
         return Delivered()
 
-    def log_fields(self, entry: OutboxEntry) -> Mapping[str, object]:
+    def log_fields(self, entry: OutboxEntry) -> Mapping[str, LogValue]:
         """Name the message, and the send that it carried."""
         confirmation = read_confirmation(entry.particulars)
         if confirmation is None:

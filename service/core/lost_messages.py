@@ -25,7 +25,7 @@ from functools import partial
 from typing import Protocol
 
 from service.core.actions import ACTIONS
-from service.core.event_log import EventLog
+from service.core.event_log import EventLog, LogValue
 from service.core.keyring import Keyring
 from service.core.outage_log import OutageLog
 from service.core.partitions import PARTITIONS
@@ -163,7 +163,7 @@ class LostMessages:
         if len(fitting) == 1:
             await self._found(lost, fitting[0])
         else:
-            fields = {"verification_id": lost.verification_id, "send": lost.send_number}
+            fields: dict[str, LogValue] = {"verification_id": lost.verification_id, "send": lost.send_number}
             self._event_log("lost_message_not_found", **fields, reason="several fit" if fitting else "none fits")
             await self._lost.looked_up(lost, LookupOutcome.NOT_FOUND)
         return self._policy.pause_seconds
@@ -186,7 +186,11 @@ class LostMessages:
 
     async def _found(self, lost: LostMessage, message: ListedMessage) -> None:
         """Record the SID as its callback would have; in the background if Redis is away."""
-        fields = {"verification_id": lost.verification_id, "send": lost.send_number, "sid": message.sid}
+        fields: dict[str, LogValue] = {
+            "verification_id": lost.verification_id,
+            "send": lost.send_number,
+            "sid": message.sid,
+        }
         self._event_log("lost_message_found", **fields, delivery=message.status)
         await self._retries.run(
             partial(self._record, lost, message),

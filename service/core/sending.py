@@ -15,7 +15,7 @@ from functools import partial
 
 from service.core.breaker import Breaker
 from service.core.channels import Channel
-from service.core.event_log import EventLog
+from service.core.event_log import EventLog, LogValue
 from service.core.message_texts import MessageTexts
 from service.core.retrying import Retries
 from service.core.sender import (
@@ -102,7 +102,7 @@ class Sending:
         posted to a test number: its send stays `unknown`.
         """
         if is_test:
-            event = {"verification_id": verification.id, "send": verification.sends[-1].number}
+            event: dict[str, LogValue] = {"verification_id": verification.id, "send": verification.sends[-1].number}
             self._event_log("test_number_not_sent_to", **event)
             if keep is not None:
                 await keep(verification)
@@ -178,7 +178,11 @@ class Sending:
 
     async def _store_sid(self, verification: Verification, accepted: AcceptedMessage) -> None:
         """Store the SID, in the background if necessary; the callback brings it too, and may be first."""
-        told = {"verification_id": verification.id, "send": verification.sends[-1].number, "sid": accepted.sid}
+        told: dict[str, LogValue] = {
+            "verification_id": verification.id,
+            "send": verification.sends[-1].number,
+            "sid": accepted.sid,
+        }
         await self._attachments.run(
             partial(self._attach, verification, accepted),
             for_seconds=verification.request.ttl_seconds + self._late_window_seconds + _WAITS_FOR_SID_SECONDS,
@@ -188,7 +192,7 @@ class Sending:
 
     async def _note_handed(self, verification: Verification) -> None:
         """Note a send that may have gone out: it supersedes earlier codes (`OTP_SUPERSEDE_CODES`)."""
-        told = {"verification_id": verification.id, "send": verification.sends[-1].number}
+        told: dict[str, LogValue] = {"verification_id": verification.id, "send": verification.sends[-1].number}
         await self._attachments.run(
             partial(self._store.note_handed, verification.id, verification.sends[-1].number),
             for_seconds=verification.request.ttl_seconds,

@@ -51,8 +51,8 @@ async def run_demo(
 ) -> int:
     """Run the loop once, and go on serving unless `once`. Return the exit status: 0 if the loop closed.
 
-    `listener` is bound to this host and port. Pages of `cors_origin` may call the API too. The sample site still answers
-    only its own pages.
+    `listener` is bound to this host and port. Pages of `cors_origin` may call the API too. The sample site still
+    answers only its own pages.
     """
     # Two listeners: the parts call each other over a loopback port of their own, because the host may be
     # one to listen on only (0.0.0.0).

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope
 
+from service.core.event_log import LogValue
 from service.logs.tracebacks import kind_and_place
 
 REQUEST = "service.http.request"  # the key of the request in the ASGI scope
@@ -61,7 +62,7 @@ class Request:
         self.client = client
         self.receive = receive
         self.whole_body = whole_body
-        self.log: dict[str, Any] = {"route": "unmatched"}  # fields of its line in the request log
+        self.log: dict[str, LogValue] = {"route": "unmatched"}  # fields of its line in the request log
 
     def fails(self, failure: Exception) -> None:
         """Note an unexpected exception for the log: its kind and place, since its text may hold a secret."""

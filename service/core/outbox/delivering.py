@@ -8,7 +8,7 @@ the receiver is kept by `halting`; this module also notes a halt for the other p
 from collections.abc import Callable
 from contextlib import suppress
 
-from service.core.event_log import EventLog
+from service.core.event_log import EventLog, LogValue
 from service.core.outbox.entries import (
     ILLEGIBLE,
     Delivered,
@@ -132,5 +132,5 @@ class Delivering:
         longest = self._policy.longest_delay(entry.tries, pause_seconds)
         return int(1000 * max(self._jitter(self._policy.shortest_delay_seconds, longest), asked_seconds or 0))
 
-    def _log(self, event: str, entry: OutboxEntry, /, **fields: object) -> None:
+    def _log(self, event: str, entry: OutboxEntry, /, **fields: LogValue) -> None:
         self._event_log(event, **{**self._handler.log_fields(entry), **fields})

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from service.core.event_log import LogValue
+
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
@@ -101,7 +103,7 @@ class Handler(Protocol):
         An exception is a fault of the handler: it is logged, and the entry is tried again.
         """
 
-    def log_fields(self, entry: OutboxEntry) -> Mapping[str, object]:
+    def log_fields(self, entry: OutboxEntry) -> Mapping[str, LogValue]:
         """Give what events say of an entry. Must not raise, even if the particulars are illegible."""
 
 

@@ -8,6 +8,7 @@ entry is removed whichever worker asks; failing and postponing change nothing if
 from functools import partial
 from typing import Protocol
 
+from service.core.event_log import LogValue
 from service.core.outbox.entries import Events, OutboxEntry, OutboxStore
 from service.core.retrying import Retries, Step
 
@@ -18,7 +19,7 @@ _TRIED_FOR = 0.6
 class EntryLog(Protocol):
     """Writes an event about an entry."""
 
-    def __call__(self, event: str, entry: OutboxEntry, /, **fields: object) -> None:
+    def __call__(self, event: str, entry: OutboxEntry, /, **fields: LogValue) -> None:
         """Write an event with what the handler says of the entry."""
 
 
