@@ -40,7 +40,7 @@ from service.http.direct_router import DirectRouter
 from service.http.middleware import RequestMiddleware
 from service.http_server import Connections
 from service.logs.dropped_lines import counting_dropped_lines
-from service.logs.event_log import open_event_log
+from service.logs.event_log import open_event_log, request_log_of
 from service.logs.tracebacks import kind_and_place
 from service.metrics import metrics_text
 from service.providers.twilio.signature import TwilioSignature
@@ -98,7 +98,8 @@ def create_app(
     connections = new_connections(settings, event_log)
     origins = settings.otp_cors_origins
     wrapped = _with_cors(router, origins) if origins else router
-    return RequestMiddleware(wrapped, router, event_log, connections=connections, has_cors=bool(origins))
+    request_log = request_log_of(event_log)
+    return RequestMiddleware(wrapped, router, event_log, request_log, connections=connections, has_cors=bool(origins))
 
 
 @asynccontextmanager

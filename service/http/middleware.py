@@ -20,7 +20,7 @@ from functools import partial
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.core.event_log import EventLog
+from service.core.event_log import EventLog, RequestLog
 from service.http.direct_router import DirectRouter, Handler
 from service.http.problems import HttpProblem
 from service.http.request import REQUEST, Request, request_of, unknown_request
@@ -48,6 +48,7 @@ class RequestMiddleware(DirectApplication):
         app: ASGIApp,
         router: DirectRouter,
         event_log: EventLog,
+        request_log: RequestLog,
         *,
         connections: Connections,
         has_cors: bool = False,
@@ -56,7 +57,7 @@ class RequestMiddleware(DirectApplication):
         self._app = app
         self.connections = connections  # for the server
         self._client_tokens, self._strangers = DeferredRequests(), DeferredRequests()
-        self._event_log = event_log
+        self._event_log, self._request_log = event_log, request_log
         self._router = router
         self._has_cors = has_cors
         self._clock = clock
@@ -141,14 +142,8 @@ class RequestMiddleware(DirectApplication):
             self._event_log("unexpected_error", request_id=request.id.decode(), **request.failure)
         if request.path in _QUIET:
             return
-        self._event_log(
-            "request",
-            request_id=request.id.decode(),
-            method=request.method,
-            status=status,
-            duration_ms=int((self._clock() - started) * 100_000) / 100,  # `round` takes ten times as long
-            **request.log,
-        )
+        duration_ms = int((self._clock() - started) * 100_000) / 100  # `round` takes ten times as long
+        self._request_log(request.id.decode(), request.method, status, duration_ms, request.log)
 
 
 def _request_id(request: Request) -> bytes:

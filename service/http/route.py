@@ -87,7 +87,8 @@ class DirectRoute(APIRoute):
             if problem is None:
                 request.fails(failure)
                 return self.wire.render_problem(HttpProblem("internal_error"))
-        request.log |= {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
+        told = {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
+        request.log |= {name: value for name, value in told.items() if value is not None}
         if request.caller is None or request.is_front_end:
             problem.limit = None  # who knows a limit can evade it; so only API keys are told
         return self.wire.render_problem(problem)

@@ -6,13 +6,13 @@ is no `LogValue` is a programming fault, which mypy finds. If one gets through, 
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
 import orjson
 
-from service.core.event_log import EventLog
+from service.core.event_log import EventLog, LogValue, RequestLog
 from service.logs.writer import writer_to
 
 FIELDS = frozenset(
@@ -29,6 +29,7 @@ FIELDS = frozenset(
 # A dataclass is a value that no event may have.
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
 _LEVELS = ("info", "warning", "error")
+_MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]  # to look one up takes a fifth of the time
 # `error`: an operator must act now; `warning`: an operator should look. All other events are `info`.
 _LEVEL_OF = {
     "sending_halted": "error",
@@ -66,24 +67,57 @@ _LEVEL_OF = {
 }
 
 
+class JsonEventLog:
+    """Writes each event as a line of JSON. No logging library is used: `request` runs for every request."""
+
+    def __init__(self, add: Callable[[bytes, bool], object], levels: Collection[str]) -> None:
+        self._add = add
+        self._levels = levels
+        self._writes_requests = "info" in levels
+
+    def __call__(self, event: str, /, **fields: LogValue) -> None:
+        """Write an event."""
+        level = _LEVEL_OF.get(event, "info")
+        if level in self._levels:
+            self._add(_line(event, level, _listed(fields)), level != "info")
+
+    def request(
+        self, request_id: str, method: str, status: int, duration_ms: float, fields: Mapping[str, LogValue]
+    ) -> None:
+        """Write the event `request`. This path takes half the time of the other one."""
+        if self._writes_requests:
+            is_listed = FIELDS.issuperset(fields) and None not in fields.values()
+            line = {
+                "event": "request",
+                "level": "info",
+                "timestamp": _now(),
+                "request_id": request_id,
+                "method": method,
+                "status": status,
+                "duration_ms": duration_ms,
+                **(fields if is_listed else _listed(fields)),
+            }
+            self._add(_as_json(line), False)
+
+
+def request_log_of(event_log: EventLog) -> RequestLog:
+    """Return what writes the event `request` to an event log."""
+    if isinstance(event_log, JsonEventLog):
+        return event_log.request
+    return lambda request_id, method, status, duration_ms, fields: event_log(
+        "request", request_id=request_id, method=method, status=status, duration_ms=duration_ms, **fields
+    )
+
+
 def open_event_log(level: str = "info", *, to: Callable[[bytes, bool], object] | None = None) -> EventLog:
-    """Return the function that writes events, to standard output or to `to`; quiet libraries that log requests.
+    """Return an event log that writes to standard output or to `to`; quiet libraries that log requests.
 
     `to` gets each line, and whether its level is above `info`. By default `logs.writer` writes the lines without
-    blocking. No logging library is used: this runs for every request, and only turns one dictionary into one line.
+    blocking.
     """
     logging.getLogger("twilio").setLevel(logging.WARNING)
-    add = log_to(1) if to is None else to
     levels = _LEVELS[_LEVELS.index("info" if level == "debug" else level) :]
-
-    def write(event: str, /, **fields: object) -> None:
-        level = _LEVEL_OF.get(event, "info")
-        if level in levels:
-            if None in fields.values() or not fields.keys() <= FIELDS:
-                fields = {name: value for name, value in fields.items() if value is not None and name in FIELDS}
-            add(_line(event, level, fields), level != "info")
-
-    return write
+    return JsonEventLog(log_to(1) if to is None else to, levels)
 
 
 def log_to(descriptor: int) -> Callable[[bytes, bool], None]:
@@ -93,9 +127,17 @@ def log_to(descriptor: int) -> Callable[[bytes, bool], None]:
     return writer.add
 
 
-def _line(event: str, level: str, fields: Mapping[str, object]) -> bytes:
-    line = {"event": event, "level": level, "timestamp": _now(), **fields}
-    return orjson.dumps(line, default=_type_of, option=_OPTIONS)
+def _listed(fields: Mapping[str, LogValue]) -> dict[str, LogValue]:
+    """Drop what has no value or is not on the list."""
+    return {name: value for name, value in fields.items() if value is not None and name in FIELDS}
+
+
+def _line(event: str, level: str, fields: Mapping[str, LogValue]) -> bytes:
+    return _as_json({"event": event, "level": level, "timestamp": _now(), **fields})
+
+
+def _as_json(line: Mapping[str, LogValue]) -> bytes:
+    return orjson.dumps(line, _type_of, _OPTIONS)
 
 
 def _type_of(value: object) -> str:
@@ -104,8 +146,8 @@ def _type_of(value: object) -> str:
 
 
 def _now() -> str:
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    return _second(seconds) + _MILLISECONDS[milliseconds]
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ from service.http.middleware import RequestMiddleware
 from service.http.request import Request
 from service.http.response import Response, send_response
 from service.http_server import Connections
-from service.logs.event_log import FIELDS, open_event_log
+from service.logs.event_log import FIELDS, open_event_log, request_log_of
 
 ISSUE = "/v1/verifications"
 UNKNOWN = f"{ISSUE}/ve_{'0' * 32}"
@@ -219,7 +219,10 @@ async def test_own_security_headers_are_sent_once_over_asgi_and_without_it(lines
     async def app(_scope, _receive, send):
         await send_response(Response(200, b"{}", OWN), send, b"")
 
-    middleware = RequestMiddleware(app, DirectRouter(app, max_in_flight=2), lines, connections=Connections(8))
+    request_log = request_log_of(lines)
+    middleware = RequestMiddleware(
+        app, DirectRouter(app, max_in_flight=2), lines, request_log, connections=Connections(8)
+    )
     call = Request("GET", "/", raw_path=b"/", query=b"", header_lines=(), headers={}, client=None, receive=None)
     direct = (await middleware.respond(call, page)).header_lines.decode().lower().splitlines()
     messages = []

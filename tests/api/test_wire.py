@@ -23,6 +23,7 @@ from service.http.response import Response
 from service.http.route import DirectRoute
 from service.http.wire import FORM_WIRE, HTML_WIRE
 from service.http_server import Connections, HttpProtocol
+from service.logs.event_log import request_log_of
 from tests.conftest import serving
 
 # A form-encoded wire with its own error format, like Twilio Verify's.
@@ -141,7 +142,12 @@ async def site(request, lines):
         lines.append({"event": event, **fields})
 
     middleware = RequestMiddleware(
-        CORSMiddleware(router, allow_origins=["*"]), router, log, connections=Connections(8), has_cors=True
+        CORSMiddleware(router, allow_origins=["*"]),
+        router,
+        log,
+        request_log_of(log),
+        connections=Connections(8),
+        has_cors=True,
     )
     headers = {"Origin": "https://app.example"} if request.param == "asgi" else {}
     async with serving(middleware, protocol=HttpProtocol) as url, aiohttp.ClientSession(url, headers=headers) as http:
