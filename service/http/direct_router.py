@@ -38,7 +38,7 @@ class DirectRouter:
         for route in routes:
             if isinstance(route, DirectRoute):
                 for method in answered_methods(route):
-                    handler = partial(route.respond, load_shedding=self._load_shedding)
+                    handler = partial(route.respond, self._load_shedding)
                     if route.param_convertors:
                         self._patterns.setdefault(method, []).append((route.path_regex, handler, route.access))
                     else:

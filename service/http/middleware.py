@@ -62,22 +62,11 @@ class RequestMiddleware(DirectApplication):
         self._has_cors = has_cors
         self._clock = clock
 
-    def direct(self, exchange: RequestView) -> tuple[DirectHandler | None, DeferredRequests | None]:
+    def direct(self, view: RequestView) -> tuple[DirectHandler | None, DeferredRequests | None]:
         """Find the handler of a request (None if it must come over ASGI), and where it waits (None: nowhere)."""
-        head = exchange.head
-        request = Request(
-            head.method,
-            head.path,
-            raw_path=head.raw_path,
-            query=head.query,
-            header_lines=head.header_lines,
-            headers=head.headers,
-            client=exchange.client,
-            receive=exchange.receive,
-            whole_body=exchange.whole_body,
-        )
+        request = Request(view)
         handler = self._router.find(request)
-        if handler is None or (self._has_cors and b"origin" in head.headers):
+        if handler is None or (self._has_cors and b"origin" in request.headers):
             return None, self._deferred(request)
         return partial(self.respond, request, handler), self._deferred(request)
 

@@ -1,6 +1,6 @@
 """A request as endpoints see it, over ASGI and without it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from service.core.event_log import LogValue
+from service.http_server import Head, RequestView
 from service.logs.tracebacks import kind_and_place
 
 REQUEST = "service.http.request"  # the key of the request in the ASGI scope
@@ -27,8 +28,7 @@ class Request:
     """One request, and what authentication and the endpoint find out about it.
 
     If a header comes twice, `headers` has the last value; the server refuses that of headers that have one value, such
-    as Authorization. `receive` waits for the next ASGI message with a part of the
-    body; `whole_body` returns the body, or None if parts of it have not arrived.
+    as Authorization. `view` has all that arrived: the head, and the body as it comes.
     """
 
     id = b""  # in the log, the response's X-Request-Id and problems; the middleware sets it
@@ -40,28 +40,10 @@ class Request:
     body = b""
     failure: Mapping[str, str] | None = None  # kind and place of an exception that nobody expected, for the log
 
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        *,
-        raw_path: bytes,
-        query: bytes,
-        header_lines: Sequence[tuple[bytes, bytes]],
-        headers: Mapping[bytes, bytes],
-        client: tuple[str, int] | None,
-        receive: Callable[[], Awaitable[Any]],
-        whole_body: Callable[[], bytes | None] = lambda: None,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.raw_path = raw_path  # with its escapes
-        self.query = query  # the part after the question mark
-        self.header_lines = header_lines
-        self.headers = headers
-        self.client = client
-        self.receive = receive
-        self.whole_body = whole_body
+    def __init__(self, view: RequestView) -> None:
+        self.view = view
+        head = view.head
+        self.method, self.path, self.headers = head.method, head.path, head.headers
         self.log: dict[str, LogValue] = {"route": "unmatched"}  # fields of its line in the request log
 
     def fails(self, failure: Exception) -> None:
@@ -89,26 +71,44 @@ class Request:
 
         The caller can write everything further left.
         """
-        connected = self.client[0] if self.client else "unknown"  # the proxy's, if there is one
-        forwarded = b",".join(value for name, value in self.header_lines if name == b"x-forwarded-for")
+        client = self.view.client
+        connected = client[0] if client else "unknown"  # the proxy's, if there is one
+        forwarded = b",".join(value for name, value in self.view.head.header_lines if name == b"x-forwarded-for")
         addresses = [part.strip() for part in forwarded.decode("latin-1").split(",")]
         if 0 < trusted_proxies <= len(addresses):
             return addresses[-trusted_proxies] or connected
         return connected
 
 
+@dataclass(slots=True)
+class _AsgiView:
+    """A request that comes over ASGI."""
+
+    head: Head
+    client: tuple[str, int] | None
+    next_message: Receive
+
+    async def receive(self) -> Any:
+        """Wait for the next message."""
+        return await self.next_message()
+
+    def whole_body(self) -> None:
+        """Tell that parts of the body may not have arrived."""
+
+
 def request_of(scope: Scope, receive: Receive) -> Request:
     """Make a request of an ASGI scope."""
-    return Request(
-        scope["method"],
-        scope["path"],
+    head = Head(
+        method=scope["method"],
+        version=scope.get("http_version", "1.1"),
+        path=scope["path"],
         raw_path=scope.get("raw_path") or scope["path"].encode(),
         query=scope.get("query_string", b""),
         header_lines=scope["headers"],
         headers=dict(scope["headers"]),
-        client=scope.get("client"),
-        receive=receive,
+        keep_alive=True,
     )
+    return Request(_AsgiView(head, scope.get("client"), receive))
 
 
 def unknown_request() -> Request:

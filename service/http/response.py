@@ -74,7 +74,7 @@ def raw_response(response: Response, request_id: bytes) -> RawResponse:
         response.status,
         b"%b%bx-request-id: %b\r\n" % (length, lines, request_id),
         response.body,
-        closes="connection" in response.headers,  # `close` is the only value that endpoints give it
+        "connection" in response.headers,  # `close` is the only value that endpoints give it
     )
 
 

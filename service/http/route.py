@@ -74,7 +74,7 @@ class DirectRoute(APIRoute):
         if not_at is not None:
             self.path_regex = re.compile(rf"(?!{re.escape(not_at)}\Z){self.path_regex.pattern}")
 
-    async def respond(self, request: Request, *, load_shedding: LoadShedding) -> Response:
+    async def respond(self, load_shedding: LoadShedding, request: Request) -> Response:
         """Respond to a request whose method and path fit."""
         request.log["route"] = self.path
         if not load_shedding.has_slot(self.in_flight_share):
@@ -130,7 +130,7 @@ class DirectRoute(APIRoute):
             raise wrong_type(self.wire.body_type)
         if b"content-encoding" in request.headers and request.header(b"content-encoding") != "identity":
             raise HttpProblem("unsupported_media_type", "The body is compressed. Send it without a Content-Encoding.")
-        body = request.whole_body()
+        body = request.view.whole_body()
         if body is not None and len(body) > self.max_body_bytes:
             raise too_large(self.max_body_bytes)
         if is_wrong and body:
@@ -160,7 +160,7 @@ async def _receive_body(request: Request, max_bytes: int) -> bytes:
         raise too_large(max_bytes)
     body, more = b"", True
     while more:
-        message = await request.receive()
+        message = await request.view.receive()
         if message["type"] == "http.disconnect":
             raise ended_early()
         body += message.get("body", b"")

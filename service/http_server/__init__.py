@@ -20,6 +20,7 @@ from service.http_server.application import DirectApplication, DirectHandler, Ra
 from service.http_server.connections import Connections
 from service.http_server.deferred import DeferredRequests
 from service.http_server.protocol import HttpProtocol
+from service.http_server.request_parser import Head
 from service.http_server.server import Server
 from service.http_server.uvicorn_parts import STARTUP_FAILURE
 
@@ -29,6 +30,7 @@ __all__ = [
     "DeferredRequests",
     "DirectApplication",
     "DirectHandler",
+    "Head",
     "HttpProtocol",
     "RawResponse",
     "RequestView",

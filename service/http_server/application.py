@@ -44,7 +44,7 @@ class DirectApplication(ABC):
     """An application that responds to some requests without ASGI, and knows which may begin at once."""
 
     @abstractmethod
-    def direct(self, request: RequestView) -> tuple[DirectHandler | None, DeferredRequests | None]:
+    def direct(self, view: RequestView) -> tuple[DirectHandler | None, DeferredRequests | None]:
         """Return the handler of a request (None if it must come over ASGI), and where it waits (None: nowhere).
 
         This is called for every request, so it must be fast, and may not wait.

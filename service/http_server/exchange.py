@@ -6,7 +6,7 @@ When a request begins, on which connection, and what follows it, is left to `pro
 import asyncio
 from collections.abc import Callable, MutableMapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from service.http_server.application import DirectApplication, DirectHandler, RawResponse, ServerHeaders
 from service.http_server.deferred import DeferredRequests
@@ -50,8 +50,7 @@ class Exchange(RequestResponseCycle):
     more_body = True
     message_event: Any = _NO_WAITER
 
-    def __init__(self, connection: HttpToolsProtocol, head: Head, *, is_last: bool) -> None:
-        """Begin. `is_last`: the connection ends after the response."""
+    def __init__(self, connection: HttpToolsProtocol, head: Head) -> None:
         self.head, self.client = head, connection.client
         # uvicorn's names. Of the transport, `write`, `writelines`, `is_closing` and `close` are in use.
         self.transport: Any = connection
@@ -59,7 +58,7 @@ class Exchange(RequestResponseCycle):
         self.logger = connection.logger
         self.default_headers = connection.server_state.default_headers
         self.on_response = connection.on_response_complete
-        self.keep_alive = not is_last
+        self.keep_alive = head.keep_alive
         self.body = bytearray()
         expect = head.headers.get(b"expect")
         self.waiting_for_100_continue = (
@@ -82,15 +81,15 @@ class Exchange(RequestResponseCycle):
             on_response=self.on_response,
         )
 
-    def defer(self, deferred: DeferredRequests, begin: Callable[[], None]) -> None:
-        """Begin in turn, unless the client has left by then."""
+    def defer(self, deferred: DeferredRequests, start: "Start", handler: DirectHandler | None) -> None:
+        """Start in turn, unless the client has left by then."""
         self.deferred_since = asyncio.get_running_loop().time()
-        deferred.add(partial(self._begin_in_turn, begin))
+        deferred.add(partial(self._start_in_turn, start, handler))
 
-    def _begin_in_turn(self, begin: Callable[[], None]) -> None:
+    def _start_in_turn(self, start: "Start", handler: DirectHandler | None) -> None:
         self.deferred_since = None
         if not self.disconnected:
-            begin()
+            start(self, handler)
 
     def whole_body(self) -> bytes | None:
         """Return the body of the request; None if parts of it have not arrived."""
@@ -153,6 +152,9 @@ class Exchange(RequestResponseCycle):
         """End the connection after this response if the client may or may not send the body that it announced."""
         if self.more_body and not self.body:
             self.keep_alive = False
+
+
+Start: TypeAlias = Callable[[Exchange, DirectHandler | None], None]
 
 
 class Flow(FlowControl):

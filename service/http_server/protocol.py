@@ -14,7 +14,6 @@ connection ends.
 import asyncio
 from collections.abc import MutableMapping
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from service.http_server.application import DirectApplication, DirectHandler
@@ -105,13 +104,13 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
 
     def _begin(self, head: Head) -> None:
-        is_last = not head.keep_alive or (self._connections is not None and self._connections.is_ending)
-        self.cycle = exchange = Exchange(self, head, is_last=is_last)
+        self.cycle = exchange = Exchange(self, head)
+        if self._connections is not None and self._connections.is_ending:
+            exchange.keep_alive = False
         direct, deferred = (None, None) if self._direct is None else self._direct.direct(exchange)
         if direct is None:
             exchange.for_asgi(self.scope_of(head))
-        start = partial(self._start, exchange, direct)
-        start() if deferred is None else exchange.defer(deferred, start)
+        self._start(exchange, direct) if deferred is None else exchange.defer(deferred, self._start, direct)
 
     def _start(self, exchange: Exchange, direct: DirectHandler | None) -> None:
         if direct is None:

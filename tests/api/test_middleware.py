@@ -8,7 +8,7 @@ import pytest
 from service.core.checking import Checking
 from service.http.direct_router import DirectRouter
 from service.http.middleware import RequestMiddleware
-from service.http.request import Request
+from service.http.request import request_of
 from service.http.response import Response, send_response
 from service.http_server import Connections
 from service.logs.event_log import FIELDS, open_event_log, request_log_of
@@ -223,7 +223,7 @@ async def test_own_security_headers_are_sent_once_over_asgi_and_without_it(lines
     middleware = RequestMiddleware(
         app, DirectRouter(app, max_in_flight=2), lines, request_log, connections=Connections(8)
     )
-    call = Request("GET", "/", raw_path=b"/", query=b"", header_lines=(), headers={}, client=None, receive=None)
+    call = request_of({"method": "GET", "path": "/", "headers": ()}, None)
     direct = (await middleware.respond(call, page)).header_lines.decode().lower().splitlines()
     messages = []
 

@@ -133,9 +133,9 @@ class StatusCallbackEndpoint:
         signature = request.header(b"x-twilio-signature")
         if not signature:
             raise self._refusal("without the header X-Twilio-Signature")
-        url = self._public_url + request.raw_path.decode("latin-1")
-        if request.query:
-            url += "?" + request.query.decode("latin-1")
+        url = self._public_url + request.view.head.raw_path.decode("latin-1")
+        if request.view.head.query:
+            url += "?" + request.view.head.query.decode("latin-1")
         settings = request.header(b"x-twilio-webhooks-signature-settings") or ""
         if not self._signature.is_genuine(url, fields, signature, settings):
             raise self._refusal(self._wrong_signature(with_shared_key=bool(settings)))
