@@ -47,14 +47,8 @@ class Checking:
         Raises `UnknownVerification`, `WrongAction`, `OtherBody`, `StoreUnavailable`.
         """
         to = None if to is None else _one_spelling(to)
-        check = Check(
-            verification_id=verification_id,
-            digests=self._keyring.code_digests(verification_id, secret),
-            to=to,
-            purpose=purpose,
-            owner=owner,
-            action=action,
-        )
+        digests = self._keyring.code_digests(verification_id, secret)
+        check = Check(verification_id, digests, to, purpose, owner, action)
         if idempotency_key is not None:
             check = check._replace(
                 idempotency_key=self._keyring.idempotency_tag(f"{verification_id} {caller}", idempotency_key),

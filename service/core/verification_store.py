@@ -34,9 +34,9 @@ class Check(NamedTuple):
     to: str | None = None
     purpose: str | None = None
     owner: str | None = None  # another owner's verification is unknown
+    action: Action | None = None  # which secret it is; None: a code
     idempotency_key: str | None = None  # as its HMAC
     fingerprint: str = "0"
-    action: Action | None = None  # which secret it is; None: a code
     on_page: "OnPage | None" = None  # only of a link
 
 

@@ -30,24 +30,21 @@ class Checks:
 
     async def decide(self, check: Check) -> CheckResult:
         """Decide a check."""
-        verification_id = check.verification_id
+        verification_id, digests, to, purpose, owner, action, idempotency_key, *_ = check
         partition = partition_of(verification_id)
         key, name = redis_keys.verification_prefix(partition) + verification_id, verification_id.encode()
+        is_special = to is not None or purpose is not None or action is not None or idempotency_key is not None
         answer, *rest = await self._scripts.run_prepared(
             self._prepared.get(partition) or self._prepare(partition),
             key,
-            (key.encode(), name, (check.owner or "").encode(), b"".join(check.digests)),
-            self._asked(check),
+            (key.encode(), name, (owner or "").encode(), b"".join(digests)),
+            self._asked(check) if is_special else (),
         )
         if answer != b"checked":
             raise refused("check", answer)
         verdict, enqueued, replayed, record = rest
-        return CheckResult(
-            verdict=_VERDICTS[verdict],
-            verification=self._records.read(verification_id, record),
-            replayed=bool(replayed),
-            enqueued=bool(enqueued),
-        )
+        verification = self._records.read(verification_id, record)
+        return CheckResult(_VERDICTS[verdict], verification, bool(replayed), bool(enqueued))
 
     def _prepare(self, partition: str) -> PreparedScript:
         keys = [None, redis_keys.outbox(partition), redis_keys.outbox_info(partition), redis_keys.stats(partition)]
@@ -69,8 +66,6 @@ class Checks:
 
     def _asked(self, check: Check) -> Sequence[str]:
         """List what few checks ask for; every argument costs time, used or not."""
-        if check.to is None and check.purpose is None and check.idempotency_key is None and check.action is None:
-            return ()
         asked = (
             "" if check.to is None else self._keyring.number_tag(check.to),
             check.purpose or "",

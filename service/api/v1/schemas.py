@@ -122,27 +122,28 @@ class ResponseWriter:
 
     def verification(self, verification: Verification, *, masked: bool) -> Object:
         """Show a verification (`VerificationResponse`)."""
-        sends, request = verification.sends, verification.request
+        # Unpacked, and enums by their `_value_`: a field by its name, or `str`, takes ten times as long.
+        verification_id, to, status, request, sends, expires_at_ms, now_ms, attempts, resend_at_ms, *_ = verification
+        shown_sends = [_send(send) for send in sends]
         sends_remaining = max(0, self._max_sends - len(sends))
-        may_resend = verification.status is Status.PENDING and sends_remaining > 0
         shown: Object = {
-            "id": verification.id,
-            "status": str(verification.status),
-            "to": mask(verification.to) if masked else verification.to,
-            "channel": str(sends[-1].channel),
+            "id": verification_id,
+            "status": status._value_,
+            "to": mask(to) if masked else to,
+            "channel": shown_sends[-1]["channel"],
         }
         shown.update(zip(self._asked, self._read_asked(request)))  # noqa: B905 - without strict= in half the time
-        shown["action"] = str(request.action)
-        shown["created_at"] = instant(sends[0].sent_at_ms)
-        shown["expires_at"] = instant(verification.expires_at_ms)
-        shown["expires_in"] = max(0, (verification.expires_at_ms - verification.read_at_ms) // 1000)
-        shown["attempts_remaining"] = max(0, self._max_attempts - verification.attempts)
-        shown["sends"] = [_send(send) for send in sends]
+        shown["action"] = shown["action"]._value_
+        shown["created_at"] = shown_sends[0]["sent_at"]
+        shown["expires_at"] = instant(expires_at_ms)
+        shown["expires_in"] = max(0, (expires_at_ms - now_ms) // 1000)
+        shown["attempts_remaining"] = max(0, self._max_attempts - attempts)
+        shown["sends"] = shown_sends
         shown["sends_remaining"] = sends_remaining
         shown["resend_at"] = shown["resend_in"] = None
-        if may_resend:
-            wait_ms = max(0, verification.resend_at_ms - verification.read_at_ms)
-            shown["resend_at"] = instant(verification.resend_at_ms)
+        if status is Status.PENDING and sends_remaining > 0:
+            wait_ms = max(0, resend_at_ms - now_ms)
+            shown["resend_at"] = instant(resend_at_ms)
             shown["resend_in"] = -(-wait_ms // 1000)  # rounded up: after it, the code may be sent
         return shown
 
@@ -153,18 +154,20 @@ class ResponseWriter:
 
     def check(self, result: CheckResult, *, masked: bool) -> Object:
         """Show the result of a check (`CheckResponse`)."""
-        shown = self.verification(result.verification, masked=masked)
-        shown["valid"] = result.valid
-        shown["verdict"] = str(result.verdict)
+        verdict, verification, *_ = result
+        shown = self.verification(verification, masked=masked)
+        shown["valid"] = verdict is Verdict.APPROVED
+        shown["verdict"] = verdict._value_
         return shown
 
 
 def _send(send: Send) -> Object:
+    number, channel, status, error_code, sent_at_ms, feedback, *_ = send
     return {
-        "number": send.number,
-        "channel": str(send.channel),
-        "status": str(send.status),
-        "error_code": send.error_code,
-        "sent_at": instant(send.sent_at_ms),
-        "feedback": str(send.feedback),
+        "number": number,
+        "channel": channel._value_,
+        "status": status._value_,
+        "error_code": error_code,
+        "sent_at": instant(sent_at_ms),
+        "feedback": feedback._value_,
     }

@@ -88,8 +88,9 @@ class VerificationEndpoints:
             caller="" if request.caller is None else request.caller.scope_id,
             idempotency_key=idempotency_key(request),
         )
-        request.log["verdict"] = str(result.verdict)
-        if result.replayed:
+        verdict, _, replayed, _ = result
+        request.log["verdict"] = verdict._value_
+        if replayed:
             request.log["replayed"] = True
         return self._responses.check(result, masked=request.is_front_end)
 
