@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from typing import get_args
 
 import aiohttp
 import pytest
 
+from service.core.actions import Action
 from service.core.verification import Delivery, Feedback
 from service.demo import stage
 from service.demo.recoveries import recoveries
@@ -70,7 +72,7 @@ def test_every_field_is_shown_in_words(ledger):
     names = [detail["name"] for detail in view(ID, record, ledger)["details"]]
     assert len(set(names)) == len(record)
     assert {key.decode() for key in record if key.isascii()}.isdisjoint(names)
-    assert f"message that carries the code with keyed hash {'00ff' * 16}" in names
+    assert f"message that carries the secret with keyed hash {'00ff' * 16}" in names
     assert "delivery status (rank, word) of message 1" in names
 
 
@@ -85,7 +87,8 @@ def test_an_added_field_is_shown_without_any_other_change(ledger, monkeypatch):
 def test_a_verification_that_is_gone_shows_nothing(ledger):
     """Of a verification that Redis has deleted, the page gets empty lists."""
     assert view(ID, {}, ledger) == {
-        "id": ID, "reference": None, "status": None, "attempts": 0, "messages": [], "recoveries": [], "details": [],
+        "id": ID, "reference": None, "action": "code", "status": None, "attempts": 0, "messages": [], "recoveries": [],
+        "details": [],
     }  # fmt: skip
 
 
@@ -138,6 +141,16 @@ def test_no_fault_is_told_before_its_answer(ledger, plan):
     answered = simulated(plan.endpoint, plan.kind, code=plan.code)
     for told in recoveries([OVER], [(1, answered), (1, on_its_way)], ledger):
         assert "2 times" not in told.trouble
+
+
+@pytest.mark.parametrize("plan", [plan for plan in PLANS if plan.endpoint in ("messages", "callbacks", "feedback")])
+@pytest.mark.parametrize("action", [action for action in Action if action != "code"])
+def test_no_line_calls_another_secret_a_code(plan, action, ledger):
+    """Lines about a password or a link have its own words."""
+    fault = simulated(plan.endpoint, plan.kind, code=plan.code)
+    for messages in ([WAITS], [OVER], [NOT_DELIVERED], [REFUSED], [NOT_DELIVERED, OVER | {"number": 2}]):
+        for told in recoveries(messages, [(1, fault)], ledger, action):
+            assert not re.search(r"\bcodes?\b|[{}]", told.trouble + told.answer)
 
 
 def test_nobody_is_sent_for_a_new_code_after_signing_in(ledger):

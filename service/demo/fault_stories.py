@@ -6,6 +6,7 @@ A fault without a sentence of its own gets a general one. `recoveries` puts the 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from service.core.actions import Action
 from service.core.verification import Delivery, Feedback
 from service.sandbox import SimulatedFault
 
@@ -13,6 +14,7 @@ Message = Mapping[str, Any]  # one message of a verification, as `view` shows it
 _NOT_DELIVERED = frozenset({Delivery.UNDELIVERED, Delivery.FAILED})
 _FINAL = _NOT_DELIVERED | {Delivery.DELIVERED, Delivery.READ}
 Test = Callable[[Message], bool]
+_USED: Mapping[str, str] = {Action.LINK: "answered"}
 
 
 def _has_sid(message: Message) -> bool:
@@ -33,12 +35,12 @@ def _is_not_delivered(message: Message) -> bool:
 
 
 def _has_arrived(message: Message) -> bool:
-    """Return whether the message has arrived, which the service may not have been told, or only by the code."""
+    """Return whether the message has arrived, which the service may not have been told, or only by its use."""
     return bool(message["twilio"] and message["twilio"]["status"] in _FINAL) or is_typed(message)
 
 
 def is_typed(message: Message) -> bool:
-    """Return whether the code of this message was typed."""
+    """Return whether the code or password of this message was typed, or its link answered."""
     return bool(message["feedback"]) and message["feedback"] != Feedback.NONE
 
 
@@ -55,7 +57,7 @@ def _never(_: Message) -> bool:
 
 
 class Story(NamedTuple):
-    """The sentences for one kind of fault, and when each is true."""
+    """The sentences for one kind of fault, and when each is true; {secret} and {used} are the words of the action."""
 
     step: str
     trouble: str
@@ -63,7 +65,7 @@ class Story(NamedTuple):
     afterwards: str
     is_over: Test
     has_shown: Test = _has_result  # before that, the service has not noticed the fault
-    by_other: str = ""  # what there is to say, if it differs, once the code of another message was typed
+    by_other: str = ""  # what there is to say, if it differs, once another message was used
 
 
 _LOST_SID = Story(
@@ -78,10 +80,10 @@ FOUND_SID = "The service found the SID in Twilio's list of messages."
 _NO_ANSWER = Story(
     "sent",
     "Twilio did not accept the message, or did not say so ({kind}).",
-    "Perhaps it was sent all the same, so the service sends nothing twice. You can ask for a new code.",
-    "Its status callback or its code showed that it was sent all the same.",
+    "Perhaps it was sent all the same, so the service sends nothing twice. You can ask for a new {secret}.",
+    "Its status callback or its {secret} showed that it was sent all the same.",
     lambda message: _has_sid(message) or is_typed(message),
-    by_other="Nothing was sent twice by itself. The code of another message was typed.",
+    by_other="Nothing was sent twice by itself. The {secret} of another message was {used}.",
 )
 _REFUSED = Story(
     "sent",
@@ -121,8 +123,8 @@ _STORIES: dict[tuple[str, str], Story] = {
     ("messages", "slow"): Story(
         "sid",
         "Twilio took {seconds} s to answer.",
-        "The service waited. Meanwhile, codes were checked as fast as ever.",
-        "The service waited. Meanwhile, codes were checked as fast as ever.",
+        "The service waited. Meanwhile, checks were as fast as ever.",
+        "The service waited. Meanwhile, checks were as fast as ever.",
         _has_sid,
         _has_sid,
     ),
@@ -138,25 +140,25 @@ _STORIES: dict[tuple[str, str], Story] = {
     ("callbacks", "fail"): Story(
         "delivered",
         "The message could not be delivered{code}.",
-        "The service sends nothing by itself. You can ask for a new code.",
-        "Its code was typed all the same, so it had arrived, and Twilio is told.",
+        "The service sends nothing by itself. You can ask for a new {secret}.",
+        "Its {secret} was {used} all the same, so it had arrived, and Twilio is told.",
         is_typed,
         _is_not_delivered,
-        "The code of another message was typed.",
+        "The {secret} of another message was {used}.",
     ),
     ("callbacks", "late"): Story(
         "delivered",
         "Twilio's status callbacks are {seconds} s late.",
-        "The code works meanwhile.",
-        "The code worked meanwhile.",
+        "The {secret} works meanwhile.",
+        "The {secret} worked meanwhile.",
         _is_final,
         _has_arrived,
     ),
     ("callbacks", "drop"): Story(
         "delivered",
         "Twilio's status callbacks were lost.",
-        "The code works all the same.",
-        "The typed code shows that the message arrived.",
+        "The {secret} works all the same.",
+        "The {used} {secret} shows that the message arrived.",
         is_typed,
         _has_arrived,
     ),
@@ -188,3 +190,8 @@ def story_of(fault: SimulatedFault) -> Story:
     if fault.endpoint == "messages" and fault.kind in _REFUSALS:
         return _REFUSED
     return _STORIES.get((fault.endpoint, fault.kind), GENERAL[fault.endpoint])
+
+
+def words_of(action: str) -> dict[str, str]:
+    """Say what is sent and what a person does with it."""
+    return {"secret": action, "used": _USED.get(action, "typed")}

@@ -8,7 +8,7 @@ says has happened. `fault_stories` has the sentences.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from service.demo.fault_stories import FOUND_SID, GENERAL, LOSES_SID, Message, is_typed, story_of
+from service.demo.fault_stories import FOUND_SID, GENERAL, LOSES_SID, Message, is_typed, story_of, words_of
 from service.sandbox import Ledger, SimulatedFault
 
 # A message that is no longer in the record: Twilio was busy, or Redis has deleted the record.
@@ -30,7 +30,7 @@ class Recovery(NamedTuple):
 
 
 def recoveries(
-    messages: Iterable[Message], faults: Iterable[tuple[int, SimulatedFault]], ledger: Ledger
+    messages: Iterable[Message], faults: Iterable[tuple[int, SimulatedFault]], ledger: Ledger, action: str = "code"
 ) -> list[Recovery]:
     """Describe the faults of these messages, oldest first; each fault comes with the number of its message."""
     by_number = {message["number"]: message for message in messages}
@@ -40,7 +40,8 @@ def recoveries(
         if fault.endpoint in GENERAL and _has_reached_the_service(fault):
             same.setdefault((number, fault.endpoint, fault.kind), []).append(fault)
     told = (_told(number, by_number.get(number), each, ledger, typed) for (number, _, _), each in same.items())
-    return [recovery for recovery in told if recovery]
+    words = words_of(action)
+    return [each._replace(answer=each.answer.format(**words)) for each in told if each]
 
 
 def _has_reached_the_service(fault: SimulatedFault) -> bool:
@@ -50,7 +51,7 @@ def _has_reached_the_service(fault: SimulatedFault) -> bool:
 def _told(
     number: int, message: Message | None, faults: list[SimulatedFault], ledger: Ledger, typed: set[int]
 ) -> Recovery | None:
-    """Describe what happened to one message; `typed`: the messages whose codes were typed."""
+    """Describe what happened to one message; `typed`: the messages that a person has used."""
     fault = faults[-1]
     story = story_of(fault)
     if message is not None and not story.has_shown(message):

@@ -27,14 +27,16 @@ def view(verification_id: str, record: Record, ledger: Ledger) -> dict[str, Any]
     sent = {number: message for message in ledger.messages() for number in _number_in(message, verification_id)}
     digests = {number: digest for digest, number in _codes(record)}
     messages = [_message(record, digests.get(number), number, sent.get(number)) for number in _numbers(record)]
+    action = _field(record, "action") or Action.CODE
     faults = [(number, fault) for fault in ledger.faults() for number in _number_of(fault, verification_id, ledger)]
     return {
         "id": verification_id,
         "reference": _field(record, "reference"),
+        "action": action,
         "status": _field(record, "status"),
         "attempts": int(_field(record, "attempts") or 0),
         "messages": messages,
-        "recoveries": [each._asdict() for each in recoveries(messages, faults, ledger)],
+        "recoveries": [each._asdict() for each in recoveries(messages, faults, ledger, action)],
         "details": [{"name": _name(key), "value": _readable(key, value)} for key, value in sorted(record.items())],
     }
 
@@ -74,18 +76,21 @@ def code_to_sid(record: Record) -> list[str]:
 
 def _message(record: Record, digest: str | None, number: int, sent: Message | None) -> dict[str, Any]:
     status = _send_field(record, "status", number)
+    stored_at_ms = int(_send_field(record, "sent_at_ms", number) or 0)
     return {
         "number": number,
-        "digest": digest,  # None once a message was refused: its code is never accepted
+        "digest": digest,  # None once a message was refused: its secret is never accepted
         "sid": _send_field(record, "sid", number),
         "delivery": status[1:] if status else None,  # its rank comes first
         "error": _send_field(record, "error_code", number),
         "feedback": _send_field(record, "feedback", number),
-        "stored_at_ms": int(_send_field(record, "sent_at_ms", number) or 0),
+        "stored_at_ms": stored_at_ms,
+        "expires_at_ms": stored_at_ms + 1000 * int(_field(record, "ttl_seconds") or 0),
         "twilio": sent and {
             "status": sent.status,
             "created_at_ms": _milliseconds(sent.created_at),
             "updated_at_ms": _milliseconds(sent.updated_at),
+            "is_scanned": bool(sent.scans),
             "confirmed_at_ms": sent.feedback_at and sent.outcome == "confirmed" and _milliseconds(sent.feedback_at),
         },
     }  # fmt: skip

@@ -80,8 +80,8 @@ RECORD = (
     Field("owner", "ow", label="owner of the API key"),
     Field("client_tag", "ip", label="address of the person, keyed hash"),
     Field("key_tag", "ky", label="API key, keyed hash"),
-    # + digest of a code: the send that carries it
-    Field("code", "c:", label="message that carries the code with keyed hash"),
+    # + digest of a code, a password or a link's token: the send that carries it
+    Field("code", "c:", label="message that carries the secret with keyed hash"),
     # + tag of an Idempotency-Key: when, fingerprint and verdict of its check, at|body|verdict
     Field("check", "i:", label="check with the Idempotency-Key with keyed hash"),
 )
