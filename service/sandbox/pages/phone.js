@@ -1,51 +1,45 @@
 // The virtual phone: a client of the simulator's test interface. The thread shows the messages of the selected number,
 // each with its status and, once its feedback was posted to Twilio, a mark; the text can be read once it has arrived.
-// The buttons plan faults. Inside another page it shows only the number that this page asked a code for.
+// The owner can answer, and call back. The buttons plan faults. Inside another page it shows only the number that this
+// page asked a code for. Messages are drawn by `bubbles.js`, calls by `call.js`.
 
-const INTERFACE = "_/";
+import { draw, owner, place } from "./bubbles.js";
+import { dial, isCalling, refresh, takeCall } from "./call.js";
+import { act, ask, element, INTERFACE, make, notify } from "./simulator.js";
+
 // Reserved for fiction by NANPA, Bundesnetzagentur and ACMA.
 const NUMBERS = ["+14155550123", "+14155550199", "+491713920001", "+61491570156"];
-const TIME = { timeStyle: "short" };
-const CODE = /\b\d{4,8}\b/;
-const PASSWORD = /\b[0-9A-HJKMNP-TV-Z]{5}(?:-[0-9A-HJKMNP-TV-Z]{1,5})+\b/; // groups of five, without I, L, O and U
-const LINK = /(https?:\/\/\S+?)(?=[.,;:!?)\]}'"”»]*(?:\s|$))/i; // without what ends the sentence
 
-const element = (id) => document.getElementById(id);
-const messages = new Map(); // SID -> message, oldest first
+const messages = new Map(); // SID -> message in either direction, oldest first
+const results = new Map(); // SID of a message that was sent from here -> result of its webhook
 const isFramed = Boolean(window.frameElement);
 let expected = null; // the number that a page around this one has just asked a code for
 let isFollowing = false; // that page has a login under way
 let earlier = new Set(); // SIDs of the messages that were there before
 let newer = new Map(); // SID -> message, from the events since the list was last asked for
 
-function make(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 // --- The thread ---
 
 function take(message, { isNew }) {
   messages.set(message.sid, message);
   newer.set(message.sid, message);
-  offer(message.to);
+  offer(owner(message));
   if (isNew && message.to === expected) expect(null);
-  const shown = element("number").value;
-  if (shown === message.to) {
+  if (element("number").value === owner(message)) {
     show(message, { isNew });
+    showPartner();
   } else if (isNew && !isFramed && !isInUse()) {
-    element("number").value = message.to; // show the phone that receives a message
+    element("number").value = owner(message); // show the phone that receives a message
     showAll();
-  } else if (isNew && !isFollowing) {
-    element("notice").textContent = `New message for ${message.to}.`;
+  } else if (isNew && !isFollowing && owner(message) === message.to) {
+    notify(`New message for ${message.to}.`);
   }
 }
 
 /** Return whether the user is using the phone: then it must not switch to another number. */
 function isInUse() {
-  return document.hasFocus() && (element("log").contains(document.activeElement) || document.activeElement === element("number"));
+  const used = [element("log"), element("number"), element("reply")];
+  return isCalling() || (document.hasFocus() && used.some((part) => part.contains(document.activeElement)));
 }
 
 function offer(number) {
@@ -55,7 +49,7 @@ function offer(number) {
 
 function show(message, { isNew }) {
   const shown = document.getElementById(message.sid);
-  const drawn = draw(message);
+  const drawn = draw(message, { result: results.get(message.sid), call: (to) => dial(element("number").value, to) });
   drawn.classList.toggle("earlier", earlier.has(message.sid));
   if (shown?.dataset.place === drawn.dataset.place) {
     const wasAtEnd = isAtEnd();
@@ -81,109 +75,44 @@ function showEnd() {
 function showAll() {
   const number = element("number").value;
   element("thread").replaceChildren();
-  for (const message of messages.values()) if (message.to === number) show(message, { isNew: false });
+  for (const message of messages.values()) if (owner(message) === number) show(message, { isNew: false });
+  showPartner();
 }
 
-function draw(message) {
-  const item = make("li", "message");
-  item.id = message.sid;
-  const time = new Date(message.created_at).toLocaleTimeString([], TIME);
-  item.dataset.place = place(message);
-  const body = {
-    arrived: () => bubble(message),
-    underway: () => make("div", "bubble missing", "A message is on its way."),
-    lost: () => make("div", "bubble missing", `A message did not arrive (${message.error_code}).`),
-  }[item.dataset.place]();
-  item.append(make("p", "from", `${message.from ?? "Messaging Service"} · ${time}`), body, fate(message));
-  return item;
+// --- Answering ---
+
+/** Who can be answered: the sender of the last message that arrived, unless it is a name, which receives nothing. */
+function partner() {
+  const number = element("number").value;
+  const arrived = [...messages.values()].filter((each) => each.to === number && place(each) === "arrived");
+  return arrived.at(-1)?.from;
 }
 
-/** Where a message is: only what has arrived can be read. */
-function place({ status }) {
-  if (["undelivered", "failed"].includes(status)) return "lost";
-  return ["delivered", "read"].includes(status) ? "arrived" : "underway";
+function showPartner() {
+  const to = partner();
+  const takesReplies = /^\+?\d+$/.test(to ?? "");
+  element("reply").hidden = !takesReplies;
+  element("no-reply").hidden = !to || takesReplies;
+  element("no-reply").textContent = `${to} is a name and receives no replies.`;
+  element("answer-label").textContent = `Reply to ${to}`;
+  element("dial").setAttribute("aria-label", `Call ${to}`);
 }
 
-/** The text as it was sent; its code or password is marked and can be copied, its links can be opened. */
-function bubble({ sid, body }) {
-  const bubble = make("div", "bubble");
-  const text = make("p", "text");
-  bubble.append(text);
-  body.split(LINK).forEach((part, place) => {
-    if (place % 2 === 0 || !URL.canParse(part)) return text.append(...marked(part));
-    const link = opening(part);
-    text.append(link);
-    bubble.append(...linkButtons(sid, link));
-  });
-  const secret = text.querySelector(".code");
-  if (secret) bubble.append(copyButton(PASSWORD.test(secret.textContent) ? "password" : "code", secret));
-  return bubble;
+async function reply(event) {
+  event.preventDefault();
+  const body = element("answer").value;
+  if (!body.trim()) return;
+  notify("");
+  element("answer").value = "";
+  const sent = await act("POST", "messages", { from: element("number").value, to: partner(), body });
+  if (!sent) element("answer").value ||= body;
 }
 
-/** Mark the code or the password in a text. */
-function marked(text) {
-  const [secret] = text.match(PASSWORD) ?? text.match(CODE) ?? [];
-  if (!secret) return [text];
-  const at = text.indexOf(secret);
-  return [text.slice(0, at), make("strong", "code", secret), text.slice(at + secret.length)];
-}
-
-/** A link in a tab of its own, which learns nothing of this page. */
-function opening(address) {
-  const link = make("a", "link", address);
-  [link.href, link.target, link.rel] = [address, "_blank", "noopener noreferrer"];
-  return link;
-}
-
-function copyButton(name, shown) {
-  const button = quietButton("copy", `Copy ${name}`, () => copy(shown, `${name[0].toUpperCase()}${name.slice(1)} ${shown.textContent} copied.`));
-  button.setAttribute("aria-label", `Copy ${name} ${shown.textContent}`);
-  return button;
-}
-
-/** What else may happen to a link: a scanner opens it before the person, or the person opens it elsewhere. */
-function linkButtons(sid, link) {
-  const copied = "Link copied. Open it in another browser, or in a private window.";
-  return [
-    quietButton("scan", "Let a scanner open it first", () => scan(sid)),
-    quietButton("copy", "Copy it for another browser", () => copy(link, copied)),
-  ];
-}
-
-function quietButton(name, text, act) {
-  const button = make("button", `quiet ${name}`, text);
-  button.type = "button";
-  button.addEventListener("click", act);
-  return button;
-}
-
-function fate(message) {
-  const fate = make("p", "fate");
-  const failed = place(message) === "lost";
-  fate.append(make("span", failed ? "bad" : "", failed ? `${message.status} (${message.error_code})` : message.status));
-  if (message.scans.length > 0) fate.append(make("span", "scanned", `A scanner opened the link: ${message.scans.join(", ")}`));
-  if (message.outcome === "confirmed") {
-    const times = message.feedback_posts > 1 ? `, ${message.feedback_posts} times` : "";
-    const why = failed ? ", because it was used" : "";
-    fate.append(make("span", "told", `✓ Twilio was told: confirmed${times}${why}`));
-  }
-  return fate;
-}
-
-async function copy(shown, copied) {
-  try {
-    await navigator.clipboard.writeText(shown.textContent);
-    element("notice").textContent = copied;
-  } catch {
-    getSelection().selectAllChildren(shown); // no clipboard outside a secure context
-    element("notice").textContent = "It is selected: copy it with the keyboard.";
-  }
-}
-
-/** The simulator opens the link as mail and message scanners do: HEAD, then GET. */
-async function scan(sid) {
-  const answer = await ask(`messages/${sid}/scan`, { method: "POST" });
-  if (answer?.error) element("notice").textContent = answer.error;
+function takeResult({ sid, result }) {
+  const message = messages.get(sid);
+  if (message?.direction !== "inbound") return;
+  results.set(sid, result);
+  if (document.getElementById(sid)) show(message, { isNew: false });
 }
 
 // --- Live events of the simulator ---
@@ -197,6 +126,9 @@ function listen() {
   for (const change of ["status", "outcome", "scan"]) {
     events.addEventListener(change, (event) => take(JSON.parse(event.data), { isNew: false }));
   }
+  events.addEventListener("inbound", (event) => take(JSON.parse(event.data), { isNew: true }));
+  events.addEventListener("callback", (event) => takeResult(JSON.parse(event.data)));
+  events.addEventListener("call", (event) => takeCall(JSON.parse(event.data)));
   events.addEventListener("fault", showPlanned);
 }
 
@@ -208,12 +140,13 @@ async function catchUp() {
   messages.clear();
   for (const message of [...known, ...newer.values()]) {
     messages.set(message.sid, message); // in the list's order; an event is newer than the list
-    offer(message.to);
+    offer(owner(message));
   }
   const newest = [...messages.values()].at(-1);
-  if (isFirst && !isFramed && newest) element("number").value = newest.to;
+  if (isFirst && !isFramed && newest) element("number").value = owner(newest);
   if (isFirst && isFramed && !isFollowing) earlier = new Set(known.map(({ sid }) => sid)); // of other visitors
   showAll();
+  await refresh();
 }
 
 // A browser opens six connections per host, so a hidden page must not keep one.
@@ -240,7 +173,7 @@ addEventListener("message", ({ data, origin, source }) => {
   if (!data.to) return;
   offer(data.to);
   element("number").value = data.to;
-  element("notice").textContent = "";
+  notify("");
   earlier = new Set(data.isNew ? messages.keys() : []);
   showAll();
 });
@@ -248,8 +181,7 @@ addEventListener("message", ({ data, origin, source }) => {
 // --- Faults ---
 
 async function plan(fault) {
-  const answer = await ask("faults", { method: "POST", body: JSON.stringify(fault) });
-  if (answer?.error) element("notice").textContent = answer.error;
+  await act("POST", "faults", fault);
   await showPlanned();
 }
 
@@ -277,25 +209,14 @@ function left(count) {
 }
 
 async function endFaults() {
-  await ask("faults", { method: "DELETE" });
+  await act("DELETE", "faults");
   await showPlanned();
-}
-
-/** Call the test interface. If it cannot be reached, say so on the phone and return null. */
-async function ask(path, request) {
-  try {
-    const answer = await fetch(INTERFACE + path, request);
-    return answer.status === 204 ? {} : await answer.json();
-  } catch {
-    element("notice").textContent = "The simulator of Twilio is out of reach.";
-    return null;
-  }
 }
 
 // --- The phone itself ---
 
 function tick() {
-  element("clock").textContent = new Date().toLocaleTimeString([], TIME);
+  element("clock").textContent = new Date().toLocaleTimeString([], { timeStyle: "short" });
 }
 
 new ResizeObserver(showEnd).observe(element("log"));
@@ -307,6 +228,8 @@ if (isFramed) {
 element("top").hidden = isFramed || new URL(".", location).pathname === "/"; // no demo around it
 NUMBERS.forEach(offer);
 element("number").addEventListener("change", showAll);
+element("reply").addEventListener("submit", reply);
+element("dial").addEventListener("click", () => dial(element("number").value, partner()));
 element("end-faults").addEventListener("click", endFaults);
 for (const button of document.querySelectorAll("[data-plan]")) {
   button.addEventListener("click", () => plan(JSON.parse(button.dataset.plan)));
