@@ -161,6 +161,16 @@ async def test_each_answer_to_a_link_has_a_line(demo):
         )
 
 
+async def test_replies_and_calls_have_lines(demo):
+    """What a person answers, and that a person calls, is told; the simulator alone knows it."""
+    async with demo() as shown:
+        number = "+15005550006"
+        await shown.call("/sandbox/_/messages", **{"from": NUMBER, "to": number, "body": "Hello"})
+        await shown.call("/sandbox/_/calls", **{"from": NUMBER, "to": number})
+        assert await shown.shows(("reply", f"from {NUMBER}: “Hello”"), ("call", f"from {NUMBER}"))
+        assert await shown.shows(("called", f"from {NUMBER}: completed, keyed nothing"))
+
+
 async def test_cancellations_and_refusals_have_lines(demo):
     """Cancellations and refused requests are named with their reason."""
     async with demo() as shown:

@@ -36,6 +36,7 @@ from service.store.ledgers import RedisApiKeys
 # Slow enough to watch, and realistic: Twilio answers in about 100 ms.
 _RESPONSE_SECONDS = 0.12
 _DELIVERY_SECONDS = 0.7
+_WORD_SECONDS = 0.4  # so that the time to key digits in begins when a reader has read the question
 # A visitor of the demo requests codes more often than a person who logs in.
 _NUMBER_LIMITS = "1/5s,20/10m,100/1d"
 _ADDRESS_LIMITS = "300/10m"
@@ -63,6 +64,7 @@ async def run_demo(
         delivery_seconds=_DELIVERY_SECONDS,
         message_url=f"{own_url}/twilio/message",
         voice_url=f"{own_url}/twilio/voice",
+        speech_seconds_per_word=_WORD_SECONDS,
     )
     with tempfile.TemporaryDirectory(prefix="otp-demo-") as folder, embedded_valkey(Path(folder)) as redis_url:
         visible_url = base_url(

@@ -26,7 +26,7 @@ from service.http.problem_catalogue import CATALOGUE
 from service.logs.event_log import open_event_log
 from service.logs.terminal_text import paint, wrap
 from service.logs.tracebacks import kind_and_place
-from service.sandbox import Ledger, Message
+from service.sandbox import Call, Ledger, Message
 
 _WORD_WIDTH = len("undelivered")
 _TEXT_COLUMN = len("00:00:00  ") + _WORD_WIDTH + len("  ")
@@ -114,12 +114,16 @@ class EventLines:
                 name, entry = change
                 if isinstance(entry, Message):
                     self._print_message(name, entry)
+                elif isinstance(entry, Call):
+                    self._print_call(entry)
 
     def _print_message(self, change: str, message: Message) -> None:
         number = send_number_of(message)
         to = message.to if number == 1 else f"{message.to} (message {number})"
         if change == "message":
             self._print("SMS", f"to {to}: “{' '.join(message.body.split())}”", "cyan")
+        elif change == "inbound":
+            self._print("reply", f"from {message.sender}: “{' '.join(message.body.split())}”", "cyan")
         elif change == "outcome" and message.outcome == "confirmed":
             self._print("confirmed", f"Twilio knows that the message to {to} arrived", "green")
         elif change == "scan":
@@ -129,6 +133,13 @@ class EventLines:
         elif change == "status" and message.status in {"undelivered", "failed"}:
             code = f": error {message.error_code}" if message.error_code else ""
             self._print(message.status, f"to {to}{code}", "red")
+
+    def _print_call(self, call: Call) -> None:
+        if call.status == "ringing":
+            self._print("call", f"from {call.sender}", "cyan")
+        elif call.status != "in-progress":
+            keyed = " and ".join(line.text for line in call.lines if line.by == "caller") or "nothing"
+            self._print("called", f"from {call.sender}: {call.status}, keyed {keyed}", "cyan")
 
     async def _follow_faults(self) -> None:
         told: dict[tuple[str, int, str], bool] = {}  # whether the line about its end was printed
