@@ -10,9 +10,11 @@ Object.assign(words, { wrong_code: ({ left }: { left: number }) => `${left}` });
 const checked = await client.check("123456", { signal: new AbortController().signal });
 const text: string = checked.valid ? checked.verdict : checked.sentence;
 const seconds: number | null = client.resendIn;
+const match: string | undefined = client.verification.action === "link" ? client.verification.match : undefined;
+const length: number = client.verification.code_length ?? client.verification.password_length ?? field.length;
 try { await request("/x", { body: {}, token: text }); } catch (problem) { if (problem instanceof OtpProblem) console.log(problem.retryAfter, problem.code); }
 const code: string | null = readCode(fold("1")) ?? (await webOTP({ signal: new AbortController().signal }));
-console.log(keyFor("/x", {}), seconds, code);
+console.log(keyFor("/x", {}), seconds, code, match, length);
 // @ts-expect-error: a client needs a token
 new OtpClient({ id: "ve_1" });
 // @ts-expect-error: read-only

@@ -1,10 +1,10 @@
-/** A text with {names} in it, or a function of them: for plurals. */
+/** A text with {names} in it, or a function of them: for plurals, and for words that depend on the `action`. */
 export type Words = Record<string, string | ((values: Record<string, any>) => string)>;
 
 /**
  * Every text that people read. Translate it with `Object.assign(words, {…})` before the first field is shown. Keys are
  * the package's own, a verdict, or the `code` of a problem. A problem without a key here comes in the service's words,
- * if people can solve it, else as `unavailable`.
+ * if people can solve it, else as `unavailable`. The key `link` makes `<otp-code-input>` wait for that action.
  */
 export const words: Words;
 
@@ -50,12 +50,19 @@ export type Status = "pending" | "approved" | "expired" | "max_attempts_reached"
 export type Verdict =
   | "approved" | "wrong_code" | "expired" | "superseded" | "used" | "locked" | "canceled" | "mismatch";
 
+export type Action = "code" | "password" | "link";
+
 /** The service's verification. Only `id` is there until the service was asked. */
 export interface Verification {
   id: string;
   status: Status;
+  action: Action;
   to: string;
-  code_length: number;
+  /** null if it is no code, and so for a password. */
+  code_length: number | null;
+  password_length: number | null;
+  /** What the page must show for a link. Only the response to the issue has it, and a client keeps it in its JSON. */
+  match?: string;
   attempts_remaining: number;
   sends: { number: number; channel: string; status: string; error_code: number | null; sent_at: string; feedback: string }[];
   sends_remaining: number;
@@ -69,7 +76,7 @@ export interface Verification {
 export interface Checked extends Verification {
   valid: boolean;
   verdict: Verdict;
-  /** The verdict in words, as "Wrong code. 4 attempts left."; empty if the code is right. */
+  /** The verdict in words, as "Wrong code. 4 attempts left."; empty if the code or password is right. */
   sentence: string;
 }
 
@@ -84,19 +91,25 @@ export class OtpClient extends EventTarget {
     options?: { url?: string; timeout?: number },
   );
   readonly verification: Verification;
-  /** `expired` as soon as the newest code is too old; undefined until the service was asked. */
+  /**
+   * `expired` as soon as the newest code is too old; undefined until the service was asked. A link may have been
+   * answered in its last seconds, so there the client waits 10 s for the service to say so.
+   */
   readonly status: Status | undefined;
   /** Seconds until a new code may be sent, 0 if now; null if none may. */
   readonly resendIn: number | null;
-  /** Check what was typed. Resolves for every verdict; only `valid` proves anything, and only to your back end. */
+  /**
+   * Check the code or password that was typed. Resolves for every verdict; only `valid` proves anything, and only to
+   * your back end. For a link it rejects with `wrong_action`: use `watch`.
+   */
   check(typed: string, options?: { signal?: AbortSignal }): Promise<Checked>;
   /** Send the next code. */
   resend(options?: { signal?: AbortSignal }): Promise<Verification>;
   /** Read what has become of the verification. */
   read(options?: { signal?: AbortSignal }): Promise<Verification>;
   /**
-   * Read after so many seconds each, until the newest message has arrived or failed, or the verification has ended. For
-   * a link only the end counts: it reads every 8 s at last. Watch again after a resend.
+   * Read after so many seconds each, or later if the service says so, until the newest message has arrived or failed, or
+   * the verification has ended. For a link only the end counts: it reads every 8 s at last. Watch again after a resend.
    */
   watch(options?: { signal?: AbortSignal; after?: number[] }): Promise<void>;
   toJSON(): object;
@@ -104,14 +117,17 @@ export class OtpClient extends EventTarget {
 
 /**
  * `<otp-code-input>`. Attributes: `label`, `hint`, `length` (6), `name`, `required`, `disabled`. The field stays open after
- * the code has expired: a late code is refused, but it tells the service that its message arrived.
+ * the code has expired: a late code is refused, but it tells the service that its message arrived. What it asks for is
+ * the `action` of its client: for a password it takes letters, and checks at a press; for a link it shows the `match`,
+ * takes no typing, and waits.
  */
 export class OtpCodeInput extends HTMLElement {
   /** Check, resend, count down and end by itself for this verification; null ends everything and empties the field. */
   client: OtpClient | null;
   value: string;
-  /** The code in the digits 0 to 9; null until it is complete. */
+  /** The code in the digits 0 to 9; null until it is complete. A password is in `value`; a link has neither. */
   readonly code: string | null;
+  /** The digits of a code. */
   readonly length: number;
   readonly form: HTMLFormElement | null;
   /** What is wrong, in words; "" if nothing is. */
@@ -121,20 +137,24 @@ export class OtpCodeInput extends HTMLElement {
 }
 
 export interface OtpEvents {
-  /** The code is complete; told once for each code, until `value` is set. `preventDefault` keeps the client from checking it. */
+  /**
+   * The code is complete; told once for each code, until `value` is set, and not for a password. `preventDefault` keeps
+   * the client from checking it.
+   */
   "otp-complete": CustomEvent<{ code: string }>;
   /** The service has given its verdict. */
   "otp-checked": CustomEvent<Checked>;
   /**
-   * The code is right, and takes no more typing. Once what `waitUntil` was given is done, the field is finished. If that
-   * failed, the field says so with its OtpProblem, and the next press fires this event again, without another check.
+   * The code or password is right, or the link was answered, and the field takes no more typing. Once what `waitUntil`
+   * was given is done, the field is finished. If that failed, the field says so with its OtpProblem, and the next press
+   * fires this event again, without another check.
    */
   "otp-approved": CustomEvent<{
     verification: Verification;
     signal: AbortSignal;
     waitUntil(work: Promise<unknown>): void;
   }>;
-  /** No code is accepted any more; told once. `hadFocus`: the field loses the focus, so give it to what comes next. */
+  /** Nothing is accepted any more; told once. `hadFocus`: the field loses the focus, so give it to what comes next. */
   "otp-ended": CustomEvent<{ status: Status; hadFocus: boolean }>;
 }
 

@@ -1,56 +1,59 @@
 // otp.d.ts describes each part.
 
 export const words = {
-  label: "The code from the message",
-  sent: "We sent {digits} digits to {to}. They are checked once complete.",
-  resent: "A new code is on its way. It is checked once complete.",
+  label: "The {action} from the message",
+  link: "Open the link in the message and type {match} there",
+  sent: "We sent a {action} to {to}.",
+  resent: "A new {action} is on its way.",
+  complete: "It is checked once complete.",
   unknown: "We cannot tell yet whether the message went out.",
   undelivered: "The message did not reach the phone. Is the number right?",
   sending: "Sending …",
   checking: "Checking …",
-  resend: "Send a new code",
-  resend_in: "Send a new code (in {wait})",
+  resend: "Send a new {action}",
+  resend_in: "Send a new {action} (in {wait})",
   seconds: "{count} s",
   minutes: "{count} min",
-  incomplete: "The code has {digits} digits.",
+  incomplete: "Type the whole {action}.",
   again: "Start again.",
-  wrong_code: ({ left }) => `Wrong code. ${left} ${left === 1 ? "attempt" : "attempts"} left.`,
-  approved: "The code is right.",
-  expired: "That code is right, but it came too late.",
-  superseded: "That code is old. Type the newest one.",
-  used: "That code has been used already.",
+  wrong_code: ({ action, left }) => `Wrong ${action}. ${left} ${left === 1 ? "attempt" : "attempts"} left.`,
+  approved: "Confirmed.",
+  expired: "That {action} is right, but it came too late.",
+  superseded: "That {action} is old. Type the new one.",
+  used: "That {action} was used already.",
   canceled: "This verification was canceled.",
-  locked: "Too many wrong codes.",
-  too_old: "The code is too old now.",
+  locked: "Too many wrong tries.",
+  too_old: "The {action} is too old now.",
   over: "This verification is over.",
   unreachable: "We cannot reach the service. Check your connection and try again.",
   timeout: "The service takes too long. Try again in a moment.",
   unavailable: "We cannot do this right now. Try again in a moment.",
   rate_limited: "Too many requests. Try again in {wait}.",
 };
-const ENDED = ["unknown_verification", "unauthenticated", "not_pending"];
+const isOver = ({ status }) => [401, 404].includes(status);
 
-function say(key, values, otherwise) {
-  const text = Object.hasOwn(words, key) ? words[key] : otherwise || words.unavailable;
-  return typeof text === "function" ? text(values) : text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+function say(key, given, otherwise) {
+  const values = { action: "code", ...given };
+  const text = words[key] ?? (otherwise || words.unavailable);
+  return text.replace?.(/\{(\w+)\}/g, (_, name) => values[name] ?? "…") ?? text(values);
 }
 
-function ended(key) {
-  return `${say(key)} ${say("again")}`;
+function ended(key, values) {
+  return say(key, values) + " " + say("again");
 }
 
-function endedBy(status) {
-  return ended({ expired: "too_old", max_attempts_reached: "locked", canceled: status }[status] ?? "over");
+function endedBy({ status, action }) {
+  return ended({ expired: "too_old", max_attempts_reached: "locked", canceled: status }[status] ?? "over", { action });
 }
 
 function wait(seconds) {
-  const [unit, count] = seconds < 90 ? ["seconds", seconds] : ["minutes", seconds / 60];
-  return say(unit, { count: Math.ceil(count) });
+  if (seconds < 90) return say("seconds", { count: Math.ceil(seconds) });
+  return say("minutes", { count: Math.ceil(seconds / 60) });
 }
 
 export function fold(text) {
   return text.replace(/[\p{Cf}\uFE0F]/gu, "").replace(/\p{Nd}/gu, (digit) => {
-    let count = 0; // Unicode has digits in tens, from zero to nine
+    let count = 0; // digits come in tens
     while (/\p{Nd}/u.test(String.fromCodePoint(digit.codePointAt() - count - 1))) count += 1;
     return count % 10;
   });
@@ -58,9 +61,8 @@ export function fold(text) {
 
 export function readCode(text, length = 6) {
   const runs = fold(text).match(/[0-9]+/g) ?? [];
-  const all = runs.join("");
-  const [code, other] = all.length === length ? [all] : new Set(runs.filter((run) => run.length === length));
-  return (!other && code) || null;
+  const [code = null, other] = new Set([runs.join(""), ...runs].filter((run) => run.length === length));
+  return other ? null : code;
 }
 
 export async function webOTP({ signal } = {}) {
@@ -69,51 +71,46 @@ export async function webOTP({ signal } = {}) {
   return (await message)?.code ?? null;
 }
 
-const at = (seconds) => performance.now() + 1000 * seconds;
-const until = (time) => Math.max(0, (time - performance.now()) / 1000);
+const now = () => performance.now() / 1000;
+const until = (end) => Math.max(0, end - now());
 
 export class OtpProblem extends Error {
   constructor(code = "unavailable", { status = 0, retry_after: seconds, detail, ...values } = {}) {
-    const end = at(seconds);
+    const end = now() + seconds;
     const left = () => (seconds ? until(end) : null);
-    const over = ENDED.includes(code) && ended("over");
-    const theirs = [409, 422, 429, 503].includes(status) ? detail : over;
+    const theirs = isOver({ status }) ? ended("over") : [409, 422, 429, 503].includes(status) && detail;
     const text = () => say(code, { wait: wait(left() ?? 1), ...values }, theirs);
-    super(text());
+    super(code);
     Object.assign(this, { code, status });
     Object.defineProperties(this, { retryAfter: { get: left }, message: { get: text } });
   }
 }
 
-const keys = new Map();
+const keys = {};
 
 export function keyFor(url, body) {
   const asked = url + JSON.stringify(body);
-  const key = keys.get(asked) ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
-  keys.set(asked, key);
-  return key;
+  return (keys[asked] ??= crypto.getRandomValues(new Uint32Array(4)).join("-"));
 }
 
-async function respond(url, { body, token, timeout = 10_000, signal } = {}) {
+async function respond(url, { body, token, timeout = 10_000, signal = new AbortController().signal } = {}) {
   const headers = { "Content-Type": "application/json" };
-  if (token) headers.Authorization = `Bearer ${token}`;
+  if (token) headers.Authorization = "Bearer " + token;
   if (body) headers["Idempotency-Key"] = keyFor(url, body);
   const once = async () => {
     const limit = AbortSignal.timeout(timeout);
     const options = { method: body ? "POST" : "GET", headers, body: JSON.stringify(body) };
     try {
-      const response = await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
+      const response = await fetch(url, { ...options, signal: AbortSignal.any([signal, limit]) });
       return [response, await response.json()];
     } catch {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       throw new OtpProblem(limit.aborted ? "timeout" : "unreachable");
     }
   };
-  const [response, content] = await once().catch(() => signal?.throwIfAborted() ?? once());
-  signal?.throwIfAborted();
+  const [response, content] = await once().catch(() => signal.throwIfAborted() ?? once());
   const { status } = response;
-  const isOpen = status >= 500 || ["rate_limited", "request_in_progress"].includes(content?.code);
-  if (!isOpen) keys.delete(url + JSON.stringify(body));
+  if (status < 429 && content?.code !== "request_in_progress") delete keys[url + JSON.stringify(body)];
   if (response.ok) return [content, response.headers.has("Idempotent-Replayed")];
   throw new OtpProblem(content?.code, { ...content, status });
 }
@@ -123,43 +120,42 @@ export async function request(url, options) {
 }
 
 export class OtpClient extends EventTarget {
-  #token;
   #options;
-
-  #expires;
-  #resend;
+  #seen;
   verification = {};
 
   constructor(given, { url, timeout } = {}) {
     super();
-    const { client_token, url: kept, ...verification } = given ?? {};
-    if (!verification.id || !client_token) throw new TypeError("OtpClient needs id and client_token.");
-    this.#token = client_token;
-    this.#options = { url: (url ?? kept ?? "").replace(/\/+$/, ""), timeout };
+    const { client_token: token, url: kept, ...verification } = given ?? {};
+    if (!verification.id || !token) throw new TypeError("OtpClient needs id and client_token.");
+    this.#options = { url: (url ?? kept ?? "").replace(/\/+$/, ""), timeout, token };
     this.#take(verification);
   }
 
   toJSON() {
-    return { ...this.verification, client_token: this.#token, url: this.#options.url };
+    return { ...this.verification, client_token: this.#options.token, url: this.#options.url };
   }
 
   get status() {
-    const { status } = this.verification;
-    return status === "pending" && until(this.#expires) === 0 ? "expired" : status;
+    const { status, action, expires_in } = this.verification;
+    const end = this.#seen + expires_in + 10 * (action in words); // the service tells first
+    return status === "pending" && until(end) === 0 ? "expired" : status;
   }
 
   get resendIn() {
-    return this.status === "pending" && this.verification.resend_in != null ? until(this.#resend) : null;
+    const { resend_in } = this.verification;
+    return this.status === "pending" && resend_in != null ? until(this.#seen + resend_in) : null;
   }
 
   async check(typed, { signal } = {}) {
-    const { code_length: digits } = this.verification;
-    const code = digits ? readCode(typed, digits) : fold(typed);
-    if (!code) throw new OtpProblem("incomplete", { digits });
-    const checked = await this.#request("/verify", signal, { code });
+    if (this.verification.code_length === undefined) await this.read({ signal });
+    const { action, code_length } = this.verification;
+    const code = code_length ? readCode(typed, code_length) : fold(typed);
+    if (!code) throw new OtpProblem("incomplete", { action });
+    const checked = await this.#request("/verify", signal, { [action === "password" ? action : "code"]: code });
     const { verdict, status, valid, attempts_remaining: left } = checked;
-    const how = verdict === "wrong_code" ? endedBy(status) : ended(verdict);
-    return { ...checked, sentence: valid ? "" : status === "pending" ? say(verdict, { left }) : how };
+    const how = verdict === "wrong_code" ? endedBy(checked) : ended(verdict, checked);
+    return { ...checked, sentence: valid ? "" : status === "pending" ? say(verdict, { action, left }) : how };
   }
 
   resend({ signal } = {}) {
@@ -171,62 +167,63 @@ export class OtpClient extends EventTarget {
   }
 
   async watch({ signal, after } = {}) {
-    const isLink = this.verification.action === "link";
-    for (const seconds of after ?? [2, 4, 8, ...(isLink ? Array(99).fill(8) : [16, 30])]) {
-      await new Promise((go) => setTimeout(go, seconds * 1000));
+    let seen = this.verification;
+    const waits = seen.action in words;
+    for (const seconds of after ?? [2, 4, 8, ...(waits ? Array(99).fill(8) : [16, 30])]) {
+      await new Promise((go) => setTimeout(go, Math.max(seconds, seen.retryAfter ?? 0) * 1000));
       if (signal?.aborted) return;
-      const { status, sends } = await this.read({ signal }).catch(() => this.verification);
-      if (status !== "pending" || (!isLink && /delivered|read|failed/.test(sends?.at(-1)?.status))) return;
+      seen = await this.read({ signal }).catch((problem) => problem);
+      if (this.status !== "pending" || (!waits && /delivered|read|failed/.test(seen.sends?.at(-1)?.status))) return;
     }
   }
 
   async #request(action, signal, body) {
-    const { url, timeout } = this.#options;
-    const path = `${url}/v1/verifications/${this.verification.id}${action}`;
-    const [content, isReplayed] = await respond(path, { body, token: this.#token, timeout, signal });
+    const path = `${this.#options.url}/v1/verifications/${this.verification.id}${action}`;
+    const [content, isReplayed] = await respond(path, { ...this.#options, body, signal });
     const { valid, verdict, ...seen } = content;
     if (isReplayed) await this.read({ signal }).catch(() => this.#take(seen));
     else this.#take(seen);
-    return valid === undefined ? this.verification : { ...this.verification, valid, verdict };
+    return { ...content, ...this.verification };
   }
 
   #take(seen) {
-    const { to = seen.to } = this.verification; // a client token gets the number masked
-    this.#expires = at(seen.expires_in);
-    this.#resend = at(seen.resend_in);
+    const { to = seen.to } = this.verification; // else it is masked
     this.verification = { ...this.verification, ...seen, to };
+    this.#seen = now();
     this.dispatchEvent(new Event("change"));
   }
 }
 
 const CSS = `
 :host { display: block; --_error: var(--otp-error, light-dark(#b01c2e, #ff8a8f)); }
-:host([hidden]), [hidden] { display: none; }
-label { display: block; margin-block-end: 0.375em; font-weight: 600; }
+:host([hidden]) { display: none; }
+label { display: block; margin-block-end: 0.5em; font-weight: 600; }
 input {
   box-sizing: border-box; inline-size: 100%; min-block-size: 52px; padding: 0.25em;
   border: 1px solid var(--otp-border, GrayText); border-radius: var(--otp-radius, 10px);
-  background: var(--otp-background, Field); color: FieldText; font: min(1.5em, 9vw) monospace; letter-spacing: 0.2em;
+  background: var(--otp-background, Field); color: FieldText; font: min(1.5em, 9vw) monospace; letter-spacing: 0.25em;
   text-align: center; outline-offset: 2px;
 }
+[inputmode=text] { font-size: min(1.2em, 5vw); letter-spacing: 0; }
+[part=match] { border: 0; background: none; font-size: min(3em, 12vw); }
+[part=match]::selection { background: none; }
 [aria-invalid] { border-color: var(--_error); box-shadow: inset 0 0 0 2px var(--_error); }
-label, p, button { unicode-bidi: plaintext; text-align: -webkit-match-parent; text-align: match-parent; }
-div { display: grid; min-block-size: 3em; margin-block: 0.5em; line-height: 1.5; }
-p { grid-area: 1 / 1; margin: 0; }
+label, button, p { unicode-bidi: plaintext; text-align: -webkit-match-parent; text-align: match-parent; }
+div { min-block-size: 3em; margin-block: 0.5em; line-height: 1.5; }
+p { margin: 0; }
 [role=alert] { color: var(--_error); font-weight: 600; }
 button {
   min-block-size: 28px; padding: 0; border: 0; background: none; color: var(--otp-accent, LinkText); font: inherit;
   text-decoration: underline;
 }
 :disabled { color: inherit; opacity: 0.75; text-decoration: none; }`;
-let sheet; // style-src 'self' refuses <style>
 
 function make(name, attributes) {
   return Object.assign(document.createElement(name), attributes);
 }
 
 function put(node, text) {
-  if (node.put !== text) node.textContent = node.put = text; // else it stays translated
+  if (node.put !== text) node.textContent = node.put = text; // keeps translations
 }
 
 export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
@@ -235,9 +232,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
 
   #internals = this.attachInternals();
   #label = make("label", { part: "label", htmlFor: "code" });
-  #input = make("input", {
-    part: "input", id: "code", inputMode: "numeric", autocomplete: "one-time-code", enterKeyHint: "done", dir: "ltr",
-  });
+  #input = make("input", { id: "code", autocapitalize: "characters", dir: "ltr" });
   #hint = make("p", { part: "hint", id: "hint", role: "status" });
   #error = make("p", { part: "error", id: "error", role: "alert" });
   #resend = make("button", { part: "resend", type: "button" });
@@ -255,16 +250,15 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open", delegatesFocus: true });
-    if (!sheet) (sheet = new CSSStyleSheet()).replaceSync(CSS);
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(CSS);
     root.adoptedStyleSheets = [sheet];
-    const texts = make("div", {});
+    const texts = make("div");
     texts.append(this.#hint, this.#error);
     root.append(this.#label, this.#input, texts, this.#resend);
     this.#input.addEventListener("input", () => this.#typed());
-    this.#input.addEventListener("keydown", ({ key, isComposing }) => {
-      if (key !== "Enter" || isComposing) return;
-      if (this.form) this.form.requestSubmit();
-      else this.#check();
+    this.#input.addEventListener("keydown", ({ key }) => {
+      if (key === "Enter") this.form ? this.form.requestSubmit() : this.#check();
     });
     this.#input.setAttribute("aria-describedby", "hint error");
     this.#resend.addEventListener("click", () => this.#sendAgain());
@@ -294,12 +288,20 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     return this.#internals.form;
   }
 
+  get #known() {
+    return this.#client?.verification ?? {};
+  }
+
+  get #waits() {
+    return this.#known.action in words;
+  }
+
   get length() {
-    return this.#client?.verification.code_length ?? (Number(this.getAttribute("length")) || 6);
+    return this.#known.code_length ?? (Number(this.getAttribute("length")) || 6);
   }
 
   get code() {
-    return readCode(this.value, this.length);
+    return this.#known.password_length ? null : readCode(this.value, this.length);
   }
 
   get value() {
@@ -339,7 +341,6 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     this.#running = isBusy ? new AbortController() : null;
     this.#doing = "checking";
     this.#show();
-    this.#typeArrived();
   }
 
   get client() {
@@ -360,23 +361,18 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     const client = this.#client;
     if (!client || !this.isConnected) return;
     const { signal } = (this.#following = new AbortController());
-    const clock = setInterval(() => (signal.aborted ? clearInterval(clock) : this.#show()), 500);
-    client.addEventListener("change", () => this.#show(), { signal });
-    const submitted = (event) => this.#check(event.preventDefault());
-    this.form?.addEventListener("submit", submitted, { signal });
-    webOTP({ signal }).then((code) => signal.aborted || this.#typeArrived(code));
+    const clock = setInterval(() => (signal.aborted ? clearInterval(clock) : this.#goOn()), 500);
+    client.addEventListener("change", () => this.#goOn(), { signal });
+    this.form?.addEventListener("submit", (event) => this.#check(event.preventDefault()), { signal });
+    webOTP({ signal }).then((code) => signal.aborted || this.#goOn((this.#arrived = code)));
     const refuse = (problem) => signal.aborted || this.#refuse(problem);
     if (client.verification.expires_in === undefined) await client.read({ signal }).catch(refuse);
     client.watch({ signal });
   }
 
-  #typeArrived(code = this.#arrived) {
-    this.#arrived = this.busy && code;
-    if (code) this.#typed(code);
-  }
-
   #typed(text = this.value) {
     if (this.#input.readOnly) return;
+    this.#arrived = null;
     this.#input.value = text;
     const { code } = this;
     this.#show();
@@ -391,15 +387,16 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   }
 
   #check() {
-    const client = this.#client;
-    if (!client) return;
-    this.#run("checking", async (signal) => {
-      if (client.status !== "approved") {
+    this.#run("checking", async (client, signal) => {
+      if (client.status !== "approved" && this.#waits) await client.read({ signal });
+      else if (client.status !== "approved") {
         const checked = await client.check(this.value, { signal });
         this.#isOver = !checked.valid && checked.status !== "pending";
         this.#tell("otp-checked", checked);
         if (!checked.valid) return checked;
       }
+      if (client.status !== "approved") return;
+      this.#told.add("approved");
       const work = [];
       this.#tell("otp-approved", { verification: client.verification, signal, waitUntil: (done) => work.push(done) });
       await Promise.all(work);
@@ -408,9 +405,10 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   }
 
   #sendAgain() {
-    if (!this.#client) return;
-    this.#run("sending", async (signal) => {
-      await this.#client.resend({ signal });
+    this.#run("sending", async (client, signal) => {
+      await client.resend({ signal }).catch(async (problem) => {
+        if ((await client.read({ signal })).status === "pending") throw problem;
+      });
       this.value = "";
       this.#input.focus();
       this.#follow();
@@ -418,76 +416,91 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   }
 
   async #run(doing, action) {
-    if (this.busy || this.#isOver || this.#isDone) return;
+    const client = this.#client;
+    if (!client || this.busy || this.#isOver || this.#isDone) return;
     this.busy = true;
     this.#doing = doing;
     this.error = "";
-    const running = this.#running;
-    const problem = await action(running.signal).catch((problem) => problem ?? {});
-    if (this.#running !== running) return;
+    const { signal } = this.#running;
+    const problem = await action(client, signal).catch((problem) => problem ?? {});
+    if (signal.aborted) return;
     this.#running = null;
-    this.#show();
     if (problem) this.#refuse(problem);
-    this.#typeArrived();
+    this.#goOn();
+  }
+
+  #goOn() {
+    this.#show();
+    if (this.#arrived) this.#typed(this.#arrived);
+    if (this.#waits && this.#client.status === "approved" && !this.#told.has("approved")) this.#check();
   }
 
   #refuse(problem) {
-    const isOurs = problem.retryAfter !== undefined; // or of another copy
-    this.#isOver ||= isOurs && ENDED.includes(problem.code);
-    const before = this.#client?.status === "approved" ? `${say("approved")} ` : "";
-    const text = () => problem.sentence ?? before + (isOurs ? problem.message : say("unavailable"));
+    const isOurs = problem.retryAfter !== undefined; // of any copy
+    this.#isOver ||= isOurs && isOver(problem);
+    const before = this.#client?.status === "approved" ? say("approved") + " " : "";
+    const text = () => before + (problem.sentence ?? (isOurs ? problem.message : words.unavailable));
     if (isOurs) this.#told.delete(this.code);
     this.error = text();
-    if (problem.code === "rate_limited") this.#counting = () => (problem.retryAfter ? text() : "");
+    if (problem.retryAfter) this.#counting = () => (problem.retryAfter ? text() : "");
     if (this.#doing !== "checking" || this.#isOver) return;
     this.#input.focus();
     this.#input.select();
   }
 
   #show() {
-    const client = this.#client;
     const input = this.#input;
     const button = this.#resend;
     const { code, busy } = this;
+    const waits = this.#waits;
+    const isPassword = this.#known.password_length;
     if (this.#counting) {
       this.#error.ariaLive = "off";
       put(this.#error, this.#counting());
     }
-    const { status = "pending", resendIn: seconds = null } = client ?? {};
+    const { status = "pending", resendIn: seconds } = this.#client ?? {};
     const isEnded = this.#isOver || !["pending", "approved"].includes(status);
-    const isClosed = isEnded && (this.#isOver || status !== "expired");
-    put(this.#label, this.getAttribute("label") ?? say("label"));
+    put(this.#label, this.getAttribute("label") ?? this.#say(waits ? this.#known.action : "label"));
+    input.part = waits ? "match" : "input";
+    input.inputMode = isPassword ? "text" : "numeric";
+    input.autocomplete = isPassword ? "off" : "one-time-code";
+    if (waits) input.value = this.#known.match ?? "";
     put(this.#hint, this.#hintText());
-    input.ariaInvalid = this.error ? "true" : null;
-    input.readOnly = busy || status === "approved";
-    button.hidden = isEnded || seconds === null;
+    input.ariaInvalid = this.error && !waits ? true : null;
+    input.readOnly = busy || waits || status === "approved";
+    button.hidden = isEnded || seconds == null;
     button.disabled = seconds > 0;
     button.ariaLive = seconds > 0 ? "off" : "polite";
-    put(button, seconds > 0 ? say("resend_in", { wait: wait(seconds) }) : say("resend"));
-    this.#internals.setFormValue(code ?? this.value);
-    const isMissing = this.hasAttribute("required") && !code && !input.readOnly;
-    this.#internals.setValidity({ valueMissing: isMissing }, say("incomplete", { digits: this.length }), input);
-    if (isEnded && !busy && !this.#isToldOver) this.#end(status);
-    input.disabled = this.disabled || isClosed;
-  }
-
-  #end(status) {
-    this.#isToldOver = true;
-    const hadFocus = this.matches(":focus-within");
-    this.error ||= endedBy(status);
-    this.#tell("otp-ended", { status, hadFocus });
+    put(button, this.#say(seconds > 0 ? "resend_in" : "resend", { wait: wait(seconds) }));
+    this.#internals.setFormValue(waits ? null : code ?? this.value);
+    const valueMissing = this.hasAttribute("required") && !(isPassword ? this.value : code) && !input.readOnly;
+    this.#internals.setValidity({ valueMissing }, this.#say("incomplete"), input);
+    if (isEnded && !busy && !this.#isToldOver) {
+      this.#isToldOver = true;
+      const hadFocus = this.matches(":focus-within");
+      this.error ||= endedBy({ ...this.#known, status });
+      this.#tell("otp-ended", { status, hadFocus });
+    }
+    input.disabled = this.disabled || this.#isOver || (isEnded && status !== "expired");
   }
 
   #hintText() {
     if (this.error) return "";
     if (this.#client?.status === "approved") return say("approved");
     if (this.busy) return say(this.#doing);
-    const { sends, to, code_length: digits } = this.#client?.verification ?? {};
+    const { sends, to } = this.#known;
     if (!sends?.[0] || !to) return this.getAttribute("hint") ?? "";
-    const key = { unknown: "unknown", undelivered: "undelivered", failed: "undelivered" }[sends.at(-1).status];
-    return say(key ?? (sends[1] ? "resent" : "sent"), { digits, to: `\u2066${to}\u2069` }); // left to right
+    const { status } = sends.at(-1);
+    if (/^un|failed/.test(status)) return say(status === "failed" ? "undelivered" : status);
+    const sent = this.#say(sends[1] ? "resent" : "sent", { to: `\u2066${to}\u2069` });
+    return this.#known.code_length ? sent + " " + say("complete") : sent;
+  }
+
+  #say(key, values) {
+    return say(key, { ...this.#known, ...values });
   }
 }
 
-const { customElements: known } = globalThis;
-known?.get("otp-code-input") ?? known?.define("otp-code-input", OtpCodeInput);
+try {
+  customElements.define("otp-code-input", OtpCodeInput);
+} catch {} // Node; a second copy

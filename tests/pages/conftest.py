@@ -18,10 +18,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from playwright.sync_api import expect, sync_playwright
 
 from tests.absent import absent
 from tests.free_ports import free_port
+from tests.pages.person import Person
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -94,6 +96,13 @@ def demo():
     """Serve `otp-service demo` for the whole run; it has completed its own sign-in before the first test."""
     with running_demo() as running:
         yield running
+
+
+@pytest.fixture
+def person(page, demo):
+    """Issue a verification, and open a page for it."""
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
+    return Person(page, demo)
 
 
 @contextmanager

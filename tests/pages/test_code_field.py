@@ -233,7 +233,7 @@ def test_at_twice_the_size_nothing_is_cut_off(page, show, width, size):
     page.set_viewport_size({"width": width, "height": 800})
     field = show('<otp-code-input length="8"></otp-code-input>', css=f":root {{ font-size: {size} }}")
     field.fill("12345678")
-    set_on_field(page, "error", "That code is from an older message. Type the newest one.")
+    set_on_field(page, "error", "We cannot reach the service. Check your connection and try again.")
     assert width_of(page) <= width
     assert field.evaluate("(input) => input.scrollWidth <= input.clientWidth")
 

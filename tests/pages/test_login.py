@@ -136,7 +136,7 @@ def test_after_the_last_attempt_only_starting_again_is_left(visitor):
         visitor.code_field.fill(code)
         visitor.says(left)
     visitor.code_field.fill(last)
-    visitor.says("Too many wrong codes. Start again.")
+    visitor.says("Too many wrong tries. Start again.")
     visitor.may_only_start_again()
     visitor.reads("approved", "the attempts are used up")
     expect(visitor.start_again).to_be_focused()
@@ -151,7 +151,7 @@ def test_after_the_last_attempt_only_starting_again_is_left(visitor):
 
 @pytest.mark.parametrize(("end", "status", "sentence"), [
     (148, "canceled", "This verification was canceled. Start again."),
-    (149, "max_attempts_reached", "Too many wrong codes. Start again."),
+    (149, "max_attempts_reached", "Too many wrong tries. Start again."),
 ])  # fmt: skip
 def test_an_end_that_came_from_elsewhere_shows(visitor, demo, end, status, sentence):
     """If the back end cancels the verification or another browser locks it, the page offers a new start."""
@@ -186,7 +186,7 @@ def test_an_uncertain_send_is_certain_once_news_arrives(visitor):
     visitor.plan(FIRST_FAULT)
     visitor.sign_in_form(number(152))
     visitor.says("We cannot tell yet whether the message went out.")
-    visitor.says("We sent 6 digits to")
+    visitor.says("We sent a code to")
     expect(visitor.page.get_by_text("We cannot tell yet")).to_be_hidden()
 
 
@@ -447,7 +447,7 @@ def test_the_loop_shows_only_the_visitors_own_verification(visitor, demo, compla
 def test_numbers_are_understood_as_people_write_them(visitor):
     """Blanks, hyphens of every kind, slashes, brackets and the zero in them are ignored; digits of any script work."""
     visitor.sign_in_form("\u202a\uff0b49 (0)171\u2011392/\u0660\u0660 .02\u202c")
-    visitor.says("We sent 6 digits to \u2066+491713920002\u2069.")
+    visitor.says("We sent a code to \u2066+491713920002\u2069.")
     assert len(visitor.messages("+491713920002")) == 1
 
 

@@ -15,70 +15,10 @@ from playwright.sync_api import expect
 
 from tests.documents import ROOT, blocks
 from tests.pages.conftest import running_demo
+from tests.pages.person import FORM, START, Person, answer, show_field, told
 
 pytestmark = pytest.mark.slow
 README = ROOT / "clients" / "web" / "README.md"
-NUMBERS = iter(range(100, 200))
-START = "const { OtpClient, OtpProblem, request } = await import('/demo/pages/otp.js');"
-ENDING = "const said = (problem) => [problem.name === 'AbortError' ? problem.name : problem.code, problem.message];"
-
-
-def answer(page, files):
-    """Respond to these addresses instead of the demo."""
-    for address, text in files.items():
-        kind = "text/javascript" if address.endswith(".js") else "text/html"
-        page.route(address, partial(fulfill, body=text, content_type=kind))
-
-
-def fulfill(route, **response):
-    """Respond to a request."""
-    route.fulfill(**response)
-
-
-class Person:
-    """A person with a verification and an open page."""
-
-    def __init__(self, page, demo):
-        self.page, self._demo = page, demo
-        self.number = f"+1619555{next(NUMBERS):04}"
-        answer(page, {f"{demo.url}/own": "<!doctype html><title>Own</title>"})
-        page.goto(f"{demo.url}/own")
-        self.login = self._issue()
-
-    def _issue(self, **asked):
-        headers = {"Authorization": f"Bearer {self._demo.key}"}
-        response = requests.post(
-            f"{self._demo.url}/v1/verifications", json={"to": self.number, **asked}, headers=headers, timeout=10
-        )
-        assert response.status_code == 201, response.text
-        return response.json()
-
-    def messages(self):
-        """Return the messages to this number."""
-        return requests.get(f"{self._demo.url}/sandbox/_/messages", params={"to": self.number}, timeout=30).json()
-
-    @property
-    def code(self):
-        """The newest code."""
-        return re.search(r"\b\d{6}\b", self.messages()[-1]["body"])[0]
-
-    @property
-    def wrong_code(self):
-        """A code that is wrong."""
-        return "000000" if self.code != "000000" else "111111"
-
-    def run(self, script, *, known=True, options="{}"):
-        """Run a script that has `client`, and return its result; `known`: the page has the whole verification."""
-        login = self.login if known else {name: self.login[name] for name in ("id", "client_token")}
-        start = f"{START} {ENDING} const client = new OtpClient(login, {options});"
-        return self.page.evaluate(f"async ([login, code]) => {{ {start} {script} }}", [login, self.code])
-
-
-@pytest.fixture
-def person(page, demo):
-    """Issue a verification, and open a page for it."""
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
-    return Person(page, demo)
 
 
 def lose(page, pattern, times, *, arrives=True):
@@ -101,7 +41,7 @@ def lose(page, pattern, times, *, arrives=True):
 @pytest.mark.parametrize("known", [True, False])
 def test_a_code_is_checked_in_any_digits(person, known):
     """A whole message with a code in it is checked, even by a page that has only id and token."""
-    script = "if (!client.status) await client.read(); return client.check('\\u200fYour code is ' + code)"
+    script = "return client.check('\\u200fYour code is ' + code)"
     checked = person.run(script, known=known)
     assert (checked["valid"], checked["verdict"], checked["sentence"]) == (True, "approved", "")
 
@@ -114,9 +54,9 @@ def test_verdicts_come_in_words_and_an_incomplete_code_costs_nothing(person):
         for (let n = 0; n < 5; n += 1) said_.push((await client.check('{wrong}')).sentence);
         return said_"""
     assert person.run(script) == [
-        "The code has 6 digits.",
+        "Type the whole code.",
         *("Wrong code. 4 attempts left.", "Wrong code. 3 attempts left.", "Wrong code. 2 attempts left."),
-        *("Wrong code. 1 attempt left.", "Too many wrong codes. Start again."),
+        *("Wrong code. 1 attempt left.", "Too many wrong tries. Start again."),
     ]
 
 
@@ -233,9 +173,7 @@ def test_watching_ends_with_the_news(person):
 @pytest.mark.parametrize("end", ["approved", "canceled"])
 def test_watching_a_link_ends_when_the_link_has_been_answered(person, demo, end):
     """`watch` goes on reading after the link's message was delivered, and ends with the verification."""
-    person.number = f"+1619555{next(NUMBERS):04}"
-    person.login = person._issue(action="link")
-    [link] = re.findall(r"http\S+/l/\w+", person.messages()[-1]["body"])
+    person.issue(action="link")
     reads, answered = [], []
 
     def read(route):
@@ -246,7 +184,7 @@ def test_watching_a_link_ends_when_the_link_has_been_answered(person, demo, end)
         if delivered and not answered:
             answered.append(end)
             if end == "approved":
-                assert requests.post(link, data={"match": person.login["match"]}, timeout=30).ok
+                person.answer_link(match=person.login["match"])
             else:
                 url, key = f"{demo.url}/v1/verifications/{person.login['id']}", f"Bearer {demo.key}"
                 assert requests.post(f"{url}/cancel", headers={"Authorization": key}, timeout=30).ok
@@ -258,38 +196,12 @@ def test_watching_a_link_ends_when_the_link_has_been_answered(person, demo, end)
     assert (reads[-2:], len(reads) < 40) == (["pending", end], True)
 
 
-FORM = """<form><otp-code-input></otp-code-input><button>Sign in</button></form>"""
-
-
-def show_field(person, waits="undefined"):
-    """Show a field for the person's verification. `told` gets its events, and `waits` is what the page does then."""
-    script = f"""async ([login, form]) => {{
-        {START}
-        document.body.innerHTML = form;
-        globalThis.field = document.querySelector("otp-code-input");
-        globalThis.told = [];
-        for (const name of ["otp-approved", "otp-checked", "otp-ended"]) field.addEventListener(name, (event) => {{
-          told.push(name);
-          if (name === "otp-approved") event.detail.waitUntil({waits});
-        }});
-        field.client = new OtpClient(login);
-        field.focus();
-    }}"""
-    person.page.evaluate(script, [person.login, FORM])
-    return person.page.get_by_role("textbox")
-
-
-def told(person):
-    """Return the names of the field's events so far."""
-    return person.page.evaluate("told")
-
-
 @pytest.mark.parametrize("waits", ["undefined", "Promise.resolve()"])
 def test_an_accepted_code_finishes_the_field(person, waits):
     """Once the page is ready, Enter, the button and typing do nothing; the field is read-only and says why."""
     field = show_field(person, waits)
     field.fill(person.code)
-    expect(person.page.get_by_role("status")).to_have_text("The code is right.")
+    expect(person.page.get_by_role("status")).to_have_text("Confirmed.")
     expect(field).to_have_js_property("readOnly", value=True)
     for _ in range(2):
         field.press("Enter")
@@ -303,16 +215,16 @@ def test_an_accepted_code_finishes_the_field(person, waits):
 
 @pytest.mark.parametrize("lost", ["new OtpProblem('unreachable')", "new Error()", "undefined"])
 def test_a_sign_in_that_fails_is_repeated_without_a_check(person, lost):
-    """The field says that the code is right and what failed; it takes no typing, and a press repeats the sign-in."""
+    """The field says "Confirmed" and what failed; it takes no typing, and a press repeats the sign-in."""
     field = show_field(person, f"told.length < 3 ? Promise.reject({lost}) : null")
     field.fill(person.code)
     how = "We cannot reach the service." if "unreachable" in lost else "We cannot do this right now."
-    expect(person.page.get_by_role("alert")).to_contain_text(f"The code is right. {how}")
+    expect(person.page.get_by_role("alert")).to_contain_text(f"Confirmed. {how}")
     person.page.keyboard.type("9")
     expect(field).to_have_value(person.code)
     field.press("Enter")
     expect(person.page.get_by_role("alert")).to_have_text("")
-    expect(person.page.get_by_role("status")).to_have_text("The code is right.")
+    expect(person.page.get_by_role("status")).to_have_text("Confirmed.")
     field.press("Enter")
     assert told(person) == ["otp-checked", "otp-approved", "otp-approved"]
 
@@ -322,8 +234,7 @@ def test_a_page_that_leaves_during_the_sign_in_starts_with_an_open_field(person,
     field = show_field(person, "(async () => { field.client = null })()")
     field.fill(person.code)
     expect(field).to_have_value("")
-    person.number = f"+1619555{next(NUMBERS):04}"
-    person.login = person._issue()
+    person.issue()
     person.page.evaluate(f"async (login) => {{ {START} field.client = new OtpClient(login) }}", person.login)
     field.fill(person.wrong_code)
     expect(person.page.get_by_role("alert")).to_have_text("Wrong code. 4 attempts left.")
@@ -337,7 +248,7 @@ def test_a_clock_that_is_set_right_closes_nothing(person):
     expect(field).to_be_enabled()
     assert told(person) == []
     field.fill(person.code)
-    expect(person.page.get_by_role("status")).to_have_text("The code is right.")
+    expect(person.page.get_by_role("status")).to_have_text("Confirmed.")
 
 
 def test_a_wrong_code_that_is_filled_in_again_costs_one_attempt(person):
@@ -366,7 +277,7 @@ def test_a_code_that_arrives_during_a_request_is_checked_after_it(person, during
     }) }""")
     field, held = show_field(person), []
     field.press("Enter")
-    expect(person.page.get_by_role("alert")).to_have_text("The code has 6 digits.")
+    expect(person.page.get_by_role("alert")).to_have_text("Type the whole code.")
     resend = person.page.get_by_role("button", name="Send a new code")
     if "resend" in during:
         expect(resend).to_be_enabled(timeout=10_000)
@@ -377,7 +288,7 @@ def test_a_code_that_arrives_during_a_request_is_checked_after_it(person, during
     expect(field).to_have_js_property("readOnly", value=True)
     person.page.unroute(during)
     held[0].continue_()
-    expect(person.page.get_by_role("status")).to_have_text("The code is right.")
+    expect(person.page.get_by_role("status")).to_have_text("Confirmed.")
 
 
 def test_a_replayed_resend_shows_how_things_are_now(person, demo, complaints):
@@ -494,8 +405,8 @@ def test_a_page_on_another_origin_may_be_tried_with_the_demo(page, tmp_path, com
             server.shutdown()
 
 
-def test_the_readmes_examples_work_as_they_stand(person, demo, complaints):
-    """Form and script of the README sign a person in, with translated texts; a custom field checks, too."""
+def test_the_readmes_examples_work_as_they_stand(person, demo):
+    """Form and script of the README sign in by each action, with translated texts; a custom field checks, too."""
     [form], [enter, check, translate] = blocks(README, "html"), blocks(README, "js")
     own = f"""
         const OTP_URL = location.origin;
@@ -512,14 +423,26 @@ def test_the_readmes_examples_work_as_they_stand(person, demo, complaints):
     person.page.goto(f"{demo.url}/own")
     person.page.wait_for_function("!!globalThis.enterCode")
     run = "([login, typed]) => check(new OtpClient(login, { url: location.origin }), typed)"
-    assert person.page.evaluate(run, [login, "12"]) == "The code has 4 to 8 digits."
-    assert "422" in complaints.pop()  # the browser's own message
+    assert person.page.evaluate(run, [login, "12"]) == "Type the whole code."
     person.page.evaluate("(login) => enterCode(login)", login)
     field = person.page.get_by_label("Der Code aus der Nachricht")
     expect(field).to_be_focused()
-    expect(person.page.get_by_role("status")).to_contain_text("We sent 6 digits to")
+    expect(person.page.get_by_role("status")).to_contain_text("We sent a code to")
     field.fill(person.wrong_code)
     expect(person.page.get_by_role("alert")).to_have_text("Falscher Code. Noch 4 Versuche.")
     field.fill(person.code)
     person.page.wait_for_function("done.length === 1")
-    assert person.page.evaluate("done") == [person.login["id"]]
+    password = person.issue(action="password")
+    person.page.evaluate("(given) => enterCode(given)", {name: password[name] for name in ("id", "client_token")})
+    field = person.page.get_by_label("Das Passwort aus der Nachricht")
+    field.fill(person.code)
+    field.press("Enter")
+    person.page.wait_for_function("done.length === 2")
+    link = person.issue(action="link")
+    given = {name: link[name] for name in ("id", "client_token", "action", "match")}
+    person.page.evaluate("(given) => enterCode(given)", given)
+    sentence = f"Öffnen Sie den Link in der Nachricht, und geben Sie dort {link['match']} ein"
+    expect(person.page.get_by_label(sentence)).to_have_value(link["match"])
+    person.answer_link(match=link["match"])
+    person.page.wait_for_function("done.length === 3")
+    assert person.page.evaluate("done") == [login["id"], password["id"], link["id"]]
