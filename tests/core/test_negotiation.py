@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from service.core.texts.negotiation import negotiated
 
-LOCALES = ("en", "de", "fil", "he", "id", "nb", "pt-BR", "pt-PT", "ro", "sr", "hr", "zh-Hans", "zh-Hant")
+LOCALES = ("en", "de", "fil", "he", "id", "nb", "pt-BR", "pt-PT", "ro", "sr-Latn", "hr", "zh-Hans", "zh-Hant")
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ LOCALES = ("en", "de", "fil", "he", "id", "nb", "pt-BR", "pt-PT", "ro", "sr", "h
         ("zh-Hant", "zh-Hant"), ("zh_TW", "zh-Hant"), ("zh-HK", "zh-Hant"), ("zh-MO", "zh-Hant"),
         ("zh-Hant-CN", "zh-Hant"), ("yue-HK", "zh-Hant"),
         ("no", "nb"), ("nn-NO", "nb"), ("iw", "he"), ("in-ID", "id"), ("tl", "fil"), ("mo", "ro"),
-        ("sh", "sr"), ("bs", "hr"),
+        ("sh", "sr-Latn"), ("bs", "hr"), ("sr", "sr-Latn"), ("sr-Cyrl-BA", "sr-Latn"),
         ("fil-PH", "fil"), ("fi", None), ("tlh", None), ("und", None), ("x-de", None), ("d", None), ("", None),
     ],
 )  # fmt: skip

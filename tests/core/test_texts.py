@@ -5,16 +5,23 @@ a mistake in either place shows.
 """
 
 import re
+import unicodedata
+from importlib import import_module
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from service.core.actions import Action
 from service.core.actions.code import LONGEST, text
-from service.core.texts import LOCALES
-from service.core.texts.segments import LONGEST_BRAND, check_brand, septets
+from service.core.texts import LOCALES, UNREVIEWED, WORDINGS
+from service.core.texts.segments import LONGEST_BRAND, check_brand, measured, septets
+from service.sandbox.segments import count_segments
 
 LONGEST_ORIGIN = 64
+USUAL_ORIGIN = 30
+RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
 MOST_SEPTETS = 160  # 3GPP TS 23.038: 140 bytes of seven bits
 APP_HASH = "FA+9qCX9VSu"
 MOST_RETRIEVER_BYTES = 140
@@ -96,6 +103,10 @@ def is_brand(text: str) -> bool:
 brands = (st.text(sorted((BASIC | EXTENDED) - set("\n\r\f@#")), min_size=1, max_size=LONGEST_BRAND)).filter(is_brand)
 
 
+def is_gsm(locale: str) -> bool:
+    return septets(WORDINGS[locale].code) is not None
+
+
 def parse_origin_bound(message: str) -> tuple[str, str] | None:
     """Read host and code from the last line, as the WICG text "Origin-bound one-time codes" parses it."""
     last_line = re.sub("\r\n?", "\n", message).split("\n")[-1]
@@ -135,27 +146,102 @@ def test_look_alikes_are_outside_the_alphabet(character: str) -> None:
     assert septets(character) is None
 
 
+LONG_BRANDS = pytest.mark.parametrize(
+    "brand", ["B" * LONGEST_BRAND, "€" * (LONGEST_BRAND // 2)], ids=["basic", "extended"]
+)
+
+
 @pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("brand", ["B" * LONGEST_BRAND, "€" * (LONGEST_BRAND // 2)], ids=["basic", "extended"])
-def test_the_longest_text_of_every_language_fits_one_segment(locale: str, brand: str) -> None:
-    """With the longest brand, code and origin, a message in every language is still one segment."""
+@LONG_BRANDS
+@pytest.mark.parametrize("origin", [None, "o" * USUAL_ORIGIN], ids=["plain", "origin"])
+def test_the_longest_text_of_every_language_fits_one_segment(locale: str, brand: str, origin: str | None) -> None:
+    """With the longest brand and code, and an origin of 30 characters, a message in every language is one segment."""
+    message = text("8" * LONGEST, brand=check_brand(brand), locale=locale, web_origin=origin, app_hash=None)
+    assert measured(message).segments == 1
+    assert (brand in message) is (origin is None or is_gsm(locale)), "only the origin line takes the place of a brand"
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@LONG_BRANDS
+def test_the_longest_origin_costs_a_segment_only_outside_the_alphabet(locale: str, brand: str) -> None:
+    """With the longest origin too, a message is one segment in the SMS alphabet, and two in other languages."""
     message = text(
         "8" * LONGEST, brand=check_brand(brand), locale=locale, web_origin="o" * LONGEST_ORIGIN, app_hash=None
     )
-    assert (septets(message) or MOST_SEPTETS + 1) <= MOST_SEPTETS
+    assert measured(message).segments == (1 if is_gsm(locale) else 2)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_usual_message_has_its_brand(locale: str) -> None:
+    """With a brand and an origin of usual length, every language names the brand and is one segment."""
+    message = text("583092", brand="Acme", locale=locale, web_origin="login.example.com", app_hash=None)
+    assert "Acme" in message
+    assert measured(message).segments == 1
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_brief_text_exists_where_it_is_needed(locale: str) -> None:
+    """Languages outside the SMS alphabet, and only they, have a text without the brand."""
+    assert (WORDINGS[locale].brief_code == "") is is_gsm(locale)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_language_says_whether_it_is_reviewed(locale: str) -> None:
+    """A module says that its language is unreviewed, unless it names two sources of different hosts."""
+    wording = WORDINGS[locale]
+    module = import_module(f"service.core.texts.{locale.lower().replace('-', '_')}")
+    assert module.__doc__ is not None
+    assert module.__doc__.endswith(", unreviewed.") is (locale in UNREVIEWED) is (not wording.is_reviewed)
+    sources = wording.sources.split()
+    assert len({urlsplit(source).hostname for source in sources}) == len(sources)
+
+
+def test_there_are_enough_languages() -> None:
+    """There are texts in at least 34 languages, of which no two are the same."""
+    assert len({wording.code for wording in WORDINGS.values()}) >= 34
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("action", Action)
+def test_a_text_is_spelled_in_one_way(locale: str, action: Action) -> None:
+    """Texts are composed (NFC), have no invisible character, and begin and end with none that is lost on the way."""
+    wording = getattr(WORDINGS[locale], action)
+    assert unicodedata.normalize("NFC", wording) == wording
+    assert [each for each in wording if unicodedata.category(each) in ("Cf", "Cc", "Zl", "Zp") and each != "\n"] == []
+    assert wording == wording.strip()
+    assert wording.isprintable() or locale in RIGHT_TO_LEFT
+
+
+@pytest.mark.parametrize("locale", RIGHT_TO_LEFT)
+@pytest.mark.parametrize("action", Action)
+def test_a_text_from_right_to_left_is_read_so(locale: str, action: Action) -> None:
+    """Its first letter sets the direction, so it is of the language; a secret with letters has its own line."""
+    wording = getattr(WORDINGS[locale], action)
+    secret = re.search(r"\{(?!brand)\w+\}", wording)
+    assert secret is not None
+    first = next(each for each in re.sub(r"\{code\}", "", wording) if each.isalpha() or each == "{")
+    assert unicodedata.bidirectional(first) in ("R", "AL")
+    assert f"\n{secret[0]}\n" in wording or wording.startswith("{code} ")
+
+
+@given(st.text(sorted(BASIC | EXTENDED | set("іदは\U0001f511")), max_size=700))
+def test_segments_are_those_that_the_simulator_counts(message: str) -> None:
+    """Our count of segments is that of the simulator, which has a table of its own."""
+    assert measured(message).segments == count_segments(message)
 
 
 @given(brand=brands, code=codes, locale=locales, origin=st.none() | origins, app_hash=st.none() | app_hashes)
 def test_a_message_is_one_segment_or_refused(
     brand: str, code: str, locale: str, origin: str | None, app_hash: str | None
 ) -> None:
-    """No message of two segments is written, whatever the input."""
+    """No message is longer than one segment, or two outside the SMS alphabet, whatever the input."""
     try:
         message = text(code, brand=brand, locale=locale, web_origin=origin, app_hash=app_hash)
     except ValueError:
         assert origin is not None
         return
-    assert (septets(message) or MOST_SEPTETS + 1) <= MOST_SEPTETS
+    assert measured(message).segments <= (1 if is_gsm(locale) else 2)
+    assert (septets(message) is not None) is is_gsm(locale)
 
 
 def test_a_text_over_one_segment_is_refused() -> None:
@@ -192,7 +278,8 @@ def test_a_plain_message_binds_no_origin(brand: str, code: str, locale: str) -> 
     assert parse_origin_bound(message) is None
     assert "\n" not in message
     assert brand in message
-    assert code in message.replace(brand, "", 1)  # the brand comes first and may consist of digits
+    # The brand may consist of digits.
+    assert code in message.replace(brand, "", 1) or code in "".join(message.rsplit(brand, 1))
 
 
 @given(brand=brands, code=codes, locale=locales, app_hash=app_hashes)

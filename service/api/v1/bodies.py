@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.api.v1.fields import (
+    LANGUAGES,
     Address,
     CodeLength,
     Host,
@@ -104,12 +105,7 @@ class IssueBody(_Body):
         None, description=f"What the person does that proves receipt; default `{Action.CODE}`."
     )
     purpose: Purpose | None = Field(None, description="What the proof is for; default `login`.", examples=["login"])
-    locale: LanguageTag | None = Field(
-        None,
-        description="Language of the message, as a language tag (BCP 47): the nearest of the languages that we have, "
-        "which the response names. Default, and for other languages: `OTP_LOCALE`.",
-        examples=["de-AT"],
-    )
+    locale: LanguageTag | None = Field(None, description=LANGUAGES, examples=["de-AT"])
     code_length: CodeLength | None = Field(None, description="Number of digits; default `OTP_CODE_LENGTH`.")
     password_length: PasswordLength | None = Field(
         None, description="Number of characters of a password; default 13.", examples=[13]

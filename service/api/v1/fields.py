@@ -19,6 +19,7 @@ from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
 from service.core.phone import REGIONS
 from service.core.phone import TYPED_PATTERN as TYPED_NUMBER
 from service.core.plain_text import read_plain_text
+from service.core.texts import LOCALES, UNREVIEWED
 from service.core.texts.negotiation import LONGEST_TAG, TAG_PATTERN
 from service.core.verification import ID_PATTERN
 
@@ -103,6 +104,11 @@ VerificationId = Annotated[
     Path(description="`id` of the verification.", pattern=ID_PATTERN, examples=["ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f"]),
 ]
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+LANGUAGES = (
+    "Language of the message, as a language tag (BCP 47): the nearest of ours, which the response names. Default, and "
+    f"for other languages: `OTP_LOCALE`. There are texts in {', '.join(LOCALES)}. Not reviewed by two independent "
+    f"sources: {'all of them' if UNREVIEWED == LOCALES else ', '.join(UNREVIEWED)}."
+)
 LanguageTag = Annotated[
     str,
     AfterValidator(_language_tag),

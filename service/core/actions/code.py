@@ -7,7 +7,7 @@ is the limit. Shorter codes are the last of the 8 digits, because pyotp makes no
 What people type is folded (`core.folding`) before it is read as a code: `583 092` and `٥٨٣-٠٩٢` are the code 583092.
 
 With `web_origin` the last line of the message is origin-bound (WICG "Origin-bound one-time codes": `@host #code`); with
-`app_hash` it ends as Android's SMS Retriever asks.
+`app_hash` it ends as Android's SMS Retriever asks, which reads at most 140 bytes.
 """
 
 import re
@@ -19,7 +19,7 @@ import pyotp
 from service.core.folding import fold
 from service.core.keyring import Keyring
 from service.core.texts import WORDINGS
-from service.core.texts.segments import one_segment
+from service.core.texts.segments import fitted, measured
 
 SHORTEST = 4
 LONGEST = 8
@@ -36,6 +36,7 @@ TYPED_PATTERN = (
 )
 _BETWEEN_DIGITS = str.maketrans("", "", "\t\n\r -")
 NO_CODE = f"The code has {SHORTEST} to {LONGEST} digits."
+_MOST_RETRIEVER_BYTES = 140
 _SECRET_BYTES = 20  # as long as RFC 4226 recommends
 _IN_A_TEXT = re.compile(rf"(?<![0-9])[0-9]{{{SHORTEST},{LONGEST}}}(?![0-9])")
 
@@ -70,15 +71,22 @@ def shown(code: str, _link_url: str | None = None) -> str:
 
 
 def text(code: str, *, brand: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
-    """Write the message. The locale must be one of `LOCALES`; a text over one segment raises `ValueError`."""
+    """Write the message; without the brand if only that makes it fit. Raises `ValueError` if it does not fit."""
     if web_origin is not None and app_hash is not None:
         raise ValueError("web_origin and app_hash both want the last line")
-    message = WORDINGS[locale].code.format(brand=brand, code=code)
+    wording = WORDINGS[locale]
+    ending = ""
     if web_origin is not None:
-        message += f"\n\n@{web_origin} #{code}"
+        ending = f"\n\n@{web_origin} #{code}"
     if app_hash is not None:
-        message += f"\n\n{app_hash}"
-    return one_segment(message)
+        ending = f"\n\n{app_hash}"
+    message = wording.code.format(brand=brand, code=code) + ending
+    if wording.brief_code and ending:
+        brief = wording.brief_code.format(code=code) + ending
+        is_too_long = app_hash is not None and len(message.encode()) > _MOST_RETRIEVER_BYTES
+        if is_too_long or measured(brief).segments < measured(message).segments:
+            message = brief
+    return fitted(message, wording.code)
 
 
 def read(typed: str) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from service.core.folding import fold
 from service.core.keyring import Keyring
 from service.core.texts import WORDINGS
-from service.core.texts.segments import one_segment
+from service.core.texts.segments import fitted
 
 LONGEST_TTL_SECONDS = 600
 PATH = "/l/"
@@ -56,7 +56,8 @@ def text(shown: str, *, brand: str, locale: str, web_origin: str | None, app_has
     """Write the message. Raises `ValueError` if the address of links does not leave room for the rest."""
     if web_origin is not None or app_hash is not None:
         raise ValueError("a link is not filled in: web_origin and app_hash are for codes")
-    return one_segment(WORDINGS[locale].link.format(brand=brand, link=shown))
+    wording = WORDINGS[locale].link
+    return fitted(wording.format(brand=brand, link=shown), wording)
 
 
 def read(token: str) -> str:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from service.core.folding import fold
 from service.core.keyring import Keyring
 from service.core.texts import WORDINGS
-from service.core.texts.segments import one_segment
+from service.core.texts.segments import fitted
 
 SHORTEST = 10  # 50 bits
 LONGEST = 24
@@ -62,7 +62,8 @@ def text(shown: str, *, brand: str, locale: str, web_origin: str | None, app_has
     """Write the message. Raises `ValueError` with an origin or an app's hash: nothing fills a password in."""
     if web_origin is not None or app_hash is not None:
         raise ValueError("a password cannot be filled in: web_origin and app_hash are for codes")
-    return one_segment(WORDINGS[locale].password.format(brand=brand, password=shown))
+    wording = WORDINGS[locale].password
+    return fitted(wording.format(brand=brand, password=shown), wording)
 
 
 def read(typed: str) -> str:

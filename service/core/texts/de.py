@@ -1,4 +1,4 @@
-"""German."""
+"""German, unreviewed."""
 
 from service.core.texts.wording import Wording
 
@@ -6,4 +6,5 @@ WORDING = Wording(
     code="Dein {brand}-Code lautet {code}. Gib ihn nicht weiter.",
     password="Dein {brand}-Passwort lautet {password}. Gib es nicht weiter.",
     link="{brand}: Bestätige, dass du es bist: {link} Leite dies nicht weiter.",
+    reply="{brand}: Antworte auf diese Nachricht mit: {words} und dem Wort auf deinem Bildschirm.",
 )

@@ -1,4 +1,4 @@
-"""Spanish."""
+"""Spanish, unreviewed."""
 
 from service.core.texts.wording import Wording
 
@@ -6,4 +6,5 @@ WORDING = Wording(
     code="Tu clave de {brand} es {code}. No la compartas.",
     password="Tu contraseña de {brand} es {password}. No la compartas.",
     link="{brand}: confirma tu solicitud: {link} No compartas este enlace.",
+    reply="{brand}: responde a este mensaje con: {words} y la palabra de tu pantalla.",
 )

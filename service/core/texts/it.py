@@ -1,4 +1,4 @@
-"""Italian."""
+"""Italian, unreviewed."""
 
 from service.core.texts.wording import Wording
 
@@ -6,4 +6,5 @@ WORDING = Wording(
     code="Il tuo codice {brand} è {code}. Non condividerlo.",
     password="La tua password {brand} è {password}. Non condividerla.",
     link="{brand}: conferma la tua richiesta: {link} Non inoltrarlo.",
+    reply="{brand}: rispondi a questo messaggio con: {words} e la parola sul tuo schermo.",
 )

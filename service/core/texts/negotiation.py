@@ -12,12 +12,12 @@ LONGEST_TAG = 64
 TAG_PATTERN = r"^[A-Za-z]{1,8}(?:[_-][A-Za-z0-9]{1,8})*$"
 _MEANT = MappingProxyType(
     {
-        "pt": "pt-br",
+        "pt": "pt-br", "sr": "sr-latn",
         **dict.fromkeys(map("pt-{}".format, ("ao", "cv", "gw", "mo", "mz", "st", "tl")), "pt-pt"),
         **dict.fromkeys(("zh", "zh-cn", "zh-sg", "zh-my", "cmn", "cmn-hans"), "zh-hans"),
         **dict.fromkeys(("zh-tw", "zh-hk", "zh-mo", "zh-yue", "yue", "cmn-hant"), "zh-hant"),
         **dict.fromkeys(("no", "nn"), "nb"),  # who reads the one reads the other
-        "tl": "fil", "iw": "he", "in": "id", "mo": "ro", "sh": "sr", "bs": "hr", "cnr": "sr",
+        "tl": "fil", "iw": "he", "in": "id", "mo": "ro", "sh": "sr-latn", "cnr": "sr-latn", "bs": "hr",
     }
 )  # fmt: skip
 

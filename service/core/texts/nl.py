@@ -1,4 +1,4 @@
-"""Dutch."""
+"""Dutch, unreviewed."""
 
 from service.core.texts.wording import Wording
 
@@ -6,4 +6,5 @@ WORDING = Wording(
     code="Je {brand}-code is {code}. Deel deze niet.",
     password="Je {brand}-wachtwoord is {password}. Deel dit niet.",
     link="{brand}: bevestig dat jij het bent: {link} Deel deze link niet.",
+    reply="{brand}: beantwoord dit bericht met: {words} en het woord op je scherm.",
 )

@@ -8,4 +8,15 @@ class Wording(NamedTuple):
 
     code: str  # with {brand} and {code}
     password: str  # with {brand} and {password}
-    link: str  # with {brand} and {link}; a blank follows the link, or nothing
+    link: str  # with {brand} and {link}; white space follows the link, or nothing
+    reply: str  # with {brand} and {words}
+    # With {code} alone, where the text of a code is outside the SMS alphabet: one segment of 70 characters has no room
+    # for a long brand beside the line for the browser, which names the host, or beside the hash of the app, which reads
+    # the message itself.
+    brief_code: str = ""
+    sources: str = ""  # the addresses of independent public texts that agree with these, separated by blanks
+
+    @property
+    def is_reviewed(self) -> bool:
+        """Whether two independent public sources agree with these texts."""
+        return len(self.sources.split()) >= 2  # noqa: PLR2004

@@ -1,0 +1,11 @@
+"""Czech, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="{brand}: kód {code}. Nikomu ho nesdělujte.",
+    password="{brand}: heslo {password}. Nikomu ho nesdělujte.",
+    link="{brand}: potvrďte: {link} Nikomu nepřeposílejte.",
+    reply="{brand}: odpovězte na tuto zprávu: {words} a slovo z obrazovky.",
+    brief_code="Kód {code}. Nesdílejte.",
+)

@@ -1,0 +1,11 @@
+"""Persian, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="{code} کد {brand} شما است. به کسی ندهید.",
+    password="گذرواژه {brand} شما:\n{password}\nآن را به کسی ندهید.",
+    link="تأیید هویت در {brand}:\n{link}\nبه کسی نفرستید.",
+    reply="در پاسخ به این پیام {brand} بنویسید:\n{words}\nو کلمه روی صفحه نمایش.",
+    brief_code="{code} کد شما. محرمانه",
+)

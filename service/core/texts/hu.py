@@ -1,0 +1,11 @@
+"""Hungarian, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="{brand} kód: {code}. Ne adja ki senkinek.",
+    password="{brand} jelszó: {password}. Ne adja ki senkinek.",
+    link="{brand}: hagyja jóvá: {link} Ne küldje tovább.",
+    reply="{brand}: válaszoljon erre az üzenetre: {words} és a képernyőn látható szó.",
+    brief_code="Kód: {code}. Ne adja ki.",
+)

@@ -1,0 +1,11 @@
+"""Japanese, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="{brand}の認証コードは{code}です。他人に教えないでください。",
+    password="{brand}のパスワードは{password}です。他人に教えないでください。",
+    link="{brand}の本人確認はこちら： {link} 転送しないでください。",
+    reply="{brand}：このメッセージに {words} と画面の単語を返信してください。",
+    brief_code="認証コード {code} 他人に教えないでください",
+)

@@ -1,0 +1,10 @@
+"""Polish, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="{brand}: kod {code}. Nikomu go nie podawaj.",
+    password="{brand}: hasło {password}. Nikomu go nie podawaj.",
+    link="{brand}: link do potwierdzenia: {link} Nikomu go nie podawaj.",
+    reply="{brand}: odpowiedz na ten SMS: {words} oraz słowo z ekranu.",
+)

@@ -1,0 +1,10 @@
+"""Portuguese of Brazil, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="Seu PIN {brand} é {code}. Nunca o compartilhe.",
+    password="Sua senha {brand} é {password}. Nunca a compartilhe.",
+    link="{brand}: confirme sua identidade: {link} Nunca compartilhe este link.",
+    reply="{brand}: responda a esta mensagem com: {words} e a palavra da sua tela.",
+)

@@ -1,0 +1,11 @@
+"""Slovak, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="{brand}: kód {code}. Nikomu ho nehovorte.",
+    password="{brand}: heslo {password}. Nikomu ho nehovorte.",
+    link="{brand}: potvrďte: {link} Nikomu nepreposielajte.",
+    reply="{brand}: odpovedzte na túto správu: {words} a slovo z obrazovky.",
+    brief_code="Kód {code}. Nezdieľajte.",
+)

@@ -1,0 +1,10 @@
+"""Swahili, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="Namba yako ya {brand} ni {code}. Usimpe mtu yeyote.",
+    password="Nenosiri lako la {brand} ni {password}. Usimpe mtu yeyote.",
+    link="{brand}: thibitisha kuwa ni wewe: {link} Usimpe mtu kiungo hiki.",
+    reply="{brand}: jibu ujumbe huu kwa: {words} na neno lililo kwenye skrini yako.",
+)

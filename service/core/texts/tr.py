@@ -1,0 +1,10 @@
+"""Turkish, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="{brand} kodunuz: {code}. Kimseye vermeyin.",
+    password="{brand} şifreniz: {password}. Kimseyle paylaşmayın.",
+    link="{brand} onay linki: {link} Kimseye vermeyin.",
+    reply="{brand}: bu mesaja {words} ve ekranınızdaki kelimeyle yanıt verin.",
+)

@@ -1,0 +1,11 @@
+"""Ukrainian, unreviewed."""
+
+from service.core.texts.wording import Wording
+
+WORDING = Wording(
+    code="{brand}: код {code}. Нікому не повідомляйте.",
+    password="{brand}: пароль {password}. Нікому не повідомляйте.",
+    link="{brand}: підтвердьте: {link} Не пересилайте.",
+    reply="{brand}: дайте відповідь на це повідомлення: {words} і слово з вашого екрана.",
+    brief_code="Код {code}. Не діліться.",
+)

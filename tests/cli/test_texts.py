@@ -1,0 +1,39 @@
+"""The promises of `otp-service texts`: all texts, what they cost, and whether anybody has reviewed them."""
+
+import json
+import re
+
+from service.core.actions import ACTIONS, Action
+from service.core.texts import LOCALES, UNREVIEWED
+from service.core.texts.segments import measured
+
+
+def test_texts_are_printed_in_every_language(cli):
+    """`texts` prints each action in each language with its length and segments, and says what is unreviewed."""
+    status, out, _ = cli("texts", "--json", OTP_BRAND="Rooster", OTP_LINK_URL="https://go.example.com")
+    rows = json.loads(out)
+    assert status == 0
+    assert [(row["locale"], row["action"]) for row in rows] == [(each, action) for each in LOCALES for action in Action]
+    for row in rows:
+        size = measured(row["text"])
+        assert (row["encoding"], row["length"], row["segments"]) == (size.encoding, size.length, size.segments)
+        assert row["reviewed"] is (row["locale"] not in UNREVIEWED)
+        assert "Rooster" in row["text"]
+        assert list(ACTIONS[Action(row["action"])].found_in(row["text"])) != []
+        assert ("https://go.example.com/l/" in row["text"]) is (row["action"] == "link")
+
+
+def test_texts_of_one_language_are_one_line_each(cli):
+    """`texts --locale` reads a language tag; the table has one line for each text, also for one of several lines."""
+    status, out, _ = cli("texts", "--locale", "ar-EG", "--web-origin", "login.example.com")
+    lines = out.splitlines()
+    assert status == 0
+    assert lines[0].split() == ["locale", "action", "encoding", "length", "segments", "state", "text"]
+    assert [line.split()[:2] for line in lines[1:]] == [["ar", str(action)] for action in Action]
+    assert re.search(r"UCS-2 .* unreviewed .* / @login\.example\.com #[0-9]{6}$", lines[1])
+
+
+def test_texts_in_an_unknown_language_are_refused(cli):
+    """`texts --locale` for a language without texts ends with a sentence that lists the languages."""
+    status, _, err = cli("texts", "--locale", "tlh")
+    assert (status, err[:50]) == (2, "There are no texts in this language; there are: en")
