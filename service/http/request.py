@@ -38,11 +38,11 @@ class Request:
     is_known = False  # the credential is valid, as far as the process knows without asking Redis
     caller: Caller | None = None
     body = b""
-    failure: Mapping[str, str] | None = None  # kind and place of an exception that nobody expected, for the log
 
     def __init__(self, view: RequestView) -> None:
         self.view = view
         head = view.head
+        self.failure: Mapping[str, str] | None = None  # kind and place of an unexpected exception, for the log
         self.method, self.path, self.headers = head.method, head.path, head.headers
         self.log: dict[str, LogValue] = {"route": "unmatched"}  # fields of its line in the request log
 

@@ -46,9 +46,7 @@ class Exchange(RequestResponseCycle):
 
     has_broken_off = False
     deferred_since: float | None = None  # it waits for its turn
-    disconnected = response_started = response_complete = False
-    more_body = True
-    message_event: Any = _NO_WAITER
+    message_event: Any
 
     def __init__(self, connection: HttpToolsProtocol, head: Head) -> None:
         self.head, self.client = head, connection.client
@@ -59,6 +57,9 @@ class Exchange(RequestResponseCycle):
         self.default_headers = connection.server_state.default_headers
         self.on_response = connection.on_response_complete
         self.keep_alive = head.keep_alive
+        self.disconnected = self.response_started = self.response_complete = False
+        self.more_body = True
+        self.message_event = _NO_WAITER
         self.body = bytearray()
         expect = head.headers.get(b"expect")
         self.waiting_for_100_continue = (

@@ -32,15 +32,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     cycle: Exchange
     flow: Flow
-    _held = b""  # bytes after the request in progress, from `_held_from` on
-    _held_from = 0
-    _is_over = _has_asked = False  # no more bytes are parsed; a whole request has arrived
     _connections: Connections | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
         """Start the clock, and take a place among the connections."""
         super().connection_made(transport)
         self.flow = Flow(transport)
+        self._held, self._held_from = b"", 0  # bytes after the request in progress, from `_held_from` on
+        self._is_over = self._has_asked = False  # no more bytes are parsed; a whole request has arrived
         self.write, self.writelines = transport.write, transport.writelines
         self._direct = self.app if isinstance(self.app, DirectApplication) else None
         self._clock = Clock(

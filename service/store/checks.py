@@ -30,19 +30,19 @@ class Checks:
 
     async def decide(self, check: Check) -> CheckResult:
         """Decide a check."""
-        verification_id, digests, to, purpose, owner, action, idempotency_key, *_ = check
+        verification_id, digests, to, purpose, owner, action, idempotency_key, _, _ = check
         partition = partition_of(verification_id)
         key, name = redis_keys.verification_prefix(partition) + verification_id, verification_id.encode()
         is_special = to is not None or purpose is not None or action is not None or idempotency_key is not None
-        answer, *rest = await self._scripts.run_prepared(
+        answer = await self._scripts.run_prepared(
             self._prepared.get(partition) or self._prepare(partition),
             key,
             (key.encode(), name, (owner or "").encode(), b"".join(digests)),
             self._asked(check) if is_special else (),
         )
-        if answer != b"checked":
-            raise refused("check", answer)
-        verdict, enqueued, replayed, record = rest
+        if answer[0] != b"checked":
+            raise refused("check", answer[0])
+        _, verdict, enqueued, replayed, record = answer
         verification = self._records.read(verification_id, record)
         return CheckResult(_VERDICTS[verdict], verification, bool(replayed), bool(enqueued))
 

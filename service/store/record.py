@@ -15,6 +15,7 @@ from service.store.fields import COUNTED, FORMAT_VERSION, Fields
 
 _STEP_MS = 5000  # as in clock.lua: what was sent further in the future has expired
 _STATUSES = {word.encode(): word for word in Status}
+_FIRST_OF_STATE = 5  # of what `shown.lua` shows
 _NOT_COUNTED = (None,) * len(COUNTED)
 
 
@@ -24,8 +25,8 @@ class Records:
     def __init__(self, keyring: Keyring, fields: Fields) -> None:
         self._keyring = keyring
         self._fields = fields
-        first_of_sends = fields.state_places + fields.request_places
-        self._places = fields.state_places, first_of_sends, fields.send_places
+        first_of_request = _FIRST_OF_STATE + fields.state_places
+        self._places = first_of_request, first_of_request + fields.request_places, fields.send_places
 
     def new(self, new: NewVerification) -> list[Any]:
         """Write what a new record holds beside what the script adds, as field, value, field, value."""
@@ -66,17 +67,17 @@ class Records:
     def read(self, verification_id: str, shown: Sequence[Any], *counted: Any) -> Verification:
         """Read what `shown.lua` shows and `read.lua` adds. Raises `StoreUnavailable` if no key decrypts the number."""
         fields = self._fields
-        now_ms, state, sends_made, newest, sealed, *rest = shown
+        now_ms, state, sends_made, newest, sealed = shown[:_FIRST_OF_STATE]
         try:
             to = self._keyring.unseal(verification_id, sealed).decode()
         except SealBroken as broken:
             raise StoreUnavailable(str(broken), UNREADABLE) from None
         first_of_request, first_of_sends, of_a_send = self._places
-        request = fields.read_request(*rest[first_of_request:first_of_sends])
+        request = fields.read_request(shown, first_of_request)
         sends = tuple(
             [
-                fields.read_send(number, *rest[place : place + of_a_send])
-                for number, place in enumerate(range(first_of_sends, len(rest), of_a_send), 1)
+                fields.read_send(shown, place, number)
+                for number, place in enumerate(range(first_of_sends, len(shown), of_a_send), 1)
             ]
         )
         status, sent_at_ms = _STATUSES[state], sends[(newest or sends_made) - 1].sent_at_ms
@@ -87,7 +88,7 @@ class Records:
         return Verification._make(
             (
                 *(verification_id, to, status, request, sends, expires_at_ms, now_ms),
-                *fields.read_state(*rest[:first_of_request]),
-                *(fields.read_counted(*counted) if counted else _NOT_COUNTED),
+                *fields.read_state(shown, _FIRST_OF_STATE),
+                *(fields.read_counted(counted, 0) if counted else _NOT_COUNTED),
             )
         )

@@ -9,10 +9,9 @@ from typing import Any
 from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import Limit, Limited
-from service.core.verification import CheckResult, Delivery, Verification, partition_of
+from service.core.verification import Delivery, Verification, partition_of
 from service.core.verification_store import (
     AlreadySent,
-    Check,
     NewVerification,
     NotPending,
     WrittenSend,
@@ -36,7 +35,7 @@ class RedisVerifications:
         self._keyring = keyring
         self._policy = policy
         self._records = Records(keyring, scripts.fields)
-        self._checks = Checks(scripts, keyring, self._records, policy)
+        self.check = Checks(scripts, keyring, self._records, policy).decide
         # Written out once: they are in every call.
         self._sends_policy = policy.number.policy
         self._checks_policy = policy.failed_checks.policy
@@ -137,10 +136,6 @@ class RedisVerifications:
         answer, *_ = await self._scripts.run("hand", [redis_keys.verification(verification_id)], [send_number])
         if answer == b"newer_format":
             raise refused("hand", answer)
-
-    async def check(self, check: Check) -> CheckResult:
-        """Decide a check in one round trip."""
-        return await self._checks.decide(check)
 
     async def cancel(self, verification_id: str, *, owner: str | None = None) -> Verification:
         """End a pending verification."""

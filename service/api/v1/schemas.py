@@ -123,7 +123,7 @@ class ResponseWriter:
     def verification(self, verification: Verification, *, masked: bool) -> Object:
         """Show a verification (`VerificationResponse`)."""
         # Unpacked, and enums by their `_value_`: a field by its name, or `str`, takes ten times as long.
-        verification_id, to, status, request, sends, expires_at_ms, now_ms, attempts, resend_at_ms, *_ = verification
+        verification_id, to, status, request, sends, expires_at_ms, now_ms, attempts, resend_at_ms = verification[:9]
         shown_sends = [_send(send) for send in sends]
         sends_remaining = max(0, self._max_sends - len(sends))
         shown: Object = {
@@ -154,7 +154,7 @@ class ResponseWriter:
 
     def check(self, result: CheckResult, *, masked: bool) -> Object:
         """Show the result of a check (`CheckResponse`)."""
-        verdict, verification, *_ = result
+        verdict, verification, _, _ = result
         shown = self.verification(verification, masked=masked)
         shown["valid"] = verdict is Verdict.APPROVED
         shown["verdict"] = verdict._value_
@@ -162,7 +162,7 @@ class ResponseWriter:
 
 
 def _send(send: Send) -> Object:
-    number, channel, status, error_code, sent_at_ms, feedback, *_ = send
+    number, channel, status, error_code, sent_at_ms, feedback, _ = send
     return {
         "number": number,
         "channel": channel._value_,
