@@ -23,7 +23,7 @@ class LoadShedding:
 
     def acquire(self, share: float) -> None:
         """Take a slot. Raises the problem `overloaded`."""
-        if not self.has_slot(share):
+        if self._in_flight >= share * self._max:
             raise overloaded()
         self._in_flight += 1
 

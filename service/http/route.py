@@ -62,6 +62,7 @@ class DirectRoute(APIRoute):
     ) -> None:
         self.access = access
         self.wire, self._parse, self._render = wire, wire.parse, wire.render
+        self._body_type = wire.body_type.encode()
         self.problems = problems
         self.max_body_bytes = max_body_bytes
         self.in_flight_share = in_flight_share
@@ -144,8 +145,8 @@ class DirectRoute(APIRoute):
         return body
 
     def _has_wrong_type(self, request: Request) -> bool:
-        expected, given = self.wire.body_type, request.header(b"content-type") or ""
-        return given != expected and given.partition(";")[0].strip().lower() != expected
+        expected, given = self._body_type, request.headers.get(b"content-type", b"")
+        return given != expected and given.partition(b";")[0].strip().lower() != expected
 
 
 def answered_methods(route: Route) -> set[str]:

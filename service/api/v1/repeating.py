@@ -19,9 +19,10 @@ _LONGEST_KEY = 255
 
 def idempotency_key(request: Request) -> str | None:
     """Read the key of a request; None if it has none."""
-    key = request.header(b"idempotency-key")
-    if key is None:
+    given = request.headers.get(b"idempotency-key")
+    if given is None:
         return None
+    key = given.decode("latin-1")
     if not 1 <= len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
         raise HttpProblem("invalid_idempotency_key")
     return key
