@@ -277,7 +277,7 @@ def test_too_many_requests_say_when_to_come_back(visitor, complaints):
     visitor.sign_in_form(number(111))
     visitor.start_again.click()
     visitor.ask(number(111))
-    visitor.says(re.compile(r"You asked for a code a moment ago\. Try again in [3-5] s\."))
+    visitor.says(re.compile(r"You asked for a message a moment ago\. Try again in [3-5] s\."))
     expect(visitor.page.get_by_label("Your phone number")).to_be_focused()
     refused(complaints, 429)
     visitor.says("Try again in 2 s.")

@@ -1,14 +1,14 @@
-// A front end for one-time codes, and the example of one. It holds no secret: its own back end requests the code
-// (`/demo/login`) and passes on the verification's client token. With that, `otp.js` checks what is typed, sends the
-// next code and reads how the message fares. Signing in is the back end's (`/demo/session`): it asks the service itself, and
-// believes nothing that a browser says.
+// A front end for codes, passwords and links, and the example of one. It holds no secret: its own back end requests what the
+// person chose (`/demo/login`) and passes on the verification's client token. With that, `otp.js` checks what is typed, waits for
+// the answer to a link, sends the next message and reads how it fares. Signing in is the back end's (`/demo/session`): it asks
+// the service itself, and believes nothing that a browser says.
 
 import { OtpClient, OtpProblem, fold, keyFor, request, words } from "./otp.js";
 
 Object.assign(words, {
   no_country: "Start with a plus sign and the country code, as in +1 415 555 0123.",
   rate_limited: ({ wait, limit }) =>
-    `${limit === "number" ? "You asked for a code a moment ago." : "Too many requests."} Try again in ${wait}.`,
+    `${limit === "number" ? "You asked for a message a moment ago." : "Too many requests."} Try again in ${wait}.`,
 });
 const element = (id) => document.getElementById(id);
 const field = element("code");
@@ -20,10 +20,22 @@ let counting; // the interval that counts a wait down
 async function begin() {
   const to = numberIn(element("number").value);
   if (!to.startsWith("+")) throw new OtpProblem("no_country");
-  const body = { to, ttl_seconds: element("short-lived").checked ? 30 : null };
-  announce("login:began", { to, reference: keyFor("/demo/login", body) });
+  const action = chosen();
+  const body = { to, action, ttl_seconds: element("short-lived").checked ? 30 : null };
+  announce("login:began", { to, action, reference: keyFor("/demo/login", body) });
   tell(words.sending);
-  enterCode(new OtpClient(await request("/demo/login", { body })));
+  const client = new OtpClient(await request("/demo/login", { body }));
+  announce("login:sent", { match: client.verification.match });
+  prove(client);
+}
+
+function chosen() {
+  return document.querySelector("[name=action]:checked").value;
+}
+
+function nameChosen() {
+  element("send").textContent = `Send me a ${chosen()}`;
+  announce("login:chosen", { action: chosen() });
 }
 
 /** Take off what people write into numbers, as the service does, and beside it slashes, and 00 for the plus sign. */
@@ -70,6 +82,7 @@ element("number-form").addEventListener("submit", async (event) => {
   }
 });
 
+for (const choice of document.querySelectorAll("[name=action]")) choice.addEventListener("change", nameChosen);
 for (const sample of document.querySelectorAll("[data-number]")) {
   sample.addEventListener("click", () => {
     element("number").value = sample.dataset.number;
@@ -77,19 +90,26 @@ for (const sample of document.querySelectorAll("[data-number]")) {
   });
 }
 
-// --- Code in ---
+// --- Proof in ---
 
 /** Let the field work for a verification. It is kept, because a phone may drop the page while the message is read. */
-function enterCode(client) {
+function prove(client) {
+  const isLink = client.verification.action === "link";
   const keep = () => field.client === client && sessionStorage.setItem("login", JSON.stringify(client));
   client.addEventListener("change", keep);
   show("code-form");
   offerRestart(false);
   tell("");
+  [element("check").textContent, element("check").className] = isLink ? ["Continue", "wide"] : ["Sign in", "main wide"];
   field.client = client;
   keep();
   field.focus();
 }
+
+/** Who comes back from the page of a link need not wait for the next reading. */
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && field.client?.verification.action === "link") field.client.read().catch(() => {});
+});
 
 async function signIn({ verification, signal }) {
   const session = await request("/demo/session", { body: { id: verification.id }, signal });
@@ -109,7 +129,8 @@ field.addEventListener("otp-approved", (event) => event.detail.waitUntil(signIn(
 field.addEventListener("otp-ended", (event) => {
   offerRestart(true);
   const { status, hadFocus } = event.detail;
-  if (hadFocus && status !== "expired") element("restart").focus(); // a code that has expired may still be typed
+  const mayType = status === "expired" && field.client.verification.action !== "link"; // a late code may still be typed
+  if (hadFocus && !mayType) element("restart").focus();
 });
 
 // --- The page ---
@@ -144,11 +165,12 @@ element("again").addEventListener("click", startAgain);
 
 function goOn() {
   const client = new OtpClient(JSON.parse(sessionStorage.getItem("login")));
-  const { id, to } = client.verification;
-  announce("login:went-on", { id, to });
-  enterCode(client);
+  const { id, to, action, match } = client.verification;
+  announce("login:went-on", { id, to, action, match });
+  prove(client);
 }
 
+nameChosen(); // a browser may keep the choice when it loads the page again
 try {
   goOn();
 } catch {

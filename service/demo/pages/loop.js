@@ -2,24 +2,38 @@
 // demo's window (`/demo/window`), which no real service has; the sample login needs nothing of it.
 
 const element = (id) => document.getElementById(id);
-const ENDS = {
-  wrong_code: "Refused: that is not the code.",
-  expired: "Refused: the code came too late. Twilio is told all the same, because the message did arrive.",
-  superseded: "Refused: the code is from an older message. Twilio is told all the same.",
-  used: "Refused: the code was used before.",
-  locked: "Refused: the attempts are used up.",
-  canceled: "Refused: this sign-in was canceled.",
+const ALL_THE_SAME = "Twilio is told all the same, because the message did arrive.";
+// The words of each action: what the person does, and what the service says to what it refuses.
+const STORIES = {
+  code: { does: "type the code.", answer: "Type the code", checks: "Checks the code", wrong: "that is not the code." },
+  password: { does: "type the password.", answer: "Type the password", checks: "Checks the password", wrong: "that is not the password." },
+  link: {
+    does: "open the link and confirm.",
+    answer: "Open the link and type {match} there",
+    checks: "Compares the two digits",
+    wrong: `those are not the two digits. ${ALL_THE_SAME}`,
+    canceled: `Ended: “It wasn’t me” was pressed on the link’s page. ${ALL_THE_SAME}`,
+  },
 };
-// What ended the verification; every later code is refused.
+const ENDS = {
+  wrong_code: ({ wrong }) => `Refused: ${wrong}`,
+  expired: () => `Refused: it came too late. ${ALL_THE_SAME}`,
+  superseded: () => `Refused: it is from an older message. ${ALL_THE_SAME}`,
+  used: () => "Refused: it was used before.",
+  locked: () => "Refused: the attempts are used up.",
+  canceled: ({ canceled }) => canceled ?? "Refused: this sign-in was canceled.",
+};
+// What ended the verification; every later answer is refused.
 const OVER = {
-  max_attempts_reached: "Refused: the attempts are used up. No further code is compared.",
+  max_attempts_reached: () => "Refused: the attempts are used up. Nothing is compared any more.",
   canceled: ENDS.canceled,
 };
 
 let followed = null; // the id of the verification that the page is about
-let begun = null; // { to, reference } of the login that the page is about
+let chosen = "code"; // the action that the form offers
+let begun = null; // { to, action, reference, match } of the login that the page is about
 let verification = null; // as the window showed it last
-let verdict = null; // of the newest check
+let verdict = null; // of the newest check; of a link, as far as it shows in the record
 let checked_ms = null; // how long the newest check took
 let since = {}; // message and fact -> when the window first showed it; null if that was before the page looked
 
@@ -28,7 +42,9 @@ let since = {}; // message and fact -> when the window first showed it; null if 
 function take(seen) {
   if (begun?.reference && seen.reference === begun.reference) followed = seen.id;
   if (seen.id !== followed) return;
+  const isChecked = seen.attempts > (verification?.attempts ?? 0);
   verification = seen;
+  if (isChecked && seen.action === "link") verdict = verdictOnLink(seen.at_ms);
   for (const message of seen.messages) {
     note(message, "sid", message.sid, seen.at_ms);
     note(message, "approved", seen.status === "approved" || message.feedback, seen.at_ms);
@@ -36,12 +52,18 @@ function take(seen) {
   show();
 }
 
+/** A link is answered on its own page, so this one sees no verdict: only that an attempt was counted, and when. */
+function verdictOnLink(at) {
+  if (verification.status !== "pending" || !at) return null;
+  return at < current().expires_at_ms ? "wrong_code" : "expired";
+}
+
 function note(message, fact, isSo, at) {
   const name = `${message.number} ${fact}`;
   if (isSo && !(name in since)) since[name] = at;
 }
 
-/** When something happened, counted from when the code was stored; nothing if the page was not there to see it. */
+/** When something happened, counted from when its secret was stored; nothing if the page was not there to see it. */
 function after(stored, at) {
   return stored && at ? span(Math.max(at - stored, 0)) : "";
 }
@@ -52,7 +74,11 @@ function span(milliseconds) {
 
 // --- What it comes to ---
 
-/** The message that the steps are about: the one whose code was typed, else the newest. */
+function action() {
+  return verification?.action ?? begun?.action ?? chosen;
+}
+
+/** The message that the steps are about: the one that the person used, else the newest. */
 function current() {
   const messages = verification?.messages ?? [];
   return messages.find((message) => message.feedback && message.feedback !== "none") ?? messages.at(-1);
@@ -68,11 +94,11 @@ function steps() {
   const told = twilio?.confirmed_at_ms;
   return {
     asked,
-    stored: ["done", message.digest ? "" : "Nothing was sent, so the code was deleted.", ""],
+    stored: ["done", message.digest ? "" : `Nothing was sent, so the ${action()} was deleted.`, ""],
     sent: sent(message),
     sid: message.sid ? ["done", "", after(stored, seen("sid"))] : twilio && ["wait", "The message's SID is not known yet.", ""],
     delivered: delivered(message),
-    typed: verification.attempts ? ["done", attempts(verification.attempts), ""] : undefined,
+    typed: typed(twilio),
     approved: approved(after(stored, seen("approved"))),
     confirmed: confirmed(message, after(stored, told)),
     learned: told && ["done", "The real Twilio then picks better routes.", ""],
@@ -89,19 +115,22 @@ function sent({ number, twilio, sid, delivery, error, stored_at_ms: stored }) {
 function delivered({ delivery, error, sid, twilio, feedback, stored_at_ms: stored }) {
   if (["delivered", "read"].includes(delivery)) return ["done", "", after(stored, twilio?.updated_at_ms)];
   if (["undelivered", "failed"].includes(delivery) && sid) return ["trouble", `Not delivered: ${error}.`, ""];
-  if (feedback && feedback !== "none") return ["done", "Twilio has not said so, but you have the code.", ""];
+  if (feedback && feedback !== "none") return ["done", `Twilio has not said so, but you have the ${action()}.`, ""];
   return sid && ["wait", delivery === "sent" ? "On its way." : "Waiting for Twilio.", ""];
 }
 
-function attempts(count) {
-  return count === 1 ? "1 attempt counted." : `${count} attempts counted.`;
+function typed(twilio) {
+  const { attempts } = verification;
+  const scan = twilio?.is_scanned ? "A scanner opened the link: that alone changes nothing." : "";
+  if (!attempts) return scan && ["", scan, ""];
+  return ["done", attempts === 1 ? "1 attempt counted." : `${attempts} attempts counted.`, ""];
 }
 
 function approved(time) {
   const speed = checked_ms === null ? "" : ` The check took ${span(checked_ms)}.`;
-  if (verification.status === "approved") return ["done", `Right; it cannot be used again.${speed}`, time];
-  const refusal = OVER[verification.status] ?? (verdict && (ENDS[verdict] ?? "Refused."));
-  return refusal ? ["trouble", refusal, ""] : undefined;
+  if (verification.status === "approved") return ["done", `Right; the ${action()} cannot be used again.${speed}`, time];
+  const refusal = OVER[verification.status] ?? ENDS[verdict];
+  return refusal ? ["trouble", refusal(STORIES[action()]), ""] : undefined;
 }
 
 function confirmed({ feedback }, time) {
@@ -115,6 +144,11 @@ function confirmed({ feedback }, time) {
 
 function show() {
   const now = steps();
+  const { does, answer, checks } = STORIES[action()];
+  for (const place of document.querySelectorAll(".secret")) place.textContent = action();
+  element("does").textContent = does;
+  element("answer").textContent = answer.replace("{match}", begun?.match ?? "two digits");
+  element("checks").textContent = checks;
   for (const item of document.querySelectorAll("[data-step]")) {
     const [state, text, time] = now[item.dataset.step] ?? ["", "", ""];
     item.dataset.state = state;
@@ -148,7 +182,8 @@ function recovery({ trouble, answer, is_over, number }) {
 
 function mapping({ digest, sid, number }) {
   const item = make("li", "");
-  item.append(`Code of message ${number} `, make("code", `${digest.slice(0, 12)}…`), " → SID ", make("code", sid ? `${sid.slice(0, 14)}…` : "not known yet"));
+  const secret = action();
+  item.append(`${secret[0].toUpperCase()}${secret.slice(1)} of message ${number} `, make("code", `${digest.slice(0, 12)}…`), " → SID ", make("code", sid ? `${sid.slice(0, 14)}…` : "not known yet"));
   return item;
 }
 
@@ -201,6 +236,14 @@ document.addEventListener("login:began", (event) => {
   follow(null, event.detail);
   ring(event.detail.to, true);
 });
+document.addEventListener("login:sent", (event) => {
+  begun = { ...begun, ...event.detail };
+  show();
+});
+document.addEventListener("login:chosen", (event) => {
+  chosen = event.detail.action;
+  show();
+});
 document.addEventListener("login:failed", () => {
   if (!followed) follow(null, null);
   ring(null, false);
@@ -210,7 +253,8 @@ document.addEventListener("login:left", () => {
   ring(null, false);
 });
 document.addEventListener("login:went-on", (event) => {
-  follow(event.detail.id, { to: event.detail.to });
+  const { id, ...login } = event.detail;
+  follow(id, login);
   ring(event.detail.to, false);
   stream?.close();
   listen(); // begins with the verification as it is
