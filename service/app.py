@@ -176,7 +176,12 @@ def _endpoints(
     links = LinkEndpoints(
         rules.links,
         rules.limiter,
-        LinkPage(settings.otp_brand, return_urls=settings.otp_link_return_urls, max_attempts=settings.otp_max_attempts),
+        LinkPage(
+            settings.otp_brand,
+            locale=settings.otp_locale,
+            return_urls=settings.otp_link_return_urls,
+            max_attempts=settings.otp_max_attempts,
+        ),
         trusted_proxies=settings.otp_trusted_proxies,
     )
     webhooks = StatusCallbackEndpoint(

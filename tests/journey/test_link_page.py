@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 import redis.asyncio
 
+from service.api.pages.link_words import ENGLISH, WORDS, words_of
+from service.api.pages.link_words.words import Ending
 from service.core.actions import ACTIONS, Action
+from service.core.texts import LOCALES
 from tests.conftest import eventually
 from tests.link_paths import TOKEN, requests_for_a_link
 
@@ -112,11 +115,71 @@ async def test_the_page_says_what_was_asked_for(running):
     _, path = await linked(running, origin_text=WHERE, purpose="payment")
     _, page = await visit(running, path)
     assert WHERE not in page
-    for shown in (WHERE, running.settings.otp_brand, "<dd>payment</dd>", "less than a minute ago", " UTC"):
+    for shown in (WHERE, running.settings.otp_brand, "<dd><bdi>payment</bdi></dd>", "less than a minute ago", " UTC"):
         assert shown in unescape(page)
     assert "<script" not in page
     assert 'property="og:' not in page
     assert not re.search(r'(?:src|href|action)="(?:https?:)?//', page)
+
+
+def shown_in(page):
+    """Return the language and the direction of a page."""
+    return re.search('<html lang="(.*?)" dir="(.*?)">', page).groups()
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+async def test_a_page_is_in_the_language_of_its_message(start, words, grow_older):
+    """Form, faults, second question and ends are in the language of the verification, whatever the default is."""
+    running = await start(otp_locale="en" if words is not ENGLISH else "de")
+    issued, path = await linked(running, locale=words.language, origin_text=WHERE)
+    pages = [
+        (words.question, await visit(running, path)),
+        (words.malformed, await answer(running, path, "")),
+        (words.wrong.format(left=4), await answer(running, path, wrong(issued["match"]))),
+        (words.not_me_text, await visit(running, path, "POST", decline="asked")),
+        (words.approved.text, await answer(running, path, issued["match"])),
+        (words.used.text, await answer(running, path, issued["match"])),
+        (words.declined_late.text, await visit(running, path, "POST", decline="confirmed")),
+    ]
+    issued, path = await linked(running, locale=words.language)
+    grow_older(issued["id"], 130)
+    _, opened = await visit(running, path)
+    assert words.minutes_ago.partition("{time}")[0].format(minutes=2) in unescape(opened)
+    pages.append((words.declined.text, await visit(running, path, "POST", decline="confirmed")))
+    for text, (_, page) in pages:
+        assert text in unescape(page)
+        assert shown_in(page) == (words.language, words.direction)
+
+
+async def test_without_a_verification_the_language_is_the_default(start):
+    """The page of an unknown token, and that of a problem, are in the language of OTP_LOCALE."""
+    running = await start(otp_locale="de", otp_limit_link="3/1m")
+    told = [await visit(running, UNKNOWN), await answer(running, UNKNOWN, "12"), await visit(running, "/l/x")]
+    told.append(await visit(running, UNKNOWN))
+    assert [status for status, _ in told] == [200, 404, 200, 429]
+    assert [shown_in(page) for _, page in told] == [("de", "ltr")] * 4
+    assert says(told[-1][1], WORDS["de"].not_now.heading)
+
+
+def test_a_language_without_words_is_english():
+    """A message may be in a language for which the page has no words."""
+    assert words_of("xx") is ENGLISH
+    assert set(WORDS) <= set(LOCALES)
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_every_language_says_all_and_asks_for_nothing_else(words):
+    """Each language has every text, of its own, with the same things filled in as English."""
+    for name, text in words._asdict().items():
+        english = getattr(ENGLISH, name)
+        assert text
+        if isinstance(text, Ending):
+            assert all(text)
+            assert text.text.endswith(".")
+        else:
+            assert re.findall("{[a-z]*}", text) == re.findall("{[a-z]*}", english) or name.endswith("ago")
+            assert set(re.findall("{[a-z]*}", text)) == set(re.findall("{[a-z]*}", english))
+        assert words is ENGLISH or name in {"title", "direction"} or text != english
 
 
 @pytest.mark.parametrize("typed", ["", "1", "123", "ab", "1" * 33, "\uff11"])

@@ -6,6 +6,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
+from service.api.pages.link_words import ENGLISH, WORDS
 from tests.pages.visitor import barriers, width_of
 
 pytestmark = pytest.mark.slow
@@ -18,9 +19,10 @@ def call(demo, method, path, body=None):
     return response.json()
 
 
-def issue(demo, number):
+def issue(demo, number, locale="en"):
     """Issue a link; return (the response, its address)."""
-    asked = {"to": number, "action": "link", "purpose": "payment", "origin_text": "the till of the shop in Main Street"}
+    origin = "the till of the shop in Main Street"
+    asked = {"to": number, "action": "link", "purpose": "payment", "origin_text": origin, "locale": locale}
     issued = call(demo, "POST", "/v1/verifications", asked)
     sent = requests.get(f"{demo.url}/sandbox/_/messages", params={"to": number}, timeout=30).json()
     return issued, demo.url + re.search("/l/[0-9A-Za-z]+", sent[-1]["body"])[0]
@@ -94,3 +96,21 @@ def test_every_page_is_usable_by_everybody(page, demo, scheme, width):
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("heading", name="Confirmed")).to_be_visible()
     is_usable()
+
+
+def test_every_language_fits_on_a_small_phone(page, demo):
+    """In each language, form, fault, second question and end have no barriers and fit into 320 px."""
+    page.set_viewport_size({"width": 320, "height": 700})
+    for place, words in enumerate(words for words in WORDS.values() if words is not ENGLISH):
+        issued, url = issue(demo, f"+1312555019{place}", words.language)
+        page.goto(url)
+        page.get_by_label(words.label).fill("00" if issued["match"] != "00" else "11")
+        page.get_by_role("button", name=words.confirm, exact=True).click()
+        expect(page.get_by_role("alert")).to_have_text(words.wrong.format(left=4))
+        assert (barriers(page), width_of(page) <= 320) == ([], True)
+        page.get_by_role("button", name=words.not_me).click()
+        expect(page.get_by_role("heading", name=words.not_me_question)).to_be_visible()
+        assert (barriers(page), width_of(page) <= 320) == ([], True)
+        page.get_by_role("button", name=words.end_it).click()
+        expect(page.get_by_role("heading", name=words.declined.heading)).to_be_visible()
+        assert (barriers(page), width_of(page) <= 320) == ([], True)

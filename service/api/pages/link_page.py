@@ -3,17 +3,20 @@
 It works without a script, and loads nothing but its style sheet. All values from outside are escaped. Which page is
 shown is left to `link_routes`.
 
+A page is in the language of its verification (`link_words`); where it has none, in the one of `OTP_LOCALE`.
+
 The form is the same for every token, also for one that is unknown or has ended, and the page says nothing of the state
 of the verification: only an answer shows it. What was asked for, when and from where is shown only for a token that
 leads to a verification; nobody can guess one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from service.api.pages.link_words import words_of
+from service.api.pages.link_words.words import Ending, Words
 from service.core.links import LinkedVerification
 from service.core.verification import CheckResult, Status, Verdict, Verification
 from service.http.problems import HttpProblem
@@ -27,136 +30,130 @@ HEADERS: Mapping[str, str] = {
     "referrer-policy": "no-referrer",
     "x-robots-tag": "noindex",
 }
-_ONLY_YOU = "Type the two digits only if you see them where you started. Nobody else has a reason to ask you for this."
-
-
-class Ending(NamedTuple):
-    """What a page says when there is nothing more to do on it."""
-
-    heading: str
-    text: str
-
-
-_UNKNOWN = Ending("This link does not work any more", "Start again where you came from. Nothing was confirmed.")
-_ENDED = Ending("This was ended", "Nothing was confirmed. If you still want to go on, start again where you came from.")
-_LOCKED = Ending("Too many wrong tries", "Nothing was confirmed. Start again where you came from.")
-_ENDINGS = {
-    Verdict.APPROVED: Ending("Confirmed", "You can close this page."),
-    Verdict.USED: Ending("Already confirmed", "This was confirmed before. You can close this page."),
-    Verdict.EXPIRED: Ending("This link is too old", "Nothing was confirmed. Start again where you came from."),
-    Verdict.SUPERSEDED: Ending("There is a newer link", "Nothing was confirmed. Open the link of the newest message."),
-    Verdict.CANCELED: _ENDED,
-    Verdict.LOCKED: _LOCKED,
+_VERDICTS: Mapping[Verdict, Callable[[Words], Ending]] = {
+    Verdict.APPROVED: lambda words: words.approved,
+    Verdict.USED: lambda words: words.used,
+    Verdict.EXPIRED: lambda words: words.expired,
+    Verdict.SUPERSEDED: lambda words: words.superseded,
+    Verdict.LOCKED: lambda words: words.locked,
 }
-_DECLINED = Ending("Thank you", "It was ended: nobody can go on with it. You need not do anything else.")
-_NOT_DECLINED = Ending(
-    "This cannot be ended now", "There were too many wrong tries, so nobody can go on for a while. Try again later."
-)
-_DECLINED_LATE = Ending(
-    "It was confirmed before",
-    "So it cannot be ended here any more. If it was not you, tell those who run the service at once.",
-)
-_NOT_ENDED = {Status.APPROVED: _DECLINED_LATE, Status.PENDING: _NOT_DECLINED}
 
 
 class LinkPage:
-    """Writes the pages of one brand."""
+    """Writes the pages of one brand, each in the language of its verification; others are in `locale`."""
 
-    def __init__(self, brand: str, *, return_urls: tuple[str, ...], max_attempts: int) -> None:
+    def __init__(self, brand: str, *, locale: str, return_urls: tuple[str, ...], max_attempts: int) -> None:
         self._brand = escape(brand)
+        self._words = words_of(locale)
         self._return_urls = return_urls
         self._max_attempts = max_attempts
 
-    def form(self, linked: LinkedVerification | None, *, fault: str = "", status: int = 200) -> Response:
-        """Ask for the two digits."""
-        details = "" if linked is None else _details(linked.verification)
-        return self._page("Is this you?", _form(details, fault), status)
+    def form(self, linked: LinkedVerification | None, *, is_malformed: bool = False) -> Response:
+        """Ask for the two digits. `is_malformed`: something else was typed."""
+        words = self._words_for(None if linked is None else linked.verification)
+        details = "" if linked is None else _details(words, linked.verification)
+        form = _form(words, details, words.malformed if is_malformed else "")
+        return self._page(words, words.question, form, 422 if is_malformed else 200)
 
-    def asks_again(self) -> Response:
+    def asks_again(self, linked: LinkedVerification | None) -> Response:
         """Ask once more whether it was not the person. Scanners press buttons, so one click ends nothing."""
-        return self._page("Was it not you?", _ASKS_AGAIN, 200)
+        words = self._words_for(None if linked is None else linked.verification)
+        content = (
+            f'<p>{escape(words.not_me_text)}</p>\n<form method="post">\n'
+            f'<button class="main" name="decline" value="{CONFIRMED}">{escape(words.end_it)}</button>\n'
+            f'</form>\n<p><a href="">{escape(words.back)}</a></p>'
+        )
+        return self._page(words, words.not_me_question, content, 200)
 
     def checked(self, result: CheckResult | None) -> Response:
         """Tell what an answer came to."""
         if result is None:
-            return self._ending(_UNKNOWN, 404)
+            return self._ending(self._words, self._words.unknown, 404)
         verification, verdict = result.verification, result.verdict
+        words = self._words_for(verification)
         if verdict is Verdict.WRONG_CODE:
             if verification.status is not Status.PENDING:
-                return self._ending(_LOCKED if verification.status is Status.MAX_ATTEMPTS_REACHED else _ENDED)
-            return self._page("Is this you?", _form(_details(verification), self._wrong(verification)), 200)
+                is_locked = verification.status is Status.MAX_ATTEMPTS_REACHED
+                return self._ending(words, words.locked if is_locked else words.ended)
+            fault = _wrong(words, self._max_attempts - verification.attempts)
+            return self._page(words, words.question, _form(words, _details(words, verification), fault), 200)
         if verdict is Verdict.EXPIRED and verification.status is Status.PENDING:
             verdict = Verdict.SUPERSEDED  # the link of a later send still counts
         is_done = verdict in (Verdict.APPROVED, Verdict.USED) and verification.status is Status.APPROVED
-        return self._ending(_ENDINGS.get(verdict, _ENDED), back=self._back(verification) if is_done else "")
+        ending = _VERDICTS[verdict](words) if verdict in _VERDICTS else words.ended
+        return self._ending(words, ending, back=self._back(words, verification) if is_done else "")
 
     def declined(self, verification: Verification | None) -> Response:
         """Tell what "It wasn't me" came to."""
+        words = self._words_for(verification)
         if verification is None:
-            return self._ending(_UNKNOWN, 404)
-        return self._ending(_NOT_ENDED.get(verification.status, _DECLINED))
+            return self._ending(words, words.unknown, 404)
+        not_ended = {Status.APPROVED: words.declined_late, Status.PENDING: words.not_declined}
+        return self._ending(words, not_ended.get(verification.status, words.declined))
 
     def problem(self, problem: HttpProblem) -> Response:
-        """Write a problem; what went wrong for a while can be tried again."""
-        is_short = problem.status in (429, 503)
-        heading = "Try again in a moment" if is_short else "This did not work"
-        text = f'<p>{escape(problem.members.get("detail", ""))}</p>\n<p><a href="">Try again</a></p>'
-        response = self._page(heading, text, problem.status)
+        """Write a problem; what goes wrong for a while can be tried again. Others never meet a browser."""
+        words = self._words
+        ending = words.not_now
+        if problem.status not in (429, 503):
+            ending = Ending(words.failed, problem.members.get("detail", ""))
+        again = f'<p><a href="">{escape(words.try_again)}</a></p>'
+        response = self._ending(words, ending, problem.status, again)
         return response._replace(headers={**problem.all_headers, **response.headers})
 
-    def _wrong(self, verification: Verification) -> str:
-        left = self._max_attempts - verification.attempts
-        return f"These are not the digits. You have {left} {'try' if left == 1 else 'tries'} left."
+    def _words_for(self, verification: Verification | None) -> Words:
+        return self._words if verification is None else words_of(verification.request.locale)
 
-    def _back(self, verification: Verification) -> str:
+    def _back(self, words: Words, verification: Verification) -> str:
         place = verification.request.link_return
         if place is None or place >= len(self._return_urls):
             return ""
         url = self._return_urls[place]
-        return f'<p>You can go back to <a href="{escape(url)}">{escape(urlsplit(url).netloc)}</a>.</p>'
+        link = f'<a href="{escape(url)}">{escape(urlsplit(url).netloc)}</a>'
+        return f"<p>{escape(words.go_back).format(place=link)}</p>"
 
-    def _ending(self, ending: Ending, status: int = 200, back: str = "") -> Response:
-        return self._page(ending.heading, f"<p>{escape(ending.text)}</p>\n{back}", status)
+    def _ending(self, words: Words, ending: Ending, status: int = 200, back: str = "") -> Response:
+        return self._page(words, ending.heading, f"<p>{escape(ending.text)}</p>\n{back}", status)
 
-    def _page(self, heading: str, content: str, status: int) -> Response:
+    def _page(self, words: Words, heading: str, content: str, status: int) -> Response:
         page = (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<!doctype html>\n<html lang="{words.language}" dir="{words.direction}">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n<meta name="robots" content="noindex">\n'
-            f'<title>Confirmation</title>\n<link rel="stylesheet" href="{STYLE}">\n</head>\n<body>\n<main>\n'
-            f'<p class="brand">{self._brand}</p>\n<h1>{heading}</h1>\n{content}\n</main>\n</body>\n</html>\n'
+            f'<title>{escape(words.title)}</title>\n<link rel="stylesheet" href="{STYLE}">\n</head>\n<body>\n<main>\n'
+            f'<p class="brand"><bdi>{self._brand}</bdi></p>\n<h1>{escape(heading)}</h1>\n{content}\n'
+            "</main>\n</body>\n</html>\n"
         )
         return Response(status, page.encode(), HEADERS, HTML)
 
 
-def _form(details: str, fault: str) -> str:
+def _form(words: Words, details: str, fault: str) -> str:
     shown, described = "", "hint"
     if fault:
         shown, described = f'<p class="fault" id="fault" role="alert">{escape(fault)}</p>\n', "fault hint"
     wrong = ' aria-invalid="true"' if fault else ""
     return (
-        f'{details}<form method="post">\n<label for="match">The two digits that you see where you started</label>\n'
-        f'{shown}<input id="match" name="match" inputmode="numeric" autocomplete="off" required maxlength="32" '
-        f'aria-describedby="{described}"{wrong}>\n<p class="hint" id="hint">{_ONLY_YOU}</p>\n'
-        '<button class="main">Confirm</button>\n'
-        f'<button class="plain" name="decline" value="{ASKED}" formnovalidate>It wasn&rsquo;t me</button>\n</form>'
+        f'{details}<form method="post">\n<label for="match">{escape(words.label)}</label>\n'
+        f'{shown}<input id="match" name="match" dir="ltr" inputmode="numeric" autocomplete="off" required '
+        f'maxlength="32" aria-describedby="{described}"{wrong}>\n'
+        f'<p class="hint" id="hint">{escape(words.only_you)}</p>\n'
+        f'<button class="main">{escape(words.confirm)}</button>\n'
+        f'<button class="plain" name="decline" value="{ASKED}" formnovalidate>{escape(words.not_me)}</button>\n</form>'
     )
 
 
-_ASKS_AGAIN = (
-    "<p>If you did not ask for this, end it. Then nobody can go on with it.</p>\n"
-    '<form method="post">\n'
-    f'<button class="main" name="decline" value="{CONFIRMED}">End it: it wasn&rsquo;t me</button>\n'
-    '</form>\n<p><a href="">Back</a></p>'
-)
+def _wrong(words: Words, left: int) -> str:
+    return words.wrong_last if left == 1 else words.wrong.format(left=left)
 
 
-def _details(verification: Verification) -> str:
+def _details(words: Words, verification: Verification) -> str:
     request, at = verification.request, datetime.fromtimestamp(verification.created_at_ms / 1000, UTC)
     minutes = max(0, verification.read_at_ms - verification.created_at_ms) // 60_000
-    ago = "less than a minute ago" if minutes == 0 else f"{minutes} minute{'' if minutes == 1 else 's'} ago"
-    when = f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{ago}, at {at:%H:%M} UTC</time>'
-    rows = [("For", escape(request.purpose)), ("Started", when)]
+    ago = {0: words.just_now, 1: words.a_minute_ago}.get(minutes, words.minutes_ago)
+    ago = ago.format(minutes=minutes, time=f"{at:%H:%M}")
+    when = f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{escape(ago)}</time>'
+    rows = [(words.purpose, f"<bdi>{escape(request.purpose)}</bdi>"), (words.started, when)]
     if request.origin_text:
-        rows.append(("From", escape(request.origin_text)))
-    return "<dl>\n" + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>\n" for name, value in rows) + "</dl>\n"
+        rows.append((words.origin, f"<bdi>{escape(request.origin_text)}</bdi>"))
+    shown = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>\n" for name, value in rows)
+    return f"<dl>\n{shown}</dl>\n"

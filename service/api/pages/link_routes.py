@@ -85,13 +85,13 @@ class LinkEndpoints:
         """Decide what the person typed or pressed."""
         await self._admit(request)
         if body.decline == ASKED:
-            return self._page.asks_again()
+            return self._page.asks_again(await self._links.look(token))
         if body.decline == CONFIRMED:
             return await self._decline(request, token)
         try:
             result = await self._links.answer(token, body.match[: LONGEST_TYPED_MATCH + 1])
-        except ValueError as refusal:
-            return self._page.form(await self._links.look(token), fault=str(refusal), status=422)
+        except ValueError:
+            return self._page.form(await self._links.look(token), is_malformed=True)
         if result is not None:
             request.log |= {"verification_id": result.verification.id, "verdict": str(result.verdict)}
         return self._page.checked(result)

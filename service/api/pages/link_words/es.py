@@ -1,0 +1,46 @@
+"""Spanish."""
+
+from service.api.pages.link_words.words import Ending, Words
+
+WORDS = Words(
+    language="es",
+    title="Confirmación",
+    question="¿Eres tú?",
+    purpose="Para",
+    started="Inicio",
+    origin="Desde",
+    just_now="hace menos de un minuto, a las {time} UTC",
+    a_minute_ago="hace 1 minuto, a las {time} UTC",
+    minutes_ago="hace {minutes} minutos, a las {time} UTC",
+    label="Los dos dígitos que ves donde empezaste",
+    only_you="Escribe los dos dígitos solo si los ves donde empezaste. Nadie más tiene motivos para pedírtelo.",
+    confirm="Confirmar",
+    not_me="No fui yo",
+    malformed="Escribe los dos dígitos que muestra la página donde empezaste.",
+    wrong_last="Esos no son los dígitos. Te queda 1 intento.",
+    wrong="Esos no son los dígitos. Te quedan {left} intentos.",
+    not_me_question="¿No fuiste tú?",
+    not_me_text="Si tú no lo pediste, cancélalo. Así nadie podrá continuar.",
+    end_it="Cancelar: no fui yo",
+    back="Volver",
+    approved=Ending("Confirmado", "Puedes cerrar esta página."),
+    used=Ending("Ya estaba confirmado", "Esto se confirmó antes. Puedes cerrar esta página."),
+    expired=Ending("Este enlace es demasiado antiguo", "No se confirmó nada. Empieza de nuevo donde estabas."),
+    superseded=Ending("Hay un enlace más reciente", "No se confirmó nada. Abre el enlace del mensaje más reciente."),
+    ended=Ending("Esto se canceló", "No se confirmó nada. Si aún quieres continuar, empieza de nuevo donde estabas."),
+    locked=Ending("Demasiados intentos incorrectos", "No se confirmó nada. Empieza de nuevo donde estabas."),
+    unknown=Ending("Este enlace ya no funciona", "Empieza de nuevo donde estabas. No se confirmó nada."),
+    declined=Ending("Gracias", "Se canceló: nadie puede continuar. No tienes que hacer nada más."),
+    not_declined=Ending(
+        "Ahora no se puede cancelar",
+        "Hubo demasiados intentos incorrectos, así que nadie puede continuar por un tiempo. Inténtalo más tarde.",
+    ),
+    declined_late=Ending(
+        "Se confirmó antes",
+        "Por eso ya no se puede cancelar aquí. Si no fuiste tú, avisa enseguida a quienes gestionan el servicio.",
+    ),
+    go_back="Puedes volver a {place}.",
+    not_now=Ending("Inténtalo de nuevo en un momento", "Ahora no es posible. Espera un poco y vuelve a intentarlo."),
+    failed="Esto no funcionó",
+    try_again="Intentar de nuevo",
+)
