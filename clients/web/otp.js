@@ -1,39 +1,42 @@
-// otp.d.ts describes each part.
+// See otp.d.ts.
 
 export const words = {
-  label: "The {action} from the message",
+  checking: "Checking …",
+  sending: "Sending …",
+  minutes: "{count} min",
+  resend: "Send a new {action}",
+  seconds: "{count} s",
+  resend_in: "Send a new {action} (in {wait})",
+  call: "Call the number in the message, key in its digits and then {match}",
   link: "Open the link in the message and type {match} there",
+  reply: "Reply to the message with its two words and {match}",
+  label: "The {action} from the message",
+  again: "Start again.",
+  incomplete: "Type the whole {action}.",
   sent: "We sent a {action} to {to}.",
-  resent: "A new {action} is on its way.",
-  complete: "It is checked once complete.",
   unknown: "We cannot tell yet whether the message went out.",
   undelivered: "The message did not reach the phone. Is the number right?",
-  sending: "Sending …",
-  checking: "Checking …",
-  resend: "Send a new {action}",
-  resend_in: "Send a new {action} (in {wait})",
-  seconds: "{count} s",
-  minutes: "{count} min",
-  incomplete: "Type the whole {action}.",
-  again: "Start again.",
-  wrong_code: ({ action, left }) => `Wrong ${action}. ${left} ${left === 1 ? "attempt" : "attempts"} left.`,
-  approved: "Confirmed.",
-  expired: "That {action} is right, but it came too late.",
-  superseded: "That {action} is old. Type the new one.",
-  used: "That {action} was used already.",
-  canceled: "This verification was canceled.",
+  resent: "A new {action} is on its way.",
+  complete: "It is checked once complete.",
+  expired: "That {action} is right, but came too late.",
   locked: "Too many wrong tries.",
-  too_old: "The {action} is too old now.",
+  used: "That {action} was used already.",
+  wrong_code: ({ action, left }) => `Wrong ${action}. ${left} ${left === 1 ? "attempt" : "attempts"} left.`,
+  superseded: "That {action} is old. Type the new one.",
+  canceled: "This verification was canceled.",
   over: "This verification is over.",
+  approved: "Confirmed.",
+  too_old: "The {action} is too old now.",
   unreachable: "We cannot reach the service. Check your connection and try again.",
-  timeout: "The service takes too long. Try again in a moment.",
-  unavailable: "We cannot do this right now. Try again in a moment.",
   rate_limited: "Too many requests. Try again in {wait}.",
+  unavailable: "We cannot do this right now. Try again in a moment.",
+  timeout: "The service takes too long. Try again in a moment.",
 };
 const isOver = ({ status }) => [401, 404].includes(status);
 
 function say(key, given, otherwise) {
   const values = { action: "code", ...given };
+  if (values.action in words) values.action = "message";
   const text = words[key] ?? (otherwise || words.unavailable);
   return text.replace?.(/\{(\w+)\}/g, (_, name) => values[name] ?? "…") ?? text(values);
 }
@@ -132,49 +135,12 @@ export class OtpClient extends EventTarget {
     this.#take(verification);
   }
 
-  toJSON() {
-    return { ...this.verification, client_token: this.#options.token, url: this.#options.url };
-  }
-
-  get status() {
-    const { status, action, expires_in } = this.verification;
-    const end = this.#seen + expires_in + 10 * (action in words); // the service tells first
-    return status === "pending" && until(end) === 0 ? "expired" : status;
-  }
-
-  get resendIn() {
-    const { resend_in } = this.verification;
-    return this.status === "pending" && resend_in != null ? until(this.#seen + resend_in) : null;
-  }
-
-  async check(typed, { signal } = {}) {
-    if (this.verification.code_length === undefined) await this.read({ signal });
-    const { action, code_length } = this.verification;
-    const code = code_length ? readCode(typed, code_length) : fold(typed);
-    if (!code) throw new OtpProblem("incomplete", { action });
-    const checked = await this.#request("/verify", signal, { [action === "password" ? action : "code"]: code });
-    const { verdict, status, valid, attempts_remaining: left } = checked;
-    const how = verdict === "wrong_code" ? endedBy(checked) : ended(verdict, checked);
-    return { ...checked, sentence: valid ? "" : status === "pending" ? say(verdict, { action, left }) : how };
-  }
-
   resend({ signal } = {}) {
     return this.#request("/resend", signal, {});
   }
 
   read({ signal } = {}) {
     return this.#request("", signal);
-  }
-
-  async watch({ signal, after } = {}) {
-    let seen = this.verification;
-    const waits = seen.action in words;
-    for (const seconds of after ?? [2, 4, 8, ...(waits ? Array(99).fill(8) : [16, 30])]) {
-      await new Promise((go) => setTimeout(go, Math.max(seconds, seen.retryAfter ?? 0) * 1000));
-      if (signal?.aborted) return;
-      seen = await this.read({ signal }).catch((problem) => problem);
-      if (this.status !== "pending" || (!waits && /delivered|read|failed/.test(seen.sends?.at(-1)?.status))) return;
-    }
   }
 
   async #request(action, signal, body) {
@@ -191,6 +157,43 @@ export class OtpClient extends EventTarget {
     this.verification = { ...this.verification, ...seen, to };
     this.#seen = now();
     this.dispatchEvent(new Event("change"));
+  }
+
+  toJSON() {
+    return { ...this.verification, client_token: this.#options.token, url: this.#options.url };
+  }
+
+  get resendIn() {
+    const { resend_in } = this.verification;
+    return this.status === "pending" && resend_in != null ? until(this.#seen + resend_in) : null;
+  }
+
+  get status() {
+    const { status, action, expires_in } = this.verification;
+    const end = this.#seen + expires_in + 10 * (action in words); // the service tells first
+    return status === "pending" && until(end) === 0 ? "expired" : status;
+  }
+
+  async watch({ signal, after } = {}) {
+    let seen = this.verification;
+    const waits = seen.action in words;
+    for (const seconds of after ?? [2, 4, 8, ...(waits ? Array(99).fill(8) : [16, 30])]) {
+      await new Promise((go) => setTimeout(go, Math.max(seconds, seen.retryAfter ?? 0) * 1000));
+      if (signal?.aborted) return;
+      seen = await this.read({ signal }).catch((problem) => problem);
+      if (this.status !== "pending" || (!waits && /delivered|read|failed/.test(seen.sends?.at(-1)?.status))) return;
+    }
+  }
+
+  async check(typed, { signal } = {}) {
+    if (this.verification.code_length === undefined) await this.read({ signal });
+    const { action, code_length } = this.verification;
+    const code = code_length ? readCode(typed, code_length) : fold(typed);
+    if (!code) throw new OtpProblem("incomplete", { action });
+    const checked = await this.#request("/verify", signal, { [action === "password" ? action : "code"]: code });
+    const { verdict, status, valid, attempts_remaining: left } = checked;
+    const how = verdict === "wrong_code" ? endedBy(checked) : ended(verdict, checked);
+    return { ...checked, sentence: valid ? "" : status === "pending" ? say(verdict, { action, left }) : how };
   }
 }
 
@@ -264,12 +267,12 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     this.#resend.addEventListener("click", () => this.#sendAgain());
   }
 
-  connectedCallback() {
-    this.#follow();
-  }
-
   disconnectedCallback() {
     this.#following?.abort();
+  }
+
+  connectedCallback() {
+    this.#follow();
   }
 
   attributeChangedCallback() {
@@ -284,34 +287,24 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     this.value = "";
   }
 
-  get form() {
-    return this.#internals.form;
-  }
-
-  get #known() {
-    return this.#client?.verification ?? {};
-  }
-
-  get #waits() {
-    return this.#known.action in words;
+  get code() {
+    return this.#known.password_length ? null : readCode(this.value, this.length);
   }
 
   get length() {
     return this.#known.code_length ?? (Number(this.getAttribute("length")) || 6);
   }
 
-  get code() {
-    return this.#known.password_length ? null : readCode(this.value, this.length);
+  get disabled() {
+    return this.matches(":disabled");
   }
 
-  get value() {
-    return this.#input.value;
+  set disabled(isDisabled) {
+    this.toggleAttribute("disabled", isDisabled);
   }
 
-  set value(value) {
-    this.#input.value = value;
-    this.#told = new Set();
-    this.error = "";
+  get form() {
+    return this.#internals.form;
   }
 
   get error() {
@@ -324,12 +317,14 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     this.#show();
   }
 
-  get disabled() {
-    return this.matches(":disabled");
+  get value() {
+    return this.#input.value;
   }
 
-  set disabled(isDisabled) {
-    this.toggleAttribute("disabled", isDisabled);
+  set value(value) {
+    this.#input.value = value;
+    this.#told = new Set();
+    this.error = "";
   }
 
   get busy() {
@@ -355,6 +350,18 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     this.#follow();
   }
 
+  #typed(text = this.value) {
+    if (this.#input.readOnly) return;
+    this.#arrived = null;
+    this.#input.value = text;
+    const { code } = this;
+    this.#show();
+    if (!code || this.#told.has(code)) return;
+    this.#told.add(code);
+    this.#input.value = code;
+    if (this.#tell("otp-complete", { code })) this.#check();
+  }
+
   async #follow() {
     this.#following?.abort();
     this.#show();
@@ -370,20 +377,37 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     client.watch({ signal });
   }
 
-  #typed(text = this.value) {
-    if (this.#input.readOnly) return;
-    this.#arrived = null;
-    this.#input.value = text;
-    const { code } = this;
-    this.#show();
-    if (!code || this.#told.has(code)) return;
-    this.#told.add(code);
-    this.#input.value = code;
-    if (this.#tell("otp-complete", { code })) this.#check();
+  #refuse(problem) {
+    const isOurs = problem.retryAfter !== undefined; // of any copy
+    this.#isOver ||= isOurs && isOver(problem);
+    const before = this.#client?.status === "approved" ? say("approved") + " " : "";
+    const text = () => before + (problem.sentence ?? (isOurs ? problem.message : words.unavailable));
+    if (isOurs) this.#told.delete(this.code);
+    this.error = text();
+    if (problem.retryAfter) this.#counting = () => (problem.retryAfter ? text() : "");
+    if (this.#doing !== "checking" || this.#isOver) return;
+    this.#input.focus();
+    this.#input.select();
   }
 
-  #tell(name, detail) {
-    return this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, cancelable: true }));
+  async #run(doing, action) {
+    const client = this.#client;
+    if (!client || this.busy || this.#isOver || this.#isDone) return;
+    this.busy = true;
+    this.#doing = doing;
+    this.error = "";
+    const { signal } = this.#running;
+    const problem = await action(client, signal).catch((problem) => problem ?? {});
+    if (signal.aborted) return;
+    this.#running = null;
+    if (problem) this.#refuse(problem);
+    this.#goOn();
+  }
+
+  #goOn() {
+    this.#show();
+    if (this.#arrived) this.#typed(this.#arrived);
+    if (this.#waits && this.#client.status === "approved" && !this.#told.has("approved")) this.#check();
   }
 
   #check() {
@@ -415,37 +439,24 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     });
   }
 
-  async #run(doing, action) {
-    const client = this.#client;
-    if (!client || this.busy || this.#isOver || this.#isDone) return;
-    this.busy = true;
-    this.#doing = doing;
-    this.error = "";
-    const { signal } = this.#running;
-    const problem = await action(client, signal).catch((problem) => problem ?? {});
-    if (signal.aborted) return;
-    this.#running = null;
-    if (problem) this.#refuse(problem);
-    this.#goOn();
+  #tell(name, detail) {
+    return this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, cancelable: true }));
   }
 
-  #goOn() {
-    this.#show();
-    if (this.#arrived) this.#typed(this.#arrived);
-    if (this.#waits && this.#client.status === "approved" && !this.#told.has("approved")) this.#check();
+  get #waits() {
+    return this.#known.action in words;
   }
 
-  #refuse(problem) {
-    const isOurs = problem.retryAfter !== undefined; // of any copy
-    this.#isOver ||= isOurs && isOver(problem);
-    const before = this.#client?.status === "approved" ? say("approved") + " " : "";
-    const text = () => before + (problem.sentence ?? (isOurs ? problem.message : words.unavailable));
-    if (isOurs) this.#told.delete(this.code);
-    this.error = text();
-    if (problem.retryAfter) this.#counting = () => (problem.retryAfter ? text() : "");
-    if (this.#doing !== "checking" || this.#isOver) return;
-    this.#input.focus();
-    this.#input.select();
+  #hintText() {
+    if (this.error) return "";
+    if (this.#client?.status === "approved") return say("approved");
+    if (this.busy) return say(this.#doing);
+    const { sends, to } = this.#known;
+    if (!sends?.[0] || !to) return this.getAttribute("hint") ?? "";
+    const { status } = sends.at(-1);
+    if (/^un|failed/.test(status)) return say(status === "failed" ? "undelivered" : status);
+    const sent = this.#say(sends[1] ? "resent" : "sent", { to: `\u2066${to}\u2069` });
+    return this.#known.code_length ? sent + " " + say("complete") : sent;
   }
 
   #show() {
@@ -484,16 +495,8 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     input.disabled = this.disabled || this.#isOver || (isEnded && status !== "expired");
   }
 
-  #hintText() {
-    if (this.error) return "";
-    if (this.#client?.status === "approved") return say("approved");
-    if (this.busy) return say(this.#doing);
-    const { sends, to } = this.#known;
-    if (!sends?.[0] || !to) return this.getAttribute("hint") ?? "";
-    const { status } = sends.at(-1);
-    if (/^un|failed/.test(status)) return say(status === "failed" ? "undelivered" : status);
-    const sent = this.#say(sends[1] ? "resent" : "sent", { to: `\u2066${to}\u2069` });
-    return this.#known.code_length ? sent + " " + say("complete") : sent;
+  get #known() {
+    return this.#client?.verification ?? {};
   }
 
   #say(key, values) {

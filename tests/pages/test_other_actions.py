@@ -1,6 +1,7 @@
 """`<otp-code-input>` waits for a link, and takes a password, in a real Chromium against the demo's service."""
 
 import re
+from itertools import chain, repeat
 
 import pytest
 import requests
@@ -30,8 +31,8 @@ def test_a_link_shows_the_two_digits_large_and_tells_of_the_approval(person):
     expect(field).to_be_focused()
     expect(field).to_have_value(match)
     expect(field).to_have_accessible_name(f"Open the link in the message and type {match} there")
-    expect(status(person)).to_have_text(f"We sent a link to \u2066{person.number}\u2069.")
-    expect(field).to_have_accessible_description(re.compile("^We sent a link"))
+    expect(status(person)).to_have_text(f"We sent a message to \u2066{person.number}\u2069.")
+    expect(field).to_have_accessible_description(re.compile("^We sent a message"))
     size = "(node) => parseFloat(getComputedStyle(node).fontSize)"
     assert field.evaluate(size) > 2 * person.page.locator("[part=label]").evaluate(size)
     person.page.keyboard.type("1")
@@ -52,7 +53,7 @@ def test_the_button_of_the_form_asks_at_once_whether_the_link_was_answered(perso
     for _ in range(2):
         with person.page.expect_response("**/v1/verifications/*"):
             field.press("Enter")
-        expect(status(person)).to_contain_text("We sent a link")  # it is no longer checking
+        expect(status(person)).to_contain_text("We sent a message")  # it is no longer checking
     assert told(person) == []
     person.answer_link(match=person.login["match"])
     person.page.get_by_role("button", name="Sign in").click()
@@ -76,7 +77,7 @@ def test_the_end_of_a_link_is_told(person, end, sentence):
     expect(alert(person)).to_have_text(sentence)
     expect(field).to_be_disabled()
     expect(field).not_to_have_attribute("aria-invalid", "true")  # nothing is wrong with the digits
-    expect(person.page.get_by_role("button", name="Send a new link", include_hidden=True)).to_be_hidden()
+    expect(person.page.get_by_role("button", name="Send a new message", include_hidden=True)).to_be_hidden()
     assert told(person) == ["otp-ended"]
 
 
@@ -84,10 +85,10 @@ def test_a_new_link_has_the_same_two_digits(person):
     """Resending sends another link; the digits stay, and the answer to the new link signs in."""
     match = person.issue(action="link")["match"]
     field, first = show_field(person), person.link
-    resend = person.page.get_by_role("button", name="Send a new link")
+    resend = person.page.get_by_role("button", name="Send a new message")
     expect(resend).to_be_enabled()
     resend.click()
-    expect(status(person)).to_have_text("A new link is on its way.")
+    expect(status(person)).to_have_text("A new message is on its way.")
     expect(field).to_have_value(match)
     expect(field).to_be_focused()
     assert person.link != first
@@ -100,7 +101,7 @@ def test_a_link_that_was_answered_just_before_a_resend_signs_in(person, complain
     """The service refuses to send another link then; the field reads why, and signs in instead of giving up."""
     match = person.issue(action="link")["match"]
     show_field(person)
-    resend = person.page.get_by_role("button", name="Send a new link")
+    resend = person.page.get_by_role("button", name="Send a new message")
     expect(resend).to_be_enabled()
 
     def answer_first(route):
@@ -139,6 +140,30 @@ def test_a_link_goes_on_after_a_reload(person):
     expect(person.page.get_by_role("textbox")).to_have_value(match)
     person.answer_link(match=match)
     expect(status(person)).to_have_text("Confirmed.")
+
+
+@pytest.mark.parametrize(
+    ("action", "match", "name"),
+    [
+        ("reply", "mountain", "Reply to the message with its two words and mountain"),
+        ("call", "42", "Call the number in the message, key in its digits and then 42"),
+    ],
+)
+def test_a_reply_and_a_call_are_waited_for(person, action, match, name):
+    """They show their match and what to do with it; the answer signs in without a press. The test responds."""
+    person.login |= {"action": action, "match": match, "code_length": None}
+    statuses = chain(["pending"], repeat("approved"))
+    shown = {key: value for key, value in person.login.items() if key not in ("match", "client_token")}
+    person.page.route("**/v1/verifications/*", lambda route: route.fulfill(json=shown | {"status": next(statuses)}))
+    person.page.set_viewport_size({"width": 320, "height": 800})
+    field = show_field(person)
+    expect(field).to_have_accessible_name(name)
+    expect(field).to_have_value(match)
+    assert field.evaluate("(input) => input.scrollWidth <= input.clientWidth")
+    expect(status(person)).to_have_text(f"We sent a message to \u2066{person.number}\u2069.")
+    expect(person.page.get_by_role("button", name="Send a new message (in")).to_be_disabled()
+    expect(status(person)).to_have_text("Confirmed.")
+    assert told(person) == ["otp-approved"]
 
 
 def test_a_password_has_a_field_of_its_own_kind(person):
