@@ -20,6 +20,8 @@ from service.api.application import new_application
 from service.api.operations import OperationsEndpoints, OperationsView
 from service.api.pages.link_page import LinkPage
 from service.api.pages.link_routes import LinkEndpoints
+from service.api.twilio.inbound_messages import InboundMessageEndpoint
+from service.api.twilio.signed_forms import SignedForms
 from service.api.twilio.status_callbacks import StatusCallbackEndpoint
 from service.api.v1.routes import verification_routes
 from service.api.v1.schemas import ResponseWriter
@@ -184,18 +186,17 @@ def _endpoints(
         ),
         trusted_proxies=settings.otp_trusted_proxies,
     )
-    webhooks = StatusCallbackEndpoint(
-        DeliveryReports(store.verifications, wake=wake, event_log=event_log),
-        TwilioSignature(*signing_secrets(settings)),
-        public_url=settings.otp_public_url,
-        event_log=event_log,
+    forms = SignedForms(
+        TwilioSignature(*signing_secrets(settings)), public_url=settings.otp_public_url, event_log=event_log
     )
+    statuses = StatusCallbackEndpoint(DeliveryReports(store.verifications, wake=wake, event_log=event_log), forms)
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
     operations = _operations(store.scripts, rules.breakers, waiting, errors, lag=lag, connections=connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [
         *verification_routes(verifications, auth),
-        *webhooks.routes(),
+        *statuses.routes(),
+        *InboundMessageEndpoint(rules.inbound, forms).routes(),
         *links.routes(),
         *operations.routes(metrics_access),
     ]

@@ -24,6 +24,7 @@ from service.core.checking import Checking
 from service.core.confirming import ConfirmationHandler
 from service.core.event_log import EventLog
 from service.core.idempotency import Idempotency
+from service.core.inbound import Inbound
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter
@@ -38,6 +39,7 @@ from service.core.undoing import Undoing
 from service.core.verification_store import VerificationStore
 from service.providers.twilio.gateway import open_twilio
 from service.store.confirmations import open_confirmations
+from service.store.expectations import RedisExpectations
 from service.store.ledgers import RedisIdempotency, RedisLimits
 from service.store.links import RedisLinks
 from service.store.lost_messages import RedisLostMessages
@@ -87,6 +89,7 @@ class Rules:
     issuing: Issuing
     checking: Checking
     links: Links
+    inbound: Inbound
     searching: Searching
 
 
@@ -127,7 +130,9 @@ def new_rules(
     checking = Checking(verifications, keyring, wake=wake, event_log=event_log)
     searching = Searching(RedisNumbers(scripts, keyring, record_policy(settings)), verifications, limiter, keyring)
     links = Links(verifications, RedisLinks(scripts, keyring), keyring, wake=wake, event_log=event_log)
-    return Rules(breakers, limiter, idempotency, issuing, checking, links, searching)
+    expectations = RedisExpectations(scripts, max_attempts=settings.otp_max_attempts)
+    inbound = Inbound(verifications, expectations, keyring, wake=wake)
+    return Rules(breakers, limiter, idempotency, issuing, checking, links, inbound, searching)
 
 
 @asynccontextmanager

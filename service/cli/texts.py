@@ -58,7 +58,7 @@ async def _rows(
 ) -> AsyncIterator[_Row]:
     for locale in locales:
         for action, module in ACTIONS.items():
-            secret = module.draw(code_length if action is Action.CODE else password.DEFAULT_LENGTH, "0")
+            secret = module.draw(code_length if action is Action.CODE else password.DEFAULT_LENGTH, "0", None)
             origin = web_origin if action is Action.CODE else None
             request = VerificationRequest("US", locale=locale, action=action, web_origin=origin)
             text = written.write(request, secret)

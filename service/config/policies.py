@@ -130,6 +130,8 @@ def issue_policy(settings: Settings) -> IssuePolicy:
         numbers=settings.numbers,
         texts=message_texts(settings),
         link_returns=len(settings.otp_link_return_urls),
+        has_webhooks=settings.otp_public_url is not None,
+        sender_receives=not any(map(str.isalpha, settings.twilio_from or "")),
     )
 
 

@@ -16,6 +16,10 @@ class ActionUnfit(Exception):
         self.field = field
 
 
+class SenderCannotReceive(Exception):
+    """Nobody can reply to the sender of the messages. The text is a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class IssuePolicy:
     """The settings of new verifications."""
@@ -26,26 +30,40 @@ class IssuePolicy:
     numbers: NumberPolicy
     texts: MessageTexts
     link_returns: int = 0  # how many OTP_LINK_RETURN_URLS there are
+    has_webhooks: bool = True  # the provider can tell us what people send
+    sender_receives: bool = True  # people can reply to the sender, or it is not known
 
     def completed(self, request: VerificationRequest, to: str) -> tuple[VerificationRequest, str | None]:
-        """Fill in what was not asked, and give the secret of a test number. Raises `ActionUnfit`."""
+        """Fill in what was not asked, and give the secret of a test number.
+
+        Raises `ActionUnfit`, `SenderCannotReceive`.
+        """
         request = request._replace(ttl_seconds=request.ttl_seconds or self.ttl_seconds)
         if request.action is Action.CODE:
             fixed = self.secrets.fixed_for(to)
             return request._replace(code_length=len(fixed or "") or request.code_length or self.code_length), fixed
         if request.action is Action.PASSWORD:
             request = request._replace(password_length=request.password_length or password.DEFAULT_LENGTH)
+        elif self.secrets.fixed_for(to) is not None:
+            raise ActionUnfit("action", "A test number receives no message. Use a code or a password.")
+        elif request.action is Action.LINK:
+            self._check_link(request)
         else:
-            self._check_link(request, to)
+            self._check_reply()
         return request, self.secrets.fixed_for(to, request.action, request.password_length)
 
-    def _check_link(self, request: VerificationRequest, to: str) -> None:
-        """Refuse a link that nobody would receive, that does not fit, or that leads back to nowhere."""
-        if self.secrets.fixed_for(to) is not None:
-            raise ActionUnfit("action", "A test number receives no link. Use a code or a password.")
+    def _check_link(self, request: VerificationRequest) -> None:
+        """Refuse a link that does not fit, or that leads back to nowhere."""
         if request.link_return is not None and request.link_return >= self.link_returns:
             raise ActionUnfit("link_return", f"OTP_LINK_RETURN_URLS has {self.link_returns} addresses; count from 0.")
         try:
             self.texts.write(request, link.draw(0, "0"))
         except ValueError as unfit:
             raise ActionUnfit("action", f"No link can be sent: {unfit}.") from None
+
+    def _check_reply(self) -> None:
+        """Refuse a message that nobody can reply to, or whose reply would not reach us."""
+        if not self.sender_receives:
+            raise SenderCannotReceive("Nobody can reply to our sender. Use a code or a link.")
+        if not self.has_webhooks:
+            raise ActionUnfit("action", "No reply can be received: set OTP_PUBLIC_URL.")

@@ -1,6 +1,6 @@
 """Issuing: draws a secret, stores its digest and passes the secret to `sending`; a resend does the same.
 
-The secret is a code, a password or the token of a link. Limits are checked before it exists, and the record is written
+The secret is that of the action (`core.actions`). Limits are checked before it exists, and the record is written
 before the message is sent. The step that writes the record checks the limits of the number. An Idempotency-Key is
 claimed first, and released only if certainly nothing was sent.
 """
@@ -71,8 +71,8 @@ class Issuing:
     async def issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
 
-        Raises `ActionUnfit`, `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and
-        `begin` raise.
+        Raises `ActionUnfit`, `SenderCannotReceive`, `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`,
+        and what `Sending` and `begin` raise.
         """
         key_tag = self._limiter.key_tag(asked.caller)
         new, fixed = self._new(asked, key_tag)
@@ -124,7 +124,8 @@ class Issuing:
         """Draw the secret of a send, unless it is that of a test number; digest it."""
         action = ACTIONS[request.action]
         length = request.code_length or request.password_length or 0
-        secret = fixed or action.draw(length, partition_of(verification_id))
+        match = action.match(self._keyring, verification_id)
+        secret = fixed or action.draw(length, partition_of(verification_id), match)
         return secret, action.digests(self._keyring, verification_id, secret)
 
     async def resend(

@@ -96,8 +96,12 @@ class Keyring:
         return _mac(self._link_mac, token.encode())[:DIGEST_BYTES]
 
     def match(self, verification_id: str) -> str:
-        """Derive the two digits that a link's page asks for."""
-        return f"{int.from_bytes(_mac(self._match_mac, verification_id.encode())) % 100:02d}"
+        """Derive two digits that the page which started shows."""
+        return f"{self.match_number(verification_id, 100):02d}"
+
+    def match_number(self, verification_id: str, below: int) -> int:
+        """Derive a number that only the page which started can tell."""
+        return int.from_bytes(_mac(self._match_mac, verification_id.encode())) % below
 
     def client_token(self, verification_id: str) -> str:
         """Make the token that lets a front end act on one verification and nothing else."""

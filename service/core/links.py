@@ -15,7 +15,7 @@ from service.core.actions import Action, link
 from service.core.event_log import EventLog
 from service.core.keyring import Keyring
 from service.core.verification import CheckResult, Verdict, Verification, partition_of
-from service.core.verification_store import Check, OnPage, UnknownVerification, VerificationStore
+from service.core.verification_store import Check, Matching, UnknownVerification, VerificationStore
 
 
 class LinkedVerification(NamedTuple):
@@ -70,12 +70,12 @@ class Links:
         if linked is None:
             return None
         is_right = typed == self._keyring.match(linked.verification.id)
-        return await self._decide(linked, token, OnPage.MATCHED if is_right else OnPage.MISMATCHED)
+        return await self._decide(linked, token, Matching.MATCHED if is_right else Matching.MISMATCHED)
 
     async def decline(self, token: str) -> Verification | None:
         """End a pending verification: the person did not ask for it. One that has ended keeps its end."""
         linked = await self.look(token)
-        result = None if linked is None else await self._decide(linked, token, OnPage.DECLINED)
+        result = None if linked is None else await self._decide(linked, token, Matching.DECLINED)
         if result is None:
             return None
         verification = result.verification
@@ -83,11 +83,11 @@ class Links:
             self._event_log("verification_canceled", verification_id=verification.id, status=verification.status)
         return verification
 
-    async def _decide(self, linked: LinkedVerification, token: str, on_page: OnPage) -> CheckResult | None:
+    async def _decide(self, linked: LinkedVerification, token: str, matching: Matching) -> CheckResult | None:
         verification_id = linked.verification.id
         digests = link.digests(self._keyring, verification_id, token)
         try:
-            result = await self._store.check(Check(verification_id, digests, action=Action.LINK, on_page=on_page))
+            result = await self._store.check(Check(verification_id, digests, action=Action.LINK, matching=matching))
         except UnknownVerification:  # it expired, or was erased, between the two steps
             return None
         if result.enqueued:

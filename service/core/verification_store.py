@@ -37,15 +37,17 @@ class Check(NamedTuple):
     action: Action | None = None  # which secret it is; None: a code
     idempotency_key: str | None = None  # as its HMAC
     fingerprint: str = "0"
-    on_page: "OnPage | None" = None  # only of a link
+    matching: "Matching | None" = None  # of an action that has a match
+    # A stranger can answer in the name of the number: failures do not count against it, and a repeat is known for good.
+    is_forgeable: bool = False
 
 
-class OnPage(StrEnum):
-    """What the person did on the page of a link, whose token is genuine."""
+class Matching(StrEnum):
+    """How the match compares that came with a secret; it decides only if the secret is right."""
 
-    MATCHED = "matched"  # typed the right match
-    MISMATCHED = "mismatched"  # typed a wrong one
-    DECLINED = "declined"  # said "It wasn't me"
+    MATCHED = "matched"  # the right one
+    MISMATCHED = "mismatched"  # a wrong one, or none
+    DECLINED = "declined"  # "It wasn't me", on the page of a link
 
 
 class WrittenSend(NamedTuple):

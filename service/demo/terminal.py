@@ -36,6 +36,7 @@ _SECRETS = {
     Action.CODE: "the code is",
     Action.PASSWORD: "the password is",
     Action.LINK: "the two digits on the link's page are",
+    Action.REPLY: "the words of the reply are",
 }
 _ALL_THE_SAME = "; its message is confirmed all the same"
 # What a check came to, with {what} of `_SECRETS`.

@@ -10,6 +10,7 @@ _OF_ACTION: Mapping[Action, tuple[str, str]] = {
     Action.CODE: ("The code is too old.", "Too many wrong codes."),
     Action.PASSWORD: ("The password is too old.", "Too many wrong passwords."),
     Action.LINK: ("The link is too old.", "Too many wrong tries."),
+    Action.REPLY: ("The message is too old.", "Too many wrong tries."),
 }
 
 

@@ -98,7 +98,7 @@ CATALOGUE: Mapping[str, Kind] = {
         "The verification asks for another action",
         "This verification asks for something else. Look at the newest message.",
         "Look at `action` of the verification: answer a code with `code` and a password with `password`. A link is "
-        "answered on its own page.",
+        "answered on its own page, and a reply by a message.",
     ),
     "max_sends_reached": Kind(
         409,
@@ -132,6 +132,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "The request must name the person's client_ip",
         "This service limits sends by address. Send the address of the person, not your own, as client_ip.",
         "Send `client_ip`. It is required because `OTP_REQUIRE_CLIENT_IP` is on.",
+    ),
+    "sender_cannot_receive": Kind(
+        422,
+        "Nobody can reply to the sender",
+        "Nobody can reply to our sender. Use a code or a link.",
+        "Choose another action, or a sender that receives: a name of letters receives nothing.",
     ),
     "idempotency_key_reused": Kind(
         422,

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from service.core.breaker import SendingHalted
 from service.core.channels import ChannelUnfit
 from service.core.idempotency import OtherBody, StillRunning
-from service.core.issue_policy import ActionUnfit
+from service.core.issue_policy import ActionUnfit, SenderCannotReceive
 from service.core.limiter import ClientIpRequired
 from service.core.limits import UNLIMITED, Limit, Limited, Limits
 from service.core.phone import CountryNotAllowed, InvalidNumber, LineTypeNotAllowed
@@ -222,6 +222,7 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
     ActionUnfit: lambda unfit: HttpProblem(
         "invalid_request", errors=[{"pointer": f"/{unfit.field}", "detail": str(unfit)}]
     ),
+    SenderCannotReceive: lambda cannot: HttpProblem("sender_cannot_receive", str(cannot)),
     SendsExhausted: lambda _: HttpProblem("max_sends_reached"),
     OtherBody: lambda _: HttpProblem("idempotency_key_reused"),
     StillRunning: lambda it: HttpProblem("request_in_progress", retry_after_seconds=it.retry_after_ms / 1000),

@@ -30,7 +30,7 @@ class Checks:
 
     async def decide(self, check: Check) -> CheckResult:
         """Decide a check."""
-        verification_id, digests, to, purpose, owner, action, idempotency_key, _, _ = check
+        verification_id, digests, to, purpose, owner, action, idempotency_key, _, _, _ = check
         partition = partition_of(verification_id)
         key, name = redis_keys.verification_prefix(partition) + verification_id, verification_id.encode()
         is_special = to is not None or purpose is not None or action is not None or idempotency_key is not None
@@ -72,4 +72,5 @@ class Checks:
             self._scripts.fields.key("check", check.idempotency_key) if check.idempotency_key else "",
             check.fingerprint,
         )
-        return asked if check.action is None else (*asked, check.action, check.on_page or "")
+        more = ("1",) if check.is_forgeable else ()
+        return asked if check.action is None else (*asked, check.action, check.matching or "", *more)

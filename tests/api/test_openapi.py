@@ -28,6 +28,7 @@ IDS = {
     ("get", ONE): "readVerification",
     ("post", "/v1/verifications/search"): "searchVerifications",
     ("post", "/twilio/status/{verification_id}/{send_number}"): "receiveDeliveryStatus",
+    ("post", "/twilio/message"): "receiveMessage",
     ("get", "/livez"): "readLiveness",
     ("get", "/readyz"): "readReadiness",
     ("get", "/metrics"): "readMetrics",
@@ -334,8 +335,11 @@ ASKS_A_KEY = {"unauthenticated", "insufficient_scope", "store_unavailable", "int
 READS_A_BODY = {"malformed_body", "body_too_large", "unsupported_media_type", "invalid_request"}
 TAKES_AN_IDEMPOTENCY_KEY = {"invalid_idempotency_key", "idempotency_key_reused"}
 SENDS = {*Refusal, "provider_unavailable", "rate_limited", "request_in_progress", *TAKES_AN_IDEMPOTENCY_KEY}
+RECEIVES = {"bad_signature", "body_too_large", "malformed_body", "unsupported_media_type"} | {
+    "store_unavailable", "internal_error", "overloaded",
+}  # fmt: skip
 CAN_ANSWER = {
-    "issueVerification": ASKS_A_KEY | READS_A_BODY | SENDS | {"client_ip_required"},
+    "issueVerification": ASKS_A_KEY | READS_A_BODY | SENDS | {"client_ip_required", "sender_cannot_receive"},
     "verifyCode": ASKS_A_KEY
     | READS_A_BODY
     | TAKES_AN_IDEMPOTENCY_KEY
@@ -343,8 +347,8 @@ CAN_ANSWER = {
     "resendCode": ASKS_A_KEY | READS_A_BODY | SENDS | {"unknown_verification", "not_pending", "max_sends_reached"},
     "cancelVerification": ASKS_A_KEY | READS_A_BODY | {"unknown_verification"},
     "readVerification": ASKS_A_KEY | {"unknown_verification", "rate_limited"},
-    "receiveDeliveryStatus": {"bad_signature", "body_too_large", "malformed_body", "unsupported_media_type"}
-    | {"store_unavailable", "internal_error", "overloaded"},
+    "receiveDeliveryStatus": RECEIVES,
+    "receiveMessage": RECEIVES,
     "readLiveness": {"internal_error"},
     "readReadiness": {"store_unavailable", "draining", "internal_error"},
     "readMetrics": {"internal_error"},

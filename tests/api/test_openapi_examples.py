@@ -276,6 +276,9 @@ async def refused_states(start):
     """Cause each problem of the current state; yield (code, endpoint, response)."""
     service = await start(otp_max_sends=1, otp_require_client_ip=True, otp_limit_ip="3/1h")
     body = {"to": NUMBER, "client_ip": "192.0.2.7"}
+    named = await start(twilio_from="Acme")
+    asked = {"to": NUMBER, "action": "reply"}
+    yield "sender_cannot_receive", ("post", ISSUE), await named.call("POST", ISSUE, asked)
     issued = await service.issue(client_ip="192.0.2.7")
     resend = ("post", f"{ONE}/resend")
     yield "client_ip_required", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})

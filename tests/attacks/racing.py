@@ -7,7 +7,7 @@ requests one after the other.
 import asyncio
 import json
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Racer:
     path: str
     body: dict
     headers: dict
+    is_form: bool = False
 
 
 async def race(racers):
@@ -44,11 +45,12 @@ async def _finish(reader, writer):
         writer.close()
         await writer.wait_closed()
     head, _, body = response.partition(b"\r\n\r\n")
-    return int(head.split()[1]), json.loads(body) if body else None
+    return int(head.split()[1]), json.loads(body) if body.startswith(b"{") else None
 
 
 def _written(racer):
-    body = json.dumps(racer.body).encode()
-    headers = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": len(body)}
+    body = (urlencode if racer.is_form else json.dumps)(racer.body).encode()
+    media_type = "application/x-www-form-urlencoded" if racer.is_form else "application/json"
+    headers = {"Host": "localhost", "Content-Type": media_type, "Content-Length": len(body)}
     lines = [f"{name}: {value}" for name, value in {**headers, "Connection": "close", **racer.headers}.items()]
     return "\r\n".join([f"POST {racer.path} HTTP/1.1", *lines, "", ""]).encode() + body

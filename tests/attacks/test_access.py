@@ -13,7 +13,8 @@ from service.http import authentication as auth
 from service.http.authentication import key_digest
 from tests.attacks.watching import monitored
 
-OPEN = {"/livez", "/readyz", "/metrics", "/twilio/status/{verification_id}/{send_number}"}
+TWILIO = {"/twilio/status/{verification_id}/{send_number}", "/twilio/message"}
+OPEN = {"/livez", "/readyz", "/metrics", *TWILIO}
 
 
 def add_key(redis, *scopes, name="another"):
@@ -32,7 +33,7 @@ async def status_with(running, authorization, method="GET", path="/v1/verificati
 
 
 async def test_every_protected_route_requires_a_credential(running):
-    """A14: of all documented routes only probes, metrics and Twilio's callback do not return 401 without one."""
+    """A14: of all documented routes only probes, metrics and Twilio's webhooks do not return 401 without one."""
     async with running.http.get("/openapi.json") as response:
         paths = (await response.json())["paths"]
     closed = [(path, method) for path, endpoints in paths.items() for method in endpoints if path not in OPEN]
@@ -40,8 +41,9 @@ async def test_every_protected_route_requires_a_credential(running):
     for path, method in closed:
         filled = path.replace("{verification_id}", "ve_" + "0" * 32)
         assert await status_with(running, None, method, filled, json={"code": "123456"}) == 401, path
-    forged = await status_with(running, None, "POST", "/twilio/status/ve_0/1", data={"MessageSid": "SM"})
-    assert forged == 403
+    for path in TWILIO:
+        filled = path.replace("{verification_id}", "ve_0").replace("{send_number}", "1")
+        assert await status_with(running, None, "POST", filled, data={"MessageSid": "SM"}) == 403, path
 
 
 async def test_two_credentials_are_refused_on_every_route(running):

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 import pytest_asyncio
+from twilio.request_validator import RequestValidator
 
-from service.core.actions import password
+from service.core.actions import password, reply
 from tests.attacks.processes import ROOT, Process, shared_processes
 from tests.attacks.racing import Racer, race
 from tests.free_ports import free_port
@@ -149,6 +150,38 @@ async def test_racing_passwords_are_counted_and_accepted_once(pair, redis):
     seen = verdicts(await race(racers(pair, used, [right] * 100, field="password")))
     assert (seen.count("approved"), seen.count("used")) == (1, 99)
     assert entries(redis) == 1
+
+
+def repliers(processes, sender, bodies, sids=()):
+    """Make one racer for each message of a person, distributed over the processes and signed as by Twilio."""
+    crowd = []
+    for place, body in enumerate(bodies):
+        client = processes[place % len(processes)].client
+        sid = sids[place] if sids else f"SM{secrets.token_hex(16)}"
+        fields = {"MessageSid": sid, "From": sender, "Body": body}
+        [token] = client.settings.twilio_auth_token
+        address = client.url + "/twilio/message"
+        signature = RequestValidator(token.get_secret_value()).compute_signature(address, fields)
+        crowd.append(Racer(client.url, "/twilio/message", fields, {"X-Twilio-Signature": signature}, is_form=True))
+    return crowd
+
+
+@with_pair
+async def test_racing_replies_are_counted_and_accepted_once(pair, redis):
+    """A1, A2 and A17 for a reply: five wrong ones count, one right one approves, and one message counts once."""
+    client = pair[0].client
+    numbers = guessed, used, repeated = ["+14155550123", "+14155550199", "+14155550177"]
+    issued = {to: await client.issue(to, action="reply") for to in numbers}
+    words = {to: next(iter(reply.found_in(client.messages(to)[0].body))) for to in numbers}
+    wrong = [reply.draw(0, "0", issued[guessed]["match"]) for _ in range(100)]
+    await race(repliers(pair, guessed, [pair for pair in wrong if pair != words[guessed]]))
+    await race(repliers(pair, used, [f"{words[used]} {issued[used]['match']}"] * 100))
+    await race(repliers(pair, repeated, [words[repeated]] * 100, [f"SM{'5' * 32}"] * 100))
+    seen = {to: await client.read(issued[to]["id"]) for to in numbers}
+    assert (seen[guessed]["status"], seen[guessed]["attempts_remaining"]) == ("max_attempts_reached", 0)
+    assert (seen[used]["status"], seen[used]["sends"][0]["feedback"]) == ("approved", "pending")
+    assert (seen[repeated]["status"], seen[repeated]["attempts_remaining"]) == ("pending", 4)
+    assert entries(redis) == 2
 
 
 async def right_rounds(pair, redis, rounds):

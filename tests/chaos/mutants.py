@@ -16,7 +16,7 @@ MUTANTS = {
     "allows one attempt too many": (
         partial(find, "check", "boundary", r"^tonumber\(.*\) >= \w+$"), "attempts_counted",
     ),
-    "approves a repeated check again": (partial(find, "check", "false", r"math\.abs\(.* <= \w+$"), "approved_once"),
+    "approves a repeated check again": (partial(find, "check", "false", r"math\.abs\(.* <= \w+\)$"), "approved_once"),
     "does not keep an Idempotency-Key": (
         partial(find, "idempotency", "drop", r"^redis\.call\('HSET', KEYS\[1\], 'fp'"), "one_key_one_message",
     ),

@@ -16,7 +16,9 @@ from dataclasses import replace
 import aiohttp
 import pytest
 import redis as redis_py
+from twilio.request_validator import RequestValidator
 
+from service.core.actions import reply
 from service.sandbox import FaultPlan
 
 NUMBER = "+14155550123"
@@ -180,6 +182,39 @@ async def test_a_link_whose_worker_is_killed_is_confirmed_by_the_next_one(start,
         assert "<h1>Already confirmed</h1>" in await response.text()
     pending.end_leases()
     assert await eventually(lambda: pending() == {}, seconds=20)
+    running.sandbox.faults.end()
+    assert running.confirmed() == {message.sid}
+    assert running.messages()[0].feedback_posts <= 2
+
+
+async def test_a_reply_whose_worker_is_killed_is_confirmed_by_the_next_one(start, launch, eventually, pending):
+    """(ii) The worker dies while it confirms a reply: the words stay used, and the next worker posts the entry."""
+    running = await start(otp_worker=False)
+    process = await launch(running)
+    plan(running, "feedback", "slow", seconds=3600, count=1)
+    issued = await process.client.issue(action="reply")
+    [message] = running.messages()
+    [words] = reply.found_in(message.body)
+
+    async def send_in():
+        fields = {"MessageSid": f"SM{os.urandom(16).hex()}", "From": NUMBER, "Body": f"{words} {issued['match']}"}
+        address = f"{process.client.url}/twilio/message"
+        [token] = running.settings.twilio_auth_token
+        signature = RequestValidator(token.get_secret_value()).compute_signature(address, fields)
+        async with process.client.http.post(
+            "/twilio/message", data=fields, headers={"X-Twilio-Signature": signature}
+        ) as response:
+            assert response.status == 200
+        return await process.client.read(issued["id"])
+
+    assert (await send_in())["status"] == "approved"
+    assert await eventually(lambda: is_taken(running))
+    process.kill()
+    assert set(pending()) == {message.sid}
+    process = await process.start()
+    assert (await send_in())["attempts_remaining"] == 3
+    pending.end_leases()
+    assert await eventually(lambda: pending() == {}, seconds=30)
     running.sandbox.faults.end()
     assert running.confirmed() == {message.sid}
     assert running.messages()[0].feedback_posts <= 2

@@ -5,6 +5,7 @@ import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -17,6 +18,7 @@ from service.core.retrying import Retries
 from service.providers.twilio.gateway import open_twilio
 from service.sandbox import FaultPlan
 from service.store.confirmations import open_confirmations
+from tests.conftest import NUMBER
 from tests.records import RawRecord
 
 
@@ -125,6 +127,22 @@ def call_back():
         sent = {"X-Twilio-Signature": signature, **(headers or {})}
         async with running.http.post(path, data=fields, headers=sent) as response:
             return response.status
+
+    return post
+
+
+@pytest.fixture
+def send_in(call_back):
+    """Return `send_in(running, body, sender=…, sid=…, **more)`: a person sends a message to us, as Twilio tells it."""
+
+    async def post(running, body, *, sender=NUMBER, sid=None, forged=None, **more):
+        sid = sid or f"SM{uuid4().hex}"
+        fields = {
+            "ToCountry": "US", "SmsMessageSid": sid, "NumMedia": "0", "SmsSid": sid, "SmsStatus": "received",
+            "Body": body, "To": "+15005550006", "NumSegments": "1", "MessageSid": sid, "AccountSid": "AC" + "0" * 32,
+            "From": sender, "ApiVersion": "2010-04-01", "FromZip": "", **more,
+        }  # fmt: skip
+        return await call_back(running, "/twilio/message", fields, **(forged or {}))
 
     return post
 

@@ -1,4 +1,4 @@
-"""Passwords and links over real HTTP: from the message to the confirmation, each by its own entry alone."""
+"""Actions over real HTTP: from the message to the confirmation, each by its own entry alone."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ from service.store import keys as redis_keys
 from service.wiring import new_rules, new_store
 from tests.conftest import NUMBER
 
-ASKED = {Action.CODE: {}, Action.PASSWORD: {"password_length": 24}, Action.LINK: {"origin_text": "Berlin"}}
+ASKED = {Action.PASSWORD: {"password_length": 24}, Action.LINK: {"origin_text": "Berlin"}}
 
 
 def secret_in(running, action, place=-1):
@@ -80,7 +80,7 @@ async def test_a_wrong_password_costs_an_attempt(running):
 @pytest.mark.parametrize(
     ("action", "body"),
     [("code", {"password": "7KQ2M-X40BT"}), ("password", {"code": "123456"}), ("link", {"code": "123456"}),
-     ("link", {"password": "7KQ2M-X40BT"})],
+     ("link", {"password": "7KQ2M-X40BT"}), ("reply", {"code": "123456"}), ("reply", {"password": "7KQ2M-X40BT"})],
 )  # fmt: skip
 async def test_another_action_is_refused_and_costs_nothing(running, action, body):
     """What belongs to another action gets 409 however often it is sent: no attempt, no confirmation, no end."""
@@ -231,7 +231,7 @@ async def test_a_test_number_has_a_fixed_password(start):
 
 
 @pytest.fixture
-def answer():
+def answer(send_in):
     """Return `answer(running, issued)`: answer with what the message carries; return the feedback of the send."""
 
     async def give(running, issued):
@@ -240,6 +240,9 @@ def answer():
         if action is Action.LINK:
             async with pages(running) as links:
                 assert (await links.answer(secret, issued["match"])).verdict is Verdict.APPROVED
+        elif action is Action.REPLY:
+            sent = await running.read(issued["id"])
+            assert await send_in(running, f"{secret} {issued['match']}", sender=sent["to"]) == 200
         else:
             assert (await answered(running, issued["id"], {str(action): secret}))[1]["verdict"] == "approved"
         return (await running.read(issued["id"]))["sends"][0]["feedback"]
@@ -251,10 +254,10 @@ def answer():
 async def test_a_late_sid_is_confirmed(running, hold, answer, settled, eventually, action):  # noqa: PLR0917
     """What is answered before Twilio's response has come is confirmed once the SID is known (promise 5)."""
     held = hold(running)
-    issuing = asyncio.create_task(running.issue(action=action, **ASKED[action]))
+    issuing = asyncio.create_task(running.issue(action=action, **ASKED.get(action, {})))
     assert await eventually(running.messages)
     [key] = [each async for each in _records(running)]
-    issued = {"id": key, "action": str(action), "match": new_keyring(running.settings).match(key)}
+    issued = {"id": key, "action": str(action), "match": ACTIONS[action].match(new_keyring(running.settings), key)}
     assert await answer(running, issued) == "awaiting_sid"
     held.deliver.set()
     held.responds.set()
@@ -269,10 +272,10 @@ async def test_a_lost_message_is_found_whatever_it_carries(  # noqa: PLR0917 - f
     """If response and callbacks are lost, the message is found in Twilio's list by its code, password or link."""
     monkeypatch.setattr(wiring, "lookup_policy", lambda _: LookupPolicy(poll_seconds=0.02, pause_seconds=0.02))
     running = await start()
-    await running.issue(action=action, **ASKED[action])
+    await running.issue(action=action, **ASKED.get(action, {}))
     fault(running, "callbacks", "drop", count=1)
     fault(running, "messages", "lost_response", count=1)
-    issued = await running.issue("+14155550124", action=action, **ASKED[action])
+    issued = await running.issue("+14155550124", action=action, **ASKED.get(action, {}))
     lost = running.messages("+14155550124")[-1]
     assert await eventually(lambda: running.messages("+14155550124")[-1].status == "delivered")
     monkeypatch.setattr(running, "messages", lambda *_: [lost])

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from twilio.request_validator import RequestValidator
 
-from service.api.twilio.status_callbacks import StatusCallbackEndpoint
+from service.api.twilio.signed_forms import SignedForms
 from service.http.problems import HttpProblem
 from service.http.request import unknown_request
 from service.http_server import HttpProtocol
@@ -317,8 +317,7 @@ async def test_refused_callbacks_are_one_warning_and_each_has_its_reason(start, 
 async def test_refused_callbacks_are_a_warning_again_after_a_minute():
     """While callbacks are refused, the warning is logged once a minute."""
     events, now = [], [0.0]
-    endpoint = StatusCallbackEndpoint(
-        None,
+    forms = SignedForms(
         TwilioSignature(["token"]),
         public_url="https://x.example",
         event_log=lambda event, /, **_: events.append((event, now[0])),
@@ -326,7 +325,7 @@ async def test_refused_callbacks_are_a_warning_again_after_a_minute():
     )
     for now[0] in (0.0, 59.0, 60.0, 61.0, 125.0):
         with pytest.raises(HttpProblem):
-            await endpoint.status(unknown_request(), "x", "1", b"a=b")
+            forms.read(unknown_request(), b"a=b")
     assert events == [("callback_refused", 0.0), ("callback_refused", 60.0), ("callback_refused", 125.0)]
 
 

@@ -371,7 +371,7 @@ async def test_a_response_shows_the_options_of_the_request(running):
     assert len(code) == 8
     shown = await running.read(issued["id"])
     assert "client_token" not in shown
-    changing = ("client_token", "match", "sends", "expires_in", "resend_in")
+    changing = ("client_token", "match", "locale", "sends", "expires_in", "resend_in")
     assert {name: value for name, value in issued.items() if name not in changing}.items() <= shown.items()
 
 

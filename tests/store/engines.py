@@ -7,21 +7,25 @@ the server had waited; the scripts still read the clock with Redis TIME.
 import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from secrets import token_hex
 
 import redis
 
 from service.core.actions import ACTIONS, Action
+from service.core.actions.words import WORDS
 from service.core.channels import Channel
+from service.core.inbound import Inbound
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, LimitPolicy
 from service.core.limits import UNLIMITED
 from service.core.numbers import Numbers
 from service.core.searching import Searching
 from service.core.verification import Delivery, VerificationRequest, new_id, partition_of
-from service.core.verification_store import Check, NewVerification, OnPage
+from service.core.verification_store import Check, Matching, NewVerification
 from service.redis_client import open_redis_client
 from service.store import keys as redis_keys
 from service.store.confirmations import open_confirmations
+from service.store.expectations import RedisExpectations
 from service.store.fields import FIELDS
 from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits, RedisStats
 from service.store.links import RedisLinks
@@ -108,6 +112,8 @@ class Stores:
         self.action = action  # of every verification that is issued here
         self.links = RedisLinks(scripts, keyring)
         self.verifications = RedisVerifications(scripts, keyring, policy)
+        self.expectations = RedisExpectations(scripts, max_attempts=policy.max_attempts)
+        self.inbound = Inbound(self.verifications, self.expectations, keyring, wake=lambda _: None)
         self.confirmations = open_confirmations(scripts)
         self.index = RedisNumbers(scripts, keyring, policy)
         self.numbers = Numbers(self.index)
@@ -140,8 +146,8 @@ class Stores:
         return await self.verifications.issue(new, self.digests(new.id, code)[0])
 
     def digests(self, verification_id, code):
-        """Digest a secret; tokens differ between verifications, though tests give them the same names."""
-        secret = f"{verification_id} {code}" if self.action is Action.LINK else code
+        """Digest the secret of this action that tests call by the name of a code."""
+        secret = secret_of(self.action, verification_id, code)
         return ACTIONS[self.action].digests(self.keyring, verification_id, secret)
 
     async def resend(self, verification, code, channel=Channel.SMS):
@@ -152,9 +158,20 @@ class Stores:
     async def check(self, verification, code, **fields):
         """Check a code; return the result."""
         asked = {} if self.action is Action.CODE else {"action": self.action}
-        asked |= {"on_page": OnPage.MATCHED} if self.action is Action.LINK else {}
+        asked |= {"matching": Matching.MATCHED} if self.match(verification) else {}
+        asked |= {"is_forgeable": True} if self.action is Action.REPLY else {}
         digests = self.digests(verification.id, code)
         return await self.verifications.check(Check(verification.id, digests, **asked | fields))
+
+    def match(self, verification):
+        """Return what the page that started a verification shows."""
+        return ACTIONS[self.action].match(self.keyring, verification.id)
+
+    async def answer(self, code, verification=None, *, to=NUMBER, answer_id=None):
+        """Reply from a number with this secret and the match of a verification; return the results by id."""
+        secret, match = secret_of(self.action, "", code), self.match(verification) if verification else ""
+        results = await self.inbound.reply(to, f"{secret} {match}", answer_id or token_hex(16))
+        return {result.verification.id: result for result in results}
 
     async def linked(self, verification, code="111111"):
         """Read what the link of a send leads to."""
@@ -239,6 +256,16 @@ def time_passes(admin, ms):
 def immortal(admin):
     """Return the keys without a TTL that must have one (promise 9)."""
     return [key for key in admin.scan_iter() if admin.ttl(key) == -1 and key != b"otp:keys"]
+
+
+def secret_of(action, verification_id, code):
+    """Return the secret that has the name of a code; tokens differ between verifications."""
+    if action is Action.LINK:
+        return f"{verification_id} {code}"
+    if action is Action.REPLY:
+        place = int(code) % (len(WORDS) - 1)
+        return f"{WORDS[place]} {WORDS[place + 1]}"
+    return code
 
 
 def sid_of(verification, send=1):

@@ -12,6 +12,7 @@ from service.core.actions import Action
 from tests.store import test_checking as checking
 from tests.store import test_clock_steps as clock_steps
 from tests.store import test_hard_stop as hard_stop
+from tests.store import test_inbound as inbound
 from tests.store import test_index as index
 from tests.store import test_late_codes as late_codes
 from tests.store import test_ledgers as ledgers
@@ -29,6 +30,10 @@ def _late(how, promise=late_codes.test_a_late_code_confirms_its_message_and_appr
 
 def _link(promise):
     return lambda stores: promise(stores.under(action=Action.LINK))
+
+
+def _reply(promise):
+    return lambda stores: promise(stores.under(action=Action.REPLY))
 
 
 # By promise: what is broken, how, and the test that must fail.
@@ -77,13 +82,35 @@ BEHAVIOURS = {
             partial(links.test_a_secret_is_accepted_only_for_its_action, asked=Action.LINK, given=Action.PASSWORD),
         ),
     },
+    "an answer by message is decided once, and counts against no number": {
+        "compares what is locked": (
+            partial(find, "expected", "true", r"FIELD\.attempts\]\) < tonumber"),
+            _reply(inbound.test_what_has_no_attempts_left_is_not_compared),
+        ),
+        "expects answers to another action": (
+            partial(find, "expected", "true", r"FIELD\.action\] == ARGV\[2\]"),
+            _reply(inbound.test_what_is_expected_is_listed_newest_first),
+        ),
+        "decides a message twice": (
+            partial(find, "expected", "false", r"^\w+\[ARGV\[4\]\]"),
+            _reply(inbound.test_a_message_is_decided_once_for_all),
+        ),
+        "forgets a message after a minute": (
+            partial(find, "check", "right", r"^ARGV\[17\] or math"),
+            _reply(partial(inbound.test_a_message_that_races_itself_is_decided_once, late=120_000)),
+        ),
+        "counts a forged answer against the number": (
+            partial(find, "check", "left", r"and not ARGV\[17\]$"),
+            _reply(inbound.test_a_wrong_answer_counts_against_no_number),
+        ),
+    },
     "a code is accepted once": {
         "consumes nothing": (
             partial(find, "check", "drop", r"^\w+\[FIELD\.status\] = 'approved'$"),
             checking.test_a_code_is_accepted_once,
         ),
         "forgets the verdict of an Idempotency-Key": (
-            partial(find, "check", "false", r"math\.abs\(.* <= \w+$"),
+            partial(find, "check", "false", r"math\.abs\(.* <= \w+\)$"),
             checking.test_a_repeated_check_returns_the_same_verdict,
         ),
     },

@@ -91,6 +91,7 @@ class Model:
     def __init__(self):
         self.now = 0
         self.strict = False
+        self.by_message = False  # people answer by messages, whose senders can be forged
         self.all = []
         self.sent_to = {NUMBER: [], OTHER_NUMBER: []}
         self.failed_at = {NUMBER: [], OTHER_NUMBER: []}
@@ -110,6 +111,13 @@ class Model:
             return "mismatch", None
         send = verification.carrier(code)
         return ("wrong_code" if send is None else self.verdict_on(verification, send)), send
+
+    def expecting(self, to, answer_id):
+        """List the verifications that a message of a number may answer, newest first."""
+        listed = [each for each in reversed(self.listed[to]) if not self.forgotten(each)]
+        if any(answer_id in each.stored_verdicts for each in listed):
+            return []
+        return [each for each in listed if each.attempts < MOST_ATTEMPTS]
 
     def is_uncounted(self, verification):
         """Return whether a check is neither counted nor compared: no attempts are left, or the number is stopped."""
@@ -131,7 +139,8 @@ class Model:
     def count_check(self, verification, verdict, send):
         """Apply a counted check to the model."""
         verification.attempts += 1
-        if verdict in ("wrong_code", "mismatch") and verification.state != "failed":
+        is_failed = verdict in ("wrong_code", "mismatch") and verification.state != "failed"
+        if is_failed and not self.by_message:
             self.failed_at[verification.to].append(self.now)
             self.streak[verification.to] += 1
         if verdict == "approved":

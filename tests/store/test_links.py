@@ -7,7 +7,7 @@ import pytest
 from service.core.actions import Action
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, Feedback, Status, Verdict
-from service.core.verification_store import OnPage, UnknownVerification, WrongAction
+from service.core.verification_store import Matching, UnknownVerification, WrongAction
 from service.store import keys as redis_keys
 from service.store.fields import FORMAT_VERSION
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, NUMBER, ROTATED, sid_of
@@ -140,7 +140,7 @@ async def test_a_wrong_match_costs_an_attempt_and_confirms(links):
     """A wrong match approves nothing and costs an attempt each time, until locked; the receipt is confirmed once."""
     verification = await links.sent()
     for attempt in range(1, 6):
-        result = await links.check(verification, "111111", on_page=OnPage.MISMATCHED)
+        result = await links.check(verification, "111111", matching=Matching.MISMATCHED)
         assert (result.verdict, result.verification.attempts) == (Verdict.WRONG_CODE, attempt)
         assert result.enqueued is (attempt == 1)
     assert result.verification.status is Status.MAX_ATTEMPTS_REACHED
@@ -151,7 +151,7 @@ async def test_a_wrong_match_costs_an_attempt_and_confirms(links):
 async def test_a_wrong_match_without_a_sid_waits_for_it(links):
     """A wrong match on a link whose SID is not known yet is confirmed when the callback brings it (promise 5)."""
     verification = await links.issue()
-    result = await links.check(verification, "111111", on_page=OnPage.MISMATCHED)
+    result = await links.check(verification, "111111", matching=Matching.MISMATCHED)
     assert result.verification.sends[0].feedback is Feedback.AWAITING_SID
     assert await links.deliver(verification, status=Delivery.DELIVERED)
     assert await links.pending() == [sid_of(verification)]
@@ -160,7 +160,7 @@ async def test_a_wrong_match_without_a_sid_waits_for_it(links):
 async def test_a_declined_link_cancels_and_confirms(links):
     """To say "It wasn't me" ends the verification and confirms the receipt; afterwards nothing approves it."""
     verification = await links.sent()
-    result = await links.check(verification, "111111", on_page=OnPage.DECLINED)
+    result = await links.check(verification, "111111", matching=Matching.DECLINED)
     assert (result.verdict, result.enqueued) == (Verdict.CANCELED, True)
     assert result.verification.status is Status.CANCELED
     assert await links.verdict(verification, "111111") is Verdict.CANCELED
@@ -175,7 +175,7 @@ async def test_a_send_that_was_taken_back_prolongs_no_link(links):
     resent = await links.resend(verification, "222222")
     await links.verifications.refuse(resent, 2, error_code=30003, passing=False)
     links.time_passes(1000)
-    assert await links.verdict(verification, "111111", on_page=OnPage.DECLINED) is Verdict.EXPIRED
+    assert await links.verdict(verification, "111111", matching=Matching.DECLINED) is Verdict.EXPIRED
 
 
 async def test_an_expired_link_declines_what_a_newer_one_could_approve(links):
@@ -185,7 +185,7 @@ async def test_an_expired_link_declines_what_a_newer_one_could_approve(links):
     await links.resend(verification, "222222")
     await links.deliver(verification, 2)
     links.time_passes(1000)
-    result = await links.check(verification, "111111", on_page=OnPage.DECLINED)
+    result = await links.check(verification, "111111", matching=Matching.DECLINED)
     assert (result.verdict, result.verification.status) == (Verdict.CANCELED, Status.CANCELED)
     assert result.enqueued
     assert await links.verdict(verification, "222222") is Verdict.CANCELED
@@ -195,16 +195,16 @@ async def test_an_approval_cannot_be_declined(links):
     """An approved verification stays approved, whatever is said on the page of another send."""
     verification = await links.sent()
     await links.check(verification, "111111")
-    result = await links.check(verification, "111111", on_page=OnPage.DECLINED)
+    result = await links.check(verification, "111111", matching=Matching.DECLINED)
     assert (result.verdict, result.verification.status) == (Verdict.USED, Status.APPROVED)
 
 
-@pytest.mark.parametrize("on_page", [OnPage.MISMATCHED, OnPage.DECLINED])
-async def test_too_late_is_too_late(links, on_page):
+@pytest.mark.parametrize("matching", [Matching.MISMATCHED, Matching.DECLINED])
+async def test_too_late_is_too_late(links, matching):
     """After its time a link changes no state, whatever is answered, and its receipt is confirmed."""
     verification = await links.sent()
     links.time_passes(CODE_TTL_MS)
-    result = await links.check(verification, "111111", on_page=on_page)
+    result = await links.check(verification, "111111", matching=matching)
     assert (result.verdict, result.verification.status) == (Verdict.EXPIRED, Status.EXPIRED)
     assert result.enqueued
 
@@ -225,7 +225,7 @@ async def test_a_secret_is_accepted_only_for_its_action(stores, asked, given):
         return
     verification = await stores.under(action=asked).sent()
     before = stores.record(verification)
-    fields = {"action": None if given is Action.CODE else given, "on_page": OnPage.MATCHED}
+    fields = {"action": None if given is Action.CODE else given, "matching": Matching.MATCHED}
     for _ in range(6):
         with pytest.raises(WrongAction):
             await stores.under(action=asked).check(verification, "111111", **fields)
@@ -239,9 +239,9 @@ async def test_racing_answers_are_counted_and_accepted_once(links, crowd):
     """A1 and A2 for a link: five of racing wrong matches are compared; one of racing right ones is approved."""
     verification = await links.sent()
     others = [links.under() for _ in range(2)]
-    on_page = OnPage.MISMATCHED if crowd == "guesses" else OnPage.MATCHED
+    matching = Matching.MISMATCHED if crowd == "guesses" else Matching.MATCHED
     seen = await asyncio.gather(
-        *(others[place % 2].verdict(verification, "111111", on_page=on_page) for place in range(100))
+        *(others[place % 2].verdict(verification, "111111", matching=matching) for place in range(100))
     )
     assert seen.count(Verdict.APPROVED) == (crowd == "right")
     assert seen.count(Verdict.WRONG_CODE) == (5 if crowd == "guesses" else 0)

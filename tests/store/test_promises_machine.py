@@ -108,7 +108,7 @@ class Promises(RuleBasedStateMachine):
 
     @initialize(strict=st.booleans(), action=st.sampled_from(Action))
     def choose_policy(self, strict, action):
-        self.model.strict = strict
+        self.model.strict, self.model.by_message = strict, action is Action.REPLY
         self.stores = self.stores.under(supersede_codes=strict, action=action)
 
     # --- sends --------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ class Promises(RuleBasedStateMachine):
                 self.run(step)
             return
         known = verification.stored_verdicts.get(key)
-        if known and self.model.now - known[0] <= IDEMPOTENT_MS:
+        if known and (self.model.by_message or self.model.now - known[0] <= IDEMPOTENT_MS):
             self.check_again(step, known, body)
             return
         verdict, send = self.model.expected(verification, code, to, purpose)
@@ -272,6 +272,33 @@ class Promises(RuleBasedStateMachine):
             return
         result = self.run(step)
         assert (result.verdict, result.replayed, result.enqueued) == (known[2], True, False)
+
+    @precondition(lambda self: self.model.by_message)
+    @rule(
+        to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)),
+        code=st.sampled_from((*CODES, NEVER_SENT)),
+        which=st.sampled_from((None, 0, 0, 0, 1)),
+        answer_id=st.sampled_from((None, None, None, "m1", "m2")),
+    )
+    def reply(self, to, code, which, answer_id):
+        """Send a message with the words of a send, or others, and the match of a verification, or none."""
+        shown = self.recent(which) if which is not None and self.model.all else None
+        results = self.run(self.stores.answer(code, shown, to=to, answer_id=answer_id))
+        expecting = self.model.expecting(to, answer_id)
+        compared = [each for each in expecting if each.carrier(code)] or expecting
+        assert set(results) == {each.id for each in compared}
+        for verification in compared:
+            result = results[verification.id]
+            is_counted = not self.model.is_uncounted(verification)
+            verdict, send = self.model.expected(verification, code, None, None)
+            if verdict in ("approved", "superseded") and shown is not verification:
+                verdict = "wrong_code"
+            enqueued = bool(is_counted and send and send.feedback == "none" and send.sid)
+            assert (result.verdict, result.enqueued, result.replayed) == (verdict, enqueued, False)
+            if is_counted:
+                self.model.count_check(verification, verdict, send)
+                if answer_id:
+                    verification.stored_verdicts[answer_id] = (self.model.now, "0", verdict)
 
     # --- the worker ---------------------------------------------------------------------------
 

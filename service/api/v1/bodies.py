@@ -77,7 +77,7 @@ _NEVER_TOGETHER: dict[str, Any] = {
             ),
             *(
                 {"allOf": [_longer_than(ACTIONS[action].LONGEST_TTL_SECONDS), _asks_for(action)]}
-                for action in (Action.CODE, Action.LINK)
+                for action in (Action.CODE, Action.LINK, Action.REPLY)
             ),
         ]
     }

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.api.operations import LivenessResponse
+from service.api.twilio.twiml import NOTHING
 from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
 from service.api.v1.readiness_examples import Example, readiness_examples
 from service.api.v1.schemas import ResponseWriter
 from service.core.actions import Action
 from service.core.channels import Channel
 from service.core.idempotency import OtherBody, StillRunning
+from service.core.issue_policy import SenderCannotReceive
 from service.core.limiter import ClientIpRequired
 from service.core.limits import Limit, Limited, parse_limits
 from service.core.phone import UNKNOWN_FORM, CountryNotAllowed, InvalidNumber
@@ -54,6 +56,7 @@ _PENDING = Verification(
     resend_at_ms=_BEGUN_MS + 30_000,
     sends=(_FIRST,),
 )
+_REPLY = _PENDING._replace(request=_PENDING.request._replace(action=Action.REPLY, code_length=None))
 _LINK = _PENDING._replace(request=_PENDING.request._replace(action=Action.LINK, code_length=None))
 _RESENT = _PENDING._replace(
     expires_at_ms=_RESENT_MS + 600_000,
@@ -104,8 +107,10 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
     app = _sent(IssueBody, to=NUMBER, client_ip="192.0.2.7", app_hash="FA+9qCX9VSu")
     password = _sent(IssueBody, to=NUMBER, action=Action.PASSWORD, password_length=15, ttl_seconds=86_400)
     link = _sent(IssueBody, to=NUMBER, action=Action.LINK, origin_text="Chrome on Windows, near Berlin")
+    reply = _sent(IssueBody, to=NUMBER, action=Action.REPLY)
     bound = _sent(CheckBody, code="123456", to=NUMBER, purpose="login")
     told = {"MessageSid": "SM" + "3f" * 16, "MessageStatus": "delivered", "From": "+15005550006", "To": NUMBER}
+    answered = {"MessageSid": "SM" + "4f" * 16, "From": NUMBER, "To": "+15005550006", "Body": "Maple cabin, river"}
     return {
         "issueVerification": {
             "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
@@ -113,6 +118,7 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
             "android": Example("For an app that reads the message itself", app),
             "password": Example("A temporary password for a day", password),
             "link": Example("A link, with the caller's words for its page", link),
+            "reply": Example("A message to reply to", reply),
         },
         "verifyCode": {
             "code": Example("What the person typed", _sent(CheckBody, code="123456")),
@@ -127,6 +133,12 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
             "number": Example("A number", _sent(SearchBody, to=NUMBER)),
             "national": Example("A national number", _sent(SearchBody, to="(415) 555-0123", country="US")),
         },
+        "receiveMessage": {
+            "reply": Example("The two words of the message and the word on the screen", answered),
+            "keyword": Example(
+                "A keyword, which Twilio has answered", {**answered, "Body": "Stop", "OptOutType": "STOP"}
+            ),
+        },
         "receiveDeliveryStatus": {
             "delivered": Example("Delivered", told),
             "undelivered": Example("Not delivered", {**told, "MessageStatus": "undelivered", "ErrorCode": "30003"}),
@@ -140,6 +152,9 @@ def response_examples() -> Mapping[str, Mapping[str, Example]]:
         "issueVerification": {
             "pending": _issued("Twilio has the message", _PENDING),
             "link": _issued("A link: show its match on the page that started", _LINK, match="47"),
+            "reply": _issued(
+                "A reply: show its match, and ask for it and the words of the message", _REPLY, match="river"
+            ),
             "unanswered": _issued("Twilio has not responded: the message may have been sent", _UNANSWERED),
         },
         "verifyCode": _checks(),
@@ -159,6 +174,7 @@ def response_examples() -> Mapping[str, Mapping[str, Example]]:
             "found": _found("Approved, and locked before that", _CONFIRMED, _EARLIER),
             "unknown": _found("None: an unknown number, or another owner's verifications"),
         },
+        "receiveMessage": {"received": Example("Whatever the message was", NOTHING)},
         "readLiveness": {"alive": Example("Alive", LivenessResponse().model_dump())},
         "readReadiness": readiness_examples(),
         "readMetrics": {"metrics": Example("Some of the lines", _METRICS)},
@@ -208,6 +224,7 @@ def _failures() -> Mapping[str, Exception]:
         "max_sends_reached": SendsExhausted(),
         "request_in_progress": StillRunning(23_000),
         "client_ip_required": ClientIpRequired(),
+        "sender_cannot_receive": SenderCannotReceive("Nobody can reply to our sender. Use a code or a link."),
         "idempotency_key_reused": OtherBody(),
         Refusal.INVALID_NUMBER: InvalidNumber(UNKNOWN_FORM),
         Refusal.COUNTRY_NOT_ALLOWED: CountryNotAllowed(),

@@ -61,9 +61,9 @@ def _issue(endpoint: Endpoint, access: Access) -> BaseRoute:
         status_code=201,
         response_model=IssueResponse,
         response_description="Issued. The code has been sent; with status `unknown` it may have been sent.",
-        problems=(*_SENDING, "client_ip_required"),
+        problems=(*_SENDING, "client_ip_required", "sender_cannot_receive"),
         openapi_extra=describe_same_response("201"),
-        summary="Issue a code, password or link and send it",
+        summary="Issue a code, password, link or request for a reply, and send it",
     )
 
 

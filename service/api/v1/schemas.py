@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from service.api.v1.fields import Instant
 from service.core.actions import Action
+from service.core.actions.reply import MATCH_PATTERN
 from service.core.channels import Channel
 from service.core.instants import instant
 from service.core.phone import mask
@@ -85,9 +86,9 @@ class IssueResponse(VerificationResponse):
     )
     client_token: str = Field(description="For your front end: it may verify, resend and read this verification.")
     match: str | None = Field(
-        description="Two digits, for a link only: show them on the page that started, because the link's page asks for "
-        "them. No other response has them. Null for another action.",
-        json_schema_extra={"pattern": "^[0-9]{2}$"},
+        description="Show it on the page that started, because the person must repeat it: two digits for a link, a "
+        "word for a reply. No other response has it. Null for another action.",
+        json_schema_extra={"pattern": f"^(?:[0-9]{{2}}|{MATCH_PATTERN})$"},
     )
 
 

@@ -8,7 +8,7 @@ from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody, 
 from service.api.v1.fields import VerificationId
 from service.api.v1.repeating import KeyedResponse, idempotency_key, unpack
 from service.api.v1.schemas import Object, ResponseWriter
-from service.core.actions import Action
+from service.core.actions import ACTIONS
 from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
@@ -48,10 +48,10 @@ class VerificationEndpoints:
         self._responses = responses
 
     async def issue(self, request: Request, body: IssueBody) -> Object | Response:
-        """Generate a code, a password or a link, store its digest, and send it.
+        """Generate a code, a password, a link or the words of a reply, store its digest, and send it.
 
-        The response has the client token for a front end and, for a link only, the `match`: two digits that the page
-        which started must show.
+        The response has the client token for a front end and, for a link or a reply, the `match` that the page which
+        started must show.
 
         If Twilio refuses the message, the response is a problem with `verification_id`; that verification is `failed`.
         If Twilio does not respond in time, the response is a 201 whose send has the status `unknown`: the code is
@@ -73,8 +73,9 @@ class VerificationEndpoints:
         """Check a code or a password. The response is 200 for every verdict; only `approved` proves anything.
 
         Each check costs an attempt. The secret of another action than the verification's is refused (409) and costs
-        none; a link is answered on its own page. A front end may call this with the client token; the back end must
-        then read the verification with its API key and see `approved` itself before it logs the person in.
+        none; a link is answered on its own page, and a reply by a message. A front end may call this with the client
+        token; the back end must then read the verification with its API key and see `approved` itself before it logs
+        the person in.
         """
         request.log["verification_id"] = _known_form(verification_id)
         secret, action = typed_secret(body)
@@ -154,7 +155,7 @@ class VerificationEndpoints:
     def _issued(self, outcome: Verification | MessageRefused) -> Response:
         if isinstance(outcome, MessageRefused):
             return _refused(outcome)
-        match = self._keyring.match(outcome.id) if outcome.request.action is Action.LINK else None
+        match = ACTIONS[outcome.request.action].match(self._keyring, outcome.id)
         shown = self._responses.issued(outcome, self._keyring.client_token(outcome.id), match)
         return Response(201, orjson.dumps(shown), {"location": f"/v1/verifications/{outcome.id}"})
 

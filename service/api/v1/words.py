@@ -13,6 +13,7 @@ MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         Action.CODE: "types the code",
         Action.PASSWORD: "types the temporary password",
         Action.LINK: "opens the link, and types the `match` on its page",
+        Action.REPLY: "replies to the message with its two words and the `match`",
     },
     Status: {
         Status.PENDING: "the right code has not been typed yet",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from service.core.actions import code, link, password
+from service.core.actions import code, link, password, reply
 from service.core.keyring import Keyring
 
 
@@ -18,6 +18,7 @@ class Action(StrEnum):
     CODE = "code"
     PASSWORD = "password"  # noqa: S105 - a word
     LINK = "link"
+    REPLY = "reply"
 
 
 class TrackedAction(Protocol):
@@ -25,8 +26,14 @@ class TrackedAction(Protocol):
 
     LONGEST_TTL_SECONDS: int
 
-    def draw(self, length: int, partition: str, /) -> str:
-        """Draw the secret of one send of a verification in this partition; `length` where the action has lengths."""
+    def draw(self, length: int, partition: str, match: str | None, /) -> str:
+        """Draw the secret of one send of a verification in this partition; `length` where the action has lengths.
+
+        The secret does not hold the match.
+        """
+
+    def match(self, keyring: Keyring, verification_id: str, /) -> str | None:
+        """Derive what the page which started shows, and the person repeats beside the secret; None: nothing."""
 
     def digests(self, keyring: Keyring, verification_id: str, secret: str, /) -> tuple[bytes, ...]:
         """Digest a secret, newest key first; the first digest is stored."""
@@ -44,7 +51,12 @@ class TrackedAction(Protocol):
         """Find what may be a secret of this action in a message that we have sent."""
 
 
-ACTIONS: Mapping[Action, TrackedAction] = {Action.CODE: code, Action.PASSWORD: password, Action.LINK: link}
+ACTIONS: Mapping[Action, TrackedAction] = {
+    Action.CODE: code,
+    Action.PASSWORD: password,
+    Action.LINK: link,
+    Action.REPLY: reply,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,8 @@ class Secrets:
     """Knows the test numbers, each of which always has the same secret.
 
     Nothing is sent to a test number, and its secret approves that number alone. Limits, attempts, expiry and single use
-    are as for any other. Its password is its code, repeated. It has no link, because nobody would receive it.
+    are as for any other. Its password is its code, repeated. There are only codes and passwords for it:
+    nobody would receive anything else.
     """
 
     fixed: Mapping[str, str] = field(default_factory=dict, repr=False)  # codes by test number

@@ -41,11 +41,15 @@ _SECRET_BYTES = 20  # as long as RFC 4226 recommends
 _IN_A_TEXT = re.compile(rf"(?<![0-9])[0-9]{{{SHORTEST},{LONGEST}}}(?![0-9])")
 
 
-def draw(length: int, _partition: str = "") -> str:
+def draw(length: int, _partition: str = "", _match: str | None = None) -> str:
     """Draw a code of 4 to 8 digits, zero padded. The secret behind it is not kept."""
     if not SHORTEST <= length <= LONGEST:
         raise ValueError(f"a code has {SHORTEST} to {LONGEST} digits, not {length}")
     return _Hotp(token_bytes(_SECRET_BYTES)).at(0)[-length:]
+
+
+def match(_keyring: Keyring, _verification_id: str) -> None:
+    """Say that the page which started shows nothing: the person types the secret there."""
 
 
 class _Hotp(pyotp.HOTP):

@@ -35,9 +35,14 @@ _IN_A_TEXT = re.compile(rf"{PATH}({TOKEN_PATTERN})(?![0-9A-Za-z])")
 _BETWEEN_DIGITS = str.maketrans("", "", "\t\n\r -")
 
 
-def draw(_length: int, partition: str) -> str:
+def draw(_length: int, partition: str, _match: str | None = None) -> str:
     """Draw the token of a link."""
     return partition + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_CHARACTERS))
+
+
+def match(keyring: Keyring, verification_id: str) -> str:
+    """Derive the two digits that the page of the link asks for."""
+    return keyring.match(verification_id)
 
 
 def digests(keyring: Keyring, _verification_id: str, token: str) -> tuple[bytes, ...]:

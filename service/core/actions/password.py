@@ -36,11 +36,15 @@ _READ = str.maketrans({"O": "0", "I": "1", "L": "1"} | dict.fromkeys("\t\n\r -",
 _IN_A_TEXT = re.compile(rf"(?<![0-9A-Z-])[{_ALPHABET}]{{5}}(?:-[{_ALPHABET}]{{1,5}}){{1,4}}(?![0-9A-Z-])")
 
 
-def draw(length: int, _partition: str = "") -> str:
+def draw(length: int, _partition: str = "", _match: str | None = None) -> str:
     """Draw a password of 10 to 24 characters."""
     if not SHORTEST <= length <= LONGEST:
         raise ValueError(f"a password has {SHORTEST} to {LONGEST} characters, not {length}")
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def match(_keyring: Keyring, _verification_id: str) -> None:
+    """Say that the page which started shows nothing: the person types the secret there."""
 
 
 def repeated(code: str, length: int) -> str:

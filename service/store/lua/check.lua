@@ -8,7 +8,8 @@
 --        10 digests of the secret, 16 bytes each, newest key first
 --        only when one of them is given: 11 number tag that must match, or ''   12 purpose that must match, or ''
 --        13 idempotency field, or ''   14 fingerprint of the body
---        only when the secret is not a code: 15 its action   16 of a link: 'matched', 'mismatched' or 'declined'
+--        only when the secret is not a code: 15 its action
+--        16 of an action with a match: 'matched', 'mismatched' or, of a link, 'declined'   17 '1': whose answer it is can be forged
 -- answer {'checked', verdict, enqueued (0/1), replayed (0/1), record as shown.lua shows it} | {'other_body'}
 --        | {'missing'}, also when it belongs to another owner
 --        | {'wrong_action'} the verification asks for another kind of secret: nothing is counted and nothing is compared
@@ -52,7 +53,7 @@ local failure_policy, most_in_a_row, send_policy = ARGV[5], tonumber(ARGV[6]), A
 local key_ids, owner, digests = ARGV[8], ARGV[9], ARGV[10]
 local tag_asked, purpose_asked = ARGV[11] or '', ARGV[12] or ''
 local idempotency_field, fingerprint = ARGV[13] or '', ARGV[14]
-local on_page = ARGV[16]
+local matching = ARGV[16]
 
 -- The record is read once. Changes that the answer shows are made in this copy too.
 local record = read_record(KEYS[1])
@@ -66,7 +67,8 @@ local number_key = number_prefix .. tag
 
 if idempotency_field ~= '' then
   local at, body, verdict = string.match(record[idempotency_field] or '', '^(%d+)|(%x+)|([%w_]+)$')
-  if at and math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS then
+  -- What can be forged can be replayed at any time: it is decided once for as long as the record lives.
+  if at and (ARGV[17] or math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS) then
     if body ~= fingerprint then return {'other_body'} end
     return {'checked', verdict, 0, 1, shown(now_ms, record)}
   end
@@ -95,14 +97,14 @@ if send then
   channel = record[SEND.channel .. send] or DEFAULT.channel
   local timed = send
   -- To decline ends the verification, which lives as long as its newest send.
-  if on_page == 'declined' then timed = record[FIELD.newest] or record[FIELD.sends] end
+  if matching == 'declined' then timed = record[FIELD.newest] or record[FIELD.sends] end
   local sent_ms = tonumber(record[SEND.sent_at_ms .. timed])
   if state == 'approved' then verdict = 'used'
   elseif state == 'canceled' then verdict = 'canceled'
   elseif state ~= 'pending' then send = nil  -- no attempts left, or failed: the right code is as wrong as any other
   elseif now_ms >= sent_ms + tonumber(record[FIELD.ttl_seconds]) * 1000 or now_ms < sent_ms - STEP_MS then verdict = 'expired'
-  elseif on_page == 'mismatched' then verdict = 'wrong_code'
-  elseif on_page == 'declined' then verdict = 'canceled'
+  elseif matching == 'mismatched' then verdict = 'wrong_code'
+  elseif matching == 'declined' then verdict = 'canceled'
   else
     verdict = 'approved'
     -- Only a send that was handed to the provider supersedes: it has a SID, or is noted as without a clear answer.
@@ -163,8 +165,8 @@ if feedback == 'awaiting_sid' then
 end
 
 -- A verification whose only message was refused holds no code. Guesses at it must not stop the number: it used up none of the
--- number's sends either.
-local is_failed_check = (verdict == 'wrong_code' or verdict == 'mismatch') and state ~= 'failed'
+-- number's sends either. Nor must strangers stop it, who can forge its answers.
+local is_failed_check = (verdict == 'wrong_code' or verdict == 'mismatch') and state ~= 'failed' and not ARGV[17]
 if is_failed_check or verdict == 'approved' and streak > 0 then
   --@include windows.lua
   if is_failed_check then
