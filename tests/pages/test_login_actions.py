@@ -169,7 +169,7 @@ def test_an_answer_that_comes_too_late_is_refused_and_its_message_confirmed(visi
     answer(visitor, number(114), match=match)
     visitor.reads("approved", "Refused: it came too late. Twilio is told all the same")
     visitor.sees("confirmed")
-    expect(visitor.page.get_by_text("The link is too old now. Start again.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(visitor.page.get_by_text("The message is too old now. Start again.")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_the_browser_that_opened_the_link_is_not_signed_in(visitor, browser):
