@@ -15,7 +15,7 @@ from typing import Literal
 import phonenumbers
 
 from service.app import open_redis
-from service.config.policies import few_descriptors, twilio_account
+from service.config.policies import few_descriptors, message_texts, twilio_account
 from service.config.settings import Settings, missing_to_serve
 from service.config.web_addresses import is_for_development
 from service.core.partitions import PARTITIONS
@@ -70,7 +70,9 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
 
 
 def _choices(settings: Settings) -> list[Finding]:
+    unfit = message_texts(settings).locales_without_links() if settings.otp_link_url else []
     warnings = {
+        f"OTP_LINK_URL is too long: no link can be sent in {', '.join(unfit)}. Use a shorter name.": bool(unfit),
         "OTP_PUBLIC_URL is not set: Twilio cannot report deliveries, nor SIDs whose response was lost.": (
             settings.otp_public_url is None
         ),

@@ -6,6 +6,7 @@ No part reads the settings itself: each receives a frozen policy with only the v
 from typing import NamedTuple
 
 from service.config.settings import EDGES, Settings
+from service.config.web_addresses import read_link_url
 from service.core.actions import Secrets
 from service.core.addresses import network_of
 from service.core.event_log import EventLog
@@ -137,9 +138,15 @@ def issue_policy(settings: Settings) -> IssuePolicy:
 
 def message_texts(settings: Settings) -> MessageTexts:
     """Return what all messages share."""
-    return MessageTexts(
-        settings.otp_brand, settings.otp_link_url or settings.otp_public_url, default_locale=settings.otp_locale
-    )
+    return MessageTexts(settings.otp_brand, _link_url(settings), default_locale=settings.otp_locale)
+
+
+def _link_url(settings: Settings) -> str | None:
+    """Return the address under which links are: never plain http to another machine, since a link is a secret."""
+    try:
+        return settings.otp_link_url or read_link_url(settings.otp_public_url or "")
+    except ValueError:
+        return None
 
 
 def new_connections(settings: Settings, event_log: EventLog) -> Connections:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.core.actions import ACTIONS
+from service.core.actions import ACTIONS, Action, link
 from service.core.texts import LOCALES
 from service.core.texts.negotiation import negotiated
 from service.core.verification import VerificationRequest
@@ -19,6 +19,16 @@ class MessageTexts:
     def locale(self, tag: str | None) -> str:
         """Return the locale of the texts for a language tag; the default if we have none for it."""
         return (tag and negotiated(tag, LOCALES)) or self.default_locale
+
+    def locales_without_links(self) -> list[str]:
+        """List the languages in which no link can be sent, because its text would be too long."""
+        token, unfit = link.draw(0, "0"), []
+        for locale in LOCALES:
+            try:
+                self.write(VerificationRequest("US", locale=locale, action=Action.LINK), token)
+            except ValueError:
+                unfit.append(locale)
+        return unfit
 
     def write(self, request: VerificationRequest, secret: str) -> str:
         """Write the message that carries a secret. Raises `ValueError` if it does not fit."""

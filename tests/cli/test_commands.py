@@ -347,6 +347,14 @@ def test_check_warns_of_addresses_that_twilio_does_not_call(cli, store, values, 
     assert ("OTP_PUBLIC_URL is plain http, or its host is not public" in out) is warned
 
 
+def test_check_warns_of_a_link_that_does_not_fit(cli, store):
+    """A long OTP_LINK_URL is named with the languages in whose messages there is no room for a link."""
+    url = "https://" + "o" * 40 + ".example"
+    assert "OTP_LINK_URL" not in cli("check", OTP_LINK_URL="https://go.example")[1]
+    [warning] = [line for line in cli("check", OTP_LINK_URL=url + "." + "p" * 40)[1].splitlines() if "OTP_LINK" in line]
+    assert re.search(r"WARN +OTP_LINK_URL is too long: no link can be sent in .*\ben\b", warning)
+
+
 def test_check_warns_of_an_edge_or_region_that_is_ignored(cli, store):
     """TWILIO_BASE_URL overrides both, so `check` warns if one is set too."""
     _, out, _ = cli("check", TWILIO_BASE_URL="http://127.0.0.1:8001", TWILIO_REGION="au1")

@@ -201,6 +201,7 @@ async def test_a_link_that_cannot_be_sent_is_refused(start):
     """A link with no address, one that does not fit and an unknown return address get 422 before anything is sent."""
     for overrides, fields, pointer in (
         ({"otp_public_url": None}, {}, "/action"),
+        ({"otp_public_url": "http://otp.example.com"}, {}, "/action"),
         ({"otp_link_url": "https://" + "o" * 63 + "." + "p" * 60 + ".example"}, {}, "/action"),
         ({}, {"link_return": 0}, "/link_return"),
         ({"otp_link_return_urls": "https://a.example/x,https://b.example"}, {"link_return": 2}, "/link_return"),

@@ -53,7 +53,7 @@ def digests(keyring: Keyring, _verification_id: str, token: str) -> tuple[bytes,
 def shown(token: str, link_url: str | None) -> str:
     """Write a token as the message shows it: as an address. Raises `ValueError` if links have none."""
     if link_url is None:
-        raise ValueError("links have no address; set OTP_LINK_URL or OTP_PUBLIC_URL")
+        raise ValueError("links have no https address; set OTP_LINK_URL or OTP_PUBLIC_URL")
     return f"{link_url}{PATH}{token}"
 
 
