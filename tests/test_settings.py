@@ -17,12 +17,13 @@ from service.config.settings import (
     missing_to_serve,
 )
 from service.core.limits import UNLIMITED, Limits
+from service.core.own_texts import NO_OWN_TEXTS
 from service.core.phone import LineType, NumberPolicy
 
 ROOT = Path(__file__).parent.parent
 NAMES = {name.upper() for name in Settings.model_fields}
 SID = "AC" + "5a" * 16
-EMPTY_WHEN_UNSET = {"", None, ()}
+EMPTY_WHEN_UNSET = {"", None, (), NO_OWN_TEXTS}
 
 
 def settings(**values):
@@ -125,6 +126,34 @@ def test_a_default_language_without_texts_is_refused(tag):
     """OTP_LOCALE in a language that there are no texts in stops the start, and the sentence lists the languages."""
     with pytest.raises(SettingsRefused, match=r"^OTP_LOCALE: there are no texts in this language; write one of en, "):
         settings(otp_locale=tag)
+
+
+def test_own_texts_are_read_from_their_file(tmp_path):
+    """OTP_TEXTS names a TOML file, with a byte order mark or without; its texts are checked with the brand."""
+    path = tmp_path / "texts.toml"
+    path.write_text('\ufeff[country.IN]\ncode = "{code} is your OTP."\n', "utf-8")
+    [text] = settings(otp_texts=str(path)).otp_texts.texts.values()
+    assert text.text == "{code} is your OTP."
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"^OTP_TEXTS: the file cannot be read: No such file or directory\.$"),
+        (b"\xff", r"^OTP_TEXTS: the file is not UTF-8\.$"),
+        (b"[locale", r"^OTP_TEXTS: the file is not TOML: "),
+        (b"x = 1\n" + b"#" * 1_000_000, r"^OTP_TEXTS: the file has more than 1,000,000 bytes\.$"),
+        (b'[locale.de]\ncode = "{brand}"', r"^OTP_TEXTS: \[locale\.de\] code: it lacks {code}\.$"),
+        (b'[locale.de]\ncode = "%s {code}"' % (b"x" * 160), r"^OTP_TEXTS: \[locale\.de\] code: it takes 2 segments"),
+    ],
+)
+def test_own_texts_that_cannot_be_used_stop_the_start(tmp_path, content, sentence):
+    """A file that cannot be read, or a text that cannot be sent, is refused in one sentence that names it."""
+    path = tmp_path / "texts.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsRefused, match=sentence):
+        settings(otp_texts=str(path))
 
 
 @pytest.mark.parametrize(("span", "seconds"), [("30", 30), ("30s", 30), ("10m", 600), (" 5m ", 300), (60, 60)])

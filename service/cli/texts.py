@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -12,17 +13,21 @@ from service.config.policies import message_texts
 from service.config.settings import load_settings
 from service.core.actions import ACTIONS, Action, password
 from service.core.message_texts import MessageTexts
+from service.core.own_texts import Place
 from service.core.texts import LOCALES, UNREVIEWED
 from service.core.texts.negotiation import negotiated
 from service.core.texts.segments import Size, measured
 from service.core.verification import VerificationRequest
 
+_STATES = {None: "own", False: "unreviewed", True: "reviewed"}
 _EXAMPLE_ADDRESS = "https://otp.example.com"
 
 
 class _Row(NamedTuple):
-    locale: str
+    country: str | None  # None: of all for which there is no text of their own
+    locale: str | None  # None: any
     action: Action
+    is_own: bool
     text: str
     size: Size
 
@@ -35,7 +40,8 @@ def texts(
 ) -> None:
     """Print the text of each message in each language with an example secret, its length and its segments.
 
-    Unreviewed texts are marked: no two independent public sources agree with them yet.
+    Texts of OTP_TEXTS are marked as own, and texts of ours as unreviewed: no two independent public sources agree with
+    them yet.
 
     Example: otp-service texts --locale de
     """
@@ -48,42 +54,56 @@ def texts(
         chosen = [found]
     written = message_texts(settings)
     if written.link_url is None:
-        written = MessageTexts(written.brand, _EXAMPLE_ADDRESS)
-    rows = _rows(written, chosen, settings.otp_code_length, web_origin)
+        written = replace(written, link_url=_EXAMPLE_ADDRESS)
+    places = [place for place in written.own.texts if place.country and place.locale in ("", *chosen)]
+    places = [Place("", each, action) for each in chosen for action in ACTIONS] + places
+    rows = _rows(written, places, settings.otp_code_length, web_origin)
     asyncio.run(show_list(rows, as_json=as_json, fields=_fields, cells=_cells, empty="There are no texts."))
 
 
 async def _rows(
-    written: MessageTexts, locales: Sequence[str], code_length: int, web_origin: str | None
+    written: MessageTexts, places: Sequence[Place], code_length: int, web_origin: str | None
 ) -> AsyncIterator[_Row]:
-    for locale in locales:
-        for action, module in ACTIONS.items():
-            secret = module.draw(code_length if action is Action.CODE else password.DEFAULT_LENGTH, "0", None)
-            origin = web_origin if action is Action.CODE else None
-            request = VerificationRequest("US", locale=locale, action=action, web_origin=origin)
-            text = written.write(request, secret)
-            yield _Row(locale, action, text, measured(text))
+    for place in places:
+        action = place.action
+        secret = ACTIONS[action].draw(code_length if action is Action.CODE else password.DEFAULT_LENGTH, "0", None)
+        request = VerificationRequest(
+            place.country,
+            locale=place.locale or written.default_locale,
+            action=action,
+            web_origin=web_origin if action is Action.CODE else None,
+        )
+        text = written.write(request, secret)
+        is_own = place in written.own.texts
+        yield _Row(place.country or None, place.locale or None, action, is_own, text, measured(text))
+
+
+def _is_reviewed(row: _Row) -> bool | None:
+    return None if row.is_own else row.locale not in UNREVIEWED
 
 
 def _fields(row: _Row) -> Mapping[str, Any]:
     return {
+        "country": row.country,
         "locale": row.locale,
         "action": str(row.action),
         "encoding": str(row.size.encoding),
         "length": row.size.length,
         "segments": row.size.segments,
-        "reviewed": row.locale not in UNREVIEWED,
+        "own": row.is_own,
+        "reviewed": _is_reviewed(row),
         "text": row.text,
     }
 
 
 def _cells(row: _Row) -> Cells:
     return {
-        "locale": row.locale,
+        "country": row.country or "any",
+        "locale": row.locale or "any",
         "action": str(row.action),
         "encoding": str(row.size.encoding),
         "length": str(row.size.length),
         "segments": str(row.size.segments),
-        "state": "unreviewed" if row.locale in UNREVIEWED else "reviewed",
+        "state": _STATES[_is_reviewed(row)],
         "text": row.text.replace("\n", " / "),
     }

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, InstanceOf, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
+from service.config.text_files import read_text_file
 from service.config.web_addresses import read_base_url, read_link_url, read_origin, read_public_url, read_return_url
 from service.core.limits import Limits, parse_limits
+from service.core.own_texts import OwnTexts
 from service.core.phone import REGIONS
 from service.core.texts import LOCALES
 from service.core.texts.negotiation import negotiated
@@ -212,6 +214,7 @@ ApiKeySid = Annotated[str | None, _IF_ANY, _sid("SK")]
 MessagingServiceSid = Annotated[str | None, _IF_ANY, _sid("MG")]
 Sender = Annotated[str | None, _IF_ANY, _optional(_check_sender)]
 TwilioPlace = Annotated[str | None, _IF_ANY, _optional(_check_place)]
+Texts = Annotated[InstanceOf[OwnTexts], NoDecode, BeforeValidator(read_text_file)]
 Locale = Annotated[str, AfterValidator(_read_locale)]
 LinkUrl = Annotated[str | None, _IF_ANY, _optional(read_link_url)]
 ReturnUrls = Annotated[Words, _each(read_return_url)]

@@ -138,7 +138,9 @@ def issue_policy(settings: Settings) -> IssuePolicy:
 
 def message_texts(settings: Settings) -> MessageTexts:
     """Return what all messages share."""
-    return MessageTexts(settings.otp_brand, _link_url(settings), default_locale=settings.otp_locale)
+    return MessageTexts(
+        settings.otp_brand, _link_url(settings), default_locale=settings.otp_locale, own=settings.otp_texts
+    )
 
 
 def _link_url(settings: Settings) -> str | None:

@@ -20,6 +20,7 @@ from service.config.secret_files import SecretFilesRefused, read_secret_files
 from service.config.web_addresses import is_loopback
 from service.core.actions.code import LONGEST, SHORTEST
 from service.core.limits import parse_limits
+from service.core.own_texts import NO_OWN_TEXTS
 from service.core.phone import (
     CountryNotAllowed,
     InvalidNumber,
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     otp_index_key: forms.OptionalKey = None
     otp_brand: Annotated[str, AfterValidator(check_brand)] = "Acme"
     otp_locale: forms.Locale = "en"
+    otp_texts: forms.Texts = NO_OWN_TEXTS
     otp_code_length: int = Field(6, ge=SHORTEST, le=LONGEST)
     otp_code_ttl: Span = Field(600, ge=30, le=600)
     otp_late_window: Span = Field(3600, ge=0, le=86400)
@@ -169,6 +171,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 "OTP_INDEX_KEY must differ from OTP_SECRET_KEYS, because it never changes and they are rotated"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _own_texts_are_messages(self) -> Self:
+        try:
+            self.otp_texts.check(self.otp_brand, self.otp_link_url or self.otp_public_url)
+        except ValueError as refusal:
+            raise ValueError(f"OTP_TEXTS: {refusal}") from None
         return self
 
     @model_validator(mode="after")

@@ -1,8 +1,12 @@
-"""The texts of messages: the wording of the action in the language of the verification, with its secret."""
+"""The texts of messages: the wording of the action in the language of the verification, with its secret.
+
+The operator's own texts come before ours.
+"""
 
 from dataclasses import dataclass
 
-from service.core.actions import ACTIONS, Action, link
+from service.core.actions import ACTIONS, Action, code, link
+from service.core.own_texts import NO_OWN_TEXTS, OwnTexts
 from service.core.texts import LOCALES
 from service.core.texts.negotiation import negotiated
 from service.core.verification import VerificationRequest
@@ -15,6 +19,7 @@ class MessageTexts:
     brand: str
     link_url: str | None = None  # under which links are; None: there can be none
     default_locale: str = "en"
+    own: OwnTexts = NO_OWN_TEXTS
 
     def locale(self, tag: str | None) -> str:
         """Return the locale of the texts for a language tag; the default if we have none for it."""
@@ -33,8 +38,17 @@ class MessageTexts:
     def write(self, request: VerificationRequest, secret: str) -> str:
         """Write the message that carries a secret. Raises `ValueError` if it does not fit."""
         action = ACTIONS[request.action]
+        shown = action.shown(secret, self.link_url)
+        ending = ""
+        if request.action is Action.CODE:
+            ending = code.ending(secret, request.web_origin, request.app_hash)
+        own = self.own.write(
+            request.country, request.locale, request.action, brand=self.brand, shown=shown, ending=ending
+        )
+        if own is not None:
+            return own
         return action.text(
-            action.shown(secret, self.link_url),
+            shown,
             brand=self.brand,
             locale=request.locale,
             web_origin=request.web_origin,

@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from service.core.api_keys import key_digest
+from service.core.own_texts import read_own_texts
 
 ISSUE = "/v1/verifications"
 NUMBER = "+14155550123"
@@ -63,6 +64,17 @@ async def test_the_response_names_the_language_of_the_text(start, asked, used, w
     assert issued["locale"] == used
     assert (await service.call("POST", f"{ISSUE}/{issued['id']}/resend"))[0] == 200
     assert [word in message.body for message in service.messages()] == [True, True]
+
+
+async def test_a_country_has_its_own_text(start):
+    """With OTP_TEXTS a number of India gets what is registered there, to the character; the code in it is accepted."""
+    own = read_own_texts({"country": {"IN": {"code": "{code} is your OTP for login at {brand}. EXMPLE"}}})
+    service = await start(otp_texts=own, otp_countries=("IN", "US"), otp_brand="Rooster")
+    issued = await service.issue(to="+919876543210", web_origin="login.example.com")
+    [message] = service.messages("+919876543210")
+    [code] = service.codes("+919876543210")
+    assert message.body == f"{code} is your OTP for login at Rooster. EXMPLE"
+    assert (await service.verify(issued["id"], code))["verdict"] == "approved"
 
 
 async def test_every_verdict_is_a_200(running):

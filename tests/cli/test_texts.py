@@ -28,9 +28,23 @@ def test_texts_of_one_language_are_one_line_each(cli):
     status, out, _ = cli("texts", "--locale", "ar-EG", "--web-origin", "login.example.com")
     lines = out.splitlines()
     assert status == 0
-    assert lines[0].split() == ["locale", "action", "encoding", "length", "segments", "state", "text"]
-    assert [line.split()[:2] for line in lines[1:]] == [["ar", str(action)] for action in Action]
+    assert lines[0].split() == ["country", "locale", "action", "encoding", "length", "segments", "state", "text"]
+    assert [line.split()[:3] for line in lines[1:]] == [["any", "ar", str(action)] for action in Action]
     assert re.search(r"UCS-2 .* unreviewed .* / @login\.example\.com #[0-9]{6}$", lines[1])
+
+
+def test_own_texts_are_marked(cli, tmp_path):
+    """Texts of OTP_TEXTS stand in place of ours; those for a country are listed after all others."""
+    own = '[locale.de]\ncode = "{code} für {brand}"\n[country.IN]\ncode = "{code} is your OTP."\n'
+    (tmp_path / "own.toml").write_text(own, "utf-8")
+    _, out, _ = cli("texts", "--locale", "de", "--json", OTP_TEXTS="own.toml", OTP_BRAND="Rooster")
+    rows = [row for row in json.loads(out) if row["own"]]
+    assert [(row["country"], row["locale"], row["action"], row["reviewed"]) for row in rows] == [
+        (None, "de", "code", None),
+        ("IN", None, "code", None),
+    ]
+    assert re.fullmatch("[0-9]{6} für Rooster", rows[0]["text"])
+    assert re.fullmatch(r"[0-9]{6} is your OTP\.", rows[1]["text"])
 
 
 def test_texts_in_an_unknown_language_are_refused(cli):

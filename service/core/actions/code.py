@@ -76,21 +76,24 @@ def shown(code: str, _link_url: str | None = None) -> str:
 
 def text(code: str, *, brand: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
     """Write the message; without the brand if only that makes it fit. Raises `ValueError` if it does not fit."""
-    if web_origin is not None and app_hash is not None:
-        raise ValueError("web_origin and app_hash both want the last line")
     wording = WORDINGS[locale]
-    ending = ""
-    if web_origin is not None:
-        ending = f"\n\n@{web_origin} #{code}"
-    if app_hash is not None:
-        ending = f"\n\n{app_hash}"
-    message = wording.code.format(brand=brand, code=code) + ending
-    if wording.brief_code and ending:
-        brief = wording.brief_code.format(code=code) + ending
+    last = ending(code, web_origin, app_hash)
+    message = wording.code.format(brand=brand, code=code) + last
+    if wording.brief_code and last:
+        brief = wording.brief_code.format(code=code) + last
         is_too_long = app_hash is not None and len(message.encode()) > _MOST_RETRIEVER_BYTES
         if is_too_long or measured(brief).segments < measured(message).segments:
             message = brief
     return fitted(message, wording.code)
+
+
+def ending(code: str, web_origin: str | None, app_hash: str | None) -> str:
+    """Write the last line: for a browser on this host, or for an app with this hash; empty if neither is asked for."""
+    if web_origin is not None and app_hash is not None:
+        raise ValueError("web_origin and app_hash both want the last line")
+    if web_origin is not None:
+        return f"\n\n@{web_origin} #{code}"
+    return "" if app_hash is None else f"\n\n{app_hash}"
 
 
 def read(typed: str) -> str:

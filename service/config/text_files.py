@@ -1,0 +1,32 @@
+"""Reads the file of an operator's own texts (`OTP_TEXTS`), a TOML file. `core.own_texts` says what it may hold."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from service.core.own_texts import NO_OWN_TEXTS, OwnTexts, read_own_texts
+
+_MOST_BYTES = 1_000_000
+
+
+def read_text_file(value: Any) -> Any:
+    """Read the texts from the file at a path; no path, no texts. Raises `ValueError` with a sentence."""
+    if isinstance(value, OwnTexts):
+        return value
+    if not value:
+        return NO_OWN_TEXTS
+    try:
+        with Path(value).open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except (OSError, TypeError, ValueError) as failure:
+        reason = getattr(failure, "strerror", None) or "this is not a path"
+        raise ValueError(f"the file cannot be read: {reason}") from None
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"the file has more than {_MOST_BYTES:,} bytes")
+    try:
+        tables = tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8") from None
+    except tomllib.TOMLDecodeError as failure:
+        raise ValueError(f"the file is not TOML: {failure}") from None
+    return read_own_texts(tables)
