@@ -143,6 +143,8 @@ def _describe_verification(held: HeldVerification) -> list[str]:
         particulars.append(f"reference {request.reference!r}")
     if request.web_origin is not None:
         particulars.append(f"web origin {request.web_origin}")
+    if request.embedded_origin is not None:
+        particulars.append(f"embedded origin {request.embedded_origin}")
     if request.origin_text is not None:
         particulars.append(f"origin {request.origin_text!r}")
     if it.client_tag is not None:
@@ -187,6 +189,7 @@ def _verification_fields(held: HeldVerification) -> dict[str, Any]:
         "locale": request.locale,
         "reference": request.reference,
         "web_origin": request.web_origin,
+        "embedded_origin": request.embedded_origin,
         "origin_text": request.origin_text,
         "test_number": it.is_test,
         "client_address_digest": it.client_tag is not None,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.core.actions import Action, Secrets, link, password
+from service.core.actions import Action, Secrets, code, link, password
 from service.core.message_texts import MessageTexts
 from service.core.phone import NumberPolicy
 from service.core.verification import VerificationRequest
@@ -41,7 +41,10 @@ class IssuePolicy:
         request = request._replace(ttl_seconds=request.ttl_seconds or self.ttl_seconds)
         if request.action is Action.CODE:
             fixed = self.secrets.fixed_for(to)
-            return request._replace(code_length=len(fixed or "") or request.code_length or self.code_length), fixed
+            request = request._replace(code_length=len(fixed or "") or request.code_length or self.code_length)
+            if request.embedded_origin is not None:
+                self._check_origins(request)
+            return request, fixed
         if request.action is Action.PASSWORD:
             request = request._replace(password_length=request.password_length or password.DEFAULT_LENGTH)
         elif self.secrets.fixed_for(to) is not None:
@@ -51,6 +54,14 @@ class IssuePolicy:
         else:
             self._check_reply()
         return request, self.secrets.fixed_for(to, request.action, request.password_length)
+
+    def _check_origins(self, request: VerificationRequest) -> None:
+        """Refuse two hosts that leave no room for the text: one alone always does."""
+        try:
+            self.texts.write(request, "8" * (request.code_length or code.LONGEST))
+        except ValueError:
+            sentence = "The hosts of web_origin and embedded_origin are too long for one message."
+            raise ActionUnfit("embedded_origin", sentence) from None
 
     def _check_link(self, request: VerificationRequest) -> None:
         """Refuse a link that does not fit, or that leads back to nowhere."""

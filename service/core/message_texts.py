@@ -41,12 +41,14 @@ class MessageTexts:
         shown = action.shown(secret, self.link_url)
         ending = ""
         if request.action is Action.CODE:
-            ending = code.ending(secret, request.web_origin, request.app_hash)
+            ending = code.ending(secret, request.web_origin, request.app_hash, request.embedded_origin)
         own = self.own.write(
             request.country, request.locale, request.action, brand=self.brand, shown=shown, ending=ending
         )
         if own is not None:
             return own
+        if request.action is Action.CODE:
+            return code.with_ending(secret, ending, brand=self.brand, locale=request.locale)
         return action.text(
             shown,
             brand=self.brand,

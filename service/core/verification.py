@@ -80,6 +80,7 @@ class VerificationRequest(NamedTuple):
     password_length: int | None = None  # only of a password
     origin_text: str | None = None  # only of a link: where it came from, in the caller's words
     link_return: int | None = None  # only of a link: the place of its return address in OTP_LINK_RETURN_URLS
+    embedded_origin: str | None = None  # of the frame in which a code is typed, on a page of `web_origin`
 
 
 class Send(NamedTuple):

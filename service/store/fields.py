@@ -98,6 +98,7 @@ REQUEST = (
     Field("password_length", "pl", NUMBER),
     Field("origin_text", "ot", label="where the link came from"),
     Field("link_return", "lr", NUMBER, label="place of the link's return address"),
+    Field("embedded_origin", "eo", label="web site of the frame that the code is for"),
 )
 SEND = (
     Field("channel", "ch:", words(Channel), DEFAULT_CHANNEL),

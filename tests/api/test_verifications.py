@@ -77,6 +77,26 @@ async def test_a_country_has_its_own_text(start):
     assert (await service.verify(issued["id"], code))["verdict"] == "approved"
 
 
+async def test_each_message_is_for_the_frame(start):
+    """With `embedded_origin` the message ends with the host of the frame, that of a resend too."""
+    service = await start(otp_limit_number="")
+    issued = await service.issue(web_origin="shop.example", embedded_origin="https://pay.example")
+    assert (await service.call("POST", f"{ISSUE}/{issued['id']}/resend"))[0] == 200
+    endings = [message.body.split("\n")[-1] for message in service.messages()]
+    assert endings == [f"@shop.example #{code} @pay.example" for code in service.codes()]
+    assert len(set(endings)) == 2
+
+
+async def test_hosts_that_leave_no_room_are_refused(running, expect):
+    """Two hosts that do not fit into one message are refused before anything is stored or sent."""
+    asked = {"to": NUMBER, "web_origin": "o" * 63, "embedded_origin": "p" * 63}
+    problem = expect(await running.call("POST", ISSUE, asked), 422, "invalid_request")
+    [error] = problem["errors"]
+    assert error["pointer"] == "/embedded_origin"
+    assert error["detail"] == "The hosts of web_origin and embedded_origin are too long for one message."
+    assert running.messages() == []
+
+
 async def test_every_verdict_is_a_200(running):
     """A check returns 200 with every verdict; `valid` is true once."""
     issued = await running.issue()

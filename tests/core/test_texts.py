@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from service.core.actions import Action
 from service.core.actions.code import LONGEST, text
+from service.core.message_texts import MessageTexts
 from service.core.texts import LOCALES, UNREVIEWED, WORDINGS
 from service.core.texts.segments import LONGEST_BRAND, check_brand, measured, septets
+from service.core.verification import VerificationRequest
 from service.sandbox.segments import count_segments
 
 LONGEST_ORIGIN = 64
@@ -260,6 +262,24 @@ def test_the_webotp_message_is_exact() -> None:
     """The origin-bound line is last, after an empty line, with one space inside and nothing after it."""
     message = text("123456", brand="Acme", locale="en", web_origin="login.example.com", app_hash=None)
     assert message == "Your Acme code is 123456. Do not share it.\n\n@login.example.com #123456"
+
+
+def test_the_message_for_a_frame_is_exact() -> None:
+    """The host of the frame follows the code, after a blank and @, without a scheme, as the WICG text has it."""
+    request = VerificationRequest("US", web_origin="shop.example", embedded_origin="pay.example")
+    message = MessageTexts("Acme").write(request, "123456")
+    assert message == "Your Acme code is 123456. Do not share it.\n\n@shop.example #123456 @pay.example"
+    assert parse_origin_bound(message) == ("shop.example", "123456")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_two_usual_hosts_fit_every_language(locale: str) -> None:
+    """Two hosts of 30 characters leave room for every text with the longest brand and code."""
+    host = "o" * USUAL_ORIGIN
+    request = VerificationRequest("US", locale=locale, web_origin=host, embedded_origin=host)
+    message = MessageTexts("B" * LONGEST_BRAND).write(request, "8" * LONGEST)
+    assert measured(message).segments <= (1 if is_gsm(locale) else 2)
+    assert message.endswith(f"@{host} #{'8' * LONGEST} @{host}")
 
 
 @given(brand=brands, code=codes, locale=locales, origin=origins)

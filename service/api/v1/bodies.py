@@ -23,6 +23,7 @@ from service.api.v1.fields import (
     TypedNumber,
     TypedPassword,
 )
+from service.api.v1.schema_rules import asks_for, given, longer_than
 from service.core.actions import ACTIONS, Action
 from service.core.actions.link import LONGEST_ORIGIN_TEXT
 from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel, ChannelUnfit
@@ -39,6 +40,7 @@ class _Body(BaseModel):
 _OF_ONE_ACTION = {  # fields that only one action has
     "code_length": Action.CODE,
     "web_origin": Action.CODE,
+    "embedded_origin": Action.CODE,
     "app_hash": Action.CODE,
     "password_length": Action.PASSWORD,
     "origin_text": Action.LINK,
@@ -46,37 +48,18 @@ _OF_ONE_ACTION = {  # fields that only one action has
 }
 
 
-def _asks_for(*actions: Action) -> dict[str, Any]:
-    """Describe, for the document, the requests for one of these actions; the default is a code."""
-    asked: dict[str, Any] = {
-        "properties": {"action": {"enum": [str(each) for each in actions]}},
-        "required": ["action"],
-    }
-    if Action.CODE not in actions:
-        return asked
-    asked["properties"]["action"]["enum"].append(None)
-    return {"properties": asked["properties"]}
-
-
-def _given(*names: str) -> dict[str, Any]:
-    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
-
-
-def _longer_than(seconds: int) -> dict[str, Any]:
-    return {"required": ["ttl_seconds"], "properties": {"ttl_seconds": {"type": "number", "exclusiveMinimum": seconds}}}
-
-
 # The rules of `_parts_agree` for the document: null counts as absent.
 _NEVER_TOGETHER: dict[str, Any] = {
     "not": {
         "anyOf": [
-            _given("web_origin", "app_hash"),
+            given("web_origin", "app_hash"),
+            {"allOf": [given("embedded_origin"), {"not": given("web_origin")}]},
             *(
-                {"allOf": [_given(name), _asks_for(*(other for other in Action if other is not owner))]}
+                {"allOf": [given(name), asks_for(*(other for other in Action if other is not owner))]}
                 for name, owner in _OF_ONE_ACTION.items()
             ),
             *(
-                {"allOf": [_longer_than(ACTIONS[action].LONGEST_TTL_SECONDS), _asks_for(action)]}
+                {"allOf": [longer_than(ACTIONS[action].LONGEST_TTL_SECONDS), asks_for(action)]}
                 for action in (Action.CODE, Action.LINK, Action.REPLY)
             ),
         ]
@@ -122,6 +105,12 @@ class IssueBody(_Body):
         description="Host on which the browser may fill in the code (WebOTP). Not together with `app_hash`.",
         examples=["login.example.com"],
     )
+    embedded_origin: Host | None = Field(
+        None,
+        description="Host of the frame in which the code is typed, if it is another than that of the page around it, "
+        "which is then `web_origin`.",
+        examples=["pay.example.net"],
+    )
     app_hash: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9+/]{11}$",
@@ -153,6 +142,8 @@ class IssueBody(_Body):
             raise FieldUnfit(
                 "app_hash", "Both web_origin and app_hash need the last line of the message. Send one of them."
             )
+        if self.embedded_origin is not None and self.web_origin is None:
+            raise FieldUnfit("web_origin", "The host of the page around the frame is needed beside embedded_origin.")
         action = self.action or Action.CODE
         for name, owner in _OF_ONE_ACTION.items():
             if owner is not action and getattr(self, name) is not None:
@@ -177,18 +168,18 @@ class IssueBody(_Body):
 
         `caller` tells API keys apart; the verification will belong to `owner`.
         """
-        given = {name: value for name, value in self if value is not None} | {
+        values = {name: value for name, value in self if value is not None} | {
             "country": number.country,
             "locale": locale,
         }
-        request = VerificationRequest(**{name: given[name] for name in VerificationRequest._fields if name in given})
+        request = VerificationRequest(**{name: values[name] for name in VerificationRequest._fields if name in values})
         return IssueRequest(
             number, request, self.channel or DEFAULT_CHANNEL, client_ip=self.client_ip, caller=caller, owner=owner
         )
 
 
 _ONE_SECRET: dict[str, Any] = {  # the rule of `typed_secret` for the document
-    "not": {"anyOf": [_given("code", "password"), {"not": {"anyOf": [_given("code"), _given("password")]}}]}
+    "not": {"anyOf": [given("code", "password"), {"not": {"anyOf": [given("code"), given("password")]}}]}
 }
 
 

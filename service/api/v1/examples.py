@@ -104,6 +104,7 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
         web_origin="login.example.com",
         reference="order-4711",
     )
+    frame = _sent(IssueBody, to=NUMBER, web_origin="shop.example.com", embedded_origin="pay.example.net")
     app = _sent(IssueBody, to=NUMBER, client_ip="192.0.2.7", app_hash="FA+9qCX9VSu")
     password = _sent(IssueBody, to=NUMBER, action=Action.PASSWORD, password_length=15, ttl_seconds=86_400)
     link = _sent(IssueBody, to=NUMBER, action=Action.LINK, origin_text="Chrome on Windows, near Berlin")
@@ -115,6 +116,7 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
         "issueVerification": {
             "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
             "full": Example("All fields, for a web page", web),
+            "frame": Example("For a frame of another host in a web page", frame),
             "android": Example("For an app that reads the message itself", app),
             "password": Example("A temporary password for a day", password),
             "link": Example("A link, with the caller's words for its page", link),

@@ -6,8 +6,9 @@ is the limit. Shorter codes are the last of the 8 digits, because pyotp makes no
 
 What people type is folded (`core.folding`) before it is read as a code: `583 092` and `٥٨٣-٠٩٢` are the code 583092.
 
-With `web_origin` the last line of the message is origin-bound (WICG "Origin-bound one-time codes": `@host #code`); with
-`app_hash` it ends as Android's SMS Retriever asks, which reads at most 140 bytes.
+With `web_origin` the last line of the message is origin-bound (WICG "Origin-bound one-time codes": `@host #code`). If
+the code is typed in a frame of another host, `embedded_origin`, it is `@host #code @host-of-the-frame`. With `app_hash`
+the message ends as Android's SMS Retriever asks, which reads at most 140 bytes.
 """
 
 import re
@@ -75,24 +76,33 @@ def shown(code: str, _link_url: str | None = None) -> str:
 
 
 def text(code: str, *, brand: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
-    """Write the message; without the brand if only that makes it fit. Raises `ValueError` if it does not fit."""
+    """Write the message. The locale must be one of `LOCALES`; raises `ValueError` if the text does not fit."""
+    return with_ending(code, ending(code, web_origin, app_hash), brand=brand, locale=locale)
+
+
+def with_ending(code: str, last: str, *, brand: str, locale: str) -> str:
+    """Write the message with these last lines; without the brand if only that makes it fit."""
     wording = WORDINGS[locale]
-    last = ending(code, web_origin, app_hash)
     message = wording.code.format(brand=brand, code=code) + last
     if wording.brief_code and last:
         brief = wording.brief_code.format(code=code) + last
-        is_too_long = app_hash is not None and len(message.encode()) > _MOST_RETRIEVER_BYTES
+        is_for_app = not last.startswith("\n\n@")
+        is_too_long = is_for_app and len(message.encode()) > _MOST_RETRIEVER_BYTES
         if is_too_long or measured(brief).segments < measured(message).segments:
             message = brief
     return fitted(message, wording.code)
 
 
-def ending(code: str, web_origin: str | None, app_hash: str | None) -> str:
-    """Write the last line: for a browser on this host, or for an app with this hash; empty if neither is asked for."""
+def ending(code: str, web_origin: str | None, app_hash: str | None, embedded_origin: str | None = None) -> str:
+    """Write the last line: for a browser on this host, or for an app with this hash; empty if neither is asked for.
+
+    With an embedded origin the browser fills in the code in a frame of that host, on a page of `web_origin`.
+    """
     if web_origin is not None and app_hash is not None:
         raise ValueError("web_origin and app_hash both want the last line")
     if web_origin is not None:
-        return f"\n\n@{web_origin} #{code}"
+        frame = "" if embedded_origin is None else f" @{embedded_origin}"
+        return f"\n\n@{web_origin} #{code}{frame}"
     return "" if app_hash is None else f"\n\n{app_hash}"
 
 
