@@ -62,20 +62,17 @@ async def send_response(response: Response, send: Send, request_id: bytes) -> No
 def raw_response(response: Response, request_id: bytes) -> RawResponse:
     """Write a response for the server, with its request id and the security headers."""
     response = with_request_id(response, request_id)
-    media_type = response.media_type if response.body else None
-    if not response.headers:
-        lines = _lines_without_own(media_type)
-    elif _SECURITY_NAMES.isdisjoint(name.lower().encode() for name in response.headers):
-        lines = _header_lines(_own_headers(response)) + _lines_without_own(media_type)
+    status, body, headers, media_type = response
+    shown_type = media_type if body else None
+    if not headers:
+        lines = _lines_without_own(shown_type)
+    elif _SECURITY_NAMES.isdisjoint(name.lower().encode() for name in headers):
+        lines = _header_lines(_own_headers(response)) + _lines_without_own(shown_type)
     else:
-        lines = _header_lines(secured([*_own_headers(response), *_content_type(media_type)]))
-    length = b"content-length: %d\r\n" % len(response.body) if _has_length(response.status) else b""
-    return RawResponse(
-        response.status,
-        b"%b%bx-request-id: %b\r\n" % (length, lines, request_id),
-        response.body,
-        "connection" in response.headers,  # `close` is the only value that endpoints give it
-    )
+        lines = _header_lines(secured([*_own_headers(response), *_content_type(shown_type)]))
+    length = b"content-length: %d\r\n" % len(body) if _has_length(status) else b""
+    closes = "connection" in headers  # `close` is the only value that endpoints give it
+    return RawResponse(status, b"%b%bx-request-id: %b\r\n" % (length, lines, request_id), body, closes)
 
 
 def secured(headers: Iterable[Header]) -> list[Header]:

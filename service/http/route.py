@@ -82,43 +82,45 @@ class DirectRoute(APIRoute):
             request.log["problem"] = "overloaded"
             return self._overloaded
         try:
-            return await self._respond(request, load_shedding)
+            # What usually need not wait is a plain function, because a coroutine is expensive on every request.
+            if self.access is not None and not self.access.admits(request):
+                await self.access.authorize(request)
+            if self._needs_body or request.has_body:
+                body = self._whole_body(request)
+                request.body = await self._rest_of_body(request) if body is None else body
+            arguments = self._arguments(request)
+            if self.in_flight_share is None:
+                result = await self._endpoint(**arguments)
+            else:
+                load_shedding.acquire(self.in_flight_share)
+                try:
+                    result = await self._endpoint(**arguments)
+                finally:
+                    load_shedding.release()
+            return result if isinstance(result, Response) else self._render(result, self.status_code or 200)
         except Exception as failure:  # noqa: BLE001 - a problem in the format of the wire, whatever has failed
-            problem = problem_of(failure)
-            if problem is None:
-                request.fails(failure)
-                return self.wire.render_problem(HttpProblem("internal_error"))
-        told = {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
-        request.log |= {name: value for name, value in told.items() if value is not None}
-        if request.caller is None or request.is_front_end:
-            problem.limit = None  # who knows a limit can evade it; so only API keys are told
-        return self.wire.render_problem(problem)
+            return self._failed(request, failure)
 
-    async def _respond(self, request: Request, load_shedding: LoadShedding) -> Response:
-        # What usually need not wait is a plain function, because a coroutine is expensive on every request.
-        if self.access is not None and not self.access.admits(request):
-            await self.access.authorize(request)
+    def _arguments(self, request: Request) -> dict[str, Any]:
         arguments: dict[str, Any] = {**request.path_params, "request": request}
-        if self._needs_body or request.has_body:
-            body = self._whole_body(request)
-            request.body = await self._rest_of_body(request) if body is None else body
         if self.body_model is bytes:
             arguments[self._body_name] = request.body
         elif self.body_model is not None and (request.body or self._needs_body):
             arguments[self._body_name] = self._parse(self.body_model, request.body)
         elif self.body_model is None and request.body:
             self._parse(NoFields, request.body)
-        if self.in_flight_share is None:
-            result = await self._endpoint(**arguments)
-        else:
-            load_shedding.acquire(self.in_flight_share)
-            try:
-                result = await self._endpoint(**arguments)
-            finally:
-                load_shedding.release()
-        if isinstance(result, Response):
-            return result
-        return self._render(result, self.status_code or 200)
+        return arguments
+
+    def _failed(self, request: Request, failure: Exception) -> Response:
+        problem = problem_of(failure)
+        if problem is None:
+            request.fails(failure)
+            return self.wire.render_problem(HttpProblem("internal_error"))
+        told = {"problem": problem.code, "reason": problem.reason, "limit": problem.limit}
+        request.log |= {name: value for name, value in told.items() if value is not None}
+        if request.caller is None or request.is_front_end:
+            problem.limit = None  # who knows a limit can evade it; so only API keys are told
+        return self.wire.render_problem(problem)
 
     def _whole_body(self, request: Request) -> bytes | None:
         """Read a body of the wire's type, up to the limit, whatever Content-Length says; None: parts have not arrived.
