@@ -84,6 +84,9 @@ def _choices(settings: Settings) -> list[Finding]:
         "OTP_CORS_ORIGINS is set and OTP_TRUSTED_PROXIES is 0: behind a proxy all front ends share one limit.": (
             bool(settings.otp_cors_origins) and settings.otp_trusted_proxies == 0
         ),
+        "OTP_LINK_URL is set and OTP_TRUSTED_PROXIES is 0: behind a proxy all who open links share one limit.": (
+            settings.otp_link_url is not None and settings.otp_trusted_proxies == 0
+        ),
         "OTP_COUNTRIES is empty: every country may be sent to, including expensive ones.": not settings.otp_countries,
         "OTP_LIMIT_NUMBER is empty: one number may receive any number of messages.": not settings.otp_limit_number,
         "OTP_LIMIT_FAILED_CHECKS is empty: a number gets new codes to guess until 100 checks in a row have failed.": (

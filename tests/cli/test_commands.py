@@ -347,11 +347,14 @@ def test_check_warns_of_addresses_that_twilio_does_not_call(cli, store, values, 
     assert ("OTP_PUBLIC_URL is plain http, or its host is not public" in out) is warned
 
 
-def test_check_warns_of_a_link_that_does_not_fit(cli, store):
-    """A long OTP_LINK_URL is named with the languages in whose messages there is no room for a link."""
+def test_check_warns_of_an_address_of_links_that_does_harm(cli, store):
+    """A long OTP_LINK_URL is named with the languages that have no room for it; so is a proxy that is not counted."""
     url = "https://" + "o" * 40 + ".example"
-    assert "OTP_LINK_URL" not in cli("check", OTP_LINK_URL="https://go.example")[1]
-    [warning] = [line for line in cli("check", OTP_LINK_URL=url + "." + "p" * 40)[1].splitlines() if "OTP_LINK" in line]
+    behind = {"OTP_TRUSTED_PROXIES": "1"}
+    assert "OTP_LINK_URL" not in cli("check", OTP_LINK_URL="https://go.example", **behind)[1]
+    assert "OTP_LINK_URL is set and OTP_TRUSTED" in cli("check", OTP_LINK_URL="https://go.example")[1]
+    lines = cli("check", OTP_LINK_URL=url + "." + "p" * 40, **behind)[1].splitlines()
+    [warning] = [line for line in lines if "OTP_LINK" in line]
     assert re.search(r"WARN +OTP_LINK_URL is too long: no link can be sent in .*\ben\b", warning)
 
 
