@@ -18,7 +18,7 @@ export const words = {
   undelivered: "The message did not reach the phone. Is the number right?",
   resent: "A new {action} is on its way.",
   complete: "It is checked once complete.",
-  expired: "That {action} is right, but came too late.",
+  expired: "That {action} is right, but it came too late.",
   locked: "Too many wrong tries.",
   used: "That {action} was used already.",
   wrong_code: ({ action, left }) => `Wrong ${action}. ${left} ${left === 1 ? "attempt" : "attempts"} left.`,
@@ -153,7 +153,7 @@ export class OtpClient extends EventTarget {
   }
 
   #take(seen) {
-    const { to = seen.to } = this.verification; // else it is masked
+    const { to = seen.to } = this.verification; // else masked
     this.verification = { ...this.verification, ...seen, to };
     this.#seen = now();
     this.dispatchEvent(new Event("change"));
