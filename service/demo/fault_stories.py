@@ -14,7 +14,8 @@ Message = Mapping[str, Any]  # one message of a verification, as `view` shows it
 _NOT_DELIVERED = frozenset({Delivery.UNDELIVERED, Delivery.FAILED})
 _FINAL = _NOT_DELIVERED | {Delivery.DELIVERED, Delivery.READ}
 Test = Callable[[Message], bool]
-_USED: Mapping[str, str] = {Action.LINK: "answered"}
+_SECRET: Mapping[str, str] = {Action.REPLY: "pair of words"}
+_USED: Mapping[str, str] = {Action.LINK: "answered", Action.REPLY: "sent back"}
 
 
 def _has_sid(message: Message) -> bool:
@@ -194,4 +195,4 @@ def story_of(fault: SimulatedFault) -> Story:
 
 def words_of(action: str) -> dict[str, str]:
     """Say what is sent and what a person does with it."""
-    return {"secret": action, "used": _USED.get(action, "typed")}
+    return {"secret": _SECRET.get(action, action), "used": _USED.get(action, "typed")}

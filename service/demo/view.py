@@ -17,7 +17,8 @@ from service.store.fields import FIELDS
 Record = Mapping[bytes, bytes]
 Entry = Message | Call | FeedbackPost | CallbackPost | SimulatedFault
 _CODE = FIELDS.key("code").encode()
-_LONGEST_FIRST = (Action.LINK, Action.PASSWORD, Action.CODE)  # the digits of a link might be read as a code
+# The digits of a link might be read as a code.
+_LONGEST_FIRST = (Action.LINK, Action.PASSWORD, Action.CODE, Action.REPLY)
 _INSTANTS = {FIELDS.key("resend_at_ms"), FIELDS.send_key("sent_at_ms").rstrip(":")}
 _CALLBACK = re.compile(r"/twilio/status/(ve_[0-9a-f]{32})/([0-9]+)")
 

@@ -1,7 +1,7 @@
-// A front end for codes, passwords and links, and the example of one. It holds no secret: its own back end requests what the
-// person chose (`/demo/login`) and passes on the verification's client token. With that, `otp.js` checks what is typed, waits for
-// the answer to a link, sends the next message and reads how it fares. Signing in is the back end's (`/demo/session`): it asks
-// the service itself, and believes nothing that a browser says.
+// A front end for codes, passwords, links and replies, and the example of one. It holds no secret: its own back end
+// requests what the person chose (`/demo/login`) and passes on the verification's client token. With that, `otp.js` checks
+// what is typed, waits for the answer to a link or message, sends the next message and reads how it fares. Signing in is the
+// back end's (`/demo/session`): it asks the service itself, and believes nothing that a browser says.
 
 import { OtpClient, OtpProblem, fold, keyFor, request, words } from "./otp.js";
 
@@ -34,7 +34,7 @@ function chosen() {
 }
 
 function nameChosen() {
-  element("send").textContent = `Send me a ${chosen()}`;
+  element("send").textContent = `Send me a ${chosen() === "reply" ? "message" : chosen()}`;
   announce("login:chosen", { action: chosen() });
 }
 
@@ -94,21 +94,25 @@ for (const sample of document.querySelectorAll("[data-number]")) {
 
 /** Let the field work for a verification. It is kept, because a phone may drop the page while the message is read. */
 function prove(client) {
-  const isLink = client.verification.action === "link";
   const keep = () => field.client === client && sessionStorage.setItem("login", JSON.stringify(client));
   client.addEventListener("change", keep);
   show("code-form");
   offerRestart(false);
   tell("");
-  [element("check").textContent, element("check").className] = isLink ? ["Continue", "wide"] : ["Sign in", "main wide"];
+  [element("check").textContent, element("check").className] = waits(client) ? ["Continue", "wide"] : ["Sign in", "main wide"];
   field.client = client;
   keep();
   field.focus();
 }
 
-/** Who comes back from the page of a link need not wait for the next reading. */
+/** Whether the person proves it elsewhere: on the page of a link, or by an answer to the message. */
+function waits({ verification }) {
+  return verification.action in words;
+}
+
+/** Who comes back from there need not wait for the next reading. */
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && field.client?.verification.action === "link") field.client.read().catch(() => {});
+  if (!document.hidden && field.client && waits(field.client)) field.client.read().catch(() => {});
 });
 
 async function signIn({ verification, signal }) {
@@ -129,7 +133,7 @@ field.addEventListener("otp-approved", (event) => event.detail.waitUntil(signIn(
 field.addEventListener("otp-ended", (event) => {
   offerRestart(true);
   const { status, hadFocus } = event.detail;
-  const mayType = status === "expired" && field.client.verification.action !== "link"; // a late code may still be typed
+  const mayType = status === "expired" && !waits(field.client); // a late code may still be typed
   if (hadFocus && !mayType) element("restart").focus();
 });
 

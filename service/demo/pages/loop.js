@@ -3,7 +3,8 @@
 
 const element = (id) => document.getElementById(id);
 const ALL_THE_SAME = "Twilio is told all the same, because the message did arrive.";
-// The words of each action: what the person does, and what the service says to what it refuses.
+// The words of each action: what the person does, and what the service says to what it refuses. `secret` names what the
+// message carries, if the action does not. `isElsewhere`: it is answered on another page, or on the phone.
 const STORIES = {
   code: { does: "type the code.", answer: "Type the code", checks: "Checks the code", wrong: "that is not the code." },
   password: { does: "type the password.", answer: "Type the password", checks: "Checks the password", wrong: "that is not the password." },
@@ -13,6 +14,16 @@ const STORIES = {
     checks: "Compares the two digits",
     wrong: `those are not the two digits. ${ALL_THE_SAME}`,
     canceled: `Ended: “It wasn’t me” was pressed on the link’s page. ${ALL_THE_SAME}`,
+    isElsewhere: true,
+  },
+  reply: {
+    secret: "pair of words",
+    does: "answer the message.",
+    answer: "Send back the two words, and {match}",
+    match: (word) => (word ? `“${word}”` : "the word of this page"),
+    checks: "Compares the three words",
+    wrong: "those are not the words of the message and of this page.",
+    isElsewhere: true,
   },
 };
 const ENDS = {
@@ -33,7 +44,7 @@ let followed = null; // the id of the verification that the page is about
 let chosen = "code"; // the action that the form offers
 let begun = null; // { to, action, reference, match } of the login that the page is about
 let verification = null; // as the window showed it last
-let verdict = null; // of the newest check; of a link, as far as it shows in the record
+let verdict = null; // of the newest check; of one elsewhere, as far as it shows in the record
 let checked_ms = null; // how long the newest check took
 let since = {}; // message and fact -> when the window first showed it; null if that was before the page looked
 
@@ -44,7 +55,7 @@ function take(seen) {
   if (seen.id !== followed) return;
   const isChecked = seen.attempts > (verification?.attempts ?? 0);
   verification = seen;
-  if (isChecked && seen.action === "link") verdict = verdictOnLink(seen.at_ms);
+  if (isChecked && STORIES[seen.action].isElsewhere) verdict = verdictElsewhere(seen.at_ms);
   for (const message of seen.messages) {
     note(message, "sid", message.sid, seen.at_ms);
     note(message, "approved", seen.status === "approved" || message.feedback, seen.at_ms);
@@ -52,8 +63,8 @@ function take(seen) {
   show();
 }
 
-/** A link is answered on its own page, so this one sees no verdict: only that an attempt was counted, and when. */
-function verdictOnLink(at) {
+/** What is answered elsewhere shows no verdict here: only that an attempt was counted, and when. */
+function verdictElsewhere(at) {
   if (verification.status !== "pending" || !at) return null;
   return at < current().expires_at_ms ? "wrong_code" : "expired";
 }
@@ -78,6 +89,11 @@ function action() {
   return verification?.action ?? begun?.action ?? chosen;
 }
 
+/** Name what the message carries. */
+function secret() {
+  return STORIES[action()].secret ?? action();
+}
+
 /** The message that the steps are about: the one that the person used, else the newest. */
 function current() {
   const messages = verification?.messages ?? [];
@@ -94,7 +110,7 @@ function steps() {
   const told = twilio?.confirmed_at_ms;
   return {
     asked,
-    stored: ["done", message.digest ? "" : `Nothing was sent, so the ${action()} was deleted.`, ""],
+    stored: ["done", message.digest ? "" : `Nothing was sent, so the ${secret()} was deleted.`, ""],
     sent: sent(message),
     sid: message.sid ? ["done", "", after(stored, seen("sid"))] : twilio && ["wait", "The message's SID is not known yet.", ""],
     delivered: delivered(message),
@@ -115,7 +131,7 @@ function sent({ number, twilio, sid, delivery, error, stored_at_ms: stored }) {
 function delivered({ delivery, error, sid, twilio, feedback, stored_at_ms: stored }) {
   if (["delivered", "read"].includes(delivery)) return ["done", "", after(stored, twilio?.updated_at_ms)];
   if (["undelivered", "failed"].includes(delivery) && sid) return ["trouble", `Not delivered: ${error}.`, ""];
-  if (feedback && feedback !== "none") return ["done", `Twilio has not said so, but you have the ${action()}.`, ""];
+  if (feedback && feedback !== "none") return ["done", `Twilio has not said so, but you have the ${secret()}.`, ""];
   return sid && ["wait", delivery === "sent" ? "On its way." : "Waiting for Twilio.", ""];
 }
 
@@ -128,7 +144,7 @@ function typed(twilio) {
 
 function approved(time) {
   const speed = checked_ms === null ? "" : ` The check took ${span(checked_ms)}.`;
-  if (verification.status === "approved") return ["done", `Right; the ${action()} cannot be used again.${speed}`, time];
+  if (verification.status === "approved") return ["done", `Right; the ${secret()} cannot be used again.${speed}`, time];
   const refusal = OVER[verification.status] ?? ENDS[verdict];
   return refusal ? ["trouble", refusal(STORIES[action()]), ""] : undefined;
 }
@@ -144,10 +160,10 @@ function confirmed({ feedback }, time) {
 
 function show() {
   const now = steps();
-  const { does, answer, checks } = STORIES[action()];
-  for (const place of document.querySelectorAll(".secret")) place.textContent = action();
+  const { does, answer, checks, match = (digits) => digits ?? "two digits" } = STORIES[action()];
+  for (const place of document.querySelectorAll(".secret")) place.textContent = secret();
   element("does").textContent = does;
-  element("answer").textContent = answer.replace("{match}", begun?.match ?? "two digits");
+  element("answer").textContent = answer.replace("{match}", match(begun?.match));
   element("checks").textContent = checks;
   for (const item of document.querySelectorAll("[data-step]")) {
     const [state, text, time] = now[item.dataset.step] ?? ["", "", ""];
@@ -182,8 +198,8 @@ function recovery({ trouble, answer, is_over, number }) {
 
 function mapping({ digest, sid, number }) {
   const item = make("li", "");
-  const secret = action();
-  item.append(`${secret[0].toUpperCase()}${secret.slice(1)} of message ${number} `, make("code", `${digest.slice(0, 12)}…`), " → SID ", make("code", sid ? `${sid.slice(0, 14)}…` : "not known yet"));
+  const name = secret();
+  item.append(`${name[0].toUpperCase()}${name.slice(1)} of message ${number} `, make("code", `${digest.slice(0, 12)}…`), " → SID ", make("code", sid ? `${sid.slice(0, 14)}…` : "not known yet"));
   return item;
 }
 
