@@ -241,6 +241,7 @@ def test_a_number_in_a_message_is_called(phone, service, twilio):
     phone.get_by_role("button", name="Call +1 500 555 0006").click()
     state(phone, "Key in 6 digits.")
     expect(phone.locator("#said li")).to_have_text([QUESTION])
+    expect(phone.get_by_text("In the message: 482913")).to_be_visible()
     for digit in "482":
         phone.get_by_role("button", name=digit, exact=True).click()
     expect(phone.locator("#keyed")).to_have_text("482")

@@ -11,14 +11,16 @@ let sending = Promise.resolve(); // keys must arrive in order
 
 export const isCalling = () => !element("call").hidden;
 
-/** Call a number from the phone of `from`. */
-export async function dial(from, to) {
+/** Call a number from the phone of `from`; the call covers the message, so show its code beside the keypad. */
+export async function dial(from, to, code) {
   if (isCalling()) return;
   const call = await act("POST", "calls", { from, to });
   if (!call) return;
   before = document.activeElement;
   current = call;
   element("partner").textContent = to;
+  element("reminder").hidden = !code;
+  element("reminder").textContent = `In the message: ${code}`;
   element("call").hidden = false;
   for (const covered of document.querySelectorAll("[data-covered]")) covered.inert = true;
   element("hang-up").focus();

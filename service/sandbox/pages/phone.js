@@ -49,7 +49,7 @@ function offer(number) {
 
 function show(message, { isNew }) {
   const shown = document.getElementById(message.sid);
-  const drawn = draw(message, { result: results.get(message.sid), call: (to) => dial(element("number").value, to) });
+  const drawn = draw(message, { result: results.get(message.sid), call });
   drawn.classList.toggle("earlier", earlier.has(message.sid));
   if (shown?.dataset.place === drawn.dataset.place) {
     const wasAtEnd = isAtEnd();
@@ -106,6 +106,10 @@ async function reply(event) {
   element("answer").value = "";
   const sent = await act("POST", "messages", { from: element("number").value, to: partner(), body });
   if (!sent) element("answer").value ||= body;
+}
+
+function call(to) {
+  dial(element("number").value, to, [...document.querySelectorAll("#thread .code")].at(-1)?.textContent);
 }
 
 function takeResult({ sid, result }) {
@@ -229,7 +233,7 @@ element("top").hidden = isFramed || new URL(".", location).pathname === "/"; // 
 NUMBERS.forEach(offer);
 element("number").addEventListener("change", showAll);
 element("reply").addEventListener("submit", reply);
-element("dial").addEventListener("click", () => dial(element("number").value, partner()));
+element("dial").addEventListener("click", () => call(partner()));
 element("end-faults").addEventListener("click", endFaults);
 for (const button of document.querySelectorAll("[data-plan]")) {
   button.addEventListener("click", () => plan(JSON.parse(button.dataset.plan)));
