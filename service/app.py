@@ -20,6 +20,7 @@ from service.api.application import new_application
 from service.api.operations import OperationsEndpoints, OperationsView
 from service.api.pages.link_page import LinkPage
 from service.api.pages.link_routes import LinkEndpoints
+from service.api.twilio.inbound_calls import InboundCallEndpoint
 from service.api.twilio.inbound_messages import InboundMessageEndpoint
 from service.api.twilio.signed_forms import SignedForms
 from service.api.twilio.status_callbacks import StatusCallbackEndpoint
@@ -190,6 +191,7 @@ def _endpoints(
         TwilioSignature(*signing_secrets(settings)), public_url=settings.otp_public_url, event_log=event_log
     )
     statuses = StatusCallbackEndpoint(DeliveryReports(store.verifications, wake=wake, event_log=event_log), forms)
+    calls = InboundCallEndpoint(rules.inbound, forms, brand=settings.otp_brand, public_url=settings.otp_public_url)
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
     operations = _operations(store.scripts, rules.breakers, waiting, errors, lag=lag, connections=connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
@@ -197,6 +199,7 @@ def _endpoints(
         *verification_routes(verifications, auth),
         *statuses.routes(),
         *InboundMessageEndpoint(rules.inbound, forms).routes(),
+        *calls.routes(),
         *links.routes(),
         *operations.routes(metrics_access),
     ]

@@ -21,6 +21,7 @@ from service.core.verification import VerificationRequest
 
 _STATES = {None: "own", False: "unreviewed", True: "reviewed"}
 _EXAMPLE_ADDRESS = "https://otp.example.com"
+_EXAMPLE_NUMBER = "+14155550123"
 
 
 class _Row(NamedTuple):
@@ -53,8 +54,9 @@ def texts(
             refuse(f"There are no texts in this language; there are: {', '.join(LOCALES)}.")
         chosen = [found]
     written = message_texts(settings)
-    if written.link_url is None:
-        written = replace(written, link_url=_EXAMPLE_ADDRESS)
+    written = replace(
+        written, link_url=written.link_url or _EXAMPLE_ADDRESS, call_number=written.call_number or _EXAMPLE_NUMBER
+    )
     places = [place for place in written.own.texts if place.country and place.locale in ("", *chosen)]
     places = [Place("", each, action) for each in chosen for action in ACTIONS] + places
     rows = _rows(written, places, settings.otp_code_length, web_origin)

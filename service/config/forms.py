@@ -124,6 +124,12 @@ def _check_countries(countries: tuple[str, ...]) -> tuple[str, ...]:
     return countries
 
 
+def _check_call_number(text: str) -> str:
+    if re.fullmatch(r"\+[1-9][0-9]{6,14}", text) is None:
+        raise ValueError("write an E.164 number, such as +14155550123")
+    return text
+
+
 def _check_place(text: str) -> str:
     if re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", text.lower()) is None:
         raise ValueError("write a name from Twilio's documentation: lower-case letters, digits and hyphens")
@@ -213,6 +219,7 @@ AccountSid = Annotated[str | None, _IF_ANY, _sid("AC")]
 ApiKeySid = Annotated[str | None, _IF_ANY, _sid("SK")]
 MessagingServiceSid = Annotated[str | None, _IF_ANY, _sid("MG")]
 Sender = Annotated[str | None, _IF_ANY, _optional(_check_sender)]
+CallNumber = Annotated[str | None, _IF_ANY, _optional(_check_call_number)]
 TwilioPlace = Annotated[str | None, _IF_ANY, _optional(_check_place)]
 Texts = Annotated[InstanceOf[OwnTexts], NoDecode, BeforeValidator(read_text_file)]
 Locale = Annotated[str, AfterValidator(_read_locale)]

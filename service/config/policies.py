@@ -138,8 +138,13 @@ def issue_policy(settings: Settings) -> IssuePolicy:
 
 def message_texts(settings: Settings) -> MessageTexts:
     """Return what all messages share."""
+    sender = settings.twilio_from or ""
     return MessageTexts(
-        settings.otp_brand, _link_url(settings), default_locale=settings.otp_locale, own=settings.otp_texts
+        settings.otp_brand,
+        link_url=_link_url(settings),
+        call_number=settings.otp_call_number or (sender if sender.startswith("+") else None),
+        default_locale=settings.otp_locale,
+        own=settings.otp_texts,
     )
 
 

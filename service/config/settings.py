@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     otp_public_url: forms.PublicUrl = None
     otp_link_url: forms.LinkUrl = None
     otp_link_return_urls: forms.ReturnUrls = ()
+    otp_call_number: forms.CallNumber = None
     otp_secret_keys: forms.Keys = ()
     otp_index_key: forms.OptionalKey = None
     otp_brand: Annotated[str, AfterValidator(check_brand)] = "Acme"

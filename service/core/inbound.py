@@ -1,4 +1,4 @@
-"""What people send to us: their replies to messages.
+"""What people send to us: their replies to messages, and the keys that they press when they call.
 
 A reply is about the verifications of its sender's number: the newest ten of them, those of its action that still have a
 record. The secret decides which of them it answers. If it is right for one, that one is checked; otherwise the reply is
@@ -15,7 +15,7 @@ import hmac
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from service.core.actions import ACTIONS, Action, reply
+from service.core.actions import ACTIONS, Action, call, reply
 from service.core.keyring import Keyring, NumberIndex
 from service.core.phone import InvalidNumber, canonical_number
 from service.core.verification import CheckResult, partition_of
@@ -26,6 +26,7 @@ class Expected(NamedTuple):
     """A verification that may be answered: its attempts are not used up."""
 
     id: str
+    locale: str
     digests: tuple[bytes, ...]  # of the secrets of its sends
 
 
@@ -60,6 +61,31 @@ class Inbound:
             return []
         return await self._decide(Action.REPLY, number, message_id, found.pairs, lambda match: match in found.words)
 
+    async def awaits_call(self, number: str) -> str | None:
+        """Return the language of the newest verification that may be answered by a call of a number; None if none may.
+
+        Raises `StoreUnavailable`.
+        """
+        expected = await self._expected(Action.CALL, number, "")
+        return expected[0].locale if expected else None
+
+    async def keys(self, number: str, keys: str, answer_id: str) -> list[CheckResult]:
+        """Decide the keys of a call; return the result of each verification that they were compared with.
+
+        Raises `StoreUnavailable`; then the same keys may be given again.
+        """
+        keyed = call.read_keys(keys)
+        if keyed is None:
+            return []
+        return await self._decide(Action.CALL, number, answer_id, [keyed.digits], lambda match: match == keyed.match)
+
+    async def _expected(self, action: Action, number: str, answer_tag: str) -> Sequence[Expected]:
+        try:
+            index = self._keyring.number_index(canonical_number(number))
+        except InvalidNumber:  # a short code, or somebody who has no number
+            return []
+        return await self._expectations.expected(index, action, answer_tag)
+
     async def _decide(
         self,
         action: Action,
@@ -68,12 +94,8 @@ class Inbound:
         secrets: Sequence[str],
         is_match: Callable[[str | None], bool],
     ) -> list[CheckResult]:
-        try:
-            index = self._keyring.number_index(canonical_number(number))
-        except InvalidNumber:  # a short code, or a sender without a number
-            return []
         answer_tag = self._keyring.idempotency_tag("inbound", answer_id)
-        expected = await self._expectations.expected(index, action, answer_tag)
+        expected = await self._expected(action, number, answer_tag)
         right = {each.id: self._right(action, each, secrets) for each in expected}
         answered = {verification_id: digests for verification_id, digests in right.items() if digests} or right
         checks = [

@@ -17,7 +17,7 @@ class ActionUnfit(Exception):
 
 
 class SenderCannotReceive(Exception):
-    """Nobody can reply to the sender of the messages. The text is a sentence."""
+    """Nobody can reply to the sender of the messages, or call it. The text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class IssuePolicy:
         elif request.action is Action.LINK:
             self._check_link(request)
         else:
-            self._check_reply()
+            self._check_answer(request.action)
         return request, self.secrets.fixed_for(to, request.action, request.password_length)
 
     def _check_origins(self, request: VerificationRequest) -> None:
@@ -72,9 +72,11 @@ class IssuePolicy:
         except ValueError as unfit:
             raise ActionUnfit("action", f"No link can be sent: {unfit}.") from None
 
-    def _check_reply(self) -> None:
-        """Refuse a message that nobody can reply to, or whose reply would not reach us."""
-        if not self.sender_receives:
+    def _check_answer(self, action: Action) -> None:
+        """Refuse a message that nobody can answer in this way, or whose answer would not reach us."""
+        if action is Action.REPLY and not self.sender_receives:
             raise SenderCannotReceive("Nobody can reply to our sender. Use a code or a link.")
+        if action is Action.CALL and self.texts.call_number is None:
+            raise SenderCannotReceive("Nobody can call our sender. Use a code or a link.")
         if not self.has_webhooks:
-            raise ActionUnfit("action", "No reply can be received: set OTP_PUBLIC_URL.")
+            raise ActionUnfit("action", f"No {action} can be received: set OTP_PUBLIC_URL.")

@@ -18,6 +18,7 @@ class MessageTexts:
 
     brand: str
     link_url: str | None = None  # under which links are; None: there can be none
+    call_number: str | None = None  # that people call; None: they cannot
     default_locale: str = "en"
     own: OwnTexts = NO_OWN_TEXTS
 
@@ -38,7 +39,7 @@ class MessageTexts:
     def write(self, request: VerificationRequest, secret: str) -> str:
         """Write the message that carries a secret. Raises `ValueError` if it does not fit."""
         action = ACTIONS[request.action]
-        shown = action.shown(secret, self.link_url)
+        shown = action.shown(secret, self.call_number if request.action is Action.CALL else self.link_url)
         ending = ""
         if request.action is Action.CODE:
             ending = code.ending(secret, request.web_origin, request.app_hash, request.embedded_origin)

@@ -37,6 +37,7 @@ _SECRETS = {
     Action.PASSWORD: "the password is",
     Action.LINK: "the two digits on the link's page are",
     Action.REPLY: "the words of the reply are",
+    Action.CALL: "the digits of the call are",
 }
 _ALL_THE_SAME = "; its message is confirmed all the same"
 # What a check came to, with {what} of `_SECRETS`.

@@ -11,6 +11,7 @@ _OF_ACTION: Mapping[Action, tuple[str, str]] = {
     Action.PASSWORD: ("The password is too old.", "Too many wrong passwords."),
     Action.LINK: ("The link is too old.", "Too many wrong tries."),
     Action.REPLY: ("The message is too old.", "Too many wrong tries."),
+    Action.CALL: ("The message is too old.", "Too many wrong tries."),
 }
 
 

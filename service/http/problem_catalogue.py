@@ -98,7 +98,7 @@ CATALOGUE: Mapping[str, Kind] = {
         "The verification asks for another action",
         "This verification asks for something else. Look at the newest message.",
         "Look at `action` of the verification: answer a code with `code` and a password with `password`. A link is "
-        "answered on its own page, and a reply by a message.",
+        "answered on its own page, a reply by a message, and a call by a call.",
     ),
     "max_sends_reached": Kind(
         409,
@@ -135,9 +135,9 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     "sender_cannot_receive": Kind(
         422,
-        "Nobody can reply to the sender",
+        "Nobody can reply to the sender, or call it",
         "Nobody can reply to our sender. Use a code or a link.",
-        "Choose another action, or a sender that receives: a name of letters receives nothing.",
+        "A name of letters receives nothing. For calls set `OTP_CALL_NUMBER`, unless `TWILIO_FROM` is a number.",
     ),
     "idempotency_key_reused": Kind(
         422,

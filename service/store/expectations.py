@@ -32,4 +32,7 @@ class RedisExpectations:
         )
         if answer != b"expected":
             raise refused("expected", answer)
-        return [Expected(f"{ID_PREFIX}{digits.decode()}", tuple(digests)) for digits, *digests in reversed(listed)]
+        return [
+            Expected(f"{ID_PREFIX}{digits.decode()}", locale.decode(), tuple(digests))
+            for digits, locale, *digests in reversed(listed)
+        ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ async def test_every_sample_runs_and_gets_no_problem(running, operations, tmp_pa
         if "twilio" in path:
             [content] = operation["requestBody"]["content"].values()
             form = next(iter(content["examples"].values()))["value"]
-            filled = path.replace("{verification_id}", issued["id"]).replace("{send_number}", "1")
+            filled = re.sub(r"\{\w+_number\}", "1", path.replace("{verification_id}", issued["id"]))
             address = running.url + filled
             variables["SIGNATURE"] = RequestValidator("sandbox-auth-token").compute_signature(address, form)
         [source] = [sample["source"] for sample in operation["x-codeSamples"] if sample["label"] == label]

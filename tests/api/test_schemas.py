@@ -93,7 +93,7 @@ def test_documented_values_are_accepted(fields):
     "fields",
     [
         {"to": None}, {"to": 14155550123}, {"to": ["+14155550123"]}, {"to": "+" + "1" * 64},
-        {"channel": "call"}, {"channel": "SMS"}, {"action": "call"}, {"action": 1},
+        {"channel": "call"}, {"channel": "SMS"}, {"action": "fax"}, {"action": 1},
         {"purpose": ""}, {"purpose": "Log in"}, {"purpose": "x" * 33}, {"purpose": "login\n"}, {"purpose": "\uff41"},
         {"locale": "de.UTF-8"}, {"locale": "de-"}, {"locale": ""}, {"locale": "d" * 9}, {"locale": "*"}, {"locale": 1},
         {"locale": "en" + "-x" * 32},

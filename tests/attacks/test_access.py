@@ -13,7 +13,12 @@ from service.http import authentication as auth
 from service.http.authentication import key_digest
 from tests.attacks.watching import monitored
 
-TWILIO = {"/twilio/status/{verification_id}/{send_number}", "/twilio/message"}
+TWILIO = {
+    "/twilio/status/{verification_id}/{send_number}",
+    "/twilio/message",
+    "/twilio/voice",
+    "/twilio/voice/{try_number}",
+}
 OPEN = {"/livez", "/readyz", "/metrics", *TWILIO}
 
 
@@ -42,7 +47,7 @@ async def test_every_protected_route_requires_a_credential(running):
         filled = path.replace("{verification_id}", "ve_" + "0" * 32)
         assert await status_with(running, None, method, filled, json={"code": "123456"}) == 401, path
     for path in TWILIO:
-        filled = path.replace("{verification_id}", "ve_0").replace("{send_number}", "1")
+        filled = path.replace("{verification_id}", "ve_0").replace("{send_number}", "1").replace("{try_number}", "1")
         assert await status_with(running, None, "POST", filled, data={"MessageSid": "SM"}) == 403, path
 
 

@@ -35,7 +35,7 @@ def test_fixed_codes_are_not_shown() -> None:
 def test_the_secret_of_each_message_can_be_read_back(action: Action, locale: str) -> None:
     """Every message contains the secret of its action, in every language, and the secret is read back unchanged."""
     secret = drawn(action)
-    text = MessageTexts("Acme", "https://otp.example.com").write(
+    text = MessageTexts("Acme", "https://otp.example.com", "+14155550123").write(
         VerificationRequest("US", locale=locale, action=action), secret
     )
     assert list(ACTIONS[action].found_in(text)) == [secret]
@@ -47,7 +47,7 @@ def test_the_secret_of_each_message_can_be_read_back(action: Action, locale: str
 def test_every_message_fits_its_segments(action: Action, locale: str) -> None:
     """With the longest brand, secret and address (40 characters) a text is one segment, or two outside the alphabet."""
     lengths = {Action.CODE: code.LONGEST, Action.PASSWORD: password.LONGEST}
-    texts = MessageTexts("B" * LONGEST_BRAND, "https://" + "o" * 32)
+    texts = MessageTexts("B" * LONGEST_BRAND, "https://" + "o" * 32, "+" + "9" * 15)
     secret = ACTIONS[action].draw(lengths.get(action, 0), "f")
     size = measured(texts.write(VerificationRequest("US", locale=locale, action=action), secret))
     is_one = action is Action.CODE or septets(getattr(WORDINGS[locale], action)) is not None
@@ -59,7 +59,7 @@ def test_every_message_fits_its_segments(action: Action, locale: str) -> None:
 def test_only_a_code_can_be_filled_in(action: Action, field: dict[str, str]) -> None:
     """A password and a link never have the last line for browsers or apps, which expect a short code."""
     with pytest.raises(ValueError, match="for codes"):
-        MessageTexts("Acme", "https://otp.example.com").write(
+        MessageTexts("Acme", "https://otp.example.com", "+14155550123").write(
             VerificationRequest("US", action=action, **field), drawn(action)
         )
 
@@ -68,8 +68,11 @@ def test_only_a_code_can_be_filled_in(action: Action, field: dict[str, str]) -> 
 def test_a_secret_is_found_only_by_its_own_action(action: Action) -> None:
     """What is drawn for one action is no secret of another, so a message is found by the right one."""
     secret = drawn(action)
-    text = MessageTexts("Acme", "https://otp.example.com").write(VerificationRequest("US", action=action), secret)
-    assert all(secret not in ACTIONS[other].found_in(text) for other in Action if other is not action)
+    text = MessageTexts("Acme", "https://otp.example.com", "+14155550123").write(
+        VerificationRequest("US", action=action), secret
+    )
+    others = set(Action) - ({Action.CODE, Action.CALL} if action in (Action.CODE, Action.CALL) else {action})  # digits
+    assert all(secret not in ACTIONS[other].found_in(text) for other in others)
 
 
 def test_the_password_of_a_test_number_is_its_code_repeated() -> None:

@@ -128,7 +128,7 @@ def test_only_approved_is_valid(verdict: Verdict) -> None:
     ("words", "expected"),
     [
         (Channel, "sms"),
-        (Action, "code password link reply"),
+        (Action, "code password link reply call"),
         (Status, "pending approved expired canceled max_attempts_reached failed"),
         (Verdict, "approved wrong_code expired superseded used locked canceled mismatch"),
         (Feedback, "none awaiting_sid pending confirmed failed"),

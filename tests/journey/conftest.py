@@ -148,6 +148,40 @@ def send_in(call_back):
 
 
 @pytest.fixture
+def call_in(running_form):
+    """Return `call_in(running, sender=…, sid=…, **more)`: a person calls us; return what Twilio is told (TwiML)."""
+    return partial(running_form, "/twilio/voice")
+
+
+@pytest.fixture
+def key_in(running_form):
+    """Return `key_in(running, keys, try_number=1, **more)`: a caller presses keys; return what Twilio is told."""
+
+    async def post(running, keys, try_number=1, **more):
+        return await running_form(f"/twilio/voice/{try_number}", running, Digits=keys, **more)
+
+    return post
+
+
+@pytest.fixture
+def running_form():
+    """Return `post(path, running, sender=…, sid=…, unsigned=…, **more)`: post a signed form of a call."""
+
+    async def post(path, running, *, sender=NUMBER, sid=None, unsigned=None, token="sandbox-auth-token", **more):
+        fields = {
+            "CallSid": sid or f"CA{uuid4().hex}", "AccountSid": "AC" + "0" * 32, "From": sender, "Caller": sender,
+            "To": "+15005550006", "CallStatus": "ringing", "Direction": "inbound", "ApiVersion": "2010-04-01",
+            "CallerCity": "", **more,
+        }  # fmt: skip
+        signature = RequestValidator(token).compute_signature(running.url + path, fields)
+        sent, headers = {**fields, **(unsigned or {})}, {"X-Twilio-Signature": signature}
+        async with running.http.post(path, data=sent, headers=headers) as response:
+            return await response.text() if response.status == 200 else response.status
+
+    return post
+
+
+@pytest.fixture
 def working():
     """Return `working(running, **policy)`: a separate worker for a service that has none (`otp_worker=False`)."""
 

@@ -80,7 +80,8 @@ async def test_a_wrong_password_costs_an_attempt(running):
 @pytest.mark.parametrize(
     ("action", "body"),
     [("code", {"password": "7KQ2M-X40BT"}), ("password", {"code": "123456"}), ("link", {"code": "123456"}),
-     ("link", {"password": "7KQ2M-X40BT"}), ("reply", {"code": "123456"}), ("reply", {"password": "7KQ2M-X40BT"})],
+     ("link", {"password": "7KQ2M-X40BT"}), ("reply", {"code": "123456"}), ("reply", {"password": "7KQ2M-X40BT"}),
+     ("call", {"code": "123456"})],
 )  # fmt: skip
 async def test_another_action_is_refused_and_costs_nothing(running, action, body):
     """What belongs to another action gets 409 however often it is sent: no attempt, no confirmation, no end."""
@@ -232,7 +233,7 @@ async def test_a_test_number_has_a_fixed_password(start):
 
 
 @pytest.fixture
-def answer(send_in):
+def answer(send_in, key_in):
     """Return `answer(running, issued)`: answer with what the message carries; return the feedback of the send."""
 
     async def give(running, issued):
@@ -244,6 +245,9 @@ def answer(send_in):
         elif action is Action.REPLY:
             sent = await running.read(issued["id"])
             assert await send_in(running, f"{secret} {issued['match']}", sender=sent["to"]) == 200
+        elif action is Action.CALL:
+            sent = await running.read(issued["id"])
+            assert "confirmed" in await key_in(running, f"{secret}{issued['match']}", sender=sent["to"])
         else:
             assert (await answered(running, issued["id"], {str(action): secret}))[1]["verdict"] == "approved"
         return (await running.read(issued["id"]))["sends"][0]["feedback"]

@@ -159,7 +159,7 @@ class Stores:
         """Check a code; return the result."""
         asked = {} if self.action is Action.CODE else {"action": self.action}
         asked |= {"matching": Matching.MATCHED} if self.match(verification) else {}
-        asked |= {"is_forgeable": True} if self.action is Action.REPLY else {}
+        asked |= {"is_forgeable": True} if self.action in (Action.REPLY, Action.CALL) else {}
         digests = self.digests(verification.id, code)
         return await self.verifications.check(Check(verification.id, digests, **asked | fields))
 
@@ -168,9 +168,10 @@ class Stores:
         return ACTIONS[self.action].match(self.keyring, verification.id)
 
     async def answer(self, code, verification=None, *, to=NUMBER, answer_id=None):
-        """Reply from a number with this secret and the match of a verification; return the results by id."""
+        """Reply from a number, or call, with this secret and the match of a verification; return the results by id."""
         secret, match = secret_of(self.action, "", code), self.match(verification) if verification else ""
-        results = await self.inbound.reply(to, f"{secret} {match}", answer_id or token_hex(16))
+        decide = self.inbound.keys if self.action is Action.CALL else self.inbound.reply
+        results = await decide(to, f"{secret} {match}", answer_id or token_hex(16))
         return {result.verification.id: result for result in results}
 
     async def linked(self, verification, code="111111"):

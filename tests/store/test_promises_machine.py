@@ -108,7 +108,7 @@ class Promises(RuleBasedStateMachine):
 
     @initialize(strict=st.booleans(), action=st.sampled_from(Action))
     def choose_policy(self, strict, action):
-        self.model.strict, self.model.by_message = strict, action is Action.REPLY
+        self.model.strict, self.model.by_message = strict, action in (Action.REPLY, Action.CALL)
         self.stores = self.stores.under(supersede_codes=strict, action=action)
 
     # --- sends --------------------------------------------------------------------------------
@@ -281,9 +281,9 @@ class Promises(RuleBasedStateMachine):
         answer_id=st.sampled_from((None, None, None, "m1", "m2")),
     )
     def reply(self, to, code, which, answer_id):
-        """Send a message with the words of a send, or others, and the match of a verification, or none."""
+        """Send a message, or call, with the secret of a send, or another, and the match of a verification, or none."""
         shown = self.recent(which) if which is not None and self.model.all else None
-        results = self.run(self.stores.answer(code, shown, to=to, answer_id=answer_id))
+        results = self.run(self.stores.answer(code, shown and shown.real, to=to, answer_id=answer_id))
         expecting = self.model.expecting(to, answer_id)
         compared = [each for each in expecting if each.carrier(code)] or expecting
         assert set(results) == {each.id for each in compared}
@@ -291,7 +291,8 @@ class Promises(RuleBasedStateMachine):
             result = results[verification.id]
             is_counted = not self.model.is_uncounted(verification)
             verdict, send = self.model.expected(verification, code, None, None)
-            if verdict in ("approved", "superseded") and shown is not verification:
+            is_match = shown is not None and self.stores.match(shown.real) == self.stores.match(verification.real)
+            if verdict in ("approved", "superseded") and not is_match:
                 verdict = "wrong_code"
             enqueued = bool(is_counted and send and send.feedback == "none" and send.sid)
             assert (result.verdict, result.enqueued, result.replayed) == (verdict, enqueued, False)

@@ -51,8 +51,11 @@ class SignedForms:
         self._clock = clock
         self._quiet_until = 0.0
 
-    def read(self, request: Request, body: bytes) -> Form:
-        """Return the fields of a genuine form. Raises `HttpProblem`."""
+    def read(self, request: Request, body: bytes, *, may_be_unsigned: Sequence[str] = ()) -> Form:
+        """Return the fields of a genuine form, without those that are not signed. Raises `HttpProblem`.
+
+        Only the fields of `may_be_unsigned` may be left out of the signature, all together.
+        """
         try:
             fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
         except ValueError:
@@ -67,9 +70,11 @@ class SignedForms:
         if head.query:
             url += "?" + head.query.decode("latin-1")
         settings = request.header(b"x-twilio-webhooks-signature-settings") or ""
-        if not self._signature.is_genuine(url, fields, signature, settings):
-            raise self._refusal(self._wrong_signature(with_shared_key=bool(settings)))
-        return fields
+        signed = {name: values for name, values in fields.items() if name not in may_be_unsigned}
+        for form in (fields, signed) if len(signed) < len(fields) else (fields,):
+            if self._signature.is_genuine(url, form, signature, settings):
+                return form
+        raise self._refusal(self._wrong_signature(with_shared_key=bool(settings)))
 
     def _refusal(self, reason: str) -> HttpProblem:
         """Make the problem, with its reason for the log; write a warning too if the last one is a minute old."""

@@ -1,6 +1,7 @@
-"""TwiML: what Twilio shall do with a message that somebody has sent to us."""
+"""TwiML: what Twilio shall do with a message that somebody has sent to us, or with a call."""
 
 from dataclasses import replace
+from xml.sax.saxutils import escape, quoteattr
 
 from starlette import responses
 
@@ -8,7 +9,10 @@ from service.http.response import Response
 from service.http.wire import FORM_WIRE
 
 MEDIA_TYPE = "text/xml"
-NOTHING = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+_START = '<?xml version="1.0" encoding="UTF-8"?>'
+NOTHING = f"{_START}<Response/>"
+REJECTED = f"{_START}<Response><Reject/></Response>"  # the call is not answered, and costs nothing
+_SECONDS_PER_KEY = 8
 
 
 class TwimlResponse(responses.Response):
@@ -23,3 +27,19 @@ TWIML_WIRE = replace(FORM_WIRE, response_class=TwimlResponse)
 def twiml(document: str = NOTHING) -> Response:
     """Respond with a document; the empty one asks for nothing, so it costs nothing."""
     return Response(200, document.encode(), media_type=MEDIA_TYPE)
+
+
+def said(sentence: str, *, language: str) -> str:
+    """Say a sentence, and hang up."""
+    return f"{_START}<Response>{_say(sentence, language)}<Hangup/></Response>"
+
+
+def asked(sentence: str, otherwise: str, *, language: str, keys: int, action: str) -> str:
+    """Say a sentence, and post up to so many keys to an address; say the other sentence if there were none."""
+    gather = f'<Gather input="dtmf" numDigits="{keys}" timeout="{_SECONDS_PER_KEY}" action={quoteattr(action)}'
+    asking = f'{gather} method="POST">{_say(sentence, language)}</Gather>'
+    return f"{_START}<Response>{asking}{_say(otherwise, language)}<Hangup/></Response>"
+
+
+def _say(sentence: str, language: str) -> str:
+    return f"<Say language={quoteattr(language)}>{escape(sentence)}</Say>"

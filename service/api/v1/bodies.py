@@ -60,7 +60,7 @@ _NEVER_TOGETHER: dict[str, Any] = {
             ),
             *(
                 {"allOf": [longer_than(ACTIONS[action].LONGEST_TTL_SECONDS), asks_for(action)]}
-                for action in (Action.CODE, Action.LINK, Action.REPLY)
+                for action in (Action.CODE, Action.LINK, Action.REPLY, Action.CALL)
             ),
         ]
     }

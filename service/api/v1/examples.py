@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.api.operations import LivenessResponse
-from service.api.twilio.twiml import NOTHING
+from service.api.twilio.examples import webhook_requests, webhook_responses
 from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
 from service.api.v1.readiness_examples import Example, readiness_examples
 from service.api.v1.schemas import ResponseWriter
@@ -110,8 +110,6 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
     link = _sent(IssueBody, to=NUMBER, action=Action.LINK, origin_text="Chrome on Windows, near Berlin")
     reply = _sent(IssueBody, to=NUMBER, action=Action.REPLY)
     bound = _sent(CheckBody, code="123456", to=NUMBER, purpose="login")
-    told = {"MessageSid": "SM" + "3f" * 16, "MessageStatus": "delivered", "From": "+15005550006", "To": NUMBER}
-    answered = {"MessageSid": "SM" + "4f" * 16, "From": NUMBER, "To": "+15005550006", "Body": "Maple cabin, river"}
     return {
         "issueVerification": {
             "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
@@ -135,16 +133,7 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
             "number": Example("A number", _sent(SearchBody, to=NUMBER)),
             "national": Example("A national number", _sent(SearchBody, to="(415) 555-0123", country="US")),
         },
-        "receiveMessage": {
-            "reply": Example("The two words of the message and the word on the screen", answered),
-            "keyword": Example(
-                "A keyword, which Twilio has answered", {**answered, "Body": "Stop", "OptOutType": "STOP"}
-            ),
-        },
-        "receiveDeliveryStatus": {
-            "delivered": Example("Delivered", told),
-            "undelivered": Example("Not delivered", {**told, "MessageStatus": "undelivered", "ErrorCode": "30003"}),
-        },
+        **webhook_requests(),
     }
 
 
@@ -176,7 +165,7 @@ def response_examples() -> Mapping[str, Mapping[str, Example]]:
             "found": _found("Approved, and locked before that", _CONFIRMED, _EARLIER),
             "unknown": _found("None: an unknown number, or another owner's verifications"),
         },
-        "receiveMessage": {"received": Example("Whatever the message was", NOTHING)},
+        **webhook_responses(),
         "readLiveness": {"alive": Example("Alive", LivenessResponse().model_dump())},
         "readReadiness": readiness_examples(),
         "readMetrics": {"metrics": Example("Some of the lines", _METRICS)},

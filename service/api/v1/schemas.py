@@ -86,8 +86,8 @@ class IssueResponse(VerificationResponse):
     )
     client_token: str = Field(description="For your front end: it may verify, resend and read this verification.")
     match: str | None = Field(
-        description="Show it on the page that started, because the person must repeat it: two digits for a link, a "
-        "word for a reply. No other response has it. Null for another action.",
+        description="Show it on the page that started, because the person must repeat it: two digits for a link or a "
+        "call, a word for a reply. No other response has it. Null for another action.",
         json_schema_extra={"pattern": f"^(?:[0-9]{{2}}|{MATCH_PATTERN})$"},
     )
 

@@ -50,8 +50,8 @@ class VerificationEndpoints:
     async def issue(self, request: Request, body: IssueBody) -> Object | Response:
         """Generate a code, a password, a link or the words of a reply, store its digest, and send it.
 
-        The response has the client token for a front end and, for a link or a reply, the `match` that the page which
-        started must show.
+        The response has the client token for a front end and, for a link, a reply or a call, the `match` that the page
+        which started must show.
 
         If Twilio refuses the message, the response is a problem with `verification_id`; that verification is `failed`.
         If Twilio does not respond in time, the response is a 201 whose send has the status `unknown`: the code is
@@ -73,9 +73,9 @@ class VerificationEndpoints:
         """Check a code or a password. The response is 200 for every verdict; only `approved` proves anything.
 
         Each check costs an attempt. The secret of another action than the verification's is refused (409) and costs
-        none; a link is answered on its own page, and a reply by a message. A front end may call this with the client
-        token; the back end must then read the verification with its API key and see `approved` itself before it logs
-        the person in.
+        none; a link is answered on its own page, a reply by a message, and a call by a call. A front end may call this
+        with the client token; the back end must then read the verification with its API key and see `approved` itself
+        before it logs the person in.
         """
         request.log["verification_id"] = _known_form(verification_id)
         secret, action = typed_secret(body)

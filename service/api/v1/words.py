@@ -14,6 +14,7 @@ MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         Action.PASSWORD: "types the temporary password",
         Action.LINK: "opens the link, and types the `match` on its page",
         Action.REPLY: "replies to the message with its two words and the `match`",
+        Action.CALL: "calls the number in the message, and keys in its six digits and the `match`",
     },
     Status: {
         Status.PENDING: "the right code has not been typed yet",

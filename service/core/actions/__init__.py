@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from service.core.actions import code, link, password, reply
+from service.core.actions import call, code, link, password, reply
 from service.core.keyring import Keyring
 
 
@@ -19,6 +19,7 @@ class Action(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a word
     LINK = "link"
     REPLY = "reply"
+    CALL = "call"
 
 
 class TrackedAction(Protocol):
@@ -38,8 +39,8 @@ class TrackedAction(Protocol):
     def digests(self, keyring: Keyring, verification_id: str, secret: str, /) -> tuple[bytes, ...]:
         """Digest a secret, newest key first; the first digest is stored."""
 
-    def shown(self, secret: str, link_url: str | None, /) -> str:
-        """Write a secret as the message shows it. `link_url` is the address under which links are."""
+    def shown(self, secret: str, address: str | None, /) -> str:
+        """Write a secret as the message shows it. `address` is where the answer goes: a web address, or a number."""
 
     def text(self, shown: str, *, brand: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
         """Write the message that carries a secret. Raises `ValueError` if it does not fit."""
@@ -56,6 +57,7 @@ ACTIONS: Mapping[Action, TrackedAction] = {
     Action.PASSWORD: password,
     Action.LINK: link,
     Action.REPLY: reply,
+    Action.CALL: call,
 }
 
 

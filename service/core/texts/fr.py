@@ -7,4 +7,5 @@ WORDING = Wording(
     password="Votre mot de passe {brand} est {password}. Ne le communiquez pas.",
     link="{brand} : confirmez que c'est bien vous : {link} Ne le transmettez pas.",
     reply="{brand} : répondez à ce message par : {words} et le mot affiché à l'écran.",
+    call="{brand} : appelez le {number} et tapez {digits}, puis les deux chiffres à l'écran.",
 )

@@ -1,0 +1,131 @@
+"""Twilio's signed webhooks of a call that somebody makes to us: when it rings, and when keys were pressed.
+
+A caller from whom nothing is expected is rejected, which costs nothing. Others are asked for the six digits of the
+message and the two on the screen, up to three times. What was keyed in is logged nowhere.
+
+Twilio may add fields on the way that it did not sign (`StirVerstat`, `CallToken`), so a form is genuine with or without
+them. Neither is read.
+"""
+
+import re
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.routing import BaseRoute
+
+from service.api.twilio.inbound_messages import note
+from service.api.twilio.signed_forms import SignedForms, first, form_and_signature
+from service.api.twilio.twiml import REJECTED, TWIML_WIRE, asked, said, twiml
+from service.core.actions.call import DIGITS, MATCH_DIGITS
+from service.core.inbound import Inbound
+from service.core.texts.spoken import Spoken, spoken
+from service.core.verification import CheckResult, Status, Verdict
+from service.http.request import Request
+from service.http.response import Response
+from service.http.route import DirectRoute, Endpoint
+
+PATH = "/twilio/voice"
+MOST_TRIES = 3
+_MAX_BODY_BYTES = 16_384
+_MAY_BE_UNSIGNED = ("StirVerstat", "CallToken")
+_CALL_SID = re.compile("CA[0-9a-fA-F]{32}")
+_TRY = re.compile(f"[1-{MOST_TRIES}]")
+
+Try = Annotated[str, Path(description="Which try of this call.", pattern=f"^[1-{MOST_TRIES}]$", examples=["1"])]
+
+
+class InboundCallForm(BaseModel):
+    """What Twilio tells of a call. It sends more fields, and these are read."""
+
+    model_config = ConfigDict(extra="allow")
+
+    CallSid: str = Field(description="The call.", pattern="^CA[0-9a-fA-F]{32}$")
+    From: str = Field(description="Who calls. It can be forged, so it only says which verifications may be meant.")
+
+
+class KeysForm(InboundCallForm):
+    """What Twilio tells when keys were pressed."""
+
+    Digits: str = Field("", description="The keys: six digits of the message, and the two of the `match`.")
+
+
+class InboundCallEndpoint:
+    """Receives the calls that people make to us."""
+
+    def __init__(self, inbound: Inbound, forms: SignedForms, *, brand: str, public_url: str | None) -> None:
+        self._inbound = inbound
+        self._forms = forms
+        self._brand = brand
+        self._public_url = public_url
+
+    def routes(self) -> list[BaseRoute]:
+        """List the routes with what the OpenAPI page says of them."""
+        return [
+            self._route(PATH, self.ring, "receiveCall", "Receive a call", InboundCallForm),
+            self._route(PATH + "/{try_number}", self.keys, "receiveKeys", "Receive the keys of a call", KeysForm),
+        ]
+
+    async def ring(self, request: Request, body: bytes) -> Response:
+        """Answer a call: set this address as the voice webhook of your number.
+
+        A caller of whose number nothing is expected is rejected. Others are asked for the six digits of the message and
+        the two digits of the `match`.
+        """
+        fields = self._forms.read(request, body, may_be_unsigned=_MAY_BE_UNSIGNED)
+        locale = None
+        if _CALL_SID.fullmatch(first(fields, "CallSid")):
+            locale = await self._inbound.awaits_call(first(fields, "From"))
+        if locale is None:
+            return twiml(REJECTED)
+        speech = spoken(locale)
+        return self._ask(speech, speech.ask.format(brand=self._brand), 1)
+
+    async def keys(self, request: Request, try_number: Try, body: bytes) -> Response:
+        """Decide what was keyed in. Twilio calls this address, as the TwiML asks.
+
+        The digits of a message with the `match` approve its verification; alone they confirm that it arrived. Wrong
+        ones cost an attempt of each verification that the number might answer.
+        """
+        fields = self._forms.read(request, body, may_be_unsigned=_MAY_BE_UNSIGNED)
+        number, call = first(fields, "From"), first(fields, "CallSid")
+        if not _TRY.fullmatch(try_number) or not _CALL_SID.fullmatch(call):
+            return twiml(REJECTED)
+        results = await self._inbound.keys(number, first(fields, "Digits"), f"{call} {try_number}")
+        note(request, results)
+        return await self._respond(number, int(try_number), results)
+
+    async def _respond(self, number: str, try_number: int, results: list[CheckResult]) -> Response:
+        """Say what the keys came to; ask again if another try may be right."""
+        approved = next((each.verification for each in results if each.verdict is Verdict.APPROVED), None)
+        if approved is not None:
+            speech = spoken(approved.request.locale)
+            return twiml(said(speech.done, language=speech.language))
+        locale = await self._inbound.awaits_call(number)
+        speech = spoken(locale or (results[0].verification.request.locale if results else ""))
+        is_over = bool(results) and not any(each.verification.status is Status.PENDING for each in results)
+        if locale is None or is_over or try_number >= MOST_TRIES:
+            return twiml(said(speech.ended, language=speech.language))
+        return self._ask(speech, speech.again, try_number + 1)
+
+    def _ask(self, speech: Spoken, sentence: str, try_number: int) -> Response:
+        action = f"{self._public_url}{PATH}/{try_number}"
+        keys, language = DIGITS + MATCH_DIGITS, speech.language
+        return twiml(asked(sentence, speech.nothing_keyed, language=language, keys=keys, action=action))
+
+    @staticmethod
+    def _route(path: str, endpoint: Endpoint, name: str, summary: str, form: type[BaseModel]) -> BaseRoute:
+        return DirectRoute(
+            path,
+            endpoint,
+            access=None,
+            methods=["POST"],
+            operation_id=name,
+            problems=("bad_signature", "store_unavailable"),
+            response_description="TwiML: what Twilio shall say, and ask for.",
+            openapi_extra=form_and_signature(form),
+            wire=TWIML_WIRE,
+            max_body_bytes=_MAX_BODY_BYTES,
+            summary=summary,
+            tags=["twilio"],
+        )

@@ -1,0 +1,55 @@
+"""The promises of `service.core.actions.call`: six digits, two more, and a number to call."""
+
+import re
+
+import pytest
+
+from service.core.actions import call
+from service.core.texts import LOCALES
+from service.core.texts.spoken import spoken
+
+
+def test_six_digits_are_drawn() -> None:
+    """The digits are uniform, with leading zeros."""
+    drawn = [call.draw(0, "0") for _ in range(2000)]
+    assert all(re.fullmatch("[0-9]{6}", each) for each in drawn)
+    assert {each[0] for each in drawn} == set("0123456789")
+    assert len(set(drawn)) > 1980
+
+
+@pytest.mark.parametrize(
+    ("keys", "read"),
+    [
+        ("48291342", ("482913", "42")),
+        ("482913#42", ("482913", "42")),
+        ("482913*42#", ("482913", "42")),
+        ("482913", ("482913", "")),
+        ("4829134", ("482913", "4")),
+    ],
+)
+def test_keys_are_read(keys: str, read: tuple[str, str]) -> None:
+    """Six digits and two more; star and hash do not matter; the match may be missing or cut off."""
+    assert call.read_keys(keys) == read
+
+
+@pytest.mark.parametrize("keys", ["", "4", "48291", "482913427", "48291x42", "\u0664" * 8, "9" * 10_000])
+def test_other_keys_are_no_answer(keys: str) -> None:
+    """Too few digits, too many, or others are about no verification."""
+    assert call.read_keys(keys) is None
+    with pytest.raises(ValueError, match="6 digits"):
+        call.read(keys)
+
+
+def test_a_call_needs_a_number() -> None:
+    """Without a number there is nothing to call, and the sentence says what to set."""
+    with pytest.raises(ValueError, match="OTP_CALL_NUMBER"):
+        call.shown("482913", None)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_language_is_said(locale: str) -> None:
+    """Every language has sentences for a caller, its own or the English ones, with the brand in the first."""
+    speech = spoken(locale)
+    assert "Acme" in speech.ask.format(brand="Acme")
+    assert all(speech)
+    assert (speech.language[:2] == locale[:2]) == (locale in ("en", "de", "es", "fr", "it", "nl"))
