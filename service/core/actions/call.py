@@ -55,11 +55,11 @@ def shown(digits: str, number: str | None) -> str:
 
 
 def text(shown: str, *, brand: str, locale: str, web_origin: str | None, app_hash: str | None) -> str:
-    """Write the message, in English if need be. Raises `ValueError` with an origin or an app's hash."""
+    """Write the message. Raises `ValueError` with an origin or an app's hash."""
     if web_origin is not None or app_hash is not None:
         raise ValueError("a call is not filled in: web_origin and app_hash are for codes")
     number, digits = shown.split(" ")
-    wording = WORDINGS[locale].call or WORDINGS["en"].call
+    wording = WORDINGS[locale].call
     return fitted(wording.format(brand=brand, number=number, digits=digits), wording)
 
 

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="Jou {brand}-wagwoord is {password}. Moenie dit deel nie.",
     link="{brand}: bevestig dat dit jy is: {link} Moenie die skakel deel nie.",
     reply="{brand}: antwoord op hierdie boodskap met: {words} en die woord op jou skerm.",
+    call="{brand}: bel {number} en tik {digits} en die twee syfers op jou skerm in.",
 )

@@ -7,5 +7,6 @@ WORDING = Wording(
     password="{brand}: парола {password}. Не я споделяйте.",
     link="{brand}: потвърдете: {link} Не го препращайте.",
     reply="{brand}: отговорете на това съобщение с: {words} и думата от екрана.",
+    call="{brand}: обадете се на {number} и въведете {digits} и двете цифри от екрана.",
     brief_code="Код {code}. Не споделяйте",
 )

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="La teva contrasenya {brand} és {password}. No la comparteixis.",
     link="{brand}: confirma que ets tu: {link} No el comparteixis.",
     reply="{brand}: respon a aquest missatge amb: {words} i la paraula de la teva pantalla.",
+    call="{brand}: truca al {number} i marca {digits} i les dues xifres de la teva pantalla.",
 )

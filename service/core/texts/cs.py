@@ -7,5 +7,6 @@ WORDING = Wording(
     password="{brand}: heslo {password}. Nikomu ho nesdělujte.",
     link="{brand}: potvrďte: {link} Nikomu nepřeposílejte.",
     reply="{brand}: odpovězte na tuto zprávu: {words} a slovo z obrazovky.",
+    call="{brand}: zavolejte na {number} a zadejte {digits} a dvě číslice z obrazovky.",
     brief_code="Kód {code}. Nesdílejte.",
 )

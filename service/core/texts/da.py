@@ -7,4 +7,5 @@ WORDING = Wording(
     password="Din {brand}-adgangskode er {password}. Del den ikke med nogen.",
     link="{brand}: bekræft, at det er dig: {link} Del ikke linket med nogen.",
     reply="{brand}: svar på denne besked med: {words} og ordet på din skærm.",
+    call="{brand}: ring til {number} og tast {digits} og de to cifre på din skærm.",
 )

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="Zure {brand} pasahitza: {password}. Ez partekatu inorekin.",
     link="{brand}: berretsi zu zarela: {link} Ez partekatu esteka inorekin.",
     reply="{brand}: erantzun mezu honi: {words} eta pantailako hitza.",
+    call="{brand}: deitu {number} zenbakira eta markatu {digits} eta pantailako bi zifrak.",
 )

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="{brand} lozinka: {password}. Ne otkrivajte je nikome.",
     link="{brand}: potvrdite da ste to vi: {link} Ne dijelite ovu poveznicu.",
     reply="{brand}: odgovorite na ovu poruku: {words} i riječ sa zaslona.",
+    call="{brand}: nazovite {number} i unesite {digits} te dvije znamenke sa zaslona.",
 )

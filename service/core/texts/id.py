@@ -7,4 +7,5 @@ WORDING = Wording(
     password="Kata sandi {brand} Anda: {password}. Jangan bagikan ke siapa pun.",
     link="{brand}: konfirmasi bahwa ini Anda: {link} Jangan bagikan tautan ini.",
     reply="{brand}: balas pesan ini dengan: {words} dan kata di layar Anda.",
+    call="{brand}: hubungi {number} dan tekan {digits} serta dua angka di layar Anda.",
 )

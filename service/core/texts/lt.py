@@ -7,4 +7,5 @@ WORDING = Wording(
     password="{brand}: slaptažodis {password}. Niekam jo neatskleiskite.",
     link="{brand}: atidarykite ir patvirtinkite: {link} Niekam nerodykite.",
     reply="{brand}: atsakykite į šią žinutę: {words} ir žodis iš ekrano.",
+    call="{brand}: skambinkite {number} ir surinkite {digits} bei du skaitmenis iš ekrano.",
 )

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="{brand}: parole {password}. Neizpaudiet to nevienam.",
     link="{brand}: atveriet saiti un apstipriniet: {link} Neizpaudiet to nevienam.",
     reply="{brand}: atbildiet uz šo īsziņu ar: {words} un vārdu no ekrāna.",
+    call="{brand}: zvaniet {number} un ievadiet {digits} un divus ciparus no ekrāna.",
 )

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="{brand}: hasło {password}. Nikomu go nie podawaj.",
     link="{brand}: link do potwierdzenia: {link} Nikomu go nie podawaj.",
     reply="{brand}: odpowiedz na ten SMS: {words} oraz słowo z ekranu.",
+    call="{brand}: zadzwoń pod {number} i wpisz {digits} oraz dwie cyfry z ekranu.",
 )

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="Parola {brand} este {password}. Nu o da mai departe.",
     link="{brand}: link de confirmare: {link} Nu-l da mai departe.",
     reply="{brand}: răspunde la acest mesaj cu: {words} și cuvântul de pe ecran.",
+    call="{brand}: sună la {number} și tastează {digits} și cele două cifre de pe ecran.",
 )

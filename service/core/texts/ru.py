@@ -7,5 +7,6 @@ WORDING = Wording(
     password="{brand}: пароль {password}. Никому не сообщайте.",
     link="{brand}: подтвердите: {link} Не пересылайте.",
     reply="{brand}: ответьте на это сообщение: {words} и слово с вашего экрана.",
+    call="{brand}: позвоните на {number} и наберите {digits} и две цифры с экрана.",
     brief_code="Код {code}. Не сообщайте.",
 )

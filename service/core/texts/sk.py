@@ -7,5 +7,6 @@ WORDING = Wording(
     password="{brand}: heslo {password}. Nikomu ho nehovorte.",
     link="{brand}: potvrďte: {link} Nikomu nepreposielajte.",
     reply="{brand}: odpovedzte na túto správu: {words} a slovo z obrazovky.",
+    call="{brand}: zavolajte na {number} a zadajte {digits} a dve číslice z obrazovky.",
     brief_code="Kód {code}. Nezdieľajte.",
 )

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="{brand} lozinka: {password}. Ne otkrivajte je nikome.",
     link="{brand}: potvrdite da ste to vi: {link} Ne delite ovaj link.",
     reply="{brand}: odgovorite na ovu poruku: {words} i reč sa ekrana.",
+    call="{brand}: pozovite {number} i unesite {digits} i dve cifre sa ekrana.",
 )

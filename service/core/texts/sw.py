@@ -7,4 +7,5 @@ WORDING = Wording(
     password="Nenosiri lako la {brand} ni {password}. Usimpe mtu yeyote.",
     link="{brand}: thibitisha kuwa ni wewe: {link} Usimpe mtu kiungo hiki.",
     reply="{brand}: jibu ujumbe huu kwa: {words} na neno lililo kwenye skrini yako.",
+    call="{brand}: piga {number} na uingize {digits} na tarakimu mbili zilizo kwenye skrini yako.",
 )

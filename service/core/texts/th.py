@@ -7,5 +7,6 @@ WORDING = Wording(
     password="{brand}: รหัสผ่านคือ {password} ห้ามบอกผู้อื่น",
     link="{brand}: ยืนยันว่าเป็นคุณ: {link} ห้ามส่งต่อ",
     reply="{brand}: ตอบกลับข้อความนี้ด้วย: {words} และคำบนหน้าจอของคุณ",
+    call="{brand}: โทร {number} แล้วกด {digits} และตัวเลขสองหลักบนหน้าจอของคุณ",
     brief_code="รหัส {code} ห้ามบอกใคร",
 )

@@ -7,4 +7,5 @@ WORDING = Wording(
     password="{brand} şifreniz: {password}. Kimseyle paylaşmayın.",
     link="{brand} onay linki: {link} Kimseye vermeyin.",
     reply="{brand}: bu mesaja {words} ve ekranınızdaki kelimeyle yanıt verin.",
+    call="{brand}: {number} numarasını arayın, {digits} ve ekranınızdaki iki rakamı tuşlayın.",
 )

@@ -7,5 +7,6 @@ WORDING = Wording(
     password="{brand}: пароль {password}. Нікому не повідомляйте.",
     link="{brand}: підтвердьте: {link} Не пересилайте.",
     reply="{brand}: дайте відповідь на це повідомлення: {words} і слово з вашого екрана.",
+    call="{brand}: зателефонуйте на {number} і наберіть {digits} та дві цифри з екрана.",
     brief_code="Код {code}. Не діліться.",
 )

@@ -7,5 +7,6 @@ WORDING = Wording(
     password="{brand}: mật khẩu {password}. Không chia sẻ với ai.",
     link="{brand}: xác nhận: {link} Không chuyển tiếp.",
     reply="{brand}: trả lời SMS này bằng: {words} và từ trên màn hình.",
+    call="{brand}: gọi {number} và bấm {digits} rồi hai chữ số trên màn hình.",
     brief_code="Mã {code}. Không chia sẻ.",
 )

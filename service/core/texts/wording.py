@@ -10,7 +10,7 @@ class Wording(NamedTuple):
     password: str  # with {brand} and {password}
     link: str  # with {brand} and {link}; white space follows the link, or nothing
     reply: str  # with {brand} and {words}
-    call: str = ""  # with {brand}, {number} and {digits}; without it the message is in English
+    call: str  # with {brand}, {number} and {digits}
     # With {code} alone, where the text of a code is outside the SMS alphabet: one segment of 70 characters has no room
     # for a long brand beside the line for the browser, which names the host, or beside the hash of the app, which reads
     # the message itself.

@@ -7,5 +7,6 @@ WORDING = Wording(
     password="【{brand}】您的密碼是 {password}，請勿告訴他人。",
     link="【{brand}】請確認是您本人操作： {link} 請勿轉寄。",
     reply="【{brand}】請回覆本簡訊：{words} 以及您螢幕上的單字。",
+    call="【{brand}】請撥打 {number}，輸入 {digits} 和您螢幕上的兩位數字。",
     brief_code="驗證碼 {code}，請勿告訴他人。",
 )
