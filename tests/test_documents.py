@@ -152,3 +152,14 @@ def test_the_manual_installation_works_as_printed(tmp_path, monkeypatch):
     assert settings.redis_url is None
     assert all("TWILIO_" in sentence for sentence in missing_to_serve(settings))
     assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
+
+
+def test_every_test_that_a_document_names_exists():
+    """A test that a document gives as evidence is in the file that it names."""
+    named = {
+        found
+        for page in (ROOT / "docs").glob("*.md")
+        for found in re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page.read_text("utf-8"))
+    }
+    assert len(named) >= 15
+    assert [each for each in sorted(named) if f"def {each[1]}(" not in (ROOT / each[0]).read_text("utf-8")] == []
