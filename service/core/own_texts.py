@@ -20,12 +20,19 @@ from service.core.texts import LOCALES
 from service.core.texts.segments import measured
 
 PLACEHOLDERS = MappingProxyType(
-    {Action.CODE: "code", Action.PASSWORD: "password", Action.LINK: "link", Action.REPLY: "words"}
+    {
+        Action.CODE: ("code",),
+        Action.PASSWORD: ("password",),
+        Action.LINK: ("link",),
+        Action.REPLY: ("words",),
+        Action.CALL: ("number", "digits"),  # in the order in which the action shows them
+    }
 )
 _USUAL_ORIGIN = "o" * 30  # the texts of ours are held to this length, too
 _LONGEST = {Action.CODE: code.LONGEST, Action.PASSWORD: password.LONGEST}
 _MOST_SEGMENTS = 10  # no message has more
 _EXAMPLE_ADDRESS = "https://otp.example.com"
+_LONGEST_NUMBER = "+" + "9" * 15
 
 
 class Place(NamedTuple):
@@ -47,6 +54,11 @@ class OwnText(NamedTuple):
     text: str
     segments: int = 1
 
+    def filled(self, action: Action, brand: str, shown: str) -> str:
+        """Put in the brand, and what the action shows."""
+        names = PLACEHOLDERS[action]
+        return self.text.format(brand=brand, **dict(zip(names, shown.split(" ", len(names) - 1), strict=True)))
+
 
 @dataclass(frozen=True, slots=True)
 class OwnTexts:
@@ -61,7 +73,7 @@ class OwnTexts:
         for place in (Place(country, locale, action), Place(country, "", action), Place("", locale, action)):
             own = self.texts.get(place)
             if own is not None:
-                text = own.text.format(**{"brand": brand, PLACEHOLDERS[action]: shown})
+                text = own.filled(action, brand, shown)
                 return text if place.country else text + ending
         return None
 
@@ -70,8 +82,8 @@ class OwnTexts:
         for place, own in self.texts.items():
             action = ACTIONS[place.action]
             secret = action.draw(_LONGEST.get(place.action, 0), "0", None)
-            shown = action.shown(secret, link_url or _EXAMPLE_ADDRESS)
-            text = own.text.format(**{"brand": brand, PLACEHOLDERS[place.action]: shown})
+            where = _LONGEST_NUMBER if place.action is Action.CALL else link_url or _EXAMPLE_ADDRESS
+            text = own.filled(place.action, brand, action.shown(secret, where))
             if set(action.found_in(text)) != {secret}:
                 raise ValueError(f"{place}: the secret runs into what is beside it; put a blank between them")
             if place.action is Action.CODE and not place.country:
@@ -143,11 +155,15 @@ def _check_placeholders(place: Place, text: str) -> None:
         fields = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError:
         raise ValueError(f"{place}: a brace has no partner; write {{{{ or }}}} for a brace itself") from None
-    secret = PLACEHOLDERS[place.action]
-    strange = [name for name, form, conversion in fields if name not in ("brand", secret) or form or conversion]
+    needed = PLACEHOLDERS[place.action]
+    known = ("brand", *needed)
+    strange = [name for name, form, conversion in fields if name not in known or form or conversion]
     if strange:
-        raise ValueError(f"{place}: nothing fills {{{strange[0]}}}; there are {{brand}} and {{{secret}}}")
-    if secret not in [name for name, _, _ in fields]:
-        raise ValueError(f"{place}: it lacks {{{secret}}}")
+        raise ValueError(
+            f"{place}: nothing fills {{{strange[0]}}}; there are {' and '.join(map('{{{}}}'.format, known))}"
+        )
+    lacking = set(needed) - {name for name, _, _ in fields}
+    if lacking:
+        raise ValueError(f"{place}: it lacks {{{min(lacking)}}}")
     if any(not each.isprintable() and each != "\n" for each in text):
         raise ValueError(f"{place}: it has a character that cannot be seen")

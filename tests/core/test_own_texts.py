@@ -67,6 +67,14 @@ def test_an_action_without_an_own_text_has_ours():
     assert written(Action.PASSWORD, "7KQ2MX40BT9WD", country="IN").startswith("Your Acme password is 7KQ2M-X40BT-9WD.")
 
 
+def test_a_call_has_its_number_and_digits():
+    """An own text for a call is filled with the number to call and the digits; a reply keeps its two words together."""
+    tables = {"locale": {"en": {"call": "{digits} on {number} for {brand}", "reply": "Say {words}!"}}}
+    texts = MessageTexts("Acme", call_number="+15005550006", own=own(tables))
+    assert texts.write(VerificationRequest("US", action=Action.CALL), "583092") == "583092 on +15005550006 for Acme"
+    assert texts.write(VerificationRequest("US", action=Action.REPLY), "maple river") == "Say maple river!"
+
+
 def test_a_text_may_take_the_segments_that_it_asks_for():
     """With `segments = 2` a long text is sent."""
     token = ACTIONS[Action.LINK].draw(0, "0", None)
@@ -87,6 +95,8 @@ def test_braces_of_a_brand_stay():
         ({"country": {"IN": {"hi": {"code": "x"}}}}, "[country.IN.hi] code: it lacks {code}"),
         ({"locale": {"de": {"password": "{code}"}}}, "[locale.de] password: nothing fills {code}; "),
         ({"locale": {"de": {"code": "{code} {minutes}"}}}, "nothing fills {minutes}; there are {brand} and {code}"),
+        ({"locale": {"de": {"call": "{digits}"}}}, "[locale.de] call: it lacks {number}"),
+        ({"locale": {"de": {"call": "{number}"}}}, "[locale.de] call: it lacks {digits}"),
         ({"locale": {"de": {"code": "{code!r}"}}}, "nothing fills {code}"),
         ({"locale": {"de": {"code": "{code:>9}"}}}, "nothing fills {code}"),
         ({"locale": {"de": {"code": "{code.real}"}}}, "nothing fills {code.real}"),
