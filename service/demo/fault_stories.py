@@ -14,8 +14,8 @@ Message = Mapping[str, Any]  # one message of a verification, as `view` shows it
 _NOT_DELIVERED = frozenset({Delivery.UNDELIVERED, Delivery.FAILED})
 _FINAL = _NOT_DELIVERED | {Delivery.DELIVERED, Delivery.READ}
 Test = Callable[[Message], bool]
-_SECRET: Mapping[str, str] = {Action.REPLY: "pair of words"}
-_USED: Mapping[str, str] = {Action.LINK: "answered", Action.REPLY: "sent back"}
+_SECRET: Mapping[str, str] = {Action.REPLY: "pair of words", Action.CALL: "PIN"}
+_USED: Mapping[str, str] = {Action.LINK: "answered", Action.REPLY: "sent back", Action.CALL: "keyed in"}
 
 
 def _has_sid(message: Message) -> bool:

@@ -1,8 +1,9 @@
 """The back end of a sample site: how a login uses the service, in two steps.
 
-`POST /demo/login` requests a code, password, link or reply with the API key, which only the back end has. It keeps the
-id for the browser that began (a cookie), and returns the client token to it. With that, the page lets the service check
-what the person types; of a link or a reply it shows the `match`, and reads until the person has answered elsewhere.
+`POST /demo/login` requests a code, password, link, reply or call with the API key, which only the back end has. It
+keeps the id for the browser that began (a cookie), and returns the client token to it. With that, the page lets the
+service check what the person types; of the others it shows the `match`, and reads until the person has answered
+elsewhere.
 
 `POST /demo/session` alone decides. It trusts neither the page nor whoever answered: it takes the id only from the
 browser that began, reads the verification with the API key, compares number and purpose, and signs in once.
@@ -56,7 +57,7 @@ class _LoginRequest(BaseModel):
     """Who wants to sign in, and how; the service validates the number."""
 
     to: str
-    action: Literal["code", "password", "link", "reply"] = "code"
+    action: Literal["code", "password", "link", "reply", "call"] = "code"
     ttl_seconds: int | None = None  # so that a visitor can try a late code without waiting ten minutes
 
 

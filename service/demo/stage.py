@@ -157,6 +157,7 @@ def _settings(own_url: str, visible_url: str, redis_url: str, account: SandboxSe
         twilio_from=account.pool_number,
         twilio_base_url=f"{own_url}/sandbox",
         otp_public_url=own_url,
+        otp_call_number=account.pool_number,
         otp_link_url=visible_url,
         otp_link_return_urls=f"{visible_url}/",
         otp_secret_keys=secrets.token_urlsafe(32),

@@ -19,6 +19,7 @@ Entry = Message | Call | FeedbackPost | CallbackPost | SimulatedFault
 _CODE = FIELDS.key("code").encode()
 # The digits of a link might be read as a code.
 _LONGEST_FIRST = (Action.LINK, Action.PASSWORD, Action.CODE, Action.REPLY)
+_TO_CALL = re.compile(r"\+[0-9]{7,15}")  # only a message that asks for a call names a number
 _INSTANTS = {FIELDS.key("resend_at_ms"), FIELDS.send_key("sent_at_ms").rstrip(":")}
 _CALLBACK = re.compile(r"/twilio/status/(ve_[0-9a-f]{32})/([0-9]+)")
 
@@ -58,6 +59,8 @@ def action_of(verification_id: str, ledger: Ledger) -> Action:
     """Find what a verification asks for, by what its newest message carries; without a message, a code."""
     sent = [each for each in ledger.messages() if verification_of(each, ledger) == verification_id]
     body = sent[-1].body if sent else ""
+    if _TO_CALL.search(body):
+        return Action.CALL
     return next((action for action in _LONGEST_FIRST if any(ACTIONS[action].found_in(body))), Action.CODE)
 
 

@@ -1,4 +1,4 @@
-"""Replies through the simulator, from a person's phone to the confirmation: what arrives has Twilio's signature."""
+"""Replies and calls through the simulator, from a phone to the confirmation: what arrives has Twilio's signature."""
 
 import re
 
@@ -112,3 +112,76 @@ async def test_a_message_of_a_stranger_gets_no_answer(start):
     row = await running.reply("maple river", sender="+12025550199")
     assert taken(running, row) == [(200, None)]
     assert running.messages("+12025550199") == []
+
+
+CALL = {"otp_call_number": "+15005550006"}
+
+
+def digits(running, to=NUMBER):
+    """Read the six digits of the newest message, as the person does."""
+    return re.search(r"(?<![+\d])\d{6}(?!\d)", running.messages(to)[-1].body)[0]
+
+
+async def over(running, call_sid):
+    """Wait until a call has ended; return it."""
+    return await running.until_call(call_sid, lambda call: call.status not in {"ringing", "in-progress"})
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["all signed", "extras unsigned"])
+async def test_a_call_from_the_phone_approves_and_confirms(start, settled, signed):
+    """The digits of message and screen, keyed in by Gather, approve; exactly that message is confirmed."""
+    running = await start(sandbox={"sign_call_extras": signed}, **CALL)
+    issued = await running.issue(action="call")
+    call_sid = await running.dial()
+    await running.key_in(call_sid, f"{digits(running)}{issued['match']}")
+    call = await over(running, call_sid)
+    assert (call.status, call.error_code) == ("completed", None)
+    assert len(call.lines) == 3  # the question, the digits, and what they came to
+    assert (await status(running, issued))[0] == "approved"
+    assert await settled(running) == [("confirmed", 1)]
+
+
+async def test_a_caller_may_try_again(start):
+    """Wrong digits cost an attempt, and the voice asks again in the same call."""
+    running = await start(**CALL)
+    issued = await running.issue(action="call")
+    right = f"{digits(running)}{issued['match']}"
+    call_sid = await running.dial()
+    await running.key_in(call_sid, right[:-1] + str((int(right[-1]) + 1) % 10))
+    await running.key_in(call_sid, right)
+    await over(running, call_sid)
+    assert (await status(running, issued))[0] == "approved"
+
+
+async def test_a_caller_who_keys_nothing_changes_nothing(start):
+    """When the time runs out, the call ends with a sentence, and no attempt is lost."""
+    running = await start(**CALL)
+    issued = await running.issue(action="call")
+    call_sid = await running.dial()
+    await running.key_in(call_sid, "")
+    call = await over(running, call_sid)
+    assert (call.status, call.error_code, [line.by for line in call.lines]) == ("completed", None, ["voice", "voice"])
+    assert await status(running, issued) == ("pending", 5)
+
+
+async def test_a_caller_from_whom_nothing_is_expected_is_not_answered(start):
+    """The call is rejected, so it costs nothing, and nothing is said."""
+    running = await start(**CALL)
+    await running.issue(action="call")
+    call = await over(running, await running.dial(caller="+12025550199"))
+    assert (call.status, call.lines, call.error_code) == ("no-answer", (), None)
+
+
+async def test_who_hangs_up_may_call_again(start, settled):
+    """A call that ended before the digits changes nothing; the next one approves."""
+    running = await start(**CALL)
+    issued = await running.issue(action="call")
+    first = await running.dial()
+    await running.until_call(first, lambda call: call.is_gathering)
+    async with running.http.delete(f"{running.sandbox_url}/_/calls/{first}") as response:
+        assert response.status == 200
+    second = await running.dial()
+    await running.key_in(second, f"{digits(running)}{issued['match']}")
+    await over(running, second)
+    assert (await status(running, issued))[0] == "approved"
+    assert await settled(running) == [("confirmed", 1)]

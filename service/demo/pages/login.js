@@ -1,7 +1,7 @@
-// A front end for codes, passwords, links and replies, and the example of one. It holds no secret: its own back end
+// A front end for codes, passwords, links, replies and calls, and the example of one. It holds no secret: its own back end
 // requests what the person chose (`/demo/login`) and passes on the verification's client token. With that, `otp.js` checks
-// what is typed, waits for the answer to a link or message, sends the next message and reads how it fares. Signing in is the
-// back end's (`/demo/session`): it asks the service itself, and believes nothing that a browser says.
+// what is typed, waits for an answer elsewhere, sends the next message and reads how it fares. Signing in is the back end's
+// (`/demo/session`): it asks the service itself, and believes nothing that a browser says.
 
 import { OtpClient, OtpProblem, fold, keyFor, request, words } from "./otp.js";
 
@@ -34,7 +34,7 @@ function chosen() {
 }
 
 function nameChosen() {
-  element("send").textContent = `Send me a ${chosen() === "reply" ? "message" : chosen()}`;
+  element("send").textContent = `Send me a ${["reply", "call"].includes(chosen()) ? "message" : chosen()}`;
   announce("login:chosen", { action: chosen() });
 }
 

@@ -25,6 +25,14 @@ const STORIES = {
     wrong: "those are not the words of the message and of this page.",
     isElsewhere: true,
   },
+  call: {
+    secret: "PIN",
+    does: "call and key in digits.",
+    answer: "Call the number, key in the PIN and then {match}",
+    checks: "Compares the digits",
+    wrong: "those are not the digits of the message and of this page.",
+    isElsewhere: true,
+  },
 };
 const ENDS = {
   wrong_code: ({ wrong }) => `Refused: ${wrong}`,

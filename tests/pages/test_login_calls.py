@@ -1,0 +1,102 @@
+"""The sample login page with a call, in a real Chromium: the person calls and keys in digits, and the page signs in."""
+
+import re
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.pages.test_login_actions import all_done
+from tests.pages.visitor import Visitor, barriers, width_of
+
+pytestmark = pytest.mark.slow
+PATIENCE_MS = 30_000
+
+
+def number(end):
+    """Return a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
+    return f"+1347555{end:04}"
+
+
+@pytest.fixture
+def visitor(page, demo):
+    """Open the login page without planned faults."""
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
+    return Visitor(page, demo.url).open()
+
+
+def ask(visitor, to):
+    """Choose to call, and wait for the message; return the six digits of the message, and the two of the page."""
+    page = visitor.page
+    page.get_by_role("radio", name=re.compile("^Call")).check()
+    page.get_by_label("Your phone number").fill(to)
+    page.get_by_role("button", name="Send me a message").click()
+    field = page.get_by_label(re.compile("Call the number in the message"))
+    expect(field).to_have_value(re.compile("^[0-9]{2}$"))
+    visitor.sees("delivered")
+    return visitor.phone.locator(".code").last.inner_text(), field.input_value()
+
+
+def call(visitor):
+    """Call the number in the message, and wait until the voice asks for the digits."""
+    visitor.phone.get_by_role("button", name=re.compile(r"^Call \+1500")).last.click()
+    expect(visitor.phone.locator("#state")).to_have_text("Key in 8 digits.")
+
+
+def key_in(visitor, digits):
+    """Press the keys of the phone."""
+    for digit in digits:
+        visitor.phone.get_by_role("button", name=digit, exact=True).click()
+
+
+def is_signed_in(visitor):
+    """Wait until the page has learnt of the digits."""
+    expect(visitor.page.get_by_role("heading", name="You are signed in")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_call_from_the_phone_signs_in_here(visitor):
+    """The page shows two digits; keyed in after those of the message, they sign in, and the message is confirmed."""
+    digits, match = ask(visitor, number(101))
+    visitor.reads("typed", f"Call the number, key in the PIN and then {match}")
+    call(visitor)
+    key_in(visitor, digits + match)
+    expect(visitor.phone.locator("#said li").last).to_have_text("Thank you. You are confirmed. Goodbye.")
+    is_signed_in(visitor)
+    all_done(visitor)
+    [message] = visitor.messages(number(101))
+    assert (message["outcome"], message["feedback_posts"]) == ("confirmed", 1)
+
+
+def test_wrong_digits_are_asked_for_again(visitor):
+    """The voice says that they are not right, the loop shows the refusal, and the right ones of this call sign in."""
+    digits, match = ask(visitor, number(102))
+    call(visitor)
+    key_in(visitor, digits + ("00" if match != "00" else "11"))
+    visitor.sees("approved", "trouble")
+    visitor.reads("approved", "Refused: those are not the digits of the message and of this page.")
+    expect(visitor.phone.locator("#state")).to_have_text("Key in 8 digits.")
+    expect(visitor.phone.locator("#said li").last).to_contain_text("This is not right.")
+    key_in(visitor, digits + match)
+    is_signed_in(visitor)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_every_state_of_a_call_is_accessible(visitor, width, scheme):
+    """Chosen, sent, in the call and signed in: axe reports nothing, and the page never scrolls sideways."""
+    page, to = visitor.page, number(110 + 2 * (width == 360) + (scheme == "dark"))
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+
+    def is_usable():
+        assert barriers(page) == []
+        assert width_of(page) <= width
+
+    digits, match = ask(visitor, to)
+    is_usable()
+    call(visitor)
+    is_usable()
+    key_in(visitor, digits + match)
+    is_signed_in(visitor)
+    visitor.sees("confirmed")
+    is_usable()
