@@ -36,9 +36,7 @@ async def test_requests_generated_from_the_document_find_no_error(start, launch,
     """A9, A14: thousands of valid and invalid requests, with and without a credential, find no error."""
     process = await launch(await start(otp_worker=False), OTP_LOG_LEVEL="error")
     status, written = await schemathesis(process.client.url, tmp_path, key=process.client.key)
-    if (
-        "⏭  Stateful" in written
-    ):  # a slow machine did not come to the last phase, without which endpoints are not played
+    if "Missing test data" in written:  # a slow machine did not come to what others had created
         status, written = await schemathesis(process.client.url, tmp_path, key=process.client.key, seconds=4 * SECONDS)
     assert status == 0, written
     assert "unexpected_error" not in process.log
