@@ -1,7 +1,7 @@
 """TwiML: what Twilio shall do with a message that somebody has sent to us, or with a call."""
 
 from dataclasses import replace
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from starlette import responses
 
@@ -36,10 +36,10 @@ def said(sentence: str, *, language: str) -> str:
 
 def asked(sentence: str, otherwise: str, *, language: str, keys: int, action: str) -> str:
     """Say a sentence, and post up to so many keys to an address; say the other sentence if there were none."""
-    gather = f'<Gather input="dtmf" numDigits="{keys}" timeout="{_SECONDS_PER_KEY}" action={quoteattr(action)}'
+    gather = f'<Gather input="dtmf" numDigits="{keys}" timeout="{_SECONDS_PER_KEY}" action="{escape(action)}"'
     asking = f'{gather} method="POST">{_say(sentence, language)}</Gather>'
     return f"{_START}<Response>{asking}{_say(otherwise, language)}<Hangup/></Response>"
 
 
 def _say(sentence: str, language: str) -> str:
-    return f"<Say language={quoteattr(language)}>{escape(sentence)}</Say>"
+    return f'<Say language="{language}">{escape(sentence)}</Say>'
