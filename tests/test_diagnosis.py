@@ -9,6 +9,8 @@ import pytest
 from service.config.settings import isolated_settings
 from service.diagnosis import examine, numbering_plans
 
+SERVICE = "MG" + "1b" * 16
+SENT_BY_SERVICE = {"twilio_from": None, "twilio_messaging_service_sid": SERVICE}
 LOCK = (Path(__file__).parent.parent / "uv.lock").read_text("utf-8")
 
 
@@ -35,7 +37,7 @@ async def test_a_complete_installation_has_no_error(changed, redis, eventually):
     assert texts(findings, "error") == []
     found = texts(findings, "ok")
     assert found[0] == "The settings are complete."
-    assert found[-1] == "Twilio accepts the credentials."
+    assert found[-2:] == ["Twilio accepts the credentials.", "Twilio posts replies and calls to this service."]
     assert any(text.startswith("Redis answers (version ") for text in found)
     assert sorted(redis.keys()) == before
 
@@ -153,6 +155,178 @@ async def test_missing_settings_come_first_without_a_request_to_twilio(changed, 
     assert findings[1].text.startswith("Set OTP_INDEX_KEY")
     assert not [finding for finding in findings if "credentials" in finding.text]
     assert running.messages() == []
+
+
+@pytest.fixture
+def inbound(changed, running):
+    """Return a function that lists the findings about replies and calls, the only ones that name them."""
+
+    async def look(**changes):
+        findings = await changed(**changes)
+        assert texts(findings, "error") == []
+        told = [each for each in findings if re.search(r"\b([Rr]eplies|[Cc]alls)\b(?! it)", each.text)]
+        return [(each.level, each.text.replace(running.url, "URL")) for each in told]
+
+    return look
+
+
+def own_number(running, **options):
+    """Change where the messages and calls of TWILIO_FROM go."""
+    running.sandbox.account.add_number(running.settings.twilio_from, **options)
+
+
+async def refuse_all_but_the_first(running, kind):
+    """Let Twilio accept the credentials, and fail every read that follows."""
+    for plan in ({"kind": "slow", "seconds": 0, "count": 1}, {"kind": kind}):
+        async with running.http.post(f"{running.sandbox_url}/_/faults", json={"endpoint": "reads", **plan}) as response:
+            assert response.status < 300
+
+
+@pytest.mark.parametrize("elsewhere", ["", "https://demo.twilio.com/welcome/sms/reply", "https://[bad"])
+async def test_without_replies_and_calls_one_line_says_what_to_set(running, inbound, elsewhere):
+    """If nothing at Twilio points to the service, one line that is no warning says what both actions need."""
+    own_number(running, sms_url=elsewhere, voice_url=elsewhere)
+    text = (
+        "Replies and calls are not set up: to use them, set “A message comes in” of TWILIO_FROM to URL/twilio/message "
+        "and “A call comes in” of TWILIO_FROM to URL/twilio/voice (HTTP POST) in Twilio's Console."
+    )
+    assert await inbound() == [("ok", text)]
+
+
+async def test_each_of_replies_and_calls_may_be_set_up_alone(running, inbound):
+    """One may be set up without the other; a fragment that only says how often to retry changes nothing."""
+    own_number(running, sms_url=f"{running.url}/twilio/message#rc=3&rp=5xx", voice_url="")
+    fine, unset = await inbound()
+    assert fine == ("ok", "Twilio posts replies to this service.")
+    assert unset[0] == "ok"
+    assert unset[1].startswith("Calls are not set up: to use them, set “A call comes in” of TWILIO_FROM to URL/twilio")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/twilio/voice", "URL/twilio/voice"),
+        ("/twilio/message/", "URL/twilio/message/"),
+        ("/", "URL/"),
+        ("/twilio/message?token=s3cret", "URL/twilio/message?…"),
+    ],
+)
+async def test_a_wrong_path_of_our_own_host_is_warned_about(running, inbound, path, shown):
+    """An address of this service that receives no messages is a warning with the right one; its query is not shown."""
+    own_number(running, sms_url=running.url + path)
+    where = "“A message comes in” of TWILIO_FROM"
+    assert await inbound() == [
+        ("warn", f"Replies do not arrive: {where} is {shown}. Set it to URL/twilio/message (HTTP POST)."),
+        ("ok", "Twilio posts calls to this service."),
+    ]
+
+
+async def test_a_user_in_an_address_is_warned_about_but_not_shown(running, inbound):
+    """Twilio signs the user too, so such a request would be refused; the password is not printed."""
+    own_number(running, voice_url=running.url.replace("://", "://user:p4ssw0rd@") + "/twilio/voice")
+    [_, (level, text)] = await inbound()
+    assert level == "warn"
+    assert text.startswith("Calls do not arrive: “A call comes in” of TWILIO_FROM is http://…@127.0.0.1:")
+    assert "p4ssw0rd" not in text
+
+
+async def test_other_services_on_our_host_are_none_of_ours(running, inbound):
+    """If OTP_PUBLIC_URL has a path, other paths of its host are not ours, unless they are ours without that path."""
+    own_number(running, sms_url="https://example.com/shop/sms", voice_url="https://example.com/twilio/voice")
+    [(unset, first), (wrong, second)] = await inbound(otp_public_url="https://example.com/otp")
+    assert (unset, wrong) == ("ok", "warn")
+    assert first.startswith("Replies are not set up: ")
+    assert " is https://example.com/twilio/voice. Set it to https://example.com/otp/twilio/voice " in second
+
+
+async def test_webhooks_by_get_are_warned_about(running, inbound):
+    """The right address with the wrong method is a warning for each."""
+    own_number(running, sms_method="GET", voice_method="GET")
+    assert await inbound() == [
+        ("warn", "Replies do not arrive: “A message comes in” of TWILIO_FROM is called by HTTP GET. Choose HTTP POST."),
+        ("warn", "Calls do not arrive: “A call comes in” of TWILIO_FROM is called by HTTP GET. Choose HTTP POST."),
+    ]
+
+
+async def test_a_messaging_service_decides_where_replies_go(running, inbound):
+    """With a Messaging Service its Request URL counts, and calls need the number of OTP_CALL_NUMBER."""
+    own_number(running, sms_url="", service_sid=SERVICE)
+    account = running.sandbox.account
+    account.add_service(SERVICE)
+    with_calls = SENT_BY_SERVICE | {"otp_call_number": running.settings.twilio_from}
+    assert await inbound(**with_calls) == [("ok", "Twilio posts replies and calls to this service.")]
+    fine, unset = await inbound(**SENT_BY_SERVICE)
+    assert fine == ("ok", "Twilio posts replies to this service.")
+    assert unset[0] == "ok"
+    assert "“A call comes in” of the number that OTP_CALL_NUMBER should name to URL/twilio/voice" in unset[1]
+    account.add_service(SERVICE, inbound_method="GET")
+    where = "the Request URL of TWILIO_MESSAGING_SERVICE_SID"
+    warning = ("warn", f"Replies do not arrive: {where} is called by HTTP GET. Choose HTTP POST.")
+    assert warning in await inbound(**with_calls)
+    account.add_service(SERVICE, inbound_request_url="")
+    [(level, text), _] = await inbound(**with_calls)
+    assert level == "ok"
+    assert f"set {where} to URL/twilio/message (HTTP POST)" in text
+
+
+async def test_a_messaging_service_may_leave_it_to_its_numbers(running, inbound):
+    """If the service defers to its numbers, each of them counts: one that goes elsewhere loses replies."""
+    own_number(running, service_sid=SERVICE)
+    account = running.sandbox.account
+    account.add_service(SERVICE, inbound_request_url="", use_inbound_webhook_on_number=True)
+    changes = SENT_BY_SERVICE | {"otp_call_number": running.settings.twilio_from}
+    assert await inbound(**changes) == [("ok", "Twilio posts replies and calls to this service.")]
+    account.add_number("+14155550188", sms_url="", service_sid=SERVICE)
+    account.add_number("+14155550199", sms_url="")  # of no service
+    where = "“A message comes in” of the numbers of TWILIO_MESSAGING_SERVICE_SID"
+    assert (
+        "warn",
+        f"Replies do not all arrive: {where} leads here for only 1 of 2. Set each to URL/twilio/message (HTTP POST).",
+    ) in await inbound(**changes)
+    own_number(running, sms_url="https://demo.twilio.com/welcome/sms/reply")
+    [(level, text), _] = await inbound(**changes)
+    assert (level, f"set {where} to URL/twilio/message" in text) == ("ok", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("unauthorized", 401), ("forbidden", 403), ("not_found", 404)], ids=["401", "403", "404"]
+)
+@pytest.mark.parametrize("changes", [{}, SENT_BY_SERVICE], ids=["number", "messaging service"])
+async def test_credentials_that_may_not_read_leave_one_line(running, inbound, kind, status, changes):
+    """If the credentials may not read the URLs, one line that is no warning says what to look at in the Console."""
+    await refuse_all_but_the_first(running, kind)
+    [(level, text)] = await inbound(**changes, otp_call_number=running.settings.twilio_from)
+    assert level == "ok"
+    assert text.startswith(f"Where replies and calls go could not be read (Twilio answered {status}")
+    assert "look in Twilio's Console: " in text
+    assert text.index("URL/twilio/message") < text.index("“A call comes in” of OTP_CALL_NUMBER to URL/twilio/voice")
+
+
+@pytest.mark.parametrize("kind", ["503", "garbage", "reset"])
+async def test_urls_that_were_not_read_for_a_passing_reason_are_a_warning(running, inbound, kind):
+    """A failure that does not concern the credentials may hide a fault, so the line is a warning."""
+    await refuse_all_but_the_first(running, kind)
+    [(level, text)] = await inbound()
+    assert (level, text.startswith("Where replies and calls go could not be read (")) == ("warn", True)
+
+
+async def test_a_number_that_the_account_does_not_have_is_warned_about(inbound):
+    """Twilio also lists numbers that only contain ours; without exactly ours, calls to it cannot reach the service."""
+    _, (level, text) = await inbound(otp_call_number="+1500555000")
+    assert level == "warn"
+    assert text.startswith("Where calls go could not be read (this account has no such number). ")
+
+
+@pytest.mark.parametrize(("sender", "told"), [("12345", "a short code's URL is not read"), ("Acme", None)])
+async def test_senders_that_are_not_numbers(inbound, sender, told):
+    """A short code has to be looked at by hand; a name receives no replies, so nothing is said of them."""
+    found = [text for level, text in await inbound(twilio_from=sender) if level == "ok" and "eplies" in text]
+    assert [told in text for text in found] == ([True] if told else [])
+
+
+async def test_without_a_public_address_nothing_is_said_of_replies_and_calls(inbound):
+    """Without OTP_PUBLIC_URL, which has its own warning, both are refused anyway."""
+    assert await inbound(otp_public_url=None) == []
 
 
 def test_old_numbering_plans_are_warned_about():

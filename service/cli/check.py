@@ -12,7 +12,7 @@ from service.cli.console import refuse
 from service.cli.listing import AsJson, count_of, json_text
 from service.config.env_file import unread_names
 from service.config.settings import SETTINGS, load_settings
-from service.diagnosis import Finding
+from service.diagnosis.finding import Finding
 from service.logs.terminal_text import paint, wrap
 
 _GROUPS = (("error", "error", "red"), ("warn", "warning", "yellow"), ("ok", "fine", "green"))

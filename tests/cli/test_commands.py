@@ -412,6 +412,18 @@ async def test_check_tests_the_credentials(start, cli):
     assert service.messages() == []
 
 
+async def test_check_tells_programs_where_replies_go(start, cli):
+    """`check --json` has what it read of replies and calls; a webhook by GET is a warning and no error."""
+    service = await start()
+    service.sandbox.account.add_number(service.settings.twilio_from, sms_method="GET")
+    status, out, _ = await asyncio.to_thread(cli, "check", "--json", **environment_of(service.settings))
+    findings = json.loads(out)["findings"]
+    assert status == 0
+    assert {"level": "ok", "text": "Twilio posts calls to this service."} in findings
+    [warning] = [each["text"] for each in findings if each["level"] == "warning" and "HTTP GET" in each["text"]]
+    assert warning.startswith("Replies do not arrive: ")
+
+
 async def test_pending_confirmations_can_be_listed(start, cli, valkey):
     """`outbox list` prints SID, send, tries and times of each entry, at most 80 columns, and no personal data."""
     service = await start(otp_worker=False)

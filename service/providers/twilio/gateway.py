@@ -20,6 +20,7 @@ from twilio.rest import Client  # type: ignore[import-untyped] # the library shi
 from service.core.lost_messages import ListedMessage
 from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
 from service.providers.twilio.errors import TwilioRejected, confirm_failure, send_failure
+from service.providers.twilio.inbound_urls import InboundUrls
 from service.providers.twilio.messages import list_messages
 from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid
 from service.providers.twilio.transport import TwilioConnector, TwilioTransport, form_of
@@ -149,6 +150,10 @@ class TwilioGateway:
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             return f"{place} gave no answer ({type(fault).__name__}): check the network, the proxy and the base URL."
         return None
+
+    def inbound_urls(self) -> InboundUrls:
+        """Return what reads where Twilio posts messages and calls that come in."""
+        return InboundUrls(self._client.request_async, self._account.address, self._account.account_sid)
 
     def _fields_of(self, message: OutgoingMessage) -> dict[str, str | int]:
         """Write the fields of one message; those that all share come first (`_fields_of_all`)."""

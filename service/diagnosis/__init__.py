@@ -8,9 +8,7 @@ should accept only on purpose.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
 
 import phonenumbers
 
@@ -21,6 +19,8 @@ from service.config.web_addresses import is_for_development
 from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreCause, StoreUnavailable
 from service.descriptors import raise_limit
+from service.diagnosis.finding import Finding
+from service.diagnosis.inbound import inbound_findings
 from service.embedded.server import EmbeddedUnavailable
 from service.providers.twilio.gateway import open_twilio
 from service.store.clocks import Clock, primary_clocks, replica_clocks
@@ -37,14 +37,6 @@ _PAUSE_SECONDS = 0.2
 _PLANS_VERSION, _PLANS_OF = "9.0.43", date(2026, 11, 6)  # as in uv.lock
 _OLDEST_PLANS_DAYS = 180  # a new version comes every two weeks
 _EXAMPLE_BRAND = Settings.model_fields["otp_brand"].default
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the diagnosis."""
-
-    level: Literal["ok", "warn", "error"]
-    text: str
 
 
 async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Finding]:
@@ -65,7 +57,7 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     except (RuntimeError, ValueError) as away:
         findings.append(Finding("error", f"Redis: {away}. Set REDIS_URL to a server that this machine can reach."))
     if not missing:
-        findings.append(await _twilio(settings))
+        findings += await _twilio(settings)
     return findings
 
 
@@ -228,10 +220,13 @@ def _setup(infos: Sequence[Mapping[str, str]], *, is_embedded: bool) -> list[Fin
     return [*findings, Finding("ok", f"Redis answers (version {', '.join(sorted(versions))}).")]
 
 
-async def _twilio(settings: Settings) -> Finding:
+async def _twilio(settings: Settings) -> list[Finding]:
     async with open_twilio(twilio_account(settings)) as twilio:
         wrong = await twilio.check_credentials()
-    return Finding("ok", "Twilio accepts the credentials.") if wrong is None else Finding("error", wrong)
+        if wrong is not None:
+            return [Finding("error", wrong)]
+        inbound = await inbound_findings(settings, twilio.inbound_urls())
+    return [Finding("ok", "Twilio accepts the credentials."), *inbound]
 
 
 def _fields(info: bytes) -> dict[str, str]:
