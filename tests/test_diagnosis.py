@@ -1,5 +1,6 @@
 """The promises of `service.diagnosis`: each finding says how to fix it; nothing is changed or sent."""
 
+import json
 import re
 from datetime import date
 from pathlib import Path
@@ -8,6 +9,11 @@ import pytest
 
 from service.config.settings import isolated_settings
 from service.diagnosis import examine, numbering_plans
+from service.diagnosis.inbound import inbound_findings
+from service.providers.twilio.gateway import open_twilio
+from tests.providers.test_twilio_gateway import account
+from tests.providers.test_twilio_inbound_urls import ROW
+from tests.providers.twilio_recorder import recording
 
 SERVICE = "MG" + "1b" * 16
 SENT_BY_SERVICE = {"twilio_from": None, "twilio_messaging_service_sid": SERVICE}
@@ -322,6 +328,26 @@ async def test_senders_that_are_not_numbers(inbound, sender, told):
     """A short code has to be looked at by hand; a name receives no replies, so nothing is said of them."""
     found = [text for level, text in await inbound(twilio_from=sender) if level == "ok" and "eplies" in text]
     assert [told in text for text in found] == ([True] if told else [])
+
+
+async def test_an_app_in_place_of_the_urls_has_to_be_looked_at():
+    """A TwiML App has a URL of its own, which may be right: so one line says what to look at, and does not warn."""
+    url = "https://otp.example.com"
+    row = ROW | {"sms_application_sid": "AP" + "1b" * 16, "voice_url": url + "/twilio/voice", "voice_method": "POST"}
+    settings = isolated_settings(twilio_from=row["phone_number"], otp_public_url=url)
+    async with recording() as twilio, open_twilio(account(twilio.url)) as gateway:
+        twilio.answers(200, json.dumps({"incoming_phone_numbers": [row]}).encode())
+        app, calls = await inbound_findings(settings, gateway.inbound_urls())
+    assert app.level == "ok"
+    assert app.text.startswith("Where replies go could not be read (a TwiML App or a SIP trunk is set instead). ")
+    assert calls.text == "Twilio posts calls to this service."
+
+
+async def test_a_sender_pool_without_numbers_receives_nothing(running, inbound):
+    """A service that leaves its messages to its numbers, and has none, is not set up for replies."""
+    running.sandbox.account.add_service(SERVICE, use_inbound_webhook_on_number=True)
+    [(level, text)] = await inbound(**SENT_BY_SERVICE)
+    assert (level, text.startswith("Replies and calls are not set up: ")) == ("ok", True)
 
 
 async def test_without_a_public_address_nothing_is_said_of_replies_and_calls(inbound):
