@@ -172,6 +172,19 @@ async def test_a_stopped_number_answers_nothing(replies):
     assert (result.verdict, result.verification.attempts) == (Verdict.LOCKED, 0)
 
 
+async def test_an_answer_prolongs_no_stop(replies):
+    """A stopped number is not kept longer by answers that anybody can forge; a check of a code keeps it for a year."""
+    stopped = replies.under(most_failed_in_a_row=1)
+    verification, codes = await stopped.sent(), stopped.under(action=Action.CODE)
+    code = await codes.sent()
+    await codes.check(code, "999999")
+    stopped.admin.pexpire(stopped.number_key(), MINUTE_MS)
+    await stopped.answer("999999", verification)
+    assert stopped.admin.pttl(stopped.number_key()) <= MINUTE_MS
+    await codes.check(code, "999999")
+    assert stopped.admin.pttl(stopped.number_key()) > MINUTE_MS
+
+
 async def test_words_before_the_sid_wait_for_it(replies):
     """Words that come before the SID approve; the callback that brings the SID makes the confirmation pending."""
     verification = await replies.issue()

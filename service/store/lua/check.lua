@@ -75,7 +75,7 @@ if idempotency_field ~= '' then
 end
 
 -- Attempts used up, or number stopped: nothing is counted and nothing is compared.
-local stopped, streak = is_stopped(number_key, most_in_a_row)
+local stopped, streak = is_stopped(number_key, most_in_a_row, ARGV[17])
 if stopped or tonumber(record[FIELD.attempts]) >= most_attempts then
   local verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
   count(KEYS[4], 'check:' .. verdict)

@@ -10,10 +10,10 @@ local STOP_TTL_MS = 365 * 86400 * 1000
 -- Only an operator's release ends a stop, so this is when to ask again.
 local STOPPED_RETRY_MS = 86400 * 1000
 
--- Returns whether the number is stopped, and its streak.
-local function is_stopped(number_key, most_in_a_row)
+-- Returns whether the number is stopped, and its streak. A try that a stranger can forge does not prolong the stop.
+local function is_stopped(number_key, most_in_a_row, is_forgeable)
   local streak = tonumber(redis.call('HGET', number_key, 'streak') or 0)
   if streak < tonumber(most_in_a_row) then return false, streak end
-  redis.call('PEXPIRE', number_key, STOP_TTL_MS)
+  if not is_forgeable then redis.call('PEXPIRE', number_key, STOP_TTL_MS) end
   return true, streak
 end
