@@ -6,8 +6,8 @@ wrong for each of them, and costs each an attempt. Which secret leads to which s
 and checked afterwards, by `check.lua`, in one step, like every check.
 
 The sender's number can be forged, so it only says where to look: failed replies do not count towards the limits of the
-number. A message that the provider delivers twice is decided once. A stranger's message changes nothing: it costs one
-round trip, creates no key and uses up no limit.
+number. A message that the provider delivers twice is decided once, and has the same results again. A stranger's message
+changes nothing: it costs one round trip, creates no key and uses up no limit.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from service.core.verification_store import Check, Matching, UnknownVerification
 
 
 class Expected(NamedTuple):
-    """A verification that may be answered: its attempts are not used up."""
+    """A verification that may be answered: its attempts are not used up, or it has had this answer before."""
 
     id: str
     locale: str
@@ -36,7 +36,8 @@ class Expectations(Protocol):
     async def expected(self, number: NumberIndex, action: Action, answer_tag: str) -> Sequence[Expected]:
         """List the verifications of this action that may be answered, newest first, in one step that changes nothing.
 
-        There are none if one of them has had this answer before. Raises `StoreUnavailable`.
+        If some of them have had this answer before, they alone are listed, also without attempts left: its verdicts are
+        to be repeated. Raises `StoreUnavailable`.
         """
 
 

@@ -115,9 +115,8 @@ class Model:
     def expecting(self, to, answer_id):
         """List the verifications that a message of a number may answer, newest first."""
         listed = [each for each in reversed(self.listed[to]) if not self.forgotten(each)]
-        if any(answer_id in each.stored_verdicts for each in listed):
-            return []
-        return [each for each in listed if each.attempts < MOST_ATTEMPTS]
+        repeated = [each for each in listed if answer_id in each.stored_verdicts]
+        return repeated or [each for each in listed if each.attempts < MOST_ATTEMPTS]
 
     def is_uncounted(self, verification):
         """Return whether a check is neither counted nor compared: no attempts are left, or the number is stopped."""

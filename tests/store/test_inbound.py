@@ -126,14 +126,27 @@ async def test_the_same_secret_of_two_verifications_answers_both(replies):
 
 
 async def test_a_message_is_decided_once_for_all(replies):
-    """An answer with the same id changes nothing, however late, also where it was not compared before."""
+    """An answer with the same id has its first verdict, however late, and is not compared where it was not before."""
     verification = await replies.sent("111111")
     await replies.answer("999999", answer_id="m")
+    first = {verification.id: (Verdict.WRONG_CODE, True)}
     replies.time_passes(CODE_TTL_MS - MINUTE_MS)
     later = await replies.sent("222222")
     for code in ("999999", "111111", "222222"):
-        assert await replies.answer(code, later, answer_id="m") == {}
+        results = await replies.answer(code, later, answer_id="m")
+        assert {each: (found.verdict, found.replayed) for each, found in results.items()} == first
     assert await attempts(replies, verification, later) == [1, 0]
+
+
+async def test_a_decided_message_is_repeated_without_attempts_left(replies):
+    """The answer that used up the last attempt has its verdict when it comes again; another one is not compared."""
+    verification = await replies.sent()
+    for answer_id in "abcde":
+        await replies.answer("999999", answer_id=answer_id)
+    for answer_id in "ae":
+        result = (await replies.answer("999999", answer_id=answer_id))[verification.id]
+        assert (result.verdict, result.replayed) == (Verdict.WRONG_CODE, True)
+    assert await replies.answer("999999", answer_id="f") == {}
 
 
 @pytest.mark.parametrize("late", [0, 2 * MINUTE_MS])

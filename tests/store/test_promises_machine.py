@@ -289,6 +289,9 @@ class Promises(RuleBasedStateMachine):
         assert set(results) == {each.id for each in compared}
         for verification in compared:
             result = results[verification.id]
+            if known := verification.stored_verdicts.get(answer_id):
+                assert (result.verdict, result.enqueued, result.replayed) == (known[2], False, True)
+                continue
             is_counted = not self.model.is_uncounted(verification)
             verdict, send = self.model.expected(verification, code, None, None)
             is_match = shown is not None and self.stores.match(shown.real) == self.stores.match(verification.real)

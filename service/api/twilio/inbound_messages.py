@@ -77,5 +77,7 @@ def note(request: Request, results: list[CheckResult]) -> None:
         return
     told = next((result for result in results if result.verdict is not Verdict.WRONG_CODE), results[0])
     request.log["verdict"] = str(told.verdict)
+    if told.replayed:
+        request.log["replayed"] = True
     if len(results) == 1:
         request.log["verification_id"] = told.verification.id
