@@ -1,16 +1,19 @@
 """Calls over real HTTP: who is asked for digits, what keys come to, and what strangers can do."""
 
+import asyncio
 import re
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from service.core.actions import call
+from service.providers.twilio.statuses import CALLBACK_RETRIES
 from tests.conftest import NUMBER
 from tests.journey.test_replies import state
 
 OTHER_NUMBER = "+14155550124"
 STRANGER = "+12025550199"
+ENDED = "This cannot be confirmed any more. Start again. Goodbye."
 
 
 def digits_in(running, place=-1):
@@ -27,6 +30,13 @@ def other(digits):
 def told(twiml):
     """Read what Twilio is told."""
     return ET.fromstring(twiml)  # noqa: S314 - our own
+
+
+def said(twiml):
+    """Return the sentence with which a call ends; there is no other try."""
+    verbs = told(twiml)
+    assert [verb.tag for verb in verbs] == ["Say", "Hangup"]
+    return verbs[0].text
 
 
 async def ask(running, to=NUMBER, **more):
@@ -50,10 +60,10 @@ async def test_a_call_approves_and_confirms(running, call_in, key_in, settled):
     sid = "CA" + "1" * 32
     gather = told(await call_in(running, sid=sid)).find("Gather")
     assert (gather.get("numDigits"), gather.get("input"), gather.get("method")) == ("8", "dtmf", "POST")
-    assert gather.get("action") == running.url + "/twilio/voice/1"
+    assert gather.get("action") == f"{running.url}/twilio/voice/1{CALLBACK_RETRIES}"
+    assert gather.get("finishOnKey") == ""  # a hash after the six digits does not end the entry
     assert gather.find("Say").get("language") == "en-US"
-    said = told(await key_in(running, digits_in(running) + issued["match"], sid=sid))
-    assert "You are confirmed" in said.find("Say").text
+    assert "You are confirmed" in said(await key_in(running, digits_in(running) + issued["match"], sid=sid))
     assert (await state(running, issued))[0] == "approved"
     assert await settled(running) == [("confirmed", 1)]
 
@@ -71,8 +81,7 @@ async def test_a_caller_from_whom_nothing_is_expected_is_rejected(running, call_
     """Strangers are rejected, whatever their number, before and after they press keys; nobody loses an attempt."""
     issued = await ask(running)
     assert told(await call_in(running, sender=sender)).find("Reject") is not None
-    said = told(await key_in(running, digits_in(running) + issued["match"], sender=sender))
-    assert said.find("Gather") is None
+    assert said(await key_in(running, digits_in(running) + issued["match"], sender=sender)) == ENDED
     assert await state(running, issued) == ("pending", 5, ["none"])
 
 
@@ -82,8 +91,8 @@ async def test_there_are_three_tries(running, key_in):
     wrong = other(digits_in(running)) + issued["match"]
     for number in (1, 2):
         gather = told(await key_in(running, wrong, number, sid=sid)).find("Gather")
-        assert gather.get("action").endswith(f"/twilio/voice/{number + 1}")
-    assert told(await key_in(running, wrong, 3, sid=sid)).find("Gather") is None
+        assert gather.get("action").endswith(f"/twilio/voice/{number + 1}{CALLBACK_RETRIES}")
+    assert said(await key_in(running, wrong, 3, sid=sid)) == "This is not right. Goodbye."
     assert await state(running, issued) == ("pending", 2, ["none"])
     assert "confirmed" in await key_in(running, digits_in(running) + issued["match"])
     assert (await state(running, issued))[0] == "approved"
@@ -101,7 +110,7 @@ async def test_a_call_ends_with_the_attempts(running, key_in, call_in):
     assert await state(running, issued) == ("max_attempts_reached", 0, ["none"])
 
 
-@pytest.mark.parametrize("match", ["", "4", "wrong"])
+@pytest.mark.parametrize("match", ["", "#", "wrong"])
 async def test_without_the_digits_on_the_screen_nothing_is_approved(running, key_in, settled, match):
     """Who only keys in the message's digits confirms its receipt, at the price of an attempt, and approves nothing."""
     issued = await ask(running)
@@ -111,10 +120,11 @@ async def test_without_the_digits_on_the_screen_nothing_is_approved(running, key
     assert await settled(running) == [("confirmed", 1)]
 
 
-@pytest.mark.parametrize("keys", ["", "#", "12", "12345", "123456789"])
-async def test_too_few_keys_cost_nothing(quiet, key_in, keys):
-    """What is not six digits with up to two more is asked for again, and costs no attempt."""
+@pytest.mark.parametrize("keys", ["", "#", "12", "12345", "right+4", "right+#4", "123456789"])
+async def test_a_wrong_number_of_keys_costs_nothing(quiet, key_in, keys):
+    """What is neither six digits nor eight is asked for again, and costs no attempt, even if it begins right."""
     issued = await ask(quiet)
+    keys = keys.replace("right+", digits_in(quiet))
     assert "<Gather" in await key_in(quiet, keys)
     assert await state(quiet, issued) == ("pending", 5, ["none"])
 
@@ -132,7 +142,7 @@ async def test_late_digits_confirm_and_approve_nothing(running, key_in, settled,
     issued = await ask(running)
     grow_older(issued["id"], 601)
     for _ in range(2):
-        assert "<Gather" not in await key_in(running, digits_in(running) + issued["match"])
+        assert said(await key_in(running, digits_in(running) + issued["match"])) == ENDED
     assert (await state(running, issued))[0] == "expired"
     assert await settled(running) == [("confirmed", 1)]
 
@@ -148,6 +158,45 @@ async def test_a_replayed_webhook_changes_nothing(running, key_in, grow_older):
     assert (await state(running, issued))[1] == 4
     await key_in(running, wrong, 2, sid=sid)
     assert (await state(running, issued))[1] == 3
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_repeated_webhook_hears_the_first_words(running, key_in, settled, at_once):
+    """If Twilio posts the right keys of a try again, the caller hears again that they were right."""
+    issued, sid = await ask(running), "CA" + "4" * 32
+    posts = [key_in(running, digits_in(running) + issued["match"], sid=sid) for _ in range(6)]
+    heard = await asyncio.gather(*posts) if at_once else [await post for post in posts]
+    assert {said(each) for each in heard} == {"Thank you. You are confirmed. Goodbye."}
+    assert (await state(running, issued))[:2] == ("approved", 4)
+    assert await settled(running) == [("confirmed", 1)]
+
+
+async def test_a_repeated_last_attempt_hears_the_first_words(running, key_in):
+    """Also wrong keys, which used up the attempts, are told the same when they come again."""
+    issued = await ask(running)
+    wrong, sids = other(digits_in(running)) + issued["match"], [f"CA{number:032d}" for number in range(5)]
+    heard = [await key_in(running, wrong, sid=sid) for sid in sids]
+    assert said(heard[-1]) == ENDED
+    assert await key_in(running, wrong, sid=sids[-1]) == heard[-1]
+    assert await state(running, issued) == ("max_attempts_reached", 0, ["none"])
+
+
+async def test_what_is_approved_is_called_confirmed(running, key_in):
+    """After the approval the right digits are told that it is confirmed already; wrong ones, that it is over."""
+    issued = await ask(running)
+    await key_in(running, digits_in(running) + issued["match"])
+    assert said(await key_in(running, digits_in(running) + issued["match"])) == "This is confirmed already. Goodbye."
+    assert said(await key_in(running, other(digits_in(running)) + issued["match"])) == ENDED
+
+
+async def test_a_stopped_number_is_told_that_it_is_over(start, key_in, redis):
+    """While a number is stopped, right keys are not called wrong: nothing can be confirmed."""
+    running = await start()
+    issued = await ask(running)
+    [number_key] = redis.scan_iter("otp:*:to:*")
+    redis.hset(number_key, "streak", 100)
+    assert said(await key_in(running, digits_in(running) + issued["match"])) == ENDED
+    assert await state(running, issued) == ("pending", 5, ["none"])
 
 
 @pytest.mark.parametrize("path", ["call_in", "key_in"])

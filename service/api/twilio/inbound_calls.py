@@ -24,6 +24,7 @@ from service.core.verification import CheckResult, Status, Verdict
 from service.http.request import Request
 from service.http.response import Response
 from service.http.route import DirectRoute, Endpoint
+from service.providers.twilio.statuses import CALLBACK_RETRIES
 
 PATH = "/twilio/voice"
 MOST_TRIES = 3
@@ -85,7 +86,8 @@ class InboundCallEndpoint:
         """Decide what was keyed in. Twilio calls this address, as the TwiML asks.
 
         The digits of a message with the `match` approve its verification; alone they confirm that it arrived. Wrong
-        ones cost an attempt of each verification that the number might answer.
+        ones cost an attempt of each verification that the number might answer. Keys that Twilio posts again are not
+        decided again: they get the same response.
         """
         fields = self._forms.read(request, body, may_be_unsigned=_MAY_BE_UNSIGNED)
         number, call = first(fields, "From"), first(fields, "CallSid")
@@ -97,19 +99,26 @@ class InboundCallEndpoint:
 
     async def _respond(self, number: str, try_number: int, results: list[CheckResult]) -> Response:
         """Say what the keys came to; ask again if another try may be right."""
-        approved = next((each.verification for each in results if each.verdict is Verdict.APPROVED), None)
-        if approved is not None:
-            speech = spoken(approved.request.locale)
-            return twiml(said(speech.done, language=speech.language))
+        for verdict in (Verdict.APPROVED, Verdict.USED):
+            for each in results:
+                if each.verdict is verdict:
+                    speech = spoken(each.verification.request.locale)
+                    sentence = speech.done if verdict is Verdict.APPROVED else speech.used
+                    return twiml(said(sentence, language=speech.language))
         locale = await self._inbound.awaits_call(number)
         speech = spoken(locale or (results[0].verification.request.locale if results else ""))
-        is_over = bool(results) and not any(each.verification.status is Status.PENDING for each in results)
-        if locale is None or is_over or try_number >= MOST_TRIES:
+        # A stopped number is locked, though its verifications are pending.
+        may_succeed = [
+            each.verification.status is Status.PENDING and each.verdict is not Verdict.LOCKED for each in results
+        ]
+        if locale is None or (results and not any(may_succeed)):
             return twiml(said(speech.ended, language=speech.language))
+        if try_number >= MOST_TRIES:
+            return twiml(said(speech.failed, language=speech.language))
         return self._ask(speech, speech.again, try_number + 1)
 
     def _ask(self, speech: Spoken, sentence: str, try_number: int) -> Response:
-        action = f"{self._public_url}{PATH}/{try_number}"
+        action = f"{self._public_url}{PATH}/{try_number}{CALLBACK_RETRIES}"
         keys, language = DIGITS + MATCH_DIGITS, speech.language
         return twiml(asked(sentence, speech.nothing_keyed, language=language, keys=keys, action=action))
 

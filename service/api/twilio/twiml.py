@@ -35,9 +35,12 @@ def said(sentence: str, *, language: str) -> str:
 
 
 def asked(sentence: str, otherwise: str, *, language: str, keys: int, action: str) -> str:
-    """Say a sentence, and post up to so many keys to an address; say the other sentence if there were none."""
+    """Say a sentence, and post up to so many keys to an address; say the other sentence if there were none.
+
+    No key ends the entry early: a person who presses `#` after the digits of the message has not finished.
+    """
     gather = f'<Gather input="dtmf" numDigits="{keys}" timeout="{_SECONDS_PER_KEY}" action="{escape(action)}"'
-    asking = f'{gather} method="POST">{_say(sentence, language)}</Gather>'
+    asking = f'{gather} method="POST" finishOnKey="">{_say(sentence, language)}</Gather>'
     return f"{_START}<Response>{asking}{_say(otherwise, language)}<Hangup/></Response>"
 
 

@@ -20,7 +20,7 @@ LONGEST_TTL_SECONDS = 600
 DIGITS = 6
 MATCH_DIGITS = 2
 NO_DIGITS = f"Key in the {DIGITS} digits of the message."
-_KEYED = re.compile(rf"([0-9]{{{DIGITS}}})([0-9]{{0,{MATCH_DIGITS}}})")
+_KEYED = re.compile(rf"([0-9]{{{DIGITS}}})([0-9]{{{MATCH_DIGITS}}}|)")
 _IN_A_TEXT = re.compile(rf"(?<![0-9+])[0-9]{{{DIGITS}}}(?![0-9])")
 _OTHER_KEYS = str.maketrans("", "", "*# ")
 
@@ -29,7 +29,7 @@ class Keyed(NamedTuple):
     """What was keyed in."""
 
     digits: str
-    match: str  # empty if the call ended, or the person paused, before it
+    match: str  # empty if the person paused before it
 
 
 def draw(_length: int, _partition: str = "", _match: str | None = None) -> str:
@@ -72,7 +72,7 @@ def read(typed: str) -> str:
 
 
 def read_keys(keys: str) -> Keyed | None:
-    """Read what was keyed in; None if it is not six digits, with up to two more."""
+    """Read what was keyed in; None if it is neither six digits nor eight, so that it costs nothing."""
     found = _KEYED.fullmatch(keys.translate(_OTHER_KEYS))
     return None if found is None else Keyed(*found.groups())
 

@@ -22,14 +22,10 @@ from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage
 from service.providers.twilio.errors import TwilioRejected, confirm_failure, send_failure
 from service.providers.twilio.inbound_urls import InboundUrls
 from service.providers.twilio.messages import list_messages
-from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid
+from service.providers.twilio.statuses import CALLBACK_RETRIES, delivery_of, error_code_of, is_message_sid
 from service.providers.twilio.transport import TwilioConnector, TwilioTransport, form_of
 
 _TWILIO = "https://api.twilio.com"
-# By default Twilio repeats a callback once, and only if it cannot connect; ours may bring a SID that was lost.
-# The fragment is not signed. (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
-_CALLBACK_RETRIES = "#rc=3&rp=ct,rt,5xx"
-
 _LONGEST_VALIDITY_SECONDS = 36_000  # Twilio refuses more
 
 
@@ -170,7 +166,7 @@ class TwilioGateway:
     @staticmethod
     def _status_callback(message: OutgoingMessage, public_url: str) -> str:
         root = public_url.rstrip("/")
-        return f"{root}/twilio/status/{message.verification_id}/{message.send_number}{_CALLBACK_RETRIES}"
+        return f"{root}/twilio/status/{message.verification_id}/{message.send_number}{CALLBACK_RETRIES}"
 
 
 def _fields_of_all(account: TwilioAccount) -> dict[str, str]:

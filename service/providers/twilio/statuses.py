@@ -7,6 +7,10 @@ import re
 
 from service.core.verification import Delivery
 
+# By default Twilio repeats a callback once, and only if it cannot connect; ours may bring a SID that was lost, or keys.
+# The fragment is not signed. (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
+CALLBACK_RETRIES = "#rc=3&rp=ct,rt,5xx"
+
 # New words may appear without notice: they are `unknown`.
 _WORDS = {
     "accepted": Delivery.QUEUED,
