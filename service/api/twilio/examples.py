@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from service.api.twilio.twiml import NOTHING, REJECTED, asked
 from service.api.v1.readiness_examples import Example
 from service.core.texts.spoken import spoken
-from service.providers.twilio.statuses import CALLBACK_RETRIES
 
 _PERSON, _OURS = "+14155550123", "+15005550006"
 _REPORTED = {"MessageSid": "SM" + "3f" * 16, "MessageStatus": "delivered", "From": _OURS, "To": _PERSON}
@@ -36,7 +35,7 @@ def webhook_requests() -> Mapping[str, Mapping[str, Example]]:
 
 def webhook_responses() -> Mapping[str, Mapping[str, Example]]:
     """Return the TwiML of responses, by operation id and name."""
-    speech, address = spoken("en"), f"https://otp.example.com/twilio/voice/2{CALLBACK_RETRIES}"
+    speech, address = spoken("en"), "https://otp.example.com/twilio/voice/2#rc=3&rp=ct,rt,5xx"
     again = asked(speech.again, speech.nothing_keyed, language=speech.language, keys=8, action=address)
     return {
         "receiveCall": {"rejected": Example("Nothing is expected of this number", REJECTED)},
