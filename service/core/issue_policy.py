@@ -66,7 +66,10 @@ class IssuePolicy:
     def _check_link(self, request: VerificationRequest) -> None:
         """Refuse a link that does not fit, or that leads back to nowhere."""
         if request.link_return is not None and request.link_return >= self.link_returns:
-            raise ActionUnfit("link_return", f"OTP_LINK_RETURN_URLS has {self.link_returns} addresses; count from 0.")
+            raise ActionUnfit(
+                "link_return",
+                f"There is no such address: OTP_LINK_RETURN_URLS has {self.link_returns}, counted from 0.",
+            )
         try:
             self.texts.write(request, link.draw(0, "0"))
         except ValueError as unfit:

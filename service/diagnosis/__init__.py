@@ -62,9 +62,13 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
 
 
 def _choices(settings: Settings) -> list[Finding]:
-    unfit = message_texts(settings).locales_without_links() if settings.otp_link_url else []
+    link_setting = "OTP_LINK_URL" if settings.otp_link_url else "OTP_PUBLIC_URL"
+    has_links = bool(settings.otp_link_url or settings.otp_public_url)
+    unfit = message_texts(settings).locales_without_links() if has_links else []
     warnings = {
-        f"OTP_LINK_URL is too long: no link can be sent in {', '.join(unfit)}. Use a shorter name.": bool(unfit),
+        f"{link_setting} is too long: no link can be sent in {', '.join(unfit)}. Set a shorter OTP_LINK_URL.": bool(
+            unfit
+        ),
         "OTP_PUBLIC_URL is not set: Twilio cannot report deliveries, nor SIDs whose response was lost.": (
             settings.otp_public_url is None
         ),

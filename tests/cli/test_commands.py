@@ -348,7 +348,7 @@ def test_check_warns_of_addresses_that_twilio_does_not_call(cli, store, values, 
 
 
 def test_check_warns_of_an_address_of_links_that_does_harm(cli, store):
-    """A long OTP_LINK_URL is named with the languages that have no room for it; so is a proxy that is not counted."""
+    """An address of links that is too long is named with the languages it does not fit; so is an uncounted proxy."""
     url = "https://" + "o" * 40 + ".example"
     behind = {"OTP_TRUSTED_PROXIES": "1"}
     assert "OTP_LINK_URL" not in cli("check", OTP_LINK_URL="https://go.example", **behind)[1]
@@ -356,6 +356,10 @@ def test_check_warns_of_an_address_of_links_that_does_harm(cli, store):
     lines = cli("check", OTP_LINK_URL=url + "." + "p" * 40, **behind)[1].splitlines()
     [warning] = [line for line in lines if "OTP_LINK" in line]
     assert re.search(r"WARN +OTP_LINK_URL is too long: no link can be sent in .*\ben\b", warning)
+    out = cli("check", OTP_PUBLIC_URL=url + "." + "p" * 40)[1]
+    assert re.search(
+        r"WARN +OTP_PUBLIC_URL is too long: no link can be sent in .*\ben\b.* Set a shorter OTP_LINK_URL", out
+    )
 
 
 def test_check_warns_of_an_edge_or_region_that_is_ignored(cli, store):

@@ -91,9 +91,12 @@ class Demo:
     lines: list[str]  # its output so far
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo():
-    """Serve `otp-service demo` for the whole run; it has completed its own sign-in before the first test."""
+    """Serve `otp-service demo` for one file, so that files need not share numbers.
+
+    It has completed its own sign-in before the first test.
+    """
     with running_demo() as running:
         yield running
 

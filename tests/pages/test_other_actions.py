@@ -110,6 +110,7 @@ def test_a_link_that_was_answered_just_before_a_resend_signs_in(person, complain
     person.page.route("**/resend", answer_first)
     resend.click()
     expect(status(person)).to_have_text("Confirmed.")
+    person.page.wait_for_function("told.length")
     assert told(person) == ["otp-approved"]
     assert "409" in complaints.pop()
 

@@ -53,6 +53,11 @@ class Service:
         """Return one field of each post that has it, oldest first."""
         return [form[name] for _, form in self.posts if name in form]
 
+    def wait(self, page, count):
+        """Wait for so many posts: the phone shows a reply before the service has it."""
+        while len(self.posts) < count:
+            page.wait_for_timeout(20)
+
 
 @contextmanager
 def receiving(service):
@@ -147,6 +152,7 @@ def test_a_message_is_answered_in_its_conversation(phone, service, twilio):
     expect(mine.locator(".bubble")).to_have_text("maple river garden")
     expect(mine.locator(".fate")).to_have_text("sent")
     expect(phone.get_by_label("Reply to")).to_be_empty()
+    service.wait(phone, 1)
     [(path, form)] = service.posts
     assert (path, form["From"], form["To"]) == ("/twilio/message", NUMBER, ACCOUNT.pool_number)
     assert form["Body"] == "maple river garden"
@@ -160,6 +166,7 @@ def test_the_keyboard_sends_a_reply(phone, service, twilio):
     field.fill("maple river")
     field.press("Enter")
     expect(phone.locator(".mine .fate")).to_have_text("sent")
+    service.wait(phone, 1)
     assert service.fields("Body") == ["maple river"]
 
 
@@ -230,6 +237,7 @@ def test_each_number_has_its_own_conversation(phone, service, twilio):
     expect(phone.locator(".mine")).to_have_count(0)
     answer(phone, "Who is this?")
     expect(phone.locator(".mine")).to_have_count(1)
+    service.wait(phone, 2)
     assert [(form["From"], form["To"]) for _, form in service.posts] == [
         (NUMBER, ACCOUNT.pool_number), (OTHER, "+14155550100"),
     ]  # fmt: skip

@@ -63,7 +63,7 @@ def _issue(endpoint: Endpoint, access: Access) -> BaseRoute:
         response_description="Issued. The code has been sent; with status `unknown` it may have been sent.",
         problems=(*_SENDING, "client_ip_required", "sender_cannot_receive"),
         openapi_extra=describe_same_response("201"),
-        summary="Issue a code, password, link or request for a reply, and send it",
+        summary="Issue a verification and send its message",
     )
 
 
