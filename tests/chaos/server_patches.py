@@ -13,6 +13,7 @@ from pathlib import Path
 
 from service.config import policies
 from service.core import idempotency
+from service.redis_client import PreparedScript
 from service.store import scripts
 from tests.chaos.plan import LEASE_MS
 
@@ -42,9 +43,24 @@ def _with_text(script, text):
     return replace(script, text=text)
 
 
+class _PreparedAnew:
+    """A prepared script that is prepared for every call, because a mutant may have come or gone."""
+
+    def __init__(self, loaded, name, *words):
+        self.name = name
+        self._prepared = lambda: PreparedScript(loaded[name], *words)
+
+    def call(self, *given):
+        return self._prepared().call(*given)
+
+    def call_with_text(self, *given):
+        return self._prepared().call_with_text(*given)
+
+
 def _allow_mutants(mutant):
     load = scripts.load_scripts
     scripts.load_scripts = lambda **options: _ScriptsWithMutant(load(**options), mutant)
+    scripts.Scripts.prepared = lambda self, name, *words: _PreparedAnew(self._scripts, name, *words)
 
 
 _shorten_leases()
