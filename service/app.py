@@ -34,6 +34,7 @@ from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.delivery import DeliveryReports
 from service.core.event_log import EventLog
+from service.core.inbound import Inbound
 from service.core.outbox import OutboxWorker
 from service.core.retrying import Retries
 from service.embedded.server import embedded_valkey_beside
@@ -187,21 +188,26 @@ def _endpoints(
         ),
         trusted_proxies=settings.otp_trusted_proxies,
     )
-    forms = SignedForms(
-        TwilioSignature(*signing_secrets(settings)), public_url=settings.otp_public_url, event_log=event_log
-    )
-    statuses = StatusCallbackEndpoint(DeliveryReports(store.verifications, wake=wake, event_log=event_log), forms)
-    calls = InboundCallEndpoint(rules.inbound, forms, brand=settings.otp_brand, public_url=settings.otp_public_url)
+    reports = DeliveryReports(store.verifications, wake=wake, event_log=event_log)
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
     operations = _operations(store.scripts, rules.breakers, waiting, errors, lag=lag, connections=connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [
         *verification_routes(verifications, auth),
-        *statuses.routes(),
-        *InboundMessageEndpoint(rules.inbound, forms).routes(),
-        *calls.routes(),
+        *_webhooks(settings, reports, rules.inbound, event_log),
         *links.routes(),
         *operations.routes(metrics_access),
+    ]
+
+
+def _webhooks(settings: Settings, reports: DeliveryReports, inbound: Inbound, event_log: EventLog) -> list[BaseRoute]:
+    """Return the endpoints that Twilio calls."""
+    public_url = settings.otp_public_url
+    forms = SignedForms(TwilioSignature(*signing_secrets(settings)), public_url=public_url, event_log=event_log)
+    return [
+        *StatusCallbackEndpoint(reports, forms).routes(),
+        *InboundMessageEndpoint(inbound, forms).routes(),
+        *InboundCallEndpoint(inbound, forms, brand=settings.otp_brand, public_url=public_url).routes(),
     ]
 
 

@@ -24,6 +24,7 @@ from playwright.sync_api import expect, sync_playwright
 from tests.absent import absent
 from tests.free_ports import free_port
 from tests.pages.person import Person
+from tests.pages.visitor import Visitor
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -106,6 +107,13 @@ def person(page, demo):
     """Issue a verification, and open a page for it."""
     requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
     return Person(page, demo)
+
+
+@pytest.fixture
+def visitor(page, demo):
+    """Open the login page without planned faults."""
+    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
+    return Visitor(page, demo.url).open()
 
 
 @contextmanager

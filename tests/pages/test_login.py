@@ -18,13 +18,6 @@ def number(end):
     return f"+1212555{end:04}"
 
 
-@pytest.fixture
-def visitor(page, demo):
-    """Open the login page without planned faults."""
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
-    return Visitor(page, demo.url).open()
-
-
 def refused(complaints, status):
     """Check that the browser's console contains only refusals with this status, and clear them."""
     assert complaints

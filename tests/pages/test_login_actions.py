@@ -7,7 +7,7 @@ import requests
 from playwright.sync_api import expect
 
 from service.core.actions import ACTIONS
-from tests.pages.visitor import STEPS, Visitor, barriers, width_of
+from tests.pages.visitor import STEPS, barriers, width_of
 
 pytestmark = pytest.mark.slow
 PATIENCE_MS = 30_000
@@ -17,13 +17,6 @@ WRONG_PASSWORD = "ABCDE-FGHJK-MNP"
 def number(end):
     """Return a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
     return f"+1646555{end:04}"
-
-
-@pytest.fixture
-def visitor(page, demo):
-    """Open the login page without planned faults."""
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
-    return Visitor(page, demo.url).open()
 
 
 def ask(visitor, action, to):

@@ -3,11 +3,10 @@
 import re
 
 import pytest
-import requests
 from playwright.sync_api import expect
 
 from tests.pages.test_login_actions import all_done
-from tests.pages.visitor import Visitor, barriers, width_of
+from tests.pages.visitor import barriers, width_of
 
 pytestmark = pytest.mark.slow
 PATIENCE_MS = 30_000
@@ -16,13 +15,6 @@ PATIENCE_MS = 30_000
 def number(end):
     """Return a number that no other test uses; +1 xxx 555 01xx is reserved for fiction."""
     return f"+1929555{end:04}"
-
-
-@pytest.fixture
-def visitor(page, demo):
-    """Open the login page without planned faults."""
-    requests.delete(f"{demo.url}/sandbox/_/faults", timeout=5)
-    return Visitor(page, demo.url).open()
 
 
 def ask(visitor, to):

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
 from service.api.twilio.inbound_messages import note
-from service.api.twilio.signed_forms import SignedForms, first, form_and_signature
+from service.api.twilio.signed_forms import SignedForms, first, signed_route
 from service.api.twilio.twiml import REJECTED, TWIML_WIRE, asked, said, twiml
 from service.core.actions.call import DIGITS, MATCH_DIGITS
 from service.core.inbound import Inbound
@@ -23,7 +23,7 @@ from service.core.texts.spoken import Spoken, spoken
 from service.core.verification import CheckResult, Status, Verdict
 from service.http.request import Request
 from service.http.response import Response
-from service.http.route import DirectRoute, Endpoint
+from service.http.route import Endpoint
 from service.providers.twilio.statuses import CALLBACK_RETRIES
 
 PATH = "/twilio/voice"
@@ -124,17 +124,13 @@ class InboundCallEndpoint:
 
     @staticmethod
     def _route(path: str, endpoint: Endpoint, name: str, summary: str, form: type[BaseModel]) -> BaseRoute:
-        return DirectRoute(
+        return signed_route(
             path,
             endpoint,
-            access=None,
-            methods=["POST"],
+            form,
             operation_id=name,
-            problems=("bad_signature", "store_unavailable"),
             response_description="TwiML: what Twilio shall say, and ask for.",
-            openapi_extra=form_and_signature(form),
             wire=TWIML_WIRE,
             max_body_bytes=_MAX_BODY_BYTES,
             summary=summary,
-            tags=["twilio"],
         )

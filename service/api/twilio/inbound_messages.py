@@ -7,13 +7,12 @@ such as STOP has been answered by Twilio (`OptOutType`), and nothing of ours hap
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
-from service.api.twilio.signed_forms import SignedForms, first, form_and_signature
+from service.api.twilio.signed_forms import SignedForms, first, signed_route
 from service.api.twilio.twiml import TWIML_WIRE, twiml
 from service.core.inbound import Inbound
 from service.core.verification import CheckResult, Verdict
 from service.http.request import Request
 from service.http.response import Response
-from service.http.route import DirectRoute
 from service.providers.twilio.statuses import is_message_sid
 
 PATH = "/twilio/message"
@@ -41,19 +40,15 @@ class InboundMessageEndpoint:
     def routes(self) -> list[BaseRoute]:
         """List the routes with what the OpenAPI page says of them."""
         return [
-            DirectRoute(
+            signed_route(
                 PATH,
                 self.receive,
-                access=None,
-                methods=["POST"],
+                InboundMessageForm,
                 operation_id="receiveMessage",
-                problems=("bad_signature", "store_unavailable"),
                 response_description="Received; the TwiML is empty.",
-                openapi_extra=form_and_signature(InboundMessageForm),
                 wire=TWIML_WIRE,
                 max_body_bytes=_MAX_BODY_BYTES,
                 summary="Receive a message, which may be a reply",
-                tags=["twilio"],
             )
         ]
 

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel
+from starlette.routing import BaseRoute
 
 from service.core.event_log import EventLog
 from service.http.problems import HttpProblem
 from service.http.request import Request
+from service.http.route import DirectRoute, Endpoint
 from service.http.wire import FORM
 
 _MOST_FIELDS = 200
@@ -97,7 +99,21 @@ def first(fields: Form, name: str) -> str:
     return fields.get(name, [""])[0]
 
 
-def form_and_signature(form: type[BaseModel]) -> dict[str, Any]:
+def signed_route(path: str, endpoint: Endpoint, form: type[BaseModel], **described: Any) -> BaseRoute:
+    """Route what Twilio posts to an endpoint that reads it by `SignedForms.read`; describe it for the OpenAPI page."""
+    return DirectRoute(
+        path,
+        endpoint,
+        access=None,
+        methods=["POST"],
+        problems=("bad_signature", "store_unavailable"),
+        openapi_extra=_form_and_signature(form),
+        tags=["twilio"],
+        **described,
+    )
+
+
+def _form_and_signature(form: type[BaseModel]) -> dict[str, Any]:
     """Describe what FastAPI cannot see: the endpoint reads the form itself, because its bytes are signed."""
     signature = {
         "in": "header",

@@ -10,13 +10,12 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
-from service.api.twilio.signed_forms import SignedForms, first, form_and_signature
+from service.api.twilio.signed_forms import SignedForms, first, signed_route
 from service.api.v1.fields import VerificationId
 from service.core.delivery import DeliveryReports
 from service.core.verification import is_id
 from service.http.request import Request
 from service.http.response import Response
-from service.http.route import DirectRoute
 from service.http.wire import FORM_WIRE
 from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid, sender_of
 
@@ -51,20 +50,16 @@ class StatusCallbackEndpoint:
     def routes(self) -> list[BaseRoute]:
         """List the routes with what the OpenAPI page says of them."""
         return [
-            DirectRoute(
+            signed_route(
                 "/twilio/status/{verification_id}/{send_number}",
                 self.status,
-                access=None,
-                methods=["POST"],
+                DeliveryStatusForm,
                 status_code=204,
                 operation_id="receiveDeliveryStatus",
-                problems=("bad_signature", "store_unavailable"),
                 response_description="Received; the body is empty.",
-                openapi_extra=form_and_signature(DeliveryStatusForm),
                 wire=FORM_WIRE,
                 max_body_bytes=_MAX_BODY_BYTES,
                 summary="Receive Twilio's status callback",
-                tags=["twilio"],
             )
         ]
 

@@ -89,8 +89,7 @@ otp_sends_total{channel="sms",country="US",event="issued"} 1.0
 """
 
 
-def request_examples() -> Mapping[str, Mapping[str, Example]]:
-    """Return the bodies of requests, by operation id and name."""
+def _issue_examples() -> Mapping[str, Example]:
     web = _sent(
         IssueBody,
         to=NUMBER,
@@ -108,18 +107,22 @@ def request_examples() -> Mapping[str, Mapping[str, Example]]:
     app = _sent(IssueBody, to=NUMBER, client_ip="192.0.2.7", app_hash="FA+9qCX9VSu")
     password = _sent(IssueBody, to=NUMBER, action=Action.PASSWORD, password_length=15, ttl_seconds=86_400)
     link = _sent(IssueBody, to=NUMBER, action=Action.LINK, origin_text="Chrome on Windows, near Berlin")
-    reply = _sent(IssueBody, to=NUMBER, action=Action.REPLY)
+    return {
+        "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
+        "full": Example("All fields, for a web page", web),
+        "frame": Example("For a frame of another host in a web page", frame),
+        "android": Example("For an app that reads the message itself", app),
+        "password": Example("A temporary password for a day", password),
+        "link": Example("A link, with the caller's words for its page", link),
+        "reply": Example("A message to reply to", _sent(IssueBody, to=NUMBER, action=Action.REPLY)),
+    }
+
+
+def request_examples() -> Mapping[str, Mapping[str, Example]]:
+    """Return the bodies of requests, by operation id and name."""
     bound = _sent(CheckBody, code="123456", to=NUMBER, purpose="login")
     return {
-        "issueVerification": {
-            "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
-            "full": Example("All fields, for a web page", web),
-            "frame": Example("For a frame of another host in a web page", frame),
-            "android": Example("For an app that reads the message itself", app),
-            "password": Example("A temporary password for a day", password),
-            "link": Example("A link, with the caller's words for its page", link),
-            "reply": Example("A message to reply to", reply),
-        },
+        "issueVerification": _issue_examples(),
         "verifyCode": {
             "code": Example("What the person typed", _sent(CheckBody, code="123456")),
             "password": Example("A password", _sent(CheckBody, password=_PASSWORD)),
