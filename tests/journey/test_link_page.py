@@ -206,6 +206,22 @@ async def test_a_wrong_match_costs_an_attempt_and_confirms_until_locked(running,
     assert await settled(running) == [("confirmed", 1)]
 
 
+async def test_a_reload_after_a_wrong_match_costs_nothing(running):
+    """A wrong match leads to a page that a reload only reads again; of a token that is unknown it shows nothing."""
+    issued, path = await linked(running)
+    await answer(running, path, wrong(issued["match"]))
+    async with running.http.post(path, data={"match": wrong(issued["match"])}, allow_redirects=False) as response:
+        assert (response.status, response.headers["location"]) == (303, "?wrong")
+        assert response.headers["referrer-policy"] == "no-referrer"
+    for _ in range(3):
+        status, page = await visit(running, path + "?wrong")
+        assert (status, "You have 3 tries left." in page) == (200, True)
+    assert (await running.read(issued["id"]))["attempts_remaining"] == 3
+    assert (await visit(running, UNKNOWN + "?wrong"))[1] == (await visit(running, UNKNOWN))[1]
+    await running.call("POST", f"/v1/verifications/{issued['id']}/cancel")
+    assert "alert" not in (await visit(running, path + "?wrong"))[1]
+
+
 async def test_it_was_not_me_is_asked_once_more(running, settled, stored):
     """The first press changes nothing; the second ends the verification and confirms, and the match is too late."""
     issued, path = await linked(running)

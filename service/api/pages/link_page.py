@@ -6,8 +6,8 @@ shown is left to `link_routes`.
 A page is in the language of its verification (`link_words`); where it has none, in the one of `OTP_LOCALE`.
 
 The form is the same for every token, also for one that is unknown or has ended, and the page says nothing of the state
-of the verification: only an answer shows it. What was asked for, when and from where is shown only for a token that
-leads to a verification; nobody can guess one.
+of the verification: only an answer shows it, and the page after a wrong one. What was asked for, when and from where is
+shown only for a token that leads to a verification; nobody can guess one.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,11 +48,16 @@ class LinkPage:
         self._return_urls = return_urls
         self._max_attempts = max_attempts
 
-    def form(self, linked: LinkedVerification | None, *, is_malformed: bool = False) -> Response:
-        """Ask for the two digits. `is_malformed`: something else was typed."""
-        words = self._words_for(None if linked is None else linked.verification)
-        details = "" if linked is None else _details(words, linked.verification)
-        form = _form(words, details, words.malformed if is_malformed else "")
+    def form(
+        self, linked: LinkedVerification | None, *, is_malformed: bool = False, is_wrong: bool = False
+    ) -> Response:
+        """Ask for the two digits. `is_malformed`: something else was typed; `is_wrong`: other digits were typed."""
+        verification = None if linked is None else linked.verification
+        words = self._words_for(verification)
+        fault = words.malformed if is_malformed else ""
+        if is_wrong and verification is not None and verification.status is Status.PENDING and verification.attempts:
+            fault = _wrong(words, self._max_attempts - verification.attempts)
+        form = _form(words, "" if verification is None else _details(words, verification), fault)
         return self._page(words, words.question, form, 422 if is_malformed else 200)
 
     def asks_again(self, linked: LinkedVerification | None) -> Response:
@@ -66,17 +71,14 @@ class LinkPage:
         return self._page(words, words.not_me_question, content, 200)
 
     def checked(self, result: CheckResult | None) -> Response:
-        """Tell what an answer came to."""
+        """Tell what an answer came to, if it ended the verification or came after its end."""
         if result is None:
             return self._ending(self._words, self._words.unknown, 404)
         verification, verdict = result.verification, result.verdict
         words = self._words_for(verification)
         if verdict is Verdict.WRONG_CODE:
-            if verification.status is not Status.PENDING:
-                is_locked = verification.status is Status.MAX_ATTEMPTS_REACHED
-                return self._ending(words, words.locked if is_locked else words.ended)
-            fault = _wrong(words, self._max_attempts - verification.attempts)
-            return self._page(words, words.question, _form(words, _details(words, verification), fault), 200)
+            is_locked = verification.status is Status.MAX_ATTEMPTS_REACHED
+            return self._ending(words, words.locked if is_locked else words.ended)
         if verdict is Verdict.EXPIRED and verification.status is Status.PENDING:
             verdict = Verdict.SUPERSEDED  # the link of a later send still counts
         is_done = verdict in (Verdict.APPROVED, Verdict.USED) and verification.status is Status.APPROVED

@@ -2,7 +2,8 @@
 
 GET and HEAD change nothing, and respond 200 to every token, known or not: scanners and previewers open links before
 people do. A POST without two digits changes nothing either. Only two digits, or "It wasn't me" on its second page, are
-decided, by `core.links`.
+decided, by `core.links`. After a wrong match the browser is redirected to the page, which says so: otherwise a reload
+would send the match again, and cost another attempt.
 
 All requests count under one limit by address. Its counter is the only key that an unknown token creates. The request
 log has the template of the route, never the token.
@@ -18,11 +19,11 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
-from service.api.pages.link_page import ASKED, CONFIRMED, STYLE, LinkPage
+from service.api.pages.link_page import ASKED, CONFIRMED, HEADERS, STYLE, LinkPage
 from service.core.actions.link import LONGEST_TYPED_MATCH, PATH
 from service.core.limiter import Limiter
 from service.core.links import LinkedVerification
-from service.core.verification import CheckResult, Verification
+from service.core.verification import CheckResult, Status, Verdict, Verification
 from service.http.request import Request
 from service.http.response import Response
 from service.http.route import DirectRoute
@@ -30,6 +31,7 @@ from service.http.wire import HTML_WIRE
 
 _MAX_BODY_BYTES = 1024
 _CSS = "text/css; charset=utf-8"
+_WRONG = "wrong"  # the query of the page after a wrong match
 
 Token = Annotated[str, Path(description="The token of the link.")]
 
@@ -79,7 +81,8 @@ class LinkEndpoints:
     async def show(self, request: Request, token: Token) -> Response:
         """Show the page. Nothing changes."""
         await self._admit(request)
-        return self._page.form(await self._links.look(token))
+        linked = await self._links.look(token)
+        return self._page.form(linked, is_wrong=request.view.head.query == _WRONG.encode())
 
     async def answer(self, request: Request, token: Token, body: LinkForm) -> Response:
         """Decide what the person typed or pressed."""
@@ -94,6 +97,8 @@ class LinkEndpoints:
             return self._page.form(await self._links.look(token), is_malformed=True)
         if result is not None:
             request.log |= {"verification_id": result.verification.id, "verdict": str(result.verdict)}
+            if result.verdict is Verdict.WRONG_CODE and result.verification.status is Status.PENDING:
+                return Response(303, b"", {**HEADERS, "location": f"?{_WRONG}"})
         return self._page.checked(result)
 
     async def _decline(self, request: Request, token: str) -> Response:
