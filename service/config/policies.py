@@ -5,7 +5,8 @@ No part reads the settings itself: each receives a frozen policy with only the v
 
 from typing import NamedTuple
 
-from service.config.settings import EDGES, Settings
+from service.config.settings import Settings
+from service.config.topics.twilio import EDGES
 from service.config.web_addresses import read_link_url
 from service.core.actions import Secrets
 from service.core.addresses import network_of
