@@ -5,8 +5,6 @@ import re
 import pytest
 
 from service.core.actions import call
-from service.core.texts import LOCALES
-from service.core.texts.spoken import spoken
 
 
 def test_six_digits_are_drawn() -> None:
@@ -44,12 +42,3 @@ def test_a_call_needs_a_number() -> None:
     """Without a number there is nothing to call, and the sentence says what to set."""
     with pytest.raises(ValueError, match="OTP_CALL_NUMBER"):
         call.shown("482913", None)
-
-
-@pytest.mark.parametrize("locale", LOCALES)
-def test_every_language_is_said(locale: str) -> None:
-    """Every language has sentences for a caller, its own or the English ones, with the brand in the first."""
-    speech = spoken(locale)
-    assert "Acme" in speech.ask.format(brand="Acme")
-    assert all(speech)
-    assert (speech.language[:2] == locale[:2]) == (locale in ("en", "de", "es", "fr", "it", "nl"))

@@ -19,7 +19,8 @@ from service.api.twilio.signed_forms import SignedForms, first, signed_route
 from service.api.twilio.twiml import REJECTED, TWIML_WIRE, asked, said, twiml
 from service.core.actions.call import DIGITS, MATCH_DIGITS
 from service.core.inbound import Inbound
-from service.core.texts.spoken import Spoken, spoken
+from service.core.texts.spoken import spoken
+from service.core.texts.spoken.sentences import Spoken
 from service.core.verification import CheckResult, Status, Verdict
 from service.http.request import Request
 from service.http.response import Response
