@@ -19,11 +19,11 @@ The demo also uses its helpers for pages and streams (`page_routes`, `end_at_shu
 
 Not simulated: calls by the account (their faults can be planned, but there is no such endpoint yet) and the Calls
 resource, the verbs Dial, Play, Record and others, speech recognition, status callbacks of calls, Verify, Lookup,
-WhatsApp and other channels, media, fallback URLs, keywords that are changed in the Console, the verb Redirect in
-response to a message, scheduling, cancelling, redacting and deleting, the effects of ContentRetention and
-AddressRetention (recorded only), prices, rates and queues, expiry of ValidityPeriod, SMS Pumping Protection,
-sub-accounts, restricted API keys, numbers that Twilio would normalise (`(555) 867-5310`), senders that a country
-rejects, certificate checks on webhooks, the callback statuses `sending` and `read`, and RFC 9457 error bodies.
+messages to the account by WhatsApp, templates by SMS, other channels, media, fallback URLs, keywords that are changed
+in the Console, the verb Redirect in response to a message, scheduling, cancelling, redacting and deleting, the effects
+of ContentRetention and AddressRetention (recorded only), prices, rates and queues, expiry of ValidityPeriod, SMS
+Pumping Protection, sub-accounts, restricted API keys, numbers that Twilio would normalise (`(555) 867-5310`), senders
+that a country rejects, certificate checks on webhooks, the callback status `sending`, and RFC 9457 error bodies.
 """
 
 from service.sandbox.app import Sandbox, create_sandbox

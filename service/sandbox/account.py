@@ -1,4 +1,4 @@
-"""The numbers and Messaging Services of the simulated account, and where their inbound messages and calls go.
+"""What the simulated account owns: numbers, Messaging Services and templates, and where inbound messages and calls go.
 
 The account owns the number that a Messaging Service picks, every number that a message was sent from, and those that
 the REST API adds; likewise the Messaging Services. A number is in the sender pool of at most one service: the last that
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from service.sandbox.opt_outs import OptOuts
 from service.sandbox.settings import SandboxSettings
+from service.sandbox.templates import Templates
 
 _MOST = 1_000  # numbers, and services; the oldest is removed first
 
@@ -64,6 +65,7 @@ class Account:
         self._numbers: dict[str, OwnNumber] = {}  # by number
         self._services: dict[str, MessagingService] = {}  # by SID
         self.opt_outs = OptOuts()
+        self.templates = Templates(settings)
         self.add_number(settings.pool_number)
 
     def numbers(self) -> list[OwnNumber]:

@@ -71,8 +71,8 @@ def service_resource(service: MessagingService, account_sid: str) -> dict[str, o
     return {
         "account_sid": account_sid,
         "area_code_geomatch": True,
-        "date_created": _iso8601(service.created_at),
-        "date_updated": _iso8601(service.updated_at),
+        "date_created": iso8601(service.created_at),
+        "date_updated": iso8601(service.updated_at),
         "fallback_method": "POST",
         "fallback_to_long_code": True,
         "fallback_url": None,
@@ -101,8 +101,8 @@ def pool_resource(number: OwnNumber, service_sid: str, account_sid: str) -> dict
         "account_sid": account_sid,
         "capabilities": ["SMS", "Voice"],
         "country_code": "US",
-        "date_created": _iso8601(number.created_at),
-        "date_updated": _iso8601(number.updated_at),
+        "date_created": iso8601(number.created_at),
+        "date_updated": iso8601(number.updated_at),
         "phone_number": number.number,
         "service_sid": service_sid,
         "sid": number.sid,
@@ -110,5 +110,6 @@ def pool_resource(number: OwnNumber, service_sid: str, account_sid: str) -> dict
     }
 
 
-def _iso8601(moment: datetime) -> str:
+def iso8601(moment: datetime) -> str:
+    """Write an instant as the newer APIs do."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -16,6 +16,7 @@ from service.sandbox.account_api import AccountApi
 from service.sandbox.callbacks import Callbacks
 from service.sandbox.calls import Calls
 from service.sandbox.carrier import Carrier
+from service.sandbox.content_api import ContentApi
 from service.sandbox.errors import TwilioError
 from service.sandbox.faults import Faults
 from service.sandbox.inbound import Inbound
@@ -24,7 +25,6 @@ from service.sandbox.instructions import Instructions
 from service.sandbox.ledger import Ledger
 from service.sandbox.person import Person
 from service.sandbox.phone import phone_routes
-from service.sandbox.scanner import Scanner
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.twilio_api import TwilioApi
 from service.sandbox.twilio_endpoint import Handler, Traffic
@@ -57,13 +57,14 @@ class Sandbox:
         instructions = Instructions(self.ledger, self._webhooks)
         inbound = Inbound(settings, self.ledger, self.account, self._carrier, instructions)
         self._calls = Calls(settings, self.ledger, self.account, instructions)
-        person = Person(self.ledger, inbound, self._calls, self.account.opt_outs, Scanner(self.ledger))
-        inspection = Inspection(self.ledger, self.faults, self._traffic, forget=self.forget)
+        person = Person(self.ledger, self._carrier, inbound, self._calls, self.account.opt_outs)
+        inspection = Inspection(self.ledger, self.faults, self._traffic, self.account.templates, forget=self.forget)
         account_api = AccountApi(settings, self.account, handler)
         self._app = Starlette(
             routes=[
                 *api.routes(),
                 *account_api.routes(),
+                *ContentApi(settings, self.account.templates, handler).routes(),
                 *inspection.routes(),
                 *person.routes(),
                 *phone_routes(),

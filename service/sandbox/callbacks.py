@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from service.sandbox.addresses import channel_of, number_of
+from service.sandbox.errors import delivery_error
 from service.sandbox.ledger import Ledger
 from service.sandbox.records import CallbackPost, Message
 from service.sandbox.resources import API_VERSION
@@ -9,6 +11,8 @@ from service.sandbox.settings import SandboxSettings
 from service.sandbox.webhooks import WebhookResponse, Webhooks
 
 _END_STATES = frozenset({"delivered", "undelivered", "failed"})
+_CHANNEL_STATES = _END_STATES | {"read"}
+_CHANNEL_SID = "XE" + "5a" * 16
 
 
 class Callbacks:
@@ -50,6 +54,28 @@ class Callbacks:
         }
         if message.messaging_service_sid:
             form["MessagingServiceSid"] = message.messaging_service_sid
+        if (channel := _channel(message)) != "sms":
+            return form | _channel_fields(message, channel)
         if message.status in _END_STATES:
             form["RawDlrDoneDate"] = f"{message.updated_at:%y%m%d%H%M}"
         return form
+
+
+def _channel(message: Message) -> str:
+    """Return the channel that carried the message. Only a sender picked by a Messaging Service can be of RCS."""
+    return "rcs" if (message.sender or "").startswith("rcs:") else channel_of(message.to)
+
+
+def _channel_fields(message: Message, channel: str) -> dict[str, str]:
+    """Return what the callbacks of other channels than SMS have in addition."""
+    fields = {
+        "ChannelPrefix": channel,
+        "ChannelInstallSid": _CHANNEL_SID,
+        "ChannelToAddress": f"{number_of(message.to)[:-4]}XXXX",
+        "StructuredMessage": "false",
+    }
+    if message.status in _CHANNEL_STATES:
+        fields["EventType"] = message.status.upper()
+    if message.error_code is not None:
+        fields["ChannelStatusMessage"] = delivery_error(message.error_code)
+    return fields

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
+from service.sandbox.addresses import WHATSAPP, channel_of
 from service.sandbox.callbacks import Callbacks
 from service.sandbox.faults import FaultPlan, Faults
 from service.sandbox.ledger import Ledger
@@ -31,7 +32,7 @@ class Carrier:
 
     async def accept(self, message: Message) -> None:
         """Start delivery and return at once; under the fault `before`, return after the first report was posted."""
-        fault = self._faults.take("callbacks")
+        fault = self._faults.take("callbacks", channel_of(message.to))
         if fault is not None:
             self._ledger.open_fault(_simulated(fault, message))
         steps = ["queued", "sent"] if message.status == "accepted" else ["sent"]
@@ -63,14 +64,33 @@ class Carrier:
             else:
                 last = self._start(self._report(message, fault, after=last))
         await asyncio.sleep(self._settings.delivery_seconds)
-        code = (fault.code or _UNREACHABLE) if fault and kind == "fail" else None
+        refused = self._ledger.message(sid)
+        code = refused.channel_error if refused else None
+        if fault and kind == "fail":
+            code = fault.code or _UNREACHABLE
         end = self._ledger.move(sid, status="undelivered" if code else "delivered", error_code=code)
         last = self._start(self._report(end, fault, after=last))
         if held is not None:
             self._start(self._report(held, fault, after=last))
 
+    async def read(self, sid: str) -> Message | None:
+        """Report that the person has read a delivered message; None if its channel does not tell, as SMS."""
+        message = self._ledger.message(sid)
+        if message is None or message.status != "delivered" or ":" not in (message.sender or ""):
+            return None
+        message = self._ledger.move(sid, status="read")
+        self._start(self._report(message, None))
+        return message
+
     def _move(self, sid: str, status: str) -> Message | None:
-        return self._ledger.move(sid, status=status, sender=self._settings.pool_number)
+        message = self._ledger.message(sid)
+        return self._ledger.move(sid, status=status, sender=self._picked(message)) if message else None
+
+    def _picked(self, message: Message) -> str:
+        """Return the sender that a Messaging Service picks."""
+        if channel_of(message.to) == "whatsapp":
+            return WHATSAPP + self._settings.pool_number
+        return f"rcs:{self._settings.rcs_sender}" if self._settings.rcs_sender else self._settings.pool_number
 
     async def _report(
         self, message: Message | None, fault: FaultPlan | None, after: asyncio.Task[None] | None = None

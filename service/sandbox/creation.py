@@ -1,8 +1,8 @@
 """Validates the form of POST Messages.json in Twilio's order and turns it into a message.
 
 Strict where Twilio is: `ProvideFeedback` must be exactly `true` or `false`, numbers must be E.164. Magic numbers are
-those of Twilio's test credentials (https://www.twilio.com/docs/iam/test-credentials). Unknown parameters are ignored,
-as at Twilio.
+those of Twilio's test credentials (https://www.twilio.com/docs/iam/test-credentials). A number with `whatsapp:` before
+it is on WhatsApp; both ends must be. Unknown parameters are ignored, as at Twilio.
 """
 
 import json
@@ -12,6 +12,7 @@ from datetime import datetime
 
 from yarl import URL
 
+from service.sandbox.addresses import channel_of, number_of
 from service.sandbox.errors import TwilioError
 from service.sandbox.records import Message
 
@@ -32,6 +33,7 @@ _MAGIC_TO = {
     "+15005550009": 21614,
 }
 _MAGIC_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
+_NO_WHATSAPP_SENDER = 63007
 
 
 def read_message(form: Mapping[str, str], *, sid: str, now: datetime) -> Message:
@@ -75,14 +77,19 @@ def _refuse(code: int) -> str:
 def _check_ends(to: str, sender: str | None, service: str | None) -> None:
     if not sender and not service:
         raise TwilioError(21603)
-    if not _E164.fullmatch(to):
+    if not _E164.fullmatch(number_of(to)):
         raise TwilioError(21211, to)
-    if sender and not _SENDER.fullmatch(sender):
+    channel = channel_of(to)
+    if sender and channel_of(sender) != channel:
+        raise TwilioError(21910)
+    if sender and not (_SENDER if channel == "sms" else _E164).fullmatch(number_of(sender)):
         raise TwilioError(21212, sender)
     if service and not _SERVICE.fullmatch(service):
         raise TwilioError(21705, service)
     if sender == to:
         raise TwilioError(21266, to)
+    if channel == "whatsapp" and sender and number_of(sender) in _MAGIC_FROM:
+        raise TwilioError(_NO_WHATSAPP_SENDER, sender)
     for number, magic in ((sender, _MAGIC_FROM), (to, _MAGIC_TO)):
         if number in magic:
             raise TwilioError(magic[number], number)

@@ -44,6 +44,8 @@ _KNOWN = {
     21703: (400, "The Messaging Service has no sender that can reach the 'To' number"),
     21704: (400, "The Messaging Service has no sender"),
     21705: (400, "The 'MessagingServiceSid' is invalid"),
+    21910: (400, "'From' and 'To' must be addresses of the same channel"),
+    63007: (400, "Twilio could not find a channel with this 'From' address"),
     63038: (429, "The account exceeded its daily message limit"),
     63017: (429, "The account's message rate is exceeded"),
 }
@@ -60,6 +62,20 @@ _DELIVERY = {
     30036: "Validity period expired",
     30038: "One-time passcode message filtered",
     30450: "Message delivery blocked",
+    63003: "Channel could not find the 'To' address",
+    63005: "Channel did not accept the content",
+    63012: "Channel provider returned an internal error",
+    63013: "Channel policy violation",
+    63016: "Outside the messaging window: use an approved template",
+    63018: "Rate limit of the channel exceeded",
+    63021: "Channel found the content invalid",
+    63024: "Invalid message recipient",
+    63027: "Template does not exist for this language",
+    63028: "Number of parameters does not match the template",
+    63029: "The receiver failed to load the template",
+    63040: "Template rejected",
+    63041: "Template paused",
+    63042: "Template disabled",
 }
 
 

@@ -4,8 +4,8 @@ A plan names one endpoint and one kind. It applies to the next `count` requests,
 until the plans are ended; plans for the same endpoint queue in the order in which they were made. `twilio_endpoint`
 (HTTP) and `carrier` (callbacks) simulate the faults.
 
-HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: every GET, `account`: POSTs for numbers and
-Messaging Services, `calls`: reserved, no endpoint yet):
+HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: every GET, `account`: POSTs for numbers, Messaging
+Services and templates, `calls`: reserved, no endpoint yet):
     429 (with Retry-After: `seconds`), 500, 503, unauthorized (401), forbidden (403), not_found (404), redirect (302 to
     another host), refuse (`code`): an ordinary response, request not processed
     reset, hang (for `seconds`, then closed): no response, request not processed
@@ -13,6 +13,7 @@ Messaging Services, `calls`: reserved, no endpoint yet):
 Callbacks (`callbacks`; a plan is taken once per message, when it is created):
     late (by `seconds`), double, out_of_order, before (the first is sent before the response to create), drop (none
     is sent), fail (ends undelivered, with `code`)
+A plan for `messages` or `callbacks` with a `channel` applies only to messages by that channel.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from contextlib import suppress
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from service.sandbox.addresses import Channel
 
 Endpoint = Literal["messages", "feedback", "reads", "account", "calls", "callbacks"]
 Kind = Literal[
@@ -45,6 +48,7 @@ class FaultPlan(BaseModel):
     count: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
     seconds: float | None = Field(default=None, ge=0, le=3600)
     code: int | None = Field(default=None, ge=10_000, le=99_999, strict=True)
+    channel: Channel | None = None
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -59,6 +63,8 @@ class FaultPlan(BaseModel):
             raise ValueError("refuse needs the code of a Twilio error, for example 21610")
         if self.code is not None and self.kind not in {"refuse", "fail"}:
             raise ValueError(f"a code has no meaning for the kind {self.kind}")
+        if self.channel is not None and self.endpoint not in {"messages", "callbacks"}:
+            raise ValueError(f"a channel has no meaning for the endpoint {self.endpoint}")
         return self
 
     @property
@@ -84,10 +90,10 @@ class Faults:
         """Return the remaining plans, oldest first, each with its remaining count."""
         return list(self._plans)
 
-    def take(self, endpoint: Endpoint) -> FaultPlan | None:
-        """Return the plan that applies to this call and count it down, or None."""
+    def take(self, endpoint: Endpoint, channel: Channel | None = None) -> FaultPlan | None:
+        """Return the plan that applies to this call and count it down, or None. `channel` is that of its message."""
         for place, plan in enumerate(self._plans):
-            if plan.endpoint == endpoint:
+            if plan.endpoint == endpoint and plan.channel in (None, channel):
                 if plan.count == 1:
                     del self._plans[place]
                 elif plan.count is not None:

@@ -6,6 +6,9 @@ It is not part of Twilio and needs no credentials. Times are ISO 8601 in UTC. `p
     GET    /_/feedback?sid=   every feedback post, accepted or not
     GET    /_/callbacks?sid=  every try to post to a webhook
     GET    /_/stats           concurrency, and for each endpoint the number of responses by status
+    GET    /_/content         every template with its approval
+    POST   /_/content/{sid} {status}  decides on a template as WhatsApp does: `approved`, `rejected` with a
+                              `rejection_reason`, `paused` …; 422 if there is no such template or status
     POST, GET, DELETE /_/faults  plan, list and end faults (see `faults`)
     GET    /_/events          server-sent events: `message` (sent by the account), `inbound` (to it), `status`,
                               `outcome` and `scan`, each with one row of /_/messages; `feedback`, `callback` and `call`
@@ -16,7 +19,7 @@ It is not part of Twilio and needs no credentials. Times are ISO 8601 in UTC. `p
 import json
 from collections.abc import AsyncIterator, Callable
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -24,17 +27,30 @@ from starlette.routing import Route
 from service.sandbox.connection import end_at_shutdown
 from service.sandbox.faults import FaultPlan, Faults
 from service.sandbox.ledger import Ledger
-from service.sandbox.rows import row_of
+from service.sandbox.rows import refuse, row_of, row_of_template
+from service.sandbox.templates import ApprovalStatus, Templates
 from service.sandbox.twilio_endpoint import Traffic
+
+
+class _Decision(BaseModel):
+    """What WhatsApp decides about a template."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: ApprovalStatus
+    rejection_reason: str = ""
 
 
 class Inspection:
     """The test interface of one sandbox."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, traffic: Traffic, *, forget: Callable[[], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, faults: Faults, traffic: Traffic, templates: Templates, *, forget: Callable[[], None]
+    ) -> None:
         self._ledger = ledger
         self._faults = faults
         self._traffic = traffic
+        self._templates = templates
         self._forget = forget
 
     def routes(self) -> list[Route]:
@@ -45,6 +61,8 @@ class Inspection:
             Route("/_/feedback", self.feedback, methods=["GET"]),
             Route("/_/callbacks", self.callbacks, methods=["GET"]),
             Route("/_/stats", self.stats, methods=["GET"]),
+            Route("/_/content", self.content, methods=["GET"]),
+            Route("/_/content/{sid}", self.decide, methods=["POST"]),
             Route("/_/faults", self.plan_fault, methods=["POST"]),
             Route("/_/faults", self.faults, methods=["GET"]),
             Route("/_/faults", self.end_faults, methods=["DELETE"]),
@@ -80,13 +98,27 @@ class Inspection:
             {"concurrent_now": self._traffic.now, "concurrent_max": self._traffic.most, "responses": endpoints}
         )
 
+    async def content(self, _: Request) -> Response:
+        """Return the templates."""
+        return JSONResponse([row_of_template(each) for each in self._templates.all()])
+
+    async def decide(self, request: Request) -> Response:
+        """Approve, reject or withdraw a template."""
+        template = self._templates.get(request.path_params["sid"])
+        if template is None:
+            return refuse(ValueError("There is no such template."))
+        try:
+            decision = _Decision.model_validate_json(await request.body())
+        except ValueError as error:
+            return refuse(error)
+        return JSONResponse(row_of_template(self._templates.decide(template, **decision.model_dump())))
+
     async def plan_fault(self, request: Request) -> Response:
         """Plan a fault: 201 with the plan, 422 with the error."""
         try:
             plan = FaultPlan.model_validate_json(await request.body())
-        except ValidationError as error:
-            wrong = [f"{'.'.join(map(str, each['loc'])) or 'plan'}: {each['msg']}" for each in error.errors()]
-            return JSONResponse({"error": "; ".join(wrong)}, 422)
+        except ValueError as error:
+            return refuse(error, what="plan")
         self._faults.plan(plan)
         return JSONResponse(plan.model_dump(), 201)
 

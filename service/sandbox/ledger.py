@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+from service.sandbox.addresses import number_of
 from service.sandbox.records import Call, CallbackPost, Change, FeedbackPost, Message, SimulatedFault
 
 _BACKLOG = 1_000  # changes kept for a subscriber that does not read
@@ -31,8 +32,8 @@ class Ledger:
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
 
     def messages(self, to: str | None = None) -> list[Message]:
-        """Return the messages in both directions, oldest first; with `to`, those to that number."""
-        return [message for message in list(self._messages.values()) if to in (None, message.to)]
+        """Return the messages in both directions, oldest first; with `to`, those to that number by any channel."""
+        return [message for message in list(self._messages.values()) if to in (None, number_of(message.to))]
 
     def message(self, sid: str) -> Message | None:
         """Return one message, or None if it is unknown or was deleted."""

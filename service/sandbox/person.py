@@ -3,6 +3,7 @@
 It is not part of Twilio and needs no credentials.
     POST /_/messages {from, to, body}  sends a message to a number of the account; 201 with its row once the webhook has
                                        responded, 422 with the reason if it cannot be sent
+    POST /_/messages/{sid}/read        reads a message that has arrived by WhatsApp; the sender is told
     POST /_/messages/{sid}/scan        opens the links of a message, as a scanner does (see `scanner`)
     GET  /_/opt_outs                   every person and sender for which a keyword has stopped messages
     GET  /_/calls                      every call, oldest first: what was said and keyed, and whether it waits for keys
@@ -16,16 +17,17 @@ It is not part of Twilio and needs no credentials.
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from service.sandbox.calls import Calls
+from service.sandbox.carrier import Carrier
 from service.sandbox.inbound import Inbound
 from service.sandbox.ledger import Ledger
 from service.sandbox.opt_outs import OptOuts
-from service.sandbox.rows import row_of
+from service.sandbox.rows import refuse, row_of
 from service.sandbox.scanner import Scanner
 
 _Number = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
@@ -62,17 +64,19 @@ class _Keys(BaseModel):
 class Person:
     """The part of the test interface that acts for people."""
 
-    def __init__(self, ledger: Ledger, inbound: Inbound, calls: Calls, opt_outs: OptOuts, scanner: Scanner) -> None:
+    def __init__(self, ledger: Ledger, carrier: Carrier, inbound: Inbound, calls: Calls, opt_outs: OptOuts) -> None:
         self._ledger = ledger
+        self._carrier = carrier
         self._inbound = inbound
         self._calls = calls
         self._opt_outs = opt_outs
-        self._scanner = scanner
+        self._scanner = Scanner(ledger)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
         return [
             Route("/_/messages", self.send, methods=["POST"]),
+            Route("/_/messages/{sid}/read", self.read, methods=["POST"]),
             Route("/_/messages/{sid}/scan", self.scan, methods=["POST"]),
             Route("/_/opt_outs", self.opt_outs, methods=["GET"]),
             Route("/_/calls", self.calls, methods=["GET"]),
@@ -88,7 +92,7 @@ class Person:
             reply = _Reply.model_validate_json(await request.body())
             message = await self._inbound.receive(sender=reply.sender, to=reply.to, body=reply.body)
         except ValueError as refused:
-            return _refuse(refused)
+            return refuse(refused)
         return JSONResponse(row_of(self._ledger.message(message.sid) or message), 201)
 
     async def scan(self, request: Request) -> Response:
@@ -96,8 +100,15 @@ class Person:
         message = self._ledger.message(request.path_params["sid"])
         opened = await self._scanner.scan(message) if message else []
         if not opened:
-            return _refuse(ValueError("This message has no link that the simulator may open."))
+            return refuse(ValueError("This message has no link that the simulator may open."))
         return JSONResponse(opened)
+
+    async def read(self, request: Request) -> Response:
+        """Read a message. 422 if it has not arrived, was read before, or came by SMS, which does not tell."""
+        message = await self._carrier.read(request.path_params["sid"])
+        if message is None:
+            return refuse(ValueError("This is no message by WhatsApp that has arrived and was not read."))
+        return JSONResponse(row_of(message))
 
     async def opt_outs(self, _: Request) -> Response:
         """Return who has stopped which sender."""
@@ -113,7 +124,7 @@ class Person:
             asked = _CallRequest.model_validate_json(await request.body())
             call = self._calls.start(caller=asked.caller, to=asked.to, stir_verstat=asked.stir_verstat)
         except ValueError as refused:
-            return _refuse(refused)
+            return refuse(refused)
         return JSONResponse(row_of(call), 201)
 
     async def press(self, request: Request) -> Response:
@@ -135,14 +146,6 @@ class Person:
             if (acting := act(sid)) is not None:
                 await acting
         except ValueError as refused:
-            return _refuse(refused)
+            return refuse(refused)
         call = self._ledger.call(sid)
         return JSONResponse(row_of(call) if call else {})
-
-
-def _refuse(refused: ValueError) -> Response:
-    """Respond with 422 and the reason."""
-    if isinstance(refused, ValidationError):
-        wrong = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in refused.errors()]
-        return JSONResponse({"error": "; ".join(wrong)}, 422)
-    return JSONResponse({"error": str(refused)}, 422)

@@ -37,6 +37,7 @@ class Message:
     address_retention: str | None = None
     content_sid: str | None = None
     content_variables: str | None = None
+    channel_error: int | None = None  # with which WhatsApp will refuse it
     direction: Literal["outbound-api", "outbound-reply", "inbound"] = "outbound-api"
     opt_out_type: str | None = None  # of an inbound keyword, with Advanced Opt-Out
     auto_reply: str | None = None  # what Twilio itself replied to an inbound keyword

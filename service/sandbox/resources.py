@@ -6,6 +6,7 @@ Shapes: https://www.twilio.com/docs/messaging/api/message-resource and .../messa
 from datetime import datetime
 from email.utils import format_datetime
 
+from service.sandbox.addresses import channel_of
 from service.sandbox.errors import delivery_error
 from service.sandbox.records import Message
 from service.sandbox.segments import count_segments
@@ -29,7 +30,7 @@ def message_resource(message: Message, account_sid: str) -> dict[str, object]:
         "from": message.sender,
         "messaging_service_sid": message.messaging_service_sid,
         "num_media": "0",
-        "num_segments": "0" if message.status == "accepted" else str(count_segments(message.body)),
+        "num_segments": _segments(message),
         "price": None,
         "price_unit": "USD" if message.sent_at else None,
         "sid": message.sid,
@@ -50,6 +51,12 @@ def feedback_resource(message: Message, account_sid: str) -> dict[str, object]:
         "outcome": message.outcome,
         "uri": f"/{API_VERSION}/Accounts/{account_sid}/Messages/{message.sid}/Feedback.json",
     }
+
+
+def _segments(message: Message) -> str:
+    if message.status == "accepted":
+        return "0"
+    return str(count_segments(message.body)) if channel_of(message.to) == "sms" else "1"
 
 
 def _rfc2822(moment: datetime | None) -> str | None:

@@ -4,6 +4,7 @@ The defaults are valid, so that a demo needs no account. They are not secret: th
 protection.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -36,6 +37,15 @@ class SandboxSettings:
 
     pool_number: str = "+15005550006"
     """The sender that a Messaging Service picks."""
+
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """The approved authentication templates for WhatsApp: the ContentSid of each language."""
+
+    template_minutes: int = 10
+    """The `code_expiration_minutes` of these templates."""
+
+    rcs_sender: str = ""
+    """An RCS sender in the sender pool of every Messaging Service, such as `acme_agent`: it replaces SMS."""
 
     message_url: str = ""
     """Where inbound messages go: SmsUrl of the numbers and InboundRequestUrl of the Messaging Services, until the REST

@@ -23,6 +23,7 @@ from service.sandbox.records import Message
 from service.sandbox.resources import API_VERSION, feedback_resource, message_resource
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.twilio_endpoint import Handler, read_form
+from service.sandbox.whatsapp import apply_template
 
 _SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
 _PAGE_SIZE, _PAGE_LIMIT = 50, 1000
@@ -77,6 +78,7 @@ class TwilioApi:
 
     async def _create(self, _: Request, form: Mapping[str, str]) -> Response:
         message = read_message(form, sid=f"SM{uuid.uuid4().hex}", now=datetime.now(UTC))
+        message = apply_template(message, self._account.templates)
         if self._account.opt_outs.is_stopped(message.to, message.sender, message.messaging_service_sid):
             raise TwilioError(21610, message.to)
         self._account.note_sender(message.sender, message.messaging_service_sid)

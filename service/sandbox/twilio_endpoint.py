@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from service.sandbox.addresses import channel_of
 from service.sandbox.connection import NoResponse, end_at_shutdown
 from service.sandbox.errors import TwilioError
 from service.sandbox.faults import Endpoint, FaultPlan, Faults
@@ -78,7 +79,7 @@ class Handler:
         with self._traffic.in_progress():
             form = await read_form(request)
             await asyncio.sleep(self._settings.response_seconds / 2)
-            if fault := self._faults.take(endpoint):
+            if fault := self._faults.take(endpoint, channel_of(form.get("To", ""))):
                 number = self._ledger.open_fault(_simulated(fault, request, form))
                 response = await self._simulate(fault, request, form, act)
             else:

@@ -79,7 +79,8 @@ class _Transport(AsyncHttpClient):
 
     async def request(self, method, url, *, headers, auth, params=None, data=None, **_):
         headers = headers | {"Authorization": aiohttp.encode_basic_auth(*auth)}
-        options = {"params": params, "data": data, "headers": headers, "allow_redirects": False}
+        body = "json" if headers.get("Content-Type") == "application/json" else "data"
+        options = {"params": params, body: data, "headers": headers, "allow_redirects": False}
         async with self._http.request(method, url, **options) as response:
             return Response(response.status, await response.text(), response.headers)
 
@@ -102,7 +103,7 @@ class Live:
             http_client=_Transport(self.http),
             environment={"_": ""},
         )
-        client.api.base_url = client.messaging.base_url = self.url
+        client.api.base_url = client.messaging.base_url = client.content.base_url = self.url
         return client
 
     async def send(self, **changes):

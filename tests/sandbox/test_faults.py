@@ -195,7 +195,7 @@ async def test_plans_queue_and_count_down(live):
             seen.append(refused.status)
     assert seen == [503, 503, 429, 201]
     assert await live.read("faults") == [
-        {"endpoint": "feedback", "kind": "500", "count": None, "seconds": None, "code": None}
+        {"endpoint": "feedback", "kind": "500", "count": None, "seconds": None, "code": None, "channel": None}
     ]
 
 
@@ -225,6 +225,7 @@ async def test_a_plan_without_count_lasts_until_it_is_ended(live):
         ({"endpoint": "messages", "kind": "500", "code": 21610}, "code"),
         ({"endpoint": "messages", "kind": "late"}, "late"),
         ({"endpoint": "callbacks", "kind": "500"}, "500"),
+        ({"endpoint": "feedback", "kind": "500", "channel": "sms"}, "channel"),
         (["messages"], "plan"),
     ],
 )
