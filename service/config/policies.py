@@ -10,6 +10,7 @@ from service.config.topics.twilio import EDGES
 from service.config.web_addresses import read_link_url
 from service.core.actions import Secrets
 from service.core.addresses import network_of
+from service.core.channels import Channel
 from service.core.event_log import EventLog
 from service.core.issue_policy import IssuePolicy
 from service.core.keyring import Keyring
@@ -79,6 +80,7 @@ def record_policy(settings: Settings) -> RecordPolicy:
         number=settings.otp_limit_number,
         failed_checks=settings.otp_limit_failed_checks,
         most_failed_in_a_row=MOST_FAILED_IN_A_ROW,
+        confirmed_channels=frozenset({Channel.SMS}),
     )
 
 
@@ -134,6 +136,10 @@ def issue_policy(settings: Settings) -> IssuePolicy:
         link_returns=len(settings.otp_link_return_urls),
         has_webhooks=settings.otp_public_url is not None,
         sender_receives=not any(map(str.isalpha, settings.twilio_from or "")),
+        unavailable_channels={
+            Channel.WHATSAPP: "No WhatsApp messages are sent: this version has no setting for their sender.",
+            Channel.VOICE: "No calls are made: this version has no setting for their sender.",
+        },
     )
 
 

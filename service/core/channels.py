@@ -15,13 +15,15 @@ class Channel(StrEnum):
     """How a message travels."""
 
     SMS = "sms"
+    WHATSAPP = "whatsapp"
+    VOICE = "voice"  # we call the person
 
 
 class Capabilities(NamedTuple):
     """What one channel can do."""
 
     actions: frozenset[Action]  # whose secret its messages can carry
-    can_be_confirmed: bool  # its provider takes a confirmation of a single message
+    can_be_confirmed: bool  # its provider takes a confirmation of a single message, unless the settings say otherwise
 
 
 class ChannelUnfit(Exception):
@@ -31,12 +33,13 @@ class ChannelUnfit(Exception):
         super().__init__(f"A message by {channel} cannot carry the action {action}. Choose another channel.")
 
 
+class ChannelUnavailable(Exception):
+    """No sender is set up for a channel. The text is a sentence that names the setting."""
+
+
 CHANNELS: Mapping[Channel, Capabilities] = {
     Channel.SMS: Capabilities(actions=frozenset(Action), can_be_confirmed=True),
+    Channel.WHATSAPP: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=True),
+    Channel.VOICE: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=False),
 }
 DEFAULT_CHANNEL = Channel.SMS
-
-
-def may_be_confirmed(channel: Channel, *, is_test: bool) -> bool:
-    """Tell whether a send may be confirmed. Nothing is sent to a test number."""
-    return CHANNELS[channel].can_be_confirmed and not is_test

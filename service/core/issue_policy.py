@@ -1,8 +1,10 @@
 """The settings of new verifications: what they add to a request, and which requests they rule out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from service.core.actions import Action, Secrets, code, link, password
+from service.core.channels import CHANNELS, Channel, ChannelUnavailable, ChannelUnfit
 from service.core.message_texts import MessageTexts
 from service.core.phone import NumberPolicy
 from service.core.verification import VerificationRequest
@@ -32,6 +34,10 @@ class IssuePolicy:
     link_returns: int = 0  # how many OTP_LINK_RETURN_URLS there are
     has_webhooks: bool = True  # the provider can tell us what people send
     sender_receives: bool = True  # people can reply to the sender, or it is not known
+    # Channels without a sender, each with a sentence that names the setting.
+    unavailable_channels: Mapping[Channel, str] = field(default_factory=dict)
+    # Channels whose messages say themselves for how long the code is valid, which must be true.
+    channel_ttl_seconds: Mapping[Channel, int] = field(default_factory=dict)
 
     def completed(self, request: VerificationRequest, to: str) -> tuple[VerificationRequest, str | None]:
         """Fill in what was not asked, and give the secret of a test number.
@@ -54,6 +60,23 @@ class IssuePolicy:
         else:
             self._check_answer(request.action)
         return request, self.secrets.fixed_for(to, request.action, request.password_length)
+
+    def check_channel(self, channel: Channel, request: VerificationRequest) -> None:
+        """Refuse a channel that has no sender, or whose messages cannot carry what this (completed) request asks for.
+
+        Raises `ChannelUnavailable`, `ChannelUnfit`, `ActionUnfit`.
+        """
+        if request.action not in CHANNELS[channel].actions:
+            raise ChannelUnfit(channel, request.action)
+        if channel in self.unavailable_channels:
+            raise ChannelUnavailable(self.unavailable_channels[channel])
+        said = self.channel_ttl_seconds.get(channel, request.ttl_seconds)
+        if said != request.ttl_seconds:
+            raise ActionUnfit(
+                "channel",
+                f"Messages by {channel} say that the code is valid for {said} seconds. Choose another channel, or "
+                f"issue with ttl_seconds {said}.",
+            )
 
     def _check_origins(self, request: VerificationRequest) -> None:
         """Refuse two hosts that leave no room for the text: one alone always does."""

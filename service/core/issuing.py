@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from service.core.actions import ACTIONS
 from service.core.breaker import SendingHalted
-from service.core.channels import CHANNELS, Channel, ChannelUnfit
+from service.core.channels import Channel
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
 from service.core.issue_policy import IssuePolicy
 from service.core.issue_request import IssueRequest
@@ -71,8 +71,8 @@ class Issuing:
     async def issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
 
-        Raises `ActionUnfit`, `SenderCannotReceive`, `ClientIpRequired`, `SendingHalted`, `Limited`, `StoreUnavailable`,
-        and what `Sending` and `begin` raise.
+        Raises `ActionUnfit`, `ChannelUnavailable`, `ChannelUnfit`, `SenderCannotReceive`, `ClientIpRequired`,
+        `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
         key_tag = self._limiter.key_tag(asked.caller)
         new, fixed = self._new(asked, key_tag)
@@ -105,6 +105,7 @@ class Issuing:
         """Describe the new verification, by the settings where nothing was asked; give a test number's secret too."""
         to, index = asked.number.e164, self._keyring.number_index(asked.number.e164)
         request, fixed = self._policy.completed(asked.request, to)
+        self._policy.check_channel(asked.channel, request)
         new = NewVerification(
             id=new_id(index.partition),
             to=to,
@@ -139,7 +140,7 @@ class Issuing:
     ) -> Verification:
         """Send the next code of a pending verification: by this channel, or as the verification was issued.
 
-        Raises `UnknownVerification`, `NotPending`, `SendsExhausted`, `ChannelUnfit` and what `issue` raises.
+        Raises `UnknownVerification`, `NotPending`, `SendsExhausted` and what `issue` raises.
         """
         key = repeatable.key
         abandoned_id, verification = await self._begin(
@@ -164,8 +165,7 @@ class Issuing:
                 return verification
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: it sends nothing, so it must not count
-            if request.action not in CHANNELS[channel].actions:
-                raise ChannelUnfit(channel, request.action)
+            self._policy.check_channel(channel, request)
             refusal = await reservation.ask()
             if refusal is not None:
                 raise refusal

@@ -6,7 +6,9 @@ The operator's own texts come before ours.
 from dataclasses import dataclass
 
 from service.core.actions import ACTIONS, Action, code, link
+from service.core.channels import Channel
 from service.core.own_texts import NO_OWN_TEXTS, OwnTexts
+from service.core.sender import Speech, Template, Text
 from service.core.texts import LOCALES
 from service.core.texts.negotiation import negotiated
 from service.core.verification import VerificationRequest
@@ -35,6 +37,16 @@ class MessageTexts:
             except ValueError:
                 unfit.append(locale)
         return unfit
+
+    def content(self, channel: Channel, request: VerificationRequest, secret: str) -> Text | Template | Speech:
+        """Write what a message by this channel carries. Raises `ValueError` if a text does not fit."""
+        match channel:
+            case Channel.WHATSAPP:
+                return Template(request.locale, secret)
+            case Channel.VOICE:
+                return Speech(request.locale, self.brand, secret)
+            case Channel.SMS:
+                return Text(self.write(request, secret))
 
     def write(self, request: VerificationRequest, secret: str) -> str:
         """Write the message that carries a secret. Raises `ValueError` if it does not fit."""

@@ -77,14 +77,39 @@ class ConfirmPostponed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A text message, word for word."""
+
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A message whose text the provider keeps in each language; only the code is ours."""
+
+    locale: str
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A call that says the code."""
+
+    locale: str
+    brand: str
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """One send as a provider needs it."""
 
     verification_id: str
     send_number: int
     to: str = field(repr=False)
-    body: str = field(repr=False)
+    content: Text | Template | Speech  # as its channel carries it
     validity_seconds: int
+    sender: str | None = None  # a number, a name or a pool of senders at the provider; None: as the settings say
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,12 +136,12 @@ class Sending:
             return None
 
     def _message(self, verification: Verification, secret: str) -> OutgoingMessage:
-        request = verification.request
+        send, request = verification.sends[-1], verification.request
         return OutgoingMessage(
             verification_id=verification.id,
-            send_number=verification.sends[-1].number,
+            send_number=send.number,
             to=verification.to,
-            body=self._texts.write(request, secret),
+            content=self._texts.content(send.channel, request, secret),
             validity_seconds=request.ttl_seconds,
         )
 

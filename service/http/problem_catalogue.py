@@ -139,6 +139,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "Nobody can reply to our sender. Use a code or a link.",
         "A name of letters receives nothing. For calls set `OTP_CALL_NUMBER`, unless `TWILIO_FROM` is a number.",
     ),
+    "channel_unavailable": Kind(
+        422,
+        "No sender is set up for this channel",
+        "No sender is set up for this channel. Choose another channel.",
+        "Choose another channel, or set up a sender for this one: `detail` names the setting.",
+    ),
     "idempotency_key_reused": Kind(
         422,
         "The Idempotency-Key was used with another request",

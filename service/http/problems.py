@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from service.core.breaker import SendingHalted
-from service.core.channels import ChannelUnfit
+from service.core.channels import ChannelUnavailable, ChannelUnfit
 from service.core.idempotency import OtherBody, StillRunning
 from service.core.issue_policy import ActionUnfit, SenderCannotReceive
 from service.core.limiter import ClientIpRequired
@@ -203,6 +203,7 @@ _TRANSLATIONS: Mapping[type[Exception], Callable[[Any], HttpProblem]] = {
     CountryNotAllowed: lambda _: HttpProblem(Refusal.COUNTRY_NOT_ALLOWED),
     LineTypeNotAllowed: lambda _: HttpProblem(Refusal.NOT_A_MOBILE_NUMBER),
     ChannelUnfit: lambda unfit: HttpProblem("invalid_request", errors=[{"pointer": "/channel", "detail": str(unfit)}]),
+    ChannelUnavailable: lambda unavailable: HttpProblem("channel_unavailable", str(unavailable)),
     ClientIpRequired: lambda _: HttpProblem("client_ip_required"),
     MessageRefused: lambda refused: HttpProblem(refused.refusal, verification_id=refused.verification.id),
     ProviderUnavailable: lambda away: HttpProblem(

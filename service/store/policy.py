@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.core.channels import Channel
 from service.core.limits import Limits
 
 
@@ -16,3 +17,4 @@ class RecordPolicy:
     number: Limits  # sends to one number
     failed_checks: Limits  # of one number, over all its verifications: beyond it no new code is sent
     most_failed_in_a_row: int  # of one number since its last approval: at it everything stops
+    confirmed_channels: frozenset[Channel]  # whose messages are confirmed

@@ -6,7 +6,7 @@ Numbers are encrypted and codes are digests. The scripts decide what the fields 
 from collections.abc import Sequence
 from typing import Any
 
-from service.core.channels import Channel, may_be_confirmed
+from service.core.channels import Channel
 from service.core.keyring import Keyring, SealBroken
 from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import Delivery, Feedback, Send, Status, Verification
@@ -22,9 +22,10 @@ _NOT_COUNTED = (None,) * len(COUNTED)
 class Records:
     """Writes and reads records."""
 
-    def __init__(self, keyring: Keyring, fields: Fields) -> None:
+    def __init__(self, keyring: Keyring, fields: Fields, confirmed: frozenset[Channel] = frozenset()) -> None:
         self._keyring = keyring
         self._fields = fields
+        self._confirmed = confirmed  # channels whose messages are confirmed; only for new sends
         first_of_request = _FIRST_OF_STATE + fields.state_places
         self._places = first_of_request, first_of_request + fields.request_places, fields.send_places
 
@@ -39,7 +40,8 @@ class Records:
 
     def new_send(self, number: int | str, channel: Channel, *, is_test: bool, **more: Any) -> list[Any]:
         """Write what a new send holds beside what the script adds."""
-        feedback = None if may_be_confirmed(channel, is_test=is_test) else Feedback.NONE
+        # Nothing is sent to a test number.
+        feedback = None if channel in self._confirmed and not is_test else Feedback.NONE
         return self._fields.written_send(number, channel=channel, feedback=feedback, **more)
 
     def sealed(self, verification_id: str, to: str) -> bytes:

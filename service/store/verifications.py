@@ -34,7 +34,7 @@ class RedisVerifications:
         self._scripts = scripts
         self._keyring = keyring
         self._policy = policy
-        self._records = Records(keyring, scripts.fields)
+        self._records = Records(keyring, scripts.fields, policy.confirmed_channels)
         self.check = Checks(scripts, keyring, self._records, policy).decide
         # Written out once: they are in every call.
         self._sends_policy = policy.number.policy

@@ -342,7 +342,10 @@ def test_the_limit_of_searches_is_the_one_that_counts_them(document):
 ASKS_A_KEY = {"unauthenticated", "insufficient_scope", "store_unavailable", "internal_error", "overloaded"}
 READS_A_BODY = {"malformed_body", "body_too_large", "unsupported_media_type", "invalid_request"}
 TAKES_AN_IDEMPOTENCY_KEY = {"invalid_idempotency_key", "idempotency_key_reused"}
-SENDS = {*Refusal, "provider_unavailable", "rate_limited", "request_in_progress", *TAKES_AN_IDEMPOTENCY_KEY}
+SENDS = {
+    *Refusal, "provider_unavailable", "rate_limited", "request_in_progress", "channel_unavailable",
+    *TAKES_AN_IDEMPOTENCY_KEY,
+}  # fmt: skip
 RECEIVES = {"bad_signature", "body_too_large", "malformed_body", "unsupported_media_type"} | {
     "store_unavailable", "internal_error", "overloaded",
 }  # fmt: skip

@@ -281,6 +281,8 @@ async def refused_states(start):
     named = await start(twilio_from="Acme")
     asked = {"to": NUMBER, "action": "reply"}
     yield "sender_cannot_receive", ("post", ISSUE), await named.call("POST", ISSUE, asked)
+    unavailable = await service.call("POST", ISSUE, body | {"channel": "voice"})
+    yield "channel_unavailable", ("post", ISSUE), unavailable
     issued = await service.issue(client_ip="192.0.2.7")
     resend = ("post", f"{ONE}/resend")
     yield "client_ip_required", ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})

@@ -18,6 +18,7 @@ from check_script import SCRIPT, check_call
 from servers import KEYRING
 
 from service.core.api_keys import Scope, new_api_key
+from service.core.channels import Channel
 from service.core.limits import MOST_FAILED_IN_A_ROW, UNLIMITED, parse_limits
 from service.core.partitions import PARTITIONS
 from service.core.verification import ID_PREFIX, Delivery, VerificationRequest, new_id, partition_of
@@ -32,7 +33,9 @@ from service.store.scripts import Scripts
 from service.store.verifications import RedisVerifications
 
 API_KEY, _KEPT = new_api_key("bench", [Scope.VERIFICATIONS])
-_DEFAULTS = RecordPolicy(3600, 5, 5, False, parse_limits("1/30s,5/10m,10/1d"), UNLIMITED, MOST_FAILED_IN_A_ROW)
+_DEFAULTS = RecordPolicy(
+    3600, 5, 5, False, parse_limits("1/30s,5/10m,10/1d"), UNLIMITED, MOST_FAILED_IN_A_ROW, frozenset({Channel.SMS})
+)
 _CODE = FIELDS.key("code").encode()
 _PIECE = 2000  # commands in each write
 _numbers = itertools.count(secrets.randbelow(5_000_000))

@@ -127,7 +127,7 @@ def test_only_approved_is_valid(verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (Channel, "sms"),
+        (Channel, "sms whatsapp voice"),
         (Action, "code password link reply call"),
         (Status, "pending approved expired canceled max_attempts_reached failed"),
         (Verdict, "approved wrong_code expired superseded used locked canceled mismatch"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core import issuing
+from service.core import issue_policy
 from service.core.channels import CHANNELS, Channel
 
 KEYED = {"Idempotency-Key": "again"}
@@ -59,7 +59,7 @@ async def test_a_channel_that_cannot_carry_the_code_is_refused(running, monkeypa
     issued = await running.issue()
     mute = CHANNELS[Channel.SMS]._replace(actions=frozenset())
     with monkeypatch.context() as patch:
-        patch.setattr(issuing, "CHANNELS", {Channel.SMS: mute})
+        patch.setattr(issue_policy, "CHANNELS", {Channel.SMS: mute})
         status, problem = await resend(running, issued, {"channel": "sms"}, headers=KEYED)
     assert (status, problem["code"]) == (422, "invalid_request")
     assert problem["errors"] == [
@@ -78,3 +78,18 @@ async def test_a_repeat_must_name_the_same_channel(running):
     assert first == again == null
     assert (other[0], other[1]["code"]) == (422, "idempotency_key_reused")
     assert len(running.codes()) == 2
+
+
+@pytest.mark.parametrize("channel", ["whatsapp", "voice"])
+async def test_a_channel_without_a_sender_is_refused(running, channel):
+    """Issue and resend by a channel that has no sender are a 422 in words; it costs nothing, and frees the key."""
+    issued = await running.issue()
+    status, problem, _ = await running.call(
+        "POST", "/v1/verifications", {"to": "+14155550177", "channel": channel}, headers=KEYED
+    )
+    assert (status, problem["code"]) == (422, "channel_unavailable")
+    status, problem = await resend(running, issued, {"channel": channel}, headers=KEYED)
+    assert (status, problem["code"]) == (422, "channel_unavailable")
+    assert len(running.codes()) == 1
+    assert (await running.call("POST", "/v1/verifications", {"to": "+14155550177"}, headers=KEYED))[0] == 201
+    assert (await resend(running, issued, {"channel": "sms"}, headers=KEYED))[0] == 200

@@ -20,6 +20,7 @@ from service.core.sender import (
     SendPostponed,
     SendRefused,
     SendUnknown,
+    Text,
 )
 from service.core.verification import Delivery
 from service.providers.twilio.gateway import TwilioAccount, TwilioGateway, open_twilio
@@ -35,7 +36,11 @@ MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
 FEEDBACK = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{SID}/Feedback.json"
 NO_PORT = "http://127.0.0.1:1"  # tcpmux: no server listens on it
 MESSAGE = OutgoingMessage(
-    verification_id=VERIFICATION_ID, send_number=2, to=NUMBER, body=f"{CODE} is your code & + ü", validity_seconds=600
+    verification_id=VERIFICATION_ID,
+    send_number=2,
+    to=NUMBER,
+    content=Text(f"{CODE} is your code & + ü"),
+    validity_seconds=600,
 )
 QUEUED = json.dumps({"sid": SID, "status": "queued"}).encode()
 

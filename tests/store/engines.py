@@ -48,6 +48,7 @@ POLICY = RecordPolicy(
     number=UNLIMITED,
     failed_checks=UNLIMITED,
     most_failed_in_a_row=100,
+    confirmed_channels=frozenset({Channel.SMS}),
 )
 MINUTE_MS = 60_000
 CODE_TTL_MS = 10 * MINUTE_MS  # of the records created here

@@ -1,26 +1,17 @@
-"""Channels in Redis: only messages of a channel that supports confirmations are confirmed."""
+"""Channels in Redis: only messages of channels that are confirmed by the settings are."""
 
 import pytest
 
-from service.core import channels
-from service.core.channels import Capabilities, Channel
+from service.core.channels import Channel
 from service.core.verification import Feedback, Verdict
 
 
-@pytest.fixture
-def unconfirmed(monkeypatch):
-    """Let text messages not support confirmations, as if they were another channel."""
-    capabilities = channels.CHANNELS[Channel.SMS]
-    monkeypatch.setattr(channels, "CHANNELS", {Channel.SMS: Capabilities(capabilities.actions, can_be_confirmed=False)})
-
-
-@pytest.mark.usefixtures("unconfirmed")
 @pytest.mark.parametrize("code", ["111111", "222222"], ids=["first send", "second send"])
 @pytest.mark.parametrize("sid_comes_first", [True, False])
 async def test_a_channel_without_confirmations_enqueues_none(stores, code, sid_comes_first):
     """A code of such a channel is approved as usual, without a pending confirmation or one that waits for its SID."""
-    verification = await stores.issue("111111")
-    await stores.resend(verification, "222222")
+    verification = await stores.issue("111111", channel=Channel.VOICE)
+    await stores.resend(verification, "222222", Channel.WHATSAPP)
     if sid_comes_first:
         await stores.deliver(verification, 1)
         await stores.deliver(verification, 2)
@@ -28,4 +19,17 @@ async def test_a_channel_without_confirmations_enqueues_none(stores, code, sid_c
     await stores.deliver(verification, 1)
     await stores.deliver(verification, 2)
     assert await stores.feedback(verification) == [Feedback.NONE, Feedback.NONE]
+    assert [send.channel for send in (await stores.read(verification)).sends] == [Channel.VOICE, Channel.WHATSAPP]
     assert await stores.pending() == []
+
+
+async def test_the_settings_say_whether_a_channel_is_confirmed(stores):
+    """A channel that the settings add is confirmed as text messages are, for the send that carried the code."""
+    stores = stores.under(confirmed_channels=frozenset({Channel.SMS, Channel.WHATSAPP}))
+    verification = await stores.issue("111111", channel=Channel.WHATSAPP)
+    await stores.resend(verification, "222222", Channel.VOICE)
+    await stores.deliver(verification, 1)
+    await stores.deliver(verification, 2)
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+    assert await stores.feedback(verification) == [Feedback.PENDING, Feedback.NONE]
+    assert len(await stores.pending()) == 1

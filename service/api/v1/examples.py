@@ -13,7 +13,7 @@ from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
 from service.api.v1.readiness_examples import Example, readiness_examples
 from service.api.v1.schemas import ResponseWriter
 from service.core.actions import Action
-from service.core.channels import Channel
+from service.core.channels import Channel, ChannelUnavailable
 from service.core.idempotency import OtherBody, StillRunning
 from service.core.issue_policy import SenderCannotReceive
 from service.core.limiter import ClientIpRequired
@@ -217,6 +217,7 @@ def _failures() -> Mapping[str, Exception]:
         "wrong_action": WrongAction(),
         "max_sends_reached": SendsExhausted(),
         "request_in_progress": StillRunning(23_000),
+        "channel_unavailable": ChannelUnavailable("No calls are made: this version has no setting for their sender."),
         "client_ip_required": ClientIpRequired(),
         "sender_cannot_receive": SenderCannotReceive("Nobody can reply to our sender. Use a code or a link."),
         "idempotency_key_reused": OtherBody(),

@@ -26,6 +26,7 @@ _SENDING = (
     Refusal.BLOCKED,
     Refusal.SENDER_MISCONFIGURED,
     Refusal.CREDENTIALS_REFUSED,
+    "channel_unavailable",
     "provider_unavailable",
     "rate_limited",
     "invalid_idempotency_key",

@@ -8,7 +8,11 @@ from service.core.channels import Channel
 from service.core.verification import Delivery, Feedback, Status, Verdict
 
 MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
-    Channel: {Channel.SMS: "a text message"},
+    Channel: {
+        Channel.SMS: "a text message",
+        Channel.WHATSAPP: "a WhatsApp message; it carries a code only",
+        Channel.VOICE: "a call to the person, which says the code; it carries a code only",
+    },
     Action: {
         Action.CODE: "types the code",
         Action.PASSWORD: "types the temporary password",

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from twilio.rest import Client  # type: ignore[import-untyped] # the library ships no types
 
 from service.core.lost_messages import ListedMessage
-from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown
+from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown, Text
 from service.providers.twilio.errors import TwilioRejected, confirm_failure, send_failure
 from service.providers.twilio.inbound_urls import InboundUrls
 from service.providers.twilio.messages import list_messages
@@ -153,9 +153,11 @@ class TwilioGateway:
 
     def _fields_of(self, message: OutgoingMessage) -> dict[str, str | int]:
         """Write the fields of one message; those that all share come first (`_fields_of_all`)."""
+        if not isinstance(message.content, Text):
+            raise TypeError("only texts are sent by this channel")
         fields: dict[str, str | int] = {
             "To": message.to,
-            "Body": message.body,
+            "Body": message.content.body,
             "ValidityPeriod": min(message.validity_seconds, _LONGEST_VALIDITY_SECONDS),
             "Attempt": message.send_number,
         }
