@@ -1,6 +1,6 @@
-"""What is said on the phone: one module for each language that Twilio has a voice for, listed here.
+"""What is said on the phone: one module for each language that has a voice, listed here.
 
-No voice of Twilio is known for the others (`WITHOUT_VOICE`), so on the phone they are English.
+The provider lists no voice for the others (`WITHOUT_VOICE`), so on the phone they are English.
 """
 
 from collections.abc import Mapping

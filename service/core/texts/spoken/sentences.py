@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Spoken(NamedTuple):
     """The sentences of one language."""
 
-    language: str  # as Twilio names it
+    language: str  # as the provider names it
     # To a person who calls us:
     ask: str  # with {brand}
     again: str
@@ -20,6 +20,6 @@ class Spoken(NamedTuple):
     code_is: str  # with {brand}; the digits follow
     once_more: str  # the digits follow again
     code_said: str
-    # As Twilio names it; empty: its default for the language. Only Amazon's voices are named, because their names stay
-    # the same. Google's change, and a name that is gone would end the call.
+    # As the provider names it; empty: its default for the language. Only Amazon's voices are named, because their names
+    # stay the same. Google's change, and a name that is gone would end the call.
     voice: str = ""
