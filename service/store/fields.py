@@ -76,6 +76,7 @@ RECORD = (
     Field("resend_at_ms", "rs", NUMBER, 0, "next message allowed at (ms)"),
     Field("number", "to", label="phone number, encrypted"),
     Field("number_tag", "tg", label="phone number, keyed hash"),
+    Field("wrong_after", "wr", NUMBER, label="messages when a wrong secret was last typed"),
     Field("is_test", "te", FLAG, default=False, label="is for a test number"),
     Field("owner", "ow", label="owner of the API key"),
     Field("client_tag", "ip", label="address of the person, keyed hash"),
@@ -112,6 +113,8 @@ SEND = (
     Field("sid", "s:", label="Message SID"),
     Field("sender", "fr:"),  # as the callbacks name it
     Field("lookups", "l:", NUMBER, label="lookups at the provider"),
+    Field("outcome", "o:", label="how its secret was typed (c: approved, with the slot of the time; l: not)"),
+    Field("other", "g:", FLAG, label="is counted among the other combinations of labels"),
 )
 # The fields that `shown.lua` shows as they are stored; it shows status, sends, newest and number too, for `records`.
 STATE = ("attempts", "resend_at_ms", "is_test")

@@ -21,7 +21,19 @@ from service.store.fields import FIELDS, Fields
 CLIENT_NAME = "otp-service"  # in CLIENT LIST
 LUA = resources.files("service.store") / "lua"
 _INCLUDE = "--@include "
-_INCLUDED = frozenset({"clock.lua", "enqueue.lua", "index.lua", "links.lua", "shown.lua", "streak.lua", "windows.lua"})
+_INCLUDED = frozenset(
+    {
+        "clock.lua",
+        "counted_as.lua",
+        "enqueue.lua",
+        "funnel.lua",
+        "index.lua",
+        "links.lua",
+        "shown.lua",
+        "streak.lua",
+        "windows.lua",
+    }
+)
 
 
 class Scripts:
@@ -99,5 +111,7 @@ def read_scripts(folder: Traversable, fields: Fields) -> dict[str, Script]:
 
 
 def _with_includes(text: str, texts: dict[str, str]) -> str:
-    lines = [(line, line.strip()) for line in text.splitlines()]
-    return "\n".join(texts[bare.removeprefix(_INCLUDE)] if bare.startswith(_INCLUDE) else line for line, bare in lines)
+    return "\n".join(
+        _with_includes(texts[bare.removeprefix(_INCLUDE)], texts) if bare.startswith(_INCLUDE) else line
+        for line, bare in ((line, line.strip()) for line in text.splitlines())
+    )

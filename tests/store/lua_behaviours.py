@@ -172,7 +172,7 @@ BEHAVIOURS = {
             checking.test_a_code_is_valid_until_its_expiry,
         ),
         "confirms twice": (
-            partial(find, "check", "left", r"^\w+ and not \w+\["),
+            partial(find, "check", "left", r"^\w+ and not \w+\[SEND\.feedback"),
             _late("after_approval", late_codes.test_a_late_code_confirms_once),
         ),
         "compares what is locked": (

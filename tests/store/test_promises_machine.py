@@ -76,6 +76,7 @@ MACHINE_POLICY = replace(
 # The whole content of Redis, at one instant.
 _DUMP = """
 local dump, read = {}, {hash = {'HGETALL'}, string = {'GET'}, zset = {'ZRANGE', 0, -1}}
+read.set, read.list = {'SMEMBERS'}, {'LRANGE', 0, -1}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local command, first, last = unpack(read[redis.call('TYPE', key).ok])
   local content = first and redis.call(command, key, first, last) or redis.call(command, key)

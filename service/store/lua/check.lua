@@ -85,7 +85,7 @@ end
 local attempts = redis.call('HINCRBY', KEYS[1], FIELD.attempts, 1)
 record[FIELD.attempts] = tostring(attempts)
 
-local verdict, send = 'wrong_code', nil
+local verdict, send, sent_ms = 'wrong_code', nil, nil
 if tag_asked ~= '' and tag_asked ~= tag or purpose_asked ~= '' and purpose_asked ~= (record[FIELD.purpose] or DEFAULT.purpose) then
   verdict = 'mismatch'
 else
@@ -98,7 +98,7 @@ if send then
   local timed = send
   -- To decline ends the verification, which lives as long as its newest send.
   if matching == 'declined' then timed = record[FIELD.newest] or record[FIELD.sends] end
-  local sent_ms = tonumber(record[SEND.sent_at_ms .. timed])
+  sent_ms = tonumber(record[SEND.sent_at_ms .. timed])
   if state == 'approved' then verdict = 'used'
   elseif state == 'canceled' then verdict = 'canceled'
   elseif state ~= 'pending' then send = nil  -- no attempts left, or failed: the right code is as wrong as any other
@@ -138,6 +138,19 @@ end
 if record[FIELD.status] ~= state then
   changes[#changes + 1], changes[#changes + 2] = FIELD.status, record[FIELD.status]
 end
+-- For the report: how the send converted, or that only wrong secrets were typed since.
+local outcome, wrong_after = nil, tonumber(record[FIELD.wrong_after] or 0)
+if verdict == 'approved' then
+  local slot = math.max(0, math.ceil(2 * math.log((now_ms - sent_ms) / 1000) / math.log(2)))  -- as slot_of in funnel.lua
+  outcome = 'c' .. slot
+elseif send and not record[SEND.outcome .. send] then
+  outcome = 'l'
+elseif not send and wrong_after < tonumber(record[FIELD.sends]) then
+  wrong_after = tonumber(record[FIELD.sends])
+  changes[#changes + 1], changes[#changes + 2] = FIELD.wrong_after, wrong_after
+end
+if outcome then changes[#changes + 1], changes[#changes + 2] = SEND.outcome .. send, outcome end
+local is_moved = #changes > 0 and not record[FIELD.is_test]
 if idempotency_field ~= '' then
   changes[#changes + 1] = idempotency_field
   changes[#changes + 1] = string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict
@@ -182,6 +195,30 @@ if is_failed_check or verdict == 'approved' and streak > 0 then
     local verifications_ms = math.max(redis.call('PTTL', KEYS[1]) + LONGEST_SECRET_MS, WAITING_MS)
     local rest_ms = math.max(longest_window_ms(send_policy), longest_window_ms(failure_policy), verifications_ms)
     redis.call('PEXPIRE', number_key, rest_ms, 'LT')
+  end
+end
+if is_moved then
+  local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
+  local typed_send, was, is = tonumber(send), string.sub(state, 1, 1), string.sub(record[FIELD.status], 1, 1)
+  for send = 1, tonumber(record[FIELD.sends]) do
+    --@include counted_as.lua
+    local from = delivery .. '.' .. typed .. '.' .. was
+    if outcome and send == typed_send then typed = outcome
+    elseif typed == '-' and wrong_after >= send then typed = 'w' end
+    local to = delivery .. '.' .. typed .. '.' .. is
+    if from ~= to then
+      local left = from == '0u.-.p' and 0 or redis.call('HINCRBY', sent_key, labels .. '|' .. from, -1)
+      local sum = redis.call('HINCRBY', sent_key, labels .. '|' .. to, 1)
+      if (sum == 1 or left == -1) and redis.call('TTL', sent_key) < 0 then
+        --@include funnel.lua
+        keep_listed(sent_key)
+      end
+    end
+  end
+  if outcome == 'l' and verdict ~= 'wrong_code' then
+    --@include funnel.lua
+    record[SEND.outcome .. send] = outcome
+    log_unconverted(KEYS[1], record, send)
   end
 end
 count(KEYS[4], verdict == 'approved' and 'approved:' .. country .. ':' .. channel or 'check:' .. verdict)

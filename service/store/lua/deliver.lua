@@ -9,6 +9,9 @@
 
 --@include clock.lua
 --@include enqueue.lua
+--@include shown.lua
+local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
+--@include funnel.lua
 
 local id, send, sid, status, error_code, sender = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local sends, format, known_sid, feedback, known_status, known_sender, known_code, country, channel = unpack(redis.call('HMGET',
@@ -48,5 +51,9 @@ if error_code ~= '' and (rank > known_rank or status == known_status and not kno
   changes[#changes + 1] = SEND.error_code .. send
   changes[#changes + 1] = error_code
 end
-if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
+if #changes > 0 then
+  local record = read_record(KEYS[1])
+  redis.call('HSET', KEYS[1], unpack(changes))
+  count_changes(KEYS[1], record, changes)
+end
 return {'recorded', enqueued}

@@ -12,12 +12,23 @@
 --@include windows.lua
 --@include streak.lua
 --@include index.lua
+local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
+--@include funnel.lua
 
 local policy, ttl_ms, late_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
-if is_stopped(KEYS[2], ARGV[7]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
-local log, refusal = ask_limits(KEYS[2], policy, ARGV[6], now_ms)
-if refusal then return refusal end
+local request = {}
+for i = 8, #ARGV, 2 do request[ARGV[i]] = ARGV[i + 1] end
+local log, refusal
+if is_stopped(KEYS[2], ARGV[7]) then
+  refusal = {'limited', STOPPED_RETRY_MS, 'failed_checks'}
+else
+  log, refusal = ask_limits(KEYS[2], policy, ARGV[6], now_ms)
+end
+if refusal then
+  count_blocked(request, 1, refusal[3])
+  return refusal
+end
 
 local new_log = append(log, policy, now_ms)
 local ids = (redis.call('HGET', KEYS[2], 'ids') or '') .. packed_id(KEYS[1])
@@ -34,4 +45,6 @@ redis.call('HSET', KEYS[1], unpack(record))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)
 if KEYS[4] then redis.call('SET', KEYS[4], string.match(KEYS[1], '[^:]+$'), 'PX', ttl_ms + late_ms) end
 count(KEYS[3], 'issued:' .. ARGV[5])
+request[SEND.sent_at_ms .. 1] = now_ms
+count_send(KEYS[1], request, 1, now_ms + ttl_ms)
 return {'issued', now_ms, resend_at_ms}

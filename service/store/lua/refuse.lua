@@ -13,6 +13,8 @@
 --@include shown.lua
 --@include index.lua
 --@include links.lua
+local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
+--@include funnel.lua
 
 local FAILED_MS = 60 * 1000
 
@@ -81,5 +83,10 @@ if log then
     redis.call('HDEL', KEYS[2], 'sends')
   end
 end
+local changes = {SEND.status .. send, ARGV[3]}
+if ARGV[2] ~= '' then changes[3], changes[4] = SEND.error_code .. send, ARGV[2] end
+if newest_other == 0 and state == 'pending' then changes[#changes + 1], changes[#changes + 2] = FIELD.status, 'failed' end
+count_changes(KEYS[1], record, changes)
+log_unconverted(KEYS[1], record, send)
 count(KEYS[3], 'refused:' .. record[FIELD.country] .. ':' .. (record[SEND.channel .. send] or DEFAULT.channel))
 return {'refused', shown(now_ms, read_record(KEYS[1]))}

@@ -16,6 +16,8 @@
 --@include shown.lua
 --@include windows.lua
 --@include streak.lua
+local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
+--@include funnel.lua
 
 local DIGEST_BYTES = 16
 
@@ -36,9 +38,21 @@ if record[FIELD.status] ~= 'pending' or now_ms >= newest_ms + ttl_ms or now_ms <
   return {'ended', shown(now_ms, record)}
 end
 if sends >= most_sends then return {'exhausted'} end
-if is_stopped(KEYS[2], ARGV[5]) then return {'limited', STOPPED_RETRY_MS, 'failed_checks'} end
-local log, refusal = ask_limits(KEYS[2], policy, ARGV[4], now_ms)
-if refusal then return refusal end
+local number, of_send = sends + 1, {}
+for i = 11, #ARGV, 2 do
+  of_send[#of_send + 1], of_send[#of_send + 2] = ARGV[i] .. (sends + 1), ARGV[i + 1]
+end
+local log, refusal
+if is_stopped(KEYS[2], ARGV[5]) then
+  refusal = {'limited', STOPPED_RETRY_MS, 'failed_checks'}
+else
+  log, refusal = ask_limits(KEYS[2], policy, ARGV[4], now_ms)
+end
+if refusal then
+  for i = 1, #of_send, 2 do record[of_send[i]] = of_send[i + 1] end
+  count_blocked(record, number, refusal[3])
+  return refusal
+end
 -- The same code has another digest under an older key, so all digests are compared.
 for place = 1, ARGV[8] == '1' and 0 or #digests, DIGEST_BYTES do
   if record[FIELD.code .. string.sub(digests, place, place + DIGEST_BYTES - 1)] then return {'same_code'} end
@@ -47,7 +61,6 @@ end
 local new_log = append(log, policy, now_ms)
 redis.call('HSET', KEYS[2], 'sends', new_log)
 keep_for(KEYS[2], math.max(longest_window_ms(policy), ttl_ms + late_ms))
-local number = sends + 1
 local changes = {
   FIELD.sends, number, SEND.sent_at_ms .. number, string.format('%d', now_ms),
   FIELD.code .. string.sub(digests, 1, DIGEST_BYTES), number,
@@ -55,10 +68,7 @@ local changes = {
   FIELD.number, ARGV[7],
   FIELD.resend_at_ms, string.format('%d', next_free_ms(instants(new_log, now_ms), policy, now_ms)),
 }
-for i = 11, #ARGV, 2 do
-  changes[#changes + 1] = ARGV[i] .. number
-  changes[#changes + 1] = ARGV[i + 1]
-end
+for _, word in ipairs(of_send) do changes[#changes + 1] = word end
 redis.call('HDEL', KEYS[1], FIELD.newest)
 redis.call('HSET', KEYS[1], unpack(changes))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')  -- an earlier send may wait longer for its SID
@@ -69,4 +79,6 @@ if KEYS[4] then
   keep_links(KEYS[1], record, rest_ms)
 end
 count(KEYS[3], 'resent:' .. ARGV[10])
-return {'sent', shown(now_ms, read_record(KEYS[1]))}
+record = read_record(KEYS[1])
+count_send(KEYS[1], record, number, now_ms + ttl_ms)
+return {'sent', shown(now_ms, record)}
