@@ -137,11 +137,12 @@ class EventLines:
             self._print(message.status, f"to {to}{code}", "red")
 
     def _print_call(self, call: Call) -> None:
+        who = f"to {call.to}" if call.direction == "outbound-api" else f"from {call.sender}"
         if call.status == "ringing":
-            self._print("call", f"from {call.sender}", "cyan")
-        elif call.status != "in-progress":
-            keyed = " and ".join(line.text for line in call.lines if line.by == "caller") or "nothing"
-            self._print("called", f"from {call.sender}: {call.status}, keyed {keyed}", "cyan")
+            self._print("call", who, "cyan")
+        elif call.ended_at is not None:
+            keyed = " and ".join(line.text for line in call.lines if line.by == "person") or "nothing"
+            self._print("called", f"{who}: {call.status}, keyed {keyed}", "cyan")
 
     async def _follow_faults(self) -> None:
         told: dict[tuple[str, int, str], bool] = {}  # whether the line about its end was printed

@@ -2,8 +2,8 @@
 
 Twilio's own test credentials respond to feedback with 403 and send no callbacks, so they cannot prove that the loop
 closes. This package implements Twilio's REST API, stores every message with its ProvideFeedback flag and outcome so
-that tests can read it, sends signed status callbacks, lets people reply and call, and simulates planned faults. It
-imports only the HTTP server from the rest of `service`: shared code about Twilio could hide an error.
+that tests can read it, sends signed status callbacks, lets people reply, call and be called, and simulates planned
+faults. It imports only the HTTP server from the rest of `service`: shared code about Twilio could hide an error.
 
     sandbox = create_sandbox(SandboxSettings())       # an ASGI application: serve it alone, or mount it under a prefix
     sandbox.ledger.messages(to="+15558675310")        # recorded messages, read in the same process
@@ -17,13 +17,13 @@ Addresses: Twilio's under `/2010-04-01/`, the test interface under `/_/` (see `i
 
 The demo also uses its helpers for pages and streams (`page_routes`, `end_at_shutdown`), and its style sheet.
 
-Not simulated: calls by the account (their faults can be planned, but there is no such endpoint yet) and the Calls
-resource, the verbs Dial, Play, Record and others, speech recognition, status callbacks of calls, Verify, Lookup,
-messages to the account by WhatsApp, templates by SMS, other channels, media, fallback URLs, keywords that are changed
-in the Console, the verb Redirect in response to a message, scheduling, cancelling, redacting and deleting, the effects
-of ContentRetention and AddressRetention (recorded only), prices, rates and queues, expiry of ValidityPeriod, SMS
-Pumping Protection, sub-accounts, restricted API keys, numbers that Twilio would normalise (`(555) 867-5310`), senders
-that a country rejects, certificate checks on webhooks, the callback status `sending`, and RFC 9457 error bodies.
+Not simulated: lists of calls and the redirection of one in progress, the verbs Dial, Play, Record and others, voices,
+detection of answering machines, speech recognition, status callbacks of inbound calls, Verify, Lookup, messages to the
+account by WhatsApp, templates by SMS, other channels, media, fallback URLs, keywords that are changed in the Console,
+the verb Redirect in response to a message, scheduling, cancelling, redacting and deleting, the effects of
+ContentRetention and AddressRetention (recorded only), prices, rates and queues, expiry of ValidityPeriod, SMS Pumping
+Protection, sub-accounts, restricted API keys, numbers that Twilio would normalise (`(555) 867-5310`), senders that a
+country rejects, certificate checks on webhooks, the callback status `sending`, and RFC 9457 error bodies.
 """
 
 from service.sandbox.app import Sandbox, create_sandbox

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Channel = Literal["sms", "whatsapp"]
+Channel = Literal["sms", "whatsapp", "voice"]  # the last of calls only
 WHATSAPP = "whatsapp:"
 
 

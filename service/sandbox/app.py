@@ -13,8 +13,10 @@ from starlette.types import Receive, Scope, Send
 from service.http_server import Connections
 from service.sandbox.account import Account
 from service.sandbox.account_api import AccountApi
+from service.sandbox.call_reports import CallReports
 from service.sandbox.callbacks import Callbacks
 from service.sandbox.calls import Calls
+from service.sandbox.calls_api import CallsApi
 from service.sandbox.carrier import Carrier
 from service.sandbox.content_api import ContentApi
 from service.sandbox.errors import TwilioError
@@ -23,6 +25,7 @@ from service.sandbox.inbound import Inbound
 from service.sandbox.inspection import Inspection
 from service.sandbox.instructions import Instructions
 from service.sandbox.ledger import Ledger
+from service.sandbox.outbound import OutboundCalls
 from service.sandbox.person import Person
 from service.sandbox.phone import phone_routes
 from service.sandbox.settings import SandboxSettings
@@ -57,12 +60,16 @@ class Sandbox:
         instructions = Instructions(self.ledger, self._webhooks)
         inbound = Inbound(settings, self.ledger, self.account, self._carrier, instructions)
         self._calls = Calls(settings, self.ledger, self.account, instructions)
+        self._reports = CallReports(settings, self.ledger, self.faults, self._webhooks)
+        outbound = OutboundCalls(settings, self.ledger, self.faults, self._calls, self._reports)
+        calls_api = CallsApi(settings.account_sid, self.ledger, self.account, outbound, handler)
         person = Person(self.ledger, self._carrier, inbound, self._calls, self.account.opt_outs)
         inspection = Inspection(self.ledger, self.faults, self._traffic, self.account.templates, forget=self.forget)
         account_api = AccountApi(settings, self.account, handler)
         self._app = Starlette(
             routes=[
                 *api.routes(),
+                *calls_api.routes(),
                 *account_api.routes(),
                 *ContentApi(settings, self.account.templates, handler).routes(),
                 *inspection.routes(),
@@ -82,6 +89,7 @@ class Sandbox:
         """Delete all records, counts and opt-outs, and stop messages and calls; planned faults and numbers stay."""
         self._carrier.stop()
         self._calls.stop()
+        self._reports.stop()
         self.ledger.forget()
         self.account.opt_outs.forget()
         self._traffic.forget()
@@ -90,6 +98,7 @@ class Sandbox:
         """Stop messages and calls, then end hanging requests and event streams, and close the HTTP client last."""
         await self._carrier.aclose()  # first: ending the plans would send late callbacks
         await self._calls.aclose()
+        await self._reports.aclose()
         self.faults.end()
         self.ledger.close()
         await self._webhooks.aclose()

@@ -1,8 +1,8 @@
-"""Calls that people make to numbers of the account: the signed webhooks, what is said, and the digits that are keyed.
+"""The calls in progress: the signed webhooks, what is said, and the digits that are keyed.
 
-https://www.twilio.com/docs/voice/twiml. The VoiceUrl says in TwiML what happens: Say and Pause, Gather, Redirect,
-Hangup, and Reject, which as the first verb leaves the call unanswered. `conversation` performs the verbs; here are the
-calls in progress and the form of their webhooks. Speech is text: nobody hears anything.
+https://www.twilio.com/docs/voice/twiml. TwiML says what happens: Say and Pause, Gather, Redirect, Hangup, and Reject,
+which as the first verb leaves a person's call unanswered. `conversation` performs the verbs, `outbound` lets phones
+ring; here are the calls themselves, and those that people start. Speech is text: nobody hears anything.
 """
 
 import asyncio
@@ -14,14 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 from service.sandbox.account import Account
+from service.sandbox.call_fields import call_fields
 from service.sandbox.conversation import Conversation, Step
 from service.sandbox.instructions import Instructions
 from service.sandbox.ledger import Ledger
-from service.sandbox.places import place_fields
 from service.sandbox.records import Call
-from service.sandbox.resources import API_VERSION
 from service.sandbox.settings import SandboxSettings
-from service.sandbox.twiml import TwimlError, Verb, read_twiml
+from service.sandbox.twiml import TwimlError, Verb, parse_twiml, read_twiml
 
 _EXTRAS = frozenset({"StirVerstat", "CallToken"})
 _KEYS = frozenset("0123456789*#")
@@ -50,10 +49,18 @@ class Calls:
         conversation = Conversation(call, self._ledger, self._settings.speech_seconds_per_word)
         extras = _extras(caller, stir_verstat)
         step = Step(number.voice_url, number.voice_method, {"CallToken": _token(call.sid)})
-        task = self._run(self._talk(conversation, step, extras))
-        self._conversations[call.sid] = conversation, task
-        task.add_done_callback(lambda _: self._conversations.pop(call.sid, None))
+        self.begin(conversation, self.talk(conversation, step, extras))
         return call
+
+    def begin(self, conversation: Conversation, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work of a call, during which people can act in it."""
+        sid, task = conversation.call.sid, self._run(work)
+        self._conversations[sid] = conversation, task
+        task.add_done_callback(lambda _: self._conversations.pop(sid, None))
+
+    def answer(self, sid: str) -> None:
+        """Answer a phone that rings. Raise ValueError if it does not."""
+        self._conversation(sid).answer()
 
     def press(self, sid: str, keys: str) -> None:
         """Press keys in a call. Raise ValueError if it has ended, or if there are no such keys."""
@@ -62,14 +69,18 @@ class Calls:
         self._conversation(sid).press(keys)
 
     def stay_silent(self, sid: str) -> None:
-        """End the present wait for a key now, as if the time were over. Raise ValueError if the call has ended."""
+        """End the present wait for a key or an answer, as if the time were over. ValueError if the call has ended."""
         self._conversation(sid).stay_silent()
 
-    async def hang_up(self, sid: str) -> None:
-        """End a call as the caller does. Raise ValueError if it has ended."""
+    async def hang_up(self, sid: str, status: str | None = None) -> None:
+        """End a call, as the person does who hangs up or declines it. Raise ValueError if it has ended.
+
+        `status` is that of the end; by default it is the person who ends the call.
+        """
         conversation, task = self._conversations.get(sid) or _refuse()
         await _cancel({task})
-        conversation.end("completed" if conversation.is_answered else "no-answer")
+        unanswered = "no-answer" if conversation.call.direction == "inbound" else "busy"
+        conversation.end(status or ("completed" if conversation.is_answered else unanswered))
 
     def stop(self) -> None:
         """Stop every call where it is."""
@@ -84,14 +95,17 @@ class Calls:
     def _conversation(self, sid: str) -> Conversation:
         return (self._conversations.get(sid) or _refuse())[0]
 
-    async def _talk(self, conversation: Conversation, step: Step | None, extras: Mapping[str, str]) -> None:
-        """Perform one document after another until none is left."""
-        if step is None or not step.url:
+    async def talk(
+        self, conversation: Conversation, start: Step | str, extras: Mapping[str, str] | None = None
+    ) -> None:
+        """Perform one document after another until none is left. The first is `start`, or where that says."""
+        if isinstance(start, Step) and not start.url:
             return conversation.end("failed")
         try:
+            step = start if isinstance(start, Step) else await conversation.perform(parse_twiml(start.encode()), "")
             while step is not None:
                 # a caller who hangs up does not take the request back
-                verbs = await asyncio.shield(self._run(self._ask(conversation.call, step, extras)))
+                verbs = await asyncio.shield(self._run(self._ask(conversation.call, step, extras or {})))
                 step = await conversation.perform(verbs, step.url)
         except TwimlError as error:
             conversation.fail(_APOLOGY, error.code)
@@ -100,28 +114,12 @@ class Calls:
     async def _ask(self, call: Call, step: Step, extras: Mapping[str, str]) -> tuple[Verb, ...]:
         return await self._instructions.ask(
             step.url,
-            {**self._form(call), **extras, **step.fields},
+            {**call_fields(call, self._settings.account_sid), **extras, **step.fields},
             read_twiml,
             about=(call.sid, call.status),
             method=step.method,
             unsigned=() if self._settings.sign_call_extras else _EXTRAS,
         )
-
-    def _form(self, call: Call) -> dict[str, str]:
-        """Return the fields that every webhook of a call has, under Twilio's names."""
-        return {
-            "AccountSid": self._settings.account_sid,
-            "ApiVersion": API_VERSION,
-            "CallSid": call.sid,
-            "CallStatus": call.status,
-            "Direction": "inbound",
-            "From": call.sender,
-            "Caller": call.sender,
-            "To": call.to,
-            "Called": call.to,
-            **place_fields(call.sender, "From", "Caller"),
-            **place_fields(call.to, "To", "Called"),
-        }
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.create_task(work)

@@ -2,18 +2,20 @@
 
 A plan names one endpoint and one kind. It applies to the next `count` requests, or without `count` to every request
 until the plans are ended; plans for the same endpoint queue in the order in which they were made. `twilio_endpoint`
-(HTTP) and `carrier` (callbacks) simulate the faults.
+(HTTP), `carrier` and `call_reports` (callbacks) and `outbound` (phone) simulate the faults.
 
 HTTP endpoints (`messages`: POST Messages.json, `feedback`, `reads`: every GET, `account`: POSTs for numbers, Messaging
-Services and templates, `calls`: reserved, no endpoint yet):
+Services and templates, `calls`: POSTs for calls):
     429 (with Retry-After: `seconds`), 500, 503, unauthorized (401), forbidden (403), not_found (404), redirect (302 to
     another host), refuse (`code`): an ordinary response, request not processed
     reset, hang (for `seconds`, then closed): no response, request not processed
     lost_response (closed), garbage (2xx that is not JSON), slow (after `seconds`): request processed
-Callbacks (`callbacks`; a plan is taken once per message, when it is created):
+Callbacks (`callbacks`; a plan is taken once per message or call by the account, when it is created):
     late (by `seconds`), double, out_of_order, before (the first is sent before the response to create), drop (none
-    is sent), fail (ends undelivered, with `code`)
-A plan for `messages` or `callbacks` with a `channel` applies only to messages by that channel.
+    is sent), fail (a message ends undelivered, with `code`; a call fails)
+The person's phone (`phone`; a plan is taken once per call by the account):
+    busy, no_answer, voicemail (a machine answers, which presses no keys), failed and canceled (both before it rings)
+A plan for `messages` or `callbacks` with a `channel` applies only to that channel (`sms`, `whatsapp`, `voice`).
 """
 
 import asyncio
@@ -25,13 +27,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from service.sandbox.addresses import Channel
 
-Endpoint = Literal["messages", "feedback", "reads", "account", "calls", "callbacks"]
+Endpoint = Literal["messages", "feedback", "reads", "account", "calls", "callbacks", "phone"]
 Kind = Literal[
     "429", "500", "503", "unauthorized", "forbidden", "not_found", "redirect", "refuse",
     "reset", "hang", "lost_response", "garbage", "slow",
     "late", "double", "out_of_order", "before", "drop", "fail",
+    "busy", "no_answer", "voicemail", "failed", "canceled",
 ]  # fmt: skip
-_CALLBACK_KINDS = frozenset({"late", "double", "out_of_order", "before", "drop", "fail"})
+_OWN_KINDS = {  # all others are for HTTP
+    "callbacks": frozenset({"late", "double", "out_of_order", "before", "drop", "fail"}),
+    "phone": frozenset({"busy", "no_answer", "voicemail", "failed", "canceled"}),
+}
 _HANG_SECONDS = 30.0
 
 
@@ -57,7 +63,8 @@ class FaultPlan(BaseModel):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if (self.kind in _CALLBACK_KINDS) != (self.endpoint == "callbacks"):
+        home = next((endpoint for endpoint, kinds in _OWN_KINDS.items() if self.kind in kinds), None)
+        if home != (self.endpoint if self.endpoint in _OWN_KINDS else None):
             raise ValueError(f"the kind {self.kind} does not exist for the endpoint {self.endpoint}")
         if self.kind == "refuse" and self.code is None:
             raise ValueError("refuse needs the code of a Twilio error, for example 21610")

@@ -9,9 +9,10 @@ It is not part of Twilio and needs no credentials.
     GET  /_/calls                      every call, oldest first: what was said and keyed, and whether it waits for keys
     POST /_/calls {from, to}           calls a number of the account; 201 with the row of the call while it rings, 422
                                        if it takes no calls. `stir_verstat`: what a network says of the caller id
+    POST /_/calls/{sid}/answer         answers a call by the account, 422 if the phone does not ring
     POST /_/calls/{sid}/keys {keys}    presses keys
-    POST /_/calls/{sid}/silence        lets the time for the next key run out now
-    DELETE /_/calls/{sid}              hangs up; these three return the row of the call, 422 if it has ended
+    POST /_/calls/{sid}/silence        lets the time for the next key, or for an answer, run out now
+    DELETE /_/calls/{sid}              hangs up, or declines; these return the row of the call, 422 if it has ended
 """
 
 from collections.abc import Awaitable, Callable
@@ -81,6 +82,7 @@ class Person:
             Route("/_/opt_outs", self.opt_outs, methods=["GET"]),
             Route("/_/calls", self.calls, methods=["GET"]),
             Route("/_/calls", self.call, methods=["POST"]),
+            Route("/_/calls/{sid}/answer", self.answer, methods=["POST"]),
             Route("/_/calls/{sid}/keys", self.press, methods=["POST"]),
             Route("/_/calls/{sid}/silence", self.stay_silent, methods=["POST"]),
             Route("/_/calls/{sid}", self.hang_up, methods=["DELETE"]),
@@ -127,6 +129,10 @@ class Person:
             return refuse(refused)
         return JSONResponse(row_of(call), 201)
 
+    async def answer(self, request: Request) -> Response:
+        """Answer a call."""
+        return await self._in_call(request, self._calls.answer)
+
     async def press(self, request: Request) -> Response:
         """Press keys in a call."""
         body = await request.body()
@@ -137,7 +143,7 @@ class Person:
         return await self._in_call(request, self._calls.stay_silent)
 
     async def hang_up(self, request: Request) -> Response:
-        """End a call."""
+        """End a call, or decline it."""
         return await self._in_call(request, self._calls.hang_up)
 
     async def _in_call(self, request: Request, act: Callable[[str], Awaitable[None] | None]) -> Response:

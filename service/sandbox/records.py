@@ -92,17 +92,17 @@ class SimulatedFault:
 class Line:
     """One line of what was said or keyed in a call."""
 
-    by: Literal["voice", "caller"]
+    by: Literal["voice", "person"]
     text: str
     language: str = ""  # of the voice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a person to a number of the account, in its current state; `status` is Twilio's CallStatus.
+    """One call in its current state: of a person to a number of the account, or of the account to a person.
 
-    `is_gathering`: the voice waits for digits, `num_digits` of them if it said how many. `error_code` is Twilio's for
-    a webhook that failed.
+    `status` is Twilio's CallStatus. `is_gathering`: the voice waits for digits, `num_digits` of them if it said how
+    many. `error_code` is Twilio's for a webhook that failed. `status_events` are those that the StatusCallback is for.
     """
 
     sid: str
@@ -115,6 +115,14 @@ class Call:
     is_gathering: bool = False
     num_digits: int | None = None
     error_code: int | None = None
+    direction: Literal["inbound", "outbound-api"] = "inbound"
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    is_voicemail: bool = False
+    timeout_seconds: int | None = None
+    status_callback: str | None = None
+    status_callback_method: str = "POST"
+    status_events: tuple[str, ...] = ()
 
 
 Change = (

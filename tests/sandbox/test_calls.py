@@ -116,7 +116,7 @@ async def test_digits_are_posted_to_the_action(inbox, receiver):
     for key in "482913":
         assert (await live.act(f"calls/{sid}/keys", keys=key))[0] == 200
     row = await ended(live, sid)
-    assert said(row) == [("voice", "Key in the six digits."), ("caller", "482913"), ("voice", "Danke.")]
+    assert said(row) == [("voice", "Key in the six digits."), ("person", "482913"), ("voice", "Danke.")]
     assert [line["language"] for line in row["lines"]] == ["en-US", "", "de-DE"]
     assert (row["status"], row["is_gathering"], row["num_digits"]) == ("completed", False, None)
     post = receiver.posts[1]
@@ -326,7 +326,7 @@ async def test_hanging_up_takes_no_request_back(inbox, receiver):
     await gathering(live, sid)
     receiver.delay_seconds = 0.5
     await live.act(f"calls/{sid}/keys", keys="482913")
-    await until(live, sid, lambda row: row["lines"][-1]["by"] == "caller")
+    await until(live, sid, lambda row: row["lines"][-1]["by"] == "person")
     await live.http.delete(f"{live.url}/_/calls/{sid}")
     rows = await live.until("callbacks", lambda rows: len(rows) == 2)
     assert [row["result"] for row in rows] == [200, 204]

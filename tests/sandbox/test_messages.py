@@ -262,9 +262,8 @@ async def test_a_malformed_date_is_refused(live):
 
 
 async def test_an_unknown_path_or_method_gets_twilios_envelope(live):
-    """An unknown resource, calls included, gets a 404 or 405 with Twilio's error body."""
-    calls = live.messages_url.replace("Messages", "Calls")
-    async with live.http.post(calls) as response:
+    """An unknown resource gets a 404 or 405 with Twilio's error body."""
+    async with live.http.post(live.messages_url.replace("Messages", "Conferences")) as response:
         assert (response.status, (await response.json())["code"]) == (404, 20404)
     async with live.http.put(live.messages_url) as response:
         assert (response.status, (await response.json())["code"]) == (405, 20004)
