@@ -30,8 +30,6 @@ from service.api.v1.verifications import VerificationEndpoints
 from service.config.policies import new_connections, signing_secrets
 from service.config.settings import Settings, load_settings
 from service.core.api_keys import Scope
-from service.core.breaker import Breaker
-from service.core.channels import Channel
 from service.core.delivery import DeliveryReports
 from service.core.event_log import EventLog
 from service.core.inbound import Inbound
@@ -56,7 +54,7 @@ from service.store.ledgers import RedisApiKeys, RedisStats
 from service.store.lost_messages import count_awaiting_sid
 from service.store.scripts import CLIENT_NAME, Scripts
 from service.version import VERSION
-from service.wiring import DRAIN_SECONDS, Providers, Store, new_rules, new_store, open_providers, open_worker
+from service.wiring import DRAIN_SECONDS, Providers, Rules, Store, new_rules, new_store, open_providers, open_worker
 
 _OWN_HEADERS = ("authorization", "content-type", "idempotency-key", "x-request-id")
 _TRACE_HEADERS = ("traceparent", "tracestate", "baggage", "sentry-trace")  # a page's tracing adds them to each request
@@ -190,7 +188,7 @@ def _endpoints(
     )
     reports = DeliveryReports(store.verifications, wake=wake, event_log=event_log)
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
-    operations = _operations(store.scripts, rules.breakers, waiting, errors, lag=lag, connections=connections)
+    operations = _operations(store.scripts, rules, waiting, errors, lag=lag, connections=connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [
         *verification_routes(verifications, auth),
@@ -213,7 +211,7 @@ def _webhooks(settings: Settings, reports: DeliveryReports, inbound: Inbound, ev
 
 def _operations(
     scripts: Scripts,
-    breakers: Mapping[Channel, Breaker],
+    rules: Rules,
     waiting: Mapping[str, Retries],
     errors: ErrorCounts,
     *,
@@ -225,8 +223,11 @@ def _operations(
             health=RedisHealth(scripts).look,
             queue=open_confirmations(scripts).state,
             awaiting_sid=partial(count_awaiting_sid, scripts),
+            budget=rules.limiter.budget_use,
             totals=RedisStats(scripts).totals,
-            sending_halted=lambda: next((breaker.halted for breaker in breakers.values() if breaker.halted), None),
+            sending_halted=lambda: next(
+                (breaker.halted for breaker in rules.breakers.values() if breaker.halted), None
+            ),
             is_draining=lambda: connections.is_draining,
             event_loop_lag=lambda: lag.seconds,
             retries_waiting=lambda: {step: retries.waiting for step, retries in waiting.items()},

@@ -88,6 +88,8 @@ _GAUGES = {
     "otp_outbox_oldest_seconds": "Age of the oldest pending confirmation; an estimate above 100 per partition.",
     "otp_awaiting_sid": "Confirmations of typed codes that wait for the SID of their message.",
     "otp_outbox_failed": "Confirmations that failed in the last 14 days.",
+    "otp_budget": "What may be spent within 24 hours (OTP_BUDGET_DAY), in the currency of OTP_PRICES.",
+    "otp_budget_used": "What the sends of the last 24 hours cost, by OTP_PRICES.",
     "otp_sending_halted": "1 while this process sends nothing: Twilio fails, or refuses the credentials.",
     "otp_event_loop_lag_seconds": "How late this process ran what was due, at most, within the last minute.",
     "otp_confirming_halted": "1 while the worker only probes: Twilio refuses the credentials, or many posts failed.",
@@ -97,6 +99,8 @@ _GAUGES = {
     "otp_store_errors_unwritten": "Failed calls of this process that are not yet in otp_store_errors, by cause.",
 }
 _GAUGE_LABELS = {
+    "otp_budget": ["currency"],
+    "otp_budget_used": ["currency"],
     "otp_retries_waiting": ["step"],
     "otp_partitions_unavailable": ["cause"],
     "otp_store_errors_unwritten": ["cause"],

@@ -242,6 +242,7 @@ def settings_for(url, redis_url, sandbox_url, account, **overrides):
             "otp_limit_day": "",
             "otp_limit_key": "",
             "otp_limit_peer": "",
+            "otp_limit_voice": "",
             **overrides,
         }
     )

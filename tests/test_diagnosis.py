@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from service.app import open_redis
+from service.config.policies import new_keyring
 from service.config.settings import isolated_settings
+from service.core.limiter import Limiter, LimitPolicy
+from service.core.prices import Budget, Money, read_prices
 from service.diagnosis import examine, numbering_plans
 from service.diagnosis.inbound import inbound_findings
 from service.providers.twilio.gateway import open_twilio
+from service.store.ledgers import RedisLimits
 from tests.providers.test_twilio_gateway import account
 from tests.providers.test_twilio_inbound_urls import ROW
 from tests.providers.twilio_recorder import recording
@@ -69,6 +74,22 @@ async def test_settings_that_risk_money_are_warned_about(changed):
         "OTP_LIMIT_DAY",
     ):  # fmt: skip
         assert name in warned
+
+
+async def test_the_use_of_the_budget_is_told(changed, running):
+    """`check` tells how much of the budget is used, and warns when it is nearly used up or pays for no message."""
+    prices = read_prices("currency,USD\n*,*,0.05\nUS,sms,0.04")
+    budget = {"otp_prices": prices, "otp_budget_day": Money(10_000_000, "USD")}
+    assert "Of the budget, 0 of 10 USD are used within 24 hours." in texts(await changed(**budget), "ok")
+    limiter = Limiter(None, new_keyring(running.settings), LimitPolicy())
+    async with open_redis(running.settings) as scripts:
+        unit = limiter._budget_unit(Budget(10_000_000, prices), 8_000_000)
+        assert [answer.wait_ms for answer in await RedisLimits(scripts).reserve([unit])] == [0]
+    nearly = "The budget is nearly used up: 8 of 10 USD within 24 hours. Above it sends get 429."
+    assert nearly in texts(await changed(**budget), "warn")
+    small = {**budget, "otp_budget_day": Money(45_000, "USD"), "otp_countries": ("US", "DE")}
+    assert "less than one message costs (sms to DE," in " ".join(texts(await changed(**small), "warn"))
+    assert "OTP_PRICES is set without OTP_BUDGET_DAY" in " ".join(texts(await changed(otp_prices=prices), "warn"))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from service.core.phone import LineType, NumberPolicy
 ROOT = Path(__file__).parent.parent
 NAMES = {name.upper() for name in Settings.model_fields}
 SID = "AC" + "5a" * 16
-EMPTY_WHEN_UNSET = {"", None, (), NO_OWN_TEXTS}
+EMPTY_WHEN_UNSET = {"", None, (), NO_OWN_TEXTS, UNLIMITED}
 
 
 def settings(**values):

@@ -29,6 +29,7 @@ from service.api.readiness import (
     not_ready,
     readiness_response,
 )
+from service.core.prices import MILLIONTHS, BudgetUse
 from service.core.store_health import StoreHealth, StoreUnavailable
 from service.http.authentication import Access
 from service.http.request import Request
@@ -52,6 +53,7 @@ class OperationsView:
     health: Callable[[], Awaitable[StoreHealth]]
     queue: Callable[[], Awaitable[QueueState]]
     awaiting_sid: Callable[[], Awaitable[int]]
+    budget: Callable[[], Awaitable[BudgetUse | None]]
     totals: Callable[[], Awaitable[Counter[str]]]
     sending_halted: Callable[[], str | None]
     retries_waiting: Callable[[], Mapping[str, int]]
@@ -137,8 +139,12 @@ class OperationsEndpoints:
         return Response(200, await self._metrics(), media_type=_TEXT)
 
     async def _metrics_text(self) -> bytes:
-        health, queue, awaiting_sid, totals = await asyncio.gather(
-            self._health(), _known(self._view.queue), _known(self._view.awaiting_sid), _known(self._view.totals)
+        health, queue, awaiting_sid, budget, totals = await asyncio.gather(
+            self._health(),
+            _known(self._view.queue),
+            _known(self._view.awaiting_sid),
+            _known(self._view.budget),
+            _known(self._view.totals),
         )
         gauges: dict[str, float] = {
             "otp_sending_halted": 0 if self._view.sending_halted() is None else 1,
@@ -154,6 +160,9 @@ class OperationsEndpoints:
             }
         if awaiting_sid is not None:
             gauges["otp_awaiting_sid"] = awaiting_sid
+        if budget is not None:
+            gauges[f"otp_budget:{budget.currency}"] = budget.most / MILLIONTHS
+            gauges[f"otp_budget_used:{budget.currency}"] = budget.used / MILLIONTHS
         unavailable = Counter(fault.cause.value for fault in health.faults.values())
         for name, by_label in {
             "otp_retries_waiting": self._view.retries_waiting(),

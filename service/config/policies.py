@@ -121,6 +121,13 @@ def limit_policy(settings: Settings) -> LimitPolicy:
         day=settings.otp_limit_day,
         peer=settings.otp_limit_peer,
         link=settings.otp_limit_link,
+        channels={
+            "sms": settings.otp_limit_sms,
+            "whatsapp": settings.otp_limit_whatsapp,
+            "voice": settings.otp_limit_voice,
+        },
+        countries=settings.countries,
+        budget=settings.budget,
         require_client_ip=settings.otp_require_client_ip,
     )
 

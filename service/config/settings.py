@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from service.config import forms
 from service.config.env_file import ENV_FILE, EnvFileRefused, read_env_file
+from service.config.price_forms import check_prices
 from service.config.refusals import sentence
 from service.config.secret_files import SecretFilesRefused, read_secret_files
 from service.config.topics.limits import LimitSettings
@@ -57,6 +58,13 @@ class Settings(ServingSettings, LimitSettings, MessageSettings, TwilioSettings):
     def _is_bare(cls, value: Any) -> Any:
         """Strip values from every source alike, so that a secret stays the same if it moves to another source."""
         return forms.bare(value)
+
+    @model_validator(mode="after")
+    def _budget_knows_every_price(self) -> Self:
+        if self.otp_budget_day is not None and self.otp_prices is not None:
+            for channel in self.senders:
+                check_prices(self.otp_prices, channel, self.countries[channel])
+        return self
 
     @model_validator(mode="after")
     def _test_numbers_are_meant(self) -> Self:

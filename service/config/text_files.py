@@ -1,4 +1,4 @@
-"""Reads the file of an operator's own texts (`OTP_TEXTS`), a TOML file. `core.own_texts` says what it may hold."""
+"""Reads files that settings name; one of them, `OTP_TEXTS`, is TOML. `core.own_texts` says what that may hold."""
 
 import tomllib
 from pathlib import Path
@@ -16,7 +16,16 @@ def read_text_file(value: Any) -> Any:
     if not value:
         return NO_OWN_TEXTS
     try:
-        with Path(value).open("rb") as file:
+        tables = tomllib.loads(read_text(value))
+    except tomllib.TOMLDecodeError as failure:
+        raise ValueError(f"the file is not TOML: {failure}") from None
+    return read_own_texts(tables)
+
+
+def read_text(path: Any) -> str:
+    """Read a file of UTF-8. Raises `ValueError` with a sentence."""
+    try:
+        with Path(path).open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except (OSError, TypeError, ValueError) as failure:
         reason = getattr(failure, "strerror", None) or "this is not a path"
@@ -24,9 +33,6 @@ def read_text_file(value: Any) -> Any:
     if len(content) > _MOST_BYTES:
         raise ValueError(f"the file has more than {_MOST_BYTES:,} bytes")
     try:
-        tables = tomllib.loads(content.decode("utf-8-sig"))
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("the file is not UTF-8") from None
-    except tomllib.TOMLDecodeError as failure:
-        raise ValueError(f"the file is not TOML: {failure}") from None
-    return read_own_texts(tables)

@@ -72,13 +72,12 @@ class Issuing:
         """Create a verification and send its first code.
 
         Raises `ActionUnfit`, `ChannelUnavailable`, `ChannelUnfit`, `SenderCannotReceive`, `ClientIpRequired`,
-        `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
+        `CountryNotAllowed`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
         key_tag = self._limiter.key_tag(asked.caller)
         new, fixed = self._new(asked, key_tag)
-        reservation = self._limiter.reservation(
-            new.to, new.channel, new.request.country, key_tag=key_tag, client_tag=new.client_tag, is_test=new.is_test
-        )
+        texts = self._policy.texts
+        reservation = self._limiter.reservation(new, new.channel, texts, key_tag=key_tag, is_test=new.is_test)
         abandoned_id, refusal = await self._begin(repeatable.key, new.id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, repeatable.key, reservation)
         async with self._undoing.on_failure(repeatable.key, reservation) as taken:
@@ -151,14 +150,8 @@ class Issuing:
         request = verification.request
         fixed = self._policy.secrets.fixed_for(verification.to, request.action, request.password_length)
         channel = channel or verification.sends[0].channel
-        reservation = self._limiter.reservation(
-            verification.to,
-            channel,
-            request.country,
-            key_tag=key_tag,
-            client_tag=verification.client_tag,
-            is_test=fixed is not None,
-        )
+        texts, is_test = self._policy.texts, fixed is not None
+        reservation = self._limiter.reservation(verification, channel, texts, key_tag=key_tag, is_test=is_test)
         async with self._undoing.on_failure(key, reservation) as taken:
             if abandoned_id and key and key.tag in {send.idempotency_tag for send in verification.sends}:
                 await self._keep(verification, repeatable)
@@ -174,7 +167,7 @@ class Issuing:
             except AlreadySent as already:  # a repeat took this request over, and has sent
                 await reservation.give_back()
                 return already.verification
-            return await self._send(verification, secret, repeatable, is_test=fixed is not None)
+            return await self._send(verification, secret, repeatable, is_test=is_test)
 
     async def _begin(
         self,

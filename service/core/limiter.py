@@ -1,25 +1,52 @@
-"""The limits that protect the bill: per client address, prefix, country and day, all checked before a code exists.
+"""The limits that protect the bill: by address, prefix, country, channel, day and budget, before a code exists.
 
 The limits of one number are not here: they are counted in the same atomic step that writes the send
 (`VerificationStore.issue`). If the store does not answer, the send is refused: limits of paid messages fail closed
 (OWASP API4:2023). While a channel's provider fails, its breaker refuses a send first, and nothing is counted.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Protocol
 
 from service.core.addresses import network_of
 from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED, Limit, Limited, Limits, LimitStore, Unit
+from service.core.phone import CountryNotAllowed
+from service.core.prices import Budget, BudgetUse
 from service.core.store_health import StoreUnavailable
+from service.core.verification import VerificationRequest
 
 
 class ClientIpRequired(Exception):
     """`OTP_REQUIRE_CLIENT_IP` is on and the request names no client address."""
+
+
+class Countable(Protocol):
+    """What a send is counted by: a verification, new or not, has it."""
+
+    @property
+    def to(self) -> str:
+        """The number."""
+
+    @property
+    def request(self) -> VerificationRequest:
+        """What was asked for, with the country of the number."""
+
+    @property
+    def client_tag(self) -> str | None:
+        """What the person's address is counted under."""
+
+
+class Measured(Protocol):
+    """Texts whose length is known: an SMS costs each of its segments."""
+
+    def most_segments(self, request: VerificationRequest) -> int:
+        """Tell how many segments the message may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +60,9 @@ class LimitPolicy:
     day: Limits = UNLIMITED
     peer: Limits = UNLIMITED
     link: Limits = UNLIMITED
+    channels: Mapping[str, Limits] = field(default_factory=dict)  # all sends by a channel
+    countries: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by channel; none: every country
+    budget: Budget | None = None
     require_client_ip: bool = False
 
 
@@ -72,9 +102,11 @@ class Limiter:
         return self._shared_tag(Limit.API_KEY, caller or "")
 
     def reservation(
-        self, to: str, channel: Channel, country: str, *, key_tag: str, client_tag: str | None, is_test: bool = False
+        self, send: Countable, channel: Channel, texts: Measured, *, key_tag: str, is_test: bool = False
     ) -> "Reservation":
         """Prepare the limits of one send; nothing is asked yet."""
+        to, request, client_tag = send.to, send.request, send.client_tag
+        country = request.country
         tag, shared = self._keyring.limit_tag, self._shared_tag
         units = [
             Unit(Limit.PREFIX, tag(Limit.PREFIX, to[:-4]), self._policy.prefix),
@@ -82,10 +114,29 @@ class Limiter:
             Unit(Limit.DAY, shared(Limit.DAY, "all"), self._policy.day),
             Unit(Limit.API_KEY, key_tag, self._policy.api_key),
         ]
+        if channel in self._policy.channels:
+            units.append(Unit(Limit(channel), shared(Limit(channel), "all"), self._policy.channels[channel]))
         if client_tag is not None:
             units.append(Unit(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
+        if self._policy.budget is not None and not is_test:  # nothing is sent to a test number
+            messages = texts.most_segments(request) if channel is Channel.SMS else 1
+            cost = self._policy.budget.cost(country, channel, messages)
+            units.append(self._budget_unit(self._policy.budget, cost))
         breaker = None if is_test else self._breakers.get(channel)  # nothing is sent to a test number
-        return Reservation(self._store, units, breaker=breaker)
+        countries = self._policy.countries.get(channel)
+        is_allowed = not countries or country in countries
+        return Reservation(self._store, units, breaker=breaker, is_allowed=is_allowed)
+
+    async def budget_use(self) -> BudgetUse | None:
+        """Tell how much of the budget is used; None without a budget. Raises `StoreUnavailable`."""
+        budget = self._policy.budget
+        if budget is None:
+            return None
+        used = await self._store.used(self._budget_unit(budget, 1))
+        return BudgetUse(used, budget.most, budget.prices.currency)
+
+    def _budget_unit(self, budget: Budget, cost: int) -> Unit:
+        return Unit(Limit.BUDGET, self._shared_tag(Limit.BUDGET, "all"), budget.limits, cost)
 
     async def admit_peer(self, address: str) -> None:
         """Reserve one request of a client-token holder. Raises `Limited`."""
@@ -115,18 +166,23 @@ class Reservation:
     costs its sender nothing, would use up the limits that others share.
     """
 
-    def __init__(self, store: LimitStore, units: Sequence[Unit], *, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self, store: LimitStore, units: Sequence[Unit], *, breaker: Breaker | None = None, is_allowed: bool = True
+    ) -> None:
         self._store = store
+        self._is_allowed = is_allowed  # the channel may send to this country
         self._breaker = breaker
         self._probe: float | None = None
-        self._units = [unit for unit in units if unit.limits]
+        self._units = [unit for unit in units if unit.limits and unit.amount]
         self._granted: list[tuple[Unit, int]] = []
 
-    async def ask(self) -> Limited | None:
+    async def ask(self) -> Limited | CountryNotAllowed | None:
         """Reserve all limits side by side, in one round trip; None when all grant, else the one with the longest wait.
 
         Raises `SendingHalted`, before anything is asked, and `StoreUnavailable`.
         """
+        if not self._is_allowed:
+            return CountryNotAllowed()
         self._probe = None if self._breaker is None else self._breaker.admit()
         if not self._units:
             return None
@@ -136,7 +192,9 @@ class Reservation:
             if isinstance(answer, StoreUnavailable):
                 failure = answer
             elif answer.wait_ms:
-                refusals.append(Limited(answer.wait_ms, unit.kind, unit.limits))
+                # An API key is told that the budget is used up, not how large it is.
+                told = UNLIMITED if unit.kind is Limit.BUDGET else unit.limits
+                refusals.append(Limited(answer.wait_ms, unit.kind, told))
             else:
                 self._granted.append((unit, answer.at_ms))
         if refusals or failure is not None:
@@ -148,9 +206,17 @@ class Reservation:
     async def give_back(self) -> None:
         """Uncount what was granted; if the store fails here, it stays counted, which is the safe side."""
         self.end_probe()
-        granted, self._granted = self._granted, []
-        if granted:
-            await self._store.give_back(granted)
+        await self._give_back(list(Limit))
+
+    async def give_back_money(self) -> None:
+        """Uncount only what the send would have cost: nothing was sent, but the try counts."""
+        await self._give_back([Limit.BUDGET])
+
+    async def _give_back(self, kinds: Container[Limit]) -> None:
+        returned = [(unit, at_ms) for unit, at_ms in self._granted if unit.kind in kinds]
+        self._granted = [each for each in self._granted if each not in returned]
+        if returned:
+            await self._store.give_back(returned)
 
     def end_probe(self) -> None:
         """Note the end of this send: if it was the breaker's probe and got no answer, another send may be the probe."""

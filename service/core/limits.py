@@ -29,6 +29,10 @@ class Limit(StrEnum):
     DAY = "day"
     PEER = "peer"
     LINK = "link"
+    SMS = "sms"  # all sends by one channel
+    WHATSAPP = "whatsapp"
+    VOICE = "voice"
+    BUDGET = "budget"  # money: its limit and amounts are millionths of a currency
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,12 @@ class Limits:
 
 
 class Unit(NamedTuple):
-    """One unit of a limit: its kind, the tag that it is counted under, and the windows."""
+    """What is reserved of a limit: its kind, the tag that it is counted under, the windows, and how much."""
 
     kind: Limit
     tag: str
     limits: Limits
+    amount: int = 1
 
 
 class Limited(Exception):
@@ -76,6 +81,9 @@ class LimitStore(Protocol):
 
     async def reserve(self, units: Sequence[Unit]) -> Sequence[Reserved | StoreUnavailable]:
         """Reserve one unit of each limit. Without a grant nothing was counted, or it is unknown whether it was."""
+
+    async def used(self, unit: Unit) -> int:
+        """Sum what is counted of a limit of one window. Raises `StoreUnavailable`."""
 
     async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
         """Uncount units that were reserved, each at an instant. A unit whose step fails stays counted, silently."""

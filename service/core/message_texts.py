@@ -5,12 +5,13 @@ The operator's own texts come before ours.
 
 from dataclasses import dataclass
 
-from service.core.actions import ACTIONS, Action, code, link
+from service.core.actions import ACTIONS, Action, code, link, reply
 from service.core.channels import Channel
 from service.core.own_texts import NO_OWN_TEXTS, OwnTexts
 from service.core.sender import Speech, Template, Text
 from service.core.texts import LOCALES
 from service.core.texts.negotiation import negotiated
+from service.core.texts.segments import measured
 from service.core.verification import VerificationRequest
 
 
@@ -47,6 +48,13 @@ class MessageTexts:
                 return Speech(request.locale, self.brand, secret)
             case Channel.SMS:
                 return Text(self.write(request, secret))
+
+    def most_segments(self, request: VerificationRequest) -> int:
+        """Tell how many segments the message takes with the longest secret of this length."""
+        action = ACTIONS[request.action]
+        length = request.code_length or request.password_length or 0
+        longest = reply.LONGEST if request.action is Action.REPLY else action.draw(length, "0", None)
+        return measured(self.write(request, longest)).segments
 
     def write(self, request: VerificationRequest, secret: str) -> str:
         """Write the message that carries a secret. Raises `ValueError` if it does not fit."""

@@ -49,8 +49,8 @@ class Undoing:
             yield taken
         except MessageRefused as refused:
             await self._idempotency.release(key)  # a refusal that is kept has its answer already: this leaves it
-            if refused.is_ours:
-                await reservation.give_back()  # else it stays counted: numbers must not be probed for free
+            # What others cause stays counted, but for its price: numbers must not be probed for free.
+            await (reservation.give_back() if refused.is_ours else reservation.give_back_money())
             raise
         except StoreUnavailable:
             await asyncio.gather(self._take_back(taken.send, key), reservation.give_back())

@@ -21,6 +21,7 @@ from service.core.store_health import StoreCause, StoreUnavailable
 from service.descriptors import raise_limit
 from service.diagnosis.finding import Finding
 from service.diagnosis.inbound import inbound_findings
+from service.diagnosis.money import budget_use, money_choices
 from service.embedded.server import EmbeddedUnavailable
 from service.providers.twilio.gateway import open_twilio
 from service.store.clocks import Clock, primary_clocks, replica_clocks
@@ -47,11 +48,12 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     missing = missing_to_serve(settings)
     findings = [Finding("error", sentence) for sentence in missing] or [Finding("ok", "The settings are complete.")]
     findings += [Finding("warn", sentence) for sentence in unread] + _choices(settings)
-    findings += _descriptors(settings)
+    findings += money_choices(settings) + _descriptors(settings)
     findings.append(numbering_plans(datetime.now(UTC).date()))
     try:
         async with open_redis(settings) as scripts:
             findings += await _redis(scripts, settings.redis_url)
+            findings += await budget_use(settings, scripts)
     except EmbeddedUnavailable as unavailable:
         findings.append(Finding("error", str(unavailable)))
     except (RuntimeError, ValueError) as away:
@@ -91,7 +93,9 @@ def _choices(settings: Settings) -> list[Finding]:
         "OTP_TEST_NUMBERS is set: a number and its code suffice for an approval. List only fictional numbers.": (
             bool(settings.otp_test_numbers)
         ),
-        "OTP_LIMIT_DAY is empty: nothing caps the daily bill.": not settings.otp_limit_day,
+        "OTP_LIMIT_DAY is empty, and there is no OTP_BUDGET_DAY: nothing caps the daily bill.": (
+            not settings.otp_limit_day and settings.budget is None
+        ),
         "OTP_PUBLIC_URL is plain http, or its host is not public: Twilio does not call it.": (
             not settings.is_twilio_played and is_for_development(settings.otp_public_url)
         ),

@@ -44,7 +44,8 @@ UNSENDABLE: Mapping[str, Kind] = {
         422,
         "Messages are not sent to this country",
         "Messages are not sent to the country of this number. Use another number.",
-        "Add the country to `OTP_COUNTRIES`, and allow it in the Geo Permissions of the Twilio account.",
+        "Add the country to `OTP_COUNTRIES`, or to the list of its channel (`OTP_COUNTRIES_VOICE`), and in the "
+        "Geo Permissions of the Twilio account.",
     ),
     Refusal.RECIPIENT_OPTED_OUT: Kind(
         422,

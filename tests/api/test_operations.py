@@ -61,6 +61,10 @@ class View:
             raise StoreUnavailable("awaiting_sid: secret.host")
         return self.awaiting_sids
 
+    async def budget(self):
+        if self.is_away:
+            raise StoreUnavailable("HGETALL: secret.host")
+
     async def totals(self):
         if self.is_away:
             raise StoreUnavailable("HGETALL: secret.host")
@@ -91,6 +95,7 @@ def endpoints(view, now):
         health=view.health,
         queue=view.look,
         awaiting_sid=view.awaiting_sid,
+        budget=view.budget,
         totals=view.totals,
         sending_halted=lambda: view.sending,
         is_draining=lambda: view.is_draining,

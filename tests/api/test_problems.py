@@ -68,7 +68,7 @@ async def test_a_used_up_limit_has_retry_after(start, expect):
 
 SPOKEN = {
     "number": "otp_limit_number", "client_ip": "otp_limit_ip", "api_key": "otp_limit_key", "prefix": "otp_limit_prefix",
-    "country": "otp_limit_country", "day": "otp_limit_day",
+    "country": "otp_limit_country", "day": "otp_limit_day", "sms": "otp_limit_sms",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from tests.conftest import starter
 from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
-LIMITS = ("NUMBER", "FAILED_CHECKS", "IP", "PREFIX", "COUNTRY", "DAY", "PEER")
+LIMITS = ("NUMBER", "FAILED_CHECKS", "IP", "PREFIX", "COUNTRY", "DAY", "PEER", "VOICE")
 START_SECONDS = 30
 
 

@@ -271,11 +271,16 @@ async def test_the_harness_catches_a_limit_that_reads_and_then_counts(naive_pair
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", ["IP", "PREFIX", "COUNTRY", "DAY", "KEY"])
-async def test_racing_issues_for_many_numbers_keep_a_shared_limit(start, launch, limit):
+@pytest.mark.parametrize("limit", ["IP", "PREFIX", "COUNTRY", "DAY", "KEY", "SMS", "BUDGET"])
+async def test_racing_issues_for_many_numbers_keep_a_shared_limit(start, launch, tmp_path, limit):
     """A8, R14: sixty numbers at once on two processes send what a shared limit allows, no more."""
     running = await start(otp_worker=False)
-    processes = [await launch(running, OTP_WORKER="false", **{f"OTP_LIMIT_{limit}": "10/1h"}) for _ in range(2)]
+    bound = {f"OTP_LIMIT_{limit}": "10/1h"}
+    if limit == "BUDGET":
+        prices = tmp_path / "prices.csv"
+        prices.write_text("currency,USD\n*,*,0.0083\n", "utf-8")
+        bound = {"OTP_PRICES": str(prices), "OTP_BUDGET_DAY": "0.09 USD"}  # ten, and 0.007 are left
+    processes = [await launch(running, OTP_WORKER="false", **bound) for _ in range(2)]
     responses = await race(neighbours([process.client.url for process in processes], running.key))
     assert sorted(status for status, _ in responses) == [201] * 10 + [429] * 50
     assert len(running.sandbox.ledger.messages()) == 10

@@ -22,6 +22,7 @@ from starlette.routing import Mount
 
 from service.app import create_app, open_redis
 from service.config.settings import load_settings
+from service.core.prices import read_prices
 from service.embedded.server import embedded_valkey
 from service.http.authentication import key_digest
 from service.http_server import Server
@@ -95,7 +96,8 @@ async def main(redis_url):
         _env_file=None, redis_url=f"redis://127.0.0.1:{PROXY_PORT}", otp_worker=False, otp_log_level="error",
         twilio_account_sid=account.account_sid, twilio_auth_token=account.auth_token, twilio_from=account.pool_number,
         twilio_base_url=f"{base}/sandbox", otp_secret_keys=secrets.token_urlsafe(32),
-        otp_index_key=secrets.token_urlsafe(32), otp_limit_number="9/1s,50/10m",
+        otp_index_key=secrets.token_urlsafe(32), otp_limit_number="9/1s,50/10m", otp_limit_sms="9999/1h",
+        otp_prices=read_prices("currency,USD\n*,*,0.01"), otp_budget_day="900 USD",
     )  # fmt: skip
     particulars = {"name": "bench", "scopes": ["verifications"], "created_at": datetime.now(UTC).isoformat()}
     async with open_redis(settings) as scripts:

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import strategies as st
@@ -14,7 +14,10 @@ from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, LimitPolicy, Reservation
 from service.core.limits import Limited, Limits, Reserved, Unit
+from service.core.phone import CountryNotAllowed
+from service.core.prices import Budget, Prices
 from service.core.store_health import StoreUnavailable
+from service.core.verification import VerificationRequest
 
 NUMBER = "+14155552671"
 ADDRESS = "192.0.2.1"
@@ -24,6 +27,26 @@ ALLOWED = dict(zip(KINDS, (PREFIX, COUNTRY, DAY, KEY, IP), strict=True))
 FULL = LimitPolicy(client_ip=IP, api_key=KEY, prefix=PREFIX, country=COUNTRY, day=DAY, peer=PEER)
 KEYRING = Keyring([b"newest" * 6], b"index" * 7)
 ports = st.integers(0, 65_535)
+
+
+class Send(NamedTuple):
+    """What a send is counted by."""
+
+    to: str = NUMBER
+    request: VerificationRequest = VerificationRequest("US")
+    client_tag: str | None = None
+
+
+class Texts(NamedTuple):
+    """Texts of so many segments."""
+
+    segments: int
+
+    def most_segments(self, request: VerificationRequest) -> int:  # noqa: ARG002 - all are as long
+        return self.segments
+
+
+TEXTS = Texts(1)
 
 
 @dataclass
@@ -36,11 +59,13 @@ class Recorder:
     asked: list[tuple[str, str, Limits]] = field(default_factory=list)
     returned: list[tuple[str, str, Limits, int]] = field(default_factory=list)
     granted: dict[tuple[str, str, Limits, int], None] = field(default_factory=dict)
+    amounts: dict[str, int] = field(default_factory=dict)
     trips: int = 0
 
     async def reserve(self, units: Sequence[Unit]) -> list[Reserved | StoreUnavailable]:
         self.trips += 1
-        return [await self.reserve_one(*unit) for unit in units]
+        self.amounts |= {unit.kind: unit.amount for unit in units}
+        return [await self.reserve_one(*unit[:3]) for unit in units]
 
     async def reserve_one(self, kind: str, tag: str, limits: Limits) -> Reserved | StoreUnavailable:
         self.asked.append((kind, tag, limits))
@@ -55,7 +80,7 @@ class Recorder:
     async def give_back(self, reserved: Sequence[tuple[Unit, int]]) -> None:
         self.trips += 1
         await asyncio.sleep(0)
-        self.returned += [(*unit, at_ms) for unit, at_ms in reserved if unit.kind not in self.away_for_returns]
+        self.returned += [(*unit[:3], at_ms) for unit, at_ms in reserved if unit.kind not in self.away_for_returns]
 
     @property
     def counted(self) -> set[str]:
@@ -69,9 +94,8 @@ def reservation(
 ) -> Reservation:
     """Prepare the limits of one send of one caller."""
     limiter = Limiter(store, KEYRING, policy)
-    return limiter.reservation(
-        to, Channel.SMS, "US", key_tag=limiter.key_tag("shop"), client_tag=limiter.client_tag(client_ip)
-    )
+    send = Send(to, client_tag=limiter.client_tag(client_ip))
+    return limiter.reservation(send, Channel.SMS, TEXTS, key_tag=limiter.key_tag("shop"))
 
 
 async def test_a_send_asks_every_limit_for_its_own_value() -> None:
@@ -135,7 +159,7 @@ async def test_callers_have_limits_of_their_own() -> None:
     store = Recorder()
     limiter = Limiter(store, KEYRING, LimitPolicy(api_key=KEY))
     for caller in ("shop", "shop", "app"):
-        await limiter.reservation(NUMBER, Channel.SMS, "US", key_tag=limiter.key_tag(caller), client_tag=None).ask()
+        await limiter.reservation(Send(), Channel.SMS, TEXTS, key_tag=limiter.key_tag(caller)).ask()
     first, again, other = (tag for _, tag, _ in store.asked)
     assert first == again != other
 
@@ -145,7 +169,8 @@ async def test_a_resend_counts_under_the_stored_tag() -> None:
     store = Recorder()
     limiter = Limiter(store, KEYRING, LimitPolicy(client_ip=IP))
     kept = limiter.client_tag("2001:db8::1")
-    await limiter.reservation(NUMBER, Channel.SMS, "US", key_tag=limiter.key_tag("shop"), client_tag=kept).ask()
+    send = Send(client_tag=kept)
+    await limiter.reservation(send, Channel.SMS, TEXTS, key_tag=limiter.key_tag("shop")).ask()
     await reservation(store, LimitPolicy(client_ip=IP), client_ip="2001:db8::2").ask()
     assert len(set(store.asked)) == 1
     assert limiter.client_tag(None) is None
@@ -313,9 +338,8 @@ class Halt:
 
 def halted_reservation(store: Recorder, halt: Halt) -> Reservation:
     """Prepare the limits of one send behind a breaker."""
-    return Limiter(store, KEYRING, FULL, breakers={Channel.SMS: halt}).reservation(
-        NUMBER, Channel.SMS, "US", key_tag="shop", client_tag=None
-    )
+    limiter = Limiter(store, KEYRING, FULL, breakers={Channel.SMS: halt})
+    return limiter.reservation(Send(), Channel.SMS, TEXTS, key_tag="shop")
 
 
 async def test_no_limit_is_asked_while_sending_is_halted() -> None:
@@ -342,3 +366,77 @@ async def test_a_limited_or_released_probe_is_returned_once() -> None:
     assert halt.given_back == 2
     await asyncio.gather(sent.give_back(), sent.give_back())
     assert halt.given_back == 2
+
+
+PRICES = Prices("USD", {("US", "sms"): 8_300, ("*", "*"): 100_000})
+BUDGET = Budget(1_000_000, PRICES)
+
+
+def priced(store: Recorder, send: Send, texts: Texts = TEXTS, **more: Any) -> Reservation:
+    """Prepare a send under a budget alone."""
+    limiter = Limiter(store, KEYRING, LimitPolicy(budget=BUDGET))
+    return limiter.reservation(send, Channel.SMS, texts, key_tag="shop", **more)
+
+
+async def test_each_segment_of_an_sms_is_paid() -> None:
+    """An SMS reserves its price to the country for each of its segments."""
+    store = Recorder()
+    assert await priced(store, Send(), Texts(3)).ask() is None
+    assert store.amounts == {"budget": 3 * 8_300}
+    assert await priced(store, Send(request=VerificationRequest("DE"))).ask() is None
+    assert store.amounts == {"budget": 100_000}
+
+
+async def test_nothing_is_paid_for_a_test_number() -> None:
+    """Nothing is sent to a test number, so it costs nothing."""
+    store = Recorder()
+    assert await priced(store, Send(), is_test=True).ask() is None
+    assert store.asked == []
+
+
+async def test_an_unknown_price_exceeds_every_budget() -> None:
+    """A send whose price nobody has named asks for more than the whole budget, so it is refused."""
+    budget = Budget(500, Prices("USD", {("US", "sms"): 1}))
+    assert budget.cost("DE", Channel.SMS, 1) == 501
+
+
+async def test_a_used_up_budget_does_not_tell_how_large_it_is() -> None:
+    """The refusal names the limit `budget` and when to try again, but neither its amount nor its window."""
+    refusal = await priced(Recorder(waits={"budget": 9_000}), Send()).ask()
+    assert (refusal.limit, refusal.retry_after_ms, bool(refusal.limits)) == ("budget", 9_000, False)
+
+
+async def test_what_was_not_sent_can_give_back_its_price_alone() -> None:
+    """A try that sent nothing stays counted, but gives its money back, once."""
+    store = Recorder()
+    policy = LimitPolicy(day=DAY, budget=BUDGET)
+    asked = Limiter(store, KEYRING, policy).reservation(Send(), Channel.SMS, TEXTS, key_tag="shop")
+    assert await asked.ask() is None
+    await asked.give_back_money()
+    await asked.give_back_money()
+    assert store.counted == {"day"}
+    await asked.give_back()
+    assert store.counted == set()
+
+
+async def test_a_channel_has_a_limit_of_its_own() -> None:
+    """A send counts under the limit of its channel, and under that of no other channel."""
+    policy = LimitPolicy(channels={"sms": DAY, "voice": KEY})
+    refused, granted = Recorder(waits={"sms": 7}), Recorder(waits={"voice": 7})
+    asked = [
+        Limiter(store, KEYRING, policy).reservation(Send(), Channel.SMS, TEXTS, key_tag="shop").ask()
+        for store in (refused, granted)
+    ]
+    refusal, granting = await asyncio.gather(*asked)
+    assert (refusal.limit, refusal.limits, granting) == ("sms", DAY, None)
+    assert granted.asked == [("sms", KEYRING.limit_tag("sms", "all"), DAY)]
+
+
+@pytest.mark.parametrize(("countries", "is_refused"), [({"DE"}, True), ({"DE", "US"}, False), (set(), False)])
+async def test_a_channel_has_countries_of_its_own(countries: set[str], is_refused: bool) -> None:  # noqa: FBT001
+    """A send by a channel to a country that is not one of its own is refused before anything is counted."""
+    store = Recorder()
+    limiter = Limiter(store, KEYRING, LimitPolicy(day=DAY, countries={"sms": frozenset(countries)}))
+    refusal = await limiter.reservation(Send(), Channel.SMS, TEXTS, key_tag="shop").ask()
+    assert isinstance(refusal, CountryNotAllowed) is is_refused
+    assert store.counted == (set() if is_refused else {"day"})

@@ -28,23 +28,24 @@ class VirtualLimit:
         clock = "redis.call('TIME')"
         text = stores.scripts._scripts["limit"].text
         assert text.count(clock) == 1
-        self._text = text.replace(clock, "{ARGV[3], ARGV[4]}")
+        self._text = text.replace(clock, "{ARGV[4], ARGV[5]}")
 
-    def reserve(self, key, limits, at_ms):
+    def reserve(self, key, limits, at_ms, amount=1):
         """Reserve at an instant; return the wait."""
-        return self._run(key, limits, "", at_ms)
+        return self._run(key, limits, "", at_ms, amount)
 
-    def give_back(self, key, limits, reserved_at_ms, at_ms):
+    def give_back(self, key, limits, reserved_at_ms, at_ms, amount=1):
         """Return, at one instant, a unit that was reserved at another."""
-        self._run(key, limits, NEVER_MS + reserved_at_ms, at_ms)
+        self._run(key, limits, NEVER_MS + reserved_at_ms, at_ms, amount)
 
     def counts(self, key):
         """Return the count in each slice."""
         return {field: int(count) for field, count in self._admin.hgetall(key).items() if int(count)}
 
-    def _run(self, key, limits, reserved_at_ms, at_ms):
+    def _run(self, key, limits, reserved_at_ms, at_ms, amount):
         seconds, ms = divmod(NEVER_MS + at_ms, 1000)
-        [[wait_ms, now_ms]] = self._admin.eval(self._text, 1, key, limits.policy, reserved_at_ms, seconds, ms * 1000)
+        args = (limits.policy, reserved_at_ms, amount, seconds, ms * 1000)
+        [[wait_ms, now_ms]] = self._admin.eval(self._text, 1, key, *args)
         assert now_ms == NEVER_MS + at_ms
         return wait_ms
 
@@ -95,6 +96,52 @@ def test_returned_units_never_counted(stores, windows, steps):
     assert waits[0] == waits[1]
     now_slices = {field: count for field, count in limit.counts(key).items() if _is_recent(field, later_ms)}
     assert now_slices == {field: count for field, count in limit.counts(twin).items() if _is_recent(field, later_ms)}
+
+
+amounts = st.integers(1, 10**12)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True)
+@given(
+    most=st.integers(10**11, 10**14),
+    steps=st.lists(st.tuples(st.integers(0, 20_000), amounts, st.none() | st.integers(0, 9)), min_size=5, max_size=60),
+)
+def test_no_window_holds_more_money_than_the_budget(stores, most, steps):
+    """Whatever is reserved and given back, no window holds more than the budget; counts are exact to the unit."""
+    limit, window_ms = VirtualLimit(stores), 100_000
+    limits = Limits(((most, window_ms),))
+    key, now_ms, held = f"otp:limit:test:{next(_numbers)}", 0, []
+    for pause_ms, amount, returned in steps:
+        now_ms += pause_ms
+        if returned is not None and held:
+            at_ms, given_back = held.pop(returned % len(held))
+            limit.give_back(key, limits, at_ms, now_ms, given_back)
+        elif limit.reserve(key, limits, now_ms, amount) == 0:
+            held.append((now_ms, amount))
+        for until_ms, _ in held:
+            assert sum(spent for at_ms, spent in held if until_ms - window_ms < at_ms <= until_ms) <= most
+    if held:
+        recent = {field: count for field, count in limit.counts(key).items() if field.startswith(b"100000:")}
+        newest = (NEVER_MS + held[-1][0]) // 5_000
+        spent = sum(amount for at_ms, amount in held if (NEVER_MS + at_ms) // 5_000 == newest)
+        assert recent[f"100000:{newest}".encode()] == spent
+
+
+def test_a_price_above_the_whole_budget_is_never_granted(stores):
+    """A send that alone costs more than the budget waits, also when nothing else was spent."""
+    limit, limits = VirtualLimit(stores), Limits(((100, 100_000),))
+    assert limit.reserve("otp:limit:test:x", limits, 1, 101) > 0
+    assert limit.counts("otp:limit:test:x") == {}
+    assert limit.reserve("otp:limit:test:x", limits, 2, 100) == 0
+
+
+def test_money_that_was_counted_before_the_clock_stepped_back_stays_whole(stores):
+    """Large amounts in the future are counted as now to the unit, not rounded."""
+    limit, limits = VirtualLimit(stores), Limits(((10**15, 100_000),))
+    for at_ms in (900_000, 950_000):
+        assert limit.reserve("otp:limit:test:x", limits, at_ms, 123_456_789_012_345) == 0
+    assert limit.reserve("otp:limit:test:x", limits, 1, 1) == 0
+    assert list(limit.counts("otp:limit:test:x").values()) == [2 * 123_456_789_012_345 + 1]
 
 
 def test_a_unit_is_returned_to_its_own_slice(stores):

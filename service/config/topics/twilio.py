@@ -36,6 +36,11 @@ class TwilioSettings(BaseSettings):
         """Whether messages go to a simulator on this machine."""
         return is_loopback(urlsplit(self.twilio_base_url or "").hostname)
 
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """The channels by which messages can be sent."""
+        return ("sms",)
+
     @model_validator(mode="after")
     def _account_is_one(self) -> Self:
         if (self.twilio_api_key is None) != (self.twilio_api_secret is None):

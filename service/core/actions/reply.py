@@ -28,6 +28,7 @@ LONGEST_READ = 1600  # characters; no message is longer
 MOST_WORDS = 4
 MOST_PAIRS = 3
 MATCH_PATTERN = "[a-z]{3,7}"
+LONGEST = "seventh letters"  # as long as any two words
 NO_REPLY = "Reply with the two words of the message."
 _KNOWN = frozenset(WORDS)
 _LETTERS = re.compile(r"[^\W\d_]+")

@@ -1,14 +1,15 @@
 #!lua
--- Reserve one unit of each shared limit (client address, prefix, country, day …), or give one of each back.
+-- Reserve an amount of each shared limit (client address, prefix, country, day, budget …), or give it back.
 --
 -- KEYS   1 and more: limits, independent of each other (in a cluster only 1: each is in a slot of its own)
 -- ARGV   1 policy of a limit, 'limit:window_ms,…'   2 '' to reserve, or the instant (ms) of the reservation to give back
---        and so on: two for each limit
+--        3 amount: 1 for what is counted; of a budget, millionths of its currency. And so on: three for each limit
 -- answer for each {wait (ms), now_ms}: wait 0 means reserved at now_ms, else nothing is counted; nil if it cannot be read
 -- atomic all windows of a limit are checked before any is counted.
 --
 -- Each window is cut into 20 slices, field '<window>:<slice>'. Every slice that overlaps the window counts whole, so no window at
 -- any position holds more than the limit; in return a unit may become free up to a twentieth of the window late.
+-- Amounts are whole numbers below 2^53, which Lua's numbers hold exactly.
 -- A unit in the future was counted before Redis' clock stepped back. It counts as now, so it limits for one window at most.
 
 --@include clock.lua
@@ -19,12 +20,12 @@ local function slice_field(window, at_ms)
   return window .. ':' .. string.format('%d', math.floor(at_ms / math.ceil(window / SLICES)))
 end
 
-local function give_back(key, policy, reserved_at_ms)
+local function give_back(key, policy, amount, reserved_at_ms)
   for window in string.gmatch(policy, ':(%d+)') do
     local field = slice_field(window, math.min(reserved_at_ms, now_ms))
     -- Not down to 0: Redis deletes a hash with its last field, and a limit that counts nothing must use no memory.
-    if tonumber(redis.call('HGET', key, field) or 0) > 1 then
-      redis.call('HINCRBY', key, field, -1)
+    if tonumber(redis.call('HGET', key, field) or 0) > amount then
+      redis.call('HINCRBY', key, field, string.format('%d', -amount))
     else
       redis.call('HDEL', key, field)
     end
@@ -32,7 +33,7 @@ local function give_back(key, policy, reserved_at_ms)
   return {0, now_ms}
 end
 
-local function reserve(key, policy)
+local function reserve(key, policy, amount)
   local record = redis.call('HGETALL', key)
   local windows = {}  -- by window: what is counted in each of its slices
   for i = 1, #record, 2 do
@@ -58,12 +59,12 @@ local function reserve(key, policy)
       end
     end
     if ahead > 0 then
-      redis.call('HINCRBY', key, slice_field(window, now_ms), ahead)
+      redis.call('HINCRBY', key, slice_field(window, now_ms), string.format('%d', ahead))
       redis.call('HDEL', key, unpack(ahead_fields))
       counts[newest], sum = (counts[newest] or 0) + ahead, sum + ahead
     end
     local slice = oldest
-    while sum >= tonumber(limit) and slice <= newest do
+    while sum + amount > tonumber(limit) and slice <= newest do
       sum = sum - (counts[slice] or 0)
       slice = slice + 1
       wait_ms = math.max(wait_ms, slice * slice_ms + window - now_ms)
@@ -73,16 +74,16 @@ local function reserve(key, policy)
   end
   if wait_ms > 0 then return {wait_ms, now_ms} end
   if #stale > 0 then redis.call('HDEL', key, unpack(stale)) end
-  for _, field in ipairs(fields) do redis.call('HINCRBY', key, field, 1) end
+  for _, field in ipairs(fields) do redis.call('HINCRBY', key, field, string.format('%d', amount)) end
   redis.call('PEXPIRE', key, longest_ms)
   return {0, now_ms}
 end
 
 local answers = {}
 for place, key in ipairs(KEYS) do
-  local policy, reserved_at_ms = ARGV[2 * place - 1], tonumber(ARGV[2 * place])
+  local policy, reserved_at_ms, amount = ARGV[3 * place - 2], tonumber(ARGV[3 * place - 1]), tonumber(ARGV[3 * place])
   -- By pcall: an error that ended the script would leave the limits before this one counted, without an answer.
-  local is_done, answer = pcall(reserved_at_ms and give_back or reserve, key, policy, reserved_at_ms)
+  local is_done, answer = pcall(reserved_at_ms and give_back or reserve, key, policy, amount, reserved_at_ms)
   answers[place] = is_done and answer
 end
 return answers
