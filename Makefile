@@ -58,7 +58,7 @@ TWICE = { $(1) $(2) || { [ $$? = 1 ] && echo "FAILED beside others; a second tim
 	$(BIN)/pytest --last-failed --last-failed-no-failures none -v $(2); }; }
 
 test: install ## Run all tests, or those that ARGS selects
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(call TWICE,$(PARALLEL) -n 3,-m "not alone") && $(call TWICE,$(BIN)/pytest,-m alone))
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(call TWICE,$(PARALLEL) -n 4,-m "not alone") && $(call TWICE,$(BIN)/pytest,-m alone))
 
 test-quick: install ## Run only the fast tests
 	@$(PARALLEL) -n 5 -m "not slow and not alone" $(ARGS)

@@ -71,8 +71,7 @@ def test_it_was_not_me_ends_it(page, demo):
     assert status_of(demo, issued) == "canceled"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (320, "dark")])
 def test_every_page_is_usable_by_everybody(page, demo, scheme, width):
     """Form, fault, second question and end: axe reports nothing, and nothing scrolls sideways."""
     page.emulate_media(color_scheme=scheme)

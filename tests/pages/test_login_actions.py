@@ -181,8 +181,7 @@ def test_the_browser_that_opened_the_link_is_not_signed_in(visitor, browser):
     elsewhere.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 @pytest.mark.parametrize("action", ["password", "link"])
 def test_every_state_of_an_action_is_accessible(visitor, action, width, scheme):
     """Chosen, sent, wrong and signed in: axe reports nothing, and the page never scrolls sideways."""

@@ -89,8 +89,7 @@ def test_an_opt_out_in_between_changes_nothing_here(visitor):
     is_signed_in(visitor)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_every_state_of_a_reply_is_accessible(visitor, width, scheme):
     """Chosen, sent, wrong and signed in: axe reports nothing, and the page never scrolls sideways."""
     page, to = visitor.page, number(110 + 2 * (width == 360) + (scheme == "dark"))

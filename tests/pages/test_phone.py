@@ -272,8 +272,7 @@ def test_every_button_plans_what_the_simulator_knows(phone, demo):
     requests.delete(f"{demo.url}/sandbox/_/faults", timeout=30)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_the_phone_is_usable_by_everybody(phone, demo, scheme, width):
     """Empty and with a message, axe reports nothing, and the page never scrolls sideways."""
     phone.emulate_media(color_scheme=scheme)

@@ -323,8 +323,7 @@ def test_a_number_is_no_code(phone, twilio):
     expect(phone.locator(".bubble .text")).to_have_text(CALL)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_conversation_and_call_are_usable_by_everybody(phone, service, twilio, scheme, width):
     """With replies, in a call and after it, axe reports nothing, and the page never scrolls sideways."""
     phone.emulate_media(color_scheme=scheme)

@@ -44,8 +44,7 @@ async def readiness_status(port):
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("drain_seconds", ["0", "1"])
-@both
+@pytest.mark.parametrize(("arguments", "drain_seconds"), [(ONE, "1"), (TWO, "0")], ids=["one worker", "two workers"])
 async def test_a_restart_fails_no_request(start, launch, arguments, drain_seconds):
     """Over four restarts under load nothing fails except connecting, which is refused while nothing listens."""
     running = await start(otp_worker=False)

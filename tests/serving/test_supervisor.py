@@ -128,7 +128,7 @@ def started_by(process):
 
 @pytest.mark.slow
 @both
-@pytest.mark.parametrize("pause", [0.0, 0.02, 0.1, 1.0])
+@pytest.mark.parametrize("pause", [0.0, 0.1])
 async def test_a_stop_during_a_reload_takes_effect(start, launch, arguments, pause):
     """SIGTERM right after SIGHUP, at any step of a new process's start, stops everything cleanly."""
     process = await launch(await start(otp_worker=False), arguments=arguments, OTP_DRAIN_SECONDS="0")
@@ -140,7 +140,7 @@ async def test_a_stop_during_a_reload_takes_effect(start, launch, arguments, pau
 
 @pytest.mark.slow
 @both
-@pytest.mark.parametrize("pause", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("pause", [0.0, 1.0])
 async def test_no_process_outlives_a_killed_parent(start, launch, eventually, arguments, pause):
     """After kill -9 in the middle of a reload no process is left that holds the port."""
     if sys.platform != "linux":
