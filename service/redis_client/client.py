@@ -20,6 +20,7 @@ from service.redis_client.resp import Argument, pack
 from service.redis_client.script import PreparedScript, Script
 from service.redis_client.sentinel import Sentinels
 from service.redis_client.url import Address, read_url
+from service.redis_client.waiting import WaitPolicy, Waits, Written
 
 _ASKING = pack((b"ASKING",))
 # A slot can move again while the client follows it. More redirections mean that two nodes do not agree yet.
@@ -31,9 +32,15 @@ class RedisClient:
     """Sends scripts and commands to one node (a server, or the primary of a Sentinel service) or to a cluster."""
 
     def __init__(
-        self, nodes: Node | Cluster, *, timeout_seconds: float, sentinel_watch: asyncio.Task[None] | None = None
+        self,
+        nodes: Node | Cluster,
+        *,
+        timeout_seconds: float,
+        sentinel_watch: asyncio.Task[None] | None = None,
+        waits: Waits | None = None,
     ) -> None:
         self._nodes = nodes
+        self._waits = waits
         self._sentinel_watch = sentinel_watch
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
@@ -83,6 +90,16 @@ class RedisClient:
             return [error] * len(keyed_args)
         return results
 
+    async def run_and_wait(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Written:
+        """Run a script that writes, and tell whether the replicas have it and all that its node held before.
+
+        It runs on a connection of its own, after which WAIT runs. Raises as `run` does, and ValueError if the client
+        was opened without `wait`.
+        """
+        if self._waits is None:
+            raise ValueError("this client waits for no replicas")
+        return await self._waits.run(script, keys, args)
+
     async def command(self, *words: Argument, key: str | None = None) -> Any:
         """Run one command on the node of `key` (None: the primary, or any node of a cluster) and return the reply."""
         return await self._send(pack(words), key)
@@ -104,6 +121,8 @@ class RedisClient:
         if self._sentinel_watch is not None:
             self._sentinel_watch.cancel()
             await asyncio.wait([self._sentinel_watch])
+        if self._waits is not None:
+            await self._waits.close()
         await self._nodes.close()
 
     async def _evaluate(self, call_with_text: bytes, key: str | None, deadline: float) -> Any:
@@ -143,23 +162,36 @@ class RedisClient:
             raise timed_out(was_late=was_late) from None
 
 
-async def open_redis_client(url: str, *, client_name: str, timeout_seconds: float = 1.0) -> RedisClient:
+async def open_redis_client(
+    url: str, *, client_name: str, timeout_seconds: float = 1.0, wait: WaitPolicy | None = None
+) -> RedisClient:
     """Return a client for a Redis URL; raise ValueError for a URL that can never work.
 
-    The first command connects, so that a service can start while Redis is down. CLIENT LIST shows `client_name`.
+    The first command connects, so that a service can start while Redis is down. CLIENT LIST shows `client_name`. With
+    `wait`, `run_and_wait` has a second connection to each node.
     """
     target = read_url(url, timeout_seconds=timeout_seconds)
     connector = Connector(target, client_name=client_name)
+    open_waits = partial(Waits, wait, timeout_seconds=timeout_seconds) if wait else lambda *_, **__: None
     if target.kind == "cluster":
         cluster = Cluster(target.addresses, connector.connect, timeout_seconds=timeout_seconds)
-        return RedisClient(cluster, timeout_seconds=timeout_seconds)
+        waits = open_waits(connector.connect, cluster=cluster)
+        return RedisClient(cluster, timeout_seconds=timeout_seconds, waits=waits)
     if target.kind == "server":
         node = Node(connector.connect, timeout_seconds=timeout_seconds)
-        return RedisClient(node, timeout_seconds=timeout_seconds)
+        waits = open_waits(connector.connect, cluster=None)
+        return RedisClient(node, timeout_seconds=timeout_seconds, waits=waits)
     sentinels = Sentinels(connector)
     node = Node(sentinels.connect, timeout_seconds=timeout_seconds)
-    watch = asyncio.get_running_loop().create_task(sentinels.watch(node.renew_connection))
-    return RedisClient(node, timeout_seconds=timeout_seconds, sentinel_watch=watch)
+    waits = open_waits(lambda _: sentinels.connect(), cluster=None)
+
+    def follow() -> None:
+        node.renew_connection()
+        if waits is not None:
+            waits.renew_connections()
+
+    watch = asyncio.get_running_loop().create_task(sentinels.watch(follow))
+    return RedisClient(node, timeout_seconds=timeout_seconds, sentinel_watch=watch, waits=waits)
 
 
 async def open_node_client(

@@ -1,0 +1,146 @@
+"""Waiting for replicas: what is reported as replicated is there, and nothing else is."""
+
+import asyncio
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError, ResponseError
+
+from service.redis_client import Script, WaitPolicy
+from tests.redis_client.servers import cluster, eventually, opened, server
+
+WRITE = Script("write", "#!lua\nredis.call('SET', KEYS[1], ARGV[1])\nreturn ARGV[1]")
+BROKEN = Script("broken", "#!lua\nreturn redis.call('INCR', KEYS[1])")
+POLICY = WaitPolicy(replicas=1, wait_ms=200)
+
+
+@pytest.fixture(scope="module")
+def replicated(tmp_path_factory):
+    """Run a primary and its replica for all tests of this file."""
+    folder = tmp_path_factory.mktemp("waiting")
+    with server(folder / "primary") as primary, server(folder / "replica") as replica:
+        replica.admin.replicaof("127.0.0.1", primary.port)
+        eventually(lambda: replica.admin.info("replication")["master_link_status"] == "up")
+        yield primary, replica
+
+
+def rounds(primary):
+    """Return how often WAIT has run."""
+    return primary.admin.info("commandstats").get("cmdstat_wait", {"calls": 0})["calls"]
+
+
+async def test_what_is_reported_as_replicated_is_on_the_replica(replicated):
+    """The script's own write is there, and what other connections wrote before it."""
+    primary, replica = replicated
+    async with opened(primary.url, wait=POLICY) as redis:
+        await redis.command("SET", "before", "1")
+        assert await redis.run_and_wait(WRITE, ["k"], ["v"]) == (b"v", True)
+        assert (replica.admin.get("before"), replica.admin.get("k")) == (b"1", b"v")
+
+
+async def test_a_frozen_replica_is_not_counted(replicated):
+    """The script has run, and is reported as not replicated; once the replica goes on, writes are again."""
+    primary, replica = replicated
+    async with opened(primary.url, wait=POLICY) as redis:
+        replica.freeze()
+        try:
+            assert await redis.run_and_wait(WRITE, ["k"], ["late"]) == (b"late", False)
+            assert await redis.command("GET", "k") == b"late", "the other connection does not wait"
+        finally:
+            replica.thaw()
+        assert await redis.run_and_wait(WRITE, ["k"], ["v"]) == (b"v", True)
+
+
+async def test_scripts_that_arrive_during_a_round_share_the_next_one(replicated):
+    """A hundred scripts at once take two rounds at most; an error is that of its own script only."""
+    primary, _ = replicated
+    async with opened(primary.url, wait=POLICY) as redis:
+        await redis.run_and_wait(WRITE, ["k"], ["text"])
+        for name in ("a", "b"):
+            await asyncio.gather(redis.run_and_wait(BROKEN, [name], []))  # from now on the server knows the script
+        before = rounds(primary)
+        calls = [redis.run_and_wait(WRITE, [f"k{each}"], [each]) for each in range(100)]
+        *written, failure = await asyncio.gather(*calls, redis.run_and_wait(BROKEN, ["k"], []), return_exceptions=True)
+    assert written == [(str(each).encode(), True) for each in range(100)]
+    assert isinstance(failure, ResponseError)
+    assert rounds(primary) - before <= 2
+
+
+async def test_a_cancelled_caller_does_not_disturb_the_round(replicated):
+    """Others of the same round have their own results."""
+    primary, _ = replicated
+    async with opened(primary.url, wait=POLICY) as redis:
+        await redis.run_and_wait(WRITE, ["k"], ["0"])
+        calls = [asyncio.create_task(redis.run_and_wait(WRITE, [f"k{each}"], [each])) for each in range(3)]
+        await asyncio.sleep(0)
+        calls[1].cancel()
+        assert [await calls[0], await calls[2]] == [(b"0", True), (b"2", True)]
+
+
+async def test_a_lost_connection_fails_the_round(replicated):
+    """What ran before the loss is not reported as replicated; the next round has a new connection."""
+    primary, replica = replicated
+    async with opened(primary.url, wait=WaitPolicy(1, 5000)) as redis:
+        await redis.run_and_wait(WRITE, ["k"], ["0"])
+        replica.freeze()
+        try:
+            call = asyncio.create_task(redis.run_and_wait(WRITE, ["k"], ["1"]))
+            await asyncio.to_thread(eventually, lambda: primary.admin.get("k") == b"1")
+            primary.admin.client_kill_filter(_type="normal", skipme=True)
+            with pytest.raises(RedisConnectionError):
+                await call
+        finally:
+            replica.thaw()
+        assert await redis.run_and_wait(WRITE, ["k"], ["2"]) == (b"2", True)
+
+
+async def test_a_node_that_becomes_a_replica_reports_nothing_as_replicated(replicated):
+    """WAIT ends with an error when the node is demoted, so the script's write counts as not replicated."""
+    primary, replica = replicated
+    async with opened(primary.url, wait=WaitPolicy(1, 5000)) as redis:
+        await redis.run_and_wait(WRITE, ["k"], ["0"])
+        replica.freeze()
+        try:
+            call = asyncio.create_task(redis.run_and_wait(WRITE, ["k"], ["1"]))
+            await asyncio.to_thread(eventually, lambda: primary.admin.get("k") == b"1")
+            primary.admin.replicaof("127.0.0.1", 1)
+            assert await call == (b"1", False)
+        finally:
+            primary.admin.replicaof("NO", "ONE")
+            replica.thaw()
+        await asyncio.to_thread(eventually, lambda: primary.admin.info("replication")["connected_slaves"] == 1)
+
+
+async def test_a_missing_permission_is_named(replicated):
+    """A user that may not WAIT gets that error, and waits for nothing in vain."""
+    primary, _ = replicated
+    primary.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p", "~*", "+@all", "-wait")
+    async with opened(f"redis://otp:p@127.0.0.1:{primary.port}", wait=POLICY) as redis:
+        with pytest.raises(NoPermissionError):
+            await redis.run_and_wait(WRITE, ["k"], ["0"])
+
+
+async def test_a_client_without_the_option_refuses(replicated):
+    """Nobody believes to have waited: the call is an error."""
+    primary, _ = replicated
+    async with opened(primary.url) as redis:
+        with pytest.raises(ValueError, match="waits for no replicas"):
+            await redis.run_and_wait(WRITE, ["k"], ["0"])
+
+
+async def test_a_slot_that_moves_is_followed(tmp_path):
+    """In a cluster the script runs on the node that has its key, also while and after its slot moves."""
+    with cluster(tmp_path, (0, 8191), (8192, 16383)) as (first, second):
+        slot = first.admin.execute_command("CLUSTER KEYSLOT", "k")
+        source, target = (first, second) if slot < 8192 else (second, first)
+        source_id, target_id = (each.admin.execute_command("CLUSTER MYID") for each in (source, target))
+        async with opened(f"redis+cluster://127.0.0.1:{first.port}", wait=WaitPolicy(0, 10)) as redis:
+            assert (await redis.run_and_wait(WRITE, ["k"], ["0"])).is_replicated
+            target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", source_id)
+            source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", target_id)
+            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, "k", 0, 1000)
+            assert (await redis.run_and_wait(WRITE, ["k"], ["asked"])).result == b"asked"
+            for node in (target, source):
+                node.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", target_id)
+            assert (await redis.run_and_wait(WRITE, ["k"], ["moved"])).result == b"moved"
+            assert target.admin.get("k") == b"moved"
