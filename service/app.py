@@ -27,7 +27,7 @@ from service.api.twilio.status_callbacks import StatusCallbackEndpoint
 from service.api.v1.routes import verification_routes
 from service.api.v1.schemas import ResponseWriter
 from service.api.v1.verifications import VerificationEndpoints
-from service.config.policies import new_connections, signing_secrets
+from service.config.policies import new_connections, signing_secrets, wait_policy
 from service.config.settings import Settings, load_settings
 from service.core.api_keys import Scope
 from service.core.delivery import DeliveryReports
@@ -112,10 +112,10 @@ async def open_endpoints(
     async with AsyncExitStack() as parts:
         scripts = await parts.enter_async_context(open_redis(settings))
         await parts.enter_async_context(counting_dropped_lines(RedisStats(scripts).add))
-        store = new_store(settings, scripts)
         errors = await parts.enter_async_context(counted_errors(scripts))
         providers = await parts.enter_async_context(open_providers(settings))
-        retries = {step: Retries() for step in ("attach_sid", "undo")}
+        retries = {step: Retries() for step in ("attach_sid", "undo", "replicate")}
+        store = new_store(settings, scripts, retries=retries["replicate"], event_log=event_log)
         for steps in retries.values():
             parts.push_async_callback(steps.idle)
         worker: OutboxWorker | None = None
@@ -145,7 +145,7 @@ async def open_redis(settings: Settings) -> AsyncIterator[Scripts]:
         url = settings.redis_url
         if url is None:
             url = await parts.enter_async_context(embedded_valkey_beside(settings.otp_data_dir))
-        client = await open_redis_client(url, client_name=CLIENT_NAME)
+        client = await open_redis_client(url, client_name=CLIENT_NAME, wait=wait_policy(settings))
         parts.push_async_callback(client.close)
         yield Scripts(client)
 
@@ -188,7 +188,7 @@ def _endpoints(
     )
     reports = DeliveryReports(store.verifications, wake=wake, event_log=event_log)
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
-    operations = _operations(store.scripts, rules, waiting, errors, lag=lag, connections=connections)
+    operations = _operations(store, rules, waiting, errors, lag=lag, connections=connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [
         *verification_routes(verifications, auth),
@@ -210,7 +210,7 @@ def _webhooks(settings: Settings, reports: DeliveryReports, inbound: Inbound, ev
 
 
 def _operations(
-    scripts: Scripts,
+    store: Store,
     rules: Rules,
     waiting: Mapping[str, Retries],
     errors: ErrorCounts,
@@ -220,16 +220,17 @@ def _operations(
 ) -> OperationsEndpoints:
     return OperationsEndpoints(
         OperationsView(
-            health=RedisHealth(scripts).look,
-            queue=open_confirmations(scripts).state,
-            awaiting_sid=partial(count_awaiting_sid, scripts),
+            health=RedisHealth(store.scripts).look,
+            queue=open_confirmations(store.scripts).state,
+            awaiting_sid=partial(count_awaiting_sid, store.scripts),
             budget=rules.limiter.budget_use,
-            totals=RedisStats(scripts).totals,
+            totals=RedisStats(store.scripts).totals,
             sending_halted=lambda: next(
                 (breaker.halted for breaker in rules.breakers.values() if breaker.halted), None
             ),
             is_draining=lambda: connections.is_draining,
             event_loop_lag=lambda: lag.seconds,
+            longest_wait=lambda: None if store.longest_wait is None else store.longest_wait.seconds,
             retries_waiting=lambda: {step: retries.waiting for step, retries in waiting.items()},
             errors_unwritten=lambda: errors.unwritten,
             metrics_text=metrics_text,

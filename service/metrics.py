@@ -92,6 +92,7 @@ _GAUGES = {
     "otp_budget_used": "What the sends of the last 24 hours cost, by OTP_PRICES.",
     "otp_sending_halted": "1 while this process sends nothing: Twilio fails, or refuses the credentials.",
     "otp_event_loop_lag_seconds": "How late this process ran what was due, at most, within the last minute.",
+    "otp_replication_wait_seconds": "How long this process waited for replicas, at most, within the last minute.",
     "otp_confirming_halted": "1 while the worker only probes: Twilio refuses the credentials, or many posts failed.",
     "otp_confirming_worked": "1 if a worker was alive within the last minute.",
     "otp_retries_waiting": "Writes to Redis that failed and that this process retries.",

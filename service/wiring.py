@@ -44,6 +44,7 @@ from service.store.ledgers import RedisIdempotency, RedisLimits
 from service.store.links import RedisLinks
 from service.store.lost_messages import RedisLostMessages
 from service.store.numbers import RedisNumbers
+from service.store.replication import LongestWait, ReplicatedVerifications
 from service.store.scripts import Scripts
 from service.store.verifications import RedisVerifications
 
@@ -71,12 +72,29 @@ class Store(NamedTuple):
     scripts: Scripts
     keyring: Keyring
     verifications: VerificationStore
+    longest_wait: LongestWait | None = None  # for replicas
 
 
-def new_store(settings: Settings, scripts: Scripts) -> Store:
-    """Derive the keys, and join them with Redis."""
-    keyring = new_keyring(settings)
-    return Store(scripts, keyring, RedisVerifications(scripts, keyring, record_policy(settings)))
+def new_store(
+    settings: Settings,
+    scripts: Scripts,
+    *,
+    retries: Retries | None = None,
+    event_log: EventLog = lambda *_, **__: None,
+) -> Store:
+    """Derive the keys, and join them with Redis; `retries` wait for replicas where no caller does."""
+    keyring, policy = new_keyring(settings), record_policy(settings)
+    if not policy.waits_for_replicas:
+        return Store(scripts, keyring, RedisVerifications(scripts, keyring, policy))
+    verifications = ReplicatedVerifications(
+        scripts,
+        keyring,
+        policy,
+        waits_for_issues=settings.otp_wait_issues,
+        retries=retries or Retries(),
+        event_log=event_log,
+    )
+    return Store(scripts, keyring, verifications, verifications.longest_wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +121,7 @@ def new_rules(
     event_log: EventLog,
 ) -> Rules:
     """Join the rules; `retries` has one for `attach_sid` and one for `undo`."""
-    scripts, keyring, verifications = store
+    scripts, keyring, verifications, _ = store
     breakers = {channel: Breaker(provider=sender.provider, event_log=event_log) for channel, sender in senders.items()}
     limiter = Limiter(RedisLimits(scripts), keyring, limit_policy(settings), breakers=breakers)
     idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], event_log=event_log)

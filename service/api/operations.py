@@ -61,6 +61,7 @@ class OperationsView:
     is_draining: Callable[[], bool]
     event_loop_lag: Callable[[], float]
     metrics_text: Callable[[Counter[str] | None, Mapping[str, float]], bytes]
+    longest_wait: Callable[[], float | None] = lambda: None  # for replicas
 
 
 class OperationsEndpoints:
@@ -133,8 +134,8 @@ class OperationsEndpoints:
         """Show counters and queue in the Prometheus text format.
 
         They are kept in Redis and are the same from every process, except `otp_sending_halted`, `otp_retries_waiting`,
-        `otp_partitions_unavailable`, `otp_store_errors_unwritten` and `otp_event_loop_lag_seconds`. What cannot be read
-        from Redis is left out. The text is at most one second old.
+        `otp_partitions_unavailable`, `otp_store_errors_unwritten`, `otp_event_loop_lag_seconds` and
+        `otp_replication_wait_seconds`. What cannot be read from Redis is left out. The text is at most one second old.
         """
         return Response(200, await self._metrics(), media_type=_TEXT)
 
@@ -150,6 +151,8 @@ class OperationsEndpoints:
             "otp_sending_halted": 0 if self._view.sending_halted() is None else 1,
             "otp_event_loop_lag_seconds": self._view.event_loop_lag(),
         }
+        if (longest_wait := self._view.longest_wait()) is not None:
+            gauges["otp_replication_wait_seconds"] = longest_wait
         if queue is not None:
             gauges |= {
                 "otp_outbox_pending": queue.pending,

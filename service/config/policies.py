@@ -22,6 +22,7 @@ from service.core.outbox import OutboxPolicy
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
 from service.providers.twilio.gateway import TwilioAccount
+from service.redis_client import WaitPolicy
 from service.store.policy import RecordPolicy
 
 
@@ -81,7 +82,14 @@ def record_policy(settings: Settings) -> RecordPolicy:
         failed_checks=settings.otp_limit_failed_checks,
         most_failed_in_a_row=MOST_FAILED_IN_A_ROW,
         confirmed_channels=frozenset({Channel.SMS}),
+        waits_for_replicas=settings.otp_wait_replicas > 0,
     )
+
+
+def wait_policy(settings: Settings) -> WaitPolicy | None:
+    """Return how many replicas are waited for, or None if none are."""
+    replicas = settings.otp_wait_replicas
+    return WaitPolicy(replicas, settings.otp_wait_ms) if replicas else None
 
 
 def confirmation_policy(settings: Settings) -> OutboxPolicy:

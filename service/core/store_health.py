@@ -39,6 +39,7 @@ class StoreCause(StrEnum):
     PRIMARY_DOWN = "primary_down"
     NO_PRIMARY = "no_primary"
     TOO_FEW_REPLICAS = "too_few_replicas"
+    NOT_REPLICATED = "not_replicated"
     MOVED = "moved"
     CROSS_SLOT = "cross_slot"
     NOT_A_CLUSTER = "not_a_cluster"

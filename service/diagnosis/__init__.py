@@ -22,6 +22,7 @@ from service.descriptors import raise_limit
 from service.diagnosis.finding import Finding
 from service.diagnosis.inbound import inbound_findings
 from service.diagnosis.money import budget_use, money_choices
+from service.diagnosis.replicas import replica_findings
 from service.embedded.server import EmbeddedUnavailable
 from service.providers.twilio.gateway import open_twilio
 from service.store.clocks import Clock, primary_clocks, replica_clocks
@@ -52,7 +53,7 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     findings.append(numbering_plans(datetime.now(UTC).date()))
     try:
         async with open_redis(settings) as scripts:
-            findings += await _redis(scripts, settings.redis_url)
+            findings += await _redis(scripts, settings.redis_url, settings.otp_wait_replicas)
             findings += await budget_use(settings, scripts)
     except EmbeddedUnavailable as unavailable:
         findings.append(Finding("error", str(unavailable)))
@@ -131,7 +132,7 @@ def numbering_plans(today: date, version: str = phonenumbers.__version__) -> Fin
     return Finding("warn", f"{plans}, {days} days old: newer numbers are refused. {advice}.")
 
 
-async def _redis(scripts: Scripts, url: str | None) -> list[Finding]:
+async def _redis(scripts: Scripts, url: str | None, waited_for: int) -> list[Finding]:
     """Check that Redis works, and then its clocks and configuration."""
     findings = await _work(scripts)
     asked_at = time.time()
@@ -148,6 +149,7 @@ async def _redis(scripts: Scripts, url: str | None) -> list[Finding]:
     replicas, silent = ([], []) if url is None else await replica_clocks(url, infos)
     findings += [Finding("warn", f"Redis: {name} does not answer, so its clock was not checked.") for name in silent]
     findings += await _failed_confirmations(scripts)
+    findings += await replica_findings(scripts, waited_for, infos)
     return findings + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
 
 

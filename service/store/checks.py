@@ -51,7 +51,7 @@ class Checks:
         policy = self._policy
         args = [
             policy.max_attempts,
-            int(policy.supersede_codes),
+            policy.supersede_codes + 2 * policy.waits_for_replicas,
             None,  # the verification's id
             redis_keys.number_prefix(partition),
             policy.failed_checks.policy,

@@ -70,6 +70,9 @@ FIXES = {
     StoreCause.TOO_FEW_REPLICAS: (
         "Redis has fewer replicas in sync than min-replicas-to-write: restart them, or lower that setting."
     ),
+    StoreCause.NOT_REPLICATED: (
+        "The replicas did not have a write within OTP_WAIT_MS: restart those that are down, or lower OTP_WAIT_REPLICAS."
+    ),
     StoreCause.MOVED: "REDIS_URL names one node of a cluster: write redis+cluster://.",
     StoreCause.CROSS_SLOT: "The server is a cluster: write redis+cluster:// in REDIS_URL.",
     StoreCause.NOT_A_CLUSTER: "The server is not a cluster: write redis:// in REDIS_URL.",

@@ -81,6 +81,9 @@ RECORD = (
     Field("owner", "ow", label="owner of the API key"),
     Field("client_tag", "ip", label="address of the person, keyed hash"),
     Field("key_tag", "ky", label="API key, keyed hash"),
+    # The send whose secret was accepted, while the approval waits for replicas; then which request was told of it.
+    Field("unreplicated", "ur", label="message whose approval waits for replicas"),
+    Field("told", "tb", label="request that was told of the approval"),
     # + digest of a code, a password or a link's token: the send that carries it
     Field("code", "c:", label="message that carries the secret with keyed hash"),
     # + tag of an Idempotency-Key: when, fingerprint and verdict of its check, at|body|verdict

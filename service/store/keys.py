@@ -91,6 +91,11 @@ def health(partition: str) -> str:
     return f"otp:{{{partition}}}:health"
 
 
+def replication_marker(partition: str) -> str:
+    """Name the key that is written where replicas are waited for."""
+    return f"otp:{{{partition}}}:marker"
+
+
 def stats(partition: str) -> str:
     """Name the counters of a partition."""
     return f"otp:{{{partition}}}:stats"

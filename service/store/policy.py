@@ -18,3 +18,4 @@ class RecordPolicy:
     failed_checks: Limits  # of one number, over all its verifications: beyond it no new code is sent
     most_failed_in_a_row: int  # of one number since its last approval: at it everything stops
     confirmed_channels: frozenset[Channel]  # whose messages are confirmed
+    waits_for_replicas: bool = False  # an approval is told only when they have it

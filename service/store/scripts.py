@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from service.core.store_health import StoreFault, StoreUnavailable
-from service.redis_client import Argument, PreparedScript, RedisClient, Script
+from service.redis_client import Argument, PreparedScript, RedisClient, Script, Written
 from service.store.faults import unavailable
 from service.store.fields import FIELDS, Fields
 
@@ -65,6 +65,13 @@ class Scripts:
         except RedisError as failure:
             raise self._failed(prepared.name, failure) from failure
 
+    async def run_and_wait(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> Written:
+        """Run a script that writes, and tell whether the replicas have it; the client must have been opened for it."""
+        try:
+            return await self._client.run_and_wait(self._scripts[name], keys, args)
+        except RedisError as failure:
+            raise self._failed(name, failure) from failure
+
     async def run_each(self, name: str, keyed_args: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
         """Run a script for several keys, in one round trip; return the result of each key, or its failure."""
         answers = await self._client.run_each(self._scripts[name], keyed_args)
@@ -89,9 +96,13 @@ class Scripts:
 
     def _failed(self, step: str, error: RedisError) -> StoreUnavailable:
         failure = unavailable(step, error)
-        if self.on_fault is not None:
-            self.on_fault(failure.fault)
+        self.note(failure.fault)
         return failure
+
+    def note(self, fault: StoreFault) -> None:
+        """Count a failure."""
+        if self.on_fault is not None:
+            self.on_fault(fault)
 
 
 @cache

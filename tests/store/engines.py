@@ -105,6 +105,8 @@ class Engine:
 class Stores:
     """Every store of the service on one engine, and one-line steps for tests."""
 
+    url = None  # of the engine; only that of the fixture has it
+
     def __init__(self, scripts, admin, *, policy=POLICY, keyring=KEYRING, action=Action.CODE):
         self.scripts = scripts
         self.admin = admin
@@ -245,7 +247,9 @@ async def open_stores(engine, **options):
     # The timeout is long for busy machines.
     client = await open_redis_client(engine.url, client_name="tests", timeout_seconds=20)
     try:
-        yield Stores(Scripts(client), engine.admin, **options)
+        stores = Stores(Scripts(client), engine.admin, **options)
+        stores.url = engine.url
+        yield stores
     finally:
         await client.close()
 

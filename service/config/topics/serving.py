@@ -15,6 +15,9 @@ class ServingSettings(BaseSettings):
     """Where the service keeps its state, and how it serves."""
 
     redis_url: Optional = Field(None, repr=False)  # may contain a password
+    otp_wait_replicas: int = Field(0, ge=0, le=10)
+    otp_wait_ms: int = Field(500, ge=10, le=5000)
+    otp_wait_issues: Switch = True
     otp_secret_keys: forms.Keys = ()
     otp_index_key: forms.OptionalKey = None
     otp_trusted_proxies: forms.Proxies = Field(0, ge=0, le=10)
@@ -46,6 +49,8 @@ class ServingSettings(BaseSettings):
     def _keys_and_origins_agree(self) -> Self:
         if "*" in self.otp_cors_origins and len(self.otp_cors_origins) > 1:
             raise ValueError("OTP_CORS_ORIGINS is * or a list of origins, not both")
+        if self.otp_wait_replicas and self.redis_url is None:
+            raise ValueError("OTP_WAIT_REPLICAS needs REDIS_URL: the embedded server has no replicas")
         if self.otp_index_key in self.otp_secret_keys:
             raise ValueError(
                 "OTP_INDEX_KEY must differ from OTP_SECRET_KEYS, because it never changes and they are rotated"

@@ -2,7 +2,7 @@
 -- Decide one check: count, compare, consume once, enqueue the confirmation.
 --
 -- KEYS   1 verification   2 outbox   3 outbox info   4 stats
--- ARGV   1 most attempts   2 '1': only the newest code counts   3 verification id   4 prefix of number keys (same slot)
+-- ARGV   1 most attempts   2 '1' or '3': only the newest code counts; '2' or '3': approvals wait for replicas   3 verification id   4 prefix of number keys (same slot)
 --        5 policy of failed checks per number   6 most failed checks in a row   7 policy of sends per number
 --        8 ids of our keys, one byte each   9 owner that must match, or ''
 --        10 digests of the secret, 16 bytes each, newest key first
@@ -11,6 +11,8 @@
 --        only when the secret is not a code: 15 its action
 --        16 of an action with a match: 'matched', 'mismatched' or, of a link, 'declined'   17 '1': whose answer it is can be forged
 -- answer {'checked', verdict, enqueued (0/1), replayed (0/1), record as shown.lua shows it} | {'other_body'}
+--        An approval that waits for replicas leaves the status pending, with a mark. `replicated.lua` makes it an approval
+--        that may be told. Until then the same secret is answered 'approved' again, and costs no attempt.
 --        | {'missing'}, also when it belongs to another owner
 --        | {'wrong_action'} the verification asks for another kind of secret: nothing is counted and nothing is compared
 --        | {'newer_format'} | {'other_key'} this process cannot check the record, so no attempt is spent
@@ -48,7 +50,8 @@ local IDEMPOTENT_MS = 60 * 1000
 local LONGEST_SECRET_MS = 86400 * 1000  -- of a password
 local WAITING_MS = 3600 * 1000  -- how long at least a waiting confirmation is kept for its SID
 
-local most_attempts, strict, id, number_prefix = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], ARGV[4]
+local most_attempts, mode, id, number_prefix = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local strict, waits = mode == '1' or mode == '3', mode == '2' or mode == '3'
 local failure_policy, most_in_a_row, send_policy = ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local key_ids, owner, digests = ARGV[8], ARGV[9], ARGV[10]
 local tag_asked, purpose_asked = ARGV[11] or '', ARGV[12] or ''
@@ -71,6 +74,22 @@ if idempotency_field ~= '' then
   if at and (ARGV[17] or math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS) then
     if body ~= fingerprint then return {'other_body'} end
     return {'checked', verdict, 0, 1, shown(now_ms, record)}
+  end
+end
+
+-- Approved already, but nobody was told: the same secret waits for the replicas again.
+local marked = waits and state == 'pending' and record[FIELD.unreplicated]
+if marked and matching ~= 'mismatched' and matching ~= 'declined' and (tag_asked == '' or tag_asked == tag)
+  and (purpose_asked == '' or purpose_asked == (record[FIELD.purpose] or DEFAULT.purpose)) then
+  local sent_ms = tonumber(record[SEND.sent_at_ms .. marked])
+  for place = 1, #digests, DIGEST_BYTES do
+    if record[FIELD.code .. string.sub(digests, place, place + DIGEST_BYTES - 1)] == marked
+      and now_ms < sent_ms + tonumber(record[FIELD.ttl_seconds]) * 1000 and now_ms >= sent_ms - STEP_MS then
+      if idempotency_field ~= '' then
+        redis.call('HSET', KEYS[1], idempotency_field, string.format('%d', now_ms) .. '|' .. fingerprint .. '|approved')
+      end
+      return {'checked', 'approved', 0, 0, shown(now_ms, record)}
+    end
   end
 end
 
@@ -128,11 +147,15 @@ if send and not record[SEND.feedback .. send] then
 end
 
 if verdict == 'approved' then
-  record[FIELD.status] = 'approved'
+  if waits then
+    changes[#changes + 1], changes[#changes + 2] = FIELD.unreplicated, send
+  else
+    record[FIELD.status] = 'approved'
+  end
 elseif state == 'pending' and verdict == 'canceled' then
   record[FIELD.status] = 'canceled'
   count(KEYS[4], 'canceled')
-elseif state == 'pending' and attempts >= most_attempts then
+elseif state == 'pending' and attempts >= most_attempts and not marked then
   record[FIELD.status] = 'max_attempts_reached'
 end
 if record[FIELD.status] ~= state then
@@ -221,5 +244,10 @@ if is_moved then
     log_unconverted(KEYS[1], record, send)
   end
 end
-count(KEYS[4], verdict == 'approved' and 'approved:' .. country .. ':' .. channel or 'check:' .. verdict)
+-- An approval that waits is counted once somebody may be told of it.
+if verdict ~= 'approved' then
+  count(KEYS[4], 'check:' .. verdict)
+elseif not waits then
+  count(KEYS[4], 'approved:' .. country .. ':' .. channel)
+end
 return {'checked', verdict, enqueued, 0, shown(now_ms, record)}

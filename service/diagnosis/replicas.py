@@ -1,0 +1,40 @@
+"""Compares `OTP_WAIT_REPLICAS` with the replicas of each primary: it says what a failover could lose."""
+
+from collections.abc import Mapping, Sequence
+
+from service.core.store_health import StoreUnavailable
+from service.diagnosis.finding import Finding
+from service.store.scripts import Scripts
+
+_LOST = "A failover can lose approvals: their codes could be used again, and their confirmations would never be made."
+
+
+async def replica_findings(scripts: Scripts, waited_for: int, infos: Sequence[Mapping[str, str]]) -> list[Finding]:
+    """Return what is wrong; `infos` are the INFO of the primaries."""
+    seen = [_replicas(info) for info in infos]
+    fewest, most = min(seen), max(seen)
+    if not waited_for:
+        text = f"Redis has replicas, and OTP_WAIT_REPLICAS is 0. {_LOST} Set OTP_WAIT_REPLICAS={most}."
+        return [Finding("warn", text)] if most else []
+    if fewest < waited_for:
+        text = (
+            f"OTP_WAIT_REPLICAS is {waited_for}, and a primary of Redis has {fewest} replicas: every approval there "
+            "gets 503. Start the missing replicas, or lower the setting."
+        )
+        return [Finding("error", text)]
+    try:
+        await scripts.command("WAIT", "0", "1")
+    except StoreUnavailable as away:
+        return [Finding("error", f"Redis, OTP_WAIT_REPLICAS: {away.cause}. {away.fault.sentence}")]
+    if most > waited_for:
+        text = (
+            f"OTP_WAIT_REPLICAS is {waited_for}, and a primary of Redis has {most} replicas: one that was not waited "
+            f"for may be promoted. {_LOST} Set OTP_WAIT_REPLICAS={most}."
+        )
+        return [Finding("warn", text)]
+    return [Finding("ok", f"Approvals wait for {waited_for} of {most} replicas of each primary.")]
+
+
+def _replicas(info: Mapping[str, str]) -> int:
+    """Count the replicas that follow a primary now."""
+    return sum(name.startswith("slave") and "state=online" in value for name, value in info.items())

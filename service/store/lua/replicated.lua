@@ -1,0 +1,67 @@
+#!lua
+-- Write on the connection that then waits for the replicas, and say what may be told once they have it.
+--
+-- WAIT counts only what its own connection wrote, so every step writes. It finds by the record itself that this node is the
+-- one that has what the caller asks about.
+--
+-- KEYS   1 verification   2 marker   3 stats
+-- ARGV   1 'look' | 'tell' | 'take_back'   2 look: how many sends there must be
+--        else: 2 token of the Idempotency-Key, or ''   3 a random text that this try alone has
+-- answer {'look'} the record is here
+--        | {'tell', verdict, record as shown.lua shows it} approved: this request, and no other, may be told, once the
+--          replicas have it; a repeat with the same token may be told too
+--        | {'take_back', …} nobody was told: the approval waits again
+--        | {'lost'} this node does not have what was written: it was replaced, or the record has expired
+--        | {'newer_format'}
+-- atomic of any number of requests that wait for one approval, one is told, and the repeats of its Idempotency-Key.
+--
+-- Request A is not told, because the replicas did not have its 'tell' in time:
+--
+--   A  check.lua     status pending, mark: send 1
+--   A  look          the replicas have the mark
+--   A  tell          status approved, told: a; the replicas do not have this, so A is answered 503
+--   A  take_back     status pending, mark: send 1
+--   B  check.lua     the same code: approved, at no cost
+--   B  look, tell    status approved, told: b; the replicas have this, so B is told
+--
+-- If the node fails after A's 'tell', the next primary has either the mark, so that B may be told, or a's token. Then only a
+-- repeat with A's Idempotency-Key is told of it.
+
+--@include clock.lua
+--@include shown.lua
+
+local MARKER_MS = 60 * 1000
+
+local step, token, try = ARGV[1], ARGV[2], ARGV[3]
+redis.call('SET', KEYS[2], '', 'PX', MARKER_MS)
+local record = read_record(KEYS[1])
+local state, marked = record[FIELD.status], record[FIELD.unreplicated]
+if not state then return {'lost'} end
+if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
+if step == 'look' then return {tonumber(record[FIELD.sends]) < tonumber(ARGV[2]) and 'lost' or 'look'} end
+
+local told, verdict, becomes = record[FIELD.told] or '', 'approved', nil
+if step == 'take_back' then
+  if told ~= token .. '|' .. try then return {'lost'} end
+  becomes = 'pending'
+  redis.call('HSET', KEYS[1], FIELD.status, becomes)
+  redis.call('HDEL', KEYS[1], FIELD.told)
+elseif state == 'pending' and marked then
+  becomes = 'approved'
+  redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, token .. '|' .. try)
+elseif state == 'pending' then
+  return {'lost'}
+elseif token ~= '' and string.sub(told, 1, #token + 1) == token .. '|' then
+  redis.call('HSET', KEYS[1], FIELD.told, token .. '|' .. try)  -- so that no earlier try takes it back
+else
+  verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
+end
+if becomes then
+  local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
+  --@include funnel.lua
+  count_changes(KEYS[1], record, {FIELD.status, becomes})  -- in the copy of the record too
+  local counter = 'approved:' .. record[FIELD.country] .. ':' .. (record[SEND.channel .. marked] or DEFAULT.channel)
+  redis.call('HINCRBY', KEYS[3], counter, becomes == 'approved' and 1 or -1)
+  renew(KEYS[3], STATS_TTL_SECONDS)
+end
+return {step, verdict, shown(now_ms, record)}

@@ -1,0 +1,164 @@
+"""Approvals and issues that survive a failover: nobody is told of one before the replicas have it.
+
+`replicated.lua` has the steps and their race. An approval takes two waits: for the mark of `check.lua`, and for the
+step that gives it to one request. If the replicas do not have it within `OTP_WAIT_MS`, the step is `StoreUnavailable`,
+and the verification stays pending: the same code may be checked again, at no cost. Whoever answered a link, a message
+or a call does not check again, so for them the waits are repeated in the background.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from service.core.channels import Channel
+from service.core.event_log import EventLog
+from service.core.keyring import Keyring
+from service.core.retrying import Retries
+from service.core.store_health import StoreCause, StoreFault, StoreUnavailable
+from service.core.verification import CheckResult, Verdict, Verification, partition_of
+from service.core.verification_store import Check, NewVerification
+from service.store import keys as redis_keys
+from service.store.faults import FIXES
+from service.store.policy import RecordPolicy
+from service.store.refusals import refused
+from service.store.scripts import Scripts
+from service.store.verifications import RedisVerifications
+
+_REPEATED_FOR_SECONDS = 60.0  # of a failover, most take less
+_WINDOW_SECONDS, _SPANS = 60, 6
+_VERDICTS = {word.encode(): word for word in Verdict}
+
+
+class LongestWait:
+    """The longest wait for replicas within the last minute, for the metrics."""
+
+    def __init__(self) -> None:
+        self._by_span: dict[int, float] = {}
+
+    def note(self, seconds: float) -> None:
+        """Note one wait, also one in vain."""
+        span = self._span()
+        self._by_span[span] = max(seconds, self._by_span.get(span, 0.0))
+        for old in [each for each in self._by_span if each <= span - _SPANS]:
+            del self._by_span[old]
+
+    @property
+    def seconds(self) -> float:
+        """The longest one; 0 without any."""
+        oldest = self._span() - _SPANS
+        return max((seconds for span, seconds in self._by_span.items() if span > oldest), default=0.0)
+
+    @staticmethod
+    def _span() -> int:
+        return int(time.monotonic() * _SPANS / _WINDOW_SECONDS)
+
+
+class ReplicatedVerifications(RedisVerifications):
+    """The `VerificationStore` of a service that waits for replicas."""
+
+    def __init__(
+        self,
+        scripts: Scripts,
+        keyring: Keyring,
+        policy: RecordPolicy,
+        *,
+        waits_for_issues: bool,
+        retries: Retries,
+        event_log: EventLog,
+    ) -> None:
+        super().__init__(scripts, keyring, policy)
+        self._waits_for_issues = waits_for_issues
+        self._retries = retries
+        self._event_log = event_log
+        self._decide, self.check = self.check, self._check
+        self.longest_wait = LongestWait()
+
+    async def issue(self, new: NewVerification, digest: bytes) -> Verification:
+        """Write a verification and its first send, and wait."""
+        verification = await super().issue(new, digest)
+        if self._waits_for_issues:
+            await self._look(new.id, sends=1)
+        return verification
+
+    async def resend(
+        self,
+        verification: Verification,
+        digests: Sequence[bytes],
+        channel: Channel,
+        *,
+        idempotency_tag: str | None = None,
+        is_test: bool = False,
+    ) -> Verification:
+        """Write the next send, and wait."""
+        sent = await super().resend(verification, digests, channel, idempotency_tag=idempotency_tag, is_test=is_test)
+        if self._waits_for_issues:
+            await self._look(verification.id, sends=len(sent.sends))
+        return sent
+
+    async def _check(self, check: Check) -> CheckResult:
+        result: CheckResult = await self._decide(check)
+        if result.verdict is not Verdict.APPROVED:
+            return result
+        key = check.idempotency_key
+        tell = partial(self._tell, check.verification_id, self._scripts.fields.key("check", key) if key else "")
+        try:
+            verdict, verification = await tell()
+        except StoreUnavailable:
+            if check.matching is not None:  # of a link, a message or a call
+                self._retries.add(
+                    tell,
+                    for_seconds=_REPEATED_FOR_SECONDS,
+                    given_up=partial(self._given_up, "approval_not_replicated", check.verification_id),
+                )
+            raise
+        return result._replace(verdict=verdict, verification=verification)
+
+    async def _tell(self, verification_id: str, token: str) -> tuple[Verdict, Verification]:
+        """Wait for the approval; take it for one request, and wait for that. Raises `StoreUnavailable`."""
+        await self._look(verification_id, sends=1)
+        steps = [token, secrets.token_hex(8)]
+        try:
+            verdict, record = await self._wait("tell", verification_id, steps)
+        except StoreUnavailable:
+            await self._take_back(verification_id, steps)
+            raise
+        return _VERDICTS[verdict], self._records.read(verification_id, record)
+
+    async def _take_back(self, verification_id: str, steps: Sequence[str]) -> None:
+        """Let the approval wait again: nobody was told of it. Raises nothing."""
+        run = partial(self._scripts.run, "replicated", _keys(verification_id), ["take_back", *steps])
+        try:
+            await run()
+        except StoreUnavailable:
+            given_up = partial(self._given_up, "approval_not_taken_back", verification_id)
+            self._retries.add(run, for_seconds=_REPEATED_FOR_SECONDS, given_up=given_up)
+
+    async def _look(self, verification_id: str, *, sends: int) -> None:
+        """Wait until the replicas have what was written of a verification."""
+        await self._wait("look", verification_id, [str(sends)])
+
+    async def _wait(self, step: str, verification_id: str, args: Sequence[str]) -> Sequence[Any]:
+        began_at = time.monotonic()
+        try:
+            written = await self._scripts.run_and_wait("replicated", _keys(verification_id), [step, *args])
+        finally:
+            self.longest_wait.note(time.monotonic() - began_at)
+        answer: bytes = written.result[0]
+        if answer not in {b"lost", step.encode()}:
+            raise refused("replicated", answer)
+        if answer == b"lost" or not written.is_replicated:
+            fault = StoreFault(StoreCause.NOT_REPLICATED, FIXES[StoreCause.NOT_REPLICATED])
+            self._scripts.note(fault)
+            raise StoreUnavailable(f"{step}: {fault.cause}", fault)
+        return tuple(written.result[1:])
+
+    def _given_up(self, event: str, verification_id: str, reason: str) -> None:
+        self._event_log(event, verification_id=verification_id, reason=reason)
+
+
+def _keys(verification_id: str) -> list[str]:
+    partition = partition_of(verification_id)
+    marker, stats = redis_keys.replication_marker(partition), redis_keys.stats(partition)
+    return [redis_keys.verification(verification_id), marker, stats]

@@ -1,0 +1,119 @@
+"""OTP_WAIT_REPLICAS over HTTP: with a frozen replica nobody is told of an approval; afterwards one request is."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from tests.conftest import NUMBER
+from tests.journey.test_replies import words_in
+from tests.redis_client.servers import eventually as until
+from tests.redis_client.servers import server
+
+
+@pytest.fixture(scope="module")
+def replicated(tmp_path_factory):
+    """Run a primary and its replica for all tests of this file."""
+    folder = tmp_path_factory.mktemp("replicated")
+    with server(folder / "primary") as primary, server(folder / "replica") as replica:
+        replica.admin.replicaof("127.0.0.1", primary.port)
+        until(lambda: replica.admin.info("replication")["master_link_status"] == "up")
+        yield primary, replica
+
+
+@pytest.fixture
+async def waiting(start, replicated):
+    """Start a service that waits for the replica; return it with a function that freezes the replica for a block."""
+    primary, replica = replicated
+    primary.admin.flushall()
+
+    @contextlib.contextmanager
+    def frozen():
+        replica.freeze()
+        try:
+            yield
+        finally:
+            replica.thaw()
+
+    return await start(redis_url=primary.url, otp_wait_replicas=1, otp_wait_ms=100), frozen
+
+
+def body_of(running, verification_id, **more):
+    return f"/v1/verifications/{verification_id}/verify", {"code": running.codes()[0]} | more
+
+
+async def test_an_approval_that_is_not_replicated_is_pending_everywhere(waiting):
+    """The check gets 503 with Retry-After; reads, search and a repeat agree; then the same code is approved, once."""
+    service, frozen = waiting
+    issued = await service.issue()
+    path, body = body_of(service, issued["id"])
+    with frozen():
+        for _ in range(2):
+            status, problem, headers = await service.call("POST", path, body)
+            assert (status, problem["code"]) == (503, "store_unavailable")
+            assert int(headers["Retry-After"]) >= 1
+        assert (await service.read(issued["id"]))["status"] == "pending"
+        _, found, _ = await service.call("POST", "/v1/verifications/search", {"to": NUMBER})
+        assert [each["status"] for each in found["verifications"]] == ["pending"]
+    verdicts = await asyncio.gather(*(service.call("POST", path, body) for _ in range(5)))
+    assert sorted(told["verdict"] for _, told, _ in verdicts) == ["approved", *["used"] * 4]
+    assert (await service.read(issued["id"]))["status"] == "approved"
+
+
+async def test_a_repeat_with_the_same_key_waits_too(waiting):
+    """It gets 503 while the replica is frozen, then `approved` each time; another request is `used`."""
+    service, frozen = waiting
+    issued = await service.issue()
+    path, body = body_of(service, issued["id"])
+    keyed = {"headers": {"Idempotency-Key": "once"}}
+    with frozen():
+        for _ in range(2):
+            status, _, _ = await service.call("POST", path, body, **keyed)
+            assert status == 503
+    verdicts = [(await service.call("POST", path, body, **keyed))[1]["verdict"] for _ in range(2)]
+    assert verdicts == ["approved", "approved"]
+    assert (await service.verify(issued["id"], body["code"]))["verdict"] == "used"
+
+
+async def test_an_issue_that_is_not_replicated_sends_nothing(waiting):
+    """The caller gets 503, no message goes out, and the limits and the key are given back."""
+    service, frozen = waiting
+    with frozen():
+        status, problem, _ = await service.call(
+            "POST", "/v1/verifications", {"to": NUMBER}, headers={"Idempotency-Key": "first"}
+        )
+        assert (status, problem["code"]) == (503, "store_unavailable")
+    assert service.messages() == []
+    status, _, _ = await service.call("POST", "/v1/verifications", {"to": NUMBER}, headers={"Idempotency-Key": "first"})
+    assert (status, len(service.messages())) == (201, 1)
+
+
+async def test_a_reply_is_approved_once_the_replica_goes_on(waiting, eventually):
+    """Nobody repeats a reply, so the service waits again by itself; the page that started it sees the approval."""
+    service, frozen = waiting
+    issued = await service.issue(action="reply")
+    with frozen():
+        await service.reply(f"{words_in(service)} {issued['match']}")
+        assert (await service.read(issued["id"]))["status"] == "pending"
+
+    async def is_approved():
+        return (await service.read(issued["id"]))["status"] == "approved"
+
+    assert await eventually(is_approved, seconds=30)
+
+
+async def test_the_metrics_name_the_waits_in_vain(waiting, eventually):
+    """`otp_store_errors` counts them by their cause, and a gauge has the longest wait of the last minute."""
+    service, frozen = waiting
+    issued = await service.issue()
+    with frozen():
+        await service.call("POST", *body_of(service, issued["id"]))
+
+    async def are_counted():
+        async with service.http.get("/metrics") as response:
+            text = await response.text()
+        return (
+            'otp_store_errors_total{cause="not_replicated"} 1.0' in text and "otp_replication_wait_seconds 0.1" in text
+        )
+
+    assert await eventually(are_counted, seconds=30)

@@ -1,0 +1,346 @@
+"""What waits for replicas: nobody is told before they have it, and never two people of one approval.
+
+The engines have no replicas. With WAIT for none of them everything is replicated; with WAIT for one nothing is.
+`tests/redis_client/test_waiting.py` has real replicas, and `tests/faults/test_failovers.py` real failovers.
+"""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from service.core.actions import Action
+from service.core.retrying import Retries, RetryPolicy
+from service.core.store_health import StoreCause, StoreUnavailable
+from service.core.verification import Feedback, Status, Verdict, partition_of
+from service.redis_client import WaitPolicy, open_redis_client
+from service.store import keys as redis_keys
+from service.store.fields import FORMAT_VERSION
+from service.store.replication import ReplicatedVerifications
+from service.store.scripts import Scripts
+from tests.store.engines import CODE_TTL_MS, MINUTE_MS, Stores, sid_of
+
+WAIT_MS = 10
+
+
+class PartlyReplicated(Scripts):
+    """Scripts of which some steps do not reach the replicas in time: they run, and WAIT reports too few."""
+
+    late = ()
+
+    async def run_and_wait(self, name, keys, args):
+        written = await super().run_and_wait(name, keys, args)
+        return written._replace(is_replicated=False) if args[0] in self.late else written
+
+
+@asynccontextmanager
+async def waiting(stores, *, replicas=0, late=(), waits_for_issues=False, **policy):
+    """Open the same stores in a process that waits for replicas, which have all but the `late` steps."""
+    policy = replace(stores.policy, waits_for_replicas=True, **policy)
+    client = await open_redis_client(
+        stores.url, client_name="tests", timeout_seconds=20, wait=WaitPolicy(replicas, WAIT_MS)
+    )
+    retries = Retries(RetryPolicy(first_pause_seconds=0.01))
+    scripts = PartlyReplicated(client)
+    scripts.late = late
+    opened = Stores(scripts, stores.admin, policy=policy, keyring=stores.keyring, action=stores.action)
+    opened.retries = retries
+    opened.inbound._store = opened.verifications = ReplicatedVerifications(
+        scripts,
+        stores.keyring,
+        policy,
+        waits_for_issues=waits_for_issues,
+        retries=retries,
+        event_log=lambda *_, **__: None,
+    )
+    try:
+        yield opened
+    finally:
+        retries.stop(0)
+        await retries.idle()
+        await client.close()
+
+
+async def refused(step):
+    """Await what must be refused because replicas lack it."""
+    with pytest.raises(StoreUnavailable) as failure:
+        await step
+    assert failure.value.cause is StoreCause.NOT_REPLICATED
+
+
+async def status(stores, verification):
+    return (await stores.read(verification)).status
+
+
+async def test_of_an_approval_that_is_replicated_one_request_is_told(stores):
+    """Of many right checks at once one is approved, the others are `used`; one confirmation and one count remain."""
+    verification = await stores.sent()
+    async with waiting(stores) as first, waiting(stores) as second:
+        checks = [each.verdict(verification, "111111") for each in (first, second) * 4]
+        verdicts = await asyncio.gather(*checks)
+    assert sorted(verdicts) == [Verdict.APPROVED, *[Verdict.USED] * 7]
+    assert await status(stores, verification) is Status.APPROVED
+    assert await stores.pending() == [sid_of(verification)]
+    assert (await stores.stats.totals())["approved:US:sms"] == 1
+
+
+async def test_an_approval_that_is_not_replicated_stays_pending_and_is_repeated_at_no_cost(stores):
+    """It is refused; the verification reads as pending; the same code waits again, and costs no attempt."""
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        for _ in range(7):  # more often than there are attempts
+            await refused(late.check(verification, "111111"))
+        read = await stores.read(verification)
+        assert (read.status, read.attempts, read.sends[0].feedback) == (Status.PENDING, 1, Feedback.PENDING)
+        assert await late.verdict(verification, "000000") is Verdict.WRONG_CODE
+        assert (await stores.stats.totals())["approved:US:sms"] == 0
+    async with waiting(stores) as opened:
+        result = await opened.check(verification, "111111")
+        assert (result.verdict, result.verification.status) == (Verdict.APPROVED, Status.APPROVED)
+        assert result.verification.attempts == 2
+        assert await opened.verdict(verification, "111111") is Verdict.USED
+    assert await stores.pending() == [sid_of(verification)]
+
+
+async def test_guesses_neither_end_nor_take_an_approval_that_waits(stores):
+    """Wrong codes use up the attempts, then are `locked`; the right code is approved once the replicas have it."""
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111"))
+        verdicts = [await late.verdict(verification, "000000") for _ in range(5)]
+        assert verdicts == [*[Verdict.WRONG_CODE] * 4, Verdict.LOCKED]
+    assert await status(stores, verification) is Status.PENDING
+    async with waiting(stores) as opened:
+        assert await opened.verdict(verification, "111111") is Verdict.APPROVED
+
+
+@pytest.mark.parametrize("asked", [{"to": "+12025550145"}, {"purpose": "payment"}])
+async def test_a_repeat_must_be_about_the_same(stores, asked):
+    """The code of an approval that waits, for another number or purpose, is a `mismatch` and costs an attempt."""
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111", to=verification.to, purpose="login"))
+        assert await late.verdict(verification, "111111", **asked) is Verdict.MISMATCH
+        assert (await stores.read(verification)).attempts == 2
+        await refused(late.check(verification, "111111", to=verification.to, purpose="login"))
+    assert (await stores.read(verification)).attempts == 2
+
+
+async def test_another_code_may_take_the_place_of_an_approval_that_waits(stores):
+    """While the approval of one code waits, that of a resend is approved and confirmed too; the first is then used."""
+    verification = await stores.sent()
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111"))
+    async with waiting(stores) as opened:
+        assert await opened.verdict(verification, "222222") is Verdict.APPROVED
+        assert await opened.verdict(verification, "111111") is Verdict.USED
+    assert await stores.pending() == [sid_of(verification), sid_of(verification, 2)]
+
+
+async def test_an_approval_waits_no_longer_than_its_code_lives(stores):
+    """A repeat after the end of the code is `expired`, as the verification reads."""
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        stores.time_passes(CODE_TTL_MS - MINUTE_MS)
+        await refused(late.check(verification, "111111"))
+        await refused(late.check(verification, "111111"))
+        stores.time_passes(MINUTE_MS)
+        assert await late.verdict(verification, "111111") is Verdict.EXPIRED
+    assert await status(stores, verification) is Status.EXPIRED
+
+
+async def test_a_verification_that_is_canceled_while_its_approval_waits_stays_canceled(stores):
+    """Who waits is told `canceled`."""
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111"))
+    await stores.verifications.cancel(verification.id)
+    async with waiting(stores) as opened:
+        verdict, shown = await opened.verifications._tell(verification.id, "")
+        assert (verdict, shown.status) == (Verdict.CANCELED, Status.CANCELED)
+        assert await opened.verdict(verification, "111111") is Verdict.CANCELED
+
+
+async def test_a_repeated_key_waits_too_and_is_told_only_if_nobody_else_was(stores):
+    """A repeat of the Idempotency-Key is approved, as often as it comes, unless another request was told."""
+    mine, lost = await stores.sent(), await stores.sent()
+    keyed = {"idempotency_key": "k1"}
+    async with waiting(stores, replicas=1) as late:
+        for verification in (mine, lost):
+            await refused(late.check(verification, "111111", **keyed))
+            await refused(late.check(verification, "111111", **keyed))
+    async with waiting(stores) as opened:
+        assert await opened.verdict(lost, "111111") is Verdict.APPROVED
+        assert await opened.verdict(lost, "111111", **keyed) is Verdict.USED
+        for _ in range(2):
+            assert await opened.verdict(mine, "111111", **keyed) is Verdict.APPROVED
+        assert await opened.verdict(mine, "111111") is Verdict.USED
+        assert await opened.verdict(mine, "111111", idempotency_key="k2") is Verdict.USED
+    assert (await stores.read(mine)).attempts == 3
+
+
+async def test_a_new_key_of_a_repeat_is_known_from_then_on(stores):
+    """A code is repeated with a key of its own while its approval waits: that key is approved again later."""
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111"))
+    async with waiting(stores) as opened:
+        for _ in range(2):
+            assert await opened.verdict(verification, "111111", idempotency_key="k1") is Verdict.APPROVED
+    assert (await stores.read(verification)).attempts == 1
+
+
+async def test_a_send_is_counted_as_approved_while_somebody_is_told_so(stores):
+    """The report's counters move with the status: there when a request is told, and back when it was in vain."""
+    verification = await stores.sent()
+
+    def counted():
+        states = {}
+        for key in stores.admin.scan_iter("otp:*:funnel:h*"):
+            for field, value in stores.admin.hgetall(key).items():
+                if b".c" in field and int(value):
+                    states[field.decode().rpartition(".")[2]] = int(value)
+        return states
+
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111"))
+        assert counted() == {"p": 1}
+    async with waiting(stores, late=("tell",)) as late:
+        await refused(late.check(verification, "111111"))
+        assert counted() == {"p": 1}
+    async with waiting(stores) as opened:
+        assert await opened.verdict(verification, "111111") is Verdict.APPROVED
+        assert counted() == {"a": 1}
+
+
+async def test_what_other_processes_decide_meanwhile_is_told(stores):
+    """An approval, or the end of the attempts, by a process that does not wait: nobody else is told `approved`."""
+    used, locked = await stores.sent(), await stores.sent()
+    keyed = {"idempotency_key": "k1"}
+    async with waiting(stores, replicas=1) as late:
+        for verification in (used, locked):
+            await refused(late.check(verification, "111111", **keyed))
+    await stores.check(used, "111111")
+    for _ in range(4):
+        await stores.check(locked, "000000")
+    async with waiting(stores) as opened:
+        assert await opened.verdict(used, "111111", **keyed) is Verdict.USED
+        assert await opened.verdict(locked, "111111", **keyed) is Verdict.LOCKED
+
+
+async def test_every_step_writes_before_the_replicas_are_waited_for(stores):
+    """WAIT counts only the writes of its own connection, so also a look writes: a key that soon expires."""
+    async with waiting(stores) as opened:
+        verification = await opened.issue()
+        await opened.verifications._look(verification.id, sends=1)
+        assert 0 < stores.admin.pttl(redis_keys.replication_marker(partition_of(verification.id))) <= MINUTE_MS
+
+
+async def test_a_newer_format_is_left_alone(stores):
+    """A record that a newer version has changed meanwhile is neither approved nor called replicated."""
+    async with waiting(stores) as opened:
+        verification = await opened.issue()
+        stores.raw(verification).set("format", FORMAT_VERSION + 1)
+        for step in (
+            opened.verifications._look(verification.id, sends=1),
+            opened.verifications._tell(verification.id, ""),
+        ):
+            with pytest.raises(StoreUnavailable) as failure:
+                await step
+            assert failure.value.cause is StoreCause.NEWER_FORMAT
+
+
+async def test_whoever_was_not_told_in_time_leaves_the_approval_to_a_repeat(stores):
+    """The step that gives an approval to a request is taken back if the replicas lack it, and so is its count."""
+    verification = await stores.sent()
+    async with waiting(stores, late=("tell",)) as late:
+        await refused(late.check(verification, "111111"))
+    assert await status(stores, verification) is Status.PENDING
+    assert (await stores.stats.totals())["approved:US:sms"] == 0
+    async with waiting(stores) as opened:
+        assert await opened.verdict(verification, "111111") is Verdict.APPROVED
+
+
+async def test_no_earlier_try_takes_back_what_a_repeat_was_told(stores):
+    """A try that takes back late changes nothing once a repeat with the same key, or another request, was told."""
+    keyed, other = await stores.sent(), await stores.sent()
+    async with waiting(stores) as opened:
+        run = opened.verifications._wait
+        for verification, key in ((keyed, "k1"), (other, None)):
+            await stores.under(waits_for_replicas=True).check(verification, "111111", idempotency_key=key)
+            token = opened.scripts.fields.key("check", key) if key else ""
+            await run("tell", verification.id, [token, "early"])
+            for _ in range(0 if key else 2):  # the second one finds nothing to take back
+                await opened.verifications._take_back(verification.id, [token, "early"])
+            assert await opened.verdict(verification, "111111", idempotency_key=key) is Verdict.APPROVED
+            await opened.verifications._take_back(verification.id, [token, "early"])
+            assert await status(stores, verification) is Status.APPROVED
+            assert await opened.verdict(verification, "111111") is Verdict.USED
+    assert (await stores.stats.totals())["approved:US:sms"] == 2
+
+
+async def test_a_node_without_the_approval_counts_as_not_replicated(stores):
+    """What a failover has lost is not told: neither an approval nor a send. The code can be checked again."""
+    verification = await stores.sent()
+    async with waiting(stores) as opened:
+        await refused(opened.verifications._tell(verification.id, ""))
+        await refused(opened.verifications._look(verification.id, sends=2))
+        assert await opened.verdict(verification, "111111") is Verdict.APPROVED
+        stores.admin.flushall()
+        await refused(opened.verifications._look(verification.id, sends=1))
+
+
+@pytest.mark.parametrize("action", [Action.LINK, Action.REPLY, Action.CALL])
+async def test_where_no_caller_repeats_the_service_does(stores, action):
+    """A link, a reply or a call is refused, and approved in the background once the replicas have it."""
+    url, stores = stores.url, stores.under(action=action)
+    stores.url = url
+    verification = await stores.sent("111111")
+    async with waiting(stores) as opened:
+        opened.scripts.late = ("look",)
+        await refused(opened.check(verification, "111111", idempotency_key="a message"))
+        assert (await status(stores, verification), opened.retries.waiting) == (Status.PENDING, 1)
+        opened.scripts.late = ()
+        await opened.retries.idle()
+        assert await status(stores, verification) is Status.APPROVED
+        assert await opened.verdict(verification, "111111", idempotency_key="a message") is Verdict.APPROVED
+
+
+async def test_a_code_is_not_approved_in_the_background(stores):
+    """Whoever typed a code must be told, so an approval of a code waits for a repeat."""
+    verification = await stores.sent()
+    async with waiting(stores, late=("look",)) as late:
+        await refused(late.check(verification, "111111"))
+        assert late.retries.waiting == 0
+
+
+async def test_an_issue_is_told_only_if_it_is_replicated(stores):
+    """Issues and resends that the replicas lack are refused; without OTP_WAIT_ISSUES they are not waited for."""
+    async with waiting(stores, replicas=1, waits_for_issues=True) as late, waiting(stores, replicas=1) as hasty:
+        await refused(late.issue())
+        verification = await hasty.issue()
+        await refused(late.resend(verification, "222222"))
+        await hasty.resend(verification, "333333")
+    async with waiting(stores, waits_for_issues=True) as opened:
+        sent = await opened.resend(await opened.issue(), "222222")
+        assert len(sent.sends) == 2
+
+
+async def test_a_process_that_does_not_wait_approves_what_waits(stores):
+    """Where the setting was turned off, the code is approved as ever, once."""
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111"))
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
+    assert await stores.verdict(verification, "111111") is Verdict.USED
+
+
+async def test_the_longest_wait_is_known(stores):
+    """The time that a wait took, also one in vain, is kept for the metrics."""
+    async with waiting(stores, replicas=1) as late:
+        assert late.verifications.longest_wait.seconds == 0
+        await refused(late.verifications._look((await late.issue()).id, sends=1))
+        assert late.verifications.longest_wait.seconds >= WAIT_MS / 1000
