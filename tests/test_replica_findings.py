@@ -5,7 +5,7 @@ import pytest
 from service.diagnosis.replicas import replica_findings
 from service.redis_client import open_redis_client
 from service.store.scripts import Scripts
-from tests.redis_client.servers import eventually, server
+from tests.redis_client.servers import replicated_server
 
 USER = "redis://otp:p@127.0.0.1:{}"
 
@@ -14,9 +14,7 @@ USER = "redis://otp:p@127.0.0.1:{}"
 def primary(tmp_path_factory):
     """Run a primary with one replica, and a user that may not WAIT."""
     folder = tmp_path_factory.mktemp("replicas")
-    with server(folder / "primary") as running, server(folder / "replica") as replica:
-        replica.admin.replicaof("127.0.0.1", running.port)
-        eventually(lambda: running.admin.info("replication").get("slave0", {}).get("state") == "online")
+    with replicated_server(folder) as (running, _):
         running.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p", "~*", "+@all", "-wait")
         yield running
 

@@ -7,18 +7,15 @@ import pytest
 
 from tests.conftest import NUMBER
 from tests.journey.test_replies import words_in
-from tests.redis_client.servers import eventually as until
-from tests.redis_client.servers import server
+from tests.redis_client.servers import replicated_server
 
 
 @pytest.fixture(scope="module")
 def replicated(tmp_path_factory):
     """Run a primary and its replica for all tests of this file."""
     folder = tmp_path_factory.mktemp("replicated")
-    with server(folder / "primary") as primary, server(folder / "replica") as replica:
-        replica.admin.replicaof("127.0.0.1", primary.port)
-        until(lambda: replica.admin.info("replication")["master_link_status"] == "up")
-        yield primary, replica
+    with replicated_server(folder) as nodes:
+        yield nodes
 
 
 @pytest.fixture
@@ -35,7 +32,7 @@ async def waiting(start, replicated):
         finally:
             replica.thaw()
 
-    return await start(redis_url=primary.url, otp_wait_replicas=1, otp_wait_ms=100), frozen
+    return await start(redis_url=primary.url, otp_wait_replicas=1, otp_wait_ms=600), frozen
 
 
 def body_of(running, verification_id, **more):
@@ -113,7 +110,7 @@ async def test_the_metrics_name_the_waits_in_vain(waiting, eventually):
         async with service.http.get("/metrics") as response:
             text = await response.text()
         return (
-            'otp_store_errors_total{cause="not_replicated"} 1.0' in text and "otp_replication_wait_seconds 0.1" in text
+            'otp_store_errors_total{cause="not_replicated"} 1.0' in text and "otp_replication_wait_seconds 0.6" in text
         )
 
     assert await eventually(are_counted, seconds=30)

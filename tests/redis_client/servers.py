@@ -89,6 +89,15 @@ def server(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iter
 
 
 @contextlib.contextmanager
+def replicated_server(folder: Path) -> Iterator[tuple[Server, Server]]:
+    """Run a primary and its replica until the block ends; the primary counts it as online from the beginning."""
+    with server(folder / "primary") as primary, server(folder / "replica") as replica:
+        replica.admin.replicaof("127.0.0.1", primary.port)
+        eventually(lambda: primary.admin.info("replication").get("slave0", {}).get("state") == "online", seconds=30)
+        yield primary, replica
+
+
+@contextlib.contextmanager
 def cluster(folder: Path, *slots: tuple[int, int], arguments: tuple[str, ...] = ()) -> Iterator[list[Server]]:
     """Run a cluster with one node for each range of slots, and wait until it is ready."""
     with contextlib.ExitStack() as stack:

@@ -7,21 +7,19 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, ResponseError
 
 from service.redis_client import Script, WaitPolicy
-from tests.redis_client.servers import cluster, eventually, opened, server
+from tests.redis_client.servers import cluster, eventually, opened, replicated_server
 
 WRITE = Script("write", "#!lua\nredis.call('SET', KEYS[1], ARGV[1])\nreturn ARGV[1]")
 BROKEN = Script("broken", "#!lua\nreturn redis.call('INCR', KEYS[1])")
-POLICY = WaitPolicy(replicas=1, wait_ms=200)
+POLICY = WaitPolicy(replicas=1, wait_ms=1000)
 
 
 @pytest.fixture(scope="module")
 def replicated(tmp_path_factory):
     """Run a primary and its replica for all tests of this file."""
     folder = tmp_path_factory.mktemp("waiting")
-    with server(folder / "primary") as primary, server(folder / "replica") as replica:
-        replica.admin.replicaof("127.0.0.1", primary.port)
-        eventually(lambda: replica.admin.info("replication")["master_link_status"] == "up")
-        yield primary, replica
+    with replicated_server(folder) as nodes:
+        yield nodes
 
 
 def rounds(primary):

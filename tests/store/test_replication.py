@@ -14,12 +14,13 @@ from service.core.actions import Action
 from service.core.retrying import Retries, RetryPolicy
 from service.core.store_health import StoreCause, StoreUnavailable
 from service.core.verification import Feedback, Status, Verdict, partition_of
+from service.core.verification_store import Matching
 from service.redis_client import WaitPolicy, open_redis_client
 from service.store import keys as redis_keys
 from service.store.fields import FORMAT_VERSION
 from service.store.replication import ReplicatedVerifications
 from service.store.scripts import Scripts
-from tests.store.engines import CODE_TTL_MS, MINUTE_MS, Stores, sid_of
+from tests.store.engines import CODE_TTL_MS, MINUTE_MS, ROTATED, Stores, sid_of
 
 WAIT_MS = 10
 
@@ -125,6 +126,47 @@ async def test_a_repeat_must_be_about_the_same(stores, asked):
         assert (await stores.read(verification)).attempts == 2
         await refused(late.check(verification, "111111", to=verification.to, purpose="login"))
     assert (await stores.read(verification)).attempts == 2
+
+
+@pytest.mark.parametrize("matching", [Matching.MISMATCHED, Matching.DECLINED])
+async def test_a_repeat_must_have_the_match(stores, matching):
+    """The link of an approval that waits, with a wrong match, costs an attempt; declined, it ends the verification."""
+    verdict = {Matching.MISMATCHED: Verdict.WRONG_CODE, Matching.DECLINED: Verdict.CANCELED}[matching]
+    url, stores = stores.url, stores.under(action=Action.LINK)
+    stores.url = url
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111"))
+        result = await late.check(verification, "111111", matching=matching)
+        assert (result.verdict, result.verification.attempts) == (verdict, 2)
+
+
+async def test_a_code_under_an_old_key_is_repeated_at_no_cost_too(stores):
+    """After a key rotation all listed keys are tried."""
+    verification = await stores.sent()
+    url, rotated = stores.url, stores.under(ROTATED)
+    rotated.url = url
+    async with waiting(rotated, replicas=1) as late:
+        for _ in range(2):
+            await refused(late.check(verification, "111111"))
+    async with waiting(rotated) as opened:
+        result = await opened.check(verification, "111111")
+        assert (result.verdict, result.verification.attempts) == (Verdict.APPROVED, 1)
+
+
+async def test_only_the_newest_code_may_count_here_too(stores):
+    """With OTP_SUPERSEDE_CODES an earlier code is superseded, and the newest one waits for the replicas."""
+    verification = await stores.sent()
+    await stores.resend(verification, "222222")
+    await stores.deliver(verification, 2)
+    async with (
+        waiting(stores, supersede_codes=True) as opened,
+        waiting(stores, supersede_codes=True, replicas=1) as late,
+    ):
+        assert await opened.verdict(verification, "111111") is Verdict.SUPERSEDED
+        await refused(late.check(verification, "222222"))
+        assert await status(stores, verification) is Status.PENDING
+        assert await opened.verdict(verification, "222222") is Verdict.APPROVED
 
 
 async def test_another_code_may_take_the_place_of_an_approval_that_waits(stores):
