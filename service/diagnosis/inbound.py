@@ -11,7 +11,8 @@ from urllib.parse import urldefrag, urlsplit
 from service.api.twilio import inbound_calls, inbound_messages
 from service.config.settings import Settings
 from service.diagnosis.finding import Finding, Level
-from service.providers.twilio.inbound_urls import InboundUnread, InboundUrl, InboundUrls
+from service.providers.twilio.errors import ResourceUnread
+from service.providers.twilio.inbound_urls import InboundUrl, InboundUrls
 
 _MESSAGE, _VOICE = inbound_messages.PATH, inbound_calls.PATH
 _MOST_SHOWN = 200
@@ -76,7 +77,7 @@ async def _of_service(urls: InboundUrls, where: str, sid: str) -> _Reading:
 
 async def _messages_of(urls: InboundUrls, where: str, sender: str) -> _Reading:
     if not sender.startswith("+"):
-        raise InboundUnread("a short code's URL is not read", is_forbidden=True)
+        raise ResourceUnread("a short code's URL is not read", is_forbidden=True)
     return _Reading(where, [(await urls.of_number(sender)).messages])
 
 
@@ -87,7 +88,7 @@ async def _calls_of(urls: InboundUrls, where: str, number: str | None) -> _Readi
 async def _look_at(look: _Look, root: str) -> tuple[str, _State]:
     try:
         where, urls = await look.read()
-    except InboundUnread as unread:
+    except ResourceUnread as unread:
         return look.where, _State("unread", "ok" if unread.is_forbidden else "warn", str(unread))
     expected = root + look.path
     faults = [fault for url in urls if (fault := _fault(url, root, look.path)) is not None]

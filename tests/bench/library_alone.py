@@ -19,7 +19,8 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
 
 from service.core.sender import OutgoingMessage
-from service.providers.twilio.gateway import TwilioAccount, open_twilio
+from service.providers.twilio.account import TwilioAccount
+from service.providers.twilio.gateway import open_twilio
 
 RUN = secrets.token_hex(8)  # no two runs confirm the same SID
 BODY = "Your Acme code is 123456. Do not share it."

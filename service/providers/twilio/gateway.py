@@ -8,55 +8,23 @@ the proxy is read from the environment (HTTPS_PROXY, NO_PROXY). The rules decide
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import date
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from pydantic_core import from_json
 from twilio.rest import Client  # type: ignore[import-untyped] # the library ships no types
 
 from service.core.lost_messages import ListedMessage
-from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, SendUnknown, Text
-from service.providers.twilio.errors import TwilioRejected, confirm_failure, send_failure
+from service.core.sender import AcceptedMessage, ConfirmRefused, OutgoingMessage, Refusal, Text
+from service.providers.twilio.account import TwilioAccount
+from service.providers.twilio.content import ContentTemplates
+from service.providers.twilio.errors import TwilioRejected, confirm_failure
 from service.providers.twilio.inbound_urls import InboundUrls
 from service.providers.twilio.messages import list_messages
-from service.providers.twilio.statuses import CALLBACK_RETRIES, delivery_of, error_code_of, is_message_sid
+from service.providers.twilio.posting import LONGEST_VALIDITY_SECONDS, Posting, message_callback
+from service.providers.twilio.statuses import is_message_sid
 from service.providers.twilio.transport import TwilioConnector, TwilioTransport, form_of
-
-_TWILIO = "https://api.twilio.com"
-_LONGEST_VALIDITY_SECONDS = 36_000  # Twilio refuses more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwilioAccount:
-    """Which account sends, from which sender, and where Twilio is."""
-
-    account_sid: str
-    username: str  # the account SID with its Auth Token, or an API key's SID with its secret
-    password: str = field(repr=False)
-    messaging_service_sid: str | None = None  # it chooses the sender; without one, `from_number` is the sender
-    from_number: str | None = None
-    base_url: str | None = None  # None: the real Twilio, at this edge and in this region; a region needs its edge
-    edge: str | None = None
-    region: str | None = None
-    public_url: str | None = None  # where Twilio reaches this service; None: no status callbacks
-    risk_check: str | None = None  # "enable" or "disable"; None: as the account says
-    content_retention: str | None = None  # "retain" or "discard"
-    address_retention: str | None = None  # "retain" or "obfuscate"
-    total_timeout_seconds: float = 5.0
-    connect_timeout_seconds: float = 2.0
-
-    @property
-    def address(self) -> str:
-        """Return where requests go: `base_url`, or the host of the edge and the region."""
-        if self.base_url is not None:
-            return self.base_url
-        if self.edge is None and self.region is None:
-            return _TWILIO
-        place = ".".join(part for part in (self.edge, self.region or "us1") if part)
-        return f"https://api.{place}.twilio.com"
 
 
 @asynccontextmanager
@@ -82,6 +50,7 @@ class TwilioGateway:
         self._account = account
         self._client = _new_client(account, http)
         self._messages = f"/Accounts/{account.account_sid}/Messages"
+        self.posting = Posting(account, self._client.api.v2010.request_async)
         self._fields_of_all = form_of(_fields_of_all(account)) + b"&"
 
     async def send(self, message: OutgoingMessage) -> AcceptedMessage:
@@ -89,20 +58,7 @@ class TwilioGateway:
 
         Raises `SendRefused`, `SendPostponed` or `SendUnknown`, and nothing else.
         """
-        try:
-            # Not `messages.create_async`: it parses the whole answer, of which we read three fields.
-            answer = await self._client.api.v2010.request_async(
-                "POST", self._messages + ".json", data=self._fields_of_all + form_of(self._fields_of(message))
-            )
-            created = from_json(answer.text)
-        except Exception as fault:  # noqa: BLE001 - every failure is translated to one of three kinds
-            raise send_failure(fault) from None
-        sid = created.get("sid") if isinstance(created, dict) else None
-        if not isinstance(sid, str) or not is_message_sid(sid):
-            raise SendUnknown("an answer without a legible SID")
-        return AcceptedMessage(
-            sid, delivery_of(str(created.get("status"))), error_code_of(str(created.get("error_code")))
-        )
+        return await self.posting.message(self._fields_of_all + form_of(self._fields_of(message)))
 
     @staticmethod
     def is_sid(text: str) -> bool:
@@ -151,6 +107,10 @@ class TwilioGateway:
         """Return what reads where Twilio posts messages and calls that come in."""
         return InboundUrls(self._client.request_async, self._account.address, self._account.account_sid)
 
+    def templates(self) -> ContentTemplates:
+        """Return what reads the templates of WhatsApp messages."""
+        return ContentTemplates(self._client.request_async, self._account.address)
+
     def _fields_of(self, message: OutgoingMessage) -> dict[str, str | int]:
         """Write the fields of one message; those that all share come first (`_fields_of_all`)."""
         if not isinstance(message.content, Text):
@@ -158,17 +118,12 @@ class TwilioGateway:
         fields: dict[str, str | int] = {
             "To": message.to,
             "Body": message.content.body,
-            "ValidityPeriod": min(message.validity_seconds, _LONGEST_VALIDITY_SECONDS),
+            "ValidityPeriod": min(message.validity_seconds, LONGEST_VALIDITY_SECONDS),
             "Attempt": message.send_number,
         }
         if self._account.public_url:
-            fields["StatusCallback"] = self._status_callback(message, self._account.public_url)
+            fields["StatusCallback"] = message_callback(message, self._account.public_url)
         return fields
-
-    @staticmethod
-    def _status_callback(message: OutgoingMessage, public_url: str) -> str:
-        root = public_url.rstrip("/")
-        return f"{root}/twilio/status/{message.verification_id}/{message.send_number}{CALLBACK_RETRIES}"
 
 
 def _fields_of_all(account: TwilioAccount) -> dict[str, str]:

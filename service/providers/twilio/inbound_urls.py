@@ -7,17 +7,15 @@ Nothing is changed, and what the URLs should be is for others to say. The two re
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from service.providers.twilio.errors import TwilioRejected
+from service.providers.twilio.account import API_HOST
+from service.providers.twilio.errors import ResourceUnread, unread
 
 _MOST_NUMBERS = 20  # of a sender pool; each costs a request
-_API_HOST = re.compile(r"\Ahttps://api\.(?=(?:[a-z0-9.-]+\.)?twilio\.com\Z)")
 _NUMBER_SID = re.compile(r"PN[0-9a-fA-F]{32}")
-_MAY_NOT_READ = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 
 class InboundUrl(NamedTuple):
@@ -42,37 +40,43 @@ class ServiceUrls(NamedTuple):
     are_of_numbers: bool
 
 
-class InboundUnread(Exception):
-    """The URLs could not be read; the text says why. `is_forbidden`: these credentials may not read them."""
-
-    def __init__(self, reason: str, *, is_forbidden: bool = False) -> None:
-        super().__init__(reason)
-        self.is_forbidden = is_forbidden
-
-
 class InboundUrls:
     """Reads the URLs of one account; `request(method, url, params=)` makes one request with its credentials."""
 
     def __init__(self, request: Callable[..., Awaitable[Any]], address: str, account_sid: str) -> None:
         self._request = request
-        self._numbers = f"{address}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers"
-        # At Twilio it has a host of its own; whatever replaces Twilio has one address for all.
-        self._services = f"{_API_HOST.sub('https://messaging.', address)}/v1/Services"
+        account = f"{address}/2010-04-01/Accounts/{account_sid}"
+        self._numbers, self._caller_ids = f"{account}/IncomingPhoneNumbers", f"{account}/OutgoingCallerIds"
+        self._services = f"{API_HOST.sub('https://messaging.', address)}/v1/Services"
 
     async def of_number(self, number: str) -> NumberUrls:
-        """Read the URLs of a number. Raises `InboundUnread`, and nothing else."""
+        """Read the URLs of a number. Raises `ResourceUnread`, and nothing else."""
         try:
             page = await self._get(f"{self._numbers}.json", {"PhoneNumber": number})
             # The filter also finds numbers that contain this one.
             found = [_number_urls(row) for row in page["incoming_phone_numbers"] if row["phone_number"] == number]
         except Exception as fault:  # noqa: BLE001 - every failure is translated to one kind
-            raise _unread(fault) from None
+            raise unread(fault) from None
         if not found:
-            raise InboundUnread("this account has no such number")
+            raise ResourceUnread("this account has no such number")
         return found[0]
 
+    async def can_call(self, number: str) -> bool:
+        """Tell whether calls from a number are accepted: it is one of the account, or a verified caller ID.
+
+        Raises `ResourceUnread`, and nothing else.
+        """
+        try:
+            own = await self._get(f"{self._numbers}.json", {"PhoneNumber": number})
+            if any(row["phone_number"] == number for row in own["incoming_phone_numbers"]):
+                return True
+            verified = await self._get(f"{self._caller_ids}.json", {"PhoneNumber": number})
+            return any(row["phone_number"] == number for row in verified["outgoing_caller_ids"])
+        except Exception as fault:  # noqa: BLE001 - every failure is translated to one kind
+            raise unread(fault) from None
+
     async def of_service(self, sid: str) -> ServiceUrls:
-        """Read where the messages of a Messaging Service go. Raises `InboundUnread`, and nothing else."""
+        """Read where the messages of a Messaging Service go. Raises `ResourceUnread`, and nothing else."""
         try:
             service = await self._get(f"{self._services}/{sid}")
             if not service["use_inbound_webhook_on_number"]:
@@ -82,7 +86,7 @@ class InboundUrls:
             sids = [row["sid"] for row in pool["phone_numbers"] if _NUMBER_SID.fullmatch(row["sid"])]
             numbers = [_number_urls(await self._get(f"{self._numbers}/{each}.json")) for each in sids[:_MOST_NUMBERS]]
         except Exception as fault:  # noqa: BLE001 - every failure is translated to one kind
-            raise _unread(fault) from None
+            raise unread(fault) from None
         return ServiceUrls([number.messages for number in numbers], are_of_numbers=True)
 
     async def _get(self, url: str, params: Mapping[str, str] | None = None) -> Any:
@@ -99,9 +103,3 @@ def _number_urls(row: Mapping[str, Any]) -> NumberUrls:
 def _url(row: Mapping[str, Any], url: str, method: str, *replacements: str) -> InboundUrl:
     is_replaced = any(row.get(name) for name in replacements)
     return InboundUrl(str(row[url] or ""), str(row[method] or "POST").upper(), is_replaced)
-
-
-def _unread(fault: Exception) -> InboundUnread:
-    if isinstance(fault, TwilioRejected):
-        return InboundUnread(str(fault), is_forbidden=fault.status in _MAY_NOT_READ)
-    return InboundUnread(f"no clear answer, {type(fault).__name__}")

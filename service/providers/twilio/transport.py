@@ -9,7 +9,7 @@ long; a longer 2xx is no answer of Twilio. What a refusal means is in `errors`.
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -95,7 +95,7 @@ class TwilioTransport(AsyncHttpClient):  # type: ignore[misc] # its base is unty
         return Response(answer.status, body.decode(errors="replace"), answer.headers)  # JSON is UTF-8 (RFC 8259)
 
 
-def form_of(fields: Mapping[str, str | int]) -> bytes:
+def form_of(fields: Mapping[str, str | int | Sequence[str]]) -> bytes:
     """Encode a form, in C: aiohttp's could be multipart, and is encoded in Python."""
     return URL.build(query=fields).raw_query_string.encode()
 
