@@ -279,6 +279,27 @@ async def test_the_sender_of_the_latest_stage_is_kept(stores):
     assert stores.raw(verification).get("sender", 2) == "rcs:acme"
 
 
+@pytest.mark.parametrize(
+    ("callbacks", "counted"),
+    [
+        ([("queued", None), ("sent", "rcs:acme"), ("delivered", "rcs:acme"), ("read", "rcs:acme")], 1),
+        ([("read", "rcs:acme"), ("delivered", "rcs:acme")], 1),
+        ([("delivered", "rcs:acme"), ("delivered", "rcs:acme")], 1),
+        ([("undelivered", "rcs:acme")], 1),
+        ([("sent", "rcs:acme"), ("delivered", "+15005550006")], 0),  # the phone had no RCS: Twilio sent an SMS
+        ([("sent", "rcs:acme")], 0),  # it may still become an SMS
+        ([("delivered", "whatsapp:+15005550006")], 0),
+        ([("delivered", None)], 0),
+    ],
+)
+async def test_messages_that_became_rcs_are_counted(stores, callbacks, counted):
+    """A message whose last callback comes from an RCS sender is counted once, whatever follows."""
+    verification = await stores.sent("111111")
+    for status, sender in callbacks:
+        await stores.deliver(verification, 1, status=Delivery(status), sender=sender)
+    assert (await stores.stats.totals())["rcs:US:sms"] == counted
+
+
 async def test_a_refused_only_send_fails_the_verification(stores):
     """If Twilio permanently refuses the only send, the verification has failed and its code is not accepted."""
     verification = await stores.issue("111111")

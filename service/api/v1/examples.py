@@ -83,7 +83,7 @@ _METRICS = """\
 # HELP otp_checks_total Checks by verdict.
 # TYPE otp_checks_total counter
 otp_checks_total{verdict="approved"} 1.0
-# HELP otp_sends_total Sends by event: issued, resent, accepted, sent, delivered, approved, confirmed, …
+# HELP otp_sends_total Sends by event: issued, resent, accepted, sent, delivered, rcs, approved, confirmed, …
 # TYPE otp_sends_total counter
 otp_sends_total{channel="sms",country="US",event="issued"} 1.0
 """
@@ -217,7 +217,7 @@ def _failures() -> Mapping[str, Exception]:
         "wrong_action": WrongAction(),
         "max_sends_reached": SendsExhausted(),
         "request_in_progress": StillRunning(23_000),
-        "channel_unavailable": ChannelUnavailable("No calls are made: this version has no setting for their sender."),
+        "channel_unavailable": ChannelUnavailable("No calls are made: TWILIO_VOICE_FROM is not set."),
         "client_ip_required": ClientIpRequired(),
         "sender_cannot_receive": SenderCannotReceive("Nobody can reply to our sender. Use a code or a link."),
         "idempotency_key_reused": OtherBody(),

@@ -45,6 +45,10 @@ if rank > known_rank then
   changes[#changes + 1] = SEND.status .. send
   changes[#changes + 1] = status
   count(KEYS[4], string.sub(status, 2) .. ':' .. country .. ':' .. channel)
+  -- A pool with an RCS sender turns texts into RCS, and back into SMS for phones without it: only the end says which.
+  if rank >= 3 and known_rank < 3 and string.sub(sender, 1, 4) == 'rcs:' then
+    count(KEYS[4], 'rcs:' .. country .. ':' .. channel)
+  end
 end
 -- The response to the send may say that the message failed, and only the callback why.
 if error_code ~= '' and (rank > known_rank or status == known_status and not known_code) then
