@@ -19,6 +19,7 @@ from service.config.web_addresses import is_for_development
 from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreCause, StoreUnavailable
 from service.descriptors import raise_limit
+from service.diagnosis.channels import channel_findings
 from service.diagnosis.finding import Finding
 from service.diagnosis.inbound import inbound_findings
 from service.diagnosis.money import budget_use, money_choices
@@ -235,8 +236,9 @@ async def _twilio(settings: Settings) -> list[Finding]:
         wrong = await twilio.check_credentials()
         if wrong is not None:
             return [Finding("error", wrong)]
-        inbound = await inbound_findings(settings, twilio.inbound_urls())
-    return [Finding("ok", "Twilio accepts the credentials."), *inbound]
+        urls = twilio.inbound_urls()
+        found = await channel_findings(settings, twilio.templates(), urls) + await inbound_findings(settings, urls)
+    return [Finding("ok", "Twilio accepts the credentials."), *found]
 
 
 def _fields(info: bytes) -> dict[str, str]:
