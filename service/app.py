@@ -20,10 +20,8 @@ from service.api.application import new_application
 from service.api.operations import OperationsEndpoints, OperationsView
 from service.api.pages.link_page import LinkPage
 from service.api.pages.link_routes import LinkEndpoints
-from service.api.twilio.inbound_calls import InboundCallEndpoint
-from service.api.twilio.inbound_messages import InboundMessageEndpoint
+from service.api.twilio.routes import webhook_routes
 from service.api.twilio.signed_forms import SignedForms
-from service.api.twilio.status_callbacks import StatusCallbackEndpoint
 from service.api.v1.routes import verification_routes
 from service.api.v1.schemas import ResponseWriter
 from service.api.v1.verifications import VerificationEndpoints
@@ -32,9 +30,9 @@ from service.config.settings import Settings, load_settings
 from service.core.api_keys import Scope
 from service.core.delivery import DeliveryReports
 from service.core.event_log import EventLog
-from service.core.inbound import Inbound
 from service.core.outbox import OutboxWorker
 from service.core.retrying import Retries
+from service.core.spoken_codes import SpeechSeal, SpokenCodes
 from service.embedded.server import embedded_valkey_beside
 from service.event_loop import EventLoopLag
 from service.http.authentication import Authenticator
@@ -192,20 +190,17 @@ def _endpoints(
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
     return [
         *verification_routes(verifications, auth),
-        *_webhooks(settings, reports, rules.inbound, event_log),
+        *webhook_routes(
+            SignedForms(
+                TwilioSignature(*signing_secrets(settings)), public_url=settings.otp_public_url, event_log=event_log
+            ),
+            reports=reports,
+            codes=SpokenCodes(store.verifications, SpeechSeal(store.keyring), reports),
+            inbound=rules.inbound,
+            brand=settings.otp_brand,
+        ),
         *links.routes(),
         *operations.routes(metrics_access),
-    ]
-
-
-def _webhooks(settings: Settings, reports: DeliveryReports, inbound: Inbound, event_log: EventLog) -> list[BaseRoute]:
-    """Return the endpoints that Twilio calls."""
-    public_url = settings.otp_public_url
-    forms = SignedForms(TwilioSignature(*signing_secrets(settings)), public_url=public_url, event_log=event_log)
-    return [
-        *StatusCallbackEndpoint(reports, forms).routes(),
-        *InboundMessageEndpoint(inbound, forms).routes(),
-        *InboundCallEndpoint(inbound, forms, brand=settings.otp_brand, public_url=public_url).routes(),
     ]
 
 

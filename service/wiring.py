@@ -35,9 +35,12 @@ from service.core.retrying import Retries, RetryPolicy
 from service.core.searching import Searching
 from service.core.sender import Sender
 from service.core.sending import Sending
+from service.core.spoken_codes import SpeechSeal
 from service.core.undoing import Undoing
 from service.core.verification_store import VerificationStore
+from service.providers.twilio.calls import CallSender
 from service.providers.twilio.gateway import open_twilio
+from service.providers.twilio.whatsapp import WhatsAppSender
 from service.store.confirmations import open_confirmations
 from service.store.expectations import RedisExpectations
 from service.store.ledgers import RedisIdempotency, RedisLimits
@@ -61,9 +64,15 @@ class Providers(NamedTuple):
 
 @asynccontextmanager
 async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
-    """Open the provider of each channel. This is where a channel gets its provider."""
-    async with open_twilio(twilio_account(settings)) as twilio:
-        yield Providers({Channel.SMS: twilio}, messages=twilio)
+    """Open the provider of each channel that has a sender. This is where a channel gets its provider."""
+    account = twilio_account(settings)
+    async with open_twilio(account) as twilio:
+        senders: dict[Channel, Sender] = {Channel.SMS: twilio}
+        if account.whatsapp_sender is not None:
+            senders[Channel.WHATSAPP] = WhatsAppSender(account, twilio)
+        if account.voice_from is not None:
+            senders[Channel.VOICE] = CallSender(account, twilio.posting, SpeechSeal(new_keyring(settings)).seal)
+        yield Providers(senders, messages=twilio)
 
 
 class Store(NamedTuple):

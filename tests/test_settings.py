@@ -23,6 +23,7 @@ from service.core.phone import LineType, NumberPolicy
 ROOT = Path(__file__).parent.parent
 NAMES = {name.upper() for name in Settings.model_fields}
 SID = "AC" + "5a" * 16
+TEMPLATE = "HX" + "5a" * 16
 EMPTY_WHEN_UNSET = {"", None, (), NO_OWN_TEXTS, UNLIMITED}
 
 
@@ -225,6 +226,15 @@ def test_a_secret_in_the_wrong_place_is_not_shown(name):
             {"twilio_messaging_service_sid": "MG" + "5a" * 16, "twilio_from": "+14155550100"},
             "set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, not both",
         ),
+        (
+            {"twilio_whatsapp_from": "+14155550100"},
+            "TWILIO_WHATSAPP_FROM and TWILIO_WHATSAPP_TEMPLATES belong",
+        ),
+        ({"twilio_whatsapp_templates": f"en={TEMPLATE}"}, "TWILIO_WHATSAPP_FROM and TWILIO_WHATSAPP_TEMPLATES belong"),
+        (
+            {"twilio_whatsapp_from": "+14155550100", "twilio_whatsapp_templates": f"de={TEMPLATE}"},
+            "TWILIO_WHATSAPP_TEMPLATES lacks a template for OTP_LOCALE (en)",
+        ),
         ({"otp_cors_origins": "*,https://app.example"}, "OTP_CORS_ORIGINS is * or a list of origins, not both"),
     ],
 )
@@ -264,6 +274,7 @@ def test_nothing_is_missing_when_all_is_set():
         ({"twilio_from": ""}, "TWILIO_FROM"),
         ({"otp_secret_keys": ""}, "OTP_SECRET_KEYS"),
         ({"otp_index_key": ""}, "OTP_INDEX_KEY"),
+        ({"twilio_voice_from": "+14155550100"}, "OTP_PUBLIC_URL"),
     ],
 )
 def test_a_missing_setting_is_reported_with_the_fix(values, named):
@@ -301,6 +312,21 @@ def test_an_invalid_sender_is_refused(sender):
     sentence = refused(twilio_from=sender)
     assert sentence.startswith("TWILIO_FROM: write an E.164 number")
     assert sender not in sentence
+
+
+@pytest.mark.parametrize(
+    ("sender", "read"),
+    [
+        (" whatsapp:+14155550100 ", "+14155550100"),
+        ("+14155550100", "+14155550100"),
+        ("MG" + "5a" * 16, "MG" + "5a" * 16),
+    ],
+)
+def test_a_whatsapp_sender_and_its_templates_are_read(sender, read):
+    """A sender on WhatsApp is a number, as Twilio writes it or plain, or a Messaging Service."""
+    got = settings(twilio_whatsapp_from=sender, twilio_whatsapp_templates=f" en = {TEMPLATE}, pt-BR={TEMPLATE},")
+    assert got.twilio_whatsapp_from == read
+    assert got.twilio_whatsapp_templates == (("en", TEMPLATE), ("pt-BR", TEMPLATE))
 
 
 def test_isolated_settings_ignore_the_environment(monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ from service.config.topics.twilio import EDGES
 from service.config.web_addresses import read_link_url
 from service.core.actions import Secrets
 from service.core.addresses import network_of
-from service.core.channels import Channel
+from service.core.channels import CHANNELS, Channel
 from service.core.event_log import EventLog
 from service.core.issue_policy import IssuePolicy
 from service.core.keyring import Keyring
@@ -21,7 +21,7 @@ from service.core.message_texts import MessageTexts
 from service.core.outbox import OutboxPolicy
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
-from service.providers.twilio.gateway import TwilioAccount
+from service.providers.twilio.account import TwilioAccount
 from service.redis_client import WaitPolicy
 from service.store.policy import RecordPolicy
 
@@ -55,6 +55,11 @@ def twilio_account(settings: Settings) -> TwilioAccount:
         password=password,
         messaging_service_sid=settings.twilio_messaging_service_sid,
         from_number=settings.twilio_from,
+        whatsapp_sender=settings.twilio_whatsapp_from,
+        whatsapp_templates=dict(settings.twilio_whatsapp_templates),
+        whatsapp_locale=settings.otp_locale,
+        whatsapp_feedback=settings.otp_whatsapp_feedback,
+        voice_from=settings.twilio_voice_from,
         base_url=settings.twilio_base_url,
         edge=settings.twilio_edge or EDGES.get(settings.twilio_region or ""),
         region=settings.twilio_region,
@@ -81,7 +86,7 @@ def record_policy(settings: Settings) -> RecordPolicy:
         number=settings.otp_limit_number,
         failed_checks=settings.otp_limit_failed_checks,
         most_failed_in_a_row=MOST_FAILED_IN_A_ROW,
-        confirmed_channels=frozenset({Channel.SMS}),
+        confirmed_channels=_confirmed_channels(settings),
         waits_for_replicas=settings.otp_wait_replicas > 0,
     )
 
@@ -90,6 +95,23 @@ def wait_policy(settings: Settings) -> WaitPolicy | None:
     """Return how many replicas are waited for, or None if none are."""
     replicas = settings.otp_wait_replicas
     return WaitPolicy(replicas, settings.otp_wait_ms) if replicas else None
+
+
+def _confirmed_channels(settings: Settings) -> frozenset[Channel]:
+    unconfirmed = set() if settings.otp_whatsapp_feedback else {Channel.WHATSAPP}
+    return frozenset(channel for channel in CHANNELS if CHANNELS[channel].can_be_confirmed) - unconfirmed
+
+
+def _unavailable_channels(settings: Settings) -> dict[Channel, str]:
+    """Say for each channel that has no sender what to set."""
+    unavailable = {}
+    if settings.twilio_whatsapp_from is None:
+        unavailable[Channel.WHATSAPP] = (
+            "No WhatsApp messages are sent: TWILIO_WHATSAPP_FROM and TWILIO_WHATSAPP_TEMPLATES are not set."
+        )
+    if settings.twilio_voice_from is None:
+        unavailable[Channel.VOICE] = "No calls are made: TWILIO_VOICE_FROM is not set."
+    return unavailable
 
 
 def confirmation_policy(settings: Settings) -> OutboxPolicy:
@@ -151,10 +173,8 @@ def issue_policy(settings: Settings) -> IssuePolicy:
         link_returns=len(settings.otp_link_return_urls),
         has_webhooks=settings.otp_public_url is not None,
         sender_receives=not any(map(str.isalpha, settings.twilio_from or "")),
-        unavailable_channels={
-            Channel.WHATSAPP: "No WhatsApp messages are sent: this version has no setting for their sender.",
-            Channel.VOICE: "No calls are made: this version has no setting for their sender.",
-        },
+        unavailable_channels=_unavailable_channels(settings),
+        channel_ttl_seconds={Channel.WHATSAPP: settings.otp_whatsapp_minutes * 60},
     )
 
 

@@ -67,6 +67,16 @@ class Settings(ServingSettings, LimitSettings, MessageSettings, TwilioSettings):
         return self
 
     @model_validator(mode="after")
+    def _every_locale_has_a_template(self) -> Self:
+        templates = dict(self.twilio_whatsapp_templates)
+        if templates and self.otp_locale not in templates:
+            raise ValueError(
+                f"TWILIO_WHATSAPP_TEMPLATES lacks a template for OTP_LOCALE ({self.otp_locale}), which languages "
+                "without a template of their own get"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _test_numbers_are_meant(self) -> Self:
         if self.otp_test_numbers and not (self.otp_allow_test_numbers or self.is_twilio_played):
             raise ValueError(
@@ -121,6 +131,8 @@ def missing_to_serve(settings: Settings) -> list[str]:
         missing.append(
             "Set TWILIO_AUTH_TOKEN too, or TWILIO_WEBHOOK_KEYS: they authenticate the callbacks to OTP_PUBLIC_URL."
         )
+    if settings.twilio_voice_from and settings.otp_public_url is None:
+        missing.append("Set OTP_PUBLIC_URL too: calls from TWILIO_VOICE_FROM ask there what to say.")
     return missing + missing_secrets(settings)
 
 

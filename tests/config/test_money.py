@@ -48,6 +48,11 @@ def test_a_budget_and_its_prices_are_read(load):
             "OTP_PRICES has no price of sms to DE, FR, and OTP_BUDGET_DAY needs every price",
         ),
         (
+            "currency,USD\n*,sms,1",
+            {"otp_budget_day": "9 USD", "otp_countries": "US", "twilio_voice_from": "+14155550100"},
+            "OTP_PRICES has no price of voice to US",
+        ),
+        (
             "currency,USD\nUS,sms,1",
             {"otp_budget_day": "9 USD", "otp_countries": ""},
             "OTP_PRICES has no price of sms to AC, AD, AE, AF, AG and others",

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
 from service.api.twilio.inbound_messages import note
-from service.api.twilio.signed_forms import SignedForms, first, signed_route
-from service.api.twilio.twiml import REJECTED, TWIML_WIRE, asked, said, twiml
+from service.api.twilio.signed_forms import MAY_BE_UNSIGNED, SignedForms, first, signed_route
+from service.api.twilio.twiml import TWIML_WIRE, twiml
 from service.core.actions.call import DIGITS, MATCH_DIGITS
 from service.core.inbound import Inbound
 from service.core.texts.spoken import spoken
@@ -25,13 +25,12 @@ from service.core.verification import CheckResult, Status, Verdict
 from service.http.request import Request
 from service.http.response import Response
 from service.http.route import Endpoint
-from service.providers.twilio.statuses import CALLBACK_RETRIES
+from service.providers.twilio.statuses import CALLBACK_RETRIES, is_call_sid
+from service.providers.twilio.twiml import REJECTED, asked, said
 
 PATH = "/twilio/voice"
 MOST_TRIES = 3
 _MAX_BODY_BYTES = 16_384
-_MAY_BE_UNSIGNED = ("StirVerstat", "CallToken")
-_CALL_SID = re.compile("CA[0-9a-fA-F]{32}")
 _TRY = re.compile(f"[1-{MOST_TRIES}]")
 
 Try = Annotated[str, Path(description="Which try of this call.", pattern=f"^[1-{MOST_TRIES}]$", examples=["1"])]
@@ -55,11 +54,10 @@ class KeysForm(InboundCallForm):
 class InboundCallEndpoint:
     """Receives the calls that people make to us."""
 
-    def __init__(self, inbound: Inbound, forms: SignedForms, *, brand: str, public_url: str | None) -> None:
+    def __init__(self, inbound: Inbound, forms: SignedForms, *, brand: str) -> None:
         self._inbound = inbound
         self._forms = forms
         self._brand = brand
-        self._public_url = public_url
 
     def routes(self) -> list[BaseRoute]:
         """List the routes with what the OpenAPI page says of them."""
@@ -74,9 +72,9 @@ class InboundCallEndpoint:
         A caller of whose number nothing is expected is rejected. Others are asked for the six digits of the message and
         the two digits of the `match`.
         """
-        fields = self._forms.read(request, body, may_be_unsigned=_MAY_BE_UNSIGNED)
+        fields = self._forms.read(request, body, may_be_unsigned=MAY_BE_UNSIGNED)
         locale = None
-        if _CALL_SID.fullmatch(first(fields, "CallSid")):
+        if is_call_sid(first(fields, "CallSid")):
             locale = await self._inbound.awaits_call(first(fields, "From"))
         if locale is None:
             return twiml(REJECTED)
@@ -90,9 +88,9 @@ class InboundCallEndpoint:
         ones cost an attempt of each verification that the number might answer. Keys that Twilio posts again are not
         decided again: they get the same response.
         """
-        fields = self._forms.read(request, body, may_be_unsigned=_MAY_BE_UNSIGNED)
+        fields = self._forms.read(request, body, may_be_unsigned=MAY_BE_UNSIGNED)
         number, call = first(fields, "From"), first(fields, "CallSid")
-        if not _TRY.fullmatch(try_number) or not _CALL_SID.fullmatch(call):
+        if not _TRY.fullmatch(try_number) or not is_call_sid(call):
             return twiml(REJECTED)
         results = await self._inbound.keys(number, first(fields, "Digits"), f"{call} {try_number}")
         note(request, results)
@@ -105,7 +103,7 @@ class InboundCallEndpoint:
                 if each.verdict is verdict:
                     speech = spoken(each.verification.request.locale)
                     sentence = speech.done if verdict is Verdict.APPROVED else speech.used
-                    return twiml(said(sentence, language=speech.language))
+                    return twiml(said(speech, sentence))
         locale = await self._inbound.awaits_call(number)
         speech = spoken(locale or (results[0].verification.request.locale if results else ""))
         # A stopped number is locked, though its verifications are pending.
@@ -113,15 +111,14 @@ class InboundCallEndpoint:
             each.verification.status is Status.PENDING and each.verdict is not Verdict.LOCKED for each in results
         ]
         if locale is None or (results and not any(may_succeed)):
-            return twiml(said(speech.ended, language=speech.language))
+            return twiml(said(speech, speech.ended))
         if try_number >= MOST_TRIES:
-            return twiml(said(speech.failed, language=speech.language))
+            return twiml(said(speech, speech.failed))
         return self._ask(speech, speech.again, try_number + 1)
 
     def _ask(self, speech: Spoken, sentence: str, try_number: int) -> Response:
-        action = f"{self._public_url}{PATH}/{try_number}{CALLBACK_RETRIES}"
-        keys, language = DIGITS + MATCH_DIGITS, speech.language
-        return twiml(asked(sentence, speech.nothing_keyed, language=language, keys=keys, action=action))
+        action = f"{self._forms.public_url}{PATH}/{try_number}{CALLBACK_RETRIES}"
+        return twiml(asked(speech, sentence, keys=DIGITS + MATCH_DIGITS, action=action))
 
     @staticmethod
     def _route(path: str, endpoint: Endpoint, name: str, summary: str, form: type[BaseModel]) -> BaseRoute:

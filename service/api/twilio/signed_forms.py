@@ -21,6 +21,7 @@ from service.http.request import Request
 from service.http.route import DirectRoute, Endpoint
 from service.http.wire import FORM
 
+MAY_BE_UNSIGNED = ("StirVerstat", "CallToken")  # Twilio may add them to the forms of calls on the way
 _MOST_FIELDS = 200
 _QUIET_SECONDS = 60.0  # between two warnings that requests are refused
 
@@ -48,7 +49,7 @@ class SignedForms:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._signature = signature
-        self._public_url = public_url
+        self.public_url = public_url
         self._event_log = event_log
         self._clock = clock
         self._quiet_until = 0.0
@@ -62,13 +63,13 @@ class SignedForms:
             fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
         except ValueError:
             raise self._refusal("the body is not a form") from None
-        if self._public_url is None:
+        if self.public_url is None:
             raise self._refusal("OTP_PUBLIC_URL is not set")
         signature = request.header(b"x-twilio-signature")
         if not signature:
             raise self._refusal("without the header X-Twilio-Signature")
         head = request.view.head
-        url = self._public_url + head.raw_path.decode("latin-1")
+        url = self.public_url + head.raw_path.decode("latin-1")
         if head.query:
             url += "?" + head.query.decode("latin-1")
         settings = request.header(b"x-twilio-webhooks-signature-settings") or ""
@@ -99,21 +100,26 @@ def first(fields: Form, name: str) -> str:
     return fields.get(name, [""])[0]
 
 
-def signed_route(path: str, endpoint: Endpoint, form: type[BaseModel], **described: Any) -> BaseRoute:
-    """Route what Twilio posts to an endpoint that reads it by `SignedForms.read`; describe it for the OpenAPI page."""
+def signed_route(
+    path: str, endpoint: Endpoint, form: type[BaseModel], *, query: Mapping[str, str] | None = None, **described: Any
+) -> BaseRoute:
+    """Route what Twilio posts to an endpoint that reads it by `SignedForms.read`; describe it for the OpenAPI page.
+
+    `query` describes the parameters of the address, which Twilio signs too.
+    """
     return DirectRoute(
         path,
         endpoint,
         access=None,
         methods=["POST"],
         problems=("bad_signature", "store_unavailable"),
-        openapi_extra=_form_and_signature(form),
+        openapi_extra=_form_and_signature(form, query or {}),
         tags=["twilio"],
         **described,
     )
 
 
-def _form_and_signature(form: type[BaseModel]) -> dict[str, Any]:
+def _form_and_signature(form: type[BaseModel], query: Mapping[str, str]) -> dict[str, Any]:
     """Describe what FastAPI cannot see: the endpoint reads the form itself, because its bytes are signed."""
     signature = {
         "in": "header",
@@ -132,4 +138,8 @@ def _form_and_signature(form: type[BaseModel]) -> dict[str, Any]:
         "for example `key=webhooks_sharedkey_01k4,algorithm=HMAC_SHA256`.",
     }
     body = {"required": True, "content": {FORM: {"schema": form.model_json_schema()}}}
-    return {"parameters": [signature, settings], "requestBody": body}
+    parameters = [
+        {"in": "query", "name": name, "required": True, "schema": {"type": "string"}, "description": description}
+        for name, description in query.items()
+    ]
+    return {"parameters": [*parameters, signature, settings], "requestBody": body}

@@ -20,7 +20,7 @@ from service.http.wire import FORM_WIRE
 from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid, sender_of
 
 _MAX_BODY_BYTES = 16_384
-_SEND_NUMBER = re.compile(r"[1-9][0-9]?")
+SEND_NUMBER = re.compile(r"[1-9][0-9]?")
 
 SendNumber = Annotated[
     str, Path(description="Which send of the verification.", pattern="^[1-9][0-9]?$", examples=["1"])
@@ -73,7 +73,7 @@ class StatusCallbackEndpoint:
         fields = self._forms.read(request, body)
         request.log["verification_id"] = verification_id
         sid = first(fields, "MessageSid")
-        if is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) and is_message_sid(sid):
+        if is_id(verification_id) and SEND_NUMBER.fullmatch(send_number) and is_message_sid(sid):
             await self._reports.record(
                 verification_id,
                 int(send_number),

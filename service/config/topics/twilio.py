@@ -3,11 +3,11 @@
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings
 
-from service.config import forms
-from service.config.forms import Optional
+from service.config import channel_forms, forms
+from service.config.forms import Optional, Switch
 from service.config.web_addresses import is_loopback
 
 # The host name of a region contains its edge; host names without one ended on 2026-04-28 (API Domain Migration Guide).
@@ -24,6 +24,12 @@ class TwilioSettings(BaseSettings):
     twilio_api_secret: forms.OptionalToken = None
     twilio_messaging_service_sid: forms.MessagingServiceSid = None
     twilio_from: forms.Sender = None
+    twilio_whatsapp_from: channel_forms.WhatsAppSender = None
+    twilio_whatsapp_templates: channel_forms.Templates = ()
+    # The templates say it. They could say up to 90, but no code lives longer than 10.
+    otp_whatsapp_minutes: int = Field(10, ge=1, le=10)
+    otp_whatsapp_feedback: Switch = False
+    twilio_voice_from: forms.CallNumber = None
     twilio_base_url: forms.BaseUrl = None
     twilio_edge: forms.TwilioPlace = None
     twilio_region: forms.TwilioPlace = None
@@ -39,7 +45,8 @@ class TwilioSettings(BaseSettings):
     @property
     def senders(self) -> tuple[str, ...]:
         """The channels by which messages can be sent."""
-        return ("sms",)
+        has_sender = {"sms": True, "whatsapp": self.twilio_whatsapp_from, "voice": self.twilio_voice_from}
+        return tuple(channel for channel, sender in has_sender.items() if sender)
 
     @model_validator(mode="after")
     def _account_is_one(self) -> Self:
@@ -49,4 +56,6 @@ class TwilioSettings(BaseSettings):
             raise ValueError("set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM, not both")
         if self.twilio_region and not self.twilio_edge and self.twilio_region not in EDGES:
             raise ValueError("set TWILIO_EDGE too: Twilio has no address for this TWILIO_REGION alone")
+        if bool(self.twilio_whatsapp_from) != bool(self.twilio_whatsapp_templates):
+            raise ValueError("TWILIO_WHATSAPP_FROM and TWILIO_WHATSAPP_TEMPLATES belong together: set both or neither")
         return self
