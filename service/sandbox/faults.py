@@ -14,7 +14,7 @@ Callbacks (`callbacks`; a plan is taken once per message or call by the account,
     late (by `seconds`), double, out_of_order, before (the first is sent before the response to create), drop (none
     is sent), fail (a message ends undelivered, with `code`; a call fails)
 The person's phone (`phone`; a plan is taken once per call by the account):
-    busy, no_answer, voicemail (a machine answers, which presses no keys), failed and canceled (both before it rings)
+    busy, failed and canceled (before it rings), no_answer, voicemail (a machine answers, which presses no keys)
 A plan for `messages` or `callbacks` with a `channel` applies only to that channel (`sms`, `whatsapp`, `voice`).
 """
 

@@ -14,8 +14,7 @@ from service.sandbox.ledger import Ledger
 from service.sandbox.records import Call, SimulatedFault
 from service.sandbox.settings import SandboxSettings
 
-_BEFORE_RINGING = {"failed": "failed", "canceled": "canceled"}
-_INSTEAD_OF_AN_ANSWER = {"busy": "busy", "no_answer": "no-answer"}
+_BEFORE_RINGING = frozenset({"busy", "failed", "canceled"})
 
 
 class OutboundCalls:
@@ -55,15 +54,15 @@ class OutboundCalls:
         conversation.move("initiated")
         await asyncio.sleep(self._settings.delivery_seconds)
         if fate in _BEFORE_RINGING:
-            return conversation.end(_BEFORE_RINGING[fate])
+            return conversation.end(fate)
         if fate is None:
             if not await conversation.ring(conversation.call.timeout_seconds):
                 return conversation.end("no-answer")
         else:
             conversation.move("ringing")
             await asyncio.sleep(self._settings.delivery_seconds)
-            if fate in _INSTEAD_OF_AN_ANSWER:
-                return conversation.end(_INSTEAD_OF_AN_ANSWER[fate])
+            if fate == "no_answer":
+                return conversation.end("no-answer")
         conversation.pick_up(by_voicemail=fate == "voicemail")
         return await self._calls.talk(conversation, start)
 

@@ -7,6 +7,10 @@ protection.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+_TEMPLATES = {
+    language: f"HX{'5a' * 15}{number:02}" for number, language in enumerate(("en", "de", "es", "fr", "it", "pt_BR"), 1)
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxSettings:
@@ -38,7 +42,7 @@ class SandboxSettings:
     pool_number: str = "+15005550006"
     """The sender that a Messaging Service picks."""
 
-    templates: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=lambda: dict(_TEMPLATES))
     """The approved authentication templates for WhatsApp: the ContentSid of each language."""
 
     template_minutes: int = 10

@@ -212,7 +212,7 @@ def test_the_loop_stays_in_sight_of_the_faults(visitor, width):
     """In two columns, also with all faults unfolded, what happens begins right below the form, beside the phone."""
     page = visitor.page
     page.set_viewport_size({"width": width, "height": 900})
-    visitor.phone.get_by_text("Ten more faults").click()
+    visitor.phone.get_by_text("Fifteen more faults").click()
     login, loop, phone = (box(page.locator(name)) for name in (".login", ".loop", ".beside"))
     assert 0 < loop["y"] - login["y"] - login["height"] < 40
     assert loop["x"] + loop["width"] < phone["x"]
@@ -275,13 +275,13 @@ def test_on_a_narrow_screen_the_code_is_in_sight_of_its_field(visitor):
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_one_fault_is_offered_first_and_the_others_in_order(visitor, width):
-    """The most instructive fault is shown first, ten are folded; unfolded, each is below the one before it."""
+    """The most instructive fault is shown first, fifteen are folded; unfolded, each is below the one before it."""
     visitor.page.set_viewport_size({"width": width, "height": 800})
     buttons = visitor.phone.locator("[data-plan]")
-    expect(buttons).to_have_count(11)
+    expect(buttons).to_have_count(16)
     expect(visitor.phone.locator("[data-plan]:visible")).to_have_count(1)
     expect(visitor.phone.locator("[data-plan]:visible")).to_contain_text(FIRST_FAULT)
-    visitor.phone.get_by_text("Ten more faults").click()
+    visitor.phone.get_by_text("Fifteen more faults").click()
     boxes = [box(button) for button in buttons.all()]
     for before, after in pairwise(boxes):
         assert after["y"] >= before["y"] + before["height"]

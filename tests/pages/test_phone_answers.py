@@ -127,8 +127,12 @@ def phone(page, service, twilio):
 
 def text(twilio, body, *, to=NUMBER, sender=ACCOUNT.pool_number):
     """Let the account send a message."""
-    form = {"To": to, "From": sender, "Body": body}
-    url = f"{twilio}/2010-04-01/Accounts/{ACCOUNT.account_sid}/Messages.json"
+    create(twilio, "Messages", To=to, From=sender, Body=body)
+
+
+def create(twilio, resources, **form):
+    """Let the account send a message or call somebody."""
+    url = f"{twilio}/2010-04-01/Accounts/{ACCOUNT.account_sid}/{resources}.json"
     response = requests.post(url, data=form, auth=(ACCOUNT.account_sid, ACCOUNT.auth_token), timeout=10)
     assert response.status_code == 201, response.text
 
@@ -321,6 +325,46 @@ def test_a_number_is_no_code(phone, twilio):
     text(twilio, CALL)
     expect(phone.locator(".code")).to_have_text("482913")
     expect(phone.locator(".bubble .text")).to_have_text(CALL)
+
+
+def test_whatsapp_has_a_thread_of_its_own(phone, service, twilio):
+    """A message by WhatsApp is shown apart from those by SMS, is read at once, and cannot be answered."""
+    text(twilio, WORDS)
+    expect(phone.locator(".bubble .text")).to_have_text(WORDS)
+    expect(phone.get_by_role("button", name="WhatsApp", exact=True)).to_be_hidden()
+    template = {"ContentSid": ACCOUNT.templates["en"], "ContentVariables": '{"1": "731204"}'}
+    create(twilio, "Messages", To=f"whatsapp:{NUMBER}", From=f"whatsapp:{ACCOUNT.pool_number}", **template)
+    expect(phone.locator(".code")).to_have_text("731204")
+    expect(phone.locator(".message")).to_have_count(1)
+    expect(phone.locator(".fate")).to_have_text("read")
+    expect(phone.get_by_label("Reply to")).to_be_hidden()
+    phone.get_by_role("button", name="SMS", exact=True).click()
+    expect(phone.locator(".bubble .text")).to_have_text(WORDS)
+    expect(phone.get_by_label("Reply to")).to_be_visible()
+
+
+def test_the_phone_rings(phone, service, twilio):
+    """A call by the account rings; answered, it says its text and posts the key; declined, it is busy."""
+    text(twilio, WORDS)
+    document = question("Press any key to hear your code.", 1, f"{service.url}/end")
+    create(twilio, "Calls", To=NUMBER, From=ACCOUNT.pool_number, Twiml=document)
+    state(phone, "is calling …")
+    expect(phone.locator("#partner")).to_have_text(ACCOUNT.pool_number)
+    assert barriers(phone) == []
+    phone.get_by_role("button", name="Answer", exact=True).click()
+    state(phone, "Press a key.")
+    expect(phone.get_by_role("button", name="Hang up")).to_be_focused()
+    phone.keyboard.type("5")
+    state(phone, "The call has ended.")
+    expect(phone.get_by_role("log", name="What is said").locator("li")).to_have_text(
+        ["Press any key to hear your code.", "5", GOODBYE]
+    )
+    phone.get_by_role("button", name="Close").click()
+    create(twilio, "Calls", To=NUMBER, From=ACCOUNT.pool_number, Twiml=document)
+    phone.get_by_role("button", name="Decline").click()
+    expect(phone.locator("#notice")).to_have_text(f"You declined a call from {ACCOUNT.pool_number}.")
+    expect(phone.get_by_label("Reply to")).to_be_visible()
+    assert [call["status"] for call in requests.get(f"{twilio}/_/calls", timeout=10).json()] == ["completed", "busy"]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])

@@ -31,7 +31,7 @@ class Visitor:
     def plan(self, fault):
         """Press the button of a fault on the phone, and check that it is planned."""
         if fault != FIRST_FAULT:
-            self.phone.get_by_text("Ten more faults").click()
+            self.phone.get_by_text("Fifteen more faults").click()
         self.phone.get_by_role("button", name=re.compile(f"^{fault}")).click()
         expect(self.phone.locator("#planned li")).to_have_count(1)
 

@@ -8,8 +8,16 @@ const PASSWORD = /\b[0-9A-HJKMNP-TV-Z]{5}(?:-[0-9A-HJKMNP-TV-Z]{1,5})+\b/; // gr
 const LINK = /(https?:\/\/\S+?)(?=[.,;:!?)\]}'"”»]*(?:\s|$))/i; // without what ends the sentence
 const NUMBER = /(\+[1-9](?:[ \u00a0-]?\d){6,14})/; // as it is written to be called
 
+const WHATSAPP = "whatsapp:";
+
+/** Where the phone shows a message. */
+export const app = ({ from, to }) => ([from, to].some((end) => end?.startsWith(WHATSAPP)) ? "whatsapp" : "sms");
+
+/** The number of an address, without its channel. */
+export const number = (address) => address?.replace(WHATSAPP, "");
+
 /** The number of the person who has sent or is to get a message. */
-export const owner = ({ direction, from, to }) => (direction === "inbound" ? from : to);
+export const owner = ({ direction, from, to }) => number(direction === "inbound" ? from : to);
 
 /** Where a message is: only what has arrived can be read. */
 export function place({ direction, status }) {
@@ -18,7 +26,7 @@ export function place({ direction, status }) {
 }
 
 export function draw(message, { result, call }) {
-  const item = make("li", message.direction === "inbound" ? "message mine" : "message");
+  const item = make("li", `message ${app(message)}${message.direction === "inbound" ? " mine" : ""}`);
   item.id = message.sid;
   item.dataset.place = place(message);
   const time = new Date(message.created_at).toLocaleTimeString([], TIME);
@@ -32,7 +40,7 @@ export function draw(message, { result, call }) {
     underway: () => make("div", "bubble missing", "A message is on its way."),
     lost: () => make("div", "bubble missing", `A message did not arrive (${message.error_code}).`),
   }[item.dataset.place]();
-  item.append(make("p", "from", `${message.from ?? "Messaging Service"} · ${time}`), body, fate(message));
+  item.append(make("p", "from", `${number(message.from) ?? "Messaging Service"} · ${time}`), body, fate(message));
   return item;
 }
 

@@ -1,9 +1,11 @@
-// A call on the phone: what the voice says, a keypad, and the end. One call at a time.
+// A call on the phone: it rings, or the person calls; what the voice says, a keypad, and the end. One call at a time.
 
-import { act, element, make } from "./simulator.js";
+import { act, element, make, notify } from "./simulator.js";
 
 const WORDS = { ringing: "Ringing …", "in-progress": "Connected", completed: "The call has ended.", busy: "Busy.", "no-answer": "Nobody answered.", failed: "This number takes no calls." };
-const IS_OVER = ({ status }) => !["ringing", "in-progress"].includes(status);
+// What became of a call to this phone that was not answered.
+const MISSED = { busy: "You declined a call from", "no-answer": "Missed call from", canceled: "Missed call from", failed: "Missed call from" };
+const IS_OVER = ({ ended_at: at }) => at !== null;
 
 let current = null; // the row of the call, also after its end, until it is closed
 let before = null; // what had the focus when the call began
@@ -15,23 +17,39 @@ export const isCalling = () => !element("call").hidden;
 export async function dial(from, to, code) {
   if (isCalling()) return;
   const call = await act("POST", "calls", { from, to });
-  if (!call) return;
+  if (!call || isCalling()) return;
+  open(call, to, code);
+  element("hang-up").focus();
+  await refresh(); // events of the call may have come before the response to this request
+}
+
+/** The phone rings. The focus stays where it is, unless the call covers it. */
+export function ring(call) {
+  const isCovered = [...document.querySelectorAll("[data-covered]")].some((part) => part.contains(document.activeElement));
+  open(call, call.from);
+  takeCall(call);
+  if (isCovered && document.hasFocus()) element("answer-call").focus();
+}
+
+function open(call, partner, code) {
   before = document.activeElement;
   current = call;
-  element("partner").textContent = to;
+  element("partner").textContent = partner;
   element("reminder").hidden = !code;
   element("reminder").textContent = `In the message: ${code}`;
   element("call").hidden = false;
   for (const covered of document.querySelectorAll("[data-covered]")) covered.inert = true;
-  element("hang-up").focus();
-  await refresh(); // events of the call may have come before the response to this request
 }
 
 /** Show a call in its new state. */
 export function takeCall(call) {
   if (call.sid !== current?.sid || Date.parse(call.updated_at) < Date.parse(current.updated_at)) return;
   current = call;
-  element("state").textContent = call.is_gathering ? waiting(call) : WORDS[call.status];
+  if (isToPhone() && IS_OVER(call) && !call.answered_at) {
+    notify(`${MISSED[call.status]} ${call.from}.`);
+    return close();
+  }
+  showState();
   const lines = call.lines.map(({ by, text, language }) => {
     const line = make("li", by, text);
     if (language) line.lang = language;
@@ -41,24 +59,46 @@ export function takeCall(call) {
   if (lines.length > shown.length) element("keyed").textContent = ""; // the voice has the digits
   element("said").append(...lines.slice(shown.length)); // only what is new, so that it is read aloud once
   element("said").parentElement.scrollTop = element("said").parentElement.scrollHeight;
-  for (const key of document.querySelectorAll("[data-key]")) key.setAttribute("aria-disabled", !call.is_gathering);
-  element("hang-up").textContent = IS_OVER(call) ? "Close" : "Hang up";
-  element("hang-up").classList.toggle("over", IS_OVER(call));
+}
+
+function showState() {
+  const isIncoming = isToPhone() && current.status === "ringing";
+  const hadFocus = element("incoming").contains(document.activeElement);
+  element("state").textContent = stateOf(current, isIncoming);
+  element("call").classList.toggle("rings", isIncoming);
+  element("incoming").hidden = !isIncoming;
+  for (const part of ["keyed", "keypad", "hang-up"]) element(part).hidden = isIncoming;
+  const takesKeys = current.is_gathering && !current.is_voicemail;
+  for (const key of document.querySelectorAll("[data-key]")) key.setAttribute("aria-disabled", !takesKeys);
+  element("hang-up").textContent = IS_OVER(current) ? "Close" : "Hang up";
+  element("hang-up").classList.toggle("over", IS_OVER(current));
+  if (hadFocus && !isIncoming) element("hang-up").focus();
+}
+
+function stateOf(call, isIncoming) {
+  if (isIncoming) return "is calling …";
+  if (call.is_voicemail) return IS_OVER(call) ? "Your voicemail heard this." : "Your voicemail has answered.";
+  return call.is_gathering ? waiting(call) : WORDS[call.status];
+}
+
+function isToPhone() {
+  return current.direction === "outbound-api";
 }
 
 /** Read the call again: events may have been missed. */
 export async function refresh() {
   const calls = current && (await act("GET", "calls"));
-  const call = calls?.find(({ sid }) => sid === current.sid);
+  const call = calls?.find(({ sid }) => sid === current?.sid);
   if (call) takeCall(call);
 }
 
 function waiting({ num_digits: count }) {
-  return count ? `Key in ${count} ${count === 1 ? "digit" : "digits"}.` : "Key in digits, then #.";
+  if (count === 1) return "Press a key.";
+  return count ? `Key in ${count} digits.` : "Key in digits, then #.";
 }
 
 function press(key) {
-  if (!current?.is_gathering) return;
+  if (!current?.is_gathering || current.is_voicemail) return;
   element("keyed").textContent += key;
   const path = `calls/${current.sid}/keys`;
   sending = sending.then(() => act("POST", path, { keys: key }));
@@ -68,14 +108,24 @@ async function end() {
   if (current && !IS_OVER(current)) {
     const call = await act("DELETE", `calls/${current.sid}`);
     if (call) takeCall(call);
-    return;
+  } else {
+    close();
   }
+}
+
+async function answer() {
+  const call = await act("POST", `calls/${current.sid}/answer`);
+  if (call) takeCall(call);
+}
+
+function close() {
+  const hadFocus = element("call").contains(document.activeElement);
   current = null;
   element("call").hidden = true;
   element("said").replaceChildren();
   element("keyed").textContent = "";
   for (const covered of document.querySelectorAll("[data-covered]")) covered.inert = false;
-  (before?.isConnected ? before : element("log")).focus();
+  if (hadFocus) (before?.isConnected && before !== document.body ? before : element("log")).focus();
 }
 
 for (const key of "123456789*0#") {
@@ -88,6 +138,8 @@ for (const key of "123456789*0#") {
   element("keypad").append(button);
 }
 element("hang-up").addEventListener("click", end);
+element("decline").addEventListener("click", end);
+element("answer-call").addEventListener("click", answer);
 element("call").addEventListener("keydown", (event) => {
   if (event.key.length === 1 && "0123456789*#".includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey) press(event.key);
 });

@@ -1,10 +1,10 @@
 // The virtual phone: a client of the simulator's test interface. The thread shows the messages of the selected number,
 // each with its status and, once its feedback was posted to Twilio, a mark; the text can be read once it has arrived.
-// The owner can answer, and call back. The buttons plan faults. Inside another page it shows only the number that this
-// page asked a code for. Messages are drawn by `bubbles.js`, calls by `call.js`.
+// WhatsApp has a thread of its own. The owner can answer, call back, and be called. The buttons plan faults. Inside another
+// page it shows only the number that this page asked a code for. Messages are drawn by `bubbles.js`, calls by `call.js`.
 
-import { draw, owner, place } from "./bubbles.js";
-import { dial, isCalling, refresh, takeCall } from "./call.js";
+import { app, draw, number, owner, place } from "./bubbles.js";
+import { dial, isCalling, refresh, ring, takeCall } from "./call.js";
 import { act, ask, element, INTERFACE, make, notify } from "./simulator.js";
 
 // Reserved for fiction by NANPA, Bundesnetzagentur and ACMA.
@@ -16,6 +16,8 @@ const isFramed = Boolean(window.frameElement);
 let expected = null; // the number that a page around this one has just asked a code for
 let isFollowing = false; // that page has a login under way
 let earlier = new Set(); // SIDs of the messages that were there before
+let shownApp = "sms";
+const read = new Set(); // SIDs of messages whose sender was told that they are read
 let newer = new Map(); // SID -> message, from the events since the list was last asked for
 
 // --- The thread ---
@@ -24,21 +26,24 @@ function take(message, { isNew }) {
   messages.set(message.sid, message);
   newer.set(message.sid, message);
   offer(owner(message));
-  if (isNew && message.to === expected) expect(null);
+  if (isNew && owner(message) === expected) expect(null);
   if (element("number").value === owner(message)) {
-    show(message, { isNew });
+    const isInTheWay = isCalling() || (isInUse() && element("answer").value);
+    if (isNew && !isInTheWay && app(message) !== shownApp) showApp(app(message));
+    else if (app(message) === shownApp) show(message, { isNew });
     showPartner();
+    showApps();
   } else if (isNew && !isFramed && !isInUse()) {
     element("number").value = owner(message); // show the phone that receives a message
-    showAll();
-  } else if (isNew && !isFollowing && owner(message) === message.to) {
-    notify(`New message for ${message.to}.`);
+    showApp(app(message));
+  } else if (isNew && !isFollowing && message.direction !== "inbound") {
+    notify(`New message for ${owner(message)}.`);
   }
 }
 
 /** Return whether the user is using the phone: then it must not switch to another number. */
 function isInUse() {
-  const used = [element("log"), element("number"), element("reply")];
+  const used = [element("apps"), element("log"), element("number"), element("reply")];
   return isCalling() || (document.hasFocus() && used.some((part) => part.contains(document.activeElement)));
 }
 
@@ -51,6 +56,7 @@ function show(message, { isNew }) {
   const shown = document.getElementById(message.sid);
   const drawn = draw(message, { result: results.get(message.sid), call });
   drawn.classList.toggle("earlier", earlier.has(message.sid));
+  tellRead(message);
   if (shown?.dataset.place === drawn.dataset.place) {
     const wasAtEnd = isAtEnd();
     shown.querySelector(".fate").replaceWith(drawn.querySelector(".fate")); // so that the code keeps the focus
@@ -73,27 +79,62 @@ function showEnd() {
 }
 
 function showAll() {
-  const number = element("number").value;
   element("thread").replaceChildren();
-  for (const message of messages.values()) if (owner(message) === number) show(message, { isNew: false });
+  for (const message of own()) if (app(message) === shownApp) show(message, { isNew: false });
   showPartner();
+  showApps();
+}
+
+/** The messages of the selected number. */
+function own() {
+  return [...messages.values()].filter((message) => owner(message) === element("number").value);
+}
+
+// --- SMS and WhatsApp ---
+
+function showApp(name) {
+  shownApp = name;
+  showAll();
+}
+
+/** Offer WhatsApp once it has a message, and say where something new has arrived. */
+function showApps() {
+  const others = own().filter((message) => app(message) !== shownApp);
+  element("apps").hidden = others.length === 0 && shownApp === "sms";
+  for (const button of document.querySelectorAll("[data-app]")) {
+    button.setAttribute("aria-pressed", button.dataset.app === shownApp);
+  }
+}
+
+/** Show the phone of another number, with the app of its newest message. */
+function showPhone(owned) {
+  element("number").value = owned;
+  const newest = own().at(-1);
+  showApp(newest ? app(newest) : "sms");
+}
+
+/** The sender of a message by WhatsApp is told that it was read, once. */
+function tellRead({ sid, status, to, from }) {
+  if (app({ to, from }) !== "whatsapp" || status !== "delivered" || document.hidden || read.has(sid)) return;
+  read.add(sid);
+  ask(`messages/${sid}/read`, { method: "POST" }); // another page may have told: no matter
 }
 
 // --- Answering ---
 
 /** Who can be answered: the sender of the last message that arrived, unless it is a name, which receives nothing. */
 function partner() {
-  const number = element("number").value;
-  const arrived = [...messages.values()].filter((each) => each.to === number && place(each) === "arrived");
-  return arrived.at(-1)?.from;
+  const arrived = own().filter((each) => each.direction !== "inbound" && app(each) === shownApp && place(each) === "arrived");
+  return number(arrived.at(-1)?.from);
 }
 
 function showPartner() {
   const to = partner();
-  const takesReplies = /^\+?\d+$/.test(to ?? "");
+  const takesReplies = shownApp === "sms" && /^\+?\d+$/.test(to ?? "");
   element("reply").hidden = !takesReplies;
   element("no-reply").hidden = !to || takesReplies;
-  element("no-reply").textContent = `${to} is a name and receives no replies.`;
+  const isName = `${to} is a name and receives no replies.`;
+  element("no-reply").textContent = shownApp === "sms" ? isName : "This phone cannot answer by WhatsApp.";
   element("answer-label").textContent = `Reply to ${to}`;
   element("dial").setAttribute("aria-label", `Call ${to}`);
 }
@@ -119,6 +160,18 @@ function takeResult({ sid, result }) {
   if (document.getElementById(sid)) show(message, { isNew: false });
 }
 
+/** The phone rings: show whose it is, unless it is in use or follows another number. */
+function takeIncoming(call) {
+  if (call.direction === "outbound-api" && call.status === "ringing" && !isCalling()) {
+    offer(call.to);
+    if (call.to === expected) expect(null);
+    if (element("number").value !== call.to && !isFramed && !isInUse()) showPhone(call.to);
+    if (element("number").value === call.to) ring(call);
+    else if (!isFollowing) notify(`${call.from} calls ${call.to}.`);
+  }
+  takeCall(call);
+}
+
 // --- Live events of the simulator ---
 
 let events = null;
@@ -132,7 +185,7 @@ function listen() {
   }
   events.addEventListener("inbound", (event) => take(JSON.parse(event.data), { isNew: true }));
   events.addEventListener("callback", (event) => takeResult(JSON.parse(event.data)));
-  events.addEventListener("call", (event) => takeCall(JSON.parse(event.data)));
+  events.addEventListener("call", (event) => takeIncoming(JSON.parse(event.data)));
   events.addEventListener("fault", showPlanned);
 }
 
@@ -147,10 +200,11 @@ async function catchUp() {
     offer(owner(message));
   }
   const newest = [...messages.values()].at(-1);
-  if (isFirst && !isFramed && newest) element("number").value = owner(newest);
   if (isFirst && isFramed && !isFollowing) earlier = new Set(known.map(({ sid }) => sid)); // of other visitors
-  showAll();
+  if (isFirst) showPhone(!isFramed && newest ? owner(newest) : element("number").value);
+  else showAll();
   await refresh();
+  for (const call of (await ask("calls")) ?? []) if (call.status === "ringing") takeIncoming(call);
 }
 
 // A browser opens six connections per host, so a hidden page must not keep one.
@@ -176,10 +230,9 @@ addEventListener("message", ({ data, origin, source }) => {
   isFollowing = Boolean(data.to);
   if (!data.to) return;
   offer(data.to);
-  element("number").value = data.to;
   notify("");
   earlier = new Set(data.isNew ? messages.keys() : []);
-  showAll();
+  showPhone(data.to);
 });
 
 // --- Faults ---
@@ -199,11 +252,11 @@ async function showPlanned() {
 }
 
 /** Name a plan as its button does; one that was planned elsewhere as the simulator does. */
-function named({ endpoint, kind }) {
+function named({ endpoint, kind, channel }) {
   const buttons = [...document.querySelectorAll("[data-plan]")];
   const button = buttons.find(({ dataset }) => {
     const plan = JSON.parse(dataset.plan);
-    return plan.endpoint === endpoint && plan.kind === kind;
+    return plan.endpoint === endpoint && plan.kind === kind && (plan.channel ?? null) === channel;
   });
   return button?.firstChild.textContent ?? `${endpoint}, ${kind.replace("_", " ")}`;
 }
@@ -231,7 +284,10 @@ if (isFramed) {
 }
 element("top").hidden = isFramed || new URL(".", location).pathname === "/"; // no demo around it
 NUMBERS.forEach(offer);
-element("number").addEventListener("change", showAll);
+element("number").addEventListener("change", () => showPhone(element("number").value));
+for (const button of document.querySelectorAll("[data-app]")) {
+  button.addEventListener("click", () => showApp(button.dataset.app));
+}
 element("reply").addEventListener("submit", reply);
 element("dial").addEventListener("click", () => call(partner()));
 element("end-faults").addEventListener("click", endFaults);
