@@ -102,7 +102,7 @@ def test_every_problem_and_verdict_has_words():
     out = "out = [given[0].filter((verdict) => !(verdict in otp.words)), Object.fromEntries("
     out += "Object.entries(given[1]).map(([code, values]) => [code, new otp.OtpProblem(code, values).message]))]"
     silent, messages = run(out, given)
-    assert silent == ["mismatch"]  # it answers a number or purpose, which the package does not send
+    assert silent == ["mismatch"]  # it answers what your back end has not given to the page: nobody can act
     for code, kind in CATALOGUE.items():
         is_for_people = code in FOR_THE_FORM and kind.status in SHOWN
         assert messages[code] != UNAVAILABLE or kind.detail == UNAVAILABLE or not is_for_people, code
@@ -141,6 +141,20 @@ def test_texts_name_what_was_asked_for():
         out = [(await client.check('x')).sentence, new otp.OtpProblem('incomplete').message]"""
     said = run(script, {"action": "password", "code_length": None, "password_length": 13})
     assert said == ["That password was used already.", "Type the whole code."]
+
+
+def test_a_payment_is_repeated_in_each_check():
+    """A client that was given a payment sends its amount and payee beside the code; another one sends neither."""
+    script = """
+        const bodies = [], { payment } = given;
+        globalThis.fetch = async (_, { body }) => (bodies.push(JSON.parse(body)), new Response('{"verdict": "used"}'));
+        for (const more of [{ payment }, {}]) {
+            const issued = { id: 've_1', client_token: 'vt_1', action: 'code', code_length: 6, ...more };
+            await new otp.OtpClient(JSON.parse(JSON.stringify(new otp.OtpClient(issued)))).check('583092');
+        }
+        out = bodies"""
+    payment = {"amount": "12.50 EUR", "payee": "Acme Books"}
+    assert run(script, {"payment": payment}) == [{"code": "583092", **payment}, {"code": "583092"}]
 
 
 @pytest.mark.parametrize("given", [None, {}, {"id": "ve_1"}, {"client_token": "vt_1"}])

@@ -58,12 +58,15 @@ export interface Verification {
   id: string;
   status: Status;
   action: Action;
+  /** As your back end gave it to the page, else masked. */
   to: string;
   /** null if it is no code, and so for a password. */
   code_length: number | null;
   password_length: number | null;
   /** What the page must show for a link, reply or call. Only the response to the issue has it; a client's JSON keeps it. */
   match?: string;
+  /** What a code or password pays, and to whom: your back end gives it to the page, and each check repeats it. */
+  payment?: { amount: string; payee: string };
   attempts_remaining: number;
   sends: { number: number; channel: string; status: string; error_code: number | null; sent_at: string; feedback: string }[];
   sends_remaining: number;

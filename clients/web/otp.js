@@ -153,7 +153,7 @@ export class OtpClient extends EventTarget {
   }
 
   #take(seen) {
-    const { to = seen.to } = this.verification; // else masked
+    const { to = seen.to } = this.verification;
     this.verification = { ...this.verification, ...seen, to };
     this.#seen = now();
     this.dispatchEvent(new Event("change"));
@@ -170,7 +170,7 @@ export class OtpClient extends EventTarget {
 
   get status() {
     const { status, action, expires_in } = this.verification;
-    const end = this.#seen + expires_in + 10 * (action in words); // the service tells first
+    const end = this.#seen + expires_in + 10 * (action in words);
     return status === "pending" && until(end) === 0 ? "expired" : status;
   }
 
@@ -187,10 +187,11 @@ export class OtpClient extends EventTarget {
 
   async check(typed, { signal } = {}) {
     if (this.verification.code_length === undefined) await this.read({ signal });
-    const { action, code_length } = this.verification;
+    const { action, code_length, payment } = this.verification;
     const code = code_length ? readCode(typed, code_length) : fold(typed);
     if (!code) throw new OtpProblem("incomplete", { action });
-    const checked = await this.#request("/verify", signal, { [action === "password" ? action : "code"]: code });
+    const body = { [action === "password" ? action : "code"]: code, ...payment };
+    const checked = await this.#request("/verify", signal, body);
     const { verdict, status, valid, attempts_remaining: left } = checked;
     const how = verdict === "wrong_code" ? endedBy(checked) : ended(verdict, checked);
     return { ...checked, sentence: valid ? "" : status === "pending" ? say(verdict, { action, left }) : how };

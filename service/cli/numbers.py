@@ -147,6 +147,8 @@ def _describe_verification(held: HeldVerification) -> list[str]:
         particulars.append(f"embedded origin {request.embedded_origin}")
     if request.origin_text is not None:
         particulars.append(f"origin {request.origin_text!r}")
+    if it.payment is not None:
+        particulars.append(f"payment of {it.payment.amount!r} to {it.payment.payee!r}")
     if it.client_tag is not None:
         particulars.append("a keyed digest of the client address")
     life = f"issued {span(now_ms - it.created_at_ms)} ago, expires in {span(held.ttl_ms)}"
@@ -191,6 +193,8 @@ def _verification_fields(held: HeldVerification) -> dict[str, Any]:
         "web_origin": request.web_origin,
         "embedded_origin": request.embedded_origin,
         "origin_text": request.origin_text,
+        "amount": None if it.payment is None else it.payment.amount,
+        "payee": None if it.payment is None else it.payment.payee,
         "test_number": it.is_test,
         "client_address_digest": it.client_tag is not None,
         "attempts": it.attempts,

@@ -24,6 +24,7 @@ class Capabilities(NamedTuple):
 
     actions: frozenset[Action]  # whose secret its messages can carry
     can_be_confirmed: bool  # its provider takes a confirmation of a single message, unless the settings say otherwise
+    has_our_text: bool = True  # its messages are texts of `core.texts`, or the operator's own
 
 
 class ChannelUnfit(Exception):
@@ -39,7 +40,7 @@ class ChannelUnavailable(Exception):
 
 CHANNELS: Mapping[Channel, Capabilities] = {
     Channel.SMS: Capabilities(actions=frozenset(Action), can_be_confirmed=True),
-    Channel.WHATSAPP: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=True),
-    Channel.VOICE: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=False),
+    Channel.WHATSAPP: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=True, has_our_text=False),
+    Channel.VOICE: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=False, has_our_text=False),
 }
 DEFAULT_CHANNEL = Channel.SMS

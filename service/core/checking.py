@@ -10,6 +10,7 @@ from collections.abc import Callable
 from service.core.actions import Action
 from service.core.event_log import EventLog
 from service.core.keyring import Keyring
+from service.core.payment import Payment, bound
 from service.core.phone import InvalidNumber, canonical_number
 from service.core.verification import CheckResult, Verification, partition_of
 from service.core.verification_store import Check, VerificationStore
@@ -34,6 +35,7 @@ class Checking:
         action: Action | None = None,
         to: str | None = None,
         purpose: str | None = None,
+        payment: Payment | None = None,
         owner: str | None = None,
         caller: str = "",
         idempotency_key: str | None = None,
@@ -41,14 +43,17 @@ class Checking:
         """Decide one check of a code, or of the secret of another action: only that of the verification is compared.
 
         `to` and `purpose`, when given, must be those of the verification, or the verdict is
-        `mismatch` and nothing is compared: an approval cannot be reused for something else.
+        `mismatch` and nothing is compared: an approval cannot be reused for something else. `payment` must be that of
+        the verification, or none if it has none: otherwise the verdict is `mismatch` too, whatever the secret.
         With `owner`, a verification of another owner is unknown, and keeps its attempts.
         The same `idempotency_key` of the same `caller` within 60 s gets the same verdict and costs no attempt.
         Raises `UnknownVerification`, `WrongAction`, `OtherBody`, `StoreUnavailable`.
         """
         to = None if to is None else _one_spelling(to)
+        if payment is not None:
+            secret = bound(secret, payment)
         digests = self._keyring.code_digests(verification_id, secret)
-        check = Check(verification_id, digests, to, purpose, owner, action)
+        check = Check(verification_id, digests, to, purpose, owner, action, payment=payment)
         if idempotency_key is not None:
             check = check._replace(
                 idempotency_key=self._keyring.idempotency_tag(f"{verification_id} {caller}", idempotency_key),

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from service.core.actions import Action, Secrets, code, link, password
 from service.core.channels import CHANNELS, Channel, ChannelUnavailable, ChannelUnfit
 from service.core.message_texts import MessageTexts
+from service.core.payment import Payment
 from service.core.phone import NumberPolicy
 from service.core.verification import VerificationRequest
 
@@ -39,7 +41,9 @@ class IssuePolicy:
     # Channels whose messages say themselves for how long the code is valid, which must be true.
     channel_ttl_seconds: Mapping[Channel, int] = field(default_factory=dict)
 
-    def completed(self, request: VerificationRequest, to: str) -> tuple[VerificationRequest, str | None]:
+    def completed(
+        self, request: VerificationRequest, to: str, payment: Payment | None = None
+    ) -> tuple[VerificationRequest, str | None]:
         """Fill in what was not asked, and give the secret of a test number.
 
         Raises `ActionUnfit`, `SenderCannotReceive`.
@@ -48,11 +52,15 @@ class IssuePolicy:
         if request.action is Action.CODE:
             fixed = self.secrets.fixed_for(to)
             request = request._replace(code_length=len(fixed or "") or request.code_length or self.code_length)
-            if request.embedded_origin is not None:
+            if payment is not None:
+                self._check_payment(request, payment)
+            elif request.embedded_origin is not None:
                 self._check_origins(request)
             return request, fixed
         if request.action is Action.PASSWORD:
             request = request._replace(password_length=request.password_length or password.DEFAULT_LENGTH)
+            if payment is not None:
+                self._check_payment(request, payment)
         elif self.secrets.fixed_for(to) is not None:
             raise ActionUnfit("action", "A test number receives no message. Use a code or a password.")
         elif request.action is Action.LINK:
@@ -61,7 +69,7 @@ class IssuePolicy:
             self._check_answer(request.action)
         return request, self.secrets.fixed_for(to, request.action, request.password_length)
 
-    def check_channel(self, channel: Channel, request: VerificationRequest) -> None:
+    def check_channel(self, channel: Channel, request: VerificationRequest, payment: Payment | None = None) -> None:
         """Refuse a channel that has no sender, or whose messages cannot carry what this (completed) request asks for.
 
         Raises `ChannelUnavailable`, `ChannelUnfit`, `ActionUnfit`.
@@ -70,6 +78,13 @@ class IssuePolicy:
             raise ChannelUnfit(channel, request.action)
         if channel in self.unavailable_channels:
             raise ChannelUnavailable(self.unavailable_channels[channel])
+        if not CHANNELS[channel].has_our_text:
+            if payment is not None:
+                raise ActionUnfit(
+                    "channel", f"Messages by {channel} cannot show amount and payee. Use another channel."
+                )
+        elif self.texts.own.lacks(request.country, request.locale, request.action):
+            self._refuse_without_text(request)
         said = self.channel_ttl_seconds.get(channel, request.ttl_seconds)
         if said != request.ttl_seconds:
             raise ActionUnfit(
@@ -77,6 +92,19 @@ class IssuePolicy:
                 f"Messages by {channel} say that the code is valid for {said} seconds. Choose another channel, or "
                 f"issue with ttl_seconds {said}.",
             )
+
+    def _refuse_without_text(self, request: VerificationRequest) -> NoReturn:
+        """Refuse what would go out with a text of ours to a country whose carriers deliver registered texts only."""
+        country, action = request.country, request.action
+        sentence = f"OTP_TEXTS has texts for {country}, but none for the action {action} in {request.locale}."
+        raise ActionUnfit("action", f"{sentence} Add [country.{country}] {action}, or use another action.")
+
+    def _check_payment(self, request: VerificationRequest, payment: Payment) -> None:
+        """Refuse a payment that leaves no room for the code or the password."""
+        try:
+            self.texts.write(request, "8" * (request.code_length or request.password_length or 0), payment)
+        except ValueError as unfit:
+            raise ActionUnfit("payee", f"This payment cannot be shown: {unfit}.") from None
 
     def _check_origins(self, request: VerificationRequest) -> None:
         """Refuse two hosts that leave no room for the text: one alone always does."""

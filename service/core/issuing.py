@@ -1,8 +1,8 @@
 """Issuing: draws a secret, stores its digest and passes the secret to `sending`; a resend does the same.
 
-The secret is that of the action (`core.actions`). Limits are checked before it exists, and the record is written
-before the message is sent. The step that writes the record checks the limits of the number. An Idempotency-Key is
-claimed first, and released only if certainly nothing was sent.
+The secret is that of the action (`core.actions`). Limits are checked before it exists; the record is written before
+the message is sent, by the step that checks the limits of the number. An Idempotency-Key is claimed first, and released
+only if certainly nothing was sent.
 """
 
 import asyncio
@@ -18,11 +18,12 @@ from service.core.issue_policy import IssuePolicy
 from service.core.issue_request import IssueRequest
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
+from service.core.payment import bound
 from service.core.phone import PhoneNumber, parse_number
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Taken, Undoing
-from service.core.verification import Status, Verification, VerificationRequest, new_id, partition_of
+from service.core.verification import Status, Verification, new_id, partition_of
 from service.core.verification_store import (
     AlreadySent,
     IdTaken,
@@ -90,7 +91,7 @@ class Issuing:
                 raise refusal
             if abandoned_id is not None:  # the first request failed before it wrote the record of this id
                 new = new._replace(id=abandoned_id)
-            secret, digests = self._draw(new.id, new.request, fixed)
+            secret, digests = self._draw(new, fixed)
             digest = digests[0]
             taken.send = WrittenSend(new.id, new.number_tag, digest, after=0)
             try:
@@ -103,8 +104,8 @@ class Issuing:
     def _new(self, asked: IssueRequest, key_tag: str) -> tuple[NewVerification, str | None]:
         """Describe the new verification, by the settings where nothing was asked; give a test number's secret too."""
         to, index = asked.number.e164, self._keyring.number_index(asked.number.e164)
-        request, fixed = self._policy.completed(asked.request, to)
-        self._policy.check_channel(asked.channel, request)
+        request, fixed = self._policy.completed(asked.request, to, asked.payment)
+        self._policy.check_channel(asked.channel, request, asked.payment)
         new = NewVerification(
             id=new_id(index.partition),
             to=to,
@@ -115,18 +116,17 @@ class Issuing:
             owner=asked.owner,
             client_tag=self._limiter.client_tag(asked.client_ip),
             key_tag=key_tag,
+            payment=asked.payment,
         )
         return new, fixed
 
-    def _draw(
-        self, verification_id: str, request: VerificationRequest, fixed: str | None
-    ) -> tuple[str, Sequence[bytes]]:
-        """Draw the secret of a send, unless it is that of a test number; digest it."""
-        action = ACTIONS[request.action]
+    def _draw(self, issued: NewVerification | Verification, fixed: str | None) -> tuple[str, Sequence[bytes]]:
+        """Draw the secret of a send, unless it is that of a test number; digest it with its payment."""
+        request, action = issued.request, ACTIONS[issued.request.action]
         length = request.code_length or request.password_length or 0
-        match = action.match(self._keyring, verification_id)
-        secret = fixed or action.draw(length, partition_of(verification_id), match)
-        return secret, action.digests(self._keyring, verification_id, secret)
+        match = action.match(self._keyring, issued.id)
+        secret = fixed or action.draw(length, partition_of(issued.id), match)
+        return secret, action.digests(self._keyring, issued.id, bound(secret, issued.payment))
 
     async def resend(
         self,
@@ -158,7 +158,7 @@ class Issuing:
                 return verification
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: it sends nothing, so it must not count
-            self._policy.check_channel(channel, request)
+            self._policy.check_channel(channel, request, verification.payment)
             refusal = await reservation.ask()
             if refusal is not None:
                 raise refusal
@@ -215,10 +215,10 @@ class Issuing:
         key: IdempotencyKey | None,
         taken: Taken,
     ) -> tuple[Verification, str]:
-        tag, is_test, request = None if key is None else key.tag, fixed is not None, verification.request
+        tag, is_test = None if key is None else key.tag, fixed is not None
         number_tag = verification.number_tag or self._keyring.number_tag(verification.to)
         for _ in range(_DRAWS):
-            secret, digests = self._draw(verification.id, request, fixed)
+            secret, digests = self._draw(verification, fixed)
             if not is_test:  # all sends of a test number share one code, which identifies none of them
                 taken.send = WrittenSend(verification.id, number_tag, digests[0], after=len(verification.sends))
             with suppress(SameCode):

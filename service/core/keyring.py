@@ -59,6 +59,7 @@ class Keyring:
         self._limit_mac = HMAC(_expand(index_key, b"limit"), SHA256())
         self._idempotency_mac = HMAC(_expand(index_key, b"idempotency"), SHA256())
         self._link_mac = HMAC(_expand(index_key, b"link"), SHA256())
+        self._payment_mac = HMAC(_expand(index_key, b"payment"), SHA256())
         self._match_mac = HMAC(_expand(index_key, b"match"), SHA256())
 
     def number_index(self, number: str) -> NumberIndex:
@@ -94,6 +95,10 @@ class Keyring:
     def link_digest(self, token: str) -> bytes:
         """Digest the token of a link. Its Redis key has this name too, so it survives rotations."""
         return _mac(self._link_mac, token.encode())[:DIGEST_BYTES]
+
+    def payment_tag(self, verification_id: str, content: bytes) -> str:
+        """Make the tag of the payment of a verification, which does not reveal it: 72 bits, 12 characters."""
+        return _text(_mac(self._payment_mac, f"{verification_id}|".encode() + content)[:9])
 
     def match(self, verification_id: str) -> str:
         """Derive two digits that the page which started shows."""

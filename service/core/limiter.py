@@ -16,6 +16,7 @@ from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED, Limit, Limited, Limits, LimitStore, Unit
+from service.core.payment import Payment
 from service.core.phone import CountryNotAllowed
 from service.core.prices import Budget, BudgetUse
 from service.core.store_health import StoreUnavailable
@@ -41,11 +42,15 @@ class Countable(Protocol):
     def client_tag(self) -> str | None:
         """What the person's address is counted under."""
 
+    @property
+    def payment(self) -> Payment | None:
+        """The payment that the message shows."""
+
 
 class Measured(Protocol):
     """Texts whose length is known: an SMS costs each of its segments."""
 
-    def most_segments(self, request: VerificationRequest) -> int:
+    def most_segments(self, request: VerificationRequest, payment: Payment | None) -> int:
         """Tell how many segments the message may take."""
 
 
@@ -119,7 +124,7 @@ class Limiter:
         if client_tag is not None:
             units.append(Unit(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
         if self._policy.budget is not None and not is_test:  # nothing is sent to a test number
-            messages = texts.most_segments(request) if channel is Channel.SMS else 1
+            messages = texts.most_segments(request, send.payment) if channel is Channel.SMS else 1
             cost = self._policy.budget.cost(country, channel, messages)
             units.append(self._budget_unit(self._policy.budget, cost))
         breaker = None if is_test else self._breakers.get(channel)  # nothing is sent to a test number

@@ -29,6 +29,7 @@ from service.core.event_log import EventLog, LogValue
 from service.core.keyring import Keyring
 from service.core.outage_log import OutageLog
 from service.core.partitions import PARTITIONS
+from service.core.payment import Payment, bound
 from service.core.retrying import Retries
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, partition_of
@@ -68,6 +69,7 @@ class LostMessage:
     sent_at_ms: int
     digests: frozenset[bytes] = field(repr=False)  # of the code that it carried
     claimed_until_ms: int
+    payment: Payment | None = field(default=None, repr=False)  # with which the code was digested
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,9 @@ class LostMessages:
         if not _EARLIEST_MS <= message.created_at_ms - lost.sent_at_ms <= _LATEST_MS:
             return False
         return any(
-            not lost.digests.isdisjoint(action.digests(self._keyring, lost.verification_id, secret))
+            not lost.digests.isdisjoint(
+                action.digests(self._keyring, lost.verification_id, bound(secret, lost.payment))
+            )
             for action in ACTIONS.values()
             for secret in list(dict.fromkeys(action.found_in(message.body)))[:_MOST_SECRETS_IN_A_TEXT]
         )

@@ -60,6 +60,13 @@ class OwnText(NamedTuple):
         return self.text.format(brand=brand, **dict(zip(names, shown.split(" ", len(names) - 1), strict=True)))
 
 
+class Found(NamedTuple):
+    """The text for a message. `is_exact`: it is for a country, so it is sent exactly as written."""
+
+    text: OwnText
+    is_exact: bool
+
+
 @dataclass(frozen=True, slots=True)
 class OwnTexts:
     """The texts by their places."""
@@ -70,12 +77,26 @@ class OwnTexts:
         self, country: str, locale: str, action: Action, *, brand: str, shown: str, ending: str = ""
     ) -> str | None:
         """Write a message; None if ours is to be used. `ending` is what follows a text that is not for a country."""
+        own = self.find(country, locale, action)
+        if own is None:
+            return None
+        text = own.text.filled(action, brand, shown)
+        return text if own.is_exact else text + ending
+
+    def find(self, country: str, locale: str, action: Action) -> Found | None:
+        """Find the text for a message; None if ours is to be used."""
         for place in (Place(country, locale, action), Place(country, "", action), Place("", locale, action)):
             own = self.texts.get(place)
             if own is not None:
-                text = own.filled(action, brand, shown)
-                return text if place.country else text + ending
+                return Found(own, is_exact=bool(place.country))
         return None
+
+    def lacks(self, country: str, locale: str, action: Action) -> bool:
+        """Tell whether there are texts for a country, but none for this message: its carriers may not deliver ours."""
+        if not any(place.country == country for place in self.texts):
+            return False
+        own = self.find(country, locale, action)
+        return own is None or not own.is_exact
 
     def check(self, brand: str, link_url: str | None) -> None:
         """Raise `ValueError` with a sentence for a text that is no message with this brand and address of links."""

@@ -141,7 +141,7 @@ class Sending:
             verification_id=verification.id,
             send_number=send.number,
             to=verification.to,
-            content=self._texts.content(send.channel, request, secret),
+            content=self._texts.content(send.channel, request, secret, verification.payment),
             validity_seconds=request.ttl_seconds,
         )
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from service.core.actions import Action
 from service.core.channels import Channel
+from service.core.payment import Payment
 
 ID_PREFIX = "ve_"
 ID_PATTERN = rf"^{ID_PREFIX}[0-9a-f]{{32}}$"
@@ -112,6 +113,7 @@ class Verification(NamedTuple):
     number_tag: str | None = None
     client_tag: str | None = None  # of the person's address
     key_tag: str | None = None  # of the API key that issued the verification
+    payment: Payment | None = None  # that its secrets approve; likewise
 
     @property
     def channel(self) -> Channel:

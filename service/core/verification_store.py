@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from service.core.actions import Action
 from service.core.channels import DEFAULT_CHANNEL, Channel
+from service.core.payment import Payment
 from service.core.verification import CheckResult, Delivery, Verification, VerificationRequest
 
 
@@ -24,6 +25,7 @@ class NewVerification(NamedTuple):
     owner: str | None = None  # only API keys of this owner find the verification
     client_tag: str | None = None
     key_tag: str | None = None
+    payment: Payment | None = None
 
 
 class Check(NamedTuple):
@@ -40,6 +42,7 @@ class Check(NamedTuple):
     matching: "Matching | None" = None  # of an action that has a match
     # A stranger can answer in the name of the number: failures do not count against it, and a repeat is known for good.
     is_forgeable: bool = False
+    payment: Payment | None = None  # with which the secret was digested
 
 
 class Matching(StrEnum):

@@ -5,6 +5,7 @@ Every check takes this path, so all words that do not depend on the check are pa
 
 from collections.abc import Sequence
 
+from service.core.actions import Action
 from service.core.keyring import Keyring
 from service.core.verification import CheckResult, Verdict, partition_of
 from service.core.verification_store import Check
@@ -30,10 +31,16 @@ class Checks:
 
     async def decide(self, check: Check) -> CheckResult:
         """Decide a check."""
-        verification_id, digests, to, purpose, owner, action, idempotency_key, _, _, _ = check
+        verification_id, digests, to, purpose, owner, action, idempotency_key, _, _, _, payment = check
         partition = partition_of(verification_id)
         key, name = redis_keys.verification_prefix(partition) + verification_id, verification_id.encode()
-        is_special = to is not None or purpose is not None or action is not None or idempotency_key is not None
+        is_special = (
+            to is not None
+            or purpose is not None
+            or action is not None
+            or idempotency_key is not None
+            or payment is not None
+        )
         answer = await self._scripts.run_prepared(
             self._prepared.get(partition) or self._prepare(partition),
             key,
@@ -72,5 +79,8 @@ class Checks:
             self._scripts.fields.key("check", check.idempotency_key) if check.idempotency_key else "",
             check.fingerprint,
         )
-        more = ("1",) if check.is_forgeable else ()
+        if check.payment is not None:
+            tag = self._keyring.payment_tag(check.verification_id, check.payment.content)
+            return (*asked, check.action or Action.CODE, "", tag)
+        more = ("", "1") if check.is_forgeable else ()
         return asked if check.action is None else (*asked, check.action, check.matching or "", *more)

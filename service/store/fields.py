@@ -39,6 +39,7 @@ class Kind(NamedTuple):
 
 TEXT = Kind("{} or false", "({absent} if (value := {}) is None else value.decode())")
 NUMBER = Kind("tonumber({}) or false", "({absent} if (value := {}) is None else value)")
+BYTES = Kind("{} or false", "{}")
 FLAG = Kind("{} or false", "({} is not None)")
 
 
@@ -84,6 +85,8 @@ RECORD = (
     # The send whose secret was accepted, while the approval waits for replicas; then which request was told of it.
     Field("unreplicated", "ur", label="message whose approval waits for replicas"),
     Field("told", "tb", label="request that was told of the approval"),
+    Field("payment", "pm", BYTES, label="amount and payee, encrypted"),
+    Field("payment_tag", "pt", label="amount and payee, keyed hash"),
     # + digest of a code, a password or a link's token: the send that carries it
     Field("code", "c:", label="message that carries the secret with keyed hash"),
     # + tag of an Idempotency-Key: when, fingerprint and verdict of its check, at|body|verdict
@@ -121,7 +124,8 @@ SEND = (
 )
 # The fields that `shown.lua` shows as they are stored; it shows status, sends, newest and number too, for `records`.
 STATE = ("attempts", "resend_at_ms", "is_test")
-COUNTED = ("number_tag", "client_tag", "key_tag")  # only read.lua shows them
+# What sending needs, and only read.lua shows.
+COUNTED = ("number_tag", "client_tag", "key_tag", "payment")
 
 _TOKEN = re.compile(r"\b(FIELD|SEND|DEFAULT|SHOWN)\.(\w+)|\bFORMAT_VERSION\b")
 Reader = Callable[..., Any]

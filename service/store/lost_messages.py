@@ -6,12 +6,12 @@ unknown, `deliver.lua` removes it when the SID comes, `look_up.lua` claims it.
 
 import asyncio
 
-from service.core.keyring import Keyring, SealBroken
+from service.core.keyring import Keyring
 from service.core.lost_messages import LookupOutcome, LostMessage
 from service.core.partitions import PARTITIONS
-from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import partition_of
 from service.store import keys as redis_keys
+from service.store.record import Records
 from service.store.scripts import Scripts
 
 _PAUSE_MS = 10 * 60 * 1000
@@ -24,6 +24,7 @@ class RedisLostMessages:
     def __init__(self, scripts: Scripts, keyring: Keyring) -> None:
         self._scripts = scripts
         self._keyring = keyring
+        self._records = Records(keyring, scripts.fields)
 
     async def claim(self, partition: str) -> LostMessage | None:
         """Claim one send that is due for a lookup."""
@@ -34,13 +35,17 @@ class RedisLostMessages:
         )
         if answer == b"nothing":
             return None
-        raw_id, send_number, sent_at_ms, sealed, claimed_until_ms, *digests = rest
+        raw_id, send_number, sent_at_ms, sealed, claimed_until_ms, payment, *digests = rest
         verification_id = raw_id.decode()
-        try:
-            to = self._keyring.unseal(verification_id, sealed).decode()
-        except SealBroken as broken:
-            raise StoreUnavailable(str(broken), UNREADABLE) from None
-        return LostMessage(verification_id, send_number, to, sent_at_ms, frozenset(digests), claimed_until_ms)
+        return LostMessage(
+            verification_id,
+            send_number,
+            self._records.number(verification_id, sealed),
+            sent_at_ms,
+            frozenset(digests),
+            claimed_until_ms,
+            self._records.payment(verification_id, payment),
+        )
 
     async def looked_up(self, lost: LostMessage, outcome: LookupOutcome, *, again_in_ms: int = 0) -> None:
         """Count the outcome of a lookup; one that failed is given back."""

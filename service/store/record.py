@@ -8,6 +8,7 @@ from typing import Any
 
 from service.core.channels import Channel
 from service.core.keyring import Keyring, SealBroken
+from service.core.payment import Payment
 from service.core.store_health import UNREADABLE, StoreUnavailable
 from service.core.verification import Delivery, Feedback, Send, Status, Verification
 from service.core.verification_store import NewVerification
@@ -32,8 +33,9 @@ class Records:
     def new(self, new: NewVerification) -> list[Any]:
         """Write what a new record holds beside what the script adds, as field, value, field, value."""
         fields = self._fields
+        values = new._asdict() | self._payment(new)
         return [
-            *fields.written(**new._asdict(), format=FORMAT_VERSION, number=self.sealed(new.id, new.to)),
+            *fields.written(**values, format=FORMAT_VERSION, number=self.sealed(new.id, new.to)),
             *fields.written_request(new.request),
             *self.new_send(1, new.channel, is_test=new.is_test),
         ]
@@ -47,6 +49,29 @@ class Records:
     def sealed(self, verification_id: str, to: str) -> bytes:
         """Encrypt a number under the newest key."""
         return self._keyring.seal(verification_id, to.encode())
+
+    def _payment(self, new: NewVerification) -> dict[str, Any]:
+        if new.payment is None:
+            return {}
+        content = new.payment.content
+        sealed = self._keyring.seal(_payment_of(new.id), content)
+        return {"payment": sealed, "payment_tag": self._keyring.payment_tag(new.id, content)}
+
+    def number(self, verification_id: str, sealed: bytes) -> str:
+        """Read a number. Raises `StoreUnavailable` if no key decrypts it."""
+        return self._unsealed(verification_id, sealed).decode()
+
+    def payment(self, verification_id: str, sealed: bytes | None) -> Payment | None:
+        """Read a payment. Raises `StoreUnavailable` if no key decrypts it."""
+        if sealed is None:
+            return None
+        return Payment.read(self._unsealed(_payment_of(verification_id), sealed))
+
+    def _unsealed(self, context: str, sealed: bytes) -> bytes:
+        try:
+            return self._keyring.unseal(context, sealed)
+        except SealBroken as broken:
+            raise StoreUnavailable(str(broken), UNREADABLE) from None
 
     def issued(self, new: NewVerification, now_ms: int, resend_at_ms: int) -> Verification:
         """Tell what a record that was just written holds: what reading it back would tell."""
@@ -64,16 +89,14 @@ class Records:
             number_tag=new.number_tag,
             client_tag=new.client_tag,
             key_tag=new.key_tag,
+            payment=new.payment,
         )
 
     def read(self, verification_id: str, shown: Sequence[Any], *counted: Any) -> Verification:
         """Read what `shown.lua` shows and `read.lua` adds. Raises `StoreUnavailable` if no key decrypts the number."""
         fields = self._fields
         now_ms, state, sends_made, newest, sealed = shown[:_FIRST_OF_STATE]
-        try:
-            to = self._keyring.unseal(verification_id, sealed).decode()
-        except SealBroken as broken:
-            raise StoreUnavailable(str(broken), UNREADABLE) from None
+        to = self.number(verification_id, sealed)
         first_of_request, first_of_sends, of_a_send = self._places
         request = fields.read_request(shown, first_of_request)
         sends = tuple(
@@ -91,6 +114,14 @@ class Records:
             (
                 *(verification_id, to, status, request, sends, expires_at_ms, now_ms),
                 *fields.read_state(shown, _FIRST_OF_STATE),
-                *(fields.read_counted(counted, 0) if counted else _NOT_COUNTED),
+                *(self._counted(verification_id, counted) if counted else _NOT_COUNTED),
             )
         )
+
+    def _counted(self, verification_id: str, counted: Sequence[Any]) -> Sequence[Any]:
+        *tags, sealed = self._fields.read_counted(counted, 0)
+        return *tags, self.payment(verification_id, sealed)
+
+
+def _payment_of(verification_id: str) -> str:
+    return f"{verification_id} payment"

@@ -91,7 +91,8 @@ class RedisVerifications:
             ],
         )
         if answer == b"sent":
-            return self._records.read(verification.id, rest[0])._replace(number_tag=verification.number_tag)
+            sent = self._records.read(verification.id, rest[0])
+            return sent._replace(number_tag=verification.number_tag, payment=verification.payment)
         raise self._not_resent(answer, verification.id, rest)
 
     async def deliver(

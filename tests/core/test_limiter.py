@@ -14,6 +14,7 @@ from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, LimitPolicy, Reservation
 from service.core.limits import Limited, Limits, Reserved, Unit
+from service.core.payment import Payment
 from service.core.phone import CountryNotAllowed
 from service.core.prices import Budget, Prices
 from service.core.store_health import StoreUnavailable
@@ -35,6 +36,7 @@ class Send(NamedTuple):
     to: str = NUMBER
     request: VerificationRequest = VerificationRequest("US")
     client_tag: str | None = None
+    payment: Payment | None = None
 
 
 class Texts(NamedTuple):
@@ -42,7 +44,7 @@ class Texts(NamedTuple):
 
     segments: int
 
-    def most_segments(self, request: VerificationRequest) -> int:  # noqa: ARG002 - all are as long
+    def most_segments(self, request: VerificationRequest, payment: Payment | None) -> int:  # noqa: ARG002
         return self.segments
 
 

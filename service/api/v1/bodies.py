@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service.api.v1.fields import (
     LANGUAGES,
     Address,
+    Amount,
     CodeLength,
     Host,
     LanguageTag,
@@ -17,17 +18,19 @@ from service.api.v1.fields import (
     LinkReturn,
     OriginText,
     PasswordLength,
+    Payee,
     Purpose,
     Region,
     TypedCode,
     TypedNumber,
     TypedPassword,
 )
-from service.api.v1.schema_rules import asks_for, given, longer_than
+from service.api.v1.schema_rules import NEVER_TOGETHER, OF_ONE_ACTION, given
 from service.core.actions import ACTIONS, Action
 from service.core.actions.link import LONGEST_ORIGIN_TEXT
 from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel, ChannelUnfit
 from service.core.issue_request import IssueRequest
+from service.core.payment import ACTIONS_WITH_PAYMENT, Payment
 from service.core.phone import PhoneNumber
 from service.core.verification import VerificationRequest
 from service.http.problems import FieldUnfit, HttpProblem
@@ -37,40 +40,10 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-_OF_ONE_ACTION = {  # fields that only one action has
-    "code_length": Action.CODE,
-    "web_origin": Action.CODE,
-    "embedded_origin": Action.CODE,
-    "app_hash": Action.CODE,
-    "password_length": Action.PASSWORD,
-    "origin_text": Action.LINK,
-    "link_return": Action.LINK,
-}
-
-
-# The rules of `_parts_agree` for the document: null counts as absent.
-_NEVER_TOGETHER: dict[str, Any] = {
-    "not": {
-        "anyOf": [
-            given("web_origin", "app_hash"),
-            {"allOf": [given("embedded_origin"), {"not": given("web_origin")}]},
-            *(
-                {"allOf": [given(name), asks_for(*(other for other in Action if other is not owner))]}
-                for name, owner in _OF_ONE_ACTION.items()
-            ),
-            *(
-                {"allOf": [longer_than(ACTIONS[action].LONGEST_TTL_SECONDS), asks_for(action)]}
-                for action in (Action.CODE, Action.LINK, Action.REPLY, Action.CALL)
-            ),
-        ]
-    }
-}
-
-
 class IssueBody(_Body):
     """Who gets a code, and how."""
 
-    model_config = ConfigDict(json_schema_extra=_NEVER_TOGETHER)
+    model_config = ConfigDict(json_schema_extra=NEVER_TOGETHER)
 
     to: TypedNumber = Field(
         description="The number as a person writes it: a plus sign, country code, number. Blanks, dashes, dots, "
@@ -129,6 +102,15 @@ class IssueBody(_Body):
         description="Where a link's page leads back to after the approval: the place of the address in "
         "`OTP_LINK_RETURN_URLS`, from 0. Default: nowhere.",
     )
+    amount: Amount | None = Field(
+        None,
+        description="What the code or password approves, with its currency, as the message shall show it, beside "
+        "`payee`. The check must repeat both, and with any other the verdict is `mismatch`.",
+        examples=["12.50 EUR"],
+    )
+    payee: Payee | None = Field(
+        None, description="Who gets the `amount`, as the message shall show it.", examples=["Acme Books"]
+    )
     reference: str | None = Field(
         None,
         pattern=r"^[ -~]{1,64}$",
@@ -145,9 +127,14 @@ class IssueBody(_Body):
         if self.embedded_origin is not None and self.web_origin is None:
             raise FieldUnfit("web_origin", "The host of the page around the frame is needed beside embedded_origin.")
         action = self.action or Action.CODE
-        for name, owner in _OF_ONE_ACTION.items():
+        for name, owner in OF_ONE_ACTION.items():
             if owner is not action and getattr(self, name) is not None:
                 raise FieldUnfit(name, f"The field {name} is only for the action {owner}.")
+        if (self.amount is None) is not (self.payee is None):
+            lacking = "amount" if self.amount is None else "payee"
+            raise FieldUnfit(lacking, "The message shows amount and payee together. Send both, or none of them.")
+        if self.amount is not None and action not in ACTIONS_WITH_PAYMENT:
+            raise FieldUnfit("amount", f"A payment is approved by a code or a password, not by the action {action}.")
         longest = ACTIONS[action].LONGEST_TTL_SECONDS
         if self.ttl_seconds is not None and self.ttl_seconds > longest:
             sentence = f"The secret of the action {action} is valid for at most {longest} seconds."
@@ -174,7 +161,13 @@ class IssueBody(_Body):
         }
         request = VerificationRequest(**{name: values[name] for name in VerificationRequest._fields if name in values})
         return IssueRequest(
-            number, request, self.channel or DEFAULT_CHANNEL, client_ip=self.client_ip, caller=caller, owner=owner
+            number,
+            request,
+            self.channel or DEFAULT_CHANNEL,
+            client_ip=self.client_ip,
+            caller=caller,
+            owner=owner,
+            payment=Payment.of(self.amount, self.payee),
         )
 
 
@@ -208,6 +201,12 @@ class CheckBody(_Body):
     purpose: Purpose | None = Field(
         None, description="Must be the verification's purpose, or the verdict is `mismatch`.", examples=["login"]
     )
+    amount: Amount | None = Field(
+        None,
+        description="Must be the verification's amount, and absent if it has none, or the verdict is `mismatch`.",
+        examples=["12.50 EUR"],
+    )
+    payee: Payee | None = Field(None, description="Likewise, its payee.", examples=["Acme Books"])
 
 
 # Not a validator of `CheckBody`, which would take a microsecond of each check.

@@ -183,7 +183,7 @@ def _checks() -> dict[str, Example]:
         "expired": _checked("The right code, too late", Verdict.EXPIRED, _LATE),
         "used": _checked("Already approved", Verdict.USED, _CONFIRMED._replace(attempts=2)),
         "locked": _checked("No attempts left", Verdict.LOCKED, _LOCKED),
-        "mismatch": _checked("Another number or purpose", Verdict.MISMATCH, _TYPED),
+        "mismatch": _checked("Another number, purpose or payment", Verdict.MISMATCH, _TYPED),
     }
 
 

@@ -15,6 +15,7 @@ from service.core.actions import password
 from service.core.actions.code import LONGEST, LONGEST_TYPED, SHORTEST, TYPED_PATTERN, read
 from service.core.actions.link import LONGEST_ORIGIN_TEXT
 from service.core.addresses import read_address
+from service.core.payment import LONGEST_AMOUNT, LONGEST_PAYEE, read_amount, read_payee
 from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
 from service.core.phone import REGIONS
 from service.core.phone import TYPED_PATTERN as TYPED_NUMBER
@@ -31,6 +32,9 @@ _SCHEME = "https://"
 # `core.plain_text` for the document: exact for ASCII. Of other characters it accepts every one, because no two dialects
 # of patterns write "a character that can be seen" alike.
 _PLAIN_TEXT = r"^(?=.*[^ ])(?:[^\u0000-\u001f\u007f<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$))+$"
+_PLAIN_TEXT_WITH = r"(?=.*[^ ])(?:[^\u0000-\u001f\u007f<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$)|{})+$"
+_AMOUNT = r"^(?=.*(?:[0-9]|[^\u0000-\u007f]))" + _PLAIN_TEXT_WITH.format(r"\.(?=[0-9-]|[^\u0000-\u007f])")
+_PAYEE = "^" + _PLAIN_TEXT_WITH.format(r"/(?=[0-9A-Za-z_]|[^\u0000-\u007f])")
 
 
 def _language_tag(value: str) -> str:
@@ -149,6 +153,16 @@ OriginText = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_ORIGIN_TEXT, json_schema_extra={"pattern": _PLAIN_TEXT}),
     AfterValidator(read_plain_text),
+]
+Amount = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_AMOUNT, json_schema_extra={"pattern": _AMOUNT}),
+    AfterValidator(read_amount),
+]
+Payee = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_PAYEE, json_schema_extra={"pattern": _PAYEE}),
+    AfterValidator(read_payee),
 ]
 LinkReturn = Annotated[int, Field(ge=0, le=99), BeforeValidator(_whole)]
 CodeLength = Annotated[int, Field(ge=SHORTEST, le=LONGEST), BeforeValidator(_whole)]

@@ -13,6 +13,7 @@ from service.core.checking import Checking
 from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Repeatable
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
+from service.core.payment import Payment
 from service.core.phone import known_number
 from service.core.searching import Searching
 from service.core.sending import MessageRefused
@@ -85,6 +86,7 @@ class VerificationEndpoints:
             action=action,
             to=body.to,
             purpose=body.purpose,
+            payment=Payment.of(body.amount, body.payee),
             owner=_owner(request),
             caller="" if request.caller is None else request.caller.scope_id,
             idempotency_key=idempotency_key(request),

@@ -87,10 +87,15 @@ def with_ending(code: str, last: str, *, brand: str, locale: str) -> str:
     if wording.brief_code and last:
         brief = wording.brief_code.format(code=code) + last
         is_for_app = not last.startswith("\n\n@")
-        is_too_long = is_for_app and len(message.encode()) > _MOST_RETRIEVER_BYTES
+        is_too_long = is_for_app and not fits_retriever(message)
         if is_too_long or measured(brief).segments < measured(message).segments:
             message = brief
     return fitted(message, wording.code)
+
+
+def fits_retriever(message: str) -> bool:
+    """Tell whether Android's SMS Retriever would read a message."""
+    return len(message.encode()) <= _MOST_RETRIEVER_BYTES
 
 
 def ending(code: str, web_origin: str | None, app_hash: str | None, embedded_origin: str | None = None) -> str:

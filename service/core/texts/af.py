@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: bevestig dat dit jy is: {link} Moenie die skakel deel nie.",
     reply="{brand}: antwoord op hierdie boodskap met: {words} en die woord op jou skerm.",
     call="{brand}: bel {number} en tik {digits} en die twee syfers op jou skerm in.",
+    payment="Betaal {amount} aan {payee}",
 )

@@ -8,5 +8,6 @@ WORDING = Wording(
     link="أكد هويتك لدى {brand}:\n{link}\nلا ترسله إلى أحد.",
     reply="أجب على رسالة {brand} هذه بما يلي:\n{words}\nمع الكلمة الظاهرة على شاشتك.",
     call="للتأكيد لدى {brand} اتصل بالرقم:\n{number}\nثم أدخل:\n{digits}\nوالرقمين الظاهرين على شاشتك.",
+    payment="دفع {amount} إلى {payee}",
     brief_code="{code} رمزك. لا تشاركه.",
 )

@@ -8,5 +8,6 @@ WORDING = Wording(
     link="{brand}: потвърдете: {link} Не го препращайте.",
     reply="{brand}: отговорете на това съобщение с: {words} и думата от екрана.",
     call="{brand}: обадете се на {number} и въведете {digits} и двете цифри от екрана.",
+    payment="Плащане {amount} на {payee}",
     brief_code="Код {code}. Не споделяйте",
 )

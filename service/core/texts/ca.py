@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: confirma que ets tu: {link} No el comparteixis.",
     reply="{brand}: respon a aquest missatge amb: {words} i la paraula de la teva pantalla.",
     call="{brand}: truca al {number} i marca {digits} i les dues xifres de la teva pantalla.",
+    payment="Pagament de {amount} a {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: bekræft, at det er dig: {link} Del ikke linket med nogen.",
     reply="{brand}: svar på denne besked med: {words} og ordet på din skærm.",
     call="{brand}: ring til {number} og tast {digits} og de to cifre på din skærm.",
+    payment="Betal {amount} til {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: Bestätige, dass du es bist: {link} Leite dies nicht weiter.",
     reply="{brand}: Antworte auf diese Nachricht mit: {words} und dem Wort auf deinem Bildschirm.",
     call="{brand}: Ruf {number} an und tippe {digits} ein, dann die zwei Ziffern auf deinem Bildschirm.",
+    payment="Zahlung von {amount} an {payee}",
 )

@@ -8,5 +8,6 @@ WORDING = Wording(
     link="{brand}: επιβεβαιώστε: {link} Μην το προωθήσετε.",
     reply="{brand}: απαντήστε στο μήνυμα με: {words} και τη λέξη στην οθόνη σας.",
     call="{brand}: καλέστε το {number} και πληκτρολογήστε {digits} και τα δύο ψηφία στην οθόνη σας.",
+    payment="Πληρωμή {amount} σε {payee}",
     brief_code="Κωδικός {code}. Απόρρητος",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: confirm that it is you: {link} Do not forward it.",
     reply="{brand}: reply to this message with: {words} and the word on your screen.",
     call="{brand}: call {number} and key in {digits} and the two digits on your screen.",
+    payment="Pay {amount} to {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: confirma tu solicitud: {link} No compartas este enlace.",
     reply="{brand}: responde a este mensaje con: {words} y la palabra de tu pantalla.",
     call="{brand}: llama al {number} y marca {digits} y las dos cifras de tu pantalla.",
+    payment="Pago de {amount} a {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: kinnitage, et see olete teie: {link} Ärge jagage linki kellegagi.",
     reply="{brand}: vastake sellele sõnumile: {words} ja sõna teie ekraanilt.",
     call="{brand}: helistage numbril {number} ja sisestage {digits} ning kaks numbrit ekraanilt.",
+    payment="Makse {amount}, saaja {payee}",
 )

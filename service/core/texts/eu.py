@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: berretsi zu zarela: {link} Ez partekatu esteka inorekin.",
     reply="{brand}: erantzun mezu honi: {words} eta pantailako hitza.",
     call="{brand}: deitu {number} zenbakira eta markatu {digits} eta pantailako bi zifrak.",
+    payment="Ordainketa: {amount}, hartzailea: {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: vahvista, että se olet sinä: {link} Älä jaa linkkiä kenellekään.",
     reply="{brand}: vastaa tähän viestiin: {words} ja näytölläsi näkyvä sana.",
     call="{brand}: soita numeroon {number} ja näppäile {digits} ja näytölläsi näkyvät kaksi numeroa.",
+    payment="Maksu {amount}, saaja {payee}",
 )

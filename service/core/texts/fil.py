@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: kumpirmahing ikaw ito: {link} Huwag ibahagi ang link na ito.",
     reply="{brand}: sagutin ang mensaheng ito ng: {words} at ang salita sa screen mo.",
     call="{brand}: tawagan ang {number} at pindutin ang {digits} at ang dalawang digit sa screen mo.",
+    payment="Bayad na {amount} para sa {payee}",
 )

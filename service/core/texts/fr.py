@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand} : confirmez que c'est bien vous : {link} Ne le transmettez pas.",
     reply="{brand} : répondez à ce message par : {words} et le mot affiché à l'écran.",
     call="{brand} : appelez le {number} et tapez {digits}, puis les deux chiffres à l'écran.",
+    payment="Paiement de {amount} à {payee}",
 )

@@ -8,5 +8,6 @@ WORDING = Wording(
     link="אימות זהותך ב-{brand}:\n{link}\nאין להעביר לאיש.",
     reply="יש להשיב להודעה זו של {brand} במילים:\n{words}\nובמילה שעל המסך.",
     call="לאימות ב-{brand} יש לחייג:\n{number}\nולהקיש:\n{digits}\nושתי הספרות שעל המסך.",
+    payment="תשלום {amount} אל {payee}",
     brief_code="{code} הקוד. אין למסור.",
 )

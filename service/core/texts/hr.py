@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: potvrdite da ste to vi: {link} Ne dijelite ovu poveznicu.",
     reply="{brand}: odgovorite na ovu poruku: {words} i riječ sa zaslona.",
     call="{brand}: nazovite {number} i unesite {digits} te dvije znamenke sa zaslona.",
+    payment="Uplata {amount} za {payee}",
 )

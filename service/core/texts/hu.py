@@ -8,5 +8,6 @@ WORDING = Wording(
     link="{brand}: hagyja jóvá: {link} Ne küldje tovább.",
     reply="{brand}: válaszoljon erre az üzenetre: {words} és a képernyőn látható szó.",
     call="{brand}: hívja a {number} számot, majd adja meg: {digits} és a képernyőn látható két számjegy.",
+    payment="Utalás {amount} ide: {payee}",
     brief_code="Kód: {code}. Ne adja ki.",
 )

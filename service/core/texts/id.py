@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: konfirmasi bahwa ini Anda: {link} Jangan bagikan tautan ini.",
     reply="{brand}: balas pesan ini dengan: {words} dan kata di layar Anda.",
     call="{brand}: hubungi {number} dan tekan {digits} serta dua angka di layar Anda.",
+    payment="Bayar {amount} ke {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: conferma la tua richiesta: {link} Non inoltrarlo.",
     reply="{brand}: rispondi a questo messaggio con: {words} e la parola sul tuo schermo.",
     call="{brand}: chiama {number} e digita {digits} e le due cifre sul tuo schermo.",
+    payment="Pagamento di {amount} a {payee}",
 )

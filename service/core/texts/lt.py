@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: atidarykite ir patvirtinkite: {link} Niekam nerodykite.",
     reply="{brand}: atsakykite į šią žinutę: {words} ir žodis iš ekrano.",
     call="{brand}: skambinkite {number} ir surinkite {digits} bei du skaitmenis iš ekrano.",
+    payment="Pervedama {amount}, kam: {payee}",
 )

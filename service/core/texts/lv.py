@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: atveriet saiti un apstipriniet: {link} Neizpaudiet to nevienam.",
     reply="{brand}: atbildiet uz šo īsziņu ar: {words} un vārdu no ekrāna.",
     call="{brand}: zvaniet {number} un ievadiet {digits} un divus ciparus no ekrāna.",
+    payment="Summa {amount}, kam: {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: sahkan bahawa ini anda: {link} Jangan kongsi pautan ini.",
     reply="{brand}: balas mesej ini dengan: {words} dan perkataan pada skrin anda.",
     call="{brand}: hubungi {number} dan tekan {digits} serta dua angka pada skrin anda.",
+    payment="Bayar {amount} kepada {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: bekreft at det er deg: {link} Ikke del lenken med noen.",
     reply="{brand}: svar på denne meldingen med: {words} og ordet på skjermen din.",
     call="{brand}: ring {number} og tast {digits} og de to sifrene på skjermen din.",
+    payment="Betal {amount} til {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: bevestig dat jij het bent: {link} Deel deze link niet.",
     reply="{brand}: beantwoord dit bericht met: {words} en het woord op je scherm.",
     call="{brand}: bel {number}, toets {digits} in en dan de twee cijfers op je scherm.",
+    payment="Betaal {amount} aan {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: link do potwierdzenia: {link} Nikomu go nie podawaj.",
     reply="{brand}: odpowiedz na ten SMS: {words} oraz słowo z ekranu.",
     call="{brand}: zadzwoń pod {number} i wpisz {digits} oraz dwie cyfry z ekranu.",
+    payment="Przelew {amount} dla {payee}",
 )

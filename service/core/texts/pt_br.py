@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: confirme sua identidade: {link} Nunca compartilhe este link.",
     reply="{brand}: responda a esta mensagem com: {words} e a palavra da sua tela.",
     call="{brand}: ligue para {number} e digite {digits} e os dois algarismos da sua tela.",
+    payment="Pagamento de {amount} a {payee}",
 )

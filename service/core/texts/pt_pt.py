@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: confirme a sua identidade: {link} Nunca partilhe este link.",
     reply="{brand}: responda a esta mensagem com: {words} e a palavra mostrada no seu dispositivo.",
     call="{brand}: ligue para {number} e marque {digits} e os dois algarismos mostrados no seu dispositivo.",
+    payment="Pagamento de {amount} a {payee}",
 )

@@ -8,5 +8,6 @@ WORDING = Wording(
     link="{brand}: подтвердите: {link} Не пересылайте.",
     reply="{brand}: ответьте на это сообщение: {words} и слово с вашего экрана.",
     call="{brand}: позвоните на {number} и наберите {digits} и две цифры с экрана.",
+    payment="Платёж {amount} для {payee}",
     brief_code="Код {code}. Не сообщайте.",
 )

@@ -8,5 +8,6 @@ WORDING = Wording(
     link="{brand}: potvrďte: {link} Nikomu nepreposielajte.",
     reply="{brand}: odpovedzte na túto správu: {words} a slovo z obrazovky.",
     call="{brand}: zavolajte na {number} a zadajte {digits} a dve číslice z obrazovky.",
+    payment="Platba {amount} pre {payee}",
     brief_code="Kód {code}. Nezdieľajte.",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: potrdite, da ste to vi: {link} Povezave ne delite z nikomer.",
     reply="{brand}: na ta SMS odgovorite z besedama: {words} in z besedo na zaslonu.",
     call="{brand}: pokličite {number} in vnesite {digits} ter dve števki z zaslona.",
+    payment="Nakazilo {amount} za {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: potvrdite da ste to vi: {link} Ne delite ovaj link.",
     reply="{brand}: odgovorite na ovu poruku: {words} i reč sa ekrana.",
     call="{brand}: pozovite {number} i unesite {digits} i dve cifre sa ekrana.",
+    payment="Uplata {amount} za {payee}",
 )

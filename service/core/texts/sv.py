@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: bekräfta att det är du: {link} Dela inte länken med någon.",
     reply="{brand}: svara på det här meddelandet med: {words} och ordet på din skärm.",
     call="{brand}: ring {number} och slå {digits} och de två siffrorna på din skärm.",
+    payment="Betala {amount} till {payee}",
 )

@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand}: thibitisha kuwa ni wewe: {link} Usimpe mtu kiungo hiki.",
     reply="{brand}: jibu ujumbe huu kwa: {words} na neno lililo kwenye skrini yako.",
     call="{brand}: piga {number} na uingize {digits} na tarakimu mbili zilizo kwenye skrini yako.",
+    payment="Lipa {amount} kwa {payee}",
 )

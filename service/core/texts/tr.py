@@ -8,4 +8,5 @@ WORDING = Wording(
     link="{brand} onay linki: {link} Kimseye vermeyin.",
     reply="{brand}: bu mesaja {words} ve ekranınızdaki kelimeyle yanıt verin.",
     call="{brand}: {number} numarasını arayın, {digits} ve ekranınızdaki iki rakamı tuşlayın.",
+    payment="Ödeme: {amount}, kime: {payee}",
 )

@@ -8,5 +8,6 @@ WORDING = Wording(
     link="{brand}: підтвердьте: {link} Не пересилайте.",
     reply="{brand}: дайте відповідь на це повідомлення: {words} і слово з вашого екрана.",
     call="{brand}: зателефонуйте на {number} і наберіть {digits} та дві цифри з екрана.",
+    payment="Платіж {amount} для {payee}",
     brief_code="Код {code}. Не діліться.",
 )

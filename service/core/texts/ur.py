@@ -8,5 +8,6 @@ WORDING = Wording(
     link="آپ کی {brand} تصدیق:\n{link}\nکسی کو نہ بھیجیں۔",
     reply="اس {brand} پیغام کے جواب میں لکھیں:\n{words}\nاور اپنی اسکرین کا لفظ۔",
     call="تصدیق کے لیے {brand} کو کال کریں:\n{number}\nاور دبائیں:\n{digits}\nپھر اسکرین کے دو ہندسے۔",
+    payment="ادائیگی {amount} بنام {payee}",
     brief_code="{code} کوڈ ہے۔ نہ بتائیں",
 )

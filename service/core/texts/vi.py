@@ -8,5 +8,6 @@ WORDING = Wording(
     link="{brand}: xác nhận: {link} Không chuyển tiếp.",
     reply="{brand}: trả lời SMS này bằng: {words} và từ trên màn hình.",
     call="{brand}: gọi {number} và bấm {digits} rồi hai chữ số trên màn hình.",
+    payment="Trả {amount} cho {payee}",
     brief_code="Mã {code}. Không chia sẻ.",
 )

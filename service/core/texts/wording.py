@@ -11,6 +11,7 @@ class Wording(NamedTuple):
     link: str  # with {brand} and {link}; white space follows the link, or nothing
     reply: str  # with {brand} and {words}
     call: str  # with {brand}, {number} and {digits}
+    payment: str  # with {amount} and {payee}: the line before a code or a password that approves a payment
     # With {code} alone, where the text of a code is outside the SMS alphabet: one segment of 70 characters has no room
     # for a long brand beside the line for the browser, which names the host, or beside the hash of the app, which reads
     # the message itself.

@@ -8,5 +8,6 @@ WORDING = Wording(
     link="【{brand}】请确认是您本人操作： {link} 请勿转发。",
     reply="【{brand}】请回复本短信：{words} 以及您屏幕上的单词。",
     call="【{brand}】请拨打 {number}，输入 {digits} 和您屏幕上的两位数字。",
+    payment="付款 {amount} 给 {payee}",
     brief_code="验证码 {code}，请勿告知他人。",
 )

@@ -9,7 +9,8 @@
 --        only when one of them is given: 11 number tag that must match, or ''   12 purpose that must match, or ''
 --        13 idempotency field, or ''   14 fingerprint of the body
 --        only when the secret is not a code: 15 its action
---        16 of an action with a match: 'matched', 'mismatched' or, of a link, 'declined'   17 '1': whose answer it is can be forged
+--        16 of an action with a match: 'matched', 'mismatched' or, of a link, 'declined'   17 tag of the payment, or ''
+--        18 '1': whose answer it is can be forged
 -- answer {'checked', verdict, enqueued (0/1), replayed (0/1), record as shown.lua shows it} | {'other_body'}
 --        An approval that waits for replicas leaves the status pending, with a mark. `replicated.lua` makes it an approval
 --        that may be told. Until then the same secret is answered 'approved' again, and costs no attempt.
@@ -71,7 +72,7 @@ local number_key = number_prefix .. tag
 if idempotency_field ~= '' then
   local at, body, verdict = string.match(record[idempotency_field] or '', '^(%d+)|(%x+)|([%w_]+)$')
   -- What can be forged can be replayed at any time: it is decided once for as long as the record lives.
-  if at and (ARGV[17] or math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS) then
+  if at and (ARGV[18] or math.abs(now_ms - tonumber(at)) <= IDEMPOTENT_MS) then
     if body ~= fingerprint then return {'other_body'} end
     return {'checked', verdict, 0, 1, shown(now_ms, record)}
   end
@@ -94,7 +95,7 @@ if marked and matching ~= 'mismatched' and matching ~= 'declined' and (tag_asked
 end
 
 -- Attempts used up, or number stopped: nothing is counted and nothing is compared.
-local stopped, streak = is_stopped(number_key, most_in_a_row, ARGV[17])
+local stopped, streak = is_stopped(number_key, most_in_a_row, ARGV[18])
 if stopped or tonumber(record[FIELD.attempts]) >= most_attempts then
   local verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
   count(KEYS[4], 'check:' .. verdict)
@@ -111,6 +112,8 @@ else
   for place = 1, #digests, DIGEST_BYTES do
     send = send or record[FIELD.code .. string.sub(digests, place, place + DIGEST_BYTES - 1)]
   end
+  -- A secret is digested with its payment, so with another payment no send is found, be the secret right or wrong.
+  if not send and (ARGV[17] or '') ~= (record[FIELD.payment_tag] or '') then verdict = 'mismatch' end
 end
 if send then
   channel = record[SEND.channel .. send] or DEFAULT.channel
@@ -202,7 +205,7 @@ end
 
 -- A verification whose only message was refused holds no code. Guesses at it must not stop the number: it used up none of the
 -- number's sends either. Nor must strangers stop it, who can forge its answers.
-local is_failed_check = (verdict == 'wrong_code' or verdict == 'mismatch') and state ~= 'failed' and not ARGV[17]
+local is_failed_check = (verdict == 'wrong_code' or verdict == 'mismatch') and state ~= 'failed' and not ARGV[18]
 if is_failed_check or verdict == 'approved' and streak > 0 then
   --@include windows.lua
   if is_failed_check then

@@ -3,7 +3,7 @@
 --
 -- KEYS   1 verification
 -- ARGV   1 owner that must match, or ''
--- answer {'read', record as shown.lua shows it, what a resend is counted under …} | {'newer_format'}
+-- answer {'read', record as shown.lua shows it, what only sending needs …} | {'newer_format'}
 --        | {'missing'}, also when it belongs to another owner
 
 --@include shown.lua
