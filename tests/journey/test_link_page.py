@@ -4,6 +4,7 @@ import asyncio
 import re
 from contextlib import suppress
 from html import unescape
+from importlib import import_module
 from urllib.parse import urlsplit
 
 import pytest
@@ -127,7 +128,7 @@ def shown_in(page):
     return re.search('<html lang="(.*?)" dir="(.*?)">', page).groups()
 
 
-@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+@pytest.mark.parametrize("words", [ENGLISH, WORDS["de"], WORDS["ar"]], ids=["en", "de", "ar"])
 async def test_a_page_is_in_the_language_of_its_message(start, words, grow_older):
     """Form, faults, second question and ends are in the language of the verification, whatever the default is."""
     running = await start(otp_locale="en" if words is not ENGLISH else "de")
@@ -161,10 +162,19 @@ async def test_without_a_verification_the_language_is_the_default(start):
     assert says(told[-1][1], WORDS["de"].not_now.heading)
 
 
-def test_a_language_without_words_is_english():
-    """A message may be in a language for which the page has no words."""
+def test_every_language_of_the_messages_has_words():
+    """The page has words for each language of the messages; the marks of Arabic script run from right to left."""
     assert words_of("xx") is ENGLISH
-    assert set(WORDS) <= set(LOCALES)
+    assert set(WORDS) == set(LOCALES)
+    assert {language for language, words in WORDS.items() if words.direction == "rtl"} == {"ar", "fa", "he", "ur"}
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_words_say_that_they_are_unreviewed(locale):
+    """The module of a language says that nobody has reviewed it."""
+    module = import_module(f"service.api.pages.link_words.{locale.lower().replace('-', '_')}")
+    assert module.WORDS is WORDS[locale]
+    assert module.__doc__.endswith(", unreviewed.")
 
 
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
@@ -175,7 +185,7 @@ def test_every_language_says_all_and_asks_for_nothing_else(words):
         assert text
         if isinstance(text, Ending):
             assert all(text)
-            assert text.text.endswith(".")
+            assert text.text.endswith((".", "।", "。", "\u06d4")) or words.language == "th"
         else:
             assert re.findall("{[a-z]*}", text) == re.findall("{[a-z]*}", english) or name.endswith("ago")
             assert set(re.findall("{[a-z]*}", text)) == set(re.findall("{[a-z]*}", english))

@@ -1,4 +1,4 @@
-"""German."""
+"""German, unreviewed."""
 
 from service.api.pages.link_words.words import Ending, Words
 

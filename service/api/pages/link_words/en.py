@@ -1,4 +1,4 @@
-"""English."""
+"""English, unreviewed."""
 
 from service.api.pages.link_words.words import Ending, Words
 

@@ -1,4 +1,4 @@
-"""Spanish."""
+"""Spanish, unreviewed."""
 
 from service.api.pages.link_words.words import Ending, Words
 

@@ -1,4 +1,4 @@
-"""French."""
+"""French, unreviewed."""
 
 from service.api.pages.link_words.words import Ending, Words
 

@@ -1,4 +1,4 @@
-"""Italian."""
+"""Italian, unreviewed."""
 
 from service.api.pages.link_words.words import Ending, Words
 

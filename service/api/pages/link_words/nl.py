@@ -1,4 +1,4 @@
-"""Dutch."""
+"""Dutch, unreviewed."""
 
 from service.api.pages.link_words.words import Ending, Words
 

@@ -1,0 +1,46 @@
+"""Swedish, unreviewed."""
+
+from service.api.pages.link_words.words import Ending, Words
+
+WORDS = Words(
+    language="sv",
+    title="Bekräftelse",
+    question="Är det du?",
+    purpose="För",
+    started="Start",
+    origin="Från",
+    just_now="för mindre än en minut sedan, kl. {time} UTC",
+    a_minute_ago="för 1 minut sedan, kl. {time} UTC",
+    minutes_ago="för {minutes} minuter sedan, kl. {time} UTC",
+    label="De två siffrorna som du ser där du började",
+    only_you="Skriv de två siffrorna bara om du ser dem där du började. Ingen annan har anledning att be dig om dem.",
+    confirm="Bekräfta",
+    not_me="Det var inte jag",
+    malformed="Skriv de två siffrorna från sidan där du började.",
+    wrong_last="Det är inte siffrorna. Du har 1 försök kvar.",
+    wrong="Det är inte siffrorna. Du har {left} försök kvar.",
+    not_me_question="Var det inte du?",
+    not_me_text="Om du inte bad om det här, avsluta det. Då kan ingen gå vidare med det.",
+    end_it="Avsluta: det var inte jag",
+    back="Tillbaka",
+    approved=Ending("Bekräftat", "Du kan stänga den här sidan."),
+    used=Ending("Redan bekräftat", "Det här bekräftades tidigare. Du kan stänga den här sidan."),
+    expired=Ending("Den här länken är för gammal", "Ingenting bekräftades. Börja om där du kom ifrån."),
+    superseded=Ending("Det finns en nyare länk", "Ingenting bekräftades. Öppna länken i det senaste meddelandet."),
+    ended=Ending("Det här är avslutat", "Ingenting bekräftades. Om du ändå vill gå vidare, börja om där du kom ifrån."),
+    locked=Ending("För många felaktiga försök", "Ingenting bekräftades. Börja om där du kom ifrån."),
+    unknown=Ending("Den här länken fungerar inte längre", "Börja om där du kom ifrån. Ingenting bekräftades."),
+    declined=Ending("Tack", "Det är avslutat: ingen kan gå vidare med det. Du behöver inte göra något mer."),
+    not_declined=Ending(
+        "Det går inte att avsluta nu",
+        "Det blev för många felaktiga försök, så ingen kan gå vidare på ett tag. Försök igen senare.",
+    ),
+    declined_late=Ending(
+        "Det här bekräftades tidigare",
+        "Därför går det inte längre att avsluta här. Om det inte var du, säg genast till dem som driver tjänsten.",
+    ),
+    go_back="Du kan gå tillbaka till {place}.",
+    not_now=Ending("Försök igen om en stund", "Det går inte just nu. Vänta en stund och försök igen."),
+    failed="Det fungerade inte",
+    try_again="Försök igen",
+)
