@@ -45,6 +45,7 @@ from service.logs.tracebacks import kind_and_place
 from service.metrics import metrics_text
 from service.providers.twilio.signature import TwilioSignature
 from service.redis_client import open_redis_client
+from service.reporting import reporting_routes
 from service.store.confirmations import open_confirmations
 from service.store.error_counts import ErrorCounts, counted_errors
 from service.store.health import RedisHealth
@@ -200,6 +201,7 @@ def _endpoints(
             brand=settings.otp_brand,
         ),
         *links.routes(),
+        *reporting_routes(settings, store.scripts, auth),
         *operations.routes(metrics_access),
     ]
 

@@ -31,6 +31,7 @@ from service.core.limiter import Limiter
 from service.core.links import Links
 from service.core.lost_messages import LostMessages, MessageList
 from service.core.outbox import OutboxWorker
+from service.core.reports.rolling_up import RollingUp
 from service.core.retrying import Retries, RetryPolicy
 from service.core.searching import Searching
 from service.core.sender import Sender
@@ -43,6 +44,7 @@ from service.providers.twilio.gateway import open_twilio
 from service.providers.twilio.whatsapp import WhatsAppSender
 from service.store.confirmations import open_confirmations
 from service.store.expectations import RedisExpectations
+from service.store.funnel import RedisFunnel
 from service.store.ledgers import RedisIdempotency, RedisLimits
 from service.store.links import RedisLinks
 from service.store.lost_messages import RedisLostMessages
@@ -176,7 +178,9 @@ async def open_worker(
         event_log=event_log,
     )
     lost_messages = _lost_messages(settings, store, providers.messages, worker, event_log)
-    parts = [part for part in (worker, lost_messages) if part is not None]  # each kind of entry adds its worker
+    rolling_up = RollingUp(RedisFunnel(store.scripts), event_log=event_log)
+    # Each kind of entry adds its worker.
+    parts = [part for part in (worker, lost_messages, rolling_up) if part is not None]
     running = {asyncio.create_task(part.run()) for part in parts}
     try:
         yield worker

@@ -30,6 +30,7 @@ TAGS = [
         "name": "verifications",
         "description": "Issue a code, check what the person typed, resend, cancel, read, search.",
     },
+    {"name": "reports", "description": "What became of every send; for API keys with the scope `reports`."},
     {"name": "operations", "description": "For probes and Prometheus."},
     {
         "name": "twilio",

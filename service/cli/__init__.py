@@ -1,4 +1,4 @@
-"""The commands: `otp-service demo | serve | worker | sandbox | check | keys | numbers | outbox | texts`.
+"""The commands: `otp-service demo | serve | worker | sandbox | check | keys | numbers | outbox | report | texts`.
 
 Each command reads the settings and opens the connections that it needs. An expected failure is one sentence on standard
 error. Exit status: 0 for success, 1 if `check` or `demo --once` found an error, 2 if the command could not run,
@@ -12,6 +12,7 @@ import typer
 from service.cli import audit, keys, numbers, outbox, running
 from service.cli.check import check
 from service.cli.console import output_failure, refuse
+from service.cli.report import report
 from service.cli.texts import texts
 from service.config.settings import SettingsRefused
 from service.core.store_health import StoreUnavailable
@@ -28,7 +29,7 @@ _HELP = (
 )
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
-for command in (running.demo, running.serve, running.worker, running.sandbox, check, texts):
+for command in (running.demo, running.serve, running.worker, running.sandbox, check, report, texts):
     app.command()(command)
 
 

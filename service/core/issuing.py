@@ -20,6 +20,7 @@ from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
 from service.core.payment import bound
 from service.core.phone import PhoneNumber, parse_number
+from service.core.reports.blocked import counted
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Taken, Undoing
@@ -88,7 +89,7 @@ class Issuing:
                 await asyncio.gather(reservation.give_back(), self._keep(abandoned, repeatable))
                 return abandoned
             if refusal is not None:
-                raise refusal
+                raise await counted(self._store, refusal, new, new.channel, send_number=1)
             if abandoned_id is not None:  # the first request failed before it wrote the record of this id
                 new = new._replace(id=abandoned_id)
             secret, digests = self._draw(new, fixed)
@@ -161,7 +162,8 @@ class Issuing:
             self._policy.check_channel(channel, request, verification.payment)
             refusal = await reservation.ask()
             if refusal is not None:
-                raise refusal
+                number = len(verification.sends) + 1
+                raise await counted(self._store, refusal, verification, channel, send_number=number)
             try:
                 verification, secret = await self._next_send(verification, channel, fixed, key, taken)
             except AlreadySent as already:  # a repeat took this request over, and has sent

@@ -122,6 +122,11 @@ class VerificationStore(Protocol):
         Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`, `AlreadySent`.
         """
 
+    async def count_blocked(
+        self, verification_id: str, request: VerificationRequest, channel: Channel, *, send_number: int, reason: str
+    ) -> None:
+        """Count a send that was refused before it was written."""
+
     async def deliver(
         self,
         verification_id: str,

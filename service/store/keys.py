@@ -101,6 +101,43 @@ def stats(partition: str) -> str:
     return f"otp:{{{partition}}}:stats"
 
 
+def funnel_prefix(partition: str) -> str:
+    """Name the prefix of the conversion counters of a partition; `funnel.lua` builds their names."""
+    return f"otp:{{{partition}}}:funnel:"
+
+
+def funnel_open(partition: str) -> str:
+    """Name the list of the hours and days that a partition counts in."""
+    return f"{funnel_prefix(partition)}open"
+
+
+def funnel_due(partition: str) -> str:
+    """Name the verifications by the end of their last code."""
+    return f"{funnel_prefix(partition)}due"
+
+
+def funnel_unconverted(partition: str) -> str:
+    """Name the log of sends that did not convert."""
+    return f"{funnel_prefix(partition)}unconverted"
+
+
+def funnel_taking(partition: str, name: str) -> list[str]:
+    """Name what is needed to take the counters of an hour (`h…`) or day (`d…`)."""
+    prefix = funnel_prefix(partition)
+    return [f"{prefix}{name}", f"{prefix}{name}:taken", f"{prefix}takes"]
+
+
+def funnel_taken(partition: str, name: str) -> list[str]:
+    """Name what is needed to forget counters that were taken."""
+    counters, taken, _ = funnel_taking(partition, name)
+    return [taken, counters, funnel_open(partition)]
+
+
+def funnel_merged(name: str) -> str:
+    """Name the merged counters of all partitions; the partitions take turns."""
+    return f"{funnel_prefix(f'{int(name[1:]) % 16:x}')}all:{name}"
+
+
 def limit(kind: str, tag: str) -> str:
     """Name a limit that is not bound to a number: it has its own slot."""
     return f"otp:limit:{kind}:{tag}"

@@ -10,7 +10,7 @@ from service.core.channels import Channel
 from service.core.keyring import Keyring, SealBroken
 from service.core.payment import Payment
 from service.core.store_health import UNREADABLE, StoreUnavailable
-from service.core.verification import Delivery, Feedback, Send, Status, Verification
+from service.core.verification import Delivery, Feedback, Send, Status, Verification, VerificationRequest
 from service.core.verification_store import NewVerification
 from service.store.fields import COUNTED, FORMAT_VERSION, Fields
 
@@ -36,9 +36,13 @@ class Records:
         values = new._asdict() | self._payment(new)
         return [
             *fields.written(**values, format=FORMAT_VERSION, number=self.sealed(new.id, new.to)),
-            *fields.written_request(new.request),
+            *self.new_request(new.request),
             *self.new_send(1, new.channel, is_test=new.is_test),
         ]
+
+    def new_request(self, request: VerificationRequest) -> list[Any]:
+        """Write a request."""
+        return self._fields.written_request(request)
 
     def new_send(self, number: int | str, channel: Channel, *, is_test: bool, **more: Any) -> list[Any]:
         """Write what a new send holds beside what the script adds."""

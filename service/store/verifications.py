@@ -9,7 +9,7 @@ from typing import Any
 from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import Limit, Limited
-from service.core.verification import Delivery, Verification, partition_of
+from service.core.verification import Delivery, Verification, VerificationRequest, partition_of
 from service.core.verification_store import (
     AlreadySent,
     NewVerification,
@@ -94,6 +94,13 @@ class RedisVerifications:
             sent = self._records.read(verification.id, rest[0])
             return sent._replace(number_tag=verification.number_tag, payment=verification.payment)
         raise self._not_resent(answer, verification.id, rest)
+
+    async def count_blocked(
+        self, verification_id: str, request: VerificationRequest, channel: Channel, *, send_number: int, reason: str
+    ) -> None:
+        """Count a send that was refused before it was written."""
+        fields = self._records.new_request(request) + self._records.new_send(send_number, channel, is_test=False)
+        await self._scripts.run("block", [redis_keys.verification(verification_id)], [send_number, reason, *fields])
 
     async def deliver(
         self,

@@ -33,6 +33,8 @@ IDS = {
     ("post", "/twilio/message"): "receiveMessage",
     ("post", "/twilio/voice"): "receiveCall",
     ("post", "/twilio/voice/{try_number}"): "receiveKeys",
+    ("get", "/v1/reports/conversion"): "readConversion",
+    ("get", "/v1/reports/unconverted"): "listUnconverted",
     ("get", "/livez"): "readLiveness",
     ("get", "/readyz"): "readReadiness",
     ("get", "/metrics"): "readMetrics",
@@ -110,7 +112,7 @@ def test_every_endpoint_is_described(operations, document):
     assert {(method, path): operation["operationId"] for method, path, operation in operations} == IDS
     tags = [tag["name"] for tag in document["tags"]]
     assert all(tag["description"] for tag in document["tags"])
-    assert tags == ["verifications", "operations", "twilio"]
+    assert tags == ["verifications", "reports", "operations", "twilio"]
     for _, path, operation in operations:
         assert re.fullmatch(r"[a-z]+(?:[A-Z][a-z]+)+", operation["operationId"])
         assert operation["summary"]
@@ -366,6 +368,8 @@ CAN_ANSWER = {
     "receiveMessage": RECEIVES,
     "receiveCall": RECEIVES,
     "receiveKeys": RECEIVES,
+    "readConversion": ASKS_A_KEY | {"invalid_request"},
+    "listUnconverted": ASKS_A_KEY | {"invalid_request"},
     "readLiveness": {"internal_error"},
     "readReadiness": {"store_unavailable", "draining", "internal_error"},
     "readMetrics": {"internal_error"},

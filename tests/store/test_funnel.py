@@ -17,10 +17,12 @@ def counted(stores):
     for key in stores.admin.scan_iter("otp:*:funnel:[hd][0-9]*"):
         for field, value in stores.admin.hgetall(key).items():
             labels, _, state = field.decode().rpartition("|")
-            if labels and int(value):
+            if labels:
                 counters = sums.setdefault(labels, {})
                 counters[state] = counters.get(state, 0) + int(value)
-    return sums
+    return {
+        labels: kept for labels, counters in sums.items() if (kept := {name: n for name, n in counters.items() if n})
+    }
 
 
 def logged(stores):

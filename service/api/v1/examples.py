@@ -11,6 +11,7 @@ from service.api.operations import LivenessResponse
 from service.api.twilio.examples import webhook_requests, webhook_responses
 from service.api.v1.bodies import CheckBody, IssueBody, ResendBody, SearchBody
 from service.api.v1.readiness_examples import Example, readiness_examples
+from service.api.v1.report_examples import report_examples
 from service.api.v1.schemas import ResponseWriter
 from service.core.actions import Action
 from service.core.channels import Channel, ChannelUnavailable
@@ -169,6 +170,7 @@ def response_examples() -> Mapping[str, Mapping[str, Example]]:
             "unknown": _found("None: an unknown number, or another owner's verifications"),
         },
         **webhook_responses(),
+        **report_examples(),
         "readLiveness": {"alive": Example("Alive", LivenessResponse().model_dump())},
         "readReadiness": readiness_examples(),
         "readMetrics": {"metrics": Example("Some of the lines", _METRICS)},

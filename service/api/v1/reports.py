@@ -1,0 +1,171 @@
+"""The endpoints of the reports, for API keys with the scope `reports`: how parameters are read, and routes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.routing import BaseRoute
+
+from service.api.v1.report_schemas import ReportResponse, UnconvertedResponse
+from service.api.v1.schemas import Object
+from service.core.api_keys import Scope
+from service.core.channels import Channel
+from service.core.reports.counters import Reason
+from service.core.reports.question import FILTERS, Grouping, QuestionUnfit, read_question
+from service.core.reports.report import Conversion
+from service.core.reports.unconverted import MOST_LISTED, Unconverted
+from service.http.authentication import Authenticator
+from service.http.problems import HttpProblem
+from service.http.request import Request
+from service.http.response import Response
+from service.http.route import DirectRoute
+
+CSV = "text/csv; charset=utf-8"
+_MOST_PARAMETERS = 20
+_DEFAULT_LISTED = 50
+_TIME_EXAMPLE = "for example `2026-11-28T13:00:00Z`, or a day such as 2026-11-28"
+
+
+class ReportEndpoints:
+    """Reads the parameters of reports, and writes them."""
+
+    def __init__(self, conversion: Conversion, unconverted: Unconverted) -> None:
+        self._conversion = conversion
+        self._unconverted = unconverted
+
+    async def conversion(self, request: Request) -> Object | Response:
+        """Show what became of every send and every verification, with Twilio's figures beside ours.
+
+        A send and its outcome are counted in the hour in which it was sent, a verification in the hour of its issue.
+        Hours are kept for 35 days, days (UTC) for 400. With `Accept: text/csv` or `format=csv` the response is a table.
+        """
+        given = parameters(request)
+        wants_csv = given.pop("format", "") == "csv" or (request.header(b"accept") or "").startswith("text/csv")
+        try:
+            report = await self._conversion.report(read_question(given, await self._conversion.now_ms()))
+        except QuestionUnfit as unfit:
+            raise unfit_parameter(unfit) from None
+        if wants_csv:
+            headers = {"content-disposition": 'attachment; filename="conversion.csv"'}
+            return Response(200, report.csv().encode(), headers, CSV)
+        return report.json()
+
+    async def unconverted(self, request: Request) -> Object | Response:
+        """List the newest sends that did not convert, each with its reason. The list holds no number.
+
+        A send is listed once the last code of its verification has ended. When more than about 16,000 verifications are
+        open at a time, it is a sample.
+        """
+        given = parameters(request)
+        try:
+            _check_names(given, _UNCONVERTED)
+            sends = await self._unconverted.newest(
+                _limit(given.get("limit", "")),
+                countries=_list(given.get("country", "")),
+                channels=_list(given.get("channel", "")),
+                reasons=_list(given.get("reason", "")),
+            )
+        except QuestionUnfit as unfit:
+            raise unfit_parameter(unfit) from None
+        return {"sends": [send.json() for send in sends]}
+
+
+def parameters(request: Request) -> dict[str, str]:
+    """Read the parameters of a request."""
+    try:
+        query = request.view.head.query.decode()
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise HttpProblem("invalid_request", "The parameters cannot be read.") from None
+    if len(dict(pairs)) < len(pairs):
+        raise HttpProblem("invalid_request", "A parameter comes twice. Write several values with commas.")
+    return dict(pairs)
+
+
+def unfit_parameter(unfit: QuestionUnfit) -> HttpProblem:
+    """Make the problem of a parameter; an unknown one is not repeated."""
+    known = {parameter["name"] for parameter in (*_CONVERSION, *_UNCONVERTED)}
+    return HttpProblem("invalid_request", f"{unfit.parameter}: {unfit}" if unfit.parameter in known else str(unfit))
+
+
+def report_routes(endpoints: ReportEndpoints, auth: Authenticator) -> list[BaseRoute]:
+    """List the routes."""
+    access, unfit = auth.key(Scope.REPORTS), HttpProblem("invalid_request", "tz: Write the name of a time zone.")
+    return [
+        DirectRoute(
+            "/v1/reports/conversion",
+            endpoints.conversion,
+            access=access,
+            operation_id="readConversion",
+            response_model=ReportResponse,
+            response_description="The report.",
+            problems=(unfit,),
+            openapi_extra={"parameters": _CONVERSION},
+            tags=["reports"],
+            summary="What became of every send",
+        ),
+        DirectRoute(
+            "/v1/reports/unconverted",
+            endpoints.unconverted,
+            access=access,
+            operation_id="listUnconverted",
+            response_model=UnconvertedResponse,
+            response_description="The newest first; none is no error.",
+            problems=(unfit,),
+            openapi_extra={"parameters": _UNCONVERTED},
+            tags=["reports"],
+            summary="The newest sends that did not convert",
+        ),
+    ]
+
+
+def _check_names(given: Mapping[str, str], described: Sequence[Mapping[str, Any]]) -> None:
+    if not given.keys() <= {parameter["name"] for parameter in described}:
+        raise QuestionUnfit("", "A parameter is not known.")
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return _DEFAULT_LISTED
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:4]) <= MOST_LISTED:
+        raise QuestionUnfit("limit", f"Write a number from 1 to {MOST_LISTED}.")
+    return int(text)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",")) if text else ()
+
+
+def _parameter(name: str, description: str) -> Mapping[str, Any]:
+    schema = {"type": "string", "maxLength": 200}
+    return {"in": "query", "name": name, "required": False, "schema": schema, "description": description}
+
+
+_COUNTRY = _parameter("country", "Only these countries, for example `US,DE`.")
+_CHANNEL = _parameter("channel", f"Only these channels, for example `{','.join(list(Channel)[:2])}`.")
+_CONVERSION = [
+    _parameter("from", f"The beginning, {_TIME_EXAMPLE}. The default is 24 hours before the end."),
+    _parameter("to", f"The end, {_TIME_EXAMPLE}. The default is now."),
+    _parameter("since", "Instead of `from`: so long before the end, for example `24h` or `30d`."),
+    _parameter("tz", "The time zone of hours and days, for example `Europe/Berlin`. The default is UTC."),
+    _parameter("group_by", f"At most two of {', '.join(Grouping)}, for example `day,country`."),
+    _COUNTRY,
+    _CHANNEL,
+    *(
+        _parameter(name, f"Only these, for example `{example}`.")
+        for name, example in {
+            "sender": "+15005550006",
+            "purpose": "login,payment",
+            "action": "code",
+            "send_number": "2,3",
+        }.items()
+        if name in set(FILTERS)
+    ),
+    _parameter("format", "The form of the response, for example `csv`. The default is JSON."),
+]
+_UNCONVERTED = [
+    _parameter("limit", f"At most so many, up to {MOST_LISTED}, for example `100`. The default is {_DEFAULT_LISTED}."),
+    _COUNTRY,
+    _CHANNEL,
+    _parameter("reason", f"Only for these reasons of {', '.join(list(Reason)[1:])}, for example `not_delivered`."),
+]

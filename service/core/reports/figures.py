@@ -1,0 +1,152 @@
+"""The figures of a group of sends: sums, rates, quantiles, and what Twilio calls them. A rate of nothing is None."""
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from service.core.channels import CHANNELS, Channel
+from service.core.prices import Prices
+from service.core.reports.counters import (
+    OTHER,
+    Counters,
+    DeliveryState,
+    Ending,
+    Labels,
+    Reason,
+    states,
+)
+
+_CONFIRMED, _CONFIRMED_LATE = "confirmed", "confirmed_late"
+_SEND_STATES = (*DeliveryState, _CONFIRMED, _CONFIRMED_LATE)
+_FAILURES = (DeliveryState.REFUSED, DeliveryState.UNDELIVERED, DeliveryState.FAILED)
+_STATUS_OK = (DeliveryState.ACCEPTED, DeliveryState.SENT, DeliveryState.DELIVERED)
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+_CONFIRMABLE = frozenset(str(channel) for channel in Channel if CHANNELS[channel].can_be_confirmed) | {OTHER}
+
+
+class Figures:
+    """Adds up counters of any labels."""
+
+    def __init__(self) -> None:
+        self.verifications: Counter[str] = Counter()
+        self.sends: Counter[str] = Counter()
+        self.delivery: Counter[str] = Counter()
+        self.unconverted: Counter[str] = Counter()
+        self.blocked: Counter[str] = Counter()
+        self.errors: Counter[int | None] = Counter()
+        self.deliver_slots: Counter[int] = Counter()
+        self.convert_slots: Counter[int] = Counter()
+        self.twilio: Counter[str] = Counter()
+        self.countries: set[str] = set()
+        self.messages: Counter[tuple[str, str]] = Counter()  # accepted by the provider, by country and channel
+
+    def add(self, labels: Labels, counters: Counters, *, is_open: bool) -> None:
+        """Add the counters of one combination of labels."""
+        for state, count in states(counters):
+            reason = state.reason(is_open=is_open)
+            self.delivery[state.delivery] += count
+            if reason is None:
+                self.sends[_CONFIRMED] += count
+                self.convert_slots[state.slot or 0] += count
+            else:
+                self.sends[_CONFIRMED_LATE if state.is_late else state.delivery] += count
+                self.unconverted[reason] += count
+            if labels.send_number == 1:
+                self.verifications[state.ending_at(is_open=is_open)] += count
+            if state.error_code is not None or state.delivery in _FAILURES:
+                self.errors[state.error_code] += count
+            if state.delivery not in (DeliveryState.REFUSED, DeliveryState.UNKNOWN):
+                self.messages[labels.country, labels.channel] += count
+                if labels.channel in _CONFIRMABLE:
+                    self._add_at_twilio(labels, count, state.delivery, is_confirmed=reason in (None, Reason.TOO_LATE))
+        for name, count in counters.items():
+            if name[0] == "b":
+                self.blocked[name[1:]] += count
+            elif name[0] == "t":
+                self.deliver_slots[int(name[1:])] += count
+
+    def _add_at_twilio(self, labels: Labels, count: int, delivery: DeliveryState, *, is_confirmed: bool) -> None:
+        self.countries.add(labels.country)
+        self.twilio["attempted"] += count
+        self.twilio["status_ok" if delivery in _STATUS_OK else "errors"] += count
+        self.twilio["conversions"] += count if is_confirmed else 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing was counted."""
+        return not self.sends_total and not self.blocked.total()
+
+    @property
+    def sends_total(self) -> int:
+        """Count the sends."""
+        return self.sends.total()
+
+    def shown(self, prices: Prices | None = None) -> dict[str, Any]:
+        """Show all figures."""
+        sends, approved = self.sends_total, self.verifications[Ending.APPROVED]
+        return {
+            "verifications": _with_total(self.verifications, Ending),
+            "sends": _with_total(self.sends, _SEND_STATES),
+            "delivery": {name: self.delivery[name] for name in map(str, DeliveryState)},
+            "unconverted": {name: self.unconverted[name] for name in map(str, Reason)},
+            "blocked": {
+                "total": self.blocked.total(),
+                "reasons": [{"reason": reason, "count": count} for reason, count in _most_first(self.blocked)],
+            },
+            "success_rate": _rate(approved, self.verifications.total()),
+            "conversion_rate": _rate(self.sends[_CONFIRMED], sends),
+            "delivery_rate": _rate(self.delivery[DeliveryState.DELIVERED], sends),
+            "sends_per_approval": _rate(sends, approved),
+            "seconds_to_deliver": _quantiles(self.deliver_slots),
+            "seconds_to_convert": _quantiles(self.convert_slots),
+            "errors": [{"code": code, "count": count} for code, count in _most_first(self.errors)],
+            "twilio": {
+                **{name: self.twilio[name] for name in ("attempted", "status_ok", "errors", "conversions")},
+                "conversion_rate": _rate(self.twilio["conversions"], self.twilio["attempted"]),
+                "countries": len(self.countries),
+            },
+            "cost": None if prices is None else self._cost(prices),
+        }
+
+    def _cost(self, prices: Prices) -> dict[str, str | None]:
+        """Show what the accepted messages cost. One without a known price costs nothing here."""
+        millionths = sum(count * (prices.of(*place) or 0) for place, count in self.messages.items())
+        total = Decimal(millionths) / 1_000_000
+        shares = {
+            "per_status_ok": sum(self.delivery[status] for status in _STATUS_OK),
+            "per_confirmed": self.sends[_CONFIRMED],
+            "per_approval": self.verifications[Ending.APPROVED],
+        }
+        return {
+            "currency": prices.currency,
+            "total": f"{total:.4f}",
+            **{name: f"{total / share:.4f}" if share else None for name, share in shares.items()},
+        }
+
+
+def quantile(slots: Mapping[int, int], share: float) -> float | None:
+    """Tell within how many seconds this share happened; within a slot the times are taken as even. None for nothing."""
+    rest = share * sum(slots.values())
+    for slot, count in sorted(slots.items()):
+        if count >= rest and count > 0:
+            shortest = 0.0 if slot == 0 else 2 ** ((slot - 1) / 2)
+            return float(round(shortest + (2 ** (slot / 2) - shortest) * rest / count, 2))
+        rest -= count
+    return None
+
+
+def _quantiles(slots: Counter[int]) -> dict[str, float | int | None]:
+    return {"count": slots.total(), **{name: quantile(slots, share) for name, share in _QUANTILES.items()}}
+
+
+def _with_total(counts: Counter[str], names: Any) -> dict[str, int]:
+    return {"total": counts.total(), **{name: counts[name] for name in map(str, names)}}
+
+
+def _rate(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _most_first(counts: Counter[Any]) -> list[tuple[Any, int]]:
+    return sorted(((name, count) for name, count in counts.items() if count), key=lambda one: (-one[1], str(one[0])))

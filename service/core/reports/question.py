@@ -1,0 +1,131 @@
+"""What a report is asked for: a span of time, how to group, and which sends."""
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from service.core.reports.counters import DAYS_KEPT_MS, HOUR_MS, Labels
+
+MOST_GROUPINGS = 2
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_YEARS = 1970, 9000
+_SPAN = re.compile(r"([1-9][0-9]{0,3})([hd])")
+_LENGTHS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
+_DEFAULT_SPAN = "24h"
+
+
+class Grouping(StrEnum):
+    """What figures can be grouped by."""
+
+    HOUR = "hour"
+    DAY = "day"
+    COUNTRY = "country"
+    CHANNEL = "channel"
+    SENDER = "sender"
+    PURPOSE = "purpose"
+    ACTION = "action"
+    SEND_NUMBER = "send_number"
+
+
+TIMES = (Grouping.HOUR, Grouping.DAY)
+FILTERS = tuple(grouping for grouping in Grouping if grouping not in TIMES)
+
+
+class QuestionUnfit(ValueError):
+    """No report can be made of this parameter. The text is a sentence."""
+
+    def __init__(self, parameter: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.parameter = parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a report is asked for. The span is in whole hours."""
+
+    from_ms: int
+    to_ms: int
+    tz_name: str = "UTC"
+    group_by: tuple[Grouping, ...] = ()
+    filters: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def tz(self) -> tzinfo:
+        """Return the time zone of hours and days."""
+        return _zone(self.tz_name)
+
+    def admits(self, labels: Labels) -> bool:
+        """Tell whether sends under these labels are asked for."""
+        return all(str(getattr(labels, name)) in asked for name, asked in self.filters.items())
+
+
+def read_question(given: Mapping[str, str], now_ms: int) -> Question:
+    """Read the parameters of a report. Raises `QuestionUnfit`."""
+    for name in given:
+        if name not in _PARAMETERS:
+            raise QuestionUnfit(name, "This parameter is not known.")
+    tz_name = given.get("tz") or "UTC"
+    zone = _zone(tz_name)
+    until_ms = _instant_ms("to", given["to"], zone) if given.get("to") else now_ms
+    since_ms = _since_ms(given, zone, until_ms)
+    if since_ms >= until_ms:
+        raise QuestionUnfit("from", "The report must end after it begins.")
+    if since_ms < now_ms - DAYS_KEPT_MS:
+        raise QuestionUnfit("since" if given.get("since") else "from", "Figures are kept for 400 days.")
+    return Question(
+        from_ms=since_ms // HOUR_MS * HOUR_MS,
+        to_ms=-(-min(until_ms, now_ms + HOUR_MS) // HOUR_MS) * HOUR_MS,
+        tz_name=tz_name,
+        group_by=_group_by(given.get("group_by", "")),
+        filters={name: frozenset(_list(given[name])) for name in map(str, FILTERS) if given.get(name) is not None},
+    )
+
+
+def _since_ms(given: Mapping[str, str], zone: tzinfo, until_ms: int) -> int:
+    if given.get("from") and given.get("since"):
+        raise QuestionUnfit("since", "Send `from` or `since`, not both.")
+    if given.get("from"):
+        return _instant_ms("from", given["from"], zone)
+    found = _SPAN.fullmatch(given.get("since") or _DEFAULT_SPAN)
+    if found is None:
+        raise QuestionUnfit("since", "Write a number of hours or days, such as 24h or 7d.")
+    return until_ms - int(found[1]) * _LENGTHS_MS[found[2]]
+
+
+def _instant_ms(parameter: str, text: str, zone: tzinfo) -> int:
+    """Read an instant of RFC 3339, or a day in the time zone."""
+    at = None
+    with suppress(ValueError):
+        at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign that was not escaped
+    if at is not None and _DAY.fullmatch(text):
+        at = at.replace(tzinfo=zone)
+    if at is None or at.tzinfo is None or not _YEARS[0] <= at.year <= _YEARS[1]:
+        raise QuestionUnfit(parameter, "Write an instant such as 2026-11-28T13:00:00Z, or a day.")
+    return round(at.timestamp() * 1000)
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC
+    with suppress(ValueError, OSError, KeyError):  # a name that is no path, leads to no file, or is not known
+        return ZoneInfo(name)
+    raise QuestionUnfit("tz", "Write the name of a time zone, such as Europe/Berlin.")
+
+
+def _group_by(text: str) -> tuple[Grouping, ...]:
+    names = _list(text) if text else []
+    if len(names) > MOST_GROUPINGS or len(set(names)) != len(names) or not set(names) <= set(Grouping):
+        choices = ", ".join(Grouping)
+        raise QuestionUnfit("group_by", f"Group by at most {MOST_GROUPINGS} of: {choices}.")
+    return tuple(map(Grouping, names))
+
+
+def _list(text: str) -> Sequence[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+_PARAMETERS = frozenset({"from", "to", "since", "tz", "group_by", *map(str, FILTERS)})

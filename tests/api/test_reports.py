@@ -1,0 +1,127 @@
+"""The endpoints of the reports: who may read them, what they say of real sends, and which parameters they refuse."""
+
+import csv
+import io
+
+import pytest
+
+from service.core.api_keys import Scope
+from service.store import keys as redis_keys
+from tests.conftest import create_key
+
+CONVERSION, UNCONVERTED = "/v1/reports/conversion", "/v1/reports/unconverted"
+ISSUE = "/v1/verifications"
+
+
+async def read(service, path=CONVERSION, **more):
+    """Read a report that must succeed."""
+    status, body, _ = await service.call("GET", path, **more)
+    assert status == 200, body
+    return body
+
+
+async def test_a_report_tells_what_became_of_the_sends(start, eventually):
+    """One approved, one not answered, one that Twilio refuses, one that a limit refuses: each is where it belongs."""
+    service = await start(otp_limit_country="2/1d")
+    used = await service.issue(purpose="payment")
+    await service.call("POST", ISSUE, {"to": "+12025550145"})
+    await service.verify(used["id"], "000000")
+    assert (await service.verify(used["id"], service.codes()[0]))["valid"]
+    assert (await service.call("POST", ISSUE, {"to": "+12025550147"}))[0] == 429
+    assert (await service.call("POST", f"{ISSUE}/{used['id']}/resend"))[0] == 409
+
+    async def delivered():
+        shown = await read(service, f"{CONVERSION}?group_by=purpose")
+        return shown if shown["total"]["delivery"]["delivered"] == 2 else None
+
+    shown = await eventually(delivered, seconds=30)
+    total = shown["total"]
+    assert total["sends"]["confirmed"] == total["verifications"]["approved"] == 1
+    assert total["unconverted"]["open"] == total["verifications"]["open"] == 1
+    assert total["blocked"] == {"total": 1, "reasons": [{"reason": "country", "count": 1}]}
+    assert total["seconds_to_deliver"]["count"] == 2
+    assert total["twilio"]["attempted"] == 2
+    rates = {group["key"]["purpose"]: group["conversion_rate"] for group in shown["groups"]}
+    assert rates == {"payment": 1, "login": 0}
+    for name in ("verifications", "sends"):
+        assert total[name].pop("total") == sum(total[name].values()) == 2
+
+
+async def test_the_log_names_no_number(running):
+    """A send that Twilio refuses is in the log with its code, until other filters leave it out; no number is there."""
+    fault = {"endpoint": "messages", "kind": "refuse", "code": 21610, "count": 1}
+    async with running.http.post(f"{running.sandbox_url}/_/faults", json=fault) as response:
+        assert response.status == 201
+    _, refused, _ = await running.call("POST", ISSUE, {"to": "+14155550123", "purpose": "payment"})
+    [send] = (await read(running, f"{UNCONVERTED}?limit=1&country=US&channel=sms&reason=not_accepted,too_late"))[
+        "sends"
+    ]
+    assert send.pop("at").endswith("Z")
+    assert send == {
+        "verification_id": refused["verification_id"],
+        "send_number": 1,
+        "country": "US",
+        "channel": "sms",
+        "purpose": "payment",
+        "action": "code",
+        "reason": "not_accepted",
+        "error_code": 21610,
+    }
+    for filters in ("country=DE", "channel=voice", "reason=too_late"):
+        assert (await read(running, f"{UNCONVERTED}?{filters}"))["sends"] == []
+
+
+async def test_a_table_is_served_on_request(running):
+    """`Accept: text/csv` and `format=csv` get the same figures as a table."""
+    await running.issue()
+    headers = {"Authorization": f"Bearer {running.key}"}
+    for more, accept in (("&format=csv", "*/*"), ("", "text/csv")):
+        address = f"{CONVERSION}?group_by=country{more}"
+        async with running.http.get(address, headers=headers | {"Accept": accept}) as response:
+            assert (response.status, response.content_type) == (200, "text/csv")
+            [row] = csv.DictReader(io.StringIO(await response.text()))
+            assert (row["country"], row["sends_total"]) == ("US", "1")
+
+
+async def test_only_keys_for_reports_may_read_them(running):
+    """The scope `verifications` does not suffice, nor does the token of a front end; `reports` alone does."""
+    only = await create_key(running.settings, Scope.REPORTS, name="reader")
+    other = await create_key(running.settings, Scope.VERIFICATIONS, Scope.OPERATE, name="sender")
+    issued = await running.issue()
+    for path in (CONVERSION, UNCONVERTED):
+        assert (await running.call("GET", path, key=only))[0] == 200
+        assert (await running.call("GET", path, key=other))[0] == 403
+        assert (await running.call("GET", path, key=issued["client_token"]))[0] in (401, 403)
+        assert (await running.call("GET", path, key="x"))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (f"{CONVERSION}?tz=Nowhere", "tz: Write"),
+        (f"{CONVERSION}?since=5", "since: Write"),
+        (f"{CONVERSION}?country=US&country=DE", "comes twice"),
+        (f"{CONVERSION}?%2B14155550123=1", "This parameter is not known."),
+        (f"{CONVERSION}?{'&'.join(f'a{number}=1' for number in range(30))}", "cannot be read"),
+        (f"{UNCONVERTED}?limit=0", "limit: Write"),
+        (f"{UNCONVERTED}?limit=201", "limit: Write"),
+        (f"{UNCONVERTED}?limit=²", "limit: Write"),
+        (f"{UNCONVERTED}?limit=99999999999", "limit: Write"),
+        (f"{UNCONVERTED}?colour=1", "A parameter is not known."),
+    ],
+)
+async def test_an_unfit_parameter_is_refused(running, path, said):
+    """The problem says in a sentence what to write, and repeats no unknown name."""
+    status, problem, _ = await running.call("GET", path)
+    assert (status, problem["code"]) == (422, "invalid_request")
+    assert said in problem["detail"]
+    assert "4155550123" not in problem["detail"]
+
+
+async def test_a_report_without_redis_is_a_503(start, redis):
+    """If the counters cannot be read, there is no report: it would lack sends."""
+    service = await start()
+    redis.hset(redis_keys.funnel_open("7"), "not", "a set")
+    status, problem, _ = await service.call("GET", CONVERSION)
+    redis.delete(redis_keys.funnel_open("7"))
+    assert (status, problem["code"]) == (503, "store_unavailable")

@@ -1,0 +1,255 @@
+"""The conversion report: what is asked, how counters become figures, and what a rate of nothing is."""
+
+import csv
+import io
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.core.prices import Prices
+from service.core.reports.counters import DAY_MS, HOUR_MS, Bucket, Labels, read_labels, read_state, states
+from service.core.reports.figures import Figures, quantile
+from service.core.reports.question import Grouping, QuestionUnfit, read_question
+from service.core.reports.report import Conversion
+
+NOW_MS = 1_795_873_380_000  # 2026-11-28T13:43:00Z
+US, DE = "US|sms|+15005550006|login|code|1", "DE|whatsapp||payment|code|2"
+
+
+class Kept:
+    """A store that holds what the test gives it."""
+
+    def __init__(self, *buckets, days=()):
+        self._hours, self._days = buckets, days
+
+    async def now_ms(self):
+        return NOW_MS
+
+    async def hours(self, starts_ms):
+        asked = set(starts_ms)
+        return [bucket for bucket in self._hours if bucket.start_ms in asked]
+
+    async def days(self, starts_ms):
+        asked = set(starts_ms)
+        return [bucket for bucket in self._days if bucket.start_ms in asked]
+
+
+def hour(back, rows, ends=None):
+    """Return the bucket of an hour so many hours ago."""
+    return Bucket(NOW_MS // HOUR_MS * HOUR_MS - back * HOUR_MS, HOUR_MS, rows, ends or {})
+
+
+async def report(*buckets, days=(), prices=None, **given):
+    """Return the JSON of a report."""
+    conversion = Conversion(Kept(*buckets, days=days), prices)
+    return (await conversion.report(read_question(given, NOW_MS))).json()
+
+
+@pytest.mark.parametrize(
+    ("state", "is_open", "reason"),
+    [
+        ("3d.c8.a", False, None),
+        ("3u30003.c8.a", False, None),
+        ("3d.l.p", True, "too_late"),
+        ("3u30003.l.p", False, "too_late"),
+        ("3x21610.-.f", False, "not_accepted"),
+        ("3u30003.w.a", False, "not_delivered"),
+        ("3f.-.p", True, "not_delivered"),
+        ("3d.-.a", False, "another_send"),
+        ("3d.w.a", False, "another_send"),
+        ("3d.w.p", True, "open"),
+        ("3d.w.p", False, "wrong_codes"),
+        ("3d.w.m", True, "wrong_codes"),
+        ("0u.-.p", False, "not_accepted"),
+        ("2s.-.p", False, "no_report"),
+        ("3d.-.p", False, "nothing_typed"),
+        ("4r.-.c", True, "nothing_typed"),
+    ],
+)
+def test_every_send_has_one_reason(state, is_open, reason):
+    """A send that converted has no reason, any other exactly one: the first that holds."""
+    assert read_state(state).reason(is_open=is_open) == reason
+
+
+@pytest.mark.parametrize("text", ["", "3d.c8", "3d.c.a", "n", "3d.-.a.b"])
+def test_no_other_text_is_a_state(text):
+    """What the scripts do not write is refused."""
+    with pytest.raises(ValueError, match="no state"):
+        read_state(text)
+
+
+def test_fresh_sends_are_what_the_states_leave():
+    """The states of a combination add up to its sends, whatever else is counted there."""
+    counters = {"n": 10, "3d.-.p": 3, "1q.-.p": 2, "bnumber": 7, "t3": 3, "3d.c1.a": 0}
+    assert sum(count for _, count in states(counters)) == 10
+    assert dict(states(counters))[read_state("0u.-.p")] == 5
+
+
+def test_figures_add_up():
+    """Each list of states adds up to its total, and Twilio's figures follow Twilio's definitions."""
+    figures = Figures()
+    counters = {"n": 20, "3d.c8.a": 6, "3d.l.p": 1, "3u30003.-.p": 2, "3x21610.-.f": 1, "2s.w.m": 3, "1q.-.c": 1}
+    figures.add(read_labels(US), {**counters, "bnumber": 2, "t2": 7}, is_open=False)
+    figures.add(read_labels(DE), {"n": 4, "3d.c9.a": 4}, is_open=False)
+    shown = figures.shown()
+    for name in ("verifications", "sends"):
+        assert shown[name].pop("total") == sum(shown[name].values())
+    assert sum(shown["delivery"].values()) == 24
+    assert sum(shown["unconverted"].values()) == 24 - shown["sends"]["confirmed"]
+    assert shown["verifications"] == {"open": 0, "approved": 6, "locked": 3, "canceled": 1, "expired": 9, "failed": 1}
+    assert shown["sends"]["unknown"] == 6
+    assert (shown["success_rate"], shown["conversion_rate"], shown["sends_per_approval"]) == (0.3, 0.4167, 4.0)
+    assert shown["errors"] == [{"code": 30003, "count": 2}, {"code": 21610, "count": 1}]
+    assert shown["blocked"] == {"total": 2, "reasons": [{"reason": "number", "count": 2}]}
+    assert shown["twilio"] == {
+        "attempted": 17, "status_ok": 15, "errors": 2, "conversions": 11, "conversion_rate": 0.6471, "countries": 2,
+    }  # fmt: skip
+    assert shown["seconds_to_convert"]["count"] == 10
+    assert shown["cost"] is None
+
+
+def test_rates_of_nothing_are_null():
+    """Without sends no rate is 0: it is not known."""
+    shown = Figures().shown(Prices("USD", {}))
+    rates = ("success_rate", "conversion_rate", "delivery_rate", "sends_per_approval")
+    assert [shown[name] for name in rates] == [None] * 4
+    assert shown["twilio"]["conversion_rate"] is None
+    assert shown["seconds_to_convert"] == {"count": 0, "p50": None, "p90": None, "p99": None}
+    assert shown["cost"] == {
+        "currency": "USD", "total": "0.0000", "per_status_ok": None, "per_confirmed": None, "per_approval": None,
+    }  # fmt: skip
+
+
+def test_what_messages_cost():
+    """Only what the provider accepted costs something; the total is shared out by what came of it."""
+    figures = Figures()
+    figures.add(read_labels(US), {"n": 4, "3d.c8.a": 1, "2s.-.p": 1, "3x21610.-.f": 1}, is_open=False)
+    cost = figures.shown(Prices("USD", {("US", "sms"): 7_900}))["cost"]
+    assert cost == {
+        "currency": "USD", "total": "0.0158", "per_status_ok": "0.0079", "per_confirmed": "0.0158",
+        "per_approval": "0.0158",
+    }  # fmt: skip
+
+
+def test_quantiles_lie_within_their_slots():
+    """A quantile is at most a slot away from the true one: a factor of 1.42."""
+    times = [1.5 + index / 7 for index in range(500)]
+    slots = {}
+    for seconds in times:
+        slot = next(slot for slot in range(50) if 2 ** (slot / 2) >= seconds)
+        slots[slot] = slots.get(slot, 0) + 1
+    for share in (0.5, 0.9, 0.99):
+        true = times[int(share * len(times)) - 1]
+        assert true / 1.42 < quantile(slots, share) < true * 1.42
+    assert quantile({0: 3}, 0.5) == 0.5
+    assert quantile({}, 0.5) is None
+
+
+async def test_sends_are_open_until_their_last_code_ends():
+    """What nobody answered is open, and expired once the last code of its hour and action has ended."""
+    password = US.replace("|code|", "|password|")
+    rows = {US: {"n": 2}, password: {"n": 3}, "other|other|other|other|other|1": {"n": 4}}
+    ends = {"code": NOW_MS // 1000 - 1, "password": NOW_MS // 1000 + 1}
+    shown = (await report(hour(0, rows, ends)))["total"]
+    assert (shown["verifications"]["open"], shown["verifications"]["expired"]) == (7, 2)
+    assert (shown["unconverted"]["open"], shown["unconverted"]["not_accepted"]) == (7, 2)
+
+
+async def test_groups_and_filters():
+    """Groups have the filtered sends under their labels, the most first; with a time, in its order."""
+    buckets = [hour(30, {US: {"n": 1}}), hour(2, {US: {"n": 1}, DE: {"n": 5}}), hour(0, {US: {"n": 2}})]
+    shown = await report(*buckets, group_by="country,purpose")
+    keys = [(group["key"], group["sends"]["total"]) for group in shown["groups"]]
+    assert keys == [({"country": "DE", "purpose": "payment"}, 5), ({"country": "US", "purpose": "login"}, 3)]
+    shown = await report(*buckets, since="7d", group_by="hour,country", country="US,FR", send_number="1")
+    hours = [group["key"]["hour"][5:13] for group in shown["groups"]]
+    assert hours == ["11-27T07", "11-28T11", "11-28T13"]
+    assert shown["total"]["sends"]["total"] == 4
+    assert shown["filters"] == {"country": ["FR", "US"], "send_number": ["1"]}
+    assert (await report(*buckets, channel="voice", group_by="country"))["groups"] == []
+
+
+async def test_hours_and_days_without_sends_are_listed():
+    """A report by hour or day alone has every hour or day of its span, in its time zone."""
+    shown = await report(hour(5, {US: {"n": 1}}), group_by="hour", tz="Asia/Kolkata", since="6h")
+    assert [group["sends"]["total"] for group in shown["groups"]] == [0, 1, 0, 0, 0, 0, 0]
+    assert shown["groups"][1]["key"] == {"hour": "2026-11-28T13:30:00+05:30"}
+    shown = await report(**{"group_by": "day", "tz": "Europe/Berlin", "from": "2026-10-24", "to": "2026-10-27"})
+    assert [group["key"]["day"] for group in shown["groups"]] == ["2026-10-24", "2026-10-25", "2026-10-26"]
+    assert (shown["from"], shown["to"]) == ("2026-10-23T22:00:00.000Z", "2026-10-26T23:00:00.000Z")
+
+
+async def test_rolled_up_days_are_read_as_such():
+    """Whole days come from their days alone, as does everything older than 35 days."""
+    today = NOW_MS // DAY_MS * DAY_MS
+    days = [Bucket(today - back * DAY_MS, DAY_MS, {US: {"n": 24}}, {}) for back in (5, 40)]
+    hours = [hour(5 * 24, {US: {"n": 7}}), hour(24, {US: {"n": 3}}), hour(40 * 24, {US: {"n": 9}})]
+
+    async def sends(**given):
+        return (await report(*hours, days=days, **given))["total"]["sends"]["total"]
+
+    assert await sends(since="7d") == 27
+    assert await sends(since="7d", group_by="hour") == 10
+    assert await sends(since="7d", group_by="day", tz="Asia/Kolkata") == 10
+    assert await sends(since="60d") == 51
+    assert await sends(since="60d", group_by="hour") == 51
+
+
+async def test_a_table_has_a_line_for_each_group():
+    """CSV has the groups with all figures but lists, and no cell that a spreadsheet takes for a formula."""
+    evil = US.replace("+15005550006", "=1+1")
+    conversion = Conversion(Kept(hour(0, {US: {"n": 3}, evil: {"n": 1}})))
+    text = (await conversion.report(read_question({"group_by": "sender"}, NOW_MS))).csv()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["sender"], row["sends_total"]) for row in rows] == [("+15005550006", "3"), ("'=1+1", "1")]
+    assert rows[0]["twilio_attempted"] == "0"
+    assert rows[0]["twilio_conversion_rate"] == ""
+    [row] = csv.DictReader(io.StringIO((await conversion.report(read_question({}, NOW_MS))).csv()))
+    assert row["sends_total"] == "4"
+
+
+def test_the_span_is_widened_to_hours():
+    """A report covers whole hours: that of its beginning, and that of its end."""
+    question = read_question({"from": "2026-11-28T11:30:00 01:00", "to": "2026-11-28T12:10:00Z"}, NOW_MS)
+    assert (question.from_ms % HOUR_MS, question.to_ms - question.from_ms) == (0, 3 * HOUR_MS)
+    assert read_question({}, NOW_MS).to_ms == (NOW_MS // HOUR_MS + 1) * HOUR_MS
+    assert read_question({"to": "2027-01-01", "since": "24h"}, NOW_MS).to_ms <= NOW_MS + 2 * HOUR_MS
+    midnight = datetime(2026, 11, 27, tzinfo=ZoneInfo("America/New_York")).timestamp() * 1000
+    assert read_question({"from": "2026-11-27", "tz": "America/New_York"}, NOW_MS).from_ms == midnight
+
+
+@pytest.mark.parametrize(
+    ("given", "parameter"),
+    [
+        ({"from": "yesterday"}, "from"),
+        ({"from": "2026-11-28T13:00:00"}, "from"),
+        ({"from": "0001-01-01T00:00:00Z"}, "from"),
+        ({"from": "2026-02-30"}, "from"),
+        ({"to": "9999-12-31"}, "to"),
+        ({"from": "2026-11-28", "to": "2026-11-28"}, "from"),
+        ({"from": "2026-11-28", "since": "7d"}, "since"),
+        ({"since": "7w"}, "since"),
+        ({"since": "0h"}, "since"),
+        ({"since": "401d"}, "since"),
+        ({"from": "2024-01-01"}, "from"),
+        ({"tz": "Nowhere"}, "tz"),
+        ({"tz": "../../etc/passwd"}, "tz"),
+        ({"group_by": "number"}, "group_by"),
+        ({"group_by": "hour,hour"}, "group_by"),
+        ({"group_by": "hour,country,channel"}, "group_by"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_an_unfit_question_is_refused_in_a_sentence(given, parameter):
+    """What cannot be answered names its parameter."""
+    with pytest.raises(QuestionUnfit) as unfit:
+        read_question(given, NOW_MS)
+    assert unfit.value.parameter == parameter
+    assert str(unfit.value).endswith(".")
+
+
+def test_labels_are_read_as_written():
+    """Labels keep their order; an unknown sender is empty."""
+    assert read_labels(DE) == Labels("DE", "whatsapp", "", "payment", "code", 2)
+    assert {str(grouping) for grouping in Grouping} - {"hour", "day"} == set(Labels._fields)
