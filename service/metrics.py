@@ -39,7 +39,7 @@ class _Snapshot(Collector):
         checks = CounterMetricFamily("otp_checks", "Checks by verdict.", labels=["verdict"])
         events = CounterMetricFamily(
             "otp_sends",
-            "Sends by event: issued, resent, accepted, sent, delivered, rcs, approved, confirmed, …",
+            "Sends by event: issued, resent, fallback, accepted, sent, delivered, rcs, approved, confirmed, …",
             labels=["event", "country", "channel"],
         )
         dropped = CounterMetricFamily(

@@ -23,6 +23,7 @@ from service.core.channels import Channel
 from service.core.checking import Checking
 from service.core.confirming import ConfirmationHandler
 from service.core.event_log import EventLog
+from service.core.fallback import Fallback
 from service.core.idempotency import Idempotency
 from service.core.inbound import Inbound
 from service.core.issuing import Issuing
@@ -44,6 +45,7 @@ from service.providers.twilio.gateway import open_twilio
 from service.providers.twilio.whatsapp import WhatsAppSender
 from service.store.confirmations import open_confirmations
 from service.store.expectations import RedisExpectations
+from service.store.fallbacks import RedisFallbacks
 from service.store.funnel import RedisFunnel
 from service.store.ledgers import RedisIdempotency, RedisLimits
 from service.store.links import RedisLinks
@@ -120,6 +122,7 @@ class Rules:
     links: Links
     inbound: Inbound
     searching: Searching
+    fallback: Fallback  # only a worker runs it
 
 
 def new_rules(
@@ -147,21 +150,32 @@ def new_rules(
         wake=wake,
         event_log=event_log,
     )
+    undoing = Undoing(verifications, idempotency, retries=retries["undo"], event_log=event_log)
     issuing = Issuing(
         store=verifications,
         sending=sending,
         limiter=limiter,
         idempotency=idempotency,
-        undoing=Undoing(verifications, idempotency, retries=retries["undo"], event_log=event_log),
+        undoing=undoing,
         keyring=keyring,
         policy=issue_policy(settings),
+    )
+    fallback = Fallback(
+        RedisFallbacks(scripts, keyring, record_policy(settings)),
+        verifications,
+        sending,
+        limiter=limiter,
+        undoing=undoing,
+        keyring=keyring,
+        issue_policy=issue_policy(settings),
+        event_log=event_log,
     )
     checking = Checking(verifications, keyring, wake=wake, event_log=event_log)
     searching = Searching(RedisNumbers(scripts, keyring, record_policy(settings)), verifications, limiter, keyring)
     links = Links(verifications, RedisLinks(scripts, keyring), keyring, wake=wake, event_log=event_log)
     expectations = RedisExpectations(scripts, max_attempts=settings.otp_max_attempts)
     inbound = Inbound(verifications, expectations, keyring, wake=wake)
-    return Rules(breakers, limiter, idempotency, issuing, checking, links, inbound, searching)
+    return Rules(breakers, limiter, idempotency, issuing, checking, links, inbound, searching, fallback)
 
 
 @asynccontextmanager
@@ -179,21 +193,26 @@ async def open_worker(
     )
     lost_messages = _lost_messages(settings, store, providers.messages, worker, event_log)
     rolling_up = RollingUp(RedisFunnel(store.scripts), event_log=event_log)
+    # It sends by rules of its own: a command that runs only the worker has no others.
+    retries = {step: Retries() for step in ("attach_sid", "undo")}
+    rules = new_rules(settings, store, providers.senders, retries=retries, wake=worker.wake, event_log=event_log)
     # Each kind of entry adds its worker.
-    parts = [part for part in (worker, lost_messages, rolling_up) if part is not None]
+    parts = [part for part in (worker, lost_messages, rolling_up, rules.fallback) if part is not None]
     running = {asyncio.create_task(part.run()) for part in parts}
     try:
         yield worker
     finally:
         for part in parts:
             part.stop()
-        settlements.stop(DRAIN_SECONDS)
+        for steps in (settlements, *retries.values()):
+            steps.stop(DRAIN_SECONDS)
         _, unfinished = await asyncio.wait(running, timeout=DRAIN_SECONDS)
         for task in unfinished:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await settlements.idle()
+        for steps in (settlements, *retries.values()):
+            await steps.idle()
 
 
 def _lost_messages(

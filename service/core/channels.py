@@ -19,6 +19,13 @@ class Channel(StrEnum):
     VOICE = "voice"  # we call the person
 
 
+class Step(NamedTuple):
+    """One channel of a list, and how long to wait for news of its message before the next channel follows."""
+
+    channel: Channel
+    wait_seconds: int
+
+
 class Capabilities(NamedTuple):
     """What one channel can do."""
 
@@ -44,3 +51,4 @@ CHANNELS: Mapping[Channel, Capabilities] = {
     Channel.VOICE: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=False, has_our_text=False),
 }
 DEFAULT_CHANNEL = Channel.SMS
+DEFAULT_WAIT_SECONDS, SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 30, 10, 300  # before the next channel follows

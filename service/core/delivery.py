@@ -40,13 +40,21 @@ class DeliveryReports:
         status: Delivery,
         error_code: int | None,
         sender: str | None = None,
+        may_follow: bool = True,
     ) -> None:
         """Record one callback; wake the worker if a confirmation that waited became due. May be repeated.
 
+        If it reports a failure, the next channel of a list follows, if it may.
         A callback that comes after its record has expired changes nothing, as one that contradicts the record does.
         """
         enqueued = await self._store.deliver(
-            verification_id, send_number, sid=sid, status=status, error_code=error_code, sender=sender
+            verification_id,
+            send_number,
+            sid=sid,
+            status=status,
+            error_code=error_code,
+            sender=sender,
+            may_follow=may_follow,
         )
         if enqueued is None:
             self.ignore(verification_id, send_number, reason="unknown verification or send, or another SID")

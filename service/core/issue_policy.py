@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from service.core.actions import Action, Secrets, code, link, password
 from service.core.channels import CHANNELS, Channel, ChannelUnavailable, ChannelUnfit
+from service.core.issue_request import IssueRequest
 from service.core.message_texts import MessageTexts
 from service.core.payment import Payment
 from service.core.phone import NumberPolicy
@@ -69,7 +70,27 @@ class IssuePolicy:
             self._check_answer(request.action)
         return request, self.secrets.fixed_for(to, request.action, request.password_length)
 
-    def check_channel(self, channel: Channel, request: VerificationRequest, payment: Payment | None = None) -> None:
+    def check_channels(self, asked: IssueRequest, request: VerificationRequest) -> None:
+        """Refuse channels that cannot be used for a (completed) request, and waits that its code does not outlive.
+
+        Raises what `check_channel` raises.
+        """
+        for channel in (asked.channel, *(step.channel for step in asked.further)):
+            self.check_channel(channel, request, asked.payment, field="channels" if asked.further else "channel")
+        waits = (asked.wait_seconds, *(step.wait_seconds for step in asked.further[:-1]))
+        if asked.further and max(waits) >= request.ttl_seconds:
+            raise ActionUnfit(
+                "channels", f"A code that is valid for {request.ttl_seconds} seconds needs shorter waits."
+            )
+
+    def check_channel(
+        self,
+        channel: Channel,
+        request: VerificationRequest,
+        payment: Payment | None = None,
+        *,
+        field: str = "channel",
+    ) -> None:
         """Refuse a channel that has no sender, or whose messages cannot carry what this (completed) request asks for.
 
         Raises `ChannelUnavailable`, `ChannelUnfit`, `ActionUnfit`.
@@ -80,15 +101,13 @@ class IssuePolicy:
             raise ChannelUnavailable(self.unavailable_channels[channel])
         if not CHANNELS[channel].has_our_text:
             if payment is not None:
-                raise ActionUnfit(
-                    "channel", f"Messages by {channel} cannot show amount and payee. Use another channel."
-                )
+                raise ActionUnfit(field, f"Messages by {channel} cannot show amount and payee. Use another channel.")
         elif self.texts.own.lacks(request.country, request.locale, request.action):
             self._refuse_without_text(request)
         said = self.channel_ttl_seconds.get(channel, request.ttl_seconds)
         if said != request.ttl_seconds:
             raise ActionUnfit(
-                "channel",
+                field,
                 f"Messages by {channel} say that the code is valid for {said} seconds. Choose another channel, or "
                 f"issue with ttl_seconds {said}.",
             )

@@ -6,11 +6,9 @@ only if certainly nothing was sent.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from service.core.actions import ACTIONS
 from service.core.breaker import SendingHalted
 from service.core.channels import Channel
 from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
@@ -18,26 +16,24 @@ from service.core.issue_policy import IssuePolicy
 from service.core.issue_request import IssueRequest
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
-from service.core.payment import bound
+from service.core.next_send import draw, write_next
 from service.core.phone import PhoneNumber, parse_number
 from service.core.reports.blocked import counted
-from service.core.sending import MessageRefused, ProviderUnavailable, Sending
+from service.core.sending import MessageRefused, ProviderUnavailable, Sending, unless_followed
 from service.core.store_health import StoreUnavailable
-from service.core.undoing import Taken, Undoing
-from service.core.verification import Status, Verification, new_id, partition_of
+from service.core.undoing import Undoing
+from service.core.verification import Status, Verification, new_id
 from service.core.verification_store import (
     AlreadySent,
     IdTaken,
     NewVerification,
     NotPending,
-    SameCode,
     UnknownVerification,
     VerificationStore,
     WrittenSend,
 )
 
 T = TypeVar("T")
-_DRAWS = 8  # of four digits, with four codes taken: eight draws all miss with probability 1e-27
 
 
 class Issuing:
@@ -73,9 +69,14 @@ class Issuing:
     async def issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
 
+        If that is refused while channels are left, the next one follows: see `unless_followed`.
+
         Raises `ActionUnfit`, `ChannelUnavailable`, `ChannelUnfit`, `SenderCannotReceive`, `ClientIpRequired`,
         `CountryNotAllowed`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
+        return await unless_followed(self._issue(asked, repeatable))
+
+    async def _issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         key_tag = self._limiter.key_tag(asked.caller)
         new, fixed = self._new(asked, key_tag)
         texts = self._policy.texts
@@ -92,7 +93,7 @@ class Issuing:
                 raise await counted(self._store, refusal, new, new.channel, send_number=1)
             if abandoned_id is not None:  # the first request failed before it wrote the record of this id
                 new = new._replace(id=abandoned_id)
-            secret, digests = self._draw(new, fixed)
+            secret, digests = draw(self._keyring, new, fixed)
             digest = digests[0]
             taken.send = WrittenSend(new.id, new.number_tag, digest, after=0)
             try:
@@ -104,15 +105,18 @@ class Issuing:
 
     def _new(self, asked: IssueRequest, key_tag: str) -> tuple[NewVerification, str | None]:
         """Describe the new verification, by the settings where nothing was asked; give a test number's secret too."""
+        asked = asked.only(lambda channel: self._limiter.reaches(channel, asked.number.country))
         to, index = asked.number.e164, self._keyring.number_index(asked.number.e164)
         request, fixed = self._policy.completed(asked.request, to, asked.payment)
-        self._policy.check_channel(asked.channel, request, asked.payment)
+        self._policy.check_channels(asked, request)
         new = NewVerification(
             id=new_id(index.partition),
             to=to,
             number_tag=index.tag,
             request=request,
             channel=asked.channel,
+            wait_seconds=asked.wait_seconds,
+            further=() if fixed is not None else asked.further,  # nothing is sent to a test number, nor follows
             is_test=fixed is not None,
             owner=asked.owner,
             client_tag=self._limiter.client_tag(asked.client_ip),
@@ -120,14 +124,6 @@ class Issuing:
             payment=asked.payment,
         )
         return new, fixed
-
-    def _draw(self, issued: NewVerification | Verification, fixed: str | None) -> tuple[str, Sequence[bytes]]:
-        """Draw the secret of a send, unless it is that of a test number; digest it with its payment."""
-        request, action = issued.request, ACTIONS[issued.request.action]
-        length = request.code_length or request.password_length or 0
-        match = action.match(self._keyring, issued.id)
-        secret = fixed or action.draw(length, partition_of(issued.id), match)
-        return secret, action.digests(self._keyring, issued.id, bound(secret, issued.payment))
 
     async def resend(
         self,
@@ -138,10 +134,23 @@ class Issuing:
         caller: str | None = None,
         owner: str | None = None,
     ) -> Verification:
-        """Send the next code of a pending verification: by this channel, or as the verification was issued.
+        """Send the next code of a pending verification: by this channel, or as its first one, or the newest of a list.
+
+        If it is refused while channels are left, the next one follows: see `unless_followed`.
 
         Raises `UnknownVerification`, `NotPending`, `SendsExhausted` and what `issue` raises.
         """
+        return await unless_followed(self._resend(verification_id, repeatable, channel, caller=caller, owner=owner))
+
+    async def _resend(
+        self,
+        verification_id: str,
+        repeatable: Repeatable,
+        channel: Channel | None,
+        *,
+        caller: str | None,
+        owner: str | None,
+    ) -> Verification:
         key = repeatable.key
         abandoned_id, verification = await self._begin(
             key, verification_id, self._store.read(verification_id, owner=owner)
@@ -150,7 +159,7 @@ class Issuing:
         key_tag = (None if caller else verification.key_tag) or self._limiter.key_tag(caller)
         request = verification.request
         fixed = self._policy.secrets.fixed_for(verification.to, request.action, request.password_length)
-        channel = channel or verification.sends[0].channel
+        channel = channel or verification.sends[0 if verification.further is None else -1].channel
         texts, is_test = self._policy.texts, fixed is not None
         reservation = self._limiter.reservation(verification, channel, texts, key_tag=key_tag, is_test=is_test)
         async with self._undoing.on_failure(key, reservation) as taken:
@@ -165,7 +174,9 @@ class Issuing:
                 number = len(verification.sends) + 1
                 raise await counted(self._store, refusal, verification, channel, send_number=number)
             try:
-                verification, secret = await self._next_send(verification, channel, fixed, key, taken)
+                verification, secret = await write_next(
+                    self._store, self._keyring, verification, channel, taken, fixed=fixed, key=key
+                )
             except AlreadySent as already:  # a repeat took this request over, and has sent
                 await reservation.give_back()
                 return already.verification
@@ -209,35 +220,17 @@ class Issuing:
             await asyncio.gather(self._idempotency.withdraw(key), reservation.give_back())
             raise
 
-    async def _next_send(
-        self,
-        verification: Verification,
-        channel: Channel,
-        fixed: str | None,
-        key: IdempotencyKey | None,
-        taken: Taken,
-    ) -> tuple[Verification, str]:
-        tag, is_test = None if key is None else key.tag, fixed is not None
-        number_tag = verification.number_tag or self._keyring.number_tag(verification.to)
-        for _ in range(_DRAWS):
-            secret, digests = self._draw(verification, fixed)
-            if not is_test:  # all sends of a test number share one code, which identifies none of them
-                taken.send = WrittenSend(verification.id, number_tag, digests[0], after=len(verification.sends))
-            with suppress(SameCode):
-                write = self._store.resend(verification, digests, channel, idempotency_tag=tag, is_test=is_test)
-                return await write, secret
-        taken.send = None
-        raise StoreUnavailable("no fresh code was found")
-
     async def _send(
         self, verification: Verification, secret: str, repeatable: Repeatable, *, is_test: bool
     ) -> Verification:
         keep = (lambda sent: self._keep(sent, repeatable)) if repeatable.key else None
         try:
             return await self._sending.send(verification, secret, keep=keep, is_test=is_test)
-        except MessageRefused as refused:
-            if not refused.is_ours:
-                await self._keep(refused, repeatable)
+        except (MessageRefused, ProviderUnavailable) as failed:
+            if failed.verification.is_followed:
+                await self._keep(failed.verification, repeatable)
+            elif isinstance(failed, MessageRefused) and not failed.is_ours:
+                await self._keep(failed, repeatable)
             raise
 
     async def _keep(self, outcome: Verification | MessageRefused, repeatable: Repeatable) -> None:

@@ -128,9 +128,12 @@ class Limiter:
             cost = self._policy.budget.cost(country, channel, messages)
             units.append(self._budget_unit(self._policy.budget, cost))
         breaker = None if is_test else self._breakers.get(channel)  # nothing is sent to a test number
+        return Reservation(self._store, units, breaker=breaker, is_allowed=self.reaches(channel, country))
+
+    def reaches(self, channel: Channel, country: str) -> bool:
+        """Tell whether messages of a channel are sent to a country."""
         countries = self._policy.countries.get(channel)
-        is_allowed = not countries or country in countries
-        return Reservation(self._store, units, breaker=breaker, is_allowed=is_allowed)
+        return not countries or country in countries
 
     async def budget_use(self) -> BudgetUse | None:
         """Tell how much of the budget is used; None without a budget. Raises `StoreUnavailable`."""

@@ -24,6 +24,10 @@ class Refusal(StrEnum):
     CREDENTIALS_REFUSED = "credentials_refused"
 
 
+# After these no other channel of a list follows: the provider suspects fraud, or would refuse that one too.
+ENDS_LIST = frozenset({Refusal.BLOCKED, Refusal.CREDENTIALS_REFUSED})
+
+
 class SendRefused(Exception):
     """Permanent: the provider refused the message and it was not sent.
 
@@ -40,13 +44,22 @@ class SendRefused(Exception):
 class SendPostponed(Exception):
     """Passing: the message was certainly not sent (429, or no connection), so it may be repeated.
 
-    `is_unreachable`: there was no connection; otherwise the provider works and asks us to wait.
+    `is_unreachable`: there was no connection; otherwise the provider works and asks us to wait, unless it is we who
+    are busy (`is_own`).
     """
 
-    def __init__(self, reason: str, *, retry_after_seconds: float | None = None, is_unreachable: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry_after_seconds: float | None = None,
+        is_unreachable: bool = False,
+        is_own: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.retry_after_seconds = retry_after_seconds
         self.is_unreachable = is_unreachable
+        self.may_follow = not is_unreachable and not is_own  # another channel of a list may be better
 
 
 class SendUnknown(Exception):

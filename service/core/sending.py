@@ -4,21 +4,21 @@ A 429 or a failed connection is repeated here, at most twice. A send whose resul
 `unknown` until the provider's callback reports on it. A send that the provider refuses is taken back, so that its code
 is never accepted. The number of sends in flight is limited (`OTP_SENDS_IN_FLIGHT`).
 
-A write to the store that follows an answer of the provider is tried a few times while the caller waits, then in the
-background for the life of the record (`retrying`): a SID that this process knows is not lost if Redis is down.
+What the provider answers is stored by `handed`.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 
 from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.event_log import EventLog, LogValue
+from service.core.handed import HandedMessages
 from service.core.message_texts import MessageTexts
 from service.core.retrying import Retries
 from service.core.sender import (
+    ENDS_LIST,
     AcceptedMessage,
     OutgoingMessage,
     Refusal,
@@ -27,13 +27,12 @@ from service.core.sender import (
     SendRefused,
     SendUnknown,
 )
-from service.core.verification import Verification, partition_of
-from service.core.verification_store import UnknownVerification, VerificationStore
+from service.core.verification import Verification
+from service.core.verification_store import DueFallback, UnknownVerification, VerificationStore
 
 _OURS = frozenset({Refusal.SENDER_MISCONFIGURED, Refusal.CREDENTIALS_REFUSED})
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 1.0  # the caller waits; a longer Retry-After is passed on to it
-_WAITS_FOR_SID_SECONDS = 3600.0  # how long at least a record is kept while its confirmation waits: see check.lua
 _NO_SLOT_RETRY_SECONDS = 5.0  # by then the slowest request to a provider has ended
 
 
@@ -61,6 +60,20 @@ class ProviderUnavailable(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+async def unless_followed(sending: Awaitable[Verification]) -> Verification:
+    """Send; a message that was not sent is no failure of a request if the next channel of a list follows.
+
+    The verification is pending, with that send as failed: the person gets a code all the same, so the caller may show
+    its form at once.
+    """
+    try:
+        return await sending
+    except (MessageRefused, ProviderUnavailable) as failed:
+        if not failed.verification.is_followed:
+            raise
+        return failed.verification
+
+
 class Sending:
     """Sends the newest secret of a verification whose record is written."""
 
@@ -82,9 +95,9 @@ class Sending:
         self._breakers = breakers
         self._texts = texts
         self._slots = asyncio.Semaphore(most_in_flight)
-        self._late_window_seconds = late_window_seconds
-        self._attachments = attachments
-        self._wake = wake
+        self._handed = HandedMessages(
+            store, late_window_seconds=late_window_seconds, retries=attachments, wake=wake, event_log=event_log
+        )
         self._event_log = event_log
 
     async def send(
@@ -94,12 +107,13 @@ class Sending:
         *,
         keep: Callable[[Verification], Awaitable[object]] | None,
         is_test: bool,
+        due: DueFallback | None = None,
     ) -> Verification:
         """Post the newest send; `keep`, if given, runs while the SID is stored, in the same round trip.
 
         Raises `MessageRefused`, `ProviderUnavailable` and, while taking a send back, `StoreUnavailable`: in
         each case nothing was sent. Once a message may have been sent, nothing is raised any more. Nothing is
-        posted to a test number: its send stays `unknown`.
+        posted to a test number: its send stays `unknown`. With `due` the send follows by the next channel of a list.
         """
         if is_test:
             event: dict[str, LogValue] = {"verification_id": verification.id, "send": verification.sends[-1].number}
@@ -107,29 +121,33 @@ class Sending:
             if keep is not None:
                 await keep(verification)
             return verification
-        accepted = await self._accepted(verification, secret)
+        accepted = await self._accepted(verification, secret, due)
         if accepted is not None:
             newest = verification.sends[-1]._replace(status=accepted.status)
             verification = verification._replace(sends=(*verification.sends[:-1], newest))
         steps = [] if keep is None else [keep(verification)]
         if accepted is not None:
-            steps.append(self._store_sid(verification, accepted))
+            steps.append(self._handed.store_sid(verification, accepted))
         else:
-            steps.append(self._note_handed(verification))
+            steps.append(self._handed.note_unanswered(verification))
         await asyncio.gather(*steps)
         return verification
 
-    async def _accepted(self, verification: Verification, secret: str) -> AcceptedMessage | None:
+    async def _accepted(
+        self, verification: Verification, secret: str, due: DueFallback | None
+    ) -> AcceptedMessage | None:
         """Post the newest send; None if the provider gave no clear answer."""
         send = verification.sends[-1]
         try:
             post = self._post(self._senders[send.channel], self._message(verification, secret))
             return await self._breakers[send.channel].watch(post)
         except SendRefused as refused:
-            raise await self._refused(verification, refused) from None
+            raise await self._refused(verification, refused, due) from None
         except SendPostponed as postponed:
             self._event_log("send_postponed", verification_id=verification.id, send=send.number, reason=str(postponed))
-            verification = await self._take_back(verification, error_code=None, passing=True)
+            verification = await self._take_back(
+                verification, error_code=None, passing=True, may_follow=postponed.may_follow, due=due
+            )
             raise ProviderUnavailable(verification, postponed.retry_after_seconds) from None
         except SendUnknown as unknown:
             self._event_log("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
@@ -174,49 +192,11 @@ class Sending:
             async with asyncio.timeout(_LONGEST_PAUSE_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
-            raise SendPostponed("no slot is free", retry_after_seconds=_NO_SLOT_RETRY_SECONDS) from None
+            raise SendPostponed("no slot is free", retry_after_seconds=_NO_SLOT_RETRY_SECONDS, is_own=True) from None
 
-    async def _store_sid(self, verification: Verification, accepted: AcceptedMessage) -> None:
-        """Store the SID, in the background if necessary; the callback brings it too, and may be first."""
-        told: dict[str, LogValue] = {
-            "verification_id": verification.id,
-            "send": verification.sends[-1].number,
-            "sid": accepted.sid,
-        }
-        await self._attachments.run(
-            partial(self._attach, verification, accepted),
-            for_seconds=verification.request.ttl_seconds + self._late_window_seconds + _WAITS_FOR_SID_SECONDS,
-            delayed=lambda reason: self._event_log("sid_attached_later", **told, reason=reason),
-            given_up=lambda reason: self._event_log("sid_not_attached", **told, reason=reason),
-        )
-
-    async def _note_handed(self, verification: Verification) -> None:
-        """Note a send that may have gone out: it supersedes earlier codes (`OTP_SUPERSEDE_CODES`)."""
-        told: dict[str, LogValue] = {"verification_id": verification.id, "send": verification.sends[-1].number}
-        await self._attachments.run(
-            partial(self._store.note_handed, verification.id, verification.sends[-1].number),
-            for_seconds=verification.request.ttl_seconds,
-            delayed=lambda reason: self._event_log("send_noted_later", **told, reason=reason),
-            given_up=lambda reason: self._event_log("send_not_noted", **told, reason=reason),
-        )
-
-    async def _attach(self, verification: Verification, accepted: AcceptedMessage) -> None:
-        """Store the SID. May be repeated; a record that has expired stays away."""
-        send_number = verification.sends[-1].number
-        enqueued = await self._store.deliver(
-            verification.id, send_number, sid=accepted.sid, status=accepted.status, error_code=accepted.error_code
-        )
-        self._event_log(
-            "message_accepted",
-            verification_id=verification.id,
-            send=send_number,
-            sid=accepted.sid,
-            error_code=accepted.error_code,
-        )
-        if enqueued:
-            self._wake(partition_of(verification.id))
-
-    async def _refused(self, verification: Verification, refused: SendRefused) -> MessageRefused:
+    async def _refused(
+        self, verification: Verification, refused: SendRefused, due: DueFallback | None
+    ) -> MessageRefused:
         send_number = verification.sends[-1].number
         self._event_log(
             "message_refused",
@@ -226,13 +206,27 @@ class Sending:
             error_code=refused.error_code,
         )
         verification = await self._take_back(
-            verification, error_code=refused.error_code, passing=refused.refusal in _OURS
+            verification,
+            error_code=refused.error_code,
+            passing=refused.refusal in _OURS,
+            may_follow=refused.refusal not in ENDS_LIST,
+            due=due,
         )
         return MessageRefused(refused.refusal, refused.error_code, verification)
 
-    async def _take_back(self, verification: Verification, *, error_code: int | None, passing: bool) -> Verification:
+    async def _take_back(
+        self,
+        verification: Verification,
+        *,
+        error_code: int | None,
+        passing: bool,
+        may_follow: bool,
+        due: DueFallback | None,
+    ) -> Verification:
         send_number = verification.sends[-1].number
         try:
-            return await self._store.refuse(verification, send_number, error_code=error_code, passing=passing)
+            return await self._store.refuse(
+                verification, send_number, error_code=error_code, passing=passing, may_follow=may_follow, due=due
+            )
         except UnknownVerification:
             return verification  # its record has expired: nothing is left to take back

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from service.core.actions import Action
-from service.core.channels import DEFAULT_CHANNEL, Channel
+from service.core.channels import DEFAULT_CHANNEL, Channel, Step
 from service.core.payment import Payment
 from service.core.verification import CheckResult, Delivery, Verification, VerificationRequest
 
@@ -21,6 +21,8 @@ class NewVerification(NamedTuple):
     number_tag: str
     request: VerificationRequest
     channel: Channel = DEFAULT_CHANNEL
+    wait_seconds: int = 0  # before the first of these follows
+    further: tuple[Step, ...] = ()  # the rest of its list of channels
     is_test: bool = False  # nothing is sent, so nothing is ever confirmed
     owner: str | None = None  # only API keys of this owner find the verification
     client_tag: str | None = None
@@ -60,6 +62,20 @@ class WrittenSend(NamedTuple):
     number_tag: str
     digest: bytes
     after: int  # how many sends there were before
+    due: "DueFallback | None" = None  # if the next channel of a list followed
+
+
+class DueFallback(NamedTuple):
+    """A verification whose next channel is due, claimed for one process until the lease ends."""
+
+    verification: Verification
+    channel: Channel
+    further: str  # what was left of its list, as the store writes it
+    claimed_until_ms: int
+
+
+class Overtaken(Exception):
+    """What was claimed is no longer so: another process has taken it, or somebody asked for a message meanwhile."""
 
 
 class UnknownVerification(Exception):
@@ -116,10 +132,14 @@ class VerificationStore(Protocol):
         *,
         idempotency_tag: str | None = None,
         is_test: bool = False,
+        due: DueFallback | None = None,
     ) -> Verification:
         """Write the next send, and which Idempotency-Key asked for it. To a test number the same code may go again.
 
-        Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`, `AlreadySent`.
+        With `due` it is the next of a list of channels, which is taken from the list in the same step; the wait for the
+        one after it begins. Without, somebody asked for the send: the wait begins anew, and its channel is taken from
+        what is left of the list. Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`, `AlreadySent`, and
+        `Overtaken` if `due` was claimed again or is no longer due.
         """
 
     async def count_blocked(
@@ -136,18 +156,30 @@ class VerificationStore(Protocol):
         status: Delivery,
         error_code: int | None = None,
         sender: str | None = None,
+        may_follow: bool = True,
     ) -> bool | None:
         """Record the SID, status and sender of a send; tell whether a waiting confirmation became pending.
 
-        May be repeated. An unknown verification or send, or another SID, changes nothing: then it returns None.
+        If the newest send has failed, the next channel of a list is due now, or never without `may_follow`; if it has
+        arrived, none is. May be repeated. An unknown verification or send, or another SID, changes nothing: then it
+        returns None.
         """
 
     async def refuse(
-        self, verification: Verification, send_number: int, *, error_code: int | None, passing: bool
+        self,
+        verification: Verification,
+        send_number: int,
+        *,
+        error_code: int | None,
+        passing: bool,
+        may_follow: bool = False,
+        due: DueFallback | None = None,
     ) -> Verification:
         """Take back a send that was certainly not sent.
 
-        The number's limit gets it back. `passing`: a resend leaves no trace. Otherwise it stays, as failed.
+        The number's limit gets it back. `passing`: a resend leaves no trace, and if it was the `due` one of a list, its
+        channel is due again soon. Otherwise it stays, as failed, and with `may_follow` the next channel of a list is
+        due now; then `is_followed` is true.
         """
 
     async def take_back(self, send: WrittenSend) -> None:

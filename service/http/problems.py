@@ -168,7 +168,7 @@ def _location(error: Any) -> Sequence[int | str]:
 def _pointer(location: Sequence[int | str]) -> str:
     """Point to a field. Only a name that cannot be a number or a code is shown: an unknown field may have any name."""
     return "".join(
-        f"/{part}" if isinstance(part, str) and re.fullmatch("[A-Za-z_]{1,32}", part) else "/…" for part in location
+        f"/{part}" if isinstance(part, int) or re.fullmatch("[A-Za-z_]{1,32}", part) else "/…" for part in location
     )
 
 

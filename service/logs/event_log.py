@@ -19,7 +19,7 @@ FIELDS = frozenset(
     {
         "event", "level", "timestamp",
         "request_id", "method", "route", "status", "duration_ms", "problem", "api_key",
-        "verification_id", "send", "sid", "delivery", "error_code", "verdict", "reason", "limit", "replayed",
+        "verification_id", "send", "channel", "sid", "delivery", "error_code", "verdict", "reason", "limit", "replayed",
         "enqueued", "tries", "waited_ms", "delay_ms", "pid", "version", "exception", "where",
         "logger", "lines",
         "operation", "operator", "number_tag", "outcome", "connections", "descriptors",

@@ -82,6 +82,7 @@ RECORD = (
     Field("owner", "ow", label="owner of the API key"),
     Field("client_tag", "ip", label="address of the person, keyed hash"),
     Field("key_tag", "ky", label="API key, keyed hash"),
+    Field("further", "nx", label="wait for news of the newest message, and the channels that may follow (s)"),
     # The send whose secret was accepted, while the approval waits for replicas; then which request was told of it.
     Field("unreplicated", "ur", label="message whose approval waits for replicas"),
     Field("told", "tb", label="request that was told of the approval"),
@@ -124,8 +125,8 @@ SEND = (
 )
 # The fields that `shown.lua` shows as they are stored; it shows status, sends, newest and number too, for `records`.
 STATE = ("attempts", "resend_at_ms", "is_test")
-# What sending needs, and only read.lua shows.
-COUNTED = ("number_tag", "client_tag", "key_tag", "payment")
+# What sending needs, and only scripts that precede a resend show.
+COUNTED = ("number_tag", "client_tag", "key_tag", "further", "payment")
 
 _TOKEN = re.compile(r"\b(FIELD|SEND|DEFAULT|SHOWN)\.(\w+)|\bFORMAT_VERSION\b")
 Reader = Callable[..., Any]

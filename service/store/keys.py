@@ -66,6 +66,11 @@ def lookups(partition: str) -> str:
     return f"{outbox(partition)}:lookups"
 
 
+def fallbacks(partition: str) -> str:
+    """Name the verifications whose next channel waits, by when it is due. `further.lua` builds this name too."""
+    return f"otp:{{{partition}}}:fallbacks"
+
+
 def outbox_failed(partition: str, kind: str = "") -> str:
     """Name the failed entries of one kind: key by when it failed."""
     return f"{outbox(partition, kind)}:failed"

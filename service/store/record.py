@@ -6,7 +6,7 @@ Numbers are encrypted and codes are digests. The scripts decide what the fields 
 from collections.abc import Sequence
 from typing import Any
 
-from service.core.channels import Channel
+from service.core.channels import Channel, Step
 from service.core.keyring import Keyring, SealBroken
 from service.core.payment import Payment
 from service.core.store_health import UNREADABLE, StoreUnavailable
@@ -33,7 +33,7 @@ class Records:
     def new(self, new: NewVerification) -> list[Any]:
         """Write what a new record holds beside what the script adds, as field, value, field, value."""
         fields = self._fields
-        values = new._asdict() | self._payment(new)
+        values = new._asdict() | self._payment(new) | {"further": written_list(new.wait_seconds, new.further)}
         return [
             *fields.written(**values, format=FORMAT_VERSION, number=self.sealed(new.id, new.to)),
             *self.new_request(new.request),
@@ -94,6 +94,7 @@ class Records:
             client_tag=new.client_tag,
             key_tag=new.key_tag,
             payment=new.payment,
+            further=written_list(new.wait_seconds, new.further),
         )
 
     def read(self, verification_id: str, shown: Sequence[Any], *counted: Any) -> Verification:
@@ -119,6 +120,7 @@ class Records:
                 *(verification_id, to, status, request, sends, expires_at_ms, now_ms),
                 *fields.read_state(shown, _FIRST_OF_STATE),
                 *(self._counted(verification_id, counted) if counted else _NOT_COUNTED),
+                False,  # is_followed
             )
         )
 
@@ -129,3 +131,15 @@ class Records:
 
 def _payment_of(verification_id: str) -> str:
     return f"{verification_id} payment"
+
+
+def written_list(wait_seconds: int, further: Sequence[Step]) -> str | None:
+    """Write a list of channels, beginning with the wait for the first: as `further.lua` says."""
+    if not further:
+        return None
+    return f"{wait_seconds}|" + ",".join(f"{step.channel}:{step.wait_seconds}" for step in further)
+
+
+def next_channel(further: str) -> Channel:
+    """Read the next channel of a list that was written; there must be one."""
+    return Channel(further.partition("|")[2].partition(":")[0])

@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 from service.core.idempotency import OtherBody
 from service.core.store_health import NEWER_FORMAT, UNREADABLE, StoreUnavailable
-from service.core.verification_store import IdTaken, SameCode, SendsExhausted, UnknownVerification, WrongAction
+from service.core.verification_store import (
+    IdTaken,
+    Overtaken,
+    SameCode,
+    SendsExhausted,
+    UnknownVerification,
+    WrongAction,
+)
 from service.store.fields import FORMAT_VERSION
 
 _NEWER = f"the record has a newer format than {FORMAT_VERSION}"
@@ -14,6 +21,7 @@ _REFUSALS: dict[bytes, Callable[[str], Exception]] = {
     b"taken": lambda _: IdTaken(),
     b"exhausted": lambda _: SendsExhausted(),
     b"same_code": lambda _: SameCode(),
+    b"overtaken": lambda _: Overtaken(),
     b"wrong_action": lambda _: WrongAction(),
     b"other_body": lambda _: OtherBody(),
     b"newer_format": lambda step: StoreUnavailable(f"{step}: {_NEWER}", NEWER_FORMAT),

@@ -18,7 +18,7 @@ from service.core.keyring import Keyring
 from service.core.retrying import Retries
 from service.core.store_health import StoreCause, StoreFault, StoreUnavailable
 from service.core.verification import CheckResult, Verdict, Verification, partition_of
-from service.core.verification_store import Check, NewVerification
+from service.core.verification_store import Check, DueFallback, NewVerification
 from service.store import keys as redis_keys
 from service.store.faults import FIXES
 from service.store.policy import RecordPolicy
@@ -90,9 +90,12 @@ class ReplicatedVerifications(RedisVerifications):
         *,
         idempotency_tag: str | None = None,
         is_test: bool = False,
+        due: DueFallback | None = None,
     ) -> Verification:
         """Write the next send, and wait."""
-        sent = await super().resend(verification, digests, channel, idempotency_tag=idempotency_tag, is_test=is_test)
+        sent = await super().resend(
+            verification, digests, channel, idempotency_tag=idempotency_tag, is_test=is_test, due=due
+        )
         if self._waits_for_issues:
             await self._look(verification.id, sends=len(sent.sends))
         return sent

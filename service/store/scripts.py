@@ -27,6 +27,7 @@ _INCLUDED = frozenset(
         "counted_as.lua",
         "enqueue.lua",
         "funnel.lua",
+        "further.lua",
         "index.lua",
         "links.lua",
         "shown.lua",

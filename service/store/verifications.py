@@ -12,10 +12,12 @@ from service.core.limits import Limit, Limited
 from service.core.verification import Delivery, Verification, VerificationRequest, partition_of
 from service.core.verification_store import (
     AlreadySent,
+    DueFallback,
     NewVerification,
     NotPending,
     WrittenSend,
 )
+from service.redis_client import Argument
 from service.store import keys as redis_keys
 from service.store.checks import Checks
 from service.store.fields import ranked
@@ -25,6 +27,7 @@ from service.store.refusals import refused
 from service.store.scripts import Scripts
 
 _FAILED = ranked(Delivery.FAILED)
+_DUE_AGAIN_MS = 10_000  # the channel of a list whose provider was busy or could not be reached
 
 
 class RedisVerifications:
@@ -70,6 +73,7 @@ class RedisVerifications:
         *,
         idempotency_tag: str | None = None,
         is_test: bool = False,
+        due: DueFallback | None = None,
     ) -> Verification:
         """Write the next send."""
         answer, *rest = await self._scripts.run(
@@ -87,6 +91,8 @@ class RedisVerifications:
                 int(is_test),
                 b"".join(digests),
                 f"{verification.request.country}:{channel}",
+                channel,
+                *(("", "", "") if due is None else (due.claimed_until_ms, len(due.verification.sends), due.further)),
                 *self._records.new_send("", channel, is_test=is_test, idempotency_tag=idempotency_tag),
             ],
         )
@@ -111,33 +117,43 @@ class RedisVerifications:
         status: Delivery,
         error_code: int | None = None,
         sender: str | None = None,
+        may_follow: bool = True,
     ) -> bool | None:
         """Record the SID and status of a send; tell whether a waiting confirmation became pending; None if unknown."""
         answer = await self._scripts.run(
             "deliver",
             _record_and_entries(verification_id),
-            [verification_id, send_number, sid, ranked(status), error_code or "", sender or ""],
+            [verification_id, send_number, sid, ranked(status), error_code or "", sender or "", int(may_follow)],
         )
         if answer[0] == b"newer_format":
             raise refused("deliver", answer[0])
         return bool(answer[1]) if answer[0] == b"recorded" else None
 
     async def refuse(
-        self, verification: Verification, send_number: int, *, error_code: int | None, passing: bool
+        self,
+        verification: Verification,
+        send_number: int,
+        *,
+        error_code: int | None,
+        passing: bool,
+        may_follow: bool = False,
+        due: DueFallback | None = None,
     ) -> Verification:
         """Take back a send that was certainly not sent."""
+        code = "" if error_code is None else error_code
         answer, *rest = await self._scripts.run(
             "refuse",
             self._keys_of(verification.id, self._number_tag(verification)),
-            [send_number, "" if error_code is None else error_code, _FAILED, int(passing)],
+            [send_number, code, _FAILED, int(passing), int(may_follow), *_given_back(due)],
         )
-        return self._known(answer, verification.id, rest)
+        return self._known(answer, verification.id, rest[:1])._replace(is_followed=bool(rest[1]))
 
     async def take_back(self, send: WrittenSend) -> None:
         """Take back a send that may have been written, told by its code."""
         keys = self._keys_of(send.verification_id, send.number_tag)
-        answer, *rest = await self._scripts.run("refuse", keys, ["", "", _FAILED, 1, send.digest, send.after])
-        self._known(answer, send.verification_id, rest)
+        args: list[Argument] = ["", "", _FAILED, 1, 0, *_given_back(send.due), send.digest, send.after]
+        answer, *rest = await self._scripts.run("refuse", keys, args)
+        self._known(answer, send.verification_id, rest[:1])
 
     async def note_handed(self, verification_id: str, send_number: int) -> None:
         """Note that a send may have gone out."""
@@ -190,6 +206,11 @@ class RedisVerifications:
             Limit.NUMBER if is_number else Limit.FAILED_CHECKS,
             self._policy.number if is_number else self._policy.failed_checks,
         )
+
+
+def _given_back(due: DueFallback | None) -> tuple[str, int]:
+    """Give the list back as it was claimed, and when its channel is due again."""
+    return "" if due is None else due.further, _DUE_AGAIN_MS
 
 
 def _record_and_entries(verification_id: str) -> list[str]:

@@ -190,7 +190,7 @@ def test_a_request_shows_its_limits(document, operations):
             for name, field in schema["properties"].items():
                 assert field["description"], name
                 forms = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
-                bounds = {"pattern", "enum", "minimum", "maxLength", "format", "$ref"}
+                bounds = {"pattern", "enum", "minimum", "maxLength", "maxItems", "format", "$ref"}
                 assert forms, name
                 assert all(bounds & set(form) for form in forms), name
             for name in schema.get("required", ()):

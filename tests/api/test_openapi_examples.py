@@ -15,6 +15,7 @@ from service.core.checking import Checking
 from service.core.sender import Refusal
 from service.http.problem_catalogue import CATALOGUE
 from tests.conftest import NUMBER, create_key
+from tests.every_channel import offer_every_channel
 from tests.records import RawRecord
 
 PROBLEM = "application/problem+json"
@@ -66,9 +67,10 @@ async def send(running, method, path, media_type, body):
         return response.status, await response.text(), response.headers
 
 
-async def test_every_example_request_gets_the_documented_response(running, operations, fits):
+async def test_every_example_request_gets_the_documented_response(start, operations, fits, monkeypatch):
     """Each example request succeeds unchanged; status, type, headers and body are as documented."""
-    sent = []
+    offer_every_channel(monkeypatch)
+    running, sent = await start(), []
     for method, path, operation, media_type, body in requests(operations):
         issued = await running.issue(**({"action": "password"} if "password" in (body or {}) else {}))
         address = (

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from service.api.v1 import bodies
+from service.api.v1 import channel_list
 from service.api.v1.bodies import CheckBody, IssueBody
 from service.api.v1.schemas import (
     CheckResponse,
@@ -90,6 +90,43 @@ def test_documented_values_are_accepted(fields):
 
 
 @pytest.mark.parametrize(
+    ("channels", "steps"),
+    [
+        (None, [(Channel.SMS, 0)]),
+        ([{"channel": "voice"}], [(Channel.VOICE, 0)]),
+        (
+            [
+                {"channel": "whatsapp", "wait_seconds": 10},
+                {"channel": "sms"},
+                {"channel": "voice", "wait_seconds": 300},
+            ],
+            [(Channel.WHATSAPP, 10), (Channel.SMS, 30), (Channel.VOICE, 300)],
+        ),
+        ([{"channel": "sms", "wait_seconds": None}, {"channel": "voice"}], [(Channel.SMS, 30), (Channel.VOICE, 30)]),
+    ],
+)
+def test_a_list_of_channels_is_read_in_its_order(channels, steps):
+    """Channels are read in their order, with their waits; a wait that is left out is 30 seconds."""
+    asked = request_of(issue(channels=channels))
+    assert [(asked.channel, asked.wait_seconds), *asked.further] == steps
+
+
+def test_requests_differ_by_what_they_ask_for():
+    """The same list is the same request, also with its defaults written out; another list or wait is another."""
+    first = [{"channel": "sms"}, {"channel": "voice"}]
+    others = (
+        [{"channel": "sms"}],
+        [{"channel": "voice"}, {"channel": "sms"}],
+        [{"channel": "sms", "wait_seconds": 31}, {"channel": "voice"}],
+        [{"channel": "sms"}, {"channel": "voice"}, {"channel": "whatsapp"}],
+    )
+    content = request_of(issue(channels=first)).content
+    assert request_of(issue(channels=[{"channel": "sms", "wait_seconds": 30}, {"channel": "voice"}])).content == content
+    assert all(request_of(issue(channels=other)).content != content for other in others)
+    assert request_of(issue(channels=[{"channel": "sms"}])).content == request_of(issue()).content
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"to": None}, {"to": 14155550123}, {"to": ["+14155550123"]}, {"to": "+" + "1" * 64},
@@ -119,6 +156,14 @@ def test_documented_values_are_accepted(fields):
         {"web_origin": "x." * 32 + "x"}, {"country": "UK"}, {"country": "us"}, {"country": "001"}, {"country": ""},
         {"app_hash": "FA+9qCX9VS"}, {"app_hash": "FA+9qCX9VSu="}, {"app_hash": "FA+9qCX9VSu", "web_origin": "a.com"},
         {"reference": ""}, {"reference": "x" * 65}, {"reference": "ü"}, {"reference": "a\tb"}, {"reference": 1},
+        {"channels": []}, {"channels": {}}, {"channels": ["sms"]}, {"channels": [{}]},
+        {"channels": [{"channel": "fax"}]},
+        {"channels": [{"channel": "sms", "wait": 30}]}, {"channels": [{"channel": "sms"}, {"channel": "sms"}]},
+        {"channels": [{"channel": "sms"}], "channel": "sms"}, {"channels": [{"channel": "sms"}], "channel": "voice"},
+        {"channels": [{"channel": each} for each in ("sms", "voice", "whatsapp", "sms")]},
+        *({"channels": [{"channel": "sms", "wait_seconds": wait}]} for wait in (9, 301, "30", 30.5, True, -1)),
+        {"action": "link", "channels": [{"channel": "sms"}, {"channel": "voice"}]},
+        {"action": "password", "channel": "whatsapp"}, {"action": "reply", "channel": "voice"},
         {"unknown": 1}, {"caller": "digest"}, {"client_tag": "x"}, {"To": "+14155550123"},
     ],
 )  # fmt: skip
@@ -285,7 +330,7 @@ def test_no_response_contains_internal_values():
 def test_a_channel_is_refused_for_an_action_that_it_cannot_carry(monkeypatch):
     """An action whose secret the channel cannot carry is refused with a sentence, whether named or by default."""
     capabilities = Capabilities(actions=frozenset(), can_be_confirmed=True)
-    monkeypatch.setattr(bodies, "CHANNELS", dict.fromkeys(Channel, capabilities))
-    for named in ({}, {"channel": "sms"}, {"action": "code"}):
+    monkeypatch.setattr(channel_list, "CHANNELS", dict.fromkeys(Channel, capabilities))
+    for named in ({}, {"channel": "sms"}, {"action": "code"}, {"channels": [{"channel": "sms"}]}):
         with pytest.raises(ValidationError, match="A message by sms cannot carry the action code"):
             issue(**named)

@@ -2,7 +2,8 @@
 
 Each has its own Idempotency-Key: one that is reused with another body is refused by design, and generated keys repeat.
 A search is for a number that exists: most texts of the form of a number are no number anywhere, and of those that are
-drawn for their length none is. A check carries one secret. An issue names no return address, because the service under
+drawn for their length none is. A check carries one secret. Messages are texts: the service under test has no other
+sender, and a list of channels has each once. An issue names no return address, because the service under
 test has none, and a dictionary may have put an `origin_text` in the place of null into one of another action.
 """
 
@@ -26,6 +27,8 @@ def before_call(_context, case, _options):
     if case.path.endswith("/search") or not _IS_LIKELY.fullmatch(str(case.body.get("to", "+14155550123"))):
         case.body["to"] = "+14155550123"
     case.body.pop("link_return", None)
+    case.body.pop("channel", None)
+    case.body.pop("channels", None)
     if case.body.get("action") != "link":
         case.body.pop("origin_text", None)
     if "code" in case.body:

@@ -97,8 +97,9 @@ async def test_a_freed_confirmation_wakes_its_worker(enqueued: bool) -> None:  #
 async def test_the_sid_is_stored_whatever_the_status(status: Delivery) -> None:
     """The store gets SID, status, error and sender of every callback, including unknown statuses."""
     store = Recorder()
-    await reports(store, Effects()).record(ID, 3, sid=SID, status=status, error_code=30_003, sender="72345")
-    assert store.given == [(ID, 3, {"sid": SID, "status": status, "error_code": 30_003, "sender": "72345"})]
+    told = {"sid": SID, "status": status, "error_code": 30_003, "sender": "72345", "may_follow": False}
+    await reports(store, Effects()).record(ID, 3, **told)  # type: ignore[arg-type]
+    assert store.given == [(ID, 3, told)]
 
 
 async def test_a_callback_is_logged_once() -> None:

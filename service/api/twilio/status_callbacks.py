@@ -17,6 +17,7 @@ from service.core.verification import is_id
 from service.http.request import Request
 from service.http.response import Response
 from service.http.wire import FORM_WIRE
+from service.providers.twilio.error_codes import may_follow
 from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid, sender_of
 
 _MAX_BODY_BYTES = 16_384
@@ -81,6 +82,7 @@ class StatusCallbackEndpoint:
                 status=delivery_of(first(fields, "MessageStatus")),
                 error_code=error_code_of(first(fields, "ErrorCode")),
                 sender=sender_of(first(fields, "From")),
+                may_follow=may_follow(error_code_of(first(fields, "ErrorCode"))),
             )
         else:
             self._reports.ignore(None, None, reason="the id, the number of the send or the SID is malformed")

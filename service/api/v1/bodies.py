@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.api.v1.channel_list import LIST_OF_CHANNELS, ChannelStep, read_steps
 from service.api.v1.fields import (
     LANGUAGES,
     Address,
@@ -28,7 +29,7 @@ from service.api.v1.fields import (
 from service.api.v1.schema_rules import NEVER_TOGETHER, OF_ONE_ACTION, given
 from service.core.actions import ACTIONS, Action
 from service.core.actions.link import LONGEST_ORIGIN_TEXT
-from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel, ChannelUnfit
+from service.core.channels import Channel, Step
 from service.core.issue_request import IssueRequest
 from service.core.payment import ACTIONS_WITH_PAYMENT, Payment
 from service.core.phone import PhoneNumber
@@ -57,6 +58,13 @@ class IssueBody(_Body):
         examples=["US"],
     )
     channel: Channel | None = Field(None, description=f"How the message travels; default `{Channel.SMS}`.")
+    channels: list[ChannelStep] | None = Field(
+        None,
+        min_length=1,
+        max_length=len(Channel),
+        description=LIST_OF_CHANNELS,
+        examples=[[{"channel": "whatsapp", "wait_seconds": 30}, {"channel": "sms"}]],
+    )
     action: Action | None = Field(
         None, description=f"What the person does that proves receipt; default `{Action.CODE}`."
     )
@@ -142,11 +150,12 @@ class IssueBody(_Body):
         return self
 
     @model_validator(mode="after")
-    def _channel_carries_action(self) -> "IssueBody":
-        channel, action = self.channel or DEFAULT_CHANNEL, self.action or Action.CODE
-        if action not in CHANNELS[channel].actions:
-            raise FieldUnfit("channel", str(ChannelUnfit(channel, action)))
+    def _channels_carry_action(self) -> "IssueBody":
+        self._steps()
         return self
+
+    def _steps(self) -> list[Step]:
+        return read_steps(self.channel, self.channels, self.action or Action.CODE)
 
     def to_request(
         self, number: PhoneNumber, caller: str | None, *, locale: str, owner: str | None = None
@@ -160,10 +169,13 @@ class IssueBody(_Body):
             "locale": locale,
         }
         request = VerificationRequest(**{name: values[name] for name in VerificationRequest._fields if name in values})
+        first, *further = self._steps()
         return IssueRequest(
             number,
             request,
-            self.channel or DEFAULT_CHANNEL,
+            first.channel,
+            wait_seconds=first.wait_seconds if further else 0,
+            further=tuple(further),
             client_ip=self.client_ip,
             caller=caller,
             owner=owner,
@@ -223,7 +235,9 @@ class ResendBody(_Body):
     """How the next code travels. All of it may be left out, and the body too."""
 
     channel: Channel | None = Field(
-        None, description="How this message travels, with an API key only; default: as the verification was issued."
+        None,
+        description="How this message travels, with an API key only. Default: as the verification was issued; with "
+        "a list of channels, as its newest message.",
     )
 
 

@@ -84,7 +84,7 @@ _METRICS = """\
 # HELP otp_checks_total Checks by verdict.
 # TYPE otp_checks_total counter
 otp_checks_total{verdict="approved"} 1.0
-# HELP otp_sends_total Sends by event: issued, resent, accepted, sent, delivered, rcs, approved, confirmed, …
+# HELP otp_sends_total Sends by event: issued, resent, fallback, accepted, sent, delivered, rcs, approved, confirmed, …
 # TYPE otp_sends_total counter
 otp_sends_total{channel="sms",country="US",event="issued"} 1.0
 """
@@ -104,6 +104,7 @@ def _issue_examples() -> Mapping[str, Example]:
         web_origin="login.example.com",
         reference="order-4711",
     )
+    either = [{"channel": Channel.WHATSAPP, "wait_seconds": 20}, {"channel": Channel.SMS}]
     frame = _sent(IssueBody, to=NUMBER, web_origin="shop.example.com", embedded_origin="pay.example.net")
     app = _sent(IssueBody, to=NUMBER, client_ip="192.0.2.7", app_hash="FA+9qCX9VSu")
     password = _sent(IssueBody, to=NUMBER, action=Action.PASSWORD, password_length=15, ttl_seconds=86_400)
@@ -111,6 +112,7 @@ def _issue_examples() -> Mapping[str, Example]:
     return {
         "minimal": Example("A number alone", _sent(IssueBody, to=NUMBER)),
         "full": Example("All fields, for a web page", web),
+        "channels": Example("A WhatsApp message, then a text message", _sent(IssueBody, to=NUMBER, channels=either)),
         "frame": Example("For a frame of another host in a web page", frame),
         "android": Example("For an app that reads the message itself", app),
         "password": Example("A temporary password for a day", password),

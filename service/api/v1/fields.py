@@ -15,6 +15,7 @@ from service.core.actions import password
 from service.core.actions.code import LONGEST, LONGEST_TYPED, SHORTEST, TYPED_PATTERN, read
 from service.core.actions.link import LONGEST_ORIGIN_TEXT
 from service.core.addresses import read_address
+from service.core.channels import LONGEST_WAIT_SECONDS, SHORTEST_WAIT_SECONDS
 from service.core.payment import LONGEST_AMOUNT, LONGEST_PAYEE, read_amount, read_payee
 from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
 from service.core.phone import REGIONS
@@ -167,6 +168,7 @@ Payee = Annotated[
 LinkReturn = Annotated[int, Field(ge=0, le=99), BeforeValidator(_whole)]
 CodeLength = Annotated[int, Field(ge=SHORTEST, le=LONGEST), BeforeValidator(_whole)]
 Lifetime = Annotated[int, Field(ge=30, le=password.LONGEST_TTL_SECONDS), BeforeValidator(_whole)]
+Wait = Annotated[int, Field(ge=SHORTEST_WAIT_SECONDS, le=LONGEST_WAIT_SECONDS), BeforeValidator(_whole)]
 Address = Annotated[
     str,
     AfterValidator(_address),

@@ -3,8 +3,10 @@
 --
 -- KEYS   1 verification   2 outbox   3 outbox info   4 stats
 -- ARGV   1 verification id   2 send number   3 SID   4 rank and status, such as '3delivered'   5 error code, or ''   6 sender, or ''
+--        7 '1': if it failed, the next channel of a list may follow
 -- answer {'recorded', enqueued (0/1)} | {'missing'} | {'newer_format'} | {'stranger'} the send is unknown or has another SID
--- atomic the step that brings the SID also makes a waiting confirmation pending. Ranks never go back; repeats change nothing.
+-- atomic the step that brings the SID also makes a waiting confirmation pending, and the one that says that the newest send
+--        has failed makes the next channel due. Ranks never go back; repeats change nothing.
 -- An expired record is not brought back: every write follows the look at the number of sends.
 
 --@include clock.lua
@@ -14,9 +16,9 @@ local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its
 --@include funnel.lua
 
 local id, send, sid, status, error_code, sender = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local sends, format, known_sid, feedback, known_status, known_sender, known_code, country, channel = unpack(redis.call('HMGET',
+local sends, format, known_sid, feedback, known_status, known_sender, known_code, country, channel, state, further = unpack(redis.call('HMGET',
   KEYS[1], FIELD.sends, FIELD.format, SEND.sid .. send, SEND.feedback .. send, SEND.status .. send, SEND.sender .. send,
-  SEND.error_code .. send, FIELD.country, SEND.channel .. send))
+  SEND.error_code .. send, FIELD.country, SEND.channel .. send, FIELD.status, FIELD.further))
 if not sends then return {'missing'} end
 if tonumber(format) > FORMAT_VERSION then return {'newer_format'} end
 if tonumber(send) < 1 or tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
@@ -59,5 +61,14 @@ if #changes > 0 then
   local record = read_record(KEYS[1])
   redis.call('HSET', KEYS[1], unpack(changes))
   count_changes(KEYS[1], record, changes)
+end
+local END_RANK = 3  -- nothing but `read` follows, which can follow only `delivered`
+if further and state == 'pending' and send == sends and rank > known_rank and rank >= END_RANK then
+  --@include further.lua
+  if rank == END_RANK and status ~= '3delivered' and ARGV[7] == '1' and is_any_left(further) then
+    follow_in(KEYS[1], 0)
+  else
+    follow_never(KEYS[1])
+  end
 end
 return {'recorded', enqueued}

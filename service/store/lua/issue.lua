@@ -6,7 +6,8 @@
 --        5 stats suffix (country:channel)   6 policy of failed checks per number
 --        7 most failed checks in a row   8… field, value, … of the new record
 -- answer {'issued', now_ms, resend_at_ms} | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'taken'} the id exists already
--- atomic limit check, limit count, record, link and index: no window of the policy ever holds more sends to a number than it allows.
+-- atomic limit check, limit count, record, link, index and when the next channel of a list is due: no window of the policy ever
+--        holds more sends to a number than it allows.
 
 --@include clock.lua
 --@include windows.lua
@@ -43,6 +44,10 @@ local record = {
 for i = 8, #ARGV do record[#record + 1] = ARGV[i] end
 redis.call('HSET', KEYS[1], unpack(record))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms)
+if request[FIELD.further] then
+  --@include further.lua
+  follow_in(KEYS[1], tonumber(string.match(request[FIELD.further], '^%d+')) * 1000)
+end
 if KEYS[4] then redis.call('SET', KEYS[4], string.match(KEYS[1], '[^:]+$'), 'PX', ttl_ms + late_ms) end
 count(KEYS[3], 'issued:' .. ARGV[5])
 request[SEND.sent_at_ms .. 1] = now_ms

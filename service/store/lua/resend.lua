@@ -6,11 +6,13 @@
 --        5 most failed checks in a row   6 tag of the Idempotency-Key that asks, or ''
 --        7 the number, encrypted under the newest key   8 '1': to a test number, which has the same code again
 --        9 digests of the new code, 16 bytes each, newest key first   10 stats suffix (country:channel)
---        11… field without the send's number, value, … of the new send
+--        11 its channel   12 '' or, for the next channel of a list, claimed until (ms)   13, 14 how many sends there were and the
+--        list, as claimed   15… field without the send's number, value, … of the new send
 -- answer {'sent', record as shown.lua shows it} | {'missing'} | {'newer_format'} | {'ended', record} | {'exhausted'}
 --        | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'same_code'} an earlier send carries this code
 --        | {'already', record} this Idempotency-Key has had its send: another process took its request over
--- atomic state, limits and record. All sends share the attempts; a resend never resets them (NIST SP 800-63B 3.2.2).
+--        | {'overtaken'} the next channel was claimed again, or is not due any more
+-- atomic state, limits, record and list. All sends share the attempts; a resend never resets them (NIST SP 800-63B 3.2.2).
 
 --@include clock.lua
 --@include shown.lua
@@ -18,6 +20,7 @@
 --@include streak.lua
 local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
 --@include funnel.lua
+--@include further.lua
 
 local DIGEST_BYTES = 16
 
@@ -37,9 +40,16 @@ local ttl_ms = tonumber(record[FIELD.ttl_seconds]) * 1000
 if record[FIELD.status] ~= 'pending' or now_ms >= newest_ms + ttl_ms or now_ms < newest_ms - STEP_MS then
   return {'ended', shown(now_ms, record)}
 end
+local further, claimed_until = record[FIELD.further], ARGV[12]
+if claimed_until ~= '' then
+  local due_ms = redis.call('ZSCORE', fallbacks_key(KEYS[1]), id_of(KEYS[1]))
+  local is_due = due_ms and tonumber(due_ms) == tonumber(claimed_until)  -- a resend may happen to set the same instant
+  if record[FIELD.unreplicated] then return {'ended', shown(now_ms, record)} end
+  if not is_due or sends ~= tonumber(ARGV[13]) or further ~= ARGV[14] then return {'overtaken'} end
+end
 if sends >= most_sends then return {'exhausted'} end
 local number, of_send = sends + 1, {}
-for i = 11, #ARGV, 2 do
+for i = 15, #ARGV, 2 do
   of_send[#of_send + 1], of_send[#of_send + 2] = ARGV[i] .. (sends + 1), ARGV[i + 1]
 end
 local log, refusal
@@ -68,17 +78,36 @@ local changes = {
   FIELD.number, ARGV[7],
   FIELD.resend_at_ms, string.format('%d', next_free_ms(instants(new_log, now_ms), policy, now_ms)),
 }
+if further then
+  -- The channel of this send is taken from the list, if it is there: each is in it once.
+  local wait, rest = string.match(further, '^(%d+)|(.*)$')
+  local kept = {}
+  for channel, own_wait in string.gmatch(rest, '(%w+):(%d+)') do
+    if channel ~= ARGV[11] then
+      kept[#kept + 1] = channel .. ':' .. own_wait
+    elseif claimed_until ~= '' then
+      wait = own_wait
+    end
+  end
+  further = wait .. '|' .. table.concat(kept, ',')
+  changes[#changes + 1], changes[#changes + 2] = FIELD.further, further
+end
 for _, word in ipairs(of_send) do changes[#changes + 1] = word end
 redis.call('HDEL', KEYS[1], FIELD.newest)
 redis.call('HSET', KEYS[1], unpack(changes))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')  -- an earlier send may wait longer for its SID
+if is_any_left(further) then
+  follow_in(KEYS[1], tonumber(string.match(further, '^%d+')) * 1000)
+elseif further then
+  follow_never(KEYS[1])
+end
 if KEYS[4] then
   --@include links.lua
   local rest_ms = redis.call('PTTL', KEYS[1])
   redis.call('SET', KEYS[4], string.match(KEYS[1], '[^:]+$'), 'PX', rest_ms)
   keep_links(KEYS[1], record, rest_ms)
 end
-count(KEYS[3], 'resent:' .. ARGV[10])
+count(KEYS[3], (claimed_until == '' and 'resent:' or 'fallback:') .. ARGV[10])
 record = read_record(KEYS[1])
 count_send(KEYS[1], record, number, now_ms + ttl_ms)
 return {'sent', shown(now_ms, record)}
