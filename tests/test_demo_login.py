@@ -1,13 +1,16 @@
 """The promises of the demo's login: which requests it accepts, and which cookies it sets and trusts."""
 
 import asyncio
+import re
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
 from service.core.actions import ACTIONS
+from service.core.texts import LOCALES
 from service.demo import login, stage
 from service.demo.login import LoginSite
 from tests.test_demo import free_port
@@ -71,6 +74,13 @@ class Browser:
     async def close(self):
         """Close its connections."""
         await self._client.close()
+
+
+def test_the_page_offers_every_language():
+    """The choice of languages has each language of the texts once, under its own name."""
+    page = (Path(login.__file__).parent / "pages" / "login.html").read_text("utf-8")
+    offered = re.findall(r'<option value="([\w-]+)" lang="\1">[^<]+</option>', page)
+    assert sorted(offered) == sorted(LOCALES)
 
 
 @pytest.fixture

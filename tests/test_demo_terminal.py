@@ -137,6 +137,30 @@ async def test_a_password_closes_the_loop_and_a_link_leads_to_the_demo(demo):
         assert await shown.shows(("SMS", f"{url}/l/"))
 
 
+async def test_whatsapp_and_a_call_tell_the_code(demo):
+    """A message by WhatsApp has a line of its own; a call has one when it rings, for each sentence, and at its end."""
+    async with demo() as shown:
+        other = "+14155550124"
+        await shown.call("/v1/verifications", to=NUMBER, channel="whatsapp", locale="de")
+        issued = await shown.call("/v1/verifications", to=other, channel="voice")
+        assert await shown.shows(
+            ("WhatsApp", f"to {NUMBER}: “"), ("delivered", NUMBER), ("call", f"to {other}: answer it")
+        )
+        async with shown._http.get("/sandbox/_/calls", headers={"Connection": "close"}) as response:
+            [call] = await response.json()
+        await shown.call(f"/sandbox/_/calls/{call['sid']}/answer")
+        assert await shown.shows(("said", "Press any key"))
+        await shown.call(f"/sandbox/_/calls/{call['sid']}/keys", keys="1")
+        code = re.compile(r"((?:\d ){5}\d)")
+        assert await eventually(lambda: any(code.search(text) for _, text in shown.lines()), seconds=SECONDS)
+        [digits] = {found[0] for _, text in shown.lines() if (found := code.search(text))}
+        verified = await shown.call(f"/v1/verifications/{issued['id']}/verify", code=digits.replace(" ", ""))
+        assert verified["valid"]
+        async with shown._http.delete(f"/sandbox/_/calls/{call['sid']}", headers={"Connection": "close"}) as response:
+            assert response.status == 200
+        assert await shown.shows(("approved", other), ("called", f"to {other}: completed, keyed 1"))
+
+
 async def test_each_answer_to_a_link_has_a_line(demo):
     """A scanner's visit, wrong digits, right digits, and "It wasn't me" are told, and who was asked."""
     async with demo() as shown:

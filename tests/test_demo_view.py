@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -13,8 +14,8 @@ from service.core.actions import Action
 from service.core.verification import Delivery, Feedback
 from service.demo import stage
 from service.demo.recoveries import recoveries
-from service.demo.view import verification_of, view
-from service.sandbox import CallbackPost, FaultPlan, SimulatedFault, create_sandbox
+from service.demo.view import phone_of, verification_of, view
+from service.sandbox import Call, CallbackPost, FaultPlan, SimulatedFault, create_sandbox
 from service.sandbox.faults import Endpoint, Kind
 from service.store import fields
 from service.store.fields import FIELDS, RECORD, REQUEST, SEND
@@ -169,6 +170,22 @@ def test_nobody_is_sent_for_a_new_code_after_signing_in(ledger):
     assert told.is_over
     [told] = recoveries([WAITS], [(1, hang)], ledger)
     assert "new code" not in told.answer
+
+
+def test_a_call_belongs_to_its_verification(ledger):
+    """A call by the service is found by its status callback, and is shown with its channel; one by a person is not."""
+    call = Call(
+        sid="CA1", to="+14155550123", sender="+15005550006", status="ringing", created_at=AT, updated_at=AT,
+        direction="outbound-api", status_callback=URL.replace("status", "call"),
+    )  # fmt: skip
+    ledger.set_call(call)
+    assert verification_of(call, ledger) == ID
+    assert verification_of(replace(call, status_callback=None, direction="inbound", sid="CA2"), ledger) is None
+    assert phone_of(ID, ledger) == "+14155550123"
+    [shown] = view(ID, raw({"sent_at_ms": b"1", "channel": b"voice"}), ledger)["messages"]
+    assert (shown["channel"], shown["twilio"]["status"], shown["twilio"]["confirmed_at_ms"]) == (
+        "voice", "ringing", None,
+    )  # fmt: skip
 
 
 def raw(fields_of_send):

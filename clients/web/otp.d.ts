@@ -112,9 +112,9 @@ export class OtpClient extends EventTarget {
   /** Read what has become of the verification. */
   read(options?: { signal?: AbortSignal }): Promise<Verification>;
   /**
-   * Read after so many seconds each, or later if the service says so, until the newest message has arrived or failed, or
-   * the verification has ended. For a link, reply or call only the end counts: it reads every 8 s at last. Watch again
-   * after a resend.
+   * Read after so many seconds each, or later if the service says so, until the newest message has arrived, or the
+   * verification has ended; one that failed may be followed by another channel's. For a link, reply or call only the end
+   * counts: it reads every 8 s at last. Watch again after a resend.
    */
   watch(options?: { signal?: AbortSignal; after?: number[] }): Promise<void>;
   toJSON(): object;

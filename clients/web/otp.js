@@ -181,7 +181,7 @@ export class OtpClient extends EventTarget {
       await new Promise((go) => setTimeout(go, Math.max(seconds, seen.retryAfter ?? 0) * 1000));
       if (signal?.aborted) return;
       seen = await this.read({ signal }).catch((problem) => problem);
-      if (this.status !== "pending" || (!waits && /delivered|read|failed/.test(seen.sends?.at(-1)?.status))) return;
+      if (this.status !== "pending" || (!waits && /^(delivered|read)/.test(seen.sends?.at(-1)?.status))) return;
     }
   }
 

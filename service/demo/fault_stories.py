@@ -89,8 +89,8 @@ _NO_ANSWER = Story(
 _REFUSED = Story(
     "sent",
     "Twilio refused the message{code}.",
-    "The login page says why. Nothing is repeated.",
-    "The login page says why. Nothing is repeated.",
+    "Nothing is repeated. The next channel follows if the login asked for one; else its page says why.",
+    "Nothing is repeated. The next channel follows if the login asked for one; else its page says why.",
     _never,
 )
 _REFUSALS = frozenset({"refuse", "unauthorized", "forbidden", "not_found"})
@@ -141,7 +141,7 @@ _STORIES: dict[tuple[str, str], Story] = {
     ("callbacks", "fail"): Story(
         "delivered",
         "The message could not be delivered{code}.",
-        "The service sends nothing by itself. You can ask for a new {secret}.",
+        "The next channel follows if the login asked for one; else you can ask for a new {secret}.",
         "Its {secret} was {used} all the same, so it had arrived, and Twilio is told.",
         is_typed,
         _is_not_delivered,

@@ -1,9 +1,9 @@
 """The back end of a sample site: how a login uses the service, in two steps.
 
-`POST /demo/login` requests a code, password, link, reply or call with the API key, which only the back end has. It
-keeps the id for the browser that began (a cookie), and returns the client token to it. With that, the page lets the
-service check what the person types; of the others it shows the `match`, and reads until the person has answered
-elsewhere.
+`POST /demo/login` requests a code, password, link, reply or call with the API key, which only the back end has; a code
+by one channel, or by a list of them, of which the next one follows when a message fails or is not heard of. It keeps
+the id for the browser that began (a cookie), and returns the client token to it. With that, the page lets the service
+check what the person types; of the others it shows the `match`, and reads until the person has answered elsewhere.
 
 `POST /demo/session` alone decides. It trusts neither the page nor whoever answered: it takes the id only from the
 browser that began, reads the verification with the API key, compares number and purpose, and signs in once.
@@ -53,11 +53,24 @@ class _Login:
     session: str | None = None
 
 
+_Channel = Literal["sms", "whatsapp", "voice"]
+
+
+class _Step(BaseModel):
+    """One channel of a list, and how long to wait before the next."""
+
+    channel: _Channel
+    wait_seconds: int | None = None
+
+
 class _LoginRequest(BaseModel):
     """Who wants to sign in, and how; the service validates the number."""
 
     to: str
     action: Literal["code", "password", "link", "reply", "call"] = "code"
+    channel: _Channel | None = None
+    channels: list[_Step] | None = None  # instead of one
+    locale: str | None = None  # the language of the message
     ttl_seconds: int | None = None  # so that a visitor can try a late code without waiting ten minutes
 
 
@@ -105,9 +118,10 @@ class LoginSite:
         try:
             body = _LoginRequest.model_validate_json(await request.body())
         except ValidationError:
-            return JSONResponse({"detail": "Send the number as `to`, and perhaps `action` and `ttl_seconds`."}, 422)
+            return JSONResponse({"detail": "Send the number as `to`, and perhaps how the secret is to travel."}, 422)
         # For the limits per address. Behind a proxy, take the address from X-Forwarded-For instead.
-        asked = {**dict(body), "purpose": _PURPOSE, "client_ip": request.client.host if request.client else None}
+        address = request.client.host if request.client else None
+        asked = {**body.model_dump(exclude_none=True), "purpose": _PURPOSE, "client_ip": address}
         if body.action == "link":
             asked |= _ON_THE_LINKS_PAGE
         key = request.headers.get("Idempotency-Key", "")

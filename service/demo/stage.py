@@ -155,6 +155,11 @@ def _settings(own_url: str, visible_url: str, redis_url: str, account: SandboxSe
         twilio_account_sid=account.account_sid,
         twilio_auth_token=account.auth_token,
         twilio_from=account.pool_number,
+        twilio_whatsapp_from=account.pool_number,
+        twilio_whatsapp_templates=",".join(
+            f"{name.replace('_', '-')}={sid}" for name, sid in account.templates.items()
+        ),
+        twilio_voice_from=account.pool_number,
         twilio_base_url=f"{own_url}/sandbox",
         otp_public_url=own_url,
         otp_call_number=account.pool_number,

@@ -26,8 +26,9 @@ from service.http.problem_catalogue import CATALOGUE
 from service.logs.event_log import open_event_log
 from service.logs.terminal_text import paint, wrap
 from service.logs.tracebacks import kind_and_place
-from service.sandbox import Call, Ledger, Message
+from service.sandbox import Call, Ledger, Message, channel_of, number_of
 
+_CHANNELS = {"sms": "SMS", "whatsapp": "WhatsApp"}
 _WORD_WIDTH = len("undelivered")
 _TEXT_COLUMN = len("00:00:00  ") + _WORD_WIDTH + len("  ")
 # The lines about faults tell these better.
@@ -60,6 +61,7 @@ class EventLines:
         self._window = window
         self._ledger = ledger
         self._is_open = False
+        self._said: dict[str, int] = {}  # how many sentences of each call are printed
         self._warn: EventLog = open_event_log("warning", to=self._print_warning)
 
     @asynccontextmanager
@@ -121,9 +123,9 @@ class EventLines:
 
     def _print_message(self, change: str, message: Message) -> None:
         number = send_number_of(message)
-        to = message.to if number == 1 else f"{message.to} (message {number})"
+        to = number_of(message.to) + (f" (message {number})" if number > 1 else "")
         if change == "message":
-            self._print("SMS", f"to {to}: “{' '.join(message.body.split())}”", "cyan")
+            self._print(_CHANNELS[channel_of(message.to)], f"to {to}: “{' '.join(message.body.split())}”", "cyan")
         elif change == "inbound":
             self._print("reply", f"from {message.sender}: “{' '.join(message.body.split())}”", "cyan")
         elif change == "outcome" and message.outcome == "confirmed":
@@ -132,17 +134,25 @@ class EventLines:
             self._print("scanned", f"A scanner opened the link to {to}: {', '.join(message.scans[-2:])}", "yellow")
         elif change == "status" and message.status == "delivered":
             self._print("delivered", f"to {to}", "green")
+        elif change == "status" and message.status == "read":
+            self._print("read", f"by {to}", "green")
         elif change == "status" and message.status in {"undelivered", "failed"}:
             code = f": error {message.error_code}" if message.error_code else ""
             self._print(message.status, f"to {to}{code}", "red")
 
     def _print_call(self, call: Call) -> None:
-        who = f"to {call.to}" if call.direction == "outbound-api" else f"from {call.sender}"
+        is_ours = call.direction == "outbound-api"
+        who = f"to {call.to}" if is_ours else f"from {call.sender}"
         if call.status == "ringing":
-            self._print("call", who, "cyan")
-        elif call.ended_at is not None:
+            self._print("call", f"{who}: answer it on the virtual phone" if is_ours else who, "cyan")
+        said = [line.text for line in call.lines if line.by == "voice"] if is_ours else []
+        for text in said[self._said.get(call.sid, 0) :]:
+            self._print("said", f"{who}: “{text}”", "cyan")
+        self._said[call.sid] = len(said)
+        if call.ended_at is not None:
             keyed = " and ".join(line.text for line in call.lines if line.by == "person") or "nothing"
             self._print("called", f"{who}: {call.status}, keyed {keyed}", "cyan")
+            del self._said[call.sid]
 
     async def _follow_faults(self) -> None:
         told: dict[tuple[str, int, str], bool] = {}  # whether the line about its end was printed

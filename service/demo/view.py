@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.core.actions import ACTIONS, Action
+from service.core.channels import DEFAULT_CHANNEL
 from service.demo.recoveries import recoveries
-from service.sandbox import Call, CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault
+from service.sandbox import Call, CallbackPost, FeedbackPost, Ledger, Message, SimulatedFault, number_of
 from service.store.fields import FIELDS
 
 Record = Mapping[bytes, bytes]
@@ -21,12 +22,13 @@ _CODE = FIELDS.key("code").encode()
 _LONGEST_FIRST = (Action.LINK, Action.PASSWORD, Action.CODE, Action.REPLY)
 _TO_CALL = re.compile(r"\+[0-9]{7,15}")  # only a message that asks for a call names a number
 _INSTANTS = {FIELDS.key("resend_at_ms"), FIELDS.send_key("sent_at_ms").rstrip(":")}
-_CALLBACK = re.compile(r"/twilio/status/(ve_[0-9a-f]{32})/([0-9]+)")
+_CALLBACK = re.compile(r"/twilio/(?:status|call)/(ve_[0-9a-f]{32})/([0-9]+)")
 
 
 def view(verification_id: str, record: Record, ledger: Ledger) -> dict[str, Any]:
     """Show a verification; of one that is not in Redis, nothing but its id."""
-    sent = {number: message for message in ledger.messages() for number in _number_in(message, verification_id)}
+    accepted: list[Message | Call] = [*ledger.messages(), *ledger.calls()]
+    sent = {number: each for each in accepted for number in _number_in(each, verification_id)}
     digests = {number: digest for digest, number in _codes(record)}
     messages = [_message(record, digests.get(number), number, sent.get(number)) for number in _numbers(record)]
     action = _field(record, "action") or Action.CODE
@@ -51,8 +53,9 @@ def verification_of(entry: Entry, ledger: Ledger) -> str | None:
 
 def phone_of(verification_id: str, ledger: Ledger) -> str | None:
     """Find the number that a verification's messages go to, even if none was ever accepted."""
-    entries: list[Message | SimulatedFault] = [*ledger.messages(), *ledger.faults()]
-    return next((entry.to for entry in entries if entry.to and verification_of(entry, ledger) == verification_id), None)
+    entries: list[Message | Call | SimulatedFault] = [*ledger.messages(), *ledger.calls(), *ledger.faults()]
+    found = (entry.to for entry in entries if entry.to and verification_of(entry, ledger) == verification_id)
+    return next(map(number_of, found), None)
 
 
 def action_of(verification_id: str, ledger: Ledger) -> Action:
@@ -78,11 +81,12 @@ def code_to_sid(record: Record) -> list[str]:
     ]
 
 
-def _message(record: Record, digest: str | None, number: int, sent: Message | None) -> dict[str, Any]:
+def _message(record: Record, digest: str | None, number: int, sent: Message | Call | None) -> dict[str, Any]:
     status = _send_field(record, "status", number)
     stored_at_ms = int(_send_field(record, "sent_at_ms", number) or 0)
     return {
         "number": number,
+        "channel": _send_field(record, "channel", number) or DEFAULT_CHANNEL,
         "digest": digest,  # None once a message was refused: its secret is never accepted
         "sid": _send_field(record, "sid", number),
         "delivery": status[1:] if status else None,  # its rank comes first
@@ -94,10 +98,17 @@ def _message(record: Record, digest: str | None, number: int, sent: Message | No
             "status": sent.status,
             "created_at_ms": _milliseconds(sent.created_at),
             "updated_at_ms": _milliseconds(sent.updated_at),
-            "is_scanned": bool(sent.scans),
-            "confirmed_at_ms": sent.feedback_at and sent.outcome == "confirmed" and _milliseconds(sent.feedback_at),
+            **_of_messages(sent),
         },
     }  # fmt: skip
+
+
+def _of_messages(sent: Message | Call) -> dict[str, Any]:
+    """Show what only messages have: scanned links, and feedback."""
+    if isinstance(sent, Call):
+        return {"is_scanned": False, "confirmed_at_ms": None}
+    confirmed_at = sent.feedback_at if sent.outcome == "confirmed" else None
+    return {"is_scanned": bool(sent.scans), "confirmed_at_ms": confirmed_at and _milliseconds(confirmed_at)}
 
 
 def _codes(record: Record) -> list[tuple[str, int]]:
@@ -113,7 +124,7 @@ def _numbers(record: Record) -> list[int]:
     return sorted(int(number) for number in numbers)
 
 
-def _number_in(message: Message, verification_id: str) -> Iterator[int]:
+def _number_in(message: Message | Call, verification_id: str) -> Iterator[int]:
     found = _CALLBACK.search(message.status_callback or "")
     if found and found[1] == verification_id:
         yield int(found[2])
@@ -127,7 +138,7 @@ def _number_of(fault: SimulatedFault, verification_id: str, ledger: Ledger) -> I
 
 def _callback(entry: Entry, ledger: Ledger) -> re.Match[str] | None:
     url = getattr(entry, "status_callback", None)
-    if url is None and entry.sid and (message := ledger.message(entry.sid)):
+    if url is None and entry.sid and (message := ledger.message(entry.sid) or ledger.call(entry.sid)):
         url = message.status_callback
     return _CALLBACK.search(url or "")
 

@@ -26,6 +26,7 @@ Protection, sub-accounts, restricted API keys, numbers that Twilio would normali
 country rejects, certificate checks on webhooks, the callback status `sending`, and RFC 9457 error bodies.
 """
 
+from service.sandbox.addresses import channel_of, number_of
 from service.sandbox.app import Sandbox, create_sandbox
 from service.sandbox.connection import DroppingProtocol, end_at_shutdown
 from service.sandbox.faults import FaultPlan
@@ -45,7 +46,9 @@ __all__ = [
     "Sandbox",
     "SandboxSettings",
     "SimulatedFault",
+    "channel_of",
     "create_sandbox",
     "end_at_shutdown",
+    "number_of",
     "page_routes",
 ]

@@ -72,6 +72,23 @@ def test_wrong_digits_are_asked_for_again(visitor):
     is_signed_in(visitor)
 
 
+def test_a_call_to_the_phone_tells_the_code(visitor):
+    """Asked for by call, the phone rings; after a key the voice says the code, which signs in; nothing is reported."""
+    page, phone = visitor.page, visitor.phone
+    page.get_by_label("Your phone number").fill(number(103))
+    page.get_by_label("Send it by").select_option("voice")
+    page.get_by_role("button", name="Call me with a code").click()
+    phone.get_by_role("button", name="Answer", exact=True).click()
+    expect(phone.locator("#state")).to_have_text("Press a key.")
+    key_in(visitor, "5")
+    said = phone.locator("#said li").last
+    expect(said).to_have_text(re.compile(r"(\d ){5}\d"))
+    assert barriers(page) == []
+    visitor.code_field.fill(re.sub(r"\D", "", said.inner_text()))
+    is_signed_in(visitor)
+    visitor.reads("confirmed", "Twilio takes no reports of calls.")
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_every_state_of_a_call_is_accessible(visitor, width, scheme):
     """Chosen, sent, in the call and signed in: axe reports nothing, and the page never scrolls sideways."""

@@ -17,7 +17,7 @@ LEAD = (
     "Twilio picks better routes for the next ones."
 )
 JARGON = re.compile(r"\b(HMAC|SID|digest|hash|outbox)\b")
-WHAT_IT_IS = "otp-service is a self-hosted service that sends the SMS codes of your login."
+WHAT_IT_IS = "otp-service is a self-hosted service that sends the codes of your login."
 pytestmark = pytest.mark.slow
 
 

@@ -21,8 +21,9 @@ async function begin() {
   const to = numberIn(element("number").value);
   if (!to.startsWith("+")) throw new OtpProblem("no_country");
   const action = chosen();
-  const body = { to, action, ttl_seconds: element("short-lived").checked ? 30 : null };
-  announce("login:began", { to, action, reference: keyFor("/demo/login", body) });
+  const isShort = element("short-lived").checked && !element("short-lived").disabled;
+  const body = { to, action, ttl_seconds: isShort ? 30 : null, locale: element("locale").value, ...way() };
+  announce("login:began", { to, action, channels: channels(), reference: keyFor("/demo/login", body) });
   tell(words.sending);
   const client = new OtpClient(await request("/demo/login", { body }));
   announce("login:sent", { match: client.verification.match });
@@ -33,9 +34,23 @@ function chosen() {
   return document.querySelector("[name=action]:checked").value;
 }
 
+/** The channels of the message, in their order; the others than SMS carry codes only. */
+function channels() {
+  return chosen() === "code" ? element("way").value.split(",") : ["sms"];
+}
+
+/** One channel, or a list: the next one follows when the message fails, or when nothing says that it arrived. */
+function way() {
+  const [channel, next] = channels();
+  return next ? { channels: [{ channel, wait_seconds: 10 }, { channel: next }] } : { channel };
+}
+
 function nameChosen() {
-  element("send").textContent = `Send me a ${["reply", "call"].includes(chosen()) ? "message" : chosen()}`;
-  announce("login:chosen", { action: chosen() });
+  const what = ["reply", "call"].includes(chosen()) ? "message" : chosen();
+  element("ways").hidden = chosen() !== "code";
+  element("send").textContent = channels()[0] === "voice" ? "Call me with a code" : `Send me a ${what}`;
+  element("short-lived").disabled = channels().includes("whatsapp"); // its text names another time
+  announce("login:chosen", { action: chosen(), channels: channels() });
 }
 
 /** Take off what people write into numbers, as the service does, and beside it slashes, and 00 for the plus sign. */
@@ -82,7 +97,7 @@ element("number-form").addEventListener("submit", async (event) => {
   }
 });
 
-for (const choice of document.querySelectorAll("[name=action]")) choice.addEventListener("change", nameChosen);
+for (const choice of document.querySelectorAll("[name=action], #way")) choice.addEventListener("change", nameChosen);
 for (const sample of document.querySelectorAll("[data-number]")) {
   sample.addEventListener("click", () => {
     element("number").value = sample.dataset.number;
@@ -174,6 +189,8 @@ function goOn() {
   prove(client);
 }
 
+const preferred = [...element("locale").options].find(({ value }) => navigator.language.startsWith(value));
+if (preferred) element("locale").value = preferred.value;
 nameChosen(); // a browser may keep the choice when it loads the page again
 try {
   goOn();

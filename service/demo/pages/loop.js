@@ -34,6 +34,24 @@ const STORIES = {
     isElsewhere: true,
   },
 };
+// How each channel is told; only a text message is reported to Twilio when its code was used.
+const CHANNELS = {
+  sms: { name: "SMS", sends: "Hands the message to Twilio", notes: "Notes which message has it", delivers: "Delivers the message" },
+  whatsapp: {
+    name: "WhatsApp",
+    sends: "Hands the message to Twilio",
+    notes: "Notes which message has it",
+    delivers: "Delivers it by WhatsApp",
+    unreported: "Nothing is reported of WhatsApp, unless OTP_WHATSAPP_FEEDBACK is on.",
+  },
+  voice: {
+    name: "a call",
+    sends: "Asks Twilio to call you",
+    notes: "Notes which call has it",
+    delivers: "Calls, and says it after a key",
+    unreported: "Twilio takes no reports of calls. The service counts them itself.",
+  },
+};
 const ENDS = {
   wrong_code: ({ wrong }) => `Refused: ${wrong}`,
   expired: () => `Refused: it came too late. ${ALL_THE_SAME}`,
@@ -49,8 +67,8 @@ const OVER = {
 };
 
 let followed = null; // the id of the verification that the page is about
-let chosen = "code"; // the action that the form offers
-let begun = null; // { to, action, reference, match } of the login that the page is about
+let chosen = { action: "code", channels: ["sms"] }; // what the form offers
+let begun = null; // { to, action, channels, reference, match } of the login that the page is about
 let verification = null; // as the window showed it last
 let verdict = null; // of the newest check; of one elsewhere, as far as it shows in the record
 let checked_ms = null; // how long the newest check took
@@ -66,7 +84,7 @@ function take(seen) {
   if (isChecked && STORIES[seen.action].isElsewhere) verdict = verdictElsewhere(seen.at_ms);
   for (const message of seen.messages) {
     note(message, "sid", message.sid, seen.at_ms);
-    note(message, "approved", seen.status === "approved" || message.feedback, seen.at_ms);
+    note(message, "approved", seen.status === "approved" || isUsed(message), seen.at_ms);
   }
   show();
 }
@@ -94,7 +112,20 @@ function span(milliseconds) {
 // --- What it comes to ---
 
 function action() {
-  return verification?.action ?? begun?.action ?? chosen;
+  return verification?.action ?? begun?.action ?? chosen.action;
+}
+
+/** The channels that were asked for, in their order. */
+function asked() {
+  return (begun ?? chosen).channels ?? ["sms"];
+}
+
+function channel() {
+  return CHANNELS[current()?.channel ?? asked()[0]];
+}
+
+function isUsed({ feedback }) {
+  return Boolean(feedback) && feedback !== "none";
 }
 
 /** Name what the message carries. */
@@ -105,7 +136,7 @@ function secret() {
 /** The message that the steps are about: the one that the person used, else the newest. */
 function current() {
   const messages = verification?.messages ?? [];
-  return messages.find((message) => message.feedback && message.feedback !== "none") ?? messages.at(-1);
+  return messages.find(isUsed) ?? messages.at(-1);
 }
 
 /** Each step as [state, what there is to say, time]; states: done, wait, trouble, or nothing yet. */
@@ -130,16 +161,32 @@ function steps() {
 }
 
 function sent({ number, twilio, sid, delivery, error, stored_at_ms: stored }) {
-  const which = verification.messages.length > 1 ? `This is message ${number} of ${verification.messages.length}.` : "";
+  const which = verification.messages.length > 1 ? `This is message ${number} of ${verification.messages.length}${by(channel())}.` : "";
   if (twilio || sid) return ["done", which, after(stored, twilio?.created_at_ms)];
   if (delivery === "failed") return ["trouble", error ? `Refused: ${error}.` : "Not accepted.", ""];
   return delivery === "unknown" ? ["trouble", "Twilio has not said whether it has the message.", ""] : ["wait", "Waiting for Twilio.", ""];
 }
 
-function delivered({ delivery, error, sid, twilio, feedback, stored_at_ms: stored }) {
+/** Name the channel, if not all messages went by the same. */
+function by({ name }) {
+  return new Set(verification.messages.map((message) => message.channel)).size > 1 ? `, by ${name}` : "";
+}
+
+/** What follows if this channel does not reach the person. */
+function next({ channel: tried }) {
+  const following = asked()[asked().indexOf(tried) + 1];
+  return following && verification.status === "pending" ? ` Next: ${CHANNELS[following].name}.` : "";
+}
+
+function delivered(message) {
+  const [state, text, time] = deliveryOf(message) ?? [];
+  return state && [state, ["wait", "trouble"].includes(state) ? text + next(message) : text, time];
+}
+
+function deliveryOf({ delivery, error, sid, twilio, feedback, stored_at_ms: stored }) {
   if (["delivered", "read"].includes(delivery)) return ["done", "", after(stored, twilio?.updated_at_ms)];
-  if (["undelivered", "failed"].includes(delivery) && sid) return ["trouble", `Not delivered: ${error}.`, ""];
-  if (feedback && feedback !== "none") return ["done", `Twilio has not said so, but you have the ${secret()}.`, ""];
+  if (["undelivered", "failed"].includes(delivery) && sid) return ["trouble", error ? `Not delivered: ${error}.` : "Nobody heard it.", ""];
+  if (isUsed({ feedback })) return ["done", `Twilio has not said so, but you have the ${secret()}.`, ""];
   return sid && ["wait", delivery === "sent" ? "On its way." : "Waiting for Twilio.", ""];
 }
 
@@ -158,6 +205,7 @@ function approved(time) {
 }
 
 function confirmed({ feedback }, time) {
+  if (verification.status === "approved" && !isUsed({ feedback }) && channel().unreported) return ["", channel().unreported, ""];
   if (feedback === "confirmed") return ["done", "", time];
   if (feedback === "failed") return ["trouble", "Given up.", ""];
   if (feedback === "awaiting_sid") return ["wait", "Waits until the message's SID is known.", ""];
@@ -173,6 +221,7 @@ function show() {
   element("does").textContent = does;
   element("answer").textContent = answer.replace("{match}", match(begun?.match));
   element("checks").textContent = checks;
+  for (const step of ["sends", "notes", "delivers"]) element(step).textContent = channel()[step];
   for (const item of document.querySelectorAll("[data-step]")) {
     const [state, text, time] = now[item.dataset.step] ?? ["", "", ""];
     item.dataset.state = state;
@@ -265,7 +314,7 @@ document.addEventListener("login:sent", (event) => {
   show();
 });
 document.addEventListener("login:chosen", (event) => {
-  chosen = event.detail.action;
+  chosen = event.detail;
   show();
 });
 document.addEventListener("login:failed", () => {
