@@ -22,6 +22,7 @@ SKIPPING = {
     "tests/embedded/test_embedded.py": "a promise that only Linux can keep",
     "tests/cli/test_commands.py": "reads /proc, which only Linux has",
     "tests/logs/test_writer.py": "/dev/full, which only Linux has",
+    "tests/failover/test_soak.py": "an hour's run, for make soak only",
     "tests/test_deploy.py": "systemd-analyze: a container may have no systemd",
 }
 FORBIDDEN_NAMES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)")

@@ -29,6 +29,7 @@ class Server:
     port: int
     arguments: list[str]
     program: tuple[str, ...] = ()
+    binary: str = ""  # that of the system, or the embedded one
     process: subprocess.Popen | None = None
     admin: redis.Redis = field(init=False)
 
@@ -43,7 +44,14 @@ class Server:
         self.folder.mkdir(exist_ok=True)
         common = ["--save", "", "--appendonly", "no", "--dir", str(self.folder), "--bind", "127.0.0.1"]
         common += ["--repl-diskless-sync-delay", "0"]
-        command = [SERVER, *self.program, *common, *self.arguments, "--logfile", str(self.folder / "log")]
+        command = [
+            self.binary or SERVER,
+            *self.program,
+            *common,
+            *self.arguments,
+            "--logfile",
+            str(self.folder / "log"),
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         assert wait_until_listening(self.process, self.port), (self.folder / "log").read_text()
         return self
@@ -78,10 +86,10 @@ async def opened(url: str, **options) -> AsyncIterator[RedisClient]:
 
 
 @contextlib.contextmanager
-def server(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[Server]:
+def server(folder: Path, *arguments: str, program: tuple[str, ...] = (), binary: str = "") -> Iterator[Server]:
     """Run one server until the block ends; `program` has the first arguments, such as a configuration file."""
     port = free_port()
-    node = Server(folder, port, ["--port", str(port), *arguments], program)
+    node = Server(folder, port, ["--port", str(port), *arguments], program, binary)
     try:
         yield node.start()
     finally:

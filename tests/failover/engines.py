@@ -1,0 +1,196 @@
+"""The engines of the fault runs, each of real processes: one server, Sentinel with two replicas, a cluster of 3 + 3.
+
+A server is isolated without privileges: its ACL shuts replicas and Sentinel out, while clients still reach it.
+"""
+
+import contextlib
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from tests.free_ports import free_port
+from tests.redis_client.servers import VALKEY, Server, eventually, server
+
+REDIS = shutil.which("redis-server")
+BINARIES = {"valkey": str(VALKEY), "redis": REDIS or str(VALKEY)}
+NODE_TIMEOUT_MS = 1500
+READY_SECONDS = 60
+SLOTS = 16384
+
+
+@dataclass
+class Engine:
+    """Running servers, and the URL by which the service reaches them."""
+
+    name: str
+    url: str
+    nodes: list[Server]
+    replicas: int  # of each primary
+    sentinel: Server | None = None
+    spare: dict = field(default_factory=dict)
+
+    @property
+    def is_cluster(self):
+        """Whether the keys are on several primaries."""
+        return self.url.startswith("redis+cluster")
+
+    def primaries(self):
+        """Return the nodes that are primaries now, those of a cluster in the order of their nodes."""
+        return [node for node in self.nodes if role(node) == b"master"]
+
+    def replicas_of(self, primary):
+        """Return the nodes that follow a primary now."""
+        ports = {int(each["port"]) for name, each in _replication(primary).items() if name.startswith("slave")}
+        return [node for node in self.nodes if node.port in ports]
+
+    def is_healthy(self):
+        """Whether every primary has all its replicas, in sync, and the cluster is well."""
+        alive = [node for node in self.nodes if role(node) is not None]
+        primaries = self.primaries()
+        if len(alive) < len(self.nodes) or len(primaries) != len(self.nodes) // (self.replicas + 1):
+            return False
+        in_sync = all(_in_sync(primary) == self.replicas for primary in primaries)
+        return in_sync and (not self.is_cluster or all(_is_ok(node) for node in self.nodes))
+
+    def heal(self):
+        """Undo what a fault may have left, and wait until all is well."""
+        for node in self.nodes:
+            if node.process.poll() is not None:
+                node.start()
+            node.thaw()
+        for node in self.nodes:
+            with contextlib.suppress(RedisError):
+                admit(node)
+                for name, value in (("maxmemory", 0), ("maxclients", 4000), ("min-replicas-to-write", 0)):
+                    node.admin.config_set(name, value)
+        eventually(self.is_healthy, seconds=READY_SECONDS)
+
+    def every_key(self):
+        """Yield each key of the primaries with its node."""
+        for node in self.primaries():
+            for key in node.admin.scan_iter(count=1000):
+                yield key, node
+
+
+def role(node):
+    """Return `master`, `slave` or, of a node that is down or frozen, None."""
+    if node.process.poll() is not None:
+        return None
+    try:
+        return node.admin.execute_command("ROLE")[0]
+    except RedisError:
+        return None
+
+
+def isolate(node):
+    """Shut the replicas and Sentinel out; clients still reach the node."""
+    node.admin.execute_command("ACL", "SETUSER", "default", "-psync", "-sync", "-ping")
+    node.admin.execute_command("CLIENT", "KILL", "TYPE", "replica")
+
+
+def admit(node):
+    """Let the replicas and Sentinel in again."""
+    node.admin.execute_command("ACL", "SETUSER", "default", "+psync", "+sync", "+ping")
+
+
+@contextlib.contextmanager
+def standalone(folder: Path, binary: str):
+    """Run one server that writes every command to its file before it replies."""
+    with server(folder / "one", "--appendonly", "yes", "--appendfsync", "always", binary=BINARIES[binary]) as node:
+        yield Engine("standalone", node.url, [node], 0)
+
+
+@contextlib.contextmanager
+def with_sentinel(folder: Path, binary: str):
+    """Run a primary with two replicas, and a Sentinel that needs a second to miss the primary."""
+    with contextlib.ExitStack() as stack:
+        nodes = [stack.enter_context(server(folder / f"node{each}", binary=BINARIES[binary])) for each in range(3)]
+        primary, *others = nodes
+        for node in others:
+            node.admin.replicaof("127.0.0.1", primary.port)
+        config = folder / "sentinel.conf"
+        config.write_text(
+            f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
+            "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n"
+            "sentinel parallel-syncs main 2\n"
+        )
+        watcher = stack.enter_context(
+            server(folder / "sentinel", program=(str(config), "--sentinel"), binary=BINARIES[binary])
+        )
+        engine = Engine("sentinel", f"redis+sentinel://127.0.0.1:{watcher.port}/main", nodes, 2, watcher)
+        eventually(engine.is_healthy, seconds=READY_SECONDS)
+        eventually(lambda: len(watcher.admin.execute_command("SENTINEL REPLICAS", "main")) == 2, seconds=READY_SECONDS)
+        yield engine
+
+
+@contextlib.contextmanager
+def clustered(folder: Path, binary: str):
+    """Run a cluster of three primaries with one replica each."""
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS))
+    options += ("--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0")
+    with contextlib.ExitStack() as stack:
+        nodes = [
+            stack.enter_context(server(folder / f"node{each}", *options, binary=BINARIES[binary])) for each in range(6)
+        ]
+        engine = Engine("cluster", f"redis+cluster://{','.join(f'127.0.0.1:{node.port}' for node in nodes)}", nodes, 1)
+        for place, node in enumerate(nodes[:3]):
+            first, last = place * SLOTS // 3, (place + 1) * SLOTS // 3 - 1
+            node.admin.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+        for place, node in enumerate(nodes):
+            node.admin.execute_command("CLUSTER SET-CONFIG-EPOCH", place + 1)
+            if place:
+                node.admin.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port)
+        eventually(lambda: all(_known(node) == 6 for node in nodes), seconds=READY_SECONDS)
+        for primary, replica in zip(nodes[:3], nodes[3:], strict=True):
+            eventually(lambda r=replica, p=primary: _replicates(r, p), seconds=READY_SECONDS)
+        eventually(engine.is_healthy, seconds=READY_SECONDS)
+        yield engine
+
+
+ENGINES = {"standalone": standalone, "sentinel": with_sentinel, "cluster": clustered}
+
+
+def dead_port():
+    """Return a port at which nothing listens."""
+    return free_port()
+
+
+def pause(seconds):
+    """Let the load go on meanwhile; faults run in a thread."""
+    time.sleep(seconds)
+
+
+def node_id(node):
+    """Return the id of a node of a cluster."""
+    return node.admin.execute_command("CLUSTER MYID").decode()
+
+
+def _replication(node):
+    with contextlib.suppress(RedisError):
+        return node.admin.info("replication")
+    return {}
+
+
+def _in_sync(primary):
+    return sum(
+        name.startswith("slave") and name[5:].isdigit() and each["state"] == "online"
+        for name, each in _replication(primary).items()
+    )
+
+
+def _is_ok(node):
+    return node.admin.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
+
+
+def _known(node):
+    return int(node.admin.execute_command("CLUSTER INFO")["cluster_known_nodes"])
+
+
+def _replicates(replica, primary):
+    with contextlib.suppress(RedisError):
+        replica.admin.execute_command("CLUSTER REPLICATE", node_id(primary))
+        return True
+    return False
