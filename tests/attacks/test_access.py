@@ -15,6 +15,8 @@ from tests.attacks.watching import monitored
 
 TWILIO = {
     "/twilio/status/{verification_id}/{send_number}",
+    "/twilio/call/{verification_id}/{send_number}",
+    "/twilio/spoken/{verification_id}/{send_number}",
     "/twilio/message",
     "/twilio/voice",
     "/twilio/voice/{try_number}",
