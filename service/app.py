@@ -177,6 +177,7 @@ def _endpoints(
     links = LinkEndpoints(
         rules.links,
         rules.limiter,
+        store.profiles,
         LinkPage(
             settings.otp_brand,
             locale=settings.otp_locale,
@@ -198,7 +199,6 @@ def _endpoints(
             reports=reports,
             codes=SpokenCodes(store.verifications, SpeechSeal(store.keyring), reports),
             inbound=rules.inbound,
-            brand=settings.otp_brand,
         ),
         *links.routes(),
         *reporting_routes(settings, store.scripts, auth),

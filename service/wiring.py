@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from service.config.policies import (
     confirmation_policy,
+    default_profile,
     descriptor_shares,
     issue_policy,
     limit_policy,
     lookup_policy,
-    message_texts,
     new_keyring,
     record_policy,
     twilio_account,
@@ -32,6 +32,7 @@ from service.core.limiter import Limiter
 from service.core.links import Links
 from service.core.lost_messages import LostMessages, MessageList
 from service.core.outbox import OutboxWorker
+from service.core.profiles import Profiles
 from service.core.reports.rolling_up import RollingUp
 from service.core.retrying import Retries, RetryPolicy
 from service.core.searching import Searching
@@ -47,7 +48,7 @@ from service.store.confirmations import open_confirmations
 from service.store.expectations import RedisExpectations
 from service.store.fallbacks import RedisFallbacks
 from service.store.funnel import RedisFunnel
-from service.store.ledgers import RedisIdempotency, RedisLimits
+from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits
 from service.store.links import RedisLinks
 from service.store.lost_messages import RedisLostMessages
 from service.store.numbers import RedisNumbers
@@ -80,11 +81,12 @@ async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
 
 
 class Store(NamedTuple):
-    """What the rules and the worker share: Redis, the keys, and the store of verifications."""
+    """What the rules and the worker share: Redis, the keys, the store of verifications, and the API keys' profiles."""
 
     scripts: Scripts
     keyring: Keyring
     verifications: VerificationStore
+    profiles: Profiles
     longest_wait: LongestWait | None = None  # for replicas
 
 
@@ -97,8 +99,9 @@ def new_store(
 ) -> Store:
     """Derive the keys, and join them with Redis; `retries` wait for replicas where no caller does."""
     keyring, policy = new_keyring(settings), record_policy(settings)
+    profiles = Profiles(RedisApiKeys(scripts), keyring, default_profile(settings))
     if not policy.waits_for_replicas:
-        return Store(scripts, keyring, RedisVerifications(scripts, keyring, policy))
+        return Store(scripts, keyring, RedisVerifications(scripts, keyring, policy), profiles)
     verifications = ReplicatedVerifications(
         scripts,
         keyring,
@@ -107,7 +110,7 @@ def new_store(
         retries=retries or Retries(),
         event_log=event_log,
     )
-    return Store(scripts, keyring, verifications, verifications.longest_wait)
+    return Store(scripts, keyring, verifications, profiles, verifications.longest_wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +138,17 @@ def new_rules(
     event_log: EventLog,
 ) -> Rules:
     """Join the rules; `retries` has one for `attach_sid` and one for `undo`."""
-    scripts, keyring, verifications, _ = store
+    scripts, keyring, verifications, profiles, _ = store
     breakers = {channel: Breaker(provider=sender.provider, event_log=event_log) for channel, sender in senders.items()}
-    limiter = Limiter(RedisLimits(scripts), keyring, limit_policy(settings), breakers=breakers)
+    limiter = Limiter(
+        RedisLimits(scripts), keyring, limit_policy(settings), breakers=breakers, segments=profiles.most_segments
+    )
     idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], event_log=event_log)
     sending = Sending(
         verifications,
         senders,
         breakers=breakers,
-        texts=message_texts(settings),
+        profiles=profiles,
         most_in_flight=descriptor_shares(settings).sends,
         late_window_seconds=settings.otp_late_window,
         attachments=retries["attach_sid"],
@@ -159,6 +164,7 @@ def new_rules(
         undoing=undoing,
         keyring=keyring,
         policy=issue_policy(settings),
+        profiles=profiles,
     )
     fallback = Fallback(
         RedisFallbacks(scripts, keyring, record_policy(settings)),
@@ -168,13 +174,14 @@ def new_rules(
         undoing=undoing,
         keyring=keyring,
         issue_policy=issue_policy(settings),
+        profiles=profiles,
         event_log=event_log,
     )
     checking = Checking(verifications, keyring, wake=wake, event_log=event_log)
     searching = Searching(RedisNumbers(scripts, keyring, record_policy(settings)), verifications, limiter, keyring)
     links = Links(verifications, RedisLinks(scripts, keyring), keyring, wake=wake, event_log=event_log)
     expectations = RedisExpectations(scripts, max_attempts=settings.otp_max_attempts)
-    inbound = Inbound(verifications, expectations, keyring, wake=wake)
+    inbound = Inbound(verifications, expectations, keyring, profiles, wake=wake)
     return Rules(breakers, limiter, idempotency, issuing, checking, links, inbound, searching, fallback)
 
 

@@ -10,12 +10,13 @@ import pytest
 from service.app import open_redis
 from service.config.policies import new_keyring
 from service.config.settings import isolated_settings
+from service.core.api_keys import Look, Scope, new_api_key
 from service.core.limiter import Limiter, LimitPolicy
 from service.core.prices import Budget, Money, read_prices
 from service.diagnosis import examine, numbering_plans
 from service.diagnosis.inbound import inbound_findings
 from service.providers.twilio.gateway import open_twilio
-from service.store.ledgers import RedisLimits
+from service.store.ledgers import RedisApiKeys, RedisLimits
 from tests.providers.test_twilio_gateway import account
 from tests.providers.test_twilio_inbound_urls import ROW
 from tests.providers.twilio_recorder import recording
@@ -90,6 +91,18 @@ async def test_the_use_of_the_budget_is_told(changed, running):
     small = {**budget, "otp_budget_day": Money(45_000, "USD"), "otp_countries": ("US", "DE")}
     assert "less than one message costs (sms to DE," in " ".join(texts(await changed(**small), "warn"))
     assert "OTP_PRICES is set without OTP_BUDGET_DAY" in " ".join(texts(await changed(otp_prices=prices), "warn"))
+
+
+async def test_a_key_that_no_longer_fits_the_settings_is_an_error(changed, running):
+    """Texts of a key that take more segments under the brand of today are an error that names the key."""
+    own = '[country.IN]\ncode = "{code} ' + "x" * 140 + ' {brand}"'
+    async with open_redis(running.settings) as scripts:
+        kept = new_api_key("shop", [Scope.VERIFICATIONS], look=Look(texts=own))[1]
+        await RedisApiKeys(scripts).add(kept.digest, kept.particulars)
+    assert not [text for text in texts(await changed(otp_brand="Hen"), "error") if "shop" in text]
+    [error] = [text for text in texts(await changed(otp_brand="Rooster and Hen"), "error") if "shop" in text]
+    assert error.startswith("The API key shop: --texts: [country.IN] code: it takes 2 segments")
+    assert error.endswith("Correct it with otp-service keys update.")
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""`otp-service keys`: create, list and revoke API keys. Redis holds their digests only."""
+"""`otp-service keys`: create, change, list and revoke API keys. Redis holds their digests only."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -10,8 +11,9 @@ from service.app import open_redis
 from service.cli.audit import audited, unwritten
 from service.cli.console import refuse, show_alone
 from service.cli.listing import AsJson, Cells, show_list
+from service.config.looks import check_look, read_look
 from service.config.settings import load_settings
-from service.core.api_keys import API_KEY_PREFIX, ApiKey, Scope, new_api_key, read_api_keys
+from service.core.api_keys import API_KEY_PREFIX, ApiKey, Look, Scope, new_api_key, read_api_keys
 from service.store.ledgers import RedisApiKeys
 
 _SCOPES = (
@@ -19,19 +21,42 @@ _SCOPES = (
     "Repeat it for several."
 )
 Result = TypeVar("Result")
-commands = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
+commands = typer.Typer(no_args_is_help=True, help="Create, change, list and revoke API keys.")
+
+Brand = Annotated[str | None, typer.Option(metavar="TEXT", help="Who its messages are from; default: OTP_BRAND.")]
+Sender = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SENDER",
+        help="Number, short code, name or Messaging Service (MG…) of its SMS; default: that of the settings.",
+    ),
+]
+Language = Annotated[
+    str | None, typer.Option("--locale", metavar="TAG", help="Its default language; default: OTP_LOCALE.")
+]
+Texts = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="A file like that of OTP_TEXTS; its texts come before those of OTP_TEXTS."),
+]
 
 
 @commands.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="Who will use the key. The log shows this name instead of the key.")],
     scope: Annotated[list[Scope], typer.Option(metavar="SCOPE", help=_SCOPES)] = [Scope.VERIFICATIONS],  # noqa: B006
+    *,
     owner: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The key that it replaces: both act on the same verifications."),
     ] = None,
+    brand: Brand = None,
+    sender: Sender = None,
+    locale: Language = None,
+    texts: Texts = None,
 ) -> None:
     """Create an API key and print it to standard output. It is shown only once.
+
+    Brand, sender, language and texts that are not given are those of the key that it replaces, else of the settings.
 
     Example: otp-service keys create my-backend
     """
@@ -39,12 +64,16 @@ def create_key(
         _refuse_a_key(given)
         if not given.isprintable() or not 1 <= len(given) <= 64:  # noqa: PLR2004 - the sentence says it
             refuse("a name has 1 to 64 printable characters")
-    key, kept = new_api_key(name, scope, owner=owner)
+    look = _look(brand, sender, locale, texts)
+    key, kept = new_api_key(name, scope, owner=owner, look=look)
 
     async def create(store: RedisApiKeys) -> str:
-        if any(known.name == name for known in read_api_keys(await store.api_keys()).values()):
+        known = {each.name: each for each in read_api_keys(await store.api_keys()).values()}
+        if name in known:
             refuse(f"a key named {name!r} exists already; revoke it or choose another name")
-        await store.add(kept.digest, kept.particulars)
+        replaced = known.get(owner or "")
+        made = kept if replaced is None else replace(kept, look=_merged(replaced.look, look))
+        await store.add(made.digest, made.particulars)
         return ""
 
     async def take_back(store: RedisApiKeys) -> str:
@@ -69,6 +98,39 @@ def _show(key: str) -> str | None:
     return None
 
 
+@commands.command("update")
+def update_key(
+    name: Annotated[str, typer.Argument(help="The name that `keys list` shows.")],
+    *,
+    brand: Brand = None,
+    sender: Sender = None,
+    locale: Language = None,
+    texts: Texts = None,
+) -> None:
+    """Change how the messages of an API key look. An empty value ('') is that of the settings again.
+
+    Every process uses it within 30 seconds, also for verifications that are pending.
+
+    Example: otp-service keys update my-backend --brand "Rooster Pay" --locale de
+    """
+    _refuse_a_key(name)
+    given = [brand, sender, locale, texts]
+    if not any(value is not None for value in given):
+        refuse("give at least one of --brand, --sender, --locale and --texts")
+    cleared = [option for option, value in zip(Look._fields, given, strict=True) if value == ""]
+    look = _look(*given)
+
+    async def update(store: RedisApiKeys) -> str:
+        stored = await store.api_keys()
+        kept = _named(name, stored)
+        changed = _merged(kept.look._replace(**dict.fromkeys(cleared)), look)
+        if not await store.replace(kept.digest, stored[kept.digest], replace(kept, look=changed).particulars):
+            refuse(f"the key {name!r} was changed or revoked at the same time; look at `keys list`")
+        return f"Updated {name}; every process uses it within 30 seconds."
+
+    typer.echo(_with_keys("keys update", update, name=name), err=True)
+
+
 @commands.command("list")
 def list_keys(*, as_json: AsJson = False) -> None:
     """List the API keys by name. The keys themselves are not stored."""
@@ -86,14 +148,36 @@ def revoke_key(name: Annotated[str, typer.Argument(help="The name that `keys lis
     _refuse_a_key(name)
 
     async def revoke(store: RedisApiKeys) -> str:
-        kept = read_api_keys(await store.api_keys()).values()
-        revoked = next((known for known in kept if known.name == name), None)
-        if revoked is None:
-            refuse(f"no key is named {name!r}")
-        await store.revoke(revoked.digest)
+        await store.revoke(_named(name, await store.api_keys()).digest)
         return f"Revoked {name}; it stops working within 30 seconds."
 
     typer.echo(_with_keys("keys revoke", revoke, name=name), err=True)
+
+
+def _named(name: str, stored: Mapping[str, bytes]) -> ApiKey:
+    """Find a key by its name, or refuse."""
+    found = next((known for known in read_api_keys(stored).values() if known.name == name), None)
+    if found is None:
+        refuse(f"no key is named {name!r}")
+    return found
+
+
+def _look(brand: str | None, sender: str | None, locale: str | None, texts: str | None) -> Look:
+    """Read the options, or refuse."""
+    try:
+        return read_look(Look(brand, sender, locale), texts, load_settings())
+    except ValueError as refusal:
+        refuse(str(refusal))
+
+
+def _merged(old: Look, new: Look) -> Look:
+    """Take what is given from the new look and the rest from the old one, or refuse what does not fit together."""
+    merged = old._replace(**new.given)
+    try:
+        check_look(merged, load_settings())
+    except ValueError as refusal:
+        refuse(str(refusal))
+    return merged
 
 
 def _refuse_a_key(name: str) -> None:
@@ -108,12 +192,20 @@ async def _each(keys: list[ApiKey]) -> AsyncIterator[ApiKey]:
 
 
 def _fields(key: ApiKey) -> dict[str, Any]:
-    return {"name": key.name, "scopes": sorted(key.scopes), "created_at": key.created_at, "owner": key.owner}
+    return {
+        "name": key.name,
+        "scopes": sorted(key.scopes),
+        "created_at": key.created_at,
+        "owner": key.owner,
+        **key.look._asdict(),
+    }
 
 
 def _cells(key: ApiKey) -> Cells:
     scopes = ",".join(sorted(key.scopes))
-    return {"NAME": key.name, "SCOPES": scopes, "CREATED": key.created_at, "OWNER": key.owner}
+    cells = {"NAME": key.name, "SCOPES": scopes, "CREATED": key.created_at, "OWNER": key.owner}
+    look = key.look._replace(texts="own" if key.look.texts else None)
+    return cells | {name.upper(): value or "-" for name, value in look._asdict().items()}
 
 
 def _with_keys(operation: str, step: Callable[[RedisApiKeys], Awaitable[Result]], *, name: str | None = None) -> Result:

@@ -136,7 +136,8 @@ def _check_place(text: str) -> str:
     return text.lower()
 
 
-def _check_sender(text: str) -> str:
+def check_sender(text: str) -> str:
+    """Return a sender of text messages. Raises `ValueError` with a sentence."""
     if _SENDER.fullmatch(text) is None:
         raise ValueError(
             "write an E.164 number, a short code, or a sender name of at most 11 letters, digits, spaces and - + _ & "
@@ -163,7 +164,8 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
-def _read_locale(text: str) -> str:
+def read_locale(text: str) -> str:
+    """Return the nearest of our languages. Raises `ValueError` with a sentence."""
     locale = negotiated(text, LOCALES)
     if locale is None:
         raise ValueError(f"there are no texts in this language; write one of {', '.join(LOCALES)}")
@@ -218,11 +220,11 @@ OptionalToken = Annotated[SecretStr | None, _IF_ANY, _optional(_check_token)]
 AccountSid = Annotated[str | None, _IF_ANY, _sid("AC")]
 ApiKeySid = Annotated[str | None, _IF_ANY, _sid("SK")]
 MessagingServiceSid = Annotated[str | None, _IF_ANY, _sid("MG")]
-Sender = Annotated[str | None, _IF_ANY, _optional(_check_sender)]
+Sender = Annotated[str | None, _IF_ANY, _optional(check_sender)]
 CallNumber = Annotated[str | None, _IF_ANY, _optional(_check_call_number)]
 TwilioPlace = Annotated[str | None, _IF_ANY, _optional(_check_place)]
 Texts = Annotated[InstanceOf[OwnTexts], NoDecode, BeforeValidator(read_text_file)]
-Locale = Annotated[str, AfterValidator(_read_locale)]
+Locale = Annotated[str, AfterValidator(read_locale)]
 LinkUrl = Annotated[str | None, _IF_ANY, _optional(read_link_url)]
 ReturnUrls = Annotated[Words, _each(read_return_url)]
 PublicUrl = Annotated[str | None, _IF_ANY, _optional(read_public_url)]

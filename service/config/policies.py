@@ -19,6 +19,7 @@ from service.core.limits import MOST_FAILED_IN_A_ROW
 from service.core.lost_messages import LookupPolicy
 from service.core.message_texts import MessageTexts
 from service.core.outbox import OutboxPolicy
+from service.core.profiles import Profile, can_receive
 from service.descriptors import Shares, descriptor_limit, share_out
 from service.http_server import Connections
 from service.providers.twilio.account import TwilioAccount
@@ -169,13 +170,17 @@ def issue_policy(settings: Settings) -> IssuePolicy:
         ttl_seconds=settings.otp_code_ttl,
         secrets=Secrets(dict(settings.otp_test_numbers)),
         numbers=settings.numbers,
-        texts=message_texts(settings),
         link_returns=len(settings.otp_link_return_urls),
         has_webhooks=settings.otp_public_url is not None,
-        sender_receives=not any(map(str.isalpha, settings.twilio_from or "")),
         unavailable_channels=_unavailable_channels(settings),
         channel_ttl_seconds={Channel.WHATSAPP: settings.otp_whatsapp_minutes * 60},
     )
+
+
+def default_profile(settings: Settings) -> Profile:
+    """Return how messages look of API keys that do not say it themselves."""
+    receives = can_receive(settings.twilio_from or settings.twilio_messaging_service_sid or "")
+    return Profile(message_texts(settings), sender_receives=receives)
 
 
 def message_texts(settings: Settings) -> MessageTexts:

@@ -1,10 +1,9 @@
 """Reads files that settings name; one of them, `OTP_TEXTS`, is TOML. `core.own_texts` says what that may hold."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from service.core.own_texts import NO_OWN_TEXTS, OwnTexts, read_own_texts
+from service.core.own_texts import NO_OWN_TEXTS, OwnTexts, parse_own_texts
 
 _MOST_BYTES = 1_000_000
 
@@ -15,11 +14,7 @@ def read_text_file(value: Any) -> Any:
         return value
     if not value:
         return NO_OWN_TEXTS
-    try:
-        tables = tomllib.loads(read_text(value))
-    except tomllib.TOMLDecodeError as failure:
-        raise ValueError(f"the file is not TOML: {failure}") from None
-    return read_own_texts(tables)
+    return parse_own_texts(read_text(value))
 
 
 def read_text(path: Any) -> str:

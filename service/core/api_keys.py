@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from service.core.instants import instant
 
@@ -26,6 +26,23 @@ class Scope(StrEnum):
     OPERATE = "operate"
 
 
+class Look(NamedTuple):
+    """How the messages of a key look; None: as the settings say. `core.profiles` makes its profile of it."""
+
+    brand: str | None = None
+    sender: str | None = None
+    locale: str | None = None
+    texts: str | None = None  # the content of a file like that of OTP_TEXTS
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is not as the settings say."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+
+_AS_SETTINGS = Look()
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """What is stored of a key, under its digest."""
@@ -35,6 +52,7 @@ class ApiKey:
     scopes: frozenset[str]
     created_at: str
     owner: str  # whose verifications it acts on: its own name, unless it replaces another key
+    look: Look = _AS_SETTINGS
 
     @property
     def particulars(self) -> Mapping[str, Any]:
@@ -44,6 +62,7 @@ class ApiKey:
             "scopes": sorted(self.scopes),
             "created_at": self.created_at,
             "owner": self.owner,
+            **self.look.given,
         }
 
     @property
@@ -59,11 +78,13 @@ class ApiKeyStore(Protocol):
         """Read all digests with their JSON particulars."""
 
 
-def new_api_key(name: str, scopes: Collection[Scope], *, owner: str | None = None) -> tuple[str, ApiKey]:
+def new_api_key(
+    name: str, scopes: Collection[Scope], *, owner: str | None = None, look: Look = _AS_SETTINGS
+) -> tuple[str, ApiKey]:
     """Make a key; the first part is the secret itself, which is shown once and stored nowhere."""
     key = API_KEY_PREFIX + secrets.token_urlsafe(32)
     created_at = instant(time.time_ns() // 1_000_000)
-    return key, ApiKey(key_digest(key), name, frozenset(scopes), created_at, owner or name)
+    return key, ApiKey(key_digest(key), name, frozenset(scopes), created_at, owner or name, look)
 
 
 def key_digest(key: str) -> str:
@@ -79,7 +100,12 @@ def read_api_keys(stored: Mapping[str, bytes]) -> dict[str, ApiKey]:
             particulars = json.loads(content)
             name, scopes = particulars["name"], frozenset(particulars["scopes"])
             owner = particulars.get("owner", name)
-            keys[digest] = ApiKey(digest, name, scopes, particulars.get("created_at", ""), owner)
+            look = Look(*(_text(particulars.get(each)) for each in Look._fields))
+            keys[digest] = ApiKey(digest, name, scopes, particulars.get("created_at", ""), owner, look)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return keys
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -34,6 +34,7 @@ from service.core.next_send import write_next
 from service.core.outage_log import OutageLog
 from service.core.partitions import PARTITIONS
 from service.core.phone import CountryNotAllowed
+from service.core.profiles import Profiles
 from service.core.reports.blocked import counted
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
@@ -87,6 +88,7 @@ class Fallback:
         undoing: Undoing,
         keyring: Keyring,
         issue_policy: IssuePolicy,
+        profiles: Profiles,
         event_log: EventLog,
         policy: FallbackPolicy | None = None,
     ) -> None:
@@ -97,6 +99,7 @@ class Fallback:
         self._undoing = undoing
         self._keyring = keyring
         self._issue_policy = issue_policy
+        self._profiles = profiles
         self._event_log = event_log
         self._outage_log = OutageLog(event_log)
         self._policy = policy or FallbackPolicy()
@@ -138,7 +141,8 @@ class Fallback:
         """Send by the channel that is due; None if nothing was sent, now or for good."""
         verification = due.verification
         try:
-            self._issue_policy.check_channel(due.channel, verification.request, verification.payment)
+            profile = await self._profiles.of(verification.key_tag, verification.owner)
+            self._issue_policy.check_channel(due.channel, verification.request, profile, verification.payment)
             reservation = self._reservation(due)
             refusal = await reservation.ask()
             if refusal is not None:
@@ -173,7 +177,7 @@ class Fallback:
 
     def _reservation(self, due: DueFallback) -> Reservation:
         key_tag = due.verification.key_tag or self._limiter.key_tag(None)
-        return self._limiter.reservation(due.verification, due.channel, self._issue_policy.texts, key_tag=key_tag)
+        return self._limiter.reservation(due.verification, due.channel, key_tag=key_tag)
 
     async def _postpone(self, due: DueFallback, delay_ms: int, *, reason: str) -> None:
         delay_ms = min(max(delay_ms, 1), _LONGEST_DELAY_MS)

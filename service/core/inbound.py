@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from service.core.actions import ACTIONS, Action, call, reply
 from service.core.keyring import Keyring, NumberIndex
 from service.core.phone import InvalidNumber, canonical_number
+from service.core.profiles import Profiles
 from service.core.verification import CheckResult, partition_of
 from service.core.verification_store import Check, Matching, UnknownVerification, VerificationStore
 
@@ -27,7 +28,16 @@ class Expected(NamedTuple):
 
     id: str
     locale: str
+    key_tag: str | None  # of the API key that issued it
+    owner: str | None
     digests: tuple[bytes, ...]  # of the secrets of its sends
+
+
+class Awaited(NamedTuple):
+    """How to speak to somebody who calls."""
+
+    locale: str
+    brand: str
 
 
 class Expectations(Protocol):
@@ -45,11 +55,18 @@ class Inbound:
     """Decides what people send to us."""
 
     def __init__(
-        self, store: VerificationStore, expectations: Expectations, keyring: Keyring, *, wake: Callable[[str], None]
+        self,
+        store: VerificationStore,
+        expectations: Expectations,
+        keyring: Keyring,
+        profiles: Profiles,
+        *,
+        wake: Callable[[str], None],
     ) -> None:
         self._store = store
         self._expectations = expectations
         self._keyring = keyring
+        self._profiles = profiles
         self._wake = wake
 
     async def reply(self, number: str, body: str, message_id: str) -> list[CheckResult]:
@@ -62,13 +79,15 @@ class Inbound:
             return []
         return await self._decide(Action.REPLY, number, message_id, found.pairs, lambda match: match in found.words)
 
-    async def awaits_call(self, number: str) -> str | None:
-        """Return the language of the newest verification that may be answered by a call of a number; None if none may.
+    async def awaits_call(self, number: str) -> Awaited | None:
+        """Tell for whom and in which language to answer a call of a number; None if no verification expects one.
 
-        Raises `StoreUnavailable`.
+        The newest verification decides. Raises `StoreUnavailable`.
         """
-        expected = await self._expected(Action.CALL, number, "")
-        return expected[0].locale if expected else None
+        for newest in await self._expected(Action.CALL, number, ""):
+            profile = await self._profiles.of(newest.key_tag, newest.owner)
+            return Awaited(newest.locale, profile.texts.brand)
+        return None
 
     async def keys(self, number: str, keys: str, answer_id: str) -> list[CheckResult]:
         """Decide the keys of a call; return the result of each verification that they were compared with.

@@ -10,6 +10,7 @@ from service.core.issue_request import IssueRequest
 from service.core.message_texts import MessageTexts
 from service.core.payment import Payment
 from service.core.phone import NumberPolicy
+from service.core.profiles import Profile
 from service.core.verification import VerificationRequest
 
 
@@ -33,17 +34,15 @@ class IssuePolicy:
     ttl_seconds: int
     secrets: Secrets
     numbers: NumberPolicy
-    texts: MessageTexts
     link_returns: int = 0  # how many OTP_LINK_RETURN_URLS there are
     has_webhooks: bool = True  # the provider can tell us what people send
-    sender_receives: bool = True  # people can reply to the sender, or it is not known
     # Channels without a sender, each with a sentence that names the setting.
     unavailable_channels: Mapping[Channel, str] = field(default_factory=dict)
     # Channels whose messages say themselves for how long the code is valid, which must be true.
     channel_ttl_seconds: Mapping[Channel, int] = field(default_factory=dict)
 
     def completed(
-        self, request: VerificationRequest, to: str, payment: Payment | None = None
+        self, request: VerificationRequest, to: str, profile: Profile, payment: Payment | None = None
     ) -> tuple[VerificationRequest, str | None]:
         """Fill in what was not asked, and give the secret of a test number.
 
@@ -54,29 +53,30 @@ class IssuePolicy:
             fixed = self.secrets.fixed_for(to)
             request = request._replace(code_length=len(fixed or "") or request.code_length or self.code_length)
             if payment is not None:
-                self._check_payment(request, payment)
+                self._check_payment(request, payment, profile.texts)
             elif request.embedded_origin is not None:
-                self._check_origins(request)
+                self._check_origins(request, profile.texts)
             return request, fixed
         if request.action is Action.PASSWORD:
             request = request._replace(password_length=request.password_length or password.DEFAULT_LENGTH)
             if payment is not None:
-                self._check_payment(request, payment)
+                self._check_payment(request, payment, profile.texts)
         elif self.secrets.fixed_for(to) is not None:
             raise ActionUnfit("action", "A test number receives no message. Use a code or a password.")
         elif request.action is Action.LINK:
-            self._check_link(request)
+            self._check_link(request, profile.texts)
         else:
-            self._check_answer(request.action)
+            self._check_answer(request.action, profile)
         return request, self.secrets.fixed_for(to, request.action, request.password_length)
 
-    def check_channels(self, asked: IssueRequest, request: VerificationRequest) -> None:
+    def check_channels(self, asked: IssueRequest, request: VerificationRequest, profile: Profile) -> None:
         """Refuse channels that cannot be used for a (completed) request, and waits that its code does not outlive.
 
         Raises what `check_channel` raises.
         """
+        field = "channels" if asked.further else "channel"
         for channel in (asked.channel, *(step.channel for step in asked.further)):
-            self.check_channel(channel, request, asked.payment, field="channels" if asked.further else "channel")
+            self.check_channel(channel, request, profile, asked.payment, field=field)
         waits = (asked.wait_seconds, *(step.wait_seconds for step in asked.further[:-1]))
         if asked.further and max(waits) >= request.ttl_seconds:
             raise ActionUnfit(
@@ -87,6 +87,7 @@ class IssuePolicy:
         self,
         channel: Channel,
         request: VerificationRequest,
+        profile: Profile,
         payment: Payment | None = None,
         *,
         field: str = "channel",
@@ -102,7 +103,7 @@ class IssuePolicy:
         if not CHANNELS[channel].has_our_text:
             if payment is not None:
                 raise ActionUnfit(field, f"Messages by {channel} cannot show amount and payee. Use another channel.")
-        elif self.texts.own.lacks(request.country, request.locale, request.action):
+        elif profile.texts.own.lacks(request.country, request.locale, request.action):
             self._refuse_without_text(request)
         said = self.channel_ttl_seconds.get(channel, request.ttl_seconds)
         if said != request.ttl_seconds:
@@ -115,25 +116,27 @@ class IssuePolicy:
     def _refuse_without_text(self, request: VerificationRequest) -> NoReturn:
         """Refuse what would go out with a text of ours to a country whose carriers deliver registered texts only."""
         country, action = request.country, request.action
-        sentence = f"OTP_TEXTS has texts for {country}, but none for the action {action} in {request.locale}."
+        sentence = f"There are texts of your own for {country}, but none for the action {action} in {request.locale}."
         raise ActionUnfit("action", f"{sentence} Add [country.{country}] {action}, or use another action.")
 
-    def _check_payment(self, request: VerificationRequest, payment: Payment) -> None:
+    @staticmethod
+    def _check_payment(request: VerificationRequest, payment: Payment, texts: MessageTexts) -> None:
         """Refuse a payment that leaves no room for the code or the password."""
         try:
-            self.texts.write(request, "8" * (request.code_length or request.password_length or 0), payment)
+            texts.write(request, "8" * (request.code_length or request.password_length or 0), payment)
         except ValueError as unfit:
             raise ActionUnfit("payee", f"This payment cannot be shown: {unfit}.") from None
 
-    def _check_origins(self, request: VerificationRequest) -> None:
+    @staticmethod
+    def _check_origins(request: VerificationRequest, texts: MessageTexts) -> None:
         """Refuse two hosts that leave no room for the text: one alone always does."""
         try:
-            self.texts.write(request, "8" * (request.code_length or code.LONGEST))
+            texts.write(request, "8" * (request.code_length or code.LONGEST))
         except ValueError:
             sentence = "The hosts of web_origin and embedded_origin are too long for one message."
             raise ActionUnfit("embedded_origin", sentence) from None
 
-    def _check_link(self, request: VerificationRequest) -> None:
+    def _check_link(self, request: VerificationRequest, texts: MessageTexts) -> None:
         """Refuse a link that does not fit, or that leads back to nowhere."""
         if request.link_return is not None and request.link_return >= self.link_returns:
             raise ActionUnfit(
@@ -141,15 +144,15 @@ class IssuePolicy:
                 f"There is no such address: OTP_LINK_RETURN_URLS has {self.link_returns}, counted from 0.",
             )
         try:
-            self.texts.write(request, link.draw(0, "0"))
+            texts.write(request, link.draw(0, "0"))
         except ValueError as unfit:
             raise ActionUnfit("action", f"No link can be sent: {unfit}.") from None
 
-    def _check_answer(self, action: Action) -> None:
+    def _check_answer(self, action: Action, profile: Profile) -> None:
         """Refuse a message that nobody can answer in this way, or whose answer would not reach us."""
-        if action is Action.REPLY and not self.sender_receives:
+        if action is Action.REPLY and not profile.sender_receives:
             raise SenderCannotReceive("Nobody can reply to our sender. Use a code or a link.")
-        if action is Action.CALL and self.texts.call_number is None:
+        if action is Action.CALL and profile.texts.call_number is None:
             raise SenderCannotReceive("Nobody can call our sender. Use a code or a link.")
         if not self.has_webhooks:
             raise ActionUnfit("action", f"No {action} can be received: set OTP_PUBLIC_URL.")

@@ -18,6 +18,7 @@ from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
 from service.core.next_send import draw, write_next
 from service.core.phone import PhoneNumber, parse_number
+from service.core.profiles import Profile, Profiles
 from service.core.reports.blocked import counted
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending, unless_followed
 from service.core.store_health import StoreUnavailable
@@ -49,6 +50,7 @@ class Issuing:
         undoing: Undoing,
         keyring: Keyring,
         policy: IssuePolicy,
+        profiles: Profiles,
     ) -> None:
         self._store = store
         self._sending = sending
@@ -57,14 +59,18 @@ class Issuing:
         self._undoing = undoing
         self._keyring = keyring
         self._policy = policy
+        self._profiles = profiles
 
     def number(self, typed: str, *, country: str | None = None) -> PhoneNumber:
         """Read a number that codes may be sent to; raises what `parse_number` raises."""
         return parse_number(typed, self._policy.numbers, country=country)
 
-    def locale(self, tag: str | None) -> str:
-        """Return the locale of the texts for a language tag; the default if there is none for it."""
-        return self._policy.texts.locale(tag)
+    async def locale(self, tag: str | None, caller: str | None) -> str:
+        """Return the locale of the texts for a language tag; the caller's default if there is none for it.
+
+        Raises `StoreUnavailable`.
+        """
+        return (await self._profiles.of(self._limiter.key_tag(caller), None)).texts.locale(tag)
 
     async def issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         """Create a verification and send its first code.
@@ -78,9 +84,8 @@ class Issuing:
 
     async def _issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         key_tag = self._limiter.key_tag(asked.caller)
-        new, fixed = self._new(asked, key_tag)
-        texts = self._policy.texts
-        reservation = self._limiter.reservation(new, new.channel, texts, key_tag=key_tag, is_test=new.is_test)
+        new, fixed = self._new(asked, key_tag, await self._profiles.of(key_tag, asked.owner))
+        reservation = self._limiter.reservation(new, new.channel, key_tag=key_tag, is_test=new.is_test)
         abandoned_id, refusal = await self._begin(repeatable.key, new.id, reservation.ask(), reservation)
         abandoned = await self._abandoned(abandoned_id, repeatable.key, reservation)
         async with self._undoing.on_failure(repeatable.key, reservation) as taken:
@@ -103,12 +108,12 @@ class Issuing:
                 return await self._store.read(new.id)
             return await self._send(verification, secret, repeatable, is_test=new.is_test)
 
-    def _new(self, asked: IssueRequest, key_tag: str) -> tuple[NewVerification, str | None]:
+    def _new(self, asked: IssueRequest, key_tag: str, profile: Profile) -> tuple[NewVerification, str | None]:
         """Describe the new verification, by the settings where nothing was asked; give a test number's secret too."""
         asked = asked.only(lambda channel: self._limiter.reaches(channel, asked.number.country))
         to, index = asked.number.e164, self._keyring.number_index(asked.number.e164)
-        request, fixed = self._policy.completed(asked.request, to, asked.payment)
-        self._policy.check_channels(asked, request)
+        request, fixed = self._policy.completed(asked.request, to, profile, asked.payment)
+        self._policy.check_channels(asked, request, profile)
         new = NewVerification(
             id=new_id(index.partition),
             to=to,
@@ -160,15 +165,16 @@ class Issuing:
         request = verification.request
         fixed = self._policy.secrets.fixed_for(verification.to, request.action, request.password_length)
         channel = channel or verification.sends[0 if verification.further is None else -1].channel
-        texts, is_test = self._policy.texts, fixed is not None
-        reservation = self._limiter.reservation(verification, channel, texts, key_tag=key_tag, is_test=is_test)
+        is_test = fixed is not None
+        reservation = self._limiter.reservation(verification, channel, key_tag=key_tag, is_test=is_test)
         async with self._undoing.on_failure(key, reservation) as taken:
             if abandoned_id and key and key.tag in {send.idempotency_tag for send in verification.sends}:
                 await self._keep(verification, repeatable)
                 return verification
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: it sends nothing, so it must not count
-            self._policy.check_channel(channel, request, verification.payment)
+            profile = await self._profiles.of(verification.key_tag, verification.owner)
+            self._policy.check_channel(channel, request, profile, verification.payment)
             refusal = await reservation.ask()
             if refusal is not None:
                 number = len(verification.sends) + 1

@@ -5,9 +5,9 @@ The limits of one number are not here: they are counted in the same atomic step 
 (OWASP API4:2023). While a channel's provider fails, its breaker refuses a send first, and nothing is counted.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -16,18 +16,17 @@ from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.keyring import Keyring
 from service.core.limits import UNLIMITED, Limit, Limited, Limits, LimitStore, Unit
-from service.core.payment import Payment
 from service.core.phone import CountryNotAllowed
 from service.core.prices import Budget, BudgetUse
+from service.core.profiles import Issued
 from service.core.store_health import StoreUnavailable
-from service.core.verification import VerificationRequest
 
 
 class ClientIpRequired(Exception):
     """`OTP_REQUIRE_CLIENT_IP` is on and the request names no client address."""
 
 
-class Countable(Protocol):
+class Countable(Issued, Protocol):
     """What a send is counted by: a verification, new or not, has it."""
 
     @property
@@ -35,23 +34,12 @@ class Countable(Protocol):
         """The number."""
 
     @property
-    def request(self) -> VerificationRequest:
-        """What was asked for, with the country of the number."""
-
-    @property
     def client_tag(self) -> str | None:
         """What the person's address is counted under."""
 
-    @property
-    def payment(self) -> Payment | None:
-        """The payment that the message shows."""
 
-
-class Measured(Protocol):
-    """Texts whose length is known: an SMS costs each of its segments."""
-
-    def most_segments(self, request: VerificationRequest, payment: Payment | None) -> int:
-        """Tell how many segments the message may take."""
+async def _one_segment(_: Issued) -> int:
+    return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +69,13 @@ class Limiter:
         policy: LimitPolicy,
         *,
         breakers: Mapping[Channel, Breaker] = MappingProxyType({}),
+        segments: Callable[[Issued], Awaitable[int]] = _one_segment,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._policy = policy
         self._breakers = breakers
+        self._segments = segments  # how many a text message may take
         self._shared_tag = lru_cache(maxsize=1024)(keyring.limit_tag)  # of what many sends share
 
     @property
@@ -106,12 +96,9 @@ class Limiter:
         """
         return self._shared_tag(Limit.API_KEY, caller or "")
 
-    def reservation(
-        self, send: Countable, channel: Channel, texts: Measured, *, key_tag: str, is_test: bool = False
-    ) -> "Reservation":
+    def reservation(self, send: Countable, channel: Channel, *, key_tag: str, is_test: bool = False) -> "Reservation":
         """Prepare the limits of one send; nothing is asked yet."""
-        to, request, client_tag = send.to, send.request, send.client_tag
-        country = request.country
+        to, country, client_tag = send.to, send.request.country, send.client_tag
         tag, shared = self._keyring.limit_tag, self._shared_tag
         units = [
             Unit(Limit.PREFIX, tag(Limit.PREFIX, to[:-4]), self._policy.prefix),
@@ -123,17 +110,22 @@ class Limiter:
             units.append(Unit(Limit(channel), shared(Limit(channel), "all"), self._policy.channels[channel]))
         if client_tag is not None:
             units.append(Unit(Limit.CLIENT_IP, client_tag, self._policy.client_ip))
-        if self._policy.budget is not None and not is_test:  # nothing is sent to a test number
-            messages = texts.most_segments(request, send.payment) if channel is Channel.SMS else 1
-            cost = self._policy.budget.cost(country, channel, messages)
-            units.append(self._budget_unit(self._policy.budget, cost))
-        breaker = None if is_test else self._breakers.get(channel)  # nothing is sent to a test number
-        return Reservation(self._store, units, breaker=breaker, is_allowed=self.reaches(channel, country))
+        # Nothing is sent to a test number.
+        breaker = None if is_test else self._breakers.get(channel)
+        budget = None if is_test else self._policy.budget
+        price = None if budget is None else partial(self._price, budget, send, channel)
+        is_allowed = self.reaches(channel, country)
+        return Reservation(self._store, units, breaker=breaker, is_allowed=is_allowed, price=price)
 
     def reaches(self, channel: Channel, country: str) -> bool:
         """Tell whether messages of a channel are sent to a country."""
         countries = self._policy.countries.get(channel)
         return not countries or country in countries
+
+    async def _price(self, budget: Budget, send: Countable, channel: Channel) -> Unit:
+        """Return what a send takes of the budget: an SMS costs each of its segments."""
+        messages = await self._segments(send) if channel is Channel.SMS else 1
+        return self._budget_unit(budget, budget.cost(send.request.country, channel, messages))
 
     async def budget_use(self) -> BudgetUse | None:
         """Tell how much of the budget is used; None without a budget. Raises `StoreUnavailable`."""
@@ -175,13 +167,20 @@ class Reservation:
     """
 
     def __init__(
-        self, store: LimitStore, units: Sequence[Unit], *, breaker: Breaker | None = None, is_allowed: bool = True
+        self,
+        store: LimitStore,
+        units: Sequence[Unit],
+        *,
+        breaker: Breaker | None = None,
+        is_allowed: bool = True,
+        price: Callable[[], Awaitable[Unit]] | None = None,
     ) -> None:
         self._store = store
         self._is_allowed = is_allowed  # the channel may send to this country
         self._breaker = breaker
         self._probe: float | None = None
-        self._units = [unit for unit in units if unit.limits and unit.amount]
+        self._price = price
+        self._units = [unit for unit in units if unit.limits]
         self._granted: list[tuple[Unit, int]] = []
 
     async def ask(self) -> Limited | CountryNotAllowed | None:
@@ -191,12 +190,14 @@ class Reservation:
         """
         if not self._is_allowed:
             return CountryNotAllowed()
+        price = [] if self._price is None else [await self._price()]
+        units = [*self._units, *(unit for unit in price if unit.amount)]
         self._probe = None if self._breaker is None else self._breaker.admit()
-        if not self._units:
+        if not units:
             return None
         failure: StoreUnavailable | None = None
         refusals: list[Limited] = []
-        for unit, answer in zip(self._units, await self._store.reserve(self._units), strict=True):
+        for unit, answer in zip(units, await self._store.reserve(units), strict=True):
             if isinstance(answer, StoreUnavailable):
                 failure = answer
             elif answer.wait_ms:

@@ -9,6 +9,7 @@ placeholder that nothing fills, or needs another segment than it asks for.
 """
 
 import string
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -98,6 +99,10 @@ class OwnTexts:
         own = self.find(country, locale, action)
         return own is None or not own.is_exact
 
+    def with_others(self, others: "OwnTexts") -> "OwnTexts":
+        """Return these texts with others in their places."""
+        return OwnTexts({**self.texts, **others.texts}) if others.texts else self
+
     def check(self, brand: str, link_url: str | None) -> None:
         """Raise `ValueError` with a sentence for a text that is no message with this brand and address of links."""
         for place, own in self.texts.items():
@@ -118,6 +123,15 @@ class OwnTexts:
 
 
 NO_OWN_TEXTS = OwnTexts()
+
+
+def parse_own_texts(text: str) -> OwnTexts:
+    """Read texts from the content of a file in TOML. Raises `ValueError` with a sentence."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as failure:
+        raise ValueError(f"the file is not TOML: {failure}") from None
+    return read_own_texts(tables)
 
 
 def read_own_texts(tables: Mapping[str, Any]) -> OwnTexts:

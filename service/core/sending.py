@@ -15,7 +15,7 @@ from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.event_log import EventLog, LogValue
 from service.core.handed import HandedMessages
-from service.core.message_texts import MessageTexts
+from service.core.profiles import Profiles
 from service.core.retrying import Retries
 from service.core.sender import (
     ENDS_LIST,
@@ -83,7 +83,7 @@ class Sending:
         senders: Mapping[Channel, Sender],
         *,
         breakers: Mapping[Channel, Breaker],
-        texts: MessageTexts,
+        profiles: Profiles,
         most_in_flight: int,
         late_window_seconds: float,
         attachments: Retries,
@@ -93,7 +93,7 @@ class Sending:
         self._store = store
         self._senders = senders
         self._breakers = breakers
-        self._texts = texts
+        self._profiles = profiles
         self._slots = asyncio.Semaphore(most_in_flight)
         self._handed = HandedMessages(
             store, late_window_seconds=late_window_seconds, retries=attachments, wake=wake, event_log=event_log
@@ -139,7 +139,7 @@ class Sending:
         """Post the newest send; None if the provider gave no clear answer."""
         send = verification.sends[-1]
         try:
-            post = self._post(self._senders[send.channel], self._message(verification, secret))
+            post = self._post(self._senders[send.channel], await self._message(verification, secret))
             return await self._breakers[send.channel].watch(post)
         except SendRefused as refused:
             raise await self._refused(verification, refused, due) from None
@@ -153,14 +153,16 @@ class Sending:
             self._event_log("send_unknown", verification_id=verification.id, send=send.number, reason=str(unknown))
             return None
 
-    def _message(self, verification: Verification, secret: str) -> OutgoingMessage:
+    async def _message(self, verification: Verification, secret: str) -> OutgoingMessage:
         send, request = verification.sends[-1], verification.request
+        profile = await self._profiles.of(verification.key_tag, verification.owner)
         return OutgoingMessage(
             verification_id=verification.id,
             send_number=send.number,
             to=verification.to,
-            content=self._texts.content(send.channel, request, secret, verification.payment),
+            content=profile.texts.content(send.channel, request, secret, verification.payment),
             validity_seconds=request.ttl_seconds,
+            sender=profile.sender if send.channel is Channel.SMS else None,
         )
 
     async def _post(self, sender: Sender, message: OutgoingMessage) -> AcceptedMessage:

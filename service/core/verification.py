@@ -113,6 +113,7 @@ class Verification(NamedTuple):
     number_tag: str | None = None
     client_tag: str | None = None  # of the person's address
     key_tag: str | None = None  # of the API key that issued the verification
+    owner: str | None = None  # whose API keys find it; likewise
     further: str | None = None  # what is left of its list of channels, as the store writes it; None: it has no list
     payment: Payment | None = None  # that its secrets approve; likewise
     # Its newest send was refused, and the next channel of its list is due; only refusing gives it.

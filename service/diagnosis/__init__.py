@@ -22,6 +22,7 @@ from service.descriptors import raise_limit
 from service.diagnosis.channels import channel_findings
 from service.diagnosis.finding import Finding
 from service.diagnosis.inbound import inbound_findings
+from service.diagnosis.looks import look_findings
 from service.diagnosis.money import budget_use, money_choices
 from service.diagnosis.replicas import replica_findings
 from service.embedded.server import EmbeddedUnavailable
@@ -55,7 +56,7 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     try:
         async with open_redis(settings) as scripts:
             findings += await _redis(scripts, settings.redis_url, settings.otp_wait_replicas)
-            findings += await budget_use(settings, scripts)
+            findings += await budget_use(settings, scripts) + await look_findings(settings, scripts)
     except EmbeddedUnavailable as unavailable:
         findings.append(Finding("error", str(unavailable)))
     except (RuntimeError, ValueError) as away:

@@ -33,6 +33,12 @@ class RedisExpectations:
         if answer != b"expected":
             raise refused("expected", answer)
         return [
-            Expected(f"{ID_PREFIX}{digits.decode()}", locale.decode(), tuple(digests))
-            for digits, locale, *digests in reversed(listed)
+            Expected(
+                f"{ID_PREFIX}{digits.decode()}",
+                locale.decode(),
+                key_tag.decode() or None,
+                owner.decode() or None,
+                tuple(digests),
+            )
+            for digits, locale, key_tag, owner, *digests in reversed(listed)
         ]

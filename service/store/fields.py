@@ -126,7 +126,7 @@ SEND = (
 # The fields that `shown.lua` shows as they are stored; it shows status, sends, newest and number too, for `records`.
 STATE = ("attempts", "resend_at_ms", "is_test")
 # What sending needs, and only scripts that precede a resend show.
-COUNTED = ("number_tag", "client_tag", "key_tag", "further", "payment")
+COUNTED = ("number_tag", "client_tag", "key_tag", "owner", "further", "payment")
 
 _TOKEN = re.compile(r"\b(FIELD|SEND|DEFAULT|SHOWN)\.(\w+)|\bFORMAT_VERSION\b")
 Reader = Callable[..., Any]

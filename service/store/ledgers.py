@@ -109,12 +109,20 @@ class RedisApiKeys:
 
     async def add(self, digest: str, particulars: Mapping[str, object]) -> None:
         """Store the digest of a new key with its particulars."""
-        content = json.dumps(particulars, separators=(",", ":"))
-        await self._scripts.command("HSET", redis_keys.API_KEYS, digest, content, key=redis_keys.API_KEYS)
+        await self._scripts.command("HSET", redis_keys.API_KEYS, digest, _packed(particulars), key=redis_keys.API_KEYS)
+
+    async def replace(self, digest: str, read: bytes, particulars: Mapping[str, object]) -> bool:
+        """Store other particulars of a key; False if they are not as they were read, or the key is revoked."""
+        words = (digest, read, _packed(particulars))
+        return bool(await self._scripts.run("replace_key", [redis_keys.API_KEYS], words))
 
     async def revoke(self, digest: str) -> bool:
         """Delete a key; False if there is none."""
         return bool(await self._scripts.command("HDEL", redis_keys.API_KEYS, digest, key=redis_keys.API_KEYS))
+
+
+def _packed(particulars: Mapping[str, object]) -> str:
+    return json.dumps(particulars, separators=(",", ":"))
 
 
 class RedisStats:

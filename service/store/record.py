@@ -95,6 +95,7 @@ class Records:
             key_tag=new.key_tag,
             payment=new.payment,
             further=written_list(new.wait_seconds, new.further),
+            owner=new.owner,
         )
 
     def read(self, verification_id: str, shown: Sequence[Any], *counted: Any) -> Verification:

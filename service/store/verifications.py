@@ -26,6 +26,7 @@ from service.store.record import Records
 from service.store.refusals import refused
 from service.store.scripts import Scripts
 
+_OF_EVERY_SEND = ("number_tag", "client_tag", "key_tag", "owner", "payment")
 _FAILED = ranked(Delivery.FAILED)
 _DUE_AGAIN_MS = 10_000  # the channel of a list whose provider was busy or could not be reached
 
@@ -98,7 +99,7 @@ class RedisVerifications:
         )
         if answer == b"sent":
             sent = self._records.read(verification.id, rest[0])
-            return sent._replace(number_tag=verification.number_tag, payment=verification.payment)
+            return sent._replace(**{name: getattr(verification, name) for name in _OF_EVERY_SEND})
         raise self._not_resent(answer, verification.id, rest)
 
     async def count_blocked(

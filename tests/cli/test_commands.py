@@ -30,7 +30,7 @@ from tests.free_ports import free_port
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["texts"], ["keys"], ["numbers"], ["outbox"],
-    ["keys", "create"], ["keys", "list"], ["keys", "revoke"],
+    ["keys", "create"], ["keys", "update"], ["keys", "list"], ["keys", "revoke"],
     ["outbox", "list"], ["outbox", "failed"], ["outbox", "retry"],
     ["numbers", "show"], ["numbers", "release"], ["numbers", "erase"],
 )  # fmt: skip
@@ -116,8 +116,8 @@ def test_the_list_shows_names_and_never_keys(cli, store):
     status, out, _ = cli("keys", "list")
     assert status == 0
     lines = [re.split(r"  +", line) for line in out.splitlines()]
-    assert lines[0] == ["NAME", "SCOPES", "CREATED", "OWNER"]
-    assert [line[:2] + line[3:] for line in lines[1:]] == [
+    assert lines[0] == ["NAME", "SCOPES", "CREATED", "OWNER", "BRAND", "SENDER", "LOCALE", "TEXTS"]
+    assert [line[:2] + line[3:4] for line in lines[1:]] == [
         ["app two", "verifications", "app two"],
         ["shop", "verifications", "shop"],
     ]
@@ -139,7 +139,9 @@ def test_the_list_of_keys_as_json(cli, store):
         ("app two", ["verifications"], "shop"),
         ("shop", ["verifications"], "shop"),
     ]
-    assert {tuple(row) for row in rows} == {("name", "scopes", "created_at", "owner")}
+    assert {tuple(row) for row in rows} == {
+        ("name", "scopes", "created_at", "owner", "brand", "sender", "locale", "texts")
+    }
     assert [json.loads(line.strip(",")) for line in out.splitlines()[1:-1]] == rows
 
 

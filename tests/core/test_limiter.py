@@ -17,6 +17,7 @@ from service.core.limits import Limited, Limits, Reserved, Unit
 from service.core.payment import Payment
 from service.core.phone import CountryNotAllowed
 from service.core.prices import Budget, Prices
+from service.core.profiles import Issued
 from service.core.store_health import StoreUnavailable
 from service.core.verification import VerificationRequest
 
@@ -37,18 +38,8 @@ class Send(NamedTuple):
     request: VerificationRequest = VerificationRequest("US")
     client_tag: str | None = None
     payment: Payment | None = None
-
-
-class Texts(NamedTuple):
-    """Texts of so many segments."""
-
-    segments: int
-
-    def most_segments(self, request: VerificationRequest, payment: Payment | None) -> int:  # noqa: ARG002
-        return self.segments
-
-
-TEXTS = Texts(1)
+    key_tag: str | None = None
+    owner: str | None = None
 
 
 @dataclass
@@ -97,7 +88,7 @@ def reservation(
     """Prepare the limits of one send of one caller."""
     limiter = Limiter(store, KEYRING, policy)
     send = Send(to, client_tag=limiter.client_tag(client_ip))
-    return limiter.reservation(send, Channel.SMS, TEXTS, key_tag=limiter.key_tag("shop"))
+    return limiter.reservation(send, Channel.SMS, key_tag=limiter.key_tag("shop"))
 
 
 async def test_a_send_asks_every_limit_for_its_own_value() -> None:
@@ -161,7 +152,7 @@ async def test_callers_have_limits_of_their_own() -> None:
     store = Recorder()
     limiter = Limiter(store, KEYRING, LimitPolicy(api_key=KEY))
     for caller in ("shop", "shop", "app"):
-        await limiter.reservation(Send(), Channel.SMS, TEXTS, key_tag=limiter.key_tag(caller)).ask()
+        await limiter.reservation(Send(), Channel.SMS, key_tag=limiter.key_tag(caller)).ask()
     first, again, other = (tag for _, tag, _ in store.asked)
     assert first == again != other
 
@@ -172,7 +163,7 @@ async def test_a_resend_counts_under_the_stored_tag() -> None:
     limiter = Limiter(store, KEYRING, LimitPolicy(client_ip=IP))
     kept = limiter.client_tag("2001:db8::1")
     send = Send(client_tag=kept)
-    await limiter.reservation(send, Channel.SMS, TEXTS, key_tag=limiter.key_tag("shop")).ask()
+    await limiter.reservation(send, Channel.SMS, key_tag=limiter.key_tag("shop")).ask()
     await reservation(store, LimitPolicy(client_ip=IP), client_ip="2001:db8::2").ask()
     assert len(set(store.asked)) == 1
     assert limiter.client_tag(None) is None
@@ -341,7 +332,7 @@ class Halt:
 def halted_reservation(store: Recorder, halt: Halt) -> Reservation:
     """Prepare the limits of one send behind a breaker."""
     limiter = Limiter(store, KEYRING, FULL, breakers={Channel.SMS: halt})
-    return limiter.reservation(Send(), Channel.SMS, TEXTS, key_tag="shop")
+    return limiter.reservation(Send(), Channel.SMS, key_tag="shop")
 
 
 async def test_no_limit_is_asked_while_sending_is_halted() -> None:
@@ -374,16 +365,21 @@ PRICES = Prices("USD", {("US", "sms"): 8_300, ("*", "*"): 100_000})
 BUDGET = Budget(1_000_000, PRICES)
 
 
-def priced(store: Recorder, send: Send, texts: Texts = TEXTS, **more: Any) -> Reservation:
-    """Prepare a send under a budget alone."""
-    limiter = Limiter(store, KEYRING, LimitPolicy(budget=BUDGET))
-    return limiter.reservation(send, Channel.SMS, texts, key_tag="shop", **more)
+def priced(store: Recorder, send: Send, segments: int = 1, **more: Any) -> Reservation:
+    """Prepare a send of so many segments under a budget alone."""
+
+    async def measure(measured: Issued) -> int:
+        assert measured is send
+        return segments
+
+    limiter = Limiter(store, KEYRING, LimitPolicy(budget=BUDGET), segments=measure)
+    return limiter.reservation(send, Channel.SMS, key_tag="shop", **more)
 
 
 async def test_each_segment_of_an_sms_is_paid() -> None:
     """An SMS reserves its price to the country for each of its segments."""
     store = Recorder()
-    assert await priced(store, Send(), Texts(3)).ask() is None
+    assert await priced(store, Send(), 3).ask() is None
     assert store.amounts == {"budget": 3 * 8_300}
     assert await priced(store, Send(request=VerificationRequest("DE"))).ask() is None
     assert store.amounts == {"budget": 100_000}
@@ -412,7 +408,7 @@ async def test_what_was_not_sent_can_give_back_its_price_alone() -> None:
     """A try that sent nothing stays counted, but gives its money back, once."""
     store = Recorder()
     policy = LimitPolicy(day=DAY, budget=BUDGET)
-    asked = Limiter(store, KEYRING, policy).reservation(Send(), Channel.SMS, TEXTS, key_tag="shop")
+    asked = Limiter(store, KEYRING, policy).reservation(Send(), Channel.SMS, key_tag="shop")
     assert await asked.ask() is None
     await asked.give_back_money()
     await asked.give_back_money()
@@ -426,7 +422,7 @@ async def test_a_channel_has_a_limit_of_its_own() -> None:
     policy = LimitPolicy(channels={"sms": DAY, "voice": KEY})
     refused, granted = Recorder(waits={"sms": 7}), Recorder(waits={"voice": 7})
     asked = [
-        Limiter(store, KEYRING, policy).reservation(Send(), Channel.SMS, TEXTS, key_tag="shop").ask()
+        Limiter(store, KEYRING, policy).reservation(Send(), Channel.SMS, key_tag="shop").ask()
         for store in (refused, granted)
     ]
     refusal, granting = await asyncio.gather(*asked)
@@ -439,6 +435,6 @@ async def test_a_channel_has_countries_of_its_own(countries: set[str], is_refuse
     """A send by a channel to a country that is not one of its own is refused before anything is counted."""
     store = Recorder()
     limiter = Limiter(store, KEYRING, LimitPolicy(day=DAY, countries={"sms": frozenset(countries)}))
-    refusal = await limiter.reservation(Send(), Channel.SMS, TEXTS, key_tag="shop").ask()
+    refusal = await limiter.reservation(Send(), Channel.SMS, key_tag="shop").ask()
     assert isinstance(refusal, CountryNotAllowed) is is_refused
     assert store.counted == (set() if is_refused else {"day"})

@@ -13,6 +13,7 @@ from service.core.message_texts import MessageTexts
 from service.core.own_texts import read_own_texts
 from service.core.payment import LONGEST_AMOUNT, LONGEST_PAYEE, Payment, bound, read_amount, read_payee
 from service.core.phone import NumberPolicy
+from service.core.profiles import Profile
 from service.core.texts import LOCALES, WORDINGS
 from service.core.texts.segments import LONGEST_BRAND, measured
 from service.core.verification import VerificationRequest
@@ -23,9 +24,7 @@ LONGEST = {"latin": Payment("9" * LONGEST_AMOUNT, "P" * LONGEST_PAYEE), "polish"
 SECRETS = {Action.CODE: "83920174", Action.PASSWORD: "7KQ2MX40BT9WD7KQ2MX40BT9"}
 FRAME = {"web_origin": "o" * 30}
 
-
-def policy(texts):
-    return IssuePolicy(6, 600, Secrets(), NumberPolicy(), texts)
+POLICY = IssuePolicy(6, 600, Secrets(), NumberPolicy())
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -76,8 +75,9 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
         ({"country": "IN"}, "the text for IN in OTP_TEXTS is sent as it is"),
     ):
         request = VerificationRequest(**{"country": "US"} | asked)
+        profile = Profile(MessageTexts("Acme", own=own))
         with pytest.raises(ActionUnfit, match=sentence) as refused:
-            policy(MessageTexts("Acme", own=own)).completed(request, "+14155550123", Payment("9" * 20, "漢" * 30))
+            POLICY.completed(request, "+14155550123", profile, Payment("9" * 20, "漢" * 30))
         assert refused.value.field == "payee"
 
 
@@ -92,7 +92,7 @@ def test_an_own_text_of_a_language_follows_the_payment():
 def test_other_channels_cannot_show_a_payment(channel):
     """A message whose text is not ours cannot show amount and payee, so it is refused."""
     with pytest.raises(ActionUnfit, match="cannot show amount and payee"):
-        policy(MessageTexts("Acme")).check_channel(channel, VerificationRequest("US"), PAYMENT)
+        POLICY.check_channel(channel, VerificationRequest("US"), Profile(MessageTexts("Acme")), PAYMENT)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import logging
 import traceback
 from base64 import b64encode
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -113,6 +114,23 @@ async def test_send_on_the_wire(twilio):
         "ContentRetention": "discard",
         "AddressRetention": "obfuscate",
     }
+
+
+@pytest.mark.parametrize(
+    ("usual", "sender", "field"),
+    [
+        ({"messaging_service_sid": SERVICE_SID}, "Rooster", "From"),
+        ({"messaging_service_sid": SERVICE_SID}, "MG" + "7c" * 16, "MessagingServiceSid"),
+        ({"from_number": "+15005550006"}, "MG" + "7c" * 16, "MessagingServiceSid"),
+        ({"from_number": "+15005550006"}, "+14155550188", "From"),
+    ],
+)
+async def test_a_message_with_a_sender_of_its_own(twilio, usual, sender, field):
+    """A message that names its sender goes out from it alone, whatever the usual sender is."""
+    async with open_twilio(account(twilio.url, **usual)) as gateway:
+        await gateway.send(replace(MESSAGE, sender=sender))
+    form = twilio.requests[0].form
+    assert {name: form.get(name) for name in ("From", "MessagingServiceSid") if name in form} == {field: sender}
 
 
 async def test_send_with_minimal_settings(twilio, gateway):

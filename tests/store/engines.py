@@ -18,7 +18,9 @@ from service.core.inbound import Inbound
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, LimitPolicy
 from service.core.limits import UNLIMITED
+from service.core.message_texts import MessageTexts
 from service.core.numbers import Numbers
+from service.core.profiles import Profile, Profiles
 from service.core.searching import Searching
 from service.core.verification import Delivery, VerificationRequest, new_id, partition_of
 from service.core.verification_store import Check, Matching, NewVerification
@@ -116,7 +118,9 @@ class Stores:
         self.links = RedisLinks(scripts, keyring)
         self.verifications = RedisVerifications(scripts, keyring, policy)
         self.expectations = RedisExpectations(scripts, max_attempts=policy.max_attempts)
-        self.inbound = Inbound(self.verifications, self.expectations, keyring, wake=lambda _: None)
+        self.api_keys = RedisApiKeys(scripts)
+        profiles = Profiles(self.api_keys, keyring, Profile(MessageTexts("Acme")))
+        self.inbound = Inbound(self.verifications, self.expectations, keyring, profiles, wake=lambda _: None)
         self.confirmations = open_confirmations(scripts)
         self.index = RedisNumbers(scripts, keyring, policy)
         self.numbers = Numbers(self.index)
@@ -125,7 +129,6 @@ class Stores:
             self.index, self.verifications, Limiter(self.limits, keyring, LimitPolicy()), keyring
         )
         self.idempotency = RedisIdempotency(scripts)
-        self.api_keys = RedisApiKeys(scripts)
         self.stats = RedisStats(scripts)
 
     def under(self, keyring=None, action=None, **policy):

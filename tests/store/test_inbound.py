@@ -46,6 +46,22 @@ async def test_what_is_expected_is_listed_newest_first(replies):
     assert await expected(replies) == [first.id]
 
 
+async def test_whose_a_verification_is_comes_with_it(replies):
+    """What is expected comes with the tag of the API key that issued it, and its owner, if any."""
+    await replies.sent()
+    await replies.sent(key_tag="k" * 22, owner="0123456789ab")
+    listed = await replies.expectations.expected(replies.keyring.number_index(NUMBER), replies.action, "t")
+    assert [(each.key_tag, each.owner) for each in listed] == [("k" * 22, "0123456789ab"), (None, None)]
+
+
+async def test_a_resend_knows_whose_it_is(replies):
+    """A send that follows has the key and the owner of its verification, as the first one."""
+    first = await replies.sent(key_tag="k" * 22, owner="0123456789ab")
+    read = await replies.read(first)
+    second = await replies.resend(read, "222222")
+    assert {(each.key_tag, each.owner) for each in (first, read, second)} == {("k" * 22, "0123456789ab")}
+
+
 async def test_at_most_ten_are_compared(replies):
     """However many verifications a number has, the newest ten may be answered."""
     issued = [(await replies.sent()).id for _ in range(12)]

@@ -455,3 +455,16 @@ def test_every_script_reads_the_clock_at_most_once():
     """Two readings of TIME in one script may differ, so no script reads it twice (promise 11)."""
     for name, script in load_scripts().items():
         assert script.text.count("redis.call('TIME')") <= 1, name
+
+
+async def test_what_is_kept_of_a_key_changes_only_as_it_was_read(stores):
+    """A key that was changed or revoked since it was read is not written again: it would work once more."""
+    await stores.api_keys.add("digest", {"name": "shop"})
+    read = (await stores.api_keys.api_keys())["digest"]
+    assert await stores.api_keys.replace("digest", read, {"name": "shop", "brand": "Hen"})
+    assert not await stores.api_keys.replace("digest", read, {"name": "shop", "brand": "Late"})
+    changed = (await stores.api_keys.api_keys())["digest"]
+    assert changed == b'{"name":"shop","brand":"Hen"}'
+    assert await stores.api_keys.revoke("digest")
+    assert not await stores.api_keys.replace("digest", changed, {"name": "shop"})
+    assert await stores.api_keys.api_keys() == {}

@@ -44,9 +44,14 @@ class LinkPage:
 
     def __init__(self, brand: str, *, locale: str, return_urls: tuple[str, ...], max_attempts: int) -> None:
         self._brand = escape(brand)
+        self._locale = locale
         self._words = words_of(locale)
         self._return_urls = return_urls
         self._max_attempts = max_attempts
+
+    def of(self, brand: str) -> "LinkPage":
+        """Return the pages of another brand."""
+        return LinkPage(brand, locale=self._locale, return_urls=self._return_urls, max_attempts=self._max_attempts)
 
     def form(
         self, linked: LinkedVerification | None, *, is_malformed: bool = False, is_wrong: bool = False

@@ -23,6 +23,7 @@ from service.api.pages.link_page import ASKED, CONFIRMED, HEADERS, STYLE, LinkPa
 from service.core.actions.link import LONGEST_TYPED_MATCH, PATH
 from service.core.limiter import Limiter
 from service.core.links import LinkedVerification
+from service.core.profiles import Profiles
 from service.core.verification import CheckResult, Status, Verdict, Verification
 from service.http.request import Request
 from service.http.response import Response
@@ -61,9 +62,12 @@ class LinkForm(BaseModel):
 class LinkEndpoints:
     """Shows the page of a link, and passes on what the person does there."""
 
-    def __init__(self, links: Links, limiter: Limiter, page: LinkPage, *, trusted_proxies: int) -> None:
+    def __init__(
+        self, links: Links, limiter: Limiter, profiles: Profiles, page: LinkPage, *, trusted_proxies: int
+    ) -> None:
         self._links = links
         self._limiter = limiter
+        self._profiles = profiles
         self._page = page
         self._trusted_proxies = trusted_proxies
 
@@ -81,31 +85,40 @@ class LinkEndpoints:
     async def show(self, request: Request, token: Token) -> Response:
         """Show the page. Nothing changes."""
         await self._admit(request)
-        linked = await self._links.look(token)
-        return self._page.form(linked, is_wrong=request.view.head.query == _WRONG.encode())
+        linked, page = await self._look(token)
+        return page.form(linked, is_wrong=request.view.head.query == _WRONG.encode())
 
     async def answer(self, request: Request, token: Token, body: LinkForm) -> Response:
         """Decide what the person typed or pressed."""
         await self._admit(request)
+        linked, page = await self._look(token)  # also for the brand of the page, which an answer does not tell
         if body.decline == ASKED:
-            return self._page.asks_again(await self._links.look(token))
+            return page.asks_again(linked)
         if body.decline == CONFIRMED:
-            return await self._decline(request, token)
+            return await self._decline(request, token, page)
         try:
             result = await self._links.answer(token, body.match[: LONGEST_TYPED_MATCH + 1])
         except ValueError:
-            return self._page.form(await self._links.look(token), is_malformed=True)
+            return page.form(linked, is_malformed=True)
         if result is not None:
             request.log |= {"verification_id": result.verification.id, "verdict": str(result.verdict)}
             if result.verdict is Verdict.WRONG_CODE and result.verification.status is Status.PENDING:
                 return Response(303, b"", {**HEADERS, "location": f"?{_WRONG}"})
-        return self._page.checked(result)
+        return page.checked(result)
 
-    async def _decline(self, request: Request, token: str) -> Response:
+    async def _look(self, token: str) -> tuple[LinkedVerification | None, LinkPage]:
+        """Read what a link leads to, and find the pages of its brand."""
+        linked = await self._links.look(token)
+        if linked is None:
+            return None, self._page
+        profile = await self._profiles.of(linked.verification.key_tag, linked.verification.owner)
+        return linked, self._page.of(profile.texts.brand)
+
+    async def _decline(self, request: Request, token: str, page: LinkPage) -> Response:
         verification = await self._links.decline(token)
         if verification is not None:
             request.log["verification_id"] = verification.id
-        return self._page.declined(verification)
+        return page.declined(verification)
 
     async def _admit(self, request: Request) -> None:
         await self._limiter.admit_link(request.peer(trusted_proxies=self._trusted_proxies))

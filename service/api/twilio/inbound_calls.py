@@ -54,10 +54,9 @@ class KeysForm(InboundCallForm):
 class InboundCallEndpoint:
     """Receives the calls that people make to us."""
 
-    def __init__(self, inbound: Inbound, forms: SignedForms, *, brand: str) -> None:
+    def __init__(self, inbound: Inbound, forms: SignedForms) -> None:
         self._inbound = inbound
         self._forms = forms
-        self._brand = brand
 
     def routes(self) -> list[BaseRoute]:
         """List the routes with what the OpenAPI page says of them."""
@@ -73,13 +72,13 @@ class InboundCallEndpoint:
         the two digits of the `match`.
         """
         fields = self._forms.read(request, body, may_be_unsigned=MAY_BE_UNSIGNED)
-        locale = None
+        awaited = None
         if is_call_sid(first(fields, "CallSid")):
-            locale = await self._inbound.awaits_call(first(fields, "From"))
-        if locale is None:
+            awaited = await self._inbound.awaits_call(first(fields, "From"))
+        if awaited is None:
             return twiml(REJECTED)
-        speech = spoken(locale)
-        return self._ask(speech, speech.ask.format(brand=self._brand), 1)
+        speech = spoken(awaited.locale)
+        return self._ask(speech, speech.ask.format(brand=awaited.brand), 1)
 
     async def keys(self, request: Request, try_number: Try, body: bytes) -> Response:
         """Decide what was keyed in. Twilio calls this address, as the TwiML asks.
@@ -104,7 +103,8 @@ class InboundCallEndpoint:
                     speech = spoken(each.verification.request.locale)
                     sentence = speech.done if verdict is Verdict.APPROVED else speech.used
                     return twiml(said(speech, sentence))
-        locale = await self._inbound.awaits_call(number)
+        awaited = await self._inbound.awaits_call(number)
+        locale = None if awaited is None else awaited.locale
         speech = spoken(locale or (results[0].verification.request.locale if results else ""))
         # A stopped number is locked, though its verifications are pending.
         may_succeed = [

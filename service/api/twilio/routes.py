@@ -18,12 +18,11 @@ def webhook_routes(
     reports: DeliveryReports,
     codes: SpokenCodes,
     inbound: Inbound,
-    brand: str,
 ) -> list[BaseRoute]:
     """List the routes of everything that Twilio calls."""
     return [
         *StatusCallbackEndpoint(reports, forms).routes(),
         *OutboundCallEndpoint(codes, reports, forms).routes(),
         *InboundMessageEndpoint(inbound, forms).routes(),
-        *InboundCallEndpoint(inbound, forms, brand=brand).routes(),
+        *InboundCallEndpoint(inbound, forms).routes(),
     ]

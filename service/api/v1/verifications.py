@@ -59,7 +59,7 @@ class VerificationEndpoints:
         accepted if it arrives, and nothing is sent again automatically.
         """
         number = self._issuing.number(body.to, country=body.country)
-        locale = self._issuing.locale(body.locale)
+        locale = await self._issuing.locale(body.locale, _back_end(request))
         issue_request = body.to_request(number, _back_end(request), locale=locale, owner=_owner(request))
         key = self._key(request, "issue", content=issue_request.content)
         keyed = KeyedResponse(self._issued)

@@ -23,7 +23,7 @@ from service.providers.twilio.errors import TwilioRejected, confirm_failure
 from service.providers.twilio.inbound_urls import InboundUrls
 from service.providers.twilio.messages import list_messages
 from service.providers.twilio.posting import LONGEST_VALIDITY_SECONDS, Posting, message_callback
-from service.providers.twilio.statuses import is_message_sid
+from service.providers.twilio.statuses import is_message_sid, is_messaging_service
 from service.providers.twilio.transport import TwilioConnector, TwilioTransport, form_of
 
 
@@ -52,6 +52,7 @@ class TwilioGateway:
         self._messages = f"/Accounts/{account.account_sid}/Messages"
         self.posting = Posting(account, self._client.api.v2010.request_async)
         self._fields_of_all = form_of(_fields_of_all(account)) + b"&"
+        self._sender = account.messaging_service_sid or account.from_number
 
     async def send(self, message: OutgoingMessage) -> AcceptedMessage:
         """Post one message with `ProvideFeedback=true`.
@@ -113,9 +114,11 @@ class TwilioGateway:
 
     def _fields_of(self, message: OutgoingMessage) -> dict[str, str | int]:
         """Write the fields of one message; those that all share come first (`_fields_of_all`)."""
+        sender = message.sender or self._sender or ""
         if not isinstance(message.content, Text):
             raise TypeError("only texts are sent by this channel")
         fields: dict[str, str | int] = {
+            "MessagingServiceSid" if is_messaging_service(sender) else "From": sender,
             "To": message.to,
             "Body": message.content.body,
             "ValidityPeriod": min(message.validity_seconds, LONGEST_VALIDITY_SECONDS),
@@ -129,8 +132,6 @@ class TwilioGateway:
 def _fields_of_all(account: TwilioAccount) -> dict[str, str]:
     """Write the fields that all messages share, in Twilio's words; None is left out."""
     form = {
-        "MessagingServiceSid": account.messaging_service_sid,
-        "From": None if account.messaging_service_sid else account.from_number,
         "ProvideFeedback": "true",
         "MessageIntent": "otp",
         "RiskCheck": account.risk_check,

@@ -40,6 +40,7 @@ _CALL_WORDS = {
 }
 _ERROR_CODE = re.compile(r"[1-9][0-9]{4,5}")  # a longer number might be a phone number
 _SENDER = re.compile(r"[A-Za-z0-9 +_&:.-]{1,64}")
+_MESSAGING_SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 _MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
 
@@ -62,6 +63,11 @@ def error_code_of(text: str) -> int | None:
 def sender_of(text: str) -> str | None:
     """Read a From: a number, a short code, a name or a channel's address; None when it is none of them, or too long."""
     return text if _SENDER.fullmatch(text) else None
+
+
+def is_messaging_service(sender: str) -> bool:
+    """Tell whether a sender is a Messaging Service, which chooses the number itself."""
+    return _MESSAGING_SERVICE.fullmatch(sender) is not None
 
 
 def is_message_sid(text: str) -> bool:
