@@ -29,7 +29,7 @@ from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["texts"], ["keys"], ["numbers"], ["outbox"],
+    ["demo"], ["serve"], ["worker"], ["sandbox"], ["check"], ["texts"], ["report"], ["keys"], ["numbers"], ["outbox"],
     ["keys", "create"], ["keys", "update"], ["keys", "list"], ["keys", "revoke"],
     ["outbox", "list"], ["outbox", "failed"], ["outbox", "retry"],
     ["numbers", "show"], ["numbers", "release"], ["numbers", "erase"],
