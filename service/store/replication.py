@@ -92,11 +92,11 @@ class ReplicatedVerifications(RedisVerifications):
         is_test: bool = False,
         due: DueFallback | None = None,
     ) -> Verification:
-        """Write the next send, and wait."""
+        """Write the next send, and wait if a caller asked for it."""
         sent = await super().resend(
             verification, digests, channel, idempotency_tag=idempotency_tag, is_test=is_test, due=due
         )
-        if self._waits_for_issues:
+        if self._waits_for_issues and due is None:  # a next channel is told to nobody, and is not tried again
             await self._look(verification.id, sends=len(sent.sends))
         return sent
 

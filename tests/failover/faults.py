@@ -23,7 +23,7 @@ def kill(engine):
     others = engine.replicas_of(primary)
     primary.kill()
     if others:
-        _until_promoted(others)
+        _until_promoted(engine, others)
     primary.start()
 
 
@@ -33,7 +33,7 @@ def stop(engine):
     others = engine.replicas_of(primary)
     primary.freeze()
     if others:
-        _until_promoted(others)
+        _until_promoted(engine, others)
     else:
         pause(FAULT_SECONDS)
     pause(1)
@@ -51,7 +51,7 @@ def cut(engine):
     else:
         engine.sentinel.admin.execute_command("SENTINEL SET", "main", "down-after-milliseconds", 4000)
         isolate(primary)
-    _until_promoted(others)
+    _until_promoted(engine, others)
     if engine.sentinel:
         engine.sentinel.admin.execute_command("SENTINEL SET", "main", "down-after-milliseconds", 1000)
     pause(1)
@@ -65,7 +65,7 @@ def planned(engine):
         others[0].admin.execute_command("CLUSTER FAILOVER")
     else:
         eventually(lambda: _asked(engine.sentinel, "SENTINEL FAILOVER", "main"))
-    _until_promoted(others)
+    _until_promoted(engine, others)
     pause(1)
 
 
@@ -176,8 +176,16 @@ def _slots_of(node):
     return slots
 
 
-def _until_promoted(others):
+def _until_promoted(engine, others):
+    """Wait until a replica has taken over, and Sentinel says so: a primary that starts empty must not be named."""
     eventually(lambda: any(role(node) == b"master" for node in others), seconds=PROMOTION_SECONDS)
+    if engine.sentinel:
+        ports = {node.port for node in others}
+        eventually(lambda: _named(engine.sentinel) in ports, seconds=PROMOTION_SECONDS)
+
+
+def _named(sentinel):
+    return int(sentinel.admin.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")[1])
 
 
 def _asked(node, *words):

@@ -59,7 +59,7 @@ async def test_a_fault_loses_nothing_that_was_waited_for(engine_name, fault, wai
     """Clients see 503 with Retry-After only; nothing is lost, twice, forgotten, stuck, unasked or immortal."""
     async with served(engine_name, waits=waits) as (service, engine):
         row = await run_fault(service, engine, fault, FAULTS[engine_name][fault], waits=waits, rate=RATE)
-    print(f"\n| {row.line()}", flush=True)
+    print(f"\n| {row.line()}\n{row.json()}", flush=True)
     assert row.approved > 0
     if waits or engine_name == "standalone" or fault == "none":
         assert set(row.errors) <= {"503", "409"}, row.errors

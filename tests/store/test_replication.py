@@ -21,6 +21,7 @@ from service.store.fields import FORMAT_VERSION
 from service.store.replication import ReplicatedVerifications
 from service.store.scripts import Scripts
 from tests.store.engines import CODE_TTL_MS, MINUTE_MS, ROTATED, Stores, sid_of
+from tests.store.test_fallbacks import THREE, claim, follow
 
 WAIT_MS = 10
 
@@ -371,6 +372,15 @@ async def test_an_issue_is_told_only_if_it_is_replicated(stores):
         assert len(sent.sends) == 2
 
 
+async def test_a_next_channel_is_not_waited_for(stores):
+    """Nobody is told of it, and what is claimed must not be lost because a replica is down."""
+    issued = await stores.issue("000000", **THREE)
+    stores.time_passes(MINUTE_MS)
+    async with waiting(stores, replicas=1, waits_for_issues=True) as late:
+        sent = await follow(late, await claim(late, issued), "111111")
+        assert len(sent.sends) == 2
+
+
 async def test_a_process_that_does_not_wait_approves_what_waits(stores):
     """Where the setting was turned off, the code is approved as ever, once."""
     verification = await stores.sent()
@@ -378,6 +388,15 @@ async def test_a_process_that_does_not_wait_approves_what_waits(stores):
         await refused(late.check(verification, "111111"))
     assert await stores.verdict(verification, "111111") is Verdict.APPROVED
     assert await stores.verdict(verification, "111111") is Verdict.USED
+
+
+async def test_what_a_process_that_does_not_wait_has_told_stays_so(stores):
+    """While the setting is being turned on, a repeated Idempotency-Key has its verdict again."""
+    verification = await stores.sent()
+    assert await stores.verdict(verification, "111111", idempotency_key="k1") is Verdict.APPROVED
+    async with waiting(stores) as opened:
+        assert await opened.verdict(verification, "111111", idempotency_key="k1") is Verdict.APPROVED
+        assert await opened.verdict(verification, "111111") is Verdict.USED
 
 
 async def test_the_longest_wait_is_known(stores):

@@ -53,7 +53,7 @@ elseif state == 'pending' then
   return {'lost'}
 elseif token ~= '' and string.sub(told, 1, #token + 1) == token .. '|' then
   redis.call('HSET', KEYS[1], FIELD.told, token .. '|' .. try)  -- so that no earlier try takes it back
-else
+elseif state ~= 'approved' or marked then  -- else a process that does not wait has told this very request
   verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
 end
 if becomes then
