@@ -46,6 +46,9 @@ def demo(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     once: Annotated[bool, typer.Option("--once", help="Exit after the walk, with 0 only if the loop closed.")] = False,
+    traffic: Annotated[
+        bool, typer.Option("--traffic", help="First make 30 days of traffic to look at, in a few seconds.")
+    ] = False,
     cors_origin: Annotated[
         str, typer.Option(metavar="ORIGIN", help="Let the pages of this origin call the API, to try your own page.")
     ] = "",
@@ -62,7 +65,7 @@ def demo(
     raise_limit()
     listener = listen(host, port)
     _say_first(opening(), take_over=partial(take_over_output, "warning"))
-    running = run_demo(host=host, port=port, once=once, cors_origin=origin, listener=listener)
+    running = run_demo(host=host, port=port, once=once, traffic=traffic, cors_origin=origin, listener=listener)
     raise typer.Exit(asyncio.run(_until_stopped(running, stopped=int(once))))
 
 

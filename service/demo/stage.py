@@ -24,6 +24,7 @@ from service.core.event_log import EventLog
 from service.demo.login import LoginSite
 from service.demo.own_pages import under_own_names
 from service.demo.terminal import EventLines
+from service.demo.traffic.run import make_traffic
 from service.demo.walk import say, walk
 from service.demo.window import Window
 from service.embedded.server import embedded_valkey
@@ -48,7 +49,13 @@ def opening() -> str:
 
 
 async def run_demo(
-    *, host: str, port: int, once: bool, cors_origin: str = "", listener: socket.socket | None = None
+    *,
+    host: str,
+    port: int,
+    once: bool,
+    traffic: bool = False,
+    cors_origin: str = "",
+    listener: socket.socket | None = None,
 ) -> int:
     """Run the loop once, and go on serving unless `once`. Return the exit status: 0 if the loop closed.
 
@@ -84,6 +91,9 @@ async def run_demo(
             lines = EventLines(window, sandbox.ledger)
             async with _serving(settings, routes, listeners, lines.event_log) as serving:
                 closed = await _walk(own_url, key, window)
+                if traffic:
+                    senders = {"sms": account.pool_number, "whatsapp": f"whatsapp:{account.pool_number}"}
+                    say("traffic", await make_traffic(settings, own_url, key, senders))
                 if closed and not once:
                     sandbox.forget()  # on the virtual phone, all messages are the visitor's own
                     _invite(base_url(host, port), key)
@@ -106,6 +116,7 @@ def _invite(url: str, key: str) -> None:
     typer.echo()
     say("Login page", f"{url}/")
     say("Virtual phone", f"{url}/sandbox/phone")
+    say("Dashboard", f"{url}/dashboard")
     say("API docs", f"{url}/docs")
     say("API key", key)
     typer.echo(
