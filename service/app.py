@@ -33,6 +33,7 @@ from service.core.event_log import EventLog
 from service.core.outbox import OutboxWorker
 from service.core.retrying import Retries
 from service.core.spoken_codes import SpeechSeal, SpokenCodes
+from service.dashboard import dashboard_routes
 from service.embedded.server import embedded_valkey_beside
 from service.event_loop import EventLoopLag
 from service.http.authentication import Authenticator
@@ -203,6 +204,7 @@ def _endpoints(
         *links.routes(),
         *reporting_routes(settings, store.scripts, auth),
         *operations.routes(metrics_access),
+        *dashboard_routes(settings, store, rules, auth, event_log),
     ]
 
 

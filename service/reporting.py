@@ -18,5 +18,9 @@ def new_conversion(settings: Settings, scripts: Scripts) -> Conversion:
 
 def reporting_routes(settings: Settings, scripts: Scripts, auth: Authenticator) -> list[BaseRoute]:
     """List the routes of the reports."""
-    unconverted = Unconverted(RedisFunnel(scripts))
-    return report_routes(ReportEndpoints(new_conversion(settings, scripts), unconverted), auth)
+    return report_routes(new_report_endpoints(settings, scripts), auth)
+
+
+def new_report_endpoints(settings: Settings, scripts: Scripts) -> ReportEndpoints:
+    """Join the endpoints of the reports, which the dashboard has at other paths too."""
+    return ReportEndpoints(new_conversion(settings, scripts), Unconverted(RedisFunnel(scripts)))

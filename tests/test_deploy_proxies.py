@@ -73,10 +73,13 @@ async def test_limits_count_by_the_address_of_the_client(proxied):
 
 @pytest.mark.slow
 async def test_only_the_api_and_the_callbacks_are_public(proxied):
-    """Metrics, probes and docs are 404 from outside, however their paths are written; without TLS nothing is served."""
+    """What is for operators is 404 from outside, however its path is written; without TLS nothing is served."""
     service, proxy = proxied
-    for path in ("/metrics", "/readyz", "/livez", "/docs", "/redoc", "/openapi.json", "/", "//metrics",
-                 "/v1/../metrics", "/v1/%2e%2e/metrics", "/v1"):  # fmt: skip
+    for path in (
+        *("/metrics", "/readyz", "/livez", "/docs", "/redoc", "/openapi.json", "/", "//metrics"),
+        *("/dashboard", "/dashboard/session", "/dashboard/files/main.js", "/v1/../dashboard"),
+        *("/v1/../metrics", "/v1/%2e%2e/metrics", "/v1"),
+    ):
         status, text = await request_from(URL(proxy.public + path, encoded=True))
         assert status == 404, path
         assert "otp_" not in text

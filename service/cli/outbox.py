@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from service.app import open_redis
 from service.cli.console import refuse
 from service.cli.listing import AsJson, Cells, show_list, span
 from service.config.settings import load_settings
-from service.core.confirming import read_confirmation
+from service.core.confirming import entry_fields, failed_fields, read_confirmation
 from service.core.instants import instant
 from service.core.outbox import FailedEntry, OutboxEntry
 from service.store.confirmations import open_confirmations
@@ -29,7 +29,7 @@ def list_pending(*, as_json: AsJson = False) -> None:
         await show_list(
             outbox.pending(),
             as_json=as_json,
-            fields=lambda entry: _fields(entry) | {"due_at": instant(entry.due_ms)},
+            fields=lambda entry: entry_fields(entry) | {"due_at": instant(entry.due_ms)},
             cells=lambda entry: _pending_cells(entry, now_ms),
             empty="Nothing is pending.",
         )
@@ -43,7 +43,7 @@ def list_failed(*, as_json: AsJson = False) -> None:
 
     async def show(outbox: RedisOutbox) -> None:
         await show_list(
-            outbox.failed(), as_json=as_json, fields=_failed_fields, cells=_failed_cells, empty="Nothing has failed."
+            outbox.failed(), as_json=as_json, fields=failed_fields, cells=_failed_cells, empty="Nothing has failed."
         )
 
     _with_outbox(show)
@@ -81,18 +81,6 @@ def _with_outbox(step: Callable[[RedisOutbox], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def _fields(entry: OutboxEntry) -> dict[str, Any]:
-    """Name what is stored; None for what cannot be read."""
-    confirmation = read_confirmation(entry.particulars)
-    return {
-        "sid": entry.key,
-        "verification_id": None if confirmation is None else confirmation.verification_id,
-        "send": None if confirmation is None else confirmation.send_number,
-        "tries": entry.tries,
-        "since": instant(entry.since_ms) if entry.is_legible else None,
-    }
-
-
 def _pending_cells(entry: OutboxEntry, now_ms: int) -> Cells:
     """Fit 80 columns: the verification is in the JSON."""
     wait_ms = entry.due_ms - now_ms
@@ -103,10 +91,6 @@ def _pending_cells(entry: OutboxEntry, now_ms: int) -> Cells:
         "WAITING": span(now_ms - entry.since_ms) if entry.is_legible else "?",
         "NEXT TRY": f"in {span(wait_ms)}" if wait_ms > 0 else "now",
     }
-
-
-def _failed_fields(failed: FailedEntry) -> Mapping[str, Any]:
-    return _fields(failed.entry) | {"failed_at": instant(failed.failed_at_ms), "reason": failed.reason}
 
 
 def _failed_cells(failed: FailedEntry) -> Cells:

@@ -6,10 +6,21 @@ the SID of the message; its particulars are written by `check.lua` and `deliver.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from service.core.event_log import LogValue
-from service.core.outbox import ILLEGIBLE, Delivered, Events, Forbidden, OutboxEntry, Outcome, Reject, Retry
+from service.core.instants import instant
+from service.core.outbox import (
+    ILLEGIBLE,
+    Delivered,
+    Events,
+    FailedEntry,
+    Forbidden,
+    OutboxEntry,
+    Outcome,
+    Reject,
+    Retry,
+)
 from service.core.sender import ConfirmForbidden, ConfirmPostponed, ConfirmRefused, Sender
 
 _SEND_NUMBER = re.compile("[0-9]{1,9}")
@@ -31,6 +42,23 @@ def read_confirmation(particulars: str) -> Confirmation | None:
             return Confirmation(verification_id, int(send), country, channel)
         case _:
             return None
+
+
+def entry_fields(entry: OutboxEntry) -> dict[str, Any]:
+    """Name what is stored of a confirmation, for operators; None for what cannot be read."""
+    confirmation = read_confirmation(entry.particulars)
+    return {
+        "sid": entry.key,
+        "verification_id": None if confirmation is None else confirmation.verification_id,
+        "send": None if confirmation is None else confirmation.send_number,
+        "tries": entry.tries,
+        "since": instant(entry.since_ms) if entry.is_legible else None,
+    }
+
+
+def failed_fields(failed: FailedEntry) -> dict[str, Any]:
+    """Name what is stored of a confirmation that was given up."""
+    return entry_fields(failed.entry) | {"failed_at": instant(failed.failed_at_ms), "reason": failed.reason}
 
 
 class ConfirmationHandler:

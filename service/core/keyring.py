@@ -61,6 +61,7 @@ class Keyring:
         self._link_mac = HMAC(_expand(index_key, b"link"), SHA256())
         self._payment_mac = HMAC(_expand(index_key, b"payment"), SHA256())
         self._match_mac = HMAC(_expand(index_key, b"match"), SHA256())
+        self._session_mac = HMAC(_expand(index_key, b"session"), SHA256())
 
     def number_index(self, number: str) -> NumberIndex:
         """Tell where a number is kept, and under which name."""
@@ -107,6 +108,14 @@ class Keyring:
     def match_number(self, verification_id: str, below: int) -> int:
         """Derive a number that only the page which started can tell."""
         return int.from_bytes(_mac(self._match_mac, verification_id.encode())) % below
+
+    def session_tag(self, token: str) -> str:
+        """Make the tag that a session of the dashboard is stored under. It survives rotations."""
+        return _text(_mac(self._session_mac, b"tag|" + token.encode()))
+
+    def csrf_token(self, token: str) -> str:
+        """Derive the CSRF token of a session."""
+        return _text(_mac(self._session_mac, b"csrf|" + token.encode()))
 
     def client_token(self, verification_id: str) -> str:
         """Make the token that lets a front end act on one verification and nothing else."""

@@ -15,11 +15,13 @@ from service.core.addresses import network_of
 from service.core.breaker import Breaker
 from service.core.channels import Channel
 from service.core.keyring import Keyring
-from service.core.limits import UNLIMITED, Limit, Limited, Limits, LimitStore, Unit
+from service.core.limits import UNLIMITED, Limit, Limited, Limits, LimitStore, Unit, parse_limits
 from service.core.phone import CountryNotAllowed
 from service.core.prices import Budget, BudgetUse
 from service.core.profiles import Issued
 from service.core.store_health import StoreUnavailable
+
+_SIGN_INS = parse_limits("10/10m,50/1d")  # of one address; an operator needs one a day
 
 
 class ClientIpRequired(Exception):
@@ -147,6 +149,11 @@ class Limiter:
         """Reserve one request for the page of a link, by whom it comes from. Raises `Limited`."""
         tag = self._keyring.limit_tag(Limit.LINK, network_of(address))
         await self._admit(Unit(Limit.LINK, tag, self._policy.link))
+
+    async def admit_sign_in(self, address: str) -> None:
+        """Reserve one sign-in on the dashboard, by whom it comes from. Raises `Limited`."""
+        tag = self._keyring.limit_tag(Limit.SIGN_IN, network_of(address))
+        await self._admit(Unit(Limit.SIGN_IN, tag, _SIGN_INS))
 
     async def admit_search(self, caller: str) -> None:
         """Reserve one search of an API key: as many as its sends, but counted apart. Raises `Limited`."""

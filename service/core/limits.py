@@ -33,6 +33,7 @@ class Limit(StrEnum):
     WHATSAPP = "whatsapp"
     VOICE = "voice"
     BUDGET = "budget"  # money: its limit and amounts are millionths of a currency
+    SIGN_IN = "sign_in"  # on the dashboard
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class KnownKey:
     """An API key that was read."""
 
     scopes: frozenset[str]
@@ -82,7 +82,7 @@ class Authenticator:
         self._limiter = limiter
         self._trusted_proxies = trusted_proxies
         self._clock = clock
-        self._keys: dict[str, _Known] = {}
+        self._keys: dict[str, KnownKey] = {}
         self._read_at = self._asked_at = -_OLDEST_SECONDS
         self._fault = UNKNOWN  # why the last read failed
         self._reading = asyncio.Lock()
@@ -91,7 +91,7 @@ class Authenticator:
         """Return the access of a route that requires an API key with this scope."""
 
         async def authorize(request: Request) -> None:
-            _note_caller(request, await self._by_key(request, scope))
+            note_caller(request, await self._by_key(request, scope))
 
         return Access(self._identify, authorize, ("apiKey",), scope, partial(self._admits, scope))
 
@@ -100,7 +100,7 @@ class Authenticator:
 
         async def authorize(request: Request) -> None:
             is_token = request.credential.startswith(CLIENT_TOKEN_PREFIX)
-            _note_caller(request, await (self._by_token(request) if is_token else self._by_key(request, scope)))
+            note_caller(request, await (self._by_token(request) if is_token else self._by_key(request, scope)))
 
         return Access(self._identify, authorize, ("apiKey", "clientToken"), scope, partial(self._admits, scope))
 
@@ -117,7 +117,7 @@ class Authenticator:
         known = self._keys.get(request.key_digest)
         if known is None or scope not in known.scopes or self._clock() - self._read_at >= _OLDEST_SECONDS:
             return False
-        _note_caller(request, known.caller)
+        note_caller(request, known.caller)
         return True
 
     async def _by_key(self, request: Request, scope: Scope) -> Caller:
@@ -125,15 +125,19 @@ class Authenticator:
             raise HttpProblem("insufficient_scope", _BACK_END_ONLY)
         if not request.credential:
             raise unauthenticated()
-        digest = request.key_digest
-        known = self._keys.get(digest)
-        if self._clock() - self._read_at >= (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
-            known = await self._read_again(digest)
+        known = await self.known_key(request.key_digest)
         if known is None:
             raise unauthenticated()
         if scope not in known.scopes:
             raise insufficient_scope(scope)
         return known.caller
+
+    async def known_key(self, digest: str) -> KnownKey | None:
+        """Find an API key by its digest; None if there is none, or since at most 30 s ago none any more."""
+        known = self._keys.get(digest)
+        if self._clock() - self._read_at >= (_OLDEST_SECONDS if known else _PAUSE_SECONDS):
+            return await self._read_again(digest)
+        return known
 
     async def _by_token(self, request: Request) -> Caller:
         if not request.is_known:
@@ -141,7 +145,7 @@ class Authenticator:
         await self._limiter.admit_peer(request.peer(trusted_proxies=self._trusted_proxies))
         return Caller(scope_id=request.path_params["verification_id"], name="client token", is_front_end=True)
 
-    async def _read_again(self, digest: str) -> "_Known | None":
+    async def _read_again(self, digest: str) -> KnownKey | None:
         """Read the keys again, because the copy is old or because the key is not in it."""
         is_away = self._read_at != self._asked_at
         # While another request reads, a key that the copy may serve need not wait for it.
@@ -171,13 +175,14 @@ class Authenticator:
             self._asked_at, self._fault = self._clock(), away.fault
             raise
         self._keys = {
-            digest: _Known(key.scopes, Caller(scope_id=digest, name=key.name, owner=key.owner_tag))
+            digest: KnownKey(key.scopes, Caller(scope_id=digest, name=key.name, owner=key.owner_tag))
             for digest, key in read_api_keys(stored).items()
         }
         self._read_at = self._asked_at = self._clock()
 
 
-def _note_caller(request: Request, caller: Caller) -> None:
+def note_caller(request: Request, caller: Caller) -> None:
+    """Note who sent a request, for the endpoint and for the log."""
     request.caller = caller
     request.log["api_key"] = caller.name
 

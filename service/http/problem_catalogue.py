@@ -47,6 +47,9 @@ _KINDS: Mapping[str, Kind] = {
         None,  # it says what the credential may do, or lacks
         "Use an API key that has the scope named in `detail`; a client token may only verify, resend and read.",
     ),
+    "dashboard_refused": Kind(
+        403, "The dashboard refuses this request", None, "Open `/dashboard` through TLS or an SSH tunnel, and sign in."
+    ),
     "bad_signature": Kind(
         403,
         "The request is not signed by Twilio",

@@ -30,7 +30,7 @@ from service.http.problem_catalogue import CATALOGUE, PROBLEMS_PATH
 MEDIA_TYPE = "application/problem+json"
 _TYPE = f"{PROBLEMS_PATH}#"
 _TYPED = (("code",), ("password",))  # fields that a person has typed
-_NOT_OF_KEYS = (Limit.PEER, Limit.LINK)  # limits that no API key is counted by
+_NOT_OF_KEYS = (Limit.PEER, Limit.LINK, Limit.SIGN_IN)  # limits that no API key is counted by
 _STORE_RETRY_SECONDS = 1
 _PROVIDER_RETRY_SECONDS = 5
 

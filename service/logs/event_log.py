@@ -64,6 +64,7 @@ _LEVEL_OF = {
     "worker_continues": "warning",  # as the line that it ends
     "store_clock_stepped_back": "warning",
     "append_only_file_cut": "warning",
+    "dashboard_action": "warning",  # so that it is written at the default level, and dropped last
 }
 
 

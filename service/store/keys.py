@@ -148,6 +148,11 @@ def limit(kind: str, tag: str) -> str:
     return f"otp:limit:{kind}:{tag}"
 
 
+def session(tag: str) -> str:
+    """Name the session of an operator on the dashboard."""
+    return f"otp:session:{tag}"
+
+
 def idempotency(tag: str) -> str:
     """Name the record of an Idempotency-Key."""
     return f"otp:idem:{tag}"

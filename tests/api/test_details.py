@@ -13,7 +13,10 @@ from service.http.problem_catalogue import CATALOGUE
 
 SENTENCES = re.compile(r"[A-Z][^;\n]*[^.\s]\.")
 # What has no detail in the catalogue: the first must reveal nothing, the others say their own each time.
-WITHOUT = {"internal_error", "insufficient_scope", "not_pending", "body_too_large", "unsupported_media_type"}
+WITHOUT = {
+    *("internal_error", "insufficient_scope", "dashboard_refused"),
+    *("not_pending", "body_too_large", "unsupported_media_type"),
+}
 BODIES = (IssueBody, CheckBody, ResendBody, SearchBody)
 WRONG = ("", "x" * 100, "é", "?", 0, -1, 0.5, True, [], {}, "ZZ", "300.0.0.1")
 

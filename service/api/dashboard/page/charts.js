@@ -1,0 +1,238 @@
+// Charts over time, drawn by uPlot. Each has the same figures as a table, and its cursor follows the arrow keys.
+
+import { h, show } from "./elements.js";
+import { count, duration, percent, period, short } from "./format.js";
+
+/* global uPlot */
+
+const NUMBERS = { read: count, axis: short };
+const RATES = { read: percent, axis: (rate) => `${Math.round(rate * 100)} %`, most: 1 };
+const TIMES = { read: duration, axis: duration };
+
+export const VIEWS = {
+  sends: {
+    name: "Sends",
+    unit: NUMBERS,
+    stacked: true,
+    series: [
+      ["Confirmed", "good", ({ sends }) => sends.confirmed + sends.confirmed_late],
+      ["Delivered, not used", "calm", ({ sends }) => sends.delivered],
+      ["On its way or unknown", "quiet", ({ sends }) => sends.accepted + sends.sent + sends.unknown],
+      ["Not delivered", "bad", ({ sends }) => sends.undelivered + sends.failed],
+      ["Refused by Twilio", "worse", ({ sends }) => sends.refused],
+    ],
+  },
+  rates: {
+    name: "Rates",
+    unit: RATES,
+    series: [
+      ["Conversion (confirmed / sends)", "good", (figures) => figures.conversion_rate],
+      ["Delivery (delivered / sends)", "calm", (figures) => figures.delivery_rate],
+      ["Success (approved / verifications)", "warm", (figures) => figures.success_rate],
+    ],
+  },
+  times: {
+    name: "Times",
+    unit: TIMES,
+    series: [
+      ["To convert, median", "good", (figures) => figures.seconds_to_convert.p50],
+      ["To convert, 90 %", "warm", (figures) => figures.seconds_to_convert.p90],
+      ["To deliver, median", "calm", (figures) => figures.seconds_to_deliver.p50],
+      ["To deliver, 90 %", "bad", (figures) => figures.seconds_to_deliver.p90],
+    ],
+  },
+};
+
+const probe = document.body.appendChild(h("i", { hidden: true }));
+
+/** The colour of a property as it is now: a canvas understands neither var() nor light-dark(). */
+function color(name) {
+  probe.style.color = `var(--${name})`;
+  return getComputedStyle(probe).color;
+}
+
+const keyOf = (group) => group.key.hour ?? group.key.day;
+const secondsOf = (key) => Date.parse(key.length > 10 ? key : `${key}T00:00:00Z`) / 1000;
+
+/** One chart: call `draw` whenever there are figures. */
+export class TimeChart {
+  constructor() {
+    this.legend = h("div", { class: "legend" });
+    this.place = h("div", { class: "plot", "data-own": true, tabindex: 0, role: "img" });
+    this.element = h("div", { class: "chart", "data-own": true }, this.legend, this.place);
+    this.place.onkeydown = (event) => this.#move(event);
+    new ResizeObserver(() => this.#resize()).observe(this.place);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#rebuild());
+  }
+
+  draw(view, groups, tz) {
+    const shape = `${view.name} ${groups[0]?.key.hour ? "hour" : "day"} ${tz}`;
+    this.view = view;
+    this.groups = groups;
+    this.tz = groups[0]?.key.hour ? tz : "UTC";
+    this.values = view.series.map(([, , read]) => groups.map((group) => read(group)));
+    this.place.setAttribute("aria-label", this.#summary());
+    if (shape === this.shape && this.plot) this.plot.setData(this.#data());
+    else {
+      this.shape = shape;
+      this.#rebuild();
+    }
+    this.#read(this.plot?.cursor.idx ?? null);
+  }
+
+  #data() {
+    const times = this.groups.map((group) => secondsOf(keyOf(group)));
+    if (!this.view.stacked) return [times, ...this.values];
+    const sums = times.map(() => 0);
+    const stacked = this.values.map((values) => values.map((value, place) => (sums[place] += value)));
+    return [times, ...stacked.reverse()]; // the highest is drawn first, and the others over it
+  }
+
+  #rebuild() {
+    if (!this.view) return;
+    this.plot?.destroy();
+    this.plot = new uPlot(this.#options(), this.#data(), this.place);
+  }
+
+  #options() {
+    const { stacked, unit, series } = this.view;
+    const bars = uPlot.paths.bars({ size: [0.78, 44], radius: 0.12 });
+    const lines = uPlot.paths.spline();
+    const drawn = series.map(([label, name]) => ({
+      label,
+      stroke: color(name),
+      fill: stacked ? color(name) : undefined,
+      width: stacked ? 0 : 2,
+      paths: stacked ? bars : lines,
+      spanGaps: !stacked,
+      points: { show: !stacked && this.groups.length < 40, size: 5 },
+    }));
+    const axis = { stroke: color("muted"), font: "12px system-ui, sans-serif", ticks: { show: false } };
+    const grid = { stroke: color("grid"), width: 1 };
+    return {
+      width: Math.max(200, this.place.clientWidth),
+      height: this.#height(),
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), this.tz),
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: !stacked } },
+      scales: {
+        x: { range: (_, low, high) => this.#span(low, high) },
+        y: { range: (_, __, high) => [0, unit.most ?? ((high || 1) * 1.08)] },
+      },
+      axes: [
+        { ...axis, grid: { show: false }, size: 30, space: 70, values: (_, splits) => this.#ticks(splits) },
+        { ...axis, grid, size: 56, space: 44, values: (_, splits) => splits.map((value) => unit.axis(value)) },
+      ],
+      series: [{}, ...(stacked ? drawn.reverse() : drawn)],
+      hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx ?? null)] },
+    };
+  }
+
+  #ticks(splits) {
+    const isDay = !this.groups[0]?.key.hour;
+    const day = new Intl.DateTimeFormat("en", { timeZone: this.tz, month: "short", day: "numeric" });
+    const hour = new Intl.DateTimeFormat("en", { timeZone: this.tz, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    return splits.map((seconds) => {
+      const at = new Date(seconds * 1000);
+      const text = hour.format(at);
+      return isDay || text === "00:00" ? day.format(at) : text;
+    });
+  }
+
+  #span(low, high) {
+    const times = this.groups.length;
+    const half = times > 1 ? (high - low) / (times - 1) / 2 : 1800;
+    return this.view.stacked ? [low - half, high + half] : [low, high];
+  }
+
+  #height = () => (this.place.clientWidth < 520 ? 210 : 280);
+
+  #resize() {
+    if (this.plot && this.place.clientWidth) this.plot.setSize({ width: this.place.clientWidth, height: this.#height() });
+  }
+
+  #move(event) {
+    const last = this.groups.length - 1;
+    const now = this.plot?.cursor.idx ?? last;
+    const places = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last };
+    if (!(event.key in places) || last < 0) return;
+    event.preventDefault();
+    const place = Math.min(last, Math.max(0, places[event.key]));
+    this.plot.setCursor({ left: this.plot.valToPos(this.plot.data[0][place], "x"), top: 10 });
+    document.getElementById("said").textContent = this.#said(place);
+  }
+
+  #read(place) {
+    const { series, unit } = this.view;
+    const at = place === null ? null : this.groups[place];
+    show(
+      this.legend,
+      h("span", { class: "when" }, at ? period(keyOf(at), this.tz) : "Whole period"),
+      series.map(([label, name], number) =>
+        h("span", { class: "entry" }, h("i", { class: `swatch ${name}` }), `${label} `, h("b", null, at ? unit.read(this.values[number][place]) : this.#whole(number))),
+      ),
+    );
+  }
+
+  #whole(number) {
+    return this.view.stacked ? count(this.values[number].reduce((sum, value) => sum + value, 0)) : "";
+  }
+
+  #said(place) {
+    const parts = this.view.series.map(([label], number) => `${label} ${this.view.unit.read(this.values[number][place])}`);
+    return `${period(keyOf(this.groups[place]), this.tz)}: ${parts.join(", ")}`;
+  }
+
+  #summary() {
+    const { name, series, stacked } = this.view;
+    const parts = series.map(([label], number) => (stacked ? `${label} ${this.#whole(number)}` : label));
+    return `${name} over time, ${this.groups.length} points: ${parts.join(", ")}. The arrow keys read each point; the table has all figures.`;
+  }
+}
+
+/** The same figures as a table. */
+export function timeTable(view, groups, tz) {
+  return h(
+    "div",
+    { class: "scroll tall", tabindex: 0, role: "region", "aria-label": `${view.name} as a table` },
+    h(
+      "table",
+      null,
+      h("thead", null, h("tr", null, h("th", { scope: "col" }, "Time"), view.series.map(([label]) => h("th", { scope: "col", class: "number" }, label)))),
+      h(
+        "tbody",
+        null,
+        groups.toReversed().map((group) =>
+          h(
+            "tr",
+            { "data-key": keyOf(group) },
+            h("th", { scope: "row" }, period(keyOf(group), tz)),
+            view.series.map(([, , read]) => h("td", { class: "number" }, view.unit.read(read(group)))),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** A small line without axes, as decoration of a figure that is written beside it. */
+export function sparkline(values, name, { width = 96, height = 28, most = null } = {}) {
+  const known = values.filter((value) => value !== null);
+  if (known.length < 2) return null;
+  const top = most ?? Math.max(...known, 1e-9);
+  const step = width / (values.length - 1);
+  let isDown = false;
+  const path = values
+    .map((value, place) => {
+      if (value === null) return "";
+      const point = `${isDown ? "L" : "M"}${(place * step).toFixed(1)} ${(height - 2 - (value / top) * (height - 4)).toFixed(1)}`;
+      isDown = true;
+      return point;
+    })
+    .join("");
+  return h(
+    "svg",
+    { class: `spark ${name}`, viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    h("path", { d: path, fill: "none", "vector-effect": "non-scaling-stroke" }),
+  );
+}
