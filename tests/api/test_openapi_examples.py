@@ -15,7 +15,7 @@ from service.core.checking import Checking
 from service.core.sender import Refusal
 from service.http.problem_catalogue import CATALOGUE
 from tests.conftest import NUMBER, create_key
-from tests.every_channel import offer_every_channel
+from tests.every_channel import offering_every_channel
 from tests.records import RawRecord
 
 PROBLEM = "application/problem+json"
@@ -67,10 +67,9 @@ async def send(running, method, path, media_type, body):
         return response.status, await response.text(), response.headers
 
 
-async def test_every_example_request_gets_the_documented_response(start, operations, fits, monkeypatch):
+async def test_every_example_request_gets_the_documented_response(start, operations, fits):
     """Each example request succeeds unchanged; status, type, headers and body are as documented."""
-    offer_every_channel(monkeypatch)
-    running, sent = await start(), []
+    running, sent = await offering_every_channel(start)(), []
     for method, path, operation, media_type, body in requests(operations):
         issued = await running.issue(**({"action": "password"} if "password" in (body or {}) else {}))
         address = (

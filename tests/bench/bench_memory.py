@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from results import Budget, save
 
 from service.core.actions import Action
+from service.core.channels import Channel, Step
 from service.core.verification import Delivery, partition_of
 from service.embedded.server import embedded_valkey
 from service.store import keys as redis_keys
@@ -24,6 +25,7 @@ from tests.store.engines import Engine, open_stores
 BUDGET_BYTES = 512
 LONGEST_REFERENCE = "r" * 64
 LONGEST_ORIGIN = "w" * 60 + ".com"
+TWO_CHANNELS = {"channel": Channel.WHATSAPP, "wait_seconds": 30, "further": (Step(Channel.SMS, 30),)}
 ORIGIN_TEXT = "Chrome on Windows, near Berlin"
 LONGEST_SENDER = "s" * 64
 FINGERPRINT = "f" * 16
@@ -47,6 +49,12 @@ async def measure(engine):
         await stores.deliver(plain, status=Delivery.DELIVERED, sender="+15005550006")
         delivered = report(stores, plain, f"one send, delivered (budget {BUDGET_BYTES})")
         report(stores, plain, "its number: one send, and the index of one verification", stores.number_key())
+        listed = await stores.issue("111111", to="+14155550199", owner="0" * 12, key_tag="k" * 22, **TWO_CHANNELS)
+        await stores.deliver(listed, status=Delivery.SENT, sender="whatsapp:+15005550006")
+        report(stores, listed, "a list of two channels, the first message sent")
+        await stores.resend(listed, "222222")
+        await stores.deliver(listed, 2, status=Delivery.DELIVERED, sender="+15005550006")
+        report(stores, listed, "the same, the second message delivered too")
         linked = stores.under(action=Action.LINK)
         link = await linked.issue("111111", owner="0" * 12, key_tag="k" * 22, code_length=None, origin_text=ORIGIN_TEXT)
         await linked.deliver(link, status=Delivery.DELIVERED, sender="+15005550006")

@@ -14,9 +14,9 @@ from service.config.policies import record_policy
 from service.core.fallback import Fallback, FallbackPolicy
 from service.core.retrying import Retries
 from service.store.fallbacks import RedisFallbacks
-from service.wiring import new_rules, new_store
+from service.wiring import new_rules, new_store, open_providers
 from tests.conftest import NUMBER
-from tests.every_channel import offer_every_channel, open_every_channel
+from tests.every_channel import offering_every_channel
 
 LIST = [{"channel": "whatsapp"}, {"channel": "sms", "wait_seconds": 40}, {"channel": "voice"}]
 TWO = [{"channel": "whatsapp"}, {"channel": "sms"}]
@@ -24,11 +24,11 @@ KEYED = {"Idempotency-Key": "login-1"}
 OVER = ("delivered", "failed", "undelivered")
 
 
-@pytest.fixture(autouse=True)
-def three_channels(monkeypatch):
-    """Give each channel a sender, and let the worker look for what is due every 20 ms."""
-    offer_every_channel(monkeypatch)
+@pytest.fixture(name="start")
+def _start(start, monkeypatch):
+    """Return `start` with a sender for each channel, and a worker that looks for what is due every 20 ms."""
     monkeypatch.setattr(wiring, "Fallback", partial(Fallback, policy=FallbackPolicy(poll_seconds=0.02)))
+    return offering_every_channel(start)
 
 
 def due(redis, verification_id):
@@ -77,7 +77,7 @@ def worker(redis):
     async def work(running):
         settings, log = running.settings, []
         retries = {"attach_sid": Retries(), "undo": Retries()}
-        async with open_redis(settings) as scripts, open_every_channel(settings) as providers:
+        async with open_redis(settings) as scripts, open_providers(settings) as providers:
             store = new_store(settings, scripts)
             rules = new_rules(
                 settings,
@@ -92,6 +92,11 @@ def worker(redis):
                 await steps.idle()
 
     return work
+
+
+def said(call):
+    """Return the digits that the voice has said in a call."""
+    return "".join(digit for line in call.lines if line.by == "voice" for digit in re.findall("[0-9]", line.text))
 
 
 async def settled_metrics(running):
@@ -126,6 +131,7 @@ async def test_silence_is_followed_after_the_wait(start, redis, fault, until, ev
     """When nothing is heard of a message, the next channel follows after its wait, and then the last; no other."""
     running = await start()
     fault(running, "callbacks", "drop", count=2)
+    fault(running, "phone", "busy")
     issued = await running.issue(channels=LIST)
     assert len(running.codes()) == 1
     assert due(redis, issued["id"])
@@ -134,7 +140,22 @@ async def test_silence_is_followed_after_the_wait(start, redis, fault, until, ev
     assert due(redis, issued["id"])
     await until(running, issued["id"], "whatsapp", "sms", "voice")
     assert not due(redis, issued["id"])
-    assert len(set(running.codes())) == 3
+    assert (len(set(running.codes())), len(running.sandbox.ledger.calls())) == (2, 1)
+
+
+async def test_a_call_that_follows_says_its_code(start, fault, eventually):
+    """When a message fails, the phone rings; after a key the call says a code of its own, which approves."""
+    running = await start()
+    fault(running, "callbacks", "fail", count=1)
+    issued = await running.issue(channels=[LIST[0], LIST[2]])
+    [call] = await eventually(running.sandbox.ledger.calls, seconds=30)
+    await running.until_call(call.sid, lambda call: call.status == "ringing")
+    async with running.http.post(f"{running.sandbox_url}/_/calls/{call.sid}/answer") as response:
+        assert response.status == 200
+    await running.key_in(call.sid, "5")
+    code = said(await running.until_call(call.sid, said))[:6]
+    assert code != running.codes()[0]
+    assert (await running.verify(issued["id"], code))["verdict"] == "approved"
 
 
 async def test_failure_and_silence_at_once_send_one_message(start, fault, until, call_back, worker):
@@ -288,7 +309,8 @@ async def test_a_refused_resend_is_followed(start, fault, until):
 async def test_when_every_channel_is_refused_the_verification_fails(start, fault, eventually):
     """When Twilio refuses each channel in turn, the verification has failed, with the reason of each."""
     running = await start()
-    fault(running, "messages", "refuse", code=63024, count=3)
+    fault(running, "messages", "refuse", code=63024, count=2)
+    fault(running, "calls", "refuse", code=13224, count=1)
     issued = await running.issue(channels=LIST)
 
     async def failed():
@@ -297,7 +319,7 @@ async def test_when_every_channel_is_refused_the_verification_fails(start, fault
 
     shown = await eventually(failed, seconds=30)
     assert [(send["channel"], send["error_code"]) for send in shown["sends"]] == [
-        ("whatsapp", 63024), ("sms", 63024), ("voice", 63024),
+        ("whatsapp", 63024), ("sms", 63024), ("voice", 13224),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from service.core.limits import Limited
 from service.core.searching import MOST_LISTED
 from service.core.verification import Verification
-from service.core.verification_store import NotPending, SameCode, SendsExhausted, UnknownVerification
+from service.core.verification_store import NotPending, Overtaken, SameCode, SendsExhausted, UnknownVerification
 from tests.store.engines import NUMBER, OTHER_NUMBER
 
 STEP_MS = 250_000
@@ -17,6 +17,7 @@ TTL_MS, LATE_MS, WINDOW_MS, LEASE_MS, DELAY_MS = 600_000, 1_000_000, 1_100_000, 
 IDEMPOTENT_MS = 60_000
 FAILED_MS = 60_000  # how long a verification is kept whose message Twilio was too busy to take
 WAITING_MS = 3_600_000  # a confirmation that waits for its SID keeps its record at least this long
+FALLBACK_LEASE_MS, DUE_AGAIN_MS = 30_000, 10_000
 MOST_ATTEMPTS, MOST_SENDS, MOST_PER_NUMBER, MOST_FAILED, MOST_IN_A_ROW = 4, 4, 9, 4, 5
 RANKS = {"unknown": 0, "queued": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3, "read": 4}
 
@@ -55,6 +56,30 @@ class ModelVerification:
     attempts: int = 0
     approved_send: ModelSend | None = None
     stored_verdicts: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    steps: list[tuple[str, int]] | None = None  # what is left of its list of channels, with waits in s; None: no list
+    wait_seconds: int = 0  # for news of the newest send
+    due_ms: int | None = None  # when the next channel is
+    claim: object | None = None  # the one that may send by it
+
+    @property
+    def further(self):
+        """Write what is left of the list as the record holds it."""
+        if self.steps is None:
+            return ""
+        return f"{self.wait_seconds}|" + ",".join(f"{channel}:{wait}" for channel, wait in self.steps)
+
+    def follow_in(self, ms, now):
+        """Let the next channel be due; if none is left, never. No earlier claim may send by it."""
+        self.due_ms, self.claim = (now + ms if self.steps else None), None
+
+    def take_step(self, channel, now, *, follows):
+        """Take the channel of a new send from the list, and begin the wait for the next one."""
+        if self.steps is None:
+            return
+        waits = dict(self.steps)
+        self.wait_seconds = waits.get(channel, self.wait_seconds) if follows else self.wait_seconds
+        self.steps = [step for step in self.steps if step[0] != channel]
+        self.follow_in(self.wait_seconds * 1000, now)
 
     @property
     def id(self):
@@ -65,15 +90,30 @@ class ModelVerification:
         """Return the newest send that was not taken back; if all were, the newest."""
         return next((send for send in reversed(self.sends) if not send.taken_back), self.sends[-1])
 
-    def take_back(self, send, *, passing, now):
-        """Take back a send that was not sent; a resend that Twilio was only too busy for is removed."""
+    def take_back(self, send, *, passing, now, may_follow=False, claimed=None):
+        """Take back a send that was not sent; a resend that Twilio was only too busy for is removed.
+
+        `claimed`: what was left of the list when this send was claimed as the next one of it.
+        """
+        is_newest = self.state == "pending" and send is self.sends[-1]
+        is_followed = is_newest and may_follow and bool(self.steps)
+        passing = passing and not is_followed
+        is_tried_again = is_newest and passing and claimed is not None
         send.taken_back, send.status = True, "failed"
-        if all(other.taken_back for other in self.sends):
-            if self.state == "pending":
+        if all(other.taken_back for other in self.sends) and not is_tried_again:
+            if self.state == "pending" and not is_followed:
                 self.state, self.is_passing = "failed", passing
                 self.lives_until_ms = min(self.lives_until_ms, now + FAILED_MS) if passing else self.lives_until_ms
         elif passing and send is self.sends[-1]:
             self.sends.pop()
+        if is_followed:
+            self.follow_in(0, now)
+        elif is_tried_again:
+            self.wait_seconds, self.steps = claimed
+            self.follow_in(DUE_AGAIN_MS, now)
+        elif is_newest and not passing:
+            self.due_ms = None
+        return is_followed
 
     @property
     def leaves_no_trace(self):
@@ -193,17 +233,37 @@ class Model:
         """Return whether the newest code has expired."""
         return self.now >= verification.newest.sent_ms + TTL_MS
 
+    def needs_channel(self, verification):
+        """Return whether the next channel may still follow."""
+        return (
+            bool(verification.steps)
+            and not self.forgotten(verification)
+            and verification.state == "pending"
+            and not self.ended_by_time(verification)
+            and len(verification.sends) < MOST_SENDS
+        )
+
+    def due_channels(self, partition):
+        """Return the verifications of a partition whose next channel can be claimed now."""
+        scheduled = [each for each in self.all if each.id[3] == partition and each.due_ms is not None]
+        return [each for each in scheduled if each.due_ms <= self.now and self.needs_channel(each)]
+
     def due(self, partition):
         """Return the SIDs of a partition that can be claimed now."""
         here = {send.sid for each in self.all if each.id[3] == partition for send in each.sends}
         return {sid for sid, due_ms in self.pending.items() if sid in here and due_ms <= self.now}
 
-    def why_no_resend(self, verification, code):
-        """Return the exception with which a resend with this code must be refused, or None if it must succeed."""
+    def why_no_resend(self, verification, code, claim=None):
+        """Return the exception with which a resend with this code must be refused, or None if it must succeed.
+
+        `claim`: it follows by the next channel of a list.
+        """
         if self.forgotten(verification):
             return UnknownVerification
         if verification.state != "pending" or self.ended_by_time(verification):
             return NotPending
+        if claim is not None and verification.claim is not claim:
+            return Overtaken
         if len(verification.sends) >= MOST_SENDS:
             return SendsExhausted
         if self.limited(verification.to):

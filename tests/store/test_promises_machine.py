@@ -24,11 +24,13 @@ from hypothesis.stateful import (
 )
 
 from service.core.actions import Action
+from service.core.channels import Channel, Step
 from service.core.idempotency import OtherBody
 from service.core.limits import Limited, Limits
 from service.core.verification import Delivery, partition_of
 from service.core.verification_store import UnknownVerification
 from service.store import keys as redis_keys
+from service.store.fallbacks import RedisFallbacks
 from tests.records import field_of
 from tests.store.engines import (
     NUMBER,
@@ -42,6 +44,7 @@ from tests.store.engines import (
 )
 from tests.store.promises_model import (
     DELAY_MS,
+    FALLBACK_LEASE_MS,
     IDEMPOTENT_MS,
     LATE_MS,
     LEASE_MS,
@@ -72,7 +75,10 @@ MACHINE_POLICY = replace(
     number=Limits(((MOST_PER_NUMBER, WINDOW_MS),)),
     failed_checks=Limits(((MOST_FAILED, WINDOW_MS),)),
     most_failed_in_a_row=MOST_IN_A_ROW,
+    confirmed_channels=frozenset(Channel),
 )
+LISTS = ((), (), (Step(Channel.VOICE, 100),), (Step(Channel.WHATSAPP, 40), Step(Channel.VOICE, 100)))
+FIRST_WAIT_SECONDS = 50
 # The whole content of Redis, at one instant.
 _DUMP = """
 local dump, read = {}, {hash = {'HGETALL'}, string = {'GET'}, zset = {'ZRANGE', 0, -1}}
@@ -106,6 +112,7 @@ class Promises(RuleBasedStateMachine):
         self.admin.flushall()
         self.model = Model()
         self.held = []
+        self.claims = []  # of next channels: (verification, what is left of its list then, as claimed, when)
 
     @initialize(strict=st.booleans(), action=st.sampled_from(Action))
     def choose_policy(self, strict, action):
@@ -116,41 +123,95 @@ class Promises(RuleBasedStateMachine):
 
     @rule(
         to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)),
-        purpose=st.sampled_from(("login", "payment")),
-        owner=st.sampled_from(OWNERS),
+        asked_for=st.tuples(st.sampled_from(("login", "payment")), st.sampled_from(OWNERS)),
         code=st.sampled_from(CODES),
+        further=st.sampled_from(LISTS),
         twilio=outcomes,
     )
-    def issue(self, to, purpose, owner, code, twilio):
+    def issue(self, to, asked_for, code, further, twilio):
+        purpose, owner = asked_for
         if self.model.limited(to):
             with pytest.raises(Limited):
                 self.run(self.stores.issue(code, to=to, purpose=purpose))
             return
         asked = {"to": to, "purpose": purpose, "owner": owner, "ttl_seconds": TTL_MS // 1000}
+        asked |= {"wait_seconds": FIRST_WAIT_SECONDS, "further": further} if further else {}
         real = self.run(self.stores.issue(code, **asked))
         sends = [ModelSend(1, code, self.model.now)]
         verification = ModelVerification(real, to, purpose, sends, self.life(), owner)
+        if further:
+            verification.steps, verification.wait_seconds = [tuple(step) for step in further], FIRST_WAIT_SECONDS
+            verification.follow_in(FIRST_WAIT_SECONDS * 1000, self.model.now)
         self.model.list(verification)
         self.model.sent_to[to].append(verification.sends[0])
         self.model.all.append(verification)
         self.apply_twilio_response(verification, twilio)
 
     @has_verifications
-    @rule(which=recent, code=st.sampled_from(CODES), twilio=outcomes)
-    def resend(self, which, code, twilio):
+    @rule(
+        which=recent,
+        code=st.sampled_from(CODES),
+        channel=st.sampled_from((Channel.SMS, Channel.SMS, Channel.VOICE)),
+        twilio=outcomes,
+    )
+    def resend(self, which, code, channel, twilio):
         verification = self.recent(which)
         refusal = self.model.why_no_resend(verification, code)
         if refusal:
             with pytest.raises(refusal):
-                self.run(self.stores.resend(verification.real, code))
+                self.run(self.stores.resend(verification.real, code, channel))
             return
-        self.run(self.stores.resend(verification.real, code))
+        self.run(self.stores.resend(verification.real, code, channel))
+        self.sent(verification, code)
+        verification.take_step(channel, self.model.now, follows=False)
+        self.apply_twilio_response(verification, twilio)
+
+    def sent(self, verification, code):
+        """Add the next send to the model."""
         verification.sends.append(ModelSend(len(verification.sends) + 1, code, self.model.now))
         verification.lives_until_ms = max(verification.lives_until_ms, self.life())
         self.model.sent_to[verification.to].append(verification.sends[-1])
-        self.apply_twilio_response(verification, twilio)
 
-    def apply_twilio_response(self, verification, twilio):
+    @precondition(lambda self: any(each.due_ms is not None for each in self.model.all))
+    @rule(to=st.sampled_from((NUMBER, NUMBER, OTHER_NUMBER)))
+    def claim_next_channel(self, to):
+        """Claim a verification whose next channel is due; those that need none are removed on the way."""
+        partition = self.stores.keyring.partition(to)
+        expected = self.model.due_channels(partition)
+        due = self.run(RedisFallbacks(self.stores.scripts, self.stores.keyring, self.stores.policy).claim(partition))
+        assert bool(due) == bool(expected)
+        if due:
+            [verification] = [each for each in expected if each.id == due.verification.id]
+            verification.follow_in(FALLBACK_LEASE_MS, self.model.now)
+            verification.claim = object()
+            # Two claims within one millisecond have the same instant, so that one of them holds: the later one here.
+            self.claims = [each for each in self.claims if each[0] is not verification or each[3] != self.model.now]
+            claim = verification.claim, (verification.wait_seconds, verification.steps)
+            self.claims.append((verification, claim, due, self.model.now))
+        scheduled = self.admin.zrange(redis_keys.fallbacks(partition), 0, -1)
+        for each in self.model.all:
+            if each.id[3] == partition and each.due_ms is not None and each.id.encode() not in scheduled:
+                assert not self.model.needs_channel(each), "only what needs no channel is removed"
+                each.due_ms = None
+
+    @precondition(lambda self: self.claims)
+    @rule(which=st.integers(0, 9), code=st.sampled_from(CODES), twilio=outcomes, may_follow=st.booleans())
+    def follow(self, which, code, twilio, may_follow):
+        """Send by a channel that some worker once claimed; only the last claim of a verification may."""
+        verification, (claim, left), due, _ = self.claims[which % len(self.claims)]
+        refusal = self.model.why_no_resend(verification, code, claim)
+        digests = self.stores.digests(verification.id, code)
+        step = self.stores.verifications.resend(due.verification, digests, due.channel, due=due)
+        if refusal:
+            with pytest.raises(refusal):
+                self.run(step)
+            return
+        self.run(step)
+        self.sent(verification, code)
+        verification.take_step(due.channel, self.model.now, follows=True)
+        self.apply_twilio_response(verification, twilio, may_follow=may_follow, due=due, claimed=left)
+
+    def apply_twilio_response(self, verification, twilio, **more):
         """Apply Twilio's response to the newest send."""
         send = verification.sends[-1]
         if twilio == "takes it":
@@ -161,25 +222,29 @@ class Promises(RuleBasedStateMachine):
             self.run(self.stores.verifications.note_handed(verification.id, send.number))
             send.is_noted = True
         elif twilio != "is not asked":
-            self.take_back(verification, send, passing=twilio == "is busy")
+            self.take_back(verification, send, passing=twilio == "is busy", **more)
 
     @has_verifications
-    @rule(which=recent, passing=st.booleans())
-    def refuse_late(self, which, passing):
+    @rule(which=recent, passing=st.booleans(), may_follow=st.booleans())
+    def refuse_late(self, which, passing, may_follow):
         """Take the newest send back after other steps, which happens only while Twilio cannot have it."""
         verification = self.recent(which)
         send = verification.sends[-1]
         if not send.was_handed and not send.taken_back:
-            self.take_back(verification, send, passing=passing)
+            self.take_back(verification, send, passing=passing, may_follow=may_follow)
 
-    def take_back(self, verification, send, *, passing):
-        step = self.stores.verifications.refuse(verification.real, send.number, error_code=21211, passing=passing)
+    def take_back(self, verification, send, *, passing, may_follow=False, due=None, claimed=None):
+        step = self.stores.verifications.refuse(
+            verification.real, send.number, error_code=21211, passing=passing, may_follow=may_follow, due=due
+        )
         if self.model.forgotten(verification):
             with pytest.raises(UnknownVerification):
                 self.run(step)
             return
-        self.run(step)
-        verification.take_back(send, passing=passing, now=self.model.now)
+        refused = self.run(step)
+        assert refused.is_followed == verification.take_back(
+            send, passing=passing, now=self.model.now, may_follow=may_follow, claimed=claimed
+        )
         if verification.leaves_no_trace and verification in self.model.listed[verification.to]:
             self.model.listed[verification.to].remove(verification)
         if send in self.model.sent_to[verification.to]:
@@ -210,6 +275,11 @@ class Promises(RuleBasedStateMachine):
             self.model.enqueue(send)
         if RANKS[status] > RANKS[send.status]:
             send.status = status
+            if RANKS[status] >= RANKS["failed"] and send is verification.sends[-1] and verification.state == "pending":
+                if status in ("failed", "undelivered"):
+                    verification.follow_in(0, self.model.now)
+                else:
+                    verification.due_ms = None
 
     @has_verifications
     @rule(which=recent)
@@ -387,6 +457,10 @@ class Promises(RuleBasedStateMachine):
         time_passes(self.admin, ms)
         self.model.now += ms
         self.held = [replace(entry, due_ms=entry.due_ms - ms) for entry in self.held]
+        self.claims = [
+            (*claimed, due._replace(claimed_until_ms=due.claimed_until_ms - ms), at)
+            for *claimed, due, at in self.claims
+        ]
         self.model.leases = {sid: due_ms - ms for sid, due_ms in self.model.leases.items()}
 
     @precondition(lambda self: self.stores.keyring is not ROTATED)
@@ -417,6 +491,9 @@ class Promises(RuleBasedStateMachine):
         assert {key for key in held if ":v:" in key} == set(alive), "no write revives an expired record"
         for key, verification in alive.items():
             self.record_agrees(verification, dict(zip(held[key][::2], held[key][1::2], strict=True)))
+        waiting = {each.id for each in alive.values() if each.due_ms is not None}
+        scheduled = _members(held, ":fallbacks")
+        assert waiting == scheduled & {each.id for each in alive.values()}, "a next channel waits, or does not"
 
         links = {
             redis_keys.link(partition_of(each.id), self.stores.digests(each.id, send.code)[0]): each.id.encode()
@@ -435,6 +512,7 @@ class Promises(RuleBasedStateMachine):
         assert record[field_of("status").encode()] == verification.state.encode()
         counted = [int(record[field_of(name).encode()]) for name in ("attempts", "sends")]
         assert counted == [verification.attempts, len(verification.sends)]
+        assert record.get(field_of("further").encode(), b"").decode() == verification.further
         for send in verification.sends:
             names = ("sid", "feedback", "status")
             stored = {name: record.get(field_of(name, send.number).encode(), b"").decode() for name in names}
