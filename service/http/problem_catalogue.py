@@ -149,7 +149,8 @@ _KINDS: Mapping[str, Kind] = {
         502,
         "The sender is not set up for this message",
         "Messages cannot be sent, because the sender of this service is misconfigured.",
-        "Check `TWILIO_FROM` or `TWILIO_MESSAGING_SERVICE_SID`; the log has Twilio's error code.",
+        "Check the sender of the channel: `TWILIO_FROM` or `TWILIO_MESSAGING_SERVICE_SID`, `TWILIO_WHATSAPP_FROM` with "
+        "its templates, or `TWILIO_VOICE_FROM`. The log has Twilio's error code; `otp-service check` may know why.",
     ),
     Refusal.CREDENTIALS_REFUSED: Kind(
         502,

@@ -38,14 +38,14 @@ UNSENDABLE: Mapping[str, Kind] = {
         422,
         "The number cannot receive a message",
         "This number cannot receive a message. Check it, or use another one.",
-        "Send the number in E.164 form, or with its `country`.",
+        "Send the number in E.164 form, or with its `country`. One that is not on WhatsApp needs another channel.",
     ),
     Refusal.COUNTRY_NOT_ALLOWED: Kind(
         422,
         "Messages are not sent to this country",
         "Messages are not sent to the country of this number. Use another number.",
         "Add the country to `OTP_COUNTRIES`, or to the list of its channel (`OTP_COUNTRIES_VOICE`), and in the "
-        "Geo Permissions of the Twilio account.",
+        "Geo Permissions of the Twilio account, which are apart for messages and calls.",
     ),
     Refusal.RECIPIENT_OPTED_OUT: Kind(
         422,
