@@ -123,6 +123,9 @@ def _invite(url: str, key: str) -> None:
         f"\n  curl {url}/v1/verifications \\\n"
         "  -H 'Content-Type: application/json' -d '{\"to\": \"+14155550123\"}' \\\n"
         f"  -H 'Authorization: Bearer {key}'\n\n"  # last: the longest line, which just fits into 80 columns
+        "Or by WhatsApp, after 10 s by SMS, in German:\n\n"
+        '  {"to": "+14155550123", "locale": "de", "channels":\n'
+        '   [{"channel": "whatsapp", "wait_seconds": 10}, {"channel": "sms"}]}\n\n'
         f"Serving on {url}. Press Ctrl-C to stop.\n"
     )
 

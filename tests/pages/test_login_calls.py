@@ -89,6 +89,21 @@ def test_a_call_to_the_phone_tells_the_code(visitor):
     visitor.reads("confirmed", "Twilio takes no reports of calls.")
 
 
+def test_the_next_channel_follows(visitor):
+    """From a list, a text message follows the one that WhatsApp did not deliver, and its code signs in."""
+    page, phone = visitor.page, visitor.phone
+    visitor.plan("Not on WhatsApp")
+    page.get_by_label("Your phone number").fill(number(104))
+    page.get_by_label("Send it by").select_option("whatsapp,sms")
+    page.get_by_role("button", name="Send me a code").click()
+    visitor.reads("sent", "This is message 2 of 2, by SMS.")
+    expect(phone.get_by_role("button", name="WhatsApp", exact=True)).to_be_visible()
+    visitor.says("A new code is on its way.")
+    visitor.code_field.fill(phone.locator(".code").inner_text())
+    is_signed_in(visitor)
+    visitor.sees("learned")
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_every_state_of_a_call_is_accessible(visitor, width, scheme):
     """Chosen, sent, in the call and signed in: axe reports nothing, and the page never scrolls sideways."""
