@@ -12,6 +12,7 @@ from service import wiring
 from service.app import open_redis
 from service.config.policies import record_policy
 from service.core.fallback import Fallback, FallbackPolicy
+from service.core.prices import Money, read_prices
 from service.core.retrying import Retries
 from service.store.fallbacks import RedisFallbacks
 from service.wiring import new_rules, new_store, open_providers
@@ -241,6 +242,7 @@ async def test_a_worker_killed_before_a_send_loses_none(start, redis, fault, wor
         {"otp_limit_country": "1/1h"},
         {"otp_limit_key": "1/1h"},
         {"otp_limit_sms": "1/1h"},
+        {"otp_budget_day": Money(15_000, "USD"), "otp_prices": read_prices("currency,USD\n*,*,0.01")},
     ],
     ids=lambda limits: next(iter(limits)),
 )

@@ -1,12 +1,18 @@
 """API keys with a brand, a sender, a language and texts of their own: one service for several products."""
 
+from functools import partial
+
 import pytest
 
+from service import wiring
 from service.app import open_redis
 from service.core.actions import reply
 from service.core.api_keys import Look, Scope, new_api_key
+from service.core.fallback import Fallback, FallbackPolicy
+from service.sandbox import FaultPlan
 from service.store.ledgers import RedisApiKeys
 from tests.conftest import NUMBER
+from tests.every_channel import offering_every_channel
 
 PATH = "/v1/verifications"
 OTHER_SENDER = "+14155550188"
@@ -62,6 +68,19 @@ async def test_whoever_resends_the_message_is_of_the_issuing_key(start, make_key
     for asking in (issued["client_token"], other):
         assert (await running.call("POST", f"{PATH}/{issued['id']}/resend", key=asking))[0] == 200
     assert {seen(message) for message in running.messages()} == {(OTHER_SENDER, "000000 gilt bei Rooster.")}
+
+
+async def test_a_message_that_follows_is_of_the_issuing_key(start, make_key, monkeypatch, eventually):
+    """The next channel of a list looks as the issuing key says, and its sender is for text messages only."""
+    monkeypatch.setattr(wiring, "Fallback", partial(Fallback, policy=FallbackPolicy(poll_seconds=0.02)))
+    running = await offering_every_channel(start)()
+    key, _ = await make_key(running, "rooster", ROOSTER)
+    running.sandbox.faults.plan(FaultPlan(endpoint="callbacks", kind="fail", count=1))
+    await issue(running, key, channels=[{"channel": "whatsapp"}, {"channel": "sms"}])
+    assert await eventually(lambda: len(running.sandbox.ledger.messages()) == 2, seconds=30)
+    first, second = running.sandbox.ledger.messages()
+    assert first.sender != OTHER_SENDER
+    assert seen(second) == (OTHER_SENDER, "000000 gilt bei Rooster.")
 
 
 async def test_of_a_revoked_key_its_successor_sends(start, make_key):
