@@ -150,7 +150,13 @@ def clustered(folder: Path, binary: str):
         yield engine
 
 
-ENGINES = {"standalone": standalone, "sentinel": with_sentinel, "cluster": clustered}
+# The embedded Valkey moves slots atomically; with Redis 7 it is done by hand, key by key.
+ENGINES = {
+    "standalone": (standalone, "redis"),
+    "sentinel": (with_sentinel, "redis"),
+    "cluster": (clustered, "valkey"),
+    "cluster (Redis 7)": (clustered, "redis"),
+}
 
 
 def dead_port():

@@ -210,4 +210,5 @@ FAULTS = {
     "standalone": OF_ANY | {"loading": load},
     "sentinel": OF_ANY | OF_REPLICATED,
     "cluster": OF_ANY | OF_REPLICATED | {"slots moved": move_slots},
+    "cluster (Redis 7)": {"slots moved": move_slots, "primary cut off": cut},
 }

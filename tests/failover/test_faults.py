@@ -19,7 +19,6 @@ from tests.failover.rounds import run_fault
 RATE = float(os.environ.get("FAULT_RATE", "10"))
 IS_FULL = "FAULT_RATE" in os.environ
 CHOSEN = os.environ.get("FAULTS", "")
-BINARY = {"standalone": "redis", "sentinel": "redis", "cluster": "valkey"}
 QUICK = [("sentinel", "primary cut off", True)]
 WAIT_MS = 500
 
@@ -37,11 +36,13 @@ def _cases():
 
 
 @asynccontextmanager
-async def served(engine_name, *, waits, binary=None):
+async def served(engine_name, *, waits):
     """Run an engine, the simulator and a service with a worker."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="otp-fault-")))
-        engine = stack.enter_context(ENGINES[engine_name](folder, binary or BINARY[engine_name]))
+        run, binary = ENGINES[engine_name]
+        engine = stack.enter_context(run(folder, binary))
+        engine.name = engine_name
         start = await stack.enter_async_context(starter(None))
         service = await start(
             redis_url=engine.url,
