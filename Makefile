@@ -117,7 +117,7 @@ bench: install ## Measure everything, in 15 minutes (needs wrk; ARGS=--quick)
 bench-peers: install ## Compare a check with two other services (downloads them)
 	@PYTHONPATH=.:tests/bench $(BIN)/python tests/bench/bench_peers.py $(ARGS)
 
-screenshot: install ## Make the screenshot in README.md again (needs Chromium)
+screenshot: install ## Make the screenshots of the documents again (needs Chromium)
 	@PYTHONPATH=. $(BIN)/python docs/screenshot.py
 
 clean: ## Remove .venv and all caches

@@ -1,12 +1,15 @@
 """Takes the picture of the demo in README.md: a person has signed in, and Twilio has received the confirmation.
 
 `make screenshot` runs it. It starts `otp-service demo`, signs in with the machine's Chromium and saves the page to
-`docs/images/demo.png`, or to the file that is its argument.
+`docs/images/demo.png`, or to the file that is its argument. Without an argument it then takes the picture of the
+dashboard in docs/reports.md, with the traffic of `--traffic`.
 """
 
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
@@ -15,8 +18,9 @@ from tests.free_ports import free_port
 from tests.pages.conftest import FLAGS, ROOT, chromium
 
 _NUMBER = "+1 415 555 0123"  # reserved for fiction
-_PICTURE = ROOT / "docs" / "images" / "demo.png"
+_PICTURES = ROOT / "docs" / "images"
 _WIDTH, _HEIGHT = 1220, 820
+_KEY = re.compile(r"otp_sk_\S+")
 _CODE = re.compile(r"\b\d{6}\b")
 _PATIENCE_MS = 20_000  # a busy machine may be slow
 
@@ -24,23 +28,41 @@ _PATIENCE_MS = 20_000  # a busy machine may be slow
 def main() -> None:
     """Start the demo, sign in and save what the page shows."""
     expect.set_options(timeout=_PATIENCE_MS)
-    picture = Path(sys.argv[1]) if sys.argv[1:] else _PICTURE
+    with demo() as (page, url, _):
+        page.goto(url)
+        sign_in(page)
+        save(page, Path(sys.argv[1]) if sys.argv[1:] else _PICTURES / "demo.png")
+    if not sys.argv[1:]:
+        with demo("--traffic") as (page, url, key):
+            page.goto(f"{url}dashboard?tz=UTC")
+            page.get_by_label("API key").fill(key)
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.get_by_text("Live, ")).to_be_visible()
+            save(page, _PICTURES / "dashboard.png")
+
+
+@contextmanager
+def demo(*options: str) -> Iterator[tuple[Page, str, str]]:
+    """Start the demo and a browser; yield an empty page, the address of the demo and its API key."""
     port = free_port()
-    command = [sys.executable, "-m", "service", "demo", "--port", str(port)]
-    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "service", "demo", "--port", str(port), *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        next(line for line in demo.stdout or () if "otp_sk_" in line)  # the API key is printed once the demo is ready
+        # The API key is printed once the demo is ready.
+        key = next(found[0] for line in process.stdout or () if (found := _KEY.search(line)))
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-            page = browser.new_page(viewport={"width": _WIDTH, "height": _HEIGHT})
-            page.goto(f"http://127.0.0.1:{port}/")
-            sign_in(page)
-            picture.parent.mkdir(exist_ok=True)
-            page.screenshot(path=picture)
+            yield browser.new_page(viewport={"width": _WIDTH, "height": _HEIGHT}), f"http://127.0.0.1:{port}/", key
             browser.close()
     finally:
-        demo.terminate()
-        demo.communicate(timeout=20)
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def save(page: Page, picture: Path) -> None:
+    """Save what a page shows."""
+    picture.parent.mkdir(exist_ok=True)
+    page.screenshot(path=picture)
 
 
 def sign_in(page: Page) -> None:

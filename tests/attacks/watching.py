@@ -44,6 +44,7 @@ def dump(redis):
     """Return every key with all its data."""
     readers = {
         b"hash": lambda key: b" ".join(b" ".join(pair) for pair in redis.hgetall(key).items()),
+        b"list": lambda key: b" ".join(redis.lrange(key, 0, -1)),
         b"set": lambda key: b" ".join(redis.smembers(key)),
         b"zset": lambda key: b" ".join(redis.zrange(key, 0, -1)),
         b"string": redis.get,

@@ -4,6 +4,7 @@
 export const LABELS = ["country", "channel", "sender", "purpose", "action", "send_number"];
 export const RANGES = { "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days", "365d": "1 year" };
 const DAY_MS = 86_400_000;
+const KEPT_MS = 399 * DAY_MS;
 
 /** The filters of the page's address. */
 export function read() {
@@ -45,9 +46,10 @@ export function days(filters) {
   return Math.max(1 / 24, (end - Date.parse(filters.from)) / DAY_MS);
 }
 
-/** The period of the same length before a report. */
+/** The period of the same length before a report; null if no figures of it are kept any more. */
 export function before(report) {
   const from = Date.parse(report.from);
   const length = Date.parse(report.to) - from;
+  if (from - length < Date.now() - KEPT_MS) return null;
   return { since: null, from: new Date(from - length).toISOString(), to: new Date(from).toISOString() };
 }

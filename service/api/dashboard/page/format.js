@@ -59,6 +59,13 @@ export function instant(text, tz, options = { month: "short", day: "numeric", ho
   return new Intl.DateTimeFormat(LOCALE, { timeZone: tz, ...options }).format(new Date(text));
 }
 
+/** A period, with its years if they differ. */
+export function span(from, to, tz) {
+  const year = new Date(from).getUTCFullYear() === new Date(to).getUTCFullYear() ? undefined : "numeric";
+  const options = { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return `${instant(from, tz, options)} to ${instant(to, tz, options)}`;
+}
+
 /** The key of a group of an hour or a day. */
 export function period(key, tz) {
   if (key.length > 10) return instant(key, tz, { weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });

@@ -64,9 +64,10 @@ async function loadParts(mine) {
   if (mine === round && Date.now() - rareAt > RARELY_MS) {
     rareAt = Date.now();
     parts.push(
-      service.conversion(reportQuery({ ...filters, ...before(main) })).then(keep("before")),
       service.conversion(reportQuery({ ...filters, since: "14d", from: null, to: null }, { group_by: "country,day" })).then(keep("days")),
     );
+    const earlier = before(main);
+    if (earlier) parts.push(service.conversion(reportQuery({ ...filters, ...earlier })).then(keep("before")));
     if (!figures.options) parts.push(loadOptions().then(keep("options")));
   }
   await Promise.all(parts);
@@ -176,7 +177,7 @@ function renderLive() {
   place.hidden = !session.signed_in;
   if (!session.signed_in) return;
   const tone = ui.isPaused ? "paused" : fault ? "stale" : "fresh";
-  const text = loadedAt === null ? "Loading" : ui.isPaused ? `Paused, ${f.ago(Date.now() - loadedAt)}` : fault ? `Stale, ${f.ago(Date.now() - loadedAt)}` : `Live, ${f.ago(Date.now() - loadedAt)}`;
+  const text = loadedAt === null ? (fault ? "Not current" : "Loading") : ui.isPaused ? `Paused, ${f.ago(Date.now() - loadedAt)}` : fault ? `Stale, ${f.ago(Date.now() - loadedAt)}` : `Live, ${f.ago(Date.now() - loadedAt)}`;
   const toggle = () => {
     ui.isPaused = !ui.isPaused;
     if (ui.isPaused) clearTimeout(timer);
@@ -209,7 +210,7 @@ function signInPage() {
 function dashboard() {
   const { main } = figures;
   return [
-    h("div", { class: "heading", "data-key": "heading" }, h("h1", null, "Conversion"), h("p", { class: "note" }, main ? `${f.instant(main.from, filters.tz)} to ${f.instant(main.to, filters.tz)}, ${filters.tz}` : " ")),
+    h("div", { class: "heading", "data-key": "heading" }, h("h1", null, "Conversion"), h("p", { class: "note" }, main ? `${f.span(main.from, main.to, filters.tz)}, ${filters.tz}` : " ")),
     filterBar(),
     notices(),
     main ? contents() : fault ? failed() : skeleton(),
@@ -223,7 +224,7 @@ function notices() {
     const name = f.country(group.key.country);
     found.push(h("li", { class: "alarm", "data-key": `lost ${name}` }, h("span", null, `${name} converts ${f.percent(group.conversion_rate)}, less than half of its last 14 days. `), filters.country === group.key.country ? null : h("button", { type: "button", class: "link", onclick: () => change({ country: group.key.country }) }, `Look at ${name} alone`)));
   }
-  if (fault && figures.main) found.push(h("li", { class: "warn", "data-key": "stale" }, `${fault.message} These figures are of ${f.ago(Date.now() - loadedAt)}. `, h("button", { type: "button", class: "link", onclick: () => load() }, "Try now")));
+  if (fault && figures.main) found.push(h("li", { class: "warn", "data-key": "stale" }, `${fault.message} ${loadedAt === null ? "Some figures are missing." : `These figures are of ${f.ago(Date.now() - loadedAt)}.`} `, h("button", { type: "button", class: "link", onclick: () => load() }, "Try now")));
   return h("ul", { class: "notices", "data-key": "notices" }, found);
 }
 
