@@ -6,8 +6,9 @@ wrong for each of them, and costs each an attempt. Which secret leads to which s
 and checked afterwards, by `check.lua`, in one step, like every check.
 
 The sender's number can be forged, so it only says where to look: failed replies do not count towards the limits of the
-number. A message that the provider delivers twice is decided once, and has the same results again. A stranger's message
-changes nothing: it costs one round trip, creates no key and uses up no limit.
+number. A message that the provider delivers twice is decided once, and has the same results again. The right words with
+no other word of the list, as when the message itself is sent back, confirm the receipt and cost nothing. A stranger's
+message changes nothing: it costs one round trip, creates no key and uses up no limit.
 """
 
 import asyncio
@@ -51,6 +52,13 @@ class Expectations(Protocol):
         """
 
 
+class MatchingOf(Protocol):
+    """Tells how an answer compares with the match of a verification, given whether its secret is right."""
+
+    def __call__(self, match: str | None, *, is_right: bool) -> Matching:
+        """Compare."""
+
+
 class Inbound:
     """Decides what people send to us."""
 
@@ -77,7 +85,14 @@ class Inbound:
         found = reply.read_answer(body)
         if found is None:
             return []
-        return await self._decide(Action.REPLY, number, message_id, found.pairs, lambda match: match in found.words)
+        without = Matching.ABSENT if len(found.words) == reply.SECRET_WORDS else Matching.MISMATCHED
+
+        def matching(match: str | None, *, is_right: bool) -> Matching:
+            if match in found.words:
+                return Matching.MATCHED
+            return without if is_right else Matching.MISMATCHED
+
+        return await self._decide(Action.REPLY, number, message_id, found.pairs, matching)
 
     async def awaits_call(self, number: str) -> Awaited | None:
         """Tell for whom and in which language to answer a call of a number; None if no verification expects one.
@@ -97,7 +112,11 @@ class Inbound:
         keyed = call.read_keys(keys)
         if keyed is None:
             return []
-        return await self._decide(Action.CALL, number, answer_id, [keyed.digits], lambda match: match == keyed.match)
+
+        def matching(match: str | None, *, is_right: bool) -> Matching:  # noqa: ARG001 - six digits alone are no repetition
+            return Matching.MATCHED if match == keyed.match else Matching.MISMATCHED
+
+        return await self._decide(Action.CALL, number, answer_id, [keyed.digits], matching)
 
     async def _expected(self, action: Action, number: str, answer_tag: str) -> Sequence[Expected]:
         try:
@@ -112,7 +131,7 @@ class Inbound:
         number: str,
         answer_id: str,
         secrets: Sequence[str],
-        is_match: Callable[[str | None], bool],
+        matching: MatchingOf,
     ) -> list[CheckResult]:
         answer_tag = self._keyring.idempotency_tag("inbound", answer_id)
         expected = await self._expected(action, number, answer_tag)
@@ -123,7 +142,7 @@ class Inbound:
                 verification_id,
                 digests,
                 action=action,
-                matching=Matching.MATCHED if is_match(self._match(action, verification_id)) else Matching.MISMATCHED,
+                matching=matching(self._match(action, verification_id), is_right=bool(right[verification_id])),
                 idempotency_key=answer_tag,
                 is_forgeable=True,
             )

@@ -51,7 +51,8 @@ class Matching(StrEnum):
     """How the match compares that came with a secret; it decides only if the secret is right."""
 
     MATCHED = "matched"  # the right one
-    MISMATCHED = "mismatched"  # a wrong one, or none
+    MISMATCHED = "mismatched"  # a wrong one
+    ABSENT = "absent"  # none, with a secret that is known to be right: who repeats a message has guessed nothing
     DECLINED = "declined"  # "It wasn't me", on the page of a link
 
 

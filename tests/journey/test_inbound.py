@@ -70,7 +70,7 @@ async def test_a_reply_without_the_word_on_the_screen_only_confirms(start, settl
     running = await start()
     issued = await running.issue(action="reply")
     await running.reply(two_words(running))
-    assert await status(running, issued) == ("pending", 4)
+    assert await status(running, issued) == ("pending", 5)
     assert await settled(running) == [("confirmed", 1)]
 
 

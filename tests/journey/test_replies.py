@@ -94,11 +94,23 @@ async def test_what_stands_around_the_words_does_not_matter(running, send_in, wr
     assert (await state(running, issued))[0] == "approved"
 
 
-@pytest.mark.parametrize("match", ["", "wrong"])
-async def test_without_the_word_on_the_screen_nothing_is_approved(running, send_in, settled, match):
-    """Who only repeats the message confirms its receipt, at the price of an attempt, and approves nothing."""
+@pytest.mark.parametrize("sent_back", ["its words", "all of it"])
+async def test_a_message_that_is_sent_back_costs_nothing(running, send_in, settled, sent_back):
+    """Who only repeats the message confirms its receipt, and approves nothing: the right answer may follow."""
     issued = await ask(running)
-    wrong = other_words(words_in(running), issued["match"]).split()[0] if match else ""
+    repeated = words_in(running) if sent_back == "its words" else running.messages()[-1].body
+    for _ in range(6):
+        await send_in(running, repeated)
+    assert (await state(running, issued))[:2] == ("pending", 5)
+    assert await settled(running) == [("confirmed", 1)]
+    await send_in(running, f"{words_in(running)} {issued['match']}")
+    assert (await state(running, issued))[0] == "approved"
+
+
+async def test_without_the_word_on_the_screen_nothing_is_approved(running, send_in, settled):
+    """The words with a wrong third one confirm the receipt, at the price of an attempt, and approve nothing."""
+    issued = await ask(running)
+    wrong = other_words(words_in(running), issued["match"]).split()[0]
     await send_in(running, f"{words_in(running)} {wrong}")
     assert (await state(running, issued))[:2] == ("pending", 4)
     assert await settled(running) == [("confirmed", 1)]

@@ -173,12 +173,19 @@ class Stores:
         """Return what the page that started a verification shows."""
         return ACTIONS[self.action].match(self.keyring, verification.id)
 
-    async def answer(self, code, verification=None, *, to=NUMBER, answer_id=None):
-        """Reply from a number, or call, with this secret and the match of a verification; return the results by id."""
-        secret, match = secret_of(self.action, "", code), self.match(verification) if verification else ""
+    async def answer(self, code, verification=None, *, to=NUMBER, answer_id=None, match=None):
+        """Reply from a number, or call, with this secret and a match, that of a verification; return results by id."""
+        secret = secret_of(self.action, "", code)
+        match = match or (self.match(verification) if verification else "")
         decide = self.inbound.keys if self.action is Action.CALL else self.inbound.reply
         results = await decide(to, f"{secret} {match}", answer_id or token_hex(16))
         return {result.verification.id: result for result in results}
+
+    def wrong_match(self, verification, code="111111"):
+        """Return what could be the match of a verification and is not."""
+        right = {self.match(verification), *secret_of(self.action, "", code).split()}
+        possible = WORDS if self.action is Action.REPLY else ("42", "43")
+        return next(each for each in possible if each not in right)
 
     async def linked(self, verification, code="111111"):
         """Read what the link of a send leads to."""

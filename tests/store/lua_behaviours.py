@@ -19,6 +19,7 @@ from tests.store import test_ledgers as ledgers
 from tests.store import test_links as links
 from tests.store import test_number_limits as number_limits
 from tests.store import test_outbox as entries
+from tests.store import test_payments as payments
 from tests.store import test_sends as sends
 from tests.store.lua_mutator import find, put_before
 
@@ -96,12 +97,26 @@ BEHAVIOURS = {
             _reply(inbound.test_a_message_is_decided_once_for_all),
         ),
         "forgets a message after a minute": (
-            partial(find, "check", "right", r"^ARGV\[17\] or math"),
+            partial(find, "check", "right", r"^ARGV\[18\] or math"),
             _reply(partial(inbound.test_a_message_that_races_itself_is_decided_once, late=120_000)),
         ),
         "counts a forged answer against the number": (
-            partial(find, "check", "left", r"and not ARGV\[17\]$"),
+            partial(find, "check", "left", r"and not ARGV\[18\]$"),
             _reply(inbound.test_a_wrong_answer_counts_against_no_number),
+        ),
+        "counts a message that is sent back": (
+            partial(find, "check", "true", r"^\w+ ~= 'absent'$"),
+            inbound.test_repeating_the_words_costs_nothing,
+        ),
+        "approves a message that is sent back": (
+            partial(find, "check", "left", r"== 'mismatched' or \w+ == 'absent'$"),
+            inbound.test_repeating_the_words_costs_nothing,
+        ),
+    },
+    "a secret approves its payment alone, and another one is told from a wrong secret": {
+        "takes another payment for a wrong code": (
+            partial(find, "check", "false", r"^not \w+ and \(ARGV\[17\] or ''\) ~="),
+            partial(payments.test_another_payment_is_a_mismatch, code="000000", payment=None),
         ),
     },
     "a code is accepted once": {

@@ -111,15 +111,39 @@ async def test_right_words_and_match_approve_and_confirm(replies):
     assert await replies.pending() == [sid_of(verification, 2)]
 
 
-async def test_without_the_match_the_receipt_alone_is_confirmed(replies):
-    """The words without the match approve nothing, cost an attempt each time, and confirm the receipt once."""
+async def test_with_a_wrong_match_the_receipt_alone_is_confirmed(replies):
+    """The words with another match approve nothing, cost an attempt each time, and confirm the receipt once."""
     verification = await replies.sent()
     for attempt in range(1, 6):
-        result = (await replies.answer("111111"))[verification.id]
+        result = (await replies.answer("111111", match=replies.wrong_match(verification)))[verification.id]
         assert (result.verdict, result.verification.attempts) == (Verdict.WRONG_CODE, attempt)
         assert result.enqueued is (attempt == 1)
     assert result.verification.status is Status.MAX_ATTEMPTS_REACHED
     assert await replies.pending() == [sid_of(verification)]
+
+
+async def test_repeating_the_words_costs_nothing(stores):
+    """The right words of a message alone confirm the receipt, however often: no attempt, no trace of more answers."""
+    replies = stores.under(action=Action.REPLY)
+    verification = await replies.sent()
+    first = (await replies.answer("111111"))[verification.id]
+    assert (first.verdict, first.enqueued, first.verification.attempts) == (Verdict.WRONG_CODE, True, 0)
+    stored = replies.record(verification)
+    for answer_id in ("m", "m", "n", "o", "p", "q"):
+        again = (await replies.answer("111111", answer_id=answer_id))[verification.id]
+        assert (again.verdict, again.enqueued, again.replayed) == (Verdict.WRONG_CODE, False, False)
+    assert replies.record(verification) == stored
+    assert (await replies.answer("111111", verification))[verification.id].verdict is Verdict.APPROVED
+    assert (await replies.answer("111111"))[verification.id].verdict is Verdict.USED
+
+
+async def test_a_repetition_does_not_approve_what_waits_for_replicas(stores):
+    """The words alone are no approval, also while that of another answer waits for replicas."""
+    replies = stores.under(action=Action.REPLY, waits_for_replicas=True)
+    verification = await replies.sent()
+    await replies.answer("111111", verification)
+    result = (await replies.answer("111111"))[verification.id]
+    assert (result.verdict, result.verification.status) == (Verdict.WRONG_CODE, Status.PENDING)
 
 
 async def test_a_right_answer_costs_the_others_nothing(replies):

@@ -25,10 +25,11 @@ from service.core.texts.segments import fitted
 
 LONGEST_TTL_SECONDS = 600
 LONGEST_READ = 1600  # characters; no message is longer
+SECRET_WORDS = 2
 MOST_WORDS = 4
 MOST_PAIRS = 3
 MATCH_PATTERN = "[a-z]{3,7}"
-LONGEST = "seventh letters"  # as long as any two words
+LONGEST = " ".join(sorted(WORDS, key=len)[-2:])
 NO_REPLY = "Reply with the two words of the message."
 _KNOWN = frozenset(WORDS)
 _LETTERS = re.compile(r"[^\W\d_]+")

@@ -9,7 +9,7 @@
 --        only when one of them is given: 11 number tag that must match, or ''   12 purpose that must match, or ''
 --        13 idempotency field, or ''   14 fingerprint of the body
 --        only when the secret is not a code: 15 its action
---        16 of an action with a match: 'matched', 'mismatched' or, of a link, 'declined'   17 tag of the payment, or ''
+--        16 of an action with a match: 'matched', 'mismatched', 'absent' or, of a link, 'declined'   17 tag of the payment, or ''
 --        18 '1': whose answer it is can be forged
 -- answer {'checked', verdict, enqueued (0/1), replayed (0/1), record as shown.lua shows it} | {'other_body'}
 --        An approval that waits for replicas leaves the status pending, with a mark. `replicated.lua` makes it an approval
@@ -19,7 +19,8 @@
 --        | {'newer_format'} | {'other_key'} this process cannot check the record, so no attempt is spent
 --
 -- Order matters, because a script that fails half-way is not rolled back:
---   1. the attempt is counted before anything is compared;
+--   1. the attempt is counted before anything is compared. A right secret with an absent match costs none: its caller has
+--      compared it already, and it approves nothing;
 --   2. the entry is written before the code is consumed;
 --   3. status and feedback change in one HSET.
 -- A failure after 1 costs an attempt and approves nothing. A failure after 2 leaves an entry for a message that did arrive.
@@ -80,7 +81,7 @@ end
 
 -- Approved already, but nobody was told: the same secret waits for the replicas again.
 local marked = waits and state == 'pending' and record[FIELD.unreplicated]
-if marked and matching ~= 'mismatched' and matching ~= 'declined' and (tag_asked == '' or tag_asked == tag)
+if marked and (not matching or matching == 'matched') and (tag_asked == '' or tag_asked == tag)
   and (purpose_asked == '' or purpose_asked == (record[FIELD.purpose] or DEFAULT.purpose)) then
   local sent_ms = tonumber(record[SEND.sent_at_ms .. marked])
   for place = 1, #digests, DIGEST_BYTES do
@@ -102,8 +103,11 @@ if stopped or tonumber(record[FIELD.attempts]) >= most_attempts then
   return {'checked', verdict, 0, 0, shown(now_ms, record)}
 end
 
-local attempts = redis.call('HINCRBY', KEYS[1], FIELD.attempts, 1)
-record[FIELD.attempts] = tostring(attempts)
+local attempts = tonumber(record[FIELD.attempts])
+if matching ~= 'absent' then
+  attempts = redis.call('HINCRBY', KEYS[1], FIELD.attempts, 1)
+  record[FIELD.attempts] = tostring(attempts)
+end
 
 local verdict, send, sent_ms = 'wrong_code', nil, nil
 if tag_asked ~= '' and tag_asked ~= tag or purpose_asked ~= '' and purpose_asked ~= (record[FIELD.purpose] or DEFAULT.purpose) then
@@ -125,7 +129,7 @@ if send then
   elseif state == 'canceled' then verdict = 'canceled'
   elseif state ~= 'pending' then send = nil  -- no attempts left, or failed: the right code is as wrong as any other
   elseif now_ms >= sent_ms + tonumber(record[FIELD.ttl_seconds]) * 1000 or now_ms < sent_ms - STEP_MS then verdict = 'expired'
-  elseif matching == 'mismatched' then verdict = 'wrong_code'
+  elseif matching == 'mismatched' or matching == 'absent' then verdict = 'wrong_code'
   elseif matching == 'declined' then verdict = 'canceled'
   else
     verdict = 'approved'
@@ -177,7 +181,7 @@ elseif not send and wrong_after < tonumber(record[FIELD.sends]) then
 end
 if outcome then changes[#changes + 1], changes[#changes + 2] = SEND.outcome .. send, outcome end
 local is_moved = #changes > 0 and not record[FIELD.is_test]
-if idempotency_field ~= '' then
+if idempotency_field ~= '' and matching ~= 'absent' then  -- decided again, it changes nothing
   changes[#changes + 1] = idempotency_field
   changes[#changes + 1] = string.format('%d', now_ms) .. '|' .. fingerprint .. '|' .. verdict
 end
