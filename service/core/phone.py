@@ -26,8 +26,11 @@ LONGEST_TYPED = 64
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2, and XK
 FORM = "Write the number with a plus sign and the country code, such as +1 415 555 0123."
 UNKNOWN_FORM = "This does not look like a phone number of its country. Check it and the country code."
+TOO_SHORT = "This number is too short for its country. Check it and the country code."
+TOO_LONG = "This number is too long for its country. Check it and the country code."
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _WRITTEN = re.compile(r"\+?[0-9]{4,19}")  # with trunk digits
+_BEGUN = re.compile(r"\+[0-9]{1,3}")
 _BETWEEN_DIGITS = str.maketrans("", "", "\t\n\r -.()")
 _BLANKS = r"\t\n\r .()\-"
 # For callers that validate before they send: for ASCII as strict as `_WRITTEN`.
@@ -65,6 +68,18 @@ _LINE_TYPES: Mapping[int, frozenset[LineType]] = {
     PhoneNumberType.FIXED_LINE_OR_MOBILE: frozenset({LineType.MOBILE, LineType.LANDLINE}),
     PhoneNumberType.VOIP: frozenset({LineType.VOIP}),
     PhoneNumberType.TOLL_FREE: frozenset({LineType.TOLL_FREE}),
+}
+
+
+_UNREAD = {
+    phonenumbers.NumberParseException.TOO_SHORT_AFTER_IDD: TOO_SHORT,
+    phonenumbers.NumberParseException.TOO_SHORT_NSN: TOO_SHORT,
+    phonenumbers.NumberParseException.TOO_LONG: TOO_LONG,
+}
+_LENGTHS = {
+    phonenumbers.ValidationResult.TOO_SHORT: TOO_SHORT,
+    phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: TOO_SHORT,
+    phonenumbers.ValidationResult.TOO_LONG: TOO_LONG,
 }
 
 
@@ -131,7 +146,7 @@ def known_number(typed: str, country: str | None = None) -> str:
     """
     e164, number = _canonical(typed, country)
     if not _is_of_length(number):
-        raise InvalidNumber(UNKNOWN_FORM)
+        raise InvalidNumber(_what_is_wrong(number))
     return e164
 
 
@@ -143,13 +158,13 @@ def mask(number: str) -> str:
 def _canonical(typed: str, country: str | None) -> tuple[str, phonenumbers.PhoneNumber]:
     written = fold(typed).translate(_BETWEEN_DIGITS) if len(typed) <= LONGEST_TYPED else ""
     if _WRITTEN.fullmatch(written) is None or (country is None and written[0] != "+"):
-        raise InvalidNumber(FORM)
+        raise InvalidNumber(TOO_SHORT if _BEGUN.fullmatch(written) else FORM)
     number = _parsed(written, country)
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if e164.startswith(("+54", "+52")):
         e164, number = _with_present_mobile_prefix(e164, number)
     if _E164.fullmatch(e164) is None:
-        raise InvalidNumber(FORM)
+        raise InvalidNumber(_what_is_wrong(number))
     for old, sentence in _OLD_FORMS:
         if old.fullmatch(e164):
             raise InvalidNumber(sentence)
@@ -159,8 +174,9 @@ def _canonical(typed: str, country: str | None) -> tuple[str, phonenumbers.Phone
 def _parsed(text: str, country: str | None) -> phonenumbers.PhoneNumber:
     try:
         return phonenumbers.parse(text, country)
-    except phonenumbers.NumberParseException:
-        raise InvalidNumber("We do not know this country code. Check the number.") from None
+    except phonenumbers.NumberParseException as unread:
+        sentence = _UNREAD.get(unread.error_type, "We do not know this country code. Check the number.")
+        raise InvalidNumber(sentence) from None
 
 
 def _with_present_mobile_prefix(e164: str, number: phonenumbers.PhoneNumber) -> tuple[str, phonenumbers.PhoneNumber]:
@@ -181,7 +197,12 @@ def _extra_region(e164: str, number: phonenumbers.PhoneNumber, prefixes: Mapping
     for prefix, region in prefixes.items():
         if e164.startswith(prefix) and _is_of_length(number):
             return region
-    raise InvalidNumber(UNKNOWN_FORM)
+    raise InvalidNumber(_what_is_wrong(number))
+
+
+def _what_is_wrong(number: phonenumbers.PhoneNumber) -> str:
+    """Say why a number is none of its country: the first thing to look at."""
+    return _LENGTHS.get(phonenumbers.is_possible_number_with_reason(number), UNKNOWN_FORM)
 
 
 def _is_of_length(number: phonenumbers.PhoneNumber) -> bool:

@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 
 from service.core.phone import (
+    FORM,
     LONGEST_TYPED,
+    TOO_LONG,
+    TOO_SHORT,
     TYPED_PATTERN,
+    UNKNOWN_FORM,
     CountryNotAllowed,
     InvalidNumber,
     LineType,
@@ -240,6 +244,29 @@ def test_numbers_that_cannot_exist_are_refused(number: str) -> None:
     """A well-formed text outside every numbering plan is refused before it costs anything."""
     with pytest.raises(InvalidNumber):
         parse_number(number, EVERYWHERE)
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "sentence"),
+    [
+        ("+1 415 555", None, TOO_SHORT),
+        ("+1 41", None, TOO_SHORT),
+        ("+44 20", None, TOO_SHORT),
+        ("555 2671", "US", TOO_SHORT),  # without its area code
+        ("+1 415 555 2671 1", None, TOO_LONG),
+        ("+49 171 1234567 890123", None, TOO_LONG),
+        ("+15558675310", None, UNKNOWN_FORM),
+        ("+999123456789", None, "We do not know this country code. Check the number."),
+        ("4155552671", None, FORM),
+        ("+12", None, TOO_SHORT),
+        ("+", None, FORM),
+    ],
+)
+def test_a_wrong_length_is_called_so(typed: str, country: str | None, sentence: str) -> None:
+    """A form says whether digits are missing or too many, and speaks of the plus sign only if that is missing."""
+    with pytest.raises(InvalidNumber) as refused:
+        parse_number(typed, EVERYWHERE, country=country)
+    assert str(refused.value) == sentence
 
 
 @pytest.mark.parametrize("number", ["+19002345678", "+14155552671x", "+999123456789", "+22507070707", "+15558675310"])

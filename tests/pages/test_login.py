@@ -252,7 +252,7 @@ def test_feedback_that_fails_is_posted_again(visitor):
     ("typed", "sentence", "status"),
     [
         ("0415 555 0123", "Start with a plus sign and the country code", None),
-        ("+1 415 555", "This does not look like a phone number of its country.", 422),
+        ("+1 415 555", "This number is too short for its country.", 422),
         ("+7 912 345 67 89", "Messages are not sent to the country of this number.", 422),
     ],
 )
