@@ -13,7 +13,7 @@ from service.config.policies import message_texts
 from service.config.settings import load_settings
 from service.core.actions import ACTIONS, Action, password
 from service.core.message_texts import MessageTexts
-from service.core.own_texts import Place
+from service.core.own_texts import Place, longest_secret
 from service.core.texts import LOCALES, UNREVIEWED
 from service.core.texts.negotiation import negotiated
 from service.core.texts.segments import Size, measured
@@ -30,7 +30,7 @@ class _Row(NamedTuple):
     action: Action
     is_own: bool
     text: str
-    size: Size
+    size: Size  # with the longest secret
 
 
 def texts(
@@ -39,7 +39,9 @@ def texts(
     web_origin: Annotated[str | None, typer.Option(metavar="HOST", help="With the line for browsers on HOST.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the text of each message in each language with an example secret, its length and its segments.
+    """Print the text of each message in each language with an example secret.
+
+    Length and segments are those with the longest secret that can be asked for.
 
     Texts of OTP_TEXTS are marked as own, and texts of ours as unreviewed: no two independent public sources agree with
     them yet.
@@ -75,9 +77,9 @@ async def _rows(
             action=action,
             web_origin=web_origin if action is Action.CODE else None,
         )
-        text = written.write(request, secret)
+        text, longest = written.write(request, secret), written.write(request, longest_secret(action))
         is_own = place in written.own.texts
-        yield _Row(place.country or None, place.locale or None, action, is_own, text, measured(text))
+        yield _Row(place.country or None, place.locale or None, action, is_own, text, measured(longest))
 
 
 def _is_reviewed(row: _Row) -> bool | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from service.core.actions import ACTIONS, Action, code, password
+from service.core.actions import ACTIONS, Action, code, password, reply
 from service.core.phone import REGIONS
 from service.core.texts import LOCALES
 from service.core.texts.segments import measured
@@ -30,10 +30,18 @@ PLACEHOLDERS = MappingProxyType(
     }
 )
 _USUAL_ORIGIN = "o" * 30  # the texts of ours are held to this length, too
-_LONGEST = {Action.CODE: code.LONGEST, Action.PASSWORD: password.LONGEST}
 _MOST_SEGMENTS = 10  # no message has more
 _EXAMPLE_ADDRESS = "https://otp.example.com"
 _LONGEST_NUMBER = "+" + "9" * 15
+
+
+def longest_secret(action: Action) -> str:
+    """Return a secret that is as long as any of this action."""
+    if action is Action.REPLY:
+        return reply.LONGEST
+    return ACTIONS[action].draw(
+        {Action.CODE: code.LONGEST, Action.PASSWORD: password.LONGEST}.get(action, 0), "0", None
+    )
 
 
 class Place(NamedTuple):
@@ -107,7 +115,7 @@ class OwnTexts:
         """Raise `ValueError` with a sentence for a text that is no message with this brand and address of links."""
         for place, own in self.texts.items():
             action = ACTIONS[place.action]
-            secret = action.draw(_LONGEST.get(place.action, 0), "0", None)
+            secret = longest_secret(place.action)
             where = _LONGEST_NUMBER if place.action is Action.CALL else link_url or _EXAMPLE_ADDRESS
             text = own.filled(place.action, brand, action.shown(secret, where))
             if set(action.found_in(text)) != {secret}:

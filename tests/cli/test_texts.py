@@ -6,17 +6,30 @@ import re
 from service.core.actions import ACTIONS, Action
 from service.core.texts import LOCALES, UNREVIEWED
 from service.core.texts.segments import measured
+from service.sandbox.segments import count_segments
+
+LONGEST_REPLY = 15  # seven letters, a blank, seven letters
+
+
+def words(row):
+    """Return the words of a reply's text."""
+    found = list(ACTIONS[Action.REPLY].found_in(row["text"]))
+    return found[0] if found else ""
 
 
 def test_texts_are_printed_in_every_language(cli):
-    """`texts` prints each action in each language with its length and segments, and says what is unreviewed."""
+    """`texts` prints each action in each language, what it takes with the longest secret, and what is unreviewed."""
     status, out, _ = cli("texts", "--json", OTP_BRAND="Rooster", OTP_LINK_URL="https://go.example.com")
     rows = json.loads(out)
     assert status == 0
     assert [(row["locale"], row["action"]) for row in rows] == [(each, action) for each in LOCALES for action in Action]
     for row in rows:
         size = measured(row["text"])
-        assert (row["encoding"], row["length"], row["segments"]) == (size.encoding, size.length, size.segments)
+        assert (row["encoding"], row["length"] >= size.length) == (size.encoding, True)
+        assert row["segments"] == count_segments(row["text"] + "0" * (row["length"] - size.length))
+        assert row["length"] - size.length == {"code": 2, "password": 13, "reply": LONGEST_REPLY - len(words(row))}.get(
+            row["action"], 0
+        )
         assert row["reviewed"] is (row["locale"] not in UNREVIEWED)
         assert "Rooster" in row["text"]
         assert list(ACTIONS[Action(row["action"])].found_in(row["text"])) != []

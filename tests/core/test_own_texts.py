@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from service.core.actions import ACTIONS, Action
+from service.core.channels import Channel
+from service.core.issue_policy import ActionUnfit, IssuePolicy, Secrets
 from service.core.message_texts import MessageTexts
 from service.core.own_texts import read_own_texts
+from service.core.phone import NumberPolicy
 from service.core.texts.segments import measured
 from service.core.verification import VerificationRequest
 
@@ -60,6 +63,40 @@ def test_nothing_is_added_to_the_text_of_a_country(asked):
     assert written(country="IN", **asked) == "583092 is your OTP for Acme. EXMPLE"
     message = written(locale="de", **asked)
     assert re.fullmatch(r"583092 ist dein Code bei Acme\.\n\n(@a\.example #583092|FA\+9qCX9VSu)", message)
+
+
+@pytest.mark.parametrize(
+    ("country", "locale", "action", "field"),
+    [
+        ("IN", "en", Action.CODE, None),
+        ("IN", "hi", Action.CODE, None),
+        ("IN", "en", Action.PASSWORD, "action"),
+        ("IN", "hi", Action.LINK, None),  # by the text for any language
+        ("NP", "en", Action.PASSWORD, None),  # of which there is no text at all
+        ("LK", "ta", Action.CODE, "action"),
+        ("LK", "hi", Action.CODE, None),
+    ],
+)
+def test_what_the_texts_of_a_country_do_not_cover_is_refused(country, locale, action, field):
+    """Where a country has texts, ours do not go out in place of one that is missing: its carriers may drop them."""
+    tables = TEXTS | {"country": TEXTS["country"] | {"LK": {"hi": {"code": "{code} OTP"}}}}
+    policy = IssuePolicy(6, 600, Secrets(), NumberPolicy(), MessageTexts("Acme", ADDRESS, own=own(tables)))
+    request = VerificationRequest(country, locale=locale, action=action)
+    if field is None:
+        policy.check_channel(Channel.SMS, request)
+        return
+    with pytest.raises(ActionUnfit, match=rf"^OTP_TEXTS has texts for {country}, but none for the action") as refused:
+        policy.check_channel(Channel.SMS, request)
+    assert refused.value.field == field
+    assert f"[country.{country}] {action}" in str(refused.value)
+
+
+def test_a_code_by_another_channel_needs_no_text():
+    """What has no text of ours goes to a country with texts as to any other."""
+    policy = IssuePolicy(
+        6, 600, Secrets(), NumberPolicy(), MessageTexts("Acme", own=own({"country": {"IN": {}}} | TEXTS))
+    )
+    policy.check_channel(Channel.VOICE, VerificationRequest("IN", action=Action.CODE))
 
 
 def test_an_action_without_an_own_text_has_ours():
