@@ -429,7 +429,7 @@ def test_offline_a_person_keeps_what_was_typed(visitor, complaints):
 def test_the_loop_shows_only_the_visitors_own_verification(visitor, demo, complaints):
     """After a refused request another person's verification does not change the loop."""
     visitor.ask("+1 2")
-    visitor.says("Write the number with a plus sign")
+    visitor.says("This number is too short")
     complaints.clear()
     headers = {"Authorization": f"Bearer {demo.key}"}
     requests.post(f"{demo.url}/v1/verifications", json={"to": number(145)}, headers=headers, timeout=30)
