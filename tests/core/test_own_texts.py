@@ -12,10 +12,12 @@ from service.core.issue_policy import ActionUnfit, IssuePolicy, Secrets
 from service.core.message_texts import MessageTexts
 from service.core.own_texts import read_own_texts
 from service.core.phone import NumberPolicy
+from service.core.profiles import Profile
 from service.core.texts.segments import measured
 from service.core.verification import VerificationRequest
 
 ADDRESS = "https://otp.example.com"
+POLICY = IssuePolicy(6, 600, Secrets(), NumberPolicy())
 TEXTS = {
     "locale": {"de": {"code": "{code} ist dein Code bei {brand}."}},
     "country": {
@@ -80,23 +82,24 @@ def test_nothing_is_added_to_the_text_of_a_country(asked):
 def test_what_the_texts_of_a_country_do_not_cover_is_refused(country, locale, action, field):
     """Where a country has texts, ours do not go out in place of one that is missing: its carriers may drop them."""
     tables = TEXTS | {"country": TEXTS["country"] | {"LK": {"hi": {"code": "{code} OTP"}}}}
-    policy = IssuePolicy(6, 600, Secrets(), NumberPolicy(), MessageTexts("Acme", ADDRESS, own=own(tables)))
+    profile = Profile(MessageTexts("Acme", ADDRESS, own=own(tables)))
     request = VerificationRequest(country, locale=locale, action=action)
     if field is None:
-        policy.check_channel(Channel.SMS, request)
+        POLICY.check_channel(Channel.SMS, request, profile)
         return
-    with pytest.raises(ActionUnfit, match=rf"^OTP_TEXTS has texts for {country}, but none for the action") as refused:
-        policy.check_channel(Channel.SMS, request)
+    with pytest.raises(ActionUnfit, match=rf"of your own for {country}, but none for the action") as refused:
+        POLICY.check_channel(Channel.SMS, request, profile)
     assert refused.value.field == field
     assert f"[country.{country}] {action}" in str(refused.value)
 
 
 def test_a_code_by_another_channel_needs_no_text():
     """What has no text of ours goes to a country with texts as to any other."""
-    policy = IssuePolicy(
-        6, 600, Secrets(), NumberPolicy(), MessageTexts("Acme", own=own({"country": {"IN": {}}} | TEXTS))
-    )
-    policy.check_channel(Channel.VOICE, VerificationRequest("IN", action=Action.CODE))
+    tables = {"country": {"IN": {"password": "{password} is your password"}}}
+    profile = Profile(MessageTexts("Acme", own=own(tables)))
+    POLICY.check_channel(Channel.VOICE, VerificationRequest("IN"), profile)
+    with pytest.raises(ActionUnfit):
+        POLICY.check_channel(Channel.SMS, VerificationRequest("IN"), profile)
 
 
 def test_an_action_without_an_own_text_has_ours():
