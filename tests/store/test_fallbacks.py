@@ -379,6 +379,14 @@ async def test_only_a_process_that_has_the_key_claims(stores):
     assert await claim(stores, issued)
 
 
+async def test_the_due_times_live_as_long_as_their_records(stores):
+    """A verification with a short life does not shorten how long the due times of its partition are kept."""
+    long = await stores.issue("000000", **THREE)
+    await stores.under(late_window_seconds=0).issue("000000", ttl_seconds=60, **THREE)
+    left = [stores.admin.pttl(key) for key in (redis_keys.fallbacks(partition_of(long.id)), stores.raw(long).key)]
+    assert left[0] > left[1] - SECOND_MS
+
+
 async def test_stale_entries_are_skipped(stores):
     """Entries without a record are removed, and the one behind them is found; no record is created."""
     issued = await stores.issue("000000", **THREE)
