@@ -13,7 +13,7 @@ EQUIVALENT = (
     ("check|deliver|refuse|replicated", "first", r"\ASEND\.channel \.\. ", "sms is the only channel so far"),
     ("health", "halved", r"", "how long a key is left that may not be deleted"),
     ("replicated", "halved", r"", "how long the marker is left"),
-    ("claim|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
+    ("claim|fall_back|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
     ("check|links", "true", r"\A\w+\[FIELD\.action\] == 'link'$", "no other action has keys of links"),
     ("check", "drop", r"\A\w+ = 'wrong_code'$", "the verdict is that already"),
     ("links", "true", r"FIELD\.code$", "no link has the name of another field"),

@@ -11,7 +11,8 @@ from service.core.verification import Delivery, Status, partition_of
 from service.core.verification_store import NotPending, Overtaken, SendsExhausted, UnknownVerification, WrittenSend
 from service.store import keys as redis_keys
 from service.store.fallbacks import RedisFallbacks
-from tests.store.engines import CODE_TTL_MS, INDEX_KEY, NEW_SECRET, NUMBER, open_stores
+from service.store.fields import FORMAT_VERSION
+from tests.store.engines import CODE_TTL_MS, INDEX_KEY, MINUTE_MS, NEW_SECRET, NUMBER, open_stores
 
 SECOND_MS = 1000
 LEASE_MS = 30_000
@@ -243,6 +244,16 @@ async def test_a_refused_message_is_followed_at_once(stores):
     assert (await stores.check(issued, "111111")).valid is True
 
 
+async def test_a_refused_message_prolongs_nothing(stores):
+    """A refused message does not count for the end of a verification: nothing follows after its newest code."""
+    issued = await stores.issue("000000", **THREE)
+    stores.time_passes(CODE_TTL_MS - MINUTE_MS)
+    await stores.resend(issued, "111111", Channel.WHATSAPP)
+    assert (await refuse(stores, issued, 2)).is_followed
+    stores.time_passes(2 * MINUTE_MS)
+    assert await claim(stores, issued) is None
+
+
 async def test_when_all_are_refused_the_verification_fails(stores):
     """The refusal of the last channel fails a verification of which nothing was sent."""
     issued = await stores.issue("000000", **THREE)
@@ -379,6 +390,26 @@ async def test_only_a_process_that_has_the_key_claims(stores):
     assert await claim(stores, issued)
 
 
+async def test_a_message_of_the_future_is_not_followed(stores):
+    """When Redis' clock has stepped back, the age of the newest code is unknown, so it has ended: nothing follows."""
+    issued = await stores.issue("000000", **THREE)
+    stores.time_passes(-MINUTE_MS)
+    stores.admin.zadd(redis_keys.fallbacks(partition_of(issued.id)), {issued.id: 1})
+    assert await claim(stores, issued) is None
+
+
+async def test_a_record_of_a_newer_format_is_left_alone(stores):
+    """What a newer version has written is claimed by a process of that version only."""
+    issued = await stores.issue("000000", **THREE)
+    field, version = stores.scripts.fields.key("format"), FORMAT_VERSION
+    stores.time_passes(30 * SECOND_MS)
+    stores.admin.hset(redis_keys.verification(issued.id), field, version + 1)
+    assert await claim(stores, issued) is None
+    stores.time_passes(LEASE_MS)
+    stores.admin.hset(redis_keys.verification(issued.id), field, version)
+    assert await claim(stores, issued)
+
+
 async def test_the_due_times_live_as_long_as_their_records(stores):
     """A verification with a short life does not shorten how long the due times of its partition are kept."""
     long = await stores.issue("000000", **THREE)
@@ -388,10 +419,11 @@ async def test_the_due_times_live_as_long_as_their_records(stores):
 
 
 async def test_stale_entries_are_skipped(stores):
-    """Entries without a record are removed, and the one behind them is found; no record is created."""
-    issued = await stores.issue("000000", **THREE)
+    """Entries without a record or a list are removed, and the one behind them is found; no record is created."""
+    issued, unlisted = await stores.issue("000000", **THREE), await stores.issue("000000")
     key = redis_keys.fallbacks(partition_of(issued.id))
-    stores.admin.zadd(key, {f"ve_{issued.id[3]}{number:031d}": number + 1 for number in range(3)})
+    stores.admin.zadd(key, {f"ve_{issued.id[3]}{number:031d}": number + 1 for number in range(18)})
+    stores.admin.zadd(key, {unlisted.id: 100})
     before = stores.admin.dbsize()
     stores.time_passes(30 * SECOND_MS)
     assert (await claim(stores, issued)).verification.id == issued.id
