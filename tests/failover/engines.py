@@ -7,10 +7,12 @@ import contextlib
 import shutil
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from tests.absent import absent
 from tests.free_ports import free_port
 from tests.redis_client.servers import VALKEY, Server, eventually, server
 
@@ -104,10 +106,14 @@ def standalone(folder: Path, binary: str):
 
 
 @contextlib.contextmanager
-def with_sentinel(folder: Path, binary: str):
-    """Run a primary with two replicas, and a Sentinel that needs a second to miss the primary."""
+def with_sentinel(folder: Path, binary: str, ahead_seconds: int = 0):
+    """Run a primary with two replicas, perhaps ahead, and a Sentinel that needs a second to miss the primary."""
     with contextlib.ExitStack() as stack:
-        nodes = [stack.enter_context(server(folder / f"node{each}", binary=BINARIES[binary])) for each in range(3)]
+        clocks = [{}, *[_clock(ahead_seconds) if ahead_seconds else {}] * 2]
+        nodes = [
+            stack.enter_context(server(folder / f"node{place}", binary=BINARIES[binary], environment=clock))
+            for place, clock in enumerate(clocks)
+        ]
         primary, *others = nodes
         for node in others:
             node.admin.replicaof("127.0.0.1", primary.port)
@@ -154,9 +160,18 @@ def clustered(folder: Path, binary: str):
 ENGINES = {
     "standalone": (standalone, "redis"),
     "sentinel": (with_sentinel, "redis"),
+    "sentinel (replicas 30 s ahead)": (partial(with_sentinel, ahead_seconds=30), "valkey"),
     "cluster": (clustered, "valkey"),
     "cluster (Redis 7)": (clustered, "redis"),
 }
+
+
+def _clock(seconds):
+    """Return the environment of a server whose allocator loads libfaketime: the embedded Valkey."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        absent("there is no libfaketime here, so no clock of Redis is set wrong")
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 def dead_port():

@@ -210,5 +210,6 @@ FAULTS = {
     "standalone": OF_ANY | {"loading": load},
     "sentinel": OF_ANY | OF_REPLICATED,
     "cluster": OF_ANY | OF_REPLICATED | {"slots moved": move_slots},
+    "sentinel (replicas 30 s ahead)": {"primary killed": kill},
     "cluster (Redis 7)": {"slots moved": move_slots, "primary cut off": cut},
 }

@@ -30,6 +30,7 @@ class Server:
     arguments: list[str]
     program: tuple[str, ...] = ()
     binary: str = ""  # that of the system, or the embedded one
+    environment: dict = field(default_factory=dict)  # beside that of the tests
     process: subprocess.Popen | None = None
     admin: redis.Redis = field(init=False)
 
@@ -52,7 +53,9 @@ class Server:
             "--logfile",
             str(self.folder / "log"),
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | self.environment
+        )
         assert wait_until_listening(self.process, self.port), (self.folder / "log").read_text()
         return self
 
@@ -86,10 +89,12 @@ async def opened(url: str, **options) -> AsyncIterator[RedisClient]:
 
 
 @contextlib.contextmanager
-def server(folder: Path, *arguments: str, program: tuple[str, ...] = (), binary: str = "") -> Iterator[Server]:
+def server(
+    folder: Path, *arguments: str, program: tuple[str, ...] = (), binary: str = "", environment: dict | None = None
+) -> Iterator[Server]:
     """Run one server until the block ends; `program` has the first arguments, such as a configuration file."""
     port = free_port()
-    node = Server(folder, port, ["--port", str(port), *arguments], program, binary)
+    node = Server(folder, port, ["--port", str(port), *arguments], program, binary, environment or {})
     try:
         yield node.start()
     finally:
