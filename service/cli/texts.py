@@ -7,17 +7,21 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from service.app import open_redis
 from service.cli.console import refuse
 from service.cli.listing import AsJson, Cells, show_list
-from service.config.policies import message_texts
-from service.config.settings import load_settings
+from service.config.policies import default_profile, message_texts
+from service.config.settings import Settings, load_settings
 from service.core.actions import ACTIONS, Action, password
+from service.core.api_keys import read_api_keys
 from service.core.message_texts import MessageTexts
 from service.core.own_texts import Place, longest_secret
+from service.core.profiles import profile_of
 from service.core.texts import LOCALES, UNREVIEWED
 from service.core.texts.negotiation import negotiated
 from service.core.texts.segments import Size, measured
 from service.core.verification import VerificationRequest
+from service.store.ledgers import RedisApiKeys
 
 _STATES = {None: "own", False: "unreviewed", True: "reviewed"}
 _EXAMPLE_ADDRESS = "https://otp.example.com"
@@ -37,14 +41,15 @@ def texts(
     *,
     locale: Annotated[str | None, typer.Option(metavar="TAG", help="Only in the language nearest to this tag.")] = None,
     web_origin: Annotated[str | None, typer.Option(metavar="HOST", help="With the line for browsers on HOST.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="NAME", help="As the API key of this name sends them.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the text of each message in each language with an example secret.
 
     Length and segments are those with the longest secret that can be asked for.
 
-    Texts of OTP_TEXTS are marked as own, and texts of ours as unreviewed: no two independent public sources agree with
-    them yet.
+    Texts of OTP_TEXTS or of the API key are marked as own, and texts of ours as unreviewed: no two independent public
+    sources agree with them yet.
 
     Example: otp-service texts --locale de
     """
@@ -55,7 +60,7 @@ def texts(
         if found is None:
             refuse(f"There are no texts in this language; there are: {', '.join(LOCALES)}.")
         chosen = [found]
-    written = message_texts(settings)
+    written = message_texts(settings) if key is None else asyncio.run(_of_key(settings, key))
     written = replace(
         written, link_url=written.link_url or _EXAMPLE_ADDRESS, call_number=written.call_number or _EXAMPLE_NUMBER
     )
@@ -63,6 +68,16 @@ def texts(
     places = [Place("", each, action) for each in chosen for action in ACTIONS] + places
     rows = _rows(written, places, settings.otp_code_length, web_origin)
     asyncio.run(show_list(rows, as_json=as_json, fields=_fields, cells=_cells, empty="There are no texts."))
+
+
+async def _of_key(settings: Settings, name: str) -> MessageTexts:
+    """Return the texts as an API key has them, or refuse."""
+    async with open_redis(settings) as scripts:
+        keys = read_api_keys(await RedisApiKeys(scripts).api_keys()).values()
+    found = next((key for key in keys if key.name == name), None)
+    if found is None:
+        refuse(f"no key is named {name!r}; see otp-service keys list")
+    return profile_of(found, default_profile(settings)).texts
 
 
 async def _rows(

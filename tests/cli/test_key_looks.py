@@ -102,3 +102,15 @@ def test_a_key_that_replaces_another_looks_like_it(cli, kept):
     cli("keys", "create", "old", "--brand", "Rooster", "--locale", "de")
     cli("keys", "create", "new", "--owner", "old", "--locale", "fr")
     assert (kept("new")["brand"], kept("new")["locale"]) == ("Rooster", "fr")
+
+
+def test_the_texts_of_a_key_are_printed(cli, file, store):
+    """`texts --key` prints what the key sends: its own texts, and ours with its brand."""
+    cli("keys", "create", "rooster", "--brand", "Rooster", "--texts", file)
+    status, out, _ = cli("texts", "--key", "rooster", "--locale", "de", "--json", OTP_BRAND="Acme")
+    rows = {row["action"]: row for row in json.loads(out)}
+    assert status == 0
+    assert re.fullmatch(r"[0-9]{6} gilt bei Rooster\.", rows["code"]["text"])
+    assert (rows["code"]["own"], rows["password"]["own"]) == (True, False)
+    assert "Rooster" in rows["password"]["text"]
+    assert "no key is named 'nobody'" in cli("texts", "--key", "nobody")[2]
