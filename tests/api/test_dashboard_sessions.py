@@ -67,6 +67,32 @@ async def test_an_operator_signs_in_and_out(running, operator, redis):
     assert list(redis.scan_iter("otp:session:*")) == []
 
 
+async def test_data_needs_a_session(running, operator):
+    """Without a session there are no figures, also with an API key; with one they are those of the API."""
+    for path in (STATE, "/dashboard/reports/conversion", "/dashboard/reports/unconverted"):
+        assert (await Operator(running).call("GET", path))[1]["code"] == "unauthenticated"
+        assert (await running.call("GET", path))[0] == 401
+        assert (await operator.call("GET", path))[0] == 200
+    await running.issue()
+    asked = "reports/conversion?since=1h&group_by=purpose"
+    _, shown = await operator.call("GET", f"/dashboard/{asked}")
+    _, of_api, _ = await running.call("GET", f"/v1/{asked}")
+    assert [group["sends"]["total"] for group in shown["groups"]] == [1]
+    assert shown.keys() == of_api.keys()
+
+
+async def test_sessions_work_where_cors_is_on(start):
+    """With OTP_CORS_ORIGINS an operator signs in and out as elsewhere, and a listed origin still cannot act."""
+    running = await start(otp_cors_origins="https://shop.example")
+    operator = Operator(running, Origin=running.url)
+    assert (await operator.sign_in())[0] == 200
+    assert (await operator.call("POST", RETRY, {}))[0] == 200
+    listed = {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site"}
+    assert (await operator.call("POST", RETRY, {}, **listed))[0] == 403
+    assert (await operator.call("DELETE", SESSION))[0] == 204
+    assert operator.cookie == "otp_dashboard_local="
+
+
 async def test_redis_has_no_token(operator, redis):
     """Redis has an HMAC of the token and the digest of the key, for at most 12 hours, and neither token nor key."""
     [key] = redis.scan_iter("otp:session:*")
