@@ -19,7 +19,7 @@ UV_SYNC = told=$$($(BIN)/python -m pip config list 2>/dev/null); \
 NOT_INSTALLED := echo "A package could not be fetched or installed. Behind a proxy, set HTTPS_PROXY. If the proxy inspects TLS (UnknownIssuer), add its certificate to the system's, or to the file that SSL_CERT_FILE names. If no wheel fits this machine: CPython 3.11 to 3.14 on Linux (glibc) or macOS needs no compiler, others do."
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service demo test test-quick fuzz desync chaos faults soak races promises mutants check audit format bench bench-peers screenshot clean
+.PHONY: help install install-service demo test test-quick fuzz desync chaos recount faults soak races promises mutants check audit format bench bench-peers screenshot clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -77,6 +77,9 @@ faults: install ## Kill, freeze and cut off real engines (FAULTS, FAULT_RATE)
 
 soak: install ## Work for an hour; print what grows (SOAK_SECONDS)
 	@SOAK_SECONDS=$${SOAK_SECONDS:-3600} $(BIN)/pytest tests/failover/test_soak.py -s -m slow $(ARGS)
+
+recount: install ## Compare the report with a recount of 2,000 journeys (RECOUNT_JOURNEYS)
+	@RECOUNT_JOURNEYS=$${RECOUNT_JOURNEYS:-2000} $(BIN)/pytest tests/chaos/test_recount.py -s $(ARGS)
 
 races: install ## Race guesses and right codes for 200 rounds (RACE_ROUNDS)
 	@RACE_ROUNDS=$${RACE_ROUNDS:-200} $(BIN)/pytest tests/attacks/test_races.py -m slow $(ARGS)
