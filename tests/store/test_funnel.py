@@ -163,8 +163,10 @@ async def test_an_old_day_is_counted_by_day(stores):
     await stores.check(sent, "111111")
     day = f"otp:{{{partition_of(sent.id)}}}:funnel:d{long_ago // 86_400_000}"
     assert stores.admin.hgetall(day) == {f"{FIRST}|1q.-.p".encode(): b"-1", f"{FIRST}|1q.l.p".encode(): b"1"}
-    names = stores.admin.smembers(f"otp:{{{partition_of(sent.id)}}}:funnel:open")
-    assert {name[:1] for name in names} == {b"h", b"d"}
+    prefix = f"otp:{{{partition_of(sent.id)}}}:funnel:"
+    names = sorted(stores.admin.smembers(f"{prefix}open"))
+    assert [name[:1] for name in names] == [b"d", b"h"]
+    assert [stores.admin.ttl(prefix.encode() + name) // 86_400 for name in names] == [399, 34]
 
 
 async def test_a_resend_keeps_the_hour_of_its_verification_open(stores):

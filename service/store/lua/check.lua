@@ -172,7 +172,7 @@ end
 local outcome, wrong_after = nil, tonumber(record[FIELD.wrong_after] or 0)
 if verdict == 'approved' then
   local slot = math.max(0, math.ceil(2 * math.log((now_ms - sent_ms) / 1000) / math.log(2)))  -- as slot_of in funnel.lua
-  outcome = 'c' .. slot
+  outcome = string.format('c%d', slot)
 elseif send and not record[SEND.outcome .. send] then
   outcome = 'l'
 elseif not send and wrong_after < tonumber(record[FIELD.sends]) then
@@ -230,15 +230,16 @@ end
 if is_moved then
   local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
   local typed_send, was, is = tonumber(send), string.sub(state, 1, 1), string.sub(record[FIELD.status], 1, 1)
-  for send = 1, tonumber(record[FIELD.sends]) do
+  for number = 1, tonumber(record[FIELD.sends]) do
+    local send = number == 1 and '1' or tostring(number)  -- a text: Lua would write a number anew in each name
     --@include counted_as.lua
     local from = delivery .. '.' .. typed .. '.' .. was
-    if outcome and send == typed_send then typed = outcome
-    elseif typed == '-' and wrong_after >= send then typed = 'w' end
+    if outcome and number == typed_send then typed = outcome
+    elseif typed == '-' and wrong_after >= number then typed = 'w' end
     local to = delivery .. '.' .. typed .. '.' .. is
     if from ~= to then
-      local left = from == '0u.-.p' and 0 or redis.call('HINCRBY', sent_key, labels .. '|' .. from, -1)
-      local sum = redis.call('HINCRBY', sent_key, labels .. '|' .. to, 1)
+      local left = from == '0u.-.p' and 0 or redis.call('HINCRBY', sent_key, labels .. '|' .. from, '-1')
+      local sum = redis.call('HINCRBY', sent_key, labels .. '|' .. to, '1')
       if (sum == 1 or left == -1) and redis.call('TTL', sent_key) < 0 then
         --@include funnel.lua
         keep_listed(sent_key)

@@ -3,9 +3,9 @@
 -- Sets `sent_key`, the hash of its counters, `labels`, and `delivery` and `typed`, of which its state consists: see funnel.lua.
 
 local sent_at_ms = tonumber(record[SEND.sent_at_ms .. send])
-local sent_key = funnel_prefix .. 'h' .. math.floor(sent_at_ms / 3600000)
 local sent_day = math.floor(sent_at_ms / 86400000)
-if now_ms >= (sent_day + 3) * 86400000 then sent_key = funnel_prefix .. 'd' .. sent_day end
+local is_young = now_ms < (sent_day + 3) * 86400000
+local sent_key = funnel_prefix .. string.format(is_young and 'h%d' or 'd%d', is_young and math.floor(sent_at_ms / 3600000) or sent_day)
 local labels = 'other|other|other|other|other|' .. send
 if not record[SEND.other .. send] then
   labels = record[FIELD.country] .. '|' .. (record[SEND.channel .. send] or DEFAULT.channel) .. '|' .. (record[SEND.sender .. send] or '')
