@@ -78,7 +78,7 @@ faults: install ## Kill, freeze and cut off real engines (FAULTS, FAULT_RATE)
 soak: install ## Work for an hour; print what grows (SOAK_SECONDS)
 	@SOAK_SECONDS=$${SOAK_SECONDS:-3600} $(BIN)/pytest tests/failover/test_soak.py -s -m slow $(ARGS)
 
-recount: install ## Compare the report with a recount of 2,000 journeys (RECOUNT_JOURNEYS)
+recount: install ## Recount the report of 2,000 journeys (RECOUNT_JOURNEYS)
 	@RECOUNT_JOURNEYS=$${RECOUNT_JOURNEYS:-2000} $(BIN)/pytest tests/chaos/test_recount.py -s $(ARGS)
 
 races: install ## Race guesses and right codes for 200 rounds (RACE_ROUNDS)
