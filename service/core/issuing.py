@@ -199,7 +199,7 @@ class Issuing:
         if key is None:
             return None, await beside
         abandoned_id, result = await asyncio.gather(
-            self._idempotency.begin(key, verification_id), beside, return_exceptions=True
+            self._idempotency.begin(key, verification_id), _boxed(beside), return_exceptions=True
         )
         if isinstance(abandoned_id, BaseException):
             if reservation is not None:
@@ -210,7 +210,7 @@ class Issuing:
             is_unknown = abandoned_id is not None and isinstance(result, StoreUnavailable | SendingHalted)
             await (self._idempotency.withdraw if is_unknown else self._idempotency.release)(key)
             raise result
-        return abandoned_id, result
+        return abandoned_id, result[0]
 
     async def _abandoned(
         self, verification_id: str | None, key: IdempotencyKey | None, reservation: Reservation
@@ -241,3 +241,8 @@ class Issuing:
 
     async def _keep(self, outcome: Verification | MessageRefused, repeatable: Repeatable) -> None:
         await self._idempotency.finish(repeatable.key, repeatable.write(outcome))
+
+
+async def _boxed(step: Coroutine[Any, Any, T]) -> tuple[T]:
+    """Tell what a step returns from what it raises: a refusal that is returned is an exception, too."""
+    return (await step,)

@@ -27,7 +27,8 @@ async def test_a_report_tells_what_became_of_the_sends(start, eventually):
     await service.call("POST", ISSUE, {"to": "+12025550145"})
     await service.verify(used["id"], "000000")
     assert (await service.verify(used["id"], service.codes()[0]))["valid"]
-    assert (await service.call("POST", ISSUE, {"to": "+12025550147"}))[0] == 429
+    for headers in (None, {"Idempotency-Key": "k"}):
+        assert (await service.call("POST", ISSUE, {"to": "+12025550147"}, headers=headers))[0] == 429
     assert (await service.call("POST", f"{ISSUE}/{used['id']}/resend"))[0] == 409
 
     async def delivered():
@@ -38,7 +39,7 @@ async def test_a_report_tells_what_became_of_the_sends(start, eventually):
     total = shown["total"]
     assert total["sends"]["confirmed"] == total["verifications"]["approved"] == 1
     assert total["unconverted"]["open"] == total["verifications"]["open"] == 1
-    assert total["blocked"] == {"total": 1, "reasons": [{"reason": "country", "count": 1}]}
+    assert total["blocked"] == {"total": 2, "reasons": [{"reason": "country", "count": 2}]}
     assert total["seconds_to_deliver"]["count"] == 2
     assert total["twilio"]["attempted"] == 2
     rates = {group["key"]["purpose"]: group["conversion_rate"] for group in shown["groups"]}

@@ -42,13 +42,8 @@ async def test_every_figure_equals_a_recount(tmp_path, kills):
             await system.reset()
             traveller = Traveller(system, seed, has_limits=not kills)
             travelling = asyncio.create_task(traveller.make(JOURNEYS // 2))
-            disturbing = asyncio.create_task(_disturb(system, random.Random(seed), kills=kills))
+            await _disturb(system, random.Random(seed), travelling, kills=kills)
             await travelling
-            disturbing.cancel()
-            await asyncio.gather(disturbing, return_exceptions=True)
-            for process in system.servers:
-                if process.child.poll() is not None:
-                    await bring_up(process)
             await _equals(system, traveller, seed)
 
 
@@ -61,9 +56,24 @@ async def _equals(system, traveller, seed):
         if expected == found or time.monotonic() > deadline:
             break
         await asyncio.sleep(0.5)
-    wrong = {key: (expected.get(key), found.get(key)) for key in expected.keys() | found.keys()}
-    assert {key: pair for key, pair in wrong.items() if pair[0] != pair[1]} == {}, f"RECOUNT_SEED={seed}"
+    assert not (wrong := _differences(expected, found)), f"RECOUNT_SEED={seed}: (recounted, reported): {wrong}"
     assert sum(sum(group.get("sends", {}).values()) for group in found.values()) > 0
+
+
+def _differences(expected, found):
+    """List the figures that differ, by group, each as it was recounted and as it was reported."""
+    figures = {
+        (*key, name, each)
+        for groups in (expected, found)
+        for key, group in groups.items()
+        for name, counts in group.items()
+        for each in counts
+    }
+    pairs = {
+        (*key, name, each): tuple(groups.get(tuple(key), {}).get(name, {}).get(each, 0) for groups in (expected, found))
+        for *key, name, each in figures
+    }
+    return {figure: pair for figure, pair in pairs.items() if pair[0] != pair[1]}
 
 
 async def _report(system):
@@ -97,10 +107,10 @@ def _counts(group):
     return {name: counts for name, counts in kept.items() if counts}
 
 
-async def _disturb(system, draw, *, kills):
-    """Plan faults of Twilio, and kill one server after the other."""
+async def _disturb(system, draw, travelling, *, kills):
+    """Plan faults of Twilio, and kill one server after the other, until the journeys are over."""
     async with aiohttp.ClientSession(system.dependencies.twilio_url) as http:
-        while True:
+        while not travelling.done():
             async with http.post("/_/faults", json=draw.choice(HARMLESS if kills else FAULTS)) as response:
                 assert response.status == 201
             await asyncio.sleep(draw.uniform(0.05, 0.3))
