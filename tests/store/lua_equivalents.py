@@ -16,6 +16,7 @@ EQUIVALENT = (
     ("replicated", "halved", r"", "how long the marker is left"),
     ("claim|fall_back|look_up|looked_up|postpone", "flag", r"'XX'$", "the script has just read that member"),
     ("check|links", "true", r"\A\w+\[FIELD\.action\] == 'link'$", "no other action has keys of links"),
+    ("check", "right", r"\Anot \w+ and .*FIELD\.payment_tag", "a digest of another payment is that of no send"),
     ("check", "drop", r"\A\w+ = 'wrong_code'$", "the verdict is that already"),
     ("links", "true", r"FIELD\.code$", "no link has the name of another field"),
     ("check", "flag", r"\A, 'NX'$\n.*'ZADD'", "a send begins to wait for its SID once"),

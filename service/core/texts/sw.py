@@ -3,7 +3,7 @@
 from service.core.texts.wording import Wording
 
 WORDING = Wording(
-    code="Namba yako ya {brand} ni {code}. Usimpe mtu yeyote.",
+    code="Msimbo wako wa {brand} ni {code}. Usimpe mtu yeyote.",
     password="Nenosiri lako la {brand} ni {password}. Usimpe mtu yeyote.",
     link="{brand}: thibitisha kuwa ni wewe: {link} Usimpe mtu kiungo hiki.",
     reply="{brand}: jibu ujumbe huu kwa: {words} na neno lililo kwenye skrini yako.",
