@@ -93,7 +93,7 @@ class RedisVerifications:
                 b"".join(digests),
                 f"{verification.request.country}:{channel}",
                 channel,
-                *(("", "", "") if due is None else (due.claimed_until_ms, len(due.verification.sends), due.further)),
+                *(("", "") if due is None else (due.claimed_until_ms, len(due.verification.sends))),
                 *self._records.new_send("", channel, is_test=is_test, idempotency_tag=idempotency_tag),
             ],
         )

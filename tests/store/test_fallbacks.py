@@ -8,7 +8,14 @@ from service.core.channels import Channel, Step
 from service.core.keyring import Keyring
 from service.core.limits import Limited, Limits
 from service.core.verification import Delivery, Status, partition_of
-from service.core.verification_store import NotPending, Overtaken, SendsExhausted, UnknownVerification, WrittenSend
+from service.core.verification_store import (
+    AlreadySent,
+    NotPending,
+    Overtaken,
+    SendsExhausted,
+    UnknownVerification,
+    WrittenSend,
+)
 from service.store import keys as redis_keys
 from service.store.fallbacks import RedisFallbacks
 from service.store.fields import FORMAT_VERSION
@@ -251,6 +258,46 @@ async def test_a_refused_message_prolongs_nothing(stores):
     await stores.resend(issued, "111111", Channel.WHATSAPP)
     assert (await refuse(stores, issued, 2)).is_followed
     stores.time_passes(2 * MINUTE_MS)
+    assert await claim(stores, issued) is None
+
+
+async def test_only_the_newest_message_is_followed_when_it_is_refused(stores):
+    """The refusal of an earlier message, or after the end, lets nothing follow."""
+    issued = await stores.issue("000000", **THREE)
+    await stores.resend(issued, "111111", Channel.WHATSAPP)
+    assert not (await refuse(stores, issued, 1)).is_followed
+    canceled = await stores.issue("000000", to="+14155550199", **THREE)
+    await stores.verifications.cancel(canceled.id)
+    assert not (await refuse(stores, canceled, 1)).is_followed
+
+
+async def test_a_refusal_that_may_not_be_followed_ends_the_list(stores):
+    """After a refusal that forbids other channels nothing follows, though an earlier code is still valid."""
+    issued = await stores.issue("000000", **THREE)
+    await stores.resend(issued, "111111", Channel.WHATSAPP)
+    refused = await refuse(stores, issued, 2, may_follow=False)
+    assert (refused.status, refused.is_followed) == (Status.PENDING, False)
+    stores.time_passes(5 * MINUTE_MS)
+    assert await claim(stores, issued) is None
+
+
+async def test_a_busy_provider_that_is_followed_leaves_a_trace(stores):
+    """A message that the provider was too busy for stays as failed when the next channel follows; a repeat is known."""
+    issued = await stores.issue("000000", **THREE)
+    asked = {"channel": Channel.WHATSAPP, "idempotency_tag": "k" * 22}
+    await stores.verifications.resend(issued, stores.digests(issued.id, "111111"), **asked)
+    refused = await refuse(stores, issued, 2, error_code=None, passing=True)
+    assert (refused.is_followed, [send.status for send in refused.sends][1]) == (True, Delivery.FAILED)
+    with pytest.raises(AlreadySent):
+        await stores.verifications.resend(issued, stores.digests(issued.id, "222222"), **asked)
+
+
+async def test_a_repeated_failure_ends_no_lease(stores):
+    """A failure that is reported again while the next channel is claimed lets no other process claim it."""
+    issued = await stores.issue("000000", **THREE)
+    await stores.deliver(issued, status=Delivery.FAILED)
+    assert await claim(stores, issued)
+    await stores.deliver(issued, status=Delivery.FAILED)
     assert await claim(stores, issued) is None
 
 

@@ -6,8 +6,8 @@
 --        5 most failed checks in a row   6 tag of the Idempotency-Key that asks, or ''
 --        7 the number, encrypted under the newest key   8 '1': to a test number, which has the same code again
 --        9 digests of the new code, 16 bytes each, newest key first   10 stats suffix (country:channel)
---        11 its channel   12 '' or, for the next channel of a list, claimed until (ms)   13, 14 how many sends there were and the
---        list, as claimed   15… field without the send's number, value, … of the new send
+--        11 its channel   12 '' or, for the next channel of a list, claimed until (ms)   13 how many sends there were then
+--        14… field without the send's number, value, … of the new send
 -- answer {'sent', record as shown.lua shows it} | {'missing'} | {'newer_format'} | {'ended', record} | {'exhausted'}
 --        | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'same_code'} an earlier send carries this code
 --        | {'already', record} this Idempotency-Key has had its send: another process took its request over
@@ -45,11 +45,11 @@ if claimed_until ~= '' then
   local due_ms = redis.call('ZSCORE', fallbacks_key(KEYS[1]), id_of(KEYS[1]))
   local is_due = due_ms and tonumber(due_ms) == tonumber(claimed_until)  -- a resend may happen to set the same instant
   if record[FIELD.unreplicated] then return {'ended', shown(now_ms, record)} end
-  if not is_due or sends ~= tonumber(ARGV[13]) or further ~= ARGV[14] then return {'overtaken'} end
+  if not is_due or sends ~= tonumber(ARGV[13]) then return {'overtaken'} end
 end
 if sends >= most_sends then return {'exhausted'} end
 local number, of_send = sends + 1, {}
-for i = 15, #ARGV, 2 do
+for i = 14, #ARGV, 2 do
   of_send[#of_send + 1], of_send[#of_send + 2] = ARGV[i] .. (sends + 1), ARGV[i + 1]
 end
 local log, refusal
