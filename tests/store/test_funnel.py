@@ -155,6 +155,21 @@ async def test_the_combinations_of_an_hour_are_bounded(stores):
     assert counted(stores)[FIRST] == {"n": 1}, "what is known stays known"
 
 
+async def test_each_send_is_counted_in_its_own_hour(stores):
+    """A send of another hour than the first stays in its own, and one that is `other` leaves the first as it was."""
+    sent = await stores.sent("111111", ttl_seconds=86_400)
+    stores.raw(sent).set("sent_at_ms", sent.sends[0].sent_at_ms - 3 * 3_600_000, 1)
+    [hour] = stores.admin.scan_iter("otp:*:funnel:h[0-9]*")
+    stores.admin.hset(hour, "#", 2000)
+    await stores.resend(sent, "222222")
+    await stores.deliver(sent, 2)
+    await stores.check(sent, "222222")
+    moved = {field.decode(): int(value) for field, value in stores.admin.hgetall(hour).items()}
+    assert moved["other|other|other|other|other|2|1q.c0.a"] == 1
+    assert moved[f"{FIRST}|1q.-.p"] == 1, "this is another hour than that of the first send by now"
+    assert counted(stores)[FIRST] == {"n": 1, "1q.-.a": 1}
+
+
 async def test_an_old_day_is_counted_by_day(stores):
     """What moves two days after the end of its day is counted in the day, as a difference."""
     sent = await stores.sent("111111")
