@@ -8,8 +8,7 @@ begins the wait anew. Nothing follows after an approval, a cancellation, the las
 A message that follows is a send like any other: it has its own secret, keeps all limits and counts as one of the sends
 of its verification. If a limit is used up or sending is halted, it waits, and the verification stays as it is. If the
 provider is busy, the next channel follows; if it is the last one, or the provider cannot be reached, the same channel
-is tried again. A provider that suspects fraud, or refuses our
-credentials, ends the list.
+is tried again. A provider that suspects fraud, or refuses our credentials, ends the list.
 
 Never doubled: a claim leases the verification to one process, and the step that writes the send takes its channel from
 the list only if the claim still holds. If the process is killed before that step, another one sends after the lease; if
@@ -157,12 +156,7 @@ class Fallback:
             await self._postpone(due, limited.retry_after_ms, reason=str(limited))
         except SendingHalted as halted:
             await self._postpone(due, int(halted.retry_after_seconds * 1000), reason=str(halted))
-        except (
-            ChannelUnavailable,
-            ChannelUnfit,
-            ActionUnfit,
-            CountryNotAllowed,
-        ) as unfit:  # the settings have changed since
+        except _UNFIT as unfit:  # the settings have changed since
             await self._postpone(due, _LONGEST_DELAY_MS, reason=str(unfit))
         return None
 

@@ -99,15 +99,15 @@ async def test_only_keys_for_reports_may_read_them(running):
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        (f"{CONVERSION}?tz=Nowhere", "tz: Write"),
-        (f"{CONVERSION}?since=5", "since: Write"),
+        (f"{CONVERSION}?tz=Nowhere", "tz is not valid. Write"),
+        (f"{CONVERSION}?since=5", "since is not valid. Write"),
         (f"{CONVERSION}?country=US&country=DE", "comes twice"),
         (f"{CONVERSION}?%2B14155550123=1", "This parameter is not known."),
         (f"{CONVERSION}?{'&'.join(f'a{number}=1' for number in range(30))}", "cannot be read"),
-        (f"{UNCONVERTED}?limit=0", "limit: Write"),
-        (f"{UNCONVERTED}?limit=201", "limit: Write"),
-        (f"{UNCONVERTED}?limit=²", "limit: Write"),
-        (f"{UNCONVERTED}?limit=99999999999", "limit: Write"),
+        (f"{UNCONVERTED}?limit=0", "limit is not valid. Write"),
+        (f"{UNCONVERTED}?limit=201", "limit is not valid. Write"),
+        (f"{UNCONVERTED}?limit=²", "limit is not valid. Write"),
+        (f"{UNCONVERTED}?limit=99999999999", "limit is not valid. Write"),
         (f"{UNCONVERTED}?colour=1", "A parameter is not known."),
     ],
 )

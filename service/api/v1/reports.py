@@ -85,12 +85,14 @@ def parameters(request: Request) -> dict[str, str]:
 def unfit_parameter(unfit: QuestionUnfit) -> HttpProblem:
     """Make the problem of a parameter; an unknown one is not repeated."""
     known = {parameter["name"] for parameter in (*_CONVERSION, *_UNCONVERTED)}
-    return HttpProblem("invalid_request", f"{unfit.parameter}: {unfit}" if unfit.parameter in known else str(unfit))
+    named = f"The parameter {unfit.parameter} is not valid. " if unfit.parameter in known else ""
+    return HttpProblem("invalid_request", f"{named}{unfit}")
 
 
 def report_routes(endpoints: ReportEndpoints, auth: Authenticator) -> list[BaseRoute]:
     """List the routes."""
-    access, unfit = auth.key(Scope.REPORTS), HttpProblem("invalid_request", "tz: Write the name of a time zone.")
+    access = auth.key(Scope.REPORTS)
+    unfit = unfit_parameter(QuestionUnfit("tz", "Write the name of a time zone, such as Europe/Berlin."))
     return [
         DirectRoute(
             "/v1/reports/conversion",
