@@ -1,7 +1,9 @@
 """The endpoints of the reports: who may read them, what they say of real sends, and which parameters they refuse."""
 
+import asyncio
 import csv
 import io
+import time
 
 import pytest
 
@@ -82,6 +84,27 @@ async def test_a_table_is_served_on_request(running):
             assert (response.status, response.content_type) == (200, "text/csv")
             [row] = csv.DictReader(io.StringIO(await response.text()))
             assert (row["country"], row["sends_total"]) == ("US", "1")
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+async def test_a_long_report_delays_no_other_request(running, form):
+    """While the longest report is made and written, the event loop is free: it is busy for less than a third of it."""
+    gaps, begun, is_served = [], time.monotonic(), asyncio.Event()
+
+    async def watch():
+        while not is_served.is_set():
+            before = time.monotonic()
+            await asyncio.sleep(0.001)
+            gaps.append(time.monotonic() - before)
+
+    watching = asyncio.create_task(watch())
+    address = f"{CONVERSION}?since=400d&group_by=hour&format={form}"
+    async with running.http.get(address, headers={"Authorization": f"Bearer {running.key}"}) as response:
+        taken = time.monotonic() - begun
+        assert response.status == 200
+    is_served.set()
+    await watching
+    assert max(gaps) < taken / 3
 
 
 async def test_only_keys_for_reports_may_read_them(running):
