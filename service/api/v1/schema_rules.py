@@ -1,10 +1,8 @@
 """Rules between the fields of a request, for the OpenAPI document: null counts as absent."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from service.core.actions import ACTIONS, Action
-from service.core.channels import CHANNELS, Channel
 from service.core.payment import ACTIONS_WITH_PAYMENT
 
 
@@ -30,23 +28,6 @@ def longer_than(seconds: int) -> dict[str, Any]:
     return {"required": ["ttl_seconds"], "properties": {"ttl_seconds": {"type": "number", "exclusiveMinimum": seconds}}}
 
 
-def travels_by(channel: Channel) -> dict[str, Any]:
-    """Describe the requests for messages by this channel, alone or in a list; not those that leave the channel out."""
-    alone = {"required": ["channel"], "properties": {"channel": {"const": str(channel)}}}
-    listed = {"type": "array", "contains": _step(channel)}
-    return {"anyOf": [alone, {"required": ["channels"], "properties": {"channels": listed}}]}
-
-
-def lists_twice(channels: Iterable[Channel]) -> dict[str, Any]:
-    """Describe the requests whose list has a channel twice."""
-    twice = [{"type": "array", "contains": _step(channel), "minContains": 2} for channel in channels]
-    return {"required": ["channels"], "properties": {"channels": {"anyOf": twice}}}
-
-
-def _step(channel: Channel) -> dict[str, Any]:
-    return {"type": "object", "required": ["channel"], "properties": {"channel": {"const": str(channel)}}}
-
-
 OF_ONE_ACTION = {  # fields that only one action has
     "code_length": Action.CODE,
     "web_origin": Action.CODE,
@@ -64,12 +45,6 @@ NEVER_TOGETHER: dict[str, Any] = {
         "anyOf": [
             given("web_origin", "app_hash"),
             given("channel", "channels"),
-            lists_twice(Channel),
-            *(
-                {"allOf": [travels_by(channel), asks_for(*(each for each in Action if each not in able.actions))]}
-                for channel, able in CHANNELS.items()
-                if len(able.actions) < len(Action)
-            ),
             {"allOf": [given("embedded_origin"), {"not": given("web_origin")}]},
             {"allOf": [given("amount"), {"not": given("payee")}]},
             {"allOf": [given("payee"), {"not": given("amount")}]},
