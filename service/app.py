@@ -188,6 +188,7 @@ def _endpoints(
         trusted_proxies=settings.otp_trusted_proxies,
     )
     reports = DeliveryReports(store.verifications, wake=wake, event_log=event_log)
+    seal = SpeechSeal(store.keyring)
     waiting = {**retries, **({} if worker is None else {"settle": worker.settlements})}
     operations = _operations(store, rules, waiting, errors, lag=lag, connections=connections)
     metrics_access = auth.key(Scope.OPERATE) if settings.otp_metrics_key else None
@@ -198,7 +199,7 @@ def _endpoints(
                 TwilioSignature(*signing_secrets(settings)), public_url=settings.otp_public_url, event_log=event_log
             ),
             reports=reports,
-            codes=SpokenCodes(store.verifications, SpeechSeal(store.keyring), reports),
+            codes=SpokenCodes(store.verifications, seal, reports, supersede_codes=settings.otp_supersede_codes),
             inbound=rules.inbound,
         ),
         *links.routes(),

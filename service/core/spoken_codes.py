@@ -49,8 +49,11 @@ class SpeechSeal:
 class SpokenCodes:
     """Gives out the code of a call after a key was pressed, and records that the call reached the person."""
 
-    def __init__(self, store: VerificationStore, seal: SpeechSeal, reports: DeliveryReports) -> None:
+    def __init__(
+        self, store: VerificationStore, seal: SpeechSeal, reports: DeliveryReports, *, supersede_codes: bool = False
+    ) -> None:
         self._store = store
+        self._supersede_codes = supersede_codes
         self._seal = seal
         self._reports = reports
 
@@ -65,7 +68,7 @@ class SpokenCodes:
         if send is None:
             raise UnknownVerification
         await self._reports.record(verification_id, send_number, sid=sid, status=Delivery.DELIVERED, error_code=None)
-        if not _is_accepted(verification, send):
+        if not _is_accepted(verification, send) or (self._supersede_codes and _is_superseded(verification, send)):
             raise CodeEnded(speech.locale, is_approved=verification.status is Status.APPROVED)
         return speech
 
@@ -73,6 +76,11 @@ class SpokenCodes:
 def _is_accepted(verification: Verification, send: Send) -> bool:
     expires_at_ms = send.sent_at_ms + verification.request.ttl_seconds * 1000
     return verification.status is Status.PENDING and verification.read_at_ms < expires_at_ms
+
+
+def _is_superseded(verification: Verification, send: Send) -> bool:
+    """Tell whether a later message was handed to the provider, or is being handed. One that failed perhaps was not."""
+    return any(later.number > send.number and later.status is not Delivery.FAILED for later in verification.sends)
 
 
 def _context(verification_id: str, send_number: int) -> str:

@@ -79,12 +79,14 @@ class _Store:
         return False
 
 
-async def hear(store: _Store, *, send: int = 1, verification_id: str | None = None) -> Speech:
+async def hear(
+    store: _Store, *, send: int = 1, verification_id: str | None = None, supersede_codes: bool = False
+) -> Speech:
     """Press a key in the call of a send."""
     seal = SpeechSeal(keyring())
     reports = DeliveryReports(store, wake=lambda _: None, event_log=lambda *_, **__: None)  # type: ignore[arg-type]
     asked = verification_id or store.verification.id
-    codes = SpokenCodes(store, seal, reports)  # type: ignore[arg-type]
+    codes = SpokenCodes(store, seal, reports, supersede_codes=supersede_codes)  # type: ignore[arg-type]
     return await codes.hear(asked, send, seal.seal(asked, send, SPEECH), sid=SID)
 
 
@@ -114,10 +116,23 @@ async def test_a_code_that_has_ended_is_not_said(status: Status, age_ms: int, *,
     assert store.recorded == [(1, SID, Delivery.DELIVERED)]
 
 
+async def test_a_superseded_code_is_not_said() -> None:
+    """Where only the newest code counts, the call of an older one says none; one that failed ends no code."""
+    store = _Store(Status.PENDING, age_ms=1000, sends=2)
+    assert await hear(store) == SPEECH
+    with pytest.raises(CodeEnded) as ended:
+        await hear(store, supersede_codes=True)
+    assert not ended.value.is_approved
+    assert await hear(store, send=2, supersede_codes=True) == SPEECH
+    first, second = store.verification.sends
+    store.verification = store.verification._replace(sends=(first, second._replace(status=Delivery.FAILED)))
+    assert await hear(store, supersede_codes=True) == SPEECH
+
+
 async def test_an_unknown_send_is_not_said() -> None:
     """Nothing is said or recorded of a send that the verification does not have, or of no verification."""
     store = _Store(Status.PENDING, age_ms=1000)
     for more in ({"send": 2}, {"verification_id": new_id("4")}):
         with pytest.raises(UnknownVerification):
-            await hear(store, **more)  # type: ignore[arg-type]
+            await hear(store, **more)
     assert store.recorded == []
