@@ -214,7 +214,7 @@ def test_the_span_is_widened_to_hours():
     question = read_question({"from": "2026-11-28T11:30:00 01:00", "to": "2026-11-28T12:10:00Z"}, NOW_MS)
     assert (question.from_ms % HOUR_MS, question.to_ms - question.from_ms) == (0, 3 * HOUR_MS)
     assert read_question({}, NOW_MS).to_ms == (NOW_MS // HOUR_MS + 1) * HOUR_MS
-    assert read_question({"to": "2027-01-01", "since": "24h"}, NOW_MS).to_ms <= NOW_MS + 2 * HOUR_MS
+    assert read_question({"to": "2027-01-01", "since": "60d"}, NOW_MS).to_ms <= NOW_MS + 2 * HOUR_MS
     midnight = datetime(2026, 11, 27, tzinfo=ZoneInfo("America/New_York")).timestamp() * 1000
     assert read_question({"from": "2026-11-27", "tz": "America/New_York"}, NOW_MS).from_ms == midnight
 
@@ -228,6 +228,8 @@ def test_the_span_is_widened_to_hours():
         ({"from": "2026-02-30"}, "from"),
         ({"to": "9999-12-31"}, "to"),
         ({"from": "2026-11-28", "to": "2026-11-28"}, "from"),
+        ({"from": "2027-01-01", "to": "2027-01-02"}, "from"),
+        ({"to": "2027-01-01"}, "to"),
         ({"from": "2026-11-28", "since": "7d"}, "since"),
         ({"since": "7w"}, "since"),
         ({"since": "0h"}, "since"),

@@ -74,6 +74,8 @@ def read_question(given: Mapping[str, str], now_ms: int) -> Question:
     since_ms = _since_ms(given, zone, until_ms)
     if since_ms >= until_ms:
         raise QuestionUnfit("from", "The report must end after it begins.")
+    if since_ms >= now_ms + HOUR_MS:
+        raise QuestionUnfit("from" if given.get("from") else "to", "The report must begin before now.")
     if since_ms < now_ms - DAYS_KEPT_MS:
         raise QuestionUnfit("since" if given.get("since") else "from", "Figures are kept for 400 days.")
     return Question(
