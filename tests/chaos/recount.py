@@ -108,12 +108,14 @@ class Traveller:
         status, response = await self._call("POST", path, body)
         number = journey.sends + 1
         if status in (200, 201):
-            journey.id, journey.sends = response["id"], number
+            journey.id, journey.sends = response["id"], len(response["sends"])
             journey.match = response.get("match") or getattr(journey, "match", None)
         elif status == 429 and response["code"] == "rate_limited":
             journey.blocked[number, response["limit"]] += 1
         elif "verification_id" in response and response["code"] != "not_pending":
             journey.refused.append(number)
+            if status == 422 and journey.sends:  # refused for good: it keeps its number
+                journey.sends = number
             if journey.sends == 0:
                 journey.id = response["verification_id"]
 
