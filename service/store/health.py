@@ -14,7 +14,7 @@ from service.store.faults import lacking
 from service.store.scripts import Scripts, load_scripts
 
 _CALL = re.compile(r"redis\.p?call\('([A-Z]+)'")
-_PLAIN = {"get", "set", "scan"}  # sent without a script, beside those that scripts run too
+_PLAIN = {"get", "lrange", "set", "scan"}  # sent without a script, beside those that scripts run too
 
 
 def commands_of(*names: str) -> set[str]:

@@ -176,7 +176,8 @@ async def test_racing_replies_are_counted_and_accepted_once(pair, redis):
     wrong = [reply.draw(0, "0", issued[guessed]["match"]) for _ in range(100)]
     await race(repliers(pair, guessed, [pair for pair in wrong if pair != words[guessed]]))
     await race(repliers(pair, used, [f"{words[used]} {issued[used]['match']}"] * 100))
-    await race(repliers(pair, repeated, [words[repeated]] * 100, [f"SM{'5' * 32}"] * 100))
+    other = next(word for word in words[guessed].split() if word != issued[repeated]["match"])
+    await race(repliers(pair, repeated, [f"{words[repeated]} {other}"] * 100, [f"SM{'5' * 32}"] * 100))
     seen = {to: await client.read(issued[to]["id"]) for to in numbers}
     assert (seen[guessed]["status"], seen[guessed]["attempts_remaining"]) == ("max_attempts_reached", 0)
     assert (seen[used]["status"], seen[used]["sends"][0]["feedback"]) == ("approved", "pending")
