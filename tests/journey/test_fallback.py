@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from twilio.request_validator import RequestValidator
 
 from service import wiring
 from service.app import open_redis
@@ -350,6 +351,23 @@ async def test_a_message_blocked_on_its_way_ends_the_list(start, redis, fault, e
 
     assert await eventually(failed, seconds=30)
     assert not due(redis, issued["id"])
+
+
+async def test_a_call_blocked_on_its_way_ends_the_list(start, redis):
+    """A call that Twilio reports as blocked, by whatever code of fraud, is not followed by a message."""
+    running = await start(otp_worker=False)
+    for place, code in enumerate(("13225", "60411")):
+        channels = [{"channel": "voice"}, {"channel": "sms"}]
+        issued = await running.issue(to=f"+1415555014{place}", channels=channels)
+        async with running.http.get(f"{running.sandbox_url}/_/calls") as response:
+            sid = (await response.json())[-1]["sid"]
+        address = f"{running.url}/twilio/call/{issued['id']}/1"
+        form = {"CallSid": sid, "CallStatus": "failed", "ErrorCode": code}
+        signature = RequestValidator("sandbox-auth-token").compute_signature(address, form)
+        async with running.http.post(address, data=form, headers={"X-Twilio-Signature": signature}) as response:
+            assert response.status == 204
+        assert (await running.read(issued["id"]))["sends"][0]["status"] == "failed"
+        assert not due(redis, issued["id"])
 
 
 async def test_a_busy_channel_is_followed(start, fault, until):

@@ -24,6 +24,7 @@ from service.core.verification_store import UnknownVerification
 from service.http.request import Request
 from service.http.response import Response
 from service.http.wire import FORM_WIRE
+from service.providers.twilio.error_codes import may_follow
 from service.providers.twilio.statuses import call_delivery_of, error_code_of, is_call_sid, sender_of
 from service.providers.twilio.twiml import HUNG_UP, dictated, said
 
@@ -108,6 +109,7 @@ class OutboundCallEndpoint:
                 status=call_delivery_of(first(fields, "CallStatus")),
                 error_code=error_code_of(first(fields, "ErrorCode")),
                 sender=sender_of(first(fields, "From")),
+                may_follow=may_follow(error_code_of(first(fields, "ErrorCode"))),
             )
         else:
             self._reports.ignore(None, None, reason="the id, the number of the send or the SID is malformed")

@@ -55,16 +55,24 @@ _PERMANENT: dict[Refusal, tuple[int, ...]] = {
 
 # For codes that neither table has. The rest of 20xxx, 21xxx and 63xxx concerns requests, senders, services and the
 # templates of WhatsApp: none (63016), a wrong one (63027 to 63029), one of the category Marketing (63049) …
-RANGES: tuple[tuple[range, Refusal], ...] = (
+_RANGES: tuple[tuple[range, Refusal], ...] = (
     (range(20000, 22000), Refusal.SENDER_MISCONFIGURED),
     (range(30000, 31000), Refusal.CARRIER_REJECTED),
     (range(60000, 61000), Refusal.BLOCKED),
     (range(63000, 64000), Refusal.SENDER_MISCONFIGURED),
 )
 
-REFUSALS = {code: refusal for refusal, codes in _PERMANENT.items() for code in codes}
+_REFUSALS = {code: refusal for refusal, codes in _PERMANENT.items() for code in codes}
+
+
+def refusal_of(error_code: int | None) -> Refusal | None:
+    """Return what a code says of a refusal: by the tables, else by its range; None if neither has it."""
+    if error_code is None:
+        return None
+    by_range = (refusal for codes, refusal in _RANGES if error_code in codes)
+    return _REFUSALS.get(error_code) or next(by_range, None)
 
 
 def may_follow(error_code: int | None) -> bool:
     """Tell whether another channel may follow a message that failed with this code."""
-    return REFUSALS.get(error_code or 0) not in ENDS_LIST
+    return refusal_of(error_code) not in ENDS_LIST

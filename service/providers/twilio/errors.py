@@ -19,7 +19,7 @@ from service.core.sender import (
     SendRefused,
     SendUnknown,
 )
-from service.providers.twilio.error_codes import PASSING, RANGES, REFUSALS
+from service.providers.twilio.error_codes import PASSING, refusal_of
 
 _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -74,12 +74,8 @@ class TwilioRejected(Exception):
         """Return why Twilio refused for good; None if its answer leaves open what it did."""
         if not self._is_refusal or self.passing:
             return None
-        if self.error_code in REFUSALS:
-            return REFUSALS[self.error_code]
-        for codes, refusal in RANGES:
-            if self.error_code in codes:
-                return refusal
-        return Refusal.CREDENTIALS_REFUSED if self.status in _UNAUTHORIZED else Refusal.SENDER_MISCONFIGURED
+        by_status = Refusal.CREDENTIALS_REFUSED if self.status in _UNAUTHORIZED else Refusal.SENDER_MISCONFIGURED
+        return refusal_of(self.error_code) or by_status
 
     @property
     def is_of_credentials(self) -> bool:
