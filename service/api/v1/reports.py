@@ -12,7 +12,7 @@ from service.api.v1.schemas import Object
 from service.core.api_keys import Scope
 from service.core.channels import Channel
 from service.core.reports.counters import Reason
-from service.core.reports.question import FILTERS, Grouping, QuestionUnfit, read_question
+from service.core.reports.question import FILTERS, Grouping, QuestionUnfit, read_filter, read_question
 from service.core.reports.report import Conversion, Report
 from service.core.reports.unconverted import MOST_LISTED, Unconverted
 from service.http.authentication import Authenticator
@@ -61,9 +61,9 @@ class ReportEndpoints:
             _check_names(given, _UNCONVERTED)
             sends = await self._unconverted.newest(
                 _limit(given.get("limit", "")),
-                countries=_list(given.get("country", "")),
-                channels=_list(given.get("channel", "")),
-                reasons=_list(given.get("reason", "")),
+                countries=_filter(given, "country"),
+                channels=_filter(given, "channel"),
+                reasons=_filter(given, "reason"),
             )
         except QuestionUnfit as unfit:
             raise unfit_parameter(unfit) from None
@@ -143,8 +143,8 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",")) if text else ()
+def _filter(given: Mapping[str, str], name: str) -> Sequence[str]:
+    return read_filter(name, given[name]) if given.get(name) else ()
 
 
 def _parameter(name: str, description: str) -> Mapping[str, Any]:

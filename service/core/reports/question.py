@@ -8,12 +8,14 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from service.core.reports.counters import DAYS_KEPT_MS, HOUR_MS, Labels
+from service.core.actions import Action
+from service.core.channels import Channel
+from service.core.reports.counters import DAYS_KEPT_MS, HOUR_MS, OTHER, Labels, Reason
 
 MOST_GROUPINGS = 2
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _YEARS = 1970, 9000
-_SPAN = re.compile(r"([1-9][0-9]{0,3})([hd])")
+_SPAN = re.compile(r"([1-9][0-9]{0,8})([hd])")
 _LENGTHS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
 _DEFAULT_SPAN = "24h"
 
@@ -83,8 +85,18 @@ def read_question(given: Mapping[str, str], now_ms: int) -> Question:
         to_ms=-(-min(until_ms, now_ms + HOUR_MS) // HOUR_MS) * HOUR_MS,
         tz_name=tz_name,
         group_by=_group_by(given.get("group_by", "")),
-        filters={name: frozenset(_list(given[name])) for name in map(str, FILTERS) if given.get(name) is not None},
+        filters={name: frozenset(read_filter(name, given[name])) for name in map(str, FILTERS) if name in given},
     )
+
+
+def read_filter(name: str, text: str) -> Sequence[str]:
+    """Read the values of a filter. One that no send can have is a slip, and its report would be empty."""
+    values = _list(text)
+    if name in _CHOICES and not set(values) <= {*_CHOICES[name], OTHER}:
+        raise QuestionUnfit(name, f"Write some of: {', '.join(_CHOICES[name])}.")
+    if name in _FORMS and not all(_FORMS[name][0].fullmatch(value) or value == OTHER for value in values):
+        raise QuestionUnfit(name, _FORMS[name][1])
+    return values
 
 
 def _since_ms(given: Mapping[str, str], zone: tzinfo, until_ms: int) -> int:
@@ -130,4 +142,13 @@ def _list(text: str) -> Sequence[str]:
     return [part.strip() for part in text.split(",")]
 
 
+_CHOICES: Mapping[str, Sequence[str]] = {
+    "channel": [*Channel],
+    "action": [*Action],
+    "reason": [reason for reason in Reason if reason is not Reason.OPEN],
+}
+_FORMS = {
+    "country": (re.compile(r"[A-Z]{2}|[0-9]{3}"), "Write two capital letters, such as US."),
+    "send_number": (re.compile(r"[1-9][0-9]?"), "Write numbers of sends, such as 1,2."),
+}
 _PARAMETERS = frozenset({"from", "to", "since", "tz", "group_by", *map(str, FILTERS)})
