@@ -1,4 +1,4 @@
-"""The figures of a group of sends: sums, rates, quantiles, and what Twilio calls them. A rate of nothing is None."""
+"""The figures of a group of sends: sums, rates, quantiles, and what the provider counts. A rate of nothing is None."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Figures:
         self.errors: Counter[int | None] = Counter()
         self.deliver_slots: Counter[int] = Counter()
         self.convert_slots: Counter[int] = Counter()
-        self.twilio: Counter[str] = Counter()
+        self.at_provider: Counter[str] = Counter()
         self.countries: set[str] = set()
         self.messages: Counter[tuple[str, str]] = Counter()  # accepted by the provider, by country and channel
 
@@ -59,18 +59,18 @@ class Figures:
             if state.delivery not in (DeliveryState.REFUSED, DeliveryState.UNKNOWN):
                 self.messages[labels.country, labels.channel] += count
                 if labels.channel in _CONFIRMABLE:
-                    self._add_at_twilio(labels, count, state.delivery, is_confirmed=reason in (None, Reason.TOO_LATE))
+                    self._add_at_provider(labels, count, state.delivery, is_confirmed=reason in (None, Reason.TOO_LATE))
         for name, count in counters.items():
             if name[0] == "b":
                 self.blocked[name[1:]] += count
             elif name[0] == "t":
                 self.deliver_slots[int(name[1:])] += count
 
-    def _add_at_twilio(self, labels: Labels, count: int, delivery: DeliveryState, *, is_confirmed: bool) -> None:
+    def _add_at_provider(self, labels: Labels, count: int, delivery: DeliveryState, *, is_confirmed: bool) -> None:
         self.countries.add(labels.country)
-        self.twilio["attempted"] += count
-        self.twilio["status_ok" if delivery in _STATUS_OK else "errors"] += count
-        self.twilio["conversions"] += count if is_confirmed else 0
+        self.at_provider["attempted"] += count
+        self.at_provider["status_ok" if delivery in _STATUS_OK else "errors"] += count
+        self.at_provider["conversions"] += count if is_confirmed else 0
 
     @property
     def is_empty(self) -> bool:
@@ -102,8 +102,8 @@ class Figures:
             "seconds_to_convert": _quantiles(self.convert_slots),
             "errors": [{"code": code, "count": count} for code, count in _most_first(self.errors)],
             "twilio": {
-                **{name: self.twilio[name] for name in ("attempted", "status_ok", "errors", "conversions")},
-                "conversion_rate": _rate(self.twilio["conversions"], self.twilio["attempted"]),
+                **{name: self.at_provider[name] for name in ("attempted", "status_ok", "errors", "conversions")},
+                "conversion_rate": _rate(self.at_provider["conversions"], self.at_provider["attempted"]),
                 "countries": len(self.countries),
             },
             "cost": None if prices is None else self._cost(prices),
