@@ -238,7 +238,7 @@ async def refusals(service):
     for refusal, error_code in codes.items():
         await plan_fault(service, {"endpoint": "messages", "kind": "refuse", "code": error_code, "count": 1})
         yield refusal, ("post", ISSUE), await service.call("POST", ISSUE, {"to": NUMBER})
-    yield "invalid_number", ("post", ISSUE), await service.call("POST", ISSUE, {"to": "+1415555"})
+    yield "invalid_number", ("post", ISSUE), await service.call("POST", ISSUE, {"to": "+10155550123"})
     assert {*codes, "invalid_number", "country_not_allowed"} == set(Refusal)
     yield "country_not_allowed", ("post", ISSUE), await service.call("POST", ISSUE, {"to": "+818012345678"})
     await plan_fault(service, {"endpoint": "messages", "kind": "429", "seconds": 30, "count": 1})

@@ -75,7 +75,7 @@ def test_a_name_that_the_table_does_not_have_is_refused():
 @pytest.mark.parametrize("script", sorted(LUA.iterdir()), ids=lambda script: script.name)
 def test_no_script_spells_a_field(script):
     """Scripts use the names in the table of fields, and no literals."""
-    if script.name in {"health.lua", "idempotency.lua"}:  # they write other hashes
+    if script.name in {"funnel_swap.lua", "health.lua", "idempotency.lua"}:  # they write other hashes
         return
     keys = "|".join(field.key for field in (*RECORD, *REQUEST, *SEND))
     assert re.findall(rf"'(?:{keys})\d?'|\brecord\.\w+", script.read_text("utf-8")) == []
