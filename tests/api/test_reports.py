@@ -3,9 +3,12 @@
 import asyncio
 import csv
 import io
+from datetime import UTC, datetime
 import time
 
 import pytest
+from jsonschema import Draft202012Validator
+from yarl import URL
 
 from service.core.api_keys import Scope
 from service.store import keys as redis_keys
@@ -140,6 +143,9 @@ async def test_only_keys_for_reports_may_read_them(running):
         (f"{UNCONVERTED}?limit=201", "limit is not valid. Write"),
         (f"{UNCONVERTED}?limit=²", "limit is not valid. Write"),
         (f"{UNCONVERTED}?limit=99999999999", "limit is not valid. Write"),
+        (f"{UNCONVERTED}?limit=00019999", "limit is not valid. Write"),
+        (f"{UNCONVERTED}?country={'U' * 201}", "country is not valid. Write at most 200"),
+        (f"{CONVERSION}?format=xml", "format is not valid. Write"),
         (f"{UNCONVERTED}?colour=1", "A parameter is not known."),
     ],
 )
@@ -149,6 +155,38 @@ async def test_an_unfit_parameter_is_refused(running, path, said):
     assert (status, problem["code"]) == (422, "invalid_request")
     assert said in problem["detail"]
     assert "4155550123" not in problem["detail"]
+
+
+TODAY = str(datetime.now(UTC).date())
+# Values of each parameter at the border of what the document allows.
+TRIED = {
+    "from": ["", "2026-11-28T13:00", "2026-11-28x13:00:00Z", "20261128T130000Z", "٢٠٢٦-11-28", "x"],
+    "to": ["", TODAY, f"{TODAY}T00:00:00.5-01:00", f"{TODAY}T00:00Z", f"{TODAY}T00Z", "0"],
+    "since": ["", "1h", "400d", "401d", "9600h", "9601h", "0h", "07d", "1w", "1h "],
+    "tz": ["", "UTC", "Etc/GMT+5", "America/Port-au-Prince", "Nowhere Land", "../UTC", "\0"],
+    "group_by": ["", "day", "day,country", "day, country", "day,day", "day,", ",", "colour", "day,hour,action"],
+    "format": ["json", "csv", "", "CSV", "xml"],
+    "limit": [1, 200, 0, 201, "", "x"],
+    "country": ["", "US", " US , 001", "US,", "us", "other", "\0"],
+    "channel": ["", "sms", "sms,voice", "fax", "SMS"],
+    "action": ["", "code", "code, call", "codes"],
+    "send_number": ["", "1", "1,99", "0", "100", "²"],
+    "reason": ["", "too_late", "open", "late"],
+}
+NAMES = ["", "login", "login, payment", "\0", "٢" * 200, "x" * 201]  # of the others
+
+
+@pytest.mark.parametrize("path", [CONVERSION, UNCONVERTED])
+async def test_the_document_allows_what_is_accepted(running, document, path):
+    """Each value of a parameter is accepted if the document allows it, and refused if it does not."""
+    for parameter in document["paths"][path]["get"]["parameters"]:
+        for value in TRIED.get(parameter["name"], NAMES):
+            allowed = Draft202012Validator(parameter["schema"]).is_valid(value)
+            asked = URL(path).with_query({parameter["name"]: value})
+            async with running.http.get(
+                URL(running.url).join(asked), headers={"Authorization": f"Bearer {running.key}"}
+            ) as response:
+                assert (response.status == 200) == allowed, (asked, await response.text())
 
 
 async def test_a_report_without_redis_is_a_503(start, redis):

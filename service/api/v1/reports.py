@@ -1,6 +1,7 @@
 """The endpoints of the reports, for API keys with the scope `reports`: how parameters are read, and routes."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,7 +13,18 @@ from service.api.v1.schemas import Object
 from service.core.api_keys import Scope
 from service.core.channels import Channel
 from service.core.reports.counters import Reason
-from service.core.reports.question import FILTERS, Grouping, QuestionUnfit, read_filter, read_question
+from service.core.reports.question import (
+    FILTER_PATTERNS,
+    FILTERS,
+    GROUPINGS_PATTERN,
+    INSTANT_PATTERN,
+    SPAN_PATTERN,
+    ZONE_PATTERN,
+    Grouping,
+    QuestionUnfit,
+    read_filter,
+    read_question,
+)
 from service.core.reports.report import Conversion, Report
 from service.core.reports.unconverted import MOST_LISTED, Unconverted
 from service.http.authentication import Authenticator
@@ -24,6 +36,8 @@ from service.http.wire import render_json
 
 CSV = "text/csv; charset=utf-8"
 _MOST_PARAMETERS = 20
+_LONGEST_VALUE = 200
+_FORMATS = ("json", "csv")
 _DEFAULT_LISTED = 50
 _TIME_EXAMPLE = "for example `2026-11-28T13:00:00Z`, or a day such as 2026-11-28"
 
@@ -42,11 +56,12 @@ class ReportEndpoints:
         Hours are kept for 35 days, days (UTC) for 400. With `Accept: text/csv` or `format=csv` the response is a table.
         """
         given = parameters(request)
-        wants_csv = given.pop("format", "") == "csv" or (request.header(b"accept") or "").startswith("text/csv")
         try:
+            form = _format(given.pop("format", None))
             report = await self._conversion.report(read_question(given, await self._conversion.now_ms()))
         except QuestionUnfit as unfit:
             raise unfit_parameter(unfit) from None
+        wants_csv = form == "csv" or (request.header(b"accept") or "").startswith("text/csv")
         # In a thread: a report of 400 days by the hour takes a second to write, which no check may wait for.
         return await asyncio.to_thread(_table if wants_csv else _document, report)
 
@@ -60,7 +75,7 @@ class ReportEndpoints:
         try:
             _check_names(given, _UNCONVERTED)
             sends = await self._unconverted.newest(
-                _limit(given.get("limit", "")),
+                _limit(given.get("limit")),
                 countries=_filter(given, "country"),
                 channels=_filter(given, "channel"),
                 reasons=_filter(given, "reason"),
@@ -88,6 +103,9 @@ def parameters(request: Request) -> dict[str, str]:
         raise HttpProblem("invalid_request", "The parameters cannot be read.") from None
     if len(dict(pairs)) < len(pairs):
         raise HttpProblem("invalid_request", "A parameter comes twice. Write several values with commas.")
+    for name, value in pairs:
+        if len(value) > _LONGEST_VALUE:
+            raise unfit_parameter(QuestionUnfit(name, f"Write at most {_LONGEST_VALUE} characters."))
     return dict(pairs)
 
 
@@ -135,31 +153,54 @@ def _check_names(given: Mapping[str, str], described: Sequence[Mapping[str, Any]
         raise QuestionUnfit("", "A parameter is not known.")
 
 
-def _limit(text: str) -> int:
-    if not text:
+def _format(text: str | None) -> str | None:
+    if text is not None and text not in _FORMATS:
+        raise QuestionUnfit("format", f"Write one of {', '.join(_FORMATS)}.")
+    return text
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
         return _DEFAULT_LISTED
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:4]) <= MOST_LISTED:
+    if re.fullmatch("[1-9][0-9]{0,2}", text) is None or int(text) > MOST_LISTED:
         raise QuestionUnfit("limit", f"Write a number from 1 to {MOST_LISTED}.")
     return int(text)
 
 
 def _filter(given: Mapping[str, str], name: str) -> Sequence[str]:
-    return read_filter(name, given[name]) if given.get(name) else ()
+    return read_filter(name, given[name]) if name in given else ()
 
 
-def _parameter(name: str, description: str) -> Mapping[str, Any]:
-    schema = {"type": "string", "maxLength": 200}
+def _parameter(name: str, description: str, **schema: Any) -> Mapping[str, Any]:
+    """Describe a parameter; without a schema it is a filter."""
+    if not schema:
+        schema = {"type": "string", "maxLength": _LONGEST_VALUE}
+        if name in FILTER_PATTERNS:
+            schema["pattern"] = f"^(?:{FILTER_PATTERNS[name]})$"
     return {"in": "query", "name": name, "required": False, "schema": schema, "description": description}
+
+
+def _text(pattern: str) -> Mapping[str, Any]:
+    """Describe a text of this pattern; an empty one counts as absent."""
+    return {"type": "string", "pattern": f"^(?:{pattern})?$", "maxLength": _LONGEST_VALUE}
 
 
 _COUNTRY = _parameter("country", "Only these countries, for example `US,DE`.")
 _CHANNEL = _parameter("channel", f"Only these channels, for example `{','.join(list(Channel)[:2])}`.")
 _CONVERSION = [
-    _parameter("from", f"The beginning, {_TIME_EXAMPLE}. The default is 24 hours before the end."),
-    _parameter("to", f"The end, {_TIME_EXAMPLE}. The default is now."),
-    _parameter("since", "Instead of `from`: so long before the end, for example `24h` or `30d`."),
-    _parameter("tz", "The time zone of hours and days, for example `Europe/Berlin`. The default is UTC."),
-    _parameter("group_by", f"At most two of {', '.join(Grouping)}, for example `day,country`."),
+    _parameter(
+        "from", f"The beginning, {_TIME_EXAMPLE}. The default is 24 hours before the end.", **_text(INSTANT_PATTERN)
+    ),
+    _parameter("to", f"The end, {_TIME_EXAMPLE}. The default is now.", **_text(INSTANT_PATTERN)),
+    _parameter(
+        "since", "Instead of `from`: so long before the end, for example `24h` or `30d`.", **_text(SPAN_PATTERN)
+    ),
+    _parameter(
+        "tz", "The time zone of hours and days, for example `Europe/Berlin`. The default is UTC.", **_text(ZONE_PATTERN)
+    ),
+    _parameter(
+        "group_by", f"At most two of {', '.join(Grouping)}, for example `day,country`.", **_text(GROUPINGS_PATTERN)
+    ),
     _COUNTRY,
     _CHANNEL,
     *(
@@ -172,10 +213,21 @@ _CONVERSION = [
         }.items()
         if name in set(FILTERS)
     ),
-    _parameter("format", "The form of the response, for example `csv`. The default is JSON."),
+    _parameter(
+        "format",
+        "The form of the response, for example `csv`. The default is JSON.",
+        type="string",
+        enum=[*_FORMATS],
+    ),
 ]
 _UNCONVERTED = [
-    _parameter("limit", f"At most so many, up to {MOST_LISTED}, for example `100`. The default is {_DEFAULT_LISTED}."),
+    _parameter(
+        "limit",
+        f"At most so many, up to {MOST_LISTED}, for example `100`. The default is {_DEFAULT_LISTED}.",
+        type="integer",
+        minimum=1,
+        maximum=MOST_LISTED,
+    ),
     _COUNTRY,
     _CHANNEL,
     _parameter("reason", f"Only for these reasons of {', '.join(list(Reason)[1:])}, for example `not_delivered`."),

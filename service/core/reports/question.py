@@ -13,9 +13,14 @@ from service.core.channels import Channel
 from service.core.reports.counters import DAYS_KEPT_MS, HOUR_MS, OTHER, Labels, Reason
 
 MOST_GROUPINGS = 2
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+INSTANT_PATTERN = f"{_DAY}(?:T{_CLOCK}(?:Z|[+ -][0-9]{{2}}:[0-9]{{2}}))?"  # a blank: a plus sign that was not escaped
 _YEARS = 1970, 9000
 _SPAN = re.compile(r"([1-9][0-9]{0,8})([hd])")
+# For the document: at most 400 days, for which figures are kept.
+SPAN_PATTERN = "(?:[1-9][0-9]{0,2}|[1-8][0-9]{3}|9[0-5][0-9]{2}|9600)h|(?:[1-9][0-9]?|[1-3][0-9]{2}|400)d"
+ZONE_PATTERN = "[A-Za-z0-9_+/-]+"
 _LENGTHS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
 _DEFAULT_SPAN = "24h"
 
@@ -35,6 +40,9 @@ class Grouping(StrEnum):
 
 TIMES = (Grouping.HOUR, Grouping.DAY)
 FILTERS = tuple(grouping for grouping in Grouping if grouping not in TIMES)
+GROUPINGS_PATTERN = "|".join(
+    f"{first}(?:, *(?:{'|'.join(each for each in Grouping if each is not first)}))?" for first in Grouping
+)
 
 
 class QuestionUnfit(ValueError):
@@ -113,9 +121,10 @@ def _since_ms(given: Mapping[str, str], zone: tzinfo, until_ms: int) -> int:
 def _instant_ms(parameter: str, text: str, zone: tzinfo) -> int:
     """Read an instant of RFC 3339, or a day in the time zone."""
     at = None
-    with suppress(ValueError):
-        at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign that was not escaped
-    if at is not None and _DAY.fullmatch(text):
+    if re.fullmatch(INSTANT_PATTERN, text):
+        with suppress(ValueError):
+            at = datetime.fromisoformat(text.replace(" ", "+"))
+    if at is not None and len(text) == len("2026-11-28"):
         at = at.replace(tzinfo=zone)
     if at is None or at.tzinfo is None or not _YEARS[0] <= at.year <= _YEARS[1]:
         raise QuestionUnfit(parameter, "Write an instant such as 2026-11-28T13:00:00Z, or a day.")
@@ -131,15 +140,16 @@ def _zone(name: str) -> tzinfo:
 
 
 def _group_by(text: str) -> tuple[Grouping, ...]:
-    names = _list(text) if text else []
-    if len(names) > MOST_GROUPINGS or len(set(names)) != len(names) or not set(names) <= set(Grouping):
+    if not text:
+        return ()
+    if re.fullmatch(GROUPINGS_PATTERN, text) is None:
         choices = ", ".join(Grouping)
         raise QuestionUnfit("group_by", f"Group by at most {MOST_GROUPINGS} of: {choices}.")
-    return tuple(map(Grouping, names))
+    return tuple(map(Grouping, _list(text)))
 
 
 def _list(text: str) -> Sequence[str]:
-    return [part.strip() for part in text.split(",")]
+    return [part.strip(" ") for part in text.split(",")]
 
 
 _CHOICES: Mapping[str, Sequence[str]] = {
@@ -150,5 +160,13 @@ _CHOICES: Mapping[str, Sequence[str]] = {
 _FORMS = {
     "country": (re.compile(r"[A-Z]{2}|[0-9]{3}"), "Write two capital letters, such as US."),
     "send_number": (re.compile(r"[1-9][0-9]?"), "Write numbers of sends, such as 1,2."),
+}
+# For the document: what `read_filter` accepts.
+FILTER_PATTERNS = {
+    name: f" *(?:{value}|{OTHER})(?: *, *(?:{value}|{OTHER}))* *"
+    for name, value in {
+        **{name: "|".join(choices) for name, choices in _CHOICES.items()},
+        **{name: form.pattern for name, (form, _) in _FORMS.items()},
+    }.items()
 }
 _PARAMETERS = frozenset({"from", "to", "since", "tz", "group_by", *map(str, FILTERS)})
