@@ -48,18 +48,16 @@ def bound(secret: str, payment: Payment | None) -> str:
 
 def read_amount(text: str) -> str:
     """Return an amount in one spelling. Raises `ValueError` with a sentence for the caller."""
-    amount = _one_spelling(text)
-    if not any(map(str.isdecimal, amount)):
+    if not any(map(str.isdecimal, text)):
         raise ValueError("An amount has a digit. Write one such as 12.50 EUR.")
-    read_plain_text(_NO_ADDRESS.sub("", amount))
-    return amount
+    read_plain_text(_NO_ADDRESS.sub("", text))
+    return _one_spelling(text)
 
 
 def read_payee(text: str) -> str:
     """Return a payee in one spelling. Raises `ValueError` with a sentence for the caller."""
-    payee = _one_spelling(text)
-    read_plain_text(_NO_PATH.sub("", payee))
-    return payee
+    read_plain_text(_NO_PATH.sub("", text))
+    return _one_spelling(text)
 
 
 def _one_spelling(text: str) -> str:

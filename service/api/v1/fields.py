@@ -30,10 +30,10 @@ _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"(?:{_LABEL}\.)*[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
 _LONGEST_HOST = 64  # a longer one would not fit into one message
 _SCHEME = "https://"
-# `core.plain_text` for the document: exact for ASCII. Of other characters it accepts every one, because no two dialects
-# of patterns write "a character that can be seen" alike.
-_PLAIN_TEXT = r"^(?=.*[^ ])(?:[^\u0000-\u001f\u007f<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$))+$"
-_PLAIN_TEXT_WITH = r"(?=.*[^ ])(?:[^\u0000-\u001f\u007f<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$)|{})+$"
+# `core.plain_text` for the document: exact for ASCII. Of other characters it accepts every one but the line breaks and
+# control characters, because no two dialects of patterns write "a character that can be seen" alike.
+_PLAIN_TEXT = r"^(?=.*[^ ])(?:[^\u0000-\u001f\u007f-\u009f\u2028\u2029<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$))+$"
+_PLAIN_TEXT_WITH = r"(?=.*[^ ])(?:[^\u0000-\u001f\u007f-\u009f\u2028\u2029<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$)|{})+$"
 _AMOUNT = r"^(?=.*(?:[0-9]|[^\u0000-\u007f]))" + _PLAIN_TEXT_WITH.format(r"\.(?=[0-9-]|[^\u0000-\u007f])")
 _PAYEE = "^" + _PLAIN_TEXT_WITH.format(r"/(?=[0-9A-Za-z_]|[^\u0000-\u007f])")
 
