@@ -3,8 +3,8 @@
 import asyncio
 import csv
 import io
-from datetime import UTC, datetime
 import time
+from datetime import UTC, datetime
 
 import pytest
 from jsonschema import Draft202012Validator

@@ -48,5 +48,4 @@ def _complete_report(query):
     today = datetime.now(UTC).date()
     sound = {"from": str(today - timedelta(days=2)), "to": str(today + timedelta(days=2)), "tz": "Europe/Berlin"}
     query.update({name: value for name, value in sound.items() if query.get(name)})
-    if query.get("from"):
-        query.pop("since", None)
+    query.pop("since" if query.get("from") else "to", None)
