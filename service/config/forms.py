@@ -118,8 +118,7 @@ def _check_countries(countries: tuple[str, ...]) -> tuple[str, ...]:
     if unknown:
         which = f" ({', '.join(likely or named)})" if named else ""
         raise ValueError(
-            f"it contains unknown regions{which}; write two-letter codes such as US,CA,DE, "
-            "or leave it empty to allow every country"
+            f"it contains unknown regions{which}; write two-letter codes such as US,CA,DE, or leave it empty"
         )
     return countries
 

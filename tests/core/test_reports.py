@@ -193,7 +193,9 @@ async def test_rolled_up_days_are_read_as_such():
     assert await sends(since="7d", group_by="hour") == 10
     assert await sends(since="7d", group_by="day", tz="Asia/Kolkata") == 10
     assert await sends(since="60d") == 51
-    assert await sends(since="60d", group_by="hour") == 51
+    with pytest.raises(QuestionUnfit, match="35 days"):
+        await sends(since="36d", group_by="hour")
+    assert await sends(since="34d", group_by="hour") == 10
 
 
 async def test_a_table_has_a_line_for_each_group():

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from service.core.actions import Action
 from service.core.channels import Channel
-from service.core.reports.counters import DAYS_KEPT_MS, HOUR_MS, OTHER, Labels, Reason
+from service.core.reports.counters import DAYS_KEPT_MS, HOUR_MS, HOURS_KEPT_MS, OTHER, Labels, Reason
 
 MOST_GROUPINGS = 2
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -88,11 +88,15 @@ def read_question(given: Mapping[str, str], now_ms: int) -> Question:
         raise QuestionUnfit("from" if given.get("from") else "to", "The report must begin before now.")
     if since_ms < now_ms - DAYS_KEPT_MS:
         raise QuestionUnfit("since" if given.get("since") else "from", "Figures are kept for 400 days.")
+    group_by = _group_by(given.get("group_by", ""))
+    from_ms = since_ms // HOUR_MS * HOUR_MS
+    if Grouping.HOUR in group_by and from_ms < now_ms - HOURS_KEPT_MS:
+        raise QuestionUnfit("group_by", "Hours are kept for 35 days. Group by day, or begin later.")
     return Question(
-        from_ms=since_ms // HOUR_MS * HOUR_MS,
+        from_ms=from_ms,
         to_ms=-(-min(until_ms, now_ms + HOUR_MS) // HOUR_MS) * HOUR_MS,
         tz_name=tz_name,
-        group_by=_group_by(given.get("group_by", "")),
+        group_by=group_by,
         filters={name: frozenset(read_filter(name, given[name])) for name in map(str, FILTERS) if name in given},
     )
 
