@@ -41,7 +41,8 @@ def example(document):
     """Return `example(method, path, status, name)`: the value of a response's example."""
 
     def find(method, path, status, name):
-        [content] = document["paths"][path][method]["responses"][str(status)]["content"].values()
+        contents = document["paths"][path][method]["responses"][str(status)]["content"]
+        [content] = (content for media_type, content in contents.items() if media_type != "text/csv")
         return content["examples"][name]["value"]
 
     return find

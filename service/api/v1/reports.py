@@ -128,6 +128,7 @@ def report_routes(endpoints: ReportEndpoints, auth: Authenticator) -> list[BaseR
             operation_id="readConversion",
             response_model=ReportResponse,
             response_description="The report.",
+            responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
             problems=(unfit,),
             openapi_extra={"parameters": _CONVERSION},
             tags=["reports"],
