@@ -134,8 +134,8 @@ def _complete_operation(operation: dict[str, Any], route: DirectRoute) -> None:
     responses.pop("422", None)  # FastAPI's own; a direct route never sends it
     for status, response in responses.items():
         for media_type, content in response.get("content", {}).items():
-            if media_type != "text/csv":  # a table of the same figures
-                content["examples"] = _named(response_examples().get(name, {}))
+            named = f"{name} as a table" if media_type == "text/csv" else name
+            content["examples"] = _named(response_examples().get(named, {}))
         if status == "201":
             _add_headers(response, "Location")
     for problem in sorted(_problems(route), key=lambda problem: problem.status):

@@ -81,9 +81,10 @@ async def test_every_example_request_gets_the_documented_response(start, operati
         documented = operation["responses"][str(status)]
         for name in set(documented["headers"]) - {"Idempotent-Replayed"}:
             assert headers[name]
-        for media_type_of_response, content in documented.get("content", {}).items():
-            assert headers["Content-Type"].partition(";")[0] == media_type_of_response
-            fits(json.loads(text) if "json" in media_type_of_response else text, content["schema"])
+        if "content" in documented:
+            media_type_of_response = headers["Content-Type"].partition(";")[0]
+            schema = documented["content"][media_type_of_response]["schema"]
+            fits(json.loads(text) if "json" in media_type_of_response else text, schema)
         assert bool(text) == ("content" in documented)
         sent.append(operation["operationId"])
     assert len(sent) >= len(operations) + 4  # three ways to issue, two to verify, two callbacks

@@ -23,5 +23,6 @@ def report_examples() -> dict[str, dict[str, Example]]:
     send = UnconvertedSend("ve_3f0917cf2a8b4c5d9e6f7a8b9c0d1e2f", _NOW_MS - 700_000, _LABELS, _UNDELIVERED)
     return {
         "readConversion": {"countries": Example("A day, by country", report.json())},
+        "readConversion as a table": {"countries": Example("A day, by country, as a table", report.csv())},
         "listUnconverted": {"undelivered": Example("One that was not delivered", {"sends": [send.json()]})},
     }
