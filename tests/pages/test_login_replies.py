@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from service.core.actions.words import WORDS
 from tests.pages.test_login_actions import all_done
 from tests.pages.visitor import barriers, width_of
 
@@ -35,6 +36,11 @@ def answer(visitor, body):
     visitor.phone.get_by_role("button", name="Send").click()
 
 
+def wrong_match(words, match):
+    """Return a word of the list that is neither of the message nor of the page."""
+    return next(word for word in WORDS if word not in {*words.split(), match})
+
+
 def is_signed_in(visitor):
     """Wait until the page has learnt of the answer."""
     expect(visitor.page.get_by_role("heading", name="You are signed in")).to_be_visible(timeout=PATIENCE_MS)
@@ -54,10 +60,10 @@ def test_a_reply_on_the_phone_signs_in_here(visitor):
     assert visitor.page.request.get(f"{visitor.url}/demo/session").json()["as"] == number(101)
 
 
-def test_the_words_of_the_message_alone_confirm_it_and_sign_nobody_in(visitor):
-    """Without the word of the page the loop shows a refusal and a confirmed message; then the three words sign in."""
+def test_the_words_with_another_word_confirm_it_and_sign_nobody_in(visitor):
+    """With another word the loop shows a refusal and a confirmed message; then the three words sign in."""
     words, match = ask(visitor, number(102))
-    answer(visitor, words)
+    answer(visitor, f"{words} {wrong_match(words, match)}")
     visitor.sees("approved", "trouble")
     visitor.reads("approved", "Refused: those are not the words of the message and of this page.")
     visitor.sees("confirmed")
@@ -102,7 +108,7 @@ def test_every_state_of_a_reply_is_accessible(visitor, width, scheme):
 
     words, match = ask(visitor, to)
     is_usable()
-    answer(visitor, words)
+    answer(visitor, f"{words} {wrong_match(words, match)}")
     visitor.sees("approved", "trouble")
     is_usable()
     answer(visitor, f"{words} {match}")

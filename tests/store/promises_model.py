@@ -175,9 +175,9 @@ class Model:
         later = [other for other in verification.sends[send.number :] if other.was_handed]
         return "superseded" if self.strict and later else "approved"
 
-    def count_check(self, verification, verdict, send):
-        """Apply a counted check to the model."""
-        verification.attempts += 1
+    def count_check(self, verification, verdict, send, *, is_free=False):
+        """Apply a check to the model; only one that `is_free` costs no attempt."""
+        verification.attempts += not is_free
         is_failed = verdict in ("wrong_code", "mismatch") and verification.state != "failed"
         if is_failed and not self.by_message:
             self.failed_at[verification.to].append(self.now)

@@ -1,13 +1,10 @@
 """Every promise that a script keeps has a test that fails when the script is broken: here the scripts are broken.
 
 `lua_behaviours` lists the most important ways, each with the test that must fail. The others are generated from the
-scripts themselves (`lua_mutator`); a sample is tried here, and all of them by `make mutants`.
+scripts themselves (`lua_mutator`); `make mutants` tries them.
 """
 
 import inspect
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import redis as redis_py
@@ -19,8 +16,6 @@ from tests.store.engines import Engine, immortal, open_stores
 from tests.store.lua_behaviours import BEHAVIOURS
 from tests.store.lua_equivalents import EQUIVALENT, matches
 from tests.store.lua_mutator import files, find, mutants_of, scripts_with, text_of
-
-SAMPLE_SECONDS = 15
 
 
 @pytest.mark.parametrize(
@@ -56,14 +51,6 @@ async def _fails(valkey, promise):
             return True
         finally:
             admin.flushall()
-
-
-@pytest.mark.slow
-def test_a_sample_of_all_mutants_is_detected():
-    """Whatever is dropped, forced or exchanged in a script, a test of the store fails; each run draws a new sample."""
-    command = [sys.executable, "-m", "tests.store.lua_mutation", "--seconds", str(SAMPLE_SECONDS)]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.fixture

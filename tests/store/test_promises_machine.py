@@ -370,9 +370,11 @@ class Promises(RuleBasedStateMachine):
                 verdict = "wrong_code"
             enqueued = bool(is_counted and send and send.feedback == "none" and send.sid)
             assert (result.verdict, result.enqueued, result.replayed) == (verdict, enqueued, False)
+            # The right words alone repeat the message: they confirm its receipt, and leave no other trace.
+            is_repetition = self.stores.action is Action.REPLY and shown is None and verification.carrier(code)
             if is_counted:
-                self.model.count_check(verification, verdict, send)
-                if answer_id:
+                self.model.count_check(verification, verdict, send, is_free=bool(is_repetition))
+                if answer_id and not is_repetition:
                     verification.stored_verdicts[answer_id] = (self.model.now, "0", verdict)
 
     # --- the worker ---------------------------------------------------------------------------
@@ -491,9 +493,11 @@ class Promises(RuleBasedStateMachine):
         assert {key for key in held if ":v:" in key} == set(alive), "no write revives an expired record"
         for key, verification in alive.items():
             self.record_agrees(verification, dict(zip(held[key][::2], held[key][1::2], strict=True)))
-        waiting = {each.id for each in alive.values() if each.due_ms is not None}
+        # What has ended may still be in the set, until it is due or the set expires.
+        undecided = [each for each in alive.values() if each.state == "pending" and not self.model.ended_by_time(each)]
+        waiting = {each.id for each in undecided if each.due_ms is not None}
         scheduled = _members(held, ":fallbacks")
-        assert waiting == scheduled & {each.id for each in alive.values()}, "a next channel waits, or does not"
+        assert waiting == scheduled & {each.id for each in undecided}, "a next channel waits, or does not"
 
         links = {
             redis_keys.link(partition_of(each.id), self.stores.digests(each.id, send.code)[0]): each.id.encode()
