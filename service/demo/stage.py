@@ -41,6 +41,7 @@ _WORD_SECONDS = 0.4  # so that the time to key digits in begins when a reader ha
 # A visitor of the demo requests codes more often than a person who logs in.
 _NUMBER_LIMITS = "1/5s,20/10m,100/1d"
 _ADDRESS_LIMITS = "300/10m"
+_PEER_LIMITS = "300/1m"
 
 
 def opening() -> str:
@@ -184,5 +185,6 @@ def _settings(own_url: str, visible_url: str, redis_url: str, account: SandboxSe
         otp_cors_origins=cors_origin,
         otp_limit_number=_NUMBER_LIMITS,
         otp_limit_ip=_ADDRESS_LIMITS,
+        otp_limit_peer=_PEER_LIMITS,
         otp_log_level="warning",
     )
