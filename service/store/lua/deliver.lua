@@ -16,17 +16,17 @@ local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its
 --@include funnel.lua
 
 local id, send, sid, status, error_code, sender = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local sends, format, known_sid, feedback, known_status, known_sender, known_code, country, channel, state, further = unpack(redis.call('HMGET',
-  KEYS[1], FIELD.sends, FIELD.format, SEND.sid .. send, SEND.feedback .. send, SEND.status .. send, SEND.sender .. send,
-  SEND.error_code .. send, FIELD.country, SEND.channel .. send, FIELD.status, FIELD.further))
+local record = read_record(KEYS[1])
+local sends, known_sid, known_status = record[FIELD.sends], record[SEND.sid .. send], record[SEND.status .. send]
 if not sends then return {'missing'} end
-if tonumber(format) > FORMAT_VERSION then return {'newer_format'} end
+if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
 if tonumber(send) < 1 or tonumber(send) > tonumber(sends) or (known_sid and known_sid ~= sid) then return {'stranger'} end
-channel = channel or DEFAULT.channel
+local country, channel = record[FIELD.country], record[SEND.channel .. send] or DEFAULT.channel
+local state, further = record[FIELD.status], record[FIELD.further]
 
 local changes, enqueued = {}, 0
 if not known_sid then
-  if feedback == 'awaiting_sid' then
+  if record[SEND.feedback .. send] == 'awaiting_sid' then
     enqueue(KEYS[2], KEYS[3], sid, now_ms, table.concat({id, send, country, channel}, '|'))
     enqueued = 1
     changes = {SEND.feedback .. send, 'pending'}
@@ -39,7 +39,7 @@ if not known_sid then
 end
 local rank, known_rank = tonumber(string.sub(status, 1, 1)), tonumber(string.sub(known_status or '0', 1, 1))
 -- With a Messaging Service the first callbacks may name no sender, or one that passed the message on (RCS, then SMS).
-if sender ~= '' and (rank > known_rank or not known_sender) then
+if sender ~= '' and (rank > known_rank or not record[SEND.sender .. send]) then
   changes[#changes + 1] = SEND.sender .. send
   changes[#changes + 1] = sender
 end
@@ -53,12 +53,11 @@ if rank > known_rank then
   end
 end
 -- The response to the send may say that the message failed, and only the callback why.
-if error_code ~= '' and (rank > known_rank or status == known_status and not known_code) then
+if error_code ~= '' and (rank > known_rank or status == known_status and not record[SEND.error_code .. send]) then
   changes[#changes + 1] = SEND.error_code .. send
   changes[#changes + 1] = error_code
 end
 if #changes > 0 then
-  local record = read_record(KEYS[1])
   redis.call('HSET', KEYS[1], unpack(changes))
   count_changes(KEYS[1], record, changes)
 end
