@@ -12,20 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
 from service.api.twilio.signed_forms import MAY_BE_UNSIGNED, SignedForms, first, signed_route
-from service.api.twilio.status_callbacks import SEND_NUMBER, SendNumber
+from service.api.twilio.status_callbacks import SendNumber, is_send, record_status
 from service.api.twilio.twiml import TWIML_WIRE, twiml
 from service.api.v1.fields import VerificationId
 from service.core.delivery import DeliveryReports
 from service.core.keyring import SealBroken
 from service.core.spoken_codes import CodeEnded, SpokenCodes
 from service.core.texts.spoken import spoken
-from service.core.verification import is_id
 from service.core.verification_store import UnknownVerification
 from service.http.request import Request
 from service.http.response import Response
 from service.http.wire import FORM_WIRE
-from service.providers.twilio.error_codes import may_follow
-from service.providers.twilio.statuses import call_delivery_of, error_code_of, is_call_sid, sender_of
+from service.providers.twilio.statuses import call_delivery_of, is_call_sid
 from service.providers.twilio.twiml import HUNG_UP, dictated, said
 
 _MAX_BODY_BYTES = 16_384
@@ -100,20 +98,10 @@ class OutboundCallEndpoint:
         """
         fields = self._forms.read(request, body, may_be_unsigned=MAY_BE_UNSIGNED)
         request.log["verification_id"] = verification_id
-        sid = first(fields, "CallSid")
-        if is_id(verification_id) and SEND_NUMBER.fullmatch(send_number) and is_call_sid(sid):
-            await self._reports.record(
-                verification_id,
-                int(send_number),
-                sid=sid,
-                status=call_delivery_of(first(fields, "CallStatus")),
-                error_code=error_code_of(first(fields, "ErrorCode")),
-                sender=sender_of(first(fields, "From")),
-                may_follow=may_follow(error_code_of(first(fields, "ErrorCode"))),
-            )
-        else:
-            self._reports.ignore(None, None, reason="the id, the number of the send or the SID is malformed")
-        return Response(204)
+        sid, status = first(fields, "CallSid"), call_delivery_of(first(fields, "CallStatus"))
+        return await record_status(
+            self._reports, fields, verification_id, send_number, sid=sid if is_call_sid(sid) else None, status=status
+        )
 
     async def key(
         self, request: Request, verification_id: VerificationId, send_number: SendNumber, body: bytes
@@ -126,7 +114,7 @@ class OutboundCallEndpoint:
         fields = self._forms.read(request, body, may_be_unsigned=MAY_BE_UNSIGNED)
         request.log["verification_id"] = verification_id
         sid, sealed = first(fields, "CallSid"), _sealed(request)
-        is_sound = is_id(verification_id) and SEND_NUMBER.fullmatch(send_number) and is_call_sid(sid)
+        is_sound = is_send(verification_id, send_number) and is_call_sid(sid)
         if not is_sound or not _KEYS.fullmatch(first(fields, "Digits")):
             return twiml(HUNG_UP)
         try:

@@ -10,10 +10,10 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
-from service.api.twilio.signed_forms import SignedForms, first, signed_route
+from service.api.twilio.signed_forms import Form, SignedForms, first, signed_route
 from service.api.v1.fields import VerificationId
 from service.core.delivery import DeliveryReports
-from service.core.verification import is_id
+from service.core.verification import Delivery, is_id
 from service.http.request import Request
 from service.http.response import Response
 from service.http.wire import FORM_WIRE
@@ -21,7 +21,7 @@ from service.providers.twilio.error_codes import may_follow
 from service.providers.twilio.statuses import delivery_of, error_code_of, is_message_sid, sender_of
 
 _MAX_BODY_BYTES = 16_384
-SEND_NUMBER = re.compile(r"[1-9][0-9]?")
+_SEND_NUMBER = re.compile(r"[1-9][0-9]?")
 
 SendNumber = Annotated[
     str, Path(description="Which send of the verification.", pattern="^[1-9][0-9]?$", examples=["1"])
@@ -73,17 +73,38 @@ class StatusCallbackEndpoint:
         """
         fields = self._forms.read(request, body)
         request.log["verification_id"] = verification_id
-        sid = first(fields, "MessageSid")
-        if is_id(verification_id) and SEND_NUMBER.fullmatch(send_number) and is_message_sid(sid):
-            await self._reports.record(
-                verification_id,
-                int(send_number),
-                sid=sid,
-                status=delivery_of(first(fields, "MessageStatus")),
-                error_code=error_code_of(first(fields, "ErrorCode")),
-                sender=sender_of(first(fields, "From")),
-                may_follow=may_follow(error_code_of(first(fields, "ErrorCode"))),
-            )
-        else:
-            self._reports.ignore(None, None, reason="the id, the number of the send or the SID is malformed")
+        sid, status = first(fields, "MessageSid"), delivery_of(first(fields, "MessageStatus"))
+        return await record_status(
+            self._reports, fields, verification_id, send_number, sid=sid if is_message_sid(sid) else None, status=status
+        )
+
+
+def is_send(verification_id: str, send_number: str) -> bool:
+    """Tell whether an address names a send; it need not exist."""
+    return is_id(verification_id) and _SEND_NUMBER.fullmatch(send_number) is not None
+
+
+async def record_status(
+    reports: DeliveryReports,
+    fields: Form,
+    verification_id: str,
+    send_number: str,
+    *,
+    sid: str | None,
+    status: Delivery,
+) -> Response:
+    """Record what a callback says of a send, and respond with 204; `sid` is None if its form is wrong."""
+    if sid is None or not is_send(verification_id, send_number):
+        reports.ignore(None, None, reason="the id, the number of the send or the SID is malformed")
         return Response(204)
+    error_code = error_code_of(first(fields, "ErrorCode"))
+    await reports.record(
+        verification_id,
+        int(send_number),
+        sid=sid,
+        status=status,
+        error_code=error_code,
+        sender=sender_of(first(fields, "From")),
+        may_follow=may_follow(error_code),
+    )
+    return Response(204)
