@@ -18,7 +18,6 @@ it is killed after it, the send stays `unknown` and is not repeated, and the nex
 import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,9 +29,9 @@ from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
 from service.core.limits import Limited
 from service.core.next_send import write_next
-from service.core.outage_log import OutageLog
 from service.core.partitions import PARTITIONS
 from service.core.phone import CountryNotAllowed
+from service.core.polling import Polling
 from service.core.profiles import Profiles
 from service.core.reports.blocked import counted
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
@@ -100,20 +99,18 @@ class Fallback:
         self._issue_policy = issue_policy
         self._profiles = profiles
         self._event_log = event_log
-        self._outage_log = OutageLog(event_log)
         self._policy = policy or FallbackPolicy()
+        self._polling = Polling(event_log, pause_seconds=self._policy.poll_seconds)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
 
     def stop(self) -> None:
         """Claim no more; `run` returns when what was claimed is sent."""
-        self._stopping.set()
+        self._polling.stop()
 
     async def run(self) -> None:
         """Send what is due until `stop`, also while Redis is away."""
         try:
-            while not self._stopping.is_set():
-                await self._pause(await self._guarded_look())
+            await self._polling.run(self._look_again)
             if self._tasks:
                 await asyncio.wait(self._tasks)
         finally:  # on cancellation; a message that may have gone out stays `unknown`
@@ -184,31 +181,17 @@ class Fallback:
         )
         await self._due.postpone(due, delay_ms)
 
-    async def _guarded_look(self) -> float:
-        """Look once; return how long to pause then."""
-        try:
-            claimed = await self.look()
-            self._outage_log.worked()
-        except StoreUnavailable as away:
-            self._outage_log.failed(away)
-        except Exception as fault:  # noqa: BLE001 - it would end all fallbacks unnoticed
-            self._event_log("worker_fault", reason=type(fault).__name__)
-        else:
-            return 0 if claimed else self._policy.poll_seconds
-        return self._policy.poll_seconds
+    async def _look_again(self) -> float | None:
+        """Look once; if something was due, more may be, so there is no pause."""
+        return 0 if await self.look() else None
 
     async def _guarded_send(self, due: DueFallback) -> None:
         try:
             await self.send(due)
         except StoreUnavailable as away:
-            self._outage_log.failed(away)  # what was claimed is due again when its lease ends
+            self._polling.outage_log.failed(away)  # what was claimed is due again when its lease ends
         except Exception as fault:  # noqa: BLE001 - else nobody would see it
             self._event_log("worker_fault", reason=type(fault).__name__)
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
 
 
 def _raise_first(results: Sequence[object]) -> None:

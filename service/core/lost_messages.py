@@ -15,9 +15,7 @@ Lookups cannot work, and are not tried, if the provider does not keep texts or n
 `OTP_ADDRESS_RETENTION=obfuscate`). (https://www.twilio.com/docs/messaging/api/message-resource: list messages)
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -27,11 +25,10 @@ from typing import Protocol
 from service.core.actions import ACTIONS
 from service.core.event_log import EventLog, LogValue
 from service.core.keyring import Keyring
-from service.core.outage_log import OutageLog
 from service.core.partitions import PARTITIONS
 from service.core.payment import Payment, bound
+from service.core.polling import Polling
 from service.core.retrying import Retries
-from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery, partition_of
 from service.core.verification_store import VerificationStore
 
@@ -135,24 +132,15 @@ class LostMessages:
         self._retries = retries
         self._wake = wake
         self._event_log = event_log
-        self._outage_log = OutageLog(event_log)
-        self._stopping = asyncio.Event()
+        self._polling = Polling(event_log, pause_seconds=policy.poll_seconds)
 
     def stop(self) -> None:
         """Begin no more lookups; `run` returns when the current one has ended."""
-        self._stopping.set()
+        self._polling.stop()
 
     async def run(self) -> None:
         """Make lookups until `stop`, also while Redis is away."""
-        while not self._stopping.is_set():
-            try:
-                await self._look_everywhere()
-                self._outage_log.worked()
-            except StoreUnavailable as away:
-                self._outage_log.failed(away)
-            except Exception as fault:  # noqa: BLE001 - it would end all lookups unnoticed
-                self._event_log("worker_fault", reason=type(fault).__name__)
-            await self._pause(self._policy.poll_seconds)
+        await self._polling.run(self._look_everywhere)
 
     async def look_up(self, lost: LostMessage) -> float:
         """Make one claimed lookup; return how long to wait before the next one."""
@@ -172,9 +160,9 @@ class LostMessages:
 
     async def _look_everywhere(self) -> None:
         for partition in PARTITIONS:
-            lost = None if self._stopping.is_set() else await self._lost.claim(partition)
+            lost = None if self._polling.is_stopping else await self._lost.claim(partition)
             if lost is not None:
-                await self._pause(await self.look_up(lost))
+                await self._polling.pause(await self.look_up(lost))
 
     def _fits(self, lost: LostMessage, message: ListedMessage) -> bool:
         """Tell whether a message was created when the send was made, and carries its code, password or link."""
@@ -229,8 +217,3 @@ class LostMessages:
         )
         await self._lost.looked_up(lost, LookupOutcome.FAILED, again_in_ms=delay_ms)
         return pause_seconds
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()

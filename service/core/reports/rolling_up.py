@@ -5,14 +5,11 @@ end of a day (UTC) its hours are added up to the day, once. Sends whose last cod
 what did not convert.
 """
 
-import asyncio
-from contextlib import suppress
 from typing import Protocol
 
 from service.core.event_log import EventLog
-from service.core.outage_log import OutageLog
 from service.core.partitions import PARTITIONS
-from service.core.store_health import StoreUnavailable
+from service.core.polling import Polling
 
 _POLL_SECONDS = 10.0
 _POLLS_PER_MERGE = 30  # five minutes
@@ -36,33 +33,21 @@ class RollingUp:
 
     def __init__(self, funnel: FunnelUpkeep, *, event_log: EventLog) -> None:
         self._funnel = funnel
-        self._event_log = event_log
-        self._outage_log = OutageLog(event_log)
-        self._stopping = asyncio.Event()
+        self._polling = Polling(event_log, pause_seconds=_POLL_SECONDS)
+        self._polls = 0
 
     def stop(self) -> None:
         """Begin nothing more; `run` returns when the current step has ended."""
-        self._stopping.set()
+        self._polling.stop()
 
     async def run(self) -> None:
         """Work until `stop`, also while Redis is away."""
-        polls = 0
-        while not self._stopping.is_set():
-            try:
-                await self._work(merges=polls % _POLLS_PER_MERGE == 0)
-                self._outage_log.worked()
-                polls += 1
-            except StoreUnavailable as away:
-                self._outage_log.failed(away)
-            except Exception as fault:  # noqa: BLE001 - it would end the upkeep unnoticed
-                self._event_log("worker_fault", reason=type(fault).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
-                    await self._stopping.wait()
+        await self._polling.run(self._work)
 
-    async def _work(self, *, merges: bool) -> None:
+    async def _work(self) -> None:
         for partition in PARTITIONS:
             await self._funnel.log_lapsed(partition)
-        if merges:
+        if self._polls % _POLLS_PER_MERGE == 0:
             await self._funnel.merge_ended_hours()
             await self._funnel.roll_up()
+        self._polls += 1
