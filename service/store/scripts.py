@@ -30,6 +30,7 @@ _INCLUDED = frozenset(
         "further.lua",
         "index.lua",
         "links.lua",
+        "number_limits.lua",
         "shown.lua",
         "streak.lua",
         "windows.lua",

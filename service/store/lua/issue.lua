@@ -12,6 +12,7 @@
 --@include clock.lua
 --@include windows.lua
 --@include streak.lua
+--@include number_limits.lua
 --@include index.lua
 local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
 --@include funnel.lua
@@ -20,12 +21,7 @@ local policy, ttl_ms, late_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
 local request = {}
 for i = 8, #ARGV, 2 do request[ARGV[i]] = ARGV[i + 1] end
-local log, refusal
-if is_stopped(KEYS[2], ARGV[7]) then
-  refusal = {'limited', STOPPED_RETRY_MS, 'failed_checks'}
-else
-  log, refusal = ask_limits(KEYS[2], policy, ARGV[6], now_ms)
-end
+local log, refusal = ask_number(KEYS[2], policy, ARGV[6], ARGV[7])
 if refusal then
   count_blocked(request, 1, refusal[3])
   return refusal

@@ -18,6 +18,7 @@
 --@include shown.lua
 --@include windows.lua
 --@include streak.lua
+--@include number_limits.lua
 local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
 --@include funnel.lua
 --@include further.lua
@@ -52,12 +53,7 @@ local number, of_send = sends + 1, {}
 for i = 14, #ARGV, 2 do
   of_send[#of_send + 1], of_send[#of_send + 2] = ARGV[i] .. (sends + 1), ARGV[i + 1]
 end
-local log, refusal
-if is_stopped(KEYS[2], ARGV[5]) then
-  refusal = {'limited', STOPPED_RETRY_MS, 'failed_checks'}
-else
-  log, refusal = ask_limits(KEYS[2], policy, ARGV[4], now_ms)
-end
+local log, refusal = ask_number(KEYS[2], policy, ARGV[4], ARGV[5])
 if refusal then
   for i = 1, #of_send, 2 do record[of_send[i]] = of_send[i + 1] end
   count_blocked(record, number, refusal[3])
