@@ -165,7 +165,7 @@ async def test_without_a_verification_the_language_is_the_default(start):
 def test_every_language_of_the_messages_has_words():
     """The page has words for each language of the messages; the marks of Arabic script run from right to left."""
     assert words_of("xx") is ENGLISH
-    assert set(WORDS) == set(LOCALES)
+    assert {words.language for words in WORDS.values()} == set(WORDS) == set(LOCALES)
     assert {language for language, words in WORDS.items() if words.direction == "rtl"} == {"ar", "fa", "he", "ur"}
 
 

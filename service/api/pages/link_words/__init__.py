@@ -1,114 +1,15 @@
-"""The words of the page of a link: one module for each language of the messages, listed here.
+"""The words of the page of a link: one module for each language of the messages.
 
 None of them is reviewed by an independent source.
 """
 
 from collections.abc import Mapping
 
-from service.api.pages.link_words import (
-    af,
-    ar,
-    bg,
-    bn,
-    ca,
-    cs,
-    da,
-    de,
-    el,
-    en,
-    es,
-    et,
-    eu,
-    fa,
-    fi,
-    fil,
-    fr,
-    he,
-    hi,
-    hr,
-    hu,
-    id,
-    it,
-    ja,
-    ko,
-    lt,
-    lv,
-    ms,
-    nb,
-    nl,
-    pl,
-    pt_br,
-    pt_pt,
-    ro,
-    ru,
-    sk,
-    sl,
-    sr_latn,
-    sv,
-    sw,
-    th,
-    tr,
-    uk,
-    ur,
-    vi,
-    zh_hans,
-    zh_hant,
-)
 from service.api.pages.link_words.words import Words
+from service.core.texts.languages import LOCALES, module_of
 
-ENGLISH = en.WORDS
-WORDS: Mapping[str, Words] = {
-    words.language: words
-    for words in (
-        af.WORDS,
-        ar.WORDS,
-        bg.WORDS,
-        bn.WORDS,
-        ca.WORDS,
-        cs.WORDS,
-        da.WORDS,
-        de.WORDS,
-        el.WORDS,
-        en.WORDS,
-        es.WORDS,
-        et.WORDS,
-        eu.WORDS,
-        fa.WORDS,
-        fi.WORDS,
-        fil.WORDS,
-        fr.WORDS,
-        he.WORDS,
-        hi.WORDS,
-        hr.WORDS,
-        hu.WORDS,
-        id.WORDS,
-        it.WORDS,
-        ja.WORDS,
-        ko.WORDS,
-        lt.WORDS,
-        lv.WORDS,
-        ms.WORDS,
-        nb.WORDS,
-        nl.WORDS,
-        pl.WORDS,
-        pt_br.WORDS,
-        pt_pt.WORDS,
-        ro.WORDS,
-        ru.WORDS,
-        sk.WORDS,
-        sl.WORDS,
-        sr_latn.WORDS,
-        sv.WORDS,
-        sw.WORDS,
-        th.WORDS,
-        tr.WORDS,
-        uk.WORDS,
-        ur.WORDS,
-        vi.WORDS,
-        zh_hans.WORDS,
-        zh_hant.WORDS,
-    )
-}
+WORDS: Mapping[str, Words] = {locale: module_of(__name__, locale).WORDS for locale in LOCALES}
+ENGLISH = WORDS["en"]
 
 
 def words_of(locale: str) -> Words:
