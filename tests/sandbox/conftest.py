@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,16 +167,23 @@ def connect():
     return Live
 
 
-@pytest.fixture
-async def live(sandbox, sandbox_url):
-    """Connect to the shared sandbox, with nothing recorded and no fault planned."""
+@asynccontextmanager
+async def emptied(url, settings):
+    """Connect to a sandbox that tests share, with nothing recorded and no fault planned."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
-        live = Live(sandbox_url, sandbox.settings, http)
+        live = Live(url, settings, http)
         await live.end_faults()
         async with http.delete(f"{live.url}/_/messages") as response:
             assert response.status == 204
         yield live
         await live.end_faults()
+
+
+@pytest.fixture
+async def live(sandbox, sandbox_url):
+    """Connect to the shared sandbox, with nothing recorded and no fault planned."""
+    async with emptied(sandbox_url, sandbox.settings) as connected:
+        yield connected
 
 
 @dataclass

@@ -6,6 +6,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.twiml.voice_response import Gather, VoiceResponse
 
 from service.sandbox import SandboxSettings, create_sandbox
+from tests.sandbox.conftest import emptied
 from tests.sandbox.test_calls import ENDED, said, until
 
 NUMBER, SENDER = "+14155550123", "+15005550006"
@@ -26,16 +27,10 @@ def exchange(serve_application):
 
 
 @pytest.fixture
-async def caller(exchange, connect):
+async def caller(exchange):
     """Connect to that sandbox, with nothing recorded and no fault planned."""
-    url, settings = exchange
-    async with aiohttp.ClientSession() as http:
-        live = connect(url, settings, http)
-        await live.end_faults()
-        async with http.delete(f"{url}/_/messages") as response:
-            assert response.status == 204
+    async with emptied(*exchange) as live:
         yield live
-        await live.end_faults()
 
 
 def asking(receiver, **options):

@@ -7,6 +7,7 @@ from twilio.rest.content.v1.content import ContentList
 from twilio.rest.content.v1.content.approval_create import ApprovalCreateList
 
 from service.sandbox import SandboxSettings, create_sandbox
+from tests.sandbox.conftest import emptied
 
 ENGLISH, GERMAN = "HX" + "0e" * 16, "HX" + "0d" * 16
 NUMBER = "+15558675310"
@@ -25,14 +26,9 @@ def meta(serve_application):
 
 
 @pytest.fixture
-async def business(meta, connect):
+async def business(meta):
     """Connect to that sandbox, with nothing recorded and no fault planned."""
-    url, settings = meta
-    async with aiohttp.ClientSession() as http:
-        live = connect(url, settings, http)
-        await live.end_faults()
-        async with http.delete(f"{url}/_/messages") as response:
-            assert response.status == 204
+    async with emptied(*meta) as live:
         yield live
 
 
