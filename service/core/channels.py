@@ -32,6 +32,7 @@ class Capabilities(NamedTuple):
     actions: frozenset[Action]  # whose secret its messages can carry
     can_be_confirmed: bool  # its provider takes a confirmation of a single message, unless the settings say otherwise
     has_our_text: bool = True  # its messages are texts of `core.texts`, or the operator's own
+    wait_seconds: int = 30  # in a list that does not say how long, before the next channel follows
 
 
 class ChannelUnfit(Exception):
@@ -48,7 +49,12 @@ class ChannelUnavailable(Exception):
 CHANNELS: Mapping[Channel, Capabilities] = {
     Channel.SMS: Capabilities(actions=frozenset(Action), can_be_confirmed=True),
     Channel.WHATSAPP: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=True, has_our_text=False),
-    Channel.VOICE: Capabilities(actions=frozenset({Action.CODE}), can_be_confirmed=False, has_our_text=False),
+    Channel.VOICE: Capabilities(
+        actions=frozenset({Action.CODE}),
+        can_be_confirmed=False,
+        has_our_text=False,
+        wait_seconds=60,  # a phone rings for 25 s, and then a key must be pressed
+    ),
 }
 DEFAULT_CHANNEL = Channel.SMS
-DEFAULT_WAIT_SECONDS, SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 30, 10, 300  # before the next channel follows
+SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 10, 300  # before the next channel follows

@@ -102,11 +102,12 @@ def test_documented_values_are_accepted(fields):
             ],
             [(Channel.WHATSAPP, 10), (Channel.SMS, 30), (Channel.VOICE, 300)],
         ),
-        ([{"channel": "sms", "wait_seconds": None}, {"channel": "voice"}], [(Channel.SMS, 30), (Channel.VOICE, 30)]),
+        ([{"channel": "sms", "wait_seconds": None}, {"channel": "voice"}], [(Channel.SMS, 30), (Channel.VOICE, 60)]),
+        ([{"channel": "voice"}, {"channel": "whatsapp"}], [(Channel.VOICE, 60), (Channel.WHATSAPP, 30)]),
     ],
 )
 def test_a_list_of_channels_is_read_in_its_order(channels, steps):
-    """Channels are read in their order, with their waits; a wait that is left out is 30 seconds."""
+    """Channels are read in their order, with their waits; a wait that is left out is 30 seconds, and 60 for a call."""
     asked = request_of(issue(channels=channels))
     assert [(asked.channel, asked.wait_seconds), *asked.further] == steps
 

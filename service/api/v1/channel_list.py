@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.v1.fields import Wait
 from service.core.actions import Action
-from service.core.channels import CHANNELS, DEFAULT_CHANNEL, DEFAULT_WAIT_SECONDS, Channel, ChannelUnfit, Step
+from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel, ChannelUnfit, Step
 from service.http.problems import FieldUnfit
 
 LIST_OF_CHANNELS = (
@@ -14,6 +14,7 @@ LIST_OF_CHANNELS = (
     "not delivered, or when nothing says within its wait that it arrived; nothing follows once the verification has "
     "ended. Each message has a code of its own, and keeps all limits."
 )
+_DEFAULT_WAITS = ", ".join(f"{CHANNELS[channel].wait_seconds} for `{channel}`" for channel in Channel)
 
 
 class ChannelStep(BaseModel):
@@ -25,7 +26,7 @@ class ChannelStep(BaseModel):
     wait_seconds: Wait | None = Field(
         None,
         description="How long to wait for news of its message before the next channel of the list follows; default "
-        f"{DEFAULT_WAIT_SECONDS}. The wait of the last channel means nothing.",
+        f"{_DEFAULT_WAITS}. The wait of the last channel means nothing.",
     )
 
 
@@ -34,7 +35,8 @@ def read_steps(channel: Channel | None, channels: Sequence[ChannelStep] | None, 
     if channels is None:
         field, steps = "channel", [Step(channel or DEFAULT_CHANNEL, 0)]
     else:
-        field, steps = "channels", [Step(each.channel, each.wait_seconds or DEFAULT_WAIT_SECONDS) for each in channels]
+        field = "channels"
+        steps = [Step(each.channel, each.wait_seconds or CHANNELS[each.channel].wait_seconds) for each in channels]
         if channel is not None:
             raise FieldUnfit(field, "Send channel or channels, not both.")
     if len({step.channel for step in steps}) < len(steps):
