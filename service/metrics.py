@@ -1,14 +1,17 @@
 """Renders /metrics.
 
-The counters are read from Redis at each scrape, so every process returns the same values.
+The counters are read from Redis at each scrape, so every process returns the same values. The histograms are made of
+counters too: the scripts count each delivery and each approval by the slot of the time that it took.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
+
+from service.core.reports.slots import cumulative, estimated_sum, longest_seconds
 
 
 def metrics_text(totals: Counter[str] | None, gauges: Mapping[str, float]) -> bytes:
@@ -29,10 +32,11 @@ class _Snapshot(Collector):
         """Yield the gauges, and the counters unless they are unknown."""
         if self._totals is not None:
             yield from self._counter_families(self._totals)
+            yield from _histograms(self._totals)
         yield from self._gauge_families()
 
     def _counter_families(self, totals: Counter[str]) -> Iterable[Metric]:
-        """Group the counters by the part before the first colon; sends are `<event>:<country>:<channel>`.
+        """Group the counters by the part before the first colon; sends are `<event>:<country>:<channel>[:<slot>]`.
 
         Approvals are only counted by country and channel. Their sum is the count of the verdict `approved`.
         """
@@ -51,7 +55,7 @@ class _Snapshot(Collector):
             "otp_lookups", "Searches of Twilio for lost messages: found, not_found, failed.", labels=["outcome"]
         )
         errors = CounterMetricFamily("otp_store_errors", "Failed calls to Redis, by cause.", labels=["cause"])
-        for name, value in sorted(totals.items()):
+        for name, value in sorted(without_slots(totals).items()):
             match name.split(":"):
                 case ["check", verdict]:
                     checks.add_metric([verdict], value)
@@ -83,6 +87,41 @@ class _Snapshot(Collector):
         return families.values()
 
 
+def without_slots(totals: Mapping[str, int]) -> Counter[str]:
+    """Count the events, however long they took."""
+    sums: Counter[str] = Counter()
+    for name, value in totals.items():
+        without_slot, _, slot = name.rpartition(":")
+        sums[without_slot if slot.isdigit() else name] += value
+    return sums
+
+
+def _histograms(totals: Mapping[str, int]) -> Iterable[HistogramMetricFamily]:
+    """Add up the slots of each event, country and channel to the buckets of Prometheus.
+
+    What an earlier version counted has no slot, nor have the approvals of test numbers: they are in no histogram.
+    """
+    slots: dict[str, dict[tuple[str, str], Counter[int]]] = {name: {} for name in _HISTOGRAMS}
+    for name, value in totals.items():
+        match name.split(":"):
+            case [event, country, channel, slot] if event in _TIMED and slot.isdigit():
+                slots[_TIMED[event]].setdefault((country, channel), Counter())[int(slot)] += value
+    for name, help_text in _HISTOGRAMS.items():
+        family = HistogramMetricFamily(name, help_text, labels=["country", "channel"])
+        for place, counted in sorted(slots[name].items()):
+            ends = zip(map(longest_seconds, _BOUNDS), cumulative(counted, _BOUNDS), strict=True)
+            buckets = [*((str(end), count) for end, count in ends), ("+Inf", counted.total())]
+            family.add_metric(place, buckets, estimated_sum(counted))
+        yield family
+
+
+_BOUNDS = (*range(0, 20, 2), 20, 24, 28, 32)  # slots: whole seconds, from 1 to 1024, then up to 65536
+_TO_DELIVER, _TO_CONVERT = "otp_time_to_deliver_seconds", "otp_time_to_convert_seconds"
+_TIMED = {"delivered": _TO_DELIVER, "read": _TO_DELIVER, "approved": _TO_CONVERT}
+_HISTOGRAMS = {
+    _TO_DELIVER: "From a send to Twilio's word that it arrived. The sum is an estimate.",
+    _TO_CONVERT: "From a send to the approval of its secret. The sum is an estimate.",
+}
 _GAUGES = {
     "otp_outbox_pending": "Confirmations that Twilio has not accepted yet.",
     "otp_outbox_oldest_seconds": "Age of the oldest pending confirmation; an estimate above 100 per partition.",

@@ -1,6 +1,7 @@
 """The promises of `service.logs.event_log` and the metrics: listed fields only, and levels that fit."""
 
 import json
+import random
 import re
 from collections import Counter
 from pathlib import Path
@@ -158,6 +159,32 @@ def test_the_counters_become_four_families():
         ("otp_log_lines_dropped_total",): 7,
         **{(name,): value for name, value in GAUGES.items()},
     }
+
+
+def test_times_become_histograms():
+    """A time is in each bucket that is no less, and in the count; an event without a known time is an event too."""
+    timed = {"delivered:US:sms:0": 1, "delivered:US:sms:5": 2, "read:US:sms:34": 1, "approved:DE:voice:7": 3}
+    read = samples({**timed, "approved:DE:voice": 4, "read:US:sms": 5}, gauges={})
+    name = "otp_time_to_deliver_seconds"
+    buckets = {key[3]: value for key, value in read.items() if key[0] == f"{name}_bucket"}
+    assert list(map(float, buckets)) == sorted(map(float, buckets))
+    assert [buckets[end] for end in ("1.0", "4.0", "8.0", "65536.0", "+Inf")] == [1, 1, 3, 3, 4]
+    assert read[(f"{name}_count", "sms", "US")] == 4
+    assert read[(f"{name}_sum", "sms", "US")] == pytest.approx(0.5 + 2 * (4 + 2**2.5) / 2 + (2**16.5 + 2**17) / 2)
+    assert read[("otp_time_to_convert_seconds_count", "voice", "DE")] == 3
+    sends = {key[3]: value for key, value in read.items() if key[0] == "otp_sends_total"}
+    assert sends == {"delivered": 3, "read": 6, "approved": 7}
+    assert read[("otp_checks_total", "approved")] == 7
+
+
+def test_no_series_falls_while_counters_grow():
+    """Of two scrapes, the later one shows no smaller counter, bucket, count or sum."""
+    chance, totals, before = random.Random(3), Counter(), {}
+    for _ in range(60):
+        totals[f"{chance.choice(('delivered', 'approved'))}:US:sms:{chance.randrange(35)}"] += chance.randrange(1, 9)
+        now = samples(totals, gauges={})
+        assert all(now[name] >= value for name, value in before.items())
+        before = now
 
 
 def test_a_gauge_may_have_a_label():

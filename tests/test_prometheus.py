@@ -21,7 +21,10 @@ from tests.documents import anchors
 ROOT = Path(__file__).parent.parent
 RULES = ROOT / "deploy" / "prometheus"
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "otp-service.json").read_text("utf-8"))
-COUNTED = {"issued:US:sms": 1, "check:wrong_code": 1, "numbers:stopped": 1, "lookup:found": 1, "store_error:refused": 1}
+COUNTED = {
+    "issued:US:sms": 1, "check:wrong_code": 1, "numbers:stopped": 1, "lookup:found": 1, "store_error:refused": 1,
+    "delivered:US:sms:4": 1, "approved:US:sms:6": 1,
+}  # fmt: skip
 METRIC = re.compile(r"\b(?:[a-z0-9_]+:)*otp_[a-z0-9_]+(?::[a-z0-9_]+)*\b")
 
 
@@ -125,7 +128,14 @@ def test_the_dashboard_can_be_provisioned():
 
 
 def test_labels_stay_bounded():
-    """The labels of a send are event, country and channel: no sender, prefix or purpose multiplies the series."""
-    families = text_string_to_metric_families(metrics_text(Counter(COUNTED), {}).decode())
-    [sends] = [family for family in families if family.name == "otp_sends"]
-    assert {frozenset(sample.labels) for sample in sends.samples} == {frozenset({"event", "country", "channel"})}
+    """The labels of a send are event, country and channel: no sender, prefix or purpose multiplies the series.
+
+    Those of a time are country, channel and one of at most 15 ends.
+    """
+    families = list(text_string_to_metric_families(metrics_text(Counter(COUNTED), {}).decode()))
+    labels = {family.name: set().union(*(sample.labels for sample in family.samples)) for family in families}
+    assert labels["otp_sends"] == {"event", "country", "channel"}
+    for name in ("otp_time_to_deliver_seconds", "otp_time_to_convert_seconds"):
+        assert labels[name] == {"country", "channel", "le"}
+        [times] = [family for family in families if family.name == name]
+        assert len({sample.labels["le"] for sample in times.samples if "le" in sample.labels}) == 15

@@ -309,6 +309,7 @@ async def test_the_funnel_is_counted(start, eventually):
     numbers = await eventually(settled)
     for event in ("issued", "resent", "approved", "confirmed"):
         assert numbers[("otp_sends_total", "sms", "US", event)] == 1, event
+    assert numbers[("otp_time_to_convert_seconds_count", "sms", "US")] == 1
     assert numbers[("otp_checks_total", "wrong_code")] == numbers[("otp_checks_total", "approved")] == 1
     assert (numbers[("otp_outbox_pending",)], numbers[("otp_outbox_failed",)], numbers[("otp_confirming_halted",)]) == (
         0,

@@ -9,9 +9,10 @@ import pytest
 
 from service.core.prices import Prices
 from service.core.reports.counters import DAY_MS, HOUR_MS, Bucket, Labels, read_labels, read_state, states
-from service.core.reports.figures import Figures, quantile
+from service.core.reports.figures import Figures
 from service.core.reports.question import Grouping, QuestionUnfit, read_question
 from service.core.reports.report import Conversion
+from service.core.reports.slots import quantile
 
 NOW_MS = 1_795_873_380_000  # 2026-11-28T13:43:00Z
 US, DE = "US|sms|+15005550006|login|code|1", "DE|whatsapp||payment|code|2"

@@ -9,6 +9,7 @@ from service.core.idempotency import OtherBody
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Feedback, Status, Verdict, partition_of
 from service.core.verification_store import UnknownVerification
+from service.metrics import without_slots
 from service.store import keys as redis_keys
 from tests.records import undated
 from tests.store.engines import CODE_TTL_MS, FORGOTTEN_MS, MINUTE_MS, OTHER_NUMBER, ROTATED, sid_of
@@ -220,4 +221,4 @@ async def test_every_verdict_is_counted(stores):
         await stores.check(guessed, "000000")
     totals = await stores.stats.totals()
     expected = {"issued:US:sms": 2, "accepted:US:sms": 2, "queued:US:sms": 2, "approved:US:sms": 1}
-    assert totals == Counter({**expected, "check:wrong_code": 4, "check:used": 1, "check:locked": 1})
+    assert without_slots(totals) == Counter({**expected, "check:wrong_code": 4, "check:used": 1, "check:locked": 1})

@@ -1,5 +1,7 @@
 """The conversion counters: every send is in exactly one state, in the hour in which it was sent."""
 
+from collections import Counter
+
 import pytest
 
 from service.core.actions import Action
@@ -49,6 +51,31 @@ async def test_a_send_is_counted_where_it_stands(stores):
     await stores.check(sent, "111111")
     await stores.deliver(sent, status=Delivery.READ)
     assert counted(stores) == {named: {"n": 1, "4r.c6.a": 1, "t0": 1}}
+
+
+async def test_times_are_counted_for_the_metrics(stores):
+    """Each delivery and each approval is counted with its time: once, as in the report, and nothing falls."""
+    sent, seen = await stores.sent("111111"), Counter()
+
+    async def totals():
+        now = await stores.stats.totals()
+        assert now >= seen
+        return now
+
+    stores.raw(sent).set("sent_at_ms", int(stores.raw(sent).get("sent_at_ms", 1)) - 3_000, 1)
+    for status in (Delivery.DELIVERED, Delivery.DELIVERED, Delivery.READ):
+        await stores.deliver(sent, status=status)
+        seen = await totals()
+    assert (seen["delivered:US:sms:4"], seen["read:US:sms"]) == (1, 1)
+    other = await stores.sent("222222")
+    await stores.deliver(other, status=Delivery.READ)
+    stores.raw(sent).set("sent_at_ms", int(stores.raw(sent).get("sent_at_ms", 1)) - 4_000, 1)
+    for _ in range(2):
+        await stores.check(sent, "111111")
+        seen = await totals()
+    timed = {name: value for name, value in seen.items() if name.rpartition(":")[2].isdigit()}
+    assert timed == {"delivered:US:sms:4": 1, "read:US:sms:0": 1, "approved:US:sms:6": 1}
+    assert counted(stores) == {FIRST: {"n": 2, "4r.c6.a": 1, "4r.-.p": 1, "t4": 1, "t0": 1}}
 
 
 async def test_an_answer_counts_for_every_send(stores):
@@ -128,7 +155,9 @@ async def test_what_a_limit_refuses_is_no_send(stores):
 
 
 async def test_a_test_number_is_not_counted(stores):
-    """No message is sent to a test number, so it is in no report."""
+    """No message is sent to a test number, so it is in no report, and its approval has no time in the metrics."""
+    assert await stores.verdict(await stores.issue("222222", is_test=True), "222222") is Verdict.APPROVED
+    assert (await stores.stats.totals())["approved:US:sms"] == 1
     test = await stores.issue("111111", is_test=True)
     with pytest.raises(Limited):
         await stores.under(most_failed_in_a_row=0).issue("111111", is_test=True)

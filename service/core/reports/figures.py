@@ -1,7 +1,6 @@
 """The figures of a group of sends: sums, rates, quantiles, and what the provider counts. A rate of nothing is None."""
 
 from collections import Counter
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +15,7 @@ from service.core.reports.counters import (
     Reason,
     states,
 )
+from service.core.reports.slots import quantile
 
 _CONFIRMED, _CONFIRMED_LATE = "confirmed", "confirmed_late"
 _SEND_STATES = (*DeliveryState, _CONFIRMED, _CONFIRMED_LATE)
@@ -123,17 +123,6 @@ class Figures:
             "total": f"{total:.4f}",
             **{name: f"{total / share:.4f}" if share else None for name, share in shares.items()},
         }
-
-
-def quantile(slots: Mapping[int, int], share: float) -> float | None:
-    """Tell within how many seconds this share happened; within a slot the times are taken as even. None for nothing."""
-    rest = share * sum(slots.values())
-    for slot, count in sorted(slots.items()):
-        if count >= rest and count > 0:
-            shortest = 0.0 if slot == 0 else 2 ** ((slot - 1) / 2)
-            return float(round(shortest + (2 ** (slot / 2) - shortest) * rest / count, 2))
-        rest -= count
-    return None
 
 
 def _quantiles(slots: Counter[int]) -> dict[str, float | int | None]:

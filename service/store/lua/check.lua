@@ -256,6 +256,6 @@ end
 if verdict ~= 'approved' then
   count(KEYS[4], 'check:' .. verdict)
 elseif not waits then
-  count(KEYS[4], 'approved:' .. country .. ':' .. channel)
+  count(KEYS[4], 'approved:' .. country .. ':' .. channel .. (is_moved and ':' .. string.sub(outcome, 2) or ''))
 end
 return {'checked', verdict, enqueued, 0, shown(now_ms, record)}

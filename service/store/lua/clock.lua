@@ -16,6 +16,8 @@ local function renew(key, ttl_seconds)
   return redis.call('TTL', key) < ttl_seconds - 60 and redis.call('EXPIRE', key, ttl_seconds) == 1
 end
 
+-- Names of counters: <event>:<country>:<channel>, with :<slot> if the time is known that a delivery or an approval took (its
+-- slot: see funnel.lua). So the counters of a histogram cost nothing more, and never fall.
 local function count(stats_key, field)
   redis.call('HINCRBY', stats_key, field, 1)
   renew(stats_key, STATS_TTL_SECONDS)

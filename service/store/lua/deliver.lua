@@ -46,7 +46,11 @@ end
 if rank > known_rank then
   changes[#changes + 1] = SEND.status .. send
   changes[#changes + 1] = status
-  count(KEYS[4], string.sub(status, 2) .. ':' .. country .. ':' .. channel)
+  local arrived, arrived_in = '^[34][dr]', ''
+  if string.find(status, arrived) and not string.find(known_status or '', arrived) then
+    arrived_in = ':' .. slot_of(now_ms - tonumber(record[SEND.sent_at_ms .. send]))
+  end
+  count(KEYS[4], string.sub(status, 2) .. ':' .. country .. ':' .. channel .. arrived_in)
   -- A pool with an RCS sender turns texts into RCS, and back into SMS for phones without it: only the end says which.
   if rank >= 3 and known_rank < 3 and string.sub(sender, 1, 4) == 'rcs:' then
     count(KEYS[4], 'rcs:' .. country .. ':' .. channel)

@@ -44,8 +44,7 @@ local told, verdict, becomes = record[FIELD.told] or '', 'approved', nil
 if step == 'take_back' then
   if told ~= token .. '|' .. try then return {'lost'} end
   becomes = 'pending'
-  redis.call('HSET', KEYS[1], FIELD.status, becomes)
-  redis.call('HDEL', KEYS[1], FIELD.told)
+  redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, '')
 elseif state == 'pending' and marked then
   becomes = 'approved'
   redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, token .. '|' .. try)
@@ -60,8 +59,10 @@ if becomes then
   local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
   --@include funnel.lua
   count_changes(KEYS[1], record, {FIELD.status, becomes})  -- in the copy of the record too
-  local counter = 'approved:' .. record[FIELD.country] .. ':' .. (record[SEND.channel .. marked] or DEFAULT.channel)
-  redis.call('HINCRBY', KEYS[3], counter, becomes == 'approved' and 1 or -1)
-  renew(KEYS[3], STATS_TTL_SECONDS)
+  -- Once, also if it was taken back in between: a counter that falls looks like one that was reset.
+  if becomes == 'approved' and not record[FIELD.told] then
+    local slot = record[FIELD.is_test] and '' or ':' .. string.sub(record[SEND.outcome .. marked], 2)
+    count(KEYS[3], 'approved:' .. record[FIELD.country] .. ':' .. (record[SEND.channel .. marked] or DEFAULT.channel) .. slot)
+  end
 end
 return {step, verdict, shown(now_ms, record)}
