@@ -240,6 +240,8 @@ def test_the_span_is_widened_to_hours():
         ({"from": "2024-01-01"}, "from"),
         ({"tz": "Nowhere"}, "tz"),
         ({"tz": "../../etc/passwd"}, "tz"),
+        *[({"tz": name}, "tz") for name in ("localtime", "posixrules", "posix/Europe/Berlin", "right/UTC", "Factory")],
+        *[({"tz": name}, "tz") for name in ("europe/berlin", "utc", "/usr/share/zoneinfo/UTC", "Europe", "\0")],
         ({"group_by": "number"}, "group_by"),
         ({"group_by": "hour,hour"}, "group_by"),
         ({"group_by": "hour,country,channel"}, "group_by"),
@@ -252,6 +254,12 @@ def test_an_unfit_question_is_refused_in_a_sentence(given, parameter):
         read_question(given, NOW_MS)
     assert unfit.value.parameter == parameter
     assert str(unfit.value).endswith(".")
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "Asia/Calcutta", "Etc/GMT+5", "EST5EDT", "Zulu", "UTC"])
+def test_every_name_that_iana_lists_is_a_time_zone(name):
+    """A zone may go by each of its names, also by an older one, which browsers still use."""
+    assert read_question({"tz": name}, NOW_MS).tz.utcoffset(datetime(2026, 11, 28)) is not None  # noqa: DTZ001
 
 
 def test_labels_are_read_as_written():
