@@ -14,6 +14,7 @@ from service.config.policies import default_profile, message_texts
 from service.config.settings import Settings, load_settings
 from service.core.actions import ACTIONS, Action, password
 from service.core.api_keys import read_api_keys
+from service.core.hosts import read_host
 from service.core.message_texts import MessageTexts
 from service.core.own_texts import Place, longest_secret
 from service.core.profiles import profile_of
@@ -53,6 +54,10 @@ def texts(
 
     Example: otp-service texts --locale de
     """
+    try:
+        host = None if web_origin is None else read_host(web_origin)
+    except ValueError as refusal:
+        refuse(f"--web-origin: {refusal}")
     settings = load_settings()
     chosen: Sequence[str] = LOCALES
     if locale is not None:
@@ -66,7 +71,7 @@ def texts(
     )
     places = [place for place in written.own.texts if place.country and place.locale in ("", *chosen)]
     places = [Place("", each, action) for each in chosen for action in ACTIONS] + places
-    rows = _rows(written, places, settings.otp_code_length, web_origin)
+    rows = _rows(written, places, settings.otp_code_length, host)
     asyncio.run(show_list(rows, as_json=as_json, fields=_fields, cells=_cells, empty="There are no texts."))
 
 

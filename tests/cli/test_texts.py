@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from service.core.actions import ACTIONS, Action
 from service.core.texts import LOCALES, UNREVIEWED
 from service.core.texts.segments import measured
@@ -64,3 +66,19 @@ def test_texts_in_an_unknown_language_are_refused(cli):
     """`texts --locale` for a language without texts ends with a sentence that lists the languages."""
     status, _, err = cli("texts", "--locale", "tlh")
     assert (status, err[:50]) == (2, "There are no texts in this language; there are: en")
+
+
+@pytest.mark.parametrize(
+    "text", ["http://login.example.com", "login.example.com/path", "192.0.2.1", "a b.com", "", "x." * 32 + "x"]
+)
+def test_a_host_that_the_api_refuses_is_refused(cli, text):
+    """`texts --web-origin` takes what the API takes: of anything else it says why it is no host."""
+    status, out, err = cli("texts", "--locale", "en", "--web-origin", text)
+    assert (status, out) == (2, "")
+    assert err.startswith("--web-origin: This is not a host: ")
+
+
+def test_a_web_origin_may_be_written_as_an_origin(cli):
+    """`texts --web-origin` reads an origin with https:// as the API does: the message names its host."""
+    _, out, _ = cli("texts", "--locale", "en", "--web-origin", "https://login.example.com")
+    assert re.search(r" / @login\.example\.com #[0-9]{6}$", out.splitlines()[1])

@@ -5,7 +5,6 @@ document accepts and refuses the same values.
 """
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Any
 
 from fastapi import Path
@@ -16,6 +15,7 @@ from service.core.actions.code import LONGEST, LONGEST_TYPED, SHORTEST, TYPED_PA
 from service.core.actions.link import LONGEST_ORIGIN_TEXT
 from service.core.addresses import read_address
 from service.core.channels import LONGEST_WAIT_SECONDS, SHORTEST_WAIT_SECONDS
+from service.core.hosts import HOST_PATTERN, LONGEST_HOST, SCHEME, read_host
 from service.core.payment import LONGEST_AMOUNT, LONGEST_PAYEE, read_amount, read_payee
 from service.core.phone import LONGEST_TYPED as LONGEST_TYPED_NUMBER
 from service.core.phone import REGIONS
@@ -25,11 +25,6 @@ from service.core.texts import LOCALES, UNREVIEWED
 from service.core.texts.negotiation import LONGEST_TAG, TAG_PATTERN
 from service.core.verification import ID_PATTERN
 
-_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label begins with a letter: browsers take a host that ends in a number (127.1, 0x7f) for an IP address.
-_HOST = rf"(?:{_LABEL}\.)*[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
-_LONGEST_HOST = 64  # a longer one would not fit into one message
-_SCHEME = "https://"
 # `core.plain_text` for the document: exact for ASCII. Of other characters it accepts every one but the line breaks and
 # control characters, because no two dialects of patterns write "a character that can be seen" alike.
 _PLAIN_TEXT = r"^(?=.*[^ ])(?:[^\u0000-\u001f\u007f-\u009f\u2028\u2029<>@/\\.]|\.(?=[ \u00a0\u202f\u3000]|$))+$"
@@ -42,42 +37,6 @@ def _language_tag(value: str) -> str:
     if len(value) > LONGEST_TAG or re.fullmatch(TAG_PATTERN, value) is None:
         raise ValueError("This is not a language tag. Write one such as de or pt-BR.")
     return value
-
-
-def _host(value: str) -> str:
-    host = value.removeprefix(_SCHEME)
-    if len(host) > _LONGEST_HOST or re.fullmatch(_HOST, host) is None:
-        raise ValueError(f"This is not a host: {_why_no_host(value)}. Write one such as login.example.com.")
-    return host
-
-
-def _why_no_host(value: str) -> str:  # noqa: PLR0911 - one for each reason
-    """Say what keeps a text from being a host: the first thing to change."""
-    if not value.isascii():
-        return "it is not in ASCII, as DNS has it, with xn--"
-    host = value.lower().removeprefix(_SCHEME)
-    if host.startswith("http://"):
-        return "it begins with http://, and browsers fill in codes on https:// pages only"
-    name, _, port = host.partition("/")[0].rpartition(":")
-    if _is_ip_address(host.partition("/")[0]) or _is_ip_address(name if port.isdigit() and name else host):
-        return "it is an IP address"
-    if "/" in host:
-        return "it has a slash"
-    if name and port.isdigit():
-        return "it has a port"
-    if len(host) > _LONGEST_HOST:
-        return f"it has more than {_LONGEST_HOST} characters"
-    if not value.islower() and re.fullmatch(_HOST, host):
-        return "it has capital letters"
-    return "it has other characters than a-z, 0-9, - and ., or one of them is in the wrong place"
-
-
-def _is_ip_address(host: str) -> bool:
-    """Tell whether browsers take a host for an IP address: also if it ends in a number, as 127.1 does."""
-    try:
-        return bool(ip_address(host.strip("[]")))
-    except ValueError:
-        return re.fullmatch(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", host) is not None
 
 
 def _known_region(value: str) -> str:
@@ -123,12 +82,12 @@ Region = Annotated[str, AfterValidator(_known_region), Field(json_schema_extra={
 TypedNumber = Annotated[str, Field(max_length=LONGEST_TYPED_NUMBER, json_schema_extra={"pattern": TYPED_NUMBER})]
 Host = Annotated[
     str,
-    AfterValidator(_host),
+    AfterValidator(read_host),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": f"^{scheme}{_HOST}$", "maxLength": len(scheme) + _LONGEST_HOST}
-                for scheme in ("", _SCHEME)
+                {"type": "string", "pattern": f"^{scheme}{HOST_PATTERN}$", "maxLength": len(scheme) + LONGEST_HOST}
+                for scheme in ("", SCHEME)
             ]
         }
     ),
