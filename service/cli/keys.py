@@ -49,6 +49,7 @@ def create_key(
         str | None,
         typer.Option(metavar="NAME", help="The key that it replaces: both act on the same verifications."),
     ] = None,
+    new_owner: Annotated[bool, typer.Option("--new-owner", help="Take an --owner that no key has.")] = False,
     brand: Brand = None,
     sender: Sender = None,
     locale: Language = None,
@@ -71,8 +72,15 @@ def create_key(
         known = {each.name: each for each in read_api_keys(await store.api_keys()).values()}
         if name in known:
             refuse(f"a key named {name!r} exists already; revoke it or choose another name")
-        replaced = known.get(owner or "")
-        made = kept if replaced is None else replace(kept, look=_merged(replaced.look, look))
+        replaced = _replaced(owner, known)
+        made = kept
+        if replaced is not None:
+            made = replace(kept, owner=replaced.owner, look=_merged(replaced.look, look))
+        elif owner not in {None, name} and not new_owner:
+            refuse(
+                f"no key has the owner {owner!r}; see otp-service keys list. If all its keys are revoked, or it is "
+                "new, add --new-owner"
+            )
         await store.add(made.digest, made.particulars)
         return ""
 
@@ -85,6 +93,12 @@ def create_key(
     if why is not None:
         _with_keys("keys revoke", take_back, name=name)
         refuse(f"the key could not be shown, so it was revoked: {why}")
+
+
+def _replaced(owner: str | None, known: Mapping[str, ApiKey]) -> ApiKey | None:
+    """Find the key that is replaced: that of this name, or else, as it may be revoked, the newest of this owner."""
+    of_owner = [key for key in known.values() if key.owner == owner]
+    return known.get(owner or "") or max(of_owner, key=lambda key: key.created_at, default=None)
 
 
 def _show(key: str) -> str | None:

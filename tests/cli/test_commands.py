@@ -187,6 +187,33 @@ def test_names_of_keys_are_unique(cli, store):
     assert store.hlen("otp:keys") == 1
 
 
+def test_an_unknown_owner_is_asked_for(cli, store):
+    """A slip in `--owner` makes no key that finds nothing; `--new-owner` takes an owner without keys."""
+    cli("keys", "create", "shop")
+    status, out, err = cli("keys", "create", "shop-2", "--owner", "shpo")
+    assert (status, out) == (2, "")
+    assert err == (
+        "no key has the owner 'shpo'; see otp-service keys list. If all its keys are revoked, or it is new, "
+        "add --new-owner\n"
+    )
+    assert store.hlen("otp:keys") == 1
+    cli("keys", "revoke", "shop")
+    assert cli("keys", "create", "shop-2", "--owner", "shop")[0] == 2
+    assert cli("keys", "create", "shop-2", "--owner", "shop", "--new-owner")[0] == 0
+    assert cli("keys", "create", "shop-3", "--owner", "shop")[0] == 0
+
+
+def test_a_key_can_be_replaced_again_and_again(cli, store):
+    """Each replacement has the owner of the key that it replaces: its verifications are found under the first name."""
+    for name, owner in (("1", "1"), ("2", "1"), ("3", "2")):
+        cli("keys", "create", name, "--owner", owner, "--brand", f"Rooster {owner}")
+    cli("keys", "revoke", "1")
+    cli("keys", "create", "4", "--owner", "1")
+    rows = json.loads(cli("keys", "list", "--json")[1])
+    owners = {row["name"]: (row["owner"], row["brand"]) for row in rows}
+    assert owners == {"2": ("1", "Rooster 1"), "3": ("1", "Rooster 2"), "4": ("1", "Rooster 2")}
+
+
 @pytest.mark.parametrize("name", ["", "x" * 65, "a\nb", "a\tb", "\x1b[31m"])
 def test_a_name_is_one_printable_line(cli, store, name):
     """A name that would break the list or a terminal is refused, and no key is made."""
