@@ -17,8 +17,8 @@ from service.core.api_keys import API_KEY_PREFIX, ApiKey, Look, Scope, new_api_k
 from service.store.ledgers import RedisApiKeys
 
 _SCOPES = (
-    "What the key may do: verifications (send and check codes), operate (read /metrics) or reports (nothing yet). "
-    "Repeat it for several."
+    "What the key may do: verifications (send and check codes), operate (read /metrics) or "
+    "reports (read reports, and sign in to the dashboard). Repeat it for several."
 )
 Result = TypeVar("Result")
 commands = typer.Typer(no_args_is_help=True, help="Create, change, list and revoke API keys.")
