@@ -135,6 +135,19 @@ async def test_a_refused_send_is_counted_as_refused(stores):
     assert counted(stores)[FIRST[:-1] + "2"] == {"n": 2, "3x.-.p": 1}
 
 
+async def test_a_wrong_code_before_a_refusal_is_not_of_the_next_send(stores):
+    """A wrong code that is typed while a send is being refused says nothing of the send that takes its number."""
+    sent = await stores.sent("111111")
+    await stores.resend(sent, "222222")
+    await stores.check(sent, "999999")
+    await stores.verifications.refuse(sent, 2, error_code=None, passing=True)
+    await stores.resend(sent, "333333")
+    second = FIRST[:-1] + "2"
+    assert counted(stores) == {FIRST: {"n": 1, "1q.w.p": 1}, second: {"n": 2, "3x.w.p": 1}}
+    await stores.check(sent, "333333")
+    assert counted(stores) == {FIRST: {"n": 1, "1q.w.a": 1}, second: {"n": 2, "3x.w.p": 1, "0u.c0.a": 1}}
+
+
 async def test_what_a_limit_refuses_is_no_send(stores):
     """A send that a limit of the number refuses is counted by the limit, and is no send."""
     limited = stores.under(number=parse_limits("1/10m"))
@@ -182,6 +195,19 @@ async def test_the_combinations_of_an_hour_are_bounded(stores):
     assert stores.admin.hget(hour, "#") == b"2000"
     await stores.issue("111111")
     assert counted(stores)[FIRST] == {"n": 1}, "what is known stays known"
+
+
+async def test_a_send_takes_no_label_from_a_refused_one(stores):
+    """A send that takes the number of one that was refused is `other` only if its own labels are."""
+    sent = await stores.sent("111111")
+    [hour] = stores.admin.scan_iter("otp:*:funnel:h[0-9]*")
+    stores.admin.hset(hour, "#", 2000)
+    await stores.resend(sent, "222222")
+    await stores.verifications.refuse(sent, 2, error_code=None, passing=True)
+    stores.admin.hset(hour, "#", 1)
+    await stores.resend(sent, "333333")
+    other = {"other|other|other|other|other|2": {"n": 1, "3x.-.p": 1}}
+    assert counted(stores) == {FIRST: {"n": 1, "1q.-.p": 1}, FIRST[:-1] + "2": {"n": 1}} | other
 
 
 async def test_each_send_is_counted_in_its_own_hour(stores):

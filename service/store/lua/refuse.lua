@@ -57,8 +57,10 @@ local fails = state == 'pending' and newest_other == 0 and not is_followed and n
 if not is_followed then redis.call('HDEL', KEYS[1], SEND.idempotency_tag .. send) end
 if passing and send == sends and (newest_other > 0 or is_tried_again) then
   redis.call('HDEL', KEYS[1], SEND.sent_at_ms .. send, SEND.status .. send, SEND.error_code .. send, SEND.channel .. send,
-    SEND.feedback .. send)
+    SEND.feedback .. send, SEND.other .. send)
   redis.call('HSET', KEYS[1], FIELD.sends, tonumber(sends) - 1)
+  -- What was typed meanwhile says nothing of the next send, which has the same number.
+  if record[FIELD.wrong_after] == send then redis.call('HSET', KEYS[1], FIELD.wrong_after, tonumber(sends) - 1) end
 else
   redis.call('HSET', KEYS[1], SEND.status .. send, ARGV[3])
   if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], SEND.error_code .. send, ARGV[2]) end
