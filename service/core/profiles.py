@@ -79,7 +79,7 @@ class Profiles:
         self._default = default
         self._clock = clock
         self._copy = _Copy({}, {}, -_OLDEST_AWAY_SECONDS)
-        self._revoked: set[str] = set()  # asked for since the last read, and not there
+        self._revoked: set[str] = set()  # asked for, and not there
         self._reading = asyncio.Lock()
 
     async def of(self, key_tag: str | None, owner: str | None) -> Profile:
@@ -114,7 +114,7 @@ class Profiles:
             profile = profile_of(key, self._default)
             by_key[self._keyring.limit_tag(Limit.API_KEY, key.digest)] = by_owner[key.owner_tag] = profile
         self._copy = _Copy(by_key, by_owner, self._clock())
-        self._revoked = set() if key_tag in by_key else {key_tag}
+        self._revoked = (self._revoked | {key_tag}) - by_key.keys()
 
 
 def profile_of(key: ApiKey, default: Profile) -> Profile:

@@ -104,6 +104,15 @@ async def test_of_a_revoked_key_the_newest_of_the_owner_stands_in(keys: Keys, pr
     assert keys.reads == 1, "a revoked key is not looked for each time"
 
 
+async def test_several_revoked_keys_are_looked_for_once(keys: Keys, profiles: Profiles) -> None:
+    """Messages of several revoked keys in turn read the keys once for each of them, not once for each message."""
+    revoked = [keys.add(name, Look()) for name in ("shop", "bank")]
+    keys.kept.clear()
+    for tag in revoked * 3:
+        assert await profiles.of(tag, None) == DEFAULT
+    assert keys.reads == 2
+
+
 async def test_while_redis_is_away_the_copy_serves_known_keys(keys: Keys, profiles: Profiles, now: list[float]) -> None:
     """Known keys keep their values for ten minutes; for others, and later, no message is written at all."""
     tag = keys.add("shop", Look("Rooster"))
