@@ -210,7 +210,7 @@ class Sending:
         verification = await self._take_back(
             verification,
             error_code=refused.error_code,
-            passing=refused.refusal in _OURS,
+            passing=refused.refusal in _OURS and due is None,  # what follows by itself is not tried again
             may_follow=refused.refusal not in ENDS_LIST,
             due=due,
         )

@@ -340,6 +340,21 @@ async def test_some_refusals_end_the_list(start, fault, worker, code, problem):
     assert running.messages() == []
 
 
+@pytest.mark.parametrize(("code", "channels"), [(20003, LIST), (30034, TWO)])
+async def test_a_message_that_follows_is_refused_once(start, fault, worker, code, channels):
+    """A next message that Twilio refuses is not tried again, even if we are to blame; credentials end the list."""
+    running = await start(otp_worker=False)
+    fault(running, "callbacks", "drop")
+    issued = await running.issue(channels=channels)
+    fault(running, "messages", "refuse", code=code, count=1)
+    async with worker(running) as work:
+        await work.fallback.send(await work.claim(issued))
+        assert not due(work.redis, issued["id"])
+    shown = await running.read(issued["id"])
+    sends = [(send["channel"], send["status"], send["error_code"]) for send in shown["sends"]]
+    assert (shown["status"], sends[1:]) == ("pending", [("sms", "failed", code)])
+
+
 async def test_a_message_blocked_on_its_way_ends_the_list(start, redis, fault, eventually):
     """A message that Twilio reports as blocked for fraud is not followed by a call, which would cost more."""
     running = await start(otp_worker=False)
