@@ -335,6 +335,18 @@ async def test_a_busy_provider_is_tried_again_by_the_same_channel(stores, first_
     assert channels(sent) == [Channel.WHATSAPP, Channel.SMS]
 
 
+async def test_a_next_message_that_is_refused_is_not_tried_again(stores):
+    """A next send that was refused keeps its trace; if no channel may follow, nothing is due any more."""
+    issued = await stores.issue("000000", **THREE)
+    stores.time_passes(30 * SECOND_MS)
+    due = await claim(stores, issued)
+    sent = await follow(stores, due, "111111")
+    refused = await refuse(stores, sent, 2, may_follow=False, due=due)
+    assert (refused.status, [send.status for send in refused.sends][1]) == (Status.PENDING, Delivery.FAILED)
+    stores.time_passes(40 * SECOND_MS)
+    assert await claim(stores, issued) is None
+
+
 async def test_a_send_that_was_never_handed_over_is_given_back(stores):
     """When a process takes back the send of a fallback by its code, the channel is due again too."""
     issued = await stores.issue("000000", **THREE)
