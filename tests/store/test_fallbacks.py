@@ -347,6 +347,19 @@ async def test_a_next_message_that_is_refused_is_not_tried_again(stores):
     assert await claim(stores, issued) is None
 
 
+async def test_a_busy_provider_is_not_tried_again_for_an_older_message(stores):
+    """A next send that was not sent is left as it is if somebody has asked for a later one meanwhile."""
+    issued = await stores.issue("000000", **THREE)
+    stores.time_passes(30 * SECOND_MS)
+    due = await claim(stores, issued)
+    sent = await follow(stores, due, "111111")
+    await stores.resend(issued, "222222", Channel.WHATSAPP)
+    refused = await refuse(stores, sent, 2, error_code=None, passing=True, due=due)
+    assert ([send.status for send in refused.sends][1], refused.is_followed) == (Delivery.FAILED, False)
+    stores.time_passes(20 * SECOND_MS)
+    assert await claim(stores, issued) is None
+
+
 async def test_a_send_that_was_never_handed_over_is_given_back(stores):
     """When a process takes back the send of a fallback by its code, the channel is due again too."""
     issued = await stores.issue("000000", **THREE)

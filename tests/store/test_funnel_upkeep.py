@@ -218,6 +218,19 @@ async def test_what_lapses_is_logged_once(stores):
     assert all(entry.sent_at_ms for entry in await funnel.entries())
 
 
+async def test_a_resend_puts_off_when_a_verification_is_logged(stores):
+    """Also when many others wait for the log: what a person may still answer is not in it."""
+    sent = await stores.sent("111111")
+    due_key = redis_keys.funnel_due(sent.id[3])
+    stores.admin.zadd(due_key, {f"ve_{number}": 2e12 for number in range(1000)})
+    ends_ms = stores.admin.zscore(due_key, sent.id)
+    stores.admin.zadd(due_key, {sent.id: ends_ms - CODE_TTL_MS})
+    await stores.resend(sent, "222222")
+    await RedisFunnel(stores.scripts).log_lapsed(sent.id[3])
+    assert await RedisFunnel(stores.scripts).entries() == []
+    assert stores.admin.zscore(due_key, sent.id) >= ends_ms
+
+
 async def test_the_log_is_bounded(stores):
     """The log and what waits for it are short, whatever is sent."""
     sent = await stores.issue("111111")

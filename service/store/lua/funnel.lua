@@ -80,9 +80,9 @@ local function count_send(verification_key, record, send, ends_ms)
     end
   end
   -- For the log of what did not convert, which is short: when many are sent, it is a sample.
-  local due_key = funnel_prefix .. 'due'
-  if redis.call('ZCARD', due_key) < MOST_DUE then
-    redis.call('ZADD', due_key, string.format('%d', ends_ms), string.match(verification_key, '[^:]+$'))
+  local due_key, id = funnel_prefix .. 'due', string.match(verification_key, '[^:]+$')
+  if redis.call('ZCARD', due_key) < MOST_DUE or redis.call('ZSCORE', due_key, id) then
+    redis.call('ZADD', due_key, string.format('%d', ends_ms), id)
     renew(due_key, HOURS_TTL_SECONDS)
   end
 end
