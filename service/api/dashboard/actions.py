@@ -1,10 +1,12 @@
 """What an operator can change on the dashboard: retry failed confirmations, and release a number.
 
-Both need a key that also has the scope `operate`. Each writes the event `dashboard_action` with the name of the key.
-The log may drop it, unlike the audit lines of the commands, because no request waits for the reader of the log.
+Both need a key that also has the scope `operate`. Each writes the event `dashboard_action` with the name of the key,
+whether it succeeds or not. The log may drop it, unlike the audit lines of the commands, because no request waits for
+the reader of the log.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Protocol
@@ -22,6 +24,7 @@ from service.http.route import DirectRoute
 RETRY_PATH = "/dashboard/confirmations/retry"
 RELEASE_PATH = "/dashboard/numbers/release"
 _TAG_LENGTH = 8  # as in the audit lines of the commands
+_MOST_RETRIED = 1000  # at once: each is a step of its own, and the operator waits
 
 Sid = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -37,7 +40,7 @@ class FailedQueue(Protocol):
 
 
 class Retry(BaseModel):
-    """Which confirmations to retry; without a SID all of them."""
+    """Which confirmations to retry; without a SID all of them, a thousand at once."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -75,27 +78,35 @@ class DashboardActions:
 
     async def retry(self, request: Request, body: Retry) -> dict[str, Any]:
         """Enqueue failed confirmations again."""
-        outbox = self._operations.outbox
-        chosen = [
-            failed.entry async for failed in outbox.failed() if body.sids is None or failed.entry.key in body.sids
-        ]
-        retried = [entry.key for entry in chosen if await outbox.retry(entry)]
-        self._log(request, "outbox retry", is_done=bool(retried) or not chosen)
+        outbox, chosen = self._operations.outbox, []
+        with self._logged(request, "outbox retry"):
+            async for failed in outbox.failed():
+                if body.sids is None or failed.entry.key in body.sids:
+                    chosen.append(failed.entry)
+                if len(chosen) == _MOST_RETRIED:
+                    break
+            retried = [entry.key for entry in chosen if await outbox.retry(entry)]
         return {"retried": retried}
 
     async def release(self, request: Request, body: Release) -> dict[str, Any]:
         """Release the locks of a number."""
         number = canonical_number(body.to)
-        released = await self._operations.release(number)
-        tag = self._operations.number_tag(number)[:_TAG_LENGTH]
-        self._log(request, "numbers release", is_done=True, number_tag=tag)
+        with self._logged(request, "numbers release", number_tag=self._operations.number_tag(number)[:_TAG_LENGTH]):
+            released = await self._operations.release(number)
         return {"released": released}
 
-    def _log(self, request: Request, operation: str, *, is_done: bool, number_tag: str | None = None) -> None:
-        self._operations.event_log(
-            "dashboard_action",
-            operation=operation,
-            api_key=request.caller.name if request.caller else None,
-            number_tag=number_tag,
-            outcome="done" if is_done else "failed",
-        )
+    @contextmanager
+    def _logged(self, request: Request, operation: str, *, number_tag: str | None = None) -> Iterator[None]:
+        """Write the event of an action: `done`, or `failed` if it raises."""
+        outcome = "failed"
+        try:
+            yield
+            outcome = "done"
+        finally:
+            self._operations.event_log(
+                "dashboard_action",
+                operation=operation,
+                api_key=request.caller.name if request.caller else None,
+                number_tag=number_tag,
+                outcome=outcome,
+            )
