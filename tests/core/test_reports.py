@@ -15,6 +15,7 @@ from service.core.reports.report import Conversion
 from service.core.reports.slots import quantile
 
 NOW_MS = 1_795_873_380_000  # 2026-11-28T13:43:00Z
+SENT = Labels("US", "sms", "", "login", "code", 1)
 US, DE = "US|sms|+15005550006|login|code|1", "DE|whatsapp||payment|code|2"
 
 
@@ -169,6 +170,17 @@ async def test_groups_and_filters():
     assert shown["total"]["sends"]["total"] == 4
     assert shown["filters"] == {"country": ["FR", "US"], "send_number": ["1"]}
     assert (await report(*buckets, channel="voice", group_by="country"))["groups"] == []
+
+
+@pytest.mark.parametrize("written", ["+15005550006", " 15005550006", "15005550006", "12345, whatsapp: 15005550006"])
+def test_a_plus_sign_that_was_not_escaped_is_read(written):
+    """In an address a bare plus sign is a blank; a number without it is a sender all the same, and a short code too."""
+    asked = read_question({"sender": written}, NOW_MS)
+    assert [asked.admits(SENT._replace(sender=sender)) for sender in ("+15005550006", "whatsapp:+15005550006")] == [
+        "whatsapp" not in written,
+        "whatsapp" in written,
+    ]
+    assert asked.admits(SENT._replace(sender="12345")) is ("12345" in written)
 
 
 async def test_hours_and_days_without_sends_are_listed():

@@ -208,6 +208,8 @@ async def test_a_send_takes_no_label_from_a_refused_one(stores):
     await stores.resend(sent, "333333")
     other = {"other|other|other|other|other|2": {"n": 1, "3x.-.p": 1}}
     assert counted(stores) == {FIRST: {"n": 1, "1q.-.p": 1}, FIRST[:-1] + "2": {"n": 1}} | other
+    await stores.check(sent, "333333")
+    assert counted(stores) == {FIRST: {"n": 1, "1q.-.a": 1}, FIRST[:-1] + "2": {"n": 1, "0u.c0.a": 1}} | other
 
 
 async def test_each_send_is_counted_in_its_own_hour(stores):

@@ -109,7 +109,7 @@ def read_filter(name: str, text: str) -> Sequence[str]:
         raise QuestionUnfit(name, f"Write some of: {', '.join(_CHOICES[name])}.")
     if name in _FORMS and not all(_FORMS[name][0].fullmatch(value) or value == OTHER for value in values):
         raise QuestionUnfit(name, _FORMS[name][1])
-    return values
+    return [_PLUS_LOST.sub(r"\1+", value) for value in values] if name == Grouping.SENDER else values
 
 
 def _since_ms(given: Mapping[str, str], zone: tzinfo, until_ms: int) -> int:
@@ -172,6 +172,7 @@ _FORMS = {
     "country": (re.compile(r"[A-Z]{2}|[0-9]{3}"), "Write two capital letters, such as US."),
     "send_number": (re.compile(r"[1-9][0-9]?"), "Write numbers of sends, such as 1,2."),
 }
+_PLUS_LOST = re.compile(r"\A(whatsapp:)? ?(?=[0-9]{7})")  # a number, which is longer than a short code
 # For the document: what `read_filter` accepts.
 FILTER_PATTERNS = {
     name: f" *(?:{value}|{OTHER})(?: *, *(?:{value}|{OTHER}))* *"
