@@ -132,7 +132,7 @@ class RedisFunnel:
         """Read the log of all partitions."""
         keys = map(redis_keys.funnel_unconverted, PARTITIONS)
         logs = await asyncio.gather(*(self._scripts.command("LRANGE", key, 0, _MOST_LOGGED, key=key) for key in keys))
-        return [_entry(line.decode()) for log in logs for line in log]
+        return await asyncio.to_thread(lambda: [_entry(line.decode()) for log in logs for line in log])
 
     async def fill(self, name: str, rows: Mapping[str, Counters], ends: Mapping[str, int]) -> None:
         """Add counters to an hour (`h…`) or a day (`d…`) that has ended: for traffic to look at."""

@@ -10,7 +10,9 @@ from jsonschema import Draft202012Validator
 from yarl import URL
 
 from service.core.api_keys import Scope
+from service.core.reports import unconverted
 from service.core.reports.report import Report
+from service.store import funnel
 from service.store import keys as redis_keys
 from tests.conftest import create_key
 
@@ -105,6 +107,27 @@ async def test_a_report_is_written_beside_the_event_loop(running, monkeypatch, f
         assert response.status == 200
     assert len(threads) == 1
     assert threads != [threading.get_ident()]
+
+
+async def test_a_long_log_is_read_beside_the_event_loop(running, redis, monkeypatch):
+    """The log may hold 8,000 sends, which take long to read and to choose from: no other request waits for that."""
+    log = redis_keys.funnel_unconverted("0")
+    redis.lpush(log, "1795971328022|ve_0|US|sms||login|code|1|3d.w.p")
+    redis.expire(log, 60)
+    threads = {}
+    for owner, name in ((funnel, "_entry"), (unconverted, "_fits")):
+        monkeypatch.setattr(owner, name, _noting(threads, name, getattr(owner, name)))
+    assert [send["reason"] for send in (await read(running, UNCONVERTED))["sends"]] == ["wrong_codes"]
+    assert set(threads) == {"_entry", "_fits"}
+    assert threading.get_ident() not in threads.values()
+
+
+def _noting(threads, name, function):
+    def noting(*args):
+        threads[name] = threading.get_ident()
+        return function(*args)
+
+    return noting
 
 
 async def test_only_keys_for_reports_may_read_them(running):

@@ -1,10 +1,12 @@
 """The newest sends that did not convert, each with its reason, from a log of bounded length. It holds no number.
 
 A send is logged when the provider refuses it, when its secret is typed too late, and otherwise when the last code of
-its verification has ended. One that is typed too late was logged before: its newest entry counts.
+its verification has ended. One that is typed too late was logged before: its newest entry counts. Threads read the log
+and choose from it, since it may be long.
 """
 
-from collections.abc import Collection, Iterable
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from service.core.instants import instant
@@ -64,14 +66,23 @@ class Unconverted:
         reasons: Collection[str] = (),
     ) -> list[UnconvertedSend]:
         """List so many, newest first, of these countries, channels and reasons; an empty collection means any."""
-        newest: dict[tuple[str, int], UnconvertedSend] = {}
-        for entry in await self._log.entries():
-            newest.setdefault((entry.verification_id, entry.labels.send_number), entry)
-        fitting = (
-            entry
-            for entry in newest.values()
-            if (not countries or entry.labels.country in countries)
-            and (not channels or entry.labels.channel in channels)
-            and (entry.reason in reasons if reasons else entry.reason is not None)
-        )
-        return sorted(fitting, key=lambda entry: -entry.sent_at_ms)[:limit]
+        entries = await self._log.entries()
+        return await asyncio.to_thread(_newest, entries, limit, (countries, channels, reasons))
+
+
+def _newest(entries: Iterable[UnconvertedSend], limit: int, asked: Sequence[Collection[str]]) -> list[UnconvertedSend]:
+    newest: dict[tuple[str, int], UnconvertedSend] = {}
+    for entry in entries:
+        newest.setdefault((entry.verification_id, entry.labels.send_number), entry)
+    fitting = (entry for entry in newest.values() if _fits(entry, *asked))
+    return sorted(fitting, key=lambda entry: -entry.sent_at_ms)[:limit]
+
+
+def _fits(
+    entry: UnconvertedSend, countries: Collection[str], channels: Collection[str], reasons: Collection[str]
+) -> bool:
+    return (
+        (not countries or entry.labels.country in countries)
+        and (not channels or entry.labels.channel in channels)
+        and (entry.reason in reasons if reasons else entry.reason is not None)
+    )
