@@ -266,6 +266,8 @@ async def test_only_the_newest_message_is_followed_when_it_is_refused(stores):
     issued = await stores.issue("000000", **THREE)
     await stores.resend(issued, "111111", Channel.WHATSAPP)
     assert not (await refuse(stores, issued, 1)).is_followed
+    stores.time_passes(30 * SECOND_MS)
+    assert await claim(stores, issued), "the newest one waits as before"
     canceled = await stores.issue("000000", to="+14155550199", **THREE)
     await stores.verifications.cancel(canceled.id)
     assert not (await refuse(stores, canceled, 1)).is_followed

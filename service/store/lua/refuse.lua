@@ -86,7 +86,7 @@ if is_followed then
 elseif is_tried_again then
   redis.call('HSET', KEYS[1], FIELD.further, ARGV[6])
   follow_in(KEYS[1], tonumber(ARGV[7]))
-elseif is_newest and not passing and record[FIELD.further] then
+elseif is_newest and not passing then
   follow_never(KEYS[1])
 end
 
