@@ -12,8 +12,11 @@ from service.config.policies import new_keyring
 from service.config.settings import isolated_settings
 from service.core.api_keys import Look, Scope, new_api_key
 from service.core.limiter import Limiter, LimitPolicy
+from service.core.limits import parse_limits
 from service.core.prices import Budget, Money, read_prices
 from service.diagnosis import examine, numbering_plans
+from service.diagnosis.channels import channel_choices
+from service.diagnosis.finding import Finding
 from service.diagnosis.inbound import inbound_findings
 from service.providers.twilio.gateway import open_twilio
 from service.store.ledgers import RedisApiKeys, RedisLimits
@@ -65,6 +68,45 @@ async def test_failed_confirmations_are_warned_about(changed, running, redis, ev
     assert await eventually(lambda: [key for key in redis.scan_iter("otp:*:failed") if redis.zcard(key)])
     warned = " ".join(texts(await changed(), "warn"))
     assert "Confirmations have failed for good (1): otp-service outbox failed says why." in warned
+
+
+async def test_a_missing_worker_is_told(start, redis):
+    """Without a worker `check` says what runs one. It warns if one must be started apart, or confirmations wait."""
+    running = await start(otp_worker=False)
+
+    async def told(level, **changes):
+        return texts(await examine(running.settings.model_copy(update=changes)), level)
+
+    assert "No worker is alive: otp-service serve runs one." in await told("ok", otp_worker=True)
+    apart = "No worker is alive, and OTP_WORKER is false: run otp-service worker, or nothing is confirmed."
+    assert apart in await told("warn")
+    issued = await running.issue()
+    await running.verify(issued["id"], running.codes()[0])
+    waiting = "No worker is alive, and 1 confirmation waits: run otp-service serve or otp-service worker."
+    assert waiting in await told("warn", otp_worker=True)
+    redis.set("otp:worker", "1", ex=60)
+    assert not [text for text in await told("warn") + await told("ok") if "No worker" in text]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sender"),
+    [
+        ("otp_countries_voice", ("US",), "TWILIO_VOICE_FROM"),
+        ("otp_limit_voice", parse_limits("5/1h"), "TWILIO_VOICE_FROM"),
+        ("otp_countries_whatsapp", ("US",), "TWILIO_WHATSAPP_FROM"),
+        ("otp_limit_whatsapp", parse_limits("5/1h"), "TWILIO_WHATSAPP_FROM"),
+        ("otp_whatsapp_minutes", 5, "TWILIO_WHATSAPP_FROM"),
+        ("otp_whatsapp_feedback", True, "TWILIO_WHATSAPP_FROM"),
+    ],
+)
+def test_a_setting_of_a_channel_without_a_sender_is_warned_about(setting, value, sender):
+    """What is set for calls or WhatsApp has no effect without their sender; with it, or unset, nothing is said."""
+    with_sender = {"twilio_whatsapp_templates": (("en", "HX" + "e" * 32),)} if "WHATSAPP" in sender else {}
+    with_sender |= {sender.lower(): "+15005550006", "otp_public_url": "https://otp.example.com"}
+    assert channel_choices(isolated_settings()) == []
+    [found] = channel_choices(isolated_settings(**{setting: value}))
+    assert found == Finding("warn", f"{setting.upper()} has no effect: {sender} is not set.")
+    assert channel_choices(isolated_settings(**with_sender, **{setting: value})) == []
 
 
 async def test_settings_that_risk_money_are_warned_about(changed):

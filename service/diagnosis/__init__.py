@@ -19,16 +19,16 @@ from service.config.web_addresses import is_for_development
 from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreCause, StoreUnavailable
 from service.descriptors import raise_limit
-from service.diagnosis.channels import channel_findings
+from service.diagnosis.channels import channel_choices, channel_findings
 from service.diagnosis.finding import Finding
 from service.diagnosis.inbound import inbound_findings
 from service.diagnosis.looks import look_findings
 from service.diagnosis.money import budget_use, money_choices
+from service.diagnosis.outbox import outbox_findings
 from service.diagnosis.replicas import replica_findings
 from service.embedded.server import EmbeddedUnavailable
 from service.providers.twilio.gateway import open_twilio
 from service.store.clocks import Clock, primary_clocks, replica_clocks
-from service.store.confirmations import open_confirmations
 from service.store.faults import lacking
 from service.store.health import RedisHealth
 from service.store.scripts import Scripts
@@ -51,11 +51,12 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     missing = missing_to_serve(settings)
     findings = [Finding("error", sentence) for sentence in missing] or [Finding("ok", "The settings are complete.")]
     findings += [Finding("warn", sentence) for sentence in unread] + _choices(settings)
-    findings += money_choices(settings) + _descriptors(settings)
+    findings += channel_choices(settings) + money_choices(settings) + _descriptors(settings)
     findings.append(numbering_plans(datetime.now(UTC).date()))
     try:
         async with open_redis(settings) as scripts:
             findings += await _redis(scripts, settings.redis_url, settings.otp_wait_replicas)
+            findings += await outbox_findings(settings, scripts)
             findings += await budget_use(settings, scripts) + await look_findings(settings, scripts)
     except EmbeddedUnavailable as unavailable:
         findings.append(Finding("error", str(unavailable)))
@@ -150,18 +151,8 @@ async def _redis(scripts: Scripts, url: str | None, waited_for: int) -> list[Fin
     clocks = primary_clocks(infos, asked_at=asked_at)
     replicas, silent = ([], []) if url is None else await replica_clocks(url, infos)
     findings += [Finding("warn", f"Redis: {name} does not answer, so its clock was not checked.") for name in silent]
-    findings += await _failed_confirmations(scripts)
     findings += await replica_findings(scripts, waited_for, infos)
     return findings + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
-
-
-async def _failed_confirmations(scripts: Scripts) -> list[Finding]:
-    try:
-        failed = (await open_confirmations(scripts).state()).failed
-    except StoreUnavailable:  # the findings already name what keeps Redis from working
-        return []
-    text = f"Confirmations have failed for good ({failed}): otp-service outbox failed says why."
-    return [Finding("warn", text)] if failed else []
 
 
 def _clocks(clocks: Sequence[Clock]) -> list[Finding]:

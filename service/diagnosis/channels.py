@@ -8,6 +8,25 @@ from service.providers.twilio.errors import ResourceUnread
 from service.providers.twilio.inbound_urls import InboundUrls
 
 _VARIABLES = ("1",)
+_OF_SENDERS = {
+    "twilio_whatsapp_from": (
+        "otp_countries_whatsapp",
+        "otp_limit_whatsapp",
+        "otp_whatsapp_minutes",
+        "otp_whatsapp_feedback",
+    ),
+    "twilio_voice_from": ("otp_countries_voice", "otp_limit_voice"),
+}
+
+
+def channel_choices(settings: Settings) -> list[Finding]:
+    """Warn of settings of a channel that has no sender."""
+    return [
+        Finding("warn", f"{name.upper()} has no effect: {sender.upper()} is not set.")
+        for sender, names in _OF_SENDERS.items()
+        for name in names
+        if not getattr(settings, sender) and getattr(settings, name) != Settings.model_fields[name].default
+    ]
 
 
 async def channel_findings(settings: Settings, templates: ContentTemplates, urls: InboundUrls) -> list[Finding]:
