@@ -370,6 +370,63 @@ async def test_a_messaging_service_may_leave_it_to_its_numbers(running, inbound)
     assert (level, f"set {where} to URL/twilio/message" in text) == ("ok", True)
 
 
+@pytest.fixture
+def with_senders(running):
+    """Return a function that adds an API key with its own sender for each name."""
+
+    async def add(**senders):
+        async with open_redis(running.settings) as scripts:
+            for name, sender in senders.items():
+                kept = new_api_key(name, [Scope.VERIFICATIONS], look=Look(sender=sender))[1]
+                await RedisApiKeys(scripts).add(kept.digest, kept.particulars)
+
+    return add
+
+
+async def test_the_senders_of_keys_are_looked_up_too(running, inbound, with_senders):
+    """Replies to a key's own sender must arrive like the others; a sender of several keys is read once."""
+    own = "+14155550188"
+    running.sandbox.account.add_number(own)
+    await with_senders(shop=own, app=own, named="Rooster", usual=running.settings.twilio_from)
+    fine = "Twilio posts replies, calls and replies to the sender of app and shop to this service."
+    assert await inbound() == [("ok", fine)]
+    running.sandbox.account.add_number(own, sms_method="GET")
+    where = "“A message comes in” of the sender of app and shop"
+    text = f"Replies to the sender of app and shop do not arrive: {where} is called by HTTP GET. Choose HTTP POST."
+    assert ("warn", text) in await inbound()
+    running.sandbox.account.add_number(own, sms_url="")
+    [_, (level, text)] = await inbound()
+    assert level == "ok"
+    assert text.startswith(f"Replies to the sender of app and shop are not set up: to use them, set {where} to URL/")
+
+
+async def test_the_sender_of_a_key_may_be_a_messaging_service(running, inbound, with_senders):
+    """The Request URL of a key's Messaging Service counts; one that the account does not have is warned about."""
+    running.sandbox.account.add_service(SERVICE, inbound_method="GET")
+    await with_senders(shop=SERVICE)
+    [fine, (level, text)] = await inbound()
+    assert fine == ("ok", "Twilio posts replies and calls to this service.")
+    assert (level, "the Request URL of the sender of shop is called by HTTP GET" in text) == ("warn", True)
+
+
+async def test_a_sender_of_a_key_that_the_account_lacks_is_warned_about(inbound, with_senders):
+    """A number that is not the account's cannot send either: `check` says that it is not there."""
+    await with_senders(shop="+14155550177")
+    [_, (level, text)] = await inbound()
+    assert level == "warn"
+    assert text.startswith("Where replies to the sender of shop go could not be read (this account has no such number)")
+
+
+async def test_at_most_twenty_senders_of_keys_are_looked_up(running, inbound, with_senders):
+    """Each takes a request to Twilio; `check` says how many were left out."""
+    numbers = {f"k{number}": f"+141555501{number}" for number in range(10, 33)}
+    for number in numbers.values():
+        running.sandbox.account.add_number(number)
+    await with_senders(**numbers)
+    *_, last = await inbound()
+    assert last == ("ok", "Where replies to 3 more senders of API keys go was not read.")
+
+
 @pytest.mark.parametrize(
     ("kind", "status"), [("unauthorized", 401), ("forbidden", 403), ("not_found", 404)], ids=["401", "403", "404"]
 )

@@ -16,13 +16,14 @@ from service.app import open_redis
 from service.config.policies import few_descriptors, message_texts, twilio_account
 from service.config.settings import Settings, missing_to_serve
 from service.config.web_addresses import is_for_development
+from service.core.api_keys import ApiKey
 from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreCause, StoreUnavailable
 from service.descriptors import raise_limit
 from service.diagnosis.channels import channel_choices, channel_findings
 from service.diagnosis.finding import Finding
 from service.diagnosis.inbound import inbound_findings
-from service.diagnosis.looks import look_findings
+from service.diagnosis.looks import kept_keys, look_findings
 from service.diagnosis.money import budget_use, money_choices
 from service.diagnosis.outbox import outbox_findings
 from service.diagnosis.replicas import replica_findings
@@ -53,17 +54,19 @@ async def examine(settings: Settings, *, unread: Sequence[str] = ()) -> list[Fin
     findings += [Finding("warn", sentence) for sentence in unread] + _choices(settings)
     findings += channel_choices(settings) + money_choices(settings) + _descriptors(settings)
     findings.append(numbering_plans(datetime.now(UTC).date()))
+    keys: Sequence[ApiKey] = ()
     try:
         async with open_redis(settings) as scripts:
             findings += await _redis(scripts, settings.redis_url, settings.otp_wait_replicas)
             findings += await outbox_findings(settings, scripts)
-            findings += await budget_use(settings, scripts) + await look_findings(settings, scripts)
+            keys = await kept_keys(scripts)
+            findings += await budget_use(settings, scripts) + look_findings(settings, keys)
     except EmbeddedUnavailable as unavailable:
         findings.append(Finding("error", str(unavailable)))
     except (RuntimeError, ValueError) as away:
         findings.append(Finding("error", f"Redis: {away}. Set REDIS_URL to a server that this machine can reach."))
     if not missing:
-        findings += await _twilio(settings)
+        findings += await _twilio(settings, keys)
     return findings
 
 
@@ -223,13 +226,14 @@ def _setup(infos: Sequence[Mapping[str, str]], *, is_embedded: bool) -> list[Fin
     return [*findings, Finding("ok", f"Redis answers (version {', '.join(sorted(versions))}).")]
 
 
-async def _twilio(settings: Settings) -> list[Finding]:
+async def _twilio(settings: Settings, keys: Sequence[ApiKey]) -> list[Finding]:
     async with open_twilio(twilio_account(settings)) as twilio:
         wrong = await twilio.check_credentials()
         if wrong is not None:
             return [Finding("error", wrong)]
         urls = twilio.inbound_urls()
-        found = await channel_findings(settings, twilio.templates(), urls) + await inbound_findings(settings, urls)
+        found = await channel_findings(settings, twilio.templates(), urls)
+        found += await inbound_findings(settings, urls, keys)
     return [Finding("ok", "Twilio accepts the credentials."), *found]
 
 

@@ -9,13 +9,17 @@ from typing import NamedTuple
 from urllib.parse import urldefrag, urlsplit
 
 from service.api.twilio import inbound_calls, inbound_messages
+from service.config.forms import is_sid
 from service.config.settings import Settings
+from service.core.api_keys import ApiKey
+from service.core.profiles import can_receive
 from service.diagnosis.finding import Finding, Level
 from service.providers.twilio.errors import ResourceUnread
 from service.providers.twilio.inbound_urls import InboundUrl, InboundUrls
 
 _MESSAGE, _VOICE = inbound_messages.PATH, inbound_calls.PATH
 _MOST_SHOWN = 200
+_MOST_SENDERS = 20  # of API keys: each takes a request
 
 
 class _Reading(NamedTuple):
@@ -41,27 +45,26 @@ class _State(NamedTuple):
     text: str = ""
 
 
-async def inbound_findings(settings: Settings, urls: InboundUrls) -> list[Finding]:
+async def inbound_findings(settings: Settings, urls: InboundUrls, keys: Sequence[ApiKey] = ()) -> list[Finding]:
     """Read the URLs at Twilio, and say whether they lead here; without a public address there is nothing to compare."""
     root = settings.otp_public_url
     if root is None:
         return []
     found: dict[_State, list[_Look]] = {}
-    for look in _looks(settings, urls):
+    of_keys = _looks_of_keys(settings, urls, keys)
+    for look in _looks(settings, urls) + of_keys[:_MOST_SENDERS]:
         where, state = await _look_at(look, root)
         found.setdefault(state, []).append(look._replace(where=where))
-    return [Finding(state.level, _text(state, looks, root)) for state, looks in found.items()]
+    findings = [Finding(state.level, _text(state, looks, root)) for state, looks in found.items()]
+    left_out = len(of_keys[_MOST_SENDERS:])
+    text = f"Where replies to {left_out} more senders of API keys go was not read."
+    return findings + ([Finding("ok", text)] if left_out else [])
 
 
 def _looks(settings: Settings, urls: InboundUrls) -> list[_Look]:
-    looks = []
     sender, service = settings.twilio_from or "", settings.twilio_messaging_service_sid
-    if service is not None:
-        where = "the Request URL of TWILIO_MESSAGING_SERVICE_SID"
-        looks.append(_Look("replies", where, _MESSAGE, lambda: _of_service(urls, where, service)))
-    elif not any(map(str.isalpha, sender)):  # a name receives nothing
-        place = "“A message comes in” of TWILIO_FROM"
-        looks.append(_Look("replies", place, _MESSAGE, lambda: _messages_of(urls, place, sender)))
+    own = "TWILIO_FROM" if service is None else "TWILIO_MESSAGING_SERVICE_SID"
+    looks = _replies("replies", own, service or sender, urls)
     name = "OTP_CALL_NUMBER" if settings.otp_call_number else "TWILIO_FROM"
     number = settings.otp_call_number or (sender if sender.startswith("+") else None)
     voice = f"“A call comes in” of {name if number else 'the number that OTP_CALL_NUMBER should name'}"
@@ -69,9 +72,30 @@ def _looks(settings: Settings, urls: InboundUrls) -> list[_Look]:
     return looks
 
 
-async def _of_service(urls: InboundUrls, where: str, sid: str) -> _Reading:
+def _looks_of_keys(settings: Settings, urls: InboundUrls, keys: Sequence[ApiKey]) -> list[_Look]:
+    """List what to look at for the senders that only API keys have."""
+    names: dict[str, list[str]] = {}
+    for key in keys:
+        if key.look.sender not in {None, settings.twilio_from, settings.twilio_messaging_service_sid}:
+            names.setdefault(key.look.sender or "", []).append(key.name)
+    looks: list[_Look] = []
+    for sender, of in names.items():
+        looks += _replies(f"replies to the sender of {_listed(of)}", f"the sender of {_listed(of)}", sender, urls)
+    return looks
+
+
+def _replies(what: str, name: str, sender: str, urls: InboundUrls) -> list[_Look]:
+    """Say where replies to a sender go; a name receives none."""
+    if is_sid("MG", sender):
+        where = f"the Request URL of {name}"
+        numbers = f"“A message comes in” of the numbers of {name}"
+        return [_Look(what, where, _MESSAGE, lambda: _of_service(urls, where, numbers, sender))]
+    place = f"“A message comes in” of {name}"
+    return [_Look(what, place, _MESSAGE, lambda: _messages_of(urls, place, sender))] if can_receive(sender) else []
+
+
+async def _of_service(urls: InboundUrls, where: str, numbers: str, sid: str) -> _Reading:
     service = await urls.of_service(sid)
-    numbers = "“A message comes in” of the numbers of TWILIO_MESSAGING_SERVICE_SID"
     return _Reading(numbers if service.are_of_numbers else where, service.messages)
 
 
@@ -93,11 +117,11 @@ async def _look_at(look: _Look, root: str) -> tuple[str, _State]:
     expected = root + look.path
     faults = [fault for url in urls if (fault := _fault(url, root, look.path)) is not None]
     if faults:
-        return where, _State("wrong", "warn", text=f"{look.what.capitalize()} do not arrive: {where} {faults[0]}")
+        return where, _State("wrong", "warn", text=f"{_capital(look.what)} do not arrive: {where} {faults[0]}")
     arriving = sum(_is_at(url, expected) for url in urls)
     if 0 < arriving < len(urls):
         text = (
-            f"{look.what.capitalize()} do not all arrive: {where} leads here for only {arriving} of {len(urls)}. "
+            f"{_capital(look.what)} do not all arrive: {where} leads here for only {arriving} of {len(urls)}. "
             f"Set each to {expected} (HTTP POST)."
         )
         return where, _State("wrong", "warn", text=text)
@@ -111,13 +135,21 @@ async def _look_at(look: _Look, root: str) -> tuple[str, _State]:
 def _text(state: _State, looks: Sequence[_Look], root: str) -> str:
     if state.text:
         return state.text
-    what = " and ".join(look.what for look in looks)
-    steps = f"set {' and '.join(f'{look.where} to {root}{look.path}' for look in looks)} (HTTP POST)"
+    what = _listed([look.what for look in looks])
+    steps = f"set {_listed([f'{look.where} to {root}{look.path}' for look in looks])} (HTTP POST)"
     if state.name == "set up":
         return f"Twilio posts {what} to this service."
     if state.name == "unread":
         return f"Where {what} go could not be read ({state.reason}). To use them, look in Twilio's Console: {steps}."
-    return f"{what.capitalize()} are not set up: to use them, {steps} in Twilio's Console."
+    return f"{_capital(what)} are not set up: to use them, {steps} in Twilio's Console."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _is_at(found: InboundUrl, expected: str) -> bool:
