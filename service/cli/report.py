@@ -54,15 +54,18 @@ async def _read(given: Mapping[str, str]) -> Report:
         try:
             return await conversion.report(read_question(given, await conversion.now_ms()))
         except QuestionUnfit as unfit:
-            refuse(f"--{unfit.parameter.replace('_', '-')}: {unfit}")
+            option = "only " if unfit.parameter in set(FILTERS) else ""
+            refuse(f"--{option}{unfit.parameter.replace('_', '-')}: {unfit}")
 
 
 def _filters(only: list[str]) -> dict[str, str]:
-    filters = {}
+    filters: dict[str, str] = {}
     for each in only:
         name, sign, values = each.partition("=")
         if not sign or name not in set(FILTERS):
             refuse(f"--only: write NAME=VALUES, with a name of {', '.join(FILTERS)}")
+        if name in filters:
+            refuse(f"--only: write the values of {name} with commas, such as {name}={filters[name]},{values}")
         filters[name] = values
     return filters
 

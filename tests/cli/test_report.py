@@ -64,6 +64,8 @@ def test_an_empty_report_has_a_total(store, cli):
         (["--tz", "Nowhere"], "--tz: Write"),
         (["--group-by", "number"], "--group-by: Group"),
         (["--only", "number=1"], "--only: write NAME=VALUES"),
+        (["--only", "channel=fax"], "--only channel: Write"),
+        (["--only", "country=US", "--only", "country=DE"], "--only: write the values of country with commas"),
         (["--json", "--csv"], "exclude each other"),
     ],
 )
