@@ -16,7 +16,7 @@ from starlette.routing import Route
 from service.sandbox.account import Account, MessagingService, OwnNumber
 from service.sandbox.account_resources import number_resource, pool_resource, service_resource
 from service.sandbox.creation import check_webhook_url
-from service.sandbox.errors import TwilioError
+from service.sandbox.errors import TwilioError, found
 from service.sandbox.faults import Endpoint
 from service.sandbox.resources import API_VERSION
 from service.sandbox.settings import SandboxSettings
@@ -119,16 +119,10 @@ class AccountApi:
         return JSONResponse(pool_resource(added, sid, self._sid), 201)
 
     def _number(self, request: Request, sid: str) -> OwnNumber:
-        number = self._account.number(sid) if sid.startswith("PN") else None
-        if number is None:
-            raise TwilioError(20404, request.url.path)
-        return number
+        return found(self._account.number(sid) if sid.startswith("PN") else None, request.url.path)
 
     def _service(self, request: Request) -> MessagingService:
-        service = self._account.service(request.path_params["sid"])
-        if service is None:
-            raise TwilioError(20404, request.url.path)
-        return service
+        return found(self._account.service(request.path_params["sid"]), request.url.path)
 
 
 def _page(key: str, rows: list[dict[str, object]]) -> Response:

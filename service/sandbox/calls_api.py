@@ -15,7 +15,7 @@ from starlette.routing import Route
 from service.sandbox.account import Account
 from service.sandbox.call_creation import read_call
 from service.sandbox.call_reports import call_seconds
-from service.sandbox.errors import TwilioError
+from service.sandbox.errors import TwilioError, found
 from service.sandbox.ledger import Ledger
 from service.sandbox.outbound import OutboundCalls
 from service.sandbox.records import Call
@@ -81,10 +81,7 @@ class CallsApi:
 
     def _find(self, request: Request) -> Call:
         sid = request.path_params["sid"]
-        call = self._ledger.call(sid) if _SID.fullmatch(sid) else None
-        if call is None:
-            raise TwilioError(20404, request.url.path)
-        return call
+        return found(self._ledger.call(sid) if _SID.fullmatch(sid) else None, request.url.path)
 
 
 def call_resource(call: Call, account_sid: str) -> dict[str, object]:

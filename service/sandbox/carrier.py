@@ -7,14 +7,13 @@ reports are late or lost. `faults` describes the faults of the endpoint `callbac
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import UTC, datetime
 from typing import Any
 
 from service.sandbox.addresses import WHATSAPP, channel_of
 from service.sandbox.callbacks import Callbacks
 from service.sandbox.faults import FaultPlan, Faults
 from service.sandbox.ledger import Ledger
-from service.sandbox.records import Message, SimulatedFault
+from service.sandbox.records import Message
 from service.sandbox.settings import SandboxSettings
 
 _UNREACHABLE = 30003  # handset off, unreachable or landline
@@ -34,7 +33,9 @@ class Carrier:
         """Start delivery and return at once; under the fault `before`, return after the first report was posted."""
         fault = self._faults.take("callbacks", channel_of(message.to))
         if fault is not None:
-            self._ledger.open_fault(_simulated(fault, message))
+            self._ledger.open_fault(
+                fault.simulated(to=message.to, sid=message.sid, status_callback=message.status_callback)
+            )
         steps = ["queued", "sent"] if message.status == "accepted" else ["sent"]
         if fault is not None and fault.kind == "before":
             await self._report(self._move(message.sid, steps.pop(0)), fault)
@@ -110,16 +111,3 @@ class Carrier:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _simulated(fault: FaultPlan, message: Message) -> SimulatedFault:
-    return SimulatedFault(
-        endpoint=fault.endpoint,
-        kind=fault.kind,
-        seconds=fault.wait_seconds,
-        code=fault.code,
-        to=message.to,
-        sid=message.sid,
-        status_callback=message.status_callback,
-        at=datetime.now(UTC),
-    )

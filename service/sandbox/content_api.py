@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from service.sandbox.account_resources import iso8601
-from service.sandbox.errors import TwilioError
+from service.sandbox.errors import TwilioError, found
 from service.sandbox.faults import Endpoint
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.templates import AUTHENTICATION, Approval, Template, Templates
@@ -102,10 +102,7 @@ class ContentApi:
 
     def _find(self, request: Request) -> Template:
         sid = request.path_params["sid"]
-        template = self._templates.get(sid) if _SID.fullmatch(sid) else None
-        if template is None:
-            raise TwilioError(20404, request.url.path)
-        return template
+        return found(self._templates.get(sid) if _SID.fullmatch(sid) else None, request.url.path)
 
 
 def template_resource(template: Template, account_sid: str) -> dict[str, object]:

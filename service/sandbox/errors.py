@@ -4,7 +4,11 @@ Codes: https://www.twilio.com/docs/api/errors. Twilio's 216xx sentences quote th
 must catch a service that echoes or logs them.
 """
 
+from typing import TypeVar
+
 from starlette.responses import JSONResponse
+
+Resource = TypeVar("Resource")
 
 _KNOWN = {
     14107: (400, "Too many replies between these two numbers"),
@@ -120,3 +124,10 @@ class TwilioError(Exception):
             body["detail"] = ""
             headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
         return JSONResponse(body, self.status, headers)
+
+
+def found(resource: Resource | None, path: str) -> Resource:
+    """Return the resource of this path; raise `TwilioError` if there is none."""
+    if resource is None:
+        raise TwilioError(20404, path)
+    return resource

@@ -21,11 +21,13 @@ A plan for `messages` or `callbacks` with a `channel` applies only to that chann
 import asyncio
 from collections import deque
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from service.sandbox.addresses import Channel
+from service.sandbox.records import SimulatedFault
 
 Endpoint = Literal["messages", "feedback", "reads", "account", "calls", "callbacks", "phone"]
 Kind = Literal[
@@ -80,6 +82,19 @@ class FaultPlan(BaseModel):
         if self.seconds is not None:
             return self.seconds
         return _HANG_SECONDS if self.kind == "hang" else 1.0
+
+    def simulated(self, *, to: str | None, sid: str | None, status_callback: str | None) -> SimulatedFault:
+        """Tell that this fault is simulated now, of a message or a call."""
+        return SimulatedFault(
+            endpoint=self.endpoint,
+            kind=self.kind,
+            seconds=self.wait_seconds,
+            code=self.code,
+            to=to,
+            sid=sid,
+            status_callback=status_callback,
+            at=datetime.now(UTC),
+        )
 
 
 class Faults:

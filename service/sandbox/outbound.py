@@ -9,9 +9,9 @@ import asyncio
 from service.sandbox.call_reports import CallReports
 from service.sandbox.calls import Calls
 from service.sandbox.conversation import Conversation, Step
-from service.sandbox.faults import FaultPlan, Faults
+from service.sandbox.faults import Faults
 from service.sandbox.ledger import Ledger
-from service.sandbox.records import Call, SimulatedFault
+from service.sandbox.records import Call
 from service.sandbox.settings import SandboxSettings
 
 _BEFORE_RINGING = frozenset({"busy", "failed", "canceled"})
@@ -34,7 +34,7 @@ class OutboundCalls:
         reporting, phone = self._faults.take("callbacks", "voice"), self._faults.take("phone")
         self._ledger.set_call(call)
         for fault in filter(None, (reporting, phone)):
-            self._ledger.open_fault(_simulated(fault, call))
+            self._ledger.open_fault(fault.simulated(to=call.to, sid=call.sid, status_callback=call.status_callback))
         self._reports.open(call, reporting)
         conversation = Conversation(call, self._ledger, self._settings.speech_seconds_per_word, self._reports.report)
         fate = "failed" if reporting is not None and reporting.kind == "fail" else phone.kind if phone else None
@@ -65,16 +65,3 @@ class OutboundCalls:
                 return conversation.end("no-answer")
         conversation.pick_up(by_voicemail=fate == "voicemail")
         return await self._calls.talk(conversation, start)
-
-
-def _simulated(fault: FaultPlan, call: Call) -> SimulatedFault:
-    return SimulatedFault(
-        endpoint=fault.endpoint,
-        kind=fault.kind,
-        seconds=fault.wait_seconds,
-        code=fault.code,
-        to=call.to,
-        sid=call.sid,
-        status_callback=call.status_callback,
-        at=call.created_at,
-    )

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from service.sandbox.account import Account
 from service.sandbox.carrier import Carrier
 from service.sandbox.creation import read_message
-from service.sandbox.errors import TwilioError
+from service.sandbox.errors import TwilioError, found
 from service.sandbox.ledger import Ledger
 from service.sandbox.records import Message
 from service.sandbox.resources import API_VERSION, feedback_resource, message_resource
@@ -126,10 +126,7 @@ class TwilioApi:
 
     def _find(self, request: Request) -> Message:
         sid = request.path_params["sid"]
-        message = self._ledger.message(sid) if _SID.fullmatch(sid) else None
-        if message is None:
-            raise TwilioError(20404, request.url.path)
-        return message
+        return found(self._ledger.message(sid) if _SID.fullmatch(sid) else None, request.url.path)
 
 
 def _natural(text: str, default: int) -> int:

@@ -13,7 +13,6 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -24,7 +23,6 @@ from service.sandbox.connection import NoResponse, end_at_shutdown
 from service.sandbox.errors import TwilioError
 from service.sandbox.faults import Endpoint, FaultPlan, Faults
 from service.sandbox.ledger import Ledger
-from service.sandbox.records import SimulatedFault
 from service.sandbox.settings import SandboxSettings
 
 Act = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
@@ -80,7 +78,10 @@ class Handler:
             form = await read_form(request)
             await asyncio.sleep(self._settings.response_seconds / 2)
             if fault := self._faults.take(endpoint, channel_of(form.get("To", ""))):
-                number = self._ledger.open_fault(_simulated(fault, request, form))
+                simulated = fault.simulated(
+                    to=form.get("To"), sid=request.path_params.get("sid"), status_callback=form.get("StatusCallback")
+                )
+                number = self._ledger.open_fault(simulated)
                 response = await self._simulate(fault, request, form, act)
             else:
                 response = await self._process(request, form, act)
@@ -154,19 +155,6 @@ async def read_form(request: Request) -> dict[str, str]:
 async def _client_disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":  # the rest of the body comes first
         pass
-
-
-def _simulated(fault: FaultPlan, request: Request, form: Mapping[str, str]) -> SimulatedFault:
-    return SimulatedFault(
-        endpoint=fault.endpoint,
-        kind=fault.kind,
-        seconds=fault.wait_seconds,
-        code=fault.code,
-        to=form.get("To"),
-        sid=request.path_params.get("sid"),
-        status_callback=form.get("StatusCallback"),
-        at=datetime.now(UTC),
-    )
 
 
 def _unprocessed(fault: FaultPlan) -> Response | None:
