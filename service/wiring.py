@@ -47,7 +47,7 @@ from service.providers.twilio.whatsapp import WhatsAppSender
 from service.store.confirmations import open_confirmations
 from service.store.expectations import RedisExpectations
 from service.store.fallbacks import RedisFallbacks
-from service.store.funnel import RedisFunnel
+from service.store.funnel_upkeep import RedisFunnelUpkeep
 from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits
 from service.store.links import RedisLinks
 from service.store.lost_messages import RedisLostMessages
@@ -199,7 +199,7 @@ async def open_worker(
         event_log=event_log,
     )
     lost_messages = _lost_messages(settings, store, providers.messages, worker, event_log)
-    rolling_up = RollingUp(RedisFunnel(store.scripts), event_log=event_log)
+    rolling_up = RollingUp(RedisFunnelUpkeep(store.scripts), event_log=event_log)
     # It sends by rules of its own: a command that runs only the worker has no others.
     retries = {step: Retries() for step in ("attach_sid", "undo")}
     rules = new_rules(settings, store, providers.senders, retries=retries, wake=worker.wake, event_log=event_log)

@@ -6,6 +6,7 @@ import pytest
 
 from service.core.reports.counters import SENDS, Bucket, Ending, read_labels, read_state
 from service.core.reports.figures import Figures
+from service.core.reports.sums import Sums
 from service.demo.traffic.counters import write_hour
 from service.demo.traffic.plan import COUNTRIES, DAYS, Outcome, planned_hours
 
@@ -72,14 +73,14 @@ def test_the_special_hours_are_there(plan):
 
 async def test_the_counters_are_those_of_the_scripts(plan, funnel):
     """The report can read each state, states add up to the sends, and outcomes are those of the plan."""
-    figures = Figures()
+    sums = Sums()
     for bucket in funnel.values():
         for labels, counters in bucket.rows.items():
             named = [read_state(name) for name in counters if name[0].isdigit()]
             assert all(named)
             assert counters.get(SENDS, 0) == sum(count for name, count in counters.items() if name[0].isdigit())
-            figures.add(read_labels(labels), counters, is_open=False)
-    planned = Counter()
+            sums.add(read_labels(labels), counters, is_open=False)
+    figures, planned = Figures(sums), Counter()
     for hour in funnel:
         for one in plan[hour]:
             planned[one.outcome] += one.count

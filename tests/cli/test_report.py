@@ -9,7 +9,8 @@ import pytest
 
 from service.core.reports.counters import HOUR_MS
 from service.redis_client import open_redis_client
-from service.store.funnel import RedisFunnel
+from service.store.funnel import redis_now_ms
+from service.store.funnel_upkeep import RedisFunnelUpkeep
 from service.store.scripts import Scripts
 
 US, DE = "US|sms|+15005550006|login|code|1", "DE|sms||login|code|1"
@@ -21,8 +22,8 @@ def filled(valkey, store):
 
     async def fill():
         client = await open_redis_client(valkey, client_name="tests")
-        funnel = RedisFunnel(Scripts(client))
-        last_hour = (await funnel.now_ms()) // HOUR_MS - 1
+        funnel = RedisFunnelUpkeep(Scripts(client))
+        last_hour = (await redis_now_ms(Scripts(client))) // HOUR_MS - 1
         rows = {US: {"n": 8, "3d.c8.a": 6, "3u30003.-.p": 2, "bnumber": 1}, DE: {"n": 2, "1q.-.p": 2}}
         await funnel.fill(f"h{last_hour}", rows, {"code": 1})
         await client.close()

@@ -1,7 +1,10 @@
 """The conversion report: what is asked, how counters become figures, and what a rate of nothing is."""
 
+import asyncio
+import cProfile
 import csv
 import io
+import pstats
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,7 +16,9 @@ from service.core.reports.figures import Figures
 from service.core.reports.question import Grouping, QuestionUnfit, read_question
 from service.core.reports.report import Conversion
 from service.core.reports.slots import quantile
+from service.core.reports.sums import Sums
 
+COUNTRIES = [f"{letter}{other}" for letter in "ABCDEF" for other in "ABCDE"]
 NOW_MS = 1_795_873_380_000  # 2026-11-28T13:43:00Z
 SENT = Labels("US", "sms", "", "login", "code", 1)
 US, DE = "US|sms|+15005550006|login|code|1", "DE|whatsapp||payment|code|2"
@@ -30,11 +35,15 @@ class Kept:
 
     async def hours(self, starts_ms):
         asked = set(starts_ms)
-        return [bucket for bucket in self._hours if bucket.start_ms in asked]
+        for bucket in self._hours:
+            if bucket.start_ms in asked:
+                yield bucket
 
     async def days(self, starts_ms):
         asked = set(starts_ms)
-        return [bucket for bucket in self._days if bucket.start_ms in asked]
+        for bucket in self._days:
+            if bucket.start_ms in asked:
+                yield bucket
 
 
 def hour(back, rows, ends=None):
@@ -90,11 +99,11 @@ def test_fresh_sends_are_what_the_states_leave():
 
 def test_figures_add_up():
     """Each list of states adds up to its total, and Twilio's figures follow Twilio's definitions."""
-    figures = Figures()
+    sums = Sums()
     counters = {"n": 20, "3d.c8.a": 6, "3d.l.p": 1, "3u30003.-.p": 2, "3x21610.-.f": 1, "2s.w.m": 3, "1q.-.c": 1}
-    figures.add(read_labels(US), {**counters, "bnumber": 2, "t2": 7}, is_open=False)
-    figures.add(read_labels(DE), {"n": 4, "3d.c9.a": 4}, is_open=False)
-    shown = figures.shown()
+    sums.add(read_labels(US), {**counters, "bnumber": 2, "t2": 7}, is_open=False)
+    sums.add(read_labels(DE), {"n": 4, "3d.c9.a": 4}, is_open=False)
+    shown = Figures(sums).shown()
     for name in ("verifications", "sends"):
         assert shown[name].pop("total") == sum(shown[name].values())
     assert sum(shown["delivery"].values()) == 24
@@ -113,7 +122,7 @@ def test_figures_add_up():
 
 def test_rates_of_nothing_are_null():
     """Without sends no rate is 0: it is not known."""
-    shown = Figures().shown(Prices("USD", {}))
+    shown = Figures(Sums()).shown(Prices("USD", {}))
     rates = ("success_rate", "conversion_rate", "delivery_rate", "sends_per_approval")
     assert [shown[name] for name in rates] == [None] * 4
     assert shown["twilio"]["conversion_rate"] is None
@@ -125,9 +134,9 @@ def test_rates_of_nothing_are_null():
 
 def test_what_messages_cost():
     """Only what the provider accepted costs something; the total is shared out by what came of it."""
-    figures = Figures()
-    figures.add(read_labels(US), {"n": 4, "3d.c8.a": 1, "2s.-.p": 1, "3x21610.-.f": 1}, is_open=False)
-    cost = figures.shown(Prices("USD", {("US", "sms"): 7_900}))["cost"]
+    sums = Sums()
+    sums.add(read_labels(US), {"n": 4, "3d.c8.a": 1, "2s.-.p": 1, "3x21610.-.f": 1}, is_open=False)
+    cost = Figures(sums).shown(Prices("USD", {("US", "sms"): 7_900}))["cost"]
     assert cost == {
         "currency": "USD", "total": "0.0158", "per_status_ok": "0.0079", "per_confirmed": "0.0158",
         "per_approval": "0.0158",
@@ -278,3 +287,71 @@ def test_labels_are_read_as_written():
     """Labels keep their order; an unknown sender is empty."""
     assert read_labels(DE) == Labels("DE", "whatsapp", "", "payment", "code", 2)
     assert {str(grouping) for grouping in Grouping} - {"hour", "day"} == set(Labels._fields)
+
+
+def long_ago():
+    """Return 200 days, each with 60 combinations of labels and 20 counters each."""
+    labels = [
+        f"{country}|sms|+15005550006|{purpose}|code|1" for country in COUNTRIES for purpose in ("login", "signup")
+    ]
+    rows = {each: {"n": 100, **{f"3d.c{slot}.a": 5 for slot in range(19)}} for each in labels}
+    today = NOW_MS // DAY_MS * DAY_MS
+    return [Bucket(today - back * DAY_MS, DAY_MS, rows, {}) for back in range(3, 203)]
+
+
+async def test_a_long_report_costs_about_a_call_for_each_counter():
+    """Counters are added up before their states are read, so a year costs little more than to look at them."""
+    days, profile = long_ago(), cProfile.Profile()
+    conversion = Conversion(Kept(days=days))
+    counters = sum(len(row) for day in days for row in day.rows.values())
+    profile.enable()
+    found = await conversion.report(read_question({"since": "300d", "group_by": "country"}, NOW_MS))
+    profile.disable()
+    assert found.total.sends_total == 200 * 60 * 100
+    assert pstats.Stats(profile).total_calls < 2 * counters == 480_000
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+async def test_a_long_report_takes_turns(monkeypatch, pauses):
+    """While a report is made, everything else in the event loop has its turns; without pauses it would have none."""
+    if not pauses:
+        monkeypatch.setattr("service.core.turns._TURN_SECONDS", 3600)
+    turns, is_made = 0, asyncio.Event()
+
+    async def others():
+        nonlocal turns
+        while not is_made.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    await Conversion(Kept(days=long_ago())).report(read_question({"since": "300d", "group_by": "day"}, NOW_MS))
+    seen = turns
+    is_made.set()
+    await other
+    assert (seen > 5) is pauses
+
+
+async def test_reports_are_made_one_after_the_other():
+    """Of many reports at once each would take a turn between those of others; so one begins when the last has ended."""
+
+    class Counted(Kept):
+        begun = most = 0
+
+        async def now_ms(self):
+            self.begun += 1
+            self.most = max(self.most, self.begun)
+            return NOW_MS
+
+        async def hours(self, starts_ms):
+            await asyncio.sleep(0)
+            async for bucket in super().hours(starts_ms):
+                yield bucket
+            self.begun -= 1
+
+    store = Counted(hour(0, {US: {"n": 1}}))
+    conversion = Conversion(store)
+    made = await asyncio.gather(*(conversion.report(read_question({}, NOW_MS)) for _ in range(5)))
+    assert [each.total.sends_total for each in made] == [1] * 5
+    assert store.most == 1

@@ -10,7 +10,9 @@ from service.core.reports.counters import DAY_MS, HOUR_MS, read_labels
 from service.core.store_health import StoreUnavailable
 from service.core.verification import Delivery
 from service.store import keys as redis_keys
-from service.store.funnel import Merged, RedisFunnel
+from service.store.funnel import RedisFunnel
+from service.store.funnel_upkeep import RedisFunnelUpkeep
+from service.store.merged_counters import Merged
 from tests.store.engines import CODE_TTL_MS
 from tests.store.test_funnel import FIRST, counted
 
@@ -37,7 +39,7 @@ async def rows(stores, *, by="hours"):
     length = HOUR_MS if by == "hours" else DAY_MS
     starts = range((now_ms // length - 10 * DAY_MS // length) * length, now_ms + 1, length)
     sums = Merged()
-    for bucket in await getattr(funnel, by)(starts):
+    async for bucket in getattr(funnel, by)(starts):
         sums.add(bucket.rows, {})
     return {labels: {name: count for name, count in row.items() if count} for labels, row in sums.rows.items()}
 
@@ -54,12 +56,12 @@ async def test_ended_hours_are_merged_and_read_alike(stores):
     """An hour that has ended is one key; the figures are the same before and after, also of what moves later."""
     issued, expected = await traffic(stores)
     assert await rows(stores) == counted(stores) == expected
-    await RedisFunnel(stores.scripts).merge_ended_hours()
+    await RedisFunnelUpkeep(stores.scripts).merge_ended_hours()
     assert counted(stores) == expected, "this hour has not ended"
     shifted(stores, DAY_MS)
     for sent in issued:
         stores.raw(sent).set("sent_at_ms", sent.sends[0].sent_at_ms - DAY_MS, 1)
-    await RedisFunnel(stores.scripts).merge_ended_hours()
+    await RedisFunnelUpkeep(stores.scripts).merge_ended_hours()
     assert counted(stores) == {}
     assert not any(stores.admin.smembers(redis_keys.funnel_open(p)) for p in PARTITIONS)
     assert await rows(stores) == expected
@@ -75,7 +77,7 @@ async def test_ended_hours_are_merged_and_read_alike(stores):
         "US|sms|+15005550006|login|code|1": {"n": 1, "3d.-.p": 1, "t33": 1},
     }
     assert await rows(stores) == moved
-    await RedisFunnel(stores.scripts).merge_ended_hours()
+    await RedisFunnelUpkeep(stores.scripts).merge_ended_hours()
     assert await rows(stores) == moved
 
 
@@ -101,9 +103,9 @@ async def test_a_killed_merge_counts_once(stores, step, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(stores.scripts, "run", interrupted)
             with pytest.raises(StoreUnavailable):
-                await RedisFunnel(stores.scripts).merge_ended_hours()
+                await RedisFunnelUpkeep(stores.scripts).merge_ended_hours()
         assert await rows(stores) == expected
-    await RedisFunnel(stores.scripts).merge_ended_hours()
+    await RedisFunnelUpkeep(stores.scripts).merge_ended_hours()
     assert counted(stores) == {}
     assert await rows(stores) == expected
 
@@ -117,7 +119,7 @@ async def test_many_workers_and_readers_agree(stores):
     is_over = asyncio.Event()
 
     async def work():
-        funnel = RedisFunnel(stores.scripts)
+        funnel = RedisFunnelUpkeep(stores.scripts)
         while not is_over.is_set():
             await funnel.merge_ended_hours()
 
@@ -143,13 +145,13 @@ async def test_a_day_is_rolled_up_once(stores):
     """Two days after its end a day is the sum of its hours, however often it is rolled up; later moves are added."""
     issued, expected = await traffic(stores)
     shifted(stores, LONG_AGO_MS)
-    funnel = RedisFunnel(stores.scripts)
+    funnel = RedisFunnelUpkeep(stores.scripts)
     await funnel.roll_up()
     assert await rows(stores, by="days") == {}, "its hours are not merged yet"
     await funnel.merge_ended_hours()
-    await asyncio.gather(*(RedisFunnel(stores.scripts).roll_up() for _ in range(3)))
+    await asyncio.gather(*(RedisFunnelUpkeep(stores.scripts).roll_up() for _ in range(3)))
     await funnel.roll_up()
-    await RedisFunnel(stores.scripts).roll_up()
+    await RedisFunnelUpkeep(stores.scripts).roll_up()
     assert await rows(stores, by="days") == await rows(stores, by="hours") == expected
     stores.raw(issued[1]).set("sent_at_ms", issued[1].sends[0].sent_at_ms - LONG_AGO_MS, 1)
     await stores.check(issued[1], "111111")
@@ -164,7 +166,7 @@ async def test_a_young_day_is_not_rolled_up(stores):
     """Until two days after its end a day may still change, and its hours are read instead."""
     _, expected = await traffic(stores)
     shifted(stores, 2 * DAY_MS)
-    funnel = RedisFunnel(stores.scripts)
+    funnel = RedisFunnelUpkeep(stores.scripts)
     await funnel.merge_ended_hours()
     await funnel.roll_up()
     assert await rows(stores, by="days") == {}
@@ -198,7 +200,7 @@ async def test_what_lapses_is_logged_once(stores):
 
     async def listed():
         for partition in PARTITIONS:
-            await funnel.log_lapsed(partition)
+            await RedisFunnelUpkeep(stores.scripts).log_lapsed(partition)
         return {
             (entry.verification_id, entry.labels.send_number): (entry.reason, entry.state.error_code)
             for entry in await funnel.entries()
@@ -226,7 +228,7 @@ async def test_a_resend_puts_off_when_a_verification_is_logged(stores):
     ends_ms = stores.admin.zscore(due_key, sent.id)
     stores.admin.zadd(due_key, {sent.id: ends_ms - CODE_TTL_MS})
     await stores.resend(sent, "222222")
-    await RedisFunnel(stores.scripts).log_lapsed(sent.id[3])
+    await RedisFunnelUpkeep(stores.scripts).log_lapsed(sent.id[3])
     assert await RedisFunnel(stores.scripts).entries() == []
     assert stores.admin.zscore(due_key, sent.id) >= ends_ms
 

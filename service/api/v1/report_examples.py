@@ -5,6 +5,7 @@ from service.core.reports.counters import HOUR_MS, Labels, State, read_state
 from service.core.reports.figures import Figures
 from service.core.reports.question import Grouping, Question
 from service.core.reports.report import Report
+from service.core.reports.sums import Sums
 from service.core.reports.unconverted import UnconvertedSend
 
 _NOW_MS = 1_795_873_380_000
@@ -15,8 +16,9 @@ _UNDELIVERED: State = read_state("3u30003.-.p")
 
 def report_examples() -> dict[str, dict[str, Example]]:
     """Return the responses by operation id and name."""
-    figures = Figures()
-    figures.add(_LABELS, _COUNTERS, is_open=False)
+    sums = Sums()
+    sums.add(_LABELS, _COUNTERS, is_open=False)
+    figures = Figures(sums)
     end_ms = -(-_NOW_MS // HOUR_MS) * HOUR_MS
     question = Question(end_ms - 24 * HOUR_MS, end_ms, group_by=(Grouping.COUNTRY,))
     report = Report(question, _NOW_MS, figures, {("US",): figures})

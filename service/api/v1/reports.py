@@ -62,7 +62,7 @@ class ReportEndpoints:
         except QuestionUnfit as unfit:
             raise unfit_parameter(unfit) from None
         wants_csv = form == "csv" or (request.header(b"accept") or "").startswith("text/csv")
-        # In a thread: a long report takes half a second to write, which no check may wait for.
+        # In a thread: hundreds of days take some 20 ms to write, which no check may wait for.
         return await asyncio.to_thread(_table if wants_csv else _document, report)
 
     async def unconverted(self, request: Request) -> Object | Response:

@@ -4,7 +4,7 @@ A fresh send is in no counted state: what the states of a combination leave of i
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -91,6 +91,11 @@ class State(NamedTuple):
     has_wrong: bool  # wrong ones were typed since
     ending: Ending | None  # of its verification; None: nothing has ended it, but perhaps time
 
+    @property
+    def is_accepted(self) -> bool:
+        """Tell whether the provider accepted the message."""
+        return self.delivery not in (DeliveryState.REFUSED, DeliveryState.UNKNOWN)
+
     def ending_at(self, *, is_open: bool) -> Ending:
         """Tell where the verification stands, when its codes are still open, or not."""
         return self.ending or (Ending.OPEN if is_open else Ending.EXPIRED)
@@ -141,6 +146,12 @@ def read_state(text: str) -> State:
     )
 
 
+@lru_cache(maxsize=4096)
+def is_accepted(name: str) -> bool:
+    """Tell whether what is counted under this name are messages that the provider accepted."""
+    return name[0].isdigit() and read_state(name).is_accepted
+
+
 def states(counters: Counters) -> Iterable[tuple[State, int]]:
     """List the states of the sends of one combination, with the fresh ones."""
     fresh = counters.get(SENDS, 0)
@@ -172,8 +183,8 @@ class FunnelStore(Protocol):
     async def now_ms(self) -> int:
         """Read the clock by which the sends are counted."""
 
-    async def days(self, starts_ms: Iterable[int]) -> list[Bucket]:
+    def days(self, starts_ms: Iterable[int]) -> AsyncIterator[Bucket]:
         """Read those of these days (UTC) that have been rolled up."""
 
-    async def hours(self, starts_ms: Iterable[int]) -> list[Bucket]:
+    def hours(self, starts_ms: Iterable[int]) -> AsyncIterator[Bucket]:
         """Read these hours; one in which nothing was counted is left out."""

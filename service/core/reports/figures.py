@@ -4,31 +4,28 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from service.core.channels import CHANNELS, Channel
 from service.core.prices import Prices
 from service.core.reports.counters import (
-    OTHER,
     Counters,
     DeliveryState,
     Ending,
-    Labels,
     Reason,
     states,
 )
 from service.core.reports.slots import quantile
+from service.core.reports.sums import Part, Sums
 
 _CONFIRMED, _CONFIRMED_LATE = "confirmed", "confirmed_late"
 _SEND_STATES = (*DeliveryState, _CONFIRMED, _CONFIRMED_LATE)
 _FAILURES = (DeliveryState.REFUSED, DeliveryState.UNDELIVERED, DeliveryState.FAILED)
 _STATUS_OK = (DeliveryState.ACCEPTED, DeliveryState.SENT, DeliveryState.DELIVERED)
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-_CONFIRMABLE = frozenset(str(channel) for channel in Channel if CHANNELS[channel].can_be_confirmed) | {OTHER}
 
 
 class Figures:
-    """Adds up counters of any labels."""
+    """Reads the sums of a group."""
 
-    def __init__(self) -> None:
+    def __init__(self, sums: Sums) -> None:
         self.verifications: Counter[str] = Counter()
         self.sends: Counter[str] = Counter()
         self.delivery: Counter[str] = Counter()
@@ -38,13 +35,14 @@ class Figures:
         self.deliver_slots: Counter[int] = Counter()
         self.convert_slots: Counter[int] = Counter()
         self.at_provider: Counter[str] = Counter()
-        self.countries: set[str] = set()
-        self.messages: Counter[tuple[str, str]] = Counter()  # accepted by the provider, by country and channel
+        self.countries = sums.countries
+        self.messages = sums.messages
+        for part, counters in sums.parts.items():
+            self._add(part, counters)
 
-    def add(self, labels: Labels, counters: Counters, *, is_open: bool) -> None:
-        """Add the counters of one combination of labels."""
+    def _add(self, part: Part, counters: Counters) -> None:
         for state, count in states(counters):
-            reason = state.reason(is_open=is_open)
+            reason = state.reason(is_open=part.is_open)
             self.delivery[state.delivery] += count
             if reason is None:
                 self.sends[_CONFIRMED] += count
@@ -52,22 +50,19 @@ class Figures:
             else:
                 self.sends[_CONFIRMED_LATE if state.is_late else state.delivery] += count
                 self.unconverted[reason] += count
-            if labels.send_number == 1:
-                self.verifications[state.ending_at(is_open=is_open)] += count
+            if part.is_first:
+                self.verifications[state.ending_at(is_open=part.is_open)] += count
             if state.error_code is not None or state.delivery in _FAILURES:
                 self.errors[state.error_code] += count
-            if state.delivery not in (DeliveryState.REFUSED, DeliveryState.UNKNOWN):
-                self.messages[labels.country, labels.channel] += count
-                if labels.channel in _CONFIRMABLE:
-                    self._add_at_provider(labels, count, state.delivery, is_confirmed=reason in (None, Reason.TOO_LATE))
+            if part.is_confirmable and state.is_accepted:
+                self._add_at_provider(count, state.delivery, is_confirmed=reason in (None, Reason.TOO_LATE))
         for name, count in counters.items():
             if name[0] == "b":
                 self.blocked[name[1:]] += count
             elif name[0] == "t":
                 self.deliver_slots[int(name[1:])] += count
 
-    def _add_at_provider(self, labels: Labels, count: int, delivery: DeliveryState, *, is_confirmed: bool) -> None:
-        self.countries.add(labels.country)
+    def _add_at_provider(self, count: int, delivery: DeliveryState, *, is_confirmed: bool) -> None:
         self.at_provider["attempted"] += count
         self.at_provider["status_ok" if delivery in _STATUS_OK else "errors"] += count
         self.at_provider["conversions"] += count if is_confirmed else 0

@@ -7,18 +7,18 @@ are kept for 35 days, so what begins earlier is answered by days, which belong t
 import asyncio
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from service.core.instants import instant
 from service.core.prices import Prices
-from service.core.reports.counters import DAY_MS, HOUR_MS, HOURS_KEPT_MS, Bucket, FunnelStore, read_labels
+from service.core.reports.counters import DAY_MS, HOUR_MS, HOURS_KEPT_MS, Bucket, FunnelStore
 from service.core.reports.figures import Figures
-from service.core.reports.question import TIMES, Grouping, Question
-
-Key = tuple[str, ...]
+from service.core.reports.groups import Groups, Key
+from service.core.reports.question import Grouping, Question
+from service.core.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,75 +69,41 @@ class Conversion:
     def __init__(self, store: FunnelStore, prices: Prices | None = None) -> None:
         self._store = store
         self._prices = prices
+        self._answering = asyncio.Lock()
 
     async def now_ms(self) -> int:
         """Read the clock by which sends are counted. Raises `StoreUnavailable`."""
         return await self._store.now_ms()
 
     async def report(self, question: Question) -> Report:
-        """Answer a question. Raises `StoreUnavailable`."""
-        now_ms = await self._store.now_ms()
-        buckets = await self._buckets(question, now_ms)
-        return await asyncio.to_thread(self._added_up, question, buckets, now_ms)
+        """Answer a question. Raises `StoreUnavailable`.
 
-    async def _buckets(self, question: Question, now_ms: int) -> list[Bucket]:
+        One after the other: of many reports at once each would take a turn between those of others.
+        """
+        async with self._answering:
+            now_ms, turns = await self._store.now_ms(), Turns()
+            groups = Groups(question, now_ms)
+            async for bucket in self._buckets(question, now_ms):
+                for _ in groups.add(bucket):
+                    await turns.pause()
+            total, figures = await groups.figures(turns)
+        return Report(question, now_ms, total, figures, self._prices)
+
+    async def _buckets(self, question: Question, now_ms: int) -> AsyncIterator[Bucket]:
         since_ms, until_ms = question.from_ms, question.to_ms
         is_old = since_ms < now_ms - HOURS_KEPT_MS
         first_day, last_day = (since_ms if is_old else since_ms + DAY_MS - 1) // DAY_MS, until_ms // DAY_MS
         is_by_utc_day = Grouping.HOUR not in question.group_by and (
             question.tz is UTC or Grouping.DAY not in question.group_by
         )
-        days = []
+        known = set()
         if is_old or is_by_utc_day:
-            days = await self._store.days(day * DAY_MS for day in range(first_day, last_day))
-        known = {bucket.start_ms for bucket in days}
+            async for day in self._store.days(day * DAY_MS for day in range(first_day, last_day)):
+                known.add(day.start_ms)
+                yield day
         hours = range(max(since_ms, now_ms - HOURS_KEPT_MS) // HOUR_MS * HOUR_MS, until_ms, HOUR_MS)
-        return days + await self._store.hours(hour for hour in hours if hour // DAY_MS * DAY_MS not in known)
-
-    def _added_up(self, question: Question, buckets: Iterable[Bucket], now_ms: int) -> Report:
-        total, groups = Figures(), {key: Figures() for key in _times_of(question)}
-        for bucket in buckets:
-            time_key = _time_key(question, bucket.start_ms)
-            for text, counters in bucket.rows.items():
-                labels = read_labels(text)
-                if not question.admits(labels):
-                    continue
-                is_open = bucket.is_open(labels.action, now_ms)
-                total.add(labels, counters, is_open=is_open)
-                if question.group_by:
-                    key = tuple(
-                        time_key if grouping in TIMES else str(getattr(labels, grouping))
-                        for grouping in question.group_by
-                    )
-                    groups.setdefault(key, Figures()).add(labels, counters, is_open=is_open)
-        return Report(question, now_ms, total, _in_order(question, groups), self._prices)
-
-
-def _time_key(question: Question, start_ms: int) -> str:
-    at = datetime.fromtimestamp(start_ms / 1000, question.tz)
-    if Grouping.HOUR in question.group_by:
-        return at.isoformat()
-    return at.date().isoformat()
-
-
-def _times_of(question: Question) -> list[Key]:
-    """List every hour or day of a report that is grouped by nothing else: those without sends are shown, too."""
-    if len(question.group_by) != 1 or question.group_by[0] not in TIMES:
-        return []
-    starts = range(question.from_ms, question.to_ms, HOUR_MS)
-    return [(key,) for key in dict.fromkeys(_time_key(question, start_ms) for start_ms in starts)]
-
-
-def _in_order(question: Question, groups: dict[Key, Figures]) -> dict[Key, Figures]:
-    """Order groups by time, and those of one time by their sends, most first."""
-    places = [place for place, grouping in enumerate(question.group_by) if grouping in TIMES]
-    filled = ((key, figures) for key, figures in groups.items() if places or not figures.is_empty)
-
-    def order(group: tuple[Key, Figures]) -> tuple[Any, ...]:
-        key, figures = group
-        return ([key[place] for place in places], -figures.sends_total, -figures.blocked.total(), key)
-
-    return dict(sorted(filled, key=order))
+        async for hour in self._store.hours(hour for hour in hours if hour // DAY_MS * DAY_MS not in known):
+            yield hour
 
 
 def _flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,7 +11,8 @@ from service.config.settings import Settings
 from service.demo.traffic.counters import write_hour
 from service.demo.traffic.plan import DAYS, HOUR_SECONDS, planned_hours
 from service.demo.traffic.visitors import Visitors
-from service.store.funnel import RedisFunnel
+from service.store.funnel import redis_now_ms
+from service.store.funnel_upkeep import RedisFunnelUpkeep
 
 
 async def make_traffic(settings: Settings, url: str, key: str, senders: Mapping[str, str]) -> str:
@@ -29,8 +30,8 @@ async def write_days(settings: Settings, senders: Mapping[str, str]) -> int:
     """Write the planned days; return how many sends they have."""
     sends = 0
     async with open_redis(settings) as scripts:
-        funnel = RedisFunnel(scripts)
-        last_hour = await funnel.now_ms() // (HOUR_SECONDS * 1000)
+        funnel = RedisFunnelUpkeep(scripts)
+        last_hour = await redis_now_ms(scripts) // (HOUR_SECONDS * 1000)
         for hour, planned in planned_hours(last_hour):
             sends += await write_hour(funnel, hour, planned, senders=senders)
             await asyncio.sleep(0)  # the service shares this event loop

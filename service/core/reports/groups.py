@@ -1,0 +1,97 @@
+"""Sorts the counters of a span into the groups of a question, and reads the figures of each."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from service.core.reports.counters import HOUR_MS, Bucket, Labels, read_labels
+from service.core.reports.figures import Figures
+from service.core.reports.question import TIMES, Grouping, Question
+from service.core.reports.sums import Sums
+from service.core.turns import Turns
+
+Key = tuple[str, ...]
+
+
+class _Place(NamedTuple):
+    """Where the counters of some labels belong, at any time."""
+
+    labels: Labels
+    key: tuple[str | None, ...]  # None stands for the time
+
+
+class Groups:
+    """The groups of one question."""
+
+    def __init__(self, question: Question, now_ms: int) -> None:
+        self._question = question
+        self._now_ms = now_ms
+        self._groups = {key: Sums() for key in _times_of(question)}
+        self._place = lru_cache(maxsize=65536)(self._find_place)
+
+    def add(self, bucket: Bucket) -> Iterator[None]:
+        """Add the counters of an hour or a day, in short steps."""
+        time_key, is_open = time_key_of(self._question, bucket.start_ms), {}
+        for text, counters in bucket.rows.items():
+            place = self._place(text)
+            if place is None:
+                continue
+            action = place.labels.action
+            if action not in is_open:
+                is_open[action] = bucket.is_open(action, self._now_ms)
+            key = tuple([time_key if part is None else part for part in place.key])
+            sums = self._groups.get(key)
+            if sums is None:
+                sums = self._groups[key] = Sums()
+            sums.add(place.labels, counters, is_open=is_open[action])
+            yield
+
+    async def figures(self, turns: Turns) -> tuple[Figures, dict[Key, Figures]]:
+        """Read the figures of all together, and of each group in its order."""
+        total, groups = Sums(), {}
+        for key, sums in self._groups.items():
+            total.merge(sums)
+            if self._question.group_by:
+                groups[key] = Figures(sums)
+            await turns.pause()
+        return Figures(total), _in_order(self._question, groups)
+
+    def _find_place(self, text: str) -> _Place | None:
+        """Tell where labels belong; None: they are not asked for."""
+        labels = read_labels(text)
+        if not self._question.admits(labels):
+            return None
+        asked = self._question.group_by
+        return _Place(labels, tuple(None if one in TIMES else str(getattr(labels, one)) for one in asked))
+
+
+def time_key_of(question: Question, start_ms: int) -> str:
+    """Write the hour, or else the day, in which something begins."""
+    at = datetime.fromtimestamp(start_ms / 1000, question.tz)
+    if Grouping.HOUR in question.group_by:
+        return at.isoformat()
+    return at.date().isoformat()
+
+
+def _times_of(question: Question) -> list[Key]:
+    """List every hour or day of a report that is grouped by nothing else: those without sends are shown, too."""
+    if len(question.group_by) != 1 or question.group_by[0] not in TIMES:
+        return []
+    starts = range(question.from_ms, question.to_ms, HOUR_MS)
+    if Grouping.HOUR in question.group_by:
+        return [(time_key_of(question, start_ms),) for start_ms in starts]
+    first, last = (date.fromisoformat(time_key_of(question, start_ms)) for start_ms in (starts[0], starts[-1]))
+    return [((first + timedelta(days=number)).isoformat(),) for number in range((last - first).days + 1)]
+
+
+def _in_order(question: Question, groups: dict[Key, Figures]) -> dict[Key, Figures]:
+    """Order groups by time, and those of one time by their sends, most first."""
+    places = [place for place, grouping in enumerate(question.group_by) if grouping in TIMES]
+    filled = ((key, figures) for key, figures in groups.items() if places or not figures.is_empty)
+
+    def order(group: tuple[Key, Figures]) -> tuple[Any, ...]:
+        key, figures = group
+        return ([key[place] for place in places], -figures.sends_total, -figures.blocked.total(), key)
+
+    return dict(sorted(filled, key=order))
