@@ -40,6 +40,13 @@ async def claim(stores, verification):
     return await fallbacks(stores).claim(partition_of(verification.id))
 
 
+async def claimed(stores):
+    """Issue a verification with a list, and claim its next channel after the wait; return both."""
+    issued = await stores.issue("000000", **THREE)
+    stores.time_passes(30 * SECOND_MS)
+    return issued, await claim(stores, issued)
+
+
 async def follow(stores, due, code):
     """Write the send of a claimed fallback."""
     digests = stores.digests(due.verification.id, code)
@@ -102,9 +109,7 @@ async def test_a_claim_is_leased(stores):
 
 async def test_a_process_whose_lease_has_ended_sends_nothing(stores):
     """Of two processes that claimed one after the other, only the second writes a send: none is doubled."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    slow = await claim(stores, issued)
+    issued, slow = await claimed(stores)
     stores.time_passes(LEASE_MS)
     quick = await claim(stores, issued)
     with pytest.raises(Overtaken):
@@ -156,9 +161,7 @@ async def test_a_failure_of_an_earlier_message_changes_nothing(stores):
 
 async def test_a_failure_during_a_lease_is_sent_once(stores):
     """When silence and failure come at once, one of the two claims writes a send."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    silent = await claim(stores, issued)
+    issued, silent = await claimed(stores)
     await stores.deliver(issued, status=Delivery.FAILED)
     failed = await claim(stores, issued)
     writes = (follow(stores, due, code) for due, code in ((silent, "111111"), (failed, "222222")))
@@ -230,9 +233,7 @@ async def test_nothing_follows_a_verification_that_has_ended(stores, end):
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__[1:])
 async def test_an_end_between_claim_and_send_is_kept(stores, end):
     """When a verification ends after the claim, in the last moment, its next send is not written."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    due = await claim(stores, issued)
+    issued, due = await claimed(stores)
     await end(stores, issued)
     with pytest.raises((NotPending, UnknownVerification)):
         await follow(stores, due, "111111")
@@ -339,9 +340,7 @@ async def test_a_busy_provider_is_tried_again_by_the_same_channel(stores, first_
 
 async def test_a_next_message_that_is_refused_is_not_tried_again(stores):
     """A next send that was refused keeps its trace; if no channel may follow, nothing is due any more."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    due = await claim(stores, issued)
+    issued, due = await claimed(stores)
     sent = await follow(stores, due, "111111")
     refused = await refuse(stores, sent, 2, may_follow=False, due=due)
     assert (refused.status, [send.status for send in refused.sends][1]) == (Status.PENDING, Delivery.FAILED)
@@ -351,9 +350,7 @@ async def test_a_next_message_that_is_refused_is_not_tried_again(stores):
 
 async def test_a_busy_provider_is_not_tried_again_for_an_older_message(stores):
     """A next send that was not sent is left as it is if somebody has asked for a later one meanwhile."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    due = await claim(stores, issued)
+    issued, due = await claimed(stores)
     sent = await follow(stores, due, "111111")
     await stores.resend(issued, "222222", Channel.WHATSAPP)
     refused = await refuse(stores, sent, 2, error_code=None, passing=True, due=due)
@@ -364,9 +361,7 @@ async def test_a_busy_provider_is_not_tried_again_for_an_older_message(stores):
 
 async def test_a_send_that_was_never_handed_over_is_given_back(stores):
     """When a process takes back the send of a fallback by its code, the channel is due again too."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    due = await claim(stores, issued)
+    issued, due = await claimed(stores)
     await follow(stores, due, "111111")
     digest = stores.digests(issued.id, "111111")[0]
     await stores.verifications.take_back(WrittenSend(issued.id, issued.number_tag, digest, 1, due))
@@ -397,9 +392,7 @@ async def test_what_somebody_asks_for_begins_the_wait_anew(stores):
 
 async def test_a_resend_during_a_lease_overtakes_it(stores):
     """When somebody asks for a message while the next channel is claimed, the claim writes nothing."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    due = await claim(stores, issued)
+    issued, due = await claimed(stores)
     await stores.resend(issued, "111111", Channel.WHATSAPP)
     # Even if the next channel happens to be due in the instant in which the lease ends.
     stores.admin.zadd(redis_keys.fallbacks(partition_of(issued.id)), {issued.id: due.claimed_until_ms})
@@ -417,9 +410,7 @@ async def test_the_last_channel_that_is_asked_for_leaves_nothing_to_follow(store
 async def test_limits_leave_the_verification_as_it_was(stores):
     """A limit of the number refuses the next send with a wait, and changes nothing; it may be sent afterwards."""
     stores = stores.under(number=Limits(((1, 45 * SECOND_MS),)))
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    due = await claim(stores, issued)
+    issued, due = await claimed(stores)
     before = stores.record(issued)
     with pytest.raises(Limited) as limited:
         await follow(stores, due, "111111")
@@ -433,9 +424,7 @@ async def test_limits_leave_the_verification_as_it_was(stores):
 
 async def test_only_what_is_still_claimed_is_postponed(stores):
     """A process whose claim has passed to another one does not put that off."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    slow = await claim(stores, issued)
+    issued, slow = await claimed(stores)
     await stores.deliver(issued, status=Delivery.FAILED)
     await fallbacks(stores).postpone(slow, 60 * SECOND_MS)
     assert await claim(stores, issued)
@@ -443,9 +432,7 @@ async def test_only_what_is_still_claimed_is_postponed(stores):
 
 async def test_the_most_sends_hold(stores):
     """A verification that has had all its sends gets none by the next channel, and is not claimed again."""
-    issued = await stores.issue("000000", **THREE)
-    stores.time_passes(30 * SECOND_MS)
-    due = await claim(stores, issued)
+    issued, due = await claimed(stores)
     one = stores.under(max_sends=1)
     with pytest.raises(SendsExhausted):
         await follow(one, due, "111111")
