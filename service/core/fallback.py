@@ -28,12 +28,11 @@ from service.core.issue_policy import ActionUnfit, IssuePolicy
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
 from service.core.limits import Limited
-from service.core.next_send import write_next
+from service.core.next_send import admit, write_next
 from service.core.partitions import PARTITIONS
 from service.core.phone import CountryNotAllowed
 from service.core.polling import Polling
 from service.core.profiles import Profiles
-from service.core.reports.blocked import counted
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Undoing
@@ -138,12 +137,8 @@ class Fallback:
         verification = due.verification
         try:
             profile = await self._profiles.of(verification.key_tag, verification.owner)
-            self._issue_policy.check_channel(due.channel, verification.request, profile, verification.payment)
             reservation = self._reservation(due)
-            refusal = await reservation.ask()
-            if refusal is not None:
-                number = len(verification.sends) + 1
-                raise await counted(self._store, refusal, verification, due.channel, send_number=number)
+            await admit(self._store, self._issue_policy, reservation, verification, due.channel, profile=profile)
             return await self._reserved(due, reservation)
         except _ENDED:
             return None

@@ -67,7 +67,11 @@ class IssuePolicy:
             self._check_link(request, profile.texts)
         else:
             self._check_answer(request.action, profile)
-        return request, self.secrets.fixed_for(to, request.action, request.password_length)
+        return request, self.fixed_for(to, request)
+
+    def fixed_for(self, to: str, request: VerificationRequest) -> str | None:
+        """Give the secret of a test number; None if the number is none."""
+        return self.secrets.fixed_for(to, request.action, request.password_length)
 
     def check_channels(self, asked: IssueRequest, request: VerificationRequest, profile: Profile) -> None:
         """Refuse channels that cannot be used for a (completed) request, and waits that its code does not outlive.

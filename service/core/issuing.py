@@ -16,10 +16,10 @@ from service.core.issue_policy import IssuePolicy
 from service.core.issue_request import IssueRequest
 from service.core.keyring import Keyring
 from service.core.limiter import Limiter, Reservation
-from service.core.next_send import draw, write_next
+from service.core.next_send import admit, draw, write_next
 from service.core.phone import PhoneNumber, parse_number
 from service.core.profiles import Profile, Profiles
-from service.core.reports.blocked import counted
+from service.core.reports.blocked import UNSENT, R, counted, counted_unread
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending, unless_followed
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Undoing
@@ -80,7 +80,16 @@ class Issuing:
         Raises `ActionUnfit`, `ChannelUnavailable`, `ChannelUnfit`, `SenderCannotReceive`, `ClientIpRequired`,
         `CountryNotAllowed`, `SendingHalted`, `Limited`, `StoreUnavailable`, and what `Sending` and `begin` raise.
         """
-        return await unless_followed(self._issue(asked, repeatable))
+        asked = asked.only(lambda channel: self._limiter.reaches(channel, asked.number.country))
+        try:
+            return await unless_followed(self._issue(asked, repeatable))
+        except UNSENT as refusal:
+            raise await self.counted(refusal, asked) from None
+
+    async def counted(self, refusal: R, asked: IssueRequest) -> R:
+        """Count a refused request for a new verification; return the refusal. Raises `StoreUnavailable`."""
+        is_test = self._policy.fixed_for(asked.number.e164, asked.request) is not None  # nothing would be sent
+        return refusal if is_test else await counted_unread(self._store, refusal, asked.request, asked.channel)
 
     async def _issue(self, asked: IssueRequest, repeatable: Repeatable) -> Verification:
         key_tag = self._limiter.key_tag(asked.caller)
@@ -99,10 +108,9 @@ class Issuing:
             if abandoned_id is not None:  # the first request failed before it wrote the record of this id
                 new = new._replace(id=abandoned_id)
             secret, digests = draw(self._keyring, new, fixed)
-            digest = digests[0]
-            taken.send = WrittenSend(new.id, new.number_tag, digest, after=0)
+            taken.send = WrittenSend(new.id, new.number_tag, digests[0], after=0)
             try:
-                verification = await self._store.issue(new, digest)
+                verification = await self._store.issue(new, digests[0])
             except IdTaken:  # a repeat took this request over, and has issued
                 await reservation.give_back()
                 return await self._store.read(new.id)
@@ -110,7 +118,6 @@ class Issuing:
 
     def _new(self, asked: IssueRequest, key_tag: str, profile: Profile) -> tuple[NewVerification, str | None]:
         """Describe the new verification, by the settings where nothing was asked; give a test number's secret too."""
-        asked = asked.only(lambda channel: self._limiter.reaches(channel, asked.number.country))
         to, index = asked.number.e164, self._keyring.number_index(asked.number.e164)
         request, fixed = self._policy.completed(asked.request, to, profile, asked.payment)
         self._policy.check_channels(asked, request, profile)
@@ -162,8 +169,7 @@ class Issuing:
         )
         # A front end counts against the key that issued the verification: otherwise it could bypass that limit.
         key_tag = (None if caller else verification.key_tag) or self._limiter.key_tag(caller)
-        request = verification.request
-        fixed = self._policy.secrets.fixed_for(verification.to, request.action, request.password_length)
+        fixed = self._policy.fixed_for(verification.to, verification.request)
         channel = channel or verification.sends[0 if verification.further is None else -1].channel
         is_test = fixed is not None
         reservation = self._limiter.reservation(verification, channel, key_tag=key_tag, is_test=is_test)
@@ -174,11 +180,7 @@ class Issuing:
             if verification.status is not Status.PENDING:
                 raise NotPending(verification)  # before the limits: it sends nothing, so it must not count
             profile = await self._profiles.of(verification.key_tag, verification.owner)
-            self._policy.check_channel(channel, request, profile, verification.payment)
-            refusal = await reservation.ask()
-            if refusal is not None:
-                number = len(verification.sends) + 1
-                raise await counted(self._store, refusal, verification, channel, send_number=number)
+            await admit(self._store, self._policy, reservation, verification, channel, profile=profile)
             try:
                 verification, secret = await write_next(
                     self._store, self._keyring, verification, channel, taken, fixed=fixed, key=key

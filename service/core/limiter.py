@@ -2,7 +2,7 @@
 
 The limits of one number are not here: they are counted in the same atomic step that writes the send
 (`VerificationStore.issue`). If the store does not answer, the send is refused: limits of paid messages fail closed
-(OWASP API4:2023). While a channel's provider fails, its breaker refuses a send first, and nothing is counted.
+(OWASP API4:2023). While a channel's provider fails, its breaker refuses a send first, and no limit counts it.
 """
 
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence

@@ -9,8 +9,12 @@ from contextlib import suppress
 from service.core.actions import ACTIONS
 from service.core.channels import Channel
 from service.core.idempotency import IdempotencyKey
+from service.core.issue_policy import IssuePolicy
 from service.core.keyring import Keyring
+from service.core.limiter import Reservation
 from service.core.payment import bound
+from service.core.profiles import Profile
+from service.core.reports.blocked import UNSENT, counted
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Taken
 from service.core.verification import Verification, partition_of
@@ -26,6 +30,26 @@ def draw(keyring: Keyring, issued: NewVerification | Verification, fixed: str | 
     match = action.match(keyring, issued.id)
     secret = fixed or action.draw(length, partition_of(issued.id), match)
     return secret, action.digests(keyring, issued.id, bound(secret, issued.payment))
+
+
+async def admit(
+    store: VerificationStore,
+    policy: IssuePolicy,
+    reservation: Reservation,
+    verification: Verification,
+    channel: Channel,
+    *,
+    profile: Profile,
+) -> None:
+    """Check the channel of the next send, and reserve its limits. A refusal is counted, and raised."""
+    refusal: Exception | None
+    try:
+        policy.check_channel(channel, verification.request, profile, verification.payment)
+        refusal = await reservation.ask()
+    except UNSENT as unsent:
+        refusal = unsent
+    if refusal is not None:
+        raise await counted(store, refusal, verification, channel, send_number=len(verification.sends) + 1)
 
 
 async def write_next(

@@ -24,6 +24,7 @@ from service.core.folding import fold
 
 LONGEST_TYPED = 64
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2, and XK
+UNKNOWN_COUNTRY = "ZZ"  # as in Unicode's CLDR
 FORM = "Write the number with a plus sign and the country code, such as +1 415 555 0123."
 UNKNOWN_FORM = "This does not look like a phone number of its country. Check it and the country code."
 TOO_SHORT = "This number is too short for its country. Check it and the country code."
@@ -83,15 +84,23 @@ _LENGTHS = {
 }
 
 
-class InvalidNumber(Exception):
+class NumberRefused(Exception):
+    """No code is sent to this number, whose region is `country`."""
+
+    def __init__(self, sentence: str = "", *, country: str | None = None) -> None:
+        super().__init__(sentence)
+        self.country = country or UNKNOWN_COUNTRY
+
+
+class InvalidNumber(NumberRefused):
     """The text is not the number of a person. Carries a sentence for that person, never the number."""
 
 
-class CountryNotAllowed(Exception):
+class CountryNotAllowed(NumberRefused):
     """The number's country is not in `OTP_COUNTRIES`."""
 
 
-class LineTypeNotAllowed(Exception):
+class LineTypeNotAllowed(NumberRefused):
     """The number's kind of line is not in `OTP_LINE_TYPES`."""
 
 
@@ -128,9 +137,9 @@ def parse_number(typed: str, policy: NumberPolicy, *, country: str | None = None
     if line_types is None:
         raise InvalidNumber("Messages are not sent to premium, shared-cost, personal, pager and voicemail numbers.")
     if region is None or region == _NON_GEOGRAPHIC or (policy.countries and region not in policy.countries):
-        raise CountryNotAllowed("codes are not sent to this number's country")
+        raise CountryNotAllowed("codes are not sent to this number's country", country=region)
     if not line_types & policy.line_types:
-        raise LineTypeNotAllowed("codes are not sent to this kind of line")
+        raise LineTypeNotAllowed("codes are not sent to this kind of line", country=region)
     return PhoneNumber(e164, region)
 
 

@@ -302,7 +302,7 @@ async def test_a_byte_order_mark_is_named(running, expect, post_raw):
 
 
 async def test_a_line_type_that_is_not_allowed_has_its_own_problem(start, expect):
-    """With `OTP_LINE_TYPES` a landline is refused like by Twilio, before anything is sent or counted."""
+    """With `OTP_LINE_TYPES` a landline is refused like by Twilio, before anything is sent."""
     running = await start(otp_line_types="mobile")
     expect(await running.call("POST", ISSUE, {"to": "+442079460123"}), 422, "not_a_mobile_number")
     assert running.messages("+442079460123") == []

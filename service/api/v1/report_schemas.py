@@ -57,7 +57,7 @@ class UnconvertedCounts(BaseModel):
 class BlockedReason(BaseModel):
     """What refused sends, and how many."""
 
-    reason: str = Field(description="The limit, or `country_not_allowed`.")
+    reason: str = Field(description="The limit, or the rule: `country_not_allowed`, `invalid_number` …")
     count: int = _COUNT
 
 

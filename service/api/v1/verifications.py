@@ -14,7 +14,7 @@ from service.core.idempotency import Idempotency, IdempotencyKey, KeptAnswer, Re
 from service.core.issuing import Issuing
 from service.core.keyring import Keyring
 from service.core.payment import Payment
-from service.core.phone import known_number
+from service.core.phone import NumberRefused, PhoneNumber, known_number
 from service.core.searching import Searching
 from service.core.sending import MessageRefused
 from service.core.verification import Verification, is_id
@@ -58,7 +58,11 @@ class VerificationEndpoints:
         If Twilio does not respond in time, the response is a 201 whose send has the status `unknown`: the code is
         accepted if it arrives, and nothing is sent again automatically.
         """
-        number = self._issuing.number(body.to, country=body.country)
+        try:
+            number = self._issuing.number(body.to, country=body.country)
+        except NumberRefused as refused:
+            asked = body.to_request(PhoneNumber("", refused.country), None, locale="")
+            raise await self._issuing.counted(refused, asked) from None
         locale = await self._issuing.locale(body.locale, _back_end(request))
         issue_request = body.to_request(number, _back_end(request), locale=locale, owner=_owner(request))
         key = self._key(request, "issue", content=issue_request.content)
