@@ -50,9 +50,9 @@ def new_proxy(name, changes=MappingProxyType({})):
 
 
 @contextmanager
-def proxy_before(service_port, proxy, folder):
-    """Run a proxy in front of a service until the block ends."""
-    command = {"nginx": nginx, "caddy": caddy}[proxy.name](folder, service_port, proxy)
+def proxy_before(service_port, proxy, folder, more=""):
+    """Run a proxy in front of a service until the block ends; `more` is added to its configuration."""
+    command = {"nginx": nginx, "caddy": caddy}[proxy.name](folder, service_port, proxy, more)
     with running(command, proxy.public_port, folder):
         yield
 
@@ -65,7 +65,7 @@ def replaced(text, changes):
     return text
 
 
-def nginx(folder, service, proxy):
+def nginx(folder, service, proxy, more):
     """Write nginx's configuration for a test; return the command that runs it."""
     (folder / "temp").mkdir()
     subprocess.run(
@@ -90,12 +90,12 @@ def nginx(folder, service, proxy):
     main = folder / "main.conf"
     main.write_text(
         f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
-        f"events {{}}\nhttp {{ access_log off;\n{own}{site}}}\n"
+        f"events {{}}\nhttp {{ access_log off;\n{own}{site}{more}}}\n"
     )
     return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(main)]
 
 
-def caddy(folder, service, proxy):
+def caddy(folder, service, proxy, more):
     """Write Caddy's configuration for a test, without TLS; return the command that runs it."""
     site = replaced(
         (DEPLOY / "Caddyfile").read_text("utf-8"),
@@ -107,7 +107,7 @@ def caddy(folder, service, proxy):
             **proxy.changes,
         },
     )
-    (folder / "Caddyfile").write_text(site)
+    (folder / "Caddyfile").write_text(site + more)
     return ["caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 
 
