@@ -1,6 +1,8 @@
 """Sessions of the dashboard over real HTTP: how they begin, what they may do, when they end, and attacks on them."""
 
+import asyncio
 import re
+from collections import Counter
 
 import pytest
 
@@ -211,6 +213,16 @@ async def test_guesses_are_throttled(running, redis):
     assert list(redis.scan_iter("otp:session:*")) == []
 
 
+async def test_guesses_at_once_are_throttled_too(running):
+    """Of many tries at the same moment, each claiming another address, ten are looked at and the others are not."""
+    guesses = [
+        Operator(running, **{"X-Forwarded-For": f"192.0.2.{number}"}).sign_in(f"otp_sk_{number:043}")
+        for number in range(30)
+    ]
+    statuses = [status for status, _ in await asyncio.gather(*guesses)]
+    assert Counter(statuses) == {401: 10, 429: 20}
+
+
 async def test_a_key_needs_the_scope(running):
     """A key without `reports` cannot sign in; one without `operate` can look, and change nothing."""
     issues = await create_key(running.settings, Scope.VERIFICATIONS, name="issues")
@@ -222,6 +234,20 @@ async def test_a_key_needs_the_scope(running):
     assert (await looks.call("GET", STATE))[0] == 200
     for path, body in ((RETRY, {}), (RELEASE, {"to": "+14155550123"})):
         assert (await looks.call("POST", path, body))[1]["code"] == "insufficient_scope"
+
+
+async def test_a_session_ends_after_its_time(operator, redis):
+    """Twelve hours after the sign-in the session has ended, however much it was used: use does not prolong it."""
+    [key] = redis.scan_iter("otp:session:*")
+    redis.expire(key, 60)  # as if almost twelve hours had passed
+    for path in (STATE, SESSION):
+        assert (await operator.call("GET", path))[0] == 200
+    assert (await operator.call("POST", RETRY, {}))[0] == 200
+    assert redis.ttl(key) <= 60
+    redis.expire(key, 0)
+    assert (await operator.call("GET", STATE))[1]["code"] == "unauthenticated"
+    assert (await operator.call("POST", RETRY, {}))[0] == 401
+    assert (await operator.call("GET", SESSION))[1]["signed_in"] is False
 
 
 async def test_a_revoked_key_ends_its_sessions(running, operator, redis, monkeypatch):
