@@ -120,8 +120,46 @@ def test_filters_are_in_the_address(dashboard, busy):
     expect(figure(dashboard, "Sends")).to_have_text(everything)
 
 
-def test_a_broken_route_is_said_at_once(dashboard):
-    """The country whose route broke is named, with its own last 14 days, and a click shows it alone."""
+def test_no_table_is_cut(dashboard, busy):
+    """At each usual width, what a table shows fits in: nothing has to be scrolled sideways to be read."""
+    dashboard.goto(f"{busy.url}/dashboard{MONTH}")
+    expect(dashboard.get_by_role("region", name="Unconverted sends, table")).to_be_visible()
+    expect(dashboard.locator(".notices li").first).to_be_visible()  # what is loaded last is there
+    for width in (1920, 1440, 1280, 1024, 768, 360):
+        dashboard.set_viewport_size({"width": width, "height": 900})
+        cut = "tables => tables.filter(table => table.scrollWidth > table.clientWidth).map(table => table.ariaLabel)"
+        assert (width, dashboard.locator(".scroll").evaluate_all(cut)) == (width, [])
+
+
+def test_an_hour_that_has_not_ended_is_said_to_be_partial(dashboard):
+    """The last hour is marked as not complete, where it is read, and the lines over the figures end before it."""
+    dashboard.get_by_role("img", name=re.compile("^Sends over time")).focus()
+    dashboard.keyboard.press("End")
+    expect(dashboard.locator(".legend .when")).to_have_text(re.compile(", partly$"))
+    dashboard.keyboard.press("ArrowLeft")
+    expect(dashboard.locator(".legend .when")).not_to_have_text(re.compile("partly"))
+
+
+def test_an_address_with_a_mistake_leads_back(dashboard, busy, complaints):
+    """Filters that cannot be are refused in a sentence, with a button that leads to figures."""
+    dashboard.goto(f"{busy.url}/dashboard?tz=Nowhere/None")
+    expect(dashboard.get_by_role("alert")).to_contain_text("The parameter tz is not valid.")
+    dashboard.get_by_role("button", name="Reset the filters").click()
+    expect(figure(dashboard, "Sends")).to_be_visible()
+    assert dashboard.url == f"{busy.url}/dashboard"
+    complaints.clear()  # of the 422
+
+
+def test_a_broken_route_is_said_at_once(dashboard, busy):
+    """What fails now is named whatever period is shown, with why, and what failed within the period too."""
+    dashboard.goto(f"{busy.url}/dashboard{MONTH}")
+    notices = dashboard.locator(".notices li")
+    expect(notices.filter(has_text="France converts")).to_have_text(
+        re.compile("within 24 hours, usually 8.*Most messages do not arrive")
+    )
+    expect(notices.filter(has_text="Latvia converts")).to_have_text(
+        re.compile("in this period, usually [78].*SMS pumping")
+    )
     dashboard.get_by_role("button", name="Look at France alone").click()
     expect(dashboard.get_by_label("Country")).to_have_value("FR")
     expect(dashboard.get_by_role("link", name="30003")).to_be_visible()

@@ -6,7 +6,7 @@ import { count, duration, percent, period, short } from "./format.js";
 /* global uPlot */
 
 const NUMBERS = { read: count, axis: short };
-const RATES = { read: percent, axis: (rate) => `${Math.round(rate * 100)} %`, most: 1 };
+const RATES = { read: percent, axis: (rate) => `${Math.round(rate * 100)}%`, most: 1 };
 const TIMES = { read: duration, axis: duration };
 
 export const VIEWS = {
@@ -36,9 +36,9 @@ export const VIEWS = {
     unit: TIMES,
     series: [
       ["To convert, median", "good", (figures) => figures.seconds_to_convert.p50],
-      ["To convert, 90 %", "warm", (figures) => figures.seconds_to_convert.p90],
+      ["To convert, 90%", "warm", (figures) => figures.seconds_to_convert.p90],
       ["To deliver, median", "calm", (figures) => figures.seconds_to_deliver.p50],
-      ["To deliver, 90 %", "bad", (figures) => figures.seconds_to_deliver.p90],
+      ["To deliver, 90%", "quiet", (figures) => figures.seconds_to_deliver.p90],
     ],
   },
 };
@@ -65,7 +65,9 @@ export class TimeChart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#rebuild());
   }
 
-  draw(view, groups, tz) {
+  /** Draw the groups; those for which `isWhole` is false are shown paler, because they are not complete. */
+  draw(view, groups, tz, isWhole) {
+    this.partial = groups.flatMap((group, place) => (isWhole(group) ? [] : [place]));
     const shape = `${view.name} ${groups[0]?.key.hour ? "hour" : "day"} ${tz}`;
     this.view = view;
     this.groups = groups;
@@ -114,18 +116,41 @@ export class TimeChart {
       height: this.#height(),
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), this.tz),
       legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false }, points: { show: !stacked } },
+      padding: [10, 14, 0, 0],
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: !stacked }, move: (plot, left, top) => [this.#snapped(plot, left), top] },
       scales: {
         x: { range: (_, low, high) => this.#span(low, high) },
         y: { range: (_, __, high) => [0, unit.most ?? ((high || 1) * 1.08)] },
       },
       axes: [
-        { ...axis, grid: { show: false }, size: 30, space: 70, values: (_, splits) => this.#ticks(splits) },
+        { ...axis, grid: { show: false }, size: 22, space: 70, values: (_, splits) => this.#ticks(splits) },
         { ...axis, grid, size: 56, space: 44, values: (_, splits) => splits.map((value) => unit.axis(value)) },
       ],
       series: [{}, ...(stacked ? drawn.reverse() : drawn)],
-      hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx ?? null)] },
+      hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx ?? null)], draw: [(plot) => this.#pale(plot)] },
     };
+  }
+
+  /** The place of the point that is nearest to the pointer: the line of the cursor stands on it. */
+  #snapped(plot, left) {
+    if (left < 0 || !this.groups.length) return left;
+    return plot.valToPos(plot.data[0][plot.posToIdx(left)], "x");
+  }
+
+  /** Lay the colour of the panel, half transparent, over what is not complete. */
+  #pale(plot) {
+    const [times] = plot.data;
+    const step = times.length > 1 ? times[1] - times[0] : 3600;
+    const { left, top, width, height } = plot.bbox;
+    plot.ctx.save();
+    plot.ctx.globalAlpha = 0.55;
+    plot.ctx.fillStyle = color("panel");
+    for (const place of this.partial) {
+      const [from, to] = [-0.5, 0.5].map((half) => plot.valToPos(times[place] + half * step, "x", true));
+      const begin = Math.max(left, from);
+      plot.ctx.fillRect(begin, top, Math.min(left + width, to) - begin, height);
+    }
+    plot.ctx.restore();
   }
 
   #ticks(splits) {
@@ -142,10 +167,10 @@ export class TimeChart {
   #span(low, high) {
     const times = this.groups.length;
     const half = times > 1 ? (high - low) / (times - 1) / 2 : 1800;
-    return this.view.stacked ? [low - half, high + half] : [low, high];
+    return [low - half, high + half];
   }
 
-  #height = () => (this.place.clientWidth < 520 ? 210 : 280);
+  #height = () => (this.place.clientWidth < 520 ? 210 : 270);
 
   #resize() {
     if (this.plot && this.place.clientWidth) this.plot.setSize({ width: this.place.clientWidth, height: this.#height() });
@@ -167,7 +192,7 @@ export class TimeChart {
     const at = place === null ? null : this.groups[place];
     show(
       this.legend,
-      h("span", { class: "when" }, at ? period(keyOf(at), this.tz) : "Whole period"),
+      h("span", { class: "when" }, at ? `${period(keyOf(at), this.tz)}${this.partial.includes(place) ? ", partly" : ""}` : "Whole period"),
       series.map(([label, name], number) =>
         h("span", { class: "entry" }, h("i", { class: `swatch ${name}` }), `${label} `, h("b", null, at ? unit.read(this.values[number][place]) : this.#whole(number))),
       ),

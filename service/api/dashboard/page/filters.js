@@ -39,6 +39,21 @@ export function reportQuery(filters, more = {}) {
   return query;
 }
 
+/** Make the test whether an hour or day of a report is in it as a whole, and has ended. */
+export function isWhole(report, tz) {
+  const last = report.groups.at(-1);
+  const midnight = new Intl.DateTimeFormat("en", { timeZone: tz, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const first = report.groups[0]?.key.day && midnight.format(new Date(report.from)) !== "00:00" ? report.groups[0] : null;
+  const isOpen = Date.parse(report.to) > Date.now();
+  return (group) => group !== first && !(isOpen && group === last);
+}
+
+/** The share of a report's period that has passed. */
+export function elapsed(report) {
+  const from = Date.parse(report.from);
+  return Math.min(1, (Date.now() - from) / (Date.parse(report.to) - from));
+}
+
 /** How long the chosen period is, in days. */
 export function days(filters) {
   if (filters.since) return parseInt(filters.since, 10) / (filters.since.endsWith("h") ? 24 : 1);

@@ -20,7 +20,7 @@ export function points(change) {
 /** How much a number changed, in percent, with its sign. */
 export function relative(change) {
   const rounded = Math.round(change * 100);
-  return `${rounded > 0 ? "+" : rounded < 0 ? "−" : "±"}${whole.format(Math.abs(rounded))} %`;
+  return `${rounded > 0 ? "+" : rounded < 0 ? "−" : "±"}${whole.format(Math.abs(rounded))}%`;
 }
 
 /** A length of time: 2.4 s, 3 min, 5 h. */
@@ -33,7 +33,7 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-export const ago = (ms) => `${duration(Math.max(0, ms) / 1000)} ago`;
+export const ago = (ms) => (ms < 1500 ? "just now" : `${duration(Math.round(ms / 1000))} ago`);
 
 /** The name of a country by its code; `other` and unknown codes stay as they are. */
 export function country(code) {
@@ -54,20 +54,22 @@ export function money(amount, currency) {
   return `${new Intl.NumberFormat(LOCALE, { style: "currency", currency, maximumFractionDigits: Number(amount) < 10 ? 4 : 2 }).format(Number(amount))}`;
 }
 
+export const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+
 /** An instant in a time zone, to the minute. */
-export function instant(text, tz, options = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }) {
+export function instant(text, tz, options = { month: "short", day: "numeric", ...CLOCK }) {
   return new Intl.DateTimeFormat(LOCALE, { timeZone: tz, ...options }).format(new Date(text));
 }
 
-/** A period, with its years if they differ. */
+/** A period, with its years if they differ; one without an end lasts until now. */
 export function span(from, to, tz) {
-  const year = new Date(from).getUTCFullYear() === new Date(to).getUTCFullYear() ? undefined : "numeric";
-  const options = { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  return `${instant(from, tz, options)} to ${instant(to, tz, options)}`;
+  const year = new Date(from).getUTCFullYear() === new Date(to ?? Date.now()).getUTCFullYear() ? undefined : "numeric";
+  const options = { year, month: "short", day: "numeric", ...CLOCK };
+  return `${instant(from, tz, options)} to ${to === null ? "now" : instant(to, tz, options)}`;
 }
 
 /** The key of a group of an hour or a day. */
 export function period(key, tz) {
-  if (key.length > 10) return instant(key, tz, { weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  if (key.length > 10) return instant(key, tz, { weekday: "short", month: "short", day: "numeric", ...CLOCK });
   return instant(`${key}T00:00:00Z`, "UTC", { weekday: "short", month: "short", day: "numeric" });
 }

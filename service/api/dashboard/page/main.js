@@ -1,8 +1,10 @@
 // Starts the page: signs in, loads the figures that the address asks for, and keeps them current.
 
 import { TimeChart, VIEWS, timeTable } from "./charts.js";
+import { countries, countryAlarms, ownDays } from "./countries.js";
 import { h, show } from "./elements.js";
-import { LABELS, RANGES, before, change, days, isFiltered, read, reportQuery } from "./filters.js";
+import { clearFilters, filterBar } from "./filter_bar.js";
+import { RANGES, before, change, days, elapsed, isFiltered, isWhole, read, reportQuery } from "./filters.js";
 import * as f from "./format.js";
 import { alarms, outbox } from "./operations.js";
 import * as panels from "./panels.js";
@@ -16,7 +18,7 @@ const chart = new TimeChart();
 const ui = { view: "sends", asTable: false, shown: { all: new Set(), toggle }, isPaused: false, message: "" };
 let session = { signed_in: false, refusal: null };
 let filters = read();
-let figures = {}; // what was loaded: main, before, countries, days, senders, unconverted, state, options
+let figures = {}; // what was loaded: main, before, countries, days, newest, senders, unconverted, state, options
 let loadedAt = null;
 let rareAt = 0;
 let fault = null;
@@ -65,6 +67,7 @@ async function loadParts(mine) {
     rareAt = Date.now();
     parts.push(
       service.conversion(reportQuery({ ...filters, since: "14d", from: null, to: null }, { group_by: "country,day" })).then(keep("days")),
+      service.conversion(reportQuery({ ...filters, since: "24h", from: null, to: null }, { group_by: "country" })).then(keep("newest")),
     );
     const earlier = before(main);
     if (earlier) parts.push(service.conversion(reportQuery({ ...filters, ...earlier })).then(keep("before")));
@@ -203,32 +206,41 @@ function signInPage() {
     h("p", { class: "lead" }, "How many codes are sent, arrive and are used, and why the others are not."),
     h("p", { id: "sign-in-message", class: "fault", role: "alert" }, refusal ?? (fault ? fault.message : ui.message)),
     refusal ? null : form,
-    refusal ? null : h("p", { class: "hint" }, "Create one with ", h("code", null, "otp-service keys create dashboard --scope reports"), ". With ", h("code", null, "--scope operate"), " too it may also retry confirmations and release numbers. The session ends after 12 hours."),
+    refusal ? null : h("div", { class: "hint" }, "Create one with ", h("code", { class: "command" }, "otp-service keys create dashboard --scope reports"), "With ", h("code", null, "--scope operate"), " too it may also retry confirmations and release numbers. The session ends after 12 hours."),
   );
 }
 
 function dashboard() {
   const { main } = figures;
   return [
-    h("div", { class: "heading", "data-key": "heading" }, h("h1", null, "Conversion"), h("p", { class: "note" }, main ? `${f.span(main.from, main.to, filters.tz)}, ${filters.tz}` : " ")),
-    filterBar(),
+    h("div", { class: "heading", "data-key": "heading" }, h("h1", null, "Conversion"), h("p", { class: "note" }, main ? periodText(main) : " ")),
+    filterBar(filters, figures.options),
     notices(),
     main ? contents() : fault ? failed() : skeleton(),
   ];
 }
 
+/** The period of the figures, and what they are compared with. */
+function periodText(main) {
+  const shown = f.span(main.from, filters.since ? null : main.to, filters.tz);
+  const isCompared = figures.before && figures.before.total.sends.total > 0;
+  const length = RANGES[filters.since]?.replace(/^1 /, "");
+  return `${shown} (${filters.tz})${isCompared ? `, compared with the ${length ?? "period"} before` : ""}`;
+}
+
 function notices() {
   const found = alarms(figures.state).map(([tone, text]) => h("li", { class: tone, "data-key": text }, text));
-  const lost = figures.countries && figures.days ? panels.broken(figures.countries.groups, panels.ownDays(figures.days)) : [];
-  for (const group of lost.slice(0, 3)) {
-    const name = f.country(group.key.country);
-    found.push(h("li", { class: "alarm", "data-key": `lost ${name}` }, h("span", null, `${name} converts ${f.percent(group.conversion_rate)}, less than half of its last 14 days. `), filters.country === group.key.country ? null : h("button", { type: "button", class: "link", onclick: () => change({ country: group.key.country }) }, `Look at ${name} alone`)));
-  }
-  if (fault && figures.main) found.push(h("li", { class: "warn", "data-key": "stale" }, `${fault.message} ${loadedAt === null ? "Some figures are missing." : `These figures are of ${f.ago(Date.now() - loadedAt)}.`} `, h("button", { type: "button", class: "link", onclick: () => load() }, "Try now")));
+  if (figures.countries && figures.days) found.push(...countryAlarms(figures.newest?.groups ?? [], figures.countries.groups, ownDays(figures.days), filters));
+  if (fault && figures.main) found.push(h("li", { class: "warn", "data-key": "stale" }, `${fault.message} ${loadedAt === null ? "Some figures are missing." : `These figures are from ${f.instant(new Date(loadedAt), filters.tz, f.CLOCK)}.`} `, h("button", { type: "button", class: "link", onclick: () => load() }, "Try now")));
   return h("ul", { class: "notices", "data-key": "notices" }, found);
 }
 
-const failed = () => h("div", { class: "panel whole-state", role: "alert", "data-key": "failed" }, h("h2", null, "The figures cannot be read"), h("p", null, fault.message), h("button", { type: "button", class: "main", onclick: () => load() }, "Try again"));
+const failed = () => h("div", { class: "panel whole-state", role: "alert", "data-key": "failed" }, h("h2", null, "The figures cannot be read"), h("p", null, fault.message), isMistaken() ? h("button", { type: "button", class: "main", onclick: startOver }, "Reset the filters") : h("button", { type: "button", class: "main", onclick: () => load() }, "Try again"));
+
+/** Whether the address asks for what cannot be: repeating that would not help. */
+const isMistaken = () => fault.status === 400 || fault.status === 422;
+
+const startOver = () => change(Object.fromEntries([...new URLSearchParams(location.search).keys()].map((name) => [name, null])));
 
 const skeleton = () => h("div", { class: "skeleton", "data-key": "skeleton", role: "status" }, h("span", { class: "unseen" }, "Loading the figures"), h("div", { class: "row-of-five" }, Array.from({ length: 5 }, () => h("div", { class: "bone" }))), h("div", { class: "bone tall" }), h("div", { class: "row-of-two" }, h("div", { class: "bone tall" }), h("div", { class: "bone tall" })));
 
@@ -245,26 +257,29 @@ function empty() {
 }
 
 function contents() {
-  const { main, countries, senders, unconverted, state } = figures;
+  const { main, senders, unconverted, state } = figures;
   const { total } = main;
   const isEmpty = total.sends.total === 0 && total.verifications.total === 0 && total.blocked.total === 0;
-  const rest = h(
-    "div",
-    { class: "columns uneven", "data-key": "operations" },
-    unconverted && !isEmpty ? panels.unconverted(unconverted.sends, filters, ui.shown) : null,
-    state ? outbox(state, session.may_operate, render) : null,
-  );
-  if (isEmpty) return [empty(), rest];
+  const operations = state ? outbox(state, session.may_operate, render) : null;
+  if (isEmpty) return [empty(), operations];
   return [
-    panels.figures(total, figures.before?.total, main.groups, main.currency),
+    panels.figures(total, figures.before?.total, main.groups.filter(isWhole(main, filters.tz)), { currency: main.currency, elapsed: elapsed(main) }),
     chartPanel(main),
     h(
       "div",
       { class: "columns", "data-key": "columns" },
-      h("div", { "data-key": "left" }, panels.funnel(total), senders ? panels.senders(senders.groups) : null, panels.limits(total), panels.twilio(total, main.currency)),
-      h("div", { "data-key": "right" }, countries ? panels.countries(countries.groups, panels.ownDays(figures.days), filters, ui.shown) : null, panels.errors(total)),
+      h("div", { "data-key": "left" }, panels.funnel(total), panels.errors(total)),
+      h(
+        "div",
+        { "data-key": "right" },
+        figures.countries ? countries(figures.countries.groups, ownDays(figures.days), filters, ui.shown) : null,
+        senders ? panels.senders(senders.groups) : null,
+        panels.limits(total),
+        panels.twilio(total, main.currency),
+        operations,
+      ),
     ),
-    rest,
+    unconverted ? panels.unconverted(unconverted.sends, filters, ui.shown) : null,
   ];
 }
 
@@ -311,50 +326,7 @@ function drawChart() {
   const place = document.getElementById("chart-place");
   if (!place || ui.asTable) return;
   if (!place.firstChild) place.append(chart.element);
-  chart.draw(VIEWS[ui.view], figures.main.groups, filters.tz);
-}
-
-// --- Filters
-
-const NAMES = { country: "Country", channel: "Channel", sender: "Sender", purpose: "Purpose", action: "Action", send_number: "Send" };
-const SHOWN = { country: f.country, channel: f.channel, sender: f.sender };
-const clearFilters = () => change(Object.fromEntries(LABELS.map((label) => [label, null])));
-
-function filterBar() {
-  const ranges = Object.entries(RANGES).map(([since, text]) =>
-    h("button", { type: "button", "aria-pressed": String(filters.since === since), onclick: () => change({ since, from: null, to: null }) }, text),
-  );
-  return h(
-    "div",
-    { class: "filters", "data-key": "filters", role: "group", "aria-label": "Filters" },
-    h("div", { class: "ranges", role: "group", "aria-label": "Period" }, ranges),
-    periodFields(),
-    LABELS.map(select),
-    isFiltered(filters) ? h("button", { type: "button", class: "plain", "data-key": "clear", onclick: clearFilters }, "Clear filters") : null,
-  );
-}
-
-function periodFields() {
-  const set = (event) => {
-    const form = event.target.closest("details");
-    const [from, to] = ["from", "to"].map((name) => form.querySelector(`[name=${name}]`).value);
-    if (from) change({ since: null, from, to });
-  };
-  const field = (name, text) => h("label", null, `${text} `, h("input", { type: "date", name, value: (filters[name] ?? "").slice(0, 10), onchange: set }));
-  return h("details", { class: "period", "data-key": "period" }, h("summary", { class: filters.from ? "chosen" : "" }, filters.from ? `${filters.from.slice(0, 10)} to ${filters.to?.slice(0, 10) || "now"}` : "Other dates"), h("div", { class: "fields" }, field("from", "From"), field("to", "To, not included")));
-}
-
-function select(label) {
-  const chosen = filters[label];
-  const listed = figures.options?.[label] ?? [];
-  const values = chosen !== null && !listed.includes(chosen) ? [chosen, ...listed] : listed;
-  const text = (value) => SHOWN[label]?.(value) ?? value;
-  return h(
-    "label",
-    { class: chosen === null ? "filter" : "filter chosen", "data-key": label },
-    h("span", { class: "unseen" }, NAMES[label]),
-    h("select", { name: label, onchange: (event) => change({ [label]: event.target.value }) }, h("option", { value: "", selected: chosen === null }, NAMES[label]), values.map((value) => h("option", { value, selected: chosen === value, "data-key": value }, label === "send_number" ? `Send ${value}` : text(value)))),
-  );
+  chart.draw(VIEWS[ui.view], figures.main.groups, filters.tz, isWhole(figures.main, filters.tz));
 }
 
 start();

@@ -6,6 +6,7 @@ import { h } from "./elements.js";
 import * as f from "./format.js";
 import { change } from "./filters.js";
 
+/** A panel: its title, a note, and what it shows. */
 export function panel(title, note, ...contents) {
   const id = `panel-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
   return h(
@@ -16,10 +17,10 @@ export function panel(title, note, ...contents) {
   );
 }
 
-const nothing = (text) => h("p", { class: "nothing" }, text);
+export const nothing = (text) => h("p", { class: "nothing" }, text);
 
-/** A table; on a narrow screen the cells marked `wide` are left out. */
-function table(label, columns, rows) {
+/** A table; in a narrow panel the cells marked `wide` are left out, in a less narrow one those marked `wider` and `widest`. */
+export function table(label, columns, rows) {
   return h(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": `${label}, table` },
@@ -32,9 +33,9 @@ function table(label, columns, rows) {
   );
 }
 
-const begun = (all, most, name, lists) => (lists.all.has(name) ? all : all.slice(0, most));
+export const begun = (all, most, name, lists) => (lists.all.has(name) ? all : all.slice(0, most));
 
-function moreOf(all, most, name, lists) {
+export function moreOf(all, most, name, lists) {
   if (all.length <= most) return null;
   const isAll = lists.all.has(name);
   return h("button", { type: "button", class: "plain more", "aria-expanded": String(isAll), onclick: () => lists.toggle(name) }, isAll ? `Show the first ${most}` : `Show all ${all.length}`);
@@ -46,12 +47,13 @@ function bar(share, name = "calm") {
 
 // --- The figures at the top
 
-function delta(now, before, { kind }) {
+function delta(now, before, kind) {
   if (now === null || before === null || before === undefined || (kind === "count" && !before)) return null;
   const moved = kind === "rate" ? now - before : before ? now / before - 1 : 0;
   if (kind === "rate" ? Math.abs(moved) < 0.0005 : Math.abs(moved) < 0.005) return h("span", { class: "delta" }, "no change");
   const isBetter = kind === "count" ? null : kind === "rate" ? moved > 0 : moved < 0;
-  const tone = isBetter === null ? "" : isBetter ? "better" : "worse";
+  const isNotable = isBetter !== null && Math.abs(moved) >= (kind === "rate" ? 0.01 : 0.1);
+  const tone = !isNotable ? "" : isBetter ? "better" : "worse";
   return h(
     "span",
     { class: `delta ${tone}` },
@@ -60,14 +62,17 @@ function delta(now, before, { kind }) {
   );
 }
 
-export function figures(total, before, groups, currency) {
+/** The figures at the top, each with its line over time: `groups` are the hours or days that have ended. Numbers are
+ * compared with that part of the period before which is as long as what has passed of this one. */
+export function figures(total, before, groups, { currency, elapsed }) {
+  const soFar = (read) => (before ? read(before) * elapsed : null);
   const line = (read, name, most) => sparkline(groups.map(read), name, { most });
   const cards = [
-    ["Success rate", "approved / verifications", f.percent(total.success_rate), delta(total.success_rate, before?.success_rate, { kind: "rate" }), line((group) => group.success_rate, "warm", 1)],
-    ["Conversion rate", "confirmed / sends", f.percent(total.conversion_rate), delta(total.conversion_rate, before?.conversion_rate, { kind: "rate" }), line((group) => group.conversion_rate, "good", 1)],
-    ["Verifications", `${f.count(total.verifications.approved)} approved`, f.short(total.verifications.total), delta(total.verifications.total, before?.verifications.total, { kind: "count" }), line((group) => group.verifications.total, "calm")],
-    ["Sends", total.sends_per_approval === null ? "no approval" : `${total.sends_per_approval.toFixed(2)} per approval`, f.short(total.sends.total), delta(total.sends.total, before?.sends.total, { kind: "count" }), line((group) => group.sends.total, "calm")],
-    ["Time to convert", `90 % within ${f.duration(total.seconds_to_convert.p90)}`, f.duration(total.seconds_to_convert.p50), delta(total.seconds_to_convert.p50, before?.seconds_to_convert.p50, { kind: "time" }), line((group) => group.seconds_to_convert.p50, "good")],
+    ["Success rate", "approved / verifications", f.percent(total.success_rate), delta(total.success_rate, before?.success_rate, "rate"), line((group) => group.success_rate, "warm", 1)],
+    ["Conversion rate", "confirmed / sends", f.percent(total.conversion_rate), delta(total.conversion_rate, before?.conversion_rate, "rate"), line((group) => group.conversion_rate, "good", 1)],
+    ["Verifications", `${f.count(total.verifications.approved)} approved`, f.short(total.verifications.total), delta(total.verifications.total, soFar((figures) => figures.verifications.total), "count"), line((group) => group.verifications.total, "calm")],
+    ["Sends", total.sends_per_approval === null ? "no approval" : `${total.sends_per_approval.toFixed(2)} per approval`, f.short(total.sends.total), delta(total.sends.total, soFar((figures) => figures.sends.total), "count"), line((group) => group.sends.total, "calm")],
+    ["Time to convert", `90% within ${f.duration(total.seconds_to_convert.p90)}`, f.duration(total.seconds_to_convert.p50), delta(total.seconds_to_convert.p50, before?.seconds_to_convert.p50, "time"), line((group) => group.seconds_to_convert.p50, "good")],
   ];
   if (total.cost) {
     cards.push(["Cost per approval", `${f.money(total.cost.total, currency)} in all`, f.money(total.cost.per_approval, currency), null, null]);
@@ -76,7 +81,7 @@ export function figures(total, before, groups, currency) {
     "dl",
     { class: "figures", "data-key": "figures" },
     cards.map(([name, note, value, moved, spark]) =>
-      h("div", { class: "figure", "data-key": name }, h("dt", null, name), h("dd", { class: "value" }, value), h("dd", { class: "under" }, moved, h("span", null, note)), h("dd", { class: "sparks", "aria-hidden": "true" }, spark)),
+      h("div", { class: "figure", "data-key": name }, h("dt", null, name), h("dd", { class: "main-line" }, h("span", { class: "value" }, value), moved), h("dd", { class: "under" }, note), h("dd", { class: "sparks", "aria-hidden": "true" }, spark)),
     ),
   );
 }
@@ -100,7 +105,7 @@ export function funnel(total) {
       h("th", { scope: "row" }, name, h("span", { class: "small" }, note)),
       h("td", { class: "grow funnel-bar" }, bar(sends.total ? value / sends.total : 0, tone)),
       h("td", { class: "number strong" }, f.count(value)),
-      h("td", { class: "number muted" }, of === null ? "" : f.percent(of ? value / of : null)),
+      h("td", { class: "number muted wide" }, of === null ? "" : f.percent(of ? value / of : null)),
     );
   });
   const ends = Object.entries({ Approved: verifications.approved, Open: verifications.open, Expired: verifications.expired, Locked: verifications.locked, Canceled: verifications.canceled, Failed: verifications.failed });
@@ -108,7 +113,7 @@ export function funnel(total) {
   return panel(
     "Funnel",
     "Each message, by how far it came",
-    table("Funnel", [["Step", ""], ["Share", ""], ["Sends", "number"], ["Of step before", "number"]], rows),
+    table("Funnel", [["Step", ""], ["Share", ""], ["Sends", "number"], ["Of the step before", "number wide"]], rows),
     h("p", { class: "ends" }, h("b", null, `${f.count(verifications.total)} verifications: `), ends.filter(([, value]) => value).map(([name, value], place) => [place ? ", " : "", `${name.toLowerCase()} ${f.count(value)}`])),
     reasons.length
       ? [
@@ -125,64 +130,6 @@ export function funnel(total) {
   );
 }
 
-// --- Countries
-
-/** The figures of each country over the last 14 days, with the rate of each day. */
-export function ownDays(report) {
-  const days = new Map();
-  for (const group of report?.groups ?? []) {
-    const found = days.get(group.key.country) ?? { sends: 0, confirmed: 0, rates: new Map() };
-    found.sends += group.sends.total;
-    found.confirmed += group.sends.confirmed;
-    found.rates.set(group.key.day, group.conversion_rate);
-    days.set(group.key.country, found);
-  }
-  return days;
-}
-
-const rateOf = (own) => (own && own.sends ? own.confirmed / own.sends : null);
-
-/** Countries that convert less than half of what they do by themselves, with enough sends to tell. */
-export function broken(groups, days, least = 50) {
-  return groups.filter((group) => {
-    const usual = rateOf(days.get(group.key.country));
-    return group.key.country !== "other" && group.sends.total >= least && usual !== null && group.conversion_rate < usual / 2;
-  });
-}
-
-export function countries(groups, days, filters, shownLists) {
-  const most = Math.max(1, ...groups.map((group) => group.sends.total));
-  const dates = [...new Set([...days.values()].flatMap((own) => [...own.rates.keys()]))].sort();
-  const lost = new Set(broken(groups, days).map((group) => group.key.country));
-  const shown = begun(groups, 10, "countries", shownLists);
-  const rows = shown.map((group) => {
-    const code = group.key.country;
-    const own = days.get(code);
-    const usual = rateOf(own);
-    const moved = usual === null || group.conversion_rate === null ? null : group.conversion_rate - usual;
-    const tone = lost.has(code) ? "alarm" : moved === null || group.sends.total < 20 ? "" : moved < -0.1 ? "worse" : moved > 0.1 ? "better" : "";
-    return h(
-      "tr",
-      { "data-key": code, class: lost.has(code) ? "alarmed" : "" },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "pick", title: `Only ${f.country(code)}`, onclick: () => change({ country: filters.country === code ? null : code }) }, h("span", { class: "code" }, code.length === 2 ? code : "··"), f.country(code))),
-      h("td", { class: "grow wide" }, bar(group.sends.total / most)),
-      h("td", { class: "number" }, f.count(group.sends.total)),
-      h("td", { class: "number wide" }, f.percent(group.delivery_rate)),
-      h("td", { class: "number strong" }, f.percent(group.conversion_rate)),
-      h("td", { class: "number muted" }, f.percent(usual)),
-      h("td", { class: "number wide" }, moved === null ? "" : h("span", { class: `delta ${tone}` }, f.points(moved))),
-      h("td", { class: "wide sparks" }, own ? sparkline(dates.map((date) => own.rates.get(date) ?? null), lost.has(code) ? "bad" : "good", { most: 1 }) : null),
-    );
-  });
-  const head = [["Country", ""], ["Volume", "wide"], ["Sends", "number"], ["Delivered", "number wide"], ["Conversion", "number"], ["Own 14 days", "number"], ["Change", "number wide"], ["Each day", "wide"]];
-  return panel(
-    "Countries",
-    "By volume; conversion beside that of their own last 14 days",
-    groups.length ? table("Countries", head, rows) : nothing("No sends."),
-    moreOf(groups, 10, "countries", shownLists),
-  );
-}
-
 // --- Channels and senders
 
 export function senders(groups) {
@@ -192,16 +139,15 @@ export function senders(groups) {
     return h(
       "tr",
       { "data-key": `${channel} ${sender}` },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "pick", onclick: () => change({ channel }) }, f.channel(channel))),
-      h("td", null, h("button", { type: "button", class: "pick mono", onclick: () => change({ sender }) , disabled: sender === "" }, f.sender(sender))),
-      h("td", { class: "grow wide" }, bar(group.sends.total / most)),
+      h("th", { scope: "row", class: "volume", style: { "--share": `${(100 * group.sends.total) / most}%` } }, h("button", { type: "button", class: "pick", title: `Only ${f.channel(channel)}`, onclick: () => change({ channel }) }, f.channel(channel))),
+      h("td", null, sender === "" ? h("span", { class: "muted", title: "Twilio named no sender: it refused the message, or has not reported on it yet." }, f.sender(sender)) : h("button", { type: "button", class: "pick mono", title: `Only ${sender}`, onclick: () => change({ sender }) }, f.sender(sender))),
       h("td", { class: "number" }, f.count(group.sends.total)),
       h("td", { class: "number strong" }, f.percent(group.conversion_rate)),
-      h("td", { class: "number wide" }, f.duration(group.seconds_to_deliver.p50)),
+      h("td", { class: "number wider" }, f.duration(group.seconds_to_deliver.p50)),
       h("td", { class: "number wide" }, f.duration(group.seconds_to_convert.p50)),
     );
   });
-  const head = [["Channel", ""], ["Sender", ""], ["Volume", "wide"], ["Sends", "number"], ["Conversion", "number"], ["To deliver", "number wide"], ["To convert", "number wide"]];
+  const head = [["Channel", ""], ["Sender", ""], ["Sends", "number"], ["Conversion", "number"], ["To deliver", "number wider"], ["To convert", "number wide"]];
   return panel("Channels and senders", "Times are medians", groups.length ? table("Channels and senders", head, rows) : nothing("No sends."));
 }
 
@@ -253,7 +199,7 @@ export function unconverted(sends, filters, lists) {
       h("td", { class: "wide" }, f.channel(send.channel)),
       h("td", { class: "wide" }, `${send.purpose} · ${send.action}`),
       h("td", { class: "number wide" }, String(send.send_number)),
-      h("td", { class: "mono wide" }, send.verification_id),
+      h("td", { class: "mono widest" }, send.verification_id),
     );
   });
   const choices = ["", ...Object.keys(REASONS).filter((reason) => reason !== "open")];
@@ -262,7 +208,7 @@ export function unconverted(sends, filters, lists) {
     { id: "reason", onchange: (event) => change({ reason: event.target.value }) },
     choices.map((reason) => h("option", { value: reason, selected: (filters.reason ?? "") === reason }, reason ? REASONS[reason][0] : "All reasons")),
   );
-  const head = [["Sent", ""], ["Country", ""], ["Reason", ""], ["Error", ""], ["Channel", "wide"], ["Purpose, action", "wide"], ["Send", "number wide"], ["Verification", "wide"]];
+  const head = [["Sent", ""], ["Country", ""], ["Reason", ""], ["Error", ""], ["Channel", "wide"], ["Purpose, action", "wide"], ["Send", "number wide"], ["Verification", "widest"]];
   return panel(
     "Unconverted sends",
     "The newest, without numbers; the log is bounded",
