@@ -127,6 +127,22 @@ def test_the_dashboard_can_be_provisioned():
     assert "id" not in DASHBOARD
 
 
+def test_the_dashboard_asks_what_prometheus_can_answer():
+    """Each window has four values of what rules record each minute, and a long one is read once, not at each point.
+
+    Grafana makes `$__rate_interval` four times the smallest step, else four times the interval of the data source.
+    With its default of 15 s the window would hold one recorded value, and the panel would show nothing.
+    """
+    [group] = yaml.safe_load((RULES / "rules.yml").read_text("utf-8"))["groups"]
+    targets = [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    recorded = [target for target in targets if re.search(r":otp_\w+:max\{[^}]*\}\[\$__rate_interval]", target["expr"])]
+    assert len(recorded) > 3
+    assert {target.get("interval") for target in recorded} == {group["interval"]}
+    long = [target for target in targets if "[$__range]" in target["expr"]]
+    assert len(long) > 3
+    assert {(target.get("instant"), target.get("range")) for target in long} == {(True, False)}
+
+
 def test_labels_stay_bounded():
     """The labels of a send are event, country and channel: no sender, prefix or purpose multiplies the series.
 
